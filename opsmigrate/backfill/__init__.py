@@ -1,0 +1,1 @@
+"""Filling a column of a live table."""

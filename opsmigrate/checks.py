@@ -1,0 +1,18 @@
+"""System checks of the OPSMIGRATE settings, and of nothing else: they would block `migrate`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.checks import CheckMessage, Error
+
+from opsmigrate.conf import load_settings
+from opsmigrate.errors import SettingsError
+
+
+def check_settings(*, app_configs: object = None, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Return one Error where OPSMIGRATE cannot be read, naming the key and the remedy."""
+    try:
+        load_settings()
+    except SettingsError as error:
+        return [Error(str(error), hint=error.hint, id="opsmigrate.E001")]
+    return []

@@ -1,0 +1,194 @@
+"""OPSMIGRATE, read into one frozen Settings; an unknown key is an error."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+from django.conf import settings as django_settings
+
+from opsmigrate.errors import SettingsError
+
+ENVIRONMENTS = ("development", "test", "staging", "production")
+REHEARSALS = ("auto", "off", "schema", "clone")
+
+
+@dataclass(frozen=True)
+class SeedTarget:
+    """The column that seed_payment_id fills: `app.Model` and the field's name."""
+
+    model: str
+    field: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UatSettings:
+    """What run_uat asks of the site."""
+
+    urls: tuple[Mapping[str, Any], ...] = ()
+    base_url: str | None = None
+    login: Mapping[str, str] | None = None
+    waivers: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """OPSMIGRATE with its defaults; times in the unit that the name says, sizes in bytes."""
+
+    environment: str
+    release: str | None
+    backup_dir: Path
+    backup_keep: int | None
+    backup_max_age_hours: float
+    pg_bin: Path | None
+    maintenance_db: str | None
+    seed: SeedTarget | None
+    lock_timeout_seconds: float
+    rehearse: str
+    rehearse_on: str | None
+    rehearse_max_bytes: int
+    uat: UatSettings
+
+
+KEYS = (
+    "ENVIRONMENT",
+    "RELEASE",
+    "BACKUP_DIR",
+    "BACKUP_KEEP",
+    "BACKUP_MAX_AGE_HOURS",
+    "PG_BIN",
+    "MAINTENANCE_DB",
+    "SEED",
+    "LOCK_TIMEOUT_SECONDS",
+    "REHEARSE",
+    "REHEARSE_ON",
+    "REHEARSE_MAX_BYTES",
+    "UAT",
+)
+UAT_KEYS = ("URLS", "BASE_URL", "LOGIN", "WAIVERS")
+
+
+def load_settings() -> Settings:
+    """Return OPSMIGRATE as Settings; raise SettingsError naming the key that is wrong."""
+    raw = getattr(django_settings, "OPSMIGRATE", {})
+    _require_mapping("OPSMIGRATE", raw, KEYS)
+    pg_bin = raw.get("PG_BIN")
+    return Settings(
+        environment=_environment(raw),
+        release=_release(raw),
+        backup_dir=Path(_text(raw, "BACKUP_DIR") or "backups"),
+        backup_keep=_keep(raw),
+        backup_max_age_hours=_positive(raw, "BACKUP_MAX_AGE_HOURS", 24),
+        pg_bin=Path(pg_bin) if pg_bin else None,
+        maintenance_db=_text(raw, "MAINTENANCE_DB"),
+        seed=_seed(raw),
+        lock_timeout_seconds=_positive(raw, "LOCK_TIMEOUT_SECONDS", 0.1),
+        rehearse=_one_of(raw, "REHEARSE", REHEARSALS, "auto"),
+        rehearse_on=_text(raw, "REHEARSE_ON"),
+        rehearse_max_bytes=int(_positive(raw, "REHEARSE_MAX_BYTES", 1 << 30)),
+        uat=_uat(raw),
+    )
+
+
+def _error(key: str, wrong: str, hint: str) -> SettingsError:
+    return SettingsError(f"OPSMIGRATE[{key!r}] {wrong}", id="bad-setting", hint=hint)
+
+
+def _require_mapping(name: str, value: object, known: tuple[str, ...]) -> None:
+    if not isinstance(value, Mapping):
+        raise SettingsError(
+            f"{name} is not a dict", id="bad-setting", hint=f"set {name} = {{}} in the settings"
+        )
+    unknown = sorted(str(key) for key in value if key not in known)
+    if unknown:
+        raise SettingsError(
+            f"{name} has the unknown key {unknown[0]!r}",
+            id="bad-setting",
+            hint=f"remove it; the known keys are {', '.join(known)}",
+        )
+
+
+def _text(raw: Mapping[str, Any], key: str) -> str | None:
+    value = raw.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str | Path) or not str(value):
+        raise _error(key, f"is {value!r}, not a text", f"set {key} to a text, or remove it")
+    return str(value)
+
+
+def _positive(raw: Mapping[str, Any], key: str, default: float) -> float:
+    value = raw.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        raise _error(key, f"is {value!r}, not a number above 0", f"set it as in {key}: {default}")
+    return float(value)
+
+
+def _one_of(raw: Mapping[str, Any], key: str, known: tuple[str, ...], default: str) -> str:
+    value = raw.get(key, default)
+    if value not in known:
+        raise _error(key, f"is {value!r}", f"set it to one of {', '.join(known)}")
+    return str(value)
+
+
+def _environment(raw: Mapping[str, Any]) -> str:
+    # Unset counts as production: the careful answer when nobody said where this is.
+    from_environment = os.environ.get("OPSMIGRATE_ENVIRONMENT") or "production"
+    return _one_of(raw, "ENVIRONMENT", ENVIRONMENTS, from_environment)
+
+
+def _release(raw: Mapping[str, Any]) -> str | None:
+    return (
+        _text(raw, "RELEASE") or os.environ.get("OPSMIGRATE_RELEASE") or _git_commit(Path.cwd())
+    )
+
+
+def _git_commit(folder: Path) -> str | None:
+    git = which("git")
+    if git is None:
+        return None
+    try:
+        answer = subprocess.run(
+            [git, "-C", str(folder), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() or None
+
+
+def _keep(raw: Mapping[str, Any]) -> int | None:
+    value = raw.get("BACKUP_KEEP")
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise _error("BACKUP_KEEP", f"is {value!r}", "set it to a whole number of 1 or more")
+    return value
+
+
+def _seed(raw: Mapping[str, Any]) -> SeedTarget | None:
+    value = raw.get("SEED")
+    if value is None:
+        return None
+    example = 'set it as in {"model": "treasury.Payment", "field": "payment_id"}'
+    if not isinstance(value, Mapping) or set(value) != {"model", "field"}:
+        raise _error("SEED", "does not name a model and a field", example)
+    return SeedTarget(model=str(value["model"]), field=str(value["field"]))
+
+
+def _uat(raw: Mapping[str, Any]) -> UatSettings:
+    value = raw.get("UAT", {})
+    _require_mapping('OPSMIGRATE["UAT"]', value, UAT_KEYS)
+    for entry in value.get("URLS", ()):
+        if not isinstance(entry, Mapping) or "url" not in entry:
+            raise _error("UAT", f"has the URL {entry!r}", 'write it as {"url": "/", "status": 200}')
+    return UatSettings(
+        urls=tuple(value.get("URLS", ())),
+        base_url=value.get("BASE_URL"),
+        login=value.get("LOGIN"),
+        waivers=tuple(value.get("WAIVERS", ())),
+    )

@@ -1,0 +1,66 @@
+"""The environment guard: what production demands before anything is written."""
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+from opsmigrate.conf import Settings
+from opsmigrate.errors import RefusedError
+from opsmigrate.manifest import Manifest, read_manifests
+from opsmigrate.postgres.session import Session
+
+PRODUCTION = "production"
+
+
+def require_approval(settings: Settings, *, action: str, approval: str | None) -> None:
+    """Raise RefusedError where this is production and nobody's approval was given."""
+    if settings.environment == PRODUCTION and not (approval or "").strip():
+        raise RefusedError(
+            f"{action} writes to a production database, and no approval was given",
+            id="approval-needed",
+            hint='add --approval "who approved it, and where"; or, where this is not production, '
+            'set OPSMIGRATE["ENVIRONMENT"] to development, test or staging',
+        )
+
+
+def require_backup(
+    settings: Settings, session: Session, applied: tuple[str, ...], *, hours: float
+) -> Manifest:
+    """Return the newest verified backup of this database at this migration state.
+
+    Raises RefusedError where there is none, or where it is older than `hours`.
+    """
+    folder = Path(settings.backup_dir)
+    ours = [
+        manifest
+        for manifest in read_manifests(folder)
+        if manifest.verified
+        and manifest.database.get("system_identifier") == str(session.system_identifier)
+        and manifest.database.get("oid") == session.oid
+        and manifest.migrations == applied
+    ]
+    if not ours:
+        raise RefusedError(
+            f"there is no verified backup of database {session.database} at its present migration "
+            f"state in {folder}",
+            id="backup-missing",
+            hint="python manage.py backup_db",
+        )
+    age = ours[0].age_hours(datetime.now(timezone.utc))
+    if age > hours:
+        raise RefusedError(
+            f"the newest verified backup of database {session.database}, {ours[0].file}, is "
+            f"{age:.1f} hours old; at most {hours:g} are allowed",
+            id="backup-stale",
+            hint="python manage.py backup_db",
+        )
+    return ours[0]
+
+
+def require_seed_allowed(
+    settings: Settings, session: Session, applied: tuple[str, ...], *, approval: str | None
+) -> Manifest | None:
+    """Return the backup that production demands before a seed, None elsewhere; or refuse."""
+    require_approval(settings, action="seed_payment_id", approval=approval)
+    if settings.environment != PRODUCTION:
+        return None
+    return require_backup(settings, session, applied, hours=settings.backup_max_age_hours)

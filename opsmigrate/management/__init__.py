@@ -1,0 +1,1 @@
+"""The only place, with apps.py, that knows the project's connections."""

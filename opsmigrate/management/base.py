@@ -1,0 +1,208 @@
+"""ReportCommand: options, output and exit codes of every command, once."""
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, ClassVar
+from uuid import uuid4
+
+from django.core.management.base import BaseCommand, CommandError
+from django.core.management.color import no_style
+from django.db import DEFAULT_DB_ALIAS, Error
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.conf import Settings, load_settings
+from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
+from opsmigrate.files import require_writable, write_atomically
+from opsmigrate.management.target import Target
+from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
+from opsmigrate.postgres.session import Session
+from opsmigrate.progress import Progress
+from opsmigrate.report import Report, Result, Severity, Verdict
+from opsmigrate.scratch import reap
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a command works with: the run, the settings, the database, the place for progress."""
+
+    id: str
+    settings: Settings
+    connection: BaseDatabaseWrapper
+    session: Session
+    progress: Progress
+
+
+class ReportCommand(BaseCommand):
+    """A command that ends in a report, whatever happens; `run` does the work."""
+
+    requires_system_checks: ClassVar[list[str]] = []
+    writes = False
+    _from_shell = False
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add the options that every command has."""
+        parser.add_argument(
+            "--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="the alias in DATABASES"
+        )
+        parser.add_argument("--format", choices=("text", "json"), default="text")
+        parser.add_argument(
+            "--output", metavar="FILE", help="write the result to FILE, nothing to stdout"
+        )
+        parser.add_argument(
+            "--fail-on",
+            choices=("error", "warning"),
+            default="error",
+            help="the least severe finding that makes the verdict failed",
+        )
+        if self.writes:
+            parser.add_argument(
+                "--dry-run", action="store_true", help="say what would be done; write nothing"
+            )
+            parser.add_argument(
+                "--approval", metavar="TEXT", help="who approved this; needed in production"
+            )
+
+    def run(self, run: Run, **options: Any) -> Result:
+        """Do the command's work on `run.connection` and return its result."""
+        raise NotImplementedError(f"{type(self).__name__}.run")
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run as from the shell; --traceback adds to stderr and changes no exit code."""
+        if os.environ.get("NO_COLOR"):
+            self.style = no_style()
+            self.stderr.style_func = None
+        self._from_shell = True
+        super().run_from_argv(argv)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run, report, and raise CommandError with the verdict's exit code unless it passed."""
+        started = datetime.now(timezone.utc)
+        run_id = os.environ.get("OPSMIGRATE_RUN_ID") or uuid4().hex[:12]
+        target = Target()
+        with _terminated_as_interrupted():
+            result, exit_code = self._result(run_id, target, options)
+        result = result.failing_on(Severity(options["fail_on"]))
+        report = Report(
+            command=type(self).__module__.rsplit(".", 1)[-1],
+            run_id=run_id,
+            started=started,
+            finished=datetime.now(timezone.utc),
+            database=target.described(),
+            result=result,
+            exit_code=exit_code or result.verdict.exit_code,
+        )
+        self._deliver(report, options)
+        self._end(report, options)
+
+    def _end(self, report: Report, options: dict[str, Any]) -> None:
+        if not report.exit_code:
+            return
+        message = f"{report.result.verdict.value}: {report.result.summary}"
+        if not self._from_shell:
+            raise CommandError(message, returncode=report.exit_code)
+        # On a terminal the text report says it already; a program's reader sees stderr.
+        if options["output"] or options["format"] == "json":
+            self.stderr.write(f"{report.command} {message}")
+        sys.exit(report.exit_code)
+
+    def _result(
+        self, run_id: str, target: Target, options: dict[str, Any]
+    ) -> tuple[Result, int | None]:
+        """Return the result, and the exit code where it is not the verdict's own."""
+        try:
+            return self._run(run_id, target, options), None
+        except OpsmigrateError as error:
+            return error.as_result(), None
+        except KeyboardInterrupt:
+            stopped = UndecidedError("interrupted; nothing was begun", id="interrupted")
+            return stopped.as_result(), INTERRUPTED
+        except Exception as error:
+            if options["traceback"]:
+                self.stderr.write(target.redact(traceback.format_exc()))
+            return _crash(error, target).as_result(), None
+
+    def _run(self, run_id: str, target: Target, options: dict[str, Any]) -> Result:
+        if options["output"]:
+            _require_output(options)
+        settings = load_settings()
+        connection = target.choose(options["database"])
+        session = target.reach()
+        reap(connection, settings.maintenance_db)
+        progress = Progress(self.stderr, verbosity=options["verbosity"])
+        run = Run(
+            id=run_id,
+            settings=settings,
+            connection=connection,
+            session=session,
+            progress=progress,
+        )
+        try:
+            return self.run(run, **options)
+        finally:
+            progress.done()
+
+    def _deliver(self, report: Report, options: dict[str, Any]) -> None:
+        text = report.as_json() if options["format"] == "json" else report.as_text()
+        if options["output"]:
+            write_atomically(Path(options["output"]), text + "\n")
+        elif options["format"] == "json":
+            self.stdout.write(text)
+        else:
+            passed = report.result.verdict is Verdict.PASSED
+            first, _, rest = text.partition("\n\n")
+            self.stdout.write(first, self.style.SUCCESS if passed else self.style.ERROR)
+            self.stdout.write(f"\n{rest}")
+
+
+def _require_output(options: dict[str, Any]) -> None:
+    try:
+        require_writable(Path(options["output"]))
+    except UsageError:
+        options["output"] = None
+        raise
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM end a run as Ctrl-C does, so that everything begun is undone or finished."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _crash(error: Exception, target: Target) -> UndecidedError:
+    words = target.redact(first_line(error))
+    if isinstance(error, Error) and sqlstate(error) == INSUFFICIENT_PRIVILEGE:
+        return UndecidedError(
+            f"the role may not look at what must be examined: {words}",
+            id="missing-right-to-look",
+            hint="GRANT what is missing to the role of this alias, or use the owner's",
+        )
+    if isinstance(error, Error):
+        return UndecidedError(
+            f"the database did not answer as expected: {words}",
+            id="database-error",
+            hint="see the server's words above; then run the command again",
+            evidence={"sqlstate": sqlstate(error)},
+        )
+    return UndecidedError(
+        f"internal error: {type(error).__name__}: {words}",
+        id="internal-error",
+        hint="run it again with --traceback, and report what it prints",
+    )

@@ -1,0 +1,60 @@
+"""Say whether `migrate` with the same arguments will apply, why not, and what to type."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.apps import apps
+
+from opsmigrate.conf import SeedTarget
+from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.preflight.examine import examine
+from opsmigrate.preflight.plan import Target
+from opsmigrate.report import Result
+
+
+class Command(ReportCommand):
+    """preflight_migrate: never changes the database it examines."""
+
+    help = "Say whether migrate with the same arguments will apply to this database."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add the arguments of migrate."""
+        super().add_arguments(parser)
+        parser.add_argument("app_label", nargs="?", help="as for migrate")
+        parser.add_argument("migration_name", nargs="?", help="as for migrate; or zero")
+        parser.add_argument("--fake", action="store_true", help="as for migrate")
+        parser.add_argument("--fake-initial", action="store_true", help="as for migrate")
+        parser.add_argument("--run-syncdb", action="store_true", help="as for migrate")
+        parser.add_argument(
+            "--accept-unexamined",
+            action="store_true",
+            help="let what could not be examined count as passed",
+        )
+
+    def run(self, run: Run, **options: Any) -> Result:
+        """Examine the database of `run`."""
+        target = Target(
+            app_label=options["app_label"],
+            migration_name=options["migration_name"],
+            fake=options["fake"],
+            fake_initial=options["fake_initial"],
+            run_syncdb=options["run_syncdb"],
+        )
+        return examine(
+            run.connection,
+            run.session,
+            target,
+            accept_unexamined=options["accept_unexamined"],
+            seed_hint=lambda table, column: _seed_hint(run.settings.seed, table, column),
+            progress=run.progress,
+        )
+
+
+def _seed_hint(seed: SeedTarget | None, table: str, column: str) -> str | None:
+    """Return the command that adds this very column, where the settings name it as the seed."""
+    if seed is None:
+        return None
+    model = apps.get_model(seed.model)
+    if (table, column) == (model._meta.db_table, model._meta.get_field(seed.field).column):
+        return "python manage.py seed_payment_id"
+    return None

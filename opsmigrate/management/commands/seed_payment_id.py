@@ -1,0 +1,89 @@
+"""Add, fill and constrain the column that pending foreign keys need, on a live table."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from opsmigrate.backfill.fill import Pace
+from opsmigrate.backfill.goal import goal_of
+from opsmigrate.backfill.seed import SeedOptions, plan_of, seed, verify
+from opsmigrate.conf import SeedTarget, Settings
+from opsmigrate.errors import UsageError
+from opsmigrate.guard import require_seed_allowed
+from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.management.numbers import positive_float, positive_int
+from opsmigrate.report import Result
+from opsmigrate.schema.history import applied_migrations
+
+PATIENCE_SECONDS = 60.0
+
+
+class Command(ReportCommand):
+    """seed_payment_id: online, idempotent, resumable."""
+
+    help = "Add, fill and constrain the column of OPSMIGRATE['SEED'], while the application writes."
+    writes = True
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add the seed's options."""
+        super().add_arguments(parser)
+        parser.add_argument("--model", metavar="APP.MODEL", help="instead of the settings' SEED")
+        parser.add_argument("--field", help="instead of the settings' SEED")
+        parser.add_argument("--batch-rows", type=positive_int, default=1000, metavar="N")
+        parser.add_argument("--max-rows-per-second", type=positive_float, metavar="N")
+        parser.add_argument("--time-budget", type=positive_float, metavar="SECONDS")
+        parser.add_argument("--lock-timeout", type=positive_float, metavar="SECONDS")
+        parser.add_argument(
+            "--triggers",
+            choices=("refuse", "fire"),
+            default="refuse",
+            help="what to do where UPDATE triggers would fire for every filled row",
+        )
+        parser.add_argument("--verify-only", action="store_true", help="only check the result")
+
+    def run(self, run: Run, **options: Any) -> Result:
+        """Seed the table, or say what would be done, or check what was."""
+        target = _target(run.settings, options["model"], options["field"])
+        goal = goal_of(run.connection, target.model, target.field)
+        if options["verify_only"]:
+            return verify(run.connection, goal)
+        seed_options = SeedOptions(
+            pace=Pace(
+                batch_rows=options["batch_rows"],
+                lock_timeout=options["lock_timeout"] or run.settings.lock_timeout_seconds,
+                max_rows_per_second=options["max_rows_per_second"],
+            ),
+            time_budget=options["time_budget"],
+            patience=PATIENCE_SECONDS,
+            triggers=options["triggers"],
+        )
+        if options["dry_run"]:
+            return plan_of(run.connection, goal, seed_options)
+        backup = require_seed_allowed(
+            run.settings,
+            run.session,
+            applied_migrations(run.connection),
+            approval=options["approval"],
+        )
+        result = seed(run.connection, goal, seed_options, run.progress)
+        return result.with_facts(
+            approval=options["approval"], backup=backup.file if backup else None
+        )
+
+
+def _target(settings: Settings, model: str | None, field: str | None) -> SeedTarget:
+    if bool(model) != bool(field):
+        raise UsageError(
+            "--model and --field go together",
+            id="incomplete-target",
+            hint="--model treasury.Payment --field payment_id",
+        )
+    if model and field:
+        return SeedTarget(model=model, field=field)
+    if settings.seed is None:
+        raise UsageError(
+            "nothing says which column to seed",
+            id="no-seed-target",
+            hint='set OPSMIGRATE["SEED"] = {"model": "treasury.Payment", "field": "payment_id"}, '
+            "or give --model and --field",
+        )
+    return settings.seed

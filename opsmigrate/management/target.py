@@ -1,0 +1,82 @@
+"""The database a command was pointed at: chosen, reached, described, its secrets kept."""
+
+from urllib.parse import quote
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import InterfaceError, OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.errors import UndecidedError, UsageError
+from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.session import Session, describe, read_session
+from opsmigrate.report import Database
+
+
+class Target:
+    """The alias as it is found out step by step, so that a report can say how far it came."""
+
+    def __init__(self) -> None:
+        self._connection: BaseDatabaseWrapper | None = None
+        self._session: Session | None = None
+
+    def choose(self, alias: str) -> BaseDatabaseWrapper:
+        """Return the connection of `alias`; raise UsageError where it is not one of PostgreSQL."""
+        if alias not in connections:
+            raise UsageError(
+                f"there is no database alias {alias!r} in DATABASES",
+                id="unknown-alias",
+                hint=f"--database {' or '.join(connections)}",
+            )
+        connection = connections[alias]
+        if connection.vendor != "postgresql":
+            raise UsageError(
+                f"the database alias {alias!r} is {connection.display_name}; "
+                "opsmigrate works on PostgreSQL",
+                id="not-postgresql",
+                hint="--database with the alias of a PostgreSQL database",
+            )
+        self._connection = connection
+        return connection
+
+    def reach(self) -> Session:
+        """Return the session; raise UndecidedError where the server does not let us in."""
+        assert self._connection is not None  # noqa: S101 - choose() comes first
+        try:
+            self._session = read_session(self._connection)
+        except (OperationalError, InterfaceError) as error:
+            raise UndecidedError(
+                f"cannot connect: {self.redact(first_line(error))}",
+                id="cannot-connect",
+                hint=f"check DATABASES[{self._connection.alias!r}] (host, port, name, user, "
+                "password), and that the server is up",
+            ) from error
+        except ImproperlyConfigured as error:
+            raise UndecidedError(
+                f"DATABASES[{self._connection.alias!r}] cannot be used: {first_line(error)}",
+                id="bad-setting",
+                hint="complete it in the settings",
+            ) from error
+        return self._session
+
+    def described(self) -> Database | None:
+        """Return the report's words for the database, as far as they are known."""
+        if self._connection is None:
+            return None
+        try:
+            return describe(self._connection, self._session)
+        except ImproperlyConfigured:
+            return None
+
+    def redact(self, text: str) -> str:
+        """Return `text` without the alias's password, plain or percent-encoded."""
+        if self._connection is None:
+            return text
+        settings = self._connection.settings_dict
+        # A password that equals a name is no secret worth garbling the report for.
+        shown = {str(settings.get(key)) for key in ("USER", "NAME", "HOST")}
+        secrets = [settings.get("PASSWORD"), settings.get("OPTIONS", {}).get("sslpassword")]
+        for secret in secrets:
+            if secret and secret not in shown:
+                for form in (str(secret), repr(secret)[1:-1], quote(str(secret), safe="")):
+                    text = text.replace(form, "***")
+        return text

@@ -1,0 +1,1 @@
+"""The process edge: PostgreSQL clients and servers as child processes."""

@@ -1,0 +1,256 @@
+"""A whole schema, read in the same six queries however many tables there are."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+TABLE_KINDS = frozenset("rp")
+
+RELATIONS = """
+SELECT c.oid, n.nspname, c.relname, c.relkind, pg_table_is_visible(c.oid),
+       pg_has_role(current_user, c.relowner, 'USAGE'), c.relispartition,
+       c.relkind IN ('r', 'p') AND has_any_column_privilege(c.oid, 'REFERENCES')
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+"""
+COLUMNS = """
+SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+       a.atthasdef, a.attidentity <> '', a.attgenerated <> ''
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+ORDER BY a.attrelid, a.attnum
+"""
+CONSTRAINTS = """
+SELECT conrelid, conname, contype, conkey, confrelid, convalidated
+FROM pg_constraint WHERE conrelid <> 0
+"""
+INDEXES = """
+SELECT i.indrelid, x.relname, i.indisunique, i.indisprimary, i.indisvalid, i.indimmediate,
+       i.indpred IS NOT NULL OR i.indexprs IS NOT NULL,
+       (i.indkey::int2[])[0:i.indnkeyatts - 1], m.amname
+FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
+JOIN pg_namespace n ON n.oid = x.relnamespace
+WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+"""
+VIEWS = """
+SELECT DISTINCT d.refobjid, d.refobjsubid, quote_ident(n.nspname) || '.' || quote_ident(v.relname)
+FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class
+JOIN pg_namespace n ON n.oid = v.relnamespace
+WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
+  AND d.refobjid <> v.oid AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+"""
+SURROUNDINGS = """
+SELECT current_schema(),
+       coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
+       has_database_privilege(current_database(), 'CREATE'),
+       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+       (SELECT coalesce(array_agg(extname::text), '{}') FROM pg_extension),
+       (SELECT coalesce(jsonb_object_agg(name, trusted), '{}')::text FROM (
+            SELECT v.name, bool_or(v.trusted) AS trusted
+            FROM pg_available_extension_versions v GROUP BY v.name) e),
+       (SELECT array_agg(DISTINCT collname::text) FROM pg_collation)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column; `type` as format_type() writes it."""
+
+    name: str
+    type: str
+    not_null: bool
+    has_default: bool
+    identity: bool
+    generated: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constraint:
+    """A table constraint; `kind` is pg_constraint.contype, `references` the oid it points to."""
+
+    name: str
+    kind: str
+    columns: tuple[str, ...]
+    references: int | None
+    validated: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """An index; `columns` are its keys, empty strings where a key is an expression.
+
+    `partial` says that it does not cover the plain columns of every row: a predicate or an
+    expression.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    unique: bool
+    primary: bool
+    valid: bool
+    immediate: bool
+    partial: bool
+    method: str = "btree"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relation:
+    """A relation of any kind, as pg_class.relkind names it; what is a table has the rest."""
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    visible: bool
+    owned: bool
+    is_partition: bool
+    may_reference: bool
+    columns: tuple[Column, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    # View -> the columns it uses; an empty string stands for the table as a whole.
+    views: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Return `schema.name`."""
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalog:
+    """All relations outside the system schemas, and what surrounds them.
+
+    `schema` is where an unqualified CREATE puts things, None where there is no such schema.
+    """
+
+    relations: tuple[Relation, ...]
+    schema: str | None
+    may_create: bool
+    may_create_extensions: bool
+    superuser: bool
+    extensions: frozenset[str]
+    available_extensions: Mapping[str, bool]
+    collations: frozenset[str]
+
+
+def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
+    """Return the catalog of the database of `connection`, without touching any table."""
+    with connection.cursor() as cursor:
+        columns = _columns_by_table(_rows(cursor, COLUMNS))
+        constraints = _constraints_by_table(_rows(cursor, CONSTRAINTS), columns)
+        indexes = _indexes_by_table(_rows(cursor, INDEXES), columns)
+        views = _views_by_table(_rows(cursor, VIEWS), columns)
+        relations = tuple(
+            Relation(
+                oid=oid,
+                schema=schema,
+                name=name,
+                kind=kind,
+                visible=visible,
+                owned=owned,
+                is_partition=is_partition,
+                may_reference=may_reference,
+                columns=tuple(columns.get(oid, {}).values()),
+                constraints=tuple(constraints.get(oid, ())),
+                indexes=tuple(indexes.get(oid, ())),
+                views={view: frozenset(used) for view, used in views.get(oid, {}).items()},
+            )
+            for oid, schema, name, kind, visible, owned, is_partition, may_reference in _rows(
+                cursor, RELATIONS
+            )
+        )
+        return _with_surroundings(relations, next(iter(_rows(cursor, SURROUNDINGS))))
+
+
+def _rows(cursor: Any, query: str) -> list[tuple[Any, ...]]:
+    cursor.execute(query)
+    return list(cursor.fetchall())
+
+
+def _with_surroundings(relations: tuple[Relation, ...], row: tuple[Any, ...]) -> Catalog:
+    schema, may_create, may_create_extensions, superuser, extensions, available, collations = row
+    return Catalog(
+        relations=relations,
+        schema=schema,
+        may_create=may_create,
+        may_create_extensions=may_create_extensions,
+        superuser=superuser,
+        extensions=frozenset(extensions),
+        available_extensions=json.loads(available),
+        collations=frozenset(collations),
+    )
+
+
+ColumnsByTable = dict[int, dict[int, Column]]
+
+
+def _columns_by_table(rows: Iterable[tuple[Any, ...]]) -> ColumnsByTable:
+    found: ColumnsByTable = defaultdict(dict)
+    for oid, number, name, type_, not_null, has_default, identity, generated in rows:
+        found[oid][number] = Column(
+            name=name,
+            type=type_,
+            not_null=not_null,
+            has_default=has_default,
+            identity=identity,
+            generated=generated,
+        )
+    return found
+
+
+def _names(columns: ColumnsByTable, oid: int, numbers: Iterable[int] | None) -> tuple[str, ...]:
+    known = columns.get(oid, {})
+    return tuple(known[number].name if number in known else "" for number in numbers or ())
+
+
+def _constraints_by_table(
+    rows: Iterable[tuple[Any, ...]], columns: ColumnsByTable
+) -> dict[int, list[Constraint]]:
+    found: dict[int, list[Constraint]] = defaultdict(list)
+    for oid, name, kind, keys, references, validated in rows:
+        found[oid].append(
+            Constraint(
+                name=name,
+                kind=kind,
+                columns=_names(columns, oid, keys),
+                references=references or None,
+                validated=validated,
+            )
+        )
+    return found
+
+
+def _indexes_by_table(
+    rows: Iterable[tuple[Any, ...]], columns: ColumnsByTable
+) -> dict[int, list[Index]]:
+    found: dict[int, list[Index]] = defaultdict(list)
+    for oid, name, unique, primary, valid, immediate, partial, keys, method in rows:
+        found[oid].append(
+            Index(
+                name=name,
+                columns=_names(columns, oid, keys),
+                unique=unique,
+                primary=primary,
+                valid=valid,
+                immediate=immediate,
+                partial=partial,
+                method=method,
+            )
+        )
+    return found
+
+
+def _views_by_table(
+    rows: Iterable[tuple[Any, ...]], columns: ColumnsByTable
+) -> dict[int, dict[str, set[str]]]:
+    found: dict[int, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for oid, number, view in rows:
+        found[oid][view].update(_names(columns, oid, [number]))
+    return found

@@ -1,0 +1,28 @@
+"""What a driver's error says, whichever driver Django took."""
+
+from django.db import Error
+
+INSUFFICIENT_PRIVILEGE = "42501"
+LOCK_NOT_AVAILABLE = "55P03"
+UNIQUE_VIOLATION = "23505"
+DEADLOCK_DETECTED = "40P01"
+QUERY_CANCELED = "57014"
+
+
+def sqlstate(error: Error) -> str | None:
+    """Return the five characters of PostgreSQL's error code, or None (as when connecting failed)."""
+    cause = error.__cause__
+    # psycopg 3 says sqlstate, psycopg2 says pgcode.
+    return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the error's words on one line, without the statement and the pointer below it."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    kept = []
+    for line in lines:
+        if line.startswith(("LINE ", "CONTEXT:")):
+            break
+        if line:
+            kept.append(line)
+    return "; ".join(kept) or type(error).__name__

@@ -1,0 +1,87 @@
+"""Statements that need a strong lock: a short wait, then again; nobody queues behind us for long."""
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import OperationalError, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
+
+from opsmigrate.postgres.errors import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, sqlstate
+
+LONGEST_PAUSE = 2.0
+
+HOLDERS = """
+SELECT DISTINCT l.pid, coalesce(a.application_name, ''), coalesce(a.state, ''),
+       extract(epoch FROM now() - a.xact_start)::int
+FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid()
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND l.relation = %s
+ORDER BY 1
+"""
+
+
+class LockNotObtainedError(Exception):
+    """The lock was not obtained in time; the message names who holds the table."""
+
+
+@dataclass
+class LockWaits:
+    """The longest time that we stood in a lock queue, in seconds: what a writer may have felt."""
+
+    longest: float = 0.0
+
+    def note(self, seconds: float) -> None:
+        """Remember a wait."""
+        self.longest = max(self.longest, seconds)
+
+
+def execute_with_short_locks(
+    connection: BaseDatabaseWrapper,
+    statements: Sequence[sql.Composable],
+    *,
+    table_oid: int,
+    lock_timeout: float,
+    patience: float,
+    waits: LockWaits,
+) -> None:
+    """Execute `statements` in one transaction, waiting at most `lock_timeout` seconds for a lock.
+
+    Tried again with growing, jittered pauses until `patience` seconds are over; then raises
+    LockNotObtainedError. Between two tries every writer that queued behind us goes on.
+    """
+    deadline = time.monotonic() + patience
+    pause = lock_timeout
+    while True:
+        started = time.monotonic()
+        try:
+            with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT set_config('lock_timeout', %s, true)", [f"{lock_timeout * 1000:.0f}ms"]
+                )
+                for statement in statements:
+                    cursor.execute(statement)
+            return
+        except OperationalError as error:
+            waits.note(time.monotonic() - started)
+            if sqlstate(error) not in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED):
+                raise
+            if time.monotonic() > deadline:
+                raise LockNotObtainedError(_held_by(connection, table_oid)) from error
+        time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
+        pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def _held_by(connection: BaseDatabaseWrapper, table_oid: int) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(HOLDERS, [table_oid])
+        rows = cursor.fetchall()
+    holders = [
+        f"process {pid} ({name or 'unnamed'}, {state or 'no session'}"
+        + (f", in its transaction for {seconds} s)" if seconds is not None else ")")
+        for pid, name, state, seconds in rows
+    ]
+    return "the table is held by " + ("; ".join(holders) or "a session that has ended since")

@@ -1,0 +1,136 @@
+"""Sessions: who and where we are, second connections, time-outs, poolers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
+
+from opsmigrate.report import Database
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What the server says of this session; `version` as in server_version_num."""
+
+    database: str
+    oid: int
+    version: int
+    version_text: str
+    system_identifier: int
+    user: str
+    in_recovery: bool
+    read_only: bool
+
+    @property
+    def major(self) -> int:
+        """The server's major version, 14 to 18 and on."""
+        return self.version // 10_000
+
+
+def read_session(connection: BaseDatabaseWrapper) -> Session:
+    """Return what the server says of the session of `connection`, in one query.
+
+    Raises django.db.OperationalError where the server cannot be reached.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_database(), d.oid, current_setting('server_version_num')::int,"
+            " current_setting('server_version'),"
+            " (SELECT system_identifier FROM pg_control_system()),"
+            " current_user, pg_is_in_recovery(),"
+            " current_setting('transaction_read_only')::bool"
+            " FROM pg_database d WHERE d.datname = current_database()"
+        )
+        row = cursor.fetchone()
+    return Session(
+        database=row[0],
+        oid=row[1],
+        version=row[2],
+        version_text=row[3],
+        system_identifier=row[4],
+        user=row[5],
+        in_recovery=row[6],
+        read_only=row[7],
+    )
+
+
+def describe(connection: BaseDatabaseWrapper, session: Session | None) -> Database:
+    """Return the report's words for the database: what the settings say, what the server adds."""
+    params = connection.get_connection_params()
+    port = str(params.get("port") or "")
+    name = session.database if session else str(connection.settings_dict["NAME"] or "")
+    return Database(
+        alias=connection.alias,
+        name=name,
+        host=params.get("host") or None,
+        port=int(port) if port.isdigit() else None,
+        server_version=session.version_text if session else None,
+        system_identifier=str(session.system_identifier) if session else None,
+        oid=session.oid if session else None,
+    )
+
+
+@contextmanager
+def second_connection(
+    connection: BaseDatabaseWrapper, *, database: str | None = None
+) -> Iterator[BaseDatabaseWrapper]:
+    """Yield a connection of its own with the same settings, to `database` or the same one.
+
+    Autocommit whatever the alias says, and closed at the end.
+    """
+    other = open_second(connection, database=database)
+    try:
+        yield other
+    finally:
+        other.close()
+
+
+def open_second(
+    connection: BaseDatabaseWrapper, *, database: str | None = None
+) -> BaseDatabaseWrapper:
+    """Return a connection as second_connection yields it; the caller closes it."""
+    other: BaseDatabaseWrapper = connection.copy()
+    other.settings_dict["AUTOCOMMIT"] = True
+    other.settings_dict["CONN_MAX_AGE"] = 0
+    # Django keeps its psycopg pools by alias: a pooled copy would get a session of the
+    # original's database (django.db.backends.postgresql.base.DatabaseWrapper.pool).
+    other.settings_dict["OPTIONS"].pop("pool", None)
+    if database is not None:
+        other.settings_dict["NAME"] = database
+    return other
+
+
+def set_for_session(connection: BaseDatabaseWrapper, **settings: str) -> None:
+    """SET each of `settings`, for instance lock_timeout='100ms', until the session ends."""
+    with connection.cursor() as cursor:
+        for name, value in settings.items():
+            cursor.execute("SELECT set_config(%s, %s, false)", [name, value])
+
+
+
+
+def backend_pid(connection: BaseDatabaseWrapper) -> int:
+    """Return the process id of the server process that answers now."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])
+
+
+def is_pooled_by_transaction(connection: BaseDatabaseWrapper) -> bool:
+    """Say whether a pooler hands our server session to others between two transactions.
+
+    Behind a pooler libpq's own process id (from the start-up packet) is not the server's.
+    Whether it pools by transaction is seen by holding a transaction on a second connection:
+    by session, neither connection's server process can be the other's, nor change.
+    """
+    connection.ensure_connection()
+    first = backend_pid(connection)
+    if connection.connection.info.backend_pid == first:
+        return False
+    with second_connection(connection) as other:
+        other.set_autocommit(False)
+        held = backend_pid(other)
+        return held == first or backend_pid(connection) != first

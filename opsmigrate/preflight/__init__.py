@@ -1,0 +1,1 @@
+"""Whether `migrate` will apply to this database, decided without touching it."""

@@ -1,0 +1,131 @@
+"""What constraints need: a target to point to, a name that is free, one to drop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Field, Model
+
+from opsmigrate.preflight.requirements import Requirements
+from opsmigrate.preflight.simulation import FOREIGN_KEY, SimulatedTable
+from opsmigrate.preflight.types import base, comparable
+
+
+def require_target(
+    requirements: Requirements,
+    table: SimulatedTable,
+    columns: tuple[str, ...],
+    to_table: str,
+    to_columns: tuple[str, ...],
+) -> None:
+    """FOREIGN KEY … REFERENCES: the target must be there, unique, comparable, and allowed."""
+    purpose = f"the foreign key of {table.label} ({', '.join(columns)})"
+    target = requirements.schema.table(to_table)
+    if target is None:
+        requirements.ledger.find(
+            "missing-table",
+            f"{purpose} references table {to_table}, which is not there",
+            hint="python manage.py showmigrations; then apply what creates it, or restore it",
+            table=requirements.schema.label(to_table),
+        )
+        return
+    wanted = [(target, column) for column in to_columns] + [(table, column) for column in columns]
+    there = [requirements.need_column(owner, column, purpose) for owner, column in wanted]
+    if all(there):
+        _require_unique(requirements, target, to_columns, purpose)
+        _require_comparable(requirements, table, columns, target, to_columns, purpose)
+    if not (target.owned or target.may_reference):
+        requirements.ledger.find(
+            "missing-privilege",
+            f"{purpose} needs the REFERENCES privilege on {target.label}",
+            hint=f"GRANT REFERENCES ON {target.label} TO the migrating role",
+            table=target.label,
+        )
+
+
+def require_inline_target(
+    requirements: Requirements, model: type[Model], field: Field[Any, Any], default: object
+) -> None:
+    """ADD COLUMN … REFERENCES, which PostgreSQL checks at once."""
+    table = requirements.schema.table(model._meta.db_table)
+    remote: Any = field.remote_field
+    if table is None or not remote or not getattr(field, "db_constraint", False):
+        return
+    to_column = remote.model._meta.get_field(remote.field_name).column
+    require_target(
+        requirements, table, (field.column,), remote.model._meta.db_table, (to_column,)
+    )
+    table.constraints[f"{field.column}_fk"] = (FOREIGN_KEY, (field.column,))
+    if default is not None or field.has_db_default():
+        requirements.if_rows(
+            table, f"whether the default of {table.label}.{field.column} points to a row"
+        )
+
+
+def add_constraint(
+    requirements: Requirements,
+    table: SimulatedTable,
+    name: str,
+    kind: str,
+    columns: tuple[str, ...],
+) -> None:
+    """ADD CONSTRAINT: its name must be free on the table."""
+    if name in table.constraints:
+        requirements.ledger.find(
+            "constraint-exists",
+            f"the migration adds constraint {name} to {table.label}, which has one of that name",
+            hint=f'ALTER TABLE {table.label} DROP CONSTRAINT "{name}"',
+            table=table.label,
+        )
+    table.constraints[name] = (kind, columns)
+
+
+def need_constraint(
+    requirements: Requirements, table: SimulatedTable, name: str, does: str
+) -> None:
+    """DROP or VALIDATE CONSTRAINT: it must be there."""
+    if name not in table.constraints:
+        requirements.ledger.find(
+            "missing-constraint",
+            f"the migration {does} constraint {name} of {table.label}, which is not there",
+            hint="add the constraint as the applied migrations describe it, or record the "
+            "migration with: python manage.py migrate --fake",
+            table=table.label,
+        )
+
+
+def _require_unique(
+    requirements: Requirements, target: SimulatedTable, columns: tuple[str, ...], purpose: str
+) -> None:
+    if target.can_be_referenced_by(columns):
+        return
+    named = ", ".join(columns)
+    requirements.ledger.find(
+        "missing-unique",
+        f"{purpose} references {target.label} ({named}), which has no unique constraint",
+        hint=requirements.seed_hint(target.name, columns[0])
+        or f"ALTER TABLE {target.label} ADD UNIQUE ({named})",
+        table=target.label,
+        column=columns[0],
+    )
+
+
+def _require_comparable(
+    requirements: Requirements,
+    table: SimulatedTable,
+    columns: tuple[str, ...],
+    target: SimulatedTable,
+    to_columns: tuple[str, ...],
+    purpose: str,
+) -> None:
+    for column, to_column in zip(columns, to_columns, strict=True):
+        ours, theirs = table.types[column], target.types[to_column]
+        if not comparable(ours, theirs):
+            requirements.ledger.find(
+                "foreign-key-type",
+                f"{purpose} is {base(ours)}, but {target.label}.{to_column} is {base(theirs)}",
+                hint=f"ALTER TABLE {target.label} ALTER COLUMN {to_column} TYPE {ours} "
+                f"USING {to_column}::{ours}",
+                table=target.label,
+                column=to_column,
+            )

@@ -1,0 +1,182 @@
+"""The verdict on a plan: what it needs, against what the live database has."""
+
+from collections.abc import Callable
+
+from django.core.checks import Error as CheckError
+from django.core.checks import run_checks
+from django.db import Error
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations import Migration
+from django.db.migrations.state import ProjectState
+
+from opsmigrate.errors import UndecidedError
+from opsmigrate.postgres.catalog import Catalog, read_catalog
+from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.session import Session
+from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.operations import walk_operation
+from opsmigrate.preflight.plan import Plan, Step, Target, make_plan, state_before
+from opsmigrate.preflight.plan import states_of_backwards
+from opsmigrate.preflight.requirements import Requirements
+from opsmigrate.preflight.rows import row_counter
+from opsmigrate.preflight.tracing import tracing_editor
+from opsmigrate.preflight.verdict import decide
+from opsmigrate.progress import Progress
+from opsmigrate.report import Result
+
+HISTORY_TABLE = "django_migrations"
+
+
+def examine(
+    connection: BaseDatabaseWrapper,
+    session: Session,
+    target: Target,
+    *,
+    accept_unexamined: bool,
+    seed_hint: Callable[[str, str], str | None],
+    progress: Progress,
+) -> Result:
+    """Return whether `migrate` with the arguments of `target` will apply to this database.
+
+    Reads the catalog and the migration files; changes nothing, and executes no operation. Raises
+    UsageError for an unknown target, UndecidedError where the project's system checks fail.
+    """
+    _require_system_checks(connection)
+    progress.phase("Reading the migration graph and the catalog")
+    plan = make_plan(connection, target)
+    ledger = Ledger(findings=list(plan.findings))
+    if plan.executor is not None and plan.steps:
+        catalog = read_catalog(connection)
+        requirements = Requirements(
+            connection,
+            catalog,
+            ledger,
+            rows=row_counter(connection, ledger),
+            seed_hint=seed_hint,
+        )
+        _require_writable(session, requirements, catalog)
+        if not target.fake:
+            _walk(plan, target, requirements, progress)
+            _require_types(connection, requirements)
+    if target.run_syncdb and plan.executor and plan.executor.loader.unmigrated_apps:
+        ledger.leave_open("--run-syncdb makes tables of apps without migrations")
+    return decide(plan, ledger, target, accept_unexamined=accept_unexamined)
+
+
+def _require_system_checks(connection: BaseDatabaseWrapper) -> None:
+    messages = run_checks(databases=[connection.alias])
+    errors = [item for item in messages if item.level >= CheckError("").level and not item.is_silenced()]
+    if errors:
+        words = "; ".join(f"{item.id}: {item.msg}" for item in errors)
+        raise UndecidedError(
+            f"the project's system checks fail, and migrate stops there: {words}",
+            id="system-check",
+            hint="python manage.py check",
+        )
+
+
+def _require_writable(session: Session, requirements: Requirements, catalog: Catalog) -> None:
+    """Note what forbids any migration: a standby, a read-only session, the history table."""
+    ledger = requirements.ledger
+    if session.in_recovery or session.read_only:
+        what = "a standby in recovery" if session.in_recovery else "set to read-only transactions"
+        ledger.find(
+            "read-only",
+            f"this session cannot write: it is {what}",
+            hint="point DATABASES at the primary, and unset default_transaction_read_only",
+        )
+    history = requirements.schema.table(HISTORY_TABLE)
+    if history is None and not catalog.may_create:
+        ledger.find(
+            "missing-privilege",
+            f"the role may not create {HISTORY_TABLE} in schema {catalog.schema}",
+            hint=f"GRANT CREATE ON SCHEMA {catalog.schema or 'public'} TO the migrating role",
+        )
+
+
+def _walk(
+    plan: Plan, target: Target, requirements: Requirements, progress: Progress
+) -> None:
+    if plan.steps[0].backwards:
+        states = states_of_backwards(plan)
+        for step in plan.steps:
+            progress.update(step.label)
+            _walk_backwards(step, states[step.migration], requirements)
+        return
+    state = state_before(plan)
+    for step in plan.steps:
+        progress.update(step.label)
+        if target.fake_initial and _soft_applied(plan, state, step.migration):
+            state = step.migration.mutate_state(state, preserve=True)
+        else:
+            state = _walk_forwards(step, state, requirements)
+
+
+def _soft_applied(plan: Plan, state: ProjectState, migration: Migration) -> bool:
+    assert plan.executor is not None  # noqa: S101 - a plan with steps has one
+    return bool(plan.executor.detect_soft_applied(state, migration)[0])
+
+
+def _walk_forwards(step: Step, state: ProjectState, requirements: Requirements) -> ProjectState:
+    migration, ledger = step.migration, requirements.ledger
+    editor = tracing_editor(requirements.connection, requirements, atomic=migration.atomic)
+    ledger.migration = step.label
+    for number, operation in enumerate(migration.operations):
+        ledger.operation = f"{number}: {type(operation).__name__}"
+        before = state.clone()
+        operation.state_forwards(migration.app_label, state)
+        walk_operation(operation, migration, editor, before, state, backwards=False)
+        editor.note_origins()
+    editor.run_deferred()
+    ledger.migration = ledger.operation = None
+    return state
+
+
+def _walk_backwards(step: Step, state: ProjectState, requirements: Requirements) -> None:
+    migration, ledger = step.migration, requirements.ledger
+    editor = tracing_editor(requirements.connection, requirements, atomic=migration.atomic)
+    ledger.migration = step.label
+    moves = []
+    for number, operation in enumerate(migration.operations):
+        ledger.operation = f"{number}: {type(operation).__name__}"
+        if not operation.reversible:
+            ledger.find(
+                "irreversible",
+                f"{type(operation).__name__} cannot be undone",
+                hint="python manage.py restore_db with the backup taken before it was applied",
+            )
+        before, state = state, state.clone()
+        operation.state_forwards(migration.app_label, state)
+        moves.append((ledger.operation, operation, before, state))
+    for label, operation, before, after in reversed(moves):
+        ledger.operation = label
+        walk_operation(operation, migration, editor, after, before, backwards=True)
+        editor.note_origins()
+    editor.run_deferred()
+    ledger.migration = ledger.operation = None
+
+
+def _require_types(connection: BaseDatabaseWrapper, requirements: Requirements) -> None:
+    """Note the column types that the server does not know, in one query."""
+    needed = requirements.types_needed
+    if not needed:
+        return
+    query = "SELECT t FROM unnest(%s::text[]) AS t WHERE to_regtype(t) IS NULL"
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(query, [list(needed)])
+            unknown = [row[0] for row in cursor.fetchall()]
+    except Error as error:
+        requirements.ledger.leave_open(f"whether the column types are there: {first_line(error)}")
+        return
+    for name in unknown:
+        requirements.ledger.migration, requirements.ledger.operation = needed[name]
+        if requirements.schema.extensions - requirements.catalog.extensions:
+            requirements.ledger.leave_open(f"whether an extension brings the type {name}")
+        else:
+            requirements.ledger.find(
+                "missing-type",
+                f"the server does not know the type {name}",
+                hint="install and create the extension that brings it",
+            )
+    requirements.ledger.migration = requirements.ledger.operation = None

@@ -1,0 +1,77 @@
+"""What the walk through the plan has found so far, and where it stands."""
+
+from dataclasses import dataclass, field
+
+from opsmigrate.report import Finding, Severity, Unexamined
+
+
+@dataclass
+class Ledger:
+    """Findings and open questions, each with the migration and operation being walked."""
+
+    migration: str | None = None
+    operation: str | None = None
+    findings: list[Finding] = field(default_factory=list)
+    unexamined: list[Unexamined] = field(default_factory=list)
+    statements: list[dict[str, str | None]] = field(default_factory=list)
+    code_runs: int = 0
+    _raw: list[str] = field(default_factory=list)
+
+    def find(
+        self,
+        id: str,
+        message: str,
+        *,
+        hint: str | None = None,
+        table: str | None = None,
+        column: str | None = None,
+        severity: Severity = Severity.ERROR,
+    ) -> None:
+        """Add a finding at the present place, once.
+
+        Where SQL written by hand came before and names the same thing, it may have put right what
+        is wrong: then the question stays open.
+        """
+        name = column or (table or "").rpartition(".")[2]
+        if name and any(name in statement for statement in self._raw):
+            self.leave_open(f"{message}; but SQL written by hand before it names {name}")
+            return
+        place = (id, self.migration, self.operation, table, column)
+        if place in {(f.id, f.migration, f.operation, f.table, f.column) for f in self.findings}:
+            return
+        self.findings.append(
+            Finding(
+                id=id,
+                severity=severity,
+                message=message,
+                hint=hint,
+                migration=self.migration,
+                operation=self.operation,
+                table=table,
+                column=column,
+            )
+        )
+
+    def leave_open(self, why: str) -> None:
+        """Say that the present operation could not be decided, and why."""
+        what = f"{self.migration} {self.operation}" if self.migration else "migrate"
+        item = Unexamined(what=what, why=why)
+        if item not in self.unexamined:
+            self.unexamined.append(item)
+
+    def code(self, what: str) -> None:
+        """Leave open what code will do: from here on, rows may have come and gone."""
+        self.code_runs += 1
+        self.leave_open(what)
+
+    def raw(self, statement: str) -> None:
+        """Leave open what a statement written by hand will do."""
+        words = " ".join(statement.split())
+        self._raw.append(words)
+        self.code(f"SQL written by hand is not understood: {words[:60]}")
+
+    def statement(self, sql: str) -> None:
+        """Keep the SQL that the present operation would execute."""
+        self.statements.append(
+            {"migration": self.migration, "operation": self.operation, "sql": sql}
+        )

@@ -1,0 +1,205 @@
+"""The plan: exactly what `migrate` with the same arguments would run."""
+
+from dataclasses import dataclass
+
+from django.apps import apps
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations import Migration
+from django.db.migrations.exceptions import (
+    AmbiguityError,
+    BadMigrationError,
+    CircularDependencyError,
+    InconsistentMigrationHistory,
+    NodeNotFoundError,
+)
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.state import ProjectState
+
+from opsmigrate.errors import UsageError
+from opsmigrate.report import Finding, Severity
+
+Node = tuple[str, str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """The arguments of `migrate`."""
+
+    app_label: str | None = None
+    migration_name: str | None = None
+    fake: bool = False
+    fake_initial: bool = False
+    run_syncdb: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """One migration of the plan, forwards or backwards."""
+
+    migration: Migration
+    backwards: bool
+
+    @property
+    def label(self) -> str:
+        """Return `app.name`."""
+        return f"{self.migration.app_label}.{self.migration.name}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps in order; `findings` are what the migration history itself has wrong."""
+
+    steps: tuple[Step, ...]
+    findings: tuple[Finding, ...] = ()
+    executor: MigrationExecutor | None = None
+
+
+def make_plan(connection: BaseDatabaseWrapper, target: Target) -> Plan:
+    """Return what `migrate` would run; raise UsageError for what it does not know.
+
+    Where the history or the graph is such that `migrate` would stop before its first step, the
+    plan is empty and has a finding of severity error.
+    """
+    try:
+        executor = MigrationExecutor(connection)
+        executor.loader.check_consistent_history(connection)
+    except InconsistentMigrationHistory as error:
+        return Plan((), (_inconsistent(error),))
+    except (NodeNotFoundError, BadMigrationError, CircularDependencyError) as error:
+        return Plan((), (_broken(error),))
+    conflicts = executor.loader.detect_conflicts()
+    if conflicts:
+        return Plan((), (_conflicting(conflicts),))
+    nodes = _nodes(executor, target)
+    steps = tuple(Step(*step) for step in executor.migration_plan(nodes))
+    return Plan(steps, tuple(_missing_on_disk(executor)), executor)
+
+
+def state_before(plan: Plan) -> ProjectState:
+    """Return the state that the applied migrations claim."""
+    assert plan.executor is not None  # noqa: S101 - only a plan without findings gets here
+    state: ProjectState = plan.executor._create_project_state(with_applied_migrations=True)
+    return state
+
+
+def states_of_backwards(plan: Plan) -> dict[Migration, ProjectState]:
+    """Return the state before each migration that a backwards plan unapplies."""
+    assert plan.executor is not None  # noqa: S101 - as above
+    executor = plan.executor
+    graph, loader = executor.loader.graph, executor.loader
+    applied = {graph.nodes[key] for key in loader.applied_migrations if key in graph.nodes}
+    wanted = {step.migration for step in plan.steps}
+    state, states = ProjectState(real_apps=loader.unmigrated_apps), {}
+    for migration, _ in executor.migration_plan(graph.leaf_nodes(), clean_start=True):
+        if migration in wanted:
+            states[migration] = state.clone()
+        if migration in wanted or migration in applied:
+            state = migration.mutate_state(state, preserve=True)
+    return states
+
+
+def _nodes(executor: MigrationExecutor, target: Target) -> list[Node]:
+    loader = executor.loader
+    if target.app_label is None:
+        return list(loader.graph.leaf_nodes())
+    _require_app(executor, target.app_label, target)
+    if target.migration_name is None:
+        return [node for node in loader.graph.leaf_nodes() if node[0] == target.app_label]
+    if target.migration_name == "zero":
+        return [(target.app_label, None)]
+    node = _find(executor, target.app_label, target.migration_name)
+    # A squashed migration that is applied in part is not in the graph; migrate takes the last
+    # of those it replaces.
+    if node not in loader.graph.nodes and node in loader.replacements:
+        last: Node = loader.replacements[node].replaces[-1]
+        return [last]
+    return [node]
+
+
+def _require_app(executor: MigrationExecutor, app_label: str, target: Target) -> None:
+    try:
+        apps.get_app_config(app_label)
+    except LookupError as error:
+        raise UsageError(
+            f"there is no installed app with the label {app_label!r}",
+            id="unknown-app",
+            hint="python manage.py showmigrations",
+        ) from error
+    migrated = app_label in executor.loader.migrated_apps
+    if target.run_syncdb and migrated:
+        raise UsageError(
+            f"app {app_label!r} has migrations, so --run-syncdb does not apply to it",
+            id="syncdb-of-migrated-app",
+            hint=f"python manage.py preflight_migrate {app_label}",
+        )
+    if not target.run_syncdb and not migrated:
+        raise UsageError(
+            f"app {app_label!r} does not have migrations",
+            id="app-without-migrations",
+            hint="python manage.py showmigrations",
+        )
+
+
+def _find(executor: MigrationExecutor, app_label: str, prefix: str) -> tuple[str, str]:
+    try:
+        migration = executor.loader.get_migration_by_prefix(app_label, prefix)
+    except AmbiguityError as error:
+        raise UsageError(
+            f"more than one migration of app {app_label!r} begins with {prefix!r}",
+            id="ambiguous-migration",
+            hint=f"python manage.py showmigrations {app_label}",
+        ) from error
+    except KeyError as error:
+        raise UsageError(
+            f"app {app_label!r} has no migration that begins with {prefix!r}",
+            id="unknown-migration",
+            hint=f"python manage.py showmigrations {app_label}",
+        ) from error
+    return (app_label, migration.name)
+
+
+def _inconsistent(error: InconsistentMigrationHistory) -> Finding:
+    return Finding(
+        id="inconsistent-history",
+        severity=Severity.ERROR,
+        message=f"migrate refuses this history: {error}",
+        hint="python manage.py showmigrations --plan; then record the missing one with "
+        "migrate --fake, if what it makes is there",
+    )
+
+
+def _broken(error: Exception) -> Finding:
+    return Finding(
+        id="broken-graph",
+        severity=Severity.ERROR,
+        message=f"the migration files do not form a graph: {error}",
+        hint="restore the migration file that is named, or correct the dependency",
+    )
+
+
+def _conflicting(conflicts: dict[str, list[str]]) -> Finding:
+    words = "; ".join(f"{', '.join(sorted(names))} in {app}" for app, names in conflicts.items())
+    return Finding(
+        id="conflicting-migrations",
+        severity=Severity.ERROR,
+        message=f"migrate refuses several last migrations in one app: {words}",
+        hint="python manage.py makemigrations --merge",
+    )
+
+
+def _missing_on_disk(executor: MigrationExecutor) -> list[Finding]:
+    loader = executor.loader
+    replaced = {key for item in loader.replacements.values() for key in item.replaces}
+    missing = set(loader.applied_migrations) - set(loader.disk_migrations) - replaced
+    return [
+        Finding(
+            id="missing-on-disk",
+            severity=Severity.WARNING,
+            message=f"{app}.{name} is recorded as applied, but its file is not there; "
+            "migrate goes on without it",
+            hint="deploy the release that has it, or restore the file",
+            migration=f"{app}.{name}",
+        )
+        for app, name in sorted(missing)
+        if app in loader.migrated_apps
+    ]

@@ -1,0 +1,369 @@
+"""What each step of a migration needs to find, asked of the simulated schema, which it then changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import BaseConstraint, CheckConstraint, Field, Model, UniqueConstraint
+
+from opsmigrate.postgres.catalog import Catalog
+from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.simulation import SimulatedTable, Simulation
+from opsmigrate.preflight.types import always_casts
+from opsmigrate.report import Severity
+
+KINDS = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "i": "index"}
+
+
+class Requirements:
+    """Asks, notes what is wrong in the ledger, and goes on as if the step had been done.
+
+    `rows` says how many rows a table has: 0, 1, 2 for more, None where nobody knows; `seed_hint`
+    what to type where a missing column is the one that seed_payment_id adds.
+    """
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        catalog: Catalog,
+        ledger: Ledger,
+        *,
+        rows: Callable[[SimulatedTable], int | None],
+        seed_hint: Callable[[str, str], str | None],
+    ) -> None:
+        self.connection = connection
+        self.catalog = catalog
+        self.schema = Simulation(catalog)
+        self.ledger = ledger
+        self.rows = rows
+        self.seed_hint = seed_hint
+        self.types_needed: dict[str, tuple[str | None, str | None]] = {}
+
+    # Tables
+
+    def own_table(self, db_table: str) -> SimulatedTable | None:
+        """Return the table, noting where it is missing or not ours to alter."""
+        table = self.schema.table(db_table)
+        if table is None:
+            kind = self.schema.kind(db_table)
+            is_a = f"is a {KINDS.get(kind, 'relation of another kind')}" if kind else "is not there"
+            self.ledger.find(
+                "missing-table",
+                f"the migration alters table {db_table}, which {is_a}",
+                hint="python manage.py showmigrations; then unapply or fake what made this table, "
+                "or restore it from a backup",
+                table=self.schema.label(db_table),
+            )
+            return None
+        if not table.owned:
+            self.ledger.find(
+                "missing-privilege",
+                f"only the owner of {table.label} may alter it, and this role is not",
+                hint=f"ALTER TABLE {table.label} OWNER TO the migrating role",
+                table=table.label,
+            )
+        return table
+
+    def create_table(self, model: type[Model]) -> None:
+        """CREATE TABLE: the name must be free, the types there, the schema ours to create in."""
+        db_table = model._meta.db_table
+        taken = self.schema.kind(db_table)
+        if taken:
+            self.ledger.find(
+                "table-exists",
+                f"the migration creates table {db_table}, but a {KINDS.get(taken, 'relation')} of "
+                "that name is there",
+                hint="python manage.py migrate --fake-initial, where it is the same table; "
+                "else rename or drop it",
+                table=self.schema.label(db_table),
+            )
+        if not self.catalog.may_create:
+            schema = self.catalog.schema
+            self.ledger.find(
+                "missing-privilege",
+                f"the role may not create tables in schema {schema}"
+                if schema
+                else "the search_path names no schema that is there, so tables cannot be created",
+                hint=f"GRANT CREATE ON SCHEMA {schema or 'public'} TO the migrating role",
+                table=self.schema.label(db_table),
+            )
+        table = self.schema.create_table(db_table, after=self.ledger.code_runs)
+        for field in model._meta.local_fields:
+            self._define_column(table, field)
+        for columns in self._keys(model):
+            table.add_unique(f"{table.name}_{'_'.join(columns)}_key", columns)
+        for constraint in model._meta.constraints:
+            self._constrain(table, model, constraint)
+
+    def _keys(self, model: type[Model]) -> list[tuple[str, ...]]:
+        keys = [field for field in model._meta.local_fields if field.unique and field.column]
+        found = [(field.column,) for field in keys]
+        primary = model._meta.pk_fields
+        if len(primary) > 1:
+            found.append(tuple(field.column for field in primary))
+        return found
+
+    def _constrain(
+        self, table: SimulatedTable, model: type[Model], constraint: BaseConstraint
+    ) -> None:
+        """Note what a constraint inside CREATE TABLE needs; partial ones come as statements."""
+        if isinstance(constraint, UniqueConstraint):
+            if constraint.condition is None and constraint.fields:
+                self.need_free(table, constraint.name)
+                fields = (model._meta.get_field(name) for name in constraint.fields)
+                table.add_unique(constraint.name, tuple(field.column for field in fields))
+        elif not isinstance(constraint, CheckConstraint):
+            kind = type(constraint).__name__
+            self.ledger.leave_open(f"what the {kind} {constraint.name} needs of the server")
+
+    def drop_table(self, db_table: str) -> None:
+        """DROP TABLE … CASCADE: views on it vanish without a word."""
+        table = self.own_table(db_table)
+        if table is not None:
+            self._warn_of_views(table, list(table.views), f"DROP TABLE {table.label} CASCADE")
+            self.schema.drop_table(db_table)
+
+    def rename_table(self, old: str, new: str) -> None:
+        """ALTER TABLE … RENAME TO: the old is there, the new name free."""
+        table = self.own_table(old)
+        if self.schema.kind(new):
+            self.ledger.find(
+                "table-exists",
+                f"the migration renames table {old} to {new}, but a relation of that name is there",
+                hint="rename or drop the one that is in the way",
+                table=self.schema.label(new),
+            )
+        if table is not None:
+            self.schema.rename_table(old, new)
+
+    # Columns
+
+    def need_column(self, table: SimulatedTable, column: str, purpose: str) -> bool:
+        """Return whether the column is there, noting it where it is missing."""
+        if column in table.types:
+            return True
+        hint = self.seed_hint(table.name, column)
+        self.ledger.find(
+            "missing-column",
+            f"{purpose} needs column {column} of {table.label}, which is not there",
+            hint=hint or f"add the column as the applied migrations describe it: "
+            f"ALTER TABLE {table.label} ADD COLUMN {column} …",
+            table=table.label,
+            column=column,
+        )
+        return False
+
+    def add_column(self, model: type[Model], field: Field[Any, Any], default: object) -> None:
+        """ADD COLUMN: the name must be free, and the rows must get along with it."""
+        table = self.own_table(model._meta.db_table)
+        if table is None:
+            return
+        if field.column in table.types:
+            self.ledger.find(
+                "column-exists",
+                f"the migration adds column {field.column} to {table.label}, which has it",
+                hint="where it is the same column, apply the rest by hand and record the "
+                "migration with: python manage.py migrate --fake",
+                table=table.label,
+                column=field.column,
+            )
+        self._rows_accept(table, field, default)
+        self._define_column(table, field)
+        if field.unique:
+            table.add_unique(f"{table.name}_{field.column}_key", (field.column,))
+
+    def _rows_accept(self, table: SimulatedTable, field: Field[Any, Any], default: object) -> None:
+        has_default = default is not None or field.has_db_default() or self._fills_itself(field)
+        if not field.null and not has_default:
+            self._refuse_rows(
+                table,
+                field.column,
+                more_than=0,
+                id="not-null-without-default",
+                message=f"column {field.column} is added to {table.label} as NOT NULL without a "
+                "default, and the table has rows",
+                hint="give the field a default in the migration, or add it with null=True first",
+            )
+        if field.unique and default is not None:
+            self._refuse_rows(
+                table,
+                field.column,
+                more_than=1,
+                id="unique-with-one-default",
+                message=f"column {field.column} is added to {table.label} as unique, but every row "
+                "would get the same default, which Django computes once",
+                hint="add the field with null=True, fill it, then make it unique",
+            )
+        if (field.unique and field.has_db_default()) or field.generated or self._check(field):
+            self.if_rows(table, f"whether the rows of {table.label} suit column {field.column}")
+
+    def _refuse_rows(
+        self,
+        table: SimulatedTable,
+        column: str,
+        *,
+        more_than: int,
+        id: str,
+        message: str,
+        hint: str,
+    ) -> None:
+        rows = self.rows(table)
+        if rows is None:
+            self.ledger.leave_open(f"whether {table.label} has rows: {message}")
+        elif rows > more_than:
+            self.ledger.find(id, message, hint=hint, table=table.label, column=column)
+
+    def _fills_itself(self, field: Field[Any, Any]) -> bool:
+        return bool(field.generated or field.db_type_suffix(self.connection))
+
+    def _check(self, field: Field[Any, Any]) -> bool:
+        return bool(field.db_parameters(connection=self.connection)["check"])
+
+    def _define_column(self, table: SimulatedTable, field: Field[Any, Any]) -> None:
+        params = field.db_parameters(connection=self.connection)
+        if params["type"] is None:
+            return
+        self._need_type(params["type"])
+        collation = params.get("collation")
+        if collation and collation not in self.catalog.collations:
+            self.ledger.leave_open(f"whether the collation {collation} will be there")
+        table.types[field.column] = params["type"]
+        if not field.null:
+            table.not_null.add(field.column)
+
+    def _need_type(self, type_: str) -> None:
+        self.types_needed.setdefault(type_, (self.ledger.migration, self.ledger.operation))
+
+    def drop_column(self, model: type[Model], column: str, *, cascades: bool) -> None:
+        """DROP COLUMN: with CASCADE the views that use it vanish, without it they forbid it."""
+        table = self.own_table(model._meta.db_table)
+        if table is None or not self.need_column(table, column, "dropping it"):
+            return
+        views = [view for view, used in table.views.items() if column in used]
+        statement = f"ALTER TABLE {table.label} DROP COLUMN {column}"
+        if cascades:
+            self._warn_of_views(table, views, f"{statement} CASCADE", column)
+        else:
+            self._views_forbid(table, views, statement, column)
+        table.forget_column(column)
+
+    def alter_column(
+        self, model: type[Model], old: Field[Any, Any], new: Field[Any, Any]
+    ) -> None:
+        """ALTER COLUMN: rename, type, NOT NULL; constraints come as statements of their own."""
+        table = self.own_table(model._meta.db_table)
+        if table is None or not self.need_column(table, old.column, "altering it"):
+            return
+        if old.column != new.column:
+            if new.column in table.types:
+                self.ledger.find(
+                    "column-exists",
+                    f"the migration renames column {old.column} of {table.label} to {new.column}, "
+                    "which is there already",
+                    hint="drop or rename the one that is in the way",
+                    table=table.label,
+                    column=new.column,
+                )
+            table.rename_column(old.column, new.column)
+        self._alter_type(table, old, new)
+        self._alter_null(table, old, new)
+
+    def _alter_type(
+        self, table: SimulatedTable, old: Field[Any, Any], new: Field[Any, Any]
+    ) -> None:
+        before = old.db_parameters(connection=self.connection)["type"]
+        after = new.db_parameters(connection=self.connection)["type"]
+        if before == after or after is None:
+            return
+        self._need_type(after)
+        views = [view for view, used in table.views.items() if new.column in used]
+        self._views_forbid(
+            table, views, f"altering the type of {table.label}.{new.column}", new.column
+        )
+        if not always_casts(table.types[new.column], after):
+            self.if_rows(table, f"whether every {table.label}.{new.column} can become {after}")
+        table.types[new.column] = after
+
+    def _alter_null(
+        self, table: SimulatedTable, old: Field[Any, Any], new: Field[Any, Any]
+    ) -> None:
+        if old.null and not new.null:
+            filled = new.has_default() or new.has_db_default()
+            if new.column not in table.not_null and not filled:
+                self.if_rows(table, f"whether {table.label}.{new.column} holds NULLs")
+            table.not_null.add(new.column)
+        elif new.null:
+            table.not_null.discard(new.column)
+
+    # Names
+
+    def need_free(self, table: SimulatedTable, name: str) -> None:
+        """Note where an index cannot be made because its name is taken; then take it."""
+        if self.schema.is_taken(table, name):
+            invalid = name in table.indexes and not table.indexes[name].valid
+            found = (
+                "an INVALID one is there, left by CREATE INDEX CONCURRENTLY"
+                if invalid
+                else f"a relation of that name is there in schema {table.schema}"
+            )
+            self.ledger.find(
+                "index-exists",
+                f"the migration creates index {name} on {table.label}, but {found}",
+                hint=f'DROP INDEX "{table.schema}"."{name}"'
+                + ("" if invalid else ", or rename it, where nothing needs it under this name"),
+                table=table.label,
+            )
+        self.schema.take(table, name)
+
+    def name_columns(self, model: type[Model], statement: str) -> None:
+        """Note the columns that an expression or a condition names and the live table lacks."""
+        table = self.schema.table(model._meta.db_table)
+        if table is None:
+            return
+        for field in model._meta.local_concrete_fields:
+            quoted = self.connection.ops.quote_name(field.column)
+            if field.column not in table.types and quoted in statement:
+                self.need_column(table, field.column, "a constraint or index")
+
+    # What cannot be decided from the catalog
+
+    def if_rows(self, table: SimulatedTable, question: str) -> None:
+        """Leave `question` open, unless the table has no rows for it to depend on."""
+        if self.rows(table) != 0:
+            self.ledger.leave_open(f"{question}: it depends on the rows")
+
+    def wrong_number(self, db_table: str, words: str) -> None:
+        """Note that Django will not find the one constraint or index that it wants to drop."""
+        self.ledger.find(
+            "missing-constraint",
+            f"{words[0].lower()}{words[1:]}: Django wants to drop exactly one",
+            hint="add the constraint that the applied migrations describe, or drop the surplus one",
+            table=self.schema.label(db_table),
+        )
+
+    def _warn_of_views(
+        self, table: SimulatedTable, views: list[str], statement: str, column: str | None = None
+    ) -> None:
+        for view in views:
+            self.ledger.find(
+                "view-dropped-by-cascade",
+                f"{statement} would drop the view {view} without a word",
+                hint=f"save it first: SELECT pg_get_viewdef('{view}'::regclass, true)",
+                table=table.label,
+                column=column,
+                severity=Severity.WARNING,
+            )
+
+    def _views_forbid(
+        self, table: SimulatedTable, views: list[str], statement: str, column: str
+    ) -> None:
+        for view in views:
+            self.ledger.find(
+                "view-in-the-way",
+                f"{statement} is refused while the view {view} uses it",
+                hint=f"DROP VIEW {view}, and create it again afterwards",
+                table=table.label,
+                column=column,
+            )

@@ -1,0 +1,188 @@
+"""The live schema as it will be while the plan runs: what is there, changed step by step."""
+
+from dataclasses import dataclass, field, replace
+
+from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Index, Relation
+
+FOREIGN_KEY, UNIQUE, PRIMARY_KEY, CHECK = "f", "u", "p", "c"
+
+
+@dataclass(kw_only=True)
+class SimulatedTable:
+    """A table during the plan.
+
+    `made_after` is None for a live table; for one that the plan makes, how many times code had
+    run by then: it has no rows until code runs again.
+    """
+
+    schema: str
+    name: str
+    made_after: int | None = None
+    owned: bool = True
+    may_reference: bool = True
+    kind: str = "r"
+    types: dict[str, str] = field(default_factory=dict)
+    not_null: set[str] = field(default_factory=set)
+    constraints: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    indexes: dict[str, Index] = field(default_factory=dict)
+    views: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Return `schema.name`."""
+        return f"{self.schema}.{self.name}"
+
+    def can_be_referenced_by(self, columns: tuple[str, ...]) -> bool:
+        """Say whether a foreign key may point to `columns`.
+
+        PostgreSQL wants a valid, immediate unique index on exactly these columns, neither
+        partial nor on expressions (documentation of CREATE TABLE, REFERENCES).
+        """
+        return any(
+            index.unique
+            and index.valid
+            and index.immediate
+            and not index.partial
+            and sorted(index.columns) == sorted(columns)
+            for index in self.indexes.values()
+        )
+
+    def add_unique(self, name: str, columns: tuple[str, ...], *, primary: bool = False) -> None:
+        """Add the index of a unique constraint or primary key."""
+        self.indexes[name] = Index(
+            name=name,
+            columns=columns,
+            unique=True,
+            primary=primary,
+            valid=True,
+            immediate=True,
+            partial=False,
+        )
+
+    def forget_column(self, column: str) -> None:
+        """Drop a column with the constraints and indexes that DROP COLUMN takes with it."""
+        self.types.pop(column, None)
+        self.not_null.discard(column)
+        self.constraints = {
+            name: (kind, columns)
+            for name, (kind, columns) in self.constraints.items()
+            if column not in columns
+        }
+        self.indexes = {
+            name: index for name, index in self.indexes.items() if column not in index.columns
+        }
+        self.views = {view: used for view, used in self.views.items() if column not in used}
+
+    def rename_column(self, old: str, new: str) -> None:
+        """Rename a column wherever it stands."""
+
+        def renamed(columns: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(new if column == old else column for column in columns)
+
+        self.types = {new if name == old else name: kind for name, kind in self.types.items()}
+        self.not_null = set(renamed(tuple(self.not_null)))
+        self.constraints = {
+            name: (kind, renamed(columns)) for name, (kind, columns) in self.constraints.items()
+        }
+        for name, index in list(self.indexes.items()):
+            self.indexes[name] = replace(index, columns=renamed(index.columns))
+
+
+class Simulation:
+    """All relations by the name under which Django's statements find them."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.schema = catalog.schema or "public"
+        self._tables: dict[tuple[str, str], SimulatedTable] = {}
+        self._kinds: dict[tuple[str, str], str] = {}
+        self._visible: dict[str, tuple[str, str]] = {}
+        self.extensions = set(catalog.extensions)
+        for relation in catalog.relations:
+            key = (relation.schema, relation.name)
+            self._kinds[key] = relation.kind
+            if relation.visible:
+                self._visible[relation.name] = key
+            if relation.kind in TABLE_KINDS:
+                self._tables[key] = _simulated(relation)
+
+    def table(self, db_table: str) -> SimulatedTable | None:
+        """Return the table that `db_table` finds through the search_path, or None."""
+        return self._tables.get(self._key(db_table))
+
+    def kind(self, db_table: str) -> str | None:
+        """Return pg_class.relkind of whatever bears this name where a CREATE would put it."""
+        return self._kinds.get(self._home(db_table))
+
+    def label(self, db_table: str) -> str:
+        """Return `schema.name` as it is, or as it would be made."""
+        return ".".join(self._key(db_table))
+
+    def create_table(self, db_table: str, *, after: int) -> SimulatedTable:
+        """Add an empty table, made after code ran `after` times, and return it."""
+        key = self._home(db_table)
+        table = SimulatedTable(schema=key[0], name=key[1], made_after=after)
+        self._tables[key] = table
+        self._kinds[key] = "r"
+        self._visible[key[1]] = key
+        return table
+
+    def drop_table(self, db_table: str) -> None:
+        """Forget the table and the relations that go with it."""
+        table = self._tables.pop(self._key(db_table), None)
+        if table is not None:
+            for name in [table.name, *table.indexes]:
+                self.forget_relation(table, name)
+
+    def rename_table(self, old: str, new: str) -> None:
+        """Give the table its new name."""
+        table = self._tables.pop(self._key(old))
+        self._kinds.pop((table.schema, table.name), None)
+        self._visible.pop(table.name, None)
+        table.name = _split(new)[1]
+        key = (table.schema, table.name)
+        self._tables[key], self._kinds[key], self._visible[table.name] = table, table.kind, key
+
+    def is_taken(self, table: SimulatedTable, name: str) -> bool:
+        """Say whether a relation `name` is in the table's schema: tables and indexes share names."""
+        return (table.schema, name) in self._kinds
+
+    def take(self, table: SimulatedTable, name: str) -> None:
+        """Add a relation (an index) in the table's schema."""
+        self._kinds[table.schema, name] = "i"
+
+    def forget_relation(self, table: SimulatedTable, name: str) -> None:
+        """Remove a relation from the table's schema."""
+        self._kinds.pop((table.schema, name), None)
+
+    def _key(self, db_table: str) -> tuple[str, str]:
+        schema, name = _split(db_table)
+        if schema is not None:
+            return (schema, name)
+        return self._visible.get(name, (self.schema, name))
+
+    def _home(self, db_table: str) -> tuple[str, str]:
+        schema, name = _split(db_table)
+        return (schema or self.schema, name)
+
+
+def _split(db_table: str) -> tuple[str | None, str]:
+    """Return (schema, name): Django leaves a db_table that is quoted already as it is."""
+    if db_table.startswith('"') and db_table.endswith('"'):
+        schema, dot, name = db_table[1:-1].partition('"."')
+        return (schema, name) if dot else (None, schema)
+    return (None, db_table)
+
+
+def _simulated(relation: Relation) -> SimulatedTable:
+    return SimulatedTable(
+        schema=relation.schema,
+        name=relation.name,
+        owned=relation.owned,
+        may_reference=relation.may_reference,
+        kind=relation.kind,
+        types={column.name: column.type for column in relation.columns},
+        not_null={column.name for column in relation.columns if column.not_null},
+        constraints={item.name: (item.kind, item.columns) for item in relation.constraints},
+        indexes={index.name: index for index in relation.indexes},
+        views=dict(relation.views),
+    )

@@ -1,0 +1,59 @@
+"""Column types as Django and as PostgreSQL spell them, and which go together."""
+
+import re
+
+SPELLINGS = {
+    "varchar": "character varying",
+    "char": "character",
+    "bpchar": "character",
+    "int": "integer",
+    "int4": "integer",
+    "int8": "bigint",
+    "int2": "smallint",
+    "serial": "integer",
+    "bigserial": "bigint",
+    "smallserial": "smallint",
+    "bool": "boolean",
+    "decimal": "numeric",
+    "float8": "double precision",
+    "timestamptz": "timestamp with time zone",
+}
+# Types between which PostgreSQL finds an equality operator by itself (pg_amop, btree families).
+FAMILIES = (
+    frozenset({"smallint", "integer", "bigint", "numeric", "real", "double precision"}),
+    frozenset({"character varying", "character", "text", "name"}),
+    frozenset({"date", "timestamp without time zone", "timestamp with time zone"}),
+)
+WIDENINGS = (("smallint", "integer", "bigint", "numeric"), ("character varying", "text"))
+
+
+def base(type_: str) -> str:
+    """Return the type without its modifiers: `varchar(20)` is `character varying`."""
+    plain = re.sub(r"\s*\([^)]*\)", "", type_).strip().lower()
+    return SPELLINGS.get(plain, plain)
+
+
+def comparable(left: str, right: str) -> bool:
+    """Say whether a foreign key may join columns of these types."""
+    left, right = base(left), base(right)
+    return left == right or any(left in family and right in family for family in FAMILIES)
+
+
+def _length(type_: str) -> int | None:
+    match = re.search(r"\((\d+)\)", type_)
+    return int(match.group(1)) if match else None
+
+
+def always_casts(old: str, new: str) -> bool:
+    """Say whether every value of `old` becomes a `new`, whatever the rows hold."""
+    if base(old) == base(new) == "character varying":
+        before, after = _length(old), _length(new)
+        return after is None or (before is not None and before <= after)
+    if base(old) == base(new):
+        return old == new or base(new) not in ("numeric", "character")
+    if _length(new) is not None:
+        return False
+    return base(new) == "text" or any(
+        base(old) in chain and base(new) in chain and chain.index(base(old)) < chain.index(base(new))
+        for chain in WIDENINGS
+    )

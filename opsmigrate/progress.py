@@ -1,0 +1,57 @@
+"""Progress on stderr: a line that rewrites itself on a terminal, one every few seconds elsewhere."""
+
+import time
+from typing import Protocol
+
+SECONDS_BETWEEN_LINES = 5.0
+SECONDS_BETWEEN_REDRAWS = 0.1
+
+
+class Stream(Protocol):
+    """Where progress is written: Django's OutputWrapper around stderr."""
+
+    def write(self, msg: str, style_func: None = None, ending: str | None = None) -> None:
+        """Write `msg` and `ending`."""
+
+    def isatty(self) -> bool:
+        """Say whether a person is watching."""
+
+
+class Progress:
+    """Tells what is being done; silent at verbosity 0."""
+
+    def __init__(self, stream: Stream, *, verbosity: int) -> None:
+        self._stream = stream
+        self._silent = verbosity < 1
+        self._terminal = stream.isatty()
+        self._last = 0.0
+        self._drawn = False
+
+    def phase(self, text: str) -> None:
+        """Say that a phase begins."""
+        if not self._silent:
+            self._clear()
+            self._stream.write(text)
+            self._last = time.monotonic()
+
+    def update(self, text: str) -> None:
+        """Say how far the phase is; drops what comes too fast to be read."""
+        pause = SECONDS_BETWEEN_REDRAWS if self._terminal else SECONDS_BETWEEN_LINES
+        if self._silent or time.monotonic() - self._last < pause:
+            return
+        self._last = time.monotonic()
+        if self._terminal:
+            self._clear()
+            self._stream.write(f"  {text}", ending="")
+            self._drawn = True
+        else:
+            self._stream.write(f"  {text}")
+
+    def done(self) -> None:
+        """Leave the terminal with a clean line."""
+        self._clear()
+
+    def _clear(self) -> None:
+        if self._drawn:
+            self._stream.write("\r\x1b[K", ending="")
+            self._drawn = False

@@ -1,0 +1,189 @@
+"""What every command says: findings, a verdict, a report, as text and as JSON."""
+
+import json
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+WIDTH = 80
+
+
+class Severity(str, Enum):
+    """How much a finding weighs."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Verdict(str, Enum):
+    """The answer of a command; `exit_code` is what the process ends with."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    USAGE = "usage"
+    UNDECIDED = "undecided"
+    REFUSED = "refused"
+    PARTIAL = "partial"
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that deploy scripts rely on, 0 to 5."""
+        return list(Verdict).index(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was found; `id` is a lasting slug, `hint` is what to type next."""
+
+    id: str
+    severity: Severity
+    message: str
+    hint: str | None = None
+    migration: str | None = None
+    operation: str | None = None
+    table: str | None = None
+    column: str | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Unexamined:
+    """Something that could not be decided, and why; never counted as passed."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Database:
+    """Which database a report speaks of; None where the server could not be asked."""
+
+    alias: str
+    name: str
+    host: str | None
+    port: int | None
+    server_version: str | None = None
+    system_identifier: str | None = None
+    oid: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a capability returns: the verdict, one sentence, and what it rests on.
+
+    `detail` is shown in the text report only; what it says stands in `facts` for programs.
+    """
+
+    verdict: Verdict
+    summary: str
+    findings: tuple[Finding, ...] = ()
+    unexamined: tuple[Unexamined, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    detail: tuple[str, ...] = ()
+
+    def failing_on(self, severity: Severity) -> "Result":
+        """Return this result, failed where it passed with a warning and `severity` is warning."""
+        warned = any(finding.severity is Severity.WARNING for finding in self.findings)
+        if self.verdict is Verdict.PASSED and severity is Severity.WARNING and warned:
+            summary = f"{self.summary} (failed on a warning, as --fail-on warning asks)"
+            return replace(self, verdict=Verdict.FAILED, summary=summary)
+        return self
+
+
+    def with_facts(self, **facts: Any) -> "Result":
+        """Return this result with more facts."""
+        return replace(self, facts={**self.facts, **facts})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A result with what it was obtained by, when, and on which database."""
+
+    command: str
+    run_id: str
+    started: datetime
+    finished: datetime
+    database: Database | None
+    result: Result
+    exit_code: int
+
+    def as_json(self) -> str:
+        """Return the report as one JSON object, the `"schema": 1` of the documentation."""
+        result = self.result
+        body = {
+            "schema": 1,
+            "command": self.command,
+            "run_id": self.run_id,
+            "verdict": result.verdict.value,
+            "exit_code": self.exit_code,
+            "started": self.started.isoformat(),
+            "finished": self.finished.isoformat(),
+            "database": asdict(self.database) if self.database else None,
+            "findings": [asdict(finding) for finding in result.findings],
+            "unexamined": [asdict(item) for item in result.unexamined],
+            "facts": {"summary": result.summary, **result.facts},
+        }
+        return json.dumps(body, indent=2, ensure_ascii=False, default=str)
+
+    def as_text(self) -> str:
+        """Return the report for people, within 80 columns where the words allow it."""
+        result = self.result
+        headline = f"{result.verdict.value.upper()}: {result.summary}"
+        lines = [*_wrapped(headline, first="", rest="  "), "", self._where()]
+        if result.detail:
+            lines += ["", *result.detail]
+        for finding in sorted(result.findings, key=lambda item: list(Severity).index(item.severity)):
+            lines += ["", *_finding_lines(finding)]
+        if result.unexamined:
+            lines += ["", "Not examined:"]
+            for item in result.unexamined:
+                lines += _wrapped(f"{item.what}: {item.why}", first="  - ", rest="    ")
+        return "\n".join(lines)
+
+    def _where(self) -> str:
+        seconds = (self.finished - self.started).total_seconds()
+        database = ""
+        if self.database:
+            server = f" (PostgreSQL {self.database.server_version})" if self._reached() else ""
+            host = self.database.host or "local socket"
+            port = f":{self.database.port}" if self.database.port else ""
+            database = f"database {self.database.name} on {host}{port}{server}, "
+        return f"{self.command}: {database}{seconds:.1f} s, run {self.run_id}"
+
+    def _reached(self) -> bool:
+        return self.database is not None and self.database.server_version is not None
+
+
+def _finding_lines(finding: Finding) -> Iterable[str]:
+    yield from _wrapped(
+        finding.message, first=f"{finding.severity.value} [{finding.id}] ", rest="    "
+    )
+    place = [
+        f"{name} {value}"
+        for name, value in (
+            ("migration", finding.migration),
+            ("operation", finding.operation),
+            ("table", finding.table),
+            ("column", finding.column),
+        )
+        if value
+    ]
+    if place:
+        yield from _wrapped(", ".join(place), first="    in ", rest="       ")
+    if finding.hint:
+        yield f"    type: {finding.hint}"
+
+
+def _wrapped(text: str, *, first: str, rest: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [first.rstrip()]

@@ -1,0 +1,189 @@
+"""Scratch databases: made beside the examined one, dropped at the end, reaped after a SIGKILL."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from secrets import token_hex
+
+from django.db import Error, OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
+
+from opsmigrate.errors import UndecidedError
+from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
+from opsmigrate.postgres.session import open_second
+
+PREFIX = "opsmigrate_scratch_"
+# The first half of the advisory lock's key: "opsm" in ASCII; the second half is the database's.
+LOCK_SPACE = 0x6F70736D
+
+
+@dataclass(frozen=True)
+class ScratchDatabase:
+    """A database of ours; it is gone when the `with` block that made it ends."""
+
+    name: str
+
+
+@contextmanager
+def scratch_database(
+    connection: BaseDatabaseWrapper, *, run_id: str, maintenance_db: str | None
+) -> Iterator[ScratchDatabase]:
+    """Make a scratch database on the server of `connection`, and drop it whatever happens.
+
+    It has the encoding and the locale of the database of `connection`. Raises UndecidedError
+    where the role may not create databases.
+    """
+    name = PREFIX + token_hex(6)
+    with _maintenance(connection, maintenance_db) as maintenance:
+        # Before CREATE DATABASE, so that no reaper sees it without a live owner.
+        _lock(maintenance, name)
+        try:
+            _create(connection, maintenance, name, run_id)
+            yield ScratchDatabase(name)
+        finally:
+            # What cannot be dropped now (the server went away) is reaped by the next run.
+            with suppress(Error):
+                _drop(maintenance, name)
+
+
+def reap(connection: BaseDatabaseWrapper, maintenance_db: str | None) -> tuple[str, ...]:
+    """Drop the scratch databases that killed runs left; return their names.
+
+    A database goes only where it has our prefix and our role as owner, no session, and no live
+    run that holds its lock. What cannot be dropped stays, and never fails the command.
+    """
+    try:
+        abandoned = _abandoned(connection)
+        if not abandoned:
+            return ()
+        with _maintenance(connection, maintenance_db) as maintenance:
+            return tuple(name for name in abandoned if _reap_one(maintenance, name))
+    except (Error, UndecidedError):
+        return ()
+
+
+def _abandoned(connection: BaseDatabaseWrapper) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT datname FROM pg_database d"
+            " WHERE datname ~ %s AND pg_has_role(current_user, datdba, 'MEMBER')"
+            " AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datid = d.oid)",
+            [f"^{PREFIX}[0-9a-f]{{12}}$"],
+        )
+        names = [row[0] for row in cursor.fetchall()]
+        # Advisory locks belong to one database; another run may hold its own through another
+        # maintenance database, so look in all of them (pg_locks shows the whole server).
+        cursor.execute(
+            "SELECT objid FROM pg_locks"
+            " WHERE locktype = 'advisory' AND objsubid = 2 AND classid::bigint = %s",
+            [LOCK_SPACE],
+        )
+        held = {row[0] for row in cursor.fetchall()}
+    return [name for name in names if _key(name) & 0xFFFFFFFF not in held]
+
+
+def _reap_one(maintenance: BaseDatabaseWrapper, name: str) -> bool:
+    with maintenance.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_SPACE, _key(name)])
+        if not cursor.fetchone()[0]:
+            return False
+        try:
+            cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+        except Error:
+            return False
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK_SPACE, _key(name)])
+    return True
+
+
+@contextmanager
+def _maintenance(
+    connection: BaseDatabaseWrapper, maintenance_db: str | None
+) -> Iterator[BaseDatabaseWrapper]:
+    candidates = [maintenance_db] if maintenance_db else ["postgres", "template1"]
+    last: Exception | None = None
+    for name in candidates:
+        other = open_second(connection, database=name)
+        try:
+            other.ensure_connection()
+        except OperationalError as error:
+            last = error
+            continue
+        try:
+            yield other
+        finally:
+            other.close()
+        return
+    raise UndecidedError(
+        f"cannot connect to {' or '.join(candidates)} to make a scratch database: "
+        f"{first_line(last) if last else ''}",
+        id="no-maintenance-database",
+        hint='set OPSMIGRATE["MAINTENANCE_DB"] to a database that the role may connect to',
+    )
+
+
+def _key(name: str) -> int:
+    # 31 bits: the second half of the key is a signed int4.
+    return int(name[-8:], 16) & 0x7FFFFFFF
+
+
+def _lock(maintenance: BaseDatabaseWrapper, name: str) -> None:
+    with maintenance.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s, %s)", [LOCK_SPACE, _key(name)])
+
+
+def _create(
+    connection: BaseDatabaseWrapper, maintenance: BaseDatabaseWrapper, name: str, run_id: str
+) -> None:
+    with connection.cursor() as cursor:
+        # As a whole row: the columns that describe the locale differ from 14 to 18.
+        cursor.execute(
+            "SELECT oid, pg_encoding_to_char(encoding), to_jsonb(d)::text"
+            " FROM pg_database d WHERE datname = current_database()"
+        )
+        oid, encoding, row = cursor.fetchone()
+    now = datetime.now(timezone.utc).isoformat()
+    comment = json.dumps({"opsmigrate": "scratch", "run": run_id, "source": oid, "made": now})
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}{}").format(
+        sql.Identifier(name), sql.Literal(encoding), _locale(json.loads(row))
+    )
+    with maintenance.cursor() as cursor:
+        try:
+            cursor.execute(statement)
+        except Error as error:
+            if sqlstate(error) != INSUFFICIENT_PRIVILEGE:
+                raise
+            raise UndecidedError(
+                "the role may not create a scratch database",
+                id="cannot-create-database",
+                hint=f"ALTER ROLE {connection.settings_dict['USER']} CREATEDB",
+            ) from error
+        cursor.execute(
+            sql.SQL("COMMENT ON DATABASE {} IS {}").format(
+                sql.Identifier(name), sql.Literal(comment)
+            )
+        )
+
+
+def _locale(row: dict[str, str | None]) -> sql.Composed:
+    """Return the clauses of CREATE DATABASE that repeat the locale of a pg_database row."""
+    locale = row.get("datlocale") or row.get("daticulocale")  # 17 and later; 15 and 16
+    clauses = [("LC_COLLATE", row["datcollate"]), ("LC_CTYPE", row["datctype"])]
+    if row.get("datlocprovider") == "i":
+        clauses += [("LOCALE_PROVIDER", "icu"), ("ICU_LOCALE", locale)]
+    elif row.get("datlocprovider") == "b":
+        clauses += [("LOCALE_PROVIDER", "builtin"), ("BUILTIN_LOCALE", locale)]
+    return sql.Composed(
+        sql.SQL(" " + keyword + " {}").format(sql.Literal(value)) for keyword, value in clauses
+    )
+
+
+def _drop(maintenance: BaseDatabaseWrapper, name: str) -> None:
+    with maintenance.cursor() as cursor:
+        # WITH (FORCE) ends what a killed pg_restore left behind (PostgreSQL 13 and later).
+        cursor.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        )

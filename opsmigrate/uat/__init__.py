@@ -1,0 +1,1 @@
+"""Acceptance of a migrated database and its site."""

@@ -1,0 +1,82 @@
+"""What scripts/test.py runs, and how it says what it could not run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from scripts import test as script
+from scripts.environment import Environment
+
+
+def parse(monkeypatch: pytest.MonkeyPatch, *argv: str, ci: str = "") -> argparse.Namespace:
+    monkeypatch.setenv("CI", ci)
+    return script.parse(argv)
+
+
+@pytest.mark.parametrize(
+    ("tier", "major", "suites"),
+    [
+        (
+            "core",
+            None,
+            [(18, "not system and not long"), (16, "major and not system and not long")],
+        ),
+        ("core", 16, [(16, "not system and not long")]),
+        ("system", None, [(18, "system"), (16, "major and system")]),
+    ],
+)
+def test_the_whole_suite_runs_on_one_major_and_the_marked_tests_on_the_other(
+    tier: str, major: int | None, suites: list[tuple[int, str]]
+) -> None:
+    assert script.suites(tier, major) == suites
+
+
+def test_arguments_after_two_dashes_are_for_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = parse(monkeypatch, "--major", "16", "--", "-x", "tests/unit")
+
+    assert (options.tier, options.major, options.pytest) == ("core", 16, ["-x", "tests/unit"])
+
+
+def test_a_skipped_test_is_one_that_was_not_run_and_an_expected_failure_is_none(
+    tmp_path: Path,
+) -> None:
+    report = tmp_path / "report.xml"
+    report.write_text(
+        '<testsuites><testsuite><testcase classname="a" name="b">'
+        '<skipped type="pytest.skip" message="no pgbouncer"/></testcase>'
+        '<testcase classname="c" name="d"><skipped type="pytest.xfail" message="bug"/></testcase>'
+        '<testcase classname="e" name="f"/></testsuite></testsuites>'
+    )
+
+    assert list(script.skipped_tests(report)) == [("a.b", "no pgbouncer")]
+    assert list(script.skipped_tests(tmp_path / "none.xml")) == []
+
+
+def test_what_was_not_run_ends_the_summary_and_fails_only_where_it_must(tmp_path: Path) -> None:
+    session = script.Session(Environment(tmp_path), [])
+    session.results.append(script.Result("mypy", "passed", 1.04))
+    session.skip("pytest (core) on PostgreSQL 16", "there is one server")
+
+    assert script.summary(session).splitlines() == [
+        "",
+        "=== summary",
+        "mypy      1.0 s  passed",
+        "NOT RUN: pytest (core) on PostgreSQL 16 because there is one server",
+    ]
+    assert script.exit_code(session, strict=False) == 0
+    assert script.exit_code(session, strict=True) == 1
+
+
+def test_one_failed_part_fails_the_run(tmp_path: Path) -> None:
+    session = script.Session(Environment(tmp_path), [])
+    session.results += [script.Result("a", "FAILED (1)"), script.Result("b", "passed")]
+
+    assert script.exit_code(session, strict=False) == 1
+
+
+@pytest.mark.parametrize(("ci", "strict"), [("true", True), ("", False), ("false", False)])
+def test_ci_is_strict(monkeypatch: pytest.MonkeyPatch, ci: str, strict: bool) -> None:
+    assert parse(monkeypatch, ci=ci).strict is strict

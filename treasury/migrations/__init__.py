@@ -1,0 +1,1 @@
+"""The schema of treasury, step by step."""
