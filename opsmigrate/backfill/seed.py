@@ -20,11 +20,12 @@ from opsmigrate.backfill.phases import (
     require_possible,
     unique_phases,
 )
-from opsmigrate.backfill.state import State, count_nulls_and_duplicates, read_state
+from opsmigrate.backfill.state import State, read_state
 from opsmigrate.errors import PartialError, RefusedError, UndecidedError
 from opsmigrate.postgres.errors import UNIQUE_VIOLATION, first_line, sqlstate
 from opsmigrate.postgres.locks import LockNotObtainedError, LockWaits, execute_with_short_locks
 from opsmigrate.postgres.session import is_pooled_by_transaction
+from opsmigrate.postgres.values import count_nulls_and_duplicates
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Result, Severity, Verdict
 
@@ -120,7 +121,7 @@ def verify(
     rows = nulls = duplicates = None
     wrong = [words for there, words in _demands(state, goal) if not there]
     if state.has_column:
-        rows, nulls, duplicates = count_nulls_and_duplicates(connection, goal)
+        rows, nulls, duplicates = _count(connection, goal)
         wrong += [f"{nulls} rows without a value"] if nulls else []
         wrong += [f"{duplicates} values on more than one row"] if duplicates else []
     facts = {
@@ -141,6 +142,10 @@ def verify(
         "0 NULLs, 0 duplicates",
         facts=facts,
     )
+
+
+def _count(connection: BaseDatabaseWrapper, goal: Goal) -> tuple[int, int, int]:
+    return count_nulls_and_duplicates(connection, goal.schema, goal.table, goal.column)
 
 
 def _demands(state: State, goal: Goal) -> list[tuple[bool, str]]:
@@ -182,7 +187,7 @@ def _described(connection: BaseDatabaseWrapper, phase: Phase) -> dict[str, Any]:
 def _require_no_duplicates(connection: BaseDatabaseWrapper, goal: Goal, state: State) -> None:
     if not state.has_column or state.valid_index:
         return
-    _, _, duplicates = count_nulls_and_duplicates(connection, goal)
+    _, _, duplicates = _count(connection, goal)
     if duplicates:
         raise RefusedError(
             f"{duplicates} values of {goal.label}.{goal.column} stand on more than one row, so it "

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.backfill.goal import Goal
 
@@ -98,20 +97,6 @@ def read_state(connection: BaseDatabaseWrapper, goal: Goal) -> State:
         **_column(column),
         **_unique(indexes),
     )
-
-
-def count_nulls_and_duplicates(connection: BaseDatabaseWrapper, goal: Goal) -> tuple[int, int, int]:
-    """Return (rows, NULLs, values that more than one row has) of the column, by reading it all."""
-    query = sql.SQL(
-        "SELECT count(*), count(*) - count({column}),"
-        " (SELECT count(*) FROM (SELECT FROM {table} WHERE {column} IS NOT NULL"
-        "  GROUP BY {column} HAVING count(*) > 1) AS several)"
-        " FROM {table}"
-    ).format(column=sql.Identifier(goal.column), table=goal.relation)
-    with connection.cursor() as cursor:
-        cursor.execute(query)
-        rows, nulls, duplicates = cursor.fetchone()
-    return int(rows), int(nulls), int(duplicates)
 
 
 def _quote(name: str) -> str:

@@ -77,6 +77,12 @@ class ReportCommand(BaseCommand):
         """Do the command's work on `run.connection` and return its result."""
         raise NotImplementedError(f"{type(self).__name__}.run")
 
+    def prepare(self, options: dict[str, Any]) -> None:
+        """Refuse bad input before the database is touched; a command may have nothing to do."""
+
+    def keep(self, report: Report, options: dict[str, Any]) -> None:
+        """Store the report elsewhere besides; a command may have nothing to do."""
+
     def run_from_argv(self, argv: list[str]) -> None:
         """Run as from the shell; --traceback adds to stderr and changes no exit code."""
         if os.environ.get("NO_COLOR"):
@@ -103,6 +109,7 @@ class ReportCommand(BaseCommand):
             exit_code=exit_code or result.verdict.exit_code,
         )
         self._deliver(report, options)
+        self.keep(report, options)
         self._end(report, options)
 
     def _end(self, report: Report, options: dict[str, Any]) -> None:
@@ -135,6 +142,7 @@ class ReportCommand(BaseCommand):
     def _run(self, run_id: str, target: Target, options: dict[str, Any]) -> Result:
         if options["output"]:
             _require_output(options)
+        self.prepare(options)
         settings = load_settings()
         connection = target.choose(options["database"])
         session = target.reach()

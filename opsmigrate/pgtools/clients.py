@@ -1,0 +1,94 @@
+"""PostgreSQL's client programs: found, and of a version that can talk to the server."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from opsmigrate.errors import UndecidedError
+from opsmigrate.pgtools.embedded import find_bindirs
+
+VERSIONED_FOLDERS = (
+    ("/usr/lib/postgresql", "*/bin"),
+    ("/usr", "pgsql-*/bin"),
+    ("/usr/local", "pgsql*/bin"),
+    ("/opt/homebrew/opt", "postgresql@*/bin"),
+    ("/usr/local/opt", "postgresql@*/bin"),
+    ("/Library/PostgreSQL", "*/bin"),
+    ("/Applications/Postgres.app/Contents/Versions", "*/bin"),
+    ("C:/Program Files/PostgreSQL", "*/bin"),
+)
+# pg_dump 17 and later writes SET transaction_timeout, which older servers do not know.
+KNOWS_TRANSACTION_TIMEOUT = 17
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clients:
+    """A folder of client programs of one version."""
+
+    folder: Path
+    major: int
+    version: str
+
+    def program(self, name: str) -> str:
+        """Return the path of a program of this folder, for an argv list."""
+        return str(self.folder / _file_name(name))
+
+
+def find_clients(server_major: int, pg_bin: Path | None) -> Clients:
+    """Return the clients for a server: of its own major, else the nearest that serves as well.
+
+    A newer pg_dump dumps an older server, but its archive must be restorable there too. Looks in
+    OPSMIGRATE["PG_BIN"], PATH, the usual versioned folders, and the embedded package. Raises
+    UndecidedError where none will do, naming what was found.
+    """
+    found = [clients for folder in _folders(pg_bin) if (clients := _clients_in(folder))]
+    fitting = [item for item in found if _fits(item.major, server_major)]
+    if fitting:
+        return min(fitting, key=lambda item: item.major)
+    seen = ", ".join(sorted({item.version for item in found})) or "none"
+    raise UndecidedError(
+        f"no pg_dump and pg_restore that suit a PostgreSQL {server_major} server; found: {seen}",
+        id="client-missing",
+        hint=f"apt install postgresql-client-{server_major}, or pip install 'opsmigrate[clients]', "
+        'or set OPSMIGRATE["PG_BIN"] to their folder',
+    )
+
+
+def _fits(client: int, server: int) -> bool:
+    if client == server:
+        return True
+    return client > server and not (client >= KNOWS_TRANSACTION_TIMEOUT > server)
+
+
+def _folders(pg_bin: Path | None) -> Iterator[Path]:
+    if pg_bin is not None:
+        yield pg_bin
+    yield from (Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder)
+    for root, pattern in VERSIONED_FOLDERS:
+        yield from sorted(Path(root).glob(pattern), reverse=True)
+    yield from find_bindirs().values()
+
+
+def _file_name(name: str) -> str:
+    return f"{name}.exe" if os.name == "nt" else name
+
+
+@lru_cache(maxsize=64)
+def _clients_in(folder: Path) -> Clients | None:
+    programs = [folder / _file_name(name) for name in ("pg_dump", "pg_restore")]
+    if not all(os.access(program, os.X_OK) for program in programs):
+        return None
+    try:
+        answer = subprocess.run(
+            [str(programs[0]), "--version"], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    match = re.search(r"\(PostgreSQL\) ((\d+)\S*)", answer.stdout)
+    if match is None:
+        return None
+    return Clients(folder=folder, major=int(match.group(2)), version=match.group(1))

@@ -1,0 +1,132 @@
+"""What Django's connection parameters are called by libpq, and how a child gets them in secret."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+# PostgreSQL documentation, libpq, Environment Variables. client_encoding is left out: the drivers
+# set it for themselves, and pg_dump would write the archive in it.
+VARIABLES = {
+    "host": "PGHOST",
+    "hostaddr": "PGHOSTADDR",
+    "port": "PGPORT",
+    "dbname": "PGDATABASE",
+    "user": "PGUSER",
+    "passfile": "PGPASSFILE",
+    "require_auth": "PGREQUIREAUTH",
+    "channel_binding": "PGCHANNELBINDING",
+    "service": "PGSERVICE",
+    "options": "PGOPTIONS",
+    "sslmode": "PGSSLMODE",
+    "sslnegotiation": "PGSSLNEGOTIATION",
+    "sslcompression": "PGSSLCOMPRESSION",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "sslcertmode": "PGSSLCERTMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcrl": "PGSSLCRL",
+    "sslcrldir": "PGSSLCRLDIR",
+    "sslsni": "PGSSLSNI",
+    "requirepeer": "PGREQUIREPEER",
+    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
+    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
+    "gssencmode": "PGGSSENCMODE",
+    "krbsrvname": "PGKRBSRVNAME",
+    "gsslib": "PGGSSLIB",
+    "gssdelegation": "PGGSSDELEGATION",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
+    "load_balance_hosts": "PGLOADBALANCEHOSTS",
+    "min_protocol_version": "PGMINPROTOCOLVERSION",
+    "max_protocol_version": "PGMAXPROTOCOLVERSION",
+}
+# Keywords that have no variable; a service file carries them.
+SERVICE_ONLY = (
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+    "tcp_user_timeout",
+    "sslpassword",
+)
+SERVICE = "opsmigrate"
+INHERITED = ("PATH", "HOME", "USER", "USERPROFILE", "APPDATA", "SYSTEMROOT", "TMPDIR", "TEMP", "TZ")
+INHERITED_PREFIXES = ("PG", "LD_", "DYLD_", "KRB5", "LANG", "LC_")
+
+
+@dataclass(frozen=True)
+class ChildEnvironment:
+    """The environment of a client program, and the descriptors that it must inherit."""
+
+    variables: Mapping[str, str]
+    descriptors: tuple[int, ...]
+    role: str | None
+
+
+@contextmanager
+def child_environment(
+    connection: BaseDatabaseWrapper, *, database: str | None = None
+) -> Iterator[ChildEnvironment]:
+    """Yield what makes a client program connect as `connection` does, to `database` or the same.
+
+    The password is in no argument and no variable: it stands in a passfile in memory (a 0600
+    temporary file where the system has no memfd), gone when the block ends. Nothing of the
+    project's own environment is handed on but what such programs need.
+    """
+    params = {key: str(value) for key, value in connection.get_connection_params().items() if value}
+    if database is not None:
+        params["dbname"] = database
+    variables = {
+        name: value
+        for name, value in os.environ.items()
+        if name in INHERITED or name.startswith(INHERITED_PREFIXES)
+    }
+    variables.update({VARIABLES[key]: params[key] for key in VARIABLES if key in params})
+    variables.update(PGAPPNAME="opsmigrate", LC_MESSAGES="C")
+    variables.pop("PGCLIENTENCODING", None)
+    with ExitStack() as stack:
+        descriptors = []
+        if "password" in params:
+            variables.pop("PGPASSWORD", None)
+            path, inherited = stack.enter_context(_secret_file(_passfile(params["password"])))
+            variables["PGPASSFILE"] = path
+            descriptors += inherited
+        service = {key: params[key] for key in SERVICE_ONLY if key in params}
+        if service and "service" not in params:
+            lines = [f"[{SERVICE}]", *(f"{key}={value}" for key, value in service.items())]
+            path, inherited = stack.enter_context(_secret_file("\n".join(lines) + "\n"))
+            variables.update(PGSERVICE=SERVICE, PGSERVICEFILE=path)
+            descriptors += inherited
+        role = connection.settings_dict.get("OPTIONS", {}).get("assume_role")
+        yield ChildEnvironment(variables, tuple(descriptors), role)
+
+
+def _passfile(password: str) -> str:
+    escaped = password.replace("\\", "\\\\").replace(":", "\\:")
+    return f"*:*:*:*:{escaped}\n"
+
+
+@contextmanager
+def _secret_file(text: str) -> Iterator[tuple[str, list[int]]]:
+    """Yield the path of a file with `text` that only we and our children can read."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("opsmigrate", 0)
+        try:
+            os.fchmod(descriptor, 0o600)
+            os.write(descriptor, text.encode())
+            yield f"/proc/self/fd/{descriptor}", [descriptor]
+        finally:
+            os.close(descriptor)
+        return
+    descriptor, name = tempfile.mkstemp(prefix="opsmigrate")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        yield name, []
+    finally:
+        Path(name).unlink(missing_ok=True)

@@ -1,0 +1,83 @@
+"""A client program as a child process that never outlives us and whose words are kept."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from shutil import which
+from typing import IO
+
+from opsmigrate.pgtools.libpq import ChildEnvironment
+
+SECONDS_TO_END = 10
+
+
+class ClientError(Exception):
+    """A client program failed; the message is its own last words."""
+
+
+@contextmanager
+def started(
+    argv: Sequence[str], environment: ChildEnvironment, *, stdout: int = subprocess.DEVNULL
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Yield the running program; at the end of the block wait for it, or end it on an exception.
+
+    Raises ClientError where it exits with another status than 0.
+    """
+    with tempfile.TemporaryFile() as words:
+        process = subprocess.Popen(
+            [*_dies_with_us(), *argv],
+            env=dict(environment.variables),
+            pass_fds=environment.descriptors,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=words,
+        )
+        try:
+            yield process
+            process.wait()
+        except BaseException:
+            _end(process)
+            raise
+        finally:
+            if process.stdout:
+                process.stdout.close()
+        if process.returncode != 0:
+            raise ClientError(_last_words(words, process.returncode))
+
+
+def run(
+    argv: Sequence[str], environment: ChildEnvironment, *, meanwhile: Callable[[], None]
+) -> None:
+    """Run a program to its end, calling `meanwhile` twice a second; raise ClientError if it fails."""
+    with started(argv, environment) as process:
+        while process.poll() is None:
+            meanwhile()
+            try:
+                process.wait(0.5)
+            except subprocess.TimeoutExpired:
+                continue
+
+
+def _dies_with_us() -> list[str]:
+    # After a SIGKILL of ours nobody else would stop the child. Not through preexec_fn, which is
+    # unsafe with threads.
+    setpriv = which("setpriv") if sys.platform == "linux" else None
+    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _last_words(words: IO[bytes], status: int) -> str:
+    words.seek(0)
+    lines = words.read().decode(errors="replace").strip().splitlines()
+    telling = [line for line in lines if "error:" in line or "FATAL" in line]
+    return "; ".join((telling or lines)[-3:]) or f"exit status {status} without a word"

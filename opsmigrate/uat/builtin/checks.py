@@ -1,0 +1,52 @@
+"""Django's own system checks, those for deployment included."""
+
+from django.core.checks import ERROR, WARNING, CheckMessage, run_checks
+
+from opsmigrate.uat.context import Context, Failed
+from opsmigrate.uat.registry import check
+
+# What must be relaxed for a site to work over plain HTTP (django.core.checks.security).
+TLS_IDS = {
+    "security.W004",  # SECURE_HSTS_SECONDS
+    "security.W005",  # SECURE_HSTS_INCLUDE_SUBDOMAINS
+    "security.W008",  # SECURE_SSL_REDIRECT
+    "security.W012",  # SESSION_COOKIE_SECURE
+    "security.W016",  # CSRF_COOKIE_SECURE
+    "security.W021",  # SECURE_HSTS_PRELOAD
+}
+
+
+@check("django-checks", tags=("django",), severity="blocker")
+def django_checks(context: Context) -> str:
+    """No system check of the project has an error."""
+    errors = _messages(context, at_least=ERROR)
+    if errors:
+        raise Failed(_words(errors))
+    return "no errors"
+
+
+@check("deployment-checks", tags=("django", "security"), severity="minor")
+def deployment_checks(context: Context) -> str:
+    """No system check for deployment warns, but for TLS where the site is plain HTTP on loopback."""
+    warnings = _messages(context, at_least=WARNING)
+    relaxed = [item for item in warnings if item.id in TLS_IDS]
+    if context.site is None or not context.site.is_plain_loopback:
+        relaxed = []
+    others = [item for item in warnings if item not in relaxed]
+    if others:
+        raise Failed(_words(others))
+    if relaxed:
+        ids = ", ".join(str(item.id) for item in relaxed)
+        return f"TLS settings are relaxed for plain HTTP on loopback ({ids}); no other warnings"
+    return "no warnings"
+
+
+def _messages(context: Context, *, at_least: int) -> list[CheckMessage]:
+    found = run_checks(
+        include_deployment_checks=True, databases=[context.connection.alias]
+    )
+    return [item for item in found if item.level >= at_least and not item.is_silenced()]
+
+
+def _words(messages: list[CheckMessage]) -> str:
+    return "; ".join(f"{item.id}: {item.msg}" for item in messages)

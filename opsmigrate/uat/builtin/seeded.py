@@ -1,0 +1,72 @@
+"""The seeded column is there, complete, unique, and what points to it is valid."""
+
+from django.apps import apps
+
+from opsmigrate.postgres.catalog import Catalog, Column, Relation, read_catalog
+from opsmigrate.postgres.values import count_nulls_and_duplicates
+from opsmigrate.uat.context import Context, Failed, NotRun
+from opsmigrate.uat.registry import check
+
+
+@check("seeded-column", tags=("database", "seed"), severity="blocker", timeout=600)
+def seeded_column(context: Context) -> str:
+    """The column of SEED is there, NOT NULL and unique."""
+    table, column = _find(context, read_catalog(context.connection))
+    if not column.not_null:
+        raise Failed(f"{table.label}.{column.name} may be NULL")
+    unique = [
+        index.name
+        for index in table.indexes
+        if index.unique and index.valid and not index.partial and index.columns == (column.name,)
+    ]
+    if not unique:
+        raise Failed(f"{table.label}.{column.name} has no valid unique index")
+    return f"{table.label}.{column.name}: {column.type}, NOT NULL, unique ({unique[0]})"
+
+
+@check("seeded-values", tags=("database", "seed"), severity="blocker", timeout=600)
+def seeded_values(context: Context) -> str:
+    """No row lacks a value, and no two rows share one."""
+    table, column = _find(context, read_catalog(context.connection))
+    rows, nulls, duplicates = count_nulls_and_duplicates(
+        context.connection, table.schema, table.name, column.name
+    )
+    said = f"{rows:,} rows, {nulls:,} NULLs, {duplicates:,} duplicates"
+    if nulls or duplicates:
+        raise Failed(f"{table.label}.{column.name}: {said}")
+    return f"{table.label}.{column.name}: {said}"
+
+
+@check("seeded-references", tags=("database", "seed"), severity="blocker")
+def seeded_references(context: Context) -> str:
+    """Every foreign key that points to the seeded table is validated."""
+    catalog = read_catalog(context.connection)
+    table, _ = _find(context, catalog)
+    pointing = [
+        (relation.label, item)
+        for relation in catalog.relations
+        for item in relation.constraints
+        if item.references == table.oid
+    ]
+    invalid = [f"{label}.{item.name}" for label, item in pointing if not item.validated]
+    if invalid:
+        raise Failed(f"not validated: {', '.join(invalid)}")
+    return f"{len(pointing)} foreign keys point to {table.label}, all validated"
+
+
+def _find(context: Context, catalog: Catalog) -> tuple[Relation, Column]:
+    seed = context.settings.seed
+    if seed is None:
+        raise NotRun('OPSMIGRATE["SEED"] names no column')
+    model = apps.get_model(seed.model)
+    name = model._meta.get_field(seed.field).column
+    table = next(
+        (item for item in catalog.relations if item.visible and item.name == model._meta.db_table),
+        None,
+    )
+    if table is None:
+        raise Failed(f"there is no table {model._meta.db_table}")
+    column = next((item for item in table.columns if item.name == name), None)
+    if column is None:
+        raise Failed(f"{table.label} has no column {name}")
+    return table, column

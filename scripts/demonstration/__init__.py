@@ -1,0 +1,1 @@
+"""The parts of the demo: its database, what runs in the background, and the playbook's steps."""

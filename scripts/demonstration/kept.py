@@ -1,0 +1,51 @@
+"""What `--keep` leaves running, written down for `--stop` and for whoever forgets the login."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from opsmigrate.pgtools.embedded import discard_all
+from scripts.demonstration.background import answers
+from scripts.environment import DEMO
+
+FILE = DEMO / "kept.json"
+SERVERS = DEMO / "servers"
+STOP_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where the kept site and database are, and who may log in."""
+
+    site: str
+    username: str
+    password: str = field(repr=False)
+    database_url: str = field(repr=False)
+
+
+def write(kept: Kept) -> Path:
+    """Write it down for this user alone; the site runs for as long as the file is there."""
+    FILE.unlink(missing_ok=True)
+    descriptor = os.open(FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        json.dump(asdict(kept), stream, indent=1)
+    return FILE
+
+
+def stop() -> bool:
+    """Stop what a run has left, kept or killed; tell whether there was anything."""
+    site = ""
+    with suppress(OSError, ValueError, KeyError):
+        site = json.loads(FILE.read_text(encoding="utf-8"))["site"]
+    anything = FILE.exists() or (SERVERS.is_dir() and any(SERVERS.iterdir()))
+    FILE.unlink(missing_ok=True)
+    deadline = time.monotonic() + STOP_SECONDS
+    while site and answers(f"{site}/healthz") and time.monotonic() < deadline:
+        time.sleep(0.2)
+    discard_all(SERVERS)
+    return anything

@@ -1,0 +1,251 @@
+"""Check everything: lint, types, imports, and the tests on an embedded PostgreSQL."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+if sys.version_info < (3, 10):  # noqa: UP036 - so that an older Python says it in a sentence
+    sys.exit("opsmigrate needs Python 3.10 or newer")
+
+from opsmigrate.pgtools.embedded import EmbeddedServerError, discard_all, running
+from scripts import processes
+from scripts.environment import (
+    DEMO,
+    ROOT,
+    Environment,
+    EnvironmentProblem,
+    child_environment,
+    ensure,
+)
+
+URL_VARIABLE = "OPSMIGRATE_TEST_DATABASE_URL"
+SERVERS = DEMO / "test-servers"
+MAJORS = (18, 16)
+TIERS = {"core": "not system and not long", "system": "system", "long": "long"}
+SYSTEM_PROGRAMS = {"pgbouncer": "apt install pgbouncer"}
+SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
+NO_TESTS = 5
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one part went."""
+
+    part: str
+    outcome: str
+    seconds: float = 0.0
+
+
+@dataclass
+class Session:
+    """What is known so far."""
+
+    environment: Environment
+    pytest_arguments: Sequence[str]
+    results: list[Result] = field(default_factory=list)
+    not_run: list[str] = field(default_factory=list)
+
+    def run(self, part: str, command: Sequence[str | Path], **variables: str) -> int:
+        """Run one part with its output shown as it comes, and keep the result."""
+        print(f"\n=== {part}", flush=True)
+        started = time.monotonic()
+        done = processes.run(command, cwd=ROOT, environment=child_environment(**variables))
+        outcome = "passed" if done.returncode == 0 else f"FAILED ({done.returncode})"
+        self.results.append(Result(part, outcome, time.monotonic() - started))
+        return done.returncode
+
+    def skip(self, part: str, reason: str) -> None:
+        """Keep that a part could not be run."""
+        self.not_run.append(f"NOT RUN: {part} because {reason}")
+
+    def nothing(self, reason: str) -> None:
+        """Turn the last result into: there was nothing to run."""
+        last = self.results.pop()
+        self.results.append(Result(last.part, f"passed ({reason})", last.seconds))
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Read the command line; what stands after -- is for pytest."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--tier",
+        choices=TIERS,
+        default="core",
+        help="core: everything that needs only Python (default); system: the tests that need "
+        "packages of the operating system; long: the tests that take long",
+    )
+    parser.add_argument(
+        "--major",
+        type=int,
+        choices=MAJORS,
+        help="run the whole suite on this PostgreSQL and nothing on the other (default: the whole "
+        "suite on 18 and the tests marked `major` on 16)",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        default=os.environ.get("CI", "").lower() in {"true", "1"},
+        help="fail when something could not be run (default where CI=true is set)",
+    )
+    parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
+    return parser.parse_args(argv)
+
+
+def make_environment() -> Environment:
+    """Return the environment with the project's requirements and the tools that check it."""
+    return ensure(
+        DEMO / "test-venv",
+        ["-r", "requirements.txt", "-e", ".[dev]"],
+        files=[ROOT / "requirements.txt", ROOT / "pyproject.toml"],
+    )
+
+
+def run_static_checks(session: Session) -> None:
+    """Run what looks at the source only."""
+    program = session.environment.program
+    session.run("ruff check", [program("ruff"), "check", "."])
+    session.run("ruff format", [program("ruff"), "format", "--check", "."])
+    session.run("mypy", [program("mypy")])
+    session.run("import-linter", [program("lint-imports")])
+
+
+def run_suite(session: Session, part: str, marks: str, url: str) -> None:
+    """Run the tests that have these marks against one server."""
+    report = DEMO / "pytest.xml"
+    report.unlink(missing_ok=True)
+    python = str(session.environment.python)
+    command = [python, "-m", "pytest", "-m", marks, f"--junitxml={report}"]
+    variables = {URL_VARIABLE: url, "PYTHONDEVMODE": "1", "PATH": search_path()}
+    status = session.run(part, [*command, *session.pytest_arguments], **variables)
+    if status == NO_TESTS and marks != TIERS["core"]:
+        session.nothing("no such tests")
+    for name, reason in skipped_tests(report):
+        session.skip(f"{name} ({part})", reason)
+
+
+def skipped_tests(report: Path) -> Iterator[tuple[str, str]]:
+    """Yield the tests that were skipped, and why; an expected failure is none."""
+    if not report.exists():
+        return
+    for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - as above
+        for skipped in case.iter("skipped"):
+            if skipped.get("type") == "pytest.skip":
+                yield f"{case.get('classname')}.{case.get('name')}", skipped.get("message") or "?"
+
+
+def search_path() -> str:
+    """Return PATH with the folders that an ordinary user's lacks: servers are installed there."""
+    path = os.environ.get("PATH", os.defpath)
+    return path if sys.platform == "win32" else f"{path}:{SYSTEM_FOLDERS}"
+
+
+def suites(tier: str, major: int | None) -> list[tuple[int, str]]:
+    """Return the majors to test on, and the marks of the tests for each."""
+    if major is not None:
+        return [(major, TIERS[tier])]
+    first, other = MAJORS
+    return [(first, TIERS[tier]), (other, f"major and {TIERS[tier]}")]
+
+
+def run_tests(session: Session, tier: str, major: int | None) -> None:
+    """Run the tier's tests on every PostgreSQL that it is for."""
+    missing = list(missing_programs(tier))
+    if missing and has_tests(session, tier):
+        session.skip(f"pytest ({tier})", " and ".join(missing))
+        return
+    url = os.environ.get(URL_VARIABLE)
+    for number, (each, marks) in enumerate(suites(tier, major)):
+        part = f"pytest ({tier}) on PostgreSQL {each}" + (", marked major" if number else "")
+        if url and number:
+            session.skip(part, f"{URL_VARIABLE} names one server")
+        elif url:
+            run_suite(session, f"pytest ({tier}) on the server of {URL_VARIABLE}", marks, url)
+        else:
+            run_embedded(session, part, marks, each)
+
+
+def run_embedded(session: Session, part: str, marks: str, major: int) -> None:
+    """Run tests on an embedded server, or keep why there is none."""
+    packages = [str(session.environment.packages)]
+    try:
+        with running(SERVERS, major=major, durable=False, search=packages) as server:
+            run_suite(session, part, marks, server.url)
+    except EmbeddedServerError as error:
+        session.skip(part, str(error))
+
+
+def missing_programs(tier: str) -> Iterator[str]:
+    """Yield what the tier needs and this machine has not."""
+    if tier == "system":
+        for program, remedy in SYSTEM_PROGRAMS.items():
+            if shutil.which(program, path=search_path()) is None:
+                yield f"{program} is not installed ({remedy})"
+
+
+def has_tests(session: Session, tier: str) -> bool:
+    """Tell whether any test belongs to the tier."""
+    python = str(session.environment.python)
+    command = [python, "-m", "pytest", "--collect-only", "-q", "-m"]
+    done = processes.run(
+        [*command, TIERS[tier]], cwd=ROOT, environment=child_environment(), capture=True
+    )
+    return done.returncode != NO_TESTS
+
+
+def summary(session: Session) -> str:
+    """Return the final table, and what was not run under it."""
+    width = max((len(result.part) for result in session.results), default=0)
+    lines = [
+        f"{result.part:<{width}}  {result.seconds:7.1f} s  {result.outcome}"
+        for result in session.results
+    ]
+    return "\n".join(["", "=== summary", *lines, *session.not_run])
+
+
+def exit_code(session: Session, *, strict: bool) -> int:
+    """Return 1 if a part failed or, where that matters, could not be run."""
+    failed = any(not result.outcome.startswith("passed") for result in session.results)
+    return 1 if failed or (strict and session.not_run) else 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """Run every part of the tier, also after one has failed."""
+    session = Session(make_environment(), options.pytest)
+    try:
+        if options.tier == "core":
+            run_static_checks(session)
+        run_tests(session, options.tier, options.major)
+    finally:
+        with processes.undisturbed():
+            discard_all(SERVERS)
+        print(summary(session), flush=True)
+    return exit_code(session, strict=options.strict)
+
+
+def main() -> int:
+    """Run the checks and return the exit code."""
+    options = parse(sys.argv[1:])
+    try:
+        with processes.interruptible(), processes.alone(DEMO / "test.lock") as free:
+            if free:
+                return check(options)
+            print("another run of scripts/test.py is under way here", file=sys.stderr)
+    except (EnvironmentProblem, EmbeddedServerError, OSError) as problem:
+        print(problem, file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted; everything that was started has been stopped", file=sys.stderr)
+        return processes.INTERRUPTED
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""The settings of the tests: treasury and opsmigrate on the server that the tests were given."""
+
+import os
+
+import environ
+
+DATABASES = {
+    # Without a variable, tests/conftest.py starts an embedded server and fills this in.
+    "default": environ.Env.db_url_config(
+        os.environ.get("OPSMIGRATE_TEST_DATABASE_URL", "postgres://127.0.0.1:1/none")
+    )
+}
+SECRET_KEY = "only-for-tests-" + "x" * 40
+DEBUG = False
+ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
+RELEASE = "test-release"
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "treasury",
+    "opsmigrate",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+ROOT_URLCONF = "treasury.site"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "treasury:dashboards"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "static/"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+OPSMIGRATE = {
+    "ENVIRONMENT": "test",
+    "RELEASE": "test-release",
+    "SEED": {"model": "treasury.Payment", "field": "payment_id"},
+}
