@@ -1,4 +1,4 @@
-"""The staging settings of the example project: everything that differs between hosts is in the environment."""
+"""The staging settings of the example project; what differs between hosts is in the environment."""
 
 from pathlib import Path
 

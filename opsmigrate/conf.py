@@ -141,9 +141,7 @@ def _environment(raw: Mapping[str, Any]) -> str:
 
 
 def _release(raw: Mapping[str, Any]) -> str | None:
-    return (
-        _text(raw, "RELEASE") or os.environ.get("OPSMIGRATE_RELEASE") or _git_commit(Path.cwd())
-    )
+    return _text(raw, "RELEASE") or os.environ.get("OPSMIGRATE_RELEASE") or _git_commit(Path.cwd())
 
 
 def _git_commit(folder: Path) -> str | None:

@@ -1,11 +1,11 @@
 """The errors that end a command; each becomes a finding in the report, with its exit code.
 
-    OpsmigrateError
-     |__ UsageError        2: an unknown app, migration, alias or file
-     |__ UndecidedError    3: could not decide, or could not run
-     |    |__ SettingsError    OPSMIGRATE cannot be read
-     |__ RefusedError      4: a guard said no, before anything was written
-     |__ PartialError      5: stopped part of the way, safe to run again
+OpsmigrateError
+ |__ UsageError        2: an unknown app, migration, alias or file
+ |__ UndecidedError    3: could not decide, or could not run
+ |    |__ SettingsError    OPSMIGRATE cannot be read
+ |__ RefusedError      4: a guard said no, before anything was written
+ |__ PartialError      5: stopped part of the way, safe to run again
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Progress on stderr: a line that rewrites itself on a terminal, one every few seconds elsewhere."""
+"""Progress on stderr: a line that redraws itself on a terminal, a line now and then elsewhere."""
 
 import time
 from typing import Protocol

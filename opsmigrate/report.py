@@ -93,7 +93,6 @@ class Result:
             return replace(self, verdict=Verdict.FAILED, summary=summary)
         return self
 
-
     def with_facts(self, **facts: Any) -> "Result":
         """Return this result with more facts."""
         return replace(self, facts={**self.facts, **facts})
@@ -136,7 +135,9 @@ class Report:
         lines = [*_wrapped(headline, first="", rest="  "), "", self._where()]
         if result.detail:
             lines += ["", *result.detail]
-        for finding in sorted(result.findings, key=lambda item: list(Severity).index(item.severity)):
+        for finding in sorted(
+            result.findings, key=lambda item: list(Severity).index(item.severity)
+        ):
             lines += ["", *_finding_lines(finding)]
         if result.unexamined:
             lines += ["", "Not examined:"]

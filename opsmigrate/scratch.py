@@ -12,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.errors import UndecidedError
+from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
 from opsmigrate.postgres.session import open_second
 
@@ -168,7 +169,7 @@ def _create(
         )
 
 
-def _locale(row: dict[str, str | None]) -> sql.Composed:
+def _locale(row: dict[str, str | None]) -> Composable:
     """Return the clauses of CREATE DATABASE that repeat the locale of a pg_database row."""
     locale = row.get("datlocale") or row.get("daticulocale")  # 17 and later; 15 and 16
     clauses = [("LC_COLLATE", row["datcollate"]), ("LC_CTYPE", row["datctype"])]

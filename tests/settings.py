@@ -1,8 +1,13 @@
 """The settings of the tests: treasury and opsmigrate on the server that the tests were given."""
 
 import os
+import sys
 
 import environ
+
+if os.environ.get("OPSMIGRATE_TEST_DRIVER") == "psycopg2":
+    # Django prefers psycopg 3 where it finds it; so that it does not, for this process only.
+    sys.modules["psycopg"] = None  # type: ignore[assignment]
 
 DATABASES = {
     # Without a variable, tests/conftest.py starts an embedded server and fills this in.

@@ -15,7 +15,9 @@ def amounts(context: uat.Context) -> str:
     wrong = [currency for currency, _, _, not_positive in rows if not_positive]
     if wrong:
         raise uat.Failed(f"payments without a positive amount in {', '.join(wrong)}")
-    return "; ".join(f"{currency}: {count:,} payments, {total:,}" for currency, count, total, _ in rows)
+    return "; ".join(
+        f"{currency}: {count:,} payments, {total:,}" for currency, count, total, _ in rows
+    )
 
 
 @uat.check("treasury-alerts", tags=("treasury", "database"), severity="major")

@@ -9,6 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.backfill.goal import Goal
+from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, sqlstate
 
 # A full page has no room for new versions of all its rows, but for an eighth of them it has, and
@@ -72,7 +73,8 @@ def fill(
     window = _window(rows, blocks, pace.batch_rows)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT set_config('lock_timeout', %s, false), set_config('row_security', 'off', false)",
+            "SELECT set_config('lock_timeout', %s, false),"
+            " set_config('row_security', 'off', false)",
             [f"{pace.lock_timeout * 1000:.0f}ms"],
         )
     for start, end, number in _batches(blocks, window):
@@ -123,9 +125,7 @@ def _sweep(
         pause = min(pause * 2, 2.0)
 
 
-def _batch(
-    connection: BaseDatabaseWrapper, statement: sql.Composed, pace: Pace, tally: Tally
-) -> int:
+def _batch(connection: BaseDatabaseWrapper, statement: Composable, pace: Pace, tally: Tally) -> int:
     """Return how many rows were filled; 0 where a locked row stopped the batch."""
     started = time.monotonic()
     try:
@@ -152,7 +152,7 @@ def _any_null(connection: BaseDatabaseWrapper, goal: Goal) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _names(goal: Goal) -> dict[str, sql.Composable]:
+def _names(goal: Goal) -> dict[str, Composable]:
     return {
         "table": goal.relation,
         "column": sql.Identifier(goal.column),

@@ -9,6 +9,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import UUIDField
 
 from opsmigrate.errors import UsageError
+from opsmigrate.postgres.compose import Composable
 
 # The longest identifier in bytes: NAMEDATALEN - 1.
 LONGEST_NAME = 63
@@ -30,7 +31,7 @@ class Goal:
         return f"{self.schema}.{self.table}"
 
     @property
-    def relation(self) -> sql.Identifier:
+    def relation(self) -> Composable:
         """Return the table's name as SQL."""
         return sql.Identifier(self.schema, self.table)
 
@@ -66,7 +67,7 @@ def goal_of(connection: BaseDatabaseWrapper, model_label: str, field_name: str) 
     return Goal(
         schema=schema,
         table=table,
-        column=field.column,
+        column=str(field.column),
         type=str(field.db_type(connection)),
         expression="gen_random_uuid()",
     )

@@ -7,10 +7,12 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.backfill.goal import Goal, generated_name
 from opsmigrate.backfill.state import State
 from opsmigrate.errors import RefusedError
+from opsmigrate.postgres.compose import Composable
 
 ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE, for milliseconds"
 SHARE_UPDATE = "SHARE UPDATE EXCLUSIVE, which lets readers and writers go on"
 ROW = "row locks, one batch at a time"
+FORBID_NULLS = "ALTER TABLE {table} ADD CONSTRAINT {old} CHECK ({column} IS NOT NULL) NOT VALID"
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Phase:
     """One step: its statements, the lock they take, and whether they may run in a transaction."""
 
     name: str
-    statements: tuple[sql.Composed, ...]
+    statements: tuple[Composable, ...]
     lock: str
     in_transaction: bool = True
 
@@ -100,12 +102,16 @@ def unique_phases(state: State, goal: Goal) -> tuple[Phase, ...]:
     phases = []
     if state.invalid_index:
         drop = _sql("DROP INDEX CONCURRENTLY {schema}.{old}", goal, state.invalid_index)
-        phases.append(Phase("drop the INVALID index left by a failure", (drop,), SHARE_UPDATE, False))
+        phases.append(
+            Phase("drop the INVALID index left by a failure", (drop,), SHARE_UPDATE, False)
+        )
     index = state.valid_index or goal.constraint
     if not state.valid_index:
         create = _sql("CREATE UNIQUE INDEX CONCURRENTLY {constraint} ON {table} ({column})", goal)
         phases.append(Phase("make the unique index", (create,), SHARE_UPDATE, False))
-    attach = _sql("ALTER TABLE {table} ADD CONSTRAINT {constraint} UNIQUE USING INDEX {old}", goal, index)
+    attach = _sql(
+        "ALTER TABLE {table} ADD CONSTRAINT {constraint} UNIQUE USING INDEX {old}", goal, index
+    )
     phases.append(Phase("make it a constraint", (attach,), ACCESS_EXCLUSIVE))
     return tuple(phases)
 
@@ -121,11 +127,7 @@ def not_null_phases(state: State, goal: Goal) -> tuple[Phase, ...]:
             "forbid NULLs in new rows",
             (
                 _sql(drop, goal, check),
-                _sql(
-                    "ALTER TABLE {table} ADD CONSTRAINT {old} CHECK ({column} IS NOT NULL) NOT VALID",
-                    goal,
-                    check,
-                ),
+                _sql(FORBID_NULLS, goal, check),
             ),
             ACCESS_EXCLUSIVE,
         ),
@@ -146,7 +148,7 @@ def not_null_phases(state: State, goal: Goal) -> tuple[Phase, ...]:
     )
 
 
-def _sql(template: str, goal: Goal, old: str = "") -> sql.Composed:
+def _sql(template: str, goal: Goal, old: str = "") -> Composable:
     return sql.SQL(template).format(
         schema=sql.Identifier(goal.schema),
         table=goal.relation,

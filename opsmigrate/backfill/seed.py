@@ -68,7 +68,7 @@ def seed(
     """
     if is_pooled_by_transaction(connection):
         raise RefusedError(
-            "a connection pooler in transaction mode is in between, which a seed cannot work through",
+            "a connection pooler in transaction mode is in between; a seed needs one session",
             id="pooled-by-transaction",
             hint="point DATABASES at the server itself, not at the pooler",
         )
@@ -98,7 +98,10 @@ def plan_of(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -
     lines = [
         line
         for item in described
-        for line in (f"  {item['phase']} ({item['lock']})", *(f"    {s}" for s in item["statements"]))
+        for line in (
+            f"  {item['phase']} ({item['lock']})",
+            *(f"    {s}" for s in item["statements"]),
+        )
     ]
     return Result(
         verdict=Verdict.PASSED,
@@ -144,6 +147,14 @@ def verify(
     )
 
 
+def _look_at_duplicates(goal: Goal) -> str:
+    column = goal.column
+    return (
+        f"SELECT {column}, count(*) FROM {goal.label}"  # noqa: S608 - for people to type
+        f" GROUP BY {column} HAVING count({column}) > 1"
+    )
+
+
 def _count(connection: BaseDatabaseWrapper, goal: Goal) -> tuple[int, int, int]:
     return count_nulls_and_duplicates(connection, goal.schema, goal.table, goal.column)
 
@@ -173,9 +184,7 @@ def _unseeded(goal: Goal, wrong: Sequence[str], facts: dict[str, Any]) -> Result
         table=goal.label,
         column=goal.column,
     )
-    return Result(
-        verdict=Verdict.FAILED, summary=finding.message, findings=(finding,), facts=facts
-    )
+    return Result(verdict=Verdict.FAILED, summary=finding.message, findings=(finding,), facts=facts)
 
 
 def _described(connection: BaseDatabaseWrapper, phase: Phase) -> dict[str, Any]:
@@ -193,8 +202,7 @@ def _require_no_duplicates(connection: BaseDatabaseWrapper, goal: Goal, state: S
             f"{duplicates} values of {goal.label}.{goal.column} stand on more than one row, so it "
             "cannot become unique",
             id="duplicates",
-            hint=f"SELECT {goal.column}, count(*) FROM {goal.label} "
-            f"GROUP BY 1 HAVING count({goal.column}) > 1",
+            hint=_look_at_duplicates(goal),
             table=goal.label,
             column=goal.column,
             evidence={"duplicates": duplicates},

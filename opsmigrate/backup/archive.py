@@ -14,7 +14,7 @@ from opsmigrate.pgtools.libpq import child_environment
 from opsmigrate.pgtools.run import started
 
 CHUNK_BYTES = 1 << 20
-COPY = re.compile(rb'^COPY (.+?) (?:\(.*\) )? ?FROM stdin;\n$', re.DOTALL)
+COPY = re.compile(rb"^COPY (.+?) (?:\(.*\) )? ?FROM stdin;\n$", re.DOTALL)
 IDENTIFIER = re.compile(rb'"((?:[^"]|"")*)"|([^".]+)')
 
 
@@ -40,10 +40,12 @@ def rows_in_archive(
     where the archive cannot be read. `meanwhile` is told the rows read so far.
     """
     argv = [clients.program("pg_restore"), "--data-only", "--file=-", str(file.resolve())]
-    with child_environment(connection) as environment:
-        with started(argv, environment, stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None  # noqa: S101 - asked for just above
-            return _count(process.stdout, meanwhile)
+    with (
+        child_environment(connection) as environment,
+        started(argv, environment, stdout=subprocess.PIPE) as process,
+    ):
+        assert process.stdout is not None  # noqa: S101 - asked for just above
+        return _count(process.stdout, meanwhile)
 
 
 def _count(stream: IO[bytes], meanwhile: Callable[[int], None]) -> dict[str, int]:

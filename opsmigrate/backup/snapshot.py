@@ -42,7 +42,9 @@ class Snapshot:
 
 
 @contextmanager
-def held_snapshot(connection: BaseDatabaseWrapper) -> Iterator[tuple[BaseDatabaseWrapper, Snapshot]]:
+def held_snapshot(
+    connection: BaseDatabaseWrapper,
+) -> Iterator[tuple[BaseDatabaseWrapper, Snapshot]]:
     """Yield a second connection inside the snapshot, and the snapshot, for as long as the block.
 
     Taken the other way round, a TRUNCATE or a rewrite between snapshot and lock would make the
@@ -85,7 +87,8 @@ def count_rows(
 def _try(holder: BaseDatabaseWrapper) -> Snapshot | None:
     with holder.cursor() as cursor:
         cursor.execute(
-            "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', '0', false),"
+            "SELECT set_config('lock_timeout', %s, false),"
+            " set_config('statement_timeout', '0', false),"
             " set_config('idle_in_transaction_session_timeout', '0', false)",
             [f"{LOCK_TIMEOUT_SECONDS}s"],
         )
@@ -118,7 +121,7 @@ def _lock(holder: BaseDatabaseWrapper, tables: tuple[tuple[str, str], ...]) -> N
                 f"the role may not read everything, so the backup would not be whole: "
                 f"{first_line(error)}",
                 id="missing-privilege",
-                hint="GRANT SELECT ON it TO this role, or pg_read_all_data, or use the owner's alias",
+                hint="GRANT pg_read_all_data TO this role, or use the alias of the owner",
             ) from error
         if sqlstate(error) == LOCK_NOT_AVAILABLE:
             raise UndecidedError(

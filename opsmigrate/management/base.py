@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from uuid import uuid4
 
 from django.core.management.base import BaseCommand, CommandError
@@ -46,7 +46,7 @@ class Run:
 class ReportCommand(BaseCommand):
     """A command that ends in a report, whatever happens; `run` does the work."""
 
-    requires_system_checks: ClassVar[list[str]] = []
+    requires_system_checks = ()
     writes = False
     _from_shell = False
 

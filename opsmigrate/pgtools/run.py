@@ -50,7 +50,7 @@ def started(
 def run(
     argv: Sequence[str], environment: ChildEnvironment, *, meanwhile: Callable[[], None]
 ) -> None:
-    """Run a program to its end, calling `meanwhile` twice a second; raise ClientError if it fails."""
+    """Run a program to its end, calling `meanwhile` twice a second; raises ClientError."""
     with started(argv, environment) as process:
         while process.poll() is None:
             meanwhile()

@@ -10,7 +10,7 @@ QUERY_CANCELED = "57014"
 
 
 def sqlstate(error: Error) -> str | None:
-    """Return the five characters of PostgreSQL's error code, or None (as when connecting failed)."""
+    """Return PostgreSQL's five-character error code, or None (as when connecting failed)."""
     cause = error.__cause__
     # psycopg 3 says sqlstate, psycopg2 says pgcode.
     return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)

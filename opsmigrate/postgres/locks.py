@@ -1,4 +1,4 @@
-"""Statements that need a strong lock: a short wait, then again; nobody queues behind us for long."""
+"""Statements that need a strong lock: a short wait, then again, so that nobody queues for long."""
 
 import random
 import time
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from django.db import OperationalError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, sqlstate
 
 LONGEST_PAUSE = 2.0
@@ -41,7 +41,7 @@ class LockWaits:
 
 def execute_with_short_locks(
     connection: BaseDatabaseWrapper,
-    statements: Sequence[sql.Composable],
+    statements: Sequence[Composable],
     *,
     table_oid: int,
     lock_timeout: float,

@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.report import Database
 
@@ -108,8 +106,6 @@ def set_for_session(connection: BaseDatabaseWrapper, **settings: str) -> None:
     with connection.cursor() as cursor:
         for name, value in settings.items():
             cursor.execute("SELECT set_config(%s, %s, false)", [name, value])
-
-
 
 
 def backend_pid(connection: BaseDatabaseWrapper) -> int:

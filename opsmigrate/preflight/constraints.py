@@ -8,7 +8,7 @@ from django.db.models import Field, Model
 
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.simulation import FOREIGN_KEY, SimulatedTable
-from opsmigrate.preflight.types import base, comparable
+from opsmigrate.preflight.types import base, column_of, comparable
 
 
 def require_target(
@@ -51,14 +51,13 @@ def require_inline_target(
     remote: Any = field.remote_field
     if table is None or not remote or not getattr(field, "db_constraint", False):
         return
+    column, to_table = column_of(field), remote.model._meta.db_table
     to_column = remote.model._meta.get_field(remote.field_name).column
-    require_target(
-        requirements, table, (field.column,), remote.model._meta.db_table, (to_column,)
-    )
-    table.constraints[f"{field.column}_fk"] = (FOREIGN_KEY, (field.column,))
+    require_target(requirements, table, (column,), to_table, (to_column,))
+    table.constraints[f"{column}_fk"] = (FOREIGN_KEY, (column,))
     if default is not None or field.has_db_default():
         requirements.if_rows(
-            table, f"whether the default of {table.label}.{field.column} points to a row"
+            table, f"whether the default of {table.label}.{column} points to a row"
         )
 
 

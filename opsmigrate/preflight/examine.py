@@ -15,8 +15,14 @@ from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.session import Session
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.operations import walk_operation
-from opsmigrate.preflight.plan import Plan, Step, Target, make_plan, state_before
-from opsmigrate.preflight.plan import states_of_backwards
+from opsmigrate.preflight.plan import (
+    Plan,
+    Step,
+    Target,
+    make_plan,
+    state_before,
+    states_of_backwards,
+)
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.rows import row_counter
 from opsmigrate.preflight.tracing import tracing_editor
@@ -65,7 +71,9 @@ def examine(
 
 def _require_system_checks(connection: BaseDatabaseWrapper) -> None:
     messages = run_checks(databases=[connection.alias])
-    errors = [item for item in messages if item.level >= CheckError("").level and not item.is_silenced()]
+    errors = [
+        item for item in messages if item.level >= CheckError("").level and not item.is_silenced()
+    ]
     if errors:
         words = "; ".join(f"{item.id}: {item.msg}" for item in errors)
         raise UndecidedError(
@@ -94,9 +102,7 @@ def _require_writable(session: Session, requirements: Requirements, catalog: Cat
         )
 
 
-def _walk(
-    plan: Plan, target: Target, requirements: Requirements, progress: Progress
-) -> None:
+def _walk(plan: Plan, target: Target, requirements: Requirements, progress: Progress) -> None:
     if plan.steps[0].backwards:
         states = states_of_backwards(plan)
         for step in plan.steps:

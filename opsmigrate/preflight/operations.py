@@ -1,4 +1,4 @@
-"""One operation of a migration, walked forwards or backwards with an editor that executes nothing."""
+"""One operation of a migration, walked with an editor that executes nothing."""
 
 from typing import Any
 
@@ -9,7 +9,6 @@ from django.db.migrations.state import ProjectState
 from django.db.models import Index
 
 from opsmigrate.preflight.constraints import add_constraint, need_constraint
-from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.simulation import CHECK
 from opsmigrate.preflight.tracing import TracingEditor
 

@@ -1,6 +1,7 @@
 """The plan: exactly what `migrate` with the same arguments would run."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.apps import apps
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -78,7 +79,8 @@ def make_plan(connection: BaseDatabaseWrapper, target: Target) -> Plan:
 def state_before(plan: Plan) -> ProjectState:
     """Return the state that the applied migrations claim."""
     assert plan.executor is not None  # noqa: S101 - only a plan without findings gets here
-    state: ProjectState = plan.executor._create_project_state(with_applied_migrations=True)
+    executor: Any = plan.executor  # the stubs leave out what migrate itself calls
+    state: ProjectState = executor._create_project_state(with_applied_migrations=True)
     return state
 
 

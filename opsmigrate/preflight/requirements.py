@@ -1,8 +1,8 @@
-"""What each step of a migration needs to find, asked of the simulated schema, which it then changes."""
+"""What a step of a migration needs to find, asked of the simulated schema that it then changes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -11,7 +11,7 @@ from django.db.models import BaseConstraint, CheckConstraint, Field, Model, Uniq
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.simulation import SimulatedTable, Simulation
-from opsmigrate.preflight.types import always_casts
+from opsmigrate.preflight.types import always_casts, column_of
 from opsmigrate.report import Severity
 
 KINDS = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "i": "index"}
@@ -97,12 +97,12 @@ class Requirements:
         for constraint in model._meta.constraints:
             self._constrain(table, model, constraint)
 
-    def _keys(self, model: type[Model]) -> list[tuple[str, ...]]:
-        keys = [field for field in model._meta.local_fields if field.unique and field.column]
-        found = [(field.column,) for field in keys]
+    def _keys(self, model: type[Model]) -> Sequence[tuple[str, ...]]:
+        keys = [field for field in model._meta.local_fields if field.unique]
+        found: list[tuple[str, ...]] = [(column_of(field),) for field in keys]
         primary = model._meta.pk_fields
         if len(primary) > 1:
-            found.append(tuple(field.column for field in primary))
+            found.append(tuple(column_of(field) for field in primary))
         return found
 
     def _constrain(
@@ -112,8 +112,8 @@ class Requirements:
         if isinstance(constraint, UniqueConstraint):
             if constraint.condition is None and constraint.fields:
                 self.need_free(table, constraint.name)
-                fields = (model._meta.get_field(name) for name in constraint.fields)
-                table.add_unique(constraint.name, tuple(field.column for field in fields))
+                fields: Any = [model._meta.get_field(name) for name in constraint.fields]
+                table.add_unique(constraint.name, tuple(map(column_of, fields)))
         elif not isinstance(constraint, CheckConstraint):
             kind = type(constraint).__name__
             self.ledger.leave_open(f"what the {kind} {constraint.name} needs of the server")
@@ -148,7 +148,8 @@ class Requirements:
         self.ledger.find(
             "missing-column",
             f"{purpose} needs column {column} of {table.label}, which is not there",
-            hint=hint or f"add the column as the applied migrations describe it: "
+            hint=hint
+            or f"add the column as the applied migrations describe it: "
             f"ALTER TABLE {table.label} ADD COLUMN {column} …",
             table=table.label,
             column=column,
@@ -160,44 +161,45 @@ class Requirements:
         table = self.own_table(model._meta.db_table)
         if table is None:
             return
-        if field.column in table.types:
+        if column_of(field) in table.types:
             self.ledger.find(
                 "column-exists",
-                f"the migration adds column {field.column} to {table.label}, which has it",
+                f"the migration adds column {column_of(field)} to {table.label}, which has it",
                 hint="where it is the same column, apply the rest by hand and record the "
                 "migration with: python manage.py migrate --fake",
                 table=table.label,
-                column=field.column,
+                column=column_of(field),
             )
         self._rows_accept(table, field, default)
         self._define_column(table, field)
         if field.unique:
-            table.add_unique(f"{table.name}_{field.column}_key", (field.column,))
+            table.add_unique(f"{table.name}_{column_of(field)}_key", (column_of(field),))
 
     def _rows_accept(self, table: SimulatedTable, field: Field[Any, Any], default: object) -> None:
+        column = column_of(field)
         has_default = default is not None or field.has_db_default() or self._fills_itself(field)
         if not field.null and not has_default:
             self._refuse_rows(
                 table,
-                field.column,
+                column,
                 more_than=0,
                 id="not-null-without-default",
-                message=f"column {field.column} is added to {table.label} as NOT NULL without a "
+                message=f"column {column} is added to {table.label} as NOT NULL without a "
                 "default, and the table has rows",
                 hint="give the field a default in the migration, or add it with null=True first",
             )
         if field.unique and default is not None:
             self._refuse_rows(
                 table,
-                field.column,
+                column,
                 more_than=1,
                 id="unique-with-one-default",
-                message=f"column {field.column} is added to {table.label} as unique, but every row "
+                message=f"column {column} is added to {table.label} as unique, but every row "
                 "would get the same default, which Django computes once",
                 hint="add the field with null=True, fill it, then make it unique",
             )
         if (field.unique and field.has_db_default()) or field.generated or self._check(field):
-            self.if_rows(table, f"whether the rows of {table.label} suit column {field.column}")
+            self.if_rows(table, f"whether the rows of {table.label} suit column {column}")
 
     def _refuse_rows(
         self,
@@ -229,9 +231,9 @@ class Requirements:
         collation = params.get("collation")
         if collation and collation not in self.catalog.collations:
             self.ledger.leave_open(f"whether the collation {collation} will be there")
-        table.types[field.column] = params["type"]
+        table.types[column_of(field)] = params["type"]
         if not field.null:
-            table.not_null.add(field.column)
+            table.not_null.add(column_of(field))
 
     def _need_type(self, type_: str) -> None:
         self.types_needed.setdefault(type_, (self.ledger.migration, self.ledger.operation))
@@ -249,24 +251,23 @@ class Requirements:
             self._views_forbid(table, views, statement, column)
         table.forget_column(column)
 
-    def alter_column(
-        self, model: type[Model], old: Field[Any, Any], new: Field[Any, Any]
-    ) -> None:
+    def alter_column(self, model: type[Model], old: Field[Any, Any], new: Field[Any, Any]) -> None:
         """ALTER COLUMN: rename, type, NOT NULL; constraints come as statements of their own."""
         table = self.own_table(model._meta.db_table)
-        if table is None or not self.need_column(table, old.column, "altering it"):
+        before, after = column_of(old), column_of(new)
+        if table is None or not self.need_column(table, before, "altering it"):
             return
-        if old.column != new.column:
-            if new.column in table.types:
+        if before != after:
+            if after in table.types:
                 self.ledger.find(
                     "column-exists",
-                    f"the migration renames column {old.column} of {table.label} to {new.column}, "
-                    "which is there already",
+                    f"the migration renames column {before} of {table.label} to {after}, which is "
+                    "there already",
                     hint="drop or rename the one that is in the way",
                     table=table.label,
-                    column=new.column,
+                    column=after,
                 )
-            table.rename_column(old.column, new.column)
+            table.rename_column(before, after)
         self._alter_type(table, old, new)
         self._alter_null(table, old, new)
 
@@ -278,24 +279,24 @@ class Requirements:
         if before == after or after is None:
             return
         self._need_type(after)
-        views = [view for view, used in table.views.items() if new.column in used]
+        views = [view for view, used in table.views.items() if column_of(new) in used]
         self._views_forbid(
-            table, views, f"altering the type of {table.label}.{new.column}", new.column
+            table, views, f"altering the type of {table.label}.{column_of(new)}", column_of(new)
         )
-        if not always_casts(table.types[new.column], after):
-            self.if_rows(table, f"whether every {table.label}.{new.column} can become {after}")
-        table.types[new.column] = after
+        if not always_casts(table.types[column_of(new)], after):
+            self.if_rows(table, f"whether every {table.label}.{column_of(new)} can become {after}")
+        table.types[column_of(new)] = after
 
     def _alter_null(
         self, table: SimulatedTable, old: Field[Any, Any], new: Field[Any, Any]
     ) -> None:
         if old.null and not new.null:
             filled = new.has_default() or new.has_db_default()
-            if new.column not in table.not_null and not filled:
-                self.if_rows(table, f"whether {table.label}.{new.column} holds NULLs")
-            table.not_null.add(new.column)
+            if column_of(new) not in table.not_null and not filled:
+                self.if_rows(table, f"whether {table.label}.{column_of(new)} holds NULLs")
+            table.not_null.add(column_of(new))
         elif new.null:
-            table.not_null.discard(new.column)
+            table.not_null.discard(column_of(new))
 
     # Names
 
@@ -323,9 +324,9 @@ class Requirements:
         if table is None:
             return
         for field in model._meta.local_concrete_fields:
-            quoted = self.connection.ops.quote_name(field.column)
-            if field.column not in table.types and quoted in statement:
-                self.need_column(table, field.column, "a constraint or index")
+            quoted = self.connection.ops.quote_name(column_of(field))
+            if column_of(field) not in table.types and quoted in statement:
+                self.need_column(table, column_of(field), "a constraint or index")
 
     # What cannot be decided from the catalog
 

@@ -143,7 +143,7 @@ class Simulation:
         self._tables[key], self._kinds[key], self._visible[table.name] = table, table.kind, key
 
     def is_taken(self, table: SimulatedTable, name: str) -> bool:
-        """Say whether a relation `name` is in the table's schema: tables and indexes share names."""
+        """Say whether the table's schema has a relation `name`: tables and indexes share names."""
         return (table.schema, name) in self._kinds
 
     def take(self, table: SimulatedTable, name: str) -> None:

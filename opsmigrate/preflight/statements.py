@@ -68,15 +68,11 @@ def _columns(part: Any) -> tuple[str, ...]:
     return tuple(getattr(part, "columns", None) or ())
 
 
-def _create_index(
-    statement: Statement, table: SimulatedTable, requirements: Requirements
-) -> None:
+def _create_index(statement: Statement, table: SimulatedTable, requirements: Requirements) -> None:
     _add_index(statement, table, requirements, unique=False)
 
 
-def _create_unique(
-    statement: Statement, table: SimulatedTable, requirements: Requirements
-) -> None:
+def _create_unique(statement: Statement, table: SimulatedTable, requirements: Requirements) -> None:
     columns = _columns(statement.parts["columns"])
     requirements.if_rows(
         table, f"whether the rows of {table.label} ({', '.join(columns)}) are unique"

@@ -15,11 +15,12 @@ from opsmigrate.preflight.constraints import require_inline_target
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.simulation import CHECK, FOREIGN_KEY, PRIMARY_KEY, UNIQUE
 from opsmigrate.preflight.statements import examine_statement
+from opsmigrate.preflight.types import column_of
 
 
 def tracing_editor(
     connection: BaseDatabaseWrapper, requirements: Requirements, *, atomic: bool
-) -> "TracingEditor":
+) -> TracingEditor:
     """Return an editor of the connection's own class that executes nothing.
 
     The operations of a migration drive it as they drive the real one; it asks `requirements`
@@ -97,7 +98,7 @@ class TracingEditor(DatabaseSchemaEditor):
             super().remove_field(model, field)
             if field.db_parameters(connection=self.connection)["type"] is not None:
                 cascades = "CASCADE" in self.sql_delete_column
-                self.requirements.drop_column(model, field.column, cascades=cascades)
+                self.requirements.drop_column(model, column_of(field), cascades=cascades)
 
     def _alter_field(
         self,
@@ -109,7 +110,8 @@ class TracingEditor(DatabaseSchemaEditor):
     ) -> None:
         with self._known():
             self.requirements.alter_column(model, old_field, new_field)
-            super()._alter_field(model, old_field, new_field, *args, **kwargs)
+            real: Any = super()  # the stubs leave out this method
+            real._alter_field(model, old_field, new_field, *args, **kwargs)
 
     def alter_db_table(self, model: type[Model], old_db_table: str, new_db_table: str) -> None:
         """ALTER TABLE … RENAME TO."""
@@ -192,7 +194,7 @@ class TracingEditor(DatabaseSchemaEditor):
         table = self.requirements.schema.table(db_table)
         if table is None:
             return {}
-        found = {
+        found: dict[str, dict[str, Any]] = {
             name: {
                 "columns": list(columns),
                 "unique": kind in (UNIQUE, PRIMARY_KEY),

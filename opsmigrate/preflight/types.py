@@ -1,6 +1,9 @@
 """Column types as Django and as PostgreSQL spell them, and which go together."""
 
 import re
+from typing import Any
+
+from django.db.models import Field
 
 SPELLINGS = {
     "varchar": "character varying",
@@ -25,6 +28,12 @@ FAMILIES = (
     frozenset({"date", "timestamp without time zone", "timestamp with time zone"}),
 )
 WIDENINGS = (("smallint", "integer", "bigint", "numeric"), ("character varying", "text"))
+
+
+def column_of(field: "Field[Any, Any]") -> str:
+    """Return the column of a field that has one."""
+    assert field.column is not None  # noqa: S101 - callers pass concrete fields
+    return field.column
 
 
 def base(type_: str) -> str:
@@ -54,6 +63,8 @@ def always_casts(old: str, new: str) -> bool:
     if _length(new) is not None:
         return False
     return base(new) == "text" or any(
-        base(old) in chain and base(new) in chain and chain.index(base(old)) < chain.index(base(new))
+        base(old) in chain
+        and base(new) in chain
+        and chain.index(base(old)) < chain.index(base(new))
         for chain in WIDENINGS
     )

@@ -128,9 +128,7 @@ def _table(
     lines.append("")
     for item in outcomes:
         lines.append(f"{item.status.value:8} {item.id} ({item.severity}, {item.seconds:.2f} s)")
-        lines += textwrap.wrap(
-            item.saw, WIDTH, initial_indent=" " * 9, subsequent_indent=" " * 9
-        )
+        lines += textwrap.wrap(item.saw, WIDTH, initial_indent=" " * 9, subsequent_indent=" " * 9)
         if item.evidence:
             lines += textwrap.wrap(
                 f"saw: {item.evidence}", WIDTH, initial_indent=" " * 9, subsequent_indent=" " * 9

@@ -16,7 +16,7 @@ class Failed(Exception):
         self.evidence = evidence
 
 
-class NotRun(Exception):  # noqa: N818 - an outcome, not an error
+class NotRun(Exception):
     """The check could not look; the message says why."""
 
 

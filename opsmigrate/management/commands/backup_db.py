@@ -22,7 +22,9 @@ class Command(ReportCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the backup's options."""
         super().add_arguments(parser)
-        parser.add_argument("--directory", metavar="DIR", help="instead of the settings' BACKUP_DIR")
+        parser.add_argument(
+            "--directory", metavar="DIR", help="instead of the settings' BACKUP_DIR"
+        )
         parser.add_argument(
             "--compress", default="1", metavar="SPEC", help="as pg_dump's; default: 1 (gzip)"
         )

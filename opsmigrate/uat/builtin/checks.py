@@ -27,7 +27,7 @@ def django_checks(context: Context) -> str:
 
 @check("deployment-checks", tags=("django", "security"), severity="minor")
 def deployment_checks(context: Context) -> str:
-    """No system check for deployment warns, but for TLS where the site is plain HTTP on loopback."""
+    """No deployment check warns, but for those of TLS where the site is plain HTTP on loopback."""
     warnings = _messages(context, at_least=WARNING)
     relaxed = [item for item in warnings if item.id in TLS_IDS]
     if context.site is None or not context.site.is_plain_loopback:
@@ -42,9 +42,7 @@ def deployment_checks(context: Context) -> str:
 
 
 def _messages(context: Context, *, at_least: int) -> list[CheckMessage]:
-    found = run_checks(
-        include_deployment_checks=True, databases=[context.connection.alias]
-    )
+    found = run_checks(include_deployment_checks=True, databases=[context.connection.alias])
     return [item for item in found if item.level >= at_least and not item.is_silenced()]
 
 

@@ -1,7 +1,7 @@
 """Everything that is to be applied is applied, and what is applied is there on disk."""
 
-from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 
 from opsmigrate.uat.context import Context, Failed
 from opsmigrate.uat.registry import check

@@ -1,0 +1,222 @@
+"""The fixtures: a server, databases of one's own on it, and commands run as users run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+from urllib.parse import quote
+
+import environ
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
+
+from opsmigrate.pgtools.embedded import running
+
+ROOT = Path(__file__).resolve().parent.parent
+# What a name may hold without being anything but a name.
+ODD_NAME = "dbname=o 'q\" ü "
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield the URL of a superuser: of the server that was given, else of an embedded one."""
+    given = os.environ.get("OPSMIGRATE_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    with running(tmp_path_factory.mktemp("server"), durable=False) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(server_url: str) -> None:
+    """Point the default alias at the server before pytest-django makes its test database."""
+    connections["default"].settings_dict.update(environ.Env.db_url_config(server_url))
+    connections.settings["default"].update(environ.Env.db_url_config(server_url))
+
+
+@pytest.fixture
+def new_database(
+    django_db_modify_db_settings: None, django_db_blocker: Any
+) -> Iterator[Callable[..., str]]:
+    """Yield a function that makes an empty database and returns its alias; all go at the end."""
+    made: list[str] = []
+    with django_db_blocker.unblock():
+        maintenance = connections["default"].copy()
+        maintenance.settings_dict["NAME"] = "postgres"
+
+        def make(prefix: str = ODD_NAME, **settings: Any) -> str:
+            alias, name = f"db{token_hex(4)}", prefix + token_hex(4)
+            execute(maintenance, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            made.append(alias)
+            template = connections["default"].settings_dict
+            options = {**template["OPTIONS"], **settings.pop("OPTIONS", {})}
+            connections.settings[alias] = {
+                **template,
+                "TEST": dict(template["TEST"]),
+                "OPTIONS": options,
+                "NAME": name,
+                **settings,
+            }
+            return alias
+
+        yield make
+        for alias in made:
+            connections[alias].close()
+            name = connections.settings[alias]["NAME"]
+            del connections[alias], connections.settings[alias]
+            drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+            execute(maintenance, drop.format(sql.Identifier(name)))
+        maintenance.close()
+
+
+@pytest.fixture
+def empty_database(new_database: Callable[..., str]) -> str:
+    """Return the alias of a new, empty database."""
+    return new_database()
+
+
+@pytest.fixture
+def staging(empty_database: str) -> str:
+    """Return the alias of the drifted staging database of the story, with 500 payments."""
+    call_command("make_legacy_staging", database=empty_database, rows=500, stdout=StringIO())
+    return empty_database
+
+
+@pytest.fixture
+def role(new_database: Callable[..., str]) -> Iterator[Callable[..., dict[str, str]]]:
+    """Yield a function that makes a role without rights and returns USER and PASSWORD settings."""
+    made: list[str] = []
+    connection = connections["default"].copy()
+    connection.settings_dict["NAME"] = "postgres"
+
+    def make(attributes: str = "") -> dict[str, str]:
+        name, password = f"role {token_hex(4)}", f"p'w\" {token_hex(4)}"
+        statement = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} " + attributes)
+        execute(connection, statement.format(sql.Identifier(name), sql.Literal(password)))
+        made.append(name)
+        return {"USER": name, "PASSWORD": password}
+
+    yield make
+    for alias in [alias for alias in connections.settings if alias != "default" and made]:
+        owner = connections["default"].copy()
+        owner.settings_dict["NAME"] = connections.settings[alias]["NAME"]
+        for name in made:
+            execute(owner, sql.SQL("DROP OWNED BY {} CASCADE").format(sql.Identifier(name)))
+        owner.close()
+    for name in made:
+        execute(connection, sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+    connection.close()
+
+
+def execute(connection: BaseDatabaseWrapper, statement: Any, params: Any = None) -> None:
+    """Execute one statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+
+
+def query(alias: str, statement: Any, params: Any = None) -> list[tuple[Any, ...]]:
+    """Return the rows of one query."""
+    with connections[alias].cursor() as cursor:
+        cursor.execute(statement, params)
+        return list(cursor.fetchall())
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command answered: its exit code, what stood on stdout and stderr, and its JSON."""
+
+    code: int
+    stdout: str
+    stderr: str = ""
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """Return the one JSON object that stdout must be."""
+        body: dict[str, Any] = json.loads(self.stdout)
+        return body
+
+    @property
+    def ids(self) -> list[str]:
+        """Return the ids of the findings."""
+        return [finding["id"] for finding in self.report["findings"]]
+
+
+Ops = Callable[..., Answer]
+
+
+@pytest.fixture
+def ops() -> Ops:
+    """Return a function that calls a command in this process, with --format json."""
+
+    def call(name: str, *args: str, database: str, **options: Any) -> Answer:
+        out, err = StringIO(), StringIO()
+        options = {"format": "json", "verbosity": 0, **options}
+        try:
+            call_command(name, *args, database=database, stdout=out, stderr=err, **options)
+        except CommandError as error:
+            return Answer(error.returncode, out.getvalue(), err.getvalue())
+        return Answer(0, out.getvalue(), err.getvalue())
+
+    return call
+
+
+def url_of(alias: str, **changes: Any) -> str:
+    """Return the DATABASE_URL of an alias, every part percent-encoded."""
+    settings = {**connections[alias].settings_dict, **changes}
+    user, password = quote(settings["USER"], safe=""), quote(settings["PASSWORD"], safe="")
+    place = f"{settings['HOST']}:{settings['PORT']}"
+    return f"postgres://{user}:{password}@{place}/{quote(settings['NAME'], safe='')}"
+
+
+def environment_for(url: str | None, **variables: str) -> dict[str, str]:
+    """Return the environment in which a user would call manage.py."""
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("OPSMIGRATE", "DJANGO", "DATABASE_URL", "SECRET_KEY"))
+    }
+    given = {"DATABASE_URL": url} if url else {}
+    return {**kept, **given, "SECRET_KEY": "s" * 25 + "0123456789" * 3, **variables}
+
+
+def start(*argv: str, env: dict[str, str]) -> subprocess.Popen[str]:
+    """Start `python argv…` in the project's folder."""
+    return subprocess.Popen(
+        [sys.executable, *argv],
+        cwd=ROOT,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(*argv: str, env: dict[str, str]) -> Answer:
+    """Run `python argv…` in the project's folder to its end."""
+    process = start(*argv, env=env)
+    stdout, stderr = process.communicate(timeout=120)
+    return Answer(process.returncode, stdout, stderr)
+
+
+@pytest.fixture
+def manage() -> Callable[..., Answer]:
+    """Return a function that runs manage.py in a process of its own, with staging_settings."""
+
+    def call(*argv: str, url: str | None, **variables: str) -> Answer:
+        env = environment_for(url, **variables)
+        return run("manage.py", *argv, "--settings=staging_settings", env=env)
+
+    return call
