@@ -22,6 +22,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.pgtools.embedded import running
+from tests.integration.zoo_migrations import writer
 
 ROOT = Path(__file__).resolve().parent.parent
 # What a name may hold without being anything but a name.
@@ -220,3 +221,12 @@ def manage() -> Callable[..., Answer]:
         return run("manage.py", *argv, "--settings=staging_settings", env=env)
 
     return call
+
+
+@pytest.fixture
+def write_migrations(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
+    """Return a function that gives the app zoo migrations, from the text of their operations."""
+    monkeypatch.syspath_prepend(tmp_path)
+    return writer(tmp_path, settings)

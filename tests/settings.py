@@ -27,6 +27,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "treasury",
     "opsmigrate",
+    "tests.zoo",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -63,3 +64,4 @@ OPSMIGRATE = {
     "RELEASE": "test-release",
     "SEED": {"model": "treasury.Payment", "field": "payment_id"},
 }
+MIGRATION_MODULES = {"zoo": None}

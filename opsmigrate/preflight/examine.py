@@ -149,8 +149,9 @@ def _walk_backwards(step: Step, state: ProjectState, requirements: Requirements)
             ledger.find(
                 "irreversible",
                 f"{type(operation).__name__} cannot be undone",
-                hint="python manage.py restore_db with the backup taken before it was applied",
+                hint="restore the backup that was taken before it was applied",
             )
+            return
         before, state = state, state.clone()
         operation.state_forwards(migration.app_label, state)
         moves.append((ledger.operation, operation, before, state))

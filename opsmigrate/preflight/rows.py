@@ -6,6 +6,12 @@ from django.db import Error, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.postgres.errors import (
+    INSUFFICIENT_PRIVILEGE,
+    LOCK_NOT_AVAILABLE,
+    QUERY_CANCELED,
+    sqlstate,
+)
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.simulation import SimulatedTable
 
@@ -35,15 +41,21 @@ def row_counter(
 
 
 def _count(connection: BaseDatabaseWrapper, table: SimulatedTable) -> int | None:
-    query = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT 2) AS some").format(
+    query = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT 2) AS found").format(
         sql.Identifier(table.schema, table.name)
     )
     try:
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
             # Row security would hide rows instead of failing; a scan of dead rows may take long.
             cursor.execute("SET LOCAL row_security = off")
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [TIMEOUT])
+            cursor.execute(
+                "SELECT set_config('statement_timeout', %s, true),"
+                " set_config('lock_timeout', %s, true)",
+                [TIMEOUT, TIMEOUT],
+            )
             cursor.execute(query)
             return int(cursor.fetchone()[0])
-    except Error:
-        return None
+    except Error as error:
+        if sqlstate(error) in (INSUFFICIENT_PRIVILEGE, QUERY_CANCELED, LOCK_NOT_AVAILABLE):
+            return None
+        raise

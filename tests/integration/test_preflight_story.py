@@ -1,0 +1,140 @@
+"""The story: a clear no on the drifted staging database, a yes after the seed, nothing changed."""
+
+import hashlib
+import subprocess
+from collections.abc import Callable
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+
+from opsmigrate.pgtools.clients import find_clients
+from opsmigrate.pgtools.libpq import child_environment
+from opsmigrate.postgres.catalog import read_catalog
+from opsmigrate.postgres.session import read_session
+from tests.conftest import Ops, execute
+from tests.integration.zoo_migrations import Write, migrate
+
+pytestmark = pytest.mark.major
+
+TARGET = "treasury.0002_phase6_dashboard_models"
+
+
+def dump(alias: str) -> str:
+    """Return a digest of everything that pg_dump sees: schema, rows, sequences, rights."""
+    clients = find_clients(read_session(connections[alias]).major, None)
+    with child_environment(connections[alias]) as child:
+        text = subprocess.run(
+            [clients.program("pg_dump")],
+            env=dict(child.variables),
+            pass_fds=child.descriptors,
+            capture_output=True,
+            check=True,
+        ).stdout
+    lines = [line for line in text.splitlines() if b"restrict" not in line]
+    return hashlib.sha256(b"\n".join(lines)).hexdigest()
+
+
+def test_the_drifted_database_gets_a_clear_no_and_after_the_seed_a_yes(
+    staging: str, ops: Ops
+) -> None:
+    before = ops("preflight_migrate", database=staging)
+    finding = before.report["findings"][0]
+
+    assert (before.code, before.report["verdict"]) == (1, "failed")
+    assert finding["id"] == "missing-column"
+    assert finding["migration"] == TARGET
+    assert (finding["table"], finding["column"]) == ("public.treasury_payment", "payment_id")
+    assert finding["hint"] == "python manage.py seed_payment_id"
+    assert before.report["unexamined"] == []
+    assert migrate(staging, "treasury") is not None
+
+    assert ops("seed_payment_id", database=staging).code == 0
+    after = ops("preflight_migrate", "treasury", "0002", database=staging)
+
+    assert (after.code, after.report["verdict"], after.ids) == (0, "passed", [])
+    assert migrate(staging, "treasury", "0002") is None
+
+
+@pytest.mark.parametrize("seeded", [False, True])
+def test_the_examined_database_is_unchanged(seeded: bool, staging: str, ops: Ops) -> None:
+    if seeded:
+        ops("seed_payment_id", database=staging)
+    before = dump(staging)
+
+    ops("preflight_migrate", database=staging)
+
+    assert dump(staging) == before
+
+
+def test_the_catalog_is_read_in_as_many_queries_for_a_thousand_tables_as_for_ten(
+    staging: str, ops: Ops, django_assert_num_queries: Callable[..., object]
+) -> None:
+    connection = connections[staging]
+    counts = []
+    for tables in (10, 1000):
+        execute(
+            connection,
+            f"DO $$ BEGIN FOR i IN 1..{tables} LOOP EXECUTE 'CREATE TABLE IF NOT EXISTS t' || i ||"
+            " ' (id int PRIMARY KEY, other int REFERENCES treasury_account, n text UNIQUE)';"
+            " END LOOP; END $$",
+        )
+        connection.force_debug_cursor = True
+        connection.queries_log.clear()
+        catalog = read_catalog(connection)
+        assert len(catalog.relations) > tables
+        reading = len(connection.queries_log)
+        connection.queries_log.clear()
+        ops("preflight_migrate", database=staging)
+        counts.append((reading, len(connection.queries_log)))
+        connection.force_debug_cursor = False
+
+    assert counts[0] == counts[1]
+    assert counts[0][0] == 6
+
+
+def test_a_role_that_does_not_own_the_table_is_told_so(
+    new_database: Callable[..., str], role: Callable[..., dict[str, str]], ops: Ops
+) -> None:
+    owner = new_database()
+    call_command("make_legacy_staging", database=owner, rows=10, stdout=StringIO())
+    ops("seed_payment_id", database=owner)
+    user = role()
+    execute(
+        connections[owner], f"""GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{user["USER"]}" """
+    )
+    name = connections[owner].settings_dict["NAME"]
+    connections.settings["guest"] = {**connections.settings[owner], **user, "NAME": name}
+    try:
+        answer = ops("preflight_migrate", database="guest")
+        assert (answer.code, set(answer.ids)) == (1, {"missing-privilege"})
+        messages = [finding["message"] for finding in answer.report["findings"]]
+        assert "the role may not create tables in schema public" in messages
+        assert any(
+            "needs the REFERENCES privilege on public.treasury_payment" in m for m in messages
+        )
+        assert migrate("guest", "treasury") is not None
+    finally:
+        connections["guest"].close()
+        del connections["guest"], connections.settings["guest"]
+
+
+def test_a_view_that_a_migration_would_drop_without_a_word_is_a_warning(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(
+        'migrations.CreateModel("Cage", [("id", models.BigAutoField(primary_key=True))]),',
+    )
+    migrate(empty_database, "zoo")
+    execute(connections[empty_database], "CREATE VIEW cages AS SELECT id FROM zoo_cage")
+    write_migrations(
+        'migrations.CreateModel("Cage", [("id", models.BigAutoField(primary_key=True))]),',
+        'migrations.DeleteModel("Cage"),',
+    )
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+
+    assert (answer.code, answer.ids) == (0, ["view-dropped-by-cascade"])
+    assert "public.cages" in answer.report["findings"][0]["message"]
+    assert migrate(empty_database, "zoo") is None

@@ -1,0 +1,70 @@
+"""Migrations that a test writes for itself, and the real migrate to compare with."""
+
+import importlib
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, NotSupportedError, connections
+
+MODULE = """
+import uuid
+from django.contrib.postgres.operations import AddIndexConcurrently, CreateExtension
+from django.db import migrations, models
+
+NAME = {extension!r}
+
+class Migration(migrations.Migration):
+    atomic = {atomic}
+    dependencies = {dependencies}
+    operations = [
+{operations}
+    ]
+"""
+
+Write = Callable[..., None]
+
+
+def writer(folder: Path, settings: Any) -> Write:
+    """Return a function that gives the app zoo these migrations, in a package of their own."""
+
+    def write(
+        *operations: str,
+        atomic: bool = True,
+        extension: str = "plpgsql",
+        third_depends_on_first: bool = False,
+        missing: bool = False,
+    ) -> None:
+        package = f"zoo_{token_hex(4)}"
+        (folder / package).mkdir()
+        (folder / package / "__init__.py").touch()
+        for number, text in enumerate(operations, 1):
+            earlier = 1 if third_depends_on_first and number == 3 else number - 1
+            before = [("zoo", f"000{earlier}_step")] if number > 1 else []
+            if missing and number > 1:
+                before = [("zoo", "0000_nowhere")]
+            (folder / package / f"000{number}_step.py").write_text(
+                MODULE.format(
+                    dependencies=before, operations=text, atomic=atomic, extension=extension
+                )
+            )
+        importlib.invalidate_caches()
+        settings.MIGRATION_MODULES = {"zoo": package}
+
+    return write
+
+
+def migrate(alias: str, *target: str) -> str | None:
+    """Run the real migrate; return PostgreSQL's or Django's words where it fails."""
+    try:
+        call_command("migrate", *target, database=alias, verbosity=0, stdout=StringIO())
+    except (DatabaseError, NotSupportedError, ValueError, CommandError) as error:
+        return str(error)
+    finally:
+        # Where a deferred statement fails, Django leaves the transaction open.
+        connections[alias].close()
+        connections[alias].connect()
+    return None

@@ -1,0 +1,1 @@
+"""An app without models, whose migrations each test writes for itself."""
