@@ -1,5 +1,6 @@
 """OPSMIGRATE, read into one frozen Settings; an unknown key is an error."""
 
+import math
 import os
 import subprocess
 from collections.abc import Mapping
@@ -75,7 +76,7 @@ def load_settings() -> Settings:
     """Return OPSMIGRATE as Settings; raise SettingsError naming the key that is wrong."""
     raw = getattr(django_settings, "OPSMIGRATE", {})
     _require_mapping("OPSMIGRATE", raw, KEYS)
-    pg_bin = raw.get("PG_BIN")
+    pg_bin = _text(raw, "PG_BIN")
     return Settings(
         environment=_environment(raw),
         release=_release(raw),
@@ -122,7 +123,8 @@ def _text(raw: Mapping[str, Any], key: str) -> str | None:
 
 def _positive(raw: Mapping[str, Any], key: str, default: float) -> float:
     value = raw.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value <= 0:
         raise _error(key, f"is {value!r}, not a number above 0", f"set it as in {key}: {default}")
     return float(value)
 
@@ -181,12 +183,26 @@ def _seed(raw: Mapping[str, Any]) -> SeedTarget | None:
 def _uat(raw: Mapping[str, Any]) -> UatSettings:
     value = raw.get("UAT", {})
     _require_mapping('OPSMIGRATE["UAT"]', value, UAT_KEYS)
-    for entry in value.get("URLS", ()):
+    urls, waivers = (value.get(key) or () for key in ("URLS", "WAIVERS"))
+    for key, entries in (("URLS", urls), ("WAIVERS", waivers)):
+        if not isinstance(entries, list | tuple):
+            raise _error("UAT", f"has {key} that are not a list", f'set "{key}": []')
+    for entry in urls:
         if not isinstance(entry, Mapping) or "url" not in entry:
             raise _error("UAT", f"has the URL {entry!r}", 'write it as {"url": "/", "status": 200}')
     return UatSettings(
-        urls=tuple(value.get("URLS", ())),
-        base_url=value.get("BASE_URL"),
-        login=value.get("LOGIN"),
-        waivers=tuple(value.get("WAIVERS", ())),
+        urls=tuple(urls),
+        base_url=_text(value, "BASE_URL"),
+        login=_login(value.get("LOGIN")),
+        waivers=tuple(waivers),
     )
+
+
+def _login(value: object) -> Mapping[str, str] | None:
+    if value is None:
+        return None
+    # Its words are not repeated: one of them is a password.
+    if not isinstance(value, Mapping) or set(value) != {"url", "username", "password"}:
+        example = 'write it as {"url": "login", "username": "…", "password": "…"}'
+        raise _error("UAT", "has a LOGIN without a url, a username and a password", example)
+    return value

@@ -9,8 +9,10 @@ from opsmigrate.errors import UsageError
 
 def require_writable(file: Path) -> None:
     """Raise UsageError where `file` cannot be written, before anything else is done."""
-    folder = file.parent
-    if file.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+    real = file.resolve()
+    # A file is replaced by another one in its folder; a device or a pipe is written to.
+    written = real if _is_special(real) else real.parent
+    if real.is_dir() or not real.parent.is_dir() or not os.access(written, os.W_OK):
         raise UsageError(
             f"cannot write {file}: its folder is not there or not writable",
             id="cannot-write-output",
@@ -19,7 +21,14 @@ def require_writable(file: Path) -> None:
 
 
 def write_atomically(file: Path, text: str, *, mode: int = 0o644) -> None:
-    """Write `text` beside `file`, flush it to the disk, and rename it over `file`."""
+    """Write `text` beside `file`, flush it to the disk, and rename it over `file`.
+
+    A link is followed; what is no file but a device or a pipe (/dev/null) is written to as it is.
+    """
+    file = file.resolve()
+    if _is_special(file):
+        file.write_text(text, encoding="utf-8")
+        return
     descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
@@ -31,3 +40,7 @@ def write_atomically(file: Path, text: str, *, mode: int = 0o644) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _is_special(file: Path) -> bool:
+    return file.exists() and not file.is_file()

@@ -11,6 +11,8 @@ from opsmigrate.files import write_atomically
 
 SCHEMA = 1
 PRIVATE = 0o600
+# How far a backup can have been verified: not at all, from the file alone, by restoring it.
+VERIFIED = (None, "archive", "restore")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +57,18 @@ def write_manifest(folder: Path, manifest: Manifest) -> Path:
 
 
 def read_manifests(folder: Path) -> tuple[Manifest, ...]:
-    """Return the manifests in `folder` whose backup is there and whole in size, newest first."""
+    """Return the manifests in `folder` whose backup is there and whole in size, newest first.
+
+    Other JSON files, and manifests that were damaged, are passed over.
+    """
     found = []
     for path in sorted(folder.glob("*.json")):
         manifest = _read(path)
         if manifest is not None and _is_there(folder / manifest.file, manifest.bytes):
             found.append(manifest)
-    return tuple(sorted(found, key=lambda manifest: manifest.taken, reverse=True))
+    return tuple(
+        sorted(found, key=lambda manifest: datetime.fromisoformat(manifest.taken), reverse=True)
+    )
 
 
 def _read(path: Path) -> Manifest | None:
@@ -69,9 +76,12 @@ def _read(path: Path) -> Manifest | None:
         body = json.loads(path.read_text(encoding="utf-8"))
         if body.pop("schema") != SCHEMA:
             return None
-        return Manifest(**{**body, "migrations": tuple(body["migrations"])})
+        manifest = Manifest(**{**body, "migrations": tuple(body["migrations"])})
+        manifest.age_hours(datetime.now(timezone.utc))  # its instant can be read
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+    named = isinstance(manifest.file, str) and manifest.file == Path(manifest.file).name
+    return manifest if named and manifest.verified in VERIFIED else None
 
 
 def _is_there(backup: Path, size: int) -> bool:

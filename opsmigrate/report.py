@@ -111,7 +111,10 @@ class Report:
     exit_code: int
 
     def as_json(self) -> str:
-        """Return the report as one JSON object, the `"schema": 1` of the documentation."""
+        """Return the report as one JSON object, the `"schema": 1` of the documentation.
+
+        It is plain ASCII, so that a terminal or a pipe of any encoding can carry it.
+        """
         result = self.result
         body = {
             "schema": 1,
@@ -126,13 +129,14 @@ class Report:
             "unexamined": [asdict(item) for item in result.unexamined],
             "facts": {"summary": result.summary, **result.facts},
         }
-        return json.dumps(body, indent=2, ensure_ascii=False, default=str)
+        return json.dumps(body, indent=2, default=str)
 
     def as_text(self) -> str:
         """Return the report for people, within 80 columns where the words allow it."""
         result = self.result
         headline = f"{result.verdict.value.upper()}: {result.summary}"
-        lines = [*_wrapped(headline, first="", rest="  "), "", self._where()]
+        lines = [*_wrapped(headline, first="", rest="  "), ""]
+        lines += _wrapped(self._where(), first="", rest="  ")
         if result.detail:
             lines += ["", *result.detail]
         for finding in sorted(

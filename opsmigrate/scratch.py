@@ -14,11 +14,12 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.errors import UndecidedError
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
-from opsmigrate.postgres.session import open_second
+from opsmigrate.postgres.session import is_pooled_by_transaction, open_second
 
 PREFIX = "opsmigrate_scratch_"
 # The first half of the advisory lock's key: "opsm" in ASCII; the second half is the database's.
 LOCK_SPACE = 0x6F70736D
+PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}  # pg_database.datlocprovider
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,18 @@ class ScratchDatabase:
     """A database of ours; it is gone when the `with` block that made it ends."""
 
     name: str
+
+
+def require_scratch_allowed(connection: BaseDatabaseWrapper) -> None:
+    """Raise UndecidedError where the role may not create databases, before it is relied on."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT rolcreatedb OR rolsuper, quote_ident(rolname)"
+            " FROM pg_roles WHERE rolname = current_user"
+        )
+        allowed, role = cursor.fetchone()
+    if not allowed:
+        raise _not_allowed(role)
 
 
 @contextmanager
@@ -54,11 +67,12 @@ def reap(connection: BaseDatabaseWrapper, maintenance_db: str | None) -> tuple[s
     """Drop the scratch databases that killed runs left; return their names.
 
     A database goes only where it has our prefix and our role as owner, no session, and no live
-    run that holds its lock. What cannot be dropped stays, and never fails the command.
+    run that holds its lock. What cannot be dropped stays, and never fails the command. Nothing is
+    done through a pooler that would keep our locks after us.
     """
     try:
         abandoned = _abandoned(connection)
-        if not abandoned:
+        if not abandoned or is_pooled_by_transaction(connection):
             return ()
         with _maintenance(connection, maintenance_db) as maintenance:
             return tuple(name for name in abandoned if _reap_one(maintenance, name))
@@ -70,7 +84,7 @@ def _abandoned(connection: BaseDatabaseWrapper) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT datname FROM pg_database d"
-            " WHERE datname ~ %s AND pg_has_role(current_user, datdba, 'MEMBER')"
+            " WHERE datname ~ %s AND pg_get_userbyid(datdba) = current_user"
             " AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datid = d.oid)",
             [f"^{PREFIX}[0-9a-f]{{12}}$"],
         )
@@ -142,10 +156,10 @@ def _create(
     with connection.cursor() as cursor:
         # As a whole row: the columns that describe the locale differ from 14 to 18.
         cursor.execute(
-            "SELECT oid, pg_encoding_to_char(encoding), to_jsonb(d)::text"
-            " FROM pg_database d WHERE datname = current_database()"
+            "SELECT oid, pg_encoding_to_char(encoding), to_jsonb(d)::text,"
+            " quote_ident(current_user) FROM pg_database d WHERE datname = current_database()"
         )
-        oid, encoding, row = cursor.fetchone()
+        oid, encoding, row, role = cursor.fetchone()
     now = datetime.now(timezone.utc).isoformat()
     comment = json.dumps({"opsmigrate": "scratch", "run": run_id, "source": oid, "made": now})
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}{}").format(
@@ -157,11 +171,7 @@ def _create(
         except Error as error:
             if sqlstate(error) != INSUFFICIENT_PRIVILEGE:
                 raise
-            raise UndecidedError(
-                "the role may not create a scratch database",
-                id="cannot-create-database",
-                hint=f"ALTER ROLE {connection.settings_dict['USER']} CREATEDB",
-            ) from error
+            raise _not_allowed(role) from error
         cursor.execute(
             sql.SQL("COMMENT ON DATABASE {} IS {}").format(
                 sql.Identifier(name), sql.Literal(comment)
@@ -169,16 +179,31 @@ def _create(
         )
 
 
+def _not_allowed(role: str) -> UndecidedError:
+    return UndecidedError(
+        "the role may not create a scratch database",
+        id="cannot-create-database",
+        hint=f"ALTER ROLE {role} CREATEDB",
+    )
+
+
 def _locale(row: dict[str, str | None]) -> Composable:
     """Return the clauses of CREATE DATABASE that repeat the locale of a pg_database row."""
     locale = row.get("datlocale") or row.get("daticulocale")  # 17 and later; 15 and 16
-    clauses = [("LC_COLLATE", row["datcollate"]), ("LC_CTYPE", row["datctype"])]
-    if row.get("datlocprovider") == "i":
-        clauses += [("LOCALE_PROVIDER", "icu"), ("ICU_LOCALE", locale)]
-    elif row.get("datlocprovider") == "b":
-        clauses += [("LOCALE_PROVIDER", "builtin"), ("BUILTIN_LOCALE", locale)]
+    provider = row.get("datlocprovider")  # 15 and later
+    clauses = [
+        ("LC_COLLATE", row["datcollate"]),
+        ("LC_CTYPE", row["datctype"]),
+        # Said also for libc: the cluster's own default may be another one.
+        ("LOCALE_PROVIDER", PROVIDERS[provider] if provider else None),
+        ("ICU_LOCALE", locale if provider == "i" else None),
+        ("ICU_RULES", row.get("daticurules")),
+        ("BUILTIN_LOCALE", locale if provider == "b" else None),
+    ]
     return sql.Composed(
-        sql.SQL(" " + keyword + " {}").format(sql.Literal(value)) for keyword, value in clauses
+        sql.SQL(" " + keyword + " {}").format(sql.Literal(value))
+        for keyword, value in clauses
+        if value is not None
     )
 
 

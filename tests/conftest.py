@@ -24,6 +24,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.pgtools.embedded import running
 from tests.integration.zoo_migrations import writer
 
+pytest_plugins = ["tests.prepared"]
 ROOT = Path(__file__).resolve().parent.parent
 # What a name may hold without being anything but a name.
 ODD_NAME = "dbname=o 'q\" ü "

@@ -11,6 +11,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, sqlstate
+from opsmigrate.postgres.locks import LONGEST_PAUSE, LockNotObtainedError
 
 # A full page has no room for new versions of all its rows, but for an eighth of them it has, and
 # the next pass finds the room that pruning made: most updates stay in their page and touch no
@@ -47,11 +48,15 @@ class Tally:
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How the fill goes: rows a batch, the lock time-out in seconds, at most so many rows/s."""
+    """How the fill goes: rows a batch, the lock time-out in seconds, at most so many rows/s.
+
+    `patience` is for how many seconds it waits for rows that others hold and do not let go.
+    """
 
     batch_rows: int
     lock_timeout: float
     max_rows_per_second: float | None
+    patience: float
 
 
 def fill(
@@ -111,18 +116,19 @@ def _sweep(
 ) -> None:
     """Fill what the ranges missed: rows that were locked, or moved while their range was read."""
     statement = sql.SQL(SWEEP).format(**_names(goal), limit=sql.Literal(pace.batch_rows))
-    pause = pace.lock_timeout
+    pause, waited_since = pace.lock_timeout, time.monotonic()
     while True:
         filled = _batch(connection, statement, pace, tally)
         between(tally)
         if filled:
-            pause = pace.lock_timeout
+            pause, waited_since = pace.lock_timeout, time.monotonic()
             continue
         if not _any_null(connection, goal):
             return
-        # Only rows that somebody holds are left.
+        if time.monotonic() - waited_since > pace.patience:
+            raise LockNotObtainedError("rows are left that other sessions hold")
         time.sleep(pause)
-        pause = min(pause * 2, 2.0)
+        pause = min(pause * 2, LONGEST_PAUSE)
 
 
 def _batch(connection: BaseDatabaseWrapper, statement: Composable, pace: Pace, tally: Tally) -> int:

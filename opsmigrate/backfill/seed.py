@@ -40,7 +40,6 @@ class SeedOptions:
 
     pace: Pace
     time_budget: float | None
-    patience: float
     triggers: str
 
 
@@ -279,7 +278,7 @@ def _run(work: _Work, phases: Sequence[Phase], oid: int) -> None:
                 phase.statements,
                 table_oid=oid,
                 lock_timeout=work.options.pace.lock_timeout,
-                patience=work.options.patience,
+                patience=work.options.pace.patience,
                 waits=work.waits,
             )
         else:

@@ -9,13 +9,14 @@ from typing import IO
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.backup.snapshot import label
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.libpq import child_environment
 from opsmigrate.pgtools.run import started
 
 CHUNK_BYTES = 1 << 20
-COPY = re.compile(rb"^COPY (.+?) (?:\(.*\) )? ?FROM stdin;\n$", re.DOTALL)
-IDENTIFIER = re.compile(rb'"((?:[^"]|"")*)"|([^".]+)')
+IDENTIFIER = rb'(?:"(?:[^"]|"")+"|[^\s".(]+)'
+COPY = re.compile(rb"COPY (%b)\.(%b) .*FROM stdin;\n" % (IDENTIFIER, IDENTIFIER), re.DOTALL)
 
 
 def sha256_of(file: Path) -> str:
@@ -34,7 +35,7 @@ def rows_in_archive(
     *,
     meanwhile: Callable[[int], None],
 ) -> dict[str, int]:
-    """Return the rows of each table in a custom-format archive, as `schema.name`.
+    """Return the rows of each table in a custom-format archive, by its label.
 
     Every block is decompressed by pg_restore, so a damaged one is an error. Raises ClientError
     where the archive cannot be read. `meanwhile` is told the rows read so far.
@@ -54,14 +55,14 @@ def _count(stream: IO[bytes], meanwhile: Callable[[int], None]) -> dict[str, int
     while line := stream.readline():
         if not line.startswith(b"COPY "):
             continue
-        # A name with a line break makes the statement longer than a line.
-        while not line.endswith(b" FROM stdin;\n"):
-            line += stream.readline()
-        header = COPY.match(line)
+        # A quoted name with a line break makes the statement longer than a line.
+        while line.count(b'"') % 2 and (more := stream.readline()):
+            line += more
+        header = COPY.fullmatch(line)
         if header is None:
             continue
         rows = _rows(stream)
-        table = _label(header.group(1))
+        table = label(_name(header.group(1)), _name(header.group(2)))
         counts[table] = counts.get(table, 0) + rows
         total += rows
         meanwhile(total)
@@ -78,9 +79,7 @@ def _rows(stream: IO[bytes]) -> int:
     return rows
 
 
-def _label(name: bytes) -> str:
-    parts = [
-        quoted.replace(b'""', b'"') if quoted else plain
-        for quoted, plain in IDENTIFIER.findall(name)
-    ]
-    return b".".join(parts).decode(errors="replace")
+def _name(identifier: bytes) -> str:
+    if identifier.startswith(b'"'):
+        identifier = identifier[1:-1].replace(b'""', b'"')
+    return identifier.decode(errors="replace")

@@ -70,17 +70,25 @@ def list_tables(connection: BaseDatabaseWrapper) -> tuple[tuple[str, str], ...]:
         return tuple((schema, name) for schema, name in cursor.fetchall())
 
 
+def label(schema: str, name: str) -> str:
+    """Return `schema.name`; a part with a dot or a quote is quoted, so that no two are the same."""
+    return ".".join(
+        '"' + part.replace('"', '""') + '"' if "." in part or '"' in part else part
+        for part in (schema, name)
+    )
+
+
 def count_rows(
     connection: BaseDatabaseWrapper, tables: tuple[tuple[str, str], ...]
 ) -> dict[str, int]:
-    """Return the rows of each table, as `schema.name`, counted one by one."""
+    """Return the rows of each table by its label, counted one by one."""
     counts = {}
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('row_security', 'off', false)")
         for schema, name in tables:
             table = sql.Identifier(schema, name)
             cursor.execute(sql.SQL("SELECT count(*) FROM ONLY {}").format(table))
-            counts[f"{schema}.{name}"] = int(cursor.fetchone()[0])
+            counts[label(schema, name)] = int(cursor.fetchone()[0])
     return counts
 
 
@@ -95,6 +103,7 @@ def _try(holder: BaseDatabaseWrapper) -> Snapshot | None:
         before = list_tables(holder)
         cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         _lock(holder, before)
+        _refuse_hidden_rows(holder)
         cursor.execute(
             "SELECT pg_export_snapshot(), now(), CASE WHEN pg_is_in_recovery()"
             " THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text"
@@ -104,6 +113,25 @@ def _try(holder: BaseDatabaseWrapper) -> Snapshot | None:
             cursor.execute("ROLLBACK")
             return None
     return Snapshot(id=id, tables=before, lsn=lsn, taken=now.isoformat())
+
+
+def _refuse_hidden_rows(holder: BaseDatabaseWrapper) -> None:
+    with holder.cursor() as cursor:
+        cursor.execute(
+            "SELECT n.nspname, c.relname, quote_ident(current_user)"
+            " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE c.relrowsecurity AND row_security_active(c.oid) ORDER BY 1, 2 LIMIT 1"
+        )
+        row = cursor.fetchone()
+    if row is not None:
+        schema, name, role = row
+        raise RefusedError(
+            f"row security hides rows of {label(schema, name)} from the role, so the backup would "
+            "not be whole",
+            id="missing-privilege",
+            hint=f"ALTER ROLE {role} BYPASSRLS, or use the alias of the owner",
+            table=label(schema, name),
+        )
 
 
 def _lock(holder: BaseDatabaseWrapper, tables: tuple[tuple[str, str], ...]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import count
 from pathlib import Path
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -113,18 +114,29 @@ def _new_file(folder: Path, database: str) -> Iterator[tuple[Path, Path]]:
     """Yield a file to write to and its final name; what was not renamed in the end is removed."""
     moment = datetime.now(timezone.utc).strftime("%Y%m%d_%H%M%S")
     stem = re.sub(r"[^\w.-]", "_", database) + f"_{moment}"
-    final = folder / f"{stem}.dump"
-    number = 1
-    while final.exists():
-        number += 1
-        final = folder / f"{stem}_{number}.dump"
-    partial = folder / f".{final.name}.{os.getpid()}.partial"
-    # pg_dump truncates what is there before it connects, and keeps the mode that it finds.
-    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
+    for number in count(1):
+        final = folder / (f"{stem}.dump" if number == 1 else f"{stem}_{number}.dump")
+        partial = final.with_name(f".{final.name}.partial")
+        if _reserved(partial, final):
+            break
     try:
         yield partial, final
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _reserved(partial: Path, final: Path) -> bool:
+    """Make `partial`, which nobody else can then make, unless the name is taken already."""
+    try:
+        # pg_dump truncates what is there before it connects, and keeps the mode that it finds.
+        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
+    except FileExistsError:
+        return False
+    # Looked at after the reservation: another run may just have renamed its own.
+    if final.exists():
+        partial.unlink()
+        return False
+    return True
 
 
 def _dump(

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from django.core.checks import run_checks
 from django.core.management.base import BaseCommand, CommandError
 from django.core.management.color import no_style
 from django.db import DEFAULT_DB_ALIAS, Error
@@ -48,6 +50,7 @@ class ReportCommand(BaseCommand):
 
     requires_system_checks = ()
     writes = False
+    needs_clean_checks = True
     _from_shell = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -88,6 +91,9 @@ class ReportCommand(BaseCommand):
         if os.environ.get("NO_COLOR"):
             self.style = no_style()
             self.stderr.style_func = None
+        if isinstance(sys.stdout, TextIOWrapper):
+            # A name that the terminal's encoding lacks must not end the command.
+            sys.stdout.reconfigure(errors="backslashreplace")
         self._from_shell = True
         super().run_from_argv(argv)
 
@@ -145,6 +151,9 @@ class ReportCommand(BaseCommand):
         self.prepare(options)
         settings = load_settings()
         connection = target.choose(options["database"])
+        # As Django's own commands: call_command() does without.
+        if self.needs_clean_checks and not options.get("skip_checks"):
+            _require_clean_checks()
         session = target.reach()
         reap(connection, settings.maintenance_db)
         progress = Progress(self.stderr, verbosity=options["verbosity"])
@@ -179,6 +188,17 @@ def _require_output(options: dict[str, Any]) -> None:
     except UsageError:
         options["output"] = None
         raise
+
+
+def _require_clean_checks() -> None:
+    errors = [item for item in run_checks() if item.is_serious() and not item.is_silenced()]
+    if errors:
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise UndecidedError(
+            f"the system check {errors[0].id} fails: {errors[0].msg}{more}",
+            id="system-check-failed",
+            hint="python manage.py check",
+        )
 
 
 @contextmanager

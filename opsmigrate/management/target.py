@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import InterfaceError, OperationalError, connections
+from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.errors import UndecidedError, UsageError
@@ -43,7 +43,9 @@ class Target:
         assert self._connection is not None  # noqa: S101 - choose() comes first
         try:
             self._session = read_session(self._connection)
-        except (OperationalError, InterfaceError) as error:
+        except Error as error:
+            if self._connection.connection is not None:
+                raise
             raise UndecidedError(
                 f"cannot connect: {self.redact(first_line(error))}",
                 id="cannot-connect",

@@ -5,11 +5,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import OperationalError, transaction
+from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, sqlstate
+from opsmigrate.postgres.transaction import transaction
 
 LONGEST_PAUSE = 2.0
 
@@ -58,7 +59,7 @@ def execute_with_short_locks(
     while True:
         started = time.monotonic()
         try:
-            with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+            with transaction(connection) as cursor:
                 cursor.execute(
                     "SELECT set_config('lock_timeout', %s, true)", [f"{lock_timeout * 1000:.0f}ms"]
                 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from django.db import Error, transaction
+from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
@@ -12,6 +12,7 @@ from opsmigrate.postgres.errors import (
     QUERY_CANCELED,
     sqlstate,
 )
+from opsmigrate.postgres.transaction import transaction
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.simulation import SimulatedTable
 
@@ -45,7 +46,7 @@ def _count(connection: BaseDatabaseWrapper, table: SimulatedTable) -> int | None
         sql.Identifier(table.schema, table.name)
     )
     try:
-        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        with transaction(connection) as cursor:
             # Row security would hide rows instead of failing; a scan of dead rows may take long.
             cursor.execute("SET LOCAL row_security = off")
             cursor.execute(

@@ -40,9 +40,14 @@ class Registry:
     def add(self, check: Check) -> None:
         """Add a check; raise ValueError where another function has its id."""
         before = self._checks.get(check.id)
-        if before is not None and before.function.__qualname__ != check.function.__qualname__:
+        if before is not None and _name(before) != _name(check):
             raise ValueError(f"two acceptance checks have the id {check.id!r}")
         self._checks[check.id] = check
+
+
+def _name(check: Check) -> tuple[str, str]:
+    # By name: a module that failed to import is imported anew, with new functions.
+    return check.function.__module__, check.function.__qualname__
 
 
 registry = Registry()

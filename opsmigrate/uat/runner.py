@@ -103,7 +103,7 @@ def _run(
         return _outcome(check, Status.FAIL, started, str(failed), failed.evidence)
     except (NotRun, OutOfReachError) as reason:
         return _outcome(check, Status.NOT_RUN, started, str(reason))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         said = f"{type(error).__name__}: {first_line(error)}"
         return _outcome(check, Status.ERROR, started, said)
     return _outcome(check, Status.PASS, started, saw)

@@ -5,11 +5,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import unescape
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from http.cookiejar import CookieJar
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, Request, build_opener
 
 from django.urls import reverse
@@ -46,13 +46,7 @@ class Site:
     """One visitor with a cookie jar; redirects are answers, not followed."""
 
     def __init__(self, base_url: str) -> None:
-        parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(
-                f"{base_url!r} is not the address of a site",
-                id="bad-base-url",
-                hint="--base-url https://staging.example.org",
-            )
+        parts = _parts(base_url)
         self.base_url = base_url.rstrip("/")
         self.is_plain_loopback = parts.scheme == "http" and parts.hostname in LOOPBACK
         self._opener = build_opener(HTTPCookieProcessor(CookieJar()), _NoRedirects())
@@ -82,16 +76,44 @@ class Site:
             response = self._opener.open(request, timeout=TIMEOUT_SECONDS)
         except HTTPError as error:
             response = error
-        except (URLError, OSError) as error:
-            reason = getattr(error, "reason", None) or error
-            raise OutOfReachError(f"{request.full_url}: {reason}") from error
-        with response:
-            return _answer(request.full_url, response, started)
+        except (URLError, OSError, HTTPException) as error:
+            raise _out_of_reach(request, error) from error
+        try:
+            with response:
+                return _answer(request.full_url, response, started)
+        except (OSError, HTTPException) as error:
+            raise _out_of_reach(request, error) from error
 
 
 def path_of(url: str) -> str:
     """Return the path for a URL's name (`treasury:alerts`) or a path (`/alerts/`)."""
     return url if url.startswith("/") else reverse(url)
+
+
+def _parts(base_url: str) -> SplitResult:
+    example = "--base-url https://staging.example.org"
+    try:
+        parts = urlsplit(base_url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = None
+    if not usable:
+        raise UsageError(
+            f"{base_url!r} is not the address of a site", id="bad-base-url", hint=example
+        )
+    if parts.username is not None:
+        # Not repeated: the address stands in the reports.
+        raise UsageError(
+            "the address of the site holds a user name, which the reports would show",
+            id="bad-base-url",
+            hint=example,
+        )
+    return parts
+
+
+def _out_of_reach(request: Request, error: Exception) -> OutOfReachError:
+    reason = getattr(error, "reason", None) or str(error) or type(error).__name__
+    return OutOfReachError(f"{request.full_url}: {reason}")
 
 
 def _answer(url: str, response: HTTPResponse | HTTPError, started: float) -> Answer:

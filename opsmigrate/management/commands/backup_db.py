@@ -6,10 +6,12 @@ from typing import Any
 
 from opsmigrate.backup.take import BackupOptions, take_backup
 from opsmigrate.backup.verify import verify_archive, verify_by_restoring
+from opsmigrate.errors import PartialError
 from opsmigrate.management.base import ReportCommand, Run
-from opsmigrate.manifest import Manifest, read_manifests, write_manifest
+from opsmigrate.manifest import Manifest, manifest_path, read_manifests, write_manifest
 from opsmigrate.pgtools.clients import Clients, find_clients
 from opsmigrate.report import Finding, Result, Verdict
+from opsmigrate.scratch import require_scratch_allowed
 
 LEVELS = ("none", "archive", "restore")
 
@@ -37,6 +39,8 @@ class Command(ReportCommand):
         if options["list"]:
             return _listed(folder)
         clients = find_clients(run.session.major, run.settings.pg_bin)
+        if options["verify"] == "restore":
+            require_scratch_allowed(run.connection)
         file, manifest = take_backup(
             run.connection,
             run.session,
@@ -51,32 +55,43 @@ class Command(ReportCommand):
         )
         if options["verify"] == "none":
             return _result(file, manifest, "not verified")
-        findings = _verify(run, clients, file, manifest, options["verify"])
-        if findings:
-            # Kept for whoever asks why, under a name that nothing takes for a backup.
-            file.rename(file.with_name(f"{file.name}.bad"))
-            file.with_suffix(".json").unlink()
-            return _failed(file, findings)
-        manifest = manifest.with_verification(options["verify"])
-        write_manifest(folder, manifest)
-        return _result(file, manifest, f"verified by {options['verify']}")
+        try:
+            return _verify(run, clients, file, manifest, options["verify"])
+        except KeyboardInterrupt as interrupt:
+            raise PartialError(
+                f"interrupted while {file} was being verified; it is whole, and its manifest says "
+                "how far it was verified",
+                id="interrupted",
+                hint="python manage.py backup_db",
+                facts={"file": str(file)},
+            ) from interrupt
 
 
-def _verify(
-    run: Run, clients: Clients, file: Path, manifest: Manifest, level: str
-) -> tuple[Finding, ...]:
+def _verify(run: Run, clients: Clients, file: Path, manifest: Manifest, level: str) -> Result:
+    """Verify level by level; the manifest says each as soon as it is reached."""
     findings = verify_archive(run.connection, clients, file, manifest, run.progress)
-    if findings or level == "archive":
-        return findings
-    return verify_by_restoring(
-        run.connection,
-        clients,
-        file,
-        manifest,
-        run_id=run.id,
-        maintenance_db=run.settings.maintenance_db,
-        progress=run.progress,
-    )
+    if not findings:
+        manifest = manifest.with_verification("archive")
+        write_manifest(file.parent, manifest)
+    if not findings and level == "restore":
+        findings = verify_by_restoring(
+            run.connection,
+            clients,
+            file,
+            manifest,
+            run_id=run.id,
+            maintenance_db=run.settings.maintenance_db,
+            progress=run.progress,
+        )
+        if not findings:
+            manifest = manifest.with_verification("restore")
+            write_manifest(file.parent, manifest)
+    if findings:
+        # Kept for whoever asks why, under a name that nothing takes for a backup.
+        file.rename(file.with_name(f"{file.name}.bad"))
+        manifest_path(file).unlink()
+        return _failed(file, findings)
+    return _result(file, manifest, f"verified by {level}")
 
 
 def _result(file: Path, manifest: Manifest, how: str) -> Result:

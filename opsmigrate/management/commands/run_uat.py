@@ -17,6 +17,8 @@ NAME = "uat_report"
 class Command(ReportCommand):
     """run_uat: never a vacuous pass, and it cannot write to the database."""
 
+    # They are checks of its own, with an outcome like any other.
+    needs_clean_checks = False
     help = "Run the acceptance checks; writes uat_report.txt and .json."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -51,9 +51,9 @@ class Command(ReportCommand):
                 batch_rows=options["batch_rows"],
                 lock_timeout=options["lock_timeout"] or run.settings.lock_timeout_seconds,
                 max_rows_per_second=options["max_rows_per_second"],
+                patience=PATIENCE_SECONDS,
             ),
             time_budget=options["time_budget"],
-            patience=PATIENCE_SECONDS,
             triggers=options["triggers"],
         )
         if options["dry_run"]:

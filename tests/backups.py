@@ -1,0 +1,54 @@
+"""What the tests of backups have in common."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from django.db import connections
+from django.db.backends.postgresql.psycopg_any import sql
+
+from tests.conftest import Answer, Ops, execute, query
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(os.listdir(folder)) if folder.exists() else []
+
+
+def backup(ops: Ops, alias: str, folder: Path, **options: object) -> tuple[Answer, Path]:
+    """Take a backup and return the answer and the file."""
+    answer = ops("backup_db", database=alias, directory=str(folder), **options)
+    assert answer.code == 0, answer.stdout
+    return answer, Path(answer.report["facts"]["file"])
+
+
+def manifest_of(file: Path) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    return body
+
+
+def scratch_databases(alias: str) -> list[str]:
+    rows = query(alias, "SELECT datname FROM pg_database WHERE datname ~ '^opsmigrate_scratch_'")
+    return [name for (name,) in rows]
+
+
+def act_as(alias: str, made: dict[str, str], *statements: str) -> None:
+    """Make the role the owner of all tables but what `statements` add, and connect as it."""
+    connection, name = connections[alias], sql.Identifier(made["USER"])
+    execute(connection, sql.SQL("GRANT ALL ON SCHEMA public TO {}").format(name))
+    tables = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+    for (table,) in query(alias, f"{tables} AND relkind = 'r'"):
+        change = sql.SQL("ALTER TABLE {} OWNER TO {}")
+        execute(connection, change.format(sql.Identifier(table), name))
+    for statement in statements:
+        execute(connection, statement)
+    connection.close()
+    del connections[alias]
+    connections.settings[alias].update(made)

@@ -1,0 +1,300 @@
+"""backup_db when things go wrong: the last good backup stays, and nothing half done is left."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.manifest import read_manifests
+from scripts.demonstration.background import free_port
+from tests.backups import backup, names, scratch_databases
+from tests.conftest import ROOT, Answer, Ops, environment_for, execute, query, start, url_of
+
+HELD_UP = (
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+    " AND application_name = 'opsmigrate' AND wait_event_type = 'Lock'"
+)
+
+
+def wait_until(ready: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
+
+
+def clients_of(folder: Path) -> list[str]:
+    """Return the client programs that work on a file in the folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (process / "cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if str(folder) in arguments and "pg_" in arguments.split("\0")[0]:
+            found.append(arguments)
+    return found
+
+
+@contextmanager
+def another_session(alias: str, statement: str) -> Iterator[BaseDatabaseWrapper]:
+    """Hold what a statement locks, in a transaction that is rolled back at the end."""
+    other = connections[alias].copy()
+    execute(other, "BEGIN")
+    execute(other, statement)
+    try:
+        yield other
+    finally:
+        execute(other, "ROLLBACK")
+        other.close()
+
+
+@contextmanager
+def backing_up(alias: str, folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """Have a backup that is in the middle: pg_dump waits for a sequence that somebody alters."""
+    hold = "ALTER SEQUENCE treasury_payment_id_seq RENAME TO something_else"
+    argv = ["manage.py", "backup_db", "--directory", str(folder), "--format", "json", *options]
+    with another_session(alias, hold):
+        process = start(*argv, env=environment_for(url_of(alias)))
+        try:
+            wait_until(lambda: query(alias, HELD_UP) or process.poll() is not None)
+            assert process.poll() is None, process.communicate()
+            assert clients_of(folder)
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def ended(process: subprocess.Popen[str]) -> Answer:
+    stdout, stderr = process.communicate(timeout=30)
+    assert "Traceback" not in stderr
+    return Answer(process.returncode, stdout, stderr)
+
+
+@pytest.fixture
+def earlier(staging: str, ops: Ops, tmp_path: Path) -> Path:
+    """A folder with a good backup of the staging database."""
+    backup(ops, staging, tmp_path)
+    return tmp_path
+
+
+@contextmanager
+def unchanged(folder: Path) -> Iterator[None]:
+    """Assert that the files of the folder are the same afterwards, byte for byte."""
+    before = {name: (folder / name).read_bytes() for name in names(folder)}
+    assert len(before) == 2
+    yield
+    assert names(folder) == sorted(before)
+    assert {name: (folder / name).read_bytes() for name in before} == before
+
+
+def test_a_wrong_password_is_undecided_and_nothing_is_touched(
+    earlier: Path, password_server: str, manage: Callable[..., Answer]
+) -> None:
+    wrong = password_server.replace(password_server.split(":")[2].split("@")[0], "not-this-one")
+
+    with unchanged(earlier):
+        answer = manage("backup_db", "--directory", str(earlier), "--format", "json", url=wrong)
+
+    assert (answer.code, answer.ids) == (3, ["cannot-connect"])
+    assert "password authentication failed" in answer.report["findings"][0]["message"]
+    assert "not-this-one" not in answer.stdout + answer.stderr
+
+
+def test_a_server_that_is_down_is_undecided_and_nothing_is_touched(
+    earlier: Path, manage: Callable[..., Answer]
+) -> None:
+    port = free_port("127.0.0.1")
+    url = f"postgres://staging:secret@127.0.0.1:{port}/staging"
+
+    with unchanged(earlier):
+        answer = manage("backup_db", "--directory", str(earlier), "--format", "json", url=url)
+
+    assert (answer.code, answer.ids) == (3, ["cannot-connect"])
+    assert answer.report["database"]["port"] == port
+    assert answer.report["database"]["server_version"] is None
+
+
+def test_a_dump_whose_server_process_is_ended_leaves_nothing(staging: str, earlier: Path) -> None:
+    with unchanged(earlier), backing_up(staging, earlier) as process:
+        query(staging, f"SELECT pg_terminate_backend(pid) FROM ({HELD_UP}) AS held")
+        answer = ended(process)
+
+    assert (answer.code, answer.ids) == (3, ["dump-failed"])
+    [finding] = answer.report["findings"]
+    assert finding["message"].startswith("pg_dump failed: ")
+    assert "terminating connection" in finding["message"]
+    assert finding["hint"] == "see its words above; nothing was left behind"
+
+
+def test_our_own_session_ended_by_the_server_leaves_nothing(staging: str, earlier: Path) -> None:
+    with unchanged(earlier), backing_up(staging, earlier) as process:
+        query(
+            staging,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+            " AND datname = current_database() AND query !~ 'ALTER SEQUENCE'",
+        )
+        answer = ended(process)
+
+    assert answer.code == 3
+    assert answer.report["verdict"] == "undecided"
+    assert clients_of(earlier) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_ends_pg_dump_and_leaves_nothing(
+    staging: str, earlier: Path, number: signal.Signals
+) -> None:
+    with unchanged(earlier), backing_up(staging, earlier) as process:
+        process.send_signal(number)
+        answer = ended(process)
+        wait_until(lambda: not clients_of(earlier), seconds=5)
+
+    assert (answer.code, answer.ids) == (130, ["interrupted"])
+    assert answer.report["exit_code"] == 130
+
+
+def test_killed_it_leaves_no_pg_dump_and_no_backup_that_is_not_whole(
+    staging: str, earlier: Path, ops: Ops
+) -> None:
+    before = names(earlier)
+    with backing_up(staging, earlier) as process:
+        process.kill()
+        process.communicate()
+        wait_until(lambda: not clients_of(earlier), seconds=5)
+        wait_until(lambda: not query(staging, HELD_UP), seconds=5)
+
+    assert [name for name in names(earlier) if name.endswith((".dump", ".json"))] == before
+    assert len(read_manifests(earlier)) == 1
+    backup(ops, staging, earlier)
+    assert len(read_manifests(earlier)) == 2
+
+
+@contextmanager
+def restoring(alias: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Have a verification that is in the middle: pg_restore checks a row for a minute."""
+    for statement in (
+        "CREATE FUNCTION slow() RETURNS boolean LANGUAGE sql AS"
+        " 'SELECT current_database() !~ ''^opsmigrate'' OR pg_sleep(60) IS NOT NULL'",
+        "CREATE TABLE slowly (one int CHECK (slow()))",
+        "INSERT INTO slowly VALUES (1)",
+    ):
+        execute(connections[alias], statement)
+    argv = ["manage.py", "backup_db", "--verify", "restore", "--format", "json"]
+    process = start(*argv, "--directory", str(folder), env=environment_for(url_of(alias)))
+    busy = (
+        "SELECT 1 FROM pg_stat_activity WHERE datname ~ '^opsmigrate_' AND query ~ 'COPY.*slowly'"
+    )
+    try:
+        wait_until(lambda: query(alias, busy) or process.poll() is not None)
+        assert process.poll() is None, process.communicate()
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_it_verifies_the_backup_stays_and_the_report_says_so(
+    staging: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    with restoring(staging, tmp_path) as process:
+        process.send_signal(number)
+        answer = ended(process)
+
+    assert (answer.code, answer.ids) == (5, ["interrupted"])
+    file = Path(answer.report["facts"]["file"])
+    assert answer.report["findings"][0]["message"] == (
+        f"interrupted while {file} was being verified; it is whole, and its manifest says how far "
+        "it was verified"
+    )
+    [manifest] = read_manifests(tmp_path)
+    assert (manifest.file, manifest.verified) == (file.name, "archive")
+    assert scratch_databases(staging) == []
+    assert clients_of(tmp_path) == []
+
+
+def test_killed_while_it_verifies_the_next_run_drops_its_scratch_database(
+    staging: str, tmp_path: Path, ops: Ops
+) -> None:
+    with restoring(staging, tmp_path) as process:
+        process.kill()
+        process.communicate()
+        wait_until(lambda: not clients_of(tmp_path), seconds=5)
+
+    [manifest] = read_manifests(tmp_path)
+    assert manifest.verified == "archive"
+    [left] = scratch_databases(staging)
+    # The server sees only when its pg_sleep ends that nobody listens any more.
+    query(
+        staging, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [left]
+    )
+    sessions = "SELECT 1 FROM pg_stat_activity WHERE datname = %s"
+    wait_until(lambda: not query(staging, sessions, [left]))
+
+    assert ops("preflight_migrate", database=staging).code == 1
+    assert scratch_databases(staging) == []
+
+
+def test_a_table_that_is_locked_is_undecided_and_leaves_nothing(
+    staging: str, ops: Ops, earlier: Path
+) -> None:
+    lock = "LOCK TABLE treasury_payment IN ACCESS EXCLUSIVE MODE"
+    with unchanged(earlier), another_session(staging, lock):
+        answer = ops("backup_db", database=staging, directory=str(earlier))
+
+    assert (answer.code, answer.ids) == (3, ["lock-not-obtained"])
+    assert answer.report["findings"][0]["message"] == (
+        "a table was locked for longer than 5 s; a migration may be running"
+    )
+
+
+def test_a_file_that_cannot_grow_is_undecided_and_leaves_nothing(
+    staging: str, earlier: Path
+) -> None:
+    limit = (8192, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+    body = (
+        f"import resource, signal, sys; resource.setrlimit(resource.RLIMIT_FSIZE, {limit});"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "from manage import main; sys.argv[0] = 'manage.py'; main()"
+    )
+    argv = ["-B", "-c", body, "backup_db", "--format", "json", "--directory", str(earlier)]
+
+    with unchanged(earlier):
+        answer = ended(start(*argv, env=environment_for(url_of(staging))))
+
+    assert (answer.code, answer.ids) == (3, ["dump-failed"])
+    assert "File too large" in answer.report["findings"][0]["message"]
+
+
+def test_a_disk_that_is_full_is_undecided_and_leaves_nothing(staging: str, tmp_path: Path) -> None:
+    if os.geteuid() != 0 or sys.platform != "linux":
+        return  # only root may mount
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=40k", "opsmigrate-test", str(tmp_path)], check=False
+    )
+    if mounted.returncode:
+        return  # not in every container
+    try:
+        argv = ["manage.py", "backup_db", "--format", "json", "--directory", str(tmp_path)]
+        answer = ended(start(*argv, env=environment_for(url_of(staging))))
+        left = names(tmp_path)
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+    assert (answer.code, answer.ids) == (3, ["dump-failed"])
+    assert "No space left on device" in answer.report["findings"][0]["message"]
+    assert left == []
+    assert json.loads(answer.stdout)["database"]["oid"]
+    assert ROOT.is_dir()

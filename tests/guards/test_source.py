@@ -1,0 +1,130 @@
+"""What every source file keeps to."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("opsmigrate", "treasury", "scripts")
+LONGEST = 400
+NO_NAMES = {"utils.py", "helpers.py", "services.py"}
+DRIVERS = {"psycopg", "psycopg2"}
+TEXT = {".py", ".md", ".toml", ".yaml", ".txt", ".html", ".sh", ".ps1", ".sql", ".example", ""}
+LOCAL = {"backups", "reports", "build", "dist", "__pycache__"}
+# Folders of one machine; written apart, so that this file does not name them.
+PLACES = re.compile(r"/(?:work|root)" + r"/\w")
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def relative(path: Path) -> str:
+    """Return how a test's case is called."""
+    return str(path.relative_to(ROOT))
+
+
+SOURCES = sorted(path for name in FOLDERS for path in (ROOT / name).rglob("*.py"))
+OURS = [path for path in SOURCES if path.is_relative_to(ROOT / "opsmigrate")]
+
+
+def tree(path: Path) -> ast.Module:
+    """Return the syntax tree of a file."""
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imported(module: ast.Module) -> Iterator[str]:
+    """Yield the top-level packages that a module imports, wherever the import stands."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield (node.module or "").partition(".")[0]
+
+
+def public(body: list[ast.stmt]) -> Iterator[Function | ast.ClassDef]:
+    """Yield the public functions and classes, and the public methods of those classes."""
+    for node in body:
+        if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_"):
+            yield node
+            if isinstance(node, ast.ClassDef):
+                yield from public(node.body)
+
+
+def is_annotated(function: Function) -> bool:
+    """Say whether every argument but self and cls, and what is returned, has a type."""
+    arguments = function.args
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    starred = [each for each in (arguments.vararg, arguments.kwarg) if each]
+    typed = all(each.annotation for each in [*named, *starred] if each.arg not in ("self", "cls"))
+    return typed and function.returns is not None
+
+
+def uses_connections(module: ast.Module) -> bool:
+    """Say whether the module picks a connection by its alias."""
+    return any(
+        isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("connections")
+        for node in ast.walk(module)
+    )
+
+
+def texts() -> Iterator[Path]:
+    """Yield the text files of the project, without what git ignores."""
+    for entry in ROOT.iterdir():
+        if entry.is_dir() and entry.name not in LOCAL and (entry.name[0] != "." or is_ci(entry)):
+            yield from (path for path in entry.rglob("*") if is_text(path))
+        elif is_text(entry) and entry.name != ".env":
+            yield entry
+
+
+def is_ci(folder: Path) -> bool:
+    """Say whether this is the one hidden folder that belongs to the project."""
+    return folder.name == ".ci"
+
+
+def is_text(path: Path) -> bool:
+    """Say whether this is a file that people read."""
+    return path.is_file() and path.suffix in TEXT and "__pycache__" not in path.parts
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_a_source_file_is_short_and_says_what_it_is_for(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    docstring = ast.get_docstring(tree(path))
+
+    assert len(lines) <= LONGEST
+    assert path.name not in NO_NAMES
+    # Django writes no docstring in a migration.
+    assert docstring or path.parent.name == "migrations"
+
+
+@pytest.mark.parametrize("path", OURS, ids=relative)
+def test_what_is_public_is_typed_and_documented(path: Path) -> None:
+    nodes = list(public(tree(path).body))
+    # What a class is made of, as __init__, is private to it but typed by mypy's strict mode.
+    undocumented = [node.name for node in nodes if not ast.get_docstring(node)]
+    untyped = [node.name for node in nodes if isinstance(node, Function) and not is_annotated(node)]
+
+    assert undocumented == []
+    assert untyped == []
+
+
+@pytest.mark.parametrize("path", OURS, ids=relative)
+def test_a_module_leaves_the_driver_and_the_connections_to_django(path: Path) -> None:
+    module = tree(path)
+    allowed = path.is_relative_to(ROOT / "opsmigrate" / "management") or path.name == "apps.py"
+
+    assert set(imported(module)) & DRIVERS == set()
+    assert allowed or not uses_connections(module)
+
+
+def test_no_file_names_a_folder_of_one_machine() -> None:
+    files = list(texts())
+
+    assert {"README.md", "pyproject.toml", ".env.example"} <= {path.name for path in files}
+    assert [
+        relative(path) for path in files if PLACES.search(path.read_text(encoding="utf-8"))
+    ] == []

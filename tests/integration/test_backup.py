@@ -1,0 +1,259 @@
+"""backup_db takes a whole backup, proves it, and leaves nothing when it cannot."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from django.db import connections
+from django.test import override_settings
+
+from opsmigrate.schema.history import applied_migrations
+from tests.backups import backup, manifest_of, mode_of, names, scratch_databases
+from tests.conftest import (
+    ROOT,
+    Ops,
+    environment_for,
+    execute,
+    query,
+    run,
+    start,
+    url_of,
+)
+
+pytestmark = pytest.mark.major
+
+
+@pytest.mark.parametrize(
+    ("level", "said", "verified"),
+    [
+        ("none", "not verified", None),
+        ("archive", "verified by archive", "archive"),
+        ("restore", "verified by restore", "restore"),
+    ],
+)
+def test_each_level_of_verification_is_said_and_written_down(
+    staging: str, ops: Ops, tmp_path: Path, level: str, said: str, verified: str | None
+) -> None:
+    answer, file = backup(ops, staging, tmp_path, verify=level)
+
+    summary = answer.report["facts"]["summary"]
+    assert re.fullmatch(
+        rf"{re.escape(str(file))}: [\d.]+ MB, \d+ tables, [\d,]+ rows, {said}", summary
+    )
+    assert answer.report["facts"]["verified"] == verified
+    manifest = manifest_of(file)
+    assert manifest["verified"] == verified
+    assert (manifest["verified_at"] is None) == (verified is None)
+    assert names(tmp_path) == sorted([file.name, file.with_suffix(".json").name])
+    assert scratch_databases(staging) == []
+
+
+def test_without_an_option_the_archive_is_verified(staging: str, ops: Ops, tmp_path: Path) -> None:
+    answer, _ = backup(ops, staging, tmp_path)
+
+    assert answer.report["facts"]["verified"] == "archive"
+
+
+def test_the_manifest_says_what_it_is_a_backup_of(
+    staging: str, ops: Ops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPSMIGRATE_RUN_ID", "playbook-7")
+    answer, file = backup(ops, staging, tmp_path)
+
+    manifest, database = manifest_of(file), answer.report["database"]
+    assert manifest["schema"] == 1
+    assert manifest["file"] == file.name
+    assert manifest["bytes"] == file.stat().st_size
+    assert manifest["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert manifest["run_id"] == answer.report["run_id"] == "playbook-7"
+    assert manifest["release"] == "test-release"
+    assert manifest["database"] == {
+        key: database[key] for key in ("name", "oid", "system_identifier", "server_version")
+    }
+    assert tuple(manifest["migrations"]) == applied_migrations(connections[staging])
+    assert "treasury.0001_initial" in manifest["migrations"]
+    assert manifest["tables"]["public.treasury_payment"] == 500
+    assert re.fullmatch(r"[0-9A-F]+/[0-9A-F]+", manifest["lsn"])
+    assert re.fullmatch(r"\d+(\.\d+)+.*", manifest["client_version"])
+    taken, finished = (datetime.fromisoformat(manifest[key]) for key in ("taken", "finished"))
+    assert timedelta(0) <= finished - taken < timedelta(minutes=1)
+    assert datetime.now(timezone.utc) - finished < timedelta(minutes=1)
+
+
+def test_the_name_is_the_databases_and_the_utc_time(staging: str, ops: Ops, tmp_path: Path) -> None:
+    name = connections[staging].settings_dict["NAME"]
+    assert name.startswith("dbname=")  # what pg_dump --dbname would take for a connection string
+
+    _, file = backup(ops, staging, tmp_path)
+
+    plain = re.escape(re.sub(r"[^\w.-]", "_", name))
+    assert re.fullmatch(plain + r"_\d{8}_\d{6}(_\d+)?\.dump", file.name)
+    assert query(staging, "SELECT current_database()") == [(name,)]
+
+
+@pytest.mark.parametrize("prefix", ["postgresql://nobody@nowhere/", "service=x host=nowhere "])
+def test_a_name_that_looks_like_a_connection_string_is_a_name(
+    new_database: Callable[..., str], ops: Ops, tmp_path: Path, prefix: str
+) -> None:
+    alias = new_database(prefix=prefix)
+    execute(connections[alias], "CREATE TABLE t AS SELECT 1")
+
+    answer, _ = backup(ops, alias, tmp_path, verify="restore")
+
+    assert answer.report["facts"]["tables"] == {"public.t": 1}
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_only_its_owner_can_read_it_whatever_the_umask(
+    staging: str, ops: Ops, tmp_path: Path, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        _, file = backup(ops, staging, tmp_path / "backups")
+    finally:
+        os.umask(before)
+
+    assert mode_of(file.parent) == 0o700
+    assert mode_of(file) == 0o600
+    assert mode_of(file.with_suffix(".json")) == 0o600
+
+
+def test_a_second_backup_leaves_the_first_one_alone(staging: str, ops: Ops, tmp_path: Path) -> None:
+    _, first = backup(ops, staging, tmp_path)
+    content = first.read_bytes()
+    _, second = backup(ops, staging, tmp_path)
+
+    assert first != second
+    assert first.read_bytes() == content
+    assert len(names(tmp_path)) == 4
+
+
+def test_backups_taken_at_the_same_moment_do_not_meet(staging: str, tmp_path: Path) -> None:
+    argv = ["manage.py", "backup_db", "--directory", str(tmp_path), "--format", "json"]
+    env = environment_for(url_of(staging))
+    processes = [start(*argv, env=env) for _ in range(3)]
+    answers = [process.communicate(timeout=60)[0] for process in processes]
+
+    files = [Path(json.loads(answer)["facts"]["file"]) for answer in answers]
+    assert len(set(files)) == 3
+    for file in files:
+        assert manifest_of(file)["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert len(names(tmp_path)) == 6
+
+
+def test_list_names_the_backups_newest_first(staging: str, ops: Ops, tmp_path: Path) -> None:
+    _, first = backup(ops, staging, tmp_path)
+    _, second = backup(ops, staging, tmp_path, verify="none")
+    (tmp_path / "other.json").write_text("{}")
+
+    listed = ops("backup_db", database=staging, directory=str(tmp_path), list=True)
+    assert listed.code == 0
+    assert listed.report["facts"]["backups"] == [second.name, first.name]
+    assert listed.report["facts"]["summary"] == f"2 backups in {tmp_path}"
+
+    text = ops(
+        "backup_db", database=staging, directory=str(tmp_path), list=True, format="text"
+    ).stdout
+    assert re.search(rf"  {second.name}  [\d.]+ MB  taken [-\dT:]{{19}}  not verified\n", text)
+    assert re.search(rf"  {first.name}  [\d.]+ MB  taken [-\dT:]{{19}}  verified by archive", text)
+
+
+def test_list_makes_no_folder(staging: str, ops: Ops, tmp_path: Path) -> None:
+    answer = ops("backup_db", database=staging, directory=str(tmp_path / "none"), list=True)
+
+    assert (answer.code, answer.report["facts"]["backups"]) == (0, [])
+    assert names(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_made_is_a_usage_error(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+
+    answer = ops("backup_db", database=staging, directory=str(tmp_path / "file"))
+
+    assert (answer.code, answer.ids) == (2, ["cannot-write-output"])
+    assert answer.report["findings"][0]["hint"] == "--directory with a folder that can be written"
+
+
+def test_a_compression_that_pg_dump_does_not_know_leaves_nothing(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    answer = ops("backup_db", database=staging, directory=str(tmp_path), compress="nonsense")
+
+    assert (answer.code, answer.ids) == (3, ["dump-failed"])
+    assert "nonsense" in answer.report["findings"][0]["message"]
+    assert names(tmp_path) == []
+
+
+@contextmanager
+def writer(alias: str) -> Iterator[None]:
+    """Insert and update payments all the while."""
+    process = subprocess.Popen(
+        [sys.executable, "scripts/background_writer.py", "--pause-ms", "0"],
+        cwd=ROOT,
+        env=environment_for(url_of(alias)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while query(alias, "SELECT count(*) FROM treasury_payment") == [(500,)]:
+            assert process.poll() is None
+        yield
+    finally:
+        stdout, _ = process.communicate(timeout=30)
+    assert json.loads(stdout)["errors"] == []
+
+
+def test_a_backup_under_a_writer_is_of_one_instant_and_its_restore_agrees(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    with writer(staging):
+        counted = []
+        for _ in range(3):
+            answer, _ = backup(ops, staging, tmp_path, verify="restore")
+            counted.append(answer.report["facts"]["tables"]["public.treasury_payment"])
+
+    assert 500 < counted[0] < counted[1] < counted[2]
+
+
+def test_production_seeds_after_a_verified_backup_of_this_very_state(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    production = {
+        "ENVIRONMENT": "production",
+        "BACKUP_DIR": tmp_path,
+        "SEED": {"model": "treasury.Payment", "field": "payment_id"},
+    }
+    with override_settings(OPSMIGRATE=production):
+        refused = ops("seed_payment_id", database=staging, approval="Ada")
+        assert (refused.code, refused.ids) == (4, ["backup-missing"])
+        assert ops("backup_db", database=staging, verify="none").code == 0
+        assert ops("seed_payment_id", database=staging, approval="Ada").ids == ["backup-missing"]
+        taken = ops("backup_db", database=staging)
+        seeded = ops("seed_payment_id", database=staging, approval="Ada")
+
+    assert seeded.code == 0
+    assert seeded.report["facts"]["backup"] == Path(taken.report["facts"]["file"]).name
+    assert seeded.report["facts"]["approval"] == "Ada"
+
+
+def test_a_backup_can_be_taken_from_the_shell(staging: str, tmp_path: Path) -> None:
+    argv = ["manage.py", "backup_db", "--verify", "restore", "--directory", str(tmp_path)]
+    answer = run(*argv, "--settings=staging_settings", env=environment_for(url_of(staging)))
+
+    assert answer.code == 0
+    assert answer.stdout.startswith("PASSED:")
+    assert f"{tmp_path}/" in answer.stdout
+    assert "Dumping" in answer.stderr
+    assert "Verifying the archive: SHA-256, then every row" in answer.stderr
+    assert "Restoring into the scratch database opsmigrate_scratch_" in answer.stderr

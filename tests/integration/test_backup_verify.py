@@ -1,0 +1,199 @@
+"""What is no longer what was backed up is found out, from the file alone or by restoring it."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from django.core.management.base import OutputWrapper
+from django.db import connections
+
+from opsmigrate.backup.archive import rows_in_archive, sha256_of
+from opsmigrate.backup.verify import verify_archive, verify_by_restoring
+from opsmigrate.manifest import Manifest, read_manifests
+from opsmigrate.pgtools.clients import Clients, find_clients
+from opsmigrate.pgtools.run import ClientError
+from opsmigrate.postgres.session import read_session
+from opsmigrate.progress import Progress
+from opsmigrate.report import Finding
+from tests.backups import backup, scratch_databases
+from tests.conftest import Ops, execute, query
+
+pytestmark = pytest.mark.major
+
+
+class Silent(OutputWrapper):
+    """A stream that nobody reads."""
+
+    def __init__(self) -> None:
+        pass
+
+    def isatty(self) -> bool:
+        return False
+
+
+SILENT = Progress(Silent(), verbosity=0)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A backup, and what verifies a copy of it."""
+
+    alias: str
+    file: Path
+    manifest: Manifest
+    clients: Clients
+
+    def by_archive(self, **changes: object) -> tuple[Finding, ...]:
+        manifest = replace(self.manifest, **changes)
+        return verify_archive(connections[self.alias], self.clients, self.file, manifest, SILENT)
+
+    def by_restoring(self, **changes: object) -> tuple[Finding, ...]:
+        return verify_by_restoring(
+            connections[self.alias],
+            self.clients,
+            self.file,
+            replace(self.manifest, **changes),
+            run_id="a-run",
+            maintenance_db=None,
+            progress=SILENT,
+        )
+
+    def rows(self) -> dict[str, int]:
+        return rows_in_archive(
+            self.clients, connections[self.alias], self.file, meanwhile=lambda rows: None
+        )
+
+    def damage(self, change: Callable[[bytearray], object]) -> None:
+        """Change the bytes of the file."""
+        content = bytearray(self.file.read_bytes())
+        change(content)
+        self.file.write_bytes(content)
+
+
+@pytest.fixture
+def taken(staging: str, ops: Ops, tmp_path: Path) -> Taken:
+    """A backup of the staging database, not verified by the command."""
+    _, file = backup(ops, staging, tmp_path, verify="none")
+    [manifest] = read_manifests(tmp_path)
+    clients = find_clients(read_session(connections[staging]).major, None)
+    return Taken(staging, file, manifest, clients)
+
+
+def test_an_untouched_backup_is_good_by_both_ways(taken: Taken) -> None:
+    assert taken.by_archive() == ()
+    assert taken.by_restoring() == ()
+    assert taken.rows()["public.treasury_payment"] == 500
+    assert scratch_databases(taken.alias) == []
+
+
+def test_a_file_that_lost_its_end_is_found_out(taken: Taken) -> None:
+    taken.damage(lambda content: content.__delitem__(slice(-100, None)))
+
+    [finding] = taken.by_archive()
+
+    assert (finding.id, finding.hint) == ("archive-changed", "python manage.py backup_db")
+    assert finding.message == f"{taken.file.name} is not the file that was written"
+
+
+def test_a_flipped_bit_is_found_out_wherever_it_is(taken: Taken) -> None:
+    chance, whole = random.Random(7), taken.file.read_bytes()  # noqa: S311 - the same every time
+    for _ in range(20):
+        place, bit = chance.randrange(len(whole)), chance.randrange(8)
+        content = bytearray(whole)
+        content[place] ^= 1 << bit
+        taken.file.write_bytes(content)
+
+        assert [finding.id for finding in taken.by_archive()] == ["archive-changed"]
+
+
+def test_compressed_rows_that_cannot_be_read_are_found_out_without_the_checksum(
+    taken: Taken,
+) -> None:
+    # The middle of the file is in the rows of a table.
+    taken.damage(lambda content: content.__setitem__(slice(-400, -300), bytes(100)))
+
+    [finding] = taken.by_archive(sha256=sha256_of(taken.file))
+
+    assert finding.id == "archive-unreadable"
+    assert finding.message.startswith(
+        f"pg_restore cannot read {taken.file.name}: pg_restore: error:"
+    )
+
+
+def test_what_is_no_archive_at_all_cannot_be_read(taken: Taken) -> None:
+    taken.file.write_bytes(b"COPY of something else\n" * 100)
+
+    with pytest.raises(ClientError, match="input file does not appear to be a valid"):
+        taken.rows()
+
+
+def test_an_edited_count_in_the_manifest_is_found_out(taken: Taken) -> None:
+    tables = {**taken.manifest.tables, "public.treasury_payment": 501}
+
+    for findings in (taken.by_archive(tables=tables), taken.by_restoring(tables=tables)):
+        [finding] = findings
+        assert finding.id == "rows-differ"
+        assert finding.table == "public.treasury_payment"
+        assert finding.message == (
+            "public.treasury_payment had 501 rows when it was backed up; the backup has 500"
+        )
+        assert finding.evidence == {"source": 501, "backup": 500}
+
+
+def test_a_table_that_the_backup_does_not_have_is_found_out(taken: Taken) -> None:
+    tables = {**taken.manifest.tables, "public.lost": 3}
+
+    for findings in (taken.by_archive(tables=tables), taken.by_restoring(tables=tables)):
+        [finding] = findings
+        assert finding.message == (
+            "public.lost had 3 rows when it was backed up; the backup has no such table"
+        )
+
+
+def test_what_cannot_be_restored_fails_though_the_archive_is_whole(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    # pg_restore has no search_path: the function finds no table, as in many a real database.
+    for statement in (
+        "CREATE TABLE rates (currency text, rate numeric)",
+        "CREATE FUNCTION known(text) RETURNS boolean LANGUAGE sql IMMUTABLE"
+        " AS 'SELECT EXISTS (SELECT FROM rates WHERE currency = $1)'",
+        "INSERT INTO rates VALUES ('EUR', 1)",
+        "CREATE TABLE quotes (currency text CHECK (known(currency)))",
+        "INSERT INTO quotes VALUES ('EUR')",
+    ):
+        execute(connections[staging], statement)
+
+    archive = ops("backup_db", database=staging, directory=str(tmp_path))
+    assert archive.code == 0
+    answer = ops("backup_db", database=staging, directory=str(tmp_path), verify="restore")
+
+    assert (answer.code, answer.ids) == (1, ["restore-failed"])
+    [finding] = answer.report["findings"]
+    assert 'relation "rates" does not exist' in finding["message"]
+    assert scratch_databases(staging) == []
+
+
+def test_a_backup_that_is_not_good_is_kept_under_a_name_that_nothing_takes_for_one(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    for statement in (
+        "CREATE FUNCTION fine() RETURNS boolean LANGUAGE sql AS"
+        " 'SELECT current_database() !~ ''^opsmigrate_scratch'''",
+        "CREATE TABLE here (one int CHECK (fine()))",
+        "INSERT INTO here VALUES (1)",
+    ):
+        execute(connections[staging], statement)
+
+    answer = ops("backup_db", database=staging, directory=str(tmp_path), verify="restore")
+
+    assert answer.code == 1
+    bad = Path(answer.report["facts"]["file"])
+    assert answer.report["facts"]["verified"] is None
+    assert bad.name.endswith(".dump.bad")
+    assert answer.report["facts"]["summary"].endswith(f"it is kept as {bad.name}")
+    assert [path.name for path in tmp_path.iterdir()] == [bad.name]
+    assert read_manifests(tmp_path) == ()
+    assert query(staging, "SELECT count(*) FROM here") == [(1,)]

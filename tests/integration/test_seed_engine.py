@@ -1,0 +1,211 @@
+"""The engine behind seed_payment_id: any names, locked rows and tables, budgets, two at once."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management.base import OutputWrapper
+from django.db import connections
+from django.db.backends.postgresql.psycopg_any import sql
+
+from opsmigrate.backfill.fill import Pace
+from opsmigrate.backfill.goal import Goal, generated_name
+from opsmigrate.backfill.seed import SeedOptions, seed
+from opsmigrate.backfill.state import read_state
+from opsmigrate.errors import PartialError, RefusedError, UndecidedError
+from opsmigrate.postgres.session import second_connection
+from opsmigrate.progress import Progress
+from opsmigrate.report import Verdict
+from tests.conftest import Ops, execute, query
+
+pytestmark = pytest.mark.major
+
+QUIET = Progress(OutputWrapper(StringIO()), verbosity=0)
+PAYMENTS = Goal(
+    schema="public",
+    table="treasury_payment",
+    column="payment_id",
+    type="uuid",
+    expression="gen_random_uuid()",
+)
+
+
+def options(**changes: Any) -> SeedOptions:
+    pace = Pace(
+        batch_rows=changes.pop("batch_rows", 50),
+        lock_timeout=0.1,
+        max_rows_per_second=changes.pop("max_rows_per_second", None),
+        patience=changes.pop("patience", 5.0),
+    )
+    values = {"pace": pace, "time_budget": None, "triggers": "refuse", **changes}
+    return SeedOptions(**values)
+
+
+@contextmanager
+def holding(alias: str, statement: str, params: Any = None) -> Iterator[Callable[[], None]]:
+    """Hold the locks of a statement in another session; yields what lets go of them."""
+    with second_connection(connections[alias]) as other:
+        other.inc_thread_sharing()
+        execute(other, "BEGIN")
+        execute(other, statement, params)
+        yield lambda: execute(other, "ROLLBACK")
+
+
+def test_names_may_hold_anything(empty_database: str) -> None:
+    goal = Goal(
+        schema='odd "schema"',
+        table="Order % 'x' ü",
+        column='Päy."id"',
+        type="uuid",
+        expression="gen_random_uuid()",
+    )
+    connection = connections[empty_database]
+    execute(connection, sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(goal.schema)))
+    table = sql.SQL("CREATE TABLE {} AS SELECT n FROM generate_series(1, 300) n")
+    execute(connection, table.format(goal.relation))
+
+    result = seed(connection, goal, options(), QUIET)
+
+    assert result.verdict is Verdict.PASSED
+    assert result.facts["seeded"] == 300
+    assert read_state(connection, goal).constraint == goal.constraint
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("payment", "id"),
+        ("t" * 40, "c" * 40),
+        ("t" * 63, "c"),
+        ("t", "c" * 63),
+        ("ü" * 31, "ö" * 31),
+        ("zahlungsverkehr_überweisungen_außerordentlich", "zahlungskennzeichen_übertragen"),
+    ],
+)
+def test_the_constraint_has_the_name_that_postgresql_itself_gives(
+    table: str, column: str, empty_database: str
+) -> None:
+    connection = connections[empty_database]
+    make = sql.SQL("CREATE TABLE {} ({} uuid UNIQUE)")
+    execute(connection, make.format(sql.Identifier(table), sql.Identifier(column)))
+
+    [(name,)] = query(
+        empty_database,
+        "SELECT conname FROM pg_constraint WHERE contype = 'u'"
+        " AND connamespace = 'public'::regnamespace",
+    )
+
+    assert generated_name(table, column, "key") == name
+
+
+def test_a_row_that_somebody_holds_gets_its_value_when_it_is_free(staging: str) -> None:
+    execute(connections[staging], "ALTER TABLE treasury_payment ADD COLUMN payment_id uuid")
+    execute(
+        connections[staging],
+        "ALTER TABLE treasury_payment ALTER COLUMN payment_id SET DEFAULT gen_random_uuid()",
+    )
+    with holding(staging, "SELECT FROM treasury_payment WHERE id = 7 FOR UPDATE") as let_go:
+        timer = threading.Timer(1.0, let_go)
+        timer.start()
+        result = seed(connections[staging], PAYMENTS, options(), QUIET)
+        timer.join()
+
+    assert (result.verdict, result.facts["seeded"]) == (Verdict.PASSED, 500)
+
+
+def test_a_row_that_is_never_let_go_stops_the_run_part_of_the_way(staging: str) -> None:
+    execute(connections[staging], "ALTER TABLE treasury_payment ADD COLUMN payment_id uuid")
+    execute(
+        connections[staging],
+        "ALTER TABLE treasury_payment ALTER COLUMN payment_id SET DEFAULT gen_random_uuid()",
+    )
+    with (
+        holding(staging, "SELECT FROM treasury_payment WHERE id = 7 FOR UPDATE"),
+        pytest.raises(PartialError, match="rows are left that other sessions hold") as stopped,
+    ):
+        seed(connections[staging], PAYMENTS, options(patience=0.5), QUIET)
+
+    assert stopped.value.facts["seeded"] == 499
+    assert seed(connections[staging], PAYMENTS, options(), QUIET).facts["seeded"] == 1
+
+
+def test_nobody_waits_behind_us_for_longer_than_the_lock_timeout(staging: str) -> None:
+    waits: list[float] = []
+    stop = threading.Event()
+
+    def read() -> None:
+        with second_connection(connections[staging]) as reader:
+            while not stop.is_set():
+                started = time.monotonic()
+                execute(reader, "SELECT count(*) FROM treasury_payment")
+                waits.append(time.monotonic() - started)
+
+    with holding(staging, "LOCK TABLE treasury_payment IN ACCESS SHARE MODE"):
+        thread = threading.Thread(target=read)
+        thread.start()
+        with pytest.raises(UndecidedError) as stopped:
+            seed(connections[staging], PAYMENTS, options(patience=2.0), QUIET)
+        stop.set()
+        thread.join()
+
+    assert stopped.value.id == "lock-not-obtained"
+    assert max(waits) < 1.0
+    assert query(staging, "SELECT 1 FROM pg_attribute WHERE attname = 'payment_id'") == []
+
+
+def test_a_time_budget_stops_in_good_order_and_the_next_run_goes_on(staging: str) -> None:
+    slow = options(batch_rows=10, max_rows_per_second=200.0, time_budget=0.3)
+
+    with pytest.raises(PartialError, match=r"the time budget of 0\.3 s is used up") as stopped:
+        seed(connections[staging], PAYMENTS, slow, QUIET)
+    filled = dict(
+        query(staging, "SELECT id, payment_id FROM treasury_payment WHERE payment_id IS NOT NULL")
+    )
+    assert 0 < len(filled) < 500
+    assert stopped.value.facts["seeded"] == len(filled)
+
+    result = seed(connections[staging], PAYMENTS, options(), QUIET)
+
+    assert result.facts["seeded"] == 500 - len(filled)
+    after = dict(query(staging, "SELECT id, payment_id FROM treasury_payment"))
+    assert {key: after[key] for key in filled} == filled
+
+
+def test_the_second_of_two_runs_refuses(staging: str, ops: Ops) -> None:
+    with second_connection(connections[staging]) as other:
+        thread = threading.Thread(
+            target=seed,
+            args=(other, PAYMENTS, options(batch_rows=10, max_rows_per_second=400.0), QUIET),
+        )
+        other.inc_thread_sharing()
+        thread.start()
+        wait_for(staging, "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory'")
+        with pytest.raises(RefusedError, match="another run is seeding") as refused:
+            seed(connections[staging], PAYMENTS, options(), QUIET)
+        thread.join()
+
+    assert refused.value.id == "already-running"
+    assert query(staging, "SELECT count(*) FROM treasury_payment WHERE payment_id IS NULL") == [
+        (0,)
+    ]
+
+
+def test_rows_go_no_faster_than_asked(staging: str) -> None:
+    started = time.monotonic()
+
+    result = seed(connections[staging], PAYMENTS, options(max_rows_per_second=500.0), QUIET)
+
+    assert result.verdict is Verdict.PASSED
+    assert time.monotonic() - started > 0.8
+
+
+def wait_for(alias: str, condition: str) -> None:
+    """Ask until the condition holds, at most ten seconds long."""
+    deadline = time.monotonic() + 10
+    while query(alias, condition) != [(True,)]:
+        assert time.monotonic() < deadline, condition
+        time.sleep(0.01)

@@ -1,0 +1,254 @@
+"""What every command says: verdicts, exit codes, the JSON object, the text."""
+
+import json
+import os
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from opsmigrate.errors import (
+    OpsmigrateError,
+    PartialError,
+    RefusedError,
+    SettingsError,
+    UndecidedError,
+    UsageError,
+)
+from opsmigrate.report import Database, Finding, Report, Result, Severity, Unexamined, Verdict
+
+GOLDEN = Path(__file__).resolve().parent.parent / "golden"
+STARTED = datetime(2025, 3, 1, 12, 0, tzinfo=timezone.utc)
+
+WARNING = Finding(
+    id="slow-statement",
+    severity=Severity.WARNING,
+    message="ALTER TABLE rewrites treasury_payment (1,000,000 rows) while nobody can read it, "
+    "which takes about 40 s",
+)
+ERROR = Finding(
+    id="missing-column",
+    severity=Severity.ERROR,
+    message="the foreign key of treasury_alert (payment_id) needs column payment_id of "
+    "public.treasury_payment, which is not there",
+    hint="python manage.py seed_payment_id",
+    migration="treasury.0002_phase6_dashboard_models",
+    operation="4: CreateModel",
+    table="public.treasury_payment",
+    column="payment_id",
+    evidence={"columns": ["id", "reference"]},
+)
+INFO = Finding(id="ahead", severity=Severity.INFO, message="nothing is pending in auth")
+
+
+def report(**changes: object) -> Report:
+    whole = Report(
+        command="preflight_migrate",
+        run_id="0123456789ab",
+        started=STARTED,
+        finished=STARTED + timedelta(seconds=1.26),
+        database=Database(
+            alias="default",
+            name="treasury ü",
+            host="db.example.org",
+            port=5432,
+            server_version="16.4 (Debian 16.4-1.pgdg120+2)",
+            system_identifier="7412345678901234567",
+            oid=16384,
+        ),
+        result=Result(
+            verdict=Verdict.FAILED,
+            summary="migrate would fail at treasury.0002_phase6_dashboard_models: public."
+            "treasury_payment has no column payment_id",
+            findings=(INFO, WARNING, ERROR),
+            unexamined=(
+                Unexamined("treasury.0003_fill, operation 0: RunPython", "what it does is code"),
+            ),
+            facts={"plan": ["treasury.0002_phase6_dashboard_models"]},
+            detail=("Plan:", "  treasury.0002_phase6_dashboard_models"),
+        ),
+        exit_code=1,
+    )
+    return replace(whole, **changes)
+
+
+def assert_golden(name: str, text: str) -> None:
+    """Compare byte for byte with the file; UPDATE_GOLDEN=1 rewrites it, and git diff judges."""
+    file = GOLDEN / name
+    if os.environ.get("UPDATE_GOLDEN") == "1":
+        file.write_bytes(text.encode())
+    assert text.encode() == file.read_bytes(), f"UPDATE_GOLDEN=1 rewrites {file}"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"),
+    [
+        (Verdict.PASSED, 0),
+        (Verdict.FAILED, 1),
+        (Verdict.USAGE, 2),
+        (Verdict.UNDECIDED, 3),
+        (Verdict.REFUSED, 4),
+        (Verdict.PARTIAL, 5),
+    ],
+)
+def test_each_verdict_has_the_exit_code_of_the_design(verdict: Verdict, code: int) -> None:
+    assert verdict.exit_code == code
+    assert len(Verdict) == 6
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (OpsmigrateError, Verdict.FAILED),
+        (UsageError, Verdict.USAGE),
+        (UndecidedError, Verdict.UNDECIDED),
+        (SettingsError, Verdict.UNDECIDED),
+        (RefusedError, Verdict.REFUSED),
+        (PartialError, Verdict.PARTIAL),
+    ],
+)
+def test_an_error_becomes_a_result_with_one_finding(
+    error: type[OpsmigrateError], verdict: Verdict
+) -> None:
+    result = error(
+        "it stopped",
+        id="a-slug",
+        hint="type this",
+        table="public.t",
+        column="c",
+        evidence={"rows": 1},
+        facts={"seeded": 2},
+    ).as_result()
+
+    assert (result.verdict, result.summary, result.facts) == (verdict, "it stopped", {"seeded": 2})
+    assert result.findings == (
+        Finding(
+            id="a-slug",
+            severity=Severity.ERROR,
+            message="it stopped",
+            hint="type this",
+            table="public.t",
+            column="c",
+            evidence={"rows": 1},
+        ),
+    )
+
+
+def test_the_json_has_exactly_the_keys_of_the_design() -> None:
+    body = json.loads(report().as_json())
+
+    assert list(body) == [
+        "schema",
+        "command",
+        "run_id",
+        "verdict",
+        "exit_code",
+        "started",
+        "finished",
+        "database",
+        "findings",
+        "unexamined",
+        "facts",
+    ]
+    assert body["schema"] == 1
+    assert (body["verdict"], body["exit_code"]) == ("failed", 1)
+    assert datetime.fromisoformat(body["started"]) == STARTED
+    assert body["database"] == {
+        "alias": "default",
+        "name": "treasury ü",
+        "host": "db.example.org",
+        "port": 5432,
+        "server_version": "16.4 (Debian 16.4-1.pgdg120+2)",
+        "system_identifier": "7412345678901234567",
+        "oid": 16384,
+    }
+    assert body["findings"][2] == {
+        "id": "missing-column",
+        "severity": "error",
+        "message": ERROR.message,
+        "hint": "python manage.py seed_payment_id",
+        "migration": "treasury.0002_phase6_dashboard_models",
+        "operation": "4: CreateModel",
+        "table": "public.treasury_payment",
+        "column": "payment_id",
+        "evidence": {"columns": ["id", "reference"]},
+    }
+    assert body["unexamined"] == [
+        {"what": "treasury.0003_fill, operation 0: RunPython", "why": "what it does is code"}
+    ]
+    assert body["facts"] == {
+        "summary": report().result.summary,
+        "plan": ["treasury.0002_phase6_dashboard_models"],
+    }
+
+
+def test_what_could_not_be_known_is_null() -> None:
+    body = json.loads(report(database=None).as_json())
+    assert body["database"] is None
+
+    unreached = Database(alias="default", name="x", host=None, port=None)
+    body = json.loads(report(database=unreached).as_json())
+    assert body["database"]["server_version"] is None
+    assert body["database"]["system_identifier"] is None
+    assert body["database"]["oid"] is None
+
+
+def test_the_json_is_ascii_so_that_any_terminal_can_carry_it() -> None:
+    assert report().as_json().isascii()
+
+
+def test_the_text_report_is_as_people_know_it() -> None:
+    assert_golden("report.txt", report().as_text() + "\n")
+
+
+def test_the_text_report_of_a_server_out_of_reach() -> None:
+    database = Database(alias="default", name="treasury", host=None, port=None)
+    result = UndecidedError(
+        "cannot connect: connection refused", id="cannot-connect", hint="start it"
+    ).as_result()
+
+    text = report(database=database, result=result, exit_code=3).as_text()
+
+    assert text == (
+        "UNDECIDED: cannot connect: connection refused\n"
+        "\n"
+        "preflight_migrate: database treasury on local socket, 1.3 s, run 0123456789ab\n"
+        "\n"
+        "error [cannot-connect] cannot connect: connection refused\n"
+        "    type: start it"
+    )
+
+
+def test_the_text_report_stays_within_80_columns() -> None:
+    lines = report().as_text().splitlines()
+    assert max(map(len, lines)) <= 80
+
+
+def test_fail_on_warning_turns_a_pass_with_a_warning_into_a_failure() -> None:
+    result = Result(verdict=Verdict.PASSED, summary="it will apply", findings=(WARNING,))
+
+    assert result.failing_on(Severity.ERROR) is result
+    failed = result.failing_on(Severity.WARNING)
+    assert failed.verdict is Verdict.FAILED
+    assert failed.summary == "it will apply (failed on a warning, as --fail-on warning asks)"
+
+
+@pytest.mark.parametrize("findings", [(), (INFO,)])
+def test_fail_on_warning_leaves_a_pass_without_a_warning(findings: tuple[Finding, ...]) -> None:
+    result = Result(verdict=Verdict.PASSED, summary="it will apply", findings=findings)
+
+    assert result.failing_on(Severity.WARNING) is result
+
+
+@pytest.mark.parametrize("verdict", [Verdict.UNDECIDED, Verdict.REFUSED, Verdict.PARTIAL])
+def test_fail_on_warning_changes_no_other_verdict(verdict: Verdict) -> None:
+    result = Result(verdict=verdict, summary="no", findings=(WARNING, ERROR))
+
+    assert result.failing_on(Severity.WARNING) is result
+
+
+def test_more_facts_are_added_to_those_that_are_there() -> None:
+    result = Result(verdict=Verdict.PASSED, summary="done", facts={"rows": 1})
+
+    assert result.with_facts(backup="b.dump").facts == {"rows": 1, "backup": "b.dump"}
