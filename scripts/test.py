@@ -29,7 +29,9 @@ from scripts.environment import (
 
 URL_VARIABLE = "OPSMIGRATE_TEST_DATABASE_URL"
 SERVERS = DEMO / "test-servers"
-MAJORS = (18, 16)
+# Each server major with one of the two drivers, so that both are tried.
+DRIVERS = {18: "psycopg2", 16: "psycopg"}
+MAJORS = tuple(DRIVERS)
 TIERS = {"core": "not system and not long", "system": "system", "long": "long"}
 SYSTEM_PROGRAMS = {"pgbouncer": "apt install pgbouncer"}
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -118,13 +120,18 @@ def run_static_checks(session: Session) -> None:
     session.run("import-linter", [program("lint-imports")])
 
 
-def run_suite(session: Session, part: str, marks: str, url: str) -> None:
+def run_suite(session: Session, part: str, marks: str, url: str, driver: str) -> None:
     """Run the tests that have these marks against one server."""
     report = DEMO / "pytest.xml"
     report.unlink(missing_ok=True)
     python = str(session.environment.python)
     command = [python, "-m", "pytest", "-m", marks, f"--junitxml={report}"]
-    variables = {URL_VARIABLE: url, "PYTHONDEVMODE": "1", "PATH": search_path()}
+    variables = {
+        URL_VARIABLE: url,
+        "OPSMIGRATE_TEST_DRIVER": driver,
+        "PYTHONDEVMODE": "1",
+        "PATH": search_path(),
+    }
     status = session.run(part, [*command, *session.pytest_arguments], **variables)
     if status == NO_TESTS and marks != TIERS["core"]:
         session.nothing("no such tests")
@@ -164,11 +171,13 @@ def run_tests(session: Session, tier: str, major: int | None) -> None:
         return
     url = os.environ.get(URL_VARIABLE)
     for number, (each, marks) in enumerate(suites(tier, major)):
-        part = f"pytest ({tier}) on PostgreSQL {each}" + (", marked major" if number else "")
+        part = f"pytest ({tier}) on PostgreSQL {each}, {DRIVERS[each]}"
+        part += ", marked major" if number else ""
         if url and number:
             session.skip(part, f"{URL_VARIABLE} names one server")
         elif url:
-            run_suite(session, f"pytest ({tier}) on the server of {URL_VARIABLE}", marks, url)
+            given = f"pytest ({tier}) on the server of {URL_VARIABLE}"
+            run_suite(session, given, marks, url, DRIVERS[each])
         else:
             run_embedded(session, part, marks, each)
 
@@ -178,7 +187,7 @@ def run_embedded(session: Session, part: str, marks: str, major: int) -> None:
     packages = [str(session.environment.packages)]
     try:
         with running(SERVERS, major=major, durable=False, search=packages) as server:
-            run_suite(session, part, marks, server.url)
+            run_suite(session, part, marks, server.url, DRIVERS[major])
     except EmbeddedServerError as error:
         session.skip(part, str(error))
 

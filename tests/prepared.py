@@ -20,6 +20,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from django.test import override_settings
 
 from opsmigrate.pgtools.embedded import running
+from opsmigrate.uat.registry import discover, registry
 from scripts.demonstration.background import answers, free_port
 from tests.conftest import ROOT, environment_for, execute, url_of
 
@@ -139,3 +140,13 @@ def live_site(playbook_database: str, django_db_blocker: Any) -> Iterator[LiveSi
         process.communicate(timeout=30)
         with django_db_blocker.unblock():
             manager.__exit__(None, None, None)
+
+
+@pytest.fixture
+def own_registry() -> Iterator[None]:
+    """Forget what a test registers."""
+    discover()
+    before = dict(registry._checks)
+    yield
+    registry._checks.clear()
+    registry._checks.update(before)

@@ -15,8 +15,9 @@ from opsmigrate.postgres.locks import LONGEST_PAUSE, LockNotObtainedError
 
 # A full page has no room for new versions of all its rows, but for an eighth of them it has, and
 # the next pass finds the room that pruning made: most updates stay in their page and touch no
-# index (PostgreSQL documentation, Heap-Only Tuples; measured in benchmarks/).
+# index (PostgreSQL documentation, Heap-Only Tuples).
 PASSES = 8
+LONGEST_REST = 0.2
 
 FILL = """
 UPDATE ONLY {table} SET {column} = {expression}
@@ -90,7 +91,7 @@ def fill(
             passes=sql.Literal(PASSES),
             number=sql.Literal(number),
         )
-        _batch(connection, statement, pace, tally)
+        _batch(connection, statement, pace, tally, between)
         between(tally)
     _sweep(connection, goal, pace, tally, between)
 
@@ -118,7 +119,7 @@ def _sweep(
     statement = sql.SQL(SWEEP).format(**_names(goal), limit=sql.Literal(pace.batch_rows))
     pause, waited_since = pace.lock_timeout, time.monotonic()
     while True:
-        filled = _batch(connection, statement, pace, tally)
+        filled = _batch(connection, statement, pace, tally, between)
         between(tally)
         if filled:
             pause, waited_since = pace.lock_timeout, time.monotonic()
@@ -131,7 +132,13 @@ def _sweep(
         pause = min(pause * 2, LONGEST_PAUSE)
 
 
-def _batch(connection: BaseDatabaseWrapper, statement: Composable, pace: Pace, tally: Tally) -> int:
+def _batch(
+    connection: BaseDatabaseWrapper,
+    statement: Composable,
+    pace: Pace,
+    tally: Tally,
+    between: Callable[[Tally], None],
+) -> int:
     """Return how many rows were filled; 0 where a locked row stopped the batch."""
     started = time.monotonic()
     try:
@@ -146,9 +153,15 @@ def _batch(connection: BaseDatabaseWrapper, statement: Composable, pace: Pace, t
     tally.rows += filled
     tally.batches += 1 if filled else 0
     if pace.max_rows_per_second:
-        due = filled / pace.max_rows_per_second
-        time.sleep(max(0.0, due - (time.monotonic() - started)))
+        _rest(started + filled / pace.max_rows_per_second, tally, between)
     return filled
+
+
+def _rest(until: float, tally: Tally, between: Callable[[Tally], None]) -> None:
+    """Sleep so that the rate is kept, in short pieces: a stop must not wait for a long one."""
+    while (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, LONGEST_REST))
+        between(tally)
 
 
 def _any_null(connection: BaseDatabaseWrapper, goal: Goal) -> bool:

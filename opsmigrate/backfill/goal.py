@@ -10,9 +10,7 @@ from django.db.models import UUIDField
 
 from opsmigrate.errors import UsageError
 from opsmigrate.postgres.compose import Composable
-
-# The longest identifier in bytes: NAMEDATALEN - 1.
-LONGEST_NAME = 63
+from opsmigrate.postgres.names import generated_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,15 +88,3 @@ def _locate(connection: BaseDatabaseWrapper, db_table: str) -> tuple[str, str]:
             table=db_table,
         )
     return row[0], row[1]
-
-
-def generated_name(table: str, column: str, label: str) -> str:
-    """Return `table_column_label`, shortened as PostgreSQL's makeObjectName() shortens it."""
-    parts = [table.encode(), column.encode()]
-    room = LONGEST_NAME - len(label.encode()) - 2
-    while len(parts[0]) + len(parts[1]) > room:
-        longer = 0 if len(parts[0]) > len(parts[1]) else 1
-        parts[longer] = parts[longer][:-1]
-    # Bytes of a character that was cut in two are dropped, as pg_mbcliplen() does.
-    first, second = (part.decode(errors="ignore") for part in parts)
-    return f"{first}_{second}_{label}"

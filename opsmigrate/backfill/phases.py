@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.backfill.goal import Goal, generated_name
+from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.state import State
 from opsmigrate.errors import RefusedError
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.names import generated_name
 
 ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE, for milliseconds"
 SHARE_UPDATE = "SHARE UPDATE EXCLUSIVE, which lets readers and writers go on"
@@ -39,6 +40,13 @@ def require_possible(state: State, goal: Goal, *, triggers: str) -> None:
             f"only the owner of {goal.label} may add a column to it",
             id="missing-privilege",
             hint="use the alias of the table's owner: --database ALIAS",
+            table=goal.label,
+        )
+    if not state.may_create and state.constraint is None:
+        raise RefusedError(
+            f"the role may not create an index in schema {goal.schema}",
+            id="missing-privilege",
+            hint=f'GRANT CREATE ON SCHEMA "{goal.schema}" TO the role of this alias',
             table=goal.label,
         )
     if state.triggers and triggers == "refuse" and not _is_done(state):

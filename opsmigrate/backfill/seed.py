@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import DatabaseError, IntegrityError
+from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
@@ -22,25 +22,25 @@ from opsmigrate.backfill.phases import (
 )
 from opsmigrate.backfill.state import State, read_state
 from opsmigrate.errors import PartialError, RefusedError, UndecidedError
-from opsmigrate.postgres.errors import UNIQUE_VIOLATION, first_line, sqlstate
+from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.locks import LockNotObtainedError, LockWaits, execute_with_short_locks
-from opsmigrate.postgres.session import is_pooled_by_transaction
+from opsmigrate.postgres.session import is_pooled_by_transaction, set_for_session
 from opsmigrate.postgres.values import count_nulls_and_duplicates
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Result, Severity, Verdict
 
 # The first half of the advisory lock's key, "seed" in ASCII; the second half is the table's oid.
 LOCK_SPACE = 0x73656564
-AGAIN = "python manage.py seed_payment_id"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeedOptions:
-    """How to go about it; times in seconds."""
+    """How to go about it; times in seconds, `again` is what to type to go on."""
 
     pace: Pace
     time_budget: float | None
     triggers: str
+    again: str = "python manage.py seed_payment_id"
 
 
 @dataclass
@@ -65,15 +65,7 @@ def seed(
     Raises RefusedError before anything is written, UndecidedError where not even the first lock
     was obtained, PartialError where the work stopped part of the way and can be run again.
     """
-    if is_pooled_by_transaction(connection):
-        raise RefusedError(
-            "a connection pooler in transaction mode is in between; a seed needs one session",
-            id="pooled-by-transaction",
-            hint="point DATABASES at the server itself, not at the pooler",
-        )
-    state = read_state(connection, goal)
-    require_possible(state, goal, triggers=options.triggers)
-    _require_no_duplicates(connection, goal, state)
+    state = _examine(connection, goal, options)
     work = _Work(connection, goal, options, progress)
     with _only_one(connection, state.oid, goal), _stopped_in_good_order(work):
         _run(work, before_fill(state, goal), state.oid)
@@ -81,13 +73,28 @@ def seed(
         _run(work, unique_phases(read_state(connection, goal), goal), state.oid)
         _run(work, not_null_phases(read_state(connection, goal), goal), state.oid)
         _analyze(work)
-    return verify(connection, goal, work.tally, work.waits)
+    return verify(connection, goal, work.tally, work.waits, again=options.again)
+
+
+def _examine(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -> State:
+    """Return what is there; raise RefusedError where the goal cannot be reached from it."""
+    if is_pooled_by_transaction(connection):
+        raise RefusedError(
+            "a connection pooler in transaction mode is in between; a seed needs one session",
+            id="pooled-by-transaction",
+            hint="point DATABASES at the server itself, not at the pooler",
+        )
+    # A time-out set for the role is meant for the application, not for a table of any size.
+    set_for_session(connection, statement_timeout="0", idle_in_transaction_session_timeout="0")
+    state = read_state(connection, goal)
+    require_possible(state, goal, triggers=options.triggers)
+    _require_no_duplicates(connection, goal, state)
+    return state
 
 
 def plan_of(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -> Result:
     """Return what `seed` would do, having written nothing."""
-    state = read_state(connection, goal)
-    require_possible(state, goal, triggers=options.triggers)
+    state = _examine(connection, goal, options)
     before, unique = before_fill(state, goal), unique_phases(state, goal)
     phases = [*before, *unique, *not_null_phases(state, goal)]
     described = [_described(connection, phase) for phase in phases]
@@ -117,6 +124,8 @@ def verify(
     goal: Goal,
     tally: Tally | None = None,
     waits: LockWaits | None = None,
+    *,
+    again: str,
 ) -> Result:
     """Return whether the column is as the goal wants it, having read every row."""
     state = read_state(connection, goal)
@@ -136,7 +145,7 @@ def verify(
         "duplicates": duplicates,
     }
     if wrong:
-        return _unseeded(goal, wrong, facts)
+        return _unseeded(goal, wrong, facts, again)
     seeded = f"{facts['seeded']:,} seeded now; " if tally else ""
     return Result(
         verdict=Verdict.PASSED,
@@ -174,12 +183,12 @@ def _demands(state: State, goal: Goal) -> list[tuple[bool, str]]:
     ]
 
 
-def _unseeded(goal: Goal, wrong: Sequence[str], facts: dict[str, Any]) -> Result:
+def _unseeded(goal: Goal, wrong: Sequence[str], facts: dict[str, Any], again: str) -> Result:
     finding = Finding(
         id="not-seeded",
         severity=Severity.ERROR,
         message=f"{goal.label}.{goal.column} is not as it must be: {'; '.join(wrong)}",
-        hint=AGAIN,
+        hint=again,
         table=goal.label,
         column=goal.column,
     )
@@ -240,21 +249,18 @@ def _stopped_in_good_order(work: _Work) -> Iterator[None]:
         raise UndecidedError(
             f"not begun, because the lock on {work.goal.label} was not obtained: {error}",
             id="lock-not-obtained",
-            hint=f"end or wait for what holds the table; then {AGAIN}",
+            hint=f"end or wait for what holds the table; then {work.options.again}",
             table=work.goal.label,
         ) from error
     except KeyboardInterrupt:
         if not work.begun:
             raise
         raise _partial(work, "interrupted") from None
-    except IntegrityError as error:
-        if sqlstate(error) != UNIQUE_VIOLATION:
-            raise
-        raise _partial(work, f"duplicates came up: {first_line(error)}") from error
     except DatabaseError as error:
-        if not work.begun or work.connection.is_usable():
+        if not work.begun:
             raise
-        raise _partial(work, f"the connection was lost: {first_line(error)}") from error
+        lost = "the connection was lost: " if not work.connection.is_usable() else ""
+        raise _partial(work, f"{lost}{first_line(error)}") from error
 
 
 def _partial(work: _Work, why: str) -> PartialError:
@@ -262,7 +268,7 @@ def _partial(work: _Work, why: str) -> PartialError:
     return PartialError(
         f"stopped part of the way: {why}; {done}",
         id="stopped-part-way",
-        hint=f"{AGAIN}   (it goes on from there)",
+        hint=work.options.again,
         table=work.goal.label,
         facts={"seeded": work.tally.rows, "batches": work.tally.batches},
     )

@@ -4,13 +4,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
+from django.db.backends.utils import CursorWrapper
 
 from opsmigrate.backfill.goal import Goal
+
+SAMPLED_BLOCKS = 100
 
 TABLE = """
 SELECT c.oid, c.relkind, EXISTS (SELECT FROM pg_inherits WHERE c.oid IN (inhrelid, inhparent)),
        pg_has_role(current_user, c.relowner, 'USAGE'),
-       CASE WHEN c.reltuples < 0 THEN 0 ELSE c.reltuples END::bigint,
+       has_schema_privilege(c.relnamespace, 'CREATE'), c.reltuples::bigint,
        pg_relation_size(c.oid) / current_setting('block_size')::int
 FROM pg_class c WHERE c.oid = %s::regclass
 """
@@ -47,12 +51,13 @@ ORDER BY tgname
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """The table and, where it is there, the column; `rows` is the statistics' estimate."""
+    """The table and, where it is there, the column; `rows` is an estimate."""
 
     oid: int
     kind: str
     in_hierarchy: bool
     owned: bool
+    may_create: bool
     rows: int
     blocks: int
     triggers: tuple[str, ...]
@@ -72,10 +77,12 @@ class State:
 
 
 def read_state(connection: BaseDatabaseWrapper, goal: Goal) -> State:
-    """Return what is there of `goal`, from the catalog alone."""
+    """Return what is there of `goal`, from the catalog and, at the most, a sample of blocks."""
     with connection.cursor() as cursor:
         cursor.execute(TABLE, [f"{_quote(goal.schema)}.{_quote(goal.table)}"])
-        oid, kind, in_hierarchy, owned, rows, blocks = cursor.fetchone()
+        oid, kind, in_hierarchy, owned, may_create, rows, blocks = cursor.fetchone()
+        if rows < 1 and blocks:
+            rows = _estimate(cursor, goal, blocks)
         cursor.execute(TRIGGERS, [oid])
         triggers = tuple(row[0] for row in cursor.fetchall())
         cursor.execute(COLUMN, [oid, goal.column])
@@ -90,7 +97,8 @@ def read_state(connection: BaseDatabaseWrapper, goal: Goal) -> State:
         kind=kind,
         in_hierarchy=in_hierarchy,
         owned=owned,
-        rows=rows,
+        may_create=may_create,
+        rows=max(rows, 0),
         blocks=blocks,
         triggers=triggers,
         name_taken=taken,
@@ -101,6 +109,14 @@ def read_state(connection: BaseDatabaseWrapper, goal: Goal) -> State:
 
 def _quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _estimate(cursor: CursorWrapper, goal: Goal, blocks: int) -> int:
+    """Return about how many rows a table has that was never analyzed, from its first blocks."""
+    read = min(blocks, SAMPLED_BLOCKS)
+    sample = sql.SQL("SELECT count(*) FROM ONLY {} WHERE ctid < {}::tid")
+    cursor.execute(sample.format(goal.relation, sql.Literal(f"({read},0)")))
+    return int(cursor.fetchone()[0]) * blocks // read
 
 
 def _column(row: tuple[Any, ...] | None) -> dict[str, Any]:

@@ -68,6 +68,9 @@ class ReportCommand(BaseCommand):
             default="error",
             help="the least severe finding that makes the verdict failed",
         )
+        if self.needs_clean_checks:
+            # Django adds it only where it runs the checks itself, before any report.
+            parser.add_argument("--skip-checks", action="store_true", help="skip system checks")
         if self.writes:
             parser.add_argument(
                 "--dry-run", action="store_true", help="say what would be done; write nothing"
@@ -138,7 +141,9 @@ class ReportCommand(BaseCommand):
         except OpsmigrateError as error:
             return error.as_result(), None
         except KeyboardInterrupt:
-            stopped = UndecidedError("interrupted; nothing was begun", id="interrupted")
+            stopped = UndecidedError(
+                "interrupted; nothing was begun", id="interrupted", hint="run it again"
+            )
             return stopped.as_result(), INTERRUPTED
         except Exception as error:
             if options["traceback"]:
@@ -151,8 +156,7 @@ class ReportCommand(BaseCommand):
         self.prepare(options)
         settings = load_settings()
         connection = target.choose(options["database"])
-        # As Django's own commands: call_command() does without.
-        if self.needs_clean_checks and not options.get("skip_checks"):
+        if self.needs_clean_checks and not options["skip_checks"]:
             _require_clean_checks()
         session = target.reach()
         reap(connection, settings.maintenance_db)

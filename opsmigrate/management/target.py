@@ -1,5 +1,7 @@
 """The database a command was pointed at: chosen, reached, described, its secrets kept."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import quote
 
 from django.core.exceptions import ImproperlyConfigured
@@ -10,6 +12,20 @@ from opsmigrate.errors import UndecidedError, UsageError
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.session import Session, describe, read_session
 from opsmigrate.report import Database
+
+
+@contextmanager
+def adopted(session: BaseDatabaseWrapper) -> Iterator[None]:
+    """Let everything in this thread that asks for the alias of `session` get that very session.
+
+    So that what a thread does through the ORM is bound by what the session may do; other aliases
+    that it opened are closed at the end.
+    """
+    connections[session.alias] = session
+    try:
+        yield
+    finally:
+        connections.close_all()
 
 
 class Target:

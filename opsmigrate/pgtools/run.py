@@ -1,10 +1,11 @@
 """A client program as a child process that never outlives us and whose words are kept."""
 
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from shutil import which
 from typing import IO
 
@@ -80,4 +81,12 @@ def _last_words(words: IO[bytes], status: int) -> str:
     words.seek(0)
     lines = words.read().decode(errors="replace").strip().splitlines()
     telling = [line for line in lines if "error:" in line or "FATAL" in line]
-    return "; ".join((telling or lines)[-3:]) or f"exit status {status} without a word"
+    return "; ".join((telling or lines)[-3:]) or f"{_ending(status)} without a word"
+
+
+def _ending(status: int) -> str:
+    if status >= 0:
+        return f"exit status {status}"
+    with suppress(ValueError):
+        return f"ended by {signal.Signals(-status).name}"
+    return f"ended by signal {-status}"

@@ -8,6 +8,8 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.postgres.transaction import SNAPSHOT, transaction
+
 TABLE_KINDS = frozenset("rp")
 
 RELATIONS = """
@@ -142,7 +144,7 @@ class Catalog:
 
 def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
     """Return the catalog of the database of `connection`, without touching any table."""
-    with connection.cursor() as cursor:
+    with transaction(connection, SNAPSHOT) as cursor:
         columns = _columns_by_table(_rows(cursor, COLUMNS))
         constraints = _constraints_by_table(_rows(cursor, CONSTRAINTS), columns)
         indexes = _indexes_by_table(_rows(cursor, INDEXES), columns)

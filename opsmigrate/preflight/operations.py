@@ -54,9 +54,12 @@ def _drive(
     try:
         move(migration.app_label, editor, from_state, to_state)
     except ValueError as error:
-        if not str(error).startswith("Found wrong number"):
+        # RenameIndex with old_fields looks for the one index on these columns.
+        name = getattr(operation, "model_name", None)
+        if name is None or not str(error).startswith("Found wrong number"):
             raise
-        editor.requirements.wrong_number(migration.app_label, str(error))
+        model = from_state.apps.get_model(migration.app_label, name)
+        editor.requirements.wrong_number(model._meta.db_table, str(error))
 
 
 def _walk_parts(

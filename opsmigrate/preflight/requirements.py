@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BaseConstraint, CheckConstraint, Field, Model, UniqueConstraint
 
 from opsmigrate.postgres.catalog import Catalog
+from opsmigrate.postgres.names import generated_name
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.simulation import SimulatedTable, Simulation
+from opsmigrate.preflight.simulation import CHECK, SimulatedTable, Simulation
 from opsmigrate.preflight.types import always_casts, column_of
 from opsmigrate.report import Severity
 
@@ -92,28 +93,24 @@ class Requirements:
         table = self.schema.create_table(db_table, after=self.ledger.code_runs)
         for field in model._meta.local_fields:
             self._define_column(table, field)
-        for columns in self._keys(model):
-            table.add_unique(f"{table.name}_{'_'.join(columns)}_key", columns)
+        primary = tuple(column_of(field) for field in model._meta.pk_fields)
+        table.add_unique(generated_name(table.name, "", "pkey"), primary, primary=True)
         for constraint in model._meta.constraints:
             self._constrain(table, model, constraint)
-
-    def _keys(self, model: type[Model]) -> Sequence[tuple[str, ...]]:
-        keys = [field for field in model._meta.local_fields if field.unique]
-        found: list[tuple[str, ...]] = [(column_of(field),) for field in keys]
-        primary = model._meta.pk_fields
-        if len(primary) > 1:
-            found.append(tuple(column_of(field) for field in primary))
-        return found
 
     def _constrain(
         self, table: SimulatedTable, model: type[Model], constraint: BaseConstraint
     ) -> None:
-        """Note what a constraint inside CREATE TABLE needs; partial ones come as statements."""
+        """Note what a constraint inside CREATE TABLE needs; some come as statements apart."""
         if isinstance(constraint, UniqueConstraint):
-            if constraint.condition is None and constraint.fields:
+            unique: Any = constraint
+            own_statement = unique.condition or unique.include or unique.opclasses
+            if constraint.fields and not own_statement:
                 self.need_free(table, constraint.name)
                 fields: Any = [model._meta.get_field(name) for name in constraint.fields]
-                table.add_unique(constraint.name, tuple(map(column_of, fields)))
+                immediate = constraint.deferrable is None
+                columns = tuple(map(column_of, fields))
+                table.add_unique(constraint.name, columns, immediate=immediate)
         elif not isinstance(constraint, CheckConstraint):
             kind = type(constraint).__name__
             self.ledger.leave_open(f"what the {kind} {constraint.name} needs of the server")
@@ -172,8 +169,6 @@ class Requirements:
             )
         self._rows_accept(table, field, default)
         self._define_column(table, field)
-        if field.unique:
-            table.add_unique(f"{table.name}_{column_of(field)}_key", (column_of(field),))
 
     def _rows_accept(self, table: SimulatedTable, field: Field[Any, Any], default: object) -> None:
         column = column_of(field)
@@ -231,9 +226,14 @@ class Requirements:
         collation = params.get("collation")
         if collation and collation not in self.catalog.collations:
             self.ledger.leave_open(f"whether the collation {collation} will be there")
-        table.types[column_of(field)] = params["type"]
+        column = column_of(field)
+        table.types[column] = params["type"]
         if not field.null:
-            table.not_null.add(column_of(field))
+            table.not_null.add(column)
+        if field.unique and not field.primary_key:
+            table.add_unique(generated_name(table.name, column, "key"), (column,))
+        if params["check"]:
+            table.constraints[generated_name(table.name, column, "check")] = (CHECK, (column,))
 
     def _need_type(self, type_: str) -> None:
         self.types_needed.setdefault(type_, (self.ledger.migration, self.ledger.operation))

@@ -47,15 +47,23 @@ class SimulatedTable:
             for index in self.indexes.values()
         )
 
-    def add_unique(self, name: str, columns: tuple[str, ...], *, primary: bool = False) -> None:
-        """Add the index of a unique constraint or primary key."""
+    def add_unique(
+        self,
+        name: str,
+        columns: tuple[str, ...],
+        *,
+        primary: bool = False,
+        immediate: bool = True,
+    ) -> None:
+        """Add a unique constraint or primary key, and the index that it rests on."""
+        self.constraints[name] = (PRIMARY_KEY if primary else UNIQUE, columns)
         self.indexes[name] = Index(
             name=name,
             columns=columns,
             unique=True,
             primary=primary,
             valid=True,
-            immediate=True,
+            immediate=immediate,
             partial=False,
         )
 

@@ -33,6 +33,10 @@ def tracing_editor(
     return editor
 
 
+# Modules whose functions may be called to learn a default: they look at nothing but the clock.
+HARMLESS_DEFAULTS = ("builtins", "uuid", "datetime", "decimal", "django.utils.timezone")
+
+
 class TracingEditor(DatabaseSchemaEditor):
     """Hooks the methods whose SQL is plain text; what is a Statement explains itself."""
 
@@ -70,6 +74,17 @@ class TracingEditor(DatabaseSchemaEditor):
             self.requirements.ledger.operation = self._origins.get(id(statement))
             self.execute(statement, None)
         self.deferred_sql.clear()
+
+    def effective_default(self, field: Field[Any, Any]) -> Any:
+        """Return the default, but do not call a project's own code for it: it may do anything."""
+        default = field.default
+        if field.has_default() and callable(default):
+            module = getattr(default, "__module__", None)
+            if module not in HARMLESS_DEFAULTS:
+                name = f"{module}.{getattr(default, '__qualname__', default)}"
+                self.requirements.ledger.leave_open(f"the default of {field.name} calls {name}")
+                return "…"
+        return super().effective_default(field)
 
     def create_model(self, model: type[Model]) -> None:
         """CREATE TABLE; its foreign keys and indexes come deferred."""

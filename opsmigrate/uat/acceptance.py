@@ -11,7 +11,7 @@ from opsmigrate.errors import UndecidedError, UsageError
 from opsmigrate.progress import Progress
 from opsmigrate.report import WIDTH, Finding, Result, Severity, Verdict
 from opsmigrate.uat.registry import Check, discover, registry
-from opsmigrate.uat.runner import Outcome, Status, outcome_of, run_checks
+from opsmigrate.uat.runner import Adopted, Outcome, Status, outcome_of, run_checks
 from opsmigrate.uat.site import Site
 
 FINDING_IDS = {
@@ -51,6 +51,7 @@ def accept(
     exclude: Sequence[str],
     ids: Sequence[str],
     progress: Progress,
+    adopted: Adopted,
 ) -> Result:
     """Run the checks and return whether the migrated system is accepted.
 
@@ -65,6 +66,7 @@ def accept(
         checks,
         settings=settings,
         site=site,
+        adopted=adopted,
         tell=lambda id: progress.phase(f"check {id} …"),
     )
     if not outcomes:

@@ -3,8 +3,10 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from queue import Queue
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -15,6 +17,9 @@ from opsmigrate.postgres.session import second_connection, set_for_session
 from opsmigrate.uat.context import Context, Failed, NotRun
 from opsmigrate.uat.registry import BrokenModule, Check
 from opsmigrate.uat.site import OutOfReachError, Site
+
+# Binds whatever a thread asks of the alias, also through the ORM, to the session it is given.
+Adopted = Callable[[BaseDatabaseWrapper], AbstractContextManager[None]]
 
 
 class Status(str, Enum):
@@ -45,13 +50,15 @@ def run_checks(
     *,
     settings: Settings,
     site: Site | None,
+    adopted: Adopted,
     tell: Callable[[str], None],
 ) -> tuple[Outcome, ...]:
     """Return the outcome of each check; one that hangs is left behind at its time-out."""
     outcomes = []
     for check in checks:
         tell(check.id)
-        outcomes.append(_run_in_time(connection, check, settings, site))
+        run = partial(_run, connection, check, settings, site, adopted)
+        outcomes.append(_run_in_time(check, run))
     return tuple(outcomes)
 
 
@@ -67,13 +74,11 @@ def outcome_of(broken: BrokenModule) -> Outcome:
     )
 
 
-def _run_in_time(
-    connection: BaseDatabaseWrapper, check: Check, settings: Settings, site: Site | None
-) -> Outcome:
+def _run_in_time(check: Check, run: Callable[[], Outcome]) -> Outcome:
     answers: Queue[Outcome] = Queue()
 
     def work() -> None:
-        answers.put(_run(connection, check, settings, site))
+        answers.put(run())
 
     # A daemon: a check that hangs must not keep the process alive.
     thread = threading.Thread(target=work, name=f"uat {check.id}", daemon=True)
@@ -87,11 +92,15 @@ def _run_in_time(
 
 
 def _run(
-    connection: BaseDatabaseWrapper, check: Check, settings: Settings, site: Site | None
+    connection: BaseDatabaseWrapper,
+    check: Check,
+    settings: Settings,
+    site: Site | None,
+    adopted: Adopted,
 ) -> Outcome:
     started = time.monotonic()
     try:
-        with second_connection(connection) as session:
+        with second_connection(connection) as session, adopted(session):
             session.inc_thread_sharing()
             set_for_session(
                 session,

@@ -1,11 +1,8 @@
 """backup_db when things go wrong: the last good backup stays, and nothing half done is left."""
 
-import json
-import os
 import resource
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,13 +12,15 @@ import pytest
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.backup import snapshot
 from opsmigrate.manifest import read_manifests
 from scripts.demonstration.background import free_port
 from tests.backups import backup, names, scratch_databases
-from tests.conftest import ROOT, Answer, Ops, environment_for, execute, query, start, url_of
+from tests.conftest import Answer, Ops, environment_for, execute, query, start, url_of
 
+SESSIONS = "FROM pg_stat_activity WHERE"
 HELD_UP = (
-    "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+    f"SELECT pid {SESSIONS} datname = current_database()"
     " AND application_name = 'opsmigrate' AND wait_event_type = 'Lock'"
 )
 
@@ -142,7 +141,7 @@ def test_our_own_session_ended_by_the_server_leaves_nothing(staging: str, earlie
     with unchanged(earlier), backing_up(staging, earlier) as process:
         query(
             staging,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+            f"SELECT pg_terminate_backend(pid) {SESSIONS} pid <> pg_backend_pid()"
             " AND datname = current_database() AND query !~ 'ALTER SEQUENCE'",
         )
         answer = ended(process)
@@ -248,15 +247,16 @@ def test_killed_while_it_verifies_the_next_run_drops_its_scratch_database(
 
 
 def test_a_table_that_is_locked_is_undecided_and_leaves_nothing(
-    staging: str, ops: Ops, earlier: Path
+    staging: str, ops: Ops, earlier: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(snapshot, "LOCK_TIMEOUT_SECONDS", 0.2)
     lock = "LOCK TABLE treasury_payment IN ACCESS EXCLUSIVE MODE"
     with unchanged(earlier), another_session(staging, lock):
         answer = ops("backup_db", database=staging, directory=str(earlier))
 
     assert (answer.code, answer.ids) == (3, ["lock-not-obtained"])
     assert answer.report["findings"][0]["message"] == (
-        "a table was locked for longer than 5 s; a migration may be running"
+        "a table was locked for longer than 0.2 s; a migration may be running"
     )
 
 
@@ -265,8 +265,7 @@ def test_a_file_that_cannot_grow_is_undecided_and_leaves_nothing(
 ) -> None:
     limit = (8192, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
     body = (
-        f"import resource, signal, sys; resource.setrlimit(resource.RLIMIT_FSIZE, {limit});"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        f"import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, {limit});"
         "from manage import main; sys.argv[0] = 'manage.py'; main()"
     )
     argv = ["-B", "-c", body, "backup_db", "--format", "json", "--directory", str(earlier)]
@@ -275,26 +274,5 @@ def test_a_file_that_cannot_grow_is_undecided_and_leaves_nothing(
         answer = ended(start(*argv, env=environment_for(url_of(staging))))
 
     assert (answer.code, answer.ids) == (3, ["dump-failed"])
-    assert "File too large" in answer.report["findings"][0]["message"]
-
-
-def test_a_disk_that_is_full_is_undecided_and_leaves_nothing(staging: str, tmp_path: Path) -> None:
-    if os.geteuid() != 0 or sys.platform != "linux":
-        return  # only root may mount
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=40k", "opsmigrate-test", str(tmp_path)], check=False
-    )
-    if mounted.returncode:
-        return  # not in every container
-    try:
-        argv = ["manage.py", "backup_db", "--format", "json", "--directory", str(tmp_path)]
-        answer = ended(start(*argv, env=environment_for(url_of(staging))))
-        left = names(tmp_path)
-    finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)
-
-    assert (answer.code, answer.ids) == (3, ["dump-failed"])
-    assert "No space left on device" in answer.report["findings"][0]["message"]
-    assert left == []
-    assert json.loads(answer.stdout)["database"]["oid"]
-    assert ROOT.is_dir()
+    message = answer.report["findings"][0]["message"]
+    assert message == "pg_dump failed: ended by SIGXFSZ without a word"

@@ -138,6 +138,10 @@ def test_a_program_that_fails_says_its_last_words() -> None:
         run(["sh", "-c", "exit 3"], BARE, meanwhile=lambda: None)
     assert str(caught.value) == "exit status 3 without a word"
 
+    with pytest.raises(ClientError) as caught:
+        run(["sh", "-c", "kill -9 $$"], BARE, meanwhile=lambda: None)
+    assert str(caught.value) == "ended by SIGKILL without a word"
+
 
 @pytest.mark.parametrize("stubborn", [False, True])
 def test_a_program_ends_with_the_block_that_an_exception_leaves(

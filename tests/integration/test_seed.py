@@ -190,6 +190,31 @@ def test_verify_only_says_what_is_missing(staging: str, ops: Ops) -> None:
     assert (complete.code, complete.ids) == (0, [])
 
 
+def test_a_dry_run_refuses_what_the_run_would_refuse(staging: str, ops: Ops) -> None:
+    prepare(staging, REFUSALS["duplicates"])
+
+    answer = ops("seed_payment_id", database=staging, dry_run=True)
+
+    assert (answer.code, answer.ids) == (4, ["duplicates"])
+
+
+def test_an_owner_who_may_not_create_in_the_schema_is_refused_before_anything_is_written(
+    staging: str, role: Callable[..., dict[str, str]], ops: Ops
+) -> None:
+    user = role()
+    execute(connections[staging], f"""ALTER TABLE treasury_payment OWNER TO "{user["USER"]}" """)
+    connections.settings["owner"] = {**connections[staging].settings_dict, **user}
+    try:
+        answer = ops("seed_payment_id", database="owner")
+    finally:
+        connections["owner"].close()
+        del connections["owner"], connections.settings["owner"]
+
+    assert (answer.code, answer.ids) == (4, ["missing-privilege"])
+    assert "may not create an index in schema public" in answer.report["findings"][0]["message"]
+    assert query(staging, COLUMN) == []
+
+
 @pytest.mark.parametrize(
     ("options", "id"),
     [

@@ -13,10 +13,11 @@ from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.backfill.fill import Pace
-from opsmigrate.backfill.goal import Goal, generated_name
+from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.seed import SeedOptions, seed
 from opsmigrate.backfill.state import read_state
 from opsmigrate.errors import PartialError, RefusedError, UndecidedError
+from opsmigrate.postgres.names import generated_name
 from opsmigrate.postgres.session import second_connection
 from opsmigrate.progress import Progress
 from opsmigrate.report import Verdict
@@ -173,6 +174,40 @@ def test_a_time_budget_stops_in_good_order_and_the_next_run_goes_on(staging: str
     assert result.facts["seeded"] == 500 - len(filled)
     after = dict(query(staging, "SELECT id, payment_id FROM treasury_payment"))
     assert {key: after[key] for key in filled} == filled
+
+
+def test_a_statement_timeout_of_the_role_does_not_end_a_batch(
+    new_database: Callable[..., str],
+) -> None:
+    alias = new_database(OPTIONS={"options": "-c statement_timeout=200ms"})
+    connection = connections[alias]
+    execute(connection, "CREATE TABLE t AS SELECT n FROM generate_series(1, 60) n")
+    execute(
+        connection,
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END'",
+    )
+    execute(
+        connection,
+        "CREATE TRIGGER slow BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION slow()",
+    )
+    goal = Goal(schema="public", table="t", column="c", type="uuid", expression="gen_random_uuid()")
+
+    result = seed(connection, goal, options(batch_rows=60, triggers="fire"), QUIET)
+
+    assert result.verdict is Verdict.PASSED
+
+
+def test_batches_are_small_on_a_table_that_was_never_analyzed(empty_database: str) -> None:
+    connection = connections[empty_database]
+    execute(connection, "CREATE TABLE t WITH (autovacuum_enabled = off) AS SELECT 1 AS n")
+    execute(connection, "INSERT INTO t SELECT n FROM generate_series(1, 9999) n")
+    goal = Goal(schema="public", table="t", column="c", type="uuid", expression="gen_random_uuid()")
+
+    result = seed(connection, goal, options(batch_rows=500), QUIET)
+
+    assert result.facts["seeded"] == 10_000
+    assert 15 <= result.facts["batches"] <= 40
 
 
 def test_the_second_of_two_runs_refuses(staging: str, ops: Ops) -> None:

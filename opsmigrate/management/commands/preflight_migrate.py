@@ -4,8 +4,10 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist
 
 from opsmigrate.conf import SeedTarget
+from opsmigrate.errors import SettingsError
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.preflight.examine import examine
 from opsmigrate.preflight.plan import Target
@@ -54,7 +56,15 @@ def _seed_hint(seed: SeedTarget | None, table: str, column: str) -> str | None:
     """Return the command that adds this very column, where the settings name it as the seed."""
     if seed is None:
         return None
-    model = apps.get_model(seed.model)
-    if (table, column) == (model._meta.db_table, model._meta.get_field(seed.field).column):
+    try:
+        model = apps.get_model(seed.model)
+        field = model._meta.get_field(seed.field)
+    except (LookupError, ValueError, FieldDoesNotExist) as error:
+        raise SettingsError(
+            f"OPSMIGRATE['SEED'] names {seed.model}.{seed.field}, which is not there",
+            id="bad-setting",
+            hint='set it as in {"model": "treasury.Payment", "field": "payment_id"}',
+        ) from error
+    if (table, column) == (model._meta.db_table, getattr(field, "column", None)):
         return "python manage.py seed_payment_id"
     return None

@@ -7,6 +7,7 @@ from typing import Any
 from opsmigrate.errors import UsageError
 from opsmigrate.files import require_writable, write_atomically
 from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.management.target import adopted
 from opsmigrate.report import Report, Result, Verdict
 from opsmigrate.uat.acceptance import accept, select
 from opsmigrate.uat.registry import discover
@@ -59,6 +60,7 @@ class Command(ReportCommand):
             exclude=options["exclude"],
             ids=options["check"],
             progress=run.progress,
+            adopted=adopted,
         )
 
     def keep(self, report: Report, options: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from opsmigrate.backfill.goal import goal_of
 from opsmigrate.backfill.seed import SeedOptions, plan_of, seed, verify
 from opsmigrate.conf import SeedTarget, Settings
 from opsmigrate.errors import UsageError
-from opsmigrate.guard import require_seed_allowed
+from opsmigrate.guard import PRODUCTION, require_seed_allowed
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.numbers import positive_float, positive_int
 from opsmigrate.report import Result
@@ -28,10 +28,31 @@ class Command(ReportCommand):
         super().add_arguments(parser)
         parser.add_argument("--model", metavar="APP.MODEL", help="instead of the settings' SEED")
         parser.add_argument("--field", help="instead of the settings' SEED")
-        parser.add_argument("--batch-rows", type=positive_int, default=1000, metavar="N")
-        parser.add_argument("--max-rows-per-second", type=positive_float, metavar="N")
-        parser.add_argument("--time-budget", type=positive_float, metavar="SECONDS")
-        parser.add_argument("--lock-timeout", type=positive_float, metavar="SECONDS")
+        parser.add_argument(
+            "--batch-rows",
+            type=positive_int,
+            default=1000,
+            metavar="N",
+            help="rows to fill in one transaction (default: 1000)",
+        )
+        parser.add_argument(
+            "--max-rows-per-second",
+            type=positive_float,
+            metavar="N",
+            help="fill no faster than this",
+        )
+        parser.add_argument(
+            "--time-budget",
+            type=positive_float,
+            metavar="SECONDS",
+            help="stop in good order after this time; the next run goes on",
+        )
+        parser.add_argument(
+            "--lock-timeout",
+            type=positive_float,
+            metavar="SECONDS",
+            help="the longest wait for a lock before another try (default: the settings')",
+        )
         parser.add_argument(
             "--triggers",
             choices=("refuse", "fire"),
@@ -44,8 +65,11 @@ class Command(ReportCommand):
         """Seed the table, or say what would be done, or check what was."""
         target = _target(run.settings, options["model"], options["field"])
         goal = goal_of(run.connection, target.model, target.field)
+        again = "python manage.py seed_payment_id"
+        if options["model"]:
+            again += f" --model {target.model} --field {target.field}"
         if options["verify_only"]:
-            return verify(run.connection, goal)
+            return verify(run.connection, goal, again=again)
         seed_options = SeedOptions(
             pace=Pace(
                 batch_rows=options["batch_rows"],
@@ -55,13 +79,15 @@ class Command(ReportCommand):
             ),
             time_budget=options["time_budget"],
             triggers=options["triggers"],
+            again=again,
         )
         if options["dry_run"]:
             return plan_of(run.connection, goal, seed_options)
         backup = require_seed_allowed(
             run.settings,
             run.session,
-            applied_migrations(run.connection),
+            # Elsewhere the history does not matter, and the role may not even read it.
+            applied_migrations(run.connection) if run.settings.environment == PRODUCTION else (),
             approval=options["approval"],
         )
         result = seed(run.connection, goal, seed_options, run.progress)

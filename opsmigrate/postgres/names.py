@@ -1,0 +1,19 @@
+"""The names that PostgreSQL makes up for what is created without one."""
+
+# The longest identifier in bytes: NAMEDATALEN - 1.
+LONGEST_NAME = 63
+
+
+def generated_name(table: str, column: str, label: str) -> str:
+    """Return `table_column_label`, shortened as PostgreSQL's makeObjectName() shortens it.
+
+    Without a column, as for a primary key, it is `table_label`.
+    """
+    parts = [table.encode(), column.encode()]
+    room = LONGEST_NAME - len(label.encode()) - (2 if column else 1)
+    while len(parts[0]) + len(parts[1]) > room:
+        longer = 0 if len(parts[0]) > len(parts[1]) else 1
+        parts[longer] = parts[longer][:-1]
+    # Bytes of a character that was cut in two are dropped, as pg_mbcliplen() does.
+    first, second = (part.decode(errors="ignore") for part in parts)
+    return "_".join(part for part in (first, second, label) if part)

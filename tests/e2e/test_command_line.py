@@ -1,0 +1,308 @@
+"""Every command on the command line: one report whatever happens, and its exit code."""
+
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import pytest
+
+from scripts.demonstration.background import free_port
+from tests.conftest import ROOT, Answer, environment_for, run, start, url_of
+
+COMMANDS = ("backup_db", "preflight_migrate", "run_uat", "seed_payment_id")
+PASSWORD = "hun/ter 2%\"'@:"
+KEYS = ["schema", "command", "run_id", "verdict", "exit_code", "started", "finished", "database"]
+KEYS += ["findings", "unexamined", "facts"]
+
+Call = Callable[..., Answer]
+
+
+@pytest.fixture(params=COMMANDS)
+def command(request: pytest.FixtureRequest) -> str:
+    """Each of the commands."""
+    name: str = request.param
+    return name
+
+
+def argv_of(command: str, folder: Path, *options: str) -> list[str]:
+    """Return the command line, with everything that it writes in the folder."""
+    own = {"backup_db": "--directory", "run_uat": "--report-dir"}
+    where = [own[command], str(folder)] if command in own else []
+    return ["manage.py", command, *where, *options]
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> Call:
+    """Return a function that runs a command as JSON against a URL."""
+
+    def call(command: str, *options: str, url: str, **variables: str) -> Answer:
+        argv = argv_of(command, tmp_path, "--format", "json", *options)
+        return run(*argv, env=environment_for(url, **variables))
+
+    return call
+
+
+@pytest.fixture
+def settings_with(tmp_path: Path) -> Callable[[str], dict[str, str]]:
+    """Return a function that adds lines to staging_settings, and returns what selects them."""
+
+    def write(lines: str) -> dict[str, str]:
+        (tmp_path / "other_settings.py").write_text(f"from staging_settings import *\n{lines}\n")
+        return {"PYTHONPATH": str(tmp_path), "DJANGO_SETTINGS_MODULE": "other_settings"}
+
+    return write
+
+
+def with_password(url: str, password: str) -> str:
+    parts = urlsplit(url)
+    place = f"{parts.username}:{quote(password, safe='')}@{parts.hostname}:{parts.port}"
+    return urlunsplit(parts._replace(netloc=place))
+
+
+def unreachable() -> str:
+    return with_password(f"postgres://staging@127.0.0.1:{free_port('127.0.0.1')}/staging", PASSWORD)
+
+
+def assert_report(answer: Answer, command: str, code: int, id: str) -> None:
+    """Assert one JSON object of the design's shape, without a secret and without a traceback."""
+    assert (answer.code, answer.ids) == (code, [id]), answer.stdout + answer.stderr
+    assert list(answer.report) == KEYS
+    assert (answer.report["command"], answer.report["exit_code"]) == (command, code)
+    [finding] = answer.report["findings"]
+    assert finding["message"] == answer.report["facts"]["summary"]
+    assert finding["hint"]
+    assert f"{command} {answer.report['verdict']}: {finding['message']}\n" in answer.stderr
+    assert "Traceback" not in answer.stderr
+    for form in (PASSWORD, quote(PASSWORD, safe="")):
+        assert form not in answer.stdout + answer.stderr
+
+
+def test_an_unknown_alias_is_a_usage_error(command: str, call: Call) -> None:
+    answer = call(command, "--database", "replica", url=unreachable())
+
+    assert_report(answer, command, 2, "unknown-alias")
+    [finding] = answer.report["findings"]
+    assert finding["message"] == "there is no database alias 'replica' in DATABASES"
+    assert finding["hint"] == "--database default"
+    assert answer.report["database"] is None
+
+
+def test_an_alias_that_is_no_postgresql_is_a_usage_error(
+    command: str, call: Call, settings_with: Callable[[str], dict[str, str]]
+) -> None:
+    lite = "{'ENGINE': 'django.db.backends.sqlite3', 'NAME': ':memory:'}"
+    variables = settings_with(f"DATABASES['lite'] = {lite}")
+
+    answer = call(command, "--database", "lite", url=unreachable(), **variables)
+
+    assert_report(answer, command, 2, "not-postgresql")
+    assert answer.report["findings"][0]["message"] == (
+        "the database alias 'lite' is SQLite; opsmigrate works on PostgreSQL"
+    )
+
+
+def test_a_server_out_of_reach_is_undecided(command: str, call: Call) -> None:
+    url = unreachable()
+
+    answer = call(command, url=url)
+
+    assert_report(answer, command, 3, "cannot-connect")
+    assert answer.report["findings"][0]["message"].startswith("cannot connect: ")
+    assert answer.report["findings"][0]["hint"] == (
+        "check DATABASES['default'] (host, port, name, user, password), and that the server is up"
+    )
+    assert answer.report["database"] == {
+        "alias": "default",
+        "name": "staging",
+        "host": "127.0.0.1",
+        "port": urlsplit(url).port,
+        "server_version": None,
+        "system_identifier": None,
+        "oid": None,
+    }
+
+
+def test_a_wrong_password_is_undecided(command: str, call: Call, password_server: str) -> None:
+    answer = call(command, url=with_password(password_server, PASSWORD))
+
+    assert_report(answer, command, 3, "cannot-connect")
+    assert "password authentication failed" in answer.report["findings"][0]["message"]
+
+
+def test_an_option_that_libpq_does_not_know_is_undecided(command: str, call: Call) -> None:
+    answer = call(command, url=f"{unreachable()}?sslmood=disable")
+
+    assert_report(answer, command, 3, "cannot-connect")
+    assert "sslmood" in answer.report["findings"][0]["message"]
+
+
+def test_an_output_in_a_folder_that_is_not_there_is_a_usage_error(
+    command: str, call: Call, tmp_path: Path
+) -> None:
+    file = tmp_path / "missing" / "report.json"
+
+    answer = call(command, "--output", str(file), url=unreachable())
+
+    assert_report(answer, command, 2, "cannot-write-output")
+    assert answer.report["findings"][0]["message"] == (
+        f"cannot write {file}: its folder is not there or not writable"
+    )
+
+
+def test_an_output_file_gets_the_whole_report_and_stdout_nothing(
+    command: str, call: Call, staging: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "report.json"
+    file.write_text("of an earlier run")
+
+    answer = call(command, "--output", str(file), url=url_of(staging))
+
+    report = Answer(answer.code, file.read_text()).report
+    assert answer.stdout == ""
+    assert list(report) == KEYS
+    assert report["exit_code"] == answer.code
+    assert (f"{command} {report['verdict']}: " in answer.stderr) == bool(answer.code)
+    expected = {"backup_db": 0, "preflight_migrate": 1, "run_uat": 1, "seed_payment_id": 0}
+    assert answer.code == expected[command]
+
+
+def test_a_crash_is_undecided_and_shows_no_traceback(
+    command: str, call: Call, settings_with: Callable[[str], dict[str, str]], staging: str
+) -> None:
+    variables = settings_with("DATABASES['default']['CONN_MAX_AGE'] = 'sixty'")
+
+    answer = call(command, url=url_of(staging), **variables)
+
+    assert_report(answer, command, 3, "internal-error")
+    [finding] = answer.report["findings"]
+    assert finding["message"].startswith("internal error: TypeError: ")
+    assert finding["hint"] == "run it again with --traceback, and report what it prints"
+
+
+def test_traceback_adds_to_stderr_and_changes_nothing_else(
+    command: str, call: Call, settings_with: Callable[[str], dict[str, str]], staging: str
+) -> None:
+    variables = settings_with("DATABASES['default']['CONN_MAX_AGE'] = 'sixty'")
+
+    answer = call(command, "--traceback", url=url_of(staging), **variables)
+
+    assert (answer.code, answer.ids) == (3, ["internal-error"])
+    assert answer.stderr.startswith("Traceback (most recent call last):\n")
+    assert "TypeError" in answer.stderr
+
+
+def test_settings_that_cannot_be_read_are_undecided(
+    command: str, call: Call, settings_with: Callable[[str], dict[str, str]]
+) -> None:
+    variables = settings_with("OPSMIGRATE = {'ENVIRONMNET': 'staging'}")
+
+    answer = call(command, url=unreachable(), **variables)
+
+    assert_report(answer, command, 3, "bad-setting")
+    assert answer.report["findings"][0]["message"] == "OPSMIGRATE has the unknown key 'ENVIRONMNET'"
+
+
+@pytest.mark.parametrize("command", ["backup_db", "preflight_migrate", "seed_payment_id"])
+def test_a_system_check_error_is_undecided(
+    command: str, call: Call, settings_with: Callable[[str], dict[str, str]], staging: str
+) -> None:
+    variables = settings_with("STATICFILES_DIRS = 'no list'")
+
+    answer = call(command, url=url_of(staging), **variables)
+
+    assert_report(answer, command, 3, "system-check-failed")
+    [finding] = answer.report["findings"]
+    assert finding["message"].startswith("the system check staticfiles.E001 fails: ")
+    assert finding["hint"] == "python manage.py check"
+
+
+@pytest.mark.parametrize("command", ["preflight_migrate", "backup_db"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_before_anything_was_begun_it_ends_with_130(
+    command: str, number: signal.Signals, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(20)
+        url = f"postgres://staging:x@127.0.0.1:{silent.getsockname()[1]}/staging"
+        argv = argv_of(command, tmp_path, "--format", "json")
+        process = start(*argv, env=environment_for(url))
+        talk, _ = silent.accept()
+        with talk:
+            process.send_signal(number)
+            stdout, stderr = process.communicate(timeout=20)
+
+    answer = Answer(process.returncode, stdout, stderr)
+    assert_report(answer, command, 130, "interrupted")
+    assert answer.report["findings"][0]["message"] == "interrupted; nothing was begun"
+
+
+def test_the_run_id_is_the_playbooks(command: str, call: Call) -> None:
+    answer = call(command, url=unreachable(), OPSMIGRATE_RUN_ID="playbook-7")
+
+    assert answer.report["run_id"] == "playbook-7"
+
+
+def test_bad_arguments_are_argparses_own_words(command: str, call: Call) -> None:
+    answer = call(command, "--no-such-option", url=unreachable())
+
+    assert (answer.code, answer.stdout) == (2, "")
+    assert "unrecognized arguments: --no-such-option" in answer.stderr
+
+
+def test_a_name_that_the_terminal_cannot_show_does_not_end_the_command(call: Call) -> None:
+    url = f"{unreachable()}%C3%BC"
+
+    answer = call("preflight_migrate", url=url, PYTHONIOENCODING="ascii")
+    assert (answer.code, answer.report["database"]["name"]) == (3, "stagingü")
+
+    env = environment_for(url, PYTHONIOENCODING="ascii")
+    answer = run("manage.py", "preflight_migrate", env=env)
+    assert answer.code == 3
+    assert "database staging\\xfc on 127.0.0.1" in answer.stdout
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.fixture
+def on_terminal() -> Iterator[Callable[..., str]]:
+    """Return a function that runs preflight_migrate on a terminal, and returns what it shows."""
+
+    def show(**variables: str) -> str:
+        ours, theirs = pty.openpty()
+        env = {**environment_for(unreachable(), TERM="xterm"), **variables}
+        env = {key: value for key, value in env.items() if value or key != "NO_COLOR"}
+        subprocess.run(
+            [sys.executable, "manage.py", "preflight_migrate"],
+            cwd=ROOT,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+            check=False,
+            timeout=60,
+        )
+        os.close(theirs)
+        shown = b""
+        try:
+            while part := os.read(ours, 4096):
+                shown += part
+        except OSError:
+            pass  # Linux says EIO when nobody holds the other end any more
+        os.close(ours)
+        return shown.decode()
+
+    return show
+
+
+def test_a_terminal_is_coloured_unless_no_color_is_set(on_terminal: Callable[..., str]) -> None:
+    coloured, plain = on_terminal(NO_COLOR=""), on_terminal(NO_COLOR="1")
+
+    assert "\x1b[" in coloured
+    assert "\x1b[" not in plain
+    for shown in (coloured, plain):
+        assert "UNDECIDED: cannot connect" in shown

@@ -1,0 +1,59 @@
+"""`pip install .` puts opsmigrate in, typed, and nothing else."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install from a copy: a build leaves its traces in the folder."""
+    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("target")
+    listed = subprocess.run(
+        [shutil.which("git") or "git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, source / name)
+    options = ["--quiet", "--no-deps", "--disable-pip-version-check", "--target", str(target)]
+    subprocess.run([sys.executable, "-m", "pip", "install", *options, str(source)], check=True)
+    return target
+
+
+def test_only_opsmigrate_is_installed(installed: Path) -> None:
+    assert sorted(path.name for path in installed.iterdir()) == [
+        "opsmigrate",
+        "opsmigrate-0.1.0.dist-info",
+    ]
+
+
+def test_it_is_typed_and_whole(installed: Path) -> None:
+    there = {path.relative_to(ROOT) for path in (ROOT / "opsmigrate").rglob("*.py")}
+
+    assert (installed / "opsmigrate" / "py.typed").is_file()
+    assert {
+        path.relative_to(installed) for path in (installed / "opsmigrate").rglob("*.py")
+    } == there
+
+
+def test_it_can_be_imported_from_there_alone(installed: Path) -> None:
+    asked = subprocess.run(
+        [sys.executable, "-c", "import opsmigrate.uat as it; print(it.__file__)"],
+        cwd="/",
+        env={"PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert asked.stdout.strip() == str(installed / "opsmigrate" / "uat" / "__init__.py")

@@ -1,0 +1,228 @@
+"""run_uat as people run it, against the treasury served by waitress."""
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from scripts.demonstration.background import free_port
+from tests.conftest import Answer, environment_for, run, start
+from tests.prepared import SITE_PASSWORD, LiveSite
+
+LOGIN = {"UAT_USERNAME": "staging", "UAT_PASSWORD": SITE_PASSWORD, "LOCAL_HTTP": "1"}
+Accept = Callable[..., Answer]
+
+
+@pytest.fixture
+def accept(live_site: LiveSite, tmp_path: Path) -> Accept:
+    """Return a function that runs run_uat on the site's database, with its login."""
+
+    def call(*argv: str, site: str | None = live_site.url, **variables: str) -> Answer:
+        base = ["--base-url", site] if site else []
+        env = environment_for(live_site.database_url, **{**LOGIN, **variables})
+        options = ["--format", "json", "--report-dir", str(tmp_path)]
+        return run("manage.py", "run_uat", *base, *options, *argv, env=env)
+
+    return call
+
+
+def check_of(answer: Answer, id: str) -> dict[str, str]:
+    [found] = [item for item in answer.report["facts"]["checks"] if item["id"] == id]
+    outcome: dict[str, str] = found
+    return outcome
+
+
+def test_a_migrated_site_passes_every_check(
+    accept: Accept, live_site: LiveSite, tmp_path: Path
+) -> None:
+    answer = accept()
+
+    assert (answer.code, answer.report["verdict"]) == (0, "passed"), answer.stdout
+    outcomes = answer.report["facts"]["checks"]
+    assert {outcome["status"] for outcome in outcomes} == {"PASS"}
+    assert len(outcomes) == 10
+    assert answer.report["findings"] == []
+    assert answer.report["facts"]["base_url"] == live_site.url
+    assert answer.report["facts"]["tls_relaxed"] is True
+    saw = check_of(answer, "key-urls")["saw"]
+    for path in ("/healthz", "/dashboards/", "/alerts/"):
+        assert f"{live_site.url}{path} 200 in " in saw
+    assert (
+        "TLS settings are relaxed for plain HTTP on loopback"
+        in (check_of(answer, "deployment-checks")["saw"])
+    )
+    text = (tmp_path / "uat_report.txt").read_text(encoding="utf-8")
+    assert "plain HTTP on loopback: TLS settings are relaxed here" in text
+    assert json.loads((tmp_path / "uat_report.json").read_text()) == answer.report
+    assert f"Reports: {tmp_path}/uat_report.txt and .json" in answer.stderr
+    assert SITE_PASSWORD not in answer.stdout + answer.stderr + text
+
+
+def test_the_script_without_manage_py_is_the_same(live_site: LiveSite, tmp_path: Path) -> None:
+    env = environment_for(live_site.database_url, **LOGIN)
+    answer = run(
+        "scripts/run_uat.py",
+        "--settings=staging_settings",
+        "--base-url",
+        live_site.url,
+        "--report-dir",
+        str(tmp_path),
+        env=env,
+    )
+
+    assert answer.code == 0
+    assert answer.stdout.startswith("PASSED: 10 checks: 10 PASS\n")
+    assert answer.stdout == (tmp_path / "uat_report.txt").read_text(encoding="utf-8")
+
+
+def test_a_site_that_is_down_is_undecided(accept: Accept) -> None:
+    site = f"http://127.0.0.1:{free_port('127.0.0.1')}"
+
+    answer = accept(site=site)
+
+    assert (answer.code, answer.report["verdict"]) == (3, "undecided")
+    assert answer.ids == ["check-not-run"]
+    assert check_of(answer, "key-urls")["status"] == "NOT_RUN"
+    assert "Connection refused" in check_of(answer, "key-urls")["saw"]
+
+
+def test_what_does_not_speak_http_is_undecided(accept: Accept) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer_once() -> None:
+            talk, _ = server.accept()
+            with talk:
+                talk.recv(10_000)
+                talk.sendall(b"220 mail.example.org ESMTP\r\n")
+
+        thread = Thread(target=answer_once)
+        thread.start()
+        answer = accept("--check", "key-urls", site=f"http://127.0.0.1:{server.getsockname()[1]}")
+        thread.join(10)
+
+    assert answer.code == 3
+    assert check_of(answer, "key-urls")["status"] == "NOT_RUN"
+
+
+def test_without_a_site_it_is_undecided(accept: Accept) -> None:
+    answer = accept(site=None)
+
+    assert (answer.code, answer.report["verdict"]) == (3, "undecided")
+    assert check_of(answer, "key-urls")["saw"] == "no site was given: --base-url http://…"
+
+
+@pytest.mark.parametrize(
+    "variables", [{"UAT_PASSWORD": "not this one"}, {"UAT_USERNAME": "nobody"}]
+)
+def test_a_wrong_login_fails(
+    accept: Accept, live_site: LiveSite, variables: dict[str, str]
+) -> None:
+    answer = accept("--check", "key-urls", **variables)
+
+    assert (answer.code, answer.report["verdict"]) == (1, "failed")
+    name = {**LOGIN, **variables}["UAT_USERNAME"]
+    assert check_of(answer, "key-urls")["saw"] == (
+        f"the login of {name} at {live_site.url}/accounts/login/ was refused (status 200, where a "
+        "redirect says welcome)"
+    )
+    assert "not this one" not in answer.stdout + answer.stderr
+
+
+def test_without_a_login_the_pages_that_need_one_fail(accept: Accept, live_site: LiveSite) -> None:
+    answer = accept("--check", "key-urls", UAT_USERNAME="")
+
+    assert answer.code == 1
+    assert check_of(answer, "key-urls")["saw"] == (
+        f"{live_site.url}/dashboards/ answered 302 to /accounts/login/?next=/dashboards/, not 200"
+    )
+
+
+@pytest.mark.parametrize("address", ["staging.example.org", "ftp://x", "http://", "http://[::1"])
+def test_an_address_that_is_none_is_a_usage_error(accept: Accept, address: str) -> None:
+    answer = accept(site=address)
+
+    assert (answer.code, answer.ids) == (2, ["bad-base-url"])
+    assert answer.report["findings"][0]["message"] == f"{address!r} is not the address of a site"
+
+
+def test_an_address_with_a_password_is_refused_and_not_repeated(accept: Accept) -> None:
+    answer = accept(site="http://me:hunter2@127.0.0.1:1/")
+
+    assert (answer.code, answer.ids) == (2, ["bad-base-url"])
+    assert "hunter2" not in answer.stdout + answer.stderr
+
+
+def test_a_uat_module_that_cannot_be_imported_fails(live_site: LiveSite, tmp_path: Path) -> None:
+    app = tmp_path / "shaky"
+    app.mkdir()
+    (app / "__init__.py").touch()
+    (app / "uat.py").write_text("import no_such_module\n")
+    (tmp_path / "shaky_settings.py").write_text(
+        "from staging_settings import *\nINSTALLED_APPS = [*INSTALLED_APPS, 'shaky']\n"
+    )
+    env = environment_for(live_site.database_url, **LOGIN, PYTHONPATH=str(tmp_path))
+    options = ["--format", "json", "--report-dir", str(tmp_path), "--base-url", live_site.url]
+
+    answer = run("manage.py", "run_uat", *options, "--settings=shaky_settings", env=env)
+
+    assert (answer.code, answer.ids) == (1, ["check-error"])
+    assert answer.report["facts"]["summary"] == "11 checks: 10 PASS, 1 ERROR"
+    assert answer.report["findings"][0]["message"] == (
+        "import shaky.uat: shaky.uat cannot be imported: "
+        "ModuleNotFoundError: No module named 'no_such_module'"
+    )
+
+
+def test_the_reports_are_written_when_the_server_is_out_of_reach(tmp_path: Path) -> None:
+    url = f"postgres://staging:secret@127.0.0.1:{free_port('127.0.0.1')}/staging"
+    options = ["--report-dir", str(tmp_path), "--base-url", "http://127.0.0.1:1"]
+
+    answer = run("manage.py", "run_uat", *options, env=environment_for(url))
+
+    assert answer.code == 3
+    text = (tmp_path / "uat_report.txt").read_text(encoding="utf-8")
+    assert text.startswith("UNDECIDED: cannot connect: ")
+    assert json.loads((tmp_path / "uat_report.json").read_text())["exit_code"] == 3
+
+
+def test_a_check_that_hangs_does_not_keep_the_process(live_site: LiveSite, tmp_path: Path) -> None:
+    app = tmp_path / "hanging"
+    app.mkdir()
+    (app / "__init__.py").touch()
+    (app / "uat.py").write_text(
+        "import time\nfrom opsmigrate import uat\n"
+        "@uat.check('hang', timeout=0.2)\ndef hang(context):\n    time.sleep(600)\n"
+    )
+    (tmp_path / "hanging_settings.py").write_text(
+        "from staging_settings import *\nINSTALLED_APPS = [*INSTALLED_APPS, 'hanging']\n"
+    )
+    env = environment_for(live_site.database_url, **LOGIN, PYTHONPATH=str(tmp_path))
+    options = ["--check", "hang", "--format", "json", "--report-dir", str(tmp_path)]
+
+    process = start("manage.py", "run_uat", *options, "--settings=hanging_settings", env=env)
+    stdout, _ = process.communicate(timeout=20)
+
+    assert process.returncode == 1
+    assert json.loads(stdout)["facts"]["checks"][0]["saw"] == "no answer within 0.2 s"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        ["manage.py", "run_uat"],
+        pytest.param(
+            ["scripts/run_uat.py"],
+            marks=pytest.mark.xfail(strict=True, reason="it lets ImproperlyConfigured through"),
+        ),
+    ],
+)
+def test_settings_that_miss_something_are_one_sentence(program: list[str]) -> None:
+    answer = run(*program, "--settings=staging_settings", env=environment_for(None))
+
+    assert answer.code == 1
+    assert answer.stdout == ""
+    assert "DATABASE_URL is not set" in answer.stderr
+    assert "Traceback" not in answer.stderr

@@ -1,0 +1,168 @@
+"""Behind pgbouncer: a pooler in transaction mode is seen, and what needs a session refuses."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from django.db import connections
+
+from opsmigrate.pgtools.account import give, server_account
+from opsmigrate.postgres.session import backend_pid, is_pooled_by_transaction, second_connection
+from scripts.demonstration.background import free_port
+from tests.backups import names
+from tests.conftest import Ops, query
+
+pytestmark = pytest.mark.system
+
+CONFIGURATION = """
+[databases]
+* = host={HOST} port={PORT} user={USER} password={PASSWORD}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = {mode}
+default_pool_size = 5
+ignore_startup_parameters = extra_float_digits,options
+logfile = {folder}/log
+pidfile = {folder}/pid
+"""
+
+
+@contextmanager
+def pgbouncer(mode: str) -> Iterator[int]:
+    """Run pgbouncer before the server of the tests, and yield its port."""
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    assert program, "pgbouncer is not installed: apt install pgbouncer"
+    account, port = server_account(), free_port("127.0.0.1")
+    # It does not run as root either; pytest's own folders are closed to others.
+    folder = Path(tempfile.mkdtemp(prefix="opsmigrate-pgbouncer-"))
+    settings = connections["default"].settings_dict
+    (folder / "ini").write_text(
+        CONFIGURATION.format(port=port, mode=mode, folder=folder, **settings)
+    )
+    for path in (folder, folder / "ini"):
+        give(account, path)
+    process = subprocess.Popen(
+        [program, "-q", str(folder / "ini")],
+        user=account.uid if account else None,
+        group=account.gid if account else None,
+        extra_groups=[] if account else None,
+        cwd="/",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for_port(port, process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(20)
+        shutil.rmtree(folder)
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            assert process.poll() is None, "pgbouncer ended"
+            assert time.monotonic() < deadline, "pgbouncer did not start"
+            time.sleep(0.05)
+        else:
+            return
+
+
+@contextmanager
+def through(alias: str, mode: str) -> Iterator[str]:
+    """Yield another alias of the same database, through a pgbouncer in this mode."""
+    with pgbouncer(mode) as port:
+        pooled = f"{alias}-pooled"
+        settings = connections[alias].settings_dict
+        place = {"HOST": "127.0.0.1", "PORT": str(port)}
+        connections.settings[pooled] = {**settings, "TEST": dict(settings["TEST"]), **place}
+        try:
+            yield pooled
+        finally:
+            connections[pooled].close()
+            del connections[pooled], connections.settings[pooled]
+
+
+def test_transaction_mode_is_seen_again_and_again(staging: str) -> None:
+    with through(staging, "transaction") as pooled:
+        connection = connections[pooled]
+        assert [is_pooled_by_transaction(connection) for _ in range(5)] == [True] * 5
+
+
+def test_transaction_mode_is_seen_while_others_use_the_pool(staging: str) -> None:
+    with (
+        through(staging, "transaction") as pooled,
+        second_connection(connections[pooled]) as other,
+    ):
+        other.set_autocommit(False)
+        assert backend_pid(other)
+        assert is_pooled_by_transaction(connections[pooled]) is True
+        other.rollback()
+
+
+def test_session_mode_is_as_good_as_a_direct_connection(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    with through(staging, "session") as pooled:
+        connection = connections[pooled]
+        assert connection.connection is None
+        pid = backend_pid(connection)
+        assert connection.connection.info.backend_pid != pid  # a pooler is in between
+        assert is_pooled_by_transaction(connection) is False
+
+        seeded = ops("seed_payment_id", database=pooled)
+        assert (seeded.code, seeded.report["verdict"]) == (0, "passed")
+        taken = ops("backup_db", database=pooled, directory=str(tmp_path), verify="restore")
+        assert (taken.code, taken.report["facts"]["verified"]) == (0, "restore")
+
+
+def test_in_transaction_mode_a_seed_and_a_backup_refuse_and_nothing_is_written(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    with through(staging, "transaction") as pooled:
+        seeded = ops("seed_payment_id", database=pooled)
+        taken = ops("backup_db", database=pooled, directory=str(tmp_path))
+
+    for answer in (seeded, taken):
+        assert (answer.code, answer.ids) == (4, ["pooled-by-transaction"])
+        [finding] = answer.report["findings"]
+        assert "a connection pooler in transaction mode is in between" in finding["message"]
+        assert finding["hint"].startswith("point DATABASES at the server itself")
+    assert names(tmp_path) == []
+    columns = "SELECT 1 FROM pg_attribute WHERE attname = 'payment_id'"
+    assert query(staging, columns + " AND attrelid = 'treasury_payment'::regclass") == []
+
+
+def test_in_transaction_mode_what_only_looks_still_answers(staging: str, ops: Ops) -> None:
+    with through(staging, "transaction") as pooled:
+        answer = ops("preflight_migrate", database=pooled)
+
+    assert (answer.code, answer.report["verdict"]) == (1, "failed")
+    assert "missing-column" in answer.ids
+
+
+def test_in_transaction_mode_nothing_is_reaped(staging: str, ops: Ops) -> None:
+    with through(staging, "transaction") as pooled:
+        name = "opsmigrate_scratch_0123456789ab"
+        query(staging, "SELECT 1")
+        with connections[staging].cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {name}")
+        assert ops("preflight_migrate", database=pooled).code == 1
+        exists = "SELECT 1 FROM pg_database WHERE datname = %s"
+        assert query(staging, exists, [name])
+    assert ops("preflight_migrate", database=staging).code == 1
+    assert not query(staging, exists, [name])

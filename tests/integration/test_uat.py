@@ -1,0 +1,249 @@
+"""run_uat says yes only to what was seen, and cannot write while it looks."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core import checks
+from django.db import connections
+from django.test import override_settings
+
+from opsmigrate import uat
+from tests.acceptance import accept, check_of
+from tests.conftest import Ops, execute
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+
+DATABASE_CHECKS = {
+    "migrations-applied": "nothing pending; applied up to ",
+    "migrations-on-disk": "all ",
+    "seeded-column": "public.treasury_payment.payment_id: uuid, NOT NULL, unique "
+    "(treasury_payment_payment_id_key)",
+    "seeded-values": "public.treasury_payment.payment_id: 200 rows, 0 NULLs, 0 duplicates",
+    "seeded-references": "foreign keys point to public.treasury_payment, all validated",
+    "treasury-amounts": "payments, ",
+    "treasury-alerts": "none to a missing one",
+}
+
+
+def test_a_migrated_and_seeded_database_passes_every_check_on_it(
+    migrated: str, ops: Ops, tmp_path: Path
+) -> None:
+    answer = accept(ops, migrated, tmp_path, tag=["database"])
+
+    assert (answer.code, answer.report["verdict"]) == (0, "passed")
+    assert answer.report["facts"]["summary"] == "7 checks: 7 PASS"
+    assert answer.report["findings"] == []
+    for id, saw in DATABASE_CHECKS.items():
+        outcome = check_of(answer, id)
+        assert outcome["status"] == "PASS"
+        assert saw in outcome["saw"]
+    assert answer.report["facts"]["environment"] == "test"
+    assert answer.report["facts"]["release"] == "test-release"
+
+
+def test_a_pending_migration_fails(staging: str, ops: Ops, tmp_path: Path) -> None:
+    answer = accept(ops, staging, tmp_path, check=["migrations-applied"])
+
+    assert (answer.code, answer.ids) == (1, ["check-failed"])
+    [finding] = answer.report["findings"]
+    assert finding["message"] == (
+        "migrations-applied: 1 pending: treasury.0002_phase6_dashboard_models"
+    )
+    assert finding["severity"] == "error"
+    assert finding["hint"] == "python manage.py run_uat --check migrations-applied"
+    assert finding["evidence"] == {
+        "check": "migrations-applied",
+        "status": "FAIL",
+        "saw": "manage.py migrate --plan",
+    }
+
+
+def test_an_applied_migration_that_is_not_on_disk_fails(
+    migrated: str, ops: Ops, tmp_path: Path
+) -> None:
+    execute(
+        connections[migrated],
+        "INSERT INTO django_migrations (app, name, applied)"
+        " VALUES ('treasury', '0003_lost', now())",
+    )
+
+    answer = accept(ops, migrated, tmp_path, tag=["migrations"])
+
+    assert answer.code == 1
+    assert check_of(answer, "migrations-on-disk")["status"] == "FAIL"
+    assert check_of(answer, "migrations-on-disk")["saw"] == (
+        "applied, but not on disk: treasury.0003_lost"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "failed", "saw"),
+    [
+        (
+            "ALTER TABLE treasury_payment ALTER COLUMN payment_id DROP NOT NULL",
+            "seeded-column",
+            "public.treasury_payment.payment_id may be NULL",
+        ),
+        (
+            "ALTER TABLE treasury_payment DROP CONSTRAINT treasury_payment_payment_id_key CASCADE",
+            "seeded-column",
+            "public.treasury_payment.payment_id has no valid unique index",
+        ),
+        (
+            "ALTER TABLE treasury_payment DROP COLUMN payment_id CASCADE",
+            "seeded-column",
+            "public.treasury_payment has no column payment_id",
+        ),
+        (
+            "ALTER TABLE treasury_payment ALTER COLUMN payment_id DROP NOT NULL;"
+            "ALTER TABLE treasury_payment DROP CONSTRAINT treasury_payment_payment_id_key CASCADE;"
+            "UPDATE treasury_payment SET payment_id = NULL WHERE id <= 3;"
+            "UPDATE treasury_payment SET payment_id = gen_random_uuid() WHERE id = 4;"
+            "UPDATE treasury_payment p SET payment_id = q.payment_id FROM treasury_payment q"
+            " WHERE p.id = 5 AND q.id = 4",
+            "seeded-values",
+            "public.treasury_payment.payment_id: 200 rows, 3 NULLs, 1 duplicates",
+        ),
+        (
+            "UPDATE treasury_payment SET amount = 1 WHERE id = 1;"
+            "ALTER TABLE treasury_payment DROP CONSTRAINT IF EXISTS treasury_payment_amount_check;"
+            "DO $$ DECLARE name text; BEGIN FOR name IN SELECT conname FROM pg_constraint"
+            " WHERE conrelid = 'treasury_payment'::regclass AND contype = 'c' LOOP"
+            " EXECUTE format('ALTER TABLE treasury_payment DROP CONSTRAINT %I', name);"
+            " END LOOP; END $$;"
+            "UPDATE treasury_payment SET amount = -1",
+            "treasury-amounts",
+            "payments without a positive amount in ",
+        ),
+    ],
+    ids=["nullable", "not unique", "no column", "NULLs and duplicates", "amounts"],
+)
+def test_what_is_wrong_in_the_database_fails_with_the_check_that_saw_it(
+    migrated: str, ops: Ops, tmp_path: Path, change: str, failed: str, saw: str
+) -> None:
+    execute(connections[migrated], change)
+
+    answer = accept(ops, migrated, tmp_path, tag=["seed", "treasury"], exclude=["treasury-alerts"])
+
+    assert (answer.code, answer.report["verdict"]) == (1, "failed")
+    outcome = check_of(answer, failed)
+    assert outcome["status"] == "FAIL"
+    assert outcome["saw"].startswith(saw)
+
+
+def test_a_foreign_key_that_is_not_validated_fails(migrated: str, ops: Ops, tmp_path: Path) -> None:
+    execute(connections[migrated], "CREATE TABLE late (payment_id uuid)")
+    execute(
+        connections[migrated],
+        "ALTER TABLE late ADD CONSTRAINT late_fk FOREIGN KEY (payment_id)"
+        " REFERENCES treasury_payment (payment_id) NOT VALID",
+    )
+
+    answer = accept(ops, migrated, tmp_path, check=["seeded-references"])
+
+    assert answer.code == 1
+    assert check_of(answer, "seeded-references")["saw"] == "not validated: public.late.late_fk"
+
+
+def test_without_a_seed_in_the_settings_its_checks_are_not_run_and_that_is_no_pass(
+    migrated: str, ops: Ops, tmp_path: Path
+) -> None:
+    with override_settings(OPSMIGRATE={"ENVIRONMENT": "test"}):
+        answer = accept(ops, migrated, tmp_path, tag=["seed"])
+
+    assert (answer.code, answer.report["verdict"]) == (3, "undecided")
+    assert answer.ids == ["check-not-run"] * 3
+    assert check_of(answer, "seeded-column")["saw"] == 'OPSMIGRATE["SEED"] names no column'
+
+
+def test_no_check_at_all_is_undecided(migrated: str, ops: Ops, tmp_path: Path) -> None:
+    answer = accept(ops, migrated, tmp_path, tag=["nothing"])
+
+    assert (answer.code, answer.ids) == (3, ["no-checks"])
+    assert answer.report["findings"][0]["message"] == ("no check was selected, so nothing is known")
+    assert answer.report["findings"][0]["hint"] == "python manage.py run_uat --list"
+
+
+def test_an_unknown_check_is_a_usage_error(migrated: str, ops: Ops, tmp_path: Path) -> None:
+    answer = accept(ops, migrated, tmp_path, check=["treasury-alert"])
+
+    assert (answer.code, answer.ids) == (2, ["unknown-check"])
+    assert answer.report["findings"][0]["message"] == "there is no check 'treasury-alert'"
+
+
+def test_list_names_the_checks_and_runs_none(migrated: str, ops: Ops, tmp_path: Path) -> None:
+    answer = accept(ops, migrated, tmp_path / "none", list=True, exclude=["site"])
+    text = accept(ops, migrated, tmp_path / "none", list=True, format="text").stdout
+
+    assert answer.code == 0
+    assert set(DATABASE_CHECKS) <= set(answer.report["facts"]["checks"])
+    assert "key-urls" not in answer.report["facts"]["checks"]
+    assert "  treasury-alerts (major; treasury, database)\n" in text
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_reports_are_written_on_failure_too_and_say_the_same(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    folder = tmp_path / "made" / "reports"
+
+    answer = accept(ops, staging, folder, tag=["migrations"])
+
+    assert sorted(path.name for path in folder.iterdir()) == ["uat_report.json", "uat_report.txt"]
+    assert json.loads((folder / "uat_report.json").read_text()) == answer.report
+    text = (folder / "uat_report.txt").read_text(encoding="utf-8")
+    assert text.startswith("FAILED: 2 checks: 1 PASS, 1 FAIL\n")
+    assert "\nFAIL     migrations-applied (blocker, " in text
+    assert f"Reports: {folder / 'uat_report'}.txt and .json" in answer.stderr
+
+
+def test_the_text_report_stays_within_80_columns_where_words_allow(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    def tell(context: uat.Context) -> str:
+        raise uat.Failed("words and more words " * 20, evidence="evidence " * 30)
+
+    uat.check("mine")(tell)
+    accept(ops, staging, tmp_path, exclude=["site"])
+
+    lines = (tmp_path / "uat_report.txt").read_text(encoding="utf-8").splitlines()
+    long = [line for line in lines if len(line) > 80]
+    assert len(lines) > 25
+    assert [line for line in long if len(line.split()) > 1] == []
+
+
+def test_a_folder_of_reports_that_cannot_be_made_is_a_usage_error(
+    migrated: str, ops: Ops, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+
+    answer = accept(ops, migrated, tmp_path / "file")
+
+    assert (answer.code, answer.ids) == (2, ["cannot-write-output"])
+    assert answer.report["findings"][0]["hint"] == "--report-dir with a folder that can be written"
+
+
+def test_a_system_check_error_of_the_project_is_a_failed_check_and_not_the_end(
+    migrated: str, ops: Ops, tmp_path: Path
+) -> None:
+    def broken(**kwargs: Any) -> list[checks.CheckMessage]:
+        return [checks.Error("the treasury is broken", id="treasury.E001")]
+
+    checks.register(broken)
+    try:
+        answer = accept(
+            ops,
+            migrated,
+            tmp_path,
+            check=["django-checks", "migrations-on-disk"],
+            skip_checks=False,
+        )
+    finally:
+        checks.registry.registry.registered_checks.discard(broken)
+
+    assert (answer.code, answer.ids) == (1, ["check-failed"])
+    assert check_of(answer, "django-checks")["saw"] == "treasury.E001: the treasury is broken"
+    assert check_of(answer, "migrations-on-disk")["status"] == "PASS"
