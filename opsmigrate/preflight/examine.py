@@ -1,10 +1,11 @@
 """The verdict on a plan: what it needs, against what the live database has."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from django.core.checks import Error as CheckError
 from django.core.checks import run_checks
-from django.db import Error
+from django.db import DatabaseError, Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.state import ProjectState
@@ -62,7 +63,8 @@ def examine(
         )
         _require_writable(session, requirements, catalog)
         if not target.fake:
-            _walk(plan, target, requirements, progress)
+            with _stopping_at_what_raises(ledger):
+                _walk(plan, target, requirements, progress)
             _require_types(connection, requirements)
     if target.run_syncdb and plan.executor and plan.executor.loader.unmigrated_apps:
         ledger.leave_open("--run-syncdb makes tables of apps without migrations")
@@ -116,6 +118,20 @@ def _walk(plan: Plan, target: Target, requirements: Requirements, progress: Prog
             state = step.migration.mutate_state(state, preserve=True)
         else:
             state = _walk_forwards(step, state, requirements)
+
+
+@contextmanager
+def _stopping_at_what_raises(ledger: Ledger) -> Iterator[None]:
+    """Leave open an operation that raises: from there on nothing is known of the plan."""
+    try:
+        yield
+    except DatabaseError:
+        raise
+    except Exception as error:
+        words = f"{type(error).__name__}: {first_line(error)}"
+        ledger.leave_open(f"it raised {words}; so nothing after it was examined")
+    finally:
+        ledger.migration = ledger.operation = None
 
 
 def _soft_applied(plan: Plan, state: ProjectState, migration: Migration) -> bool:

@@ -111,7 +111,12 @@ class Requirements:
                 immediate = constraint.deferrable is None
                 columns = tuple(map(column_of, fields))
                 table.add_unique(constraint.name, columns, immediate=immediate)
-        elif not isinstance(constraint, CheckConstraint):
+        elif isinstance(constraint, CheckConstraint):
+            condition: Any = constraint.condition
+            names = getattr(condition, "referenced_base_fields", set()) - {"pk"}
+            named = [model._meta.get_field(name) for name in sorted(names)]
+            table.constraints[constraint.name] = (CHECK, tuple(map(column_of, named)))
+        else:
             kind = type(constraint).__name__
             self.ledger.leave_open(f"what the {kind} {constraint.name} needs of the server")
 
@@ -317,6 +322,11 @@ class Requirements:
                 table=table.label,
             )
         self.schema.take(table, name)
+
+    def columns_in(self, table: SimulatedTable, expression: str) -> tuple[str, ...]:
+        """Return the columns of the table that an SQL expression names."""
+        quote_name = self.connection.ops.quote_name
+        return tuple(column for column in table.types if quote_name(column) in expression)
 
     def name_columns(self, model: type[Model], statement: str) -> None:
         """Note the columns that an expression or a condition names and the live table lacks."""

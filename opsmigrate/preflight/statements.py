@@ -117,7 +117,8 @@ def _create_foreign_key(
 def _create_check(statement: Statement, table: SimulatedTable, requirements: Requirements) -> None:
     name = _name(statement.parts["name"])
     requirements.if_rows(table, f"whether the rows of {table.label} satisfy the check {name}")
-    add_constraint(requirements, table, name, CHECK, ())
+    columns = requirements.columns_in(table, str(statement.parts["check"]))
+    add_constraint(requirements, table, name, CHECK, columns)
 
 
 def _drop_constraint(

@@ -222,6 +222,16 @@ def test_a_system_check_error_is_undecided(
     assert finding["hint"] == "python manage.py check"
 
 
+def test_system_checks_can_be_skipped(
+    call: Call, settings_with: Callable[[str], dict[str, str]], staging: str
+) -> None:
+    variables = settings_with("STATICFILES_DIRS = 'no list'")
+
+    answer = call("backup_db", "--skip-checks", url=url_of(staging), **variables)
+
+    assert (answer.code, answer.ids) == (0, [])
+
+
 @pytest.mark.parametrize("command", ["preflight_migrate", "backup_db"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_before_anything_was_begun_it_ends_with_130(

@@ -261,6 +261,17 @@ PAIRS = (
         atomic=False,
     ),
     Pair(
+        "a check that went with its column, made and dropped in one plan",
+        'migrations.AddField("cage", "age", models.IntegerField(null=True)),\n'
+        'migrations.AddConstraint("cage", models.CheckConstraint('
+        'condition=models.Q(age__gt=0), name="zoo_age")),\n'
+        'migrations.RemoveConstraint("cage", "zoo_age"),\n'
+        'migrations.AddField("cage", "weight", models.IntegerField(null=True)),',
+        ("ALTER TABLE zoo_cage ADD COLUMN weight int",),
+        "column-exists",
+        column="weight",
+    ),
+    Pair(
         "a second migration in the chain needs what the first was to find",
         'migrations.RenameModel("Cage", "Pen"),\n'
         'migrations.AddField("pen", "age", models.IntegerField(null=True)),\n'

@@ -23,7 +23,43 @@ OPEN_WITH_ROWS = {
     "a shorter text": 'migrations.AlterField("cage", "name", models.CharField(max_length=2)),',
     "another type": 'migrations.AlterField("cage", "name", models.IntegerField()),',
 }
+CHAIN = """
+migrations.CreateModel("Lion", [
+    ("id", models.AutoField(primary_key=True)),
+    ("name", models.CharField(max_length=20, unique=True)),
+    ("size", models.PositiveIntegerField()),
+    ("nick", models.SlugField()),
+    ("cage", models.ForeignKey("zoo.Cage", models.CASCADE)),
+    ("friends", models.ManyToManyField("self")),
+], options={"unique_together": {("name", "size")}, "constraints": [
+    models.UniqueConstraint(fields=["size", "nick"], name="zoo_lion_size"),
+    models.UniqueConstraint(fields=["nick"], condition=models.Q(size=1), name="zoo_lion_nick"),
+    models.CheckConstraint(condition=models.Q(size__lt=9), name="zoo_lion_small"),
+]}),
+migrations.AlterField("lion", "name", models.CharField(max_length=20)),
+migrations.AlterField("lion", "name", models.TextField(db_index=True)),
+migrations.AlterField("lion", "size", models.IntegerField(null=True)),
+migrations.AlterField("lion", "id", models.BigAutoField(primary_key=True)),
+migrations.AddIndex("lion", models.Index(fields=["size"], name="zoo_lion_a")),
+migrations.RenameIndex("lion", new_name="zoo_lion_b", old_name="zoo_lion_a"),
+migrations.RemoveConstraint("lion", "zoo_lion_small"),
+migrations.RemoveConstraint("lion", "zoo_lion_nick"),
+migrations.RemoveConstraint("lion", "zoo_lion_size"),
+migrations.RenameModel("Lion", "Cat"),
+migrations.RenameField("cat", "size", "extent"),
+migrations.AlterField("cat", "cage", models.OneToOneField("zoo.Cage", models.CASCADE)),
+migrations.AddField("cat", "keeper", models.ForeignKey("zoo.Cage", models.CASCADE, null=True,
+    related_name="+", to_field="code")),
+migrations.AlterField("cat", "keeper", models.UUIDField(null=True)),
+migrations.RemoveIndex("cat", "zoo_lion_b"),
+migrations.AlterModelTable("cat", "zoo_felines"),
+migrations.RemoveField("cat", "friends"),
+migrations.RemoveField("cat", "cage"),
+migrations.CreateModel("Lion", [("id", models.BigAutoField(primary_key=True))]),
+migrations.DeleteModel("Cat"),
+"""
 SURE_WITH_ROWS = {
+    "a chain of changes to new tables": CHAIN,
     "a longer text": 'migrations.AlterField("cage", "name", models.CharField(max_length=30)),',
     "a wider integer": 'migrations.AlterField("cage", "size", models.BigIntegerField(null=True)),',
     "a new nullable column": 'migrations.AddField("cage", "age", models.IntegerField(null=True)),',
@@ -103,6 +139,19 @@ def test_an_operation_of_somebody_elses_is_not_called(
 
     assert answer.code == 3
     assert "an operation of its own kind" in answer.report["unexamined"][0]["why"]
+
+
+def test_an_operation_that_raises_is_open_and_named(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    broken = 'migrations.RemoveField("cage", "size"),\nmigrations.RemoveField("cage", "nothing"),'
+    prepare(empty_database, write_migrations, broken, rows=0)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+
+    assert (answer.code, answer.ids) == (3, [])
+    assert answer.report["unexamined"][0]["what"] == "zoo.0002_step 1: RemoveField"
+    assert "raised KeyError" in answer.report["unexamined"][0]["why"]
 
 
 def test_an_error_counts_although_something_else_is_open(

@@ -239,7 +239,6 @@ def test_a_system_check_error_of_the_project_is_a_failed_check_and_not_the_end(
             migrated,
             tmp_path,
             check=["django-checks", "migrations-on-disk"],
-            skip_checks=False,
         )
     finally:
         checks.registry.registry.registered_checks.discard(broken)
