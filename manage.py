@@ -5,7 +5,7 @@ import os
 import sys
 
 
-def main() -> None:
+def main(argv: list[str]) -> None:
     """Hand the command line to Django, or say in one sentence what is missing."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "staging_settings")
     try:
@@ -16,12 +16,12 @@ def main() -> None:
             raise
         sys.exit("Django is not installed here; type: python -m pip install -r requirements.txt")
     try:
-        execute_from_command_line(sys.argv)
+        execute_from_command_line(argv)
     except ImproperlyConfigured as error:
-        if "--traceback" in sys.argv:
+        if "--traceback" in argv:
             raise
         sys.exit(str(error))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv)

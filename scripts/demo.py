@@ -96,6 +96,7 @@ def variables_for(session: database.Session) -> dict[str, str]:
         "DEBUG": "0",
         "ALLOWED_HOSTS": f"{HOST},localhost",
         "LOCAL_HTTP": "1",
+        "BACKUP_DIR": str(DEMO / "backups"),
         "OPSMIGRATE_RUN_ID": f"demo-{secrets.token_hex(4)}",
         "TREASURY_STAGING_PASSWORD": password,
         "UAT_BASE_URL": "",

@@ -113,8 +113,8 @@ class Requirements:
                 table.add_unique(constraint.name, columns, immediate=immediate)
         elif isinstance(constraint, CheckConstraint):
             condition: Any = constraint.condition
-            names = getattr(condition, "referenced_base_fields", set()) - {"pk"}
-            named = [model._meta.get_field(name) for name in sorted(names)]
+            names: set[str] = getattr(condition, "referenced_base_fields", set())
+            named: Any = [model._meta.get_field(name) for name in sorted(names - {"pk"})]
             table.constraints[constraint.name] = (CHECK, tuple(map(column_of, named)))
         else:
             kind = type(constraint).__name__

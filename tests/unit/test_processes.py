@@ -15,8 +15,8 @@ from scripts import processes
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = """
 import pathlib, sys, time
-print("begun", flush=True)
 try:
+    print("begun", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     pathlib.Path(sys.argv[1]).write_text("ended in its own way")
