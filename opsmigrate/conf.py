@@ -139,6 +139,12 @@ def _one_of(raw: Mapping[str, Any], key: str, known: tuple[str, ...], default: s
 def _environment(raw: Mapping[str, Any]) -> str:
     # Unset counts as production: the careful answer when nobody said where this is.
     from_environment = os.environ.get("OPSMIGRATE_ENVIRONMENT") or "production"
+    if "ENVIRONMENT" not in raw and from_environment not in ENVIRONMENTS:
+        raise SettingsError(
+            f"the variable OPSMIGRATE_ENVIRONMENT is {from_environment!r}",
+            id="bad-setting",
+            hint=f"set it to one of {', '.join(ENVIRONMENTS)}",
+        )
     return _one_of(raw, "ENVIRONMENT", ENVIRONMENTS, from_environment)
 
 

@@ -1,6 +1,7 @@
 """ReportCommand: options, output and exit codes of every command, once."""
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -8,7 +9,7 @@ import traceback
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from io import TextIOWrapper
 from pathlib import Path
@@ -32,6 +33,16 @@ from opsmigrate.report import Report, Result, Severity, Verdict
 from opsmigrate.scratch import reap
 
 INTERRUPTED = 130
+UNWRITTEN = Verdict.UNDECIDED.exit_code
+TAKING_AN_ALIAS = (
+    "backup_db",
+    "migrate",
+    "preflight_migrate",
+    "run_uat",
+    "seed_payment_id",
+    "showmigrations",
+)
+TYPED = re.compile(rf"^python manage\.py (?:{'|'.join(TAKING_AN_ALIAS)})\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +69,12 @@ class ReportCommand(BaseCommand):
         parser.add_argument(
             "--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="the alias in DATABASES"
         )
-        parser.add_argument("--format", choices=("text", "json"), default="text")
+        parser.add_argument(
+            "--format",
+            choices=("text", "json"),
+            default="text",
+            help="readable text (default), or one JSON object",
+        )
         parser.add_argument(
             "--output", metavar="FILE", help="write the result to FILE, nothing to stdout"
         )
@@ -107,7 +123,7 @@ class ReportCommand(BaseCommand):
         target = Target()
         with _terminated_as_interrupted():
             result, exit_code = self._result(run_id, target, options)
-        result = result.failing_on(Severity(options["fail_on"]))
+        result = _aimed(result.failing_on(Severity(options["fail_on"])), options["database"])
         report = Report(
             command=type(self).__module__.rsplit(".", 1)[-1],
             run_id=run_id,
@@ -117,8 +133,12 @@ class ReportCommand(BaseCommand):
             result=result,
             exit_code=exit_code or result.verdict.exit_code,
         )
-        self._deliver(report, options)
-        self.keep(report, options)
+        try:
+            self._deliver(report, options)
+            self.keep(report, options)
+        except OSError as error:
+            self.stderr.write(f"the report cannot be written: {error}; it is:\n{report.as_text()}")
+            report = replace(report, exit_code=report.exit_code or UNWRITTEN)
         self._end(report, options)
 
     def _end(self, report: Report, options: dict[str, Any]) -> None:
@@ -151,14 +171,14 @@ class ReportCommand(BaseCommand):
             return _crash(error, target).as_result(), None
 
     def _run(self, run_id: str, target: Target, options: dict[str, Any]) -> Result:
+        self.prepare(options)
         if options["output"]:
             _require_output(options)
-        self.prepare(options)
         settings = load_settings()
         connection = target.choose(options["database"])
-        if self.needs_clean_checks and not options["skip_checks"]:
-            _require_clean_checks()
         session = target.reach()
+        if self.needs_clean_checks and not options["skip_checks"]:
+            _require_clean_checks(connection)
         reap(connection, settings.maintenance_db)
         progress = Progress(self.stderr, verbosity=options["verbosity"])
         run = Run(
@@ -186,6 +206,17 @@ class ReportCommand(BaseCommand):
             self.stdout.write(f"\n{rest}")
 
 
+def _aimed(result: Result, alias: str) -> Result:
+    """Return the result with hints that name the alias, where it is not the default one."""
+    if alias == DEFAULT_DB_ALIAS:
+        return result
+    findings = tuple(
+        replace(item, hint=TYPED.sub(rf"\g<0> --database {alias}", item.hint or "") or None)
+        for item in result.findings
+    )
+    return replace(result, findings=findings)
+
+
 def _require_output(options: dict[str, Any]) -> None:
     try:
         require_writable(Path(options["output"]))
@@ -194,13 +225,15 @@ def _require_output(options: dict[str, Any]) -> None:
         raise
 
 
-def _require_clean_checks() -> None:
-    errors = [item for item in run_checks() if item.is_serious() and not item.is_silenced()]
+def _require_clean_checks(connection: BaseDatabaseWrapper) -> None:
+    """Raise UndecidedError where the checks fail that `migrate` runs before anything else."""
+    found = run_checks(databases=[connection.alias])
+    errors = [item for item in found if item.is_serious() and not item.is_silenced()]
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise UndecidedError(
             f"the system check {errors[0].id} fails: {errors[0].msg}{more}",
-            id="system-check-failed",
+            id="system-check",
             hint="python manage.py check",
         )
 

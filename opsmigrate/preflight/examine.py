@@ -3,14 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from django.core.checks import Error as CheckError
-from django.core.checks import run_checks
 from django.db import DatabaseError, Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.state import ProjectState
 
-from opsmigrate.errors import UndecidedError
 from opsmigrate.postgres.catalog import Catalog, read_catalog
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.session import Session
@@ -46,9 +43,8 @@ def examine(
     """Return whether `migrate` with the arguments of `target` will apply to this database.
 
     Reads the catalog and the migration files; changes nothing, and executes no operation. Raises
-    UsageError for an unknown target, UndecidedError where the project's system checks fail.
+    UsageError for an unknown target.
     """
-    _require_system_checks(connection)
     progress.phase("Reading the migration graph and the catalog")
     plan = make_plan(connection, target)
     ledger = Ledger(findings=list(plan.findings))
@@ -69,20 +65,6 @@ def examine(
     if target.run_syncdb and plan.executor and plan.executor.loader.unmigrated_apps:
         ledger.leave_open("--run-syncdb makes tables of apps without migrations")
     return decide(plan, ledger, target, accept_unexamined=accept_unexamined)
-
-
-def _require_system_checks(connection: BaseDatabaseWrapper) -> None:
-    messages = run_checks(databases=[connection.alias])
-    errors = [
-        item for item in messages if item.level >= CheckError("").level and not item.is_silenced()
-    ]
-    if errors:
-        words = "; ".join(f"{item.id}: {item.msg}" for item in errors)
-        raise UndecidedError(
-            f"the project's system checks fail, and migrate stops there: {words}",
-            id="system-check",
-            hint="python manage.py check",
-        )
 
 
 def _require_writable(session: Session, requirements: Requirements, catalog: Catalog) -> None:

@@ -24,12 +24,14 @@ FINDING_IDS = {
 def select(
     *, tags: Sequence[str] = (), exclude: Sequence[str] = (), ids: Sequence[str] = ()
 ) -> tuple[Check, ...]:
-    """Return the registered checks that are asked for; raise UsageError for an unknown id."""
+    """Return the registered checks that are asked for; raise UsageError for an unknown name."""
     known = {check.id for check in registry}
+    words = known | {tag for check in registry for tag in check.tags}
     unknown = [id for id in ids if id not in known]
+    unknown += [word for word in (*tags, *exclude) if word not in words]
     if unknown:
         raise UsageError(
-            f"there is no check {unknown[0]!r}",
+            f"there is no check or tag {unknown[0]!r}",
             id="unknown-check",
             hint="python manage.py run_uat --list",
         )
@@ -59,7 +61,9 @@ def accept(
     could not run.
     """
     broken = discover()
-    checks = select(tags=tags, exclude=exclude, ids=ids)
+    selected = select(tags=tags, exclude=exclude, ids=ids)
+    checks = tuple(check for check in selected if _applies(check, settings))
+    left_out = tuple(check.id for check in selected if check not in checks)
     site = Site(base_url) if base_url else None
     outcomes = tuple(map(outcome_of, broken)) + run_checks(
         connection,
@@ -86,9 +90,19 @@ def accept(
             "release": settings.release,
             "environment": settings.environment,
             "checks": [asdict(item) for item in outcomes],
+            "left_out": list(left_out),
         },
-        detail=tuple(_table(outcomes, settings, base_url, site)),
+        detail=(
+            *_table(outcomes, settings, base_url, site),
+            *(f"{id}: does not apply, nothing in OPSMIGRATE asks for it" for id in left_out),
+        ),
     )
+
+
+def _applies(check: Check, settings: Settings) -> bool:
+    """Say whether the settings name what the check is about."""
+    there = {"seed": settings.seed is not None, "urls": bool(settings.uat.urls)}
+    return all(there.get(need, True) for need in check.needs)
 
 
 def _weighs(outcome: Outcome) -> bool:
@@ -113,7 +127,7 @@ def _finding(outcome: Outcome) -> Finding:
         id=FINDING_IDS[outcome.status],
         severity=Severity.ERROR if _weighs(outcome) else Severity.WARNING,
         message=f"{outcome.id}: {outcome.saw}",
-        hint=f"python manage.py run_uat --check {outcome.id}",
+        hint=outcome.hint or f"python manage.py run_uat --check {outcome.id}",
         evidence={"check": outcome.id, "status": outcome.status.value, "saw": outcome.evidence},
     )
 

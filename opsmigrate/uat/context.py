@@ -17,7 +17,11 @@ class Failed(Exception):
 
 
 class NotRun(Exception):
-    """The check could not look; the message says why."""
+    """The check could not look; the message says why, the hint what to type."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,5 +35,5 @@ class Context:
     def require_site(self) -> Site:
         """Return the site, or raise NotRun."""
         if self.site is None:
-            raise NotRun("no site was given: --base-url http://…")
+            raise NotRun("no site was given", hint="python manage.py run_uat --base-url URL")
         return self.site

@@ -11,14 +11,18 @@ from django.utils.module_loading import module_has_submodule
 from opsmigrate.uat.context import Context
 
 SEVERITIES = ("blocker", "major", "minor")
-NEEDS = ("site",)
+# The live site; a column to seed, URLs to ask for in OPSMIGRATE.
+NEEDS = ("site", "seed", "urls")
 
 Function = Callable[[Context], str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One acceptance check; `timeout` in seconds, `needs` what must be given for it to run."""
+    """One acceptance check; `timeout` in seconds, `needs` what it is about.
+
+    Without the site it is NOT_RUN; without a column to seed, or URLs, it does not apply.
+    """
 
     id: str
     function: Function
@@ -65,6 +69,7 @@ def check(
 
     It takes a Context and returns what it saw, in a sentence. It raises Failed where what it saw
     is wrong, and NotRun where it could not look; any other exception is an ERROR of the check.
+    `timeout` is in seconds; `needs` holds what of NEEDS the check is about.
     """
     if severity not in SEVERITIES:
         raise ValueError(f"the severity of {id!r} is {severity!r}, not one of {SEVERITIES}")

@@ -42,6 +42,7 @@ class Outcome:
     seconds: float
     saw: str
     evidence: str = ""
+    hint: str | None = None
 
 
 def run_checks(
@@ -110,7 +111,9 @@ def _run(
             saw = check.function(Context(connection=session, settings=settings, site=site))
     except Failed as failed:
         return _outcome(check, Status.FAIL, started, str(failed), failed.evidence)
-    except (NotRun, OutOfReachError) as reason:
+    except NotRun as reason:
+        return _outcome(check, Status.NOT_RUN, started, str(reason), hint=reason.hint)
+    except OutOfReachError as reason:
         return _outcome(check, Status.NOT_RUN, started, str(reason))
     except (Exception, SystemExit) as error:
         said = f"{type(error).__name__}: {first_line(error)}"
@@ -118,7 +121,14 @@ def _run(
     return _outcome(check, Status.PASS, started, saw)
 
 
-def _outcome(check: Check, status: Status, started: float, saw: str, evidence: str = "") -> Outcome:
+def _outcome(
+    check: Check,
+    status: Status,
+    started: float,
+    saw: str,
+    evidence: str = "",
+    hint: str | None = None,
+) -> Outcome:
     return Outcome(
         id=check.id,
         status=status,
@@ -127,4 +137,5 @@ def _outcome(check: Check, status: Status, started: float, saw: str, evidence: s
         seconds=round(time.monotonic() - started, 3),
         saw=saw,
         evidence=evidence,
+        hint=hint,
     )

@@ -69,6 +69,32 @@ def unreachable() -> str:
     return with_password(f"postgres://staging@127.0.0.1:{free_port('127.0.0.1')}/staging", PASSWORD)
 
 
+def test_run_uat_with_an_output_that_cannot_be_written_is_a_usage_error(
+    manage: Callable[..., Answer], tmp_path: Path
+) -> None:
+    answer = manage(
+        "run_uat",
+        "--format=json",
+        f"--output={tmp_path / 'nowhere' / 'x'}",
+        f"--report-dir={tmp_path / 'reports'}",
+        url="postgres://nobody@127.0.0.1:1/none",
+    )
+
+    assert (answer.code, answer.ids) == (2, ["cannot-write-output"])
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_report_that_can_no_longer_be_written_is_shown_and_is_no_pass(
+    manage: Callable[..., Answer], empty_database: str
+) -> None:
+    answer = manage("backup_db", "--list", "--output=/dev/full", url=url_of(empty_database))
+
+    assert answer.code == 3
+    assert "the report cannot be written" in answer.stderr
+    assert "backups in" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
 def assert_report(answer: Answer, command: str, code: int, id: str) -> None:
     """Assert one JSON object of the design's shape, without a secret and without a traceback."""
     assert (answer.code, answer.ids) == (code, [id]), answer.stdout + answer.stderr
@@ -216,7 +242,7 @@ def test_a_system_check_error_is_undecided(
 
     answer = call(command, url=url_of(staging), **variables)
 
-    assert_report(answer, command, 3, "system-check-failed")
+    assert_report(answer, command, 3, "system-check")
     [finding] = answer.report["findings"]
     assert finding["message"].startswith("the system check staticfiles.E001 fails: ")
     assert finding["hint"] == "python manage.py check"

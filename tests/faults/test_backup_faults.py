@@ -266,7 +266,7 @@ def test_a_file_that_cannot_grow_is_undecided_and_leaves_nothing(
     limit = (8192, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
     body = (
         f"import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, {limit});"
-        "from manage import main; sys.argv[0] = 'manage.py'; main()"
+        "from manage import main; sys.argv[0] = 'manage.py'; main(sys.argv)"
     )
     argv = ["-B", "-c", body, "backup_db", "--format", "json", "--directory", str(earlier)]
 

@@ -10,6 +10,7 @@ import environ
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 COMPOSE = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+LEGACY = (ROOT / "treasury/management/commands/make_legacy_staging.py").read_text(encoding="utf-8")
 SETTINGS = (ROOT / "staging_settings.py").read_text(encoding="utf-8")
 URL = re.compile(r"DATABASE_URL=(postgres://[^\s\"]+)")
 
@@ -49,5 +50,7 @@ def test_the_health_check_asks_for_the_database_that_is_made() -> None:
 def test_the_variables_of_the_example_are_those_that_the_settings_read() -> None:
     named = set(re.findall(r"^(\w+)=", EXAMPLE, re.M))
     read = set(re.findall(r'(?:env\.\w+|required)\(\s*"(\w+)"', SETTINGS))
+
+    read |= set(re.findall(r'"(TREASURY_\w+)"', LEGACY))
 
     assert named <= read

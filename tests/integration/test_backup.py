@@ -189,7 +189,7 @@ def test_a_compression_that_pg_dump_does_not_know_leaves_nothing(
 ) -> None:
     answer = ops("backup_db", database=staging, directory=str(tmp_path), compress="nonsense")
 
-    assert (answer.code, answer.ids) == (3, ["dump-failed"])
+    assert (answer.code, answer.ids) == (2, ["bad-compress"])
     assert "nonsense" in answer.report["findings"][0]["message"]
     assert names(tmp_path) == []
 

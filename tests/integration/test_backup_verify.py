@@ -11,6 +11,9 @@ from django.db import connections
 
 from opsmigrate.backup.archive import rows_in_archive, sha256_of
 from opsmigrate.backup.verify import verify_archive, verify_by_restoring
+from opsmigrate.conf import load_settings
+from opsmigrate.management.base import Run
+from opsmigrate.management.commands import backup_db
 from opsmigrate.manifest import Manifest, read_manifests
 from opsmigrate.pgtools.clients import Clients, find_clients
 from opsmigrate.pgtools.run import ClientError
@@ -18,7 +21,7 @@ from opsmigrate.postgres.session import read_session
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding
 from tests.backups import backup, scratch_databases
-from tests.conftest import Ops, execute, query
+from tests.conftest import Ops, execute
 
 pytestmark = pytest.mark.major
 
@@ -176,7 +179,7 @@ def test_what_cannot_be_restored_fails_though_the_archive_is_whole(
     assert scratch_databases(staging) == []
 
 
-def test_a_backup_that_is_not_good_is_kept_under_a_name_that_nothing_takes_for_one(
+def test_a_backup_that_cannot_be_restored_here_is_kept_and_said_to_be_whole(
     staging: str, ops: Ops, tmp_path: Path
 ) -> None:
     for statement in (
@@ -189,11 +192,34 @@ def test_a_backup_that_is_not_good_is_kept_under_a_name_that_nothing_takes_for_o
 
     answer = ops("backup_db", database=staging, directory=str(tmp_path), verify="restore")
 
-    assert answer.code == 1
-    bad = Path(answer.report["facts"]["file"])
-    assert answer.report["facts"]["verified"] is None
-    assert bad.name.endswith(".dump.bad")
-    assert answer.report["facts"]["summary"].endswith(f"it is kept as {bad.name}")
-    assert [path.name for path in tmp_path.iterdir()] == [bad.name]
+    assert (answer.code, answer.ids) == (1, ["restore-failed"])
+    assert answer.report["facts"]["verified"] == "archive"
+    assert "the file itself is whole" in answer.report["facts"]["summary"]
+    assert [item.verified for item in read_manifests(tmp_path)] == ["archive"]
+
+
+def test_a_backup_that_is_not_good_is_kept_under_a_name_that_nothing_takes_for_one(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    answer = ops("backup_db", database=staging, directory=str(tmp_path), verify="none")
+    file = Path(answer.report["facts"]["file"])
+    [manifest] = read_manifests(tmp_path)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    connection = connections[staging]
+    session = read_session(connection)
+    run = Run(
+        id="test",
+        settings=load_settings(),
+        connection=connection,
+        session=session,
+        progress=SILENT,
+    )
+
+    result = backup_db._verify(run, find_clients(session.major, None), file, manifest, "archive")
+
+    assert [finding.id for finding in result.findings] == ["archive-changed"]
+    assert result.summary.endswith(f"it is kept as {file.name}.bad")
+    assert [path.name for path in tmp_path.iterdir()] == [f"{file.name}.bad"]
     assert read_manifests(tmp_path) == ()
-    assert query(staging, "SELECT count(*) FROM here") == [(1,)]

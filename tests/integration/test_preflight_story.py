@@ -46,7 +46,7 @@ def test_the_drifted_database_gets_a_clear_no_and_after_the_seed_a_yes(
     assert finding["id"] == "missing-column"
     assert finding["migration"] == TARGET
     assert (finding["table"], finding["column"]) == ("public.treasury_payment", "payment_id")
-    assert finding["hint"] == "python manage.py seed_payment_id"
+    assert finding["hint"] == f"python manage.py seed_payment_id --database {staging}"
     assert before.report["unexamined"] == []
     assert migrate(staging, "treasury") is not None
 

@@ -111,7 +111,7 @@ def test_a_variable_that_names_no_environment_is_an_error(monkeypatch: pytest.Mo
     monkeypatch.setenv("OPSMIGRATE_ENVIRONMENT", "prod")
 
     assert refusal({}) == (
-        "OPSMIGRATE['ENVIRONMENT'] is 'prod'",
+        "the variable OPSMIGRATE_ENVIRONMENT is 'prod'",
         "set it to one of development, test, staging, production",
     )
 

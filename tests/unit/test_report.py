@@ -216,7 +216,7 @@ def test_the_text_report_of_a_server_out_of_reach() -> None:
         "preflight_migrate: database treasury on local socket, 1.3 s, run 0123456789ab\n"
         "\n"
         "error [cannot-connect] cannot connect: connection refused\n"
-        "    type: start it"
+        "    next: start it"
     )
 
 

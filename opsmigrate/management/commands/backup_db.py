@@ -1,18 +1,20 @@
 """Back up the database, and prove the backup."""
 
+import re
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
 from opsmigrate.backup.take import BackupOptions, take_backup
 from opsmigrate.backup.verify import verify_archive, verify_by_restoring
-from opsmigrate.errors import PartialError
+from opsmigrate.errors import PartialError, UsageError
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.manifest import Manifest, manifest_path, read_manifests, write_manifest
 from opsmigrate.pgtools.clients import Clients, find_clients
 from opsmigrate.report import Finding, Result, Verdict
 from opsmigrate.scratch import require_scratch_allowed
 
+COMPRESS = re.compile(r"\d|(none|gzip|lz4|zstd)(:[\w=,-]+)?")
 LEVELS = ("none", "archive", "restore")
 
 
@@ -38,6 +40,12 @@ class Command(ReportCommand):
         folder = Path(options["directory"] or run.settings.backup_dir)
         if options["list"]:
             return _listed(folder)
+        if not COMPRESS.fullmatch(options["compress"]):
+            raise UsageError(
+                f"--compress {options['compress']!r} is not what pg_dump understands",
+                id="bad-compress",
+                hint="--compress 1, or gzip:6, lz4, zstd:3 or none, where this pg_dump has them",
+            )
         clients = find_clients(run.session.major, run.settings.pg_bin)
         if options["verify"] == "restore":
             require_scratch_allowed(run.connection)
@@ -86,6 +94,9 @@ def _verify(run: Run, clients: Clients, file: Path, manifest: Manifest, level: s
         if not findings:
             manifest = manifest.with_verification("restore")
             write_manifest(file.parent, manifest)
+    if [item.id for item in findings] == ["restore-failed"]:
+        # The file is whole; that it cannot be restored here may be for want of a right.
+        return _unrestorable(file, manifest, findings)
     if findings:
         # Kept for whoever asks why, under a name that nothing takes for a backup.
         file.rename(file.with_name(f"{file.name}.bad"))
@@ -118,6 +129,15 @@ def _failed(file: Path, findings: tuple[Finding, ...]) -> Result:
         summary=f"the backup is not good: {findings[0].message}; it is kept as {file.name}.bad",
         findings=findings,
         facts={"file": f"{file}.bad", "verified": None},
+    )
+
+
+def _unrestorable(file: Path, manifest: Manifest, findings: tuple[Finding, ...]) -> Result:
+    return Result(
+        verdict=Verdict.FAILED,
+        summary=f"{findings[0].message}; the file itself is whole, and verified by archive",
+        findings=findings,
+        facts={"file": str(file), "verified": manifest.verified},
     )
 
 

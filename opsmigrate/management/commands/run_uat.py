@@ -26,11 +26,23 @@ class Command(ReportCommand):
         """Add the options of the acceptance run."""
         super().add_arguments(parser)
         parser.add_argument("--base-url", metavar="URL", help="the live site")
-        parser.add_argument("--tag", action="append", default=[], metavar="T")
-        parser.add_argument("--exclude", action="append", default=[], metavar="T")
-        parser.add_argument("--check", action="append", default=[], metavar="ID")
+        parser.add_argument(
+            "--tag", action="append", default=[], metavar="T", help="only checks with this tag"
+        )
+        parser.add_argument(
+            "--exclude",
+            action="append",
+            default=[],
+            metavar="T",
+            help="leave out the checks with this tag or id",
+        )
+        parser.add_argument(
+            "--check", action="append", default=[], metavar="ID", help="only this check"
+        )
         parser.add_argument("--list", action="store_true", help="list the checks; run none")
-        parser.add_argument("--report-dir", default="reports", metavar="DIR")
+        parser.add_argument(
+            "--report-dir", default="reports", metavar="DIR", help="default: reports"
+        )
 
     def prepare(self, options: dict[str, Any]) -> None:
         """Make the folder of the reports."""
@@ -70,7 +82,8 @@ class Command(ReportCommand):
         folder = Path(options["report_dir"])
         write_atomically(folder / f"{NAME}.txt", report.as_text() + "\n")
         write_atomically(folder / f"{NAME}.json", report.as_json() + "\n")
-        self.stderr.write(f"Reports: {folder / NAME}.txt and .json")
+        if options["verbosity"]:
+            self.stderr.write(f"Reports: {folder / NAME}.txt and .json")
 
 
 def _listed(options: dict[str, Any]) -> Result:

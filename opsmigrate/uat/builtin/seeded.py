@@ -4,11 +4,11 @@ from django.apps import apps
 
 from opsmigrate.postgres.catalog import Catalog, Column, Relation, read_catalog
 from opsmigrate.postgres.values import count_nulls_and_duplicates
-from opsmigrate.uat.context import Context, Failed, NotRun
+from opsmigrate.uat.context import Context, Failed
 from opsmigrate.uat.registry import check
 
 
-@check("seeded-column", tags=("database", "seed"), severity="blocker", timeout=600)
+@check("seeded-column", tags=("database", "seed"), severity="blocker", timeout=600, needs=("seed",))
 def seeded_column(context: Context) -> str:
     """The column of SEED is there, NOT NULL and unique."""
     table, column = _find(context, read_catalog(context.connection))
@@ -24,7 +24,7 @@ def seeded_column(context: Context) -> str:
     return f"{table.label}.{column.name}: {column.type}, NOT NULL, unique ({unique[0]})"
 
 
-@check("seeded-values", tags=("database", "seed"), severity="blocker", timeout=600)
+@check("seeded-values", tags=("database", "seed"), severity="blocker", timeout=600, needs=("seed",))
 def seeded_values(context: Context) -> str:
     """No row lacks a value, and no two rows share one."""
     table, column = _find(context, read_catalog(context.connection))
@@ -37,7 +37,7 @@ def seeded_values(context: Context) -> str:
     return f"{table.label}.{column.name}: {said}"
 
 
-@check("seeded-references", tags=("database", "seed"), severity="blocker")
+@check("seeded-references", tags=("database", "seed"), severity="blocker", needs=("seed",))
 def seeded_references(context: Context) -> str:
     """Every foreign key that points to the seeded table is validated."""
     catalog = read_catalog(context.connection)
@@ -56,8 +56,7 @@ def seeded_references(context: Context) -> str:
 
 def _find(context: Context, catalog: Catalog) -> tuple[Relation, Column]:
     seed = context.settings.seed
-    if seed is None:
-        raise NotRun('OPSMIGRATE["SEED"] names no column')
+    assert seed is not None  # noqa: S101 - what these checks need
     model = apps.get_model(seed.model)
     name = model._meta.get_field(seed.field).column
     table = next(

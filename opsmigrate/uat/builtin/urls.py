@@ -3,20 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from opsmigrate.uat.context import Context, Failed, NotRun
+from opsmigrate.uat.context import Context, Failed
 from opsmigrate.uat.registry import check
 from opsmigrate.uat.site import Answer, Site, path_of
 
 EXCERPT = 200
 
 
-@check("key-urls", tags=("site",), severity="blocker", needs=("site",))
+@check("key-urls", tags=("site",), severity="blocker", needs=("site", "urls"))
 def key_urls(context: Context) -> str:
     """Every URL of OPSMIGRATE["UAT"]["URLS"] has its status and its text."""
-    urls = context.settings.uat.urls
-    if not urls:
-        raise NotRun('OPSMIGRATE["UAT"]["URLS"] names no URL')
-    site = context.require_site()
+    site, urls = context.require_site(), context.settings.uat.urls
     _log_in(site, context.settings.uat.login)
     answers = [_require(site.get(path_of(str(entry["url"]))), entry) for entry in urls]
     return "; ".join(
