@@ -13,6 +13,9 @@ from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.session import Session, describe, read_session
 from opsmigrate.report import Database
 
+# A shorter text is found in too many words for anybody to learn it from what is masked.
+SHORTEST_SECRET = 4
+
 
 @contextmanager
 def adopted(session: BaseDatabaseWrapper) -> Iterator[None]:
@@ -94,7 +97,7 @@ class Target:
         shown = {str(settings.get(key)) for key in ("USER", "NAME", "HOST")}
         secrets = [settings.get("PASSWORD"), settings.get("OPTIONS", {}).get("sslpassword")]
         for secret in secrets:
-            if secret and secret not in shown:
+            if secret and len(secret) >= SHORTEST_SECRET and secret not in shown:
                 for form in (str(secret), repr(secret)[1:-1], quote(str(secret), safe="")):
                     text = text.replace(form, "***")
         return text

@@ -48,7 +48,7 @@ WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
   AND d.refobjid <> v.oid AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 """
 SURROUNDINGS = """
-SELECT current_schema(),
+SELECT current_setting('server_version_num')::int, current_schema(),
        coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
        has_database_privilege(current_database(), 'CREATE'),
        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
@@ -129,10 +129,12 @@ class Relation:
 class Catalog:
     """All relations outside the system schemas, and what surrounds them.
 
-    `schema` is where an unqualified CREATE puts things, None where there is no such schema.
+    `version` is as in server_version_num; `schema` is where an unqualified CREATE puts things,
+    None where there is no such schema.
     """
 
     relations: tuple[Relation, ...]
+    version: int
     schema: str | None
     may_create: bool
     may_create_extensions: bool
@@ -177,12 +179,13 @@ def _rows(cursor: Any, query: str) -> list[tuple[Any, ...]]:
 
 
 def _with_surroundings(relations: tuple[Relation, ...], row: tuple[Any, ...]) -> Catalog:
-    schema, may_create, may_create_extensions, superuser, extensions, available, collations = row
+    version, schema, may_create, may_extend, superuser, extensions, available, collations = row
     return Catalog(
+        version=version,
         relations=relations,
         schema=schema,
         may_create=may_create,
-        may_create_extensions=may_create_extensions,
+        may_create_extensions=may_extend,
         superuser=superuser,
         extensions=frozenset(extensions),
         available_extensions=json.loads(available),

@@ -57,7 +57,7 @@ def require_inline_target(
     table.constraints[f"{column}_fk"] = (FOREIGN_KEY, (column,))
     if default is not None or field.has_db_default():
         requirements.if_rows(
-            table, f"whether the default of {table.label}.{column} points to a row"
+            table, f"whether the default of {table.label}.{column} points to a row", None
         )
 
 

@@ -1,6 +1,8 @@
 """What the walk through the plan has found so far, and where it stands."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from opsmigrate.report import Finding, Severity, Unexamined
 
@@ -26,6 +28,7 @@ class Ledger:
         table: str | None = None,
         column: str | None = None,
         severity: Severity = Severity.ERROR,
+        evidence: Mapping[str, Any] | None = None,
     ) -> None:
         """Add a finding at the present place, once.
 
@@ -49,6 +52,7 @@ class Ledger:
                 operation=self.operation,
                 table=table,
                 column=column,
+                evidence=evidence or {},
             )
         )
 

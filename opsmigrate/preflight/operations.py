@@ -209,7 +209,7 @@ def _validate(
     if table is not None:
         need_constraint(editor.requirements, table, operation.name, "validates")
         editor.requirements.if_rows(
-            table, f"whether the rows of {table.label} satisfy {operation.name}"
+            table, f"whether the rows of {table.label} satisfy {operation.name}", None
         )
 
 

@@ -11,8 +11,9 @@ from django.db.models import BaseConstraint, CheckConstraint, Field, Model, Uniq
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.names import generated_name
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.probes import Probe, ask
 from opsmigrate.preflight.simulation import CHECK, SimulatedTable, Simulation
-from opsmigrate.preflight.types import always_casts, column_of
+from opsmigrate.preflight.types import column_of
 from opsmigrate.report import Severity
 
 KINDS = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "i": "index"}
@@ -92,7 +93,7 @@ class Requirements:
             )
         table = self.schema.create_table(db_table, after=self.ledger.code_runs)
         for field in model._meta.local_fields:
-            self._define_column(table, field)
+            self.define_column(table, field)
         primary = tuple(column_of(field) for field in model._meta.pk_fields)
         table.add_unique(generated_name(table.name, "", "pkey"), primary, primary=True)
         for constraint in model._meta.constraints:
@@ -124,7 +125,7 @@ class Requirements:
         """DROP TABLE … CASCADE: views on it vanish without a word."""
         table = self.own_table(db_table)
         if table is not None:
-            self._warn_of_views(table, list(table.views), f"DROP TABLE {table.label} CASCADE")
+            self.warn_of_views(table, list(table.views), f"DROP TABLE {table.label} CASCADE")
             self.schema.drop_table(db_table)
 
     def rename_table(self, old: str, new: str) -> None:
@@ -158,76 +159,12 @@ class Requirements:
         )
         return False
 
-    def add_column(self, model: type[Model], field: Field[Any, Any], default: object) -> None:
-        """ADD COLUMN: the name must be free, and the rows must get along with it."""
-        table = self.own_table(model._meta.db_table)
-        if table is None:
-            return
-        if column_of(field) in table.types:
-            self.ledger.find(
-                "column-exists",
-                f"the migration adds column {column_of(field)} to {table.label}, which has it",
-                hint="where it is the same column, apply the rest by hand and record the "
-                "migration with: python manage.py migrate --fake",
-                table=table.label,
-                column=column_of(field),
-            )
-        self._rows_accept(table, field, default)
-        self._define_column(table, field)
-
-    def _rows_accept(self, table: SimulatedTable, field: Field[Any, Any], default: object) -> None:
-        column = column_of(field)
-        has_default = default is not None or field.has_db_default() or self._fills_itself(field)
-        if not field.null and not has_default:
-            self._refuse_rows(
-                table,
-                column,
-                more_than=0,
-                id="not-null-without-default",
-                message=f"column {column} is added to {table.label} as NOT NULL without a "
-                "default, and the table has rows",
-                hint="give the field a default in the migration, or add it with null=True first",
-            )
-        if field.unique and default is not None:
-            self._refuse_rows(
-                table,
-                column,
-                more_than=1,
-                id="unique-with-one-default",
-                message=f"column {column} is added to {table.label} as unique, but every row "
-                "would get the same default, which Django computes once",
-                hint="add the field with null=True, fill it, then make it unique",
-            )
-        if (field.unique and field.has_db_default()) or field.generated or self._check(field):
-            self.if_rows(table, f"whether the rows of {table.label} suit column {column}")
-
-    def _refuse_rows(
-        self,
-        table: SimulatedTable,
-        column: str,
-        *,
-        more_than: int,
-        id: str,
-        message: str,
-        hint: str,
-    ) -> None:
-        rows = self.rows(table)
-        if rows is None:
-            self.ledger.leave_open(f"whether {table.label} has rows: {message}")
-        elif rows > more_than:
-            self.ledger.find(id, message, hint=hint, table=table.label, column=column)
-
-    def _fills_itself(self, field: Field[Any, Any]) -> bool:
-        return bool(field.generated or field.db_type_suffix(self.connection))
-
-    def _check(self, field: Field[Any, Any]) -> bool:
-        return bool(field.db_parameters(connection=self.connection)["check"])
-
-    def _define_column(self, table: SimulatedTable, field: Field[Any, Any]) -> None:
+    def define_column(self, table: SimulatedTable, field: Field[Any, Any]) -> None:
+        """Add a column to the simulated table, with what its definition brings along."""
         params = field.db_parameters(connection=self.connection)
         if params["type"] is None:
             return
-        self._need_type(params["type"])
+        self.need_type(params["type"])
         collation = params.get("collation")
         if collation and collation not in self.catalog.collations:
             self.ledger.leave_open(f"whether the collation {collation} will be there")
@@ -240,68 +177,9 @@ class Requirements:
         if params["check"]:
             table.constraints[generated_name(table.name, column, "check")] = (CHECK, (column,))
 
-    def _need_type(self, type_: str) -> None:
+    def need_type(self, type_: str) -> None:
+        """Remember a type that the server must know, to ask for all of them at once."""
         self.types_needed.setdefault(type_, (self.ledger.migration, self.ledger.operation))
-
-    def drop_column(self, model: type[Model], column: str, *, cascades: bool) -> None:
-        """DROP COLUMN: with CASCADE the views that use it vanish, without it they forbid it."""
-        table = self.own_table(model._meta.db_table)
-        if table is None or not self.need_column(table, column, "dropping it"):
-            return
-        views = [view for view, used in table.views.items() if column in used]
-        statement = f"ALTER TABLE {table.label} DROP COLUMN {column}"
-        if cascades:
-            self._warn_of_views(table, views, f"{statement} CASCADE", column)
-        else:
-            self._views_forbid(table, views, statement, column)
-        table.forget_column(column)
-
-    def alter_column(self, model: type[Model], old: Field[Any, Any], new: Field[Any, Any]) -> None:
-        """ALTER COLUMN: rename, type, NOT NULL; constraints come as statements of their own."""
-        table = self.own_table(model._meta.db_table)
-        before, after = column_of(old), column_of(new)
-        if table is None or not self.need_column(table, before, "altering it"):
-            return
-        if before != after:
-            if after in table.types:
-                self.ledger.find(
-                    "column-exists",
-                    f"the migration renames column {before} of {table.label} to {after}, which is "
-                    "there already",
-                    hint="drop or rename the one that is in the way",
-                    table=table.label,
-                    column=after,
-                )
-            table.rename_column(before, after)
-        self._alter_type(table, old, new)
-        self._alter_null(table, old, new)
-
-    def _alter_type(
-        self, table: SimulatedTable, old: Field[Any, Any], new: Field[Any, Any]
-    ) -> None:
-        before = old.db_parameters(connection=self.connection)["type"]
-        after = new.db_parameters(connection=self.connection)["type"]
-        if before == after or after is None:
-            return
-        self._need_type(after)
-        views = [view for view, used in table.views.items() if column_of(new) in used]
-        self._views_forbid(
-            table, views, f"altering the type of {table.label}.{column_of(new)}", column_of(new)
-        )
-        if not always_casts(table.types[column_of(new)], after):
-            self.if_rows(table, f"whether every {table.label}.{column_of(new)} can become {after}")
-        table.types[column_of(new)] = after
-
-    def _alter_null(
-        self, table: SimulatedTable, old: Field[Any, Any], new: Field[Any, Any]
-    ) -> None:
-        if old.null and not new.null:
-            filled = new.has_default() or new.has_db_default()
-            if column_of(new) not in table.not_null and not filled:
-                self.if_rows(table, f"whether {table.label}.{column_of(new)} holds NULLs")
-            table.not_null.add(column_of(new))
-        elif new.null:
-            table.not_null.discard(column_of(new))
 
     # Names
 
@@ -340,10 +218,27 @@ class Requirements:
 
     # What cannot be decided from the catalog
 
-    def if_rows(self, table: SimulatedTable, question: str) -> None:
-        """Leave `question` open, unless the table has no rows for it to depend on."""
-        if self.rows(table) != 0:
+    def if_rows(self, table: SimulatedTable, question: str, probe: Probe | None) -> None:
+        """Answer `question` by the rows, or leave it open where they cannot tell."""
+        rows = self.rows(table)
+        if rows == 0:
+            return
+        if rows is None or probe is None:
             self.ledger.leave_open(f"{question}: it depends on the rows")
+            return
+        bad = ask(self.connection, probe)
+        if bad is None:
+            self.ledger.leave_open(f"{question}: the rows cannot be looked at, or not in time")
+        elif bad.count:
+            self.ledger.find(
+                probe.id,
+                f"{bad} {'values' if probe.id == 'duplicate-values' else 'rows'} {probe.words}",
+                hint=bad.query,
+                table=table.label,
+                column=probe.column,
+                severity=probe.severity,
+                evidence={"count": bad.count, "exact": bad.exact, "sample": list(bad.sample)},
+            )
 
     def wrong_number(self, db_table: str, words: str) -> None:
         """Note that Django will not find the one constraint or index that it wants to drop."""
@@ -354,9 +249,10 @@ class Requirements:
             table=self.schema.label(db_table),
         )
 
-    def _warn_of_views(
+    def warn_of_views(
         self, table: SimulatedTable, views: list[str], statement: str, column: str | None = None
     ) -> None:
+        """Note the views that a CASCADE would drop."""
         for view in views:
             self.ledger.find(
                 "view-dropped-by-cascade",
@@ -367,9 +263,10 @@ class Requirements:
                 severity=Severity.WARNING,
             )
 
-    def _views_forbid(
+    def views_forbid(
         self, table: SimulatedTable, views: list[str], statement: str, column: str
     ) -> None:
+        """Note the views for which PostgreSQL refuses the statement."""
         for view in views:
             self.ledger.find(
                 "view-in-the-way",

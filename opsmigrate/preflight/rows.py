@@ -43,7 +43,7 @@ def row_counter(
 
 def _count(connection: BaseDatabaseWrapper, table: SimulatedTable) -> int | None:
     query = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT 2) AS found").format(
-        sql.Identifier(table.schema, table.name)
+        sql.Identifier(*(table.origin or (table.schema, table.name)))
     )
     try:
         with transaction(connection) as cursor:

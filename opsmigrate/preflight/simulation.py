@@ -12,12 +12,17 @@ class SimulatedTable:
     """A table during the plan.
 
     `made_after` is None for a live table; for one that the plan makes, how many times code had
-    run by then: it has no rows until code runs again.
+    run by then: it has no rows until code runs again. `origin` and `origins` say what the table
+    and its columns are called in the live database, as long as their values are the same;
+    `keys` are the live primary key's columns.
     """
 
     schema: str
     name: str
     made_after: int | None = None
+    origin: tuple[str, str] | None = None
+    origins: dict[str, str] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
     owned: bool = True
     may_reference: bool = True
     kind: str = "r"
@@ -70,6 +75,7 @@ class SimulatedTable:
     def forget_column(self, column: str) -> None:
         """Drop a column with the constraints and indexes that DROP COLUMN takes with it."""
         self.types.pop(column, None)
+        self.origins.pop(column, None)
         self.not_null.discard(column)
         self.constraints = {
             name: (kind, columns)
@@ -88,6 +94,7 @@ class SimulatedTable:
             return tuple(new if column == old else column for column in columns)
 
         self.types = {new if name == old else name: kind for name, kind in self.types.items()}
+        self.origins = {new if name == old else name: live for name, live in self.origins.items()}
         self.not_null = set(renamed(tuple(self.not_null)))
         self.constraints = {
             name: (kind, renamed(columns)) for name, (kind, columns) in self.constraints.items()
@@ -185,6 +192,9 @@ def _simulated(relation: Relation) -> SimulatedTable:
     return SimulatedTable(
         schema=relation.schema,
         name=relation.name,
+        origin=(relation.schema, relation.name),
+        origins={column.name: column.name for column in relation.columns},
+        keys=next((item.columns for item in relation.constraints if item.kind == PRIMARY_KEY), ()),
         owned=relation.owned,
         may_reference=relation.may_reference,
         kind=relation.kind,

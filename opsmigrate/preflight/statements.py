@@ -7,6 +7,7 @@ from django.db.backends.ddl_references import Statement
 
 from opsmigrate.postgres.catalog import Index
 from opsmigrate.preflight.constraints import add_constraint, need_constraint, require_target
+from opsmigrate.preflight.probes import Probe, duplicates, orphans, violations
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.simulation import CHECK, FOREIGN_KEY, UNIQUE, SimulatedTable
 
@@ -75,11 +76,22 @@ def _create_index(statement: Statement, table: SimulatedTable, requirements: Req
 def _create_unique(statement: Statement, table: SimulatedTable, requirements: Requirements) -> None:
     columns = _columns(statement.parts["columns"])
     requirements.if_rows(
-        table, f"whether the rows of {table.label} ({', '.join(columns)}) are unique"
+        table,
+        f"whether the rows of {table.label} ({', '.join(columns)}) are unique",
+        _duplicates(statement, table, columns),
     )
     name = _add_index(statement, table, requirements, unique=True)
     if "UNIQUE INDEX" not in statement.template:
         table.constraints[name] = (UNIQUE, columns)
+
+
+def _duplicates(
+    statement: Statement, table: SimulatedTable, columns: tuple[str, ...]
+) -> Probe | None:
+    parts = statement.parts
+    if parts.get("nulls_distinct") or len(columns) != len(getattr(parts["columns"], "columns", ())):
+        return None
+    return duplicates(table, columns, str(parts.get("condition") or ""))
 
 
 def _add_index(
@@ -108,16 +120,24 @@ def _create_foreign_key(
     parts = statement.parts
     columns, to_columns = _columns(parts["column"]), _columns(parts["to_column"])
     require_target(requirements, table, columns, parts["to_table"].table, to_columns)
+    target = requirements.schema.table(parts["to_table"].table)
     requirements.if_rows(
-        table, f"whether every {table.label} ({', '.join(columns)}) points to a row"
+        table,
+        f"whether every {table.label} ({', '.join(columns)}) points to a row",
+        orphans(table, columns, target, to_columns) if target else None,
     )
     add_constraint(requirements, table, _name(parts["name"]), FOREIGN_KEY, columns)
 
 
 def _create_check(statement: Statement, table: SimulatedTable, requirements: Requirements) -> None:
     name = _name(statement.parts["name"])
-    requirements.if_rows(table, f"whether the rows of {table.label} satisfy the check {name}")
-    columns = requirements.columns_in(table, str(statement.parts["check"]))
+    check = str(statement.parts["check"])
+    columns = requirements.columns_in(table, check)
+    requirements.if_rows(
+        table,
+        f"whether the rows of {table.label} satisfy the check {name}",
+        violations(table, check, columns),
+    )
     add_constraint(requirements, table, name, CHECK, columns)
 
 

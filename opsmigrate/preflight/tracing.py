@@ -11,6 +11,7 @@ from django.db.backends.ddl_references import Statement
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 from django.db.models import BaseConstraint, Field, Index, Model
 
+from opsmigrate.preflight.columns import add_column, alter_column, drop_column
 from opsmigrate.preflight.constraints import require_inline_target
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.simulation import CHECK, FOREIGN_KEY, PRIMARY_KEY, UNIQUE
@@ -103,7 +104,7 @@ class TracingEditor(DatabaseSchemaEditor):
         with self._known():
             if field.db_parameters(connection=self.connection)["type"] is not None:
                 default = self.effective_default(field)
-                self.requirements.add_column(model, field, default)
+                add_column(self.requirements, model, field, default)
                 require_inline_target(self.requirements, model, field, default)
             super().add_field(model, field)
 
@@ -113,7 +114,7 @@ class TracingEditor(DatabaseSchemaEditor):
             super().remove_field(model, field)
             if field.db_parameters(connection=self.connection)["type"] is not None:
                 cascades = "CASCADE" in self.sql_delete_column
-                self.requirements.drop_column(model, column_of(field), cascades=cascades)
+                drop_column(self.requirements, model, column_of(field), cascades=cascades)
 
     def _alter_field(
         self,
@@ -124,8 +125,9 @@ class TracingEditor(DatabaseSchemaEditor):
         **kwargs: Any,
     ) -> None:
         with self._known():
-            self.requirements.alter_column(model, old_field, new_field)
-            real: Any = super()  # the stubs leave out this method
+            real: Any = super()  # the stubs leave out these methods
+            explicit = bool(real._using_sql(new_field, old_field))
+            alter_column(self.requirements, model, old_field, new_field, explicit=explicit)
             real._alter_field(model, old_field, new_field, *args, **kwargs)
 
     def alter_db_table(self, model: type[Model], old_db_table: str, new_db_table: str) -> None:

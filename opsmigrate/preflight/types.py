@@ -48,19 +48,20 @@ def comparable(left: str, right: str) -> bool:
     return left == right or any(left in family and right in family for family in FAMILIES)
 
 
-def _length(type_: str) -> int | None:
-    match = re.search(r"\((\d+)\)", type_)
-    return int(match.group(1)) if match else None
+def modifiers(type_: str) -> tuple[int, ...]:
+    """Return what stands in brackets: (10, 2) of `numeric(10, 2)`."""
+    match = re.search(r"\(([\d, ]+)\)", type_)
+    return tuple(int(number) for number in match.group(1).split(",")) if match else ()
 
 
 def always_casts(old: str, new: str) -> bool:
     """Say whether every value of `old` becomes a `new`, whatever the rows hold."""
     if base(old) == base(new) == "character varying":
-        before, after = _length(old), _length(new)
-        return after is None or (before is not None and before <= after)
+        before, after = modifiers(old), modifiers(new)
+        return not after or (bool(before) and before <= after)
     if base(old) == base(new):
-        return old == new or base(new) not in ("numeric", "character")
-    if _length(new) is not None:
+        return modifiers(old) == modifiers(new) or base(new) not in ("numeric", "character")
+    if modifiers(new):
         return False
     return base(new) == "text" or any(
         base(old) in chain

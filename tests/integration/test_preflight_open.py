@@ -5,23 +5,26 @@ from collections.abc import Callable
 import pytest
 from django.db import connections
 
-from tests.conftest import Ops, execute
+from tests.conftest import Ops, execute, query
 from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.zoo_migrations import Write, migrate
 
 pytestmark = pytest.mark.major
 
+POSITIVE = (
+    'migrations.AddConstraint("cage", models.CheckConstraint('
+    'condition=models.Q(size__gt=0), name="zoo_positive")),'
+)
 CODE = "migrations.RunPython(lambda apps, editor: 1 / 0),"
 SQL = 'migrations.RunSQL("ALTER TABLE zoo_cage ADD COLUMN extra int"),'
 
 OPEN_WITH_ROWS = {
-    "a check": 'migrations.AddConstraint("cage", models.CheckConstraint('
-    'condition=models.Q(size__gt=0), name="zoo_positive")),',
-    "uniqueness": 'migrations.AlterField("cage", "name", models.CharField('
-    "max_length=20, unique=True)),",
-    "NOT NULL": 'migrations.AlterField("cage", "size", models.IntegerField()),',
-    "a shorter text": 'migrations.AlterField("cage", "name", models.CharField(max_length=2)),',
-    "another type": 'migrations.AlterField("cage", "name", models.IntegerField()),',
+    "a unique default of the database": 'migrations.AddField("cage", "tag", models.UUIDField('
+    "unique=True, db_default=RandomUUID())),",
+    "a generated column": 'migrations.AddField("cage", "twice", models.GeneratedField('
+    'expression=models.F("size") * 2, output_field=models.IntegerField(), db_persist=True)),',
+    "a cast that no query knows": 'migrations.AlterField("cage", "size", models.BooleanField('
+    "null=True)),",
 }
 CHAIN = """
 migrations.CreateModel("Lion", [
@@ -129,6 +132,66 @@ def test_code_and_sql_are_unexamined_until_they_are_accepted(
     assert "not examined, accepted as typed" in accepted.report["facts"]["summary"]
 
 
+def test_a_cast_that_cuts_texts_off_is_a_warning_with_the_rows(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    text = CAGE.replace("models.CharField(max_length=20)", "models.TextField()")
+    shorter = 'migrations.AlterField("cage", "name", models.CharField(max_length=3)),'
+    write_migrations(text)
+    assert migrate(empty_database, "zoo") is None
+    for _ in range(2):
+        execute(connections[empty_database], ROW.replace("'a'", "'abcd'"))
+    write_migrations(text, shorter)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+
+    [finding] = answer.report["findings"]
+    assert (answer.code, finding["id"], finding["severity"]) == (0, "value-cut-off", "warning")
+    assert finding["evidence"] == {"count": 2, "exact": True, "sample": ["1", "2"]}
+    assert query(empty_database, finding["hint"]) == [(1,), (2,)]
+    assert migrate(empty_database, "zoo") is None
+    assert query(empty_database, "SELECT DISTINCT name FROM zoo_cage") == [("abc",)]
+
+
+def test_rows_are_counted_up_to_a_limit_and_the_query_shows_them(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    prepare(empty_database, write_migrations, POSITIVE, rows=0)
+    many = "INSERT INTO zoo_cage (code, name, size) SELECT gen_random_uuid(), 'a', -n"
+    execute(connections[empty_database], f"{many} FROM generate_series(1, 1500) n")
+
+    [finding] = ops("preflight_migrate", "zoo", database=empty_database).report["findings"]
+
+    assert finding["message"].startswith("more than 1,000 rows of public.zoo_cage do not satisfy")
+    assert finding["evidence"]["exact"] is False
+    assert len(query(empty_database, finding["hint"])) == 5
+
+
+def test_rows_behind_row_security_are_not_taken_for_none(
+    empty_database: str,
+    role: Callable[..., dict[str, str]],
+    write_migrations: Write,
+    ops: Ops,
+) -> None:
+    prepare(empty_database, write_migrations, POSITIVE, rows=1)
+    user = role()
+    for statement in (
+        f"""ALTER TABLE zoo_cage OWNER TO "{user["USER"]}" """,
+        f"""GRANT SELECT, INSERT ON django_migrations TO "{user["USER"]}" """,
+        "ALTER TABLE zoo_cage ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE zoo_cage FORCE ROW LEVEL SECURITY",
+    ):
+        execute(connections[empty_database], statement)
+    connections.settings["guest"] = {**connections[empty_database].settings_dict, **user}
+    try:
+        answer = ops("preflight_migrate", "zoo", database="guest")
+    finally:
+        connections["guest"].close()
+        del connections["guest"], connections.settings["guest"]
+
+    assert (answer.code, answer.ids) == (3, [])
+
+
 def test_an_operation_of_somebody_elses_is_not_called(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
@@ -184,7 +247,7 @@ def test_sql_by_hand_that_may_put_it_right_leaves_the_question_open(
 def test_rows_are_unknown_once_code_has_run(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
-    check = OPEN_WITH_ROWS["a check"]
+    check = POSITIVE
     prepare(empty_database, write_migrations, CODE + "\n" + check, rows=0)
 
     answer = ops("preflight_migrate", "zoo", database=empty_database)

@@ -6,13 +6,16 @@ import pytest
 from django.db import connections
 
 from tests.conftest import Ops, execute
+from tests.integration.data_pairs import DATA_PAIRS
 from tests.integration.pairs import PAIRS, Pair
 from tests.integration.zoo_migrations import Write, migrate
 
 pytestmark = pytest.mark.major
 
 
-@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name.replace(" ", "-"))
+@pytest.mark.parametrize(
+    "pair", [*PAIRS, *DATA_PAIRS], ids=lambda pair: pair.name.replace(" ", "-")
+)
 def test_the_verdict_equals_what_migrate_then_does(
     pair: Pair, new_database: Callable[..., str], write_migrations: Write, ops: Ops
 ) -> None:

@@ -12,6 +12,7 @@ from django.db import DatabaseError, NotSupportedError, connections
 
 MODULE = """
 import uuid
+from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.operations import AddIndexConcurrently, CreateExtension
 from django.db import migrations, models
 
