@@ -15,7 +15,7 @@ def require_approval(settings: Settings, *, action: str, approval: str | None) -
     """Raise RefusedError where this is production and nobody's approval was given."""
     if settings.environment == PRODUCTION and not (approval or "").strip():
         raise RefusedError(
-            f"{action} writes to a production database, and no approval was given",
+            f"{action} needs approval in production, and none was given",
             id="approval-needed",
             hint='add --approval "who approved it, and where"; or, where this is not production, '
             'set OPSMIGRATE["ENVIRONMENT"] to development, test or staging',

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -25,6 +26,11 @@ from opsmigrate.pgtools.embedded import running
 from tests.integration.zoo_migrations import writer
 
 pytest_plugins = ["tests.prepared"]
+# A shell without job control starts what it puts in the background deaf to Ctrl-C, and what that
+# starts is deaf too: tests that interrupt processes must be able to.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ROOT = Path(__file__).resolve().parent.parent
 # What a name may hold without being anything but a name.
 ODD_NAME = "dbname=o 'q\" ü "
@@ -230,4 +236,4 @@ def write_migrations(
 ) -> Callable[..., None]:
     """Return a function that gives the app zoo migrations, from the text of their operations."""
     monkeypatch.syspath_prepend(tmp_path)
-    return writer(tmp_path, settings)
+    return writer(tmp_path, settings, monkeypatch)

@@ -62,6 +62,8 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 OPSMIGRATE = {
     "ENVIRONMENT": "test",
     "RELEASE": "test-release",
+    "REHEARSE": "off",  # but in the tests of the rehearsal itself
     "SEED": {"model": "treasury.Payment", "field": "payment_id"},
 }
-MIGRATION_MODULES = {"zoo": None}
+# Named by a test whose command runs in a process of its own.
+MIGRATION_MODULES = {"zoo": os.environ.get("ZOO_MIGRATIONS")}

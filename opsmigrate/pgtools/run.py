@@ -20,7 +20,11 @@ class ClientError(Exception):
 
 @contextmanager
 def started(
-    argv: Sequence[str], environment: ChildEnvironment, *, stdout: int = subprocess.DEVNULL
+    argv: Sequence[str],
+    environment: ChildEnvironment,
+    *,
+    stdin: int | IO[bytes] | None = subprocess.DEVNULL,
+    stdout: int = subprocess.DEVNULL,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Yield the running program; at the end of the block wait for it, or end it on an exception.
 
@@ -31,7 +35,7 @@ def started(
             [*_dies_with_us(), *argv],
             env=dict(environment.variables),
             pass_fds=environment.descriptors,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=stdout,
             stderr=words,
         )

@@ -21,12 +21,13 @@ from opsmigrate.preflight.plan import (
     state_before,
     states_of_backwards,
 )
+from opsmigrate.preflight.rehearsal import Rehearsal
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.rows import row_counter
 from opsmigrate.preflight.tracing import tracing_editor
 from opsmigrate.preflight.verdict import decide
 from opsmigrate.progress import Progress
-from opsmigrate.report import Result
+from opsmigrate.report import Result, Severity
 
 HISTORY_TABLE = "django_migrations"
 
@@ -38,12 +39,13 @@ def examine(
     *,
     accept_unexamined: bool,
     seed_hint: Callable[[str, str], str | None],
+    rehearse: Callable[[], Rehearsal | None],
     progress: Progress,
 ) -> Result:
     """Return whether `migrate` with the arguments of `target` will apply to this database.
 
-    Reads the catalog and the migration files; changes nothing, and executes no operation. Raises
-    UsageError for an unknown target.
+    Reads the catalog and the migration files; changes nothing, and executes no operation here.
+    `rehearse` is called where something is left to prove. Raises UsageError for an unknown target.
     """
     progress.phase("Reading the migration graph and the catalog")
     plan = make_plan(connection, target)
@@ -64,7 +66,9 @@ def examine(
             _require_types(connection, requirements)
     if target.run_syncdb and plan.executor and plan.executor.loader.unmigrated_apps:
         ledger.leave_open("--run-syncdb makes tables of apps without migrations")
-    return decide(plan, ledger, target, accept_unexamined=accept_unexamined)
+    failed = any(finding.severity is Severity.ERROR for finding in ledger.findings)
+    rehearsal = rehearse() if plan.steps and not failed and not target.fake else None
+    return decide(plan, ledger, target, rehearsal, accept_unexamined=accept_unexamined)
 
 
 def _require_writable(session: Session, requirements: Requirements, catalog: Catalog) -> None:

@@ -1,16 +1,33 @@
 """From findings and open questions to the verdict, in words."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan, Target
-from opsmigrate.report import Finding, Result, Severity, Verdict
+from opsmigrate.preflight.rehearsal import Rehearsal
+from opsmigrate.report import Finding, Result, Severity, Unexamined, Verdict
 
 SHOWN = 20
 
 
-def decide(plan: Plan, ledger: Ledger, target: Target, *, accept_unexamined: bool) -> Result:
-    """Return the result: failed by an error, undecided by an open question, passed else."""
+def decide(
+    plan: Plan,
+    ledger: Ledger,
+    target: Target,
+    rehearsal: Rehearsal | None,
+    *,
+    accept_unexamined: bool,
+) -> Result:
+    """Return the result: failed by an error, undecided by an open question, passed else.
+
+    A rehearsal answers the questions that the explanation left open, unless its fence had to
+    refuse something: then neither its yes nor its no proves anything.
+    """
+    open_before = tuple(ledger.unexamined)
+    if rehearsal is not None:
+        _take_in(rehearsal, ledger)
     errors = [finding for finding in ledger.findings if finding.severity is Severity.ERROR]
     if errors:
         verdict, summary = Verdict.FAILED, _failing(errors[0])
@@ -19,6 +36,8 @@ def decide(plan: Plan, ledger: Ledger, target: Target, *, accept_unexamined: boo
         summary = f"{len(ledger.unexamined)} of what migrate would do could not be examined"
     else:
         verdict, summary = Verdict.PASSED, _passing(plan, target)
+        if rehearsal is not None:
+            summary += ", rehearsed on a copy"
         if ledger.unexamined:
             summary += f"; {len(ledger.unexamined)} not examined, accepted as typed"
     return Result(
@@ -26,7 +45,7 @@ def decide(plan: Plan, ledger: Ledger, target: Target, *, accept_unexamined: boo
         summary=summary,
         findings=tuple(ledger.findings),
         unexamined=tuple(ledger.unexamined),
-        facts=_facts(plan, ledger),
+        facts=_facts(plan, ledger, rehearsal, open_before),
         detail=tuple(_plan_lines(plan)),
     )
 
@@ -45,7 +64,33 @@ def _passing(plan: Plan, target: Target) -> str:
     return f"{count} migration{'s' if count > 1 else ''} will {verb}"
 
 
-def _facts(plan: Plan, ledger: Ledger) -> dict[str, Any]:
+def _take_in(rehearsal: Rehearsal, ledger: Ledger) -> None:
+    for item in rehearsal.refused:
+        ledger.migration, ledger.operation = item["migration"], item["operation"]
+        ledger.leave_open(f"on the copy it may not do this: {item['what']}")
+    ledger.migration = ledger.operation = None
+    if rehearsal.refused:
+        return
+    ledger.unexamined.clear()
+    if rehearsal.failure is not None:
+        _add_failure(rehearsal.failure, ledger)
+
+
+def _add_failure(failure: Mapping[str, Any], ledger: Ledger) -> None:
+    ledger.migration, ledger.operation = failure["migration"], failure["operation"]
+    state = f" ({failure['sqlstate']})" if failure["sqlstate"] else ""
+    ledger.find(
+        "rehearsal-failed",
+        f"on a copy of the database it failed: {failure['error']}: {failure['words']}{state}",
+        hint="correct the migration or the rows; then python manage.py preflight_migrate",
+        evidence={"sqlstate": failure["sqlstate"], "sql": failure["sql"]},
+    )
+    ledger.migration = ledger.operation = None
+
+
+def _facts(
+    plan: Plan, ledger: Ledger, rehearsal: Rehearsal | None, open_before: tuple[Unexamined, ...]
+) -> dict[str, Any]:
     return {
         "plan": [
             {
@@ -57,7 +102,18 @@ def _facts(plan: Plan, ledger: Ledger) -> dict[str, Any]:
         ],
         "drift": None,
         "statements": ledger.statements,
-        "rehearsal": None,
+        "rehearsal": _rehearsal_facts(rehearsal, open_before) if rehearsal else None,
+    }
+
+
+def _rehearsal_facts(rehearsal: Rehearsal, open_before: tuple[Unexamined, ...]) -> dict[str, Any]:
+    return {
+        "mode": "clone",
+        "applied": rehearsal.failure is None,
+        "copy_seconds": rehearsal.copy_seconds,
+        "migrate_seconds": rehearsal.migrate_seconds,
+        "answered": [asdict(item) for item in open_before],
+        "statements": list(rehearsal.statements),
     }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, NotSupportedError, connections
 
@@ -29,7 +30,7 @@ class Migration(migrations.Migration):
 Write = Callable[..., None]
 
 
-def writer(folder: Path, settings: Any) -> Write:
+def writer(folder: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Write:
     """Return a function that gives the app zoo these migrations, in a package of their own."""
 
     def write(
@@ -54,6 +55,7 @@ def writer(folder: Path, settings: Any) -> Write:
             )
         importlib.invalidate_caches()
         settings.MIGRATION_MODULES = {"zoo": package}
+        monkeypatch.setenv("ZOO_MIGRATIONS", package)
 
     return write
 
@@ -62,7 +64,7 @@ def migrate(alias: str, *target: str) -> str | None:
     """Run the real migrate; return PostgreSQL's or Django's words where it fails."""
     try:
         call_command("migrate", *target, database=alias, verbosity=0, stdout=StringIO())
-    except (DatabaseError, NotSupportedError, ValueError, CommandError) as error:
+    except (ArithmeticError, DatabaseError, NotSupportedError, ValueError, CommandError) as error:
         return str(error)
     finally:
         # Where a deferred statement fails, Django leaves the transaction open.

@@ -69,7 +69,7 @@ def test_every_key_can_be_set() -> None:
         MAINTENANCE_DB="postgres",
         SEED={"model": "treasury.Payment", "field": "payment_id"},
         LOCK_TIMEOUT_SECONDS=2,
-        REHEARSE="schema",
+        REHEARSE="clone",
         REHEARSE_ON="spare",
         REHEARSE_MAX_BYTES=1000,
         UAT={"URLS": [{"url": "/"}], "BASE_URL": "https://x", "LOGIN": login, "WAIVERS": []},
@@ -85,7 +85,7 @@ def test_every_key_can_be_set() -> None:
         maintenance_db="postgres",
         seed=SeedTarget(model="treasury.Payment", field="payment_id"),
         lock_timeout_seconds=2,
-        rehearse="schema",
+        rehearse="clone",
         rehearse_on="spare",
         rehearse_max_bytes=1000,
         uat=UatSettings(urls=({"url": "/"},), base_url="https://x", login=login),
@@ -198,7 +198,7 @@ def test_the_system_check_says_the_same_as_the_commands() -> None:
         assert check_settings() == [
             Error(
                 "OPSMIGRATE['REHEARSE'] is 'maybe'",
-                hint="set it to one of auto, off, schema, clone",
+                hint="set it to one of auto, off, clone",
                 id="opsmigrate.E001",
             )
         ]

@@ -71,9 +71,7 @@ def test_production_refuses_without_an_approval(production: Settings, approval: 
         require_approval(production, action="seed_payment_id", approval=approval)
 
     assert caught.value.id == "approval-needed"
-    assert str(caught.value) == (
-        "seed_payment_id writes to a production database, and no approval was given"
-    )
+    assert str(caught.value) == ("seed_payment_id needs approval in production, and none was given")
     assert caught.value.hint is not None
     assert caught.value.hint.startswith('add --approval "who approved it, and where"')
 

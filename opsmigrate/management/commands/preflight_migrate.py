@@ -7,11 +7,16 @@ from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
 
 from opsmigrate.conf import SeedTarget
-from opsmigrate.errors import SettingsError
+from opsmigrate.errors import SettingsError, UndecidedError
+from opsmigrate.guard import PRODUCTION, require_approval
 from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.pgtools.clients import find_clients
+from opsmigrate.postgres.session import is_pooled_by_transaction
 from opsmigrate.preflight.examine import examine
 from opsmigrate.preflight.plan import Target
+from opsmigrate.preflight.rehearsal import Rehearsal, database_bytes, rehearse
 from opsmigrate.report import Result
+from opsmigrate.scratch import require_scratch_allowed
 
 
 class Command(ReportCommand):
@@ -27,6 +32,14 @@ class Command(ReportCommand):
         parser.add_argument("--fake", action="store_true", help="as for migrate")
         parser.add_argument("--fake-initial", action="store_true", help="as for migrate")
         parser.add_argument("--run-syncdb", action="store_true", help="as for migrate")
+        parser.add_argument(
+            "--rehearse",
+            choices=("auto", "off", "clone"),
+            help="run migrate on a copy: auto (default: the settings'), off, or clone",
+        )
+        parser.add_argument(
+            "--approval", metavar="TEXT", help="who approved a copy on a production server"
+        )
         parser.add_argument(
             "--accept-unexamined",
             action="store_true",
@@ -48,8 +61,44 @@ class Command(ReportCommand):
             target,
             accept_unexamined=options["accept_unexamined"],
             seed_hint=lambda table, column: _seed_hint(run.settings.seed, table, column),
+            rehearse=lambda: _rehearse(run, target, options["rehearse"], options["approval"]),
             progress=run.progress,
         )
+
+
+def _rehearse(
+    run: Run, target: Target, typed: str | None, approval: str | None
+) -> Rehearsal | None:
+    """Rehearse where that was asked for, or where nothing speaks against it."""
+    mode = typed or run.settings.rehearse
+    if mode == "clone":
+        require_approval(
+            run.settings, action="a rehearsal on the examined server", approval=approval
+        )
+    elif mode != "auto" or not _may_rehearse_unasked(run):
+        return None
+    return rehearse(
+        run.connection,
+        target,
+        clients=find_clients(run.session.major, run.settings.pg_bin),
+        run_id=run.id,
+        maintenance_db=run.settings.maintenance_db,
+        progress=run.progress,
+    )
+
+
+def _may_rehearse_unasked(run: Run) -> bool:
+    """Say whether a copy is small, allowed, and not on a production server."""
+    if run.settings.environment == PRODUCTION:
+        return False
+    if database_bytes(run.connection) > run.settings.rehearse_max_bytes:
+        return False
+    try:
+        require_scratch_allowed(run.connection)
+        find_clients(run.session.major, run.settings.pg_bin)
+    except UndecidedError:
+        return False
+    return not is_pooled_by_transaction(run.connection)
 
 
 def _seed_hint(seed: SeedTarget | None, table: str, column: str) -> str | None:
