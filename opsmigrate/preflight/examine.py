@@ -21,7 +21,7 @@ from opsmigrate.preflight.plan import (
     state_before,
     states_of_backwards,
 )
-from opsmigrate.preflight.rehearsal import Rehearsal
+from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.rows import row_counter
 from opsmigrate.preflight.tracing import tracing_editor
@@ -39,7 +39,7 @@ def examine(
     *,
     accept_unexamined: bool,
     seed_hint: Callable[[str, str], str | None],
-    rehearse: Callable[[], Rehearsal | None],
+    rehearse: Callable[[], Rehearsal | NotRehearsed],
     progress: Progress,
 ) -> Result:
     """Return whether `migrate` with the arguments of `target` will apply to this database.

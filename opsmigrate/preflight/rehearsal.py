@@ -37,6 +37,14 @@ class Rehearsal:
     migrate_seconds: float
 
 
+@dataclass(frozen=True)
+class NotRehearsed:
+    """Why there is no rehearsal, and what to type for one."""
+
+    why: str
+    hint: str
+
+
 def database_bytes(connection: BaseDatabaseWrapper) -> int:
     """Return the size of the database of `connection` in bytes."""
     with connection.cursor() as cursor:

@@ -6,7 +6,7 @@ from typing import Any
 
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan, Target
-from opsmigrate.preflight.rehearsal import Rehearsal
+from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal
 from opsmigrate.report import Finding, Result, Severity, Unexamined, Verdict
 
 SHOWN = 20
@@ -16,7 +16,7 @@ def decide(
     plan: Plan,
     ledger: Ledger,
     target: Target,
-    rehearsal: Rehearsal | None,
+    rehearsal: Rehearsal | NotRehearsed | None,
     *,
     accept_unexamined: bool,
 ) -> Result:
@@ -26,8 +26,10 @@ def decide(
     refuse something: then neither its yes nor its no proves anything.
     """
     open_before = tuple(ledger.unexamined)
-    if rehearsal is not None:
+    if isinstance(rehearsal, Rehearsal):
         _take_in(rehearsal, ledger)
+    elif rehearsal is not None and open_before:
+        ledger.find("not-rehearsed", rehearsal.why, hint=rehearsal.hint, severity=Severity.INFO)
     errors = [finding for finding in ledger.findings if finding.severity is Severity.ERROR]
     if errors:
         verdict, summary = Verdict.FAILED, _failing(errors[0])
@@ -36,7 +38,7 @@ def decide(
         summary = f"{len(ledger.unexamined)} of what migrate would do could not be examined"
     else:
         verdict, summary = Verdict.PASSED, _passing(plan, target)
-        if rehearsal is not None:
+        if isinstance(rehearsal, Rehearsal):
             summary += ", rehearsed on a copy"
         if ledger.unexamined:
             summary += f"; {len(ledger.unexamined)} not examined, accepted as typed"
@@ -89,7 +91,10 @@ def _add_failure(failure: Mapping[str, Any], ledger: Ledger) -> None:
 
 
 def _facts(
-    plan: Plan, ledger: Ledger, rehearsal: Rehearsal | None, open_before: tuple[Unexamined, ...]
+    plan: Plan,
+    ledger: Ledger,
+    rehearsal: Rehearsal | NotRehearsed | None,
+    open_before: tuple[Unexamined, ...],
 ) -> dict[str, Any]:
     return {
         "plan": [
@@ -102,7 +107,9 @@ def _facts(
         ],
         "drift": None,
         "statements": ledger.statements,
-        "rehearsal": _rehearsal_facts(rehearsal, open_before) if rehearsal else None,
+        "rehearsal": _rehearsal_facts(rehearsal, open_before)
+        if isinstance(rehearsal, Rehearsal)
+        else None,
     }
 
 

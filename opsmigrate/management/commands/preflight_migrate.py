@@ -14,9 +14,11 @@ from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.postgres.session import is_pooled_by_transaction
 from opsmigrate.preflight.examine import examine
 from opsmigrate.preflight.plan import Target
-from opsmigrate.preflight.rehearsal import Rehearsal, database_bytes, rehearse
+from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal, database_bytes, rehearse
 from opsmigrate.report import Result
 from opsmigrate.scratch import require_scratch_allowed
+
+REHEARSE = "python manage.py preflight_migrate --rehearse clone"
 
 
 class Command(ReportCommand):
@@ -68,15 +70,17 @@ class Command(ReportCommand):
 
 def _rehearse(
     run: Run, target: Target, typed: str | None, approval: str | None
-) -> Rehearsal | None:
+) -> Rehearsal | NotRehearsed:
     """Rehearse where that was asked for, or where nothing speaks against it."""
     mode = typed or run.settings.rehearse
+    if mode == "off":
+        return NotRehearsed("a rehearsal was switched off", REHEARSE)
     if mode == "clone":
         require_approval(
             run.settings, action="a rehearsal on the examined server", approval=approval
         )
-    elif mode != "auto" or not _may_rehearse_unasked(run):
-        return None
+    elif (reason := _against(run)) is not None:
+        return reason
     return rehearse(
         run.connection,
         target,
@@ -87,18 +91,29 @@ def _rehearse(
     )
 
 
-def _may_rehearse_unasked(run: Run) -> bool:
-    """Say whether a copy is small, allowed, and not on a production server."""
+def _against(run: Run) -> NotRehearsed | None:
+    """Return what speaks against a copy that nobody asked for, None where nothing does."""
     if run.settings.environment == PRODUCTION:
-        return False
-    if database_bytes(run.connection) > run.settings.rehearse_max_bytes:
-        return False
+        return NotRehearsed(
+            "no copy is made on a production server without approval",
+            f'{REHEARSE} --approval "who approved it"',
+        )
+    size = database_bytes(run.connection)
+    if size > run.settings.rehearse_max_bytes:
+        return NotRehearsed(
+            f"the database has {size / 1e9:,.1f} GB, more than REHEARSE_MAX_BYTES", REHEARSE
+        )
+    if is_pooled_by_transaction(run.connection):
+        return NotRehearsed(
+            "a connection pooler in transaction mode is in between",
+            "point DATABASES at the server itself, not at the pooler",
+        )
     try:
         require_scratch_allowed(run.connection)
         find_clients(run.session.major, run.settings.pg_bin)
-    except UndecidedError:
-        return False
-    return not is_pooled_by_transaction(run.connection)
+    except UndecidedError as error:
+        return NotRehearsed(str(error), error.hint or REHEARSE)
+    return None
 
 
 def _seed_hint(seed: SeedTarget | None, table: str, column: str) -> str | None:
