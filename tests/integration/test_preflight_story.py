@@ -4,6 +4,8 @@ import hashlib
 import subprocess
 from collections.abc import Callable
 from io import StringIO
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -92,6 +94,22 @@ def test_the_catalog_is_read_in_as_many_queries_for_a_thousand_tables_as_for_ten
 
     assert counts[0] == counts[1]
     assert counts[0][0] == 8  # six, BEGIN and COMMIT
+
+
+def test_a_backup_can_be_required(staging: str, ops: Ops, settings: Any, tmp_path: Path) -> None:
+    settings.OPSMIGRATE = {**settings.OPSMIGRATE, "BACKUP_DIR": str(tmp_path)}
+    ops("seed_payment_id", database=staging)
+
+    without = ops("preflight_migrate", database=staging, require_backup=1.0)
+    taken = ops("backup_db", database=staging)
+    with_it = ops("preflight_migrate", database=staging, require_backup=1.0)
+    migrate(staging, "treasury")
+    later = ops("preflight_migrate", database=staging, require_backup=1.0)
+
+    assert (without.code, without.ids) == (4, ["backup-missing"])
+    assert with_it.code == 0
+    assert taken.report["facts"]["file"].endswith(with_it.report["facts"]["backup"])
+    assert (later.code, later.ids) == (4, ["backup-missing"])
 
 
 def test_a_role_that_does_not_own_the_table_is_told_so(

@@ -8,14 +8,16 @@ from django.core.exceptions import FieldDoesNotExist
 
 from opsmigrate.conf import SeedTarget
 from opsmigrate.errors import SettingsError, UndecidedError
-from opsmigrate.guard import PRODUCTION, require_approval
+from opsmigrate.guard import PRODUCTION, require_approval, require_backup
 from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.management.numbers import positive_float
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.postgres.session import is_pooled_by_transaction
 from opsmigrate.preflight.examine import examine
 from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal, database_bytes, rehearse
 from opsmigrate.report import Result
+from opsmigrate.schema.history import applied_migrations
 from opsmigrate.scratch import require_scratch_allowed
 
 REHEARSE = "python manage.py preflight_migrate --rehearse clone"
@@ -43,6 +45,12 @@ class Command(ReportCommand):
             "--approval", metavar="TEXT", help="who approved a copy on a production server"
         )
         parser.add_argument(
+            "--require-backup",
+            type=positive_float,
+            metavar="HOURS",
+            help="refuse without a verified backup of this database and state, so old at the most",
+        )
+        parser.add_argument(
             "--accept-unexamined",
             action="store_true",
             help="let what could not be examined count as passed",
@@ -57,7 +65,8 @@ class Command(ReportCommand):
             fake_initial=options["fake_initial"],
             run_syncdb=options["run_syncdb"],
         )
-        return examine(
+        backup = _backup(run, options["require_backup"])
+        result = examine(
             run.connection,
             run.session,
             target,
@@ -66,6 +75,15 @@ class Command(ReportCommand):
             rehearse=lambda: _rehearse(run, target, options["rehearse"], options["approval"]),
             progress=run.progress,
         )
+        return result.with_facts(backup=backup)
+
+
+def _backup(run: Run, hours: float | None) -> str | None:
+    """Return the name of the backup that was asked for, None where none was; or refuse."""
+    if hours is None:
+        return None
+    applied = applied_migrations(run.connection)
+    return require_backup(run.settings, run.session, applied, hours=hours).file
 
 
 def _rehearse(
