@@ -121,6 +121,20 @@ def test_what_reaches_beyond_the_copy_is_refused_and_leaves_the_question_open(
     assert [item["what"] for item in refused] == ["zoo.0002_step 0: RunPython"]
 
 
+def test_what_is_refused_does_not_happen(
+    empty_database: str, write_migrations: Write, ops: Ops, tmp_path: Path
+) -> None:
+    trace = tmp_path / "trace"
+    attempt = f"__import__('subprocess').run(['touch', {str(trace)!r}])"
+    pending = f"migrations.RunPython(lambda apps, editor: {attempt}),"
+    alias = prepared(empty_database, write_migrations, pending)
+
+    assert rehearse(ops, alias).code == 3
+    assert not trace.exists()
+    assert migrate(alias, "zoo") is None
+    assert trace.exists()
+
+
 def test_mail_stays_in_memory(empty_database: str, write_migrations: Write, ops: Ops) -> None:
     mail = "__import__('django.core.mail').core.mail.send_mail('s', 'b', 'a@x.org', ['b@x.org'])"
     pending = f"migrations.RunPython(lambda apps, editor: {mail}),"
