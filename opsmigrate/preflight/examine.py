@@ -12,7 +12,7 @@ from opsmigrate.postgres.catalog import Catalog, read_catalog
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.session import Session
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.operations import walk_operation
+from opsmigrate.preflight.operations import Move, walk_operation
 from opsmigrate.preflight.plan import (
     Plan,
     Step,
@@ -133,7 +133,16 @@ def _walk_forwards(step: Step, state: ProjectState, requirements: Requirements) 
         ledger.operation = f"{number}: {type(operation).__name__}"
         before = state.clone()
         operation.state_forwards(migration.app_label, state)
-        walk_operation(operation, migration, editor, before, state, backwards=False)
+        walk_operation(
+            Move(
+                operation=operation,
+                migration=migration,
+                editor=editor,
+                from_state=before,
+                to_state=state,
+                backwards=False,
+            )
+        )
         editor.note_origins()
     editor.run_deferred()
     ledger.migration = ledger.operation = None
@@ -159,7 +168,16 @@ def _walk_backwards(step: Step, state: ProjectState, requirements: Requirements)
         moves.append((ledger.operation, operation, before, state))
     for label, operation, before, after in reversed(moves):
         ledger.operation = label
-        walk_operation(operation, migration, editor, after, before, backwards=True)
+        walk_operation(
+            Move(
+                operation=operation,
+                migration=migration,
+                editor=editor,
+                from_state=after,
+                to_state=before,
+                backwards=True,
+            )
+        )
         editor.note_origins()
     editor.run_deferred()
     ledger.migration = ledger.operation = None

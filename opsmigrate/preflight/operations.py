@@ -1,97 +1,98 @@
 """One operation of a migration, walked with an editor that executes nothing."""
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import router
 from django.db.migrations import Migration, RunPython, SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
-from django.db.models import Index
+from django.db.models import Index, Model
 
 from opsmigrate.preflight.constraints import add_constraint, need_constraint
+from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.simulation import CHECK
 from opsmigrate.preflight.tracing import TracingEditor
 
 TRUSTED = ("django.db.migrations.operations.", "django.contrib.postgres.operations")
 
 
-def walk_operation(
-    operation: Operation,
-    migration: Migration,
-    editor: TracingEditor,
-    from_state: ProjectState,
-    to_state: ProjectState,
-    *,
-    backwards: bool,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """An operation on its way, forwards or backwards, with the states before and after it."""
+
+    operation: Any
+    migration: Migration
+    editor: TracingEditor
+    from_state: ProjectState
+    to_state: ProjectState
+    backwards: bool
+
+    @property
+    def requirements(self) -> Requirements:
+        """Whom to ask."""
+        return self.editor.requirements
+
+    def model(self) -> type[Model]:
+        """Return the model that the operation names, as the state after it has it."""
+        label, name = self.migration.app_label, self.operation.model_name
+        model: type[Model] = self.to_state.apps.get_model(label, name)
+        return model
+
+
+def walk_operation(move: Move) -> None:
     """Ask about everything that the operation would do to the database."""
+    operation = move.operation
     if isinstance(operation, SeparateDatabaseAndState):
-        _walk_parts(operation, migration, editor, from_state, to_state, backwards=backwards)
+        _walk_parts(move)
     elif isinstance(operation, RunPython):
-        _run_python(operation, migration, editor, backwards=backwards)
-    elif not _is_djangos_own(operation, backwards=backwards):
-        editor.requirements.ledger.code(
-            f"{type(operation).__module__}.{type(operation).__qualname__} is an operation of its "
-            "own kind"
+        _run_python(move)
+    elif not _is_djangos_own(operation, backwards=move.backwards):
+        kind = type(operation)
+        move.requirements.ledger.code(
+            f"{kind.__module__}.{kind.__qualname__} is an operation of its own kind"
         )
     elif (special := SPECIAL.get(_name(operation))) is not None:
-        special(operation, migration, editor, to_state, backwards)
+        special(move)
     else:
-        _drive(operation, migration, editor, from_state, to_state, backwards=backwards)
+        _drive(move)
 
 
-def _drive(
-    operation: Operation,
-    migration: Migration,
-    editor: TracingEditor,
-    from_state: ProjectState,
-    to_state: ProjectState,
-    *,
-    backwards: bool,
-) -> None:
+def _drive(move: Move) -> None:
     """Let the operation drive the editor as `migrate` would."""
-    move = operation.database_backwards if backwards else operation.database_forwards
+    operation, label = move.operation, move.migration.app_label
+    run = operation.database_backwards if move.backwards else operation.database_forwards
     try:
-        move(migration.app_label, editor, from_state, to_state)
+        run(label, move.editor, move.from_state, move.to_state)
     except ValueError as error:
         # RenameIndex with old_fields looks for the one index on these columns.
         name = getattr(operation, "model_name", None)
         if name is None or not str(error).startswith("Found wrong number"):
             raise
-        model = from_state.apps.get_model(migration.app_label, name)
-        editor.requirements.wrong_number(model._meta.db_table, str(error))
+        model = move.from_state.apps.get_model(label, name)
+        move.requirements.wrong_number(model._meta.db_table, str(error))
 
 
-def _walk_parts(
-    operation: SeparateDatabaseAndState,
-    migration: Migration,
-    editor: TracingEditor,
-    from_state: ProjectState,
-    to_state: ProjectState,
-    *,
-    backwards: bool,
-) -> None:
+def _walk_parts(move: Move) -> None:
     """Walk the database operations with states of their own, in Django's order."""
-    state = to_state if backwards else from_state
-    moves = []
-    for part in operation.database_operations:
+    state = move.to_state if move.backwards else move.from_state
+    parts = []
+    for part in move.operation.database_operations:
         before, state = state, state.clone()
-        part.state_forwards(migration.app_label, state)
-        moves.append((part, before, state))
-    for part, before, after in reversed(moves) if backwards else moves:
-        start, end = (after, before) if backwards else (before, after)
-        walk_operation(part, migration, editor, start, end, backwards=backwards)
+        part.state_forwards(move.migration.app_label, state)
+        start, end = (state, before) if move.backwards else (before, state)
+        parts.append(replace(move, operation=part, from_state=start, to_state=end))
+    for part in reversed(parts) if move.backwards else parts:
+        walk_operation(part)
 
 
-def _run_python(
-    operation: RunPython, migration: Migration, editor: TracingEditor, *, backwards: bool
-) -> None:
-    alias = editor.connection.alias
-    code = operation.reverse_code if backwards else operation.code
-    allowed = router.allow_migrate(alias, migration.app_label, **operation.hints)
+def _run_python(move: Move) -> None:
+    operation, alias = move.operation, move.editor.connection.alias
+    code = operation.reverse_code if move.backwards else operation.code
+    allowed = router.allow_migrate(alias, move.migration.app_label, **operation.hints)
     if allowed and code is not None and code is not RunPython.noop:
         name = f"{code.__module__}.{getattr(code, '__qualname__', code)}"
-        editor.requirements.ledger.code(f"RunPython calls {name}, which only running decides")
+        move.requirements.ledger.code(f"RunPython calls {name}, which only running decides")
 
 
 def _is_djangos_own(operation: Operation, *, backwards: bool) -> bool:
@@ -110,52 +111,37 @@ def _name(operation: Operation) -> str:
     )
 
 
-def _concurrently(
-    operation: Any,
-    migration: Migration,
-    editor: TracingEditor,
-    state: ProjectState,
-    backwards: bool,
-) -> None:
+def _concurrently(move: Move) -> None:
     """CREATE or DROP INDEX CONCURRENTLY, which Django refuses inside a transaction."""
-    if migration.atomic:
-        editor.requirements.ledger.find(
+    operation, editor, model = move.operation, move.editor, move.model()
+    if move.migration.atomic:
+        move.requirements.ledger.find(
             "concurrently-in-transaction",
             f"{_name(operation)} cannot run in a transaction, and the migration is atomic",
             hint="set atomic = False in the class Migration",
         )
-    model = state.apps.get_model(migration.app_label, operation.model_name)
     if not operation.allow_migrate_model(editor.connection.alias, model):
         return
-    adds = (_name(operation) == "AddIndexConcurrently") is not backwards
+    adds = (_name(operation) == "AddIndexConcurrently") is not move.backwards
     if adds:
-        index = getattr(operation, "index", None) or _index(state, migration, operation)
+        index = getattr(operation, "index", None) or _index(move)
         editor.add_index(model, index, concurrently=True)
     else:
-        editor.remove_index(model, _named(operation), concurrently=True)
+        name = operation.index.name if hasattr(operation, "index") else operation.name
+        editor.remove_index(model, Index(fields=["pk"], name=name), concurrently=True)
 
 
-def _index(state: ProjectState, migration: Migration, operation: Any) -> Any:
-    model_state = state.models[migration.app_label, operation.model_name_lower]
-    return model_state.get_index_by_name(operation.name)
+def _index(move: Move) -> Index:
+    key = move.migration.app_label, move.operation.model_name_lower
+    index: Index = move.to_state.models[key].get_index_by_name(move.operation.name)
+    return index
 
 
-def _named(operation: Any) -> Any:
-    name = operation.index.name if hasattr(operation, "index") else operation.name
-    return Index(fields=["pk"], name=name)
-
-
-def _create_extension(
-    operation: Any,
-    migration: Migration,
-    editor: TracingEditor,
-    state: ProjectState,
-    backwards: bool,
-) -> None:
-    requirements, name = editor.requirements, operation.name
-    if not router.allow_migrate(editor.connection.alias, migration.app_label):
+def _create_extension(move: Move) -> None:
+    requirements, name = move.requirements, move.operation.name
+    if not router.allow_migrate(move.editor.connection.alias, move.migration.app_label):
         return
-    if backwards:
+    if move.backwards:
         requirements.ledger.leave_open(f"whether anything depends on the extension {name}")
         return
     if name in requirements.schema.extensions:
@@ -178,39 +164,25 @@ def _create_extension(
         )
 
 
-def _add_not_valid(
-    operation: Any,
-    migration: Migration,
-    editor: TracingEditor,
-    state: ProjectState,
-    backwards: bool,
-) -> None:
-    model = state.apps.get_model(migration.app_label, operation.model_name)
-    if backwards:
-        editor.remove_constraint(model, operation.constraint)
+def _add_not_valid(move: Move) -> None:
+    requirements, constraint, model = move.requirements, move.operation.constraint, move.model()
+    if move.backwards:
+        move.editor.remove_constraint(model, constraint)
         return
-    table = editor.requirements.own_table(model._meta.db_table)
+    table = requirements.own_table(model._meta.db_table)
     if table is not None:
-        editor.requirements.name_columns(model, str(operation.constraint.create_sql(model, editor)))
-        add_constraint(editor.requirements, table, operation.constraint.name, CHECK, ())
+        requirements.name_columns(model, str(constraint.create_sql(model, move.editor)))
+        add_constraint(requirements, table, constraint.name, CHECK, ())
 
 
-def _validate(
-    operation: Any,
-    migration: Migration,
-    editor: TracingEditor,
-    state: ProjectState,
-    backwards: bool,
-) -> None:
-    if backwards:
+def _validate(move: Move) -> None:
+    if move.backwards:
         return
-    model = state.apps.get_model(migration.app_label, operation.model_name)
-    table = editor.requirements.own_table(model._meta.db_table)
+    requirements, name = move.requirements, move.operation.name
+    table = requirements.own_table(move.model()._meta.db_table)
     if table is not None:
-        need_constraint(editor.requirements, table, operation.name, "validates")
-        editor.requirements.if_rows(
-            table, f"whether the rows of {table.label} satisfy {operation.name}", None
-        )
+        need_constraint(requirements, table, name, "validates")
+        requirements.if_rows(table, f"whether the rows of {table.label} satisfy {name}", None)
 
 
 SPECIAL = {
