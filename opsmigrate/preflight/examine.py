@@ -23,9 +23,10 @@ from opsmigrate.preflight.plan import (
 )
 from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal
 from opsmigrate.preflight.requirements import Requirements
+from opsmigrate.preflight.rights import question_rights
 from opsmigrate.preflight.rows import row_counter
 from opsmigrate.preflight.tracing import tracing_editor
-from opsmigrate.preflight.verdict import decide
+from opsmigrate.preflight.verdict import decide, take_in
 from opsmigrate.progress import Progress
 from opsmigrate.report import Result, Severity
 
@@ -50,8 +51,8 @@ def examine(
     progress.phase("Reading the migration graph and the catalog")
     plan = make_plan(connection, target)
     ledger = Ledger(findings=list(plan.findings))
+    catalog = read_catalog(connection)
     if plan.executor is not None and plan.steps:
-        catalog = read_catalog(connection)
         requirements = Requirements(
             connection,
             catalog,
@@ -66,9 +67,13 @@ def examine(
             _require_types(connection, requirements)
     if target.run_syncdb and plan.executor and plan.executor.loader.unmigrated_apps:
         ledger.leave_open("--run-syncdb makes tables of apps without migrations")
+    open_before = tuple(ledger.unexamined)
     failed = any(finding.severity is Severity.ERROR for finding in ledger.findings)
     rehearsal = rehearse() if plan.steps and not failed and not target.fake else None
-    return decide(plan, ledger, target, rehearsal, accept_unexamined=accept_unexamined)
+    if isinstance(rehearsal, Rehearsal):
+        take_in(rehearsal, ledger)
+        question_rights(connection, catalog, rehearsal.statements, ledger)
+    return decide(plan, ledger, target, rehearsal, open_before, accept_unexamined=accept_unexamined)
 
 
 def _require_writable(session: Session, requirements: Requirements, catalog: Catalog) -> None:

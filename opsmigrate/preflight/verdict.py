@@ -17,18 +17,15 @@ def decide(
     ledger: Ledger,
     target: Target,
     rehearsal: Rehearsal | NotRehearsed | None,
+    open_before: tuple[Unexamined, ...],
     *,
     accept_unexamined: bool,
 ) -> Result:
     """Return the result: failed by an error, undecided by an open question, passed else.
 
-    A rehearsal answers the questions that the explanation left open, unless its fence had to
-    refuse something: then neither its yes nor its no proves anything.
+    `open_before` are the questions that were open before the rehearsal.
     """
-    open_before = tuple(ledger.unexamined)
-    if isinstance(rehearsal, Rehearsal):
-        _take_in(rehearsal, ledger)
-    elif rehearsal is not None and open_before:
+    if isinstance(rehearsal, NotRehearsed) and open_before:
         ledger.find("not-rehearsed", rehearsal.why, hint=rehearsal.hint, severity=Severity.INFO)
     errors = [finding for finding in ledger.findings if finding.severity is Severity.ERROR]
     if errors:
@@ -66,7 +63,11 @@ def _passing(plan: Plan, target: Target) -> str:
     return f"{count} migration{'s' if count > 1 else ''} will {verb}"
 
 
-def _take_in(rehearsal: Rehearsal, ledger: Ledger) -> None:
+def take_in(rehearsal: Rehearsal, ledger: Ledger) -> None:
+    """Let the rehearsal answer the questions that the explanation left open.
+
+    Unless its fence had to refuse something: then neither its yes nor its no proves anything.
+    """
     for item in rehearsal.refused:
         ledger.migration, ledger.operation = item["migration"], item["operation"]
         ledger.leave_open(f"on the copy it may not do this: {item['what']}")
