@@ -62,7 +62,7 @@ def _predicate(old: str, new: str, live: Composable, version: int) -> Composable
         return sql.SQL("{} NOT BETWEEN {} AND {}").format(live, sql.Literal(low), sql.Literal(high))
     if old in (*RANGES, "numeric") and kind == "numeric" and len(sizes) == 2:
         digits, scale = sizes
-        return sql.SQL("abs(round({}::numeric, {})) >= 10::numeric ^ {}").format(
+        return sql.SQL("abs(round(nullif({}::numeric, 'NaN'), {})) >= 10::numeric ^ {}").format(
             live, sql.Literal(scale), sql.Literal(digits - scale)
         )
     if old in TEXTS and version >= KNOWS_INPUT_IS_VALID:

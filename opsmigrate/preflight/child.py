@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 
 from opsmigrate.postgres.errors import first_line, sqlstate
-from opsmigrate.preflight.fence import raise_fence
+from opsmigrate.preflight.fence import raise_fence, require_inside
 
 LONGEST_SQL = 2000
 
@@ -40,6 +40,7 @@ class Trace:
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
     ) -> Any:
         """Execute one statement for Django (connection.execute_wrapper) and note it."""
+        require_inside(str(sql), self.refuse)
         statement: dict[str, Any] = {**self._place(), "sql": str(sql)[:LONGEST_SQL]}
         self.statements.append(statement)
         started = time.monotonic()
@@ -96,8 +97,9 @@ def main() -> None:
     django.setup()
     connection = _repoint(job)
     trace = Trace()
-    raise_fence(connection, trace.refuse)
+    lift = raise_fence(connection, trace.refuse)
     failure = _migrate(job, connection, trace)
+    lift()
     result = {
         "failure": failure,
         "statements": trace.statements,
@@ -112,8 +114,17 @@ def _repoint(job: dict[str, Any]) -> BaseDatabaseWrapper:
     if alias not in connections.settings:
         connections.settings[alias] = {**connections.settings["default"]}
     connections.settings[alias].update(job["place"])
-    connections.settings[alias]["OPTIONS"].pop("pool", None)
-    return connections[alias]
+    for name in connections.settings:
+        connections.settings[name]["OPTIONS"].pop("pool", None)
+    connections.settings[alias]["OPTIONS"].pop("dbname", None)
+    # An AppConfig.ready() that asks the database has connected to the examined one by now.
+    connections.close_all()
+    connection = connections[alias]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_database()")
+        if cursor.fetchone()[0] != job["place"]["NAME"]:
+            raise SystemExit("the rehearsal did not reach its scratch database")
+    return connection
 
 
 def _migrate(

@@ -10,7 +10,10 @@ from opsmigrate.preflight.casts import bad_casts
 from opsmigrate.preflight.probes import nulls
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.simulation import SimulatedTable
-from opsmigrate.preflight.types import always_casts, column_of
+from opsmigrate.preflight.types import always_casts, base, column_of
+
+INTEGERS = {"smallint", "integer", "bigint"}
+TEXTS = {"character varying", "text"}
 
 
 def add_column(
@@ -148,6 +151,9 @@ def _alter_type(
 ) -> None:
     before = old.db_parameters(connection=requirements.connection)["type"]
     after = new.db_parameters(connection=requirements.connection)["type"]
+    column = column_of(new)
+    if _collation(requirements, old) != _collation(requirements, new):
+        table.origins.pop(column, None)
     if before == after or after is None:
         return
     requirements.need_type(after)
@@ -163,7 +169,17 @@ def _alter_type(
             table, f"whether every {table.label}.{column} can become {after}", probe
         )
         table.origins.pop(column, None)
+    if not {base(table.types[column]), base(after)} <= INTEGERS and not (
+        {base(table.types[column]), base(after)} <= TEXTS
+    ):
+        # The values are no longer what a question to the live rows would compare.
+        table.origins.pop(column, None)
     table.types[column] = after
+
+
+def _collation(requirements: Requirements, field: Field[Any, Any]) -> str | None:
+    collation: str | None = field.db_parameters(connection=requirements.connection).get("collation")
+    return collation
 
 
 def _alter_null(
@@ -176,7 +192,10 @@ def _alter_null(
             requirements.if_rows(
                 table, f"whether {table.label}.{column} holds NULLs", nulls(table, column)
             )
-        if filled:
+        if filled and column_of(new) not in table.not_null:
+            if new.unique or new.remote_field:
+                question = f"whether the default suits the rows of {table.label} without a value"
+                requirements.if_rows(table, question, None)
             table.origins.pop(column_of(new), None)
         table.not_null.add(column_of(new))
     elif new.null:

@@ -77,10 +77,23 @@ def rehearse(
     return Rehearsal(
         failure=result["failure"],
         statements=tuple(result["statements"]),
-        refused=tuple(result["refused"]),
+        refused=(*result["refused"], *_lacking(connection)),
         copy_seconds=round(copied - begun, 3),
         migrate_seconds=round(done - copied, 3),
     )
+
+
+def _lacking(connection: BaseDatabaseWrapper) -> tuple[Mapping[str, Any], ...]:
+    """Return what a copy lacks that may decide: settings of the database or of roles in it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_db_role_setting WHERE setdatabase ="
+            " (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        if not cursor.fetchone()[0]:
+            return ()
+    what = "the database has settings of its own (ALTER DATABASE … SET), which a copy lacks"
+    return ({"what": what, "migration": None, "operation": None},)
 
 
 def _copy(connection: BaseDatabaseWrapper, clients: Clients, scratch: str) -> None:

@@ -22,12 +22,16 @@ def question_rights(
 ) -> None:
     """Leave open each rehearsed statement that names what another role owns and has not granted."""
     others = [item for item in catalog.relations if item.kind in RELATIONS and not item.owned]
-    if not others:
-        return
-    names = re.compile("|".join(rf"\b{re.escape(item.name)}\b" for item in others))
+    # A pattern that never matches, where everything is ours.
+    names = re.compile("|".join(rf"\b{re.escape(item.name)}\b" for item in others) or r"(?!)")
     by_name = {item.name: item for item in others}
     for statement in statements:
-        verb = statement["sql"].split(maxsplit=1)[0].upper() if statement["sql"] else ""
+        verb = next(iter(statement["sql"].split(maxsplit=1)), "").upper()
+        if verb == "CREATE" and not catalog.may_create:
+            ledger.migration, ledger.operation = statement["migration"], statement["operation"]
+            ledger.leave_open(
+                f"it worked on the copy; in schema {catalog.schema} CREATE is refused"
+            )
         for name in set(names.findall(statement["sql"])):
             if not _granted(connection, by_name[name], verb):
                 ledger.migration, ledger.operation = statement["migration"], statement["operation"]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from django.db.backends.ddl_references import Statement
+from django.db.backends.ddl_references import Expressions, Statement
 
 from opsmigrate.postgres.catalog import Index
 from opsmigrate.preflight.constraints import add_constraint, need_constraint, require_target
@@ -89,9 +89,13 @@ def _duplicates(
     statement: Statement, table: SimulatedTable, columns: tuple[str, ...]
 ) -> Probe | None:
     parts = statement.parts
-    if parts.get("nulls_distinct") or len(columns) != len(getattr(parts["columns"], "columns", ())):
+    if parts.get("nulls_distinct") or isinstance(parts["columns"], Expressions):
         return None
-    return duplicates(table, columns, str(parts.get("condition") or ""))
+    condition = str(parts.get("condition") or "")
+    named = [column for column in table.types if f'"{column}"' in condition]
+    if any(table.origins.get(column) != column for column in named):
+        return None
+    return duplicates(table, columns, condition)
 
 
 def _add_index(

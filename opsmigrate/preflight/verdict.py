@@ -70,7 +70,7 @@ def take_in(rehearsal: Rehearsal, ledger: Ledger) -> None:
     """
     for item in rehearsal.refused:
         ledger.migration, ledger.operation = item["migration"], item["operation"]
-        ledger.leave_open(f"on the copy it may not do this: {item['what']}")
+        ledger.leave_open(item["what"])
     ledger.migration = ledger.operation = None
     if rehearsal.refused:
         return

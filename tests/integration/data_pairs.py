@@ -127,10 +127,10 @@ DATA_PAIRS = (
         "fewer digits than a row holds",
         'migrations.AlterField("cage", "amount", models.DecimalField('
         "max_digits=4, decimal_places=2, null=True)),",
-        ("UPDATE zoo_cage SET amount = 99.999",),
+        ("UPDATE zoo_cage SET amount = 99.999 WHERE id = 1",),
         "value-not-castable",
         column="amount",
-        setup=(ROW, "UPDATE zoo_cage SET amount = 99.98"),
+        setup=(ROW, ROW, "UPDATE zoo_cage SET amount = 'NaN'", ROW),
         first=CAGE + AMOUNT.replace("decimal_places=2", "decimal_places=3"),
     ),
 )

@@ -16,6 +16,7 @@ import uuid
 from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.operations import AddIndexConcurrently, CreateExtension
 from django.db import migrations, models
+from django.db.models.functions import Lower
 
 NAME = {extension!r}
 

@@ -39,7 +39,7 @@ class Command(ReportCommand):
         parser.add_argument(
             "--rehearse",
             choices=("auto", "off", "clone"),
-            help="run migrate on a copy: auto (default: the settings'), off, or clone",
+            help="run migrate on a copy: auto, off, or clone (default: REHEARSE, off)",
         )
         parser.add_argument(
             "--approval", metavar="TEXT", help="who approved a copy on a production server"
