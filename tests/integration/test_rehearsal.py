@@ -278,3 +278,32 @@ def test_killed_in_the_middle_it_leaves_nothing_after_the_next_run(
         ops("preflight_migrate", database=staging)
         time.sleep(0.2)
     assert dump(staging) == before
+
+
+def test_an_app_that_asks_the_database_while_it_loads_does_not_lead_the_copy_astray(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    ops("seed_payment_id", database=staging)
+    app = tmp_path / "eager"
+    app.mkdir()
+    (app / "__init__.py").touch()
+    (app / "apps.py").write_text(
+        "from django.apps import AppConfig\n"
+        "class Eager(AppConfig):\n"
+        "    name = 'eager'\n"
+        "    def ready(self):\n"
+        "        from django.db import connection\n"
+        "        connection.ensure_connection()\n"
+    )
+    (tmp_path / "eager_settings.py").write_text(
+        "from staging_settings import *\nINSTALLED_APPS = [*INSTALLED_APPS, 'eager']\n"
+    )
+    env = environment_for(url_of(staging), PYTHONPATH=str(tmp_path))
+    command = ("manage.py", "preflight_migrate", "--rehearse=clone", "--format=json")
+    before = dump(staging)
+
+    process = start(*command, "--settings=eager_settings", env=env)
+    stdout, stderr = process.communicate(timeout=60)
+
+    assert Answer(process.returncode, stdout, stderr).code == 0, stdout
+    assert dump(staging) == before
