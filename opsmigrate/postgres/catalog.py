@@ -16,7 +16,9 @@ RELATIONS = """
 SELECT c.oid, n.nspname, c.relname, c.relkind, pg_table_is_visible(c.oid),
        pg_has_role(current_user, c.relowner, 'USAGE'), c.relispartition,
        c.relkind IN ('r', 'p') AND has_any_column_privilege(c.oid, 'REFERENCES'),
-       c.relpersistence, p.partattrs::int2[]
+       c.relpersistence, p.partattrs::int2[],
+       c.relhastriggers AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid
+                                    AND NOT t.tgisinternal AND t.tgenabled <> 'D')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
 WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
@@ -85,7 +87,11 @@ SELECT current_setting('server_version_num')::int, current_schema(),
        (SELECT coalesce(jsonb_object_agg(name, trusted), '{}')::text FROM (
             SELECT v.name, bool_or(v.trusted) AS trusted
             FROM pg_available_extension_versions v GROUP BY v.name) e),
-       (SELECT array_agg(DISTINCT collname::text) FROM pg_collation)
+       (SELECT array_agg(DISTINCT collname::text) FROM pg_collation),
+       (SELECT coalesce(array_agg(e.evtname::text), '{}') FROM pg_event_trigger e
+        WHERE e.evtenabled <> 'D' AND NOT EXISTS (
+            SELECT FROM pg_depend d WHERE d.classid = 'pg_event_trigger'::regclass
+            AND d.objid = e.oid AND d.deptype = 'e'))
 """
 
 
@@ -162,6 +168,7 @@ class Relation:
     is_partition: bool
     may_reference: bool
     unlogged: bool = False
+    has_triggers: bool = False
     partition_key: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     constraints: tuple[Constraint, ...] = ()
@@ -196,6 +203,8 @@ class Catalog:
     collations: frozenset[str]
     # (schema, name) of the types that no relation made.
     types: frozenset[tuple[str, str]] = frozenset()
+    # Those that are enabled and no extension's.
+    event_triggers: tuple[str, ...] = ()
 
 
 def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
@@ -219,6 +228,7 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
                 may_reference=may_reference,
                 unlogged=persistence == "u",
                 partition_key=_names(columns, oid, partition_key),
+                has_triggers=has_triggers,
                 columns=tuple(columns.get(oid, {}).values()),
                 constraints=tuple(constraints.get(oid, ())),
                 indexes=tuple(indexes.get(oid, ())),
@@ -236,6 +246,7 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
                 may_reference,
                 persistence,
                 partition_key,
+                has_triggers,
             ) in _rows(cursor, RELATIONS)
         )
         return _with_surroundings(relations, types, next(iter(_rows(cursor, SURROUNDINGS))))
@@ -249,7 +260,8 @@ def _rows(cursor: Any, query: str) -> list[tuple[Any, ...]]:
 def _with_surroundings(
     relations: tuple[Relation, ...], types: frozenset[tuple[str, str]], row: tuple[Any, ...]
 ) -> Catalog:
-    version, schema, may_create, may_extend, superuser, extensions, available, collations = row
+    version, schema, may_create, may_extend, superuser, extensions, available, *rest = row
+    collations, event_triggers = rest
     return Catalog(
         version=version,
         relations=relations,
@@ -261,6 +273,7 @@ def _with_surroundings(
         available_extensions=json.loads(available),
         collations=frozenset(collations),
         types=types,
+        event_triggers=tuple(event_triggers),
     )
 
 

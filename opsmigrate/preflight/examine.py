@@ -26,6 +26,7 @@ from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.rights import question_rights
 from opsmigrate.preflight.rows import row_counter
+from opsmigrate.preflight.syncdb import walk_syncdb
 from opsmigrate.preflight.tracing import tracing_editor
 from opsmigrate.preflight.verdict import decide, take_in
 from opsmigrate.progress import Progress
@@ -64,12 +65,14 @@ def examine(
         if plan.steps:
             _require_writable(session, requirements, catalog)
             require_history(requirements, plan)
+            for name in catalog.event_triggers:
+                ledger.leave_open(f"the event trigger {name} runs with DDL and may refuse it")
         with _stopping_at_what_raises(ledger):
+            if target.run_syncdb:
+                walk_syncdb(plan, target, requirements)
             state = _walk(plan, target, requirements, progress)
             require_receivers(requirements, plan, state)
         _require_types(connection, requirements)
-    if target.run_syncdb and plan.executor and plan.executor.loader.unmigrated_apps:
-        ledger.leave_open("--run-syncdb makes tables of apps without migrations")
     open_before = tuple(ledger.unexamined)
     failed = any(finding.severity is Severity.ERROR for finding in ledger.findings)
     something = bool(plan.steps) and not target.fake

@@ -45,6 +45,7 @@ class SimulatedTable:
     kind: str = "r"
     is_partition: bool = False
     unlogged: bool = False
+    has_triggers: bool = False
     partition_key: tuple[str, ...] = ()
     inherited: frozenset[str] = frozenset()
     # Columns whose default is a plain one, neither identity nor generated.
@@ -289,6 +290,7 @@ def _simulated(relation: Relation) -> SimulatedTable:
         kind=relation.kind,
         is_partition=relation.is_partition,
         unlogged=relation.unlogged,
+        has_triggers=relation.has_triggers,
         partition_key=relation.partition_key,
         inherited=frozenset(item.name for item in relation.columns if item.inherited),
         defaults={
