@@ -1,5 +1,6 @@
 """The live schema as it will be while the plan runs: what is there, changed step by step."""
 
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Index, Relation
@@ -103,6 +104,16 @@ class SimulatedTable:
             self.indexes[name] = replace(index, columns=renamed(index.columns))
 
 
+@dataclass(frozen=True)
+class ForeignKey:
+    """A foreign key of the live database; tables as `schema.name`."""
+
+    table: str
+    name: str
+    columns: tuple[str, ...]
+    target: str
+
+
 class Simulation:
     """All relations by the name under which Django's statements find them."""
 
@@ -112,6 +123,7 @@ class Simulation:
         self._kinds: dict[tuple[str, str], str] = {}
         self._visible: dict[str, tuple[str, str]] = {}
         self.extensions = set(catalog.extensions)
+        self._foreign_keys = _foreign_keys(catalog)
         for relation in catalog.relations:
             key = (relation.schema, relation.name)
             self._kinds[key] = relation.kind
@@ -131,6 +143,10 @@ class Simulation:
     def label(self, db_table: str) -> str:
         """Return `schema.name` as it is, or as it would be made."""
         return ".".join(self._key(db_table))
+
+    def foreign_keys(self, live: tuple[str, str]) -> list[ForeignKey]:
+        """Return the foreign keys that a live table has or that point to it."""
+        return self._foreign_keys[".".join(live)]
 
     def create_table(self, db_table: str, *, after: int) -> SimulatedTable:
         """Add an empty table, made after code ran `after` times, and return it."""
@@ -204,3 +220,15 @@ def _simulated(relation: Relation) -> SimulatedTable:
         indexes={index.name: index for index in relation.indexes},
         views=dict(relation.views),
     )
+
+
+def _foreign_keys(catalog: Catalog) -> dict[str, list[ForeignKey]]:
+    labels = {relation.oid: relation.label for relation in catalog.relations}
+    found: dict[str, list[ForeignKey]] = defaultdict(list)
+    for relation in catalog.relations:
+        for item in relation.constraints:
+            if item.references in labels:
+                key = ForeignKey(relation.label, item.name, item.columns, labels[item.references])
+                for end in {key.table, key.target}:
+                    found[end].append(key)
+    return found

@@ -16,6 +16,7 @@ from opsmigrate.preflight.constraints import require_inline_target
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.simulation import CHECK, FOREIGN_KEY, PRIMARY_KEY, UNIQUE
 from opsmigrate.preflight.statements import examine_statement
+from opsmigrate.preflight.touched import tables_of
 from opsmigrate.preflight.types import column_of
 
 
@@ -58,7 +59,8 @@ class TracingEditor(DatabaseSchemaEditor):
 
     def execute(self, sql: Any, params: Any = ()) -> None:
         """Look at what would be executed: a Statement anywhere, other text only from outside."""
-        self.requirements.ledger.statement(str(sql))
+        touched = tables_of(sql, self.requirements.schema)
+        self.requirements.ledger.statement(str(sql), touched)
         if isinstance(sql, Statement):
             examine_statement(self, sql, self.requirements)
         elif self._depth == 0:
