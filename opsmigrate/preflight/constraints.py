@@ -34,11 +34,12 @@ def require_target(
     if all(there):
         _require_unique(requirements, target, to_columns, purpose)
         _require_comparable(requirements, table, columns, target, to_columns, purpose)
-    if not (target.owned or target.may_reference):
+    if not target.may_be_referenced(to_columns):
         requirements.ledger.find(
             "missing-privilege",
             f"{purpose} needs the REFERENCES privilege on {target.label}",
-            hint=f"GRANT REFERENCES ON {target.label} TO the migrating role",
+            hint=f"GRANT REFERENCES ({', '.join(to_columns)}) ON {target.label} "
+            "TO the migrating role",
             table=target.label,
         )
 

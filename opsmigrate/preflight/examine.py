@@ -8,9 +8,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.state import ProjectState
 
-from opsmigrate.postgres.catalog import Catalog, read_catalog
+from opsmigrate.postgres.catalog import read_catalog
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.session import Session
+from opsmigrate.preflight.bookkeeping import (
+    require_history_table,
+    require_post_migrate,
+    require_record,
+)
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.operations import Move, walk_operation
 from opsmigrate.preflight.plan import (
@@ -19,18 +24,17 @@ from opsmigrate.preflight.plan import (
     Target,
     make_plan,
     state_before,
+    state_without,
     states_of_backwards,
 )
 from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal
+from opsmigrate.preflight.rehearsed_rights import question_rights
 from opsmigrate.preflight.requirements import Requirements
-from opsmigrate.preflight.rights import question_rights
 from opsmigrate.preflight.rows import row_counter
 from opsmigrate.preflight.tracing import tracing_editor
 from opsmigrate.preflight.verdict import decide, take_in
 from opsmigrate.progress import Progress
 from opsmigrate.report import Result, Severity
-
-HISTORY_TABLE = "django_migrations"
 
 
 def examine(
@@ -52,7 +56,7 @@ def examine(
     plan = make_plan(connection, target)
     ledger = Ledger(findings=list(plan.findings))
     catalog = read_catalog(connection)
-    if plan.executor is not None and plan.steps:
+    if plan.executor is not None:
         requirements = Requirements(
             connection,
             catalog,
@@ -60,11 +64,10 @@ def examine(
             rows=row_counter(connection, ledger),
             seed_hint=seed_hint,
         )
-        _require_writable(session, requirements, catalog)
-        if not target.fake:
-            with _stopping_at_what_raises(ledger):
-                _walk(plan, target, requirements, progress)
-            _require_types(connection, requirements)
+        if plan.steps:
+            _require_writable(session, ledger)
+            require_history_table(requirements)
+        _examine_steps(plan, target, requirements, progress)
     if target.run_syncdb and plan.executor and plan.executor.loader.unmigrated_apps:
         ledger.leave_open("--run-syncdb makes tables of apps without migrations")
     open_before = tuple(ledger.unexamined)
@@ -76,9 +79,27 @@ def examine(
     return decide(plan, ledger, target, rehearsal, open_before, accept_unexamined=accept_unexamined)
 
 
-def _require_writable(session: Session, requirements: Requirements, catalog: Catalog) -> None:
-    """Note what forbids any migration: a standby, a read-only session, the history table."""
-    ledger = requirements.ledger
+def _examine_steps(
+    plan: Plan, target: Target, requirements: Requirements, progress: Progress
+) -> None:
+    """Walk the plan, then ask about what migrate does after it, whether or not it has steps."""
+    state: ProjectState | None = None
+    if plan.steps and target.fake:
+        require_record(plan.steps[0], requirements)
+    elif plan.steps:
+        with _stopping_at_what_raises(requirements.ledger):
+            state = _walk(plan, target, requirements, progress)
+        _require_types(requirements.connection, requirements)
+    unchanged = not plan.steps or target.fake
+    require_post_migrate(
+        () if unchanged else plan.steps,
+        lambda: state_before(plan) if unchanged else state,
+        requirements,
+    )
+
+
+def _require_writable(session: Session, ledger: Ledger) -> None:
+    """Note what forbids any migration: a standby, a read-only session."""
     if session.in_recovery or session.read_only:
         what = "a standby in recovery" if session.in_recovery else "set to read-only transactions"
         ledger.find(
@@ -86,22 +107,21 @@ def _require_writable(session: Session, requirements: Requirements, catalog: Cat
             f"this session cannot write: it is {what}",
             hint="point DATABASES at the primary, and unset default_transaction_read_only",
         )
-    history = requirements.schema.table(HISTORY_TABLE)
-    if history is None and not catalog.may_create:
-        ledger.find(
-            "missing-privilege",
-            f"the role may not create {HISTORY_TABLE} in schema {catalog.schema}",
-            hint=f"GRANT CREATE ON SCHEMA {catalog.schema or 'public'} TO the migrating role",
-        )
 
 
-def _walk(plan: Plan, target: Target, requirements: Requirements, progress: Progress) -> None:
-    if plan.steps[0].backwards:
+def _walk(
+    plan: Plan, target: Target, requirements: Requirements, progress: Progress
+) -> ProjectState:
+    """Walk every step, and return the state after the plan."""
+    first = plan.steps[0]
+    if first.backwards:
         states = states_of_backwards(plan)
         for step in plan.steps:
             progress.update(step.label)
             _walk_backwards(step, states[step.migration], requirements)
-        return
+            if step is first:
+                require_record(step, requirements)
+        return state_without(plan)
     state = state_before(plan)
     for step in plan.steps:
         progress.update(step.label)
@@ -109,6 +129,9 @@ def _walk(plan: Plan, target: Target, requirements: Requirements, progress: Prog
             state = step.migration.mutate_state(state, preserve=True)
         else:
             state = _walk_forwards(step, state, requirements)
+        if step is first:
+            require_record(step, requirements)
+    return state
 
 
 @contextmanager

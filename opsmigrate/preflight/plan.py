@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
+from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.exceptions import (
@@ -17,6 +18,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import ProjectState
 
 from opsmigrate.errors import UsageError
+from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
 from opsmigrate.report import Finding, Severity
 
 Node = tuple[str, str | None]
@@ -66,6 +68,10 @@ def make_plan(connection: BaseDatabaseWrapper, target: Target) -> Plan:
         executor.loader.check_consistent_history(connection)
     except InconsistentMigrationHistory as error:
         return Plan((), (_inconsistent(error),))
+    except DatabaseError as error:
+        if sqlstate(error) != INSUFFICIENT_PRIVILEGE:
+            raise
+        return Plan((), (_unreadable(error),))
     except (NodeNotFoundError, BadMigrationError, CircularDependencyError) as error:
         return Plan((), (_broken(error),))
     conflicts = executor.loader.detect_conflicts()
@@ -98,6 +104,18 @@ def states_of_backwards(plan: Plan) -> dict[Migration, ProjectState]:
         if migration in wanted or migration in applied:
             state = migration.mutate_state(state, preserve=True)
     return states
+
+
+def state_without(plan: Plan) -> ProjectState:
+    """Return the state that is claimed once a backwards plan has unapplied its own."""
+    assert plan.executor is not None  # noqa: S101 - as above
+    gone = {(step.migration.app_label, step.migration.name) for step in plan.steps}
+    loader = plan.executor.loader
+    left = [
+        key for key in loader.applied_migrations if key in loader.graph.nodes if key not in gone
+    ]
+    state: ProjectState = loader.project_state(left)
+    return state
 
 
 def _nodes(executor: MigrationExecutor, target: Target) -> list[Node]:
@@ -167,6 +185,16 @@ def _inconsistent(error: InconsistentMigrationHistory) -> Finding:
         message=f"migrate refuses this history: {error}",
         hint="python manage.py showmigrations --plan; then record the missing one with "
         "migrate --fake, if what it makes is there",
+    )
+
+
+def _unreadable(error: DatabaseError) -> Finding:
+    return Finding(
+        id="missing-privilege",
+        severity=Severity.ERROR,
+        message=f"migrate may not read its history: {first_line(error)}",
+        hint="GRANT SELECT, INSERT, DELETE ON django_migrations TO the migrating role",
+        table="django_migrations",
     )
 
 

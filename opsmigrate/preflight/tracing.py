@@ -16,6 +16,7 @@ from opsmigrate.preflight.constraints import require_inline_target
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.simulation import CHECK, FOREIGN_KEY, PRIMARY_KEY, UNIQUE
 from opsmigrate.preflight.statements import examine_statement
+from opsmigrate.preflight.surroundings import require_surroundings
 from opsmigrate.preflight.touched import tables_of
 from opsmigrate.preflight.types import column_of
 
@@ -61,6 +62,8 @@ class TracingEditor(DatabaseSchemaEditor):
         """Look at what would be executed: a Statement anywhere, other text only from outside."""
         touched = tables_of(sql, self.requirements.schema)
         self.requirements.ledger.statement(str(sql), touched)
+        if isinstance(sql, Statement) or self._depth:
+            require_surroundings(sql, self.requirements)
         if isinstance(sql, Statement):
             examine_statement(self, sql, self.requirements)
         elif self._depth == 0:
