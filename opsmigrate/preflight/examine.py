@@ -17,6 +17,7 @@ from opsmigrate.preflight.bookkeeping import (
     require_record,
 )
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.moment import look_at_the_moment
 from opsmigrate.preflight.operations import Move, walk_operation
 from opsmigrate.preflight.plan import (
     Plan,
@@ -76,6 +77,7 @@ def examine(
     if isinstance(rehearsal, Rehearsal):
         take_in(rehearsal, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
+    look_at_the_moment(connection, catalog, ledger.statements, ledger)
     return decide(plan, ledger, target, rehearsal, open_before, accept_unexamined=accept_unexamined)
 
 
