@@ -15,7 +15,6 @@ TABLE_KINDS = frozenset("rp")
 RELATIONS = """
 SELECT c.oid, n.nspname, c.relname, c.relkind, pg_table_is_visible(c.oid),
        pg_has_role(current_user, c.relowner, 'USAGE'), c.relispartition,
-       c.relkind IN ('r', 'p') AND has_any_column_privilege(c.oid, 'REFERENCES'),
        c.relpersistence, p.partattrs::int2[],
        c.relhastriggers AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid
                                     AND NOT t.tgisinternal AND t.tgenabled <> 'D')
@@ -25,7 +24,9 @@ WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 """
 COLUMNS = """
 SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-       a.atthasdef, a.attidentity <> '', a.attgenerated <> '', a.attinhcount > 0
+       a.atthasdef, a.attidentity <> '', a.attgenerated <> '',
+       c.relkind IN ('r', 'p') AND has_column_privilege(c.oid, a.attnum, 'REFERENCES'),
+       a.attinhcount > 0
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -80,7 +81,15 @@ WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
 """
 SURROUNDINGS = """
 SELECT current_setting('server_version_num')::int, current_schema(),
-       coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
+       (SELECT array_agg(nspname::text) FROM pg_namespace),
+       (SELECT coalesce(array_agg(nspname::text), '{}') FROM pg_namespace
+        WHERE has_schema_privilege(oid, 'CREATE')),
+       (SELECT coalesce(array_agg(nspname::text), '{}') FROM pg_namespace
+        WHERE pg_has_role(current_user, nspowner, 'USAGE')),
+       (SELECT jsonb_object_agg(t.spcname, t.oid = d.dattablespace
+            OR has_tablespace_privilege(t.oid, 'CREATE'))::text
+        FROM pg_tablespace t, pg_database d WHERE d.datname = current_database()),
+       current_setting('default_tablespace'),
        has_database_privilege(current_database(), 'CREATE'),
        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
        (SELECT coalesce(array_agg(extname::text), '{}') FROM pg_extension),
@@ -105,6 +114,7 @@ class Column:
     has_default: bool
     identity: bool
     generated: bool
+    may_reference: bool
     inherited: bool = False
 
 
@@ -166,7 +176,6 @@ class Relation:
     visible: bool
     owned: bool
     is_partition: bool
-    may_reference: bool
     unlogged: bool = False
     has_triggers: bool = False
     partition_key: tuple[str, ...] = ()
@@ -189,13 +198,18 @@ class Catalog:
     """All relations outside the system schemas, and what surrounds them.
 
     `version` is as in server_version_num; `schema` is where an unqualified CREATE puts things,
-    None where there is no such schema.
+    None where there is no such schema. The role may create in the `creatable` schemas, and owns
+    the `owned_schemas`; `tablespaces` says of each whether it may create there.
     """
 
     relations: tuple[Relation, ...]
     version: int
     schema: str | None
-    may_create: bool
+    schemas: frozenset[str]
+    creatable: frozenset[str]
+    owned_schemas: frozenset[str]
+    tablespaces: Mapping[str, bool]
+    default_tablespace: str
     may_create_extensions: bool
     superuser: bool
     extensions: frozenset[str]
@@ -205,6 +219,11 @@ class Catalog:
     types: frozenset[tuple[str, str]] = frozenset()
     # Those that are enabled and no extension's.
     event_triggers: tuple[str, ...] = ()
+
+    @property
+    def may_create(self) -> bool:
+        """Say whether the role may create where an unqualified CREATE puts things."""
+        return self.schema in self.creatable
 
 
 def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
@@ -225,7 +244,6 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
                 visible=visible,
                 owned=owned,
                 is_partition=is_partition,
-                may_reference=may_reference,
                 unlogged=persistence == "u",
                 partition_key=_names(columns, oid, partition_key),
                 has_triggers=has_triggers,
@@ -243,7 +261,6 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
                 visible,
                 owned,
                 is_partition,
-                may_reference,
                 persistence,
                 partition_key,
                 has_triggers,
@@ -260,13 +277,17 @@ def _rows(cursor: Any, query: str) -> list[tuple[Any, ...]]:
 def _with_surroundings(
     relations: tuple[Relation, ...], types: frozenset[tuple[str, str]], row: tuple[Any, ...]
 ) -> Catalog:
-    version, schema, may_create, may_extend, superuser, extensions, available, *rest = row
-    collations, event_triggers = rest
+    version, schema, schemas, creatable, owned, tablespaces, default_tablespace, *rest = row
+    may_extend, superuser, extensions, available, collations, event_triggers = rest
     return Catalog(
         version=version,
         relations=relations,
         schema=schema,
-        may_create=may_create,
+        schemas=frozenset(schemas),
+        creatable=frozenset(creatable),
+        owned_schemas=frozenset(owned),
+        tablespaces=json.loads(tablespaces),
+        default_tablespace=default_tablespace,
         may_create_extensions=may_extend,
         superuser=superuser,
         extensions=frozenset(extensions),
@@ -282,7 +303,8 @@ ColumnsByTable = dict[int, dict[int, Column]]
 
 def _columns_by_table(rows: Iterable[tuple[Any, ...]]) -> ColumnsByTable:
     found: ColumnsByTable = defaultdict(dict)
-    for oid, number, name, type_, not_null, has_default, identity, generated, inherited in rows:
+    for oid, number, name, type_, not_null, has_default, *rest in rows:
+        identity, generated, may_reference, inherited = rest
         found[oid][number] = Column(
             name=name,
             type=type_,
@@ -290,6 +312,7 @@ def _columns_by_table(rows: Iterable[tuple[Any, ...]]) -> ColumnsByTable:
             has_default=has_default,
             identity=identity,
             generated=generated,
+            may_reference=may_reference,
             inherited=inherited,
         )
     return found
