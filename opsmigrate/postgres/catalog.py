@@ -1,4 +1,4 @@
-"""A whole schema, read in the same six queries however many tables there are."""
+"""A whole schema, read in the same seven queries however many tables there are."""
 
 import json
 from collections import defaultdict
@@ -15,31 +15,38 @@ TABLE_KINDS = frozenset("rp")
 RELATIONS = """
 SELECT c.oid, n.nspname, c.relname, c.relkind, pg_table_is_visible(c.oid),
        pg_has_role(current_user, c.relowner, 'USAGE'), c.relispartition,
-       c.relkind IN ('r', 'p') AND has_any_column_privilege(c.oid, 'REFERENCES')
+       c.relkind IN ('r', 'p') AND has_any_column_privilege(c.oid, 'REFERENCES'),
+       pg_get_userbyid(c.relowner)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 """
 COLUMNS = """
 SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-       a.atthasdef, a.attidentity <> '', a.attgenerated <> ''
+       a.atthasdef, a.attidentity <> '', a.attgenerated <> '', a.attgenerated = 'v',
+       CASE WHEN a.attcollation <> t.typcollation THEN o.collname END
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation o ON o.oid = a.attcollation
 WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 ORDER BY a.attrelid, a.attnum
 """
 CONSTRAINTS = """
-SELECT conrelid, conname, contype, conkey, confrelid, convalidated
+SELECT conrelid, conname, contype, conkey, confrelid, convalidated, confkey, confdeltype
 FROM pg_constraint WHERE conrelid <> 0
 """
 INDEXES = """
 SELECT i.indrelid, x.relname, i.indisunique, i.indisprimary, i.indisvalid, i.indimmediate,
        i.indpred IS NOT NULL OR i.indexprs IS NOT NULL,
-       (i.indkey::int2[])[0:i.indnkeyatts - 1], m.amname
+       (i.indkey::int2[])[0:i.indnkeyatts - 1], m.amname, i.indpred IS NOT NULL,
+       (i.indkey::int2[])[i.indnkeyatts:], i.indoption::int2[], i.indclass::oid[]::int8[],
+       i.indnullsnotdistinct
 FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
 JOIN pg_namespace n ON n.oid = x.relnamespace
 WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 """
+# By these an index is meant for more than its columns: the pattern operators of text, for instance.
+OPERATOR_CLASSES = "SELECT oid, opcname FROM pg_opclass WHERE NOT opcdefault"
 VIEWS = """
 SELECT DISTINCT d.refobjid, d.refobjsubid, quote_ident(n.nspname) || '.' || quote_ident(v.relname)
 FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class
@@ -62,7 +69,10 @@ SELECT current_setting('server_version_num')::int, current_schema(),
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column; `type` as format_type() writes it."""
+    """A column; `type` as format_type() writes it.
+
+    `collation` is None where it is the type's own.
+    """
 
     name: str
     type: str
@@ -70,17 +80,24 @@ class Column:
     has_default: bool
     identity: bool
     generated: bool
+    virtual: bool = False
+    collation: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Constraint:
-    """A table constraint; `kind` is pg_constraint.contype, `references` the oid it points to."""
+    """A table constraint; `kind` is pg_constraint.contype, `references` the oid it points to.
+
+    `on_delete` is pg_constraint.confdeltype: "a" for NO ACTION.
+    """
 
     name: str
     kind: str
     columns: tuple[str, ...]
     references: int | None
     validated: bool
+    to_columns: tuple[str, ...] = ()
+    on_delete: str = "a"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +105,8 @@ class Index:
     """An index; `columns` are its keys, empty strings where a key is an expression.
 
     `partial` says that it does not cover the plain columns of every row: a predicate or an
-    expression.
+    expression; `predicate` that there is a predicate. `opclasses` has an empty string for each key
+    with the default operator class.
     """
 
     name: str
@@ -99,6 +117,11 @@ class Index:
     immediate: bool
     partial: bool
     method: str = "btree"
+    predicate: bool = False
+    include: tuple[str, ...] = ()
+    descending: tuple[bool, ...] = ()
+    opclasses: tuple[str, ...] = ()
+    nulls_distinct: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +136,7 @@ class Relation:
     owned: bool
     is_partition: bool
     may_reference: bool
+    owner: str = ""
     columns: tuple[Column, ...] = ()
     constraints: tuple[Constraint, ...] = ()
     indexes: tuple[Index, ...] = ()
@@ -149,7 +173,11 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
     with transaction(connection, SNAPSHOT) as cursor:
         columns = _columns_by_table(_rows(cursor, COLUMNS))
         constraints = _constraints_by_table(_rows(cursor, CONSTRAINTS), columns)
-        indexes = _indexes_by_table(_rows(cursor, INDEXES), columns)
+        classes = dict(_rows(cursor, OPERATOR_CLASSES))
+        # Not before PostgreSQL 15; where it is not there, all NULLs are distinct.
+        version: int = getattr(connection, "pg_version", 0)
+        query = INDEXES if version >= 150_000 else INDEXES.replace("i.indnullsnotdistinct", "false")
+        indexes = _indexes_by_table(_rows(cursor, query), columns, classes)
         views = _views_by_table(_rows(cursor, VIEWS), columns)
         relations = tuple(
             Relation(
@@ -161,14 +189,23 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
                 owned=owned,
                 is_partition=is_partition,
                 may_reference=may_reference,
+                owner=owner,
                 columns=tuple(columns.get(oid, {}).values()),
                 constraints=tuple(constraints.get(oid, ())),
                 indexes=tuple(indexes.get(oid, ())),
                 views={view: frozenset(used) for view, used in views.get(oid, {}).items()},
             )
-            for oid, schema, name, kind, visible, owned, is_partition, may_reference in _rows(
-                cursor, RELATIONS
-            )
+            for (
+                oid,
+                schema,
+                name,
+                kind,
+                visible,
+                owned,
+                is_partition,
+                may_reference,
+                owner,
+            ) in _rows(cursor, RELATIONS)
         )
         return _with_surroundings(relations, next(iter(_rows(cursor, SURROUNDINGS))))
 
@@ -198,14 +235,27 @@ ColumnsByTable = dict[int, dict[int, Column]]
 
 def _columns_by_table(rows: Iterable[tuple[Any, ...]]) -> ColumnsByTable:
     found: ColumnsByTable = defaultdict(dict)
-    for oid, number, name, type_, not_null, has_default, identity, generated in rows:
+    for (
+        oid,
+        number,
+        name,
+        type_,
+        not_null,
+        default,
+        identity,
+        generated,
+        virtual,
+        collation,
+    ) in rows:
         found[oid][number] = Column(
             name=name,
             type=type_,
             not_null=not_null,
-            has_default=has_default,
+            has_default=default,
             identity=identity,
             generated=generated,
+            virtual=virtual,
+            collation=collation,
         )
     return found
 
@@ -219,7 +269,7 @@ def _constraints_by_table(
     rows: Iterable[tuple[Any, ...]], columns: ColumnsByTable
 ) -> dict[int, list[Constraint]]:
     found: dict[int, list[Constraint]] = defaultdict(list)
-    for oid, name, kind, keys, references, validated in rows:
+    for oid, name, kind, keys, references, validated, to_keys, on_delete in rows:
         found[oid].append(
             Constraint(
                 name=name,
@@ -227,16 +277,19 @@ def _constraints_by_table(
                 columns=_names(columns, oid, keys),
                 references=references or None,
                 validated=validated,
+                to_columns=_names(columns, references, to_keys),
+                on_delete=on_delete,
             )
         )
     return found
 
 
 def _indexes_by_table(
-    rows: Iterable[tuple[Any, ...]], columns: ColumnsByTable
+    rows: Iterable[tuple[Any, ...]], columns: ColumnsByTable, classes: Mapping[int, str]
 ) -> dict[int, list[Index]]:
     found: dict[int, list[Index]] = defaultdict(list)
-    for oid, name, unique, primary, valid, immediate, partial, keys, method in rows:
+    for oid, name, unique, primary, valid, immediate, partial, keys, method, *details in rows:
+        predicate, include, options, opclasses, equal_nulls = details
         found[oid].append(
             Index(
                 name=name,
@@ -247,6 +300,12 @@ def _indexes_by_table(
                 immediate=immediate,
                 partial=partial,
                 method=method,
+                predicate=predicate,
+                include=_names(columns, oid, include),
+                # Bit 1 of pg_index.indoption (INDOPTION_DESC in PostgreSQL's pg_index.h).
+                descending=tuple(bool(option & 1) for option in options),
+                opclasses=tuple(classes.get(opclass, "") for opclass in opclasses),
+                nulls_distinct=not equal_nulls,
             )
         )
     return found

@@ -1,0 +1,214 @@
+"""Indexes, foreign keys and checks: what is claimed against what does the same, under any name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from opsmigrate.postgres.catalog import Constraint, Index, Relation
+from opsmigrate.schema.claims import ClaimedCheck, ClaimedForeignKey, ClaimedIndex, ClaimedTable
+from opsmigrate.schema.differences import Drift
+
+ON_DELETE = {"a": "", "r": " ON DELETE RESTRICT", "c": " ON DELETE CASCADE"}
+ON_DELETE |= {"n": " ON DELETE SET NULL", "d": " ON DELETE SET DEFAULT"}
+
+
+def index_drift(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
+    """Compare primary key, unique constraints and indexes; yield also each INVALID index."""
+    reported = set()
+    for index in claimed.indexes:
+        fitting = [item for item in table.indexes if _same_keys(index, item)]
+        valid = [item for item in fitting if item.valid]
+        if any(_same_details(index, item) for item in valid):
+            continue
+        if fitting and not valid:
+            continue  # It is INVALID, which is said below.
+        named = [item for item in table.indexes if item.name == index.name]
+        there = next(iter(valid or named), None)
+        drift = Drift(
+            kind=_kind(index),
+            table=table.label,
+            column=index.columns[0] if len(index.columns) == 1 else None,
+            name=index.name or (there.name if there else None),
+            claimed=_claimed_words(index),
+            live=_live_words(there) if there else None,
+        )
+        if drift not in reported:
+            reported.add(drift)
+            yield drift
+    for item in table.indexes:
+        if not item.valid:
+            yield Drift(
+                kind="drift-index-invalid",
+                table=table.label,
+                name=item.name,
+                claimed="a valid index" if item.columns else None,
+                live="an INVALID one",
+            )
+
+
+def _kind(index: ClaimedIndex) -> str:
+    if index.primary:
+        return "drift-primary-key"
+    return "drift-unique" if index.unique else "drift-index"
+
+
+def _same_keys(claimed: ClaimedIndex, live: Index) -> bool:
+    if claimed.primary and not live.primary:
+        return False
+    if claimed.unique and not live.unique:
+        return False
+    if len(claimed.columns) != len(live.columns) or claimed.partial != live.predicate:
+        return False
+    if claimed.method != live.method or not _same_opclasses(claimed, live):
+        return False
+    if claimed.unique and None not in claimed.columns:
+        return set(claimed.columns) == set(live.columns)
+    return all(
+        wanted is None or wanted == found
+        for wanted, found in zip(claimed.columns, live.columns, strict=True)
+    )
+
+
+def _same_opclasses(claimed: ClaimedIndex, live: Index) -> bool:
+    patterns = [name.endswith("_pattern_ops") for name in live.opclasses]
+    if claimed.like:
+        return all(patterns)
+    if claimed.opclasses:
+        # The default class of a method has no name in the catalog that is read.
+        pairs = zip(claimed.opclasses, live.opclasses, strict=False)
+        return all(not found or wanted.lower() == found for wanted, found in pairs)
+    return None in claimed.columns or not any(patterns)
+
+
+def _same_details(claimed: ClaimedIndex, live: Index) -> bool:
+    if claimed.unique:
+        immediate = claimed.deferrable != live.immediate
+        return (
+            (immediate or claimed.primary)
+            and claimed.nulls_distinct == live.nulls_distinct
+            and set(claimed.include) == set(live.include)
+        )
+    return set(claimed.include) == set(live.include) and (
+        claimed.descending is None
+        or claimed.method != "btree"
+        or claimed.descending == live.descending
+    )
+
+
+def _claimed_words(index: ClaimedIndex) -> str:
+    keys = ", ".join(column or "an expression" for column in index.columns)
+    what = "a primary key" if index.primary else "uniqueness" if index.unique else "an index"
+    details = [
+        "of text patterns" if index.like else "",
+        f"by {index.method}" if index.method != "btree" else "",
+        f"including {', '.join(index.include)}" if index.include else "",
+        "deferrable" if index.deferrable else "",
+        "for some rows" if index.partial else "",
+        "" if index.nulls_distinct else "NULLS NOT DISTINCT",
+        "descending" if any(index.descending or ()) else "",
+    ]
+    return " ".join([f"{what} on ({keys})", *filter(None, details)])
+
+
+def _live_words(index: Index) -> str:
+    keys = ", ".join(column or "an expression" for column in index.columns)
+    details = [
+        f"by {index.method}" if index.method != "btree" else "",
+        f"including {', '.join(index.include)}" if index.include else "",
+        "" if index.immediate else "deferrable",
+        "for some rows" if index.predicate else "",
+        "" if index.nulls_distinct else "NULLS NOT DISTINCT",
+        "descending" if any(index.descending) else "",
+    ]
+    kind = "unique " if index.unique else ""
+    return " ".join([f"{kind}index {index.name} on ({keys})", *filter(None, details)])
+
+
+def foreign_key_drift(
+    claimed: ClaimedTable, table: Relation, find: Callable[[str], Relation | None]
+) -> Iterator[Drift]:
+    """Compare foreign keys by their columns and targets; yield also those not validated."""
+    for key in claimed.foreign_keys:
+        target = find(key.to_table)
+        found = [item for item in table.constraints if _is_on(item, key)]
+        there = next((item for item in found if _fits(item, key, target)), None)
+        words = f"a foreign key to {key.to_table} ({key.to_column}){ON_DELETE[key.on_delete]}"
+        if there is None:
+            yield Drift(
+                kind="drift-foreign-key",
+                table=table.label,
+                column=key.column,
+                name=found[0].name if found else None,
+                claimed=words,
+                live="one that points elsewhere or does otherwise" if found else None,
+            )
+        elif not there.validated:
+            yield Drift(
+                kind="drift-not-validated",
+                table=table.label,
+                column=key.column,
+                name=there.name,
+                claimed=words,
+                live="it NOT VALID",
+            )
+
+
+def _is_on(constraint: Constraint, key: ClaimedForeignKey) -> bool:
+    return constraint.kind == "f" and constraint.columns == (key.column,)
+
+
+def _fits(constraint: Constraint, key: ClaimedForeignKey, target: Relation | None) -> bool:
+    return (
+        target is not None
+        and constraint.references == target.oid
+        and constraint.to_columns == (key.to_column,)
+        and constraint.on_delete == key.on_delete
+    )
+
+
+def check_drift(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
+    """Compare checks and exclusion constraints: first by name, then by columns, then by number."""
+    free = [item for item in table.constraints if item.kind in ("c", "x")]
+    pairs: list[tuple[ClaimedCheck, Constraint]] = []
+    waiting = list(claimed.checks)
+    for matches in (_same_name, _same_columns, _same_kind):
+        for check in list(waiting):
+            there = next((item for item in free if matches(check, item)), None)
+            if there is not None:
+                free.remove(there)
+                waiting.remove(check)
+                pairs.append((check, there))
+    for check in waiting:
+        yield Drift(
+            kind="drift-exclusion" if check.exclusion else "drift-check",
+            table=table.label,
+            column=_only(check.columns),
+            name=check.name,
+            claimed="an exclusion constraint" if check.exclusion else "a check",
+        )
+    for _, there in pairs:
+        if not there.validated:
+            yield Drift(
+                kind="drift-not-validated",
+                table=table.label,
+                name=there.name,
+                claimed="a validated check",
+                live="it NOT VALID",
+            )
+
+
+def _only(columns: frozenset[str] | None) -> str | None:
+    return next(iter(columns)) if columns is not None and len(columns) == 1 else None
+
+
+def _same_kind(check: ClaimedCheck, live: Constraint) -> bool:
+    """Say whether it could be the same: only where the columns of the claim are not known."""
+    return (live.kind == "x") is check.exclusion and check.columns is None
+
+
+def _same_name(check: ClaimedCheck, live: Constraint) -> bool:
+    return (live.kind == "x") is check.exclusion and live.name == check.name
+
+
+def _same_columns(check: ClaimedCheck, live: Constraint) -> bool:
+    return (live.kind == "x") is check.exclusion and frozenset(live.columns) == check.columns
