@@ -8,17 +8,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import ProjectState
 
-from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Column, Relation
+from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Relation
 from opsmigrate.postgres.names import as_stored, split_table
 from opsmigrate.schema.applied import AppliedMigrations, applied_state
 from opsmigrate.schema.claimed import claimed_tables
-from opsmigrate.schema.claims import ClaimedColumn, ClaimedTable
-from opsmigrate.schema.differences import Drift
+from opsmigrate.schema.claims import ClaimedTable
+from opsmigrate.schema.columns import column_drift
+from opsmigrate.schema.differences import Drift, quoted
 from opsmigrate.schema.keys import check_drift, foreign_key_drift, index_drift
-from opsmigrate.schema.types import INTEGERS, base, canonical
+from opsmigrate.schema.types import same_types
 
 KINDS = {"v": "view", "m": "materialized view", "f": "foreign table"}
-GENERATED = {"": "a plain column", "s": "generated and stored", "v": "generated, virtual"}
 
 
 def drift_of(
@@ -34,15 +34,20 @@ def drift_of(
     """
     applied = AppliedMigrations(executor)
     claimed = claimed_tables(state or applied_state(executor), connection, altered=applied.altered)
-    return tuple(
+    found = [
         drift
         for table, drift in _compared(claimed, catalog)
         if not _was_meant(drift, table, applied)
+    ]
+    types = [(str(item.claimed), str(item.live)) for item in found if item.id == "drift-type"]
+    same = same_types(connection, types) if types else frozenset()
+    return tuple(
+        item for item in found if item.id != "drift-type" or (item.claimed, item.live) not in same
     )
 
 
 def _was_meant(drift: Drift, claimed: ClaimedTable, applied: AppliedMigrations) -> bool:
-    if drift.kind == "drift-not-validated" and drift.name in applied.not_validated:
+    if drift.id == "drift-not-validated" and drift.name in applied.not_validated:
         return True
     names = [drift.column, drift.name]
     if not any(names):
@@ -96,88 +101,22 @@ def _table_drift(claimed: ClaimedTable, live: _LiveTables) -> Iterator[Drift]:
     if table is None or table.kind not in TABLE_KINDS:
         found = KINDS.get(table.kind, "relation of another kind") if table else None
         yield Drift(
-            kind="drift-table-missing",
+            id="drift-table-missing",
             table=table.label if table else live.label(claimed.db_table),
             claimed=f"the table of {claimed.model}",
             live=f"a {found}" if found else None,
+            remedy="restore the table from a backup",
         )
         return
     if live.owner and table.owner != live.owner:
         yield Drift(
-            kind="drift-owner",
+            id="drift-owner",
             table=table.label,
-            claimed=f"owned by {live.owner}, as django_migrations is",
-            live=f"owned by {table.owner}",
+            claimed=f"the owner {live.owner}, as of django_migrations",
+            live=f"the owner {table.owner}",
+            remedy=f"ALTER TABLE {table.label} OWNER TO {quoted(live.owner)}",
         )
-    yield from _column_drift(claimed, table)
+    yield from column_drift(claimed, table)
     yield from index_drift(claimed, table)
     yield from foreign_key_drift(claimed, table, live.find)
     yield from check_drift(claimed, table)
-
-
-def _column_drift(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
-    columns = {column.name: column for column in table.columns}
-    for column in claimed.columns:
-        found = columns.pop(column.name, None)
-        if found is None:
-            yield Drift(
-                kind="drift-column-missing",
-                table=table.label,
-                column=column.name,
-                claimed=column.type or "integer",
-            )
-        else:
-            yield from _one_column(column, found, table)
-    for unknown in columns.values():
-        yield Drift(
-            kind="drift-column-unknown",
-            table=table.label,
-            column=unknown.name,
-            live=unknown.type + (" NOT NULL" if unknown.not_null else ""),
-        )
-
-
-def _one_column(claimed: ClaimedColumn, found: Column, table: Relation) -> Iterator[Drift]:
-    generated = ("v" if found.virtual else "s") if found.generated else ""
-    differences = [
-        ("drift-type", not _same_type(claimed, found), claimed.type or "integer", found.type),
-        (
-            "drift-null",
-            claimed.not_null != found.not_null,
-            "NOT NULL" if claimed.not_null else "NULL allowed",
-            "NOT NULL" if found.not_null else "NULL allowed",
-        ),
-        (
-            "drift-generated",
-            claimed.generated != generated,
-            GENERATED[claimed.generated],
-            GENERATED[generated],
-        ),
-        (
-            "drift-identity",
-            claimed.numbered and not (found.identity or found.has_default),
-            "numbered by an identity or a sequence",
-            None,
-        ),
-        (
-            "drift-default",
-            claimed.has_default and not (found.has_default or found.generated),
-            "a database default",
-            None,
-        ),
-        (
-            "drift-collation",
-            claimed.collation != found.collation,
-            f'collation "{claimed.collation}"' if claimed.collation else "the type's own collation",
-            f'collation "{found.collation}"' if found.collation else "the type's own collation",
-        ),
-    ]
-    for kind, differs, wanted, there in differences:
-        if differs:
-            yield Drift(kind=kind, table=table.label, column=found.name, claimed=wanted, live=there)
-
-
-def _same_type(claimed: ClaimedColumn, found: Column) -> bool:
-    if claimed.type is None:
-        return base(canonical(found.type)) in INTEGERS
-    return claimed.type == found.type or canonical(claimed.type) == canonical(found.type)

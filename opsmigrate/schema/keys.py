@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from opsmigrate.postgres.catalog import Constraint, Index, Relation
 from opsmigrate.schema.claims import ClaimedCheck, ClaimedForeignKey, ClaimedIndex, ClaimedTable
-from opsmigrate.schema.differences import Drift
+from opsmigrate.schema.differences import Drift, quoted
 
 ON_DELETE = {"a": "", "r": " ON DELETE RESTRICT", "c": " ON DELETE CASCADE"}
 ON_DELETE |= {"n": " ON DELETE SET NULL", "d": " ON DELETE SET DEFAULT"}
@@ -18,38 +18,71 @@ def index_drift(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
     for index in claimed.indexes:
         fitting = [item for item in table.indexes if _same_keys(index, item)]
         valid = [item for item in fitting if item.valid]
-        if any(_same_details(index, item) for item in valid):
-            continue
-        if fitting and not valid:
-            continue  # It is INVALID, which is said below.
-        named = [item for item in table.indexes if item.name == index.name]
-        there = next(iter(valid or named), None)
-        drift = Drift(
-            kind=_kind(index),
-            table=table.label,
-            column=index.columns[0] if len(index.columns) == 1 else None,
-            name=index.name or (there.name if there else None),
-            claimed=_claimed_words(index),
-            live=_live_words(there) if there else None,
-        )
+        if any(_same_details(index, item) for item in valid) or (fitting and not valid):
+            continue  # What is INVALID is said below.
+        there = next(iter(valid), None) or _namesake(index, table)
+        drift = _missing(index, table, there)
         if drift not in reported:
             reported.add(drift)
             yield drift
     for item in table.indexes:
         if not item.valid:
             yield Drift(
-                kind="drift-index-invalid",
+                id="drift-index-invalid",
                 table=table.label,
                 name=item.name,
-                claimed="a valid index" if item.columns else None,
-                live="an INVALID one",
+                claimed="no INVALID index",
+                live=f"the INVALID index {item.name}",
+                remedy=f"REINDEX INDEX CONCURRENTLY {quoted(table.schema)}.{quoted(item.name)}",
             )
 
 
-def _kind(index: ClaimedIndex) -> str:
+def _namesake(index: ClaimedIndex, table: Relation) -> Index | None:
+    """Return what bears the name of the index, or is the primary key where it should be."""
+    for item in table.indexes:
+        if item.name == index.name or (index.primary and item.primary):
+            return item
+    return None
+
+
+def _missing(index: ClaimedIndex, table: Relation, there: Index | None) -> Drift:
+    columns = [column for column in index.columns if column is not None]
+    column = columns[0] if len(index.columns) == len(columns) == 1 else None
+    name = index.name or (there.name if there else None)
+    live = _live_words(there) if there else None
+    claimed = _claimed_words(index)
+    keys = quoted(*columns) if None not in index.columns and not index.partial else None
     if index.primary:
-        return "drift-primary-key"
-    return "drift-unique" if index.unique else "drift-index"
+        return Drift(
+            id="drift-primary-key",
+            table=table.label,
+            column=column,
+            name=name,
+            claimed=claimed,
+            live=live,
+            remedy=f"ALTER TABLE {table.label} ADD PRIMARY KEY ({keys})",
+        )
+    if index.unique:
+        return Drift(
+            id="drift-unique",
+            table=table.label,
+            column=column,
+            name=name,
+            claimed=claimed,
+            live=live,
+            remedy=f"ALTER TABLE {table.label} ADD UNIQUE ({keys})" if keys else None,
+        )
+    return Drift(
+        id="drift-index",
+        table=table.label,
+        column=column,
+        name=name,
+        claimed=claimed,
+        live=live,
+        remedy=f"CREATE INDEX CONCURRENTLY ON {table.label} USING {index.method} ({keys})"
+        if keys and not index.like
+        else None,
+    )
 
 
 def _same_keys(claimed: ClaimedIndex, live: Index) -> bool:
@@ -132,25 +165,37 @@ def foreign_key_drift(
         target = find(key.to_table)
         found = [item for item in table.constraints if _is_on(item, key)]
         there = next((item for item in found if _fits(item, key, target)), None)
-        words = f"a foreign key to {key.to_table} ({key.to_column}){ON_DELETE[key.on_delete]}"
+        on_delete = ON_DELETE[key.on_delete]
         if there is None:
             yield Drift(
-                kind="drift-foreign-key",
+                id="drift-foreign-key",
                 table=table.label,
                 column=key.column,
                 name=found[0].name if found else None,
-                claimed=words,
-                live="one that points elsewhere or does otherwise" if found else None,
+                claimed=f"a foreign key to {key.to_table} ({key.to_column}){on_delete}",
+                live=f"{found[0].name}, which points elsewhere or does otherwise ON DELETE"
+                if found
+                else None,
+                remedy=f"ALTER TABLE {table.label} ADD FOREIGN KEY ({quoted(key.column)}) "
+                f"REFERENCES {target.label} ({quoted(key.to_column)}){on_delete} "
+                "DEFERRABLE INITIALLY DEFERRED"
+                if target
+                else None,
             )
         elif not there.validated:
-            yield Drift(
-                kind="drift-not-validated",
-                table=table.label,
-                column=key.column,
-                name=there.name,
-                claimed=words,
-                live="it NOT VALID",
-            )
+            yield _not_validated(there, table, key.column)
+
+
+def _not_validated(there: Constraint, table: Relation, column: str | None) -> Drift:
+    return Drift(
+        id="drift-not-validated",
+        table=table.label,
+        column=column,
+        name=there.name,
+        claimed=f"the constraint {there.name}, validated",
+        live="it NOT VALID",
+        remedy=f"ALTER TABLE {table.label} VALIDATE CONSTRAINT {quoted(there.name)}",
+    )
 
 
 def _is_on(constraint: Constraint, key: ClaimedForeignKey) -> bool:
@@ -169,7 +214,7 @@ def _fits(constraint: Constraint, key: ClaimedForeignKey, target: Relation | Non
 def check_drift(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
     """Compare checks and exclusion constraints: first by name, then by columns, then by number."""
     free = [item for item in table.constraints if item.kind in ("c", "x")]
-    pairs: list[tuple[ClaimedCheck, Constraint]] = []
+    found: list[Constraint] = []
     waiting = list(claimed.checks)
     for matches in (_same_name, _same_columns, _same_kind):
         for check in list(waiting):
@@ -177,24 +222,30 @@ def check_drift(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
             if there is not None:
                 free.remove(there)
                 waiting.remove(check)
-                pairs.append((check, there))
+                found.append(there)
     for check in waiting:
-        yield Drift(
-            kind="drift-exclusion" if check.exclusion else "drift-check",
-            table=table.label,
-            column=_only(check.columns),
-            name=check.name,
-            claimed="an exclusion constraint" if check.exclusion else "a check",
-        )
-    for _, there in pairs:
+        yield _no_check(check, table)
+    for there in found:
         if not there.validated:
-            yield Drift(
-                kind="drift-not-validated",
-                table=table.label,
-                name=there.name,
-                claimed="a validated check",
-                live="it NOT VALID",
-            )
+            yield _not_validated(there, table, _only(frozenset(there.columns)))
+
+
+def _no_check(check: ClaimedCheck, table: Relation) -> Drift:
+    named = f" {check.name}" if check.name else ""
+    if check.exclusion:
+        return Drift(
+            id="drift-exclusion",
+            table=table.label,
+            name=check.name,
+            claimed=f"the exclusion constraint{named}",
+        )
+    return Drift(
+        id="drift-check",
+        table=table.label,
+        column=_only(check.columns),
+        name=check.name,
+        claimed=f"the check{named}" if named else "a check of its values",
+    )
 
 
 def _only(columns: frozenset[str] | None) -> str | None:

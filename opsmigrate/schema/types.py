@@ -1,7 +1,11 @@
 """One spelling for each column type, whoever wrote it: Django, format_type(), or a project."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
+
+from django.db import Error
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 SPELLINGS = {
     "varchar": "character varying",
@@ -68,3 +72,28 @@ def canonical(type_: str) -> str:
 def base(type_: str) -> str:
     """Return a canonical type without its modifiers."""
     return MODIFIERS.sub("", type_)
+
+
+def same_types(
+    connection: BaseDatabaseWrapper, pairs: Iterable[tuple[str, str]]
+) -> frozenset[tuple[str, str]]:
+    """Return the pairs (as written, as in the catalog) that the server takes for the same type.
+
+    In one query. A type in a schema of the search_path, for instance, is written without it.
+    """
+    pairs = list(pairs)
+    names = sorted({base(AFTER_TYPE.sub("", written)) for written, _ in pairs})
+    query = "SELECT t, format_type(to_regtype(t), NULL) FROM unnest(%s::text[]) AS t"
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(query, [names])
+            known = dict(cursor.fetchall())
+    except Error:
+        # Before PostgreSQL 16 to_regtype() raises for what is no type's name.
+        return frozenset()
+    return frozenset(
+        (written, there)
+        for written, there in pairs
+        if known[base(AFTER_TYPE.sub("", written))] == base(there)
+        and MODIFIERS.findall(canonical(written)) == MODIFIERS.findall(canonical(there))
+    )
