@@ -38,7 +38,8 @@ FROM pg_constraint WHERE conrelid <> 0
 INDEXES = """
 SELECT i.indrelid, x.relname, i.indisunique, i.indisprimary, i.indisvalid, i.indimmediate,
        i.indpred IS NOT NULL OR i.indexprs IS NOT NULL,
-       (i.indkey::int2[])[0:i.indnkeyatts - 1], m.amname, i.indpred IS NOT NULL,
+       (i.indkey::int2[])[0:i.indnkeyatts - 1], m.amname,
+       pg_get_expr(i.indpred, i.indrelid), pg_get_expr(i.indexprs, i.indrelid),
        (i.indkey::int2[])[i.indnkeyatts:], i.indoption::int2[], i.indclass::oid[]::int8[],
        i.indnullsnotdistinct
 FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
@@ -46,7 +47,7 @@ JOIN pg_namespace n ON n.oid = x.relnamespace
 WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 """
 # By these an index is meant for more than its columns: the pattern operators of text, for instance.
-OPERATOR_CLASSES = "SELECT oid, opcname FROM pg_opclass WHERE NOT opcdefault"
+OPERATOR_CLASSES = "SELECT oid, opcname FROM pg_opclass"
 VIEWS = """
 SELECT DISTINCT d.refobjid, d.refobjsubid, quote_ident(n.nspname) || '.' || quote_ident(v.relname)
 FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class
@@ -105,8 +106,8 @@ class Index:
     """An index; `columns` are its keys, empty strings where a key is an expression.
 
     `partial` says that it does not cover the plain columns of every row: a predicate or an
-    expression; `predicate` that there is a predicate. `opclasses` has an empty string for each key
-    with the default operator class.
+    expression. `predicate` and `expressions` are those in SQL, None where there is none;
+    `opclasses` are the operator classes of the keys.
     """
 
     name: str
@@ -117,7 +118,8 @@ class Index:
     immediate: bool
     partial: bool
     method: str = "btree"
-    predicate: bool = False
+    predicate: str | None = None
+    expressions: str | None = None
     include: tuple[str, ...] = ()
     descending: tuple[bool, ...] = ()
     opclasses: tuple[str, ...] = ()
@@ -289,7 +291,7 @@ def _indexes_by_table(
 ) -> dict[int, list[Index]]:
     found: dict[int, list[Index]] = defaultdict(list)
     for oid, name, unique, primary, valid, immediate, partial, keys, method, *details in rows:
-        predicate, include, options, opclasses, equal_nulls = details
+        predicate, expressions, include, options, opclasses, equal_nulls = details
         found[oid].append(
             Index(
                 name=name,
@@ -301,10 +303,11 @@ def _indexes_by_table(
                 partial=partial,
                 method=method,
                 predicate=predicate,
+                expressions=expressions,
                 include=_names(columns, oid, include),
                 # Bit 1 of pg_index.indoption (INDOPTION_DESC in PostgreSQL's pg_index.h).
                 descending=tuple(bool(option & 1) for option in options),
-                opclasses=tuple(classes.get(opclass, "") for opclass in opclasses),
+                opclasses=tuple(classes[opclass] for opclass in opclasses),
                 nulls_distinct=not equal_nulls,
             )
         )

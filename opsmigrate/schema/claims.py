@@ -25,7 +25,8 @@ class ClaimedColumn:
 class ClaimedIndex:
     """An index, or a unique constraint or primary key by the index that it rests on.
 
-    `columns` has None where the key is an expression. `name` is None where Django makes it up.
+    `columns` has None where the key is an expression; `named` are the columns that expressions and
+    condition name. `name` is None where Django makes it up.
     `like` marks the companion with a pattern operator class that Django gives to indexed text.
     """
 
@@ -35,6 +36,7 @@ class ClaimedIndex:
     unique: bool = False
     method: str = "btree"
     partial: bool = False
+    named: frozenset[str] = frozenset()
     include: tuple[str, ...] = ()
     descending: tuple[bool, ...] | None = None
     opclasses: tuple[str, ...] = ()

@@ -47,7 +47,7 @@ def _missing(column: ClaimedColumn, table: Relation) -> Drift:
 def _same(claimed: ClaimedColumn, found: Column) -> bool:
     return (
         _same_type(claimed, found)
-        and claimed.not_null == found.not_null
+        and _same_null(claimed, found)
         and claimed.collation == found.collation
         and claimed.generated == _generated(found)
         and (found.has_default or found.identity or not (claimed.numbered or claimed.has_default))
@@ -58,6 +58,11 @@ def _same_type(claimed: ClaimedColumn, found: Column) -> bool:
     if claimed.type is None:
         return base(canonical(found.type)) in INTEGERS
     return claimed.type == found.type or canonical(claimed.type) == canonical(found.type)
+
+
+def _same_null(claimed: ClaimedColumn, found: Column) -> bool:
+    """Compare NOT NULL, which Django never gives to a generated column."""
+    return claimed.not_null == found.not_null or bool(claimed.generated)
 
 
 def _generated(column: Column) -> str:
@@ -78,7 +83,7 @@ def _of_values(claimed: ClaimedColumn, found: Column, table: Relation) -> Iterat
             live=found.type,
             remedy=f"{alter} TYPE {type_} USING {column}::{type_}",
         )
-    if claimed.not_null != found.not_null:
+    if not _same_null(claimed, found):
         yield Drift(
             id="drift-null",
             table=table.label,

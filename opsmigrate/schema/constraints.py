@@ -6,20 +6,24 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.indexes import OpClass
 from django.db.migrations.state import ModelState
-from django.db.models import CheckConstraint, F, Index, OuterRef, UniqueConstraint
+from django.db.models import CheckConstraint, F, Index, Q, UniqueConstraint
 from django.db.models.expressions import OrderBy
+from django.db.models.functions import Collate
 
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.schema.claims import ClaimedCheck, ClaimedIndex
 from opsmigrate.schema.fields import Key, StateFields
+
+Columns = tuple[str | None, ...]
 
 
 def claimed_indexes(key: Key, model: ModelState, fields: StateFields) -> tuple[ClaimedIndex, ...]:
     """Return what unique_together, index_together, indexes and constraints ask for."""
     options = model.options
 
-    def columns(names: Iterable[str]) -> tuple[str | None, ...]:
+    def columns(names: Iterable[str]) -> Columns:
         return tuple(column_named(key, fields, name) for name in names)
 
     return (
@@ -48,7 +52,8 @@ def claimed_checks(
         if isinstance(item, ExclusionConstraint):
             found.append(ClaimedCheck(name=name, columns=None, exclusion=True))
         elif isinstance(item, CheckConstraint):
-            found.append(ClaimedCheck(name=name, columns=_named_in(key, item, fields)))
+            columns = _named_in(key, fields, getattr(item, "condition", None))
+            found.append(ClaimedCheck(name=name, columns=columns or None))
     return tuple(found)
 
 
@@ -88,6 +93,7 @@ def _index(key: Key, index: Index, fields: StateFields) -> ClaimedIndex:
         include=_include(key, any_index.include, fields),
         descending=tuple(order == "DESC" for _, order in plain) if plain else None,
         opclasses=tuple(any_index.opclasses),
+        named=_named_in(key, fields, index.condition, *any_index.expressions),
     )
 
 
@@ -104,6 +110,7 @@ def _unique(key: Key, constraint: UniqueConstraint, fields: StateFields) -> Clai
         partial=unique.condition is not None,
         include=_include(key, unique.include, fields),
         opclasses=tuple(unique.opclasses),
+        named=_named_in(key, fields, unique.condition, *unique.expressions),
         deferrable=unique.deferrable is not None,
         nulls_distinct=unique.nulls_distinct is not False,
     )
@@ -113,23 +120,38 @@ def _include(key: Key, names: Iterable[str] | None, fields: StateFields) -> tupl
     return tuple(column_named(key, fields, name) or "" for name in names or ())
 
 
-def _columns_of(
-    key: Key, expressions: Iterable[Any], fields: StateFields
-) -> tuple[str | None, ...]:
-    """Return the column of each expression that is one, None for the others."""
+def _columns_of(key: Key, expressions: Iterable[Any], fields: StateFields) -> Columns:
+    """Return the column of each expression that is one, None for the others.
+
+    PostgreSQL takes a column in brackets, with an operator class or a collation, for the column.
+    """
     return tuple(_plain_column(key, expression, fields) for expression in expressions)
 
 
 def _plain_column(key: Key, expression: Any, fields: StateFields) -> str | None:
-    inner: Any = expression.expression if isinstance(expression, OrderBy) else expression
-    plain = isinstance(inner, F) and not isinstance(inner, OuterRef)
-    return column_named(key, fields, getattr(inner, "name", "")) if plain else None
+    while isinstance(expression, OrderBy | OpClass | Collate):
+        expression = expression.get_source_expressions()[0]
+    name = getattr(expression, "name", "")
+    return column_named(key, fields, name) if isinstance(expression, F) else None
 
 
-def _named_in(key: Key, constraint: CheckConstraint, fields: StateFields) -> frozenset[str] | None:
-    condition: Any = getattr(constraint, "condition", None)
-    names = getattr(condition, "referenced_base_fields", None)
-    if not names:
-        return None
-    columns = [column_named(key, fields, name) for name in names]
-    return None if None in columns else frozenset(str(column) for column in columns)
+def _named_in(key: Key, fields: StateFields, *parts: Any) -> frozenset[str]:
+    """Return the columns that conditions and expressions name, as far as they can be known."""
+    names = {name for part in parts for name in _names(part)}
+    columns = (column_named(key, fields, name) for name in names)
+    return frozenset(column for column in columns if column)
+
+
+def _names(part: Any) -> Iterator[str]:
+    if isinstance(part, F):
+        yield getattr(part, "name")  # noqa: B009 - the stubs leave it out
+    elif isinstance(part, Q):
+        for child in part.children:
+            if isinstance(child, tuple):
+                yield child[0].partition("__")[0]
+                yield from _names(child[1])
+            else:
+                yield from _names(child)
+    elif hasattr(part, "get_source_expressions"):
+        for source in part.get_source_expressions():
+            yield from _names(source)

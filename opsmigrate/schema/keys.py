@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from opsmigrate.postgres.catalog import Constraint, Index, Relation
@@ -15,8 +16,14 @@ ON_DELETE |= {"n": " ON DELETE SET NULL", "d": " ON DELETE SET DEFAULT"}
 def index_drift(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
     """Compare primary key, unique constraints and indexes; yield also each INVALID index."""
     reported = set()
+    columns = {None, *(column.name for column in table.columns)}
+    names = {index.name for index in claimed.indexes}
     for index in claimed.indexes:
-        fitting = [item for item in table.indexes if _same_keys(index, item)]
+        if not columns.issuperset(index.columns):
+            continue  # Gone with its column.
+        # What bears the name of another claim belongs to that one.
+        free = [item for item in table.indexes if item.name not in names - {index.name}]
+        fitting = [item for item in free if _same_keys(index, item)]
         valid = [item for item in fitting if item.valid]
         if any(_same_details(index, item) for item in valid) or (fitting and not valid):
             continue  # What is INVALID is said below.
@@ -86,20 +93,14 @@ def _missing(index: ClaimedIndex, table: Relation, there: Index | None) -> Drift
 
 
 def _same_keys(claimed: ClaimedIndex, live: Index) -> bool:
-    if claimed.primary and not live.primary:
+    if (claimed.primary and not live.primary) or (claimed.unique and not live.unique):
         return False
-    if claimed.unique and not live.unique:
+    if claimed.method != live.method or claimed.partial != (live.predicate is not None):
         return False
-    if len(claimed.columns) != len(live.columns) or claimed.partial != live.predicate:
-        return False
-    if claimed.method != live.method or not _same_opclasses(claimed, live):
-        return False
-    if claimed.unique and None not in claimed.columns:
-        return set(claimed.columns) == set(live.columns)
-    return all(
-        wanted is None or wanted == found
-        for wanted, found in zip(claimed.columns, live.columns, strict=True)
-    )
+    columns = tuple(column or "" for column in claimed.columns)
+    # The order of columns matters to queries, not to what is unique.
+    same = sorted(columns) == sorted(live.columns) if claimed.unique else columns == live.columns
+    return same and _same_opclasses(claimed, live) and _names_same(claimed, live)
 
 
 def _same_opclasses(claimed: ClaimedIndex, live: Index) -> bool:
@@ -107,10 +108,14 @@ def _same_opclasses(claimed: ClaimedIndex, live: Index) -> bool:
     if claimed.like:
         return all(patterns)
     if claimed.opclasses:
-        # The default class of a method has no name in the catalog that is read.
-        pairs = zip(claimed.opclasses, live.opclasses, strict=False)
-        return all(not found or wanted.lower() == found for wanted, found in pairs)
+        return tuple(map(str.lower, claimed.opclasses)) == live.opclasses
     return None in claimed.columns or not any(patterns)
+
+
+def _names_same(claimed: ClaimedIndex, live: Index) -> bool:
+    """Say whether the live condition and expressions name the columns that the claimed ones do."""
+    text = f"{live.predicate or ''} {live.expressions or ''}"
+    return all(re.search(rf"\b{re.escape(column)}\b", text) for column in claimed.named)
 
 
 def _same_details(claimed: ClaimedIndex, live: Index) -> bool:
@@ -161,8 +166,11 @@ def foreign_key_drift(
     claimed: ClaimedTable, table: Relation, find: Callable[[str], Relation | None]
 ) -> Iterator[Drift]:
     """Compare foreign keys by their columns and targets; yield also those not validated."""
+    columns = {column.name for column in table.columns}
     for key in claimed.foreign_keys:
         target = find(key.to_table)
+        if key.column not in columns or target is None or not _has(target, key.to_column):
+            continue  # Gone with its column or table.
         found = [item for item in table.constraints if _is_on(item, key)]
         there = next((item for item in found if _fits(item, key, target)), None)
         on_delete = ON_DELETE[key.on_delete]
@@ -178,9 +186,7 @@ def foreign_key_drift(
                 else None,
                 remedy=f"ALTER TABLE {table.label} ADD FOREIGN KEY ({quoted(key.column)}) "
                 f"REFERENCES {target.label} ({quoted(key.to_column)}){on_delete} "
-                "DEFERRABLE INITIALLY DEFERRED"
-                if target
-                else None,
+                "DEFERRABLE INITIALLY DEFERRED",
             )
         elif not there.validated:
             yield _not_validated(there, table, key.column)
@@ -198,14 +204,17 @@ def _not_validated(there: Constraint, table: Relation, column: str | None) -> Dr
     )
 
 
+def _has(table: Relation, column: str) -> bool:
+    return any(item.name == column for item in table.columns)
+
+
 def _is_on(constraint: Constraint, key: ClaimedForeignKey) -> bool:
     return constraint.kind == "f" and constraint.columns == (key.column,)
 
 
-def _fits(constraint: Constraint, key: ClaimedForeignKey, target: Relation | None) -> bool:
+def _fits(constraint: Constraint, key: ClaimedForeignKey, target: Relation) -> bool:
     return (
-        target is not None
-        and constraint.references == target.oid
+        constraint.references == target.oid
         and constraint.to_columns == (key.to_column,)
         and constraint.on_delete == key.on_delete
     )
@@ -223,8 +232,10 @@ def check_drift(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
                 free.remove(there)
                 waiting.remove(check)
                 found.append(there)
+    columns = {column.name for column in table.columns}
     for check in waiting:
-        yield _no_check(check, table)
+        if columns.issuperset(check.columns or ()):
+            yield _no_check(check, table)
     for there in found:
         if not there.validated:
             yield _not_validated(there, table, _only(frozenset(there.columns)))
