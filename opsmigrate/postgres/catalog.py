@@ -1,4 +1,4 @@
-"""A whole schema, read in the same seven queries however many tables there are."""
+"""A whole schema, read in the same nine queries however many tables there are."""
 
 import json
 from collections import defaultdict
@@ -16,14 +16,15 @@ RELATIONS = """
 SELECT c.oid, n.nspname, c.relname, c.relkind, pg_table_is_visible(c.oid),
        pg_has_role(current_user, c.relowner, 'USAGE'), c.relispartition,
        c.relkind IN ('r', 'p') AND has_any_column_privilege(c.oid, 'REFERENCES'),
-       pg_get_userbyid(c.relowner)
+       c.relpersistence, p.partattrs::int2[], pg_get_userbyid(c.relowner)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
 WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 """
 COLUMNS = """
 SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-       a.atthasdef, a.attidentity <> '', a.attgenerated <> '', a.attgenerated = 'v',
-       CASE WHEN a.attcollation <> t.typcollation THEN o.collname END
+       a.atthasdef, a.attidentity <> '', a.attgenerated <> '', a.attinhcount > 0,
+       a.attgenerated = 'v', CASE WHEN a.attcollation <> t.typcollation THEN o.collname END
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation o ON o.oid = a.attcollation
@@ -32,8 +33,10 @@ WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 
 ORDER BY a.attrelid, a.attnum
 """
 CONSTRAINTS = """
-SELECT conrelid, conname, contype, conkey, confrelid, convalidated, confkey, confdeltype
-FROM pg_constraint WHERE conrelid <> 0
+SELECT k.conrelid, k.conname, k.contype, k.conkey, k.confrelid, k.convalidated, k.confkey, x.relname,
+       k.confdeltype
+FROM pg_constraint k LEFT JOIN pg_class x ON x.oid = k.conindid
+WHERE k.conrelid <> 0
 """
 INDEXES = """
 SELECT i.indrelid, x.relname, i.indisunique, i.indisprimary, i.indisvalid, i.indimmediate,
@@ -45,9 +48,34 @@ SELECT i.indrelid, x.relname, i.indisunique, i.indisprimary, i.indisvalid, i.ind
 FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
 JOIN pg_namespace n ON n.oid = x.relnamespace
 WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+ORDER BY i.indexrelid
+"""
+# What PostgreSQL lets stand in the way of ALTER COLUMN … TYPE and DROP COLUMN, besides views,
+# constraints and plain indexes (documentation of ALTER TABLE; RememberAllDependentForRebuilding).
+DEPENDENTS = """
+SELECT d.refobjid, d.refobjsubid, w.type, w.identity
+FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) w
+WHERE d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
+  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND (d.classid IN ('pg_policy'::regclass, 'pg_trigger'::regclass, 'pg_proc'::regclass,
+                     'pg_publication_rel'::regclass)
+       OR d.classid = 'pg_attrdef'::regclass AND NOT EXISTS (
+           SELECT FROM pg_attrdef a
+           WHERE a.oid = d.objid AND a.adrelid = d.refobjid AND a.adnum = d.refobjsubid)
+       OR d.classid = 'pg_class'::regclass AND EXISTS (
+           SELECT FROM pg_index i
+           WHERE i.indexrelid = d.objid AND (i.indpred IS NOT NULL OR i.indexprs IS NOT NULL)))
+"""
+# A table makes a type of its name; a type of that name is in its way.
+TYPE_NAMES = """
+SELECT n.nspname, t.typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+WHERE t.typrelid = 0 AND t.typcategory <> 'A'
+  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 """
 # By these an index is meant for more than its columns: the pattern operators of text, for instance.
-OPERATOR_CLASSES = "SELECT oid, opcname FROM pg_opclass"
+OPERATOR_CLASSES = "SELECT oid, opcname, opcdefault FROM pg_opclass"
 VIEWS = """
 SELECT DISTINCT d.refobjid, d.refobjsubid, quote_ident(n.nspname) || '.' || quote_ident(v.relname)
 FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class
@@ -81,6 +109,7 @@ class Column:
     has_default: bool
     identity: bool
     generated: bool
+    inherited: bool = False
     virtual: bool = False
     collation: str | None = None
 
@@ -89,7 +118,8 @@ class Column:
 class Constraint:
     """A table constraint; `kind` is pg_constraint.contype, `references` the oid it points to.
 
-    `on_delete` is pg_constraint.confdeltype: "a" for NO ACTION.
+    A foreign key rests on `index` of the table that it references. `on_delete` is
+    pg_constraint.confdeltype: "a" for NO ACTION.
     """
 
     name: str
@@ -98,7 +128,16 @@ class Constraint:
     references: int | None
     validated: bool
     to_columns: tuple[str, ...] = ()
+    index: str | None = None
     on_delete: str = "a"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dependent:
+    """What uses a column: `kind` and `name` as pg_identify_object() says them."""
+
+    kind: str
+    name: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +157,8 @@ class Index:
     immediate: bool
     partial: bool
     method: str = "btree"
+    # Some key has another operator class than its type's default.
+    special: bool = False
     predicate: str | None = None
     expressions: str | None = None
     include: tuple[str, ...] = ()
@@ -128,7 +169,10 @@ class Index:
 
 @dataclass(frozen=True, kw_only=True)
 class Relation:
-    """A relation of any kind, as pg_class.relkind names it; what is a table has the rest."""
+    """A relation of any kind, as pg_class.relkind names it; what is a table has the rest.
+
+    `partition_key` has an empty string for each expression in it.
+    """
 
     oid: int
     schema: str
@@ -139,11 +183,15 @@ class Relation:
     is_partition: bool
     may_reference: bool
     owner: str = ""
+    unlogged: bool = False
+    partition_key: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     constraints: tuple[Constraint, ...] = ()
     indexes: tuple[Index, ...] = ()
     # View -> the columns it uses; an empty string stands for the table as a whole.
     views: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    # Column -> what uses it.
+    dependents: Mapping[str, tuple[Dependent, ...]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -168,6 +216,8 @@ class Catalog:
     extensions: frozenset[str]
     available_extensions: Mapping[str, bool]
     collations: frozenset[str]
+    # (schema, name) of the types that no relation made.
+    types: frozenset[tuple[str, str]] = frozenset()
 
 
 def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
@@ -175,12 +225,14 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
     with transaction(connection, SNAPSHOT) as cursor:
         columns = _columns_by_table(_rows(cursor, COLUMNS))
         constraints = _constraints_by_table(_rows(cursor, CONSTRAINTS), columns)
-        classes = dict(_rows(cursor, OPERATOR_CLASSES))
+        classes = {oid: (name, default) for oid, name, default in _rows(cursor, OPERATOR_CLASSES)}
         # Not before PostgreSQL 15; where it is not there, all NULLs are distinct.
         version: int = getattr(connection, "pg_version", 0)
         query = INDEXES if version >= 150_000 else INDEXES.replace("i.indnullsnotdistinct", "false")
         indexes = _indexes_by_table(_rows(cursor, query), columns, classes)
         views = _views_by_table(_rows(cursor, VIEWS), columns)
+        dependents = _dependents_by_table(_rows(cursor, DEPENDENTS), columns)
+        types = frozenset((schema, name) for schema, name in _rows(cursor, TYPE_NAMES))
         relations = tuple(
             Relation(
                 oid=oid,
@@ -192,10 +244,13 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
                 is_partition=is_partition,
                 may_reference=may_reference,
                 owner=owner,
+                unlogged=persistence == "u",
+                partition_key=_names(columns, oid, partition_key),
                 columns=tuple(columns.get(oid, {}).values()),
                 constraints=tuple(constraints.get(oid, ())),
                 indexes=tuple(indexes.get(oid, ())),
                 views={view: frozenset(used) for view, used in views.get(oid, {}).items()},
+                dependents={name: tuple(users) for name, users in dependents[oid].items()},
             )
             for (
                 oid,
@@ -206,10 +261,12 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
                 owned,
                 is_partition,
                 may_reference,
+                persistence,
+                partition_key,
                 owner,
             ) in _rows(cursor, RELATIONS)
         )
-        return _with_surroundings(relations, next(iter(_rows(cursor, SURROUNDINGS))))
+        return _with_surroundings(relations, types, next(iter(_rows(cursor, SURROUNDINGS))))
 
 
 def _rows(cursor: Any, query: str) -> list[tuple[Any, ...]]:
@@ -217,7 +274,9 @@ def _rows(cursor: Any, query: str) -> list[tuple[Any, ...]]:
     return list(cursor.fetchall())
 
 
-def _with_surroundings(relations: tuple[Relation, ...], row: tuple[Any, ...]) -> Catalog:
+def _with_surroundings(
+    relations: tuple[Relation, ...], types: frozenset[tuple[str, str]], row: tuple[Any, ...]
+) -> Catalog:
     version, schema, may_create, may_extend, superuser, extensions, available, collations = row
     return Catalog(
         version=version,
@@ -229,6 +288,7 @@ def _with_surroundings(relations: tuple[Relation, ...], row: tuple[Any, ...]) ->
         extensions=frozenset(extensions),
         available_extensions=json.loads(available),
         collations=frozenset(collations),
+        types=types,
     )
 
 
@@ -246,6 +306,7 @@ def _columns_by_table(rows: Iterable[tuple[Any, ...]]) -> ColumnsByTable:
         default,
         identity,
         generated,
+        inherited,
         virtual,
         collation,
     ) in rows:
@@ -256,6 +317,7 @@ def _columns_by_table(rows: Iterable[tuple[Any, ...]]) -> ColumnsByTable:
             has_default=default,
             identity=identity,
             generated=generated,
+            inherited=inherited,
             virtual=virtual,
             collation=collation,
         )
@@ -271,7 +333,7 @@ def _constraints_by_table(
     rows: Iterable[tuple[Any, ...]], columns: ColumnsByTable
 ) -> dict[int, list[Constraint]]:
     found: dict[int, list[Constraint]] = defaultdict(list)
-    for oid, name, kind, keys, references, validated, to_keys, on_delete in rows:
+    for oid, name, kind, keys, references, validated, to_keys, index, on_delete in rows:
         found[oid].append(
             Constraint(
                 name=name,
@@ -280,6 +342,7 @@ def _constraints_by_table(
                 references=references or None,
                 validated=validated,
                 to_columns=_names(columns, references, to_keys),
+                index=index if kind == "f" else None,
                 on_delete=on_delete,
             )
         )
@@ -287,7 +350,9 @@ def _constraints_by_table(
 
 
 def _indexes_by_table(
-    rows: Iterable[tuple[Any, ...]], columns: ColumnsByTable, classes: Mapping[int, str]
+    rows: Iterable[tuple[Any, ...]],
+    columns: ColumnsByTable,
+    classes: Mapping[int, tuple[str, bool]],
 ) -> dict[int, list[Index]]:
     found: dict[int, list[Index]] = defaultdict(list)
     for oid, name, unique, primary, valid, immediate, partial, keys, method, *details in rows:
@@ -307,8 +372,9 @@ def _indexes_by_table(
                 include=_names(columns, oid, include),
                 # Bit 1 of pg_index.indoption (INDOPTION_DESC in PostgreSQL's pg_index.h).
                 descending=tuple(bool(option & 1) for option in options),
-                opclasses=tuple(classes[opclass] for opclass in opclasses),
+                opclasses=tuple(classes[opclass][0] for opclass in opclasses),
                 nulls_distinct=not equal_nulls,
+                special=not all(classes[opclass][1] for opclass in opclasses),
             )
         )
     return found
@@ -320,4 +386,14 @@ def _views_by_table(
     found: dict[int, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for oid, number, view in rows:
         found[oid][view].update(_names(columns, oid, [number]))
+    return found
+
+
+def _dependents_by_table(
+    rows: Iterable[tuple[Any, ...]], columns: ColumnsByTable
+) -> dict[int, dict[str, set[Dependent]]]:
+    found: dict[int, dict[str, set[Dependent]]] = defaultdict(lambda: defaultdict(set))
+    for oid, number, kind, name in rows:
+        for column in _names(columns, oid, [number]):
+            found[oid][column].add(Dependent(kind=kind, name=name))
     return found
