@@ -14,8 +14,9 @@ from django.db import DatabaseError, NotSupportedError, connections
 MODULE = """
 import uuid
 from django.contrib.postgres.constraints import ExclusionConstraint
-from django.contrib.postgres.fields import IntegerRangeField
+from django.contrib.postgres.fields import ArrayField, DateRangeField, IntegerRangeField
 from django.contrib.postgres.functions import RandomUUID
+from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.operations import AddIndexConcurrently, CreateExtension
 from django.db import migrations, models
 from django.db.models import Func
