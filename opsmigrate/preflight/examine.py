@@ -11,6 +11,7 @@ from django.db.migrations.state import ProjectState
 from opsmigrate.postgres.catalog import Catalog, read_catalog
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.session import Session
+from opsmigrate.preflight.forecast.report import look_ahead
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.operations import Move, walk_operation
 from opsmigrate.preflight.plan import (
@@ -73,7 +74,11 @@ def examine(
     if isinstance(rehearsal, Rehearsal):
         take_in(rehearsal, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
-    return decide(plan, ledger, target, rehearsal, open_before, accept_unexamined=accept_unexamined)
+    rehearsed = rehearsal if isinstance(rehearsal, Rehearsal) else None
+    outlook = look_ahead(connection, catalog, plan, ledger, rehearsed)
+    return decide(
+        plan, ledger, target, rehearsal, open_before, outlook, accept_unexamined=accept_unexamined
+    )
 
 
 def _require_writable(session: Session, requirements: Requirements, catalog: Catalog) -> None:

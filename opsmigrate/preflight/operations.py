@@ -12,6 +12,7 @@ from django.db.models import Index, Model
 from opsmigrate.preflight.constraints import add_constraint, need_constraint
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.simulation import CHECK
+from opsmigrate.preflight.touched import tables_of
 from opsmigrate.preflight.tracing import TracingEditor
 
 TRUSTED = ("django.db.migrations.operations.", "django.contrib.postgres.operations")
@@ -170,16 +171,22 @@ def _add_not_valid(move: Move) -> None:
         move.editor.remove_constraint(model, constraint)
         return
     table = requirements.own_table(model._meta.db_table)
+    sql = f"{constraint.create_sql(model, move.editor)} NOT VALID"
+    requirements.ledger.statement(sql, tables_of(sql, requirements.schema))
     if table is not None:
-        requirements.name_columns(model, str(constraint.create_sql(model, move.editor)))
+        requirements.name_columns(model, sql)
         add_constraint(requirements, table, constraint.name, CHECK, ())
 
 
 def _validate(move: Move) -> None:
     if move.backwards:
         return
-    requirements, name = move.requirements, move.operation.name
-    table = requirements.own_table(move.model()._meta.db_table)
+    requirements, name, editor = move.requirements, move.operation.name, move.editor
+    db_table = move.model()._meta.db_table
+    table = requirements.own_table(db_table)
+    quoted = editor.quote_name(db_table), editor.quote_name(name)
+    sql = "ALTER TABLE {} VALIDATE CONSTRAINT {}".format(*quoted)
+    requirements.ledger.statement(sql, tables_of(sql, requirements.schema))
     if table is not None:
         need_constraint(requirements, table, name, "validates")
         requirements.if_rows(table, f"whether the rows of {table.label} satisfy {name}", None)

@@ -14,9 +14,12 @@ from django.db import DatabaseError, NotSupportedError, connections
 MODULE = """
 import uuid
 from django.contrib.postgres.functions import RandomUUID
-from django.contrib.postgres.operations import AddIndexConcurrently, CreateExtension
+from django.contrib.postgres.operations import (
+    AddConstraintNotValid, AddIndexConcurrently, CreateExtension, RemoveIndexConcurrently,
+    ValidateConstraint,
+)
 from django.db import migrations, models
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 
 NAME = {extension!r}
 
