@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -315,3 +318,138 @@ def test_the_server_locks_rewrites_and_reads_what_the_forecast_says(
     assert locks == done.locks
     assert rewrites == done.rewrites
     assert scans == {name for name, count in done.scans.items() if count} - done.rewrites
+
+
+def waits(alias: str, statement: str) -> dict[str, str]:
+    """Return the locks of a statement that waits for a writer, which makes it visible."""
+    writer, seen = connections[alias].copy(), connections[alias].copy()
+    runner = connections[alias].copy()
+    runner.inc_thread_sharing()
+    execute(writer, "BEGIN; UPDATE zoo_cage SET size = 1 WHERE id = 1")
+    thread = threading.Thread(target=lambda: execute(runner, statement))
+    thread.start()
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            with seen.cursor() as cursor:
+                cursor.execute(
+                    "SELECT relation::regclass::text, mode FROM pg_locks WHERE granted"
+                    " AND relation::regclass::text ~ '^zoo_(cage|keeper)$' AND pid IN"
+                    " (SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                    "  AND datname = current_database())"
+                )
+                found = {table: mode_of(mode) for table, mode in cursor.fetchall()}
+            if found:
+                return found
+            assert time.monotonic() < deadline, "it did not wait"
+            time.sleep(0.02)
+    finally:
+        execute(writer, "COMMIT")
+        thread.join()
+        for connection in (writer, runner, seen):
+            connection.close()
+
+
+@pytest.mark.parametrize(
+    "pending",
+    [
+        'AddIndexConcurrently("cage", models.Index(fields=["name"], name="zoo_name")),',
+        'RemoveIndexConcurrently("cage", "zoo_size"),',
+    ],
+)
+def test_what_runs_concurrently_locks_what_the_forecast_says(
+    pending: str, zoo: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(FIRST, pending, atomic=False)
+    with copied(zoo) as alias:
+        locks, _, _ = forecast(alias, ops)
+        report = ops("preflight_migrate", "zoo", database=alias).report
+        (statement,) = report["facts"]["statements"]
+
+        assert waits(alias, statement["sql"]) == locks == {"zoo_cage": "SHARE UPDATE EXCLUSIVE"}
+
+
+@contextmanager
+def copied(zoo: str) -> Iterator[str]:
+    """Yield the alias of a copy of the zoo."""
+    connections[zoo].close()
+    with database_alias(connections.settings[zoo]["NAME"]) as alias:
+        yield alias
+
+
+def described(alias: str) -> list[tuple[Any, ...]]:
+    """Return what the tables are: columns, constraints and indexes."""
+    return query(
+        alias,
+        """
+        SELECT attrelid::regclass::text, attname, format_type(atttypid, atttypmod),
+               attnotnull::text, coalesce(pg_get_expr(adbin, adrelid), '')
+        FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+        WHERE attnum > 0 AND NOT attisdropped AND attrelid::regclass::text ~ '^zoo_.*[^s]$'
+          AND attrelid IN (SELECT oid FROM pg_class WHERE relkind = 'r')
+        UNION ALL
+        SELECT conrelid::regclass::text, conname, contype::text, convalidated::text,
+               pg_get_constraintdef(oid)
+        FROM pg_constraint WHERE conrelid::regclass::text ~ '^zoo_' AND contype <> 'n'
+        UNION ALL
+        SELECT indrelid::regclass::text, indexrelid::regclass::text, '', indisvalid::text,
+               pg_get_indexdef(indexrelid)
+        FROM pg_index WHERE indrelid::regclass::text ~ '^zoo_'
+        ORDER BY 1, 2, 3
+        """,
+    )
+
+
+FILLS = {
+    "more decimals": "UPDATE zoo_cage SET price_new = price",
+    "add a column with a volatile default": "UPDATE zoo_cage SET tag = gen_random_uuid()",
+    "not null with a default": "UPDATE zoo_cage SET size = 3 WHERE size IS NULL",
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "an index",
+        "drop an index",
+        "an index for LIKE",
+        "add a column with an index",
+        "add a unique column",
+        "a check",
+        "a unique constraint",
+        "a partial unique constraint",
+        "a unique constraint on an expression",
+        "unique together",
+        "not null",
+        "not null with a default",
+        "add a constraint to a foreign key",
+        "add a column with a volatile default",
+        "more decimals",
+        "drop a column",
+        "drop a foreign key column",
+    ],
+)
+def test_the_safer_way_leads_to_the_same_schema_and_blocks_nobody_for_long(
+    name: str, zoo: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(FIRST, OPERATIONS[name] + ",")
+    statements = ops("preflight_migrate", "zoo", database=zoo).report["facts"]["statements"]
+    text = next(each["instead"] for each in statements if each["instead"])
+    with copied(zoo) as alias:
+        assert migrate(alias, "zoo") is None
+        wanted = described(alias)
+
+    pasted = re.split(r"^# migration \d of \d\n", text, flags=re.M)[1:]
+    with copied(zoo) as alias:
+        for number, part in enumerate(pasted):
+            if name in FILLS and number == len(pasted) - 1:
+                execute(connections[alias], FILLS[name])
+            write_migrations(FIRST, *pasted[: number + 1])
+            facts = ops("preflight_migrate", "zoo", database=alias).report["facts"]
+            for statement in facts["statements"]:
+                worked = {*statement["scans"], *statement["rewrites"]}
+                blocked = {lock["table"] for lock in statement["locks"] if lock["blocks"]}
+                # What was filled is made NOT NULL last, which has a safer way of its own.
+                assert name in FILLS or not worked & blocked, statement
+            assert migrate(alias, "zoo") is None, part
+        assert described(alias) == wanted

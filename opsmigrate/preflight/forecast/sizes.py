@@ -43,7 +43,7 @@ SELECT ARRAY(SELECT format_type(castsource, NULL) || '>' || format_type(casttarg
        ARRAY(SELECT DISTINCT proname::text FROM pg_proc WHERE provolatile = 'v'),
        (SELECT coalesce(json_agg(json_build_array(
                 conrelid::bigint, conname, pg_get_constraintdef(oid))), '[]')::text
-        FROM pg_constraint WHERE contype = 'c' AND convalidated AND conrelid <> 0),
+        FROM pg_constraint WHERE contype = 'c' AND conrelid <> 0),
        (SELECT coalesce(json_agg(json_build_array(
                 conrelid::bigint, conname, ARRAY(
                     SELECT attname FROM pg_attribute
@@ -65,7 +65,7 @@ class Server:
     """What the catalog says of casts, functions and constraints.
 
     `free_casts` keep the bytes, `volatile` functions give every row a value of its own. `checks`
-    are the conditions of valid checks, `targets` the columns that foreign keys point to, both by
+    are the definitions of checks, `targets` the columns that foreign keys point to, both by
     the table's oid and the constraint's name.
     """
 

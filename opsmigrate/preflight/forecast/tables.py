@@ -17,7 +17,7 @@ class Table:
     types: dict[str, str] = field(default_factory=dict)
     not_null: set[str] = field(default_factory=set)
     indexes: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    # Name -> columns, and the condition of one that is valid.
+    # Name -> columns, and the definition as pg_get_constraintdef() gives it.
     checks: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
     keys: dict[str, "ForeignKey"] = field(default_factory=dict)
     # Foreign keys that point here, by the table that has them and their name.
