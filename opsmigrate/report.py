@@ -180,7 +180,8 @@ def _finding_lines(finding: Finding) -> Iterable[str]:
     if place:
         yield from _wrapped(", ".join(place), first="    in ", rest="       ")
     if finding.hint:
-        yield f"    next: {finding.hint}"
+        # A migration to paste has several lines.
+        yield textwrap.indent(f"next: {finding.hint}", "    ")
 
 
 def _wrapped(text: str, *, first: str, rest: str) -> list[str]:

@@ -1,6 +1,6 @@
 """What the rehearsal measured, put in the place of what was derived."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,6 +8,7 @@ from opsmigrate.preflight.forecast.effects import Effects
 from opsmigrate.preflight.forecast.modes import MODES, ROW_EXCLUSIVE, mode_of, stronger
 
 Entry = dict[str, Any]
+HISTORY_TABLE = "django_migrations"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +27,11 @@ def with_measured(
     measured: Measured,
     live: set[str],
     non_atomic: frozenset[str],
+    derive: Callable[[str], Effects],
 ) -> list[Entry]:
     """Return the derived entries with what was measured, and the statements of code besides.
+
+    `derive` says what a statement does whose locks were not measured.
 
     Locks of one transaction add up in pg_locks, so a lock counts for the statement that took it.
     """
@@ -45,7 +49,7 @@ def with_measured(
         else:
             found.append(dict(entry))
     rest = [item for item in measured.statements if id(item) not in used]
-    return _without_what_was_held(_inserted(found, _of_code(rest, live)), non_atomic)
+    return _without_what_was_held(_inserted(found, _of_code(rest, live, derive)), non_atomic)
 
 
 def _words(sql: str) -> str:
@@ -74,23 +78,31 @@ def _locks(item: Mapping[str, Any], live: set[str]) -> dict[str, str]:
     return found
 
 
-def _of_code(rest: Iterable[Mapping[str, Any]], live: set[str]) -> list[Entry]:
+def _of_code(
+    rest: Iterable[Mapping[str, Any]], live: set[str], derive: Callable[[str], Effects]
+) -> list[Entry]:
     """Return the statements that only running the code brought to light, and that lock."""
-    return [
-        {
-            "migration": item["migration"],
-            "operation": item["operation"],
-            "sql": item["sql"],
-            "tables": sorted(_locks(item, live)),
-            "effects": Effects(
-                locks=_locks(item, live),
-                rewrites=[label for label in item.get("rewrites") or () if label in live],
-            ),
-            "seconds": item.get("seconds"),
-        }
-        for item in rest
-        if item["migration"] and _locks(item, live)
-    ]
+    found = []
+    for item in rest:
+        effects = derive(item["sql"])
+        if "locks" in item:
+            effects = replace(effects, locks=_locks(item, live), understood=True)
+        if "rewrites" in item:
+            rewrites = [label for label in item["rewrites"] if label in live]
+            effects = replace(effects, rewrites=rewrites)
+        tables = [label for label in effects.locks if not label.endswith(f".{HISTORY_TABLE}")]
+        if item["migration"] and tables:
+            found.append(
+                {
+                    "migration": item["migration"],
+                    "operation": item["operation"],
+                    "sql": item["sql"],
+                    "tables": sorted(tables),
+                    "effects": effects,
+                    "seconds": item.get("seconds"),
+                }
+            )
+    return found
 
 
 def _inserted(entries: list[Entry], more: Sequence[Entry]) -> list[Entry]:

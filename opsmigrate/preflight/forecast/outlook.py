@@ -78,7 +78,9 @@ def make_forecast(
     entries = [{**entry, "effects": effects_of(entry["sql"], around)} for entry in statements]
     live = {f"{relation.schema}.{relation.name}" for relation in catalog.relations}
     if measured is not None:
-        entries = with_measured(entries, measured, live, non_atomic)
+        entries = with_measured(
+            entries, measured, live, non_atomic, lambda sql: effects_of(sql, around)
+        )
     touched = {label for entry in entries for label in _labels(entry)} & live
     sizes = read_sizes(connection, touched) if touched else {}
     copied = measured.rows if measured is not None else {}
