@@ -14,12 +14,15 @@ from django.db import DatabaseError, NotSupportedError, connections
 
 MODULE = """
 import uuid
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import IntegerRangeField
 from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.operations import (
     AddConstraintNotValid, AddIndexConcurrently, CreateExtension, RemoveIndexConcurrently,
     ValidateConstraint,
 )
 from django.db import migrations, models
+from django.db.models import Func
 from django.db.models.functions import Lower, Now
 
 NAME = {extension!r}
