@@ -42,7 +42,7 @@ TAKING_AN_ALIAS = (
     "seed_payment_id",
     "showmigrations",
 )
-TYPED = re.compile(rf"^python manage\.py (?:{'|'.join(TAKING_AN_ALIAS)})\b")
+TYPED = re.compile(rf"^python manage\.py (?:{'|'.join(TAKING_AN_ALIAS)})\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ from opsmigrate.preflight.plan import (
     states_of_backwards,
 )
 from opsmigrate.preflight.receivers import require_history, require_receivers
+from opsmigrate.preflight.recovery import note_half_applied
 from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.rights import question_rights
@@ -69,6 +70,8 @@ def examine(
             state = _walk(plan, target, requirements, progress)
             require_receivers(requirements, plan, state)
         _require_types(connection, requirements)
+        if not target.fake:
+            note_half_applied(connection, catalog, plan, ledger)
     if target.run_syncdb and plan.executor and plan.executor.loader.unmigrated_apps:
         ledger.leave_open("--run-syncdb makes tables of apps without migrations")
     open_before = tuple(ledger.unexamined)

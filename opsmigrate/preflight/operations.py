@@ -12,7 +12,6 @@ from django.db.models import Index, Model
 from opsmigrate.preflight.constraints import add_constraint, need_constraint
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.simulation import CHECK
-from opsmigrate.preflight.touched import tables_of
 from opsmigrate.preflight.tracing import TracingEditor
 
 TRUSTED = ("django.db.migrations.operations.", "django.contrib.postgres.operations")
@@ -148,6 +147,7 @@ def _create_extension(move: Move) -> None:
     if name in requirements.schema.extensions:
         return
     requirements.schema.extensions.add(name)
+    move.editor.note(f"CREATE EXTENSION IF NOT EXISTS {move.editor.quote_name(name)}")
     catalog = requirements.catalog
     if name not in catalog.available_extensions:
         requirements.ledger.find(
@@ -172,7 +172,7 @@ def _add_not_valid(move: Move) -> None:
         return
     table = requirements.own_table(model._meta.db_table)
     sql = f"{constraint.create_sql(model, move.editor)} NOT VALID"
-    requirements.ledger.statement(sql, tables_of(sql, requirements.schema))
+    move.editor.note(sql)
     if table is not None:
         requirements.name_columns(model, sql)
         add_constraint(requirements, table, constraint.name, CHECK, ())
@@ -185,8 +185,7 @@ def _validate(move: Move) -> None:
     db_table = move.model()._meta.db_table
     table = requirements.own_table(db_table)
     quoted = editor.quote_name(db_table), editor.quote_name(name)
-    sql = "ALTER TABLE {} VALIDATE CONSTRAINT {}".format(*quoted)
-    requirements.ledger.statement(sql, tables_of(sql, requirements.schema))
+    editor.note("ALTER TABLE {} VALIDATE CONSTRAINT {}".format(*quoted))
     if table is not None:
         need_constraint(requirements, table, name, "validates")
         requirements.if_rows(table, f"whether the rows of {table.label} satisfy {name}", None)

@@ -69,7 +69,9 @@ def note_half_applied(
                 state = earlier.migration.mutate_state(state, preserve=True)
             stop = _stop(connection, catalog, step, state)
             if stop is not None:
-                _add(connection, catalog, stop, ledger)
+                # SQL by hand may find its way past what is there.
+                severity = Severity.ERROR if step.label in failing else Severity.WARNING
+                _add(connection, catalog, stop, ledger, severity)
 
 
 def _is_next(plan: Plan, step: Step) -> bool:
@@ -192,7 +194,11 @@ def _unknown(
 
 
 def _add(
-    connection: BaseDatabaseWrapper, catalog: Catalog, stop: Stop, ledger: Ledger
+    connection: BaseDatabaseWrapper,
+    catalog: Catalog,
+    stop: Stop,
+    ledger: Ledger,
+    severity: Severity,
 ) -> None:
     labels = stop.labels
     done = ", ".join(labels[: stop.done]) or "no operation"
@@ -212,7 +218,7 @@ def _add(
     }
     finding = Finding(
         id="half-applied",
-        severity=Severity.ERROR,
+        severity=severity,
         message="; ".join(words),
         hint=remedy(
             connection,
@@ -221,7 +227,7 @@ def _add(
             stop.states,
             done=stop.done,
             partly=stop.partly,
-            unknown=bool(stop.unknown),
+            unknown=stop.unknown,
             invalid=stop.invalid,
         ),
         migration=stop.step.label,

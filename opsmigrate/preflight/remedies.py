@@ -1,9 +1,8 @@
 """What to type after a migration stopped half-way: the rest of it, or its undoing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.ddl_references import Statement
 from django.db.migrations import DeleteModel, Migration, RemoveField
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
@@ -21,13 +20,14 @@ def remedy(
     *,
     done: int,
     partly: bool,
-    unknown: bool,
+    unknown: Sequence[str],
     invalid: Sequence[tuple[str, str]],
 ) -> str:
     """Return the commands, one a line: SQL for a database shell, then `migrate`.
 
     The rest as SQL and --fake where SQL can say the rest; else what undoes the done operations,
-    for `migrate` to begin anew. `states` are the states before, between and after the operations.
+    for `migrate` to begin anew. Of `unknown` it cannot be seen whether they ran.
+    `states` are the states before, between and after the operations.
     """
     again = f"python manage.py migrate {migration.app_label} {migration.name}"
     drops = [
@@ -36,13 +36,30 @@ def remedy(
     ]
     if not done and not partly:
         return _lines(drops, again)
-    rest = None if unknown else _rest(connection, catalog, migration, states, done=done)
-    if rest is not None:
+    rest = _written(_rest, connection, catalog, migration, states, done)
+    if rest is not None and not unknown:
         return _lines([*drops, *rest], f"{again} --fake")
-    undo = None if partly else _undo(connection, catalog, migration, states, done=done)
+    undo = None if partly else _written(_undo, connection, catalog, migration, states, done)
     if undo is not None:
         return _lines([*undo, *drops], again)
+    if rest is not None:
+        sure = f"-- first make sure that this has run to its end: {', '.join(unknown)}"
+        return f"{sure}\n{_lines([*drops, *rest], f'{again} --fake')}"
     return _lines(drops, f"finish its operations from {done} on by hand; then {again} --fake")
+
+
+def _written(
+    write: Callable[..., list[str] | None],
+    connection: BaseDatabaseWrapper,
+    catalog: Catalog,
+    migration: Migration,
+    states: Sequence[ProjectState],
+    done: int,
+) -> list[str] | None:
+    try:
+        return write(connection, catalog, migration, states, done=done)
+    except (ValueError, LookupError):
+        return None  # an operation that does not find what it looks for cannot be written
 
 
 def _lines(statements: Sequence[str], last: str) -> str:
@@ -90,43 +107,15 @@ def _rest(
     editor = writing_editor(connection, catalog)
     ledger = editor.requirements.ledger
     for number, operation in enumerate(migration.operations):
-        code = ledger.code_runs
+        before = ledger.code_runs
         pair = (states[number].clone(), states[number + 1])
         _walk(editor, migration, operation, pair, backwards=False)
         if number < done:
             editor.written.clear()
-        elif ledger.code_runs > code + _by_hand(ledger.statements):
+        elif ledger.code_runs > before:
             return None
-    written = [each for each in editor.written if not _is_there(catalog, each)]
-    deferred = [each for each in editor.deferred_sql if not _has_name(catalog, each)]
-    written += [str(each).rstrip("; ") for each in deferred]
-    return written if editor.complete else None
-
-
-def _by_hand(statements: Sequence[object]) -> int:
-    return len(statements)
-
-
-def _has_name(catalog: Catalog, statement: object) -> bool:
-    """Say whether the constraint or the index of a statement is there already."""
-    if not isinstance(statement, Statement) or "name" not in statement.parts:
-        return False
-    return str(statement.parts["name"]).strip('"') in _taken(catalog)
-
-
-def _is_there(catalog: Catalog, sql: str) -> bool:
-    return False
-
-
-def _taken(catalog: Catalog) -> set[str]:
-    return {
-        name
-        for relation in catalog.relations
-        for name in (
-            *(index.name for index in relation.indexes if index.valid),
-            *(item.name for item in relation.constraints),
-        )
-    }
+    editor.run_deferred()
+    return editor.written if editor.complete else None
 
 
 def _undo(

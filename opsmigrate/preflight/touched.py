@@ -59,7 +59,7 @@ def _live(table: SimulatedTable) -> str:
 
 def _partners(text: str, table: SimulatedTable, schema: Simulation) -> Iterator[str]:
     """Yield the other tables of the foreign keys that go: PostgreSQL locks both ends of each."""
-    keys = [key for key in schema.foreign_keys if table in (key.table, key.target)]
+    keys = [key for key in schema.live_foreign_keys if table in (key.table, key.target)]
     if DROPS_TABLE.match(text):
         yield from (_live(end) for key in keys for end in (key.table, key.target))
     for what, quoted in DROPPED.findall(text):

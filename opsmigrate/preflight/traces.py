@@ -5,8 +5,9 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.state import ProjectState
-from django.db.models import Index, Model
+from django.db.models import Model
 
+from opsmigrate.postgres import catalog as live
 from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Relation
 from opsmigrate.preflight.simulation import UNIQUE
 from opsmigrate.preflight.types import base, column_of, modifiers
@@ -16,9 +17,7 @@ Trace = tuple[str, str, Any]
 Traces = dict[Trace, Any]
 
 
-def traces_of(
-    state: ProjectState, app_label: str, connection: BaseDatabaseWrapper
-) -> Traces:
+def traces_of(state: ProjectState, app_label: str, connection: BaseDatabaseWrapper) -> Traces:
     """Return the traces that the models of an app leave in this state."""
     found: Traces = {}
     for model in state.apps.get_models(include_auto_created=True):
@@ -101,7 +100,7 @@ def same(expected: Any, live: Any) -> bool:
     return bool(expected == live)
 
 
-def invalid_indexes(catalog: Catalog, names: Iterable[str]) -> list[tuple[Relation, Index]]:
+def invalid_indexes(catalog: Catalog, names: Iterable[str]) -> list[tuple[Relation, live.Index]]:
     """Return those of the named indexes that are INVALID, with their tables."""
     wanted = set(names)
     return [

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.ddl_references import Statement
 from django.db.models import Field
 
 from opsmigrate.postgres.catalog import Catalog
@@ -12,19 +14,34 @@ from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.tracing import TracingEditor
 
+MAKES = re.compile(r"^CREATE |ADD CONSTRAINT ")
+
 
 class WritingEditor(TracingEditor):
-    """Keeps each statement with its values in it; `complete` is False where one is not known."""
+    """Keeps each statement with its values in it, unless what it makes is there.
+
+    `complete` is False where a value is not known, and where code runs.
+    """
 
     written: list[str]
+    there: frozenset[str]
     complete: bool = True
 
     def note(self, sql: Any, params: Any = None) -> None:
         """Keep one statement."""
+        name = str(sql.parts.get("name", "")) if isinstance(sql, Statement) else ""
+        if name.strip('"') in self.there and MAKES.search(str(sql)):
+            return
         text = str(sql)
         if params:
             text = text % tuple(map(self.quote_value, params))
         self.written.append(text.rstrip("; \n"))
+
+    def execute(self, sql: Any, params: Any = ()) -> None:
+        """Write SQL by hand as it is: it is text already."""
+        ledger, code_runs = self.requirements.ledger, self.requirements.ledger.code_runs
+        super().execute(sql, params)
+        ledger.code_runs = code_runs
 
     def effective_default(self, field: Field[Any, Any]) -> Any:
         """Return the default; what only the project's code knows cannot be written."""
@@ -48,5 +65,13 @@ def writing_editor(connection: BaseDatabaseWrapper, catalog: Catalog) -> Writing
     editor: WritingEditor = kind(connection, collect_sql=True, atomic=False)
     editor.deferred_sql = []
     editor.written = []
+    editor.there = frozenset(
+        name
+        for relation in catalog.relations
+        for name in (
+            *(index.name for index in relation.indexes if index.valid),
+            *(item.name for item in relation.constraints),
+        )
+    )
     editor.requirements = requirements
     return editor

@@ -43,12 +43,7 @@ SELECT ARRAY(SELECT format_type(castsource, NULL) || '>' || format_type(casttarg
        ARRAY(SELECT DISTINCT proname::text FROM pg_proc WHERE provolatile = 'v'),
        (SELECT coalesce(json_agg(json_build_array(
                 conrelid::bigint, conname, pg_get_constraintdef(oid))), '[]')::text
-        FROM pg_constraint WHERE contype = 'c' AND conrelid <> 0),
-       (SELECT coalesce(json_agg(json_build_array(
-                conrelid::bigint, conname, ARRAY(
-                    SELECT attname FROM pg_attribute
-                    WHERE attrelid = confrelid AND attnum = ANY(confkey)))), '[]')::text
-        FROM pg_constraint WHERE contype = 'f')
+        FROM pg_constraint WHERE contype = 'c' AND conrelid <> 0)
 """
 
 
@@ -65,27 +60,24 @@ class Server:
     """What the catalog says of casts, functions and constraints.
 
     `free_casts` keep the bytes, `volatile` functions give every row a value of its own. `checks`
-    are the definitions of checks, `targets` the columns that foreign keys point to, both by
-    the table's oid and the constraint's name.
+    are the definitions of checks, by the table's oid and the constraint's name.
     """
 
     free_casts: frozenset[tuple[str, str]]
     volatile: frozenset[str]
     checks: Mapping[tuple[int, str], str] = field(default_factory=dict)
-    targets: Mapping[tuple[int, str], tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_server(connection: BaseDatabaseWrapper) -> Server:
     """Return what the server says of casts, functions and checks, in one query."""
     with connection.cursor() as cursor:
         cursor.execute(SERVER)
-        casts, volatile, checks, targets = cursor.fetchone()
+        casts, volatile, checks = cursor.fetchone()
     pairs = (cast.partition(">") for cast in casts)
     return Server(
         free_casts=frozenset((base(old), base(new)) for old, _, new in pairs),
         volatile=frozenset(volatile),
         checks={(oid, name): text for oid, name, text in json.loads(checks)},
-        targets={(oid, name): tuple(columns) for oid, name, columns in json.loads(targets)},
     )
 
 

@@ -53,8 +53,7 @@ class Tables:
             for item in relation.constraints:
                 if item.kind == FOREIGN_KEY and item.references in by_oid:
                     table, target = by_oid[relation.oid], by_oid[item.references]
-                    to_columns = server.targets.get((relation.oid, item.name), ())
-                    add_key(ForeignKey(item.name, table, item.columns, target, to_columns))
+                    add_key(ForeignKey(item.name, table, item.columns, target, item.to_columns))
 
     def find(self, name: tuple[str, ...]) -> Table | None:
         """Return the table of this name (schema and name, or name), or None."""
