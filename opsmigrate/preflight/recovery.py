@@ -176,8 +176,10 @@ def _longest(
         if _fits(expected[done], live, universe):
             return done, False
     for done in range(min(last, len(expected) - 2), -1, -1):
-        rest = universe - _changed(expected[done], expected[done + 1])
-        if _fits(expected[done], live, rest):
+        before, after = expected[done], expected[done + 1]
+        changed = universe & _changed(before, after)
+        either = all(_fits(before, live, {each}) or _fits(after, live, {each}) for each in changed)
+        if either and _fits(before, live, universe - changed):
             return done, True
     return None, False
 
