@@ -13,6 +13,7 @@ from opsmigrate.postgres.catalog_sql import (
     CONSTRAINTS,
     DEPENDENTS,
     INDEXES,
+    OPERATOR_CLASSES,
     RELATIONS,
     SURROUNDINGS,
     TYPE_NAMES,

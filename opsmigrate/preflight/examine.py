@@ -16,6 +16,7 @@ from opsmigrate.preflight.bookkeeping import (
     require_post_migrate,
     require_record,
 )
+from opsmigrate.preflight.forecast.report import look_ahead
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.moment import look_at_the_moment
 from opsmigrate.preflight.operations import Move, walk_operation
@@ -29,6 +30,7 @@ from opsmigrate.preflight.plan import (
     states_of_backwards,
 )
 from opsmigrate.preflight.receivers import require_history, require_receivers
+from opsmigrate.preflight.recovery import note_half_applied
 from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal
 from opsmigrate.preflight.rehearsed_rights import question_rights
 from opsmigrate.preflight.requirements import Requirements
@@ -74,6 +76,8 @@ def examine(
             for name in catalog.event_triggers:
                 ledger.leave_open(f"the event trigger {name} runs with DDL and may refuse it")
         _examine_steps(plan, target, requirements, progress)
+        if not target.fake:
+            note_half_applied(connection, catalog, plan, ledger)
     open_before = tuple(ledger.unexamined)
     failed = any(finding.severity is Severity.ERROR for finding in ledger.findings)
     something = bool(plan.steps) and not target.fake
@@ -82,7 +86,11 @@ def examine(
         take_in(rehearsal, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
     look_at_the_moment(connection, catalog, ledger.statements, ledger)
-    return decide(plan, ledger, target, rehearsal, open_before, accept_unexamined=accept_unexamined)
+    rehearsed = rehearsal if isinstance(rehearsal, Rehearsal) else None
+    outlook = look_ahead(connection, catalog, plan, ledger, rehearsed)
+    return decide(
+        plan, ledger, target, rehearsal, open_before, outlook, accept_unexamined=accept_unexamined
+    )
 
 
 def _examine_steps(
