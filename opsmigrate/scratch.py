@@ -43,15 +43,19 @@ def require_scratch_allowed(connection: BaseDatabaseWrapper) -> None:
 
 @contextmanager
 def scratch_database(
-    connection: BaseDatabaseWrapper, *, run_id: str, maintenance_db: str | None
+    connection: BaseDatabaseWrapper,
+    *,
+    run_id: str,
+    maintenance_db: str | None,
+    place: BaseDatabaseWrapper | None = None,
 ) -> Iterator[ScratchDatabase]:
-    """Make a scratch database on the server of `connection`, and drop it whatever happens.
+    """Make a scratch database on the server of `place`, and drop it whatever happens.
 
-    It has the encoding and the locale of the database of `connection`. Raises UndecidedError
-    where the role may not create databases.
+    Without `place`, on the server of `connection`. It has the encoding and the locale of the
+    database of `connection`. Raises UndecidedError where the role may not create databases.
     """
     name = PREFIX + token_hex(6)
-    with _maintenance(connection, maintenance_db) as maintenance:
+    with _maintenance(place or connection, maintenance_db) as maintenance:
         # Before CREATE DATABASE, so that no reaper sees it without a live owner.
         _lock(maintenance, name)
         try:

@@ -21,12 +21,13 @@ from opsmigrate.preflight.plan import (
     state_before,
     states_of_backwards,
 )
+from opsmigrate.preflight.proof import take_in
 from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.rights import question_rights
 from opsmigrate.preflight.rows import row_counter
 from opsmigrate.preflight.tracing import tracing_editor
-from opsmigrate.preflight.verdict import decide, take_in
+from opsmigrate.preflight.verdict import decide
 from opsmigrate.progress import Progress
 from opsmigrate.report import Result, Severity
 
@@ -71,7 +72,7 @@ def examine(
     failed = any(finding.severity is Severity.ERROR for finding in ledger.findings)
     rehearsal = rehearse() if plan.steps and not failed and not target.fake else None
     if isinstance(rehearsal, Rehearsal):
-        take_in(rehearsal, ledger)
+        take_in(rehearsal, plan, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
     return decide(plan, ledger, target, rehearsal, open_before, accept_unexamined=accept_unexamined)
 

@@ -10,33 +10,18 @@ import pytest
 from django.db import connections
 
 from tests.conftest import Answer, Ops, environment_for, execute, query, start, url_of
-from tests.integration.pairs import CAGE, ROW
 from tests.integration.test_preflight_story import dump
 from tests.integration.zoo_migrations import Write, migrate
+from tests.rehearsals import SCRATCH, prepared, rehearse
 
 pytestmark = pytest.mark.major
 
-SCRATCH = "SELECT datname FROM pg_database WHERE datname LIKE 'opsmigrate_scratch%%'"
 DOUBLE = """
 migrations.RunPython(lambda apps, editor: [
     cage.save() for cage in apps.get_model("zoo", "Cage").objects.using(editor.connection.alias)
     if not setattr(cage, "size", 100 // cage.size)
 ]),
 """
-
-
-def prepared(alias: str, write: Write, pending: str, *statements: str) -> str:
-    """Give the database one cage and the pending operations; return its alias."""
-    write(CAGE)
-    assert migrate(alias, "zoo") is None
-    for statement in (ROW, *statements):
-        execute(connections[alias], statement)
-    write(CAGE, pending)
-    return alias
-
-
-def rehearse(ops: Ops, alias: str, **options: Any) -> Answer:
-    return ops("preflight_migrate", "zoo", database=alias, rehearse="clone", **options)
 
 
 def test_code_that_runs_on_the_copy_is_passed(
@@ -95,68 +80,6 @@ def test_what_fails_on_the_copy_fails_for_migrate_too(
     assert finding["evidence"]["sqlstate"] == sqlstate
     assert query(alias, SCRATCH) == []
     assert migrate(alias, "zoo") is not None
-
-
-BEYOND = {
-    "a socket": "__import__('socket').create_connection(('127.0.0.1', 9))",
-    "a process": "__import__('subprocess').run(['true'])",
-    "a shell": "__import__('os').system('true')",
-    "a file": "open('/tmp/opsmigrate-nothing', 'w')",
-    "a file's end": "__import__('os').remove('/tmp/opsmigrate-nothing')",
-    "a role": "editor.execute('CREATE ROLE opsmigrate_nobody')",
-    "another database": "__import__('psycopg').connect(host='127.0.0.1', dbname='postgres')",
-}
-
-
-def test_settings_of_the_database_that_a_copy_lacks_leave_the_question_open(
-    empty_database: str, write_migrations: Write, ops: Ops
-) -> None:
-    alias = prepared(empty_database, write_migrations, DOUBLE)
-    [(name,)] = query(alias, "SELECT quote_ident(current_database())")
-    execute(connections[alias], f"ALTER DATABASE {name} SET work_mem = '5MB'")
-
-    answer = rehearse(ops, alias)
-
-    assert answer.code == 3
-    assert any("which a copy lacks" in item["why"] for item in answer.report["unexamined"])
-
-
-@pytest.mark.parametrize("attempt", BEYOND.values(), ids=BEYOND.keys())
-def test_what_reaches_beyond_the_copy_is_refused_and_leaves_the_question_open(
-    attempt: str, empty_database: str, write_migrations: Write, ops: Ops
-) -> None:
-    if "psycopg" in attempt and connections[empty_database].Database.__name__ == "psycopg2":
-        attempt = attempt.replace("psycopg", "psycopg2")
-    pending = f"migrations.RunPython(lambda apps, editor: {attempt}),"
-    alias = prepared(empty_database, write_migrations, pending)
-
-    answer = rehearse(ops, alias)
-
-    assert (answer.code, answer.report["verdict"]) == (3, "undecided")
-    refused = [item for item in answer.report["unexamined"] if "it may not" in item["why"]]
-    assert [item["what"] for item in refused] == ["zoo.0002_step 0: RunPython"]
-
-
-def test_what_is_refused_does_not_happen(
-    empty_database: str, write_migrations: Write, ops: Ops, tmp_path: Path
-) -> None:
-    trace = tmp_path / "trace"
-    attempt = f"__import__('subprocess').run(['touch', {str(trace)!r}])"
-    pending = f"migrations.RunPython(lambda apps, editor: {attempt}),"
-    alias = prepared(empty_database, write_migrations, pending)
-
-    assert rehearse(ops, alias).code == 3
-    assert not trace.exists()
-    assert migrate(alias, "zoo") is None
-    assert trace.exists()
-
-
-def test_mail_stays_in_memory(empty_database: str, write_migrations: Write, ops: Ops) -> None:
-    mail = "__import__('django.core.mail').core.mail.send_mail('s', 'b', 'a@x.org', ['b@x.org'])"
-    pending = f"migrations.RunPython(lambda apps, editor: {mail}),"
-    alias = prepared(empty_database, write_migrations, pending)
-
-    assert rehearse(ops, alias).code == 0
 
 
 def test_an_error_that_is_known_needs_no_rehearsal(

@@ -15,7 +15,14 @@ from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.postgres.session import is_pooled_by_transaction
 from opsmigrate.preflight.examine import examine
 from opsmigrate.preflight.plan import Target
-from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal, database_bytes, rehearse
+from opsmigrate.preflight.rehearsal import (
+    NotRehearsed,
+    Rehearsal,
+    Stage,
+    database_bytes,
+    rehearse,
+)
+from opsmigrate.preflight.selection import WHOLE
 from opsmigrate.report import Result
 from opsmigrate.schema.history import applied_migrations
 from opsmigrate.scratch import require_scratch_allowed
@@ -102,9 +109,14 @@ def _rehearse(
     return rehearse(
         run.connection,
         target,
-        clients=find_clients(run.session.major, run.settings.pg_bin),
+        stage=Stage(
+            place=run.connection,
+            elsewhere=False,
+            maintenance_db=run.settings.maintenance_db,
+            clients=find_clients(run.session.major, run.settings.pg_bin),
+        ),
+        selection=WHOLE,
         run_id=run.id,
-        maintenance_db=run.settings.maintenance_db,
         progress=run.progress,
     )
 
