@@ -104,6 +104,5 @@ def _is_inside(path: Any, inside: str, folders: list[int] | None = None) -> bool
             name = os.path.join(os.readlink(f"/proc/self/fd/{folders[-1]}"), name)
         except OSError:
             return False
-    return (os.path.realpath(os.path.dirname(name)) + os.sep + os.path.basename(name)).startswith(
-        inside
-    )
+    place = os.path.join(os.path.realpath(os.path.dirname(name)), os.path.basename(name))
+    return f"{place}{os.sep}".startswith(inside)

@@ -12,7 +12,7 @@ from django.core.files.storage import (
     default_storage,
     storages,
 )
-from django.utils.functional import empty
+from django.utils.functional import cached_property, empty
 
 MAIL = "django.core.mail.backends.locmem.EmailBackend"
 CACHE = "django.core.cache.backends.locmem.LocMemCache"
@@ -22,7 +22,7 @@ OVERLAY = "opsmigrate.preflight.in_memory.OverlayStorage"
 STATIC_FILES = "staticfiles"
 
 
-class OverlayStorage(InMemoryStorage):
+class OverlayStorage(Storage):
     """Keeps what is written in memory, and reads everything else where it really is.
 
     Reading a file of this machine works; a storage beyond it is reached through a socket, which
@@ -33,66 +33,58 @@ class OverlayStorage(InMemoryStorage):
 
     def __init__(self, real: Mapping[str, Any]) -> None:
         """Take the entry of STORAGES that it stands for."""
-        super().__init__()
         self._given = real
-        self._underneath: Storage | None = None
+        self._memory: Any = InMemoryStorage()
         self._deleted: set[str] = set()
 
-    @property
-    def _real(self) -> Storage:
-        if self._underneath is None:
-            self._underneath = StorageHandler().create_storage(dict(self._given))
-        return self._underneath
+    @cached_property
+    def _real(self) -> Any:
+        return StorageHandler().create_storage(dict(self._given))
 
-    def _is_ours(self, name: str) -> bool:
-        return name in self._deleted or super().exists(name)
+    def _place_of(self, name: str) -> Any:
+        ours = name in self._deleted or self._memory.exists(name)
+        return self._memory if ours else self._real
 
     def _open(self, name: str, mode: str = "rb") -> Any:
-        if self._is_ours(name) or not mode.startswith("r") or "+" in mode:
-            return cast(Any, super())._open(name, mode)
-        return self._real.open(name, mode)
+        reads = mode.startswith("r") and "+" not in mode
+        return (self._place_of(name) if reads else self._memory).open(name, mode)
 
     def _save(self, name: str, content: Any) -> str:
-        self._deleted.discard(name)
-        return str(cast(Any, super())._save(name, content))
+        return str(self._memory._save(name, content))
 
     def delete(self, name: str) -> None:
         """Forget the file here; the real one stays."""
-        if super().exists(name):
-            super().delete(name)
+        if self._memory.exists(name):
+            self._memory.delete(name)
         self._deleted.add(name)
 
     def exists(self, name: str) -> bool:
         """Say whether it was written here, or is really there."""
-        return super().exists(name) or (name not in self._deleted and self._real.exists(name))
+        return bool(self._place_of(name).exists(name))
 
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
         """List both places."""
         folders, files = (set(names) for names in self._real.listdir(path))
-        if super().exists(path):
-            more_folders, more_files = super().listdir(path)
+        if self._memory.exists(path) or not path:
+            more_folders, more_files = self._memory.listdir(path)
             folders, files = folders | set(more_folders), files | set(more_files)
         prefix = f"{path.rstrip('/')}/" if path else ""
-        return sorted(folders), sorted(
-            each for each in files if not self._is_deleted(prefix + each)
-        )
-
-    def _is_deleted(self, name: str) -> bool:
-        return name in self._deleted and not super().exists(name)
+        files -= {each for each in files if not self.exists(prefix + each)}
+        return sorted(folders), sorted(files)
 
     def path(self, name: str) -> str:
         """Return the real path: what opens it for writing is refused."""
-        if self._is_ours(name):
+        if self._place_of(name) is self._memory:
             self.tell(f"it asks for the path of a stored file that is only in memory: {name}")
-        return self._real.path(name)
+        return str(self._real.path(name))
 
     def size(self, name: str) -> int:
         """Return the size in bytes."""
-        return super().size(name) if self._is_ours(name) else self._real.size(name)
+        return int(self._place_of(name).size(name))
 
     def url(self, name: str | None) -> str:
         """Return what the real storage says."""
-        return self._real.url(name)
+        return str(self._real.url(name))
 
     def get_accessed_time(self, name: str) -> Any:
         """Return the time of whichever place has it."""
@@ -106,12 +98,9 @@ class OverlayStorage(InMemoryStorage):
         """Return the time of whichever place has it."""
         return self._place_of(name).get_modified_time(name)
 
-    def _place_of(self, name: str) -> Any:
-        return super() if self._is_ours(name) else self._real
-
     def __getattr__(self, name: str) -> Any:
         """Give what only the real storage has; what it does beyond the process is refused."""
-        if name.startswith("__") or name in ("_given", "_underneath"):
+        if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self._real, name)
 

@@ -1,12 +1,12 @@
 """The fence: what the project's code reads is there, what it does elsewhere is refused and said."""
 
+import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.db import connections
 
-from tests.conftest import ROOT, Ops, query
+from tests.conftest import Ops, query
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import prepared, reasons, rehearse, rehearse_project
 
@@ -45,8 +45,8 @@ BEYOND = {
     "a membership": "editor.execute('GRANT pg_monitor TO CURRENT_USER')",
     "the server's programs": "editor.execute(\"COPY zoo_cage TO PROGRAM 'cat >/dev/null'\")",
     "the server's files": "editor.execute(\"COPY zoo_cage TO '/tmp/opsmigrate-nothing'\")",
-    "the server's files, from a block": "editor.execute(\"DO $$ BEGIN EXECUTE format("
-    "'COPY %I TO PROGRAM ''true''', 'zoo_cage'); END $$\")",
+    "the server's files, from a block": 'editor.execute("DO $$ BEGIN EXECUTE format('
+    "'COPY %I TO PROGRAM ''true''', 'zoo_cage'); END $$\", None)",
     "another session": "editor.execute('SELECT pg_terminate_backend(0)')",
     "SQL from rows": "editor.execute('DO $$ DECLARE r record; BEGIN FOR r IN TABLE zoo_cage LOOP"
     " EXECUTE r.name; END LOOP; END $$')",
@@ -59,24 +59,31 @@ def attempts() -> dict[str, str]:
     return {**BEYOND, **(PSYCOPG2 if psycopg2 else PSYCOPG)}
 
 
-@pytest.mark.parametrize("attempt", sorted({*BEYOND, *PSYCOPG, *PSYCOPG2}))
+def swallowing(code: str) -> str:
+    """Return an operation that tries, and goes on as if nothing had been."""
+    code = re.sub(r"\b(psycopg2?)\.", r"__import__('\1').", code)
+    text = f"try: {code}\nexcept RuntimeError: pass"
+    return f"migrations.RunPython(lambda apps, editor: exec({text!r}, {{'editor': editor}})),"
+
+
 def test_what_reaches_beyond_the_copy_is_refused_and_leaves_the_question_open(
-    attempt: str, empty_database: str, write_migrations: Write, ops: Ops
+    empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
-    if attempt not in attempts():
-        assert attempt in {**PSYCOPG, **PSYCOPG2}
-        return
-    code = attempts()[attempt].replace("psycopg", "__import__('psycopg').psycopg", 0)
-    for driver in ("psycopg2.", "psycopg."):
-        code = code.replace(driver, f"__import__('{driver[:-1]}').") if driver in code else code
-    pending = f"migrations.RunPython(lambda apps, editor: {code}),"
+    tried = attempts()
+    pending = "\n".join(swallowing(code) for code in tried.values())
     alias = prepared(empty_database, write_migrations, pending)
 
     answer = rehearse(ops, alias)
 
     assert (answer.code, answer.report["verdict"], answer.ids) == (3, "undecided", [])
-    refused = [item for item in answer.report["unexamined"] if "it may not" in item["why"]]
-    assert [item["what"] for item in refused] == ["zoo.0002_step 0: RunPython"]
+    refused = {
+        item["what"]: item["why"]
+        for item in answer.report["unexamined"]
+        if "it may not" in item["why"]
+    }
+    expected = {f"zoo.0002_step {n}: RunPython": name for n, name in enumerate(tried)}
+    assert [name for what, name in expected.items() if what not in refused] == []
+    assert query(alias, "SELECT 1 FROM pg_roles WHERE rolname = 'opsmigrate_nobody'") == []
 
 
 def test_what_is_refused_does_not_happen(
@@ -97,13 +104,6 @@ def test_a_failure_after_a_refusal_is_no_verdict(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
     pending = """
-migrations.RunPython(lambda apps, editor: [
-    __import__("contextlib").suppress(Exception).__enter__(),
-    [None for _ in [0] if __import__("unittest.mock").mock.Mock(side_effect=Exception)],
-]),
-migrations.RunSQL("SELECT 1 / 0"),
-"""
-    pending = """
 migrations.RunPython(type("Code", (), {"__call__": lambda self, apps, editor: exec(
     "try: __import__('os').system('true')\\nexcept RuntimeError: pass"),
     "__module__": "zoo", "__qualname__": "swallows"})()),
@@ -120,9 +120,9 @@ FINE = {
     "mail": "__import__('django.core.mail').core.mail.send_mail('s', 'b', 'a@x.org', ['b@x.org'])",
     "a temporary file": "__import__('tempfile').NamedTemporaryFile('w').write('x')",
     "a temporary folder": "__import__('tempfile').TemporaryDirectory().cleanup()",
-    "a block that writes its SQL": "editor.execute(\"DO $$ DECLARE r record; BEGIN FOR r IN"
+    "a block that writes its SQL": 'editor.execute("DO $$ DECLARE r record; BEGIN FOR r IN'
     " SELECT format('ANALYZE %I', relname) AS command FROM pg_class WHERE relname = 'zoo_cage'"
-    ' LOOP EXECUTE r.command; END LOOP; END $$")',
+    ' LOOP EXECUTE r.command; END LOOP; END $$", None)',
     "rows from the client": "editor.connection.cursor().execute("
     "'CREATE TEMP TABLE t AS SELECT 1 AS program')",
     "a setting of its own database": "editor.execute('ALTER DATABASE ' + editor.connection.ops"
@@ -263,7 +263,3 @@ threading.Thread(target=report, daemon=True).start()
     )
 
     assert (answer.code, answer.ids) == (0, []), answer.stdout
-
-
-def test_the_source_of_these_tests_is_not_written_to() -> None:
-    assert not (ROOT / "opsmigrate-nothing").exists()
