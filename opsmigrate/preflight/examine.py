@@ -22,10 +22,12 @@ from opsmigrate.preflight.plan import (
     states_of_backwards,
 )
 from opsmigrate.preflight.proof import take_in
+from opsmigrate.preflight.receivers import require_history, require_receivers
 from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.rights import question_rights
 from opsmigrate.preflight.rows import row_counter
+from opsmigrate.preflight.syncdb import walk_syncdb
 from opsmigrate.preflight.tracing import tracing_editor
 from opsmigrate.preflight.verdict import decide
 from opsmigrate.progress import Progress
@@ -53,7 +55,7 @@ def examine(
     plan = make_plan(connection, target)
     ledger = Ledger(findings=list(plan.findings))
     catalog = read_catalog(connection)
-    if plan.executor is not None and plan.steps:
+    if plan.executor is not None:
         requirements = Requirements(
             connection,
             catalog,
@@ -61,16 +63,21 @@ def examine(
             rows=row_counter(connection, ledger),
             seed_hint=seed_hint,
         )
-        _require_writable(session, requirements, catalog)
-        if not target.fake:
-            with _stopping_at_what_raises(ledger):
-                _walk(plan, target, requirements, progress)
-            _require_types(connection, requirements)
-    if target.run_syncdb and plan.executor and plan.executor.loader.unmigrated_apps:
-        ledger.leave_open("--run-syncdb makes tables of apps without migrations")
+        if plan.steps:
+            _require_writable(session, requirements, catalog)
+            require_history(requirements, plan)
+            for name in catalog.event_triggers:
+                ledger.leave_open(f"the event trigger {name} runs with DDL and may refuse it")
+        with _stopping_at_what_raises(ledger):
+            if target.run_syncdb:
+                walk_syncdb(plan, target, requirements)
+            state = _walk(plan, target, requirements, progress)
+            require_receivers(requirements, plan, state)
+        _require_types(connection, requirements)
     open_before = tuple(ledger.unexamined)
     failed = any(finding.severity is Severity.ERROR for finding in ledger.findings)
-    rehearsal = rehearse() if plan.steps and not failed and not target.fake else None
+    something = bool(plan.steps) and not target.fake
+    rehearsal = rehearse() if (something or ledger.unexamined) and not failed else None
     if isinstance(rehearsal, Rehearsal):
         take_in(rehearsal, plan, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
@@ -96,20 +103,31 @@ def _require_writable(session: Session, requirements: Requirements, catalog: Cat
         )
 
 
-def _walk(plan: Plan, target: Target, requirements: Requirements, progress: Progress) -> None:
-    if plan.steps[0].backwards:
-        states = states_of_backwards(plan)
-        for step in plan.steps:
-            progress.update(step.label)
-            _walk_backwards(step, states[step.migration], requirements)
-        return
+def _walk(
+    plan: Plan, target: Target, requirements: Requirements, progress: Progress
+) -> ProjectState:
+    """Walk through the plan, and return the state after it."""
+    if plan.steps and plan.steps[0].backwards:
+        return _walk_all_backwards(plan, target, requirements, progress)
     state = state_before(plan)
     for step in plan.steps:
         progress.update(step.label)
-        if target.fake_initial and _soft_applied(plan, state, step.migration):
+        if target.fake or (target.fake_initial and _soft_applied(plan, state, step.migration)):
             state = step.migration.mutate_state(state, preserve=True)
         else:
             state = _walk_forwards(step, state, requirements)
+    return state
+
+
+def _walk_all_backwards(
+    plan: Plan, target: Target, requirements: Requirements, progress: Progress
+) -> ProjectState:
+    states = states_of_backwards(plan)
+    for step in plan.steps:
+        progress.update(step.label)
+        if not target.fake:
+            _walk_backwards(step, states[step.migration], requirements)
+    return states[plan.steps[-1].migration]
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
+from django.db import ProgrammingError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.exceptions import (
@@ -17,6 +18,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import ProjectState
 
 from opsmigrate.errors import UsageError
+from opsmigrate.postgres.errors import first_line
 from opsmigrate.report import Finding, Severity
 
 Node = tuple[str, str | None]
@@ -68,6 +70,8 @@ def make_plan(connection: BaseDatabaseWrapper, target: Target) -> Plan:
         return Plan((), (_inconsistent(error),))
     except (NodeNotFoundError, BadMigrationError, CircularDependencyError) as error:
         return Plan((), (_broken(error),))
+    except ProgrammingError as error:
+        return Plan((), (_unreadable(error),))
     conflicts = executor.loader.detect_conflicts()
     if conflicts:
         return Plan((), (_conflicting(conflicts),))
@@ -167,6 +171,16 @@ def _inconsistent(error: InconsistentMigrationHistory) -> Finding:
         message=f"migrate refuses this history: {error}",
         hint="python manage.py showmigrations --plan; then record the missing one with "
         "migrate --fake, if what it makes is there",
+    )
+
+
+def _unreadable(error: ProgrammingError) -> Finding:
+    return Finding(
+        id="history-unreadable",
+        severity=Severity.ERROR,
+        message=f"migrate cannot read django_migrations: {first_line(error)}",
+        hint="restore django_migrations from a backup, or GRANT SELECT on it to the migrating role",
+        table="public.django_migrations",
     )
 
 

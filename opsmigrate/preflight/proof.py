@@ -34,9 +34,7 @@ def take_in(rehearsal: Rehearsal, plan: Plan, ledger: Ledger) -> None:
         if counts:
             # It answers: no. What comes after it is not reached.
             proven = AFTER_ALL
-    ledger.unexamined[:] = [
-        item for item in ledger.unexamined if _rank(item, order) >= proven or proven < 0
-    ]
+    ledger.unexamined[:] = [item for item in ledger.unexamined if _rank(item, order) >= proven]
     for item in rehearsal.refused:
         ledger.migration, ledger.operation = item["migration"], item["operation"]
         ledger.leave_open(str(item["what"]))
@@ -57,8 +55,8 @@ def _same_plan(rehearsal: Rehearsal, plan: Plan) -> bool:
 
 
 def _rank(item: Unexamined, order: Mapping[str, int]) -> int:
-    """Return the number of the migration that a question is about, -1 where it is about none."""
-    return order.get(item.what.split(" ", 1)[0], -1)
+    """Return the number of the migration that a question is about; of none: after all of them."""
+    return order.get(item.what.split(" ", 1)[0], AFTER_ALL - 1)
 
 
 def _without_rows(rehearsal: Rehearsal, ledger: Ledger) -> Iterable[Unexamined]:

@@ -114,7 +114,7 @@ def rehearse(
     return Rehearsal(
         failure=result["failure"],
         applied=tuple((label, backwards) for label, backwards in result["applied"]),
-        may_skip=target.fake_initial,
+        may_skip=target.fake or target.fake_initial,
         statements=tuple(result["statements"]),
         refused=tuple(refused),
         selection=selection,
