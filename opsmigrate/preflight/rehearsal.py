@@ -23,7 +23,7 @@ from opsmigrate.preflight.disarm import Reach, times_refused
 from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.selection import Selection
 from opsmigrate.progress import Progress
-from opsmigrate.scratch import scratch_database
+from opsmigrate.scratch import looks_of, scratch_database
 
 SECONDS_TO_END = 10
 
@@ -88,7 +88,10 @@ def rehearse(
     """
     with (
         scratch_database(
-            connection, run_id=run_id, maintenance_db=stage.maintenance_db, place=stage.place
+            stage.place,
+            run_id=run_id,
+            maintenance_db=stage.maintenance_db,
+            like=looks_of(connection),
         ) as scratch,
         second_connection(stage.place, database=scratch.name) as copy,
     ):
