@@ -10,6 +10,12 @@ from tests.integration.pairs import CAGE, ROW
 from tests.integration.zoo_migrations import Write, migrate
 
 SCRATCH = "SELECT datname FROM pg_database WHERE datname LIKE 'opsmigrate_scratch%%'"
+DOUBLE = """
+migrations.RunPython(lambda apps, editor: [
+    cage.save() for cage in apps.get_model("zoo", "Cage").objects.using(editor.connection.alias)
+    if not setattr(cage, "size", 100 // cage.size)
+]),
+"""
 PROJECT_SETTINGS = """
 from staging_settings import *
 INSTALLED_APPS = [*INSTALLED_APPS, "eager"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+HISTORY_TABLE = "django_migrations"
 TABLES = """
 SELECT c.oid::bigint, n.nspname, c.relname, pg_total_relation_size(c.oid)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -59,7 +60,9 @@ def select_small(connection: BaseDatabaseWrapper, most_bytes: int) -> Selection:
         cursor.execute("SELECT oid::bigint, relname FROM pg_class WHERE relkind = 'p'")
         partitioned = dict(cursor.fetchall())
     sizes = {oid: int(size) for oid, (_, _, size) in tables.items()}
-    taken = _taken(sizes, needs, most_bytes)
+    # Without it, migrate would begin with the first migration.
+    history = {oid for oid, (_, name, _) in tables.items() if name == HISTORY_TABLE}
+    taken = _taken(sizes, needs, most_bytes, always=history)
     left = {oid for oid in tables if oid not in taken and sizes[oid]}
     names = {tables[oid][1] for oid in left}
     names |= {name for oid, name in partitioned.items() if _closure(oid, needs) & left}
@@ -70,10 +73,12 @@ def select_small(connection: BaseDatabaseWrapper, most_bytes: int) -> Selection:
     )
 
 
-def _taken(sizes: Mapping[int, int], needs: Mapping[int, set[int]], most_bytes: int) -> set[int]:
-    taken: set[int] = set()
+def _taken(
+    sizes: Mapping[int, int], needs: Mapping[int, set[int]], most_bytes: int, *, always: set[int]
+) -> set[int]:
+    taken = set(always)
     room = most_bytes
-    for oid in sorted(sizes, key=lambda each: (sizes[each], each)):
+    for oid in sorted(sizes.keys() - taken, key=lambda each: (sizes[each], each)):
         more = {each for each in _closure(oid, needs) if each not in taken}
         cost = sum(sizes.get(each, 0) for each in more)
         if cost <= room:
