@@ -16,7 +16,6 @@ from opsmigrate.postgres.session import Session, is_pooled_by_transaction, read_
 from opsmigrate.preflight.embedded_stage import (
     has_embedded,
     on_embedded_server,
-    reap_embedded_servers,
 )
 from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.rehearsal import (
@@ -84,7 +83,6 @@ def _selection(run: Run, mode: str) -> Selection:
 @contextmanager
 def _stage(run: Run, asked: Asked, *, unasked: bool) -> Iterator[Stage]:
     """Yield where the copy is made: on the alias, else on the same server, else embedded."""
-    reap_embedded_servers()
     alias = asked.on or run.settings.rehearse_on
     with _saying_why(unasked=unasked):
         if is_pooled_by_transaction(run.connection):

@@ -1,5 +1,7 @@
 """The settings of a database and of its role, repeated on the copy."""
 
+from contextlib import suppress
+
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
@@ -19,6 +21,16 @@ WHERE (s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_data
 -- The later ones win (PostgreSQL documentation, ALTER ROLE): database, role, role in database.
 ORDER BY s.setrole <> 0, s.setdatabase <> 0
 """
+
+
+def end_with_client(scratch: BaseDatabaseWrapper) -> None:
+    """Let the server end a statement in the scratch database soon after its client is gone.
+
+    Otherwise what was killed would go on, and its database could not be dropped. Not every system
+    can tell (PostgreSQL documentation, client_connection_check_interval).
+    """
+    with suppress(Error):
+        _repeat(scratch, "client_connection_check_interval", "1s", for_role=False)
 
 
 def repeat_settings(

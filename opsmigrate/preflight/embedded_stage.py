@@ -1,11 +1,7 @@
 """A server of one's own to rehearse on, where the package with the embedded server is installed."""
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from secrets import token_urlsafe
 from urllib.parse import urlsplit
 
@@ -15,10 +11,10 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.errors import UndecidedError
 from opsmigrate.pgtools.embedded import (
     EmbeddedServerError,
-    discard_all,
     find_bindirs,
     running,
 )
+from opsmigrate.preflight.own_folder import own_folder
 
 ATTRIBUTES = """
 SELECT rolname, rolsuper, rolcreaterole FROM pg_roles WHERE rolname = current_user
@@ -41,10 +37,8 @@ def on_embedded_server(
     with connection.cursor() as cursor:
         cursor.execute(ATTRIBUTES)
         role, superuser, creates_roles = cursor.fetchone()
-    folder = _own_folder()
-    home = folder / str(os.getpid())
     try:
-        with running(home, major=major, durable=False) as server:
+        with own_folder() as home, running(home, major=major, durable=False) as server:
             url = urlsplit(server.url)
             boss = _pointed(connection, str(url.hostname), server.port, "postgres", url.password)
             password = token_urlsafe(24)
@@ -69,57 +63,6 @@ def on_embedded_server(
             id="copy-failed",
             hint="--rehearse-on with the alias of another server",
         ) from error
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
-        with suppress(OSError):  # another run may have its own in it
-            folder.rmdir()
-
-
-def reap_embedded_servers() -> None:
-    """Stop and delete the servers of runs that were killed."""
-    folder = _folder()
-    with suppress(OSError, EmbeddedServerError):
-        if not folder.is_dir() or not _is_ours(folder):
-            return
-        for home in folder.iterdir():
-            if not _is_alive(home.name):
-                discard_all(home)
-                shutil.rmtree(home, ignore_errors=True)
-        folder.rmdir()
-
-
-def _folder() -> Path:
-    """Return the folder of our servers: in it, each run has one with the number of its process."""
-    account = os.getuid() if hasattr(os, "getuid") else "servers"
-    return Path(tempfile.gettempdir()) / f"opsmigrate-rehearsals-{account}"
-
-
-def _own_folder() -> Path:
-    folder = _folder()
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if not _is_ours(folder):
-        raise UndecidedError(
-            f"{folder} belongs to somebody else",
-            id="copy-failed",
-            hint="set TMPDIR to a folder of your own",
-        )
-    return folder
-
-
-def _is_ours(folder: Path) -> bool:
-    return not hasattr(os, "getuid") or folder.lstat().st_uid == os.getuid()
-
-
-def _is_alive(number: str) -> bool:
-    if os.name == "nt" or not number.isdigit():
-        return True
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _pointed(

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.run import dying_with_us
 from opsmigrate.postgres.session import second_connection
 from opsmigrate.preflight.copying import Copy, copy_database
-from opsmigrate.preflight.database_settings import repeat_settings
+from opsmigrate.preflight.database_settings import end_with_client, repeat_settings
 from opsmigrate.preflight.disarm import Reach, times_refused
+from opsmigrate.preflight.own_folder import own_folder
 from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.selection import Selection
 from opsmigrate.progress import Progress
@@ -97,6 +97,8 @@ def rehearse(
     ):
         progress.phase(f"Copying the database into {scratch.name}")
         begun = time.monotonic()
+        end_with_client(copy)
+        copy.close()
         reach = copy_database(
             Copy(
                 source=connection,
@@ -154,9 +156,9 @@ def _job(
 
 def _run_child(job: dict[str, Any]) -> dict[str, Any]:
     # What code writes to its temporary folder goes with this one.
-    with tempfile.TemporaryDirectory(prefix="opsmigrate") as folder:
-        child = _start(folder)
-        stdout, words = _finish(child, json.dumps({**job, "folder": folder}, default=str))
+    with own_folder() as folder:
+        child = _start(str(folder))
+        stdout, words = _finish(child, json.dumps({**job, "folder": str(folder)}, default=str))
     try:
         body: dict[str, Any] = json.loads(stdout)
     except ValueError:

@@ -13,6 +13,7 @@ from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.numbers import positive_float
 from opsmigrate.management.rehearsing import Asked, rehearse_as_asked
 from opsmigrate.preflight.examine import examine
+from opsmigrate.preflight.own_folder import reap_folders
 from opsmigrate.preflight.plan import Target
 from opsmigrate.report import Result
 from opsmigrate.schema.history import applied_migrations
@@ -66,6 +67,7 @@ class Command(ReportCommand):
             fake_initial=options["fake_initial"],
             run_syncdb=options["run_syncdb"],
         )
+        reap_folders()
         backup = _backup(run, options["require_backup"])
         result = examine(
             run.connection,
