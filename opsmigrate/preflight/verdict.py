@@ -93,6 +93,7 @@ def _facts(
 def _rehearsal_facts(rehearsal: Rehearsal, open_before: tuple[Unexamined, ...]) -> dict[str, Any]:
     return {
         "mode": rehearsal.selection.mode,
+        "absent": [".".join(name) for name in rehearsal.selection.absent],
         "without_rows": [".".join(name) for name in rehearsal.selection.without_rows],
         "applied": rehearsal.failure is None,
         "copy_seconds": rehearsal.copy_seconds,
