@@ -63,6 +63,10 @@ def rehearse_as_asked(run: Run, target: Target, asked: Asked) -> Rehearsal | Not
             )
     except _CannotError as error:
         return NotRehearsed(str(error), error.hint)
+    except UndecidedError as error:
+        if mode != "auto":
+            raise
+        return NotRehearsed(str(error), error.hint or REHEARSE)
 
 
 class _CannotError(Exception):
