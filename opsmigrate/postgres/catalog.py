@@ -33,8 +33,8 @@ WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 
 ORDER BY a.attrelid, a.attnum
 """
 CONSTRAINTS = """
-SELECT k.conrelid, k.conname, k.contype, k.conkey, k.confrelid, k.convalidated, k.confkey, x.relname,
-       k.confdeltype
+SELECT k.conrelid, k.conname, k.contype, k.conkey, k.confrelid, k.convalidated, k.confkey,
+       x.relname, k.confdeltype
 FROM pg_constraint k LEFT JOIN pg_class x ON x.oid = k.conindid
 WHERE k.conrelid <> 0
 """

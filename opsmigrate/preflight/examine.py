@@ -11,6 +11,7 @@ from django.db.migrations.state import ProjectState
 from opsmigrate.postgres.catalog import Catalog, read_catalog
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.session import Session
+from opsmigrate.preflight.drift import judge_drift, look_for_drift
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.operations import Move, walk_operation
 from opsmigrate.preflight.plan import (
@@ -53,6 +54,7 @@ def examine(
     plan = make_plan(connection, target)
     ledger = Ledger(findings=list(plan.findings))
     catalog = read_catalog(connection)
+    drifts = look_for_drift(connection, plan.executor, catalog, ledger) if plan.executor else ()
     if plan.executor is not None:
         requirements = Requirements(
             connection,
@@ -77,6 +79,7 @@ def examine(
     if isinstance(rehearsal, Rehearsal):
         take_in(rehearsal, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
+    ledger.drift = judge_drift(connection, catalog, drifts, ledger) if plan.executor else None
     return decide(plan, ledger, target, rehearsal, open_before, accept_unexamined=accept_unexamined)
 
 

@@ -16,6 +16,7 @@ class Ledger:
     findings: list[Finding] = field(default_factory=list)
     unexamined: list[Unexamined] = field(default_factory=list)
     statements: list[dict[str, str | None]] = field(default_factory=list)
+    drift: list[dict[str, Any]] | None = None
     code_runs: int = 0
     _raw: list[str] = field(default_factory=list)
 

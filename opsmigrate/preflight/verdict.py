@@ -106,7 +106,7 @@ def _facts(
             }
             for step in plan.steps
         ],
-        "drift": None,
+        "drift": ledger.drift,
         "statements": ledger.statements,
         "rehearsal": _rehearsal_facts(rehearsal, open_before)
         if isinstance(rehearsal, Rehearsal)
