@@ -8,92 +8,20 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.postgres.catalog_sql import (
+    COLUMNS,
+    CONSTRAINTS,
+    DEPENDENTS,
+    INDEXES,
+    OPERATOR_CLASSES,
+    RELATIONS,
+    SURROUNDINGS,
+    TYPE_NAMES,
+    VIEWS,
+)
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 
 TABLE_KINDS = frozenset("rp")
-
-RELATIONS = """
-SELECT c.oid, n.nspname, c.relname, c.relkind, pg_table_is_visible(c.oid),
-       pg_has_role(current_user, c.relowner, 'USAGE'), c.relispartition,
-       c.relkind IN ('r', 'p') AND has_any_column_privilege(c.oid, 'REFERENCES'),
-       c.relpersistence, p.partattrs::int2[], pg_get_userbyid(c.relowner)
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
-WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-"""
-COLUMNS = """
-SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-       a.atthasdef, a.attidentity <> '', a.attgenerated <> '', a.attinhcount > 0,
-       a.attgenerated = 'v', CASE WHEN a.attcollation <> t.typcollation THEN o.collname END
-FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation o ON o.oid = a.attcollation
-WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-ORDER BY a.attrelid, a.attnum
-"""
-CONSTRAINTS = """
-SELECT k.conrelid, k.conname, k.contype, k.conkey, k.confrelid, k.convalidated, k.confkey,
-       x.relname, k.confdeltype
-FROM pg_constraint k LEFT JOIN pg_class x ON x.oid = k.conindid
-WHERE k.conrelid <> 0
-"""
-INDEXES = """
-SELECT i.indrelid, x.relname, i.indisunique, i.indisprimary, i.indisvalid, i.indimmediate,
-       i.indpred IS NOT NULL OR i.indexprs IS NOT NULL,
-       (i.indkey::int2[])[0:i.indnkeyatts - 1], m.amname,
-       pg_get_expr(i.indpred, i.indrelid), pg_get_expr(i.indexprs, i.indrelid),
-       (i.indkey::int2[])[i.indnkeyatts:], i.indoption::int2[], i.indclass::oid[]::int8[],
-       i.indnullsnotdistinct
-FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
-JOIN pg_namespace n ON n.oid = x.relnamespace
-WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-ORDER BY i.indexrelid
-"""
-# What PostgreSQL lets stand in the way of ALTER COLUMN … TYPE and DROP COLUMN, besides views,
-# constraints and plain indexes (documentation of ALTER TABLE; RememberAllDependentForRebuilding).
-DEPENDENTS = """
-SELECT d.refobjid, d.refobjsubid, w.type, w.identity
-FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid
-JOIN pg_namespace n ON n.oid = c.relnamespace
-CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) w
-WHERE d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-  AND (d.classid IN ('pg_policy'::regclass, 'pg_trigger'::regclass, 'pg_proc'::regclass,
-                     'pg_publication_rel'::regclass)
-       OR d.classid = 'pg_attrdef'::regclass AND NOT EXISTS (
-           SELECT FROM pg_attrdef a
-           WHERE a.oid = d.objid AND a.adrelid = d.refobjid AND a.adnum = d.refobjsubid)
-       OR d.classid = 'pg_class'::regclass AND EXISTS (
-           SELECT FROM pg_index i
-           WHERE i.indexrelid = d.objid AND (i.indpred IS NOT NULL OR i.indexprs IS NOT NULL)))
-"""
-# A table makes a type of its name; a type of that name is in its way.
-TYPE_NAMES = """
-SELECT n.nspname, t.typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-WHERE t.typrelid = 0 AND t.typcategory <> 'A'
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-"""
-# By these an index is meant for more than its columns: the pattern operators of text, for instance.
-OPERATOR_CLASSES = "SELECT oid, opcname, opcdefault FROM pg_opclass"
-VIEWS = """
-SELECT DISTINCT d.refobjid, d.refobjsubid, quote_ident(n.nspname) || '.' || quote_ident(v.relname)
-FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class
-JOIN pg_namespace n ON n.oid = v.relnamespace
-WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
-  AND d.refobjid <> v.oid AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-"""
-SURROUNDINGS = """
-SELECT current_setting('server_version_num')::int, current_schema(),
-       coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
-       has_database_privilege(current_database(), 'CREATE'),
-       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
-       (SELECT coalesce(array_agg(extname::text), '{}') FROM pg_extension),
-       (SELECT coalesce(jsonb_object_agg(name, trusted), '{}')::text FROM (
-            SELECT v.name, bool_or(v.trusted) AS trusted
-            FROM pg_available_extension_versions v GROUP BY v.name) e),
-       (SELECT array_agg(DISTINCT collname::text) FROM pg_collation)
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +37,7 @@ class Column:
     has_default: bool
     identity: bool
     generated: bool
+    may_reference: bool
     inherited: bool = False
     virtual: bool = False
     collation: str | None = None
@@ -181,9 +110,9 @@ class Relation:
     visible: bool
     owned: bool
     is_partition: bool
-    may_reference: bool
     owner: str = ""
     unlogged: bool = False
+    has_triggers: bool = False
     partition_key: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     constraints: tuple[Constraint, ...] = ()
@@ -204,13 +133,18 @@ class Catalog:
     """All relations outside the system schemas, and what surrounds them.
 
     `version` is as in server_version_num; `schema` is where an unqualified CREATE puts things,
-    None where there is no such schema.
+    None where there is no such schema. The role may create in the `creatable` schemas, and owns
+    the `owned_schemas`; `tablespaces` says of each whether it may create there.
     """
 
     relations: tuple[Relation, ...]
     version: int
     schema: str | None
-    may_create: bool
+    schemas: frozenset[str]
+    creatable: frozenset[str]
+    owned_schemas: frozenset[str]
+    tablespaces: Mapping[str, bool]
+    default_tablespace: str
     may_create_extensions: bool
     superuser: bool
     extensions: frozenset[str]
@@ -218,6 +152,13 @@ class Catalog:
     collations: frozenset[str]
     # (schema, name) of the types that no relation made.
     types: frozenset[tuple[str, str]] = frozenset()
+    # Those that are enabled and no extension's.
+    event_triggers: tuple[str, ...] = ()
+
+    @property
+    def may_create(self) -> bool:
+        """Say whether the role may create where an unqualified CREATE puts things."""
+        return self.schema in self.creatable
 
 
 def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
@@ -242,10 +183,10 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
                 visible=visible,
                 owned=owned,
                 is_partition=is_partition,
-                may_reference=may_reference,
                 owner=owner,
                 unlogged=persistence == "u",
                 partition_key=_names(columns, oid, partition_key),
+                has_triggers=has_triggers,
                 columns=tuple(columns.get(oid, {}).values()),
                 constraints=tuple(constraints.get(oid, ())),
                 indexes=tuple(indexes.get(oid, ())),
@@ -260,9 +201,9 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
                 visible,
                 owned,
                 is_partition,
-                may_reference,
                 persistence,
                 partition_key,
+                has_triggers,
                 owner,
             ) in _rows(cursor, RELATIONS)
         )
@@ -277,18 +218,24 @@ def _rows(cursor: Any, query: str) -> list[tuple[Any, ...]]:
 def _with_surroundings(
     relations: tuple[Relation, ...], types: frozenset[tuple[str, str]], row: tuple[Any, ...]
 ) -> Catalog:
-    version, schema, may_create, may_extend, superuser, extensions, available, collations = row
+    version, schema, schemas, creatable, owned, tablespaces, default_tablespace, *rest = row
+    may_extend, superuser, extensions, available, collations, event_triggers = rest
     return Catalog(
         version=version,
         relations=relations,
         schema=schema,
-        may_create=may_create,
+        schemas=frozenset(schemas),
+        creatable=frozenset(creatable),
+        owned_schemas=frozenset(owned),
+        tablespaces=json.loads(tablespaces),
+        default_tablespace=default_tablespace,
         may_create_extensions=may_extend,
         superuser=superuser,
         extensions=frozenset(extensions),
         available_extensions=json.loads(available),
         collations=frozenset(collations),
         types=types,
+        event_triggers=tuple(event_triggers),
     )
 
 
@@ -297,19 +244,8 @@ ColumnsByTable = dict[int, dict[int, Column]]
 
 def _columns_by_table(rows: Iterable[tuple[Any, ...]]) -> ColumnsByTable:
     found: ColumnsByTable = defaultdict(dict)
-    for (
-        oid,
-        number,
-        name,
-        type_,
-        not_null,
-        default,
-        identity,
-        generated,
-        inherited,
-        virtual,
-        collation,
-    ) in rows:
+    for oid, number, name, type_, not_null, default, *rest in rows:
+        identity, generated, may_reference, inherited, virtual, collation = rest
         found[oid][number] = Column(
             name=name,
             type=type_,
@@ -317,6 +253,7 @@ def _columns_by_table(rows: Iterable[tuple[Any, ...]]) -> ColumnsByTable:
             has_default=default,
             identity=identity,
             generated=generated,
+            may_reference=may_reference,
             inherited=inherited,
             virtual=virtual,
             collation=collation,

@@ -81,7 +81,7 @@ def _explained(drift: Drift, ledger: Ledger) -> Severity | None:
 
 def _dropping(
     connection: BaseDatabaseWrapper, drift: Drift, table: Relation | None, ledger: Ledger
-) -> Iterator[Mapping[str, str | None]]:
+) -> Iterator[Mapping[str, Any]]:
     """Yield each statement of the plan that drops a column which nobody knows, with its values."""
     if drift.id != "drift-column-unknown" or table is None:
         return
@@ -107,7 +107,7 @@ def _holds_values(connection: BaseDatabaseWrapper, table: Relation, column: str)
         return True
 
 
-def _finding(drift: Drift, severity: Severity, place: Mapping[str, str | None]) -> Finding:
+def _finding(drift: Drift, severity: Severity, place: Mapping[str, Any]) -> Finding:
     harm = f"; the plan drops {drift.table} and its values" if place else ""
     return Finding(
         id=drift.id,
