@@ -189,37 +189,6 @@ def test_in_production_a_copy_needs_approval_and_is_never_made_unasked(
     assert approved.code == 0
 
 
-@pytest.mark.parametrize("granted", [False, True])
-def test_rights_that_the_copy_hides_leave_the_question_open(
-    granted: bool,
-    empty_database: str,
-    role: Callable[..., dict[str, str]],
-    write_migrations: Write,
-    ops: Ops,
-) -> None:
-    pending = 'migrations.RunSQL("INSERT INTO ledger SELECT 1"),'
-    alias = prepared(empty_database, write_migrations, pending, "CREATE TABLE ledger (n int)")
-    user = role("CREATEDB")
-    for statement in (
-        f"""ALTER TABLE zoo_cage OWNER TO "{user["USER"]}" """,
-        f"""GRANT ALL ON django_migrations, django_migrations_id_seq TO "{user["USER"]}" """,
-        f"""GRANT SELECT{", INSERT" if granted else ""} ON ledger TO "{user["USER"]}" """,
-    ):
-        execute(connections[alias], statement)
-    connections.settings["guest"] = {**connections[alias].settings_dict, **user}
-    try:
-        answer = rehearse(ops, "guest")
-        applied = migrate("guest", "zoo") is None
-    finally:
-        connections["guest"].close()
-        del connections["guest"], connections.settings["guest"]
-
-    assert applied is granted
-    assert answer.code == (0 if granted else 3), answer.stdout
-    if not granted:
-        assert "belongs to another role, and INSERT" in answer.report["unexamined"][0]["why"]
-
-
 def test_unasked_it_rehearses_what_is_small_and_allowed(
     empty_database: str,
     role: Callable[..., dict[str, str]],
