@@ -17,8 +17,8 @@ from opsmigrate.preflight.bookkeeping import (
     require_record,
 )
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.moment import look_at_the_moment
 from opsmigrate.preflight.operations import Move, walk_operation
+from opsmigrate.preflight.outside import look_outside
 from opsmigrate.preflight.plan import (
     Plan,
     Step,
@@ -77,8 +77,11 @@ def examine(
     if isinstance(rehearsal, Rehearsal):
         take_in(rehearsal, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
-    look_at_the_moment(connection, catalog, ledger.statements, ledger)
-    return decide(plan, ledger, target, rehearsal, open_before, accept_unexamined=accept_unexamined)
+    server = look_outside(connection, catalog, ledger, rehearsal) if plan.steps else None
+    result = decide(
+        plan, ledger, target, rehearsal, open_before, accept_unexamined=accept_unexamined
+    )
+    return result.with_facts(server=server)
 
 
 def _examine_steps(

@@ -23,6 +23,8 @@ WATCH_SECONDS = 1.0
 SHOWN = 10
 WORDS = 6
 
+# A prepared transaction has locks without a process; which it is, its lock on itself says. That its
+# virtualtransaction is -1/…, as the documentation of pg_locks has it, holds after a restart only.
 HOLDERS = """
 SELECT c.oid::bigint, l.mode, l.virtualtransaction, l.pid, a.usename::text, a.application_name,
        a.state, a.query_start, a.query, a.backend_type,
@@ -30,8 +32,9 @@ SELECT c.oid::bigint, l.mode, l.virtualtransaction, l.pid, a.usename::text, a.ap
        p.gid, p.owner::text, extract(epoch FROM clock_timestamp() - p.prepared)::float8
 FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
 LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-LEFT JOIN pg_prepared_xacts p
-    ON l.pid IS NULL AND l.virtualtransaction = '-1/' || p.transaction::text
+LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
+    AND x.virtualtransaction = l.virtualtransaction
+LEFT JOIN pg_prepared_xacts p ON p.transaction::text = x.transactionid::text
 WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND l.relation = ANY(%s::oid[])
