@@ -28,10 +28,12 @@ from opsmigrate.preflight.plan import (
     state_without,
     states_of_backwards,
 )
+from opsmigrate.preflight.receivers import require_history, require_receivers
 from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal
 from opsmigrate.preflight.rehearsed_rights import question_rights
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.rows import row_counter
+from opsmigrate.preflight.syncdb import walk_syncdb
 from opsmigrate.preflight.tracing import tracing_editor
 from opsmigrate.preflight.verdict import decide, take_in
 from opsmigrate.progress import Progress
@@ -68,12 +70,14 @@ def examine(
         if plan.steps:
             _require_writable(session, ledger)
             require_history_table(requirements)
+            require_history(requirements, plan)
+            for name in catalog.event_triggers:
+                ledger.leave_open(f"the event trigger {name} runs with DDL and may refuse it")
         _examine_steps(plan, target, requirements, progress)
-    if target.run_syncdb and plan.executor and plan.executor.loader.unmigrated_apps:
-        ledger.leave_open("--run-syncdb makes tables of apps without migrations")
     open_before = tuple(ledger.unexamined)
     failed = any(finding.severity is Severity.ERROR for finding in ledger.findings)
-    rehearsal = rehearse() if plan.steps and not failed and not target.fake else None
+    something = bool(plan.steps) and not target.fake
+    rehearsal = rehearse() if (something or ledger.unexamined) and not failed else None
     if isinstance(rehearsal, Rehearsal):
         take_in(rehearsal, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
@@ -89,18 +93,15 @@ def _examine_steps(
 ) -> None:
     """Walk the plan, then ask about what migrate does after it, whether or not it has steps."""
     state: ProjectState | None = None
-    if plan.steps and target.fake:
-        require_record(plan.steps[0], requirements)
-    elif plan.steps:
-        with _stopping_at_what_raises(requirements.ledger):
-            state = _walk(plan, target, requirements, progress)
-        _require_types(requirements.connection, requirements)
+    with _stopping_at_what_raises(requirements.ledger):
+        if target.run_syncdb:
+            walk_syncdb(plan, target, requirements)
+        state = _walk(plan, target, requirements, progress)
+    _require_types(requirements.connection, requirements)
+    if state is not None:
+        require_receivers(requirements, plan, state)
     unchanged = not plan.steps or target.fake
-    require_post_migrate(
-        () if unchanged else plan.steps,
-        lambda: state_before(plan) if unchanged else state,
-        requirements,
-    )
+    require_post_migrate(() if unchanged else plan.steps, lambda: state, requirements)
 
 
 def _require_writable(session: Session, ledger: Ledger) -> None:
@@ -117,26 +118,32 @@ def _require_writable(session: Session, ledger: Ledger) -> None:
 def _walk(
     plan: Plan, target: Target, requirements: Requirements, progress: Progress
 ) -> ProjectState:
-    """Walk every step, and return the state after the plan."""
-    first = plan.steps[0]
-    if first.backwards:
-        states = states_of_backwards(plan)
-        for step in plan.steps:
-            progress.update(step.label)
-            _walk_backwards(step, states[step.migration], requirements)
-            if step is first:
-                require_record(step, requirements)
-        return state_without(plan)
+    """Walk through the plan, and return the state after it."""
+    if plan.steps and plan.steps[0].backwards:
+        return _walk_all_backwards(plan, target, requirements, progress)
     state = state_before(plan)
     for step in plan.steps:
         progress.update(step.label)
-        if target.fake_initial and _soft_applied(plan, state, step.migration):
+        if target.fake or (target.fake_initial and _soft_applied(plan, state, step.migration)):
             state = step.migration.mutate_state(state, preserve=True)
         else:
             state = _walk_forwards(step, state, requirements)
-        if step is first:
+        if step is plan.steps[0]:
             require_record(step, requirements)
     return state
+
+
+def _walk_all_backwards(
+    plan: Plan, target: Target, requirements: Requirements, progress: Progress
+) -> ProjectState:
+    states = states_of_backwards(plan)
+    for step in plan.steps:
+        progress.update(step.label)
+        if not target.fake:
+            _walk_backwards(step, states[step.migration], requirements)
+        if step is plan.steps[0]:
+            require_record(step, requirements)
+    return state_without(plan)
 
 
 @contextmanager

@@ -21,6 +21,8 @@ from opsmigrate.errors import UsageError
 from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
 from opsmigrate.report import Finding, Severity
 
+# No right to it, or a column that is not there.
+UNREADABLE = (INSUFFICIENT_PRIVILEGE, "42703")
 Node = tuple[str, str | None]
 
 
@@ -68,12 +70,12 @@ def make_plan(connection: BaseDatabaseWrapper, target: Target) -> Plan:
         executor.loader.check_consistent_history(connection)
     except InconsistentMigrationHistory as error:
         return Plan((), (_inconsistent(error),))
-    except DatabaseError as error:
-        if sqlstate(error) != INSUFFICIENT_PRIVILEGE:
-            raise
-        return Plan((), (_unreadable(error),))
     except (NodeNotFoundError, BadMigrationError, CircularDependencyError) as error:
         return Plan((), (_broken(error),))
+    except DatabaseError as error:
+        if sqlstate(error) not in UNREADABLE:
+            raise
+        return Plan((), (_unreadable(error),))
     conflicts = executor.loader.detect_conflicts()
     if conflicts:
         return Plan((), (_conflicting(conflicts),))
@@ -189,11 +191,19 @@ def _inconsistent(error: InconsistentMigrationHistory) -> Finding:
 
 
 def _unreadable(error: DatabaseError) -> Finding:
+    if sqlstate(error) == INSUFFICIENT_PRIVILEGE:
+        return Finding(
+            id="missing-privilege",
+            severity=Severity.ERROR,
+            message=f"migrate may not read its history: {first_line(error)}",
+            hint="GRANT SELECT, INSERT, DELETE ON django_migrations TO the migrating role",
+            table="django_migrations",
+        )
     return Finding(
-        id="missing-privilege",
+        id="history-unreadable",
         severity=Severity.ERROR,
-        message=f"migrate may not read its history: {first_line(error)}",
-        hint="GRANT SELECT, INSERT, DELETE ON django_migrations TO the migrating role",
+        message=f"migrate cannot read django_migrations: {first_line(error)}",
+        hint="restore django_migrations from a backup",
         table="django_migrations",
     )
 

@@ -8,15 +8,22 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BaseConstraint, CheckConstraint, Field, Model, UniqueConstraint
 
-from opsmigrate.postgres.catalog import Catalog
+from opsmigrate.postgres.catalog import Catalog, Dependent
 from opsmigrate.postgres.names import generated_name
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.probes import Probe, ask
 from opsmigrate.preflight.simulation import CHECK, SimulatedTable, Simulation
-from opsmigrate.preflight.types import column_of
+from opsmigrate.preflight.types import column_of, generated_sql
 from opsmigrate.report import Severity
 
-KINDS = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "i": "index"}
+KINDS = {
+    "type": "type",
+    "r": "table",
+    "p": "table",
+    "v": "view",
+    "m": "materialized view",
+    "i": "index",
+}
 
 
 class Requirements:
@@ -42,6 +49,11 @@ class Requirements:
         self.rows = rows
         self.seed_hint = seed_hint
         self.types_needed: dict[str, tuple[str | None, str | None]] = {}
+        self.operator_classes: dict[tuple[str, str, str], bool | None] = {}
+
+    def sees_everything(self) -> bool:
+        """Say whether nothing before may have brought types, functions, casts or operators."""
+        return not (self.schema.extensions - self.catalog.extensions or self.ledger.code_runs)
 
     # Tables
 
@@ -110,7 +122,7 @@ class Requirements:
             names: set[str] = getattr(condition, "referenced_base_fields", set())
             named: Any = [model._meta.get_field(name) for name in sorted(names - {"pk"})]
             table.constraints[constraint.name] = (CHECK, tuple(map(column_of, named)))
-        else:
+        elif type(constraint).__name__ != "ExclusionConstraint":
             kind = type(constraint).__name__
             self.ledger.leave_open(f"what the {kind} {constraint.name} needs of the server")
 
@@ -152,6 +164,18 @@ class Requirements:
         )
         return False
 
+    def not_inherited(self, table: SimulatedTable, column: str, doing: str) -> None:
+        """Note a column that only the parent of its table can change."""
+        if column in table.inherited:
+            self.ledger.find(
+                "inherited-column",
+                f"{table.label} has column {column} from the table that it inherits from or is a "
+                f"partition of, so {doing} is refused",
+                hint="let the migration alter the parent, or detach the table from it",
+                table=table.label,
+                column=column,
+            )
+
     def define_column(self, table: SimulatedTable, field: Field[Any, Any]) -> None:
         """Add a column to the simulated table, with what its definition brings along."""
         params = field.db_parameters(connection=self.connection)
@@ -163,12 +187,28 @@ class Requirements:
             self.ledger.leave_open(f"whether the collation {collation} will be there")
         column = column_of(field)
         table.types[column] = params["type"]
-        if not field.null:
+        if not field.null and not field.generated:
             table.not_null.add(column)
+        if field.has_db_default():
+            table.defaults.add(column)
+        if field.db_type_suffix(self.connection):
+            table.identities.add(column)
+        if field.generated:
+            user = Dependent(kind="default value", name=f"for {table.label}.{column}")
+            for source in self.columns_in(table, generated_sql(self.connection, field)):
+                table.dependents.setdefault(source, set()).add(user)
         if field.unique and not field.primary_key:
             table.add_unique(generated_name(table.name, column, "key"), (column,))
         if params["check"]:
             table.constraints[generated_name(table.name, column, "check")] = (CHECK, (column,))
+
+    def needs_value(self, table: SimulatedTable, given: set[str]) -> list[str]:
+        """Return the columns that an INSERT of `given` must name, or cannot."""
+        filled = given | table.defaults | table.identities
+        return [
+            *sorted(given - set(table.types)),
+            *sorted(table.not_null - filled),
+        ]
 
     def need_type(self, type_: str) -> None:
         """Remember a type that the server must know, to ask for all of them at once."""

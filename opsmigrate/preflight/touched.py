@@ -77,14 +77,11 @@ def _live(table: SimulatedTable) -> str:
 
 def _partners(text: str, table: SimulatedTable, schema: Simulation) -> Iterator[str]:
     """Yield the other tables of the foreign keys that go: PostgreSQL locks both ends of each."""
-    if table.origin is None:
-        return
-    keys = schema.foreign_keys(table.origin)
+    keys = [key for key in schema.foreign_keys if table in (key.table, key.target)]
     if DROPS_TABLE.match(text):
-        yield from (end for key in keys for end in (key.table, key.target))
+        yield from (_live(end) for key in keys for end in (key.table, key.target))
     for what, quoted in DROPPED.findall(text):
         name = quoted.replace('""', '"')
-        live = table.origins.get(name, name)
         for key in keys:
-            if key.name == name or (what.upper() == "COLUMN" and live in key.columns):
-                yield key.target
+            if key.name == name or (what.upper() == "COLUMN" and name in key.columns):
+                yield _live(key.target)

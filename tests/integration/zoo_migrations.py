@@ -13,9 +13,12 @@ from django.db import DatabaseError, NotSupportedError, connections
 
 MODULE = """
 import uuid
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import IntegerRangeField
 from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.operations import AddIndexConcurrently, CreateExtension
 from django.db import migrations, models
+from django.db.models import Func
 from django.db.models.functions import Lower
 
 NAME = {extension!r}
