@@ -124,7 +124,10 @@ def _walk(
     state = state_before(plan)
     for step in plan.steps:
         progress.update(step.label)
-        if target.fake or (target.fake_initial and _soft_applied(plan, state, step.migration)):
+        # With --fake, migrate leaves the state as it was (MigrationExecutor.apply_migration).
+        if target.fake:
+            pass
+        elif target.fake_initial and _soft_applied(plan, state, step.migration):
             state = step.migration.mutate_state(state, preserve=True)
         else:
             state = _walk_forwards(step, state, requirements)

@@ -49,8 +49,11 @@ WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.backend
     AND a.backend_type = 'client backend'
 ORDER BY a.xact_start
 """
+# Who is in a transaction holds a lock on its own virtualxid, which everybody may see.
 SESSION = """
-SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),
+SELECT EXISTS (SELECT FROM pg_stat_activity a JOIN pg_locks l USING (pid)
+           WHERE a.datname = current_database() AND a.query = '<insufficient privilege>'
+               AND l.locktype = 'virtualxid'),
        (SELECT setting FROM pg_settings WHERE name = 'lock_timeout')
 """
 
@@ -140,8 +143,8 @@ def _session(connection: BaseDatabaseWrapper) -> tuple[bool, float]:
     """Return whether other sessions are hidden from the role, and its lock_timeout in seconds."""
     with connection.cursor() as cursor:
         cursor.execute(SESSION)
-        sees_all, milliseconds = cursor.fetchone()
-    return not sees_all, int(milliseconds) / 1000
+        hidden, milliseconds = cursor.fetchone()
+    return hidden, int(milliseconds) / 1000
 
 
 def _holders(connection: BaseDatabaseWrapper, oids: list[int]) -> list[Holder]:
