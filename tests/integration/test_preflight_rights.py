@@ -7,7 +7,8 @@ from secrets import token_hex
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.core.management import call_command
+from django.db import ProgrammingError, connections
 
 from tests.conftest import Ops, execute
 from tests.integration.pairs import CAGE, KEEPER
@@ -302,6 +303,39 @@ def test_the_verdict_knows_what_post_migrate_needs(
         assert "after its last migration" in answer.report["facts"]["summary"]
     else:
         assert answer.ids == []
+
+
+@pytest.mark.parametrize("right", ["INSERT ON django_content_type", "INSERT ON django_migrations"])
+def test_what_is_faked_needs_the_history_and_no_content_types(
+    right: str,
+    empty_database: str,
+    role: Callable[..., dict[str, str]],
+    write_migrations: Write,
+    ops: Ops,
+) -> None:
+    write_migrations(CAGE)
+    assert migrate(empty_database, "auth") is None
+    user = role()
+    for statement in (
+        "GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}",
+        f"REVOKE {right} FROM {{role}}",
+    ):
+        execute(connections[empty_database], statement.format(role=f'"{user["USER"]}"'))
+
+    with guest(empty_database, user) as alias:
+        answer = ops("preflight_migrate", "zoo", database=alias, fake=True)
+        failure = fake(alias)
+
+    assert (failure is not None) == ("migrations" in right), failure
+    assert (answer.code, answer.report["unexamined"]) == (int(failure is not None), [])
+
+
+def fake(alias: str) -> str | None:
+    try:
+        call_command("migrate", "zoo", database=alias, fake=True, verbosity=0)
+    except ProgrammingError as error:
+        return str(error)
+    return None
 
 
 @pytest.fixture
