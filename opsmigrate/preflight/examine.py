@@ -16,6 +16,7 @@ from opsmigrate.preflight.bookkeeping import (
     require_post_migrate,
     require_record,
 )
+from opsmigrate.preflight.forecast.report import look_ahead
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.operations import Move, walk_operation
 from opsmigrate.preflight.outside import look_outside
@@ -28,14 +29,16 @@ from opsmigrate.preflight.plan import (
     state_without,
     states_of_backwards,
 )
+from opsmigrate.preflight.proof import take_in
 from opsmigrate.preflight.receivers import require_history, require_receivers
+from opsmigrate.preflight.recovery import note_half_applied
 from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal
 from opsmigrate.preflight.rehearsed_rights import question_rights
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.rows import row_counter
 from opsmigrate.preflight.syncdb import walk_syncdb
 from opsmigrate.preflight.tracing import tracing_editor
-from opsmigrate.preflight.verdict import decide, take_in
+from opsmigrate.preflight.verdict import decide
 from opsmigrate.progress import Progress
 from opsmigrate.report import Result, Severity
 
@@ -74,16 +77,24 @@ def examine(
             for name in catalog.event_triggers:
                 ledger.leave_open(f"the event trigger {name} runs with DDL and may refuse it")
         _examine_steps(plan, target, requirements, progress)
+        if not target.fake:
+            note_half_applied(connection, catalog, plan, ledger)
     open_before = tuple(ledger.unexamined)
     failed = any(finding.severity is Severity.ERROR for finding in ledger.findings)
     something = bool(plan.steps) and not target.fake
     rehearsal = rehearse() if (something or ledger.unexamined) and not failed else None
     if isinstance(rehearsal, Rehearsal):
-        take_in(rehearsal, ledger)
+        take_in(rehearsal, plan, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
-    server = look_outside(connection, catalog, ledger, rehearsal) if plan.steps else None
+    rehearsed = rehearsal if isinstance(rehearsal, Rehearsal) else None
+    outlook = look_ahead(connection, catalog, plan, ledger, rehearsed)
+    server = (
+        look_outside(connection, catalog, ledger, outlook.statements, rehearsed)
+        if plan.steps
+        else None
+    )
     result = decide(
-        plan, ledger, target, rehearsal, open_before, accept_unexamined=accept_unexamined
+        plan, ledger, target, rehearsal, open_before, outlook, accept_unexamined=accept_unexamined
     )
     return result.with_facts(server=server)
 

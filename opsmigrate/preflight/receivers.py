@@ -137,9 +137,7 @@ def _require(
     if inserts and table.has_triggers:
         requirements.ledger.leave_open(f"what the triggers of {table.label} do")
     # Of an older state, the model has other fields, and each of them gets a value.
-    given = {
-        field.column for field in model._meta.local_concrete_fields if not field.primary_key
-    }
+    given = {field.column for field in model._meta.local_concrete_fields if not field.primary_key}
     if inserts and columns <= set(table.types):
         for column in requirements.needs_value(table, given | item.columns):
             requirements.ledger.find(

@@ -66,7 +66,7 @@ class TracingEditor(DatabaseSchemaEditor):
 
     def execute(self, sql: Any, params: Any = ()) -> None:
         """Look at what would be executed: a Statement anywhere, other text only from outside."""
-        self._note(sql)
+        self.note(sql, params)
         if isinstance(sql, Statement) or self._depth:
             require_surroundings(sql, self.requirements)
         if isinstance(sql, Statement):
@@ -74,8 +74,10 @@ class TracingEditor(DatabaseSchemaEditor):
         elif self._depth == 0:
             self.requirements.ledger.raw(str(sql))
 
-    def _note(self, sql: Any) -> None:
-        self.requirements.ledger.statement(str(sql), tables_of(sql, self.requirements.schema))
+    def note(self, sql: Any, params: Any = None) -> None:
+        """Keep the statement, and which tables it touches."""
+        touched = tables_of(sql, self.requirements.schema)
+        self.requirements.ledger.statement(str(sql), touched)
 
     def note_origins(self) -> None:
         """Remember that what was deferred since the last call comes from the present operation."""
@@ -236,7 +238,7 @@ class TracingEditor(DatabaseSchemaEditor):
         with self._known():
             if is_exclusion(constraint):
                 require_exclusion(self.requirements, model, constraint, self)
-                self._note(constraint.create_sql(model, self))
+                self.note(constraint.create_sql(model, self))
                 return
             self.requirements.name_columns(model, str(constraint.create_sql(model, self)))
             super().add_constraint(model, constraint)
