@@ -39,13 +39,14 @@ class Limit:
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """How long a statement is expected to take; `measured` on a copy, or estimated."""
+    """How long a statement is expected to take each time; `measured` on a copy, or estimated."""
 
     migration: str | None
     operation: str | None
     table: str | None
     seconds: float
     measured: bool
+    times: int = 1
 
 
 def read_limits(connection: BaseDatabaseWrapper) -> dict[str, Limit]:
@@ -66,8 +67,9 @@ def measured_times(statements: Iterable[Mapping[str, Any]]) -> list[Expected]:
             migration=item["migration"],
             operation=item["operation"],
             table=None,
-            seconds=item.get("seconds") or 0.0,
+            seconds=(item.get("seconds") or 0.0) / max(1, item.get("count") or 1),
             measured=True,
+            times=item.get("count") or 1,
         )
         for item in statements
         if item["migration"]
@@ -128,7 +130,7 @@ def _by_migration(expected: list[Expected]) -> Iterator[Expected]:
             migration=migration,
             operation=None,
             table=None,
-            seconds=sum(item.seconds for item in items),
+            seconds=sum(item.seconds * item.times for item in items),
             measured=all(item.measured for item in items),
         )
 
