@@ -89,9 +89,13 @@ def examine(
         take_in(rehearsal, plan, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
     ledger.drift = judge_drift(connection, catalog, drifts, ledger) if plan.executor else None
-    server = look_outside(connection, catalog, ledger, rehearsal) if plan.steps else None
     rehearsed = rehearsal if isinstance(rehearsal, Rehearsal) else None
     outlook = look_ahead(connection, catalog, plan, ledger, rehearsed)
+    server = (
+        look_outside(connection, catalog, ledger, outlook.statements, rehearsed)
+        if plan.steps
+        else None
+    )
     result = decide(
         plan, ledger, target, rehearsal, open_before, outlook, accept_unexamined=accept_unexamined
     )

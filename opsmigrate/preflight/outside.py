@@ -1,5 +1,6 @@
 """What lies outside the plan: the server, its settings, and the other sessions."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -8,7 +9,7 @@ from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.preflight.environment import look_around
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.moment import look_at_the_moment
-from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal
+from opsmigrate.preflight.rehearsal import Rehearsal
 from opsmigrate.preflight.timeouts import (
     estimated_times,
     measured_times,
@@ -21,18 +22,20 @@ def look_outside(
     connection: BaseDatabaseWrapper,
     catalog: Catalog,
     ledger: Ledger,
-    rehearsal: Rehearsal | NotRehearsed | None,
+    forecast: Sequence[Mapping[str, Any]],
+    rehearsal: Rehearsal | None,
 ) -> dict[str, Any]:
-    """Note what the server, its settings and other sessions do to the plan; return the facts."""
-    statements = ledger.statements
-    facts = look_around(connection, catalog, statements, ledger)
+    """Note what the server, its settings and other sessions do to the plan; return the facts.
+
+    `forecast` are the statements of the plan with their locks and seconds.
+    """
+    facts = look_around(connection, catalog, ledger.statements, ledger)
     limits = read_limits(connection)
-    expected = (
-        measured_times(rehearsal.statements)
-        if isinstance(rehearsal, Rehearsal)
-        else estimated_times(connection, catalog, statements)
+    require_time(
+        limits,
+        measured_times(rehearsal.statements) if rehearsal else estimated_times(forecast),
+        ledger,
     )
-    require_time(limits, expected, ledger)
-    look_at_the_moment(connection, catalog, statements, ledger)
+    look_at_the_moment(connection, catalog, forecast, ledger)
     timeouts = {limit.name: limit.seconds for limit in limits.values()}
     return {"timeouts_seconds": timeouts, **facts}

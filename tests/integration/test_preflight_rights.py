@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command
 from django.db import ProgrammingError, connections
 
-from tests.conftest import Ops, execute
+from tests.conftest import Answer, Ops, execute
 from tests.integration.pairs import CAGE, KEEPER
 from tests.integration.zoo_migrations import Write, migrate
 
@@ -216,6 +216,12 @@ def guest(alias: str, user: dict[str, str]) -> Iterator[str]:
         del connections["guest"], connections.settings["guest"]
 
 
+def told(answer: Answer) -> list[str]:
+    """Return the ids of errors and warnings: another owner is drift, which is information."""
+    findings = answer.report["findings"]
+    return [finding["id"] for finding in findings if finding["severity"] != "info"]
+
+
 def prepared(case: Case, alias: str, write: Write, names: dict[str, str], *, bad: bool) -> None:
     """Apply the first migration, hand the tables to the role, and write the pending operations."""
     write(case.first)
@@ -247,11 +253,12 @@ def test_the_verdict_knows_the_rights(
     assert (failure is not None) == fails, failure
     assert (answer.code, answer.report["unexamined"]) == (int(fails), []), answer.stdout
     if fails:
-        assert answer.ids[0] == case.finding
-        assert case.words in answer.report["findings"][0]["message"]
-        assert answer.report["findings"][0]["hint"]
+        finding = answer.report["findings"][0]
+        assert finding["id"] == case.finding
+        assert case.words in finding["message"]
+        assert finding["hint"]
     else:
-        assert answer.ids == []
+        assert told(answer) == []
 
 
 @pytest.mark.parametrize("bad", [False, True])
@@ -302,7 +309,7 @@ def test_the_verdict_knows_what_post_migrate_needs(
         assert words in finding["message"]
         assert "after its last migration" in answer.report["facts"]["summary"]
     else:
-        assert answer.ids == []
+        assert told(answer) == []
 
 
 @pytest.mark.parametrize("right", ["INSERT ON django_content_type", "INSERT ON django_migrations"])

@@ -12,7 +12,7 @@ from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.rehearsed_rights import question_rights
 from tests.conftest import Ops, execute
 from tests.integration.pairs import CAGE, KEEPER, ROW
-from tests.integration.test_preflight_rights import NO_CREATE, OWN, guest
+from tests.integration.test_preflight_rights import NO_CREATE, OWN, guest, told
 from tests.integration.test_rehearsal import rehearse
 from tests.integration.zoo_migrations import Write, migrate
 
@@ -280,7 +280,7 @@ def test_a_right_that_the_copy_hides_decides(
 
     assert (failure is None) == granted
     assert (answer.code, answer.report["unexamined"]) == (int(not granted), []), answer.stdout
-    assert answer.ids == ([] if granted else ["missing-privilege"])
+    assert told(answer) == ([] if granted else ["missing-privilege"])
 
 
 def test_what_the_walk_has_decided_is_not_asked_again(
@@ -301,7 +301,7 @@ def test_what_the_walk_has_decided_is_not_asked_again(
     with guest(empty_database, user) as alias:
         answer = rehearse(ops, alias)
 
-        assert (answer.code, answer.ids) == (0, []), answer.stdout
+        assert (answer.code, told(answer)) == (0, []), answer.stdout
         assert migrate(alias, "zoo") is None
 
 
