@@ -15,15 +15,18 @@ TABLE_KINDS = frozenset("rp")
 RELATIONS = """
 SELECT c.oid, n.nspname, c.relname, c.relkind, pg_table_is_visible(c.oid),
        pg_has_role(current_user, c.relowner, 'USAGE'), c.relispartition,
-       c.relkind IN ('r', 'p') AND has_any_column_privilege(c.oid, 'REFERENCES'),
-       c.relpersistence, p.partattrs::int2[]
+       c.relpersistence, p.partattrs::int2[],
+       c.relhastriggers AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid
+                                    AND NOT t.tgisinternal AND t.tgenabled <> 'D')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
 WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 """
 COLUMNS = """
 SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-       a.atthasdef, a.attidentity <> '', a.attgenerated <> '', a.attinhcount > 0
+       a.atthasdef, a.attidentity <> '', a.attgenerated <> '',
+       c.relkind IN ('r', 'p') AND has_column_privilege(c.oid, a.attnum, 'REFERENCES'),
+       a.attinhcount > 0
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -78,14 +81,26 @@ WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
 """
 SURROUNDINGS = """
 SELECT current_setting('server_version_num')::int, current_schema(),
-       coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
+       (SELECT array_agg(nspname::text) FROM pg_namespace),
+       (SELECT coalesce(array_agg(nspname::text), '{}') FROM pg_namespace
+        WHERE has_schema_privilege(oid, 'CREATE')),
+       (SELECT coalesce(array_agg(nspname::text), '{}') FROM pg_namespace
+        WHERE pg_has_role(current_user, nspowner, 'USAGE')),
+       (SELECT jsonb_object_agg(t.spcname, t.oid = d.dattablespace
+            OR has_tablespace_privilege(t.oid, 'CREATE'))::text
+        FROM pg_tablespace t, pg_database d WHERE d.datname = current_database()),
+       current_setting('default_tablespace'),
        has_database_privilege(current_database(), 'CREATE'),
        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
        (SELECT coalesce(array_agg(extname::text), '{}') FROM pg_extension),
        (SELECT coalesce(jsonb_object_agg(name, trusted), '{}')::text FROM (
             SELECT v.name, bool_or(v.trusted) AS trusted
             FROM pg_available_extension_versions v GROUP BY v.name) e),
-       (SELECT array_agg(DISTINCT collname::text) FROM pg_collation)
+       (SELECT array_agg(DISTINCT collname::text) FROM pg_collation),
+       (SELECT coalesce(array_agg(e.evtname::text), '{}') FROM pg_event_trigger e
+        WHERE e.evtenabled <> 'D' AND NOT EXISTS (
+            SELECT FROM pg_depend d WHERE d.classid = 'pg_event_trigger'::regclass
+            AND d.objid = e.oid AND d.deptype = 'e'))
 """
 
 
@@ -99,6 +114,7 @@ class Column:
     has_default: bool
     identity: bool
     generated: bool
+    may_reference: bool
     inherited: bool = False
 
 
@@ -160,8 +176,8 @@ class Relation:
     visible: bool
     owned: bool
     is_partition: bool
-    may_reference: bool
     unlogged: bool = False
+    has_triggers: bool = False
     partition_key: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     constraints: tuple[Constraint, ...] = ()
@@ -182,13 +198,18 @@ class Catalog:
     """All relations outside the system schemas, and what surrounds them.
 
     `version` is as in server_version_num; `schema` is where an unqualified CREATE puts things,
-    None where there is no such schema.
+    None where there is no such schema. The role may create in the `creatable` schemas, and owns
+    the `owned_schemas`; `tablespaces` says of each whether it may create there.
     """
 
     relations: tuple[Relation, ...]
     version: int
     schema: str | None
-    may_create: bool
+    schemas: frozenset[str]
+    creatable: frozenset[str]
+    owned_schemas: frozenset[str]
+    tablespaces: Mapping[str, bool]
+    default_tablespace: str
     may_create_extensions: bool
     superuser: bool
     extensions: frozenset[str]
@@ -196,6 +217,13 @@ class Catalog:
     collations: frozenset[str]
     # (schema, name) of the types that no relation made.
     types: frozenset[tuple[str, str]] = frozenset()
+    # Those that are enabled and no extension's.
+    event_triggers: tuple[str, ...] = ()
+
+    @property
+    def may_create(self) -> bool:
+        """Say whether the role may create where an unqualified CREATE puts things."""
+        return self.schema in self.creatable
 
 
 def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
@@ -216,9 +244,9 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
                 visible=visible,
                 owned=owned,
                 is_partition=is_partition,
-                may_reference=may_reference,
                 unlogged=persistence == "u",
                 partition_key=_names(columns, oid, partition_key),
+                has_triggers=has_triggers,
                 columns=tuple(columns.get(oid, {}).values()),
                 constraints=tuple(constraints.get(oid, ())),
                 indexes=tuple(indexes.get(oid, ())),
@@ -233,9 +261,9 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
                 visible,
                 owned,
                 is_partition,
-                may_reference,
                 persistence,
                 partition_key,
+                has_triggers,
             ) in _rows(cursor, RELATIONS)
         )
         return _with_surroundings(relations, types, next(iter(_rows(cursor, SURROUNDINGS))))
@@ -249,18 +277,24 @@ def _rows(cursor: Any, query: str) -> list[tuple[Any, ...]]:
 def _with_surroundings(
     relations: tuple[Relation, ...], types: frozenset[tuple[str, str]], row: tuple[Any, ...]
 ) -> Catalog:
-    version, schema, may_create, may_extend, superuser, extensions, available, collations = row
+    version, schema, schemas, creatable, owned, tablespaces, default_tablespace, *rest = row
+    may_extend, superuser, extensions, available, collations, event_triggers = rest
     return Catalog(
         version=version,
         relations=relations,
         schema=schema,
-        may_create=may_create,
+        schemas=frozenset(schemas),
+        creatable=frozenset(creatable),
+        owned_schemas=frozenset(owned),
+        tablespaces=json.loads(tablespaces),
+        default_tablespace=default_tablespace,
         may_create_extensions=may_extend,
         superuser=superuser,
         extensions=frozenset(extensions),
         available_extensions=json.loads(available),
         collations=frozenset(collations),
         types=types,
+        event_triggers=tuple(event_triggers),
     )
 
 
@@ -269,7 +303,8 @@ ColumnsByTable = dict[int, dict[int, Column]]
 
 def _columns_by_table(rows: Iterable[tuple[Any, ...]]) -> ColumnsByTable:
     found: ColumnsByTable = defaultdict(dict)
-    for oid, number, name, type_, not_null, has_default, identity, generated, inherited in rows:
+    for oid, number, name, type_, not_null, has_default, *rest in rows:
+        identity, generated, may_reference, inherited = rest
         found[oid][number] = Column(
             name=name,
             type=type_,
@@ -277,6 +312,7 @@ def _columns_by_table(rows: Iterable[tuple[Any, ...]]) -> ColumnsByTable:
             has_default=has_default,
             identity=identity,
             generated=generated,
+            may_reference=may_reference,
             inherited=inherited,
         )
     return found

@@ -96,6 +96,9 @@ def alter_null(
             table, f"whether {table.label}.{column} holds NULLs", nulls(table, column)
         )
     if column not in table.not_null and filled:
+        if table.has_triggers:
+            question = f"what the triggers of {table.label} do as the default is filled in"
+            requirements.if_rows(table, question, None)
         if new.unique or new.remote_field:
             question = f"whether the default suits the rows of {table.label} without a value"
             requirements.if_rows(table, question, None)

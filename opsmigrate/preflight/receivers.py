@@ -47,6 +47,8 @@ def require_history(requirements: Requirements, plan: Plan) -> None:
     table = requirements.schema.table(HISTORY)
     if table is None or not plan.steps or plan.steps[0].backwards:
         return
+    if table.has_triggers:
+        requirements.ledger.leave_open(f"what the triggers of {table.label} do")
     missing = requirements.needs_value(table, HISTORY_COLUMNS)
     for column in missing:
         requirements.ledger.find(
@@ -132,6 +134,8 @@ def _require(
     columns = {field.column for field in model._meta.local_concrete_fields}
     for column in sorted(columns - set(table.types)):
         requirements.need_column(table, column, purpose)
+    if inserts and table.has_triggers:
+        requirements.ledger.leave_open(f"what the triggers of {table.label} do")
     if inserts and columns <= set(table.types):
         for column in requirements.needs_value(table, set(item.columns)):
             requirements.ledger.find(

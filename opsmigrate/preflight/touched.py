@@ -28,15 +28,26 @@ def tables_of(statement: Any, schema: Simulation) -> list[str]:
     A live table has the name that it bears now, whatever the plan has called it since. The
     statement is text, or Django's Statement, which also knows the table of an index.
     """
-    text = TEXTS.sub("''", str(statement))
-    found = dict.fromkeys(_named(text, schema))
-    if isinstance(statement, Statement) and isinstance(statement.parts.get("table"), Table):
-        found = dict.fromkeys([statement.parts["table"].table, *found])
-    tables = [table for name in found if (table := schema.table(name)) is not None]
+    text = without_texts(str(statement))
+    tables = named_tables(statement, schema)
     labels = dict.fromkeys(_live(table) for table in tables)
     for table in tables[:1]:
         labels |= dict.fromkeys(_partners(text, table, schema))
     return list(labels)
+
+
+def named_tables(statement: Any, schema: Simulation) -> list[SimulatedTable]:
+    """Return the tables that the statement names, the one that it changes first."""
+    found = dict.fromkeys(_named(without_texts(str(statement)), schema))
+    if isinstance(statement, Statement) and isinstance(statement.parts.get("table"), Table):
+        found = dict.fromkeys([statement.parts["table"].table, *found])
+    tables = [table for name in found if (table := schema.table(name)) is not None]
+    return list({id(table): table for table in tables}.values())
+
+
+def without_texts(statement: str) -> str:
+    """Return the statement without what stands in its strings and comments."""
+    return TEXTS.sub("''", statement)
 
 
 def _named(text: str, schema: Simulation) -> Iterator[str]:
@@ -59,7 +70,7 @@ def _live(table: SimulatedTable) -> str:
 
 def _partners(text: str, table: SimulatedTable, schema: Simulation) -> Iterator[str]:
     """Yield the other tables of the foreign keys that go: PostgreSQL locks both ends of each."""
-    keys = [key for key in schema.live_foreign_keys if table in (key.table, key.target)]
+    keys = [key for key in schema.foreign_keys if table in (key.table, key.target)]
     if DROPS_TABLE.match(text):
         yield from (_live(end) for key in keys for end in (key.table, key.target))
     for what, quoted in DROPPED.findall(text):

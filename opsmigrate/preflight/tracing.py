@@ -18,6 +18,7 @@ from opsmigrate.preflight.exclusion import is_exclusion, require_exclusion
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.simulation import CHECK, FOREIGN_KEY, PRIMARY_KEY, UNIQUE
 from opsmigrate.preflight.statements import examine_statement
+from opsmigrate.preflight.surroundings import require_surroundings
 from opsmigrate.preflight.touched import tables_of
 from opsmigrate.preflight.types import column_of
 
@@ -66,6 +67,8 @@ class TracingEditor(DatabaseSchemaEditor):
     def execute(self, sql: Any, params: Any = ()) -> None:
         """Look at what would be executed: a Statement anywhere, other text only from outside."""
         self.note(sql, params)
+        if isinstance(sql, Statement) or self._depth:
+            require_surroundings(sql, self.requirements)
         if isinstance(sql, Statement):
             examine_statement(self, sql, self.requirements)
         elif self._depth == 0:

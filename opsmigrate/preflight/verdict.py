@@ -52,6 +52,8 @@ def decide(
 
 
 def _failing(first: Finding) -> str:
+    if first.operation == "post_migrate":
+        return f"migrate would fail after its last migration: {first.message}"
     if first.migration is None:
         return f"migrate would stop before its first migration: {first.message}"
     return f"migrate would fail at {first.migration}: {first.message}"

@@ -22,7 +22,7 @@ CAGES, KEEPERS = "public.zoo_cage", "public.zoo_keeper"
             'migrations.AddField("pen", "age", models.IntegerField(null=True)),',
             [[CAGES], [KEEPERS, CAGES], [KEEPERS, CAGES], [CAGES]],
         ),
-        ('migrations.RemoveField("keeper", "cage"),', [[KEEPERS, CAGES], [KEEPERS, CAGES]]),
+        ('migrations.RemoveField("keeper", "cage"),', [[KEEPERS, CAGES], [KEEPERS]]),
         ('migrations.DeleteModel("Keeper"),', [[KEEPERS, CAGES]]),
         (
             'migrations.RemoveIndex("cage", name="zoo_size"),',
