@@ -29,6 +29,7 @@ from opsmigrate.preflight.plan import (
     state_without,
     states_of_backwards,
 )
+from opsmigrate.preflight.proof import take_in
 from opsmigrate.preflight.receivers import require_history, require_receivers
 from opsmigrate.preflight.recovery import note_half_applied
 from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal
@@ -37,7 +38,7 @@ from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.rows import row_counter
 from opsmigrate.preflight.syncdb import walk_syncdb
 from opsmigrate.preflight.tracing import tracing_editor
-from opsmigrate.preflight.verdict import decide, take_in
+from opsmigrate.preflight.verdict import decide
 from opsmigrate.progress import Progress
 from opsmigrate.report import Result, Severity
 
@@ -83,7 +84,7 @@ def examine(
     something = bool(plan.steps) and not target.fake
     rehearsal = rehearse() if (something or ledger.unexamined) and not failed else None
     if isinstance(rehearsal, Rehearsal):
-        take_in(rehearsal, ledger)
+        take_in(rehearsal, plan, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
     look_at_the_moment(connection, catalog, ledger.statements, ledger)
     rehearsed = rehearsal if isinstance(rehearsal, Rehearsal) else None

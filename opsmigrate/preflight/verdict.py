@@ -1,6 +1,5 @@
 """From findings and open questions to the verdict, in words."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -67,34 +66,6 @@ def _passing(plan: Plan, target: Target) -> str:
     return f"{count} migration{'s' if count > 1 else ''} will {verb}"
 
 
-def take_in(rehearsal: Rehearsal, ledger: Ledger) -> None:
-    """Let the rehearsal answer the questions that the explanation left open.
-
-    Unless its fence had to refuse something: then neither its yes nor its no proves anything.
-    """
-    for item in rehearsal.refused:
-        ledger.migration, ledger.operation = item["migration"], item["operation"]
-        ledger.leave_open(item["what"])
-    ledger.migration = ledger.operation = None
-    if rehearsal.refused:
-        return
-    ledger.unexamined.clear()
-    if rehearsal.failure is not None:
-        _add_failure(rehearsal.failure, ledger)
-
-
-def _add_failure(failure: Mapping[str, Any], ledger: Ledger) -> None:
-    ledger.migration, ledger.operation = failure["migration"], failure["operation"]
-    state = f" ({failure['sqlstate']})" if failure["sqlstate"] else ""
-    ledger.find(
-        "rehearsal-failed",
-        f"on a copy of the database it failed: {failure['error']}: {failure['words']}{state}",
-        hint="correct the migration or the rows; then python manage.py preflight_migrate",
-        evidence={"sqlstate": failure["sqlstate"], "sql": failure["sql"]},
-    )
-    ledger.migration = ledger.operation = None
-
-
 def _facts(
     plan: Plan,
     outlook: Outlook,
@@ -121,7 +92,8 @@ def _facts(
 
 def _rehearsal_facts(rehearsal: Rehearsal, open_before: tuple[Unexamined, ...]) -> dict[str, Any]:
     return {
-        "mode": "clone",
+        "mode": rehearsal.selection.mode,
+        "without_rows": [".".join(name) for name in rehearsal.selection.without_rows],
         "applied": rehearsal.failure is None,
         "copy_seconds": rehearsal.copy_seconds,
         "migrate_seconds": rehearsal.migrate_seconds,

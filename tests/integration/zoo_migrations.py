@@ -16,9 +16,9 @@ from django.db.migrations.exceptions import InconsistentMigrationHistory, Irreve
 MODULE = """
 import uuid
 from django.contrib.postgres.constraints import ExclusionConstraint
-from django.contrib.postgres.fields import IntegerRangeField
+from django.contrib.postgres.fields import ArrayField, DateRangeField, IntegerRangeField
 from django.contrib.postgres.functions import RandomUUID
-from django.contrib.postgres.indexes import HashIndex
+from django.contrib.postgres.indexes import GinIndex, HashIndex
 from django.contrib.postgres.operations import (
     AddConstraintNotValid, AddIndexConcurrently, CreateExtension, RemoveIndexConcurrently,
     ValidateConstraint,
