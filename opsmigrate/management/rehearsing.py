@@ -25,7 +25,7 @@ from opsmigrate.preflight.rehearsal import (
     database_bytes,
     rehearse,
 )
-from opsmigrate.preflight.selection import WHOLE, Selection, select_small
+from opsmigrate.preflight.selection import Selection, select_all, select_small
 from opsmigrate.scratch import reap, require_scratch_allowed
 
 REHEARSE = "python manage.py preflight_migrate --rehearse clone"
@@ -63,6 +63,10 @@ def rehearse_as_asked(run: Run, target: Target, asked: Asked) -> Rehearsal | Not
             )
     except _CannotError as error:
         return NotRehearsed(str(error), error.hint)
+    except UndecidedError as error:
+        if mode != "auto":
+            raise
+        return NotRehearsed(str(error), error.hint or REHEARSE)
 
 
 class _CannotError(Exception):
@@ -76,7 +80,7 @@ class _CannotError(Exception):
 def _selection(run: Run, mode: str) -> Selection:
     most = run.settings.rehearse_max_bytes
     if mode == "clone" or (mode == "auto" and database_bytes(run.connection) <= most):
-        return WHOLE
+        return select_all(run.connection)
     return select_small(run.connection, most // PART_FOR_SCHEMA)
 
 

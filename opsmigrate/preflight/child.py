@@ -58,6 +58,7 @@ def main() -> None:
     keep_in_memory(doubts.tell)
     fence_driver(
         connection,
+        [connections[alias] for alias in connections],
         sql_fence(job["place"]["NAME"], files=job["files"], names=job["names"], tell=doubts.tell),
         doubts.tell,
     )

@@ -1,9 +1,8 @@
 """The fence at the database driver: the scratch server only, and no SQL that reaches beyond."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 Tell = Callable[[str], None]
@@ -16,8 +15,13 @@ class FenceError(RuntimeError):
     """What the code tried would have reached beyond the scratch database."""
 
 
-def fence_driver(connection: BaseDatabaseWrapper, require_inside: Require, tell: Tell) -> None:
-    """Let the process connect to the database of `connection` only.
+def fence_driver(
+    connection: BaseDatabaseWrapper,
+    others: Iterable[BaseDatabaseWrapper],
+    require_inside: Require,
+    tell: Tell,
+) -> None:
+    """Let the process connect to the database of `connection` only; `others` are other aliases'.
 
     `require_inside` gets the text of every statement, also of those that pass Django by, and
     raises for what may not run. Connections are refused at the driver, so that it does not matter
@@ -35,7 +39,7 @@ def fence_driver(connection: BaseDatabaseWrapper, require_inside: Require, tell:
         _fence_psycopg(driver, require_allowed, require_inside)
     else:
         _fence_psycopg2(driver, require_allowed, require_inside)
-    _fence_others(connection, tell)
+    _fence_others(connection, others, tell)
 
 
 def _fence_psycopg(driver: Any, require_allowed: Any, require_inside: Require) -> None:
@@ -102,9 +106,11 @@ def _text(query: Any, cursor: Any) -> str:
     return str(query)
 
 
-def _fence_others(connection: BaseDatabaseWrapper, tell: Tell) -> None:
+def _fence_others(
+    connection: BaseDatabaseWrapper, others: Iterable[BaseDatabaseWrapper], tell: Tell
+) -> None:
     """Refuse to connect for the aliases of another kind of database, in every thread."""
-    for kind in {type(connections[alias]) for alias in connections} - {type(connection)}:
+    for kind in {type(other) for other in others}:
         if getattr(kind, "Database", None) is getattr(connection, "Database", None):
             continue
 

@@ -16,6 +16,7 @@ from opsmigrate.preflight.bookkeeping import (
     require_post_migrate,
     require_record,
 )
+from opsmigrate.preflight.drift import judge_drift, look_for_drift
 from opsmigrate.preflight.forecast.report import look_ahead
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.moment import look_at_the_moment
@@ -62,6 +63,7 @@ def examine(
     plan = make_plan(connection, target)
     ledger = Ledger(findings=list(plan.findings))
     catalog = read_catalog(connection)
+    drifts = look_for_drift(connection, plan.executor, catalog, ledger) if plan.executor else ()
     if plan.executor is not None:
         requirements = Requirements(
             connection,
@@ -86,6 +88,7 @@ def examine(
     if isinstance(rehearsal, Rehearsal):
         take_in(rehearsal, plan, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
+    ledger.drift = judge_drift(connection, catalog, drifts, ledger) if plan.executor else None
     look_at_the_moment(connection, catalog, ledger.statements, ledger)
     rehearsed = rehearsal if isinstance(rehearsal, Rehearsal) else None
     outlook = look_ahead(connection, catalog, plan, ledger, rehearsed)
@@ -246,6 +249,8 @@ def _require_types(connection: BaseDatabaseWrapper, requirements: Requirements) 
         requirements.ledger.migration, requirements.ledger.operation = needed[name]
         if requirements.schema.extensions - requirements.catalog.extensions:
             requirements.ledger.leave_open(f"whether an extension brings the type {name}")
+        elif requirements.ledger.wrote(name):
+            requirements.ledger.leave_open(f"whether SQL written by hand makes the type {name}")
         else:
             requirements.ledger.find(
                 "missing-type",

@@ -45,7 +45,7 @@ def decide(
         summary=summary,
         findings=tuple(ledger.findings),
         unexamined=tuple(ledger.unexamined),
-        facts=_facts(plan, outlook, rehearsal, open_before),
+        facts=_facts(plan, ledger, outlook, rehearsal, open_before),
         detail=(*_plan_lines(plan), *outlook.lines),
     )
 
@@ -68,6 +68,7 @@ def _passing(plan: Plan, target: Target) -> str:
 
 def _facts(
     plan: Plan,
+    ledger: Ledger,
     outlook: Outlook,
     rehearsal: Rehearsal | NotRehearsed | None,
     open_before: tuple[Unexamined, ...],
@@ -81,7 +82,7 @@ def _facts(
             }
             for step in plan.steps
         ],
-        "drift": None,
+        "drift": ledger.drift,
         "statements": outlook.statements,
         "forecast": dict(outlook.facts),
         "rehearsal": _rehearsal_facts(rehearsal, open_before)
@@ -93,6 +94,7 @@ def _facts(
 def _rehearsal_facts(rehearsal: Rehearsal, open_before: tuple[Unexamined, ...]) -> dict[str, Any]:
     return {
         "mode": rehearsal.selection.mode,
+        "absent": [".".join(name) for name in rehearsal.selection.absent],
         "without_rows": [".".join(name) for name in rehearsal.selection.without_rows],
         "applied": rehearsal.failure is None,
         "copy_seconds": rehearsal.copy_seconds,

@@ -82,8 +82,15 @@ def processes_with(folder: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("moment", [copying, starting, migrating])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        (copying, signal.SIGKILL),
+        (starting, signal.SIGKILL),
+        (migrating, signal.SIGKILL),
+        (migrating, signal.SIGTERM),
+    ],
+)
 def test_killed_at_any_moment_it_leaves_nothing_after_the_next_run(
     moment: Callable[[subprocess.Popen[str], str], None],
     number: signal.Signals,
