@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -16,13 +17,21 @@ from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
 
 COMMAND = PACKAGE / "management" / "commands" / "preflight_migrate.py"
-IDS = finding_ids([*trees(PACKAGE / "preflight"), ast.parse(COMMAND.read_text(encoding="utf-8"))])
+IDS = finding_ids(
+    [
+        *trees(PACKAGE / "preflight"),
+        *trees(PACKAGE / "schema"),
+        ast.parse(COMMAND.read_text(encoding="utf-8")),
+    ]
+)
 # What is no rule about a plan and a database, by what its page says.
 NOT_RUN = {
     "it is about migration files": {"broken-graph", "conflicting-migrations"},
     "it is about settings": {"bad-setting"},
     "it is about the apps contenttypes and auth": {"insert-refused"},
+    "it is about code of the project": {"drift-unknown"},
     "it is about the rehearsal": {
+        "copy-gave-way",
         "copy-failed",
         "not-rehearsed",
         "rehearsal-broken",
@@ -126,6 +135,16 @@ def prepare(
     return make
 
 
+def findings(zoo: Zoo, id: str) -> list[dict[str, Any]]:
+    """Return what is found, without information; with it, where the page is about some."""
+    about_info = id.startswith("drift-")
+    return [
+        each
+        for each in zoo.preflight().report["findings"]
+        if each["severity"] != "info" or (about_info and each["id"] != "not-rehearsed")
+    ]
+
+
 @pytest.mark.parametrize(
     "id",
     [
@@ -142,20 +161,18 @@ def test_the_bad_example_raises_the_finding_and_the_good_one_does_not(
         assert zoo.preflight().ids == []
         return
 
-    found = [each for each in zoo.preflight().report["findings"] if each["severity"] != "info"]
+    found = findings(zoo, id)
     failure = zoo.migrate()
 
     assert found[0]["id"] == id
-    assert {each["id"] for each in found} - {"column-exists"} <= {id}
+    # What is done already exists, and what was renamed is unknown under its new name.
+    assert {each["id"] for each in found} - {"column-exists", "drift-column-unknown"} <= {id}
     assert (failure is not None) == (found[0]["severity"] == "error"), failure
     if bad.get("sql", "harm"):
         assert query(zoo.alias, bad.get("sql", "harm")) == [(True,)]
 
     zoo = prepare(good)
-    answer = zoo.preflight()
-
-    assert [each for each in answer.report["findings"] if each["severity"] != "info"] == []
-    assert answer.report["verdict"] in ("passed", "undecided")
+    assert findings(zoo, id) == []
     assert zoo.migrate() is None
     if bad.get("sql", "harm"):
         assert query(zoo.alias, bad.get("sql", "harm")) != [(True,)]
