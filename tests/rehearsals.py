@@ -62,6 +62,7 @@ def reasons(answer: Answer) -> list[str]:
 
 def statements(answer: Answer) -> list[dict[str, Any]]:
     """Return the statements of the rehearsal."""
+    assert "rehearsal" in answer.report["facts"], answer.stdout
     found: list[dict[str, Any]] = answer.report["facts"]["rehearsal"]["statements"]
     return found
 
