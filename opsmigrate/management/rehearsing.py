@@ -25,7 +25,7 @@ from opsmigrate.preflight.rehearsal import (
     database_bytes,
     rehearse,
 )
-from opsmigrate.preflight.selection import WHOLE, Selection, select_small
+from opsmigrate.preflight.selection import Selection, select_all, select_small
 from opsmigrate.scratch import reap, require_scratch_allowed
 
 REHEARSE = "python manage.py preflight_migrate --rehearse clone"
@@ -80,7 +80,7 @@ class _CannotError(Exception):
 def _selection(run: Run, mode: str) -> Selection:
     most = run.settings.rehearse_max_bytes
     if mode == "clone" or (mode == "auto" and database_bytes(run.connection) <= most):
-        return WHOLE
+        return select_all(run.connection)
     return select_small(run.connection, most // PART_FOR_SCHEMA)
 
 

@@ -1,4 +1,4 @@
-"""A whole schema, read in the same eight queries however many tables there are."""
+"""A whole schema, read in the same nine queries however many tables there are."""
 
 import json
 from collections import defaultdict
@@ -8,96 +8,28 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.postgres.catalog_sql import (
+    COLUMNS,
+    CONSTRAINTS,
+    DEPENDENTS,
+    INDEXES,
+    OPERATOR_CLASSES,
+    RELATIONS,
+    SURROUNDINGS,
+    TYPE_NAMES,
+    VIEWS,
+)
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 
 TABLE_KINDS = frozenset("rp")
 
-RELATIONS = """
-SELECT c.oid, n.nspname, c.relname, c.relkind, pg_table_is_visible(c.oid),
-       pg_has_role(current_user, c.relowner, 'USAGE'), c.relispartition,
-       c.relkind IN ('r', 'p') AND has_any_column_privilege(c.oid, 'REFERENCES'),
-       c.relpersistence, p.partattrs::int2[],
-       c.relhastriggers AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid
-                                    AND NOT t.tgisinternal AND t.tgenabled <> 'D')
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
-WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-"""
-COLUMNS = """
-SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-       a.atthasdef, a.attidentity <> '', a.attgenerated <> '', a.attinhcount > 0
-FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-ORDER BY a.attrelid, a.attnum
-"""
-CONSTRAINTS = """
-SELECT k.conrelid, k.conname, k.contype, k.conkey, k.confrelid, k.convalidated, k.confkey, x.relname
-FROM pg_constraint k LEFT JOIN pg_class x ON x.oid = k.conindid
-WHERE k.conrelid <> 0
-"""
-INDEXES = """
-SELECT i.indrelid, x.relname, i.indisunique, i.indisprimary, i.indisvalid, i.indimmediate,
-       i.indpred IS NOT NULL OR i.indexprs IS NOT NULL,
-       (i.indkey::int2[])[0:i.indnkeyatts - 1], m.amname,
-       i.indclass::oid[] && (SELECT array_agg(oid) FROM pg_opclass WHERE NOT opcdefault)
-FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
-JOIN pg_namespace n ON n.oid = x.relnamespace
-WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-ORDER BY i.indexrelid
-"""
-# What PostgreSQL lets stand in the way of ALTER COLUMN … TYPE and DROP COLUMN, besides views,
-# constraints and plain indexes (documentation of ALTER TABLE; RememberAllDependentForRebuilding).
-DEPENDENTS = """
-SELECT d.refobjid, d.refobjsubid, w.type, w.identity
-FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid
-JOIN pg_namespace n ON n.oid = c.relnamespace
-CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) w
-WHERE d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-  AND (d.classid IN ('pg_policy'::regclass, 'pg_trigger'::regclass, 'pg_proc'::regclass,
-                     'pg_publication_rel'::regclass)
-       OR d.classid = 'pg_attrdef'::regclass AND NOT EXISTS (
-           SELECT FROM pg_attrdef a
-           WHERE a.oid = d.objid AND a.adrelid = d.refobjid AND a.adnum = d.refobjsubid)
-       OR d.classid = 'pg_class'::regclass AND EXISTS (
-           SELECT FROM pg_index i
-           WHERE i.indexrelid = d.objid AND (i.indpred IS NOT NULL OR i.indexprs IS NOT NULL)))
-"""
-# A table makes a type of its name; a type of that name is in its way.
-TYPE_NAMES = """
-SELECT n.nspname, t.typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-WHERE t.typrelid = 0 AND t.typcategory <> 'A'
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-"""
-VIEWS = """
-SELECT DISTINCT d.refobjid, d.refobjsubid, quote_ident(n.nspname) || '.' || quote_ident(v.relname)
-FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class
-JOIN pg_namespace n ON n.oid = v.relnamespace
-WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
-  AND d.refobjid <> v.oid AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-"""
-SURROUNDINGS = """
-SELECT current_setting('server_version_num')::int, current_schema(),
-       coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
-       has_database_privilege(current_database(), 'CREATE'),
-       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
-       (SELECT coalesce(array_agg(extname::text), '{}') FROM pg_extension),
-       (SELECT coalesce(jsonb_object_agg(name, trusted), '{}')::text FROM (
-            SELECT v.name, bool_or(v.trusted) AS trusted
-            FROM pg_available_extension_versions v GROUP BY v.name) e),
-       (SELECT array_agg(DISTINCT collname::text) FROM pg_collation),
-       (SELECT coalesce(array_agg(e.evtname::text), '{}') FROM pg_event_trigger e
-        WHERE e.evtenabled <> 'D' AND NOT EXISTS (
-            SELECT FROM pg_depend d WHERE d.classid = 'pg_event_trigger'::regclass
-            AND d.objid = e.oid AND d.deptype = 'e'))
-"""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column; `type` as format_type() writes it."""
+    """A column; `type` as format_type() writes it.
+
+    `collation` is None where it is the type's own.
+    """
 
     name: str
     type: str
@@ -105,14 +37,18 @@ class Column:
     has_default: bool
     identity: bool
     generated: bool
+    may_reference: bool
     inherited: bool = False
+    virtual: bool = False
+    collation: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Constraint:
     """A table constraint; `kind` is pg_constraint.contype, `references` the oid it points to.
 
-    A foreign key rests on `index` of the table that it references.
+    A foreign key rests on `index` of the table that it references. `on_delete` is
+    pg_constraint.confdeltype: "a" for NO ACTION.
     """
 
     name: str
@@ -122,6 +58,7 @@ class Constraint:
     validated: bool
     to_columns: tuple[str, ...] = ()
     index: str | None = None
+    on_delete: str = "a"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +74,8 @@ class Index:
     """An index; `columns` are its keys, empty strings where a key is an expression.
 
     `partial` says that it does not cover the plain columns of every row: a predicate or an
-    expression.
+    expression. `predicate` and `expressions` are those in SQL, None where there is none;
+    `opclasses` are the operator classes of the keys.
     """
 
     name: str
@@ -150,6 +88,12 @@ class Index:
     method: str = "btree"
     # Some key has another operator class than its type's default.
     special: bool = False
+    predicate: str | None = None
+    expressions: str | None = None
+    include: tuple[str, ...] = ()
+    descending: tuple[bool, ...] = ()
+    opclasses: tuple[str, ...] = ()
+    nulls_distinct: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +110,7 @@ class Relation:
     visible: bool
     owned: bool
     is_partition: bool
-    may_reference: bool
+    owner: str = ""
     unlogged: bool = False
     has_triggers: bool = False
     partition_key: tuple[str, ...] = ()
@@ -189,13 +133,18 @@ class Catalog:
     """All relations outside the system schemas, and what surrounds them.
 
     `version` is as in server_version_num; `schema` is where an unqualified CREATE puts things,
-    None where there is no such schema.
+    None where there is no such schema. The role may create in the `creatable` schemas, and owns
+    the `owned_schemas`; `tablespaces` says of each whether it may create there.
     """
 
     relations: tuple[Relation, ...]
     version: int
     schema: str | None
-    may_create: bool
+    schemas: frozenset[str]
+    creatable: frozenset[str]
+    owned_schemas: frozenset[str]
+    tablespaces: Mapping[str, bool]
+    default_tablespace: str
     may_create_extensions: bool
     superuser: bool
     extensions: frozenset[str]
@@ -206,13 +155,22 @@ class Catalog:
     # Those that are enabled and no extension's.
     event_triggers: tuple[str, ...] = ()
 
+    @property
+    def may_create(self) -> bool:
+        """Say whether the role may create where an unqualified CREATE puts things."""
+        return self.schema in self.creatable
+
 
 def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
     """Return the catalog of the database of `connection`, without touching any table."""
     with transaction(connection, SNAPSHOT) as cursor:
         columns = _columns_by_table(_rows(cursor, COLUMNS))
         constraints = _constraints_by_table(_rows(cursor, CONSTRAINTS), columns)
-        indexes = _indexes_by_table(_rows(cursor, INDEXES), columns)
+        classes = {oid: (name, default) for oid, name, default in _rows(cursor, OPERATOR_CLASSES)}
+        # Not before PostgreSQL 15; where it is not there, all NULLs are distinct.
+        version: int = getattr(connection, "pg_version", 0)
+        query = INDEXES if version >= 150_000 else INDEXES.replace("i.indnullsnotdistinct", "false")
+        indexes = _indexes_by_table(_rows(cursor, query), columns, classes)
         views = _views_by_table(_rows(cursor, VIEWS), columns)
         dependents = _dependents_by_table(_rows(cursor, DEPENDENTS), columns)
         types = frozenset((schema, name) for schema, name in _rows(cursor, TYPE_NAMES))
@@ -225,7 +183,7 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
                 visible=visible,
                 owned=owned,
                 is_partition=is_partition,
-                may_reference=may_reference,
+                owner=owner,
                 unlogged=persistence == "u",
                 partition_key=_names(columns, oid, partition_key),
                 has_triggers=has_triggers,
@@ -243,10 +201,10 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
                 visible,
                 owned,
                 is_partition,
-                may_reference,
                 persistence,
                 partition_key,
                 has_triggers,
+                owner,
             ) in _rows(cursor, RELATIONS)
         )
         return _with_surroundings(relations, types, next(iter(_rows(cursor, SURROUNDINGS))))
@@ -260,13 +218,17 @@ def _rows(cursor: Any, query: str) -> list[tuple[Any, ...]]:
 def _with_surroundings(
     relations: tuple[Relation, ...], types: frozenset[tuple[str, str]], row: tuple[Any, ...]
 ) -> Catalog:
-    version, schema, may_create, may_extend, superuser, extensions, available, *rest = row
-    collations, event_triggers = rest
+    version, schema, schemas, creatable, owned, tablespaces, default_tablespace, *rest = row
+    may_extend, superuser, extensions, available, collations, event_triggers = rest
     return Catalog(
         version=version,
         relations=relations,
         schema=schema,
-        may_create=may_create,
+        schemas=frozenset(schemas),
+        creatable=frozenset(creatable),
+        owned_schemas=frozenset(owned),
+        tablespaces=json.loads(tablespaces),
+        default_tablespace=default_tablespace,
         may_create_extensions=may_extend,
         superuser=superuser,
         extensions=frozenset(extensions),
@@ -282,15 +244,19 @@ ColumnsByTable = dict[int, dict[int, Column]]
 
 def _columns_by_table(rows: Iterable[tuple[Any, ...]]) -> ColumnsByTable:
     found: ColumnsByTable = defaultdict(dict)
-    for oid, number, name, type_, not_null, has_default, identity, generated, inherited in rows:
+    for oid, number, name, type_, not_null, default, *rest in rows:
+        identity, generated, may_reference, inherited, virtual, collation = rest
         found[oid][number] = Column(
             name=name,
             type=type_,
             not_null=not_null,
-            has_default=has_default,
+            has_default=default,
             identity=identity,
             generated=generated,
+            may_reference=may_reference,
             inherited=inherited,
+            virtual=virtual,
+            collation=collation,
         )
     return found
 
@@ -304,7 +270,7 @@ def _constraints_by_table(
     rows: Iterable[tuple[Any, ...]], columns: ColumnsByTable
 ) -> dict[int, list[Constraint]]:
     found: dict[int, list[Constraint]] = defaultdict(list)
-    for oid, name, kind, keys, references, validated, to_keys, index in rows:
+    for oid, name, kind, keys, references, validated, to_keys, index, on_delete in rows:
         found[oid].append(
             Constraint(
                 name=name,
@@ -314,16 +280,20 @@ def _constraints_by_table(
                 validated=validated,
                 to_columns=_names(columns, references, to_keys),
                 index=index if kind == "f" else None,
+                on_delete=on_delete,
             )
         )
     return found
 
 
 def _indexes_by_table(
-    rows: Iterable[tuple[Any, ...]], columns: ColumnsByTable
+    rows: Iterable[tuple[Any, ...]],
+    columns: ColumnsByTable,
+    classes: Mapping[int, tuple[str, bool]],
 ) -> dict[int, list[Index]]:
     found: dict[int, list[Index]] = defaultdict(list)
-    for oid, name, unique, primary, valid, immediate, partial, keys, method, special in rows:
+    for oid, name, unique, primary, valid, immediate, partial, keys, method, *details in rows:
+        predicate, expressions, include, options, opclasses, equal_nulls = details
         found[oid].append(
             Index(
                 name=name,
@@ -334,7 +304,14 @@ def _indexes_by_table(
                 immediate=immediate,
                 partial=partial,
                 method=method,
-                special=bool(special),
+                predicate=predicate,
+                expressions=expressions,
+                include=_names(columns, oid, include),
+                # Bit 1 of pg_index.indoption (INDOPTION_DESC in PostgreSQL's pg_index.h).
+                descending=tuple(bool(option & 1) for option in options),
+                opclasses=tuple(classes[opclass][0] for opclass in opclasses),
+                nulls_distinct=not equal_nulls,
+                special=not all(classes[opclass][1] for opclass in opclasses),
             )
         )
     return found

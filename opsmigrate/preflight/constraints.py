@@ -42,11 +42,12 @@ def require_target(
             hint=f"ALTER TABLE {target.label} SET LOGGED",
             table=target.label,
         )
-    if not (target.owned or target.may_reference):
+    if not target.may_be_referenced(to_columns):
         requirements.ledger.find(
             "missing-privilege",
             f"{purpose} needs the REFERENCES privilege on {target.label}",
-            hint=f"GRANT REFERENCES ON {target.label} TO the migrating role",
+            hint=f"GRANT REFERENCES ({', '.join(to_columns)}) ON {target.label} "
+            "TO the migrating role",
             table=target.label,
         )
 

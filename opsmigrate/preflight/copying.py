@@ -3,7 +3,7 @@
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from secrets import token_hex
@@ -18,6 +18,7 @@ from opsmigrate.pgtools.run import ClientError, started
 from opsmigrate.postgres.session import second_connection, set_for_session
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 from opsmigrate.preflight.disarm import Reach, disarm
+from opsmigrate.preflight.selection import Selection
 
 LOCK_TIMEOUT_MS = 5000
 SECONDS_BETWEEN_LOOKS = 0.25
@@ -43,12 +44,12 @@ SETTING = "SELECT current_setting('server_version_num')::int >= 170000"
 
 @dataclass(frozen=True, kw_only=True)
 class Copy:
-    """What is to be copied where: `without_rows` are the tables that come empty."""
+    """What is to be copied where, and what of it."""
 
     source: BaseDatabaseWrapper
     scratch: BaseDatabaseWrapper
     clients: Clients
-    without_rows: Sequence[tuple[str, str]] = ()
+    selection: Selection
 
 
 def copy_database(copy: Copy) -> Reach:
@@ -116,7 +117,13 @@ class _Work:
             list_.seek(0)
             lines = list_.read().decode(errors="surrogateescape").splitlines(keepends=True)
             with tempfile.TemporaryFile() as wanted:
-                kept = (line for line in lines if not LEFT_OUT.match(line))
+                keys = self._copy.selection.absent_keys
+                dangling = tuple(f" FK CONSTRAINT {' '.join(key)} " for key in keys)
+                kept = (
+                    line
+                    for line in lines
+                    if not LEFT_OUT.match(line) and not any(key in line for key in dangling)
+                )
                 wanted.write("".join(kept).encode(errors="surrogateescape"))
                 wanted.flush()
                 yield wanted
@@ -134,7 +141,7 @@ class _Work:
     def pipe_rows(self) -> None:
         without = [
             f"--exclude-table-data={_quoted(schema)}.{_quoted(name)}"
-            for schema, name in self._copy.without_rows
+            for schema, name in self._copy.selection.without_rows
         ]
         without += [f"--exclude-table-data={schema}.*" for schema in SCHEDULERS.values()]
         with (
@@ -166,6 +173,10 @@ class _Work:
             "--no-subscriptions",
             f"--snapshot={self._snapshot}",
             f"--lock-wait-timeout={LOCK_TIMEOUT_MS}",
+            *(
+                f"--exclude-table={_quoted(schema)}.{_quoted(name)}"
+                for schema, name in self._copy.selection.absent
+            ),
             *_role(environment),
         ]
 

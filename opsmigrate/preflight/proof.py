@@ -61,7 +61,7 @@ def _rank(item: Unexamined, order: Mapping[str, int]) -> int:
 
 def _without_rows(rehearsal: Rehearsal, ledger: Ledger) -> Iterable[Unexamined]:
     """Yield the open questions whose operations asked for rows that the copy lacks."""
-    if not rehearsal.selection.without_rows:
+    if not rehearsal.selection.telling:
         return
     asking = {
         f"{statement['migration']} {statement['operation']}"
@@ -83,7 +83,7 @@ def _counts(
 ) -> bool:
     if rehearsal.refused or order.get(failure["migration"] or "", AFTER_ALL - 1) >= proven:
         return False
-    lacks = bool(rehearsal.selection.without_rows)
+    lacks = bool(rehearsal.selection.telling)
     return not (lacks and (failure["sql"] is None or _asks(failure["sql"], rehearsal)))
 
 

@@ -104,7 +104,7 @@ def rehearse(
                 source=connection,
                 scratch=copy,
                 clients=stage.clients,
-                without_rows=selection.without_rows,
+                selection=selection,
             )
         )
         lacking = repeat_settings(connection, copy, elsewhere=stage.elsewhere)

@@ -57,8 +57,11 @@ class Requirements:
 
     # Tables
 
-    def own_table(self, db_table: str) -> SimulatedTable | None:
-        """Return the table, noting where it is missing or not ours to alter."""
+    def own_table(self, db_table: str, *, drops: bool = False) -> SimulatedTable | None:
+        """Return the table, noting where it is missing or not ours to alter.
+
+        The owner of the schema may drop a table or index in it, but not alter it.
+        """
         table = self.schema.table(db_table)
         if table is None:
             kind = self.schema.kind(db_table)
@@ -71,7 +74,7 @@ class Requirements:
                 table=self.schema.label(db_table),
             )
             return None
-        if not table.owned:
+        if not (table.owned or (drops and table.schema in self.catalog.owned_schemas)):
             self.ledger.find(
                 "missing-privilege",
                 f"only the owner of {table.label} may alter it, and this role is not",
@@ -81,7 +84,7 @@ class Requirements:
         return table
 
     def create_table(self, model: type[Model]) -> None:
-        """CREATE TABLE: the name must be free, the types there, the schema ours to create in."""
+        """CREATE TABLE: the name must be free, and the types there."""
         db_table = model._meta.db_table
         taken = self.schema.kind(db_table)
         if taken:
@@ -91,16 +94,6 @@ class Requirements:
                 "that name is there",
                 hint="python manage.py migrate --fake-initial, where it is the same table; "
                 "else rename or drop it",
-                table=self.schema.label(db_table),
-            )
-        if not self.catalog.may_create:
-            schema = self.catalog.schema
-            self.ledger.find(
-                "missing-privilege",
-                f"the role may not create tables in schema {schema}"
-                if schema
-                else "the search_path names no schema that is there, so tables cannot be created",
-                hint=f"GRANT CREATE ON SCHEMA {schema or 'public'} TO the migrating role",
                 table=self.schema.label(db_table),
             )
         table = self.schema.create_table(db_table, after=self.ledger.code_runs)
@@ -135,7 +128,7 @@ class Requirements:
 
     def drop_table(self, db_table: str) -> None:
         """DROP TABLE … CASCADE: views on it vanish without a word."""
-        table = self.own_table(db_table)
+        table = self.own_table(db_table, drops=True)
         if table is not None:
             self.warn_of_views(table, list(table.views), f"DROP TABLE {table.label} CASCADE")
             self.schema.drop_table(db_table)

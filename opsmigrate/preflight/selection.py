@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -28,19 +28,62 @@ WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 """
 
 
+# pg_dump locks what it dumps, which takes SELECT, and fails as a whole where that is not granted.
+UNREADABLE = """
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'S') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND NOT (has_schema_privilege(n.oid, 'USAGE') AND CASE c.relkind
+      WHEN 'S' THEN has_sequence_privilege(c.oid, 'SELECT')
+      ELSE has_table_privilege(c.oid, 'SELECT') END)
+ORDER BY 1, 2
+"""
+KEYS_TO_UNREADABLE = """
+SELECT n.nspname, c.relname, k.conname
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE k.contype = 'f' AND NOT has_table_privilege(k.confrelid, 'SELECT')
+"""
+
+
 @dataclass(frozen=True)
 class Selection:
     """`without_rows` are the tables (schema, name) that are copied empty.
 
-    `telling` are the names by which a statement may come to ask for their rows.
+    `absent` are those that this role may not read, so that the copy cannot have them at all, and
+    `absent_keys` the foreign keys (schema, table, name) to them. `telling` are the names by which
+    a statement may come to ask for what the copy lacks.
     """
 
     mode: str
     without_rows: tuple[tuple[str, str], ...] = ()
+    absent: tuple[tuple[str, str], ...] = ()
+    absent_keys: tuple[tuple[str, str, str], ...] = ()
     telling: frozenset[str] = frozenset()
 
 
-WHOLE = Selection("clone")
+def select_all(connection: BaseDatabaseWrapper) -> Selection:
+    """Return the selection of everything that this role may read."""
+    return _without_unreadable(connection, Selection("clone"))
+
+
+def _without_unreadable(connection: BaseDatabaseWrapper, selection: Selection) -> Selection:
+    with connection.cursor() as cursor:
+        cursor.execute(UNREADABLE)
+        absent = tuple((schema, name) for schema, name in cursor.fetchall())
+        if not absent:
+            return selection
+        cursor.execute(KEYS_TO_UNREADABLE)
+        keys = tuple((schema, table, name) for schema, table, name in cursor.fetchall())
+        cursor.execute(LEADING)
+        leading = {row[0] for row in cursor.fetchall()}
+    names = {name for _, name in absent} | {name for *_, name in keys}
+    return replace(
+        selection,
+        without_rows=tuple(name for name in selection.without_rows if name not in absent),
+        absent=absent,
+        absent_keys=keys,
+        telling=selection.telling | names | leading,
+    )
 
 
 def select_small(connection: BaseDatabaseWrapper, most_bytes: int) -> Selection:
@@ -66,11 +109,12 @@ def select_small(connection: BaseDatabaseWrapper, most_bytes: int) -> Selection:
     left = {oid for oid in tables if oid not in taken and sizes[oid]}
     names = {tables[oid][1] for oid in left}
     names |= {name for oid, name in partitioned.items() if _closure(oid, needs) & left}
-    return Selection(
+    selection = Selection(
         "schema",
         tuple(sorted(tables[oid][:2] for oid in left)),
-        frozenset(names | leading) if left else frozenset(),
+        telling=frozenset(names | leading) if left else frozenset(),
     )
+    return _without_unreadable(connection, selection)
 
 
 def _taken(

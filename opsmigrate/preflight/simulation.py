@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Dependent, Index, Relation
 
+# Where unqualified names go, where the search_path has no schema that is there and ours to use.
+NOWHERE = "?"
 FOREIGN_KEY, UNIQUE, PRIMARY_KEY, CHECK = "f", "u", "p", "c"
 # As pg_class.relkind; a type that no relation made has none.
 INDEX, TYPE = "i", "type"
@@ -31,7 +33,8 @@ class SimulatedTable:
     `made_after` is None for a live table; for one that the plan makes, how many times code had
     run by then: it has no rows until code runs again. `origin` and `origins` say what the table
     and its columns are called in the live database, as long as their values are the same;
-    `keys` are the live primary key's columns.
+    `keys` are the live primary key's columns; `not_referable` are the live columns to which the
+    role may not point a foreign key.
     """
 
     schema: str
@@ -41,7 +44,7 @@ class SimulatedTable:
     origins: dict[str, str] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
     owned: bool = True
-    may_reference: bool = True
+    not_referable: frozenset[str] = frozenset()
     kind: str = "r"
     is_partition: bool = False
     unlogged: bool = False
@@ -82,6 +85,10 @@ class SimulatedTable:
             ),
             None,
         )
+
+    def may_be_referenced(self, columns: tuple[str, ...]) -> bool:
+        """Say whether the role has the REFERENCES privilege on `columns`: owners may lack it."""
+        return not {self.origins.get(column, column) for column in columns} & self.not_referable
 
     def add_unique(
         self,
@@ -146,7 +153,7 @@ class Simulation:
     """All relations by the name under which Django's statements find them."""
 
     def __init__(self, catalog: Catalog) -> None:
-        self.schema = catalog.schema or "public"
+        self.schema = catalog.schema or NOWHERE
         self._tables: dict[tuple[str, str], SimulatedTable] = {}
         self._kinds: dict[tuple[str, str], str] = {}
         self._visible: dict[str, tuple[str, str]] = {}
@@ -162,6 +169,7 @@ class Simulation:
             if relation.kind in TABLE_KINDS:
                 self._tables[key] = _simulated(relation)
         self._add_foreign_keys(catalog)
+        # Those of the live database, whatever the plan drops.
 
     def _add_foreign_keys(self, catalog: Catalog) -> None:
         by_oid = {
@@ -286,7 +294,9 @@ def _simulated(relation: Relation) -> SimulatedTable:
         origins={column.name: column.name for column in relation.columns},
         keys=next((item.columns for item in relation.constraints if item.kind == PRIMARY_KEY), ()),
         owned=relation.owned,
-        may_reference=relation.may_reference,
+        not_referable=frozenset(
+            column.name for column in relation.columns if not column.may_reference
+        ),
         kind=relation.kind,
         is_partition=relation.is_partition,
         unlogged=relation.unlogged,

@@ -55,7 +55,7 @@ def examine_statement(editor: Templates, statement: Statement, requirements: Req
     if examine is None:
         requirements.ledger.raw(str(statement))
         return
-    table = requirements.own_table(statement.parts["table"].table)
+    table = requirements.own_table(statement.parts["table"].table, drops=examine is _drop_index)
     if table is not None:
         examine(statement, table, requirements)
 

@@ -18,6 +18,8 @@ from opsmigrate.preflight.exclusion import is_exclusion, require_exclusion
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.simulation import CHECK, FOREIGN_KEY, PRIMARY_KEY, UNIQUE
 from opsmigrate.preflight.statements import examine_statement
+from opsmigrate.preflight.surroundings import require_surroundings
+from opsmigrate.preflight.touched import tables_of
 from opsmigrate.preflight.types import column_of
 
 
@@ -64,11 +66,18 @@ class TracingEditor(DatabaseSchemaEditor):
 
     def execute(self, sql: Any, params: Any = ()) -> None:
         """Look at what would be executed: a Statement anywhere, other text only from outside."""
-        self.requirements.ledger.statement(str(sql))
+        self.note(sql, params)
+        if isinstance(sql, Statement) or self._depth:
+            require_surroundings(sql, self.requirements)
         if isinstance(sql, Statement):
             examine_statement(self, sql, self.requirements)
         elif self._depth == 0:
             self.requirements.ledger.raw(str(sql))
+
+    def note(self, sql: Any, params: Any = None) -> None:
+        """Keep the statement, and which tables it touches."""
+        touched = tables_of(sql, self.requirements.schema)
+        self.requirements.ledger.statement(str(sql), touched)
 
     def note_origins(self) -> None:
         """Remember that what was deferred since the last call comes from the present operation."""
@@ -229,7 +238,7 @@ class TracingEditor(DatabaseSchemaEditor):
         with self._known():
             if is_exclusion(constraint):
                 require_exclusion(self.requirements, model, constraint, self)
-                self.requirements.ledger.statement(str(constraint.create_sql(model, self)))
+                self.note(constraint.create_sql(model, self))
                 return
             self.requirements.name_columns(model, str(constraint.create_sql(model, self)))
             super().add_constraint(model, constraint)

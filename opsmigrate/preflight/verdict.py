@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
+from opsmigrate.preflight.forecast.report import Outlook
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan, Target
 from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal
@@ -17,6 +18,7 @@ def decide(
     target: Target,
     rehearsal: Rehearsal | NotRehearsed | None,
     open_before: tuple[Unexamined, ...],
+    outlook: Outlook,
     *,
     accept_unexamined: bool,
 ) -> Result:
@@ -43,12 +45,14 @@ def decide(
         summary=summary,
         findings=tuple(ledger.findings),
         unexamined=tuple(ledger.unexamined),
-        facts=_facts(plan, ledger, rehearsal, open_before),
-        detail=tuple(_plan_lines(plan)),
+        facts=_facts(plan, ledger, outlook, rehearsal, open_before),
+        detail=(*_plan_lines(plan), *outlook.lines),
     )
 
 
 def _failing(first: Finding) -> str:
+    if first.operation == "post_migrate":
+        return f"migrate would fail after its last migration: {first.message}"
     if first.migration is None:
         return f"migrate would stop before its first migration: {first.message}"
     return f"migrate would fail at {first.migration}: {first.message}"
@@ -65,6 +69,7 @@ def _passing(plan: Plan, target: Target) -> str:
 def _facts(
     plan: Plan,
     ledger: Ledger,
+    outlook: Outlook,
     rehearsal: Rehearsal | NotRehearsed | None,
     open_before: tuple[Unexamined, ...],
 ) -> dict[str, Any]:
@@ -77,8 +82,9 @@ def _facts(
             }
             for step in plan.steps
         ],
-        "drift": None,
-        "statements": ledger.statements,
+        "drift": ledger.drift,
+        "statements": outlook.statements,
+        "forecast": dict(outlook.facts),
         "rehearsal": _rehearsal_facts(rehearsal, open_before)
         if isinstance(rehearsal, Rehearsal)
         else None,
@@ -88,6 +94,7 @@ def _facts(
 def _rehearsal_facts(rehearsal: Rehearsal, open_before: tuple[Unexamined, ...]) -> dict[str, Any]:
     return {
         "mode": rehearsal.selection.mode,
+        "absent": [".".join(name) for name in rehearsal.selection.absent],
         "without_rows": [".".join(name) for name in rehearsal.selection.without_rows],
         "applied": rehearsal.failure is None,
         "copy_seconds": rehearsal.copy_seconds,

@@ -38,7 +38,8 @@ def test_a_history_that_cannot_be_written_or_read_is_a_no(
 
     assert migrate(empty_database, "zoo") is not None
     [finding] = answer.report["findings"]
-    assert (answer.code, finding["table"], finding["column"]) == (1, HISTORY, column)
+    assert (answer.code, finding["column"]) == (1, column)
+    assert finding["table"] in (HISTORY, "django_migrations")
     assert finding["id"] == ("history-not-writable" if column else "history-unreadable")
 
 

@@ -12,10 +12,11 @@ from opsmigrate.guard import require_backup
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.numbers import positive_float
 from opsmigrate.management.rehearsing import Asked, rehearse_as_asked
+from opsmigrate.pages import page_of
 from opsmigrate.preflight.examine import examine
 from opsmigrate.preflight.own_folder import reap_folders
 from opsmigrate.preflight.plan import Target
-from opsmigrate.report import Result
+from opsmigrate.report import Result, Verdict
 from opsmigrate.schema.history import applied_migrations
 
 
@@ -56,6 +57,21 @@ class Command(ReportCommand):
             "--accept-unexamined",
             action="store_true",
             help="let what could not be examined count as passed",
+        )
+        parser.add_argument(
+            "--explain", metavar="ID", help="print the page of a finding, and do nothing else"
+        )
+
+    def prepare(self, options: dict[str, Any]) -> Result | None:
+        """Return the page that was asked for."""
+        if options["explain"] is None:
+            return None
+        page = page_of(options["explain"])
+        return Result(
+            verdict=Verdict.PASSED,
+            summary=f"the page of {options['explain']}",
+            facts={"page": page},
+            text=page,
         )
 
     def run(self, run: Run, **options: Any) -> Result:
