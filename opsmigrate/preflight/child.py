@@ -91,7 +91,7 @@ def _repoint(job: dict[str, Any]) -> BaseDatabaseWrapper:
         same = [str(settings.get(key) or "") for key in ("NAME", "HOST", "PORT")]
         if name == alias or same == examined:
             settings.update(place)
-            dropped = {"dbname", "service", *job["without_options"]}
+            dropped = {"dbname", *job["without_options"]}
             kept = {key: settings["OPTIONS"][key] for key in settings["OPTIONS"].keys() - dropped}
             settings["OPTIONS"] = {**kept, **job["options"]}
     # An AppConfig.ready() that asks the database has connected to the examined one by now.
