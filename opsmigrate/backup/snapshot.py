@@ -119,10 +119,14 @@ def _locked(holder: BaseDatabaseWrapper, tables: tuple[DataTable, ...]) -> bool:
                 hint="GRANT pg_read_all_data TO this role, or use the alias of the owner",
             ) from error
         if sqlstate(error) == LOCK_NOT_AVAILABLE:
-            raise UndecidedError(
-                f"a table was locked for longer than {LOCK_TIMEOUT_SECONDS} s; a migration may be "
-                "running",
-                id="lock-not-obtained",
-                hint="python manage.py backup_db, when it has ended",
-            ) from error
+            raise locked_by_others() from error
         raise
+
+
+def locked_by_others() -> UndecidedError:
+    """Return the error that says that something to dump was locked for too long."""
+    return UndecidedError(
+        f"a table was locked for longer than {LOCK_TIMEOUT_SECONDS} s; a migration may be running",
+        id="lock-not-obtained",
+        hint="python manage.py backup_db, when it has ended",
+    )

@@ -2,10 +2,11 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import count
 from threading import Thread
 from typing import Any
 
@@ -56,11 +57,18 @@ class Kept:
     about: Mapping[str, Any]
 
 
-def kept_name(live: str, now: datetime) -> str:
-    """Return what the live database is called when another takes its place: its name, and when."""
-    suffix = f"_before_{now.strftime('%Y%m%d_%H%M%S')}"
-    room = LONGEST_NAME - len(suffix)
-    return live.encode()[:room].decode(errors="ignore") + suffix
+def kept_name(live: str, now: datetime, taken: Collection[str]) -> str:
+    """Return what the live database is called when another takes its place: its name, and when.
+
+    None of `taken`, and no longer than a name may be.
+    """
+    for number in count(1):
+        suffix = f"_before_{now.strftime('%Y%m%d_%H%M%S')}" + (f"_{number}" if number > 1 else "")
+        room = LONGEST_NAME - len(suffix)
+        name = live.encode()[:room].decode(errors="ignore") + suffix
+        if name not in taken:
+            break
+    return name
 
 
 def find_kept_databases(connection: BaseDatabaseWrapper, live: str) -> list[Kept]:
@@ -95,11 +103,14 @@ def swap(
     `about` goes into the kept one's comment, with that which it had. Raises UndecidedError where
     it could not be done; then nothing was.
     """
-    kept = kept_name(live, datetime.now(timezone.utc))
+    now = datetime.now(timezone.utc)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT datname FROM pg_database")
+        kept = kept_name(live, now, {name for (name,) in cursor.fetchall()})
     marker = {
         "opsmigrate": "kept",
         "of": live,
-        "replaced": datetime.now(timezone.utc).isoformat(),
+        "replaced": now.isoformat(),
         "comment": read_properties(connection, live)["comment"],
         **about,
     }
