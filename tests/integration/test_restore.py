@@ -352,8 +352,8 @@ def test_production_demands_an_approval(taken: tuple[str, Path], ops: Ops) -> No
 @pytest.mark.parametrize(
     ("arguments", "id"),
     [
-        ([], "incomplete-target"),
-        (["x.dump", "--undo"], "incomplete-target"),
+        ([], "no-backup-given"),
+        (["x.dump", "--undo"], "no-backup-given"),
         (["x.dump"], "not-confirmed"),
         (["x.dump", "--no-input"], "unknown-backup"),
     ],

@@ -67,7 +67,7 @@ class Command(ReportCommand):
         if options["undo"] == bool(options["file"]) or (options["undo"] and options["into"]):
             raise UsageError(
                 "restore_db takes the FILE of a backup, or --undo without one",
-                id="incomplete-target",
+                id="no-backup-given",
                 hint="python manage.py restore_db FILE; python manage.py backup_db --list",
             )
         asks = not options["no_input"] and options["into"] is None
