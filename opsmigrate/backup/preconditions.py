@@ -95,7 +95,7 @@ def require_space(
         progress.phase(f"About {needed / 1e6:,.1f} MB and {seconds:,.0f} s are expected, {how}")
     else:
         needed, how = int(whole * LEAST_RATIO), "at the very least"
-    free = shutil.disk_usage(folder).free
+    free = _free(folder)
     if free < needed:
         raise RefusedError(
             f"the backup will need about {needed / 1e6:,.1f} MB, {how}; {folder} has "
@@ -104,6 +104,10 @@ def require_space(
             hint="--directory with a folder that has room, or --keep N to remove old backups",
             evidence={"needed": needed, "free": free},
         )
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
 
 
 def _last_like(folder: Path, session: Session, compress: str) -> Manifest | None:

@@ -53,6 +53,8 @@ from opsmigrate.schema.history import applied_migrations
 # The first half of the advisory lock's key, "opsb" in ASCII; there is one in each database.
 LOCK_SPACE = 0x6F707362
 SECONDS_BETWEEN_LOOKS = 0.1
+# pg_dump sets all others that the text of values depends on; the digests are read with these too.
+UNSET_BY_PG_DUMP = {"timezone": "UTC", "bytea_output": "hex"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,7 +197,9 @@ def _dump(
             f"with pg_dump {clients.version}"
         )
         name = f"opsmigrate dump {token_hex(4)}"
-        with child_environment(connection, application=name) as environment:
+        with child_environment(
+            connection, application=name, settings=UNSET_BY_PG_DUMP
+        ) as environment:
             argv = _argv(clients, environment, snapshot, partial, options, properties["encoding"])
             argv += [f"--exclude-table-data={_exactly(table)}" for table in excluded]
             watch = Watch(connection, name, patience=LOCK_TIMEOUT_SECONDS)

@@ -74,10 +74,12 @@ def child_environment(
     *,
     database: str | None = None,
     application: str = "opsmigrate",
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[ChildEnvironment]:
     """Yield what makes a client program connect as `connection` does, to `database` or the same.
 
-    `application` is what the server calls it in pg_stat_activity.
+    `application` is what the server calls it in pg_stat_activity, `settings` are server settings
+    for its sessions, without spaces; they win over those of the role and the database.
 
     The password is in no argument and no variable: it stands in a passfile in memory (a 0600
     temporary file where the system has no memfd), gone when the block ends. Nothing of the
@@ -92,6 +94,9 @@ def child_environment(
         if name in INHERITED or name.startswith(INHERITED_PREFIXES)
     }
     variables.update({VARIABLES[key]: params[key] for key in VARIABLES if key in params})
+    if settings:
+        options = [f"-c {name}={value}" for name, value in settings.items()]
+        variables["PGOPTIONS"] = " ".join([variables.get("PGOPTIONS", ""), *options]).strip()
     variables.update(PGAPPNAME=application, LC_MESSAGES="C")
     variables.pop("PGCLIENTENCODING", None)
     with ExitStack() as stack:
