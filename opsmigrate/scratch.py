@@ -83,6 +83,18 @@ def scratch_database(
                     _drop(maintenance, name)
 
 
+def looks_of(connection: BaseDatabaseWrapper) -> dict[str, Any]:
+    """Return the encoding and the locale of a database, as scratch_database takes them."""
+    with connection.cursor() as cursor:
+        # As a whole row: the columns that describe the locale differ from 14 to 18.
+        cursor.execute(
+            "SELECT pg_encoding_to_char(encoding), to_jsonb(d)::text"
+            " FROM pg_database d WHERE datname = current_database()"
+        )
+        encoding, row = cursor.fetchone()
+    return {"encoding": encoding, "locale": json.loads(row)}
+
+
 def keep_scratch(
     connection: BaseDatabaseWrapper,
     scratch: ScratchDatabase,
@@ -250,16 +262,14 @@ def _create(
     like: Mapping[str, Any] | None,
 ) -> ScratchDatabase:
     with connection.cursor() as cursor:
-        # As a whole row: the columns that describe the locale differ from 14 to 18.
         cursor.execute(
-            "SELECT oid, pg_encoding_to_char(encoding), to_jsonb(d)::text,"
-            " quote_ident(current_user) FROM pg_database d WHERE datname = current_database()"
+            "SELECT oid, quote_ident(current_user) FROM pg_database"
+            " WHERE datname = current_database()"
         )
-        oid, encoding, row, role = cursor.fetchone()
+        oid, role = cursor.fetchone()
     scratch = ScratchDatabase(name, source=oid, run=run_id)
-    locale = json.loads(row)
-    if like:
-        encoding, locale = like["encoding"], like["locale"]
+    looks = like or looks_of(connection)
+    encoding, locale = looks["encoding"], looks["locale"]
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}{}").format(
         sql.Identifier(name), sql.Literal(encoding), _locale(locale)
     )
