@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from configparser import RawConfigParser
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,13 +108,31 @@ def child_environment(
             variables["PGPASSFILE"] = path
             descriptors += inherited
         service = {key: params[key] for key in SERVICE_ONLY if key in params}
-        if service and "service" not in params:
-            lines = [f"[{SERVICE}]", *(f"{key}={value}" for key, value in service.items())]
+        named = _service(params["service"], variables) if "service" in params else {}
+        # A service that is not found stays libpq's to complain of.
+        if service and (named or "service" not in params):
+            pairs = {**named, **service}.items()
+            lines = [f"[{SERVICE}]", *(f"{key}={value}" for key, value in pairs)]
             path, inherited = stack.enter_context(_secret_file("\n".join(lines) + "\n"))
             variables.update(PGSERVICE=SERVICE, PGSERVICEFILE=path)
             descriptors += inherited
         role = connection.settings_dict.get("OPTIONS", {}).get("assume_role")
         yield ChildEnvironment(variables, tuple(descriptors), role)
+
+
+def _service(name: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return what the user's service file says of a service (documentation of libpq, 32.17)."""
+    places = (
+        variables.get("PGSERVICEFILE"),
+        Path("~/.pg_service.conf").expanduser(),
+        Path(variables.get("PGSYSCONFDIR", "/etc"), "pg_service.conf"),
+    )
+    for place in places:
+        parser = RawConfigParser(delimiters=("=",), comment_prefixes=("#",), strict=False)
+        parser.optionxform = str  # type: ignore[assignment,method-assign]
+        if place and parser.read(place, encoding="utf-8") and parser.has_section(name):
+            return dict(parser.items(name))
+    return {}
 
 
 def _passfile(password: str) -> str:
