@@ -222,7 +222,7 @@ def test_an_owner_who_may_not_create_in_the_schema_is_refused_before_anything_is
         ({"model": "treasury.Nothing", "field": "payment_id"}, "unknown-field"),
         ({"model": "treasury.Payment", "field": "nothing"}, "unknown-field"),
         ({"model": "nonsense", "field": "payment_id"}, "unknown-field"),
-        ({"model": "treasury.Payment", "field": "memo"}, "unsupported-field"),
+        ({"model": "treasury.Payment", "field": "account"}, "unsupported-field"),
     ],
 )
 def test_a_target_that_is_not_there_is_a_usage_error(

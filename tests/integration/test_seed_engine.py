@@ -12,10 +12,11 @@ from django.core.management.base import OutputWrapper
 from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.backfill.fill import Pace
 from opsmigrate.backfill.goal import Goal
-from opsmigrate.backfill.seed import SeedOptions, seed
+from opsmigrate.backfill.pace import Pace
+from opsmigrate.backfill.seed import seed
 from opsmigrate.backfill.state import read_state
+from opsmigrate.backfill.work import SeedOptions
 from opsmigrate.errors import PartialError, RefusedError, UndecidedError
 from opsmigrate.postgres.names import generated_name
 from opsmigrate.postgres.session import second_connection

@@ -1,0 +1,53 @@
+"""What a seed would do, and for how long, having written nothing."""
+
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.backfill.estimate import estimate
+from opsmigrate.backfill.examine import examine, needs_fill
+from opsmigrate.backfill.goal import Goal
+from opsmigrate.backfill.phases import ROW, Phase, before_fill, not_null_phases, unique_phases
+from opsmigrate.backfill.work import SeedOptions
+from opsmigrate.report import Result, Verdict
+
+
+def plan_of(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -> Result:
+    """Return what `seed` would do: phases, statements, locks, seconds; nothing is written."""
+    examined = examine(connection, goal, triggers=options.triggers)
+    state = examined.state
+    before, unique = before_fill(state, goal), unique_phases(state, goal)
+    phases = [*before, *unique, *not_null_phases(state, goal)]
+    described = [_described(connection, phase) for phase in phases]
+    if needs_fill(state, goal):
+        rows = f"about {state.rows:,} rows in {state.blocks:,} blocks, without a value"
+        described.insert(len(before), {"phase": f"fill {rows}", "lock": ROW, "statements": []})
+    lines = [
+        line
+        for item in described
+        for line in (
+            f"  {item['phase']} ({item['lock']})",
+            *(f"    {s}" for s in item["statements"]),
+        )
+    ]
+    seconds = estimate(connection, state, options.pace, fills=needs_fill(state, goal))
+    return Result(
+        verdict=Verdict.PASSED,
+        summary=f"{len(described)} phases would be run, in about {seconds:,.0f} s; "
+        "nothing was written"
+        if described
+        else f"{goal.label}.{goal.column} is seeded already; nothing to do",
+        findings=examined.findings,
+        facts={
+            "phases": described,
+            "rows": state.rows,
+            "seconds_expected": round(seconds, 1) if described else 0,
+        },
+        detail=tuple(lines),
+    )
+
+
+def _described(connection: BaseDatabaseWrapper, phase: Phase) -> dict[str, Any]:
+    with connection.cursor() as cursor:
+        statements = [statement.as_string(cursor.cursor) for statement in phase.statements]
+    return {"phase": phase.name, "lock": phase.lock, "statements": statements}
