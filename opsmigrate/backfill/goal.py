@@ -88,7 +88,7 @@ def goal_of(
         schema=schema,
         table=table,
         column=str(field.column),
-        type=str(field.db_type(connection)),
+        type=_as_the_server_says(connection, str(field.db_type(connection))),
         expression=value,
         unique=field.unique and unique,
         nullable=field.null,
@@ -142,6 +142,17 @@ def _is_text(field: Field[Any, Any]) -> bool:
         "TextField",
         "URLField",
     }
+
+
+def _as_the_server_says(connection: BaseDatabaseWrapper, type_: str) -> str:
+    """Return the type as format_type() would show it: `character varying(9)` for varchar(9)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("EXPLAIN (VERBOSE, COSTS OFF) SELECT CAST(NULL AS {})").format(sql.SQL(type_))
+        )
+        lines = [row[0].strip() for row in cursor.fetchall()]
+    shown = next((line for line in lines if line.startswith("Output: NULL::")), None)
+    return shown.removeprefix("Output: NULL::") if shown else type_
 
 
 def _reads_row(connection: BaseDatabaseWrapper, goal: Goal) -> bool:

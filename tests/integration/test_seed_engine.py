@@ -2,59 +2,23 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from io import StringIO
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from django.core.management.base import OutputWrapper
 from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.backfill.goal import Goal
-from opsmigrate.backfill.pace import Pace
 from opsmigrate.backfill.seed import seed
 from opsmigrate.backfill.state import read_state
-from opsmigrate.backfill.work import SeedOptions
 from opsmigrate.errors import PartialError, RefusedError, UndecidedError
 from opsmigrate.postgres.names import generated_name
 from opsmigrate.postgres.session import second_connection
-from opsmigrate.progress import Progress
 from opsmigrate.report import Verdict
 from tests.conftest import Ops, execute, query
+from tests.seeding import PAYMENTS, QUIET, holding, options, wait_for
 
 pytestmark = pytest.mark.major
-
-QUIET = Progress(OutputWrapper(StringIO()), verbosity=0)
-PAYMENTS = Goal(
-    schema="public",
-    table="treasury_payment",
-    column="payment_id",
-    type="uuid",
-    expression="gen_random_uuid()",
-)
-
-
-def options(**changes: Any) -> SeedOptions:
-    pace = Pace(
-        batch_rows=changes.pop("batch_rows", 50),
-        lock_timeout=0.1,
-        max_rows_per_second=changes.pop("max_rows_per_second", None),
-        patience=changes.pop("patience", 5.0),
-    )
-    values = {"pace": pace, "time_budget": None, "triggers": "refuse", **changes}
-    return SeedOptions(**values)
-
-
-@contextmanager
-def holding(alias: str, statement: str, params: Any = None) -> Iterator[Callable[[], None]]:
-    """Hold the locks of a statement in another session; yields what lets go of them."""
-    with second_connection(connections[alias]) as other:
-        other.inc_thread_sharing()
-        execute(other, "BEGIN")
-        execute(other, statement, params)
-        yield lambda: execute(other, "ROLLBACK")
 
 
 def test_names_may_hold_anything(empty_database: str) -> None:
@@ -237,11 +201,3 @@ def test_rows_go_no_faster_than_asked(staging: str) -> None:
 
     assert result.verdict is Verdict.PASSED
     assert time.monotonic() - started > 0.8
-
-
-def wait_for(alias: str, condition: str) -> None:
-    """Ask until the condition holds, at most ten seconds long."""
-    deadline = time.monotonic() + 10
-    while query(alias, condition) != [(True,)]:
-        assert time.monotonic() < deadline, condition
-        time.sleep(0.01)
