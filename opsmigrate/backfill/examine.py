@@ -7,7 +7,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.obstacles import read_obstacles
-from opsmigrate.backfill.phases import check_name
+from opsmigrate.backfill.phases import CHECK
 from opsmigrate.backfill.possible import require_no_obstacle, require_possible
 from opsmigrate.backfill.sessions import prepare, require_session
 from opsmigrate.backfill.state import State, read_state
@@ -35,7 +35,7 @@ def examine(connection: BaseDatabaseWrapper, goal: Goal, *, triggers: str) -> Ex
     require_possible(state, goal)
     if needs_fill(state, goal):
         obstacles = run_interruptibly(
-            connection, lambda: read_obstacles(connection, goal, state, check=check_name(goal))
+            connection, lambda: read_obstacles(connection, goal, state, check=CHECK)
         )
         require_no_obstacle(obstacles, goal, triggers=triggers)
         findings = _published(goal, state, obstacles.publications)

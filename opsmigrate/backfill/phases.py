@@ -7,11 +7,12 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.state import State
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.names import generated_name
 
 ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE, for milliseconds"
 SHARE_UPDATE = "SHARE UPDATE EXCLUSIVE, which lets readers and writers go on"
 ROW = "row locks, one batch at a time"
+# Stands in for NOT NULL until it is validated; scripts/add_payment_id.sql calls it so as well.
+CHECK = "opsmigrate_seeded"
 VALIDATE = "check the rows that are there"
 FORBID_NULLS = "ALTER TABLE {table} ADD CONSTRAINT {old} CHECK ({column} IS NOT NULL) NOT VALID"
 
@@ -24,11 +25,6 @@ class Phase:
     statements: tuple[Composable, ...]
     lock: str
     in_transaction: bool = True
-
-
-def check_name(goal: Goal) -> str:
-    """Return the name of the check that stands in for NOT NULL until it is validated."""
-    return generated_name(goal.table, goal.column, "seeded")
 
 
 def before_fill(state: State, goal: Goal) -> tuple[Phase, ...]:
@@ -78,20 +74,19 @@ def not_null_phases(state: State, goal: Goal) -> tuple[Phase, ...]:
         validate = "ALTER TABLE {table} VALIDATE CONSTRAINT {old}"
         statement = _sql(validate, goal, state.unvalidated_not_null)
         return (Phase(VALIDATE, (statement,), SHARE_UPDATE),)
-    check = check_name(goal)
     drop = "ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {old}"
     return (
         Phase(
             "forbid NULLs in new rows",
             (
-                _sql(drop, goal, check),
-                _sql(FORBID_NULLS, goal, check),
+                _sql(drop, goal, CHECK),
+                _sql(FORBID_NULLS, goal, CHECK),
             ),
             ACCESS_EXCLUSIVE,
         ),
         Phase(
             VALIDATE,
-            (_sql("ALTER TABLE {table} VALIDATE CONSTRAINT {old}", goal, check),),
+            (_sql("ALTER TABLE {table} VALIDATE CONSTRAINT {old}", goal, CHECK),),
             SHARE_UPDATE,
         ),
         # Two ALTERs: in one, PostgreSQL would not use the check and read the table again.
@@ -99,7 +94,7 @@ def not_null_phases(state: State, goal: Goal) -> tuple[Phase, ...]:
             "set NOT NULL",
             (
                 _sql("ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL", goal),
-                _sql(drop, goal, check),
+                _sql(drop, goal, CHECK),
             ),
             ACCESS_EXCLUSIVE,
         ),

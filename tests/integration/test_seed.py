@@ -44,7 +44,7 @@ STATES = {
     "with the check of a run that was killed": [
         ADD,
         "UPDATE treasury_payment SET payment_id = gen_random_uuid()",
-        "ALTER TABLE treasury_payment ADD CONSTRAINT treasury_payment_payment_id_seeded"
+        "ALTER TABLE treasury_payment ADD CONSTRAINT opsmigrate_seeded"
         " CHECK (payment_id IS NOT NULL) NOT VALID",
     ],
 }
