@@ -4,10 +4,12 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.backfill.convert import follow_phase, is_text, shadow_of, swap_phase
 from opsmigrate.backfill.estimate import estimate
 from opsmigrate.backfill.examine import examine, needs_fill
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.phases import ROW, Phase, before_fill, not_null_phases, unique_phases
+from opsmigrate.backfill.state import State, read_state
 from opsmigrate.backfill.work import SeedOptions
 from opsmigrate.report import Result, Verdict
 
@@ -16,8 +18,8 @@ def plan_of(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -
     """Return what `seed` would do: phases, statements, locks, seconds; nothing is written."""
     examined = examine(connection, goal, triggers=options.triggers)
     state = examined.state
-    before, unique = before_fill(state, goal), unique_phases(state, goal)
-    phases = [*before, *unique, *not_null_phases(state, goal)]
+    before, after = _phases(connection, state, goal)
+    phases = [*before, *after]
     described = [_described(connection, phase) for phase in phases]
     if needs_fill(state, goal):
         rows = f"about {state.rows:,} rows in {state.blocks:,} blocks, without a value"
@@ -45,6 +47,19 @@ def plan_of(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -
         },
         detail=tuple(lines),
     )
+
+
+def _phases(
+    connection: BaseDatabaseWrapper, state: State, goal: Goal
+) -> tuple[tuple[Phase, ...], tuple[Phase, ...]]:
+    """Return the phases before the fill, and those after it."""
+    if not is_text(state, goal):
+        after = (*unique_phases(state, goal), *not_null_phases(state, goal))
+        return before_fill(state, goal), after
+    shadow = shadow_of(goal)
+    there = read_state(connection, shadow)
+    constrain = (*unique_phases(there, shadow), *not_null_phases(there, shadow))
+    return (follow_phase(goal),), (*constrain, swap_phase(connection, goal, state.oid))
 
 
 def _described(connection: BaseDatabaseWrapper, phase: Phase) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.backfill.convert import is_text, require_convertible, shadow_of
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.obstacles import read_obstacles
 from opsmigrate.backfill.phases import CHECK
@@ -33,9 +34,12 @@ def examine(connection: BaseDatabaseWrapper, goal: Goal, *, triggers: str) -> Ex
     prepare(connection)
     state = read_state(connection, goal)
     require_possible(state, goal)
+    if is_text(state, goal):
+        run_interruptibly(connection, lambda: require_convertible(connection, goal, state))
     if needs_fill(state, goal):
+        filled = shadow_of(goal) if is_text(state, goal) else goal
         obstacles = run_interruptibly(
-            connection, lambda: read_obstacles(connection, goal, state, check=CHECK)
+            connection, lambda: read_obstacles(connection, filled, state, check=CHECK)
         )
         require_no_obstacle(obstacles, goal, triggers=triggers)
         findings = _published(goal, state, obstacles.publications)
@@ -47,7 +51,7 @@ def examine(connection: BaseDatabaseWrapper, goal: Goal, *, triggers: str) -> Ex
 
 def needs_fill(state: State, goal: Goal) -> bool:
     """Say whether rows may be without a value."""
-    return not state.not_null
+    return not state.not_null or is_text(state, goal)
 
 
 def _published(goal: Goal, state: State, publications: tuple[str, ...]) -> tuple[Finding, ...]:
@@ -66,7 +70,7 @@ def _published(goal: Goal, state: State, publications: tuple[str, ...]) -> tuple
 
 
 def _require_no_duplicates(connection: BaseDatabaseWrapper, goal: Goal, state: State) -> None:
-    if not goal.unique or not state.has_column or state.valid_index:
+    if not goal.unique or not state.has_column or state.valid_index or is_text(state, goal):
         return
     _, _, duplicates = run_interruptibly(connection, lambda: count_grouped(connection, goal))
     if duplicates:

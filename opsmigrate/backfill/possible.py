@@ -1,5 +1,6 @@
 """Whether the goal can be reached from what is there; refused before anything is written."""
 
+from opsmigrate.backfill.convert import is_text
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.obstacles import Obstacles
 from opsmigrate.backfill.state import State
@@ -73,10 +74,10 @@ def _require_column(state: State, goal: Goal) -> None:
     what = None
     if state.made_by_server:
         what = f"the server itself gives its values ({state.made_by_server})"
-    elif state.column_type != goal.type:
+    elif state.column_type != goal.type and not is_text(state, goal):
         what = f"it is {state.column_type}, not {goal.type}"
     else:
-        other = [leaf for leaf in state.leaves if leaf.column_type != goal.type]
+        other = [leaf for leaf in state.leaves if leaf.column_type != state.column_type]
         if other:
             what = f"in {other[0].label} it is {other[0].column_type}, not {goal.type}"
     if what:

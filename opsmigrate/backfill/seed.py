@@ -8,6 +8,7 @@ from django.db import DatabaseError, Error, IntegrityError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.backfill.convert import follow_phase, is_text, shadow_of, swap_phase
 from opsmigrate.backfill.examine import duplicates_found, examine, needs_fill
 from opsmigrate.backfill.fill import Tally, fill
 from opsmigrate.backfill.goal import Goal
@@ -76,16 +77,30 @@ def _bring_about(work: Work, oid: int) -> bool:
 
 def _run_phases(work: Work) -> None:
     connection, goal = work.connection, work.goal
+    state = read_state(connection, goal)
+    if is_text(state, goal):
+        _run(work, (follow_phase(goal),))
+        work.goal = shadow_of(goal)
+        try:
+            _fill_and_constrain(work)
+        finally:
+            work.goal = goal
+        _run(work, (swap_phase(connection, goal, state.oid),))
+    _fill_and_constrain(work)
+    if work.begun:
+        analyze = sql.SQL("ANALYZE {}").format(goal.relation)
+        with work.phase("analyze"):
+            _interruptibly(work, (analyze,))
+
+
+def _fill_and_constrain(work: Work) -> None:
+    connection, goal = work.connection, work.goal
     _run(work, before_fill(read_state(connection, goal), goal))
     state = read_state(connection, goal)
     if needs_fill(state, goal):
         _fill(work, state)
     _run(work, unique_phases(read_state(connection, goal), goal))
     _run(work, not_null_phases(read_state(connection, goal), goal))
-    if work.begun:
-        analyze = sql.SQL("ANALYZE {}").format(goal.relation)
-        with work.phase("analyze"):
-            _interruptibly(work, (analyze,))
 
 
 def _run(work: Work, phases: Sequence[Phase]) -> None:

@@ -123,7 +123,7 @@ def test_a_second_run_finds_nothing_to_do(staging: str, ops: Ops) -> None:
 
 
 REFUSALS = {
-    "column-type": ["ALTER TABLE treasury_payment ADD COLUMN payment_id varchar(36)"],
+    "column-type": ["ALTER TABLE treasury_payment ADD COLUMN payment_id integer"],
     "duplicates": [
         ADD,
         "UPDATE treasury_payment SET payment_id = '00000000-0000-0000-0000-000000000001'"
