@@ -100,9 +100,9 @@ def writing(alias: str, *statements: str) -> Iterator[Written]:
         thread.join(timeout=30)
 
 
-def wait_for(alias: str, condition: str) -> None:
-    """Ask until the condition holds, at most ten seconds long."""
-    deadline = time.monotonic() + 10
+def wait_for(alias: str, condition: str, *, seconds: float = 10) -> None:
+    """Ask until the condition holds, at most so long."""
+    deadline = time.monotonic() + seconds
     while query(alias, condition) != [(True,)]:
         assert time.monotonic() < deadline, condition
         time.sleep(0.01)

@@ -20,11 +20,12 @@ SELECT count(*) FROM pg_stat_activity a
 WHERE a.wait_event_type = 'Lock' AND a.pid <> ALL (%s::int[])
   AND pg_blocking_pids(a.pid) && %s::int[]
 """
-# An ordinary role sees that there are standbys, but not how far they are.
+# An ordinary role sees that there are standbys, but not how far they are. An archiver of WAL
+# replays nothing: what it has flushed counts.
 LAG = """
-SELECT count(*), count(replay_lsn),
-       coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)), 0)::bigint
-FROM pg_stat_replication WHERE state IS NULL OR state = 'streaming'
+SELECT count(*), count(sent_lsn), coalesce(max(pg_wal_lsn_diff(
+    pg_current_wal_lsn(), coalesce(replay_lsn, flush_lsn, sent_lsn))), 0)::bigint
+FROM pg_stat_replication WHERE state IS NULL OR state IN ('streaming', 'catchup')
 """
 AUTOVACUUM = """
 SELECT EXISTS (

@@ -21,9 +21,14 @@ GROUP BY l.pid
 # A vacuum against wraparound yields to nobody (PostgreSQL documentation, Routine Vacuuming). A
 # role that may not read the worker's statement goes by the table's age, as the server does.
 AGAINST_WRAPAROUND = """
-SELECT coalesce(bool_or(age(c.relfrozenxid) > current_setting('autovacuum_freeze_max_age')::int
-                OR mxid_age(c.relminmxid)
-                   > current_setting('autovacuum_multixact_freeze_max_age')::int), false)
+SELECT coalesce(bool_or(age(c.relfrozenxid) > least(
+           current_setting('autovacuum_freeze_max_age')::int,
+           (SELECT option_value::int FROM pg_options_to_table(c.reloptions)
+            WHERE option_name = 'autovacuum_freeze_max_age'))
+       OR mxid_age(c.relminmxid) > least(
+           current_setting('autovacuum_multixact_freeze_max_age')::int,
+           (SELECT option_value::int FROM pg_options_to_table(c.reloptions)
+            WHERE option_name = 'autovacuum_multixact_freeze_max_age'))), false)
        OR EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY (%s::int[])
                   AND query LIKE '%%(to prevent wraparound)')
 FROM pg_class c WHERE c.oid = ANY (%s::oid[]) AND c.relkind = 'r'
