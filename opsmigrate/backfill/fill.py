@@ -108,6 +108,8 @@ class Worker(threading.Thread):
     tally: Tally
     error: BaseException | None = None
     pid: int | None = None
+    # Not is_alive(): see run_interruptibly.
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         super().__init__(daemon=True, name="opsmigrate fill")
@@ -126,6 +128,7 @@ class Worker(threading.Thread):
         finally:
             if connection is not None:
                 connection.close()
+            self.ended.set()
 
     def _go_over(self, connection: BaseDatabaseWrapper, group: list[Window]) -> None:
         passes = passes_over(group[0].leaf)
@@ -190,7 +193,7 @@ def fill(
     finally:
         gate.stopped.set()
         for worker in workers:
-            worker.join()
+            worker.ended.wait()
         tally.held_back, tally.unseen = gate.held_back, throttle.unseen
     errors = [worker.error for worker in workers if worker.error]
     if errors:
@@ -204,9 +207,7 @@ def _watch(
     between: Callable[[Tally], None],
 ) -> None:
     looked = 0.0
-    while any(worker.is_alive() for worker in workers):
-        for worker in workers:
-            worker.join(SECONDS_BETWEEN_REPORTS / len(workers))
+    while not all(worker.ended.wait(SECONDS_BETWEEN_REPORTS) for worker in workers):
         tally.batch_rows, tally.throttled_by = throttle.size.rows, throttle.gate.reason
         between(tally)
         if time.monotonic() - looked > SECONDS_BETWEEN_LOOKS:

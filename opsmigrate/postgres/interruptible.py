@@ -31,18 +31,22 @@ def run_interruptibly(
             answers.append(work())
         except BaseException as error:
             errors.append(error)
+        finally:
+            ended.set()
 
+    # Not Thread.join(): a signal that interrupts it makes Python 3.11 and 3.12 believe that the
+    # thread has ended.
+    ended = threading.Event()
     connection.ensure_connection()
     connection.inc_thread_sharing()
     thread = threading.Thread(target=run, daemon=True)
     try:
         thread.start()
         try:
-            while thread.is_alive():
-                thread.join(SECONDS_BETWEEN_LOOKS)
+            while not ended.wait(SECONDS_BETWEEN_LOOKS):
                 watch()
         except BaseException:
-            _end(connection, thread)
+            _end(connection, ended)
             raise
     finally:
         connection.dec_thread_sharing()
@@ -51,10 +55,10 @@ def run_interruptibly(
     return answers[0]
 
 
-def _end(connection: BaseDatabaseWrapper, thread: threading.Thread) -> None:
+def _end(connection: BaseDatabaseWrapper, ended: threading.Event) -> None:
     # Again and again: a cancel that arrives between two statements is lost.
-    while thread.is_alive():
+    while not ended.is_set():
         driver = connection.connection
         with suppress(Exception):
             driver.cancel()
-        thread.join(SECONDS_BETWEEN_LOOKS)
+        ended.wait(SECONDS_BETWEEN_LOOKS)
