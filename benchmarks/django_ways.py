@@ -14,7 +14,7 @@ def loop(rows: int) -> None:
     """Give rows a value one by one, as the how-to on unique fields shows it."""
     from treasury.models import Payment
 
-    for payment in Payment.objects.filter(payment_id=None).order_by("pk")[:rows]:
+    for payment in Payment.objects.filter(payment_id__isnull=True).order_by("pk")[:rows]:
         payment.payment_id = uuid.uuid4()
         payment.save(update_fields=["payment_id"])
 
@@ -25,7 +25,7 @@ def bulk_update(rows: int) -> None:
 
     done = 0
     while done < rows:
-        payments = list(Payment.objects.filter(payment_id=None).order_by("pk")[:BULK])
+        payments = list(Payment.objects.filter(payment_id__isnull=True).order_by("pk")[:BULK])
         if not payments:
             return
         for payment in payments:

@@ -63,7 +63,7 @@ class Place:
         """Execute each statement in a transaction of its own."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             for statement in statements:
-                connection.execute(statement)  # type: ignore[arg-type]
+                connection.execute(statement)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,7 +195,7 @@ def measure(name: str, place: Place, clock: CpuClock | None) -> Measured:
     with psycopg.connect(place.url, autocommit=True) as connection:
 
         def ask(query: str) -> tuple[int, ...]:
-            row = connection.execute(query).fetchone()  # type: ignore[arg-type]
+            row = connection.execute(query).fetchone()
             assert row is not None  # noqa: S101
             return tuple(row)
 

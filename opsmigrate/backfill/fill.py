@@ -46,7 +46,7 @@ class Tally:
     @property
     def rows_per_second(self) -> float:
         """Return the rate since the start."""
-        return self.rows / max(self.seconds or time.monotonic() - self.started, 1e-3)
+        return self.rows / max(self.seconds or (time.monotonic() - self.started), 1e-3)
 
     @property
     def share(self) -> float:

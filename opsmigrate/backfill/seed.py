@@ -196,7 +196,8 @@ def _interruptibly(work: Work, statements: Sequence[Composable]) -> None:
 
 def _fill(work: Work, state: State) -> None:
     work.begun = True
-    work.tally.started, so_far = time.monotonic(), work.tally.seconds
+    if not work.tally.rows:
+        work.tally.started = time.monotonic()
     options = work.options
     with work.phase("fill"):
         work.progress.phase(f"  about {state.rows:,} rows in {state.blocks:,} blocks")
@@ -212,7 +213,7 @@ def _fill(work: Work, state: State) -> None:
             between=lambda tally: _between(work, tally, state.rows),
         )
     _sweep(work)
-    work.tally.seconds = so_far + time.monotonic() - work.tally.started
+    work.tally.seconds = time.monotonic() - work.tally.started
 
 
 def _sweep(work: Work) -> None:
@@ -251,5 +252,5 @@ def _between(work: Work, tally: Tally, rows: int) -> None:
     text += f", batches of {tally.batch_rows:,}"
     if tally.throttled_by:
         text += f", slowed by {tally.throttled_by}"
-    work.progress.update(text)
+    work.progress.update(text, share=share)
     work.require_time()

@@ -23,8 +23,6 @@ from opsmigrate.pgtools.embedded import running, stop
 from tests.conftest import ROOT, Answer, Ops, environment_for, execute, query, start, url_of
 from tests.seeding import PAYMENTS, QUIET, holding, options, wait_for
 
-pytestmark = pytest.mark.major
-
 SLOW = ("seed_payment_id", "--batch-rows=20", "--max-rows-per-second=600", "--format=json")
 
 
@@ -85,6 +83,7 @@ def ended(process: subprocess.Popen[str]) -> Answer:
     return Answer(process.returncode, stdout, stderr)
 
 
+@pytest.mark.major
 def test_killed_in_the_middle_and_run_again_it_ends_right_and_changes_no_value(
     staging: str, ops: Ops
 ) -> None:
@@ -108,6 +107,7 @@ def test_killed_in_the_middle_and_run_again_it_ends_right_and_changes_no_value(
     assert ops("preflight_migrate", database=staging).code == 0
 
 
+@pytest.mark.major
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_stops_with_code_5_and_a_sentence(
     number: signal.Signals, staging: str, ops: Ops
@@ -127,6 +127,7 @@ def test_interrupted_it_stops_with_code_5_and_a_sentence(
     assert {key: after[key] for key in before} == before
 
 
+@pytest.mark.major
 def test_connections_that_are_cut_are_got_back_and_the_work_goes_on(staging: str, ops: Ops) -> None:
     process = seeding(staging)
     before = given(staging)
@@ -144,6 +145,7 @@ def test_connections_that_are_cut_are_got_back_and_the_work_goes_on(staging: str
     assert len(set(after.values())) == 500
 
 
+@pytest.mark.major
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_stopped_while_the_index_waits_for_an_old_writer_the_next_run_makes_it(
     how: signal.Signals, staging: str, ops: Ops

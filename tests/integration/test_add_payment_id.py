@@ -19,10 +19,7 @@ from tests.conftest import ROOT, Ops, execute, query, url_of
 from tests.integration.zoo_migrations import migrate
 from tests.seeding import holding, wait_for, writing
 
-pytestmark = [
-    pytest.mark.major,
-    pytest.mark.skipif(sys.platform == "win32", reason="a shell script"),
-]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
 
 SQL = ROOT / "scripts" / "add_payment_id.sql"
 SHELL = ROOT / "scripts" / "add_payment_id.sh"
@@ -74,6 +71,7 @@ def given(alias: str) -> dict[int, Any]:
     )
 
 
+@pytest.mark.major
 def test_the_script_ends_in_the_same_schema_as_the_command(
     staging: str, migrated: str, ops: Ops
 ) -> None:
@@ -114,6 +112,7 @@ STATES = {
 }
 
 
+@pytest.mark.major
 @pytest.mark.parametrize("state", STATES, ids=lambda name: name.replace(" ", "-"))
 def test_the_script_goes_on_from_every_state(state: str, staging: str, ops: Ops) -> None:
     for statement in STATES[state]:

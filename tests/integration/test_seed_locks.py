@@ -28,8 +28,6 @@ from opsmigrate.report import Verdict
 from tests.conftest import execute, query
 from tests.seeding import QUIET, goal_for, holding, options, wait_for, writing
 
-pytestmark = pytest.mark.major
-
 VACUUMED = (
     "SELECT count(*) > 0 FROM pg_stat_progress_vacuum WHERE relid = 't'::regclass"
     " AND datname = current_database()"
@@ -78,6 +76,7 @@ def telling() -> tuple[Progress, StringIO]:
     return Progress(OutputWrapper(said), verbosity=1), said
 
 
+@pytest.mark.major
 def test_an_autovacuum_that_is_alone_in_the_way_is_ended(empty_database: str) -> None:
     progress, said = telling()
     with autovacuum_working(empty_database):
@@ -89,6 +88,7 @@ def test_an_autovacuum_that_is_alone_in_the_way_is_ended(empty_database: str) ->
     assert "ended the autovacuum of the table" in said.getvalue()
 
 
+@pytest.mark.major
 def test_who_may_not_end_it_announces_one_try_that_waits_longer(
     empty_database: str, role: Callable[..., dict[str, str]]
 ) -> None:
@@ -106,6 +106,7 @@ def test_who_may_not_end_it_announces_one_try_that_waits_longer(
     assert "one try waits 1.5 s" in said.getvalue()
 
 
+@pytest.mark.major
 def test_an_autovacuum_against_wraparound_is_left_alone_and_the_run_stops(
     empty_database: str,
 ) -> None:
@@ -165,6 +166,7 @@ def test_much_wal_makes_the_fill_rest(empty_database: str) -> None:
     assert throttle.gate.reason == "the rate of WAL"
 
 
+@pytest.mark.major
 def test_what_an_ordinary_role_may_not_see_is_said(
     empty_database: str, role: Callable[..., dict[str, str]], tmp_path: Path
 ) -> None:

@@ -124,8 +124,9 @@ def column(alias: str, table: str = "t") -> tuple[Any, ...]:
     return row
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("kind", UNIQUE_TABLES, ids=lambda name: name.replace(" ", "-"))
+@pytest.mark.parametrize(
+    ("kind", "workers"), [("plain", 1), *((kind, 2) for kind in UNIQUE_TABLES)]
+)
 def test_the_column_is_added_filled_and_unique(
     kind: str, workers: int, empty_database: str
 ) -> None:
