@@ -14,7 +14,7 @@ from django.conf import settings as django_settings
 from opsmigrate.errors import SettingsError
 
 ENVIRONMENTS = ("development", "test", "staging", "production")
-REHEARSALS = ("auto", "off", "clone")
+REHEARSALS = ("auto", "off", "schema", "clone")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -9,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 WIDTH = 80
+SHOWN_INFOS = 10
 
 
 class Severity(str, Enum):
@@ -75,7 +77,8 @@ class Database:
 class Result:
     """What a capability returns: the verdict, one sentence, and what it rests on.
 
-    `detail` is shown in the text report only; what it says stands in `facts` for programs.
+    `detail` is shown in the text report only; what it says stands in `facts` for programs. `text`,
+    where there is one, is all that people see.
     """
 
     verdict: Verdict
@@ -84,6 +87,7 @@ class Result:
     unexamined: tuple[Unexamined, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     detail: tuple[str, ...] = ()
+    text: str | None = None
 
     def failing_on(self, severity: Severity) -> "Result":
         """Return this result, failed where it passed with a warning and `severity` is warning."""
@@ -138,15 +142,17 @@ class Report:
     def as_text(self) -> str:
         """Return the report for people, within 80 columns where the words allow it."""
         result = self.result
+        if result.text is not None:
+            return result.text
         headline = f"{result.verdict.value.upper()}: {result.summary}"
         lines = [*_wrapped(headline, first="", rest="  "), ""]
         lines += _wrapped(self._where(), first="", rest="  ")
         if result.detail:
             lines += ["", *result.detail]
-        for finding in sorted(
-            result.findings, key=lambda item: list(Severity).index(item.severity)
-        ):
+        for finding in _shown(result.findings):
             lines += ["", *_finding_lines(finding)]
+        for id, hidden in _hidden(result.findings).items():
+            lines += ["", f"info [{id}] and {hidden:,} more: --format json has them all"]
         if result.unexamined:
             lines += ["", "Not examined:"]
             for item in result.unexamined:
@@ -167,6 +173,23 @@ class Report:
         return self.database is not None and self.database.server_version is not None
 
 
+def _shown(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings by their weight; of one id and no weight, only the first few."""
+    counts: Counter[str] = Counter()
+    shown = []
+    for finding in sorted(findings, key=lambda item: list(Severity).index(item.severity)):
+        counts[finding.id] += finding.severity is Severity.INFO
+        if finding.severity is not Severity.INFO or counts[finding.id] <= SHOWN_INFOS:
+            shown.append(finding)
+    return shown
+
+
+def _hidden(findings: Iterable[Finding]) -> dict[str, int]:
+    """Return how many findings of an id are not shown."""
+    counts = Counter(item.id for item in findings if item.severity is Severity.INFO)
+    return {id: count - SHOWN_INFOS for id, count in counts.items() if count > SHOWN_INFOS}
+
+
 def _finding_lines(finding: Finding) -> Iterable[str]:
     yield from _wrapped(
         finding.message, first=f"{finding.severity.value} [{finding.id}] ", rest="    "
@@ -184,7 +207,8 @@ def _finding_lines(finding: Finding) -> Iterable[str]:
     if place:
         yield from _wrapped(", ".join(place), first="    in ", rest="       ")
     if finding.hint:
-        yield f"    next: {finding.hint}"
+        # A migration to paste has several lines.
+        yield textwrap.indent(f"next: {finding.hint}", "    ")
 
 
 def _wrapped(text: str, *, first: str, rest: str) -> list[str]:

@@ -8,6 +8,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.report import Database
 
+KNOWS_TRANSACTION_TIMEOUT = 170_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
@@ -106,6 +108,15 @@ def set_for_session(connection: BaseDatabaseWrapper, **settings: str) -> None:
     with connection.cursor() as cursor:
         for name, value in settings.items():
             cursor.execute("SELECT set_config(%s, %s, false)", [name, value])
+
+
+def no_time_limits(connection: BaseDatabaseWrapper) -> dict[str, str]:
+    """Return the settings that lift what a role may have set for the application's statements."""
+    names = ["statement_timeout", "idle_in_transaction_session_timeout"]
+    connection.ensure_connection()
+    if connection.connection.info.server_version >= KNOWS_TRANSACTION_TIMEOUT:
+        names.append("transaction_timeout")
+    return dict.fromkeys(names, "0")
 
 
 def backend_pid(connection: BaseDatabaseWrapper) -> int:

@@ -15,7 +15,8 @@ class Ledger:
     operation: str | None = None
     findings: list[Finding] = field(default_factory=list)
     unexamined: list[Unexamined] = field(default_factory=list)
-    statements: list[dict[str, str | None]] = field(default_factory=list)
+    statements: list[dict[str, Any]] = field(default_factory=list)
+    drift: list[dict[str, Any]] | None = None
     code_runs: int = 0
     _raw: list[str] = field(default_factory=list)
 
@@ -36,7 +37,7 @@ class Ledger:
         is wrong: then the question stays open.
         """
         name = column or (table or "").rpartition(".")[2]
-        if name and any(name in statement for statement in self._raw):
+        if name and self.wrote(name):
             self.leave_open(f"{message}; but SQL written by hand before it names {name}")
             return
         place = (id, self.migration, self.operation, table, column)
@@ -56,6 +57,10 @@ class Ledger:
             )
         )
 
+    def wrote(self, name: str) -> bool:
+        """Say whether SQL written by hand, so far in the plan, names this."""
+        return any(name in statement for statement in self._raw)
+
     def leave_open(self, why: str) -> None:
         """Say that the present operation could not be decided, and why."""
         what = f"{self.migration} {self.operation}" if self.migration else "migrate"
@@ -74,8 +79,13 @@ class Ledger:
         self._raw.append(words)
         self.code(f"SQL written by hand is not understood: {words[:60]}")
 
-    def statement(self, sql: str) -> None:
-        """Keep the SQL that the present operation would execute."""
+    def statement(self, sql: str, tables: list[str]) -> None:
+        """Keep the SQL that the present operation would execute, and which tables it touches."""
         self.statements.append(
-            {"migration": self.migration, "operation": self.operation, "sql": sql}
+            {
+                "migration": self.migration,
+                "operation": self.operation,
+                "sql": sql,
+                "tables": tables,
+            }
         )
