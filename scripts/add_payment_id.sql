@@ -42,13 +42,20 @@
     \set triggers refuse
 \endif
 SET client_min_messages = notice;
-SET statement_timeout = 0;
-SET idle_in_transaction_session_timeout = 0;
 SET row_security = off;
 SET jit = off;
--- Readers see the values at once: they must survive a crash of the server.
-SELECT set_config('synchronous_commit', 'on', false)
-WHERE current_setting('synchronous_commit') = 'off' \g (tuples_only=on format=unaligned)
+-- In a stricter one a row that somebody changed meanwhile would end the run.
+SET default_transaction_isolation = 'read committed';
+DO $$ BEGIN
+    -- Time-outs of the role are meant for the application; transaction_timeout came with 17.
+    PERFORM set_config(name, '0', false) FROM pg_settings
+    WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout',
+                   'transaction_timeout');
+    -- Readers see the values at once: they must survive a crash of the server.
+    IF current_setting('synchronous_commit') = 'off' THEN
+        SET synchronous_commit = on;
+    END IF;
+END $$;
 
 SELECT :'table'::regclass::oid AS oid \gset
 -- PostgreSQL itself gives the name, shortened where it must be.

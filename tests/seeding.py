@@ -53,13 +53,15 @@ def options(**changes: Any) -> SeedOptions:
 
 
 @contextmanager
-def holding(alias: str, statement: str, params: Any = None) -> Iterator[Callable[[], None]]:
-    """Hold the locks of a statement in another session; yields what lets go of them."""
+def holding(
+    alias: str, statement: str, params: Any = None, *, end: str = "ROLLBACK"
+) -> Iterator[Callable[[], None]]:
+    """Hold the locks of a statement in another session; yields what ends its transaction."""
     with second_connection(connections[alias]) as other:
         other.inc_thread_sharing()
         execute(other, "BEGIN")
         execute(other, statement, params)
-        yield lambda: execute(other, "ROLLBACK")
+        yield lambda: execute(other, end)
 
 
 @dataclass

@@ -34,7 +34,13 @@ def prepare(connection: BaseDatabaseWrapper) -> None:
     with connection.cursor() as cursor:
         cursor.execute(NO_TIMEOUTS)
         cursor.execute(DURABLE)
-    set_for_session(connection, row_security="off", jit="off")
+    set_for_session(
+        connection,
+        row_security="off",
+        jit="off",
+        # In a stricter one a row that somebody changed meanwhile would end the batch.
+        default_transaction_isolation="read committed",
+    )
 
 
 def filling_sessions(

@@ -58,6 +58,7 @@ class Work:
             patience=pace.patience,
             waits=self.waits,
             say=self.progress.update,
+            announce=self.progress.phase,
         )
 
     def require_time(self) -> None:

@@ -54,13 +54,16 @@ class LockWaits:
 
 @dataclass(frozen=True, kw_only=True)
 class LockTries:
-    """How to ask for a lock: seconds that each try waits, seconds until giving up, who is told."""
+    """How to ask for a lock: seconds that each try waits, seconds until giving up, who is told.
+
+    `say` is told again and again who holds the table, `announce` once what is done about it.
+    """
 
     lock_timeout: float
     patience: float
     waits: LockWaits
     say: Callable[[str], None] = lambda text: None
-    between: Callable[[], None] = lambda: None
+    announce: Callable[[str], None] = lambda text: None
 
 
 def execute_with_short_locks(
@@ -75,7 +78,7 @@ def execute_with_short_locks(
     Tried again with growing, jittered pauses until `patience` seconds are over; then raises
     LockNotObtainedError. Between two tries every writer that queued behind us goes on. Where only
     an autovacuum is in the way it is asked to end; where it works against wraparound,
-    AutovacuumAgainstWraparoundError is raised. `between` is called between tries, and may raise.
+    AutovacuumAgainstWraparoundError is raised.
     """
     deadline = time.monotonic() + tries.patience
     pause = lock_timeout = tries.lock_timeout
@@ -96,8 +99,7 @@ def execute_with_short_locks(
             tries.waits.note(time.monotonic() - started)
             if time.monotonic() > deadline:
                 raise LockNotObtainedError(_held_by(connection, table_oids)) from error
-        tries.between()
-        longer = None if waited_long else make_way(connection, table_oids, tries.say)
+        longer = None if waited_long else make_way(connection, table_oids, tries.announce)
         waited_long = waited_long or longer is not None
         lock_timeout = longer or tries.lock_timeout
         if longer is None:

@@ -110,13 +110,17 @@ def test_nobody_waits_behind_us_for_longer_than_the_lock_timeout(staging: str) -
                 execute(reader, "SELECT count(*) FROM treasury_payment")
                 waits.append(time.monotonic() - started)
 
-    with holding(staging, "LOCK TABLE treasury_payment IN ACCESS SHARE MODE"):
+    with holding(staging, "LOCK TABLE treasury_payment IN ACCESS SHARE MODE") as let_go:
+        # Should the seed wait for the lock after all, this test fails and does not hang.
+        timer = threading.Timer(8.0, let_go)
+        timer.start()
         thread = threading.Thread(target=read)
         thread.start()
         with pytest.raises(UndecidedError) as stopped:
             seed(connections[staging], PAYMENTS, options(patience=2.0), QUIET)
         stop.set()
         thread.join()
+        timer.cancel()
 
     assert stopped.value.id == "lock-not-obtained"
     assert max(waits) < 1.0
@@ -159,6 +163,24 @@ def test_a_statement_timeout_of_the_role_does_not_end_a_batch(
     goal = Goal(schema="public", table="t", column="c", type="uuid", expression="gen_random_uuid()")
 
     result = seed(connection, goal, options(batch_rows=60, triggers="fire"), QUIET)
+
+    assert result.verdict is Verdict.PASSED
+
+
+def test_a_stricter_isolation_of_the_role_does_not_end_a_batch(
+    new_database: Callable[..., str],
+) -> None:
+    alias = new_database(OPTIONS={"options": "-c default_transaction_isolation=serializable"})
+    execute(connections[alias], "CREATE TABLE t AS SELECT n, 0 AS m FROM generate_series(1, 9) n")
+    execute(connections[alias], "ALTER TABLE t ADD COLUMN c uuid")
+    execute(connections[alias], "ALTER TABLE t ALTER COLUMN c SET DEFAULT gen_random_uuid()")
+    goal = Goal(schema="public", table="t", column="c", type="uuid", expression="gen_random_uuid()")
+    with holding(alias, "UPDATE t SET m = 1 WHERE n = 5", end="COMMIT") as let_go:
+        # It commits while the batch waits: in a stricter isolation the batch could not go on.
+        timer = threading.Timer(0.5, let_go)
+        timer.start()
+        result = seed(connections[alias], goal, options(lock_timeout=2.0), QUIET)
+        timer.join()
 
     assert result.verdict is Verdict.PASSED
 

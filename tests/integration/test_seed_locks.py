@@ -196,8 +196,7 @@ def receiving_wal(alias: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]
         wait_for(alias, "SELECT count(*) > 0 FROM pg_stat_replication WHERE state = 'streaming'")
         yield process
     finally:
-        process.send_signal(signal.SIGCONT)
-        process.terminate()
+        process.kill()
         process.wait(timeout=10)
 
 
