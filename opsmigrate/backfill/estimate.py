@@ -16,7 +16,7 @@ SCAN_SECONDS_PER_BLOCK = 0.0008
 INDEX_SECONDS_PER_ROW = 0.0001
 SECONDS_PER_PHASE = 0.05
 # The second worker does not double the speed, and more do little.
-GAIN_OF_WORKERS = 0.6
+GAIN_OF_WORKERS = 0.4
 
 
 def estimate(connection: BaseDatabaseWrapper, state: State, pace: Pace, *, fills: bool) -> float:

@@ -24,7 +24,7 @@ from opsmigrate.backfill.state import State, read_state
 from opsmigrate.backfill.sweep import sweep
 from opsmigrate.backfill.verify import count_grouped, verify
 from opsmigrate.backfill.work import SeedOptions, Work
-from opsmigrate.errors import OpsmigrateError, PartialError
+from opsmigrate.errors import OpsmigrateError, PartialError, RefusedError
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.interruptible import run_interruptibly
 from opsmigrate.postgres.locks import execute_with_short_locks
@@ -60,8 +60,13 @@ def seed(
 def _bring_about(work: Work, oid: int) -> bool:
     """Run every phase that is not done; return False where the connection was lost and is back."""
     try:
-        with only_one(work.connection, oid, work.goal):
+        patience = work.options.pace.patience if work.reconnects else 0.0
+        with only_one(work.connection, oid, work.goal, patience=patience):
             _run_phases(work)
+    except RefusedError as error:
+        if not work.begun:
+            raise
+        raise work.partial(f"after a lost connection, {error}") from error
     except DatabaseError as error:
         if not work.begun or not is_lost(work.connection):
             raise

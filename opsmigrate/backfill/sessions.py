@@ -14,6 +14,7 @@ from opsmigrate.postgres.session import is_pooled_by_transaction, open_second, s
 # The first half of the advisory lock's key, "seed" in ASCII; the second half is the table's oid.
 LOCK_SPACE = 0x73656564
 LONGEST_PAUSE = 8.0
+SECONDS_BETWEEN_TRIES = 0.2
 
 # A time-out set for the role is meant for the application, not for a table of any size. Setting
 # those that the server has: transaction_timeout came with PostgreSQL 17.
@@ -70,25 +71,37 @@ def require_session(connection: BaseDatabaseWrapper) -> None:
 
 
 @contextmanager
-def only_one(connection: BaseDatabaseWrapper, oid: int, goal: Goal) -> Iterator[None]:
-    """Hold the lock that lets one run work on the table; raise RefusedError where another does."""
+def only_one(
+    connection: BaseDatabaseWrapper, oid: int, goal: Goal, *, patience: float = 0.0
+) -> Iterator[None]:
+    """Hold the lock that lets one run work on the table; raise RefusedError where another does.
+
+    Tried for `patience` seconds: a server may not have noticed yet that our own session was lost.
+    """
     # As a signed int4: oids go to 2^32 - 1.
     key = oid - (1 << 32) if oid >= 1 << 31 else oid
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_SPACE, key])
-        if not cursor.fetchone()[0]:
+    deadline = time.monotonic() + patience
+    while not _obtained(connection, key):
+        if time.monotonic() >= deadline:
             raise RefusedError(
                 f"another run is seeding {goal.label} at this moment",
                 id="already-running",
                 hint="wait for it to end; its progress stands in its own output",
                 table=goal.label,
             )
+        time.sleep(SECONDS_BETWEEN_TRIES)
     try:
         yield
     finally:
         if connection.is_usable():
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK_SPACE, key])
+
+
+def _obtained(connection: BaseDatabaseWrapper, key: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_SPACE, key])
+        return bool(cursor.fetchone()[0])
 
 
 def is_lost(connection: BaseDatabaseWrapper) -> bool:

@@ -209,7 +209,11 @@ def test_a_script_that_is_killed_goes_on_where_it_was(staging: str, ops: Ops) ->
             " WHERE application_name = 'psql' AND datname = current_database()",
         )
         before = given(staging)
-    wait_for(staging, "SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'")
+    wait_for(
+        staging,
+        "SELECT count(*) = 0 FROM pg_locks JOIN pg_database d ON d.oid = database"
+        " WHERE locktype = 'advisory' AND datname = current_database()",
+    )
 
     answer = run_sql(staging)
 

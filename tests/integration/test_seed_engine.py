@@ -10,6 +10,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.seed import seed
+from opsmigrate.backfill.sessions import LOCK_SPACE, only_one
 from opsmigrate.backfill.state import read_state
 from opsmigrate.errors import PartialError, RefusedError, UndecidedError
 from opsmigrate.postgres.names import generated_name
@@ -205,7 +206,11 @@ def test_the_second_of_two_runs_refuses(staging: str, ops: Ops) -> None:
         )
         other.inc_thread_sharing()
         thread.start()
-        wait_for(staging, "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory'")
+        wait_for(
+            staging,
+            "SELECT count(*) > 0 FROM pg_locks JOIN pg_database d ON d.oid = database"
+            " WHERE locktype = 'advisory' AND datname = current_database()",
+        )
         with pytest.raises(RefusedError, match="another run is seeding") as refused:
             seed(connections[staging], PAYMENTS, options(), QUIET)
         thread.join()
@@ -214,6 +219,21 @@ def test_the_second_of_two_runs_refuses(staging: str, ops: Ops) -> None:
     assert query(staging, "SELECT count(*) FROM treasury_payment WHERE payment_id IS NULL") == [
         (0,)
     ]
+
+
+def test_the_lock_of_a_session_that_was_lost_is_waited_for(staging: str) -> None:
+    [(oid,)] = query(staging, "SELECT 'treasury_payment'::regclass::oid::int")
+    hold = "SELECT pg_advisory_xact_lock(%s, %s)"
+    with holding(staging, hold, [LOCK_SPACE, oid]) as let_go:
+        with (
+            pytest.raises(RefusedError, match="another run is seeding"),
+            only_one(connections[staging], oid, PAYMENTS),
+        ):
+            pass
+        timer = threading.Timer(0.5, let_go)
+        timer.start()
+        with only_one(connections[staging], oid, PAYMENTS, patience=8.0):
+            timer.join()
 
 
 def test_rows_go_no_faster_than_asked(staging: str) -> None:
