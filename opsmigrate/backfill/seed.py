@@ -1,7 +1,7 @@
 """From whatever is there to the goal, while the application keeps writing."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from django.db import DatabaseError, Error, IntegrityError
@@ -12,6 +12,7 @@ from opsmigrate.backfill.convert import follow_phase, is_text, shadow_of, swap_p
 from opsmigrate.backfill.examine import duplicates_found, examine, needs_fill
 from opsmigrate.backfill.fill import Tally, fill
 from opsmigrate.backfill.goal import Goal
+from opsmigrate.backfill.indexing import watched_index
 from opsmigrate.backfill.phases import (
     VALIDATE,
     Phase,
@@ -159,8 +160,13 @@ def _oids(work: Work) -> list[int]:
 def _run_concurrently(work: Work, phase: Phase) -> None:
     # CONCURRENTLY waits for older transactions; a time-out would leave an INVALID index.
     no_timeout = sql.SQL("SET lock_timeout = 0")
+
+    def say(text: str, share: float | None) -> None:
+        work.progress.update(text, share=share)
+
     try:
-        _interruptibly(work, (no_timeout, *phase.statements))
+        with watched_index(work.connection, say) as look:
+            _interruptibly(work, (no_timeout, *phase.statements), look)
     except IntegrityError as error:
         _drop_invalid_index(work)
         _, _, duplicates = count_grouped(work.connection, work.goal)
@@ -190,13 +196,19 @@ def _drop_invalid_index(work: Work) -> None:
                 cursor.execute(drop.format(sql.Identifier(work.goal.schema, invalid)))
 
 
-def _interruptibly(work: Work, statements: Sequence[Composable]) -> None:
+def _interruptibly(
+    work: Work, statements: Sequence[Composable], look: Callable[[], None] = lambda: None
+) -> None:
+    def watch() -> None:
+        work.require_time()
+        look()
+
     def execute() -> None:
         with work.connection.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
 
-    run_interruptibly(work.connection, execute, watch=work.require_time)
+    run_interruptibly(work.connection, execute, watch=watch)
 
 
 def _fill(work: Work, state: State) -> None:

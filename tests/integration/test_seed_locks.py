@@ -251,3 +251,21 @@ def test_a_writer_never_waits_longer_than_the_lock_timeout_and_a_batch(
     assert result.verdict is Verdict.PASSED
     assert written.errors == []
     assert written.longest < 1.0
+
+
+def test_an_index_that_waits_says_for_whom(empty_database: str) -> None:
+    execute(connections[empty_database], "CREATE TABLE t AS SELECT 1 AS id")
+    execute(connections[empty_database], "ALTER TABLE t ADD COLUMN c uuid")
+    execute(
+        connections[empty_database], "ALTER TABLE t ALTER COLUMN c SET DEFAULT gen_random_uuid()"
+    )
+    progress, said = telling()
+    # The lock of a writer lets every batch pass; the index waits for it.
+    with holding(empty_database, "UPDATE t SET id = 1 WHERE false") as let_go:
+        timer = threading.Timer(2.0, let_go)
+        timer.start()
+        result = seed(connections[empty_database], goal_for(), options(), progress)
+        timer.join()
+
+    assert result.verdict is Verdict.PASSED
+    assert "waiting for writers before build (process " in said.getvalue()
