@@ -146,7 +146,6 @@ def live_site(playbook_database: str, django_db_blocker: Any) -> Iterator[LiveSi
 def own_registry() -> Iterator[None]:
     """Forget what a test registers."""
     discover()
-    before = dict(registry._checks)
+    before = registry.copy()
     yield
-    registry._checks.clear()
-    registry._checks.update(before)
+    registry.restore(before)

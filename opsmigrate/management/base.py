@@ -99,6 +99,10 @@ class ReportCommand(BaseCommand):
         """Do the command's work on `run.connection` and return its result."""
         raise NotImplementedError(f"{type(self).__name__}.run")
 
+    def run_apart(self, **options: Any) -> Result | None:
+        """Return the result where these options need no database; None where they do."""
+        return None
+
     def prepare(self, options: dict[str, Any]) -> None:
         """Refuse bad input before the database is touched; a command may have nothing to do."""
 
@@ -174,6 +178,9 @@ class ReportCommand(BaseCommand):
         self.prepare(options)
         if options["output"]:
             _require_output(options)
+        apart = self.run_apart(**options)
+        if apart is not None:
+            return apart
         settings = load_settings()
         connection = target.choose(options["database"])
         session = target.reach()

@@ -4,7 +4,8 @@ from django.apps import apps
 
 from opsmigrate.postgres.catalog import Catalog, Column, Relation, read_catalog
 from opsmigrate.postgres.values import count_nulls_and_duplicates
-from opsmigrate.uat.context import Context, Failed
+from opsmigrate.uat.context import Context
+from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import check
 
 
