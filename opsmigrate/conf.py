@@ -15,6 +15,7 @@ from django.conf import settings as django_settings
 from opsmigrate.errors import SettingsError
 
 ENVIRONMENTS = ("development", "test", "staging", "production")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 REHEARSALS = ("auto", "off", "clone")
 
 
@@ -56,7 +57,7 @@ class UatSettings:
     waivers: tuple[Waiver, ...] = ()
     health_url: str | None = None
     baseline_max_age_hours: float = 24
-    load_hosts: tuple[str, ...] = ()
+    load_hosts: tuple[str, ...] = LOOPBACK
     load_max_users: int = 50
     load_max_seconds: int = 300
 
@@ -106,7 +107,6 @@ UAT_KEYS = (
     "LOAD_MAX_USERS",
     "LOAD_MAX_SECONDS",
 )
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def load_settings() -> Settings:
@@ -240,11 +240,20 @@ def _uat(raw: Mapping[str, Any]) -> UatSettings:
         login=_login(value.get("LOGIN")),
         waivers=tuple(map(_waiver, lists["WAIVERS"])),
         health_url=_text(value, "HEALTH_URL"),
-        baseline_max_age_hours=_positive(value, "BASELINE_MAX_AGE_HOURS", 24),
+        baseline_max_age_hours=_uat_number(value, "BASELINE_MAX_AGE_HOURS", 24),
         load_hosts=tuple(map(str, lists["LOAD_HOSTS"])) or LOOPBACK,
-        load_max_users=int(_positive(value, "LOAD_MAX_USERS", 50)),
-        load_max_seconds=int(_positive(value, "LOAD_MAX_SECONDS", 300)),
+        load_max_users=int(_uat_number(value, "LOAD_MAX_USERS", 50)),
+        load_max_seconds=int(_uat_number(value, "LOAD_MAX_SECONDS", 300)),
     )
+
+
+def _uat_number(raw: Mapping[str, Any], key: str, default: float) -> float:
+    value = raw.get(key, default)
+    if not _is_positive(value):
+        raise _error(
+            "UAT", f"has the {key} {value!r}, not a number above 0", f'set "{key}": {default}'
+        )
+    return float(value)
 
 
 def _key_url(entry: object) -> KeyUrl:

@@ -158,6 +158,7 @@ def _what_is_there(
         "urls": bool(urls),
         "budgets": any(url.budget_ms is not None for url in urls),
         "health": settings.uat.health_url is not None,
+        "served": site is not None or bool(urls) or settings.uat.login is not None,
         "tls": site is None or not site.is_plain_loopback,
         "baseline": baseline is not None,
         "default-alias": connection.alias == DEFAULT_DB_ALIAS,

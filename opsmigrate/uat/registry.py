@@ -15,9 +15,19 @@ from opsmigrate.uat.context import Context
 
 SEVERITIES = ("blocker", "major", "minor")
 # The live site. The rest is what a check is about: in OPSMIGRATE a column to seed, URLs, latency
-# budgets, the URL of the site's health; a site over TLS; a baseline; the alias that the site's
-# own code uses.
-NEEDS = ("site", "seed", "urls", "budgets", "health", "tls", "baseline", "default-alias")
+# budgets, the URL of the site's health; a project that has a site at all, or one over TLS; a
+# baseline; the alias that the site's own code uses.
+NEEDS = (
+    "site",
+    "seed",
+    "urls",
+    "budgets",
+    "health",
+    "served",
+    "tls",
+    "baseline",
+    "default-alias",
+)
 
 Function = Callable[[Context], str]
 

@@ -67,7 +67,8 @@ def run_checks(
     """Return the outcome of each check, in their order; one that hangs is left behind."""
     origin = time.monotonic()
     answers: Queue[tuple[int, Outcome]] = Queue()
-    waiting = deque(enumerate(checks))
+    # What may take long begins first, so that it does not end alone.
+    waiting = deque(sorted(enumerate(checks), key=lambda each: -each[1].timeout))
     running: dict[int, _Running] = {}
     done: dict[int, Outcome] = {}
     while waiting or running:

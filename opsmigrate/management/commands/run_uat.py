@@ -165,7 +165,7 @@ class Command(ReportCommand):
             return
         folder = Path(options["report_dir"])
         body = sealed(json.loads(report.as_json()))
-        closing = f"\n\nSHA-256 of the report: {body['sha256']}\n"
+        closing = f"\n\nSHA-256 of the report:\n{body['sha256']}\n"
         for ending, text in (
             ("txt", report.as_text() + closing),
             ("json", json.dumps(body, indent=2) + "\n"),

@@ -1,25 +1,16 @@
-"""The checks that every project has; importing them registers them."""
+"""The checks that every project has; importing them registers them, in the order of the report."""
 
-from opsmigrate.uat.builtin import (
-    before_after,
-    browser,
-    checks,
-    inside,
-    integrity,
-    migrations,
-    security,
-    seeded,
-    urls,
-)
+from importlib import import_module
 
-__all__ = [
-    "before_after",
-    "browser",
-    "checks",
-    "inside",
-    "integrity",
+for _name in (
     "migrations",
-    "security",
     "seeded",
+    "integrity",
+    "before_after",
+    "checks",
     "urls",
-]
+    "inside",
+    "security",
+    "browser",
+):
+    import_module(f"{__name__}.{_name}")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Failed, NotRun
 from opsmigrate.uat.registry import check
-from opsmigrate.uat.site import path_of
+from opsmigrate.uat.site import OutOfReachError, path_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Request, Response, Route
@@ -29,6 +29,8 @@ SIZE = {"width": 1280, "height": 800}
 PATIENCE_MS = 15_000
 TALLEST = 2_400
 QUALITY = 70
+# How Chromium's words for a server that cannot be reached, or not be trusted, begin.
+NO_ANSWER = "net::ERR_"
 READING = ("GET", "HEAD", "OPTIONS")
 
 
@@ -93,7 +95,14 @@ class _Visit:
         self._context.keep_image(f"{path} · {self._page.title()}", self._picture())
 
     def _go(self, url: str) -> "Response | None":
-        return self._page.goto(url, wait_until="load")
+        from playwright.sync_api import Error
+
+        try:
+            return self._page.goto(url, wait_until="load")
+        except Error as error:
+            if NO_ANSWER not in error.message:
+                raise
+            raise OutOfReachError(f"{url}: {error.message.splitlines()[0]}") from error
 
     def _picture(self) -> bytes:
         height = int(self._page.evaluate("document.documentElement.scrollHeight"))

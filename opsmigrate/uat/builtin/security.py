@@ -16,7 +16,7 @@ DAYS_LEFT = 14
 SECONDS_A_DAY = 86_400
 
 
-@check("security-headers", tags=("site", "security"), severity="major", needs=("site",))
+@check("security-headers", tags=("site", "security"), severity="major", needs=("site", "served"))
 def security_headers(context: Context) -> str:
     """The site's first page has the headers that keep a browser from sniffing and framing it."""
     answer = context.http.get(_entrance(context))
@@ -27,7 +27,7 @@ def security_headers(context: Context) -> str:
     return f"{answer.url}: no sniffing, no framing, no leaking of addresses"
 
 
-@check("cookie-flags", tags=("site", "security"), severity="major", needs=("site",))
+@check("cookie-flags", tags=("site", "security"), severity="major", needs=("site", "served"))
 def cookie_flags(context: Context) -> str:
     """No script reads the session's cookie, and over TLS no cookie goes out in clear."""
     answer = context.http.get(_entrance(context))
@@ -42,7 +42,7 @@ def cookie_flags(context: Context) -> str:
     return f"{len(names)} cookies ({', '.join(names) or 'none'}), all with their flags"
 
 
-@check("tls", tags=("site", "security"), severity="major", needs=("site", "tls"))
+@check("tls", tags=("site", "security"), severity="major", needs=("site", "served", "tls"))
 def tls(context: Context) -> str:
     """The certificate is valid for a while yet, and the protocol TLS 1.2 or newer."""
     site = context.require_site()
