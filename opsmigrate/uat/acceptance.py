@@ -161,6 +161,7 @@ def _what_is_there(
         "served": site is not None or bool(urls) or settings.uat.login is not None,
         "tls": site is None or not site.is_plain_loopback,
         "baseline": baseline is not None,
+        "baseline-pages": baseline is not None and bool(baseline.pages),
         "default-alias": connection.alias == DEFAULT_DB_ALIAS,
     }
     return {need for need, given in there.items() if given}

@@ -22,6 +22,7 @@ from opsmigrate.uat.site import Login, OutOfReachError, Site, Visitor
 
 JOBS = 4
 STATEMENTS_KEPT = 12
+TRANSACTION_WORDS = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
 LONGEST_STATEMENT = 600
 ANSWERS_KEPT = 12
 LONGEST_EXCERPT = 200
@@ -181,7 +182,8 @@ def _recorder(item: _Running) -> Callable[..., Any]:
             # Parameters are left out: they may be personal data.
             words = _words(statement, context["connection"])
             seconds = time.monotonic() - started
-            if sum(each.kind == "sql" for each in item.evidence) < STATEMENTS_KEPT:
+            asks = not words.startswith(TRANSACTION_WORDS)
+            if asks and sum(each.kind == "sql" for each in item.evidence) < STATEMENTS_KEPT:
                 item.evidence.append(Evidence(kind="sql", title="", text=words, seconds=seconds))
 
     return record
