@@ -75,7 +75,8 @@ class Database:
 class Result:
     """What a capability returns: the verdict, one sentence, and what it rests on.
 
-    `detail` is shown in the text report only; what it says stands in `facts` for programs.
+    `detail` is shown in the text report only; what it says stands in `facts` for programs. `text`,
+    where there is one, is all that people see.
     """
 
     verdict: Verdict
@@ -84,6 +85,7 @@ class Result:
     unexamined: tuple[Unexamined, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     detail: tuple[str, ...] = ()
+    text: str | None = None
 
     def failing_on(self, severity: Severity) -> "Result":
         """Return this result, failed where it passed with a warning and `severity` is warning."""
@@ -134,6 +136,8 @@ class Report:
     def as_text(self) -> str:
         """Return the report for people, within 80 columns where the words allow it."""
         result = self.result
+        if result.text is not None:
+            return result.text
         headline = f"{result.verdict.value.upper()}: {result.summary}"
         lines = [*_wrapped(headline, first="", rest="  "), ""]
         lines += _wrapped(self._where(), first="", rest="  ")
@@ -180,7 +184,8 @@ def _finding_lines(finding: Finding) -> Iterable[str]:
     if place:
         yield from _wrapped(", ".join(place), first="    in ", rest="       ")
     if finding.hint:
-        yield f"    next: {finding.hint}"
+        # A migration to paste has several lines.
+        yield textwrap.indent(f"next: {finding.hint}", "    ")
 
 
 def _wrapped(text: str, *, first: str, rest: str) -> list[str]:

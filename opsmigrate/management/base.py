@@ -42,7 +42,7 @@ TAKING_AN_ALIAS = (
     "seed_payment_id",
     "showmigrations",
 )
-TYPED = re.compile(rf"^python manage\.py (?:{'|'.join(TAKING_AN_ALIAS)})\b")
+TYPED = re.compile(rf"^python manage\.py (?:{'|'.join(TAKING_AN_ALIAS)})\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,12 +99,12 @@ class ReportCommand(BaseCommand):
         """Do the command's work on `run.connection` and return its result."""
         raise NotImplementedError(f"{type(self).__name__}.run")
 
-    def run_apart(self, **options: Any) -> Result | None:
-        """Return the result where these options need no database; None where they do."""
-        return None
+    def prepare(self, options: dict[str, Any]) -> Result | None:
+        """Refuse bad input before the database is touched.
 
-    def prepare(self, options: dict[str, Any]) -> None:
-        """Refuse bad input before the database is touched; a command may have nothing to do."""
+        Return the result where no database is needed for it, else None.
+        """
+        return None
 
     def keep(self, report: Report, options: dict[str, Any]) -> None:
         """Store the report elsewhere besides; a command may have nothing to do."""
@@ -175,12 +175,11 @@ class ReportCommand(BaseCommand):
             return _crash(error, target).as_result(), None
 
     def _run(self, run_id: str, target: Target, options: dict[str, Any]) -> Result:
-        self.prepare(options)
         if options["output"]:
             _require_output(options)
-        apart = self.run_apart(**options)
-        if apart is not None:
-            return apart
+        result = self.prepare(options)
+        if result is not None:
+            return result
         settings = load_settings()
         connection = target.choose(options["database"])
         session = target.reach()

@@ -17,3 +17,22 @@ def generated_name(table: str, column: str, label: str) -> str:
     # Bytes of a character that was cut in two are dropped, as pg_mbcliplen() does.
     first, second = (part.decode(errors="ignore") for part in parts)
     return "_".join(part for part in (first, second, label) if part)
+
+
+def as_stored(name: str) -> str:
+    """Return the name as PostgreSQL keeps it: cut off after 63 bytes (Lexical Structure)."""
+    if len(name) * 4 <= LONGEST_NAME:
+        return name
+    return name.encode()[:LONGEST_NAME].decode(errors="ignore")
+
+
+def split_table(db_table: str) -> tuple[str | None, str]:
+    """Return (schema, name) of a Django db_table; schema is None where the search_path decides.
+
+    Django leaves a name that is quoted already as it is, and so projects write `"a"."b"` or
+    `a"."b` to reach another schema (django.db.backends.utils.split_identifier).
+    """
+    schema, dot, name = db_table.partition('"."')
+    if not dot:
+        return None, db_table.strip('"') if db_table.startswith('"') else db_table
+    return schema.removeprefix('"'), name.removesuffix('"')

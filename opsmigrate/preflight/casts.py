@@ -1,5 +1,6 @@
 """Whether the values of a column can become another type, as far as a query can tell."""
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.compose import Composable
@@ -16,6 +17,37 @@ RANGES = {
 TEXTS = ("character varying", "text")
 # pg_input_is_valid() came with PostgreSQL 16.
 KNOWS_INPUT_IS_VALID = 160_000
+
+
+# As find_coercion_pathway() in PostgreSQL's sources: an entry in pg_cast; else through text, to a
+# string type by assignment, from one only when told to.
+CASTS = """
+SELECT s.oid = t.oid, c.castcontext, s.typcategory, t.typcategory,
+       s.typtype = 'd' OR t.typtype = 'd' OR 'A' IN (s.typcategory, t.typcategory)
+FROM pg_type s CROSS JOIN pg_type t
+LEFT JOIN pg_cast c ON c.castsource = s.oid AND c.casttarget = t.oid
+WHERE s.oid = to_regtype(%s) AND t.oid = to_regtype(%s)
+"""
+
+
+def castable(connection: BaseDatabaseWrapper, old: str, new: str, *, explicit: bool) -> bool | None:
+    """Say whether PostgreSQL casts `old` to `new`: when told to, or by assignment.
+
+    None where that is not known: a type that is not there, a domain, an array.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(CASTS, [base(old), base(new)])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    same, context, from_category, to_category, special = row
+    if same:
+        return True
+    if special:
+        return None
+    if context is not None:
+        return explicit or context in ("i", "a")
+    return to_category == "S" or (explicit and from_category == "S")
 
 
 def bad_casts(

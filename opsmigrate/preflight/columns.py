@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Field, Model
+from django.db.models import Field, Model, Value
 
-from opsmigrate.preflight.casts import bad_casts
-from opsmigrate.preflight.probes import nulls
+from opsmigrate.preflight.expressions import holds, require_fit, require_no_failure
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.simulation import SimulatedTable
-from opsmigrate.preflight.types import always_casts, base, column_of
+from opsmigrate.preflight.types import column_of, generated_sql
+from opsmigrate.report import Severity
 
-INTEGERS = {"smallint", "integer", "bigint"}
-TEXTS = {"character varying", "text"}
+# pg_identify_object() calls a generated column by its expression.
+WORDS = {"default value": "generated column", "publication relation": "publication of"}
 
 
 def add_column(
@@ -32,7 +32,20 @@ def add_column(
             table=table.label,
             column=column_of(field),
         )
+    if table.is_partition:
+        requirements.ledger.find(
+            "is-a-partition",
+            f"the migration adds column {column_of(field)} to {table.label}, which is a partition: "
+            "only its parent can get columns",
+            hint="let the migration alter the parent, or detach the partition",
+            table=table.label,
+        )
     _rows_accept(requirements, table, field, default)
+    if field.generated:
+        expression = generated_sql(requirements.connection, field)
+        purpose = f"the expression of column {column_of(field)}"
+        require_fit(requirements, table, expression, purpose)
+        require_no_failure(requirements, table, expression, purpose, column_of(field))
     requirements.define_column(table, field)
 
 
@@ -54,7 +67,7 @@ def _rows_accept(
             "default, and the table has rows",
             hint="give the field a default in the migration, or add it with null=True first",
         )
-    if field.unique and default is not None:
+    if field.unique and (default is not None or _is_constant(field)):
         _refuse_rows(
             requirements,
             table,
@@ -65,8 +78,55 @@ def _rows_accept(
             "would get the same default, which Django computes once",
             hint="add the field with null=True, fill it, then make it unique",
         )
-    if (field.unique and field.has_db_default()) or field.generated or _check(requirements, field):
+    computed = field.has_db_default() and not (_is_constant(field) or _is_new_each(field))
+    if field.unique and (field.generated or computed):
         requirements.if_rows(table, f"whether the rows of {table.label} suit column {column}", None)
+    check = field.db_parameters(connection=requirements.connection)["check"]
+    if check and (default is not None or field.has_db_default()):
+        _default_passes(requirements, table, field, default, str(check))
+
+
+def _is_constant(field: Field[Any, Any]) -> bool:
+    value = field.db_default
+    return field.has_db_default() and (
+        isinstance(value, Value) or not hasattr(value, "resolve_expression")
+    )
+
+
+def _is_new_each(field: Field[Any, Any]) -> bool:
+    """Say whether the database's default is another UUID for every row."""
+    return type(field.db_default).__name__ in ("RandomUUID", "UUID4", "UUID7")
+
+
+def _default_passes(
+    requirements: Requirements,
+    table: SimulatedTable,
+    field: Field[Any, Any],
+    default: object,
+    check: str,
+) -> None:
+    column, type_ = (
+        column_of(field),
+        field.db_parameters(connection=requirements.connection)["type"],
+    )
+    rows = requirements.rows(table)
+    if rows == 0:
+        return
+    value: Any = None
+    if default is not None:
+        value = holds(requirements.connection, check, column, str(type_), default)
+    if rows is None or value is None:
+        requirements.ledger.leave_open(
+            f"whether the default of {table.label}.{column} passes CHECK ({check})"
+        )
+    elif value is False:
+        requirements.ledger.find(
+            "check-violated",
+            f"the default of {table.label}.{column}, {default}, does not satisfy CHECK ({check})",
+            hint="give the field another default in the migration",
+            table=table.label,
+            column=column,
+        )
 
 
 def _refuse_rows(
@@ -90,10 +150,6 @@ def _fills_itself(requirements: Requirements, field: Field[Any, Any]) -> bool:
     return bool(field.generated or field.db_type_suffix(requirements.connection))
 
 
-def _check(requirements: Requirements, field: Field[Any, Any]) -> bool:
-    return bool(field.db_parameters(connection=requirements.connection)["check"])
-
-
 def drop_column(
     requirements: Requirements, model: type[Model], column: str, *, cascades: bool
 ) -> None:
@@ -101,102 +157,57 @@ def drop_column(
     table = requirements.own_table(model._meta.db_table)
     if table is None or not requirements.need_column(table, column, "dropping it"):
         return
+    requirements.not_inherited(table, column, "dropping it")
     views = [view for view, used in table.views.items() if column in used]
     statement = f"ALTER TABLE {table.label} DROP COLUMN {column}"
+    others = [*users_of(table, column), *references_to(requirements, table, column)]
     if cascades:
         requirements.warn_of_views(table, views, f"{statement} CASCADE", column)
+        for user in others:
+            requirements.ledger.find(
+                "dropped-by-cascade",
+                f"{statement} CASCADE would drop {user} too, without a word",
+                hint="save its definition first: pg_dump --schema-only",
+                table=table.label,
+                column=column,
+                severity=Severity.WARNING,
+            )
     else:
         requirements.views_forbid(table, views, statement, column)
-    table.forget_column(column)
+        for user in others:
+            column_in_use(requirements, table, column, statement, user)
+    requirements.schema.forget_column(table, column)
 
 
-def alter_column(
-    requirements: Requirements,
-    model: type[Model],
-    old: Field[Any, Any],
-    new: Field[Any, Any],
-    *,
-    explicit: bool,
+def users_of(table: SimulatedTable, column: str) -> list[str]:
+    """Return what forbids that the column is dropped or altered, in words."""
+    users = [
+        f"the {WORDS.get(user.kind, user.kind)} {user.name.removeprefix('for ')}"
+        for user in sorted(table.dependents.get(column, ()), key=str)
+        if user.kind != "index"
+    ]
+    if column in table.partition_key:
+        users.append("the partition key")
+    return users
+
+
+def references_to(requirements: Requirements, table: SimulatedTable, column: str) -> list[str]:
+    """Return the foreign keys of other tables that point to the column, in words."""
+    return [
+        f"the foreign key {key.name} of {key.table.label}"
+        for key in requirements.schema.foreign_keys
+        if key.target is table and key.table is not table and column in key.to_columns
+    ]
+
+
+def column_in_use(
+    requirements: Requirements, table: SimulatedTable, column: str, statement: str, user: str
 ) -> None:
-    """ALTER COLUMN: rename, type, NOT NULL; constraints come as statements of their own.
-
-    `explicit` says that the type is altered with USING.
-    """
-    table = requirements.own_table(model._meta.db_table)
-    before, after = column_of(old), column_of(new)
-    if table is None or not requirements.need_column(table, before, "altering it"):
-        return
-    if before != after:
-        if after in table.types:
-            requirements.ledger.find(
-                "column-exists",
-                f"the migration renames column {before} of {table.label} to {after}, which is "
-                "there already",
-                hint="drop or rename the one that is in the way",
-                table=table.label,
-                column=after,
-            )
-        table.rename_column(before, after)
-    _alter_type(requirements, table, old, new, explicit=explicit)
-    _alter_null(requirements, table, old, new)
-
-
-def _alter_type(
-    requirements: Requirements,
-    table: SimulatedTable,
-    old: Field[Any, Any],
-    new: Field[Any, Any],
-    *,
-    explicit: bool,
-) -> None:
-    before = old.db_parameters(connection=requirements.connection)["type"]
-    after = new.db_parameters(connection=requirements.connection)["type"]
-    column = column_of(new)
-    if _collation(requirements, old) != _collation(requirements, new):
-        table.origins.pop(column, None)
-    if before == after or after is None:
-        return
-    requirements.need_type(after)
-    views = [view for view, used in table.views.items() if column_of(new) in used]
-    requirements.views_forbid(
-        table, views, f"altering the type of {table.label}.{column_of(new)}", column_of(new)
+    """Note what PostgreSQL names when it refuses the statement."""
+    requirements.ledger.find(
+        "column-in-use",
+        f"{statement} is refused while {user} uses the column",
+        hint=f"drop {user}, and make it again afterwards",
+        table=table.label,
+        column=column,
     )
-    column = column_of(new)
-    if not always_casts(table.types[column], after):
-        version = requirements.catalog.version
-        probe = bad_casts(table, column, after, explicit=explicit, version=version)
-        requirements.if_rows(
-            table, f"whether every {table.label}.{column} can become {after}", probe
-        )
-        table.origins.pop(column, None)
-    if not {base(table.types[column]), base(after)} <= INTEGERS and not (
-        {base(table.types[column]), base(after)} <= TEXTS
-    ):
-        # The values are no longer what a question to the live rows would compare.
-        table.origins.pop(column, None)
-    table.types[column] = after
-
-
-def _collation(requirements: Requirements, field: Field[Any, Any]) -> str | None:
-    collation: str | None = field.db_parameters(connection=requirements.connection).get("collation")
-    return collation
-
-
-def _alter_null(
-    requirements: Requirements, table: SimulatedTable, old: Field[Any, Any], new: Field[Any, Any]
-) -> None:
-    if old.null and not new.null:
-        filled = new.has_default() or new.has_db_default()
-        if column_of(new) not in table.not_null and not filled:
-            column = column_of(new)
-            requirements.if_rows(
-                table, f"whether {table.label}.{column} holds NULLs", nulls(table, column)
-            )
-        if filled and column_of(new) not in table.not_null:
-            if new.unique or new.remote_field:
-                question = f"whether the default suits the rows of {table.label} without a value"
-                requirements.if_rows(table, question, None)
-            table.origins.pop(column_of(new), None)
-        table.not_null.add(column_of(new))
-    elif new.null:
-        table.not_null.discard(column_of(new))

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.db.models import Field, Model
 
+from opsmigrate.preflight.probes import points_nowhere
 from opsmigrate.preflight.requirements import Requirements
-from opsmigrate.preflight.simulation import FOREIGN_KEY, SimulatedTable
+from opsmigrate.preflight.simulation import FOREIGN_KEY, ForeignKey, SimulatedTable
 from opsmigrate.preflight.types import base, column_of, comparable
 
 
@@ -34,11 +35,19 @@ def require_target(
     if all(there):
         _require_unique(requirements, target, to_columns, purpose)
         _require_comparable(requirements, table, columns, target, to_columns, purpose)
-    if not (target.owned or target.may_reference):
+    if target.unlogged and not table.unlogged:
+        requirements.ledger.find(
+            "references-unlogged",
+            f"{purpose} references {target.label}, which is UNLOGGED: a crash empties it",
+            hint=f"ALTER TABLE {target.label} SET LOGGED",
+            table=target.label,
+        )
+    if not target.may_be_referenced(to_columns):
         requirements.ledger.find(
             "missing-privilege",
             f"{purpose} needs the REFERENCES privilege on {target.label}",
-            hint=f"GRANT REFERENCES ON {target.label} TO the migrating role",
+            hint=f"GRANT REFERENCES ({', '.join(to_columns)}) ON {target.label} "
+            "TO the migrating role",
             table=target.label,
         )
 
@@ -54,10 +63,15 @@ def require_inline_target(
     column, to_table = column_of(field), remote.model._meta.db_table
     to_column = remote.model._meta.get_field(remote.field_name).column
     require_target(requirements, table, (column,), to_table, (to_column,))
-    table.constraints[f"{column}_fk"] = (FOREIGN_KEY, (column,))
+    _add_foreign_key(requirements, table, f"{column}_fk", (column,), to_table, (to_column,))
     if default is not None or field.has_db_default():
+        target = requirements.schema.table(to_table)
         requirements.if_rows(
-            table, f"whether the default of {table.label}.{column} points to a row", None
+            table,
+            f"whether the default of {table.label}.{column} points to a row",
+            points_nowhere(table, column, target, to_column, default)
+            if target is not None and default not in (None, "…")
+            else None,
         )
 
 
@@ -79,6 +93,65 @@ def add_constraint(
     table.constraints[name] = (kind, columns)
 
 
+def add_foreign_key(
+    requirements: Requirements,
+    table: SimulatedTable,
+    name: str,
+    columns: tuple[str, ...],
+    to_table: str,
+    to_columns: tuple[str, ...],
+) -> None:
+    """ADD CONSTRAINT … FOREIGN KEY, whose target was asked for before."""
+    add_constraint(requirements, table, name, FOREIGN_KEY, columns)
+    _add_foreign_key(requirements, table, name, columns, to_table, to_columns)
+
+
+def _add_foreign_key(
+    requirements: Requirements,
+    table: SimulatedTable,
+    name: str,
+    columns: tuple[str, ...],
+    to_table: str,
+    to_columns: tuple[str, ...],
+) -> None:
+    table.constraints[name] = (FOREIGN_KEY, columns)
+    target = requirements.schema.table(to_table)
+    if target is not None:
+        requirements.schema.foreign_keys.append(
+            ForeignKey(
+                name=name,
+                table=table,
+                columns=columns,
+                target=target,
+                to_columns=to_columns,
+                index=target.index_to_reference(to_columns),
+            )
+        )
+
+
+def drop_constraint(requirements: Requirements, table: SimulatedTable, name: str) -> None:
+    """DROP CONSTRAINT without CASCADE: it must be there, and no foreign key may rest on it."""
+    need_constraint(requirements, table, name, "drops")
+    no_foreign_key_rests_on(requirements, table, name)
+    table.constraints.pop(name, None)
+    requirements.schema.forget_foreign_keys(lambda key: key.table is table and key.name == name)
+    if table.indexes.pop(name, None):
+        requirements.schema.forget_relation(table, name)
+
+
+def no_foreign_key_rests_on(requirements: Requirements, table: SimulatedTable, name: str) -> None:
+    """Note the foreign keys for which PostgreSQL refuses to drop an index or its constraint."""
+    for key in requirements.schema.foreign_keys:
+        if key.target is table and key.index == name:
+            requirements.ledger.find(
+                "constraint-in-use",
+                f"dropping {name} of {table.label} is refused while the foreign key {key.name} of "
+                f"{key.table.label} rests on it",
+                hint=f'ALTER TABLE {key.table.label} DROP CONSTRAINT "{key.name}"',
+                table=table.label,
+            )
+
+
 def need_constraint(
     requirements: Requirements, table: SimulatedTable, name: str, does: str
 ) -> None:
@@ -96,7 +169,7 @@ def need_constraint(
 def _require_unique(
     requirements: Requirements, target: SimulatedTable, columns: tuple[str, ...], purpose: str
 ) -> None:
-    if target.can_be_referenced_by(columns):
+    if target.index_to_reference(columns):
         return
     named = ", ".join(columns)
     requirements.ledger.find(

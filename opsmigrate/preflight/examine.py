@@ -8,10 +8,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.state import ProjectState
 
-from opsmigrate.postgres.catalog import Catalog, read_catalog
+from opsmigrate.postgres.catalog import read_catalog
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.session import Session
+from opsmigrate.preflight.bookkeeping import (
+    require_history_table,
+    require_post_migrate,
+    require_record,
+)
+from opsmigrate.preflight.forecast.report import look_ahead
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.moment import look_at_the_moment
 from opsmigrate.preflight.operations import Move, walk_operation
 from opsmigrate.preflight.plan import (
     Plan,
@@ -19,18 +26,20 @@ from opsmigrate.preflight.plan import (
     Target,
     make_plan,
     state_before,
+    state_without,
     states_of_backwards,
 )
+from opsmigrate.preflight.receivers import require_history, require_receivers
+from opsmigrate.preflight.recovery import note_half_applied
 from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal
+from opsmigrate.preflight.rehearsed_rights import question_rights
 from opsmigrate.preflight.requirements import Requirements
-from opsmigrate.preflight.rights import question_rights
 from opsmigrate.preflight.rows import row_counter
+from opsmigrate.preflight.syncdb import walk_syncdb
 from opsmigrate.preflight.tracing import tracing_editor
 from opsmigrate.preflight.verdict import decide, take_in
 from opsmigrate.progress import Progress
 from opsmigrate.report import Result, Severity
-
-HISTORY_TABLE = "django_migrations"
 
 
 def examine(
@@ -52,7 +61,7 @@ def examine(
     plan = make_plan(connection, target)
     ledger = Ledger(findings=list(plan.findings))
     catalog = read_catalog(connection)
-    if plan.executor is not None and plan.steps:
+    if plan.executor is not None:
         requirements = Requirements(
             connection,
             catalog,
@@ -60,25 +69,48 @@ def examine(
             rows=row_counter(connection, ledger),
             seed_hint=seed_hint,
         )
-        _require_writable(session, requirements, catalog)
+        if plan.steps:
+            _require_writable(session, ledger)
+            require_history_table(requirements)
+            require_history(requirements, plan)
+            for name in catalog.event_triggers:
+                ledger.leave_open(f"the event trigger {name} runs with DDL and may refuse it")
+        _examine_steps(plan, target, requirements, progress)
         if not target.fake:
-            with _stopping_at_what_raises(ledger):
-                _walk(plan, target, requirements, progress)
-            _require_types(connection, requirements)
-    if target.run_syncdb and plan.executor and plan.executor.loader.unmigrated_apps:
-        ledger.leave_open("--run-syncdb makes tables of apps without migrations")
+            note_half_applied(connection, catalog, plan, ledger)
     open_before = tuple(ledger.unexamined)
     failed = any(finding.severity is Severity.ERROR for finding in ledger.findings)
-    rehearsal = rehearse() if plan.steps and not failed and not target.fake else None
+    something = bool(plan.steps) and not target.fake
+    rehearsal = rehearse() if (something or ledger.unexamined) and not failed else None
     if isinstance(rehearsal, Rehearsal):
         take_in(rehearsal, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
-    return decide(plan, ledger, target, rehearsal, open_before, accept_unexamined=accept_unexamined)
+    look_at_the_moment(connection, catalog, ledger.statements, ledger)
+    rehearsed = rehearsal if isinstance(rehearsal, Rehearsal) else None
+    outlook = look_ahead(connection, catalog, plan, ledger, rehearsed)
+    return decide(
+        plan, ledger, target, rehearsal, open_before, outlook, accept_unexamined=accept_unexamined
+    )
 
 
-def _require_writable(session: Session, requirements: Requirements, catalog: Catalog) -> None:
-    """Note what forbids any migration: a standby, a read-only session, the history table."""
-    ledger = requirements.ledger
+def _examine_steps(
+    plan: Plan, target: Target, requirements: Requirements, progress: Progress
+) -> None:
+    """Walk the plan, then ask about what migrate does after it, whether or not it has steps."""
+    state: ProjectState | None = None
+    with _stopping_at_what_raises(requirements.ledger):
+        if target.run_syncdb:
+            walk_syncdb(plan, target, requirements)
+        state = _walk(plan, target, requirements, progress)
+    _require_types(requirements.connection, requirements)
+    if state is not None:
+        require_receivers(requirements, plan, state)
+    unchanged = not plan.steps or target.fake
+    require_post_migrate(() if unchanged else plan.steps, lambda: state, requirements)
+
+
+def _require_writable(session: Session, ledger: Ledger) -> None:
+    """Note what forbids any migration: a standby, a read-only session."""
     if session.in_recovery or session.read_only:
         what = "a standby in recovery" if session.in_recovery else "set to read-only transactions"
         ledger.find(
@@ -86,29 +118,37 @@ def _require_writable(session: Session, requirements: Requirements, catalog: Cat
             f"this session cannot write: it is {what}",
             hint="point DATABASES at the primary, and unset default_transaction_read_only",
         )
-    history = requirements.schema.table(HISTORY_TABLE)
-    if history is None and not catalog.may_create:
-        ledger.find(
-            "missing-privilege",
-            f"the role may not create {HISTORY_TABLE} in schema {catalog.schema}",
-            hint=f"GRANT CREATE ON SCHEMA {catalog.schema or 'public'} TO the migrating role",
-        )
 
 
-def _walk(plan: Plan, target: Target, requirements: Requirements, progress: Progress) -> None:
-    if plan.steps[0].backwards:
-        states = states_of_backwards(plan)
-        for step in plan.steps:
-            progress.update(step.label)
-            _walk_backwards(step, states[step.migration], requirements)
-        return
+def _walk(
+    plan: Plan, target: Target, requirements: Requirements, progress: Progress
+) -> ProjectState:
+    """Walk through the plan, and return the state after it."""
+    if plan.steps and plan.steps[0].backwards:
+        return _walk_all_backwards(plan, target, requirements, progress)
     state = state_before(plan)
     for step in plan.steps:
         progress.update(step.label)
-        if target.fake_initial and _soft_applied(plan, state, step.migration):
+        if target.fake or (target.fake_initial and _soft_applied(plan, state, step.migration)):
             state = step.migration.mutate_state(state, preserve=True)
         else:
             state = _walk_forwards(step, state, requirements)
+        if step is plan.steps[0]:
+            require_record(step, requirements)
+    return state
+
+
+def _walk_all_backwards(
+    plan: Plan, target: Target, requirements: Requirements, progress: Progress
+) -> ProjectState:
+    states = states_of_backwards(plan)
+    for step in plan.steps:
+        progress.update(step.label)
+        if not target.fake:
+            _walk_backwards(step, states[step.migration], requirements)
+        if step is plan.steps[0]:
+            require_record(step, requirements)
+    return state_without(plan)
 
 
 @contextmanager

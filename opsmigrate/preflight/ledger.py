@@ -15,7 +15,7 @@ class Ledger:
     operation: str | None = None
     findings: list[Finding] = field(default_factory=list)
     unexamined: list[Unexamined] = field(default_factory=list)
-    statements: list[dict[str, str | None]] = field(default_factory=list)
+    statements: list[dict[str, Any]] = field(default_factory=list)
     code_runs: int = 0
     _raw: list[str] = field(default_factory=list)
 
@@ -74,8 +74,13 @@ class Ledger:
         self._raw.append(words)
         self.code(f"SQL written by hand is not understood: {words[:60]}")
 
-    def statement(self, sql: str) -> None:
-        """Keep the SQL that the present operation would execute."""
+    def statement(self, sql: str, tables: list[str]) -> None:
+        """Keep the SQL that the present operation would execute, and which tables it touches."""
         self.statements.append(
-            {"migration": self.migration, "operation": self.operation, "sql": sql}
+            {
+                "migration": self.migration,
+                "operation": self.operation,
+                "sql": sql,
+                "tables": tables,
+            }
         )

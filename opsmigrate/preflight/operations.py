@@ -147,6 +147,7 @@ def _create_extension(move: Move) -> None:
     if name in requirements.schema.extensions:
         return
     requirements.schema.extensions.add(name)
+    move.editor.note(f"CREATE EXTENSION IF NOT EXISTS {move.editor.quote_name(name)}")
     catalog = requirements.catalog
     if name not in catalog.available_extensions:
         requirements.ledger.find(
@@ -170,16 +171,21 @@ def _add_not_valid(move: Move) -> None:
         move.editor.remove_constraint(model, constraint)
         return
     table = requirements.own_table(model._meta.db_table)
+    sql = f"{constraint.create_sql(model, move.editor)} NOT VALID"
+    move.editor.note(sql)
     if table is not None:
-        requirements.name_columns(model, str(constraint.create_sql(model, move.editor)))
+        requirements.name_columns(model, sql)
         add_constraint(requirements, table, constraint.name, CHECK, ())
 
 
 def _validate(move: Move) -> None:
     if move.backwards:
         return
-    requirements, name = move.requirements, move.operation.name
-    table = requirements.own_table(move.model()._meta.db_table)
+    requirements, name, editor = move.requirements, move.operation.name, move.editor
+    db_table = move.model()._meta.db_table
+    table = requirements.own_table(db_table)
+    quoted = editor.quote_name(db_table), editor.quote_name(name)
+    editor.note("ALTER TABLE {} VALIDATE CONSTRAINT {}".format(*quoted))
     if table is not None:
         need_constraint(requirements, table, name, "validates")
         requirements.if_rows(table, f"whether the rows of {table.label} satisfy {name}", None)

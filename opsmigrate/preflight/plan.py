@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
+from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.exceptions import (
@@ -17,8 +18,11 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import ProjectState
 
 from opsmigrate.errors import UsageError
+from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
 from opsmigrate.report import Finding, Severity
 
+# No right to it, or a column that is not there.
+UNREADABLE = (INSUFFICIENT_PRIVILEGE, "42703")
 Node = tuple[str, str | None]
 
 
@@ -68,6 +72,10 @@ def make_plan(connection: BaseDatabaseWrapper, target: Target) -> Plan:
         return Plan((), (_inconsistent(error),))
     except (NodeNotFoundError, BadMigrationError, CircularDependencyError) as error:
         return Plan((), (_broken(error),))
+    except DatabaseError as error:
+        if sqlstate(error) not in UNREADABLE:
+            raise
+        return Plan((), (_unreadable(error),))
     conflicts = executor.loader.detect_conflicts()
     if conflicts:
         return Plan((), (_conflicting(conflicts),))
@@ -98,6 +106,18 @@ def states_of_backwards(plan: Plan) -> dict[Migration, ProjectState]:
         if migration in wanted or migration in applied:
             state = migration.mutate_state(state, preserve=True)
     return states
+
+
+def state_without(plan: Plan) -> ProjectState:
+    """Return the state that is claimed once a backwards plan has unapplied its own."""
+    assert plan.executor is not None  # noqa: S101 - as above
+    gone = {(step.migration.app_label, step.migration.name) for step in plan.steps}
+    loader = plan.executor.loader
+    left = [
+        key for key in loader.applied_migrations if key in loader.graph.nodes if key not in gone
+    ]
+    state: ProjectState = loader.project_state(left)
+    return state
 
 
 def _nodes(executor: MigrationExecutor, target: Target) -> list[Node]:
@@ -167,6 +187,24 @@ def _inconsistent(error: InconsistentMigrationHistory) -> Finding:
         message=f"migrate refuses this history: {error}",
         hint="python manage.py showmigrations --plan; then record the missing one with "
         "migrate --fake, if what it makes is there",
+    )
+
+
+def _unreadable(error: DatabaseError) -> Finding:
+    if sqlstate(error) == INSUFFICIENT_PRIVILEGE:
+        return Finding(
+            id="missing-privilege",
+            severity=Severity.ERROR,
+            message=f"migrate may not read its history: {first_line(error)}",
+            hint="GRANT SELECT, INSERT, DELETE ON django_migrations TO the migrating role",
+            table="django_migrations",
+        )
+    return Finding(
+        id="history-unreadable",
+        severity=Severity.ERROR,
+        message=f"migrate cannot read django_migrations: {first_line(error)}",
+        hint="restore django_migrations from a backup",
+        table="django_migrations",
     )
 
 

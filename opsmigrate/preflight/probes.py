@@ -12,6 +12,7 @@ from opsmigrate.postgres.errors import (
     INSUFFICIENT_PRIVILEGE,
     LOCK_NOT_AVAILABLE,
     QUERY_CANCELED,
+    first_line,
     sqlstate,
 )
 from opsmigrate.postgres.transaction import transaction
@@ -24,6 +25,10 @@ UNANSWERED = (INSUFFICIENT_PRIVILEGE, QUERY_CANCELED, LOCK_NOT_AVAILABLE)
 # Class 22: the expression raises on some row, as a division by zero does. Class 42: it does not fit
 # the live table, whose columns the plan has altered by then.
 UNASKABLE = ("22", "42")
+LIMITS = (
+    "SELECT set_config('row_security', 'off', true), set_config('statement_timeout', %s, true),"
+    " set_config('lock_timeout', %s, true)"
+)
 COUNTED = 1000
 SHOWN = 5
 
@@ -73,7 +78,7 @@ def violations(table: SimulatedTable, expression: str, columns: tuple[str, ...])
         return None
     return rows_where(
         table,
-        sql.SQL("NOT (") + sql.SQL(_braces(expression)) + sql.SQL(")"),
+        sql.SQL("NOT ({})").format(sql.SQL(expression)),
         id="check-violated",
         words=f"of {table.label} do not satisfy CHECK ({expression})",
     )
@@ -102,25 +107,65 @@ def orphans(
     where = sql.SQL("{} AND NOT EXISTS (SELECT FROM {} AS target WHERE {})")
     return rows_where(
         table,
-        where.format(given, _relation(target), same),
+        where.format(given, relation(target), same),
         id="orphan-rows",
         words=f"of {table.label} ({', '.join(columns)}) point to no row of {target.label}",
         column=columns[0],
     )
 
 
-def duplicates(table: SimulatedTable, columns: tuple[str, ...], condition: str) -> Probe | None:
-    """Return the probe for values that more than one row has; NULLs are never equal."""
+def points_nowhere(
+    table: SimulatedTable, column: str, target: SimulatedTable, to_column: str, value: object
+) -> Probe | None:
+    """Return the probe for a default that every row gets and that is no row of the target."""
+    if to_column not in target.origins:
+        return None
+    rest = sql.SQL(
+        "FROM (SELECT {}::text AS value) AS found WHERE NOT EXISTS (SELECT FROM {} AS target"
+        " WHERE target.{}::text = found.value)"
+    )
+    return Probe(
+        id="orphan-rows",
+        words=f"(the default of {table.label}.{column}) point to no row of {target.label}",
+        keys=sql.SQL("found.value"),
+        rest=rest.format(
+            sql.Literal(str(value)), relation(target), sql.Identifier(target.origins[to_column])
+        ),
+        column=column,
+    )
+
+
+def same_expressions(table: SimulatedTable, expressions: str, condition: str) -> Probe:
+    """Return the probe for values of expressions that more than one row has."""
+    where = condition.replace(" WHERE ", " AND ", 1) if condition else ""
+    rest = sql.SQL(
+        "FROM {} AS found WHERE num_nulls({}) = 0{} GROUP BY {} HAVING count(*) > 1"
+    ).format(relation(table), sql.SQL(expressions), sql.SQL(where), sql.SQL(expressions))
+    return Probe(
+        id="duplicate-values",
+        words=f"of {table.label} ({expressions}) stand on more than one row",
+        keys=sql.SQL(expressions),
+        rest=rest,
+    )
+
+
+def duplicates(
+    table: SimulatedTable, columns: tuple[str, ...], condition: str, *, nulls_distinct: bool = True
+) -> Probe | None:
+    """Return the probe for values that more than one row has."""
     named = condition and any(column != live for column, live in table.origins.items())
     if not columns or named or any(column not in table.origins for column in columns):
         return None
     names = sql.SQL(", ").join(_live(table, column) for column in columns)
     given = sql.SQL(" AND ").join(
-        sql.SQL("{} IS NOT NULL").format(_live(table, column)) for column in columns
+        sql.SQL("{} IS NOT NULL").format(_live(table, column))
+        for column in (columns if nulls_distinct else ())
     )
+    if not nulls_distinct:
+        given = sql.SQL("true")
     where = condition.replace(" WHERE ", " AND ", 1) if condition else ""
     rest = sql.SQL("FROM {} AS found WHERE {}{} GROUP BY {} HAVING count(*) > 1").format(
-        _relation(table), given, sql.SQL(_braces(where)), names
+        relation(table), given, sql.SQL(where), names
     )
     return Probe(
         id="duplicate-values",
@@ -142,11 +187,7 @@ def ask(connection: BaseDatabaseWrapper, probe: Probe) -> BadRows | None:
     shown = sql.SQL("SELECT {} {} LIMIT {}").format(probe.keys, probe.rest, sql.Literal(SHOWN))
     try:
         with transaction(connection, "READ ONLY") as cursor:
-            cursor.execute(
-                "SELECT set_config('row_security', 'off', true),"
-                " set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true)",
-                [TIMEOUT, TIMEOUT],
-            )
+            cursor.execute(LIMITS, [TIMEOUT, TIMEOUT])
             cursor.execute(query)
             rows = cursor.fetchall()
             text = shown.as_string(cursor.cursor)
@@ -161,6 +202,30 @@ def ask(connection: BaseDatabaseWrapper, probe: Probe) -> BadRows | None:
         sample=tuple(_key(row) for row in rows[:SHOWN]),
         query=text,
     )
+
+
+def fails_on_rows(
+    connection: BaseDatabaseWrapper, table: SimulatedTable, expression: str
+) -> str | None:
+    """Return PostgreSQL's words where an expression fails on some live row, '' where on none.
+
+    None where the rows cannot be looked at, or not in time.
+    """
+    query = sql.SQL("SELECT count(({})::text) FROM {} AS found").format(
+        sql.SQL(expression), relation(table)
+    )
+    try:
+        with transaction(connection, "READ ONLY") as cursor:
+            cursor.execute(LIMITS, [TIMEOUT, TIMEOUT])
+            cursor.execute(query)
+    except Error as error:
+        state = sqlstate(error) or ""
+        if state.startswith("22"):
+            return f"{first_line(error)} ({state})"
+        if state in UNANSWERED or state.startswith(UNASKABLE):
+            return None
+        raise
+    return ""
 
 
 def rows_where(
@@ -178,7 +243,7 @@ def rows_where(
         id=id,
         words=words,
         keys=keys if table.keys else sql.SQL("found.ctid"),
-        rest=sql.SQL("FROM {} AS found WHERE {}").format(_relation(table), predicate),
+        rest=sql.SQL("FROM {} AS found WHERE {}").format(relation(table), predicate),
         column=column,
         severity=severity,
     )
@@ -188,14 +253,10 @@ def _live(table: SimulatedTable, column: str) -> Composable:
     return sql.Identifier(table.origins[column])
 
 
-def _relation(table: SimulatedTable) -> Composable:
+def relation(table: SimulatedTable) -> Composable:
+    """Return the name of the live table."""
     assert table.origin is not None  # noqa: S101 - only live columns have origins
     return sql.Identifier(*table.origin)
-
-
-def _braces(text: str) -> str:
-    """Return text of Django's own so that the drivers' format() leaves its braces alone."""
-    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _key(row: tuple[Any, ...]) -> str:

@@ -8,15 +8,22 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BaseConstraint, CheckConstraint, Field, Model, UniqueConstraint
 
-from opsmigrate.postgres.catalog import Catalog
+from opsmigrate.postgres.catalog import Catalog, Dependent
 from opsmigrate.postgres.names import generated_name
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.probes import Probe, ask
 from opsmigrate.preflight.simulation import CHECK, SimulatedTable, Simulation
-from opsmigrate.preflight.types import column_of
+from opsmigrate.preflight.types import column_of, generated_sql
 from opsmigrate.report import Severity
 
-KINDS = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "i": "index"}
+KINDS = {
+    "type": "type",
+    "r": "table",
+    "p": "table",
+    "v": "view",
+    "m": "materialized view",
+    "i": "index",
+}
 
 
 class Requirements:
@@ -42,11 +49,19 @@ class Requirements:
         self.rows = rows
         self.seed_hint = seed_hint
         self.types_needed: dict[str, tuple[str | None, str | None]] = {}
+        self.operator_classes: dict[tuple[str, str, str], bool | None] = {}
+
+    def sees_everything(self) -> bool:
+        """Say whether nothing before may have brought types, functions, casts or operators."""
+        return not (self.schema.extensions - self.catalog.extensions or self.ledger.code_runs)
 
     # Tables
 
-    def own_table(self, db_table: str) -> SimulatedTable | None:
-        """Return the table, noting where it is missing or not ours to alter."""
+    def own_table(self, db_table: str, *, drops: bool = False) -> SimulatedTable | None:
+        """Return the table, noting where it is missing or not ours to alter.
+
+        The owner of the schema may drop a table or index in it, but not alter it.
+        """
         table = self.schema.table(db_table)
         if table is None:
             kind = self.schema.kind(db_table)
@@ -59,7 +74,7 @@ class Requirements:
                 table=self.schema.label(db_table),
             )
             return None
-        if not table.owned:
+        if not (table.owned or (drops and table.schema in self.catalog.owned_schemas)):
             self.ledger.find(
                 "missing-privilege",
                 f"only the owner of {table.label} may alter it, and this role is not",
@@ -69,7 +84,7 @@ class Requirements:
         return table
 
     def create_table(self, model: type[Model]) -> None:
-        """CREATE TABLE: the name must be free, the types there, the schema ours to create in."""
+        """CREATE TABLE: the name must be free, and the types there."""
         db_table = model._meta.db_table
         taken = self.schema.kind(db_table)
         if taken:
@@ -79,16 +94,6 @@ class Requirements:
                 "that name is there",
                 hint="python manage.py migrate --fake-initial, where it is the same table; "
                 "else rename or drop it",
-                table=self.schema.label(db_table),
-            )
-        if not self.catalog.may_create:
-            schema = self.catalog.schema
-            self.ledger.find(
-                "missing-privilege",
-                f"the role may not create tables in schema {schema}"
-                if schema
-                else "the search_path names no schema that is there, so tables cannot be created",
-                hint=f"GRANT CREATE ON SCHEMA {schema or 'public'} TO the migrating role",
                 table=self.schema.label(db_table),
             )
         table = self.schema.create_table(db_table, after=self.ledger.code_runs)
@@ -117,13 +122,13 @@ class Requirements:
             names: set[str] = getattr(condition, "referenced_base_fields", set())
             named: Any = [model._meta.get_field(name) for name in sorted(names - {"pk"})]
             table.constraints[constraint.name] = (CHECK, tuple(map(column_of, named)))
-        else:
+        elif type(constraint).__name__ != "ExclusionConstraint":
             kind = type(constraint).__name__
             self.ledger.leave_open(f"what the {kind} {constraint.name} needs of the server")
 
     def drop_table(self, db_table: str) -> None:
         """DROP TABLE … CASCADE: views on it vanish without a word."""
-        table = self.own_table(db_table)
+        table = self.own_table(db_table, drops=True)
         if table is not None:
             self.warn_of_views(table, list(table.views), f"DROP TABLE {table.label} CASCADE")
             self.schema.drop_table(db_table)
@@ -159,6 +164,18 @@ class Requirements:
         )
         return False
 
+    def not_inherited(self, table: SimulatedTable, column: str, doing: str) -> None:
+        """Note a column that only the parent of its table can change."""
+        if column in table.inherited:
+            self.ledger.find(
+                "inherited-column",
+                f"{table.label} has column {column} from the table that it inherits from or is a "
+                f"partition of, so {doing} is refused",
+                hint="let the migration alter the parent, or detach the table from it",
+                table=table.label,
+                column=column,
+            )
+
     def define_column(self, table: SimulatedTable, field: Field[Any, Any]) -> None:
         """Add a column to the simulated table, with what its definition brings along."""
         params = field.db_parameters(connection=self.connection)
@@ -170,12 +187,28 @@ class Requirements:
             self.ledger.leave_open(f"whether the collation {collation} will be there")
         column = column_of(field)
         table.types[column] = params["type"]
-        if not field.null:
+        if not field.null and not field.generated:
             table.not_null.add(column)
+        if field.has_db_default():
+            table.defaults.add(column)
+        if field.db_type_suffix(self.connection):
+            table.identities.add(column)
+        if field.generated:
+            user = Dependent(kind="default value", name=f"for {table.label}.{column}")
+            for source in self.columns_in(table, generated_sql(self.connection, field)):
+                table.dependents.setdefault(source, set()).add(user)
         if field.unique and not field.primary_key:
             table.add_unique(generated_name(table.name, column, "key"), (column,))
         if params["check"]:
             table.constraints[generated_name(table.name, column, "check")] = (CHECK, (column,))
+
+    def needs_value(self, table: SimulatedTable, given: set[str]) -> list[str]:
+        """Return the columns that an INSERT of `given` must name, or cannot."""
+        filled = given | table.defaults | table.identities
+        return [
+            *sorted(given - set(table.types)),
+            *sorted(table.not_null - filled),
+        ]
 
     def need_type(self, type_: str) -> None:
         """Remember a type that the server must know, to ask for all of them at once."""

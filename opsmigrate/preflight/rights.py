@@ -1,50 +1,85 @@
-"""The rights that a copy hides: on it everything belongs to the role that restored it."""
+"""The rights on a live relation, asked of PostgreSQL as it checks them itself."""
 
-import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog, Relation
-from opsmigrate.preflight.ledger import Ledger
 
-# What a grant can allow; anything else is for the owner.
-GRANTED = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
-RELATIONS = frozenset("rpvmfS")
-
-
-def question_rights(
-    connection: BaseDatabaseWrapper,
-    catalog: Catalog,
-    statements: Iterable[Mapping[str, Any]],
-    ledger: Ledger,
-) -> None:
-    """Leave open each rehearsed statement that names what another role owns and has not granted."""
-    others = [item for item in catalog.relations if item.kind in RELATIONS and not item.owned]
-    # A pattern that never matches, where everything is ours.
-    names = re.compile("|".join(rf"\b{re.escape(item.name)}\b" for item in others) or r"(?!)")
-    by_name = {item.name: item for item in others}
-    for statement in statements:
-        verb = next(iter(statement["sql"].split(maxsplit=1)), "").upper()
-        if verb == "CREATE" and not catalog.may_create:
-            ledger.migration, ledger.operation = statement["migration"], statement["operation"]
-            ledger.leave_open(
-                f"it worked on the copy; in schema {catalog.schema} CREATE is refused"
-            )
-        for name in set(names.findall(statement["sql"])):
-            if not _granted(connection, by_name[name], verb):
-                ledger.migration, ledger.operation = statement["migration"], statement["operation"]
-                ledger.leave_open(
-                    f"it worked on the copy, but {by_name[name].label} belongs to another role, "
-                    f"and {verb} on it is not granted"
-                )
-    ledger.migration = ledger.operation = None
+# A grant on each of the columns will do as well (documentation of GRANT).
+BY_COLUMN = ("SELECT", "INSERT", "UPDATE")
+OF_COLUMNS = """
+SELECT coalesce(bool_and(has_column_privilege(%s::oid, name, %s)), false)
+FROM unnest(%s::text[]) AS name
+"""
+# nextval() in a column's default is called as the role that inserts; an identity column asks for
+# no right (documentation of CREATE TABLE, Compatibility).
+SEQUENCES = """
+SELECT a.attname, n.nspname || '.' || s.relname
+FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+JOIN pg_depend p ON p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
+    AND p.refclassid = 'pg_class'::regclass
+JOIN pg_class s ON s.oid = p.refobjid
+JOIN pg_namespace n ON n.oid = s.relnamespace
+WHERE d.adrelid = %s AND a.attidentity = ''
+    AND CASE s.relkind WHEN 'S' THEN NOT has_sequence_privilege(s.oid, 'USAGE, UPDATE') END
+"""
 
 
-def _granted(connection: BaseDatabaseWrapper, relation: Relation, verb: str) -> bool:
-    if verb not in GRANTED or relation.kind == "S":
-        return False
+@dataclass(frozen=True)
+class Lack:
+    """A right that the role does not have: the privilege, and on what."""
+
+    privilege: str
+    on: str
+
+    @property
+    def grant(self) -> str:
+        """Return what the owner must type."""
+        return f"GRANT {self.privilege} ON {self.on} TO the migrating role"
+
+
+def lacking(
+    connection: BaseDatabaseWrapper, relation: Relation, verb: str, columns: Iterable[str] = ()
+) -> Lack | None:
+    """Return the lack, where the role may not do `verb` (SELECT, DELETE, …) to the relation.
+
+    Where `columns` are given, the privilege on each of them is enough.
+    """
+    there = {column.name for column in relation.columns}
     with connection.cursor() as cursor:
         cursor.execute("SELECT has_table_privilege(%s::oid, %s)", [relation.oid, verb])
-        return bool(cursor.fetchone()[0])
+        if cursor.fetchone()[0]:
+            return None
+        named = [name for name in columns if name in there]
+        if verb in BY_COLUMN and named:
+            cursor.execute(OF_COLUMNS, [relation.oid, verb, named])
+            if cursor.fetchone()[0]:
+                return None
+    return Lack(verb, relation.label)
+
+
+def lacking_to_insert(
+    connection: BaseDatabaseWrapper,
+    relation: Relation,
+    columns: Iterable[str],
+    *,
+    returning: Iterable[str] = (),
+) -> Lack | None:
+    """Return what the role lacks to INSERT values for `columns`; defaults fill the others."""
+    given = set(columns)
+    lack = lacking(connection, relation, "INSERT", given)
+    if lack is None and returning:
+        lack = lacking(connection, relation, "SELECT", returning)
+    if lack is not None:
+        return lack
+    with connection.cursor() as cursor:
+        cursor.execute(SEQUENCES, [relation.oid])
+        refused = [sequence for column, sequence in cursor.fetchall() if column not in given]
+    return Lack("USAGE", f"SEQUENCE {refused[0]}") if refused else None
+
+
+def live_relation(catalog: Catalog, origin: tuple[str, str] | None) -> Relation | None:
+    """Return the live relation of this schema and name, None where there is none."""
+    return next((item for item in catalog.relations if (item.schema, item.name) == origin), None)

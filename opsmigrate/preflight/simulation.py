@@ -1,20 +1,40 @@
 """The live schema as it will be while the plan runs: what is there, changed step by step."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Index, Relation
+from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Dependent, Index, Relation
 
+# Where unqualified names go, where the search_path has no schema that is there and ours to use.
+NOWHERE = "?"
 FOREIGN_KEY, UNIQUE, PRIMARY_KEY, CHECK = "f", "u", "p", "c"
+# As pg_class.relkind; a type that no relation made has none.
+INDEX, TYPE = "i", "type"
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
+class ForeignKey:
+    """A foreign key during the plan, and the index of the target on which it rests."""
+
+    name: str
+    table: SimulatedTable
+    columns: tuple[str, ...]
+    target: SimulatedTable
+    to_columns: tuple[str, ...]
+    index: str | None
+
+
+@dataclass(kw_only=True, eq=False)
 class SimulatedTable:
     """A table during the plan.
 
     `made_after` is None for a live table; for one that the plan makes, how many times code had
     run by then: it has no rows until code runs again. `origin` and `origins` say what the table
     and its columns are called in the live database, as long as their values are the same;
-    `keys` are the live primary key's columns.
+    `keys` are the live primary key's columns; `not_referable` are the live columns to which the
+    role may not point a foreign key.
     """
 
     schema: str
@@ -24,8 +44,17 @@ class SimulatedTable:
     origins: dict[str, str] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
     owned: bool = True
-    may_reference: bool = True
+    not_referable: frozenset[str] = frozenset()
     kind: str = "r"
+    is_partition: bool = False
+    unlogged: bool = False
+    has_triggers: bool = False
+    partition_key: tuple[str, ...] = ()
+    inherited: frozenset[str] = frozenset()
+    # Columns whose default is a plain one, neither identity nor generated.
+    defaults: set[str] = field(default_factory=set)
+    identities: set[str] = field(default_factory=set)
+    dependents: dict[str, set[Dependent]] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
     not_null: set[str] = field(default_factory=set)
     constraints: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
@@ -37,20 +66,29 @@ class SimulatedTable:
         """Return `schema.name`."""
         return f"{self.schema}.{self.name}"
 
-    def can_be_referenced_by(self, columns: tuple[str, ...]) -> bool:
-        """Say whether a foreign key may point to `columns`.
+    def index_to_reference(self, columns: tuple[str, ...]) -> str | None:
+        """Return the index on which a foreign key to `columns` would rest, None without one.
 
         PostgreSQL wants a valid, immediate unique index on exactly these columns, neither
-        partial nor on expressions (documentation of CREATE TABLE, REFERENCES).
+        partial nor on expressions (documentation of CREATE TABLE, REFERENCES), and takes the
+        oldest.
         """
-        return any(
-            index.unique
-            and index.valid
-            and index.immediate
-            and not index.partial
-            and sorted(index.columns) == sorted(columns)
-            for index in self.indexes.values()
+        return next(
+            (
+                name
+                for name, index in self.indexes.items()
+                if index.unique
+                and index.valid
+                and index.immediate
+                and not index.partial
+                and sorted(index.columns) == sorted(columns)
+            ),
+            None,
         )
+
+    def may_be_referenced(self, columns: tuple[str, ...]) -> bool:
+        """Say whether the role has the REFERENCES privilege on `columns`: owners may lack it."""
+        return not {self.origins.get(column, column) for column in columns} & self.not_referable
 
     def add_unique(
         self,
@@ -77,6 +115,9 @@ class SimulatedTable:
         self.types.pop(column, None)
         self.origins.pop(column, None)
         self.not_null.discard(column)
+        self.defaults.discard(column)
+        self.identities.discard(column)
+        self.dependents.pop(column, None)
         self.constraints = {
             name: (kind, columns)
             for name, (kind, columns) in self.constraints.items()
@@ -96,6 +137,11 @@ class SimulatedTable:
         self.types = {new if name == old else name: kind for name, kind in self.types.items()}
         self.origins = {new if name == old else name: live for name, live in self.origins.items()}
         self.not_null = set(renamed(tuple(self.not_null)))
+        self.defaults = set(renamed(tuple(self.defaults)))
+        self.identities = set(renamed(tuple(self.identities)))
+        self.partition_key = renamed(self.partition_key)
+        if old in self.dependents:
+            self.dependents[new] = self.dependents.pop(old)
         self.constraints = {
             name: (kind, renamed(columns)) for name, (kind, columns) in self.constraints.items()
         }
@@ -107,11 +153,14 @@ class Simulation:
     """All relations by the name under which Django's statements find them."""
 
     def __init__(self, catalog: Catalog) -> None:
-        self.schema = catalog.schema or "public"
+        self.schema = catalog.schema or NOWHERE
         self._tables: dict[tuple[str, str], SimulatedTable] = {}
         self._kinds: dict[tuple[str, str], str] = {}
         self._visible: dict[str, tuple[str, str]] = {}
         self.extensions = set(catalog.extensions)
+        self.foreign_keys: list[ForeignKey] = []
+        for schema, name in catalog.types:
+            self._kinds[schema, name] = TYPE
         for relation in catalog.relations:
             key = (relation.schema, relation.name)
             self._kinds[key] = relation.kind
@@ -119,6 +168,33 @@ class Simulation:
                 self._visible[relation.name] = key
             if relation.kind in TABLE_KINDS:
                 self._tables[key] = _simulated(relation)
+        self._add_foreign_keys(catalog)
+        # Those of the live database, whatever the plan drops.
+
+    def _add_foreign_keys(self, catalog: Catalog) -> None:
+        by_oid = {
+            relation.oid: self._tables.get((relation.schema, relation.name))
+            for relation in catalog.relations
+        }
+        for relation in catalog.relations:
+            table = by_oid[relation.oid]
+            for constraint in relation.constraints:
+                target = by_oid.get(constraint.references or 0)
+                if table is not None and target is not None:
+                    self.foreign_keys.append(
+                        ForeignKey(
+                            name=constraint.name,
+                            table=table,
+                            columns=constraint.columns,
+                            target=target,
+                            to_columns=constraint.to_columns,
+                            index=constraint.index,
+                        )
+                    )
+
+    def forget_foreign_keys(self, gone: Callable[[ForeignKey], bool]) -> None:
+        """Forget the foreign keys of which `gone` is true."""
+        self.foreign_keys = [item for item in self.foreign_keys if not gone(item)]
 
     def table(self, db_table: str) -> SimulatedTable | None:
         """Return the table that `db_table` finds through the search_path, or None."""
@@ -145,6 +221,7 @@ class Simulation:
         """Forget the table and the relations that go with it."""
         table = self._tables.pop(self._key(db_table), None)
         if table is not None:
+            self.forget_foreign_keys(lambda key: table in (key.table, key.target))
             for name in [table.name, *table.indexes]:
                 self.forget_relation(table, name)
 
@@ -157,13 +234,34 @@ class Simulation:
         key = (table.schema, table.name)
         self._tables[key], self._kinds[key], self._visible[table.name] = table, table.kind, key
 
+    def rename_column(self, table: SimulatedTable, old: str, new: str) -> None:
+        """Rename a column wherever it stands."""
+        table.rename_column(old, new)
+        for key in self.foreign_keys:
+            if key.table is table:
+                key.columns = tuple(new if name == old else name for name in key.columns)
+            if key.target is table:
+                key.to_columns = tuple(new if name == old else name for name in key.to_columns)
+
+    def forget_column(self, table: SimulatedTable, column: str) -> None:
+        """Drop a column with all that goes with it."""
+        for index in [item.name for item in table.indexes.values() if column in item.columns]:
+            self.forget_relation(table, index)
+        table.forget_column(column)
+        self.forget_foreign_keys(
+            lambda key: (
+                (key.table is table and column in key.columns)
+                or (key.target is table and column in key.to_columns)
+            )
+        )
+
     def is_taken(self, table: SimulatedTable, name: str) -> bool:
         """Say whether the table's schema has a relation `name`: tables and indexes share names."""
-        return (table.schema, name) in self._kinds
+        return self._kinds.get((table.schema, name), TYPE) != TYPE
 
     def take(self, table: SimulatedTable, name: str) -> None:
         """Add a relation (an index) in the table's schema."""
-        self._kinds[table.schema, name] = "i"
+        self._kinds[table.schema, name] = INDEX
 
     def forget_relation(self, table: SimulatedTable, name: str) -> None:
         """Remove a relation from the table's schema."""
@@ -196,8 +294,22 @@ def _simulated(relation: Relation) -> SimulatedTable:
         origins={column.name: column.name for column in relation.columns},
         keys=next((item.columns for item in relation.constraints if item.kind == PRIMARY_KEY), ()),
         owned=relation.owned,
-        may_reference=relation.may_reference,
+        not_referable=frozenset(
+            column.name for column in relation.columns if not column.may_reference
+        ),
         kind=relation.kind,
+        is_partition=relation.is_partition,
+        unlogged=relation.unlogged,
+        has_triggers=relation.has_triggers,
+        partition_key=relation.partition_key,
+        inherited=frozenset(item.name for item in relation.columns if item.inherited),
+        defaults={
+            item.name
+            for item in relation.columns
+            if item.has_default and not (item.identity or item.generated)
+        },
+        identities={item.name for item in relation.columns if item.identity},
+        dependents={name: set(users) for name, users in relation.dependents.items()},
         types={column.name: column.type for column in relation.columns},
         not_null={column.name for column in relation.columns if column.not_null},
         constraints={item.name: (item.kind, item.columns) for item in relation.constraints},

@@ -11,11 +11,15 @@ from django.db.backends.ddl_references import Statement
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 from django.db.models import BaseConstraint, Field, Index, Model
 
-from opsmigrate.preflight.columns import add_column, alter_column, drop_column
+from opsmigrate.preflight.altering import add_identity, alter_null, alter_type, rename_column
+from opsmigrate.preflight.columns import add_column, drop_column
 from opsmigrate.preflight.constraints import require_inline_target
+from opsmigrate.preflight.exclusion import is_exclusion, require_exclusion
 from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.simulation import CHECK, FOREIGN_KEY, PRIMARY_KEY, UNIQUE
 from opsmigrate.preflight.statements import examine_statement
+from opsmigrate.preflight.surroundings import require_surroundings
+from opsmigrate.preflight.touched import tables_of
 from opsmigrate.preflight.types import column_of
 
 
@@ -38,6 +42,10 @@ def tracing_editor(
 HARMLESS_DEFAULTS = ("builtins", "uuid", "datetime", "decimal", "django.utils.timezone")
 
 
+def _is_auto(field: Field[Any, Any]) -> bool:
+    return field.get_internal_type() in ("AutoField", "BigAutoField", "SmallAutoField")
+
+
 class TracingEditor(DatabaseSchemaEditor):
     """Hooks the methods whose SQL is plain text; what is a Statement explains itself."""
 
@@ -58,11 +66,18 @@ class TracingEditor(DatabaseSchemaEditor):
 
     def execute(self, sql: Any, params: Any = ()) -> None:
         """Look at what would be executed: a Statement anywhere, other text only from outside."""
-        self.requirements.ledger.statement(str(sql))
+        self.note(sql, params)
+        if isinstance(sql, Statement) or self._depth:
+            require_surroundings(sql, self.requirements)
         if isinstance(sql, Statement):
             examine_statement(self, sql, self.requirements)
         elif self._depth == 0:
             self.requirements.ledger.raw(str(sql))
+
+    def note(self, sql: Any, params: Any = None) -> None:
+        """Keep the statement, and which tables it touches."""
+        touched = tables_of(sql, self.requirements.schema)
+        self.requirements.ledger.statement(str(sql), touched)
 
     def note_origins(self) -> None:
         """Remember that what was deferred since the last call comes from the present operation."""
@@ -91,6 +106,8 @@ class TracingEditor(DatabaseSchemaEditor):
         """CREATE TABLE; its foreign keys and indexes come deferred."""
         with self._known():
             self.requirements.create_table(model)
+            for constraint in filter(is_exclusion, model._meta.constraints):
+                require_exclusion(self.requirements, model, constraint, self)
             super().create_model(model)
 
     def delete_model(self, model: type[Model]) -> None:
@@ -124,11 +141,68 @@ class TracingEditor(DatabaseSchemaEditor):
         *args: Any,
         **kwargs: Any,
     ) -> None:
+        table = self.requirements.own_table(model._meta.db_table)
+        if table is None or not self.requirements.need_column(
+            table, column_of(old_field), "altering it"
+        ):
+            return
         with self._known():
             real: Any = super()  # the stubs leave out these methods
-            explicit = bool(real._using_sql(new_field, old_field))
-            alter_column(self.requirements, model, old_field, new_field, explicit=explicit)
             real._alter_field(model, old_field, new_field, *args, **kwargs)
+
+    def _rename_field_sql(
+        self, table: str, old_field: Field[Any, Any], new_field: Field[Any, Any], new_type: str
+    ) -> Any:
+        known = self.requirements.schema.table(table)
+        if known is not None:
+            rename_column(self.requirements, known, column_of(old_field), column_of(new_field))
+        real: Any = super()
+        return real._rename_field_sql(table, old_field, new_field, new_type)
+
+    def _alter_column_type_sql(
+        self,
+        model: type[Model],
+        old_field: Field[Any, Any],
+        new_field: Field[Any, Any],
+        *args: Any,
+    ) -> Any:
+        real: Any = super()
+        explicit = bool(real._using_sql(new_field, old_field))
+        # Django drops indexes on the way, so the question comes after its answer.
+        composed = real._alter_column_type_sql(model, old_field, new_field, *args)
+        # Also the columns of other tables that point to an altered key.
+        table = self.requirements.own_table(model._meta.db_table)
+        if table is not None:
+            column = column_of(new_field)
+            alter_type(self.requirements, table, old_field, new_field, explicit=explicit)
+            if _is_auto(old_field) and not _is_auto(new_field):
+                table.identities.discard(column)
+                table.defaults.discard(column)
+            elif _is_auto(new_field) and not _is_auto(old_field):
+                add_identity(self.requirements, table, column)
+        return composed
+
+    def _alter_column_database_default_sql(
+        self,
+        model: type[Model],
+        old_field: Field[Any, Any],
+        new_field: Field[Any, Any],
+        drop: bool = False,
+    ) -> Any:
+        table = self.requirements.schema.table(model._meta.db_table)
+        if table is not None:
+            (table.defaults.discard if drop else table.defaults.add)(column_of(new_field))
+        real: Any = super()
+        return real._alter_column_database_default_sql(model, old_field, new_field, drop=drop)
+
+    def _alter_column_null_sql(
+        self, model: type[Model], old_field: Field[Any, Any], new_field: Field[Any, Any]
+    ) -> Any:
+        table = self.requirements.schema.table(model._meta.db_table)
+        if table is not None:
+            alter_null(self.requirements, table, old_field, new_field)
+        real: Any = super()
+        return real._alter_column_null_sql(model, old_field, new_field)
 
     def alter_db_table(self, model: type[Model], old_db_table: str, new_db_table: str) -> None:
         """ALTER TABLE … RENAME TO."""
@@ -162,6 +236,10 @@ class TracingEditor(DatabaseSchemaEditor):
     def add_constraint(self, model: type[Model], constraint: BaseConstraint) -> None:
         """ADD CONSTRAINT, whose condition or expressions may name columns."""
         with self._known():
+            if is_exclusion(constraint):
+                require_exclusion(self.requirements, model, constraint, self)
+                self.note(constraint.create_sql(model, self))
+                return
             self.requirements.name_columns(model, str(constraint.create_sql(model, self)))
             super().add_constraint(model, constraint)
 

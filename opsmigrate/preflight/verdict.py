@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from opsmigrate.preflight.forecast.report import Outlook
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan, Target
 from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal
@@ -18,6 +19,7 @@ def decide(
     target: Target,
     rehearsal: Rehearsal | NotRehearsed | None,
     open_before: tuple[Unexamined, ...],
+    outlook: Outlook,
     *,
     accept_unexamined: bool,
 ) -> Result:
@@ -44,12 +46,14 @@ def decide(
         summary=summary,
         findings=tuple(ledger.findings),
         unexamined=tuple(ledger.unexamined),
-        facts=_facts(plan, ledger, rehearsal, open_before),
-        detail=tuple(_plan_lines(plan)),
+        facts=_facts(plan, outlook, rehearsal, open_before),
+        detail=(*_plan_lines(plan), *outlook.lines),
     )
 
 
 def _failing(first: Finding) -> str:
+    if first.operation == "post_migrate":
+        return f"migrate would fail after its last migration: {first.message}"
     if first.migration is None:
         return f"migrate would stop before its first migration: {first.message}"
     return f"migrate would fail at {first.migration}: {first.message}"
@@ -93,7 +97,7 @@ def _add_failure(failure: Mapping[str, Any], ledger: Ledger) -> None:
 
 def _facts(
     plan: Plan,
-    ledger: Ledger,
+    outlook: Outlook,
     rehearsal: Rehearsal | NotRehearsed | None,
     open_before: tuple[Unexamined, ...],
 ) -> dict[str, Any]:
@@ -107,7 +111,8 @@ def _facts(
             for step in plan.steps
         ],
         "drift": None,
-        "statements": ledger.statements,
+        "statements": outlook.statements,
+        "forecast": dict(outlook.facts),
         "rehearsal": _rehearsal_facts(rehearsal, open_before)
         if isinstance(rehearsal, Rehearsal)
         else None,

@@ -1,7 +1,9 @@
-"""python -m tests.drift.fuzz --cases N: preflight, then the real migrate, and the confusion table.
+"""python -m tests.drift.fuzz --cases N: preflight, then the real migrate, and the confusion tables.
 
 Works on the project of DJANGO_SETTINGS_MODULE and on the server of its default alias, on which it
-makes and drops databases named drift_*. The alias's role must be able to create databases.
+makes and drops databases named drift_* and a role drift_owner. The alias's role must be a
+superuser: it does the damage. Preflight, once without and once with a rehearsal, and `migrate` run
+as drift_owner, who owns the databases and may do no more than a usual role.
 """
 
 import argparse
@@ -21,6 +23,9 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 LONGEST_PLAN = 20
+OWNER = "drift_owner"
+MODES = ("off", "auto")
+SUPERUSER = ""
 
 
 @dataclass(frozen=True)
@@ -30,15 +35,21 @@ class Case:
     seed: int
     point: int
     damage: tuple[str, ...]
-    verdict: str
+    verdicts: dict[str, str]
     applied: bool
-    words: str
+    words: tuple[str, ...]
+
+    def wrong(self) -> list[str]:
+        """Return the modes whose verdict was not what migrate then did."""
+        right = "passed" if self.applied else "failed"
+        return [mode for mode, verdict in self.verdicts.items() if verdict != right]
 
 
-def use(database: str) -> None:
-    """Point the default alias at a database."""
+def use(database: str, *, owner: bool = False) -> None:
+    """Point the default alias at a database, as the superuser or as the owner."""
     connection.close()
     connection.settings_dict["NAME"] = database
+    connection.settings_dict["USER"] = OWNER if owner else SUPERUSER
     connection.connect()
 
 
@@ -58,16 +69,28 @@ def history() -> list[tuple[str, str]]:
     return [(migration.app_label, migration.name) for migration, _ in plan]
 
 
+def make_owner() -> None:
+    """Make the role that migrates; it has the superuser's password, if any."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [OWNER])
+        if cursor.fetchone() is None:
+            password = connection.settings_dict["PASSWORD"] or "drift"
+            cursor.execute(f"CREATE ROLE {OWNER} LOGIN CREATEDB PASSWORD %s", [password])
+
+
 def make_points(steps: list[tuple[str, str]], points: list[int]) -> None:
     """Make a template database for each point of the history, and one for its end."""
-    admin("DROP DATABASE IF EXISTS drift_now WITH (FORCE)", "CREATE DATABASE drift_now")
+    admin(
+        "DROP DATABASE IF EXISTS drift_now WITH (FORCE)",
+        f"CREATE DATABASE drift_now OWNER {OWNER}",
+    )
     for number, (app, name) in enumerate(steps, 1):
-        use("drift_now")
+        use("drift_now", owner=True)
         call_command("migrate", app, name, verbosity=0)
         if number in points or number == len(steps):
             admin(
                 f"DROP DATABASE IF EXISTS drift_at_{number} WITH (FORCE)",
-                f"CREATE DATABASE drift_at_{number} TEMPLATE drift_now",
+                f"CREATE DATABASE drift_at_{number} TEMPLATE drift_now OWNER {OWNER}",
             )
     admin("DROP DATABASE drift_now")
 
@@ -78,11 +101,12 @@ def run_case(seed: int, point: int, later: Any, target: tuple[str, str] | None) 
 
     admin(
         "DROP DATABASE IF EXISTS drift_case WITH (FORCE)",
-        f"CREATE DATABASE drift_case TEMPLATE drift_at_{point}",
+        f"CREATE DATABASE drift_case TEMPLATE drift_at_{point} OWNER {OWNER}",
     )
     use("drift_case")
     damage = []
-    drift = Drift(connection, later, seed)
+    arguments = list(target or ())
+    drift = Drift(connection, later, pending(target), seed)
     for _ in range(1 + seed % 2):
         name, statements = drift.choose()
         try:
@@ -94,21 +118,36 @@ def run_case(seed: int, point: int, later: Any, target: tuple[str, str] | None) 
             continue
     if not damage:
         return None
-    arguments = list(target or ())
-    verdict, words = ask(arguments)
+    use("drift_case", owner=True)
+    answers = {mode: ask(arguments, mode) for mode in MODES}
     applied, failure = migrate(arguments)
-    return Case(seed, point, tuple(damage), verdict, applied, f"{words} | {failure}")
+    verdicts = {mode: verdict for mode, (verdict, _) in answers.items()}
+    words = (*(f"{mode}: {words}" for mode, (_, words) in answers.items()), f"real: {failure}")
+    return Case(seed, point, tuple(damage), verdicts, applied, words)
 
 
-def ask(arguments: list[str]) -> tuple[str, str]:
-    """Return preflight's verdict and summary."""
+def pending(target: tuple[str, str] | None) -> list[tuple[str, Any]]:
+    """Return (app label, operation) of everything that is to be applied."""
+    executor = MigrationExecutor(connection)
+    nodes = [target] if target else executor.loader.graph.leaf_nodes()
+    return [
+        (migration.app_label, part)
+        for migration, _ in executor.migration_plan(nodes)
+        for operation in migration.operations
+        for part in getattr(operation, "database_operations", [operation])
+    ]
+
+
+def ask(arguments: list[str], rehearse: str) -> tuple[str, str]:
+    """Return preflight's verdict, and its summary with what it left open."""
     out = io.StringIO()
+    options = {"format": "json", "rehearse": rehearse, "verbosity": 0}
     with contextlib.suppress(CommandError):
-        call_command(
-            "preflight_migrate", *arguments, format="json", stdout=out, stderr=out, verbosity=0
-        )
+        call_command("preflight_migrate", *arguments, stdout=out, stderr=out, **options)
     report = json.loads(out.getvalue())
-    return str(report["verdict"]), str(report["facts"]["summary"])
+    opened = "; ".join(item["why"] for item in report["unexamined"][:3])
+    ids = ", ".join(item["id"] for item in report["findings"] if item["severity"] == "error")
+    return str(report["verdict"]), f"{report['facts'].get('summary')} [{ids}] {opened}"
 
 
 def migrate(arguments: list[str]) -> tuple[bool, str]:
@@ -128,16 +167,19 @@ def main() -> int:
     parser.add_argument("--points", type=int, default=8)
     options = parser.parse_args()
     django.setup()
+    global SUPERUSER
+    SUPERUSER = connection.settings_dict["USER"]
     from opsmigrate.postgres.catalog import read_catalog
 
     admin()
+    make_owner()
     steps = history()
     chooser = random.Random(options.seed)  # noqa: S311 - a repeatable choice, not a secret
     points = sorted(chooser.sample(range(1, len(steps)), min(options.points, len(steps) - 1)))
     make_points(steps, points)
     use(f"drift_at_{len(steps)}")
     later = read_catalog(connection)
-    table: Counter[tuple[str, bool]] = Counter()
+    table: Counter[tuple[str, str, bool]] = Counter()
     started = time.monotonic()
     for seed in range(options.seed, options.seed + options.cases):
         point = chooser.choice(points)
@@ -145,23 +187,29 @@ def main() -> int:
         case = run_case(seed, point, later, steps[last - 1] if last < len(steps) else None)
         if case is None:
             continue
-        table[case.verdict, case.applied] += 1
-        if case.verdict != ("passed" if case.applied else "failed"):
-            print(f"WRONG {case}", flush=True)
+        for mode, verdict in case.verdicts.items():
+            table[mode, verdict, case.applied] += 1
+        for mode in case.wrong():
+            undecided = case.verdicts[mode] == "undecided"
+            if not undecided or mode == "auto":
+                print(f"{'UNDECIDED' if undecided else 'WRONG'} {mode} {case}", flush=True)
     admin(*[f"DROP DATABASE IF EXISTS drift_at_{p} WITH (FORCE)" for p in (*points, len(steps))])
     admin("DROP DATABASE IF EXISTS drift_case WITH (FORCE)")
     return report(table, time.monotonic() - started)
 
 
-def report(table: Counter[tuple[str, bool]], seconds: float) -> int:
-    """Print the confusion table; 1 where a verdict was wrong, or too few migrates failed."""
-    total = sum(table.values())
-    failing = sum(count for (_, applied), count in table.items() if not applied)
+def report(table: Counter[tuple[str, str, bool]], seconds: float) -> int:
+    """Print the confusion tables; 1 where a verdict was wrong, or too few migrates failed."""
+    total = sum(table.values()) // len(MODES)
+    failing = sum(count for (_, _, applied), count in table.items() if not applied) // len(MODES)
     print(f"{total} cases in {seconds:.0f} s, migrate failed in {failing}")
-    print(f"{'':12}{'applied':>9}{'failed':>9}")
-    for verdict in ("passed", "failed", "undecided", "usage", "refused"):
-        print(f"{verdict:12}{table[verdict, True]:>9}{table[verdict, False]:>9}")
-    wrong = table["passed", False] + table["failed", True]
+    wrong = 0
+    for mode in MODES:
+        print(f"{'rehearse ' + mode:16}{'applied':>9}{'failed':>9}")
+        for verdict in ("passed", "failed", "undecided", "usage", "refused"):
+            row = table[mode, verdict, True], table[mode, verdict, False]
+            print(f"{verdict:16}{row[0]:>9}{row[1]:>9}")
+        wrong += table[mode, "passed", False] + table[mode, "failed", True]
     if failing * 4 < total:
         print("fewer than a quarter of the migrates failed: this run proves nothing")
         return 1

@@ -9,6 +9,8 @@ import pytest
 
 from tests.conftest import ROOT
 
+FINDINGS = ROOT / "docs" / "findings"
+
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -57,3 +59,29 @@ def test_it_can_be_imported_from_there_alone(installed: Path) -> None:
     )
 
     assert asked.stdout.strip() == str(installed / "opsmigrate" / "uat" / "__init__.py")
+
+
+def test_the_installed_package_has_the_page_of_every_finding(installed: Path) -> None:
+    pages = {path.name: path.read_text(encoding="utf-8") for path in FINDINGS.glob("*.md")}
+
+    assert pages
+    assert {
+        path.name: path.read_text(encoding="utf-8")
+        for path in (installed / "opsmigrate" / "findings").iterdir()
+    } == pages
+
+
+def test_the_installed_package_explains_a_finding_without_a_database(installed: Path) -> None:
+    settings = "INSTALLED_APPS = ['opsmigrate']\nSECRET_KEY = 'x'\nDATABASES = {}\n"
+    (installed / "bare_settings.py").write_text(settings)
+    asked = subprocess.run(
+        [sys.executable, "-m", "django", "preflight_migrate", "--explain", "long-lock"],
+        cwd="/",
+        env={"PYTHONPATH": str(installed), "DJANGO_SETTINGS_MODULE": "bare_settings"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (installed / "bare_settings.py").unlink()
+
+    assert asked.stdout == (FINDINGS / "long-lock.md").read_text(encoding="utf-8")

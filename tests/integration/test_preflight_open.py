@@ -19,12 +19,6 @@ CODE = "migrations.RunPython(lambda apps, editor: 1 / 0),"
 SQL = 'migrations.RunSQL("ALTER TABLE zoo_cage ADD COLUMN extra int"),'
 
 OPEN_WITH_ROWS = {
-    "a unique default of the database": 'migrations.AddField("cage", "tag", models.UUIDField('
-    "unique=True, db_default=RandomUUID())),",
-    "a generated column": 'migrations.AddField("cage", "twice", models.GeneratedField('
-    'expression=models.F("size") * 2, output_field=models.IntegerField(), db_persist=True)),',
-    "uniqueness of an expression": 'migrations.AddConstraint("cage", models.UniqueConstraint('
-    'Lower("name"), name="zoo_lower")),',
     "a partial index on a new column": 'migrations.AddField("cage", "flag", models.BooleanField('
     'default=True)),\nmigrations.AddConstraint("cage", models.UniqueConstraint(fields=["name"],'
     ' condition=models.Q(flag=True), name="zoo_flag")),',
@@ -82,6 +76,12 @@ SURE_WITH_ROWS = {
     "a new table": KEEPER,
     "NOT NULL with a default": 'migrations.AlterField("cage", "size", models.IntegerField('
     "default=0)),",
+    "a unique default of the database": 'migrations.AddField("cage", "tag", models.UUIDField('
+    "unique=True, db_default=RandomUUID())),",
+    "a generated column": 'migrations.AddField("cage", "twice", models.GeneratedField('
+    'expression=models.F("size") * 2, output_field=models.IntegerField(), db_persist=True)),',
+    "a positive number with a default": 'migrations.AddField("cage", "age", '
+    "models.PositiveIntegerField(default=3)),",
     "an index": 'migrations.AddIndex("cage", models.Index(fields=["size"], name="zoo_size")),',
     "code that does nothing": "migrations.RunPython(migrations.RunPython.noop),",
     "SQL that does nothing": "migrations.RunSQL(migrations.RunSQL.noop),",

@@ -7,6 +7,7 @@ from django.db import connections
 
 from tests.conftest import Ops, execute
 from tests.integration.data_pairs import DATA_PAIRS
+from tests.integration.hidden_pairs import HIDDEN_PAIRS
 from tests.integration.pairs import PAIRS, Pair
 from tests.integration.zoo_migrations import Write, migrate
 
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.major
 
 
 @pytest.mark.parametrize(
-    "pair", [*PAIRS, *DATA_PAIRS], ids=lambda pair: pair.name.replace(" ", "-")
+    "pair", [*PAIRS, *DATA_PAIRS, *HIDDEN_PAIRS], ids=lambda pair: pair.name.replace(" ", "-")
 )
 def test_the_verdict_equals_what_migrate_then_does(
     pair: Pair, new_database: Callable[..., str], write_migrations: Write, ops: Ops

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from secrets import token_hex
+from textwrap import indent
 from typing import Any
 
 import pytest
@@ -13,26 +14,39 @@ from django.db import DatabaseError, NotSupportedError, connections
 
 MODULE = """
 import uuid
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import ArrayField, DateRangeField, IntegerRangeField
 from django.contrib.postgres.functions import RandomUUID
-from django.contrib.postgres.operations import AddIndexConcurrently, CreateExtension
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.operations import (
+    AddConstraintNotValid, AddIndexConcurrently, CreateExtension, RemoveIndexConcurrently,
+    ValidateConstraint,
+)
 from django.db import migrations, models
-from django.db.models.functions import Lower
+from django.db.models import Func
+from django.db.models.functions import Lower, Now
 
 NAME = {extension!r}
 
 class Migration(migrations.Migration):
-    atomic = {atomic}
     dependencies = {dependencies}
-    operations = [
+{body}
+"""
+BODY = """
+atomic = {atomic}
+operations = [
 {operations}
-    ]
+]
 """
 
 Write = Callable[..., None]
 
 
 def writer(folder: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Write:
-    """Return a function that gives the app zoo these migrations, in a package of their own."""
+    """Return a function that gives the app zoo these migrations, in a package of their own.
+
+    Each is the text of its operations, or the whole body of its class Migration.
+    """
 
     def write(
         *operations: str,
@@ -51,7 +65,9 @@ def writer(folder: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Writ
                 before = [("zoo", "0000_nowhere")]
             (folder / package / f"000{number}_step.py").write_text(
                 MODULE.format(
-                    dependencies=before, operations=text, atomic=atomic, extension=extension
+                    dependencies=before,
+                    body=indent(_body(text, atomic=atomic), "    "),
+                    extension=extension,
                 )
             )
         importlib.invalidate_caches()
@@ -59,6 +75,13 @@ def writer(folder: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Writ
         monkeypatch.setenv("ZOO_MIGRATIONS", package)
 
     return write
+
+
+def _body(text: str, *, atomic: bool) -> str:
+    """Return the body of a class Migration, of its operations or as it was given."""
+    if "operations = [" in text:
+        return text
+    return BODY.format(atomic=atomic, operations=text)
 
 
 def migrate(alias: str, *target: str) -> str | None:

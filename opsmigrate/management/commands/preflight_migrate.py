@@ -11,12 +11,13 @@ from opsmigrate.errors import SettingsError, UndecidedError
 from opsmigrate.guard import PRODUCTION, require_approval, require_backup
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.numbers import positive_float
+from opsmigrate.pages import page_of
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.postgres.session import is_pooled_by_transaction
 from opsmigrate.preflight.examine import examine
 from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal, database_bytes, rehearse
-from opsmigrate.report import Result
+from opsmigrate.report import Result, Verdict
 from opsmigrate.schema.history import applied_migrations
 from opsmigrate.scratch import require_scratch_allowed
 
@@ -54,6 +55,21 @@ class Command(ReportCommand):
             "--accept-unexamined",
             action="store_true",
             help="let what could not be examined count as passed",
+        )
+        parser.add_argument(
+            "--explain", metavar="ID", help="print the page of a finding, and do nothing else"
+        )
+
+    def prepare(self, options: dict[str, Any]) -> Result | None:
+        """Return the page that was asked for."""
+        if options["explain"] is None:
+            return None
+        page = page_of(options["explain"])
+        return Result(
+            verdict=Verdict.PASSED,
+            summary=f"the page of {options['explain']}",
+            facts={"page": page},
+            text=page,
         )
 
     def run(self, run: Run, **options: Any) -> Result:

@@ -83,8 +83,8 @@ class Command(ReportCommand):
             help="say whether an uat_report.json or .html is as it was written; run no check",
         )
 
-    def prepare(self, options: dict[str, Any]) -> None:
-        """Make the folder of the reports; refuse what cannot be done together."""
+    def prepare(self, options: dict[str, Any]) -> Result | None:
+        """Make the folder of the reports; list the checks, or verify a report, which is all."""
         self._images = {}
         asked = [f"--{name.replace('_', '-')}" for name in (*APART, "baseline") if options[name]]
         if len(asked) > 1:
@@ -94,11 +94,9 @@ class Command(ReportCommand):
                 id="options-exclude",
                 hint="run them one after the other",
             )
-        if options["save_baseline"]:
-            _require_place(Path(options["save_baseline"]), "--save-baseline")
         if any(options[name] for name in APART):
             options["report_dir"] = None
-            return
+            return _done_apart(options)
         folder = Path(options["report_dir"])
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -110,13 +108,6 @@ class Command(ReportCommand):
                 id="cannot-write-output",
                 hint="--report-dir with a folder that can be written",
             ) from error
-
-    def run_apart(self, **options: Any) -> Result | None:
-        """List the checks, or verify a report; neither needs the database."""
-        if options["list"]:
-            return _listed(options)
-        if options["verify_report"]:
-            return verify_report(Path(options["verify_report"]))
         return None
 
     def run(self, run: Run, **options: Any) -> Result:
@@ -164,6 +155,7 @@ class Command(ReportCommand):
         if options["report_dir"] is None:
             return
         folder = Path(options["report_dir"])
+        folder.mkdir(parents=True, exist_ok=True)
         body = sealed(json.loads(report.as_json()))
         closing = f"\n\nSHA-256 of the report:\n{body['sha256']}\n"
         for ending, text in (
@@ -176,6 +168,15 @@ class Command(ReportCommand):
         if options["verbosity"]:
             self.stderr.write(f"Reports: {folder / NAME}.html, .txt, .json and .xml")
             self.stderr.write(f"SHA-256: {body['sha256']}")
+
+
+def _done_apart(options: dict[str, Any]) -> Result | None:
+    if options["list"]:
+        return _listed(options)
+    if options["verify_report"]:
+        return verify_report(Path(options["verify_report"]))
+    _require_place(Path(options["save_baseline"]), "--save-baseline")
+    return None
 
 
 def _jobs(text: str) -> int:

@@ -1,0 +1,29 @@
+"""The page of every finding, as the documentation has it."""
+
+import re
+from difflib import get_close_matches
+from pathlib import Path
+
+from opsmigrate.errors import UsageError
+
+# An installed package has the pages beside this file; a source tree in docs/findings.
+INSTALLED = Path(__file__).resolve().parent / "findings"
+SOURCE = Path(__file__).resolve().parent.parent / "docs" / "findings"
+LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
+
+
+def page_of(id: str) -> str:
+    """Return the page of a finding as plain text; raise UsageError for an id that has none."""
+    folder = INSTALLED if INSTALLED.is_dir() else SOURCE
+    known = {path.stem: path for path in folder.glob("*.md") if path.stem != "README"}
+    if id not in known:
+        near = get_close_matches(id, known, n=3, cutoff=0.5)
+        raise UsageError(
+            f"there is no finding with the id {id!r}"
+            + (f"; near to it: {', '.join(near)}" if near else ""),
+            id="unknown-finding",
+            hint=f"python manage.py preflight_migrate --explain {near[0]}"
+            if near
+            else "copy the id from a report, where it stands in square brackets",
+        )
+    return LINK.sub(r"\1", known[id].read_text(encoding="utf-8")).rstrip()

@@ -1,0 +1,100 @@
+"""The queries that read a whole schema: each answers for all relations at once."""
+
+RELATIONS = """
+SELECT c.oid, n.nspname, c.relname, c.relkind, pg_table_is_visible(c.oid),
+       pg_has_role(current_user, c.relowner, 'USAGE'), c.relispartition,
+       c.relpersistence, p.partattrs::int2[],
+       c.relhastriggers AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid
+                                    AND NOT t.tgisinternal AND t.tgenabled <> 'D'),
+       pg_get_userbyid(c.relowner)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
+WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+"""
+COLUMNS = """
+SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+       a.atthasdef, a.attidentity <> '', a.attgenerated <> '',
+       c.relkind IN ('r', 'p') AND has_column_privilege(c.oid, a.attnum, 'REFERENCES'),
+       a.attinhcount > 0, a.attgenerated = 'v',
+       CASE WHEN a.attcollation <> t.typcollation THEN o.collname END
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation o ON o.oid = a.attcollation
+WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+ORDER BY a.attrelid, a.attnum
+"""
+CONSTRAINTS = """
+SELECT k.conrelid, k.conname, k.contype, k.conkey, k.confrelid, k.convalidated, k.confkey,
+       x.relname, k.confdeltype
+FROM pg_constraint k LEFT JOIN pg_class x ON x.oid = k.conindid
+WHERE k.conrelid <> 0
+"""
+INDEXES = """
+SELECT i.indrelid, x.relname, i.indisunique, i.indisprimary, i.indisvalid, i.indimmediate,
+       i.indpred IS NOT NULL OR i.indexprs IS NOT NULL,
+       (i.indkey::int2[])[0:i.indnkeyatts - 1], m.amname,
+       pg_get_expr(i.indpred, i.indrelid), pg_get_expr(i.indexprs, i.indrelid),
+       (i.indkey::int2[])[i.indnkeyatts:], i.indoption::int2[], i.indclass::oid[]::int8[],
+       i.indnullsnotdistinct
+FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
+JOIN pg_namespace n ON n.oid = x.relnamespace
+WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+ORDER BY i.indexrelid
+"""
+# What PostgreSQL lets stand in the way of ALTER COLUMN … TYPE and DROP COLUMN, besides views,
+# constraints and plain indexes (documentation of ALTER TABLE; RememberAllDependentForRebuilding).
+DEPENDENTS = """
+SELECT d.refobjid, d.refobjsubid, w.type, w.identity
+FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) w
+WHERE d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
+  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND (d.classid IN ('pg_policy'::regclass, 'pg_trigger'::regclass, 'pg_proc'::regclass,
+                     'pg_publication_rel'::regclass)
+       OR d.classid = 'pg_attrdef'::regclass AND NOT EXISTS (
+           SELECT FROM pg_attrdef a
+           WHERE a.oid = d.objid AND a.adrelid = d.refobjid AND a.adnum = d.refobjsubid)
+       OR d.classid = 'pg_class'::regclass AND EXISTS (
+           SELECT FROM pg_index i
+           WHERE i.indexrelid = d.objid AND (i.indpred IS NOT NULL OR i.indexprs IS NOT NULL)))
+"""
+# A table makes a type of its name; a type of that name is in its way.
+TYPE_NAMES = """
+SELECT n.nspname, t.typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+WHERE t.typrelid = 0 AND t.typcategory <> 'A'
+  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+"""
+# By these an index is meant for more than its columns: the pattern operators of text, for instance.
+OPERATOR_CLASSES = "SELECT oid, opcname, opcdefault FROM pg_opclass"
+VIEWS = """
+SELECT DISTINCT d.refobjid, d.refobjsubid, quote_ident(n.nspname) || '.' || quote_ident(v.relname)
+FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class
+JOIN pg_namespace n ON n.oid = v.relnamespace
+WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
+  AND d.refobjid <> v.oid AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+"""
+SURROUNDINGS = """
+SELECT current_setting('server_version_num')::int, current_schema(),
+       (SELECT array_agg(nspname::text) FROM pg_namespace),
+       (SELECT coalesce(array_agg(nspname::text), '{}') FROM pg_namespace
+        WHERE has_schema_privilege(oid, 'CREATE')),
+       (SELECT coalesce(array_agg(nspname::text), '{}') FROM pg_namespace
+        WHERE pg_has_role(current_user, nspowner, 'USAGE')),
+       (SELECT jsonb_object_agg(t.spcname, t.oid = d.dattablespace
+            OR has_tablespace_privilege(t.oid, 'CREATE'))::text
+        FROM pg_tablespace t, pg_database d WHERE d.datname = current_database()),
+       current_setting('default_tablespace'),
+       has_database_privilege(current_database(), 'CREATE'),
+       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+       (SELECT coalesce(array_agg(extname::text), '{}') FROM pg_extension),
+       (SELECT coalesce(jsonb_object_agg(name, trusted), '{}')::text FROM (
+            SELECT v.name, bool_or(v.trusted) AS trusted
+            FROM pg_available_extension_versions v GROUP BY v.name) e),
+       (SELECT array_agg(DISTINCT collname::text) FROM pg_collation),
+       (SELECT coalesce(array_agg(e.evtname::text), '{}') FROM pg_event_trigger e
+        WHERE e.evtenabled <> 'D' AND NOT EXISTS (
+            SELECT FROM pg_depend d WHERE d.classid = 'pg_event_trigger'::regclass
+            AND d.objid = e.oid AND d.deptype = 'e'))
+"""

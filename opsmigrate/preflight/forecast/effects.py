@@ -1,0 +1,54 @@
+"""What statements do to tables: gathered by effects_of()."""
+
+from dataclasses import dataclass, field
+
+from opsmigrate.preflight.forecast.modes import stronger
+from opsmigrate.preflight.forecast.sizes import Server
+from opsmigrate.preflight.forecast.tables import Table, Tables
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the effects of a statement depend on."""
+
+    tables: Tables
+    server: Server
+
+
+@dataclass(kw_only=True)
+class Effects:
+    """Live tables by label: locked in which mode, rewritten, read through, indexed anew.
+
+    `understood` is False where a statement is of a kind that is not known here.
+    """
+
+    understood: bool = True
+    locks: dict[str, str] = field(default_factory=dict)
+    rewrites: list[str] = field(default_factory=list)
+    scans: list[str] = field(default_factory=list)
+    # How many indexes are built on each table.
+    builds: dict[str, int] = field(default_factory=dict)
+    concurrently: bool = False
+
+    def lock(self, table: Table, mode: str) -> None:
+        """Note a lock; the strongest of several counts."""
+        if table.live:
+            self.locks[table.label] = stronger(self.locks.get(table.label), mode)
+
+    def rewrite(self, table: Table) -> None:
+        """Note a rewrite, which builds all indexes again."""
+        if table.live and table.label not in self.rewrites:
+            self.rewrites.append(table.label)
+            self.builds[table.label] = len(table.indexes)
+
+    def scan(self, table: Table) -> None:
+        """Note that the table is read from its first page to its last."""
+        if table.live and table.label not in self.scans:
+            self.scans.append(table.label)
+
+    def build(self, table: Table, *, concurrently: bool = False) -> None:
+        """Note an index that is built."""
+        if table.live:
+            self.builds[table.label] = self.builds.get(table.label, 0) + 1
+            self.concurrently = concurrently
+            self.scan(table)

@@ -1,0 +1,33 @@
+"""Lock modes, from the weakest to the strongest, and what each keeps others from."""
+
+# PostgreSQL's documentation, Explicit Locking, Table 13.2.
+MODES = (
+    "ACCESS SHARE",
+    "ROW SHARE",
+    "ROW EXCLUSIVE",
+    "SHARE UPDATE EXCLUSIVE",
+    "SHARE",
+    "SHARE ROW EXCLUSIVE",
+    "EXCLUSIVE",
+    "ACCESS EXCLUSIVE",
+)
+ROW_SHARE, ROW_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE, SHARE, SHARE_ROW_EXCLUSIVE = MODES[1:6]
+EXCLUSIVE, ACCESS_EXCLUSIVE = MODES[6:]
+_OF_PG_LOCKS = {f"{mode.title().replace(' ', '')}Lock": mode for mode in MODES}
+
+
+def blocks(mode: str) -> list[str]:
+    """Return what the mode keeps others from: reads, writes; DDL and VACUUM are not named."""
+    if mode == ACCESS_EXCLUSIVE:
+        return ["reads", "writes"]
+    return ["writes"] if mode in (SHARE, SHARE_ROW_EXCLUSIVE, EXCLUSIVE) else []
+
+
+def stronger(one: str | None, other: str) -> str:
+    """Return the stronger of two modes."""
+    return other if one is None else max(one, other, key=MODES.index)
+
+
+def mode_of(name: str) -> str:
+    """Return the mode that pg_locks calls `AccessExclusiveLock`; a mode stays as it is."""
+    return _OF_PG_LOCKS.get(name, name)

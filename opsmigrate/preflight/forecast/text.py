@@ -1,0 +1,46 @@
+"""SQL as text: statements, the actions of ALTER TABLE, names."""
+
+import re
+from collections.abc import Iterator
+
+import sqlparse
+
+NAME = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
+QUALIFIED = rf"{NAME}(?:\s*\.\s*{NAME})*"
+_PART = re.compile(NAME)
+# Longer text is a load of data, and parsing it takes longer than it is worth.
+LONGEST = 50_000
+
+
+def statements(sql: str) -> list[str]:
+    """Return the single statements of a text, each on one line and without comments."""
+    if len(sql) > LONGEST:
+        return []
+    bare = (sqlparse.format(part, strip_comments=True) for part in sqlparse.split(sql))
+    return [" ".join(part.split()).rstrip("; ") for part in bare if part.strip("; \n")]
+
+
+def parts(name: str) -> tuple[str, ...]:
+    """Return the parts of a name as the catalog spells them: `"Order"` is Order, CAGE is cage."""
+    return tuple(
+        part[1:-1].replace('""', '"') if part.startswith('"') else part.lower()
+        for part in _PART.findall(name)
+    )
+
+
+def items(text: str) -> Iterator[str]:
+    """Yield what commas outside of brackets and quotes separate."""
+    depth, quote, start = 0, "", 0
+    for place, sign in enumerate(text):
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "'\"":
+            quote = sign
+        elif sign in "([":
+            depth += 1
+        elif sign in ")]":
+            depth -= 1
+        elif sign == "," and depth == 0:
+            yield text[start:place].strip()
+            start = place + 1
+    yield text[start:].strip()

@@ -1,0 +1,139 @@
+"""What the applied migrations did to the database that the state at their end does not tell."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import CodeType, FunctionType
+from typing import Any
+
+from django.contrib.postgres.operations import AddConstraintNotValid, ValidateConstraint
+from django.db.migrations import (
+    AlterField,
+    Migration,
+    RenameField,
+    RunPython,
+    RunSQL,
+    SeparateDatabaseAndState,
+)
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
+
+DDL = re.compile(
+    r"\b(alter|create|drop|add|rename)\b.*\b"
+    r"(table|index|column|constraint|type|domain|collate|default|owner|not null)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def applied_state(executor: MigrationExecutor) -> ProjectState:
+    """Return the project as the migrations that are recorded as applied describe it."""
+    untyped: Any = executor  # the stubs leave out what migrate itself calls
+    state: ProjectState = untyped._create_project_state(with_applied_migrations=True)
+    return state
+
+
+@dataclass
+class AppliedMigrations:
+    """The operations of the applied migrations, read once."""
+
+    executor: MigrationExecutor
+
+    @cached_property
+    def _migrations(self) -> list[Migration]:
+        """Return every migration on disk that is recorded, replaced ones too.
+
+        A squashed migration may stand for those it replaces, so that both may have been run.
+        """
+        loader = self.executor.loader
+        applied = loader.applied_migrations
+        return [item for key, item in loader.disk_migrations.items() if key in applied]
+
+    @cached_property
+    def _operations(self) -> list[tuple[str, Operation]]:
+        return [
+            (migration.app_label, operation)
+            for migration in self._migrations
+            for operation in _flat(migration.operations)
+        ]
+
+    @cached_property
+    def altered(self) -> frozenset[tuple[str, str]]:
+        """Return (app, field) of all fields that were altered or renamed.
+
+        Django does not give a column the text pattern index that it would have given it, had it
+        been so from the start (PostgreSQL's DatabaseSchemaEditor._alter_field).
+        """
+        found = set()
+        for app_label, operation in self._operations:
+            if isinstance(operation, AlterField):
+                found.add((app_label, operation.name))
+            elif isinstance(operation, RenameField):
+                found.add((app_label, operation.new_name))
+        return frozenset(found)
+
+    @cached_property
+    def not_validated(self) -> frozenset[str]:
+        """Return the constraints that a migration added as NOT VALID and none has validated."""
+        added, validated = set(), set()
+        for _, operation in self._operations:
+            if isinstance(operation, AddConstraintNotValid):
+                added.add(operation.constraint.name)
+            elif isinstance(operation, ValidateConstraint):
+                validated.add(operation.name)
+        return frozenset(added - validated)
+
+    def wrote(self, app_label: str, *names: str | None) -> bool:
+        """Say whether DDL written by hand in a migration of the app mentions one of the names."""
+        wanted = [re.escape(name) for name in names if name]
+        if not wanted:
+            return False
+        pattern = re.compile(rf"(?<!\w)({'|'.join(wanted)})(?!\w)")
+        return any(pattern.search(text) for text in self._by_hand[app_label])
+
+    @cached_property
+    def _by_hand(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for app_label, operation in self._operations:
+            if isinstance(operation, RunSQL):
+                found[app_label] += _statements(operation.sql)
+            elif isinstance(operation, RunPython):
+                found[app_label] += filter(DDL.search, _constants(operation.code))
+        return found
+
+
+def _flat(operations: Sequence[Operation]) -> Iterator[Operation]:
+    for operation in operations:
+        if isinstance(operation, SeparateDatabaseAndState):
+            yield from _flat(operation.database_operations)
+        else:
+            yield operation
+
+
+def _statements(sql: Any) -> list[str]:
+    if isinstance(sql, str):
+        return [sql]
+    return [item if isinstance(item, str) else str(item[0]) for item in sql]
+
+
+def _constants(function: Any) -> Iterator[str]:
+    """Yield the strings in a function and in whatever else its module has, which it may use."""
+    name = getattr(function, "__module__", None)
+    for item in vars(sys.modules[name]).values() if name in sys.modules else [function]:
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, FunctionType) and item.__module__ == name:
+            yield from _strings(item.__code__)
+
+
+def _strings(code: CodeType) -> Iterator[str]:
+    for constant in code.co_consts:
+        if isinstance(constant, str):
+            yield constant
+        elif isinstance(constant, CodeType):
+            yield from _strings(constant)

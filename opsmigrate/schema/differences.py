@@ -1,0 +1,34 @@
+"""One difference between the claimed and the live schema, in words."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """What the applied migrations claim, and what is live; None stands for nothing.
+
+    `id` is that of the finding. `table` is `schema.name`; `name` that of a constraint or index,
+    where there is one. `remedy` is what to type to bring the database to what is claimed.
+    """
+
+    id: str
+    table: str
+    column: str | None = None
+    name: str | None = None
+    claimed: str | None = None
+    live: str | None = None
+    remedy: str | None = None
+
+    @property
+    def words(self) -> str:
+        """Return the difference as one sentence."""
+        place = f"{self.table}.{self.column}" if self.column else self.table
+        return (
+            f"{place}: the applied migrations claim {self.claimed or 'no such column'}; "
+            f"the database has {self.live or 'none'}"
+        )
+
+
+def quoted(*names: str | None) -> str:
+    """Return the identifiers as SQL, each in quotes, with commas between them."""
+    return ", ".join('"' + name.replace('"', '""') + '"' for name in names if name is not None)

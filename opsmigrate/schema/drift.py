@@ -1,0 +1,122 @@
+"""Drift: where the live tables differ from what the applied migrations claim."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.state import ProjectState
+
+from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Relation
+from opsmigrate.postgres.names import as_stored, split_table
+from opsmigrate.schema.applied import AppliedMigrations, applied_state
+from opsmigrate.schema.claimed import claimed_tables
+from opsmigrate.schema.claims import ClaimedTable
+from opsmigrate.schema.columns import column_drift
+from opsmigrate.schema.differences import Drift, quoted
+from opsmigrate.schema.keys import check_drift, foreign_key_drift, index_drift
+from opsmigrate.schema.types import same_types
+
+KINDS = {"v": "view", "m": "materialized view", "f": "foreign table"}
+
+
+def drift_of(
+    connection: BaseDatabaseWrapper,
+    executor: MigrationExecutor,
+    catalog: Catalog,
+    state: ProjectState | None = None,
+) -> tuple[Drift, ...]:
+    """Return where the database of `catalog` differs from what is recorded as applied in it.
+
+    `state` is that of the applied migrations, where the caller has it already; it is not changed.
+    What a migration did in SQL of its own, without telling the state, is no drift.
+    """
+    applied = AppliedMigrations(executor)
+    claimed = claimed_tables(state or applied_state(executor), connection, altered=applied.altered)
+    found = [
+        drift
+        for table, drift in _compared(claimed, catalog)
+        if not _was_meant(drift, table, applied)
+    ]
+    types = [(str(item.claimed), str(item.live)) for item in found if item.id == "drift-type"]
+    same = same_types(connection, types) if types else frozenset()
+    return tuple(
+        item for item in found if item.id != "drift-type" or (item.claimed, item.live) not in same
+    )
+
+
+def _was_meant(drift: Drift, claimed: ClaimedTable, applied: AppliedMigrations) -> bool:
+    if drift.id == "drift-not-validated" and drift.name in applied.not_validated:
+        return True
+    names = [drift.column, drift.name]
+    if not any(names):
+        names = [split_table(claimed.db_table)[1]]
+    return applied.wrote(claimed.model.partition(".")[0], *names)
+
+
+def find_drift(tables: Iterable[ClaimedTable], catalog: Catalog) -> tuple[Drift, ...]:
+    """Return each difference that means something, in the order of `tables`.
+
+    Names of constraints and indexes, the way in which rows are numbered, spellings of types, and
+    tables, indexes, defaults and checks that no migration knows are no drift.
+    """
+    return tuple(drift for _, drift in _compared(tables, catalog))
+
+
+def _compared(
+    tables: Iterable[ClaimedTable], catalog: Catalog
+) -> Iterator[tuple[ClaimedTable, Drift]]:
+    live = _LiveTables(catalog)
+    for table in tables:
+        for drift in _table_drift(table, live):
+            yield table, drift
+
+
+class _LiveTables:
+    """The relations of a catalog, by the db_table that finds them."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._all = {(item.schema, item.name): item for item in catalog.relations}
+        self._visible = {item.name: item for item in catalog.relations if item.visible}
+        self._schema = catalog.schema
+        history = self.find("django_migrations")
+        self.owner = history.owner if history else None
+
+    def find(self, db_table: str) -> Relation | None:
+        """Return the relation that Django's statements mean, None where there is none."""
+        schema, name = split_table(db_table)
+        if schema is None:
+            return self._visible.get(as_stored(name))
+        return self._all.get((as_stored(schema), as_stored(name)))
+
+    def label(self, db_table: str) -> str:
+        """Return `schema.name` of a table that is missing."""
+        schema, name = split_table(db_table)
+        return f"{schema or self._schema or 'public'}.{name}"
+
+
+def _table_drift(claimed: ClaimedTable, live: _LiveTables) -> Iterator[Drift]:
+    table = live.find(claimed.db_table)
+    if table is None or table.kind not in TABLE_KINDS:
+        found = KINDS.get(table.kind, "relation of another kind") if table else None
+        yield Drift(
+            id="drift-table-missing",
+            table=table.label if table else live.label(claimed.db_table),
+            claimed=f"the table of {claimed.model}",
+            live=f"a {found}" if found else None,
+            remedy="restore the table from a backup",
+        )
+        return
+    if live.owner and table.owner != live.owner:
+        yield Drift(
+            id="drift-owner",
+            table=table.label,
+            claimed=f"the owner {live.owner}, as of django_migrations",
+            live=f"the owner {table.owner}",
+            remedy=f"ALTER TABLE {table.label} OWNER TO {quoted(live.owner)}",
+        )
+    yield from column_drift(claimed, table)
+    yield from index_drift(claimed, table)
+    yield from foreign_key_drift(claimed, table, live.find)
+    yield from check_drift(claimed, table)

@@ -1,0 +1,276 @@
+"""Indexes, foreign keys and checks: what is claimed against what does the same, under any name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from opsmigrate.postgres.catalog import Constraint, Index, Relation
+from opsmigrate.schema.claims import ClaimedCheck, ClaimedForeignKey, ClaimedIndex, ClaimedTable
+from opsmigrate.schema.differences import Drift, quoted
+
+ON_DELETE = {"a": "", "r": " ON DELETE RESTRICT", "c": " ON DELETE CASCADE"}
+ON_DELETE |= {"n": " ON DELETE SET NULL", "d": " ON DELETE SET DEFAULT"}
+
+
+def index_drift(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
+    """Compare primary key, unique constraints and indexes; yield also each INVALID index."""
+    reported = set()
+    columns = {None, *(column.name for column in table.columns)}
+    names = {index.name for index in claimed.indexes}
+    for index in claimed.indexes:
+        if not columns.issuperset(index.columns):
+            continue  # Gone with its column.
+        # What bears the name of another claim belongs to that one.
+        free = [item for item in table.indexes if item.name not in names - {index.name}]
+        fitting = [item for item in free if _same_keys(index, item)]
+        valid = [item for item in fitting if item.valid]
+        if any(_same_details(index, item) for item in valid) or (fitting and not valid):
+            continue  # What is INVALID is said below.
+        there = next(iter(valid), None) or _namesake(index, table)
+        drift = _missing(index, table, there)
+        if drift not in reported:
+            reported.add(drift)
+            yield drift
+    for item in table.indexes:
+        if not item.valid:
+            yield Drift(
+                id="drift-index-invalid",
+                table=table.label,
+                name=item.name,
+                claimed="no INVALID index",
+                live=f"the INVALID index {item.name}",
+                remedy=f"REINDEX INDEX CONCURRENTLY {quoted(table.schema)}.{quoted(item.name)}",
+            )
+
+
+def _namesake(index: ClaimedIndex, table: Relation) -> Index | None:
+    """Return what bears the name of the index, or is the primary key where it should be."""
+    for item in table.indexes:
+        if item.name == index.name or (index.primary and item.primary):
+            return item
+    return None
+
+
+def _missing(index: ClaimedIndex, table: Relation, there: Index | None) -> Drift:
+    columns = [column for column in index.columns if column is not None]
+    column = columns[0] if len(index.columns) == len(columns) == 1 else None
+    name = index.name or (there.name if there else None)
+    live = _live_words(there) if there else None
+    claimed = _claimed_words(index)
+    keys = quoted(*columns) if None not in index.columns and not index.partial else None
+    if index.primary:
+        return Drift(
+            id="drift-primary-key",
+            table=table.label,
+            column=column,
+            name=name,
+            claimed=claimed,
+            live=live,
+            remedy=f"ALTER TABLE {table.label} ADD PRIMARY KEY ({keys})",
+        )
+    if index.unique:
+        return Drift(
+            id="drift-unique",
+            table=table.label,
+            column=column,
+            name=name,
+            claimed=claimed,
+            live=live,
+            remedy=f"ALTER TABLE {table.label} ADD UNIQUE ({keys})" if keys else None,
+        )
+    return Drift(
+        id="drift-index",
+        table=table.label,
+        column=column,
+        name=name,
+        claimed=claimed,
+        live=live,
+        remedy=f"CREATE INDEX CONCURRENTLY ON {table.label} USING {index.method} ({keys})"
+        if keys and not index.like
+        else None,
+    )
+
+
+def _same_keys(claimed: ClaimedIndex, live: Index) -> bool:
+    if (claimed.primary and not live.primary) or (claimed.unique and not live.unique):
+        return False
+    if claimed.method != live.method or claimed.partial != (live.predicate is not None):
+        return False
+    columns = tuple(column or "" for column in claimed.columns)
+    # The order of columns matters to queries, not to what is unique.
+    same = sorted(columns) == sorted(live.columns) if claimed.unique else columns == live.columns
+    return same and _same_opclasses(claimed, live) and _names_same(claimed, live)
+
+
+def _same_opclasses(claimed: ClaimedIndex, live: Index) -> bool:
+    patterns = [name.endswith("_pattern_ops") for name in live.opclasses]
+    if claimed.like:
+        return all(patterns)
+    if claimed.opclasses:
+        return tuple(map(str.lower, claimed.opclasses)) == live.opclasses
+    return None in claimed.columns or not any(patterns)
+
+
+def _names_same(claimed: ClaimedIndex, live: Index) -> bool:
+    """Say whether the live condition and expressions name the columns that the claimed ones do."""
+    text = f"{live.predicate or ''} {live.expressions or ''}"
+    return all(re.search(rf"\b{re.escape(column)}\b", text) for column in claimed.named)
+
+
+def _same_details(claimed: ClaimedIndex, live: Index) -> bool:
+    if claimed.unique:
+        immediate = claimed.deferrable != live.immediate
+        return (
+            (immediate or claimed.primary)
+            and claimed.nulls_distinct == live.nulls_distinct
+            and set(claimed.include) == set(live.include)
+        )
+    return set(claimed.include) == set(live.include) and (
+        claimed.descending is None
+        or claimed.method != "btree"
+        or claimed.descending == live.descending
+    )
+
+
+def _claimed_words(index: ClaimedIndex) -> str:
+    keys = ", ".join(column or "an expression" for column in index.columns)
+    what = "a primary key" if index.primary else "uniqueness" if index.unique else "an index"
+    details = [
+        "of text patterns" if index.like else "",
+        f"by {index.method}" if index.method != "btree" else "",
+        f"including {', '.join(index.include)}" if index.include else "",
+        "deferrable" if index.deferrable else "",
+        "for some rows" if index.partial else "",
+        "" if index.nulls_distinct else "NULLS NOT DISTINCT",
+        "descending" if any(index.descending or ()) else "",
+    ]
+    return " ".join([f"{what} on ({keys})", *filter(None, details)])
+
+
+def _live_words(index: Index) -> str:
+    keys = ", ".join(column or "an expression" for column in index.columns)
+    details = [
+        f"by {index.method}" if index.method != "btree" else "",
+        f"including {', '.join(index.include)}" if index.include else "",
+        "" if index.immediate else "deferrable",
+        "for some rows" if index.predicate else "",
+        "" if index.nulls_distinct else "NULLS NOT DISTINCT",
+        "descending" if any(index.descending) else "",
+    ]
+    kind = "unique " if index.unique else ""
+    return " ".join([f"{kind}index {index.name} on ({keys})", *filter(None, details)])
+
+
+def foreign_key_drift(
+    claimed: ClaimedTable, table: Relation, find: Callable[[str], Relation | None]
+) -> Iterator[Drift]:
+    """Compare foreign keys by their columns and targets; yield also those not validated."""
+    columns = {column.name for column in table.columns}
+    for key in claimed.foreign_keys:
+        target = find(key.to_table)
+        if key.column not in columns or target is None or not _has(target, key.to_column):
+            continue  # Gone with its column or table.
+        found = [item for item in table.constraints if _is_on(item, key)]
+        there = next((item for item in found if _fits(item, key, target)), None)
+        on_delete = ON_DELETE[key.on_delete]
+        if there is None:
+            yield Drift(
+                id="drift-foreign-key",
+                table=table.label,
+                column=key.column,
+                name=found[0].name if found else None,
+                claimed=f"a foreign key to {key.to_table} ({key.to_column}){on_delete}",
+                live=f"{found[0].name}, which points elsewhere or does otherwise ON DELETE"
+                if found
+                else None,
+                remedy=f"ALTER TABLE {table.label} ADD FOREIGN KEY ({quoted(key.column)}) "
+                f"REFERENCES {target.label} ({quoted(key.to_column)}){on_delete} "
+                "DEFERRABLE INITIALLY DEFERRED",
+            )
+        elif not there.validated:
+            yield _not_validated(there, table, key.column)
+
+
+def _not_validated(there: Constraint, table: Relation, column: str | None) -> Drift:
+    return Drift(
+        id="drift-not-validated",
+        table=table.label,
+        column=column,
+        name=there.name,
+        claimed=f"the constraint {there.name}, validated",
+        live="it NOT VALID",
+        remedy=f"ALTER TABLE {table.label} VALIDATE CONSTRAINT {quoted(there.name)}",
+    )
+
+
+def _has(table: Relation, column: str) -> bool:
+    return any(item.name == column for item in table.columns)
+
+
+def _is_on(constraint: Constraint, key: ClaimedForeignKey) -> bool:
+    return constraint.kind == "f" and constraint.columns == (key.column,)
+
+
+def _fits(constraint: Constraint, key: ClaimedForeignKey, target: Relation) -> bool:
+    return (
+        constraint.references == target.oid
+        and constraint.to_columns == (key.to_column,)
+        and constraint.on_delete == key.on_delete
+    )
+
+
+def check_drift(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
+    """Compare checks and exclusion constraints: first by name, then by columns, then by number."""
+    free = [item for item in table.constraints if item.kind in ("c", "x")]
+    found: list[Constraint] = []
+    waiting = list(claimed.checks)
+    for matches in (_same_name, _same_columns, _same_kind):
+        for check in list(waiting):
+            there = next((item for item in free if matches(check, item)), None)
+            if there is not None:
+                free.remove(there)
+                waiting.remove(check)
+                found.append(there)
+    columns = {column.name for column in table.columns}
+    for check in waiting:
+        if columns.issuperset(check.columns or ()):
+            yield _no_check(check, table)
+    for there in found:
+        if not there.validated:
+            yield _not_validated(there, table, _only(frozenset(there.columns)))
+
+
+def _no_check(check: ClaimedCheck, table: Relation) -> Drift:
+    named = f" {check.name}" if check.name else ""
+    if check.exclusion:
+        return Drift(
+            id="drift-exclusion",
+            table=table.label,
+            name=check.name,
+            claimed=f"the exclusion constraint{named}",
+        )
+    return Drift(
+        id="drift-check",
+        table=table.label,
+        column=_only(check.columns),
+        name=check.name,
+        claimed=f"the check{named}" if named else "a check of its values",
+    )
+
+
+def _only(columns: frozenset[str] | None) -> str | None:
+    return next(iter(columns)) if columns is not None and len(columns) == 1 else None
+
+
+def _same_kind(check: ClaimedCheck, live: Constraint) -> bool:
+    """Say whether it could be the same: only where the columns of the claim are not known."""
+    return (live.kind == "x") is check.exclusion and check.columns is None
+
+
+def _same_name(check: ClaimedCheck, live: Constraint) -> bool:
+    return (live.kind == "x") is check.exclusion and live.name == check.name
+
+
+def _same_columns(check: ClaimedCheck, live: Constraint) -> bool:
+    return (live.kind == "x") is check.exclusion and frozenset(live.columns) == check.columns

@@ -1,0 +1,99 @@
+"""One spelling for each column type, whoever wrote it: Django, format_type(), or a project."""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from django.db import Error
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+SPELLINGS = {
+    "varchar": "character varying",
+    "char": "character",
+    "bpchar": "character",
+    "nchar": "character",
+    "int": "integer",
+    "int4": "integer",
+    "int8": "bigint",
+    "int2": "smallint",
+    "serial": "integer",
+    "serial4": "integer",
+    "bigserial": "bigint",
+    "serial8": "bigint",
+    "smallserial": "smallint",
+    "serial2": "smallint",
+    "bool": "boolean",
+    "decimal": "numeric",
+    "dec": "numeric",
+    "float": "double precision",
+    "float4": "real",
+    "float8": "double precision",
+    "timestamp": "timestamp without time zone",
+    "timestamptz": "timestamp with time zone",
+    "time": "time without time zone",
+    "timetz": "time with time zone",
+    "varbit": "bit varying",
+}
+# What CREATE TABLE takes after the type; some fields write it into their db_type.
+AFTER_TYPE = re.compile(
+    r"\s+(collate|check|default|not null|null|generated|primary key|unique|references|constraint)"
+    r"\b.*",
+    re.IGNORECASE | re.DOTALL,
+)
+DIMENSIONS = re.compile(r"(\s*\[\d*\])+$|\s+array(\s*\[\d*\])?$", re.IGNORECASE)
+MODIFIERS = re.compile(r"\s*\(([^)]*)\)")
+INTEGERS = frozenset({"smallint", "integer", "bigint"})
+
+
+@lru_cache(maxsize=4096)
+def canonical(type_: str) -> str:
+    """Return the type as format_type() writes it, as far as the spelling goes.
+
+    `varchar(20)` is `character varying(20)`, `numeric(9, 2)` is `numeric(9,2)`, `int[3]` is
+    `integer[]`: PostgreSQL keeps neither the size nor the number of dimensions (documentation,
+    Arrays).
+    """
+    plain = AFTER_TYPE.sub("", type_.strip())
+    array = DIMENSIONS.search(plain) is not None
+    plain = DIMENSIONS.sub("", plain)
+    found = MODIFIERS.search(plain)
+    modifiers = re.sub(r"\s+", "", found.group(1)).lower() if found else ""
+    name = re.sub(r"\s+", " ", MODIFIERS.sub("", plain)).strip()
+    quoted = '"' in name
+    name = name.replace('"', "") if quoted else name.lower().removeprefix("pg_catalog.")
+    name = SPELLINGS.get(name, name)
+    if name == "character" and not modifiers:
+        modifiers = "1"
+    if name == "numeric" and modifiers.endswith(",0"):
+        modifiers = modifiers.removesuffix(",0")
+    return name + (f"({modifiers})" if modifiers else "") + ("[]" if array else "")
+
+
+def base(type_: str) -> str:
+    """Return a canonical type without its modifiers."""
+    return MODIFIERS.sub("", type_)
+
+
+def same_types(
+    connection: BaseDatabaseWrapper, pairs: Iterable[tuple[str, str]]
+) -> frozenset[tuple[str, str]]:
+    """Return the pairs (as written, as in the catalog) that the server takes for the same type.
+
+    In one query. A type in a schema of the search_path, for instance, is written without it.
+    """
+    pairs = list(pairs)
+    names = sorted({base(AFTER_TYPE.sub("", written)) for written, _ in pairs})
+    query = "SELECT t, format_type(to_regtype(t), NULL) FROM unnest(%s::text[]) AS t"
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(query, [names])
+            known = dict(cursor.fetchall())
+    except Error:
+        # Before PostgreSQL 16 to_regtype() raises for what is no type's name.
+        return frozenset()
+    return frozenset(
+        (written, there)
+        for written, there in pairs
+        if known[base(AFTER_TYPE.sub("", written))] == base(there)
+        and MODIFIERS.findall(canonical(written)) == MODIFIERS.findall(canonical(there))
+    )

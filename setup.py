@@ -1,0 +1,14 @@
+"""Builds the package together with the pages of docs/findings, which --explain prints."""
+
+from setuptools import find_packages, setup
+
+PAGES = "opsmigrate.findings"
+
+setup(
+    packages=[*find_packages(include=["opsmigrate", "opsmigrate.*"]), PAGES],
+    package_dir={PAGES: "docs/findings"},
+    package_data={
+        "opsmigrate": ["py.typed", "uat/reports/templates/*.html"],
+        PAGES: ["*.md"],
+    },
+)

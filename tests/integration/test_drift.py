@@ -1,0 +1,123 @@
+"""Drift: each kind is found once and named, and what means nothing is not said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.executor import MigrationExecutor
+
+from opsmigrate.postgres.catalog import Relation, read_catalog
+from opsmigrate.schema.differences import Drift
+from opsmigrate.schema.drift import drift_of
+from tests.integration.drift_zoo import DRIFTS, MODELS, NO_DRIFTS, Injected
+from tests.integration.zoo_migrations import writer
+from tests.prepared import database_alias
+
+pytestmark = pytest.mark.major
+
+
+@pytest.fixture(scope="module")
+def zoo(
+    django_db_modify_db_settings: None, django_db_blocker: Any, tmp_path_factory: Any
+) -> Iterator[str]:
+    """Yield the alias of a database with the zoo's tables."""
+    patch = pytest.MonkeyPatch()
+    folder: Path = tmp_path_factory.mktemp("zoo")
+    patch.syspath_prepend(folder)
+    settings = type("Settings", (), {})()
+    writer(folder, settings, patch)(MODELS)
+    with (
+        django_db_blocker.unblock(),
+        database_alias() as alias,
+        pytest.MonkeyPatch.context() as django,
+    ):
+        from django.conf import settings as own
+
+        django.setattr(own, "MIGRATION_MODULES", settings.MIGRATION_MODULES)
+        with connections[alias].cursor() as cursor:
+            cursor.execute("CREATE SCHEMA aside")
+        call_command("migrate", "zoo", database=alias, verbosity=0)
+        yield alias
+    patch.undo()
+
+
+@contextmanager
+def drifted(alias: str, statements: str) -> Iterator[BaseDatabaseWrapper]:
+    """Yield the connection after the statements, which are undone at the end."""
+    connection = connections[alias]
+    with transaction.atomic(using=alias), connection.cursor() as cursor:
+        found = {item.name: item for item in read_catalog(connection).relations}
+        cursor.execute(filled(statements, found))
+        yield connection
+        transaction.set_rollback(True, using=alias)
+
+
+def filled(statements: str, tables: dict[str, Relation]) -> str:
+    """Fill in the names that Django made up: of a table's constraint or index on columns."""
+    role = f"role_{token_hex(4)}"
+
+    def name(match: re.Match[str]) -> str:
+        if match.group(1) == "role":
+            return role
+        owner, _, columns = match.group(1).rpartition(".")
+        *wanted, last = columns.split(",")
+        table, like = tables[owner], last == "like"
+        key = tuple(wanted if like else [*wanted, last])
+        indexes = [
+            item.name
+            for item in table.indexes
+            if item.columns == key and item.opclasses[0].endswith("pattern_ops") == like
+        ]
+        keys = [
+            (item.kind, item.name)
+            for item in table.constraints
+            if item.columns == key and item.kind in "fu"
+        ]
+        return quoted(min(keys)[1] if "CONSTRAINT {" in statements else indexes[0])
+
+    return re.sub(r"{([^}]+)}", name, statements)
+
+
+def quoted(name: str) -> str:
+    return '"' + name + '"'
+
+
+def drifts(connection: BaseDatabaseWrapper) -> tuple[Drift, ...]:
+    """Return the drift of the zoo."""
+    found = drift_of(connection, MigrationExecutor(connection), read_catalog(connection))
+    return tuple(item for item in found if item.table.partition(".")[2] not in OTHERS)
+
+
+OTHERS: frozenset[str] = frozenset()
+
+
+def test_an_untouched_database_shows_no_drift(zoo: str) -> None:
+    assert drifts(connections[zoo]) == ()
+
+
+@pytest.mark.parametrize("injected", DRIFTS, ids=lambda item: item.name)
+def test_a_drift_is_found_once_and_named(zoo: str, injected: Injected) -> None:
+    with drifted(zoo, injected.statements) as connection:
+        found = drifts(connection)
+
+    assert [(item.id, item.table, item.column) for item in found] == [
+        (injected.id, injected.table, injected.column)
+    ], [item.words for item in found]
+    if injected.constraint:
+        assert found[0].name == injected.constraint
+    assert found[0].claimed or found[0].live
+
+
+@pytest.mark.parametrize("statements", NO_DRIFTS.values(), ids=NO_DRIFTS)
+def test_what_means_nothing_is_no_drift(zoo: str, statements: str) -> None:
+    with drifted(zoo, statements) as connection:
+        assert [item.words for item in drifts(connection)] == []

@@ -1,0 +1,103 @@
+"""What `migrate` does besides the migrations can fail as well, and is asked for."""
+
+from collections.abc import Callable
+
+import pytest
+from django.db import connections
+from django.db.models.signals import post_migrate
+
+from tests.conftest import Ops, execute
+from tests.integration.pairs import CAGE
+from tests.integration.zoo_migrations import Write, migrate
+
+pytestmark = pytest.mark.major
+HISTORY = "public.django_migrations"
+AGE = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
+
+HISTORIES = {
+    "a key without its default": ("id", "ALTER TABLE django_migrations ALTER id DROP IDENTITY"),
+    "a column that wants a value": ("who", "ALTER TABLE django_migrations ADD who text NOT NULL"),
+    "a column lost": (None, "ALTER TABLE django_migrations DROP COLUMN applied"),
+}
+
+
+@pytest.mark.parametrize(("column", "drift"), HISTORIES.values(), ids=HISTORIES.keys())
+def test_a_history_that_cannot_be_written_or_read_is_a_no(
+    column: str | None, drift: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(CAGE)
+    assert migrate(empty_database, "zoo") is None
+    write_migrations(CAGE, AGE)
+    assert ops("preflight_migrate", "zoo", database=empty_database).code == 0
+    if "NOT NULL" in drift:
+        execute(connections[empty_database], "TRUNCATE django_migrations, zoo_cage")
+        execute(connections[empty_database], "DROP TABLE zoo_cage")
+    execute(connections[empty_database], drift)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+
+    assert migrate(empty_database, "zoo") is not None
+    [finding] = answer.report["findings"]
+    assert (answer.code, finding["column"]) == (1, column)
+    assert finding["table"] in (HISTORY, "django_migrations")
+    assert finding["id"] == ("history-not-writable" if column else "history-unreadable")
+
+
+RECEIVERS = {
+    "no content types": ("DROP TABLE django_content_type CASCADE", "missing-table"),
+    "no permissions": ("DROP TABLE auth_permission CASCADE", "missing-table"),
+    "a permission without its name": (
+        "ALTER TABLE auth_permission RENAME codename TO drifted",
+        "missing-column",
+    ),
+}
+
+
+@pytest.mark.parametrize(("drift", "id"), RECEIVERS.values(), ids=RECEIVERS.keys())
+def test_a_receiver_that_cannot_work_is_a_no_also_where_nothing_is_pending(
+    drift: str, id: str, new_database: Callable[..., str], ops: Ops
+) -> None:
+    alias = new_database("received ")
+    for app in ("auth", "contenttypes"):
+        assert migrate(alias, app) is None
+    assert ops("preflight_migrate", "contenttypes", database=alias).code == 0
+    execute(connections[alias], drift)
+
+    answer = ops("preflight_migrate", "contenttypes", database=alias)
+
+    assert migrate(alias, "contenttypes") is not None
+    assert (answer.code, answer.report["findings"][0]["id"]) == (1, id), answer.stdout
+
+
+def test_content_types_that_cannot_be_inserted_are_a_no_only_where_a_model_is_new(
+    empty_database: str, ops: Ops
+) -> None:
+    for app in ("auth", "contenttypes"):
+        assert migrate(empty_database, app) is None
+    wants = "ALTER TABLE django_content_type ADD extra int NOT NULL DEFAULT 1"
+    execute(connections[empty_database], wants)
+    execute(connections[empty_database], "ALTER TABLE django_content_type ALTER extra DROP DEFAULT")
+    assert ops("preflight_migrate", "auth", database=empty_database).code == 0
+    assert migrate(empty_database, "auth") is None
+
+    answer = ops("preflight_migrate", "treasury", "0001", database=empty_database)
+
+    assert migrate(empty_database, "treasury", "0001") is not None
+    assert (answer.code, answer.report["findings"][0]["id"]) == (1, "insert-refused")
+
+
+def test_a_receiver_of_the_project_is_left_open(empty_database: str, ops: Ops) -> None:
+    assert migrate(empty_database) is None
+    assert ops("preflight_migrate", database=empty_database).code == 0
+
+    def fails(**kwargs: object) -> None:
+        raise ValueError("no")
+
+    post_migrate.connect(fails)
+    try:
+        answer = ops("preflight_migrate", database=empty_database)
+    finally:
+        post_migrate.disconnect(fails)
+
+    assert answer.code == 3
+    assert "fails runs with every migrate" in answer.report["unexamined"][0]["why"]
