@@ -44,10 +44,9 @@ def release(context: Context) -> str:
             hint="set OPSMIGRATE_RELEASE, the same for the site and for run_uat",
             optional=True,
         )
-    stale = {each: times for each, times in releases.items() if each != ours}
-    if stale:
+    if set(releases) != {ours}:
         raise Failed(
-            f"a stale worker: {path} answered {TIMES_ASKED} times, {_said(stale)}; this release is "
+            f"a stale worker: {path} answered {TIMES_ASKED} times, {_said(releases)}; this release is "
             f"{ours}",
             evidence="restart the workers that serve the old release, and run this again",
         )
@@ -86,8 +85,9 @@ def _named(body: str) -> str | None:
     return str(named) if named else None
 
 
-def _said(releases: "Counter[str | None] | dict[str | None, int]") -> str:
-    return ", ".join(f"{times} times {each or 'no release'}" for each, times in releases.items())
+def _said(releases: "Counter[str | None]") -> str:
+    told = releases.most_common()
+    return ", ".join(f"{times} times {each or 'no release'}" for each, times in told)
 
 
 def _require(response: Any, path: str, status: int, text: str) -> None:
