@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -9,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 WIDTH = 80
+SHOWN_INFOS = 10
 
 
 class Severity(str, Enum):
@@ -143,10 +145,10 @@ class Report:
         lines += _wrapped(self._where(), first="", rest="  ")
         if result.detail:
             lines += ["", *result.detail]
-        for finding in sorted(
-            result.findings, key=lambda item: list(Severity).index(item.severity)
-        ):
+        for finding in _shown(result.findings):
             lines += ["", *_finding_lines(finding)]
+        for id, hidden in _hidden(result.findings).items():
+            lines += ["", f"info [{id}] and {hidden:,} more: --format json has them all"]
         if result.unexamined:
             lines += ["", "Not examined:"]
             for item in result.unexamined:
@@ -165,6 +167,23 @@ class Report:
 
     def _reached(self) -> bool:
         return self.database is not None and self.database.server_version is not None
+
+
+def _shown(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings by their weight; of one id and no weight, only the first few."""
+    counts: Counter[str] = Counter()
+    shown = []
+    for finding in sorted(findings, key=lambda item: list(Severity).index(item.severity)):
+        counts[finding.id] += finding.severity is Severity.INFO
+        if finding.severity is not Severity.INFO or counts[finding.id] <= SHOWN_INFOS:
+            shown.append(finding)
+    return shown
+
+
+def _hidden(findings: Iterable[Finding]) -> dict[str, int]:
+    """Return how many findings of an id are not shown."""
+    counts = Counter(item.id for item in findings if item.severity is Severity.INFO)
+    return {id: count - SHOWN_INFOS for id, count in counts.items() if count > SHOWN_INFOS}
 
 
 def _finding_lines(finding: Finding) -> Iterable[str]:

@@ -1,11 +1,12 @@
 """Scratch databases: made beside the examined one, dropped at the end, reaped after a SIGKILL."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from secrets import token_hex
+from typing import Any
 
 from django.db import Error, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -22,11 +23,22 @@ LOCK_SPACE = 0x6F70736D
 PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}  # pg_database.datlocprovider
 
 
-@dataclass(frozen=True)
+@dataclass
 class ScratchDatabase:
-    """A database of ours; it is gone when the `with` block that made it ends."""
+    """A database of ours; gone when the `with` block that made it ends, unless it is `kept`."""
 
     name: str
+    source: int
+    run: str
+    kept: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptScratch:
+    """A scratch database that was kept for others: its name, and what its comment says of it."""
+
+    name: str
+    about: Mapping[str, Any]
 
 
 def require_scratch_allowed(connection: BaseDatabaseWrapper) -> None:
@@ -43,24 +55,105 @@ def require_scratch_allowed(connection: BaseDatabaseWrapper) -> None:
 
 @contextmanager
 def scratch_database(
-    connection: BaseDatabaseWrapper, *, run_id: str, maintenance_db: str | None
+    connection: BaseDatabaseWrapper,
+    *,
+    run_id: str,
+    maintenance_db: str | None,
+    like: Mapping[str, Any] | None = None,
 ) -> Iterator[ScratchDatabase]:
     """Make a scratch database on the server of `connection`, and drop it whatever happens.
 
-    It has the encoding and the locale of the database of `connection`. Raises UndecidedError
-    where the role may not create databases.
+    It has the encoding and the locale of the database of `connection`, or those that `like` says:
+    `encoding`, and columns of pg_database in `locale`. Raises UndecidedError where the role may
+    not create databases.
     """
     name = PREFIX + token_hex(6)
-    with _maintenance(connection, maintenance_db) as maintenance:
+    with maintenance_connection(connection, maintenance_db) as maintenance:
         # Before CREATE DATABASE, so that no reaper sees it without a live owner.
         _lock(maintenance, name)
+        kept = False
         try:
-            _create(connection, maintenance, name, run_id)
-            yield ScratchDatabase(name)
+            scratch = _create(connection, maintenance, name, run_id, like)
+            yield scratch
+            kept = scratch.kept
         finally:
             # What cannot be dropped now (the server went away) is reaped by the next run.
-            with suppress(Error):
-                _drop(maintenance, name)
+            if not kept:
+                with suppress(Error):
+                    _drop(maintenance, name)
+
+
+def looks_of(connection: BaseDatabaseWrapper) -> dict[str, Any]:
+    """Return the encoding and the locale of a database, as scratch_database takes them."""
+    with connection.cursor() as cursor:
+        # As a whole row: the columns that describe the locale differ from 14 to 18.
+        cursor.execute(
+            "SELECT pg_encoding_to_char(encoding), to_jsonb(d)::text"
+            " FROM pg_database d WHERE datname = current_database()"
+        )
+        encoding, row = cursor.fetchone()
+    return {"encoding": encoding, "locale": json.loads(row)}
+
+
+def keep_scratch(
+    connection: BaseDatabaseWrapper,
+    scratch: ScratchDatabase,
+    about: Mapping[str, Any],
+    *,
+    hours: float,
+) -> None:
+    """Keep a scratch database after its block, for `hours`, and write `about` into its comment.
+
+    `connection` is one to the same server. When it expired, the next run of any command drops it.
+    """
+    expires = datetime.now(timezone.utc) + timedelta(hours=hours)
+    comment = {**_comment(scratch), **about, "expires": expires.isoformat()}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("COMMENT ON DATABASE {} IS {}").format(
+                sql.Identifier(scratch.name), sql.Literal(json.dumps(comment))
+            )
+        )
+    scratch.kept = True
+
+
+def find_kept(connection: BaseDatabaseWrapper, *, source: int) -> tuple[KeptScratch, ...]:
+    """Return the scratch databases that were kept of the database with the oid `source`.
+
+    The newest first; those that expired are left out. `about` has what was given to keep_scratch,
+    and `run`, `source`, `made`, `expires`.
+    """
+    now = datetime.now(timezone.utc)
+    found = [
+        KeptScratch(name=name, about=about)
+        for name, about in _comments(connection)
+        if about.get("source") == source and _expires(about) > now
+    ]
+    return tuple(sorted(found, key=lambda each: str(each.about["made"]), reverse=True))
+
+
+def _comments(connection: BaseDatabaseWrapper) -> list[tuple[str, dict[str, Any]]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database"
+            " WHERE datname ~ %s AND pg_get_userbyid(datdba) = current_user",
+            [f"^{PREFIX}[0-9a-f]{{12}}$"],
+        )
+        rows = cursor.fetchall()
+    found = []
+    for name, comment in rows:
+        with suppress(ValueError, TypeError):
+            about = json.loads(comment)
+            if isinstance(about, dict) and about.get("opsmigrate") == "scratch":
+                found.append((name, about))
+    return found
+
+
+def _expires(about: Mapping[str, Any]) -> datetime:
+    try:
+        return datetime.fromisoformat(about["expires"]).astimezone(timezone.utc)
+    except (KeyError, TypeError, ValueError):
+        return datetime.min.replace(tzinfo=timezone.utc)
 
 
 def reap(connection: BaseDatabaseWrapper, maintenance_db: str | None) -> tuple[str, ...]:
@@ -74,7 +167,7 @@ def reap(connection: BaseDatabaseWrapper, maintenance_db: str | None) -> tuple[s
         abandoned = _abandoned(connection)
         if not abandoned or is_pooled_by_transaction(connection):
             return ()
-        with _maintenance(connection, maintenance_db) as maintenance:
+        with maintenance_connection(connection, maintenance_db) as maintenance:
             return tuple(name for name in abandoned if _reap_one(maintenance, name))
     except (Error, UndecidedError):
         return ()
@@ -97,7 +190,9 @@ def _abandoned(connection: BaseDatabaseWrapper) -> list[str]:
             [LOCK_SPACE],
         )
         held = {row[0] for row in cursor.fetchall()}
-    return [name for name in names if _key(name) & 0xFFFFFFFF not in held]
+    now = datetime.now(timezone.utc)
+    kept = {name for name, about in _comments(connection) if _expires(about) > now}
+    return [name for name in names if name not in kept and _key(name) & 0xFFFFFFFF not in held]
 
 
 def _reap_one(maintenance: BaseDatabaseWrapper, name: str) -> bool:
@@ -115,9 +210,13 @@ def _reap_one(maintenance: BaseDatabaseWrapper, name: str) -> bool:
 
 
 @contextmanager
-def _maintenance(
+def maintenance_connection(
     connection: BaseDatabaseWrapper, maintenance_db: str | None
 ) -> Iterator[BaseDatabaseWrapper]:
+    """Yield a connection to another database of the server, to make and rename databases from.
+
+    Raises UndecidedError where there is none that the role may connect to.
+    """
     candidates = [maintenance_db] if maintenance_db else ["postgres", "template1"]
     last: Exception | None = None
     for name in candidates:
@@ -150,20 +249,29 @@ def _lock(maintenance: BaseDatabaseWrapper, name: str) -> None:
         cursor.execute("SELECT pg_advisory_lock(%s, %s)", [LOCK_SPACE, _key(name)])
 
 
-def _create(
-    connection: BaseDatabaseWrapper, maintenance: BaseDatabaseWrapper, name: str, run_id: str
-) -> None:
-    with connection.cursor() as cursor:
-        # As a whole row: the columns that describe the locale differ from 14 to 18.
-        cursor.execute(
-            "SELECT oid, pg_encoding_to_char(encoding), to_jsonb(d)::text,"
-            " quote_ident(current_user) FROM pg_database d WHERE datname = current_database()"
-        )
-        oid, encoding, row, role = cursor.fetchone()
+def _comment(scratch: ScratchDatabase) -> dict[str, Any]:
     now = datetime.now(timezone.utc).isoformat()
-    comment = json.dumps({"opsmigrate": "scratch", "run": run_id, "source": oid, "made": now})
+    return {"opsmigrate": "scratch", "run": scratch.run, "source": scratch.source, "made": now}
+
+
+def _create(
+    connection: BaseDatabaseWrapper,
+    maintenance: BaseDatabaseWrapper,
+    name: str,
+    run_id: str,
+    like: Mapping[str, Any] | None,
+) -> ScratchDatabase:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT oid, quote_ident(current_user) FROM pg_database"
+            " WHERE datname = current_database()"
+        )
+        oid, role = cursor.fetchone()
+    scratch = ScratchDatabase(name, source=oid, run=run_id)
+    looks = like or looks_of(connection)
+    encoding, locale = looks["encoding"], looks["locale"]
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}{}").format(
-        sql.Identifier(name), sql.Literal(encoding), _locale(json.loads(row))
+        sql.Identifier(name), sql.Literal(encoding), _locale(locale)
     )
     with maintenance.cursor() as cursor:
         try:
@@ -174,9 +282,10 @@ def _create(
             raise _not_allowed(role) from error
         cursor.execute(
             sql.SQL("COMMENT ON DATABASE {} IS {}").format(
-                sql.Identifier(name), sql.Literal(comment)
+                sql.Identifier(name), sql.Literal(json.dumps(_comment(scratch)))
             )
         )
+    return scratch
 
 
 def _not_allowed(role: str) -> UndecidedError:

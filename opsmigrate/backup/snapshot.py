@@ -8,6 +8,7 @@ from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.digest.tables import DataTable, label, list_tables
 from opsmigrate.errors import RefusedError, UndecidedError
 from opsmigrate.postgres.errors import (
     INSUFFICIENT_PRIVILEGE,
@@ -15,28 +16,19 @@ from opsmigrate.postgres.errors import (
     first_line,
     sqlstate,
 )
-from opsmigrate.postgres.session import second_connection
+from opsmigrate.postgres.session import no_time_limits, second_connection, set_for_session
 
 ATTEMPTS = 3
 LOCK_TIMEOUT_SECONDS = 5
-
-# What pg_dump writes rows of; what belongs to an extension comes back with the extension.
-TABLES = """
-SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND c.relpersistence <> 't'
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
-                  AND d.objid = c.oid AND d.deptype = 'e')
-ORDER BY 1, 2
-"""
+GONE = ("42P01", "3F000")  # undefined_table, invalid_schema_name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """An exported snapshot, its tables as (schema, name), and where the WAL stood."""
+    """An exported snapshot, the tables it holds, and where the WAL stood."""
 
     id: str
-    tables: tuple[tuple[str, str], ...]
+    tables: tuple[DataTable, ...]
     lsn: str | None
     taken: str
 
@@ -63,53 +55,22 @@ def held_snapshot(
     )
 
 
-def list_tables(connection: BaseDatabaseWrapper) -> tuple[tuple[str, str], ...]:
-    """Return the tables that a dump has rows of, as sorted (schema, name)."""
-    with connection.cursor() as cursor:
-        cursor.execute(TABLES)
-        return tuple((schema, name) for schema, name in cursor.fetchall())
-
-
-def label(schema: str, name: str) -> str:
-    """Return `schema.name`; a part with a dot or a quote is quoted, so that no two are the same."""
-    return ".".join(
-        '"' + part.replace('"', '""') + '"' if "." in part or '"' in part else part
-        for part in (schema, name)
-    )
-
-
-def count_rows(
-    connection: BaseDatabaseWrapper, tables: tuple[tuple[str, str], ...]
-) -> dict[str, int]:
-    """Return the rows of each table by its label, counted one by one."""
-    counts = {}
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('row_security', 'off', false)")
-        for schema, name in tables:
-            table = sql.Identifier(schema, name)
-            cursor.execute(sql.SQL("SELECT count(*) FROM ONLY {}").format(table))
-            counts[label(schema, name)] = int(cursor.fetchone()[0])
-    return counts
-
-
 def _try(holder: BaseDatabaseWrapper) -> Snapshot | None:
+    lock_timeout = f"{LOCK_TIMEOUT_SECONDS * 1000:.0f}ms"
+    set_for_session(holder, lock_timeout=lock_timeout, **no_time_limits(holder))
     with holder.cursor() as cursor:
-        cursor.execute(
-            "SELECT set_config('lock_timeout', %s, false),"
-            " set_config('statement_timeout', '0', false),"
-            " set_config('idle_in_transaction_session_timeout', '0', false)",
-            [f"{LOCK_TIMEOUT_SECONDS}s"],
-        )
         before = list_tables(holder)
         cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        _lock(holder, before)
+        if not _locked(holder, before):
+            cursor.execute("ROLLBACK")
+            return None
         _refuse_hidden_rows(holder)
         cursor.execute(
             "SELECT pg_export_snapshot(), now(), CASE WHEN pg_is_in_recovery()"
             " THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text"
         )
         id, now, lsn = cursor.fetchone()
-        if list_tables(holder) != before:
+        if _identities(list_tables(holder)) != _identities(before):
             cursor.execute("ROLLBACK")
             return None
     return Snapshot(id=id, tables=before, lsn=lsn, taken=now.isoformat())
@@ -134,16 +95,22 @@ def _refuse_hidden_rows(holder: BaseDatabaseWrapper) -> None:
         )
 
 
-def _lock(holder: BaseDatabaseWrapper, tables: tuple[tuple[str, str], ...]) -> None:
+def _identities(tables: tuple[DataTable, ...]) -> list[tuple[object, ...]]:
+    return [table.identity for table in tables]
+
+
+def _locked(holder: BaseDatabaseWrapper, tables: tuple[DataTable, ...]) -> bool:
+    """Lock the tables; say whether they were all still there."""
     if not tables:
-        return
-    names = sql.SQL(", ").join(
-        sql.SQL("ONLY {}").format(sql.Identifier(schema, name)) for schema, name in tables
-    )
+        return True
+    names = sql.SQL(", ").join(sql.SQL("ONLY {}").format(table.identifier) for table in tables)
     try:
         with holder.cursor() as cursor:
             cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
+            return True
     except Error as error:
+        if sqlstate(error) in GONE:
+            return False
         if sqlstate(error) == INSUFFICIENT_PRIVILEGE:
             raise RefusedError(
                 f"the role may not read everything, so the backup would not be whole: "

@@ -1,44 +1,76 @@
-"""Take a backup: a whole file under its final name, or none; the manifest last."""
+"""Take a backup: a whole one under its final name, or none; the manifest last."""
 
-import os
-import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from itertools import count
 from pathlib import Path
+from secrets import token_hex
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.backup.archive import sha256_of
-from opsmigrate.backup.snapshot import (
-    LOCK_TIMEOUT_SECONDS,
-    Snapshot,
-    count_rows,
-    held_snapshot,
+from opsmigrate.backup.checksum import sha256_of
+from opsmigrate.backup.counters import read_counters
+from opsmigrate.backup.files import (
+    flush,
+    make_folder,
+    new_backup,
+    remove_leftovers,
+    sync_names,
 )
-from opsmigrate.errors import RefusedError, UndecidedError, UsageError
-from opsmigrate.manifest import Manifest, write_manifest
+from opsmigrate.backup.preconditions import excluded_tables, require_dumpable, require_space
+from opsmigrate.backup.properties import read_extensions, read_properties
+from opsmigrate.backup.restore import read_roles
+from opsmigrate.backup.sequences import bracketed, read_sequences
+from opsmigrate.backup.snapshot import LOCK_TIMEOUT_SECONDS, Snapshot, held_snapshot
+from opsmigrate.backup.watch import Watch
+from opsmigrate.digest.server import DatabaseContent, Reading, read_database
+from opsmigrate.digest.tables import DataTable, count_rows
+from opsmigrate.errors import RefusedError, UndecidedError
+from opsmigrate.manifest import Manifest, size_of, write_manifest
 from opsmigrate.pgtools.clients import Clients
-from opsmigrate.pgtools.libpq import child_environment
+from opsmigrate.pgtools.libpq import ChildEnvironment, child_environment
 from opsmigrate.pgtools.run import ClientError, started
 from opsmigrate.postgres.session import Session, is_pooled_by_transaction
 from opsmigrate.progress import Progress
 from opsmigrate.schema.history import applied_migrations
 
-PRIVATE_FOLDER = 0o700
-PRIVATE_FILE = 0o600
+# The first half of the advisory lock's key, "opsb" in ASCII; there is one in each database.
+LOCK_SPACE = 0x6F707362
+SECONDS_BETWEEN_LOOKS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackupOptions:
-    """Where to, how compressed (as pg_dump's --compress), and for which run and release."""
+    """Where to, how compressed (as pg_dump's --compress), and for which run and release.
+
+    `digests` says whether the values of all rows are read besides; `exclude` are patterns of the
+    tables whose rows are left out; more than one job makes a folder of files.
+    """
 
     folder: Path
     compress: str
     run_id: str
     release: str | None
+    jobs: int = 1
+    digests: bool = True
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Dumped:
+    """What was seen at the snapshot, while it was dumped."""
+
+    snapshot: Snapshot
+    counts: dict[str, int]
+    content: DatabaseContent | None
+    about: dict[str, Any]
+
+
+class _DumpEndedError(Exception):
+    """pg_dump failed while the tables were read; its words are with the process."""
 
 
 def take_backup(
@@ -48,10 +80,11 @@ def take_backup(
     options: BackupOptions,
     progress: Progress,
 ) -> tuple[Path, Manifest]:
-    """Dump the database of `connection` and return the file and its manifest, not yet verified.
+    """Dump the database of `connection` and return the backup and its manifest, not yet verified.
 
-    The rows of every table are counted at the very snapshot that is dumped, while it is dumped.
-    Raises RefusedError or UndecidedError before a final name exists; the last good backup stays.
+    The rows of every table are counted, and their values read, at the very snapshot that is
+    dumped, while it is dumped. Raises RefusedError or UndecidedError before a final name exists;
+    the last good backup stays.
     """
     if is_pooled_by_transaction(connection):
         raise RefusedError(
@@ -59,21 +92,25 @@ def take_backup(
             id="pooled-by-transaction",
             hint="point DATABASES at the server itself, not at the pooler",
         )
-    _make_folder(options.folder)
-    with _new_file(options.folder, session.database) as (partial, final):
-        with held_snapshot(connection) as (holder, snapshot):
-            progress.phase(f"Dumping {len(snapshot.tables)} tables with pg_dump {clients.version}")
-            counts = _dump(connection, holder, snapshot, clients, partial, options)
-            migrations = applied_migrations(holder)
-        _flush(partial)
-        digest = sha256_of(partial)
-        partial.replace(final)
-        _flush(options.folder)
+    with _only_one(connection, session):
+        require_dumpable(connection)
+        make_folder(options.folder)
+        remove_leftovers(options.folder, session)
+        require_space(connection, session, options.folder, options.compress, progress)
+        begun = time.monotonic()
+        with new_backup(options.folder, session, as_folder=options.jobs > 1) as (partial, final):
+            dumped = _dump(connection, session, clients, partial, options, progress)
+            seconds = time.monotonic() - begun
+            flush(partial)
+            digest = sha256_of(partial)
+            partial.replace(final)
+            sync_names(options.folder)
+    content = dumped.content
     manifest = Manifest(
         file=final.name,
-        bytes=final.stat().st_size,
+        bytes=size_of(final),
         sha256=digest,
-        taken=snapshot.taken,
+        taken=dumped.snapshot.taken,
         finished=datetime.now(timezone.utc).isoformat(),
         run_id=options.run_id,
         release=options.release,
@@ -84,99 +121,179 @@ def take_backup(
             "server_version": session.version_text,
         },
         client_version=clients.version,
-        lsn=snapshot.lsn,
-        migrations=migrations,
-        tables=counts,
+        lsn=dumped.snapshot.lsn,
+        tables=dumped.counts,
+        format="directory" if options.jobs > 1 else "custom",
+        compress=options.compress,
+        seconds=round(seconds, 3),
+        digests={name: each.digest for name, each in content.tables.items()} if content else {},
+        large_objects={
+            "chunks": content.large_objects.rows,
+            "digest": content.large_objects.digest,
+        }
+        if content
+        else {},
+        **dumped.about,
     )
     write_manifest(options.folder, manifest)
     return final, manifest
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"cannot make the folder {folder}: {error.strerror}",
-            id="cannot-write-output",
-            hint="--directory with a folder that can be written",
-        ) from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(
-            f"cannot write to the folder {folder}",
-            id="cannot-write-output",
-            hint="--directory with a folder that can be written",
-        )
-
-
 @contextmanager
-def _new_file(folder: Path, database: str) -> Iterator[tuple[Path, Path]]:
-    """Yield a file to write to and its final name; what was not renamed in the end is removed."""
-    moment = datetime.now(timezone.utc).strftime("%Y%m%d_%H%M%S")
-    stem = re.sub(r"[^\w.-]", "_", database) + f"_{moment}"
-    for number in count(1):
-        final = folder / (f"{stem}.dump" if number == 1 else f"{stem}_{number}.dump")
-        partial = final.with_name(f".{final.name}.partial")
-        if _reserved(partial, final):
-            break
-    try:
-        yield partial, final
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _reserved(partial: Path, final: Path) -> bool:
-    """Make `partial`, which nobody else can then make, unless the name is taken already."""
-    try:
-        # pg_dump truncates what is there before it connects, and keeps the mode that it finds.
-        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
-    except FileExistsError:
-        return False
-    # Looked at after the reservation: another run may just have renamed its own.
-    if final.exists():
-        partial.unlink()
-        return False
-    return True
+def _only_one(connection: BaseDatabaseWrapper, session: Session) -> Iterator[None]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, 0)", [LOCK_SPACE])
+        if not cursor.fetchone()[0]:
+            raise RefusedError(
+                f"another backup of database {session.database} is running",
+                id="already-running",
+                hint="wait for its end",
+            )
+        try:
+            yield
+        finally:
+            if connection.is_usable():
+                cursor.execute("SELECT pg_advisory_unlock(%s, 0)", [LOCK_SPACE])
 
 
 def _dump(
     connection: BaseDatabaseWrapper,
-    holder: BaseDatabaseWrapper,
-    snapshot: Snapshot,
+    session: Session,
     clients: Clients,
-    file: Path,
+    partial: Path,
     options: BackupOptions,
-) -> dict[str, int]:
+    progress: Progress,
+) -> _Dumped:
+    with held_snapshot(connection) as (holder, snapshot):
+        excluded = excluded_tables(snapshot.tables, options.exclude)
+        tables = [table for table in snapshot.tables if table not in excluded]
+        properties = {
+            **read_properties(connection, session.database),
+            "roles": read_roles(connection),
+        }
+        counters, before = read_counters(connection), read_sequences(connection)
+        progress.phase(
+            f"Dumping {len(tables)} tables, a database of {properties['bytes'] / 1e6:,.1f} MB, "
+            f"with pg_dump {clients.version}"
+        )
+        name = f"opsmigrate dump {token_hex(4)}"
+        with child_environment(connection, application=name) as environment:
+            argv = _argv(clients, environment, snapshot, partial, options, properties["encoding"])
+            argv += [f"--exclude-table-data={_exactly(table)}" for table in excluded]
+            watch = Watch(connection, name, patience=LOCK_TIMEOUT_SECONDS)
+            counts, content = _run(
+                argv,
+                environment,
+                lambda idle: _read(
+                    connection, holder, clients, snapshot, tables, options, properties, idle
+                ),
+                lambda read: _tell(progress, watch, partial, read),
+            )
+        return _Dumped(
+            snapshot=snapshot,
+            counts=counts,
+            content=content,
+            about={
+                "migrations": applied_migrations(holder),
+                "sequences": bracketed(before, read_sequences(connection)),
+                "extensions": read_extensions(holder),
+                "properties": properties,
+                "counters": counters,
+                "excluded": tuple(table.label for table in excluded),
+            },
+        )
+
+
+Idle = Callable[[int], None]
+Counts = tuple[dict[str, int], DatabaseContent | None]
+
+
+def _run(
+    argv: list[str], environment: ChildEnvironment, read: Callable[[Idle], Counts], tell: Idle
+) -> Counts:
+    """Run pg_dump and `read` side by side, calling `tell` all the while."""
+    found: Counts = ({}, None)
+    try:
+        with started(argv, environment) as dump:
+
+            def idle(size: int) -> None:
+                if dump.poll():
+                    raise _DumpEndedError
+                tell(size)
+
+            try:
+                found = read(idle)
+                while dump.poll() is None:
+                    tell(0)
+                    time.sleep(SECONDS_BETWEEN_LOOKS)
+            except _DumpEndedError:
+                pass  # started() raises ClientError with its words
+    except ClientError as error:
+        if "could not obtain lock" in str(error) or "lock timeout" in str(error):
+            raise UndecidedError(
+                f"a table was wanted by others, as by a migration, while it was dumped: {error}",
+                id="lock-not-obtained",
+                hint="python manage.py backup_db, when it has ended",
+            ) from error
+        raise UndecidedError(
+            f"pg_dump failed: {error}",
+            id="dump-failed",
+            hint="see its words above; nothing was left behind",
+        ) from error
+    return found
+
+
+def _read(
+    connection: BaseDatabaseWrapper,
+    holder: BaseDatabaseWrapper,
+    clients: Clients,
+    snapshot: Snapshot,
+    tables: list[DataTable],
+    options: BackupOptions,
+    properties: dict[str, Any],
+    idle: Idle,
+) -> Counts:
+    if not options.digests:
+        return count_rows(holder, tables, idle=lambda: idle(0)), None
+    reading = Reading(snapshot=snapshot.id, jobs=options.jobs, lock_timeout=LOCK_TIMEOUT_SECONDS)
+    content = read_database(
+        connection, clients, tables, reading, encoding=properties["encoding"], idle=idle
+    )
+    return {name: each.rows for name, each in content.tables.items()}, content
+
+
+def _tell(progress: Progress, watch: Watch, partial: Path, read: int) -> None:
+    watch.look()
+    seen = f", {read / 1e6:,.1f} MB of rows read" if read else ""
+    progress.update(f"{max(0, size_of(partial)) / 1e6:,.1f} MB written{seen}")
+
+
+def _argv(
+    clients: Clients,
+    environment: ChildEnvironment,
+    snapshot: Snapshot,
+    partial: Path,
+    options: BackupOptions,
+    encoding: str,
+) -> list[str]:
     argv = [
         clients.program("pg_dump"),
-        "--format=custom",
+        f"--format={'directory' if options.jobs > 1 else 'custom'}",
         "--blobs",
         "--no-password",
+        f"--encoding={encoding}",
         f"--compress={options.compress}",
         f"--snapshot={snapshot.id}",
-        f"--lock-wait-timeout={LOCK_TIMEOUT_SECONDS * 1000}",
-        f"--file={file.resolve()}",
+        f"--lock-wait-timeout={LOCK_TIMEOUT_SECONDS * 1000:.0f}",
+        f"--file={partial.resolve()}",
     ]
-    with child_environment(connection) as environment:
-        if environment.role:
-            argv.append(f"--role={environment.role}")
-        try:
-            with started(argv, environment):
-                return count_rows(holder, snapshot.tables)
-        except ClientError as error:
-            raise UndecidedError(
-                f"pg_dump failed: {error}",
-                id="dump-failed",
-                hint="see its words above; nothing was left behind",
-            ) from error
+    if options.jobs > 1:
+        argv.append(f"--jobs={options.jobs}")
+    if environment.role:
+        argv.append(f"--role={environment.role}")
+    return argv
 
 
-def _flush(path: Path) -> None:
-    """Make sure that a file, or the names in a folder, are on the disk."""
-    if os.name == "nt" and path.is_dir():
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _exactly(table: DataTable) -> str:
+    # Nothing within double quotes is a pattern (documentation of psql, Patterns).
+    return ".".join('"' + part.replace('"', '""') + '"' for part in (table.schema, table.name))

@@ -1,22 +1,45 @@
 """Prove a backup: against its manifest, from the file alone or by restoring it."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.backup.archive import rows_in_archive, sha256_of
-from opsmigrate.backup.snapshot import count_rows, list_tables
+from opsmigrate.backup.checksum import sha256_of
+from opsmigrate.backup.differences import broken, content_differences
+from opsmigrate.backup.properties import read_extensions
+from opsmigrate.backup.restore import restore_into, why_not_owners
+from opsmigrate.backup.schema_text import schema_differences
+from opsmigrate.backup.sequences import read_sequences
+from opsmigrate.digest.archive import read_archive
+from opsmigrate.digest.server import Reading, read_database
+from opsmigrate.digest.tables import list_tables
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import Clients
-from opsmigrate.pgtools.libpq import child_environment
-from opsmigrate.pgtools.run import ClientError, run
+from opsmigrate.pgtools.run import ClientError
 from opsmigrate.postgres.session import second_connection
 from opsmigrate.progress import Progress
-from opsmigrate.report import Finding, Severity
-from opsmigrate.scratch import scratch_database
+from opsmigrate.report import Finding, Severity, Unexamined
+from opsmigrate.scratch import ScratchDatabase, keep_scratch, scratch_database
 
-AGAIN = "python manage.py backup_db"
+JOBS = 2
+KEPT_HOURS = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """What was found wrong, what could not be looked at, and the scratch database if kept."""
+
+    findings: tuple[Finding, ...] = ()
+    unexamined: tuple[Unexamined, ...] = ()
+    scratch: str | None = None
+
+
+def verify_checksum(file: Path, manifest: Manifest) -> tuple[Finding, ...]:
+    """Return a finding where a single bit of the backup is not as it was written."""
+    if sha256_of(file) != manifest.sha256:
+        return (broken("archive-changed", f"{file.name} is not the file that was written"),)
+    return ()
 
 
 def verify_archive(
@@ -26,20 +49,24 @@ def verify_archive(
     manifest: Manifest,
     progress: Progress,
 ) -> tuple[Finding, ...]:
-    """Return what differs between the file and its manifest: checksum, then rows per table."""
+    """Return what differs between the backup and its manifest: checksum, then every row."""
     progress.phase("Verifying the archive: SHA-256, then every row")
-    if sha256_of(file) != manifest.sha256:
-        return (_broken("archive-changed", f"{file.name} is not the file that was written"),)
+    if changed := verify_checksum(file, manifest):
+        return changed
+    read = 0
+
+    def meanwhile(size: int) -> None:
+        nonlocal read
+        read += size
+        progress.update(f"{read / 1e6:,.1f} MB of rows read")
+
     try:
-        rows = rows_in_archive(
-            clients,
-            connection,
-            file,
-            meanwhile=lambda total: progress.update(f"{total:,} rows read"),
+        content = read_archive(
+            clients, connection, file, encoding=_encoding(manifest), meanwhile=meanwhile
         )
     except ClientError as error:
-        return (_broken("archive-unreadable", f"pg_restore cannot read {file.name}: {error}"),)
-    return _differences(rows, manifest.tables)
+        return (broken("archive-unreadable", f"pg_restore cannot read {file.name}: {error}"),)
+    return content_differences(manifest, content.tables, content.sequences, content.large_objects)
 
 
 def verify_by_restoring(
@@ -51,45 +78,108 @@ def verify_by_restoring(
     run_id: str,
     maintenance_db: str | None,
     progress: Progress,
-) -> tuple[Finding, ...]:
-    """Restore the file in a scratch database, compare the rows of every table, and drop it."""
-    with scratch_database(connection, run_id=run_id, maintenance_db=maintenance_db) as scratch:
-        progress.phase(f"Restoring into the scratch database {scratch.name}")
-        argv = [
-            clients.program("pg_restore"),
-            "--exit-on-error",
-            "--no-owner",
-            "--no-privileges",
-            "--no-password",
-            f"--dbname={scratch.name}",
-            str(file.resolve()),
-        ]
-        try:
-            with child_environment(connection, database=scratch.name) as environment:
-                if environment.role:
-                    argv.insert(1, f"--role={environment.role}")
-                run(argv, environment, meanwhile=lambda: progress.update("restoring"))
-        except ClientError as error:
-            return (_broken("restore-failed", f"{file.name} cannot be restored: {error}"),)
-        with second_connection(connection, database=scratch.name) as restored:
-            return _differences(count_rows(restored, list_tables(restored)), manifest.tables)
+    keep: bool = False,
+) -> Verification:
+    """Restore the backup in a scratch database, compare everything, and drop it, or keep it."""
+    with scratch_database(
+        connection, run_id=run_id, maintenance_db=maintenance_db, like=manifest.properties or None
+    ) as scratch:
+        why = why_not_owners(connection, manifest)
+        proof = prove_restored(
+            connection, clients, file, manifest, scratch, progress, owners=why is None
+        )
+        if why is not None:
+            missed = Unexamined("owners and rights of the restored objects", why)
+            proof = Verification(findings=proof.findings, unexamined=(*proof.unexamined, missed))
+        if keep and not proof.findings:
+            keep_scratch(connection, scratch, about(manifest), hours=KEPT_HOURS)
+            return Verification(unexamined=proof.unexamined, scratch=scratch.name)
+        return proof
 
 
-def _broken(id: str, message: str) -> Finding:
-    return Finding(id=id, severity=Severity.ERROR, message=message, hint=AGAIN)
+def prove_restored(
+    connection: BaseDatabaseWrapper,
+    clients: Clients,
+    file: Path,
+    manifest: Manifest,
+    scratch: ScratchDatabase,
+    progress: Progress,
+    *,
+    owners: bool,
+) -> Verification:
+    """Restore into the scratch database and compare rows, values, sequences and definitions."""
+    progress.phase(f"Restoring into the scratch database {scratch.name}")
+    try:
+        restore_into(
+            connection,
+            clients,
+            file,
+            scratch.name,
+            owners=owners,
+            meanwhile=lambda: progress.update("restoring"),
+        )
+    except ClientError as error:
+        return Verification(
+            findings=(broken("restore-failed", f"{file.name} cannot be restored: {error}"),)
+        )
+    progress.phase("Comparing every row of it")
+    with second_connection(connection, database=scratch.name) as restored:
+        content = read_database(
+            restored,
+            clients,
+            list_tables(restored),
+            Reading(jobs=JOBS),
+            encoding=_encoding(manifest),
+            idle=lambda read: progress.update(f"{read / 1e6:,.1f} MB of rows read"),
+        )
+        # A table whose rows were left out is there, and empty.
+        tables = {
+            name: each for name, each in content.tables.items() if name not in manifest.excluded
+        }
+        findings = (
+            *content_differences(manifest, tables, read_sequences(restored), content.large_objects),
+            *_extensions(manifest, read_extensions(restored)),
+        )
+        unexamined: tuple[Unexamined, ...] = ()
+        if clients.version == manifest.client_version:
+            objects = schema_differences(restored, clients, file, owners=owners)
+            findings += tuple(_changed(each) for each in objects)
+        else:
+            why = f"pg_dump {manifest.client_version} wrote it, this is {clients.version}"
+            unexamined = (Unexamined("the definitions of the restored objects", why),)
+    return Verification(findings=findings, unexamined=unexamined)
 
 
-def _differences(found: Mapping[str, int], recorded: Mapping[str, int]) -> tuple[Finding, ...]:
+def about(manifest: Manifest) -> dict[str, object]:
+    """Return what the comment of a database that was restored from the backup says."""
+    return {
+        "kind": "restored",
+        "backup": manifest.sha256,
+        "file": manifest.file,
+        "taken": manifest.taken,
+        "database": dict(manifest.database),
+        "migrations": list(manifest.migrations),
+    }
+
+
+def _encoding(manifest: Manifest) -> str:
+    return str(manifest.properties.get("encoding", "UTF8"))
+
+
+def _changed(what: str) -> Finding:
+    return broken("schema-differs", f"{what} is not defined in the restored database as it was")
+
+
+def _extensions(manifest: Manifest, found: dict[str, str]) -> tuple[Finding, ...]:
     return tuple(
         Finding(
-            id="rows-differ",
-            severity=Severity.ERROR,
-            message=f"{table} had {rows:,} rows when it was backed up; the backup has "
-            + (f"{found[table]:,}" if table in found else "no such table"),
-            hint=AGAIN,
-            table=table,
-            evidence={"source": rows, "backup": found.get(table)},
+            id="extension-differs",
+            severity=Severity.WARNING,
+            message=f"the extension {name} was of version {version}; a restore gives "
+            + (found.get(name) or "none"),
+            hint=f"ALTER EXTENSION {name} UPDATE, before the next backup",
+            evidence={"source": version, "backup": found.get(name)},
         )
-        for table, rows in recorded.items()
-        if found.get(table) != rows
+        for name, version in manifest.extensions.items()
+        if found.get(name) != version
     )

@@ -79,7 +79,7 @@ def _file_name(name: str) -> str:
 
 @lru_cache(maxsize=64)
 def _clients_in(folder: Path) -> Clients | None:
-    programs = [folder / _file_name(name) for name in ("pg_dump", "pg_restore")]
+    programs = [folder / _file_name(name) for name in ("pg_dump", "pg_restore", "psql")]
     if not all(os.access(program, os.X_OK) for program in programs):
         return None
     try:
@@ -92,3 +92,25 @@ def _clients_in(folder: Path) -> Clients | None:
     if match is None:
         return None
     return Clients(folder=folder, major=int(match.group(2)), version=match.group(1))
+
+
+@lru_cache(maxsize=64)
+def best_compression(clients: Clients) -> str:
+    """Return the fastest good compression that this pg_dump can do, as --compress takes it.
+
+    zstd:1 is faster and smaller than gzip (1), but not every build has it. pg_dump looks at its
+    options before it connects, so no server is needed to find out.
+    """
+    argv = [clients.program("pg_dump"), "--format=custom", "--compress=zstd:1", "--host=/nowhere"]
+    try:
+        answer = subprocess.run(
+            [*argv, "--no-password"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "1"
+    return "1" if "compress" in answer.stderr else "zstd:1"

@@ -70,9 +70,14 @@ class ChildEnvironment:
 
 @contextmanager
 def child_environment(
-    connection: BaseDatabaseWrapper, *, database: str | None = None
+    connection: BaseDatabaseWrapper,
+    *,
+    database: str | None = None,
+    application: str = "opsmigrate",
 ) -> Iterator[ChildEnvironment]:
     """Yield what makes a client program connect as `connection` does, to `database` or the same.
+
+    `application` is what the server calls it in pg_stat_activity.
 
     The password is in no argument and no variable: it stands in a passfile in memory (a 0600
     temporary file where the system has no memfd), gone when the block ends. Nothing of the
@@ -87,7 +92,7 @@ def child_environment(
         if name in INHERITED or name.startswith(INHERITED_PREFIXES)
     }
     variables.update({VARIABLES[key]: params[key] for key in VARIABLES if key in params})
-    variables.update(PGAPPNAME="opsmigrate", LC_MESSAGES="C")
+    variables.update(PGAPPNAME=application, LC_MESSAGES="C")
     variables.pop("PGCLIENTENCODING", None)
     with ExitStack() as stack:
         descriptors = []

@@ -32,7 +32,7 @@ def started(
     """
     with tempfile.TemporaryFile() as words:
         process = subprocess.Popen(
-            [*_dies_with_us(), *argv],
+            [*dying_with_us(), *argv],
             env=dict(environment.variables),
             pass_fds=environment.descriptors,
             stdin=stdin,
@@ -65,7 +65,8 @@ def run(
                 continue
 
 
-def _dies_with_us() -> list[str]:
+def dying_with_us() -> list[str]:
+    """Return what to put before an argv so that the program ends when we are killed."""
     # After a SIGKILL of ours nobody else would stop the child. Not through preexec_fn, which is
     # unsafe with threads.
     setpriv = which("setpriv") if sys.platform == "linux" else None

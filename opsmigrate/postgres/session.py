@@ -12,6 +12,7 @@ from django.db.backends.signals import connection_created
 
 from opsmigrate.report import Database
 
+KNOWS_TRANSACTION_TIMEOUT = 170_000
 _this_thread = threading.local()
 
 
@@ -112,6 +113,15 @@ def set_for_session(connection: BaseDatabaseWrapper, **settings: str) -> None:
     with connection.cursor() as cursor:
         for name, value in settings.items():
             cursor.execute("SELECT set_config(%s, %s, false)", [name, value])
+
+
+def no_time_limits(connection: BaseDatabaseWrapper) -> dict[str, str]:
+    """Return the settings that lift what a role may have set for the application's statements."""
+    names = ["statement_timeout", "idle_in_transaction_session_timeout"]
+    connection.ensure_connection()
+    if connection.connection.info.server_version >= KNOWS_TRANSACTION_TIMEOUT:
+        names.append("transaction_timeout")
+    return dict.fromkeys(names, "0")
 
 
 def backend_pid(connection: BaseDatabaseWrapper) -> int:

@@ -1,13 +1,12 @@
 """The rehearsal's own process: the project's `migrate`, on the scratch database, inside the fence.
 
-Reads a job (JSON) from standard input and writes what happened (JSON) to the file that it names.
+Reads a job (JSON) from standard input and writes what happened (JSON) to standard output.
 """
 
 import json
+import os
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,123 +14,119 @@ import django
 from django.core.management import call_command
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations import Migration
 
 from opsmigrate.postgres.errors import first_line, sqlstate
-from opsmigrate.preflight.fence import raise_fence, require_inside
+from opsmigrate.preflight.disarm import DISARMED
+from opsmigrate.preflight.driver_fence import fence_driver
+from opsmigrate.preflight.fence import raise_fence
+from opsmigrate.preflight.in_memory import keep_in_memory
+from opsmigrate.preflight.recording import Recording
+from opsmigrate.preflight.sql_fence import sql_fence
+from opsmigrate.preflight.whereabouts import Whereabouts
 
-LONGEST_SQL = 2000
+# Raised where a foreign table is read whose wrapper was disarmed.
+NOT_IN_PREREQUISITE_STATE = "55000"
 
 
-class Trace:
-    """Which migration and operation is running, and each statement that it executes."""
+class Doubts:
+    """What was refused, and where: from there on, the rehearsal proves nothing."""
 
-    def __init__(self) -> None:
-        self.migration: str | None = None
-        self.operation: str | None = None
-        self.statements: list[dict[str, Any]] = []
-        self.refused: list[dict[str, str | None]] = []
+    def __init__(self, whereabouts: Whereabouts) -> None:
+        self._whereabouts = whereabouts
+        self.told: list[dict[str, str | None]] = []
 
-    def refuse(self, what: str) -> None:
-        """Remember what the fence refused, and to whom."""
-        self.refused.append({"what": what, **self._place()})
-
-    def __call__(
-        self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
-    ) -> Any:
-        """Execute one statement for Django (connection.execute_wrapper) and note it."""
-        require_inside(str(sql), self.refuse)
-        statement: dict[str, Any] = {**self._place(), "sql": str(sql)[:LONGEST_SQL]}
-        self.statements.append(statement)
-        started = time.monotonic()
-        try:
-            return execute(sql, params, many, context)
-        finally:
-            statement["seconds"] = round(time.monotonic() - started, 4)
-            statement["rows"] = context["cursor"].rowcount
-
-    def _place(self) -> dict[str, str | None]:
-        return {"migration": self.migration, "operation": self.operation}
-
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Follow every migration and operation, whichever command applies them."""
-        real = {name: getattr(Migration, name) for name in ("apply", "unapply")}
-        for name, method in real.items():
-            setattr(Migration, name, self._watched(method))
-        try:
-            yield
-        finally:
-            for name, method in real.items():
-                setattr(Migration, name, method)
-
-    def _watched(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        def run(migration: Migration, *args: Any, **kwargs: Any) -> Any:
-            self.migration = f"{migration.app_label}.{migration.name}"
-            for number, operation in enumerate(migration.operations):
-                label = f"{number}: {type(operation).__name__}"
-                for name in ("database_forwards", "database_backwards"):
-                    move = self._labelled(label, getattr(operation, name))
-                    # Operations may have __slots__; then the label of the one before stays.
-                    with suppress(AttributeError):
-                        setattr(operation, name, move)
-            try:
-                return method(migration, *args, **kwargs)
-            finally:
-                if sys.exc_info()[0] is None:
-                    self.operation = None
-
-        return run
-
-    def _labelled(self, label: str, move: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*args: Any, **kwargs: Any) -> Any:
-            self.operation = label
-            return move(*args, **kwargs)
-
-        return run
+    def tell(self, what: str) -> None:
+        """Remember it once for each place."""
+        place = self._whereabouts.place
+        item = {"what": what, "migration": place.migration, "operation": place.operation}
+        if item not in self.told:
+            self.told.append(item)
 
 
 def main() -> None:
     """Do the job of standard input."""
     job = json.load(sys.stdin)
+    # Standard output is the result only, whatever the project prints.
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
     django.setup()
     connection = _repoint(job)
-    trace = Trace()
-    lift = raise_fence(connection, trace.refuse)
-    failure = _migrate(job, connection, trace)
+    whereabouts = Whereabouts()
+    doubts = Doubts(whereabouts)
+    recording = Recording(connection, whereabouts.of, doubts.tell)
+    keep_in_memory(doubts.tell)
+    fence_driver(
+        connection,
+        [connections[alias] for alias in connections],
+        sql_fence(job["place"]["NAME"], files=job["files"], names=job["names"], tell=doubts.tell),
+        doubts.tell,
+    )
+    lift = raise_fence(Path(job["folder"]), doubts.tell)
+    failure = _migrate(job, connection, recording, whereabouts, doubts.tell)
     lift()
     result = {
         "failure": failure,
-        "statements": trace.statements,
-        "refused": trace.refused,
+        "applied": whereabouts.applied,
+        "statements": recording.as_json(),
+        "refused": doubts.told,
     }
-    Path(job["result"]).write_text(json.dumps(result, default=str), encoding="utf-8")
+    with out:
+        json.dump(result, out, default=str)
 
 
 def _repoint(job: dict[str, Any]) -> BaseDatabaseWrapper:
-    """Return the alias's connection, pointed at the scratch database on the examined server."""
-    alias = job["alias"]
+    """Return the alias's connection, pointed at the scratch database.
+
+    So are the other aliases that name the same database: another role, another pooler.
+    """
+    alias, place = job["alias"], job["place"]
+    examined = job["examined"]
     if alias not in connections.settings:
         connections.settings[alias] = {**connections.settings["default"]}
-    connections.settings[alias].update(job["place"])
-    for name in connections.settings:
-        connections.settings[name]["OPTIONS"].pop("pool", None)
-    connections.settings[alias]["OPTIONS"].pop("dbname", None)
+    for name, settings in connections.settings.items():
+        settings["OPTIONS"].pop("pool", None)
+        same = [str(settings.get(key) or "") for key in ("NAME", "HOST", "PORT")]
+        if name == alias or same == examined:
+            settings.update(place)
+            dropped = {"dbname", "service", *job["without_options"]}
+            kept = {key: settings["OPTIONS"][key] for key in settings["OPTIONS"].keys() - dropped}
+            settings["OPTIONS"] = {**kept, **job["options"]}
     # An AppConfig.ready() that asks the database has connected to the examined one by now.
     connections.close_all()
+    for name in connections.settings:
+        if hasattr(connections._connections, name):  # type: ignore[attr-defined]
+            del connections[name]
     connection = connections[alias]
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_database()")
-        if cursor.fetchone()[0] != job["place"]["NAME"]:
+        if cursor.fetchone()[0] != place["NAME"]:
             raise SystemExit("the rehearsal did not reach its scratch database")
     return connection
 
 
 def _migrate(
-    job: dict[str, Any], connection: BaseDatabaseWrapper, trace: Trace
+    job: dict[str, Any],
+    connection: BaseDatabaseWrapper,
+    recording: Recording,
+    whereabouts: Whereabouts,
+    tell: Callable[[str], None],
 ) -> dict[str, Any] | None:
+    def disarmed(execute: Callable[..., Any], *args: Any) -> Any:
+        try:
+            return execute(*args)
+        except Error as error:
+            state = sqlstate(error)
+            if state == DISARMED or (job["names"] and state == NOT_IN_PREREQUISITE_STATE):
+                tell(f"it may not do this on a copy: {first_line(error)}")
+            raise
+
     try:
-        with connection.execute_wrapper(trace), trace.watching():
+        with (
+            connection.execute_wrapper(disarmed),
+            connection.execute_wrapper(recording),
+            whereabouts.following(),
+        ):
             call_command(
                 "migrate",
                 *job["arguments"],
@@ -143,9 +138,10 @@ def _migrate(
             )
     except (Exception, SystemExit) as error:
         return {
-            "migration": trace.migration,
-            "operation": trace.operation,
-            "sql": trace.statements[-1]["sql"] if trace.statements else None,
+            "migration": whereabouts.place.migration,
+            "operation": whereabouts.of(recording.last_sql or "").operation,
+            "after_the_plan": whereabouts.planned_all,
+            "sql": recording.last_sql,
             "error": type(error).__name__,
             "words": first_line(error),
             "sqlstate": sqlstate(error) if isinstance(error, Error) else None,

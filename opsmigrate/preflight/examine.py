@@ -16,6 +16,7 @@ from opsmigrate.preflight.bookkeeping import (
     require_post_migrate,
     require_record,
 )
+from opsmigrate.preflight.drift import judge_drift, look_for_drift
 from opsmigrate.preflight.forecast.report import look_ahead
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.moment import look_at_the_moment
@@ -29,6 +30,7 @@ from opsmigrate.preflight.plan import (
     state_without,
     states_of_backwards,
 )
+from opsmigrate.preflight.proof import take_in
 from opsmigrate.preflight.receivers import require_history, require_receivers
 from opsmigrate.preflight.recovery import note_half_applied
 from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal
@@ -37,7 +39,7 @@ from opsmigrate.preflight.requirements import Requirements
 from opsmigrate.preflight.rows import row_counter
 from opsmigrate.preflight.syncdb import walk_syncdb
 from opsmigrate.preflight.tracing import tracing_editor
-from opsmigrate.preflight.verdict import decide, take_in
+from opsmigrate.preflight.verdict import decide
 from opsmigrate.progress import Progress
 from opsmigrate.report import Result, Severity
 
@@ -61,6 +63,7 @@ def examine(
     plan = make_plan(connection, target)
     ledger = Ledger(findings=list(plan.findings))
     catalog = read_catalog(connection)
+    drifts = look_for_drift(connection, plan.executor, catalog, ledger) if plan.executor else ()
     if plan.executor is not None:
         requirements = Requirements(
             connection,
@@ -83,8 +86,9 @@ def examine(
     something = bool(plan.steps) and not target.fake
     rehearsal = rehearse() if (something or ledger.unexamined) and not failed else None
     if isinstance(rehearsal, Rehearsal):
-        take_in(rehearsal, ledger)
+        take_in(rehearsal, plan, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
+    ledger.drift = judge_drift(connection, catalog, drifts, ledger) if plan.executor else None
     look_at_the_moment(connection, catalog, ledger.statements, ledger)
     rehearsed = rehearsal if isinstance(rehearsal, Rehearsal) else None
     outlook = look_ahead(connection, catalog, plan, ledger, rehearsed)
@@ -245,6 +249,8 @@ def _require_types(connection: BaseDatabaseWrapper, requirements: Requirements) 
         requirements.ledger.migration, requirements.ledger.operation = needed[name]
         if requirements.schema.extensions - requirements.catalog.extensions:
             requirements.ledger.leave_open(f"whether an extension brings the type {name}")
+        elif requirements.ledger.wrote(name):
+            requirements.ledger.leave_open(f"whether SQL written by hand makes the type {name}")
         else:
             requirements.ledger.find(
                 "missing-type",

@@ -1,35 +1,29 @@
 """The fence around a rehearsal: its code may touch the scratch database, and nothing else."""
 
+import logging
+import multiprocessing.process
 import os
-import re
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-from django.db import connections
-from django.db.backends.base.base import BaseDatabaseWrapper
+from opsmigrate.preflight.driver_fence import FenceError
 
-# Audit events of what leaves the process (Python documentation, Audit events table). libpq
-# connects in C and raises none; it is fenced at the driver's connect().
+# Audit events of what leaves the process (Python documentation, Audit events table).
 LEAVING = frozenset(
     {
         "os.exec",
+        "os.fork",
+        "os.forkpty",
+        "os.kill",
+        "os.killpg",
         "os.posix_spawn",
         "os.spawn",
         "os.startfile",
         "os.system",
-        "os.chmod",
-        "os.chown",
-        "os.link",
-        "os.mkdir",
-        "os.remove",
-        "os.rename",
-        "os.rmdir",
-        "os.symlink",
-        "os.truncate",
-        "shutil.move",
-        "shutil.rmtree",
+        "socket.bind",
         "socket.connect",
         "socket.sendmsg",
         "socket.sendto",
@@ -37,97 +31,78 @@ LEAVING = frozenset(
         "subprocess.Popen",
     }
 )
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-# Not a proof, a net: what DO blocks and functions do is not seen.
-BEYOND = re.compile(
-    r"\b(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER(?!\s+MAPPING)|GROUP|DATABASE|TABLESPACE|SUBSCRIPTION"
-    r"|SYSTEM)\b|\b(?:REASSIGN|DROP)\s+OWNED\b|\bTO\s+PROGRAM\b|\bdblink",
-    re.IGNORECASE,
-)
-IN_MEMORY = {
-    "EMAIL_BACKEND": "django.core.mail.backends.locmem.EmailBackend",
+# Event -> how many of its first arguments are paths; a folder's descriptor may follow them.
+CHANGING_FILES = {
+    "os.chmod": 1,
+    "os.chown": 1,
+    "os.link": 2,
+    "os.mkdir": 1,
+    "os.remove": 1,
+    "os.rename": 2,
+    "os.rmdir": 1,
+    "os.symlink": 2,
+    "os.truncate": 1,
+    "os.utime": 1,
+    "shutil.move": 2,
+    "shutil.rmtree": 1,
 }
-MEMORY_STORAGE = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
-class FenceError(RuntimeError):
-    """What the code tried would have reached beyond the scratch database."""
-
-
-def raise_fence(connection: BaseDatabaseWrapper, tell: Callable[[str], None]) -> Callable[[], None]:
+def raise_fence(own_folder: Path, tell: Callable[[str], None]) -> Callable[[], None]:
     """Refuse whatever would leave this process, until the function that is returned is called.
 
-    `connection` points at the scratch database; `tell` hears of everything that was refused.
-    Mail, caches and stored files stay in memory.
+    Files may be changed in `own_folder` only. `tell` hears of everything that was refused, but for
+    threads that ran before: those that report to somebody, and are no part of a migration.
     """
-    for name, value in IN_MEMORY.items():
-        setattr(settings, name, value)
-    memory = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
-    settings.CACHES = {name: {**memory, "LOCATION": name} for name in (*settings.CACHES, "default")}
-    settings.STORAGES = dict.fromkeys((*settings.STORAGES, "default"), MEMORY_STORAGE)
-    _fence_connect(connection, tell)
-
     standing = [True]
+    before = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
+    inside = os.path.realpath(own_folder) + os.sep
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
-        if standing and (event in LEAVING or (event == "open" and _writes(arguments))):
-            tell(f"it may not do this on a copy: {event} {arguments[:1]}")
-            raise FenceError(f"a rehearsal may not do this: {event}")
+        if not standing or not _leaves(event, arguments, inside):
+            return
+        if threading.get_ident() not in before:
+            shown = f" {arguments[0]}" if arguments else ""
+            tell(f"it may not do this on a copy: {event}{shown}")
+        raise FenceError(f"a rehearsal may not do this: {event}")
 
-    # An audit hook cannot be removed; it can be told that the rehearsal is over.
+    # Processes of multiprocessing that are not forked come without an audit event.
+    def start(process: Any) -> None:
+        refuse("os.fork", ("by multiprocessing",))
+
+    setattr(multiprocessing.process.BaseProcess, "start", start)  # noqa: B010 - as above
+    # Log files and collectors would be told of what never happened.
+    logging.disable(logging.CRITICAL)
     sys.dont_write_bytecode = True
+    # An audit hook cannot be removed; it can be told that the rehearsal is over.
     sys.addaudithook(refuse)
     return standing.clear
 
 
-def require_inside(statement: str, tell: Callable[[str], None]) -> None:
-    """Raise FenceError for SQL that takes effect beyond its database: the copy has no server."""
-    if BEYOND.search(statement):
-        tell(f"it may not do this on a copy: {' '.join(statement.split())[:60]}")
-        raise FenceError("a rehearsal may not run SQL that reaches beyond its database")
+def _leaves(event: str, arguments: tuple[Any, ...], inside: str) -> bool:
+    if event == "open":
+        path, _, flags = arguments
+        if not isinstance(flags, int) or not flags & WRITING or path == os.devnull:
+            return False
+        # An open descriptor: whoever opened it was asked.
+        return not isinstance(path, int) and not _is_inside(path, inside)
+    count = CHANGING_FILES.get(event)
+    if count is None:
+        return event in LEAVING
+    folders = [each for each in arguments[count:] if isinstance(each, int) and each >= 0]
+    return not all(_is_inside(path, inside, folders) for path in arguments[:count])
 
 
-def _writes(arguments: tuple[Any, ...]) -> bool:
-    path, _, flags = arguments
-    return path != os.devnull and isinstance(flags, int) and bool(flags & WRITING)
-
-
-def _fence_connect(connection: BaseDatabaseWrapper, tell: Callable[[str], None]) -> None:
-    driver = getattr(connection, "Database")  # noqa: B009 - the stubs leave it out
-    real = driver.connect
-    allowed = _place(connection.get_connection_params())
-
-    def connect(*args: Any, **params: Any) -> Any:
-        if args or _place(params) != allowed:
-            tell(f"it may not connect to another database ({params.get('dbname')})")
-            raise FenceError("a rehearsal may connect to its scratch database only")
-        return real(**params)
-
-    driver.connect = connect
-    # psycopg 3: pools and code of one's own connect through the class.
-    kind = getattr(driver, "Connection", None)
-    if kind is not None:
-        through = kind.connect.__func__
-
-        def checked(cls: Any, /, conninfo: str = "", **params: Any) -> Any:
-            given = {**driver.conninfo.conninfo_to_dict(conninfo), **params}
-            if _place(given) != allowed:
-                tell(f"it may not connect to another database ({given.get('dbname')})")
-                raise FenceError("a rehearsal may connect to its scratch database only")
-            return through(cls, conninfo, **params)
-
-        kind.connect = classmethod(checked)
-    for alias in connections:
-        if connections.settings[alias]["ENGINE"].rpartition(".")[2] not in (
-            "postgresql",
-            "postgis",
-        ):
-            connections.settings[alias]["ENGINE"] = "django.db.backends.dummy"
-
-
-def _place(params: Mapping[str, Any]) -> tuple[str, str, str]:
-    return (
-        str(params.get("dbname") or ""),
-        str(params.get("host") or ""),
-        str(params.get("port") or ""),
-    )
+def _is_inside(path: Any, inside: str, folders: list[int] | None = None) -> bool:
+    if isinstance(path, int):
+        return False
+    name = os.fsdecode(path)
+    if not os.path.isabs(name) and folders:
+        # What shutil.rmtree takes away is named from the folder that it has open.
+        try:
+            name = os.path.join(os.readlink(f"/proc/self/fd/{folders[-1]}"), name)
+        except OSError:
+            return False
+    place = os.path.join(os.path.realpath(os.path.dirname(name)), os.path.basename(name))
+    return f"{place}{os.sep}".startswith(inside)

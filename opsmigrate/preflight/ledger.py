@@ -16,6 +16,7 @@ class Ledger:
     findings: list[Finding] = field(default_factory=list)
     unexamined: list[Unexamined] = field(default_factory=list)
     statements: list[dict[str, Any]] = field(default_factory=list)
+    drift: list[dict[str, Any]] | None = None
     code_runs: int = 0
     _raw: list[str] = field(default_factory=list)
 
@@ -36,7 +37,7 @@ class Ledger:
         is wrong: then the question stays open.
         """
         name = column or (table or "").rpartition(".")[2]
-        if name and any(name in statement for statement in self._raw):
+        if name and self.wrote(name):
             self.leave_open(f"{message}; but SQL written by hand before it names {name}")
             return
         place = (id, self.migration, self.operation, table, column)
@@ -55,6 +56,10 @@ class Ledger:
                 evidence=evidence or {},
             )
         )
+
+    def wrote(self, name: str) -> bool:
+        """Say whether SQL written by hand, so far in the plan, names this."""
+        return any(name in statement for statement in self._raw)
 
     def leave_open(self, why: str) -> None:
         """Say that the present operation could not be decided, and why."""

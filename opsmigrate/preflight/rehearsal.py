@@ -4,11 +4,9 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -16,23 +14,35 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.errors import UndecidedError
 from opsmigrate.pgtools.clients import Clients
-from opsmigrate.pgtools.libpq import child_environment
-from opsmigrate.pgtools.run import ClientError, started
+from opsmigrate.pgtools.run import dying_with_us
+from opsmigrate.postgres.session import second_connection
+from opsmigrate.preflight.copying import Copy, copy_database
+from opsmigrate.preflight.database_settings import end_with_client, repeat_settings
+from opsmigrate.preflight.disarm import Reach, times_refused
+from opsmigrate.preflight.own_folder import own_folder
 from opsmigrate.preflight.plan import Target
+from opsmigrate.preflight.selection import Selection
 from opsmigrate.progress import Progress
-from opsmigrate.scratch import scratch_database
+from opsmigrate.scratch import looks_of, scratch_database
 
-LOCK_TIMEOUT_MS = 5000
 SECONDS_TO_END = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rehearsal:
-    """What happened on the copy; `failure` is None where `migrate` applied, times in seconds."""
+    """What happened on the copy; `failure` is None where `migrate` applied, times in seconds.
+
+    `applied` are the migrations that it began, with their direction; `may_skip` says that it may
+    have recorded some without beginning them. `refused` is what the fence
+    did not let happen. `selection` says which tables came without their rows.
+    """
 
     failure: Mapping[str, Any] | None
+    applied: tuple[tuple[str, bool], ...]
+    may_skip: bool
     statements: tuple[Mapping[str, Any], ...]
     refused: tuple[Mapping[str, Any], ...]
+    selection: Selection
     copy_seconds: float
     migrate_seconds: float
 
@@ -43,6 +53,16 @@ class NotRehearsed:
 
     why: str
     hint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Where the copy is made: `place` is a connection to that server, maybe the examined one."""
+
+    place: BaseDatabaseWrapper
+    elsewhere: bool
+    maintenance_db: str | None
+    clients: Clients
 
 
 def database_bytes(connection: BaseDatabaseWrapper) -> int:
@@ -56,139 +76,126 @@ def rehearse(
     connection: BaseDatabaseWrapper,
     target: Target,
     *,
-    clients: Clients,
+    stage: Stage,
+    selection: Selection,
     run_id: str,
-    maintenance_db: str | None,
     progress: Progress,
 ) -> Rehearsal:
-    """Copy the database into a scratch database on the same server, and migrate the copy.
+    """Copy the database into a scratch database on the stage, and migrate the copy.
 
     The examined database is read by pg_dump and not changed; the copy is dropped whatever
     happens. Raises UndecidedError where no copy can be made.
     """
-    with scratch_database(connection, run_id=run_id, maintenance_db=maintenance_db) as scratch:
+    with (
+        scratch_database(
+            stage.place,
+            run_id=run_id,
+            maintenance_db=stage.maintenance_db,
+            like=looks_of(connection),
+        ) as scratch,
+        second_connection(stage.place, database=scratch.name) as copy,
+    ):
         progress.phase(f"Copying the database into {scratch.name}")
         begun = time.monotonic()
-        _copy(connection, clients, scratch.name)
+        end_with_client(copy)
+        copy.close()
+        reach = copy_database(
+            Copy(
+                source=connection,
+                scratch=copy,
+                clients=stage.clients,
+                selection=selection,
+            )
+        )
+        lacking = repeat_settings(connection, copy, elsewhere=stage.elsewhere)
+        copy.close()
         copied = time.monotonic()
         progress.phase("Rehearsing migrate on the copy")
-        result = _run_child(connection, scratch.name, target)
+        result = _run_child(_job(connection, copy, target, reach))
+        refused = [*result["refused"], *map(_nowhere, lacking)]
+        if not refused and times_refused(copy):
+            refused.append(_nowhere("it called a function that reaches beyond its database"))
         done = time.monotonic()
     return Rehearsal(
         failure=result["failure"],
+        applied=tuple((label, backwards) for label, backwards in result["applied"]),
+        may_skip=target.fake or target.fake_initial,
         statements=tuple(result["statements"]),
-        refused=(*result["refused"], *_lacking(connection)),
+        refused=tuple(refused),
+        selection=selection,
         copy_seconds=round(copied - begun, 3),
         migrate_seconds=round(done - copied, 3),
     )
 
 
-def _lacking(connection: BaseDatabaseWrapper) -> tuple[Mapping[str, Any], ...]:
-    """Return what a copy lacks that may decide: settings of the database or of roles in it."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_db_role_setting WHERE setdatabase ="
-            " (SELECT oid FROM pg_database WHERE datname = current_database())"
-        )
-        if not cursor.fetchone()[0]:
-            return ()
-    what = "the database has settings of its own (ALTER DATABASE … SET), which a copy lacks"
-    return ({"what": what, "migration": None, "operation": None},)
-
-
-def _copy(connection: BaseDatabaseWrapper, clients: Clients, scratch: str) -> None:
-    """Pipe pg_dump into pg_restore: no row of the database is written to a file of ours."""
-    dump = [
-        clients.program("pg_dump"),
-        "--format=custom",
-        "--compress=0",
-        "--blobs",
-        "--no-password",
-        "--no-publications",
-        "--no-subscriptions",
-        f"--lock-wait-timeout={LOCK_TIMEOUT_MS}",
-    ]
-    restore = [
-        clients.program("pg_restore"),
-        "--exit-on-error",
-        "--no-owner",
-        "--no-privileges",
-        "--no-password",
-        f"--dbname={scratch}",
-    ]
-    try:
-        with (
-            child_environment(connection) as source,
-            child_environment(connection, database=scratch) as copy,
-            started([*dump, *_role(source.role)], source, stdout=subprocess.PIPE) as dumping,
-            started([*restore, *_role(copy.role)], copy, stdin=dumping.stdout) as restoring,
-        ):
-            restoring.wait()
-    except ClientError as error:
-        raise UndecidedError(
-            f"no copy could be made for the rehearsal: {error}",
-            id="copy-failed",
-            hint="--rehearse off, or give the role what is missing",
-        ) from error
-
-
-def _role(role: str | None) -> list[str]:
-    return [f"--role={role}"] if role else []
-
-
-def _run_child(connection: BaseDatabaseWrapper, scratch: str, target: Target) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="opsmigrate") as folder:
-        result = Path(folder) / "result.json"
-        words = _finish(_start(), json.dumps(_job(connection, scratch, target, result)))
-        if not result.exists():
-            raise UndecidedError(
-                f"the rehearsal's process ended before its end: {words}",
-                id="rehearsal-broken",
-                hint="--rehearse off, and report what it says",
-            )
-        body: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
-        return body
+def _nowhere(what: str) -> dict[str, str | None]:
+    return {"what": what, "migration": None, "operation": None}
 
 
 def _job(
-    connection: BaseDatabaseWrapper, scratch: str, target: Target, result: Path
+    connection: BaseDatabaseWrapper, copy: BaseDatabaseWrapper, target: Target, reach: Reach
 ) -> dict[str, Any]:
-    place = {key: connection.settings_dict[key] for key in ("USER", "PASSWORD", "HOST", "PORT")}
-    arguments = [item for item in (target.app_label, target.migration_name) if item]
+    here, there = connection.settings_dict, copy.settings_dict
+    elsewhere = any(here[key] != there[key] for key in ("USER", "HOST", "PORT"))
     return {
         "alias": connection.alias,
-        "place": {**place, "NAME": scratch},
-        "arguments": arguments,
+        "examined": [str(here[key] or "") for key in ("NAME", "HOST", "PORT")],
+        "place": {key: there[key] for key in ("NAME", "USER", "PASSWORD", "HOST", "PORT")},
+        "options": there["OPTIONS"] if elsewhere else {},
+        "without_options": [key for key in here["OPTIONS"] if elsewhere],
+        "arguments": [item for item in (target.app_label, target.migration_name) if item],
         "flags": {
             "fake": target.fake,
             "fake_initial": target.fake_initial,
             "run_syncdb": target.run_syncdb,
         },
-        "result": str(result),
+        "files": reach.files,
+        "names": reach.names,
     }
 
 
-def _start() -> subprocess.Popen[str]:
+def _run_child(job: dict[str, Any]) -> dict[str, Any]:
+    # What code writes to its temporary folder goes with this one.
+    with own_folder() as folder:
+        child = _start(str(folder))
+        stdout, words = _finish(child, json.dumps({**job, "folder": str(folder)}, default=str))
+    try:
+        body: dict[str, Any] = json.loads(stdout)
+    except ValueError:
+        lines = words.strip().splitlines()
+        last = lines[-1] if lines else f"exit status {child.returncode}"
+        raise UndecidedError(
+            f"the rehearsal's process ended before its end: {last}",
+            id="rehearsal-broken",
+            hint="--rehearse off, and report what it says",
+        ) from None
+    return body
+
+
+def _start(folder: str) -> subprocess.Popen[str]:
     # Where manage.py stands is on our path only; --settings is in the environment by now.
     environment = {
         "DJANGO_SETTINGS_MODULE": str(django_settings.SETTINGS_MODULE),
         **os.environ,
         "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+        **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder),
     }
     return subprocess.Popen(
-        [sys.executable, "-m", "opsmigrate.preflight.child"],
+        [*dying_with_us(), sys.executable, "-m", "opsmigrate.preflight.child"],
         env=environment,
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        encoding="utf-8",
+        errors="replace",
     )
 
 
-def _finish(child: subprocess.Popen[str], job: str) -> str:
-    """Hand the job over, wait, and return the child's last line; end it on an exception."""
+def _finish(child: subprocess.Popen[str], job: str) -> tuple[str, str]:
+    """Hand the job over, wait, and return what the child said; end it on an exception."""
     try:
-        _, words = child.communicate(job)
+        return child.communicate(job)
     except BaseException:
         child.terminate()
         try:
@@ -197,5 +204,3 @@ def _finish(child: subprocess.Popen[str], job: str) -> str:
             child.kill()
             child.communicate()
         raise
-    lines = words.strip().splitlines()
-    return lines[-1] if lines else f"exit status {child.returncode}"

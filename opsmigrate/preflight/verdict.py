@@ -1,6 +1,5 @@
 """From findings and open questions to the verdict, in words."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -46,7 +45,7 @@ def decide(
         summary=summary,
         findings=tuple(ledger.findings),
         unexamined=tuple(ledger.unexamined),
-        facts=_facts(plan, outlook, rehearsal, open_before),
+        facts=_facts(plan, ledger, outlook, rehearsal, open_before),
         detail=(*_plan_lines(plan), *outlook.lines),
     )
 
@@ -67,36 +66,9 @@ def _passing(plan: Plan, target: Target) -> str:
     return f"{count} migration{'s' if count > 1 else ''} will {verb}"
 
 
-def take_in(rehearsal: Rehearsal, ledger: Ledger) -> None:
-    """Let the rehearsal answer the questions that the explanation left open.
-
-    Unless its fence had to refuse something: then neither its yes nor its no proves anything.
-    """
-    for item in rehearsal.refused:
-        ledger.migration, ledger.operation = item["migration"], item["operation"]
-        ledger.leave_open(item["what"])
-    ledger.migration = ledger.operation = None
-    if rehearsal.refused:
-        return
-    ledger.unexamined.clear()
-    if rehearsal.failure is not None:
-        _add_failure(rehearsal.failure, ledger)
-
-
-def _add_failure(failure: Mapping[str, Any], ledger: Ledger) -> None:
-    ledger.migration, ledger.operation = failure["migration"], failure["operation"]
-    state = f" ({failure['sqlstate']})" if failure["sqlstate"] else ""
-    ledger.find(
-        "rehearsal-failed",
-        f"on a copy of the database it failed: {failure['error']}: {failure['words']}{state}",
-        hint="correct the migration or the rows; then python manage.py preflight_migrate",
-        evidence={"sqlstate": failure["sqlstate"], "sql": failure["sql"]},
-    )
-    ledger.migration = ledger.operation = None
-
-
 def _facts(
     plan: Plan,
+    ledger: Ledger,
     outlook: Outlook,
     rehearsal: Rehearsal | NotRehearsed | None,
     open_before: tuple[Unexamined, ...],
@@ -110,7 +82,7 @@ def _facts(
             }
             for step in plan.steps
         ],
-        "drift": None,
+        "drift": ledger.drift,
         "statements": outlook.statements,
         "forecast": dict(outlook.facts),
         "rehearsal": _rehearsal_facts(rehearsal, open_before)
@@ -121,7 +93,9 @@ def _facts(
 
 def _rehearsal_facts(rehearsal: Rehearsal, open_before: tuple[Unexamined, ...]) -> dict[str, Any]:
     return {
-        "mode": "clone",
+        "mode": rehearsal.selection.mode,
+        "absent": [".".join(name) for name in rehearsal.selection.absent],
+        "without_rows": [".".join(name) for name in rehearsal.selection.without_rows],
         "applied": rehearsal.failure is None,
         "copy_seconds": rehearsal.copy_seconds,
         "migrate_seconds": rehearsal.migrate_seconds,

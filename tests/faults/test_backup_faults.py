@@ -21,7 +21,7 @@ from tests.conftest import Answer, Ops, environment_for, execute, query, start, 
 SESSIONS = "FROM pg_stat_activity WHERE"
 HELD_UP = (
     f"SELECT pid {SESSIONS} datname = current_database()"
-    " AND application_name = 'opsmigrate' AND wait_event_type = 'Lock'"
+    " AND application_name ~ '^opsmigrate' AND wait_event_type = 'Lock'"
 )
 
 

@@ -15,6 +15,8 @@ import pytest
 from django.db import connections
 from django.test import override_settings
 
+from opsmigrate.backup.take import LOCK_SPACE
+from opsmigrate.postgres.session import second_connection
 from opsmigrate.schema.history import applied_migrations
 from tests.backups import backup, manifest_of, mode_of, names, scratch_databases
 from tests.conftest import (
@@ -69,7 +71,7 @@ def test_the_manifest_says_what_it_is_a_backup_of(
     answer, file = backup(ops, staging, tmp_path)
 
     manifest, database = manifest_of(file), answer.report["database"]
-    assert manifest["schema"] == 1
+    assert manifest["schema"] == 2
     assert manifest["file"] == file.name
     assert manifest["bytes"] == file.stat().st_size
     assert manifest["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
@@ -136,17 +138,36 @@ def test_a_second_backup_leaves_the_first_one_alone(staging: str, ops: Ops, tmp_
     assert len(names(tmp_path)) == 4
 
 
-def test_backups_taken_at_the_same_moment_do_not_meet(staging: str, tmp_path: Path) -> None:
+def test_of_backups_taken_at_the_same_moment_one_is_taken_and_whole(
+    staging: str, tmp_path: Path
+) -> None:
     argv = ["manage.py", "backup_db", "--directory", str(tmp_path), "--format", "json"]
     env = environment_for(url_of(staging))
     processes = [start(*argv, env=env) for _ in range(3)]
-    answers = [process.communicate(timeout=60)[0] for process in processes]
+    reports = [json.loads(process.communicate(timeout=60)[0]) for process in processes]
 
-    files = [Path(json.loads(answer)["facts"]["file"]) for answer in answers]
-    assert len(set(files)) == 3
-    for file in files:
+    taken = [report for report in reports if report["exit_code"] == 0]
+    refused = [report for report in reports if report["exit_code"] == 4]
+    assert len(taken) >= 1
+    assert len(taken) + len(refused) == 3
+    assert {report["findings"][0]["id"] for report in refused} <= {"already-running"}
+    for report in taken:
+        file = Path(report["facts"]["file"])
         assert manifest_of(file)["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
-    assert len(names(tmp_path)) == 6
+    assert len(names(tmp_path)) == 2 * len(taken)
+
+
+def test_while_another_backup_of_it_runs_it_is_refused(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    with second_connection(connections[staging]) as other:
+        execute(other, "SELECT pg_advisory_lock(%s, 0)", [LOCK_SPACE])
+        answer = ops("backup_db", database=staging, directory=str(tmp_path))
+
+    assert (answer.code, answer.ids) == (4, ["already-running"])
+    name = connections[staging].settings_dict["NAME"]
+    assert answer.report["facts"]["summary"] == f"another backup of database {name} is running"
+    assert names(tmp_path) == []
 
 
 def test_list_names_the_backups_newest_first(staging: str, ops: Ops, tmp_path: Path) -> None:

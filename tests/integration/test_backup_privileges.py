@@ -30,8 +30,10 @@ def test_a_table_that_the_role_may_not_read_refuses_and_leaves_nothing(
 
     assert (answer.code, answer.ids) == (4, ["missing-privilege"])
     [finding] = answer.report["findings"]
-    assert "permission denied for table secrets" in finding["message"]
-    assert finding["hint"].startswith("GRANT pg_read_all_data TO this role")
+    assert finding["message"] == (
+        "the role may not read public.secrets, so the backup would not be whole"
+    )
+    assert finding["hint"].startswith('GRANT pg_read_all_data TO "role ')
     assert names(tmp_path) == []
 
 

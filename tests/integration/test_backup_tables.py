@@ -7,7 +7,7 @@ import pytest
 from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.backup.snapshot import label
+from opsmigrate.digest.tables import label
 from tests.backups import backup
 from tests.conftest import Ops, execute
 

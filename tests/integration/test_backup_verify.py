@@ -9,9 +9,10 @@ import pytest
 from django.core.management.base import OutputWrapper
 from django.db import connections
 
-from opsmigrate.backup.archive import rows_in_archive, sha256_of
+from opsmigrate.backup.checksum import sha256_of
 from opsmigrate.backup.verify import verify_archive, verify_by_restoring
 from opsmigrate.conf import load_settings
+from opsmigrate.digest.archive import read_archive
 from opsmigrate.management.base import Run
 from opsmigrate.management.commands import backup_db
 from opsmigrate.manifest import Manifest, read_manifests
@@ -61,12 +62,17 @@ class Taken:
             run_id="a-run",
             maintenance_db=None,
             progress=SILENT,
-        )
+        ).findings
 
     def rows(self) -> dict[str, int]:
-        return rows_in_archive(
-            self.clients, connections[self.alias], self.file, meanwhile=lambda rows: None
+        content = read_archive(
+            self.clients,
+            connections[self.alias],
+            self.file,
+            encoding="UTF8",
+            meanwhile=lambda size: None,
         )
+        return {name: table.rows for name, table in content.tables.items()}
 
     def damage(self, change: Callable[[bytearray], object]) -> None:
         """Change the bytes of the file."""

@@ -25,7 +25,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     def make(version: str, *, on_path: bool = True, without: str = "", body: str = "") -> Path:
         folder = tmp_path / f"{len(list(tmp_path.iterdir()))}-{version}"
         folder.mkdir()
-        for name in {"pg_dump", "pg_restore"} - {without}:
+        for name in {"pg_dump", "pg_restore", "psql"} - {without}:
             program = folder / name
             says = body or f"echo '{name} (PostgreSQL) {version}'"
             program.write_text(f"#!/bin/sh\n{says}\n")

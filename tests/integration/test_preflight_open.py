@@ -267,3 +267,22 @@ def test_rows_are_unknown_once_code_has_run(
         "zoo.0002_step 0: RunPython",
         "zoo.0002_step 1: AddConstraint",
     ]
+
+
+def test_a_type_that_sql_by_hand_makes_leaves_the_question_open(
+    write_migrations: Write, ops: Ops, new_database: Callable[..., str]
+) -> None:
+    field = 'type("Words", (models.TextField,), {"db_type": lambda self, connection: "words"})()'
+    write_migrations(
+        CAGE,
+        'migrations.RunSQL("CREATE DOMAIN words AS text"),'
+        f'migrations.AddField("cage", "words", {field}),',
+    )
+    alias = new_database()
+    assert migrate(alias, "zoo", "0001") is None
+
+    answer = ops("preflight_migrate", "zoo", database=alias)
+
+    assert answer.code == 3, answer.report["findings"]
+    assert any("makes the type words" in item["why"] for item in answer.report["unexamined"])
+    assert migrate(alias, "zoo") is None

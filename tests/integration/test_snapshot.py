@@ -26,7 +26,7 @@ def test_what_would_make_a_dump_lose_rows_without_a_word_has_to_wait(
         execute(other, "SET lock_timeout = '100ms'")
         with pytest.raises(OperationalError, match="lock timeout"):
             execute(other, statement)
-        assert ("public", "treasury_payment") in snapshot.tables
+        assert "public.treasury_payment" in [table.label for table in snapshot.tables]
         with holder.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM treasury_payment")
             assert cursor.fetchone() == (500,)

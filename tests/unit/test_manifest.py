@@ -44,7 +44,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert path == manifest_path(tmp_path / MANIFEST.file)
     assert path.name == "treasury_20250301_120000.json"
     assert read_manifests(tmp_path) == (MANIFEST,)
-    assert json.loads(path.read_text(encoding="utf-8"))["schema"] == 1
+    assert json.loads(path.read_text(encoding="utf-8"))["schema"] == 2
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
@@ -95,7 +95,7 @@ def test_a_manifest_whose_backup_is_gone_or_of_another_size_is_passed_over(tmp_p
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "1", '"schema"', '{"schema": 2}', '{"schema": 1}', '{"schema": 1, "x": 1}'],
+    ["", "{", "[]", "1", '"schema"', '{"schema": 1}', '{"schema": 2}', '{"schema": 2, "x": 1}'],
 )
 def test_other_json_files_are_passed_over(tmp_path: Path, text: str) -> None:
     written(tmp_path)
@@ -107,7 +107,7 @@ def test_other_json_files_are_passed_over(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"schema": 2},
+        {"schema": 3},
         {"taken": "yesterday"},
         {"taken": "2025-03-01T12:00:00"},
         {"taken": 5},

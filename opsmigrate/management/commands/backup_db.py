@@ -5,17 +5,22 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from opsmigrate.backup.levels import verify_to
+from opsmigrate.backup.retention import remove_old
 from opsmigrate.backup.take import BackupOptions, take_backup
-from opsmigrate.backup.verify import verify_archive, verify_by_restoring
+from opsmigrate.backup.verify import Verification
 from opsmigrate.errors import PartialError, UsageError
 from opsmigrate.management.base import ReportCommand, Run
-from opsmigrate.manifest import Manifest, manifest_path, read_manifests, write_manifest
-from opsmigrate.pgtools.clients import Clients, find_clients
-from opsmigrate.report import Finding, Result, Verdict
+from opsmigrate.management.numbers import positive_int
+from opsmigrate.manifest import Manifest, manifest_path, read_manifests
+from opsmigrate.pgtools.clients import Clients, best_compression, find_clients
+from opsmigrate.report import Result, Severity, Verdict
 from opsmigrate.scratch import require_scratch_allowed
 
 COMPRESS = re.compile(r"\d|(none|gzip|lz4|zstd)(:[\w=,-]+)?")
 LEVELS = ("none", "archive", "restore")
+# The file may be whole though these were found: a right may be missing, or another version used.
+NOT_THE_FILE = {"restore-failed", "schema-differs", "extension-differs"}
 
 
 class Command(ReportCommand):
@@ -30,9 +35,38 @@ class Command(ReportCommand):
             "--directory", metavar="DIR", help="instead of the settings' BACKUP_DIR"
         )
         parser.add_argument(
-            "--compress", default="1", metavar="SPEC", help="as pg_dump's; default: 1 (gzip)"
+            "--jobs",
+            type=positive_int,
+            default=1,
+            metavar="N",
+            help="dump N tables at a time; with more than 1 the backup is a folder; default: 1",
+        )
+        parser.add_argument(
+            "--compress",
+            metavar="SPEC",
+            help="as pg_dump's; default: zstd:1, or 1 (gzip) where this pg_dump has no zstd",
         )
         parser.add_argument("--verify", choices=LEVELS, default="archive", help="default: archive")
+        parser.add_argument(
+            "--keep",
+            type=positive_int,
+            metavar="N",
+            help="remove what is older than the N newest verified backups of this database; "
+            "default: the settings' BACKUP_KEEP",
+        )
+        parser.add_argument(
+            "--keep-scratch",
+            action="store_true",
+            help="with --verify restore: keep the scratch database for a day",
+        )
+        parser.add_argument(
+            "--exclude-table-data",
+            action="append",
+            default=[],
+            metavar="PATTERN",
+            help="leave out the rows of these tables, [schema.]name with * and ?; may be given "
+            "several times",
+        )
         parser.add_argument("--list", action="store_true", help="list the backups that are there")
 
     def run(self, run: Run, **options: Any) -> Result:
@@ -40,12 +74,7 @@ class Command(ReportCommand):
         folder = Path(options["directory"] or run.settings.backup_dir)
         if options["list"]:
             return _listed(folder)
-        if not COMPRESS.fullmatch(options["compress"]):
-            raise UsageError(
-                f"--compress {options['compress']!r} is not what pg_dump understands",
-                id="bad-compress",
-                hint="--compress 1, or gzip:6, lz4, zstd:3 or none, where this pg_dump has them",
-            )
+        _require_sense(options)
         clients = find_clients(run.session.major, run.settings.pg_bin)
         if options["verify"] == "restore":
             require_scratch_allowed(run.connection)
@@ -55,16 +84,21 @@ class Command(ReportCommand):
             clients,
             BackupOptions(
                 folder=folder,
-                compress=options["compress"],
+                compress=options["compress"] or best_compression(clients),
                 run_id=run.id,
                 release=run.settings.release,
+                jobs=options["jobs"],
+                digests=options["verify"] != "none",
+                exclude=tuple(options["exclude_table_data"]),
             ),
             run.progress,
         )
         if options["verify"] == "none":
             return _result(file, manifest, "not verified")
         try:
-            return _verify(run, clients, file, manifest, options["verify"])
+            result = _verify(
+                run, clients, file, manifest, options["verify"], keep=options["keep_scratch"]
+            )
         except KeyboardInterrupt as interrupt:
             raise PartialError(
                 f"interrupted while {file} was being verified; it is whole, and its manifest says "
@@ -73,70 +107,94 @@ class Command(ReportCommand):
                 hint="python manage.py backup_db",
                 facts={"file": str(file)},
             ) from interrupt
+        keep = options["keep"] or run.settings.backup_keep
+        if keep and result.verdict is Verdict.PASSED:
+            [newest] = [each for each in read_manifests(folder) if each.file == file.name]
+            result = result.with_facts(removed=list(remove_old(folder, newest, keep)))
+        return result
 
 
-def _verify(run: Run, clients: Clients, file: Path, manifest: Manifest, level: str) -> Result:
-    """Verify level by level; the manifest says each as soon as it is reached."""
-    findings = verify_archive(run.connection, clients, file, manifest, run.progress)
-    if not findings:
-        manifest = manifest.with_verification("archive")
-        write_manifest(file.parent, manifest)
-    if not findings and level == "restore":
-        findings = verify_by_restoring(
-            run.connection,
-            clients,
-            file,
-            manifest,
-            run_id=run.id,
-            maintenance_db=run.settings.maintenance_db,
-            progress=run.progress,
+def _require_sense(options: dict[str, Any]) -> None:
+    if options["compress"] and not COMPRESS.fullmatch(options["compress"]):
+        raise UsageError(
+            f"--compress {options['compress']!r} is not what pg_dump understands",
+            id="bad-compress",
+            hint="--compress 1, or gzip:6, lz4, zstd:3 or none, where this pg_dump has them",
         )
-        if not findings:
-            manifest = manifest.with_verification("restore")
-            write_manifest(file.parent, manifest)
-    if [item.id for item in findings] == ["restore-failed"]:
+    if options["keep_scratch"] and options["verify"] != "restore":
+        raise UsageError(
+            "--keep-scratch keeps what --verify restore made, and that was not asked for",
+            id="nothing-to-keep",
+            hint="--verify restore --keep-scratch",
+        )
+
+
+def _verify(
+    run: Run, clients: Clients, file: Path, manifest: Manifest, level: str, *, keep: bool = False
+) -> Result:
+    manifest, found = verify_to(
+        level,
+        run.connection,
+        clients,
+        file,
+        manifest,
+        run_id=run.id,
+        maintenance_db=run.settings.maintenance_db,
+        progress=run.progress,
+        keep=keep,
+    )
+    wrong = [item for item in found.findings if item.severity is Severity.ERROR]
+    if wrong and {item.id for item in wrong} <= NOT_THE_FILE:
         # The file is whole; that it cannot be restored here may be for want of a right.
-        return _unrestorable(file, manifest, findings)
-    if findings:
+        return _unrestorable(file, manifest, found)
+    if wrong:
         # Kept for whoever asks why, under a name that nothing takes for a backup.
         file.rename(file.with_name(f"{file.name}.bad"))
         manifest_path(file).unlink()
-        return _failed(file, findings)
-    return _result(file, manifest, f"verified by {level}")
+        return _failed(file, found)
+    return _result(file, manifest, f"verified by {level}", found)
 
 
-def _result(file: Path, manifest: Manifest, how: str) -> Result:
+def _result(file: Path, manifest: Manifest, how: str, found: Verification | None = None) -> Result:
     rows = sum(manifest.tables.values())
     return Result(
         verdict=Verdict.PASSED,
         summary=f"{file}: {manifest.bytes / 1e6:,.1f} MB, {len(manifest.tables)} tables, "
         f"{rows:,} rows, {how}",
+        findings=found.findings if found else (),
+        unexamined=found.unexamined if found else (),
         facts={
             "file": str(file),
             "bytes": manifest.bytes,
             "sha256": manifest.sha256,
             "tables": dict(manifest.tables),
+            "excluded": list(manifest.excluded),
             "verified": manifest.verified,
             "client_version": manifest.client_version,
+            "compress": manifest.compress,
+            "seconds": manifest.seconds,
             "migrations": list(manifest.migrations),
+            "scratch": found.scratch if found else None,
         },
     )
 
 
-def _failed(file: Path, findings: tuple[Finding, ...]) -> Result:
+def _failed(file: Path, found: Verification) -> Result:
     return Result(
         verdict=Verdict.FAILED,
-        summary=f"the backup is not good: {findings[0].message}; it is kept as {file.name}.bad",
-        findings=findings,
+        summary=f"the backup is not good: {found.findings[0].message}; it is kept as "
+        f"{file.name}.bad",
+        findings=found.findings,
         facts={"file": f"{file}.bad", "verified": None},
     )
 
 
-def _unrestorable(file: Path, manifest: Manifest, findings: tuple[Finding, ...]) -> Result:
+def _unrestorable(file: Path, manifest: Manifest, found: Verification) -> Result:
     return Result(
         verdict=Verdict.FAILED,
-        summary=f"{findings[0].message}; the file itself is whole, and verified by archive",
-        findings=findings,
+        summary=f"{found.findings[0].message}; the file itself is whole, and verified by archive",
+        findings=found.findings,
+        unexamined=found.unexamined,
         facts={"file": str(file), "verified": manifest.verified},
     )
 

@@ -6,22 +6,18 @@ from typing import Any
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
 
-from opsmigrate.conf import SeedTarget
-from opsmigrate.errors import SettingsError, UndecidedError
-from opsmigrate.guard import PRODUCTION, require_approval, require_backup
+from opsmigrate.conf import REHEARSALS, SeedTarget
+from opsmigrate.errors import SettingsError
+from opsmigrate.guard import require_backup
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.numbers import positive_float
+from opsmigrate.management.rehearsing import Asked, rehearse_as_asked
 from opsmigrate.pages import page_of
-from opsmigrate.pgtools.clients import find_clients
-from opsmigrate.postgres.session import is_pooled_by_transaction
 from opsmigrate.preflight.examine import examine
+from opsmigrate.preflight.own_folder import reap_folders
 from opsmigrate.preflight.plan import Target
-from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal, database_bytes, rehearse
 from opsmigrate.report import Result, Verdict
 from opsmigrate.schema.history import applied_migrations
-from opsmigrate.scratch import require_scratch_allowed
-
-REHEARSE = "python manage.py preflight_migrate --rehearse clone"
 
 
 class Command(ReportCommand):
@@ -39,8 +35,14 @@ class Command(ReportCommand):
         parser.add_argument("--run-syncdb", action="store_true", help="as for migrate")
         parser.add_argument(
             "--rehearse",
-            choices=("auto", "off", "clone"),
-            help="run migrate on a copy: auto, off, or clone (default: REHEARSE, off)",
+            choices=REHEARSALS,
+            help="run migrate on a copy: of the schema and small tables, or a clone with all rows; "
+            "auto: by REHEARSE_MAX_BYTES (default: REHEARSE, off)",
+        )
+        parser.add_argument(
+            "--rehearse-on",
+            metavar="ALIAS",
+            help="make the copy on the server of this alias (default: REHEARSE_ON, else the same)",
         )
         parser.add_argument(
             "--approval", metavar="TEXT", help="who approved a copy on a production server"
@@ -81,6 +83,7 @@ class Command(ReportCommand):
             fake_initial=options["fake_initial"],
             run_syncdb=options["run_syncdb"],
         )
+        reap_folders()
         backup = _backup(run, options["require_backup"])
         result = examine(
             run.connection,
@@ -88,7 +91,15 @@ class Command(ReportCommand):
             target,
             accept_unexamined=options["accept_unexamined"],
             seed_hint=lambda table, column: _seed_hint(run.settings.seed, table, column),
-            rehearse=lambda: _rehearse(run, target, options["rehearse"], options["approval"]),
+            rehearse=lambda: rehearse_as_asked(
+                run,
+                target,
+                Asked(
+                    mode=options["rehearse"],
+                    on=options["rehearse_on"],
+                    approval=options["approval"],
+                ),
+            ),
             progress=run.progress,
         )
         return result.with_facts(backup=backup)
@@ -100,54 +111,6 @@ def _backup(run: Run, hours: float | None) -> str | None:
         return None
     applied = applied_migrations(run.connection)
     return require_backup(run.settings, run.session, applied, hours=hours).file
-
-
-def _rehearse(
-    run: Run, target: Target, typed: str | None, approval: str | None
-) -> Rehearsal | NotRehearsed:
-    """Rehearse where that was asked for, or where nothing speaks against it."""
-    mode = typed or run.settings.rehearse
-    if mode == "off":
-        return NotRehearsed("a rehearsal was switched off", REHEARSE)
-    if mode == "clone":
-        require_approval(
-            run.settings, action="a rehearsal on the examined server", approval=approval
-        )
-    elif (reason := _against(run)) is not None:
-        return reason
-    return rehearse(
-        run.connection,
-        target,
-        clients=find_clients(run.session.major, run.settings.pg_bin),
-        run_id=run.id,
-        maintenance_db=run.settings.maintenance_db,
-        progress=run.progress,
-    )
-
-
-def _against(run: Run) -> NotRehearsed | None:
-    """Return what speaks against a copy that nobody asked for, None where nothing does."""
-    if run.settings.environment == PRODUCTION:
-        return NotRehearsed(
-            "no copy is made on a production server without approval",
-            f'{REHEARSE} --approval "who approved it"',
-        )
-    size = database_bytes(run.connection)
-    if size > run.settings.rehearse_max_bytes:
-        return NotRehearsed(
-            f"the database has {size / 1e9:,.1f} GB, more than REHEARSE_MAX_BYTES", REHEARSE
-        )
-    if is_pooled_by_transaction(run.connection):
-        return NotRehearsed(
-            "a connection pooler in transaction mode is in between",
-            "point DATABASES at the server itself, not at the pooler",
-        )
-    try:
-        require_scratch_allowed(run.connection)
-        find_clients(run.session.major, run.settings.pg_bin)
-    except UndecidedError as error:
-        return NotRehearsed(str(error), error.hint or REHEARSE)
-    return None
 
 
 def _seed_hint(seed: SeedTarget | None, table: str, column: str) -> str | None:

@@ -1,0 +1,72 @@
+"""How many rows were written to each table, by the server's own cumulative statistics."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.digest.tables import label
+
+COUNTERS = """
+SELECT schemaname, relname, n_tup_ins, n_tup_upd, n_tup_del, relid::bigint
+FROM pg_stat_user_tables
+ORDER BY 1, 2
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What was written to a table since a moment; None where it cannot be known."""
+
+    table: str
+    inserted: int | None = None
+    updated: int | None = None
+    deleted: int | None = None
+
+    def __str__(self) -> str:
+        """Return it as a person reads it."""
+        if self.inserted is None:
+            return f"{self.table}: not known (made, or its statistics reset, since the backup)"
+        return (
+            f"{self.table}: {self.inserted:,} inserted, {self.updated:,} updated, "
+            f"{self.deleted:,} deleted"
+        )
+
+
+Counters = Mapping[str, Sequence[int]]
+
+
+def read_counters(connection: BaseDatabaseWrapper) -> dict[str, list[int]]:
+    """Return (rows inserted, updated, deleted, oid) of each table, ever, by its label.
+
+    Rolled back ones count too (documentation, The Cumulative Statistics System).
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(COUNTERS)
+        return {
+            label(schema, name): [int(number) for number in numbers]
+            for schema, name, *numbers in cursor.fetchall()
+        }
+
+
+def written_since(before: Counters, now: Counters) -> tuple[Written, ...]:
+    """Return what was written to each table between two readings, without those untouched."""
+    found = []
+    for table in sorted({*before, *now}):
+        if table not in now:
+            continue  # dropped since: there is nothing in it to lose
+        difference = _difference(before.get(table), now[table])
+        if difference is None:
+            found.append(Written(table=table))
+        elif any(difference):
+            inserted, updated, deleted = difference
+            found.append(Written(table=table, inserted=inserted, updated=updated, deleted=deleted))
+    return tuple(found)
+
+
+def _difference(before: Sequence[int] | None, now: Sequence[int]) -> tuple[int, int, int] | None:
+    # Another oid: another table of that name. Less than before: the statistics were reset.
+    if before is None or before[3] != now[3]:
+        return (now[0], now[1], now[2]) if before is None else None
+    difference = (now[0] - before[0], now[1] - before[1], now[2] - before[2])
+    return None if min(difference) < 0 else difference

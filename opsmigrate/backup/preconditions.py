@@ -1,0 +1,127 @@
+"""What must hold before a backup begins: rights on everything, and room for it."""
+
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.digest.tables import DataTable, label
+from opsmigrate.errors import RefusedError, UsageError
+from opsmigrate.manifest import Manifest, read_manifests
+from opsmigrate.postgres.session import Session
+from opsmigrate.progress import Progress
+
+# pg_dump reads every table, every sequence and every large object, or fails.
+UNREADABLE = """
+SELECT n.nspname, c.relname
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE (c.relkind = 'r' AND NOT (has_schema_privilege(n.oid, 'USAGE')
+                                AND has_table_privilege(c.oid, 'SELECT'))
+    OR c.relkind = 'S' AND NOT (has_schema_privilege(n.oid, 'USAGE')
+                                AND has_sequence_privilege(c.oid, 'SELECT')))
+  AND c.relpersistence <> 't' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                  AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY 1, 2
+"""
+TABLE_BYTES = """
+SELECT coalesce(sum(pg_table_size(c.oid)), 0)::bigint
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+"""
+NAMED = 5
+# Of a database of which nothing is known, a dump is seldom smaller than this part of its tables.
+LEAST_RATIO = 0.05
+MARGIN = 1.1
+
+
+def require_dumpable(connection: BaseDatabaseWrapper) -> None:
+    """Raise RefusedError naming what the role may not read."""
+    with connection.cursor() as cursor:
+        cursor.execute(UNREADABLE)
+        rows = cursor.fetchall()
+        cursor.execute("SELECT quote_ident(current_user)")
+        role = cursor.fetchone()[0]
+    if rows:
+        names = [label(schema, name) for schema, name in rows]
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        raise RefusedError(
+            f"the role may not read {', '.join(names[:NAMED])}{more}, so the backup would not be "
+            "whole",
+            id="missing-privilege",
+            hint=f"GRANT pg_read_all_data TO {role}, or use the alias of the owner",
+            table=names[0],
+            evidence={"unreadable": names},
+        )
+
+
+def excluded_tables(tables: Sequence[DataTable], patterns: Sequence[str]) -> list[DataTable]:
+    """Return the tables that a pattern matches, `[schema.]name` with * and ?.
+
+    Raises UsageError where a pattern matches none.
+    """
+    found: list[DataTable] = []
+    for pattern in patterns:
+        shape = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+        matches = [
+            table
+            for table in tables
+            if re.fullmatch(shape, table.name) or re.fullmatch(shape, table.label)
+        ]
+        if not matches:
+            raise UsageError(
+                f"--exclude-table-data {pattern!r} matches no table",
+                id="unknown-table",
+                hint="--exclude-table-data with the name of a table, or schema.table; * and ? may "
+                "stand in it",
+            )
+        found += [table for table in matches if table not in found]
+    return found
+
+
+def require_space(
+    connection: BaseDatabaseWrapper,
+    session: Session,
+    folder: Path,
+    compress: str,
+    progress: Progress,
+) -> None:
+    """Say what the backup will take, and raise RefusedError where there is no room for it."""
+    with connection.cursor() as cursor:
+        cursor.execute(TABLE_BYTES)
+        size = int(cursor.fetchone()[0])
+        cursor.execute("SELECT pg_database_size(current_database())")
+        whole = int(cursor.fetchone()[0])
+    last = _last_like(folder, session, compress)
+    if last is not None:
+        ratio = last.bytes / max(1, last.properties["bytes"])
+        needed, how = int(whole * ratio * MARGIN), f"as {last.file} did"
+        seconds = last.seconds * whole / max(1, last.properties["bytes"])
+        progress.phase(f"About {needed / 1e6:,.1f} MB and {seconds:,.0f} s are expected, {how}")
+    else:
+        needed, how = int(size * LEAST_RATIO), "at the very least"
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise RefusedError(
+            f"the backup will need about {needed / 1e6:,.1f} MB, {how}; {folder} has "
+            f"{free / 1e6:,.1f} MB left",
+            id="not-enough-space",
+            hint="--directory with a folder that has room, or --keep N to remove old backups",
+            evidence={"needed": needed, "free": free},
+        )
+
+
+def _last_like(folder: Path, session: Session, compress: str) -> Manifest | None:
+    return next(
+        (
+            manifest
+            for manifest in read_manifests(folder)
+            if manifest.database.get("system_identifier") == str(session.system_identifier)
+            and manifest.database.get("oid") == session.oid
+            and manifest.compress == compress
+            and manifest.properties.get("bytes")
+        ),
+        None,
+    )

@@ -1,0 +1,92 @@
+"""Restore a backup into a database of its own, whole or not at all."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.manifest import Manifest
+from opsmigrate.pgtools.clients import Clients
+from opsmigrate.pgtools.libpq import child_environment
+from opsmigrate.pgtools.run import run
+
+MOST_JOBS = 4
+# Objects of the database by their owners. What initdb made is pinned, and not in pg_shdepend.
+OWNERS = """
+SELECT DISTINCT pg_get_userbyid(refobjid) FROM pg_shdepend
+WHERE deptype = 'o' AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+UNION
+SELECT DISTINCT pg_get_userbyid(c.relowner)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                  AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY 1
+"""
+GRANTEES = """
+SELECT DISTINCT pg_get_userbyid(refobjid) FROM pg_shdepend
+WHERE deptype = 'a' AND refclassid = 'pg_authid'::regclass
+  AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1
+"""
+UNSETTABLE = """
+SELECT wanted.name, r.oid IS NULL FROM unnest(%s::text[], %s::bool[]) AS wanted (name, owns)
+LEFT JOIN pg_roles r ON r.rolname = wanted.name
+WHERE r.oid IS NULL OR wanted.owns AND NOT pg_has_role(current_user, r.oid, 'MEMBER')
+ORDER BY 1 LIMIT 1
+"""
+
+
+def read_roles(connection: BaseDatabaseWrapper) -> dict[str, list[str]]:
+    """Return the roles that a whole restore needs: `owners` and `grantees` of objects."""
+    found = {}
+    with connection.cursor() as cursor:
+        for name, statement in (("owners", OWNERS), ("grantees", GRANTEES)):
+            cursor.execute(statement)
+            found[name] = [str(row[0]) for row in cursor.fetchall()]
+    return found
+
+
+def why_not_owners(connection: BaseDatabaseWrapper, manifest: Manifest) -> str | None:
+    """Return why owners and rights cannot be restored on the server, None where they can."""
+    roles = manifest.properties.get("roles", {"owners": [], "grantees": []})
+    names = [*roles["owners"], *roles["grantees"]]
+    owns = [True] * len(roles["owners"]) + [False] * len(roles["grantees"])
+    with connection.cursor() as cursor:
+        cursor.execute(UNSETTABLE, [names, owns])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    name, missing = row
+    return f'there is no role "{name}"' if missing else f'the role is no member of "{name}"'
+
+
+def restore_into(
+    connection: BaseDatabaseWrapper,
+    clients: Clients,
+    backup: Path,
+    database: str,
+    *,
+    owners: bool,
+    meanwhile: Callable[[], None],
+) -> None:
+    """Restore a backup into `database`, a scratch database; raise ClientError at any error.
+
+    `owners` says whether owners and rights come along. Subscriptions never do: two databases
+    must not apply the same changes.
+    """
+    argv = [
+        clients.program("pg_restore"),
+        "--exit-on-error",
+        "--no-password",
+        "--no-subscriptions",
+        f"--jobs={min(MOST_JOBS, os.cpu_count() or 1)}",
+        f"--dbname={database}",
+        str(backup.resolve()),
+    ]
+    if not owners:
+        argv[1:1] = ["--no-owner", "--no-privileges"]
+    with child_environment(connection, database=database) as environment:
+        if environment.role:
+            argv.insert(1, f"--role={environment.role}")
+        run(argv, environment, meanwhile=meanwhile)

@@ -1,0 +1,70 @@
+"""The definitions of a backup and of what was restored from it, object by object."""
+
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.pgtools.clients import Clients
+from opsmigrate.pgtools.libpq import child_environment
+from opsmigrate.pgtools.run import started
+
+HEAD = re.compile(
+    r"^--\n-- (?:Data for )?Name: (.*); Type: (.*); Schema: (.*); Owner: .*\n--$", re.M
+)
+# pg_restore writes them even where only the schema is asked for; a dump of the schema has none.
+DATA = {"MATERIALIZED VIEW DATA", "SEQUENCE SET", "STATISTICS DATA", "BLOBS"}
+# A random word in each file since the releases of August 2025, against tricks on psql.
+RESTRICT = re.compile(r"^\\(un)?restrict .*$", re.M)
+
+
+def schema_differences(
+    connection: BaseDatabaseWrapper,
+    clients: Clients,
+    backup: Path,
+    *,
+    owners: bool,
+) -> tuple[str, ...]:
+    """Return the objects whose definition in the database of `connection` is not the backup's.
+
+    Each as `TYPE schema.name`; owners and rights are looked at where `owners` says so. Raises
+    ClientError.
+    """
+    options = ["--schema-only", "--no-subscriptions"]
+    if not owners:
+        options += ["--no-owner", "--no-privileges"]
+    in_backup = _text(
+        connection,
+        [clients.program("pg_restore"), *options, "--file=-", str(backup.resolve())],
+    )
+    restored = _text(connection, [clients.program("pg_dump"), *options, "--no-password"])
+    wanted, found = Counter(_objects(in_backup)), Counter(_objects(restored))
+    return tuple(sorted({name for name, _ in (wanted - found) + (found - wanted)}))
+
+
+def _text(connection: BaseDatabaseWrapper, argv: list[str]) -> str:
+    with child_environment(connection) as environment:
+        if environment.role and "--no-password" in argv:
+            argv.append(f"--role={environment.role}")
+        with started(argv, environment, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None  # noqa: S101 - asked for just above
+            return process.stdout.read().decode(errors="surrogateescape")
+
+
+def _objects(text: str) -> Iterator[tuple[str, str]]:
+    """Yield (what it is, its statements) for each; the order may differ from server to server."""
+    parts = HEAD.split(RESTRICT.sub("", text))
+    for name, kind, schema, body in zip(
+        parts[1::4], parts[2::4], parts[3::4], parts[4::4], strict=True
+    ):
+        where = "" if schema == "-" else f"{schema}."
+        if kind in DATA:
+            continue
+        # What follows the last object is no part of it.
+        yield (
+            f"{kind} {where}{name}",
+            body.replace("-- PostgreSQL database dump complete", "").strip(" -\n"),
+        )

@@ -1,0 +1,49 @@
+"""The client programs while they run: none may wait for a lock for long, unseen by the server."""
+
+import time
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.errors import UndecidedError
+
+# pg_dump bounds only its waits for tables. It would wait without end for a sequence or a view
+# that somebody alters, and a queue of three (we, the DDL, pg_dump) is no deadlock to the server.
+STUCK = """
+SELECT coalesce(l.relation::regclass::text, l.locktype), (
+    SELECT coalesce(string_agg(format('process %%s (%%s)', b.pid, left(b.query, 60)), ', '), '')
+    FROM pg_stat_activity b WHERE b.pid = ANY (pg_blocking_pids(a.pid)))
+FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid AND NOT l.granted
+WHERE a.application_name = %s AND l.waitstart < clock_timestamp() - make_interval(secs => %s)
+LIMIT 1
+"""
+SECONDS_BETWEEN_LOOKS = 1.0
+
+
+class Watch:
+    """Looks, once a second at most, whether a client program of ours waits for a lock."""
+
+    def __init__(
+        self, connection: BaseDatabaseWrapper, application: str, *, patience: float
+    ) -> None:
+        """Look through `connection`; a wait of more than `patience` seconds is too long."""
+        self._connection = connection
+        self._application = application
+        self._patience = patience
+        self._looked = time.monotonic()
+
+    def look(self) -> None:
+        """Raise UndecidedError where a program of ours has waited for too long."""
+        if time.monotonic() - self._looked < SECONDS_BETWEEN_LOOKS:
+            return
+        self._looked = time.monotonic()
+        with self._connection.cursor() as cursor:
+            cursor.execute(STUCK, [self._application, self._patience])
+            row = cursor.fetchone()
+        if row is not None:
+            what, holders = row
+            raise UndecidedError(
+                f"pg_dump waited for more than {self._patience:g} s for a lock on {what}, held up "
+                f"by {holders}; a migration may be running",
+                id="lock-not-obtained",
+                hint="python manage.py backup_db, when it has ended",
+            )

@@ -1,0 +1,1 @@
+"""What tables hold, as numbers that source, archive and restored database must share."""

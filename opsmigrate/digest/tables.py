@@ -1,0 +1,109 @@
+"""Which tables have rows in a dump, which columns of them, and what they are called here."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
+
+from opsmigrate.postgres.compose import Composable
+
+# What pg_dump writes rows of: tables, and those of an extension that it registered with
+# pg_extension_config_dump. Generated columns are not copied (documentation of COPY).
+TABLES = """
+SELECT n.nspname, c.relname,
+       ARRAY(SELECT a.attname::text FROM pg_attribute a
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+               AND a.attgenerated = '' ORDER BY a.attnum),
+       coalesce(configuration.condition, ''), pg_table_size(c.oid), e.objid IS NOT NULL
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_depend e ON e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e'
+LEFT JOIN LATERAL (
+    SELECT x.extcondition[array_position(x.extconfig, c.oid)] AS condition
+    FROM pg_extension x WHERE c.oid = ANY (x.extconfig)) AS configuration ON true
+WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND (e.objid IS NULL OR configuration.condition IS NOT NULL)
+ORDER BY 1, 2
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataTable:
+    """A table with rows to dump; `condition` is the WHERE clause of an extension's own table."""
+
+    schema: str
+    name: str
+    columns: tuple[str, ...]
+    condition: str = ""
+    bytes: int = 0
+    of_extension: bool = False
+
+    @property
+    def label(self) -> str:
+        """Return how reports and manifests call it."""
+        return label(self.schema, self.name)
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Return what must not have changed between two looks; the size may."""
+        return (self.schema, self.name, self.columns, self.condition)
+
+    @property
+    def identifier(self) -> Composable:
+        """Return its name in SQL."""
+        return sql.Identifier(self.schema, self.name)
+
+    def copied(self) -> Composable:
+        """Return what COPY copies: the same rows and columns as pg_dump."""
+        columns = sql.SQL(", ").join(map(sql.Identifier, self.columns))
+        if self.condition:
+            return sql.SQL("(SELECT {} FROM ONLY {} {})").format(
+                columns, self.identifier, sql.SQL(self.condition)
+            )
+        if not self.columns:
+            return self.identifier
+        return sql.SQL("{} ({})").format(self.identifier, columns)
+
+
+def list_tables(connection: BaseDatabaseWrapper) -> tuple[DataTable, ...]:
+    """Return the tables that a dump has rows of, sorted by schema and name."""
+    with connection.cursor() as cursor:
+        cursor.execute(TABLES)
+        return tuple(
+            DataTable(
+                schema=schema,
+                name=name,
+                columns=tuple(columns),
+                condition=condition,
+                bytes=int(size or 0),
+                of_extension=of_extension,
+            )
+            for schema, name, columns, condition, size, of_extension in cursor.fetchall()
+        )
+
+
+def count_rows(
+    connection: BaseDatabaseWrapper, tables: Iterable[DataTable], *, idle: Callable[[], None]
+) -> dict[str, int]:
+    """Return the rows of each table by its label, counted one by one, `idle` called in between."""
+    counts = {}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('row_security', 'off', false)")
+        for table in tables:
+            idle()
+            cursor.execute(
+                sql.SQL("SELECT count(*) FROM ONLY {} {}").format(
+                    table.identifier, sql.SQL(table.condition)
+                )
+            )
+            counts[table.label] = int(cursor.fetchone()[0])
+    return counts
+
+
+def label(schema: str, name: str) -> str:
+    """Return `schema.name`; a part with a dot or a quote is quoted, so that no two are the same."""
+    return ".".join(
+        '"' + part.replace('"', '""') + '"' if "." in part or '"' in part else part
+        for part in (schema, name)
+    )

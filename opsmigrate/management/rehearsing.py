@@ -1,0 +1,190 @@
+"""Where a rehearsal takes place, and how much of the database it gets."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from django.db import Error, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
+from opsmigrate.guard import PRODUCTION, require_approval
+from opsmigrate.management.base import Run
+from opsmigrate.pgtools.clients import find_clients
+from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.session import Session, is_pooled_by_transaction, read_session
+from opsmigrate.preflight.embedded_stage import (
+    has_embedded,
+    on_embedded_server,
+)
+from opsmigrate.preflight.plan import Target
+from opsmigrate.preflight.rehearsal import (
+    NotRehearsed,
+    Rehearsal,
+    Stage,
+    database_bytes,
+    rehearse,
+)
+from opsmigrate.preflight.selection import Selection, select_all, select_small
+from opsmigrate.scratch import reap, require_scratch_allowed
+
+REHEARSE = "python manage.py preflight_migrate --rehearse clone"
+APPROVED = f'{REHEARSE} --approval "who approved it"'
+# A rehearsal of the schema takes whole tables up to this part of REHEARSE_MAX_BYTES.
+PART_FOR_SCHEMA = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What was typed: the mode, the alias, the approval; None where nothing was."""
+
+    mode: str | None
+    on: str | None
+    approval: str | None
+
+
+def rehearse_as_asked(run: Run, target: Target, asked: Asked) -> Rehearsal | NotRehearsed:
+    """Rehearse where that was asked for, or where nothing speaks against it.
+
+    Asked for by name, it raises what stands in its way; in the mode auto it says so.
+    """
+    mode = asked.mode or run.settings.rehearse
+    if mode == "off":
+        return NotRehearsed("a rehearsal was switched off", REHEARSE)
+    try:
+        with _stage(run, asked, unasked=mode == "auto") as stage:
+            return rehearse(
+                run.connection,
+                target,
+                stage=stage,
+                selection=_selection(run, mode),
+                run_id=run.id,
+                progress=run.progress,
+            )
+    except _CannotError as error:
+        return NotRehearsed(str(error), error.hint)
+    except UndecidedError as error:
+        if mode != "auto":
+            raise
+        return NotRehearsed(str(error), error.hint or REHEARSE)
+
+
+class _CannotError(Exception):
+    """Nobody insisted on a rehearsal, and there is no place for one."""
+
+    def __init__(self, why: str, hint: str) -> None:
+        super().__init__(why)
+        self.hint = hint
+
+
+def _selection(run: Run, mode: str) -> Selection:
+    most = run.settings.rehearse_max_bytes
+    if mode == "clone" or (mode == "auto" and database_bytes(run.connection) <= most):
+        return select_all(run.connection)
+    return select_small(run.connection, most // PART_FOR_SCHEMA)
+
+
+@contextmanager
+def _stage(run: Run, asked: Asked, *, unasked: bool) -> Iterator[Stage]:
+    """Yield where the copy is made: on the alias, else on the same server, else embedded."""
+    alias = asked.on or run.settings.rehearse_on
+    with _saying_why(unasked=unasked):
+        if is_pooled_by_transaction(run.connection):
+            raise UndecidedError(
+                "a connection pooler in transaction mode is in between",
+                id="pooled-by-transaction",
+                hint="point DATABASES at the server itself, not at the pooler",
+            )
+        here = Stage(
+            place=run.connection,
+            elsewhere=False,
+            maintenance_db=run.settings.maintenance_db,
+            clients=find_clients(run.session.major, run.settings.pg_bin),
+        )
+        place = None if alias is None else _other_server(run, alias)
+        embedded = place is None and _needs_embedded(run, asked, unasked=unasked)
+    if embedded:
+        with on_embedded_server(run.connection, run.session.major) as own:
+            yield replace(here, place=own, elsewhere=True, maintenance_db=None)
+    elif place is not None:
+        yield replace(here, place=place, elsewhere=True, maintenance_db=None)
+    else:
+        yield here
+
+
+def _needs_embedded(run: Run, asked: Asked, *, unasked: bool) -> bool:
+    """Say whether the copy goes to a server of our own: it may not be made on the examined one.
+
+    Raises where it may be made on neither.
+    """
+    installed = has_embedded(run.session.major)
+    production = run.settings.environment == PRODUCTION
+    if production and unasked:
+        if installed:
+            return True
+        raise UndecidedError(
+            "no copy is made on a production server without approval",
+            id="approval-needed",
+            hint=APPROVED,
+        )
+    require_approval(
+        run.settings, action="a rehearsal on the examined server", approval=asked.approval
+    )
+    try:
+        require_scratch_allowed(run.connection)
+    except UndecidedError:
+        if installed:
+            return True
+        raise
+    return False
+
+
+@contextmanager
+def _saying_why(*, unasked: bool) -> Iterator[None]:
+    try:
+        yield
+    except OpsmigrateError as error:
+        if not unasked:
+            raise
+        raise _CannotError(str(error), error.hint or REHEARSE) from error
+
+
+def _other_server(run: Run, alias: str) -> BaseDatabaseWrapper | None:
+    """Return the connection of the alias, or None where it leads to the examined server."""
+    if alias not in connections:
+        raise UsageError(
+            f"there is no database alias {alias!r} in DATABASES to rehearse on",
+            id="unknown-alias",
+            hint=f"--rehearse-on {' or '.join(connections)}",
+        )
+    place = connections[alias]
+    if place.vendor != "postgresql":
+        raise UsageError(
+            f"the database alias {alias!r} is {place.display_name}; a rehearsal needs PostgreSQL",
+            id="not-postgresql",
+            hint="--rehearse-on with the alias of a PostgreSQL server",
+        )
+    session = _reached(place)
+    if session.system_identifier == run.session.system_identifier:
+        return None
+    if session.major != run.session.major:
+        raise UndecidedError(
+            f"the server of the alias {alias!r} is PostgreSQL {session.major}, the examined one is "
+            f"{run.session.major}: what happens on the one proves nothing for the other",
+            id="other-version",
+            hint=f"--rehearse-on an alias of a PostgreSQL {run.session.major} server",
+        )
+    reap(place, None)
+    require_scratch_allowed(place)
+    return place
+
+
+def _reached(place: BaseDatabaseWrapper) -> Session:
+    try:
+        return read_session(place)
+    except Error as error:
+        raise UndecidedError(
+            f"cannot connect to rehearse there: {first_line(error)}",
+            id="cannot-connect",
+            hint=f"check DATABASES[{place.alias!r}], and that the server is up",
+        ) from error

@@ -1,0 +1,72 @@
+"""The settings of a database and of its role, repeated on the copy."""
+
+from contextlib import suppress
+
+from django.db import Error
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
+
+from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.transaction import transaction
+
+# They change what is written to the log or counted, and nothing that a migration does.
+HARMLESS = ("log_", "track_", "auto_explain.", "pg_stat_statements.", "pgaudit.", "compute_query")
+SETTINGS = """
+SELECT s.setrole <> 0 AND s.setdatabase <> 0, s.setdatabase = 0,
+       split_part(c, '=', 1), substr(c, strpos(c, '=') + 1)
+FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) AS c
+WHERE (s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND (s.setrole = 0 OR s.setrole = (SELECT oid FROM pg_roles WHERE rolname = session_user)))
+   OR (s.setdatabase = 0 AND s.setrole = (SELECT oid FROM pg_roles WHERE rolname = session_user))
+-- The later ones win (PostgreSQL documentation, ALTER ROLE): database, role, role in database.
+ORDER BY s.setrole <> 0, s.setdatabase <> 0
+"""
+
+
+def end_with_client(scratch: BaseDatabaseWrapper) -> None:
+    """Let the server end a statement in the scratch database soon after its client is gone.
+
+    Otherwise what was killed would go on, and its database could not be dropped. Not every system
+    can tell (PostgreSQL documentation, client_connection_check_interval).
+    """
+    with suppress(Error):
+        _repeat(scratch, "client_connection_check_interval", "1s", for_role=False)
+
+
+def repeat_settings(
+    source: BaseDatabaseWrapper, scratch: BaseDatabaseWrapper, *, elsewhere: bool
+) -> tuple[str, ...]:
+    """Give the scratch database the settings that sessions of `source` begin with.
+
+    Where the copy is on another server, those of the role too. Returns what could not be
+    repeated, in words. Call it last: from the next session on, the settings hold.
+    """
+    with source.cursor() as cursor:
+        cursor.execute(SETTINGS)
+        settings = cursor.fetchall()
+    lacking = []
+    for role_in_database, role_anywhere, name, value in settings:
+        if (role_anywhere and not elsewhere) or name.startswith(HARMLESS) or name == "role":
+            continue
+        try:
+            _repeat(scratch, name, value, for_role=role_in_database and not elsewhere)
+        except Error as error:
+            lacking.append(
+                f"the setting {name} of the database, which the copy lacks: {first_line(error)}"
+            )
+    return tuple(lacking)
+
+
+def _repeat(scratch: BaseDatabaseWrapper, name: str, value: str, *, for_role: bool) -> None:
+    setting = sql.SQL(".").join(sql.Identifier(part) for part in name.split("."))
+    with transaction(scratch) as cursor:
+        cursor.execute("SELECT current_database(), session_user")
+        database, role = cursor.fetchone()
+        # As a value, and then from here: lists would need another syntax each.
+        cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
+        whose = sql.SQL("ROLE {} IN DATABASE {}") if for_role else sql.SQL("DATABASE {1}")
+        cursor.execute(
+            sql.SQL("ALTER {} SET {} FROM CURRENT").format(
+                whose.format(sql.Identifier(role), sql.Identifier(database)), setting
+            )
+        )

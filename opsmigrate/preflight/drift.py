@@ -1,0 +1,122 @@
+"""What a drift means for the plan: silent harm, the explanation of an error, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.db import Error
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
+from django.db.migrations.executor import MigrationExecutor
+
+from opsmigrate.postgres.catalog import Catalog, Relation
+from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.transaction import transaction
+from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.probes import LIMITS
+from opsmigrate.report import Finding, Severity
+from opsmigrate.schema.differences import Drift
+from opsmigrate.schema.drift import drift_of
+
+TIMEOUT = "5s"
+
+
+def look_for_drift(
+    connection: BaseDatabaseWrapper, executor: MigrationExecutor, catalog: Catalog, ledger: Ledger
+) -> tuple[Drift, ...]:
+    """Return the drift; where it cannot be told, say so in the ledger: no verdict rests on it."""
+    try:
+        return drift_of(connection, executor, catalog)
+    except Exception as error:  # a field or a database router of the project may raise anything
+        words = f"{type(error).__name__}: {first_line(error)}"
+        ledger.findings.append(
+            Finding(
+                id="drift-unknown",
+                severity=Severity.INFO,
+                message=f"the database was not compared with the applied migrations: {words}",
+                hint="correct the field or the router that raises this",
+            )
+        )
+        return ()
+
+
+def judge_drift(
+    connection: BaseDatabaseWrapper, catalog: Catalog, drifts: tuple[Drift, ...], ledger: Ledger
+) -> list[dict[str, Any]]:
+    """Add each drift to the findings that are not explained by it, and return all with words.
+
+    An error at the same table and column is what the drift leads to: it needs no second finding.
+    A warning is a drift that the plan will destroy without a word.
+    """
+    tables = {item.label: item for item in catalog.relations}
+    facts = []
+    for drift in drifts:
+        severity, place = _explained(drift, ledger), None
+        if severity is None:
+            place = next(_dropping(connection, drift, tables.get(drift.table), ledger), None)
+            severity = Severity.WARNING if place else Severity.INFO
+            ledger.findings.append(_finding(drift, severity, place or {}))
+        facts.append(
+            {
+                "id": drift.id,
+                "severity": severity.value,
+                "table": drift.table,
+                "column": drift.column,
+                "name": drift.name,
+                "claimed": drift.claimed,
+                "live": drift.live,
+            }
+        )
+    return facts
+
+
+def _explained(drift: Drift, ledger: Ledger) -> Severity | None:
+    for finding in ledger.findings:
+        same = finding.table == drift.table and finding.column in (None, drift.column)
+        if finding.severity is Severity.ERROR and same:
+            return Severity.ERROR
+    return None
+
+
+def _dropping(
+    connection: BaseDatabaseWrapper, drift: Drift, table: Relation | None, ledger: Ledger
+) -> Iterator[Mapping[str, Any]]:
+    """Yield each statement of the plan that drops a column which nobody knows, with its values."""
+    if drift.id != "drift-column-unknown" or table is None:
+        return
+    name = connection.ops.quote_name(table.name)
+    for statement in ledger.statements:
+        text = statement["sql"] or ""
+        drops = text.startswith("DROP TABLE ") and name in text
+        if drops and _holds_values(connection, table, drift.column or ""):
+            yield statement
+
+
+def _holds_values(connection: BaseDatabaseWrapper, table: Relation, column: str) -> bool:
+    """Say whether the column has a value in some row; also where it cannot be known."""
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {} IS NOT NULL)").format(
+        sql.Identifier(table.schema, table.name), sql.Identifier(column)
+    )
+    try:
+        with transaction(connection) as cursor:
+            cursor.execute(LIMITS, [TIMEOUT, TIMEOUT])
+            cursor.execute(query)
+            return bool(cursor.fetchone()[0])
+    except Error:
+        return True
+
+
+def _finding(drift: Drift, severity: Severity, place: Mapping[str, Any]) -> Finding:
+    harm = f"; the plan drops {drift.table} and its values" if place else ""
+    return Finding(
+        id=drift.id,
+        severity=severity,
+        message=drift.words + harm,
+        hint=drift.remedy,
+        migration=place.get("migration"),
+        operation=place.get("operation"),
+        table=drift.table,
+        column=drift.column,
+        evidence={"claimed": drift.claimed, "live": drift.live, "name": drift.name},
+    )

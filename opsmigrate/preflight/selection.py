@@ -1,0 +1,141 @@
+"""Which tables a copy has with their rows: whole tables, closed under foreign keys."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+HISTORY_TABLE = "django_migrations"
+TABLES = """
+SELECT c.oid::bigint, n.nspname, c.relname, pg_total_relation_size(c.oid)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+"""
+# A partition may be found by its parent's name as well.
+NEEDS = """
+SELECT conrelid::bigint, confrelid::bigint FROM pg_constraint WHERE contype = 'f'
+UNION SELECT inhparent::bigint, inhrelid::bigint FROM pg_inherits
+"""
+# Where these are named, the rows of any other table may come into play.
+LEADING = """
+SELECT c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE NOT t.tgisinternal
+UNION SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('v', 'm') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+UNION SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
+"""
+
+
+# pg_dump locks what it dumps, which takes SELECT, and fails as a whole where that is not granted.
+UNREADABLE = """
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'S') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND NOT (has_schema_privilege(n.oid, 'USAGE') AND CASE c.relkind
+      WHEN 'S' THEN has_sequence_privilege(c.oid, 'SELECT')
+      ELSE has_table_privilege(c.oid, 'SELECT') END)
+ORDER BY 1, 2
+"""
+KEYS_TO_UNREADABLE = """
+SELECT n.nspname, c.relname, k.conname
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE k.contype = 'f' AND NOT has_table_privilege(k.confrelid, 'SELECT')
+"""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """`without_rows` are the tables (schema, name) that are copied empty.
+
+    `absent` are those that this role may not read, so that the copy cannot have them at all, and
+    `absent_keys` the foreign keys (schema, table, name) to them. `telling` are the names by which
+    a statement may come to ask for what the copy lacks.
+    """
+
+    mode: str
+    without_rows: tuple[tuple[str, str], ...] = ()
+    absent: tuple[tuple[str, str], ...] = ()
+    absent_keys: tuple[tuple[str, str, str], ...] = ()
+    telling: frozenset[str] = frozenset()
+
+
+def select_all(connection: BaseDatabaseWrapper) -> Selection:
+    """Return the selection of everything that this role may read."""
+    return _without_unreadable(connection, Selection("clone"))
+
+
+def _without_unreadable(connection: BaseDatabaseWrapper, selection: Selection) -> Selection:
+    with connection.cursor() as cursor:
+        cursor.execute(UNREADABLE)
+        absent = tuple((schema, name) for schema, name in cursor.fetchall())
+        if not absent:
+            return selection
+        cursor.execute(KEYS_TO_UNREADABLE)
+        keys = tuple((schema, table, name) for schema, table, name in cursor.fetchall())
+        cursor.execute(LEADING)
+        leading = {row[0] for row in cursor.fetchall()}
+    names = {name for _, name in absent} | {name for *_, name in keys}
+    return replace(
+        selection,
+        without_rows=tuple(name for name in selection.without_rows if name not in absent),
+        absent=absent,
+        absent_keys=keys,
+        telling=selection.telling | names | leading,
+    )
+
+
+def select_small(connection: BaseDatabaseWrapper, most_bytes: int) -> Selection:
+    """Return the selection of the smallest tables that have at most `most_bytes` together.
+
+    A table is taken with all that its foreign keys need, or not at all.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(TABLES)
+        tables = {row[0]: row[1:] for row in cursor.fetchall()}
+        cursor.execute(NEEDS)
+        needs: dict[int, set[int]] = defaultdict(set)
+        for oid, needed in cursor.fetchall():
+            needs[oid].add(needed)
+        cursor.execute(LEADING)
+        leading = {row[0] for row in cursor.fetchall()}
+        cursor.execute("SELECT oid::bigint, relname FROM pg_class WHERE relkind = 'p'")
+        partitioned = dict(cursor.fetchall())
+    sizes = {oid: int(size) for oid, (_, _, size) in tables.items()}
+    # Without it, migrate would begin with the first migration.
+    history = {oid for oid, (_, name, _) in tables.items() if name == HISTORY_TABLE}
+    taken = _taken(sizes, needs, most_bytes, always=history)
+    left = {oid for oid in tables if oid not in taken and sizes[oid]}
+    names = {tables[oid][1] for oid in left}
+    names |= {name for oid, name in partitioned.items() if _closure(oid, needs) & left}
+    selection = Selection(
+        "schema",
+        tuple(sorted(tables[oid][:2] for oid in left)),
+        telling=frozenset(names | leading) if left else frozenset(),
+    )
+    return _without_unreadable(connection, selection)
+
+
+def _taken(
+    sizes: Mapping[int, int], needs: Mapping[int, set[int]], most_bytes: int, *, always: set[int]
+) -> set[int]:
+    taken = set(always)
+    room = most_bytes
+    for oid in sorted(sizes.keys() - taken, key=lambda each: (sizes[each], each)):
+        more = {each for each in _closure(oid, needs) if each not in taken}
+        cost = sum(sizes.get(each, 0) for each in more)
+        if cost <= room:
+            taken |= more
+            room -= cost
+    return taken
+
+
+def _closure(oid: int, needs: Mapping[int, set[int]]) -> set[int]:
+    found, todo = set(), [oid]
+    while todo:
+        each = todo.pop()
+        if each not in found:
+            found.add(each)
+            todo += needs.get(each, ())
+    return found

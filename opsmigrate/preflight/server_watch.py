@@ -1,0 +1,154 @@
+"""What a statement did to the server: WAL written, locks taken, files rewritten."""
+
+import re
+from collections.abc import Iterable
+from contextlib import closing
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+# PostgreSQL documentation, Explicit Locking: weakest first.
+MODES = (
+    "AccessShareLock",
+    "RowShareLock",
+    "RowExclusiveLock",
+    "ShareUpdateExclusiveLock",
+    "ShareLock",
+    "ShareRowExclusiveLock",
+    "ExclusiveLock",
+    "AccessExclusiveLock",
+)
+STRENGTH = {mode: number for number, mode in enumerate(MODES)}
+TABLES = "rpm"
+RELATIONS = """
+SELECT c.oid::bigint, n.nspname || '.' || c.relname, c.relname, c.relkind::text,
+       pg_catalog.pg_relation_filenode(c.oid)::bigint
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'm', 'i', 'I') AND n.nspname <> 'information_schema'
+  AND n.nspname !~ '^pg_'
+"""
+LOCKS = """
+SELECT l.virtualtransaction, l.relation::bigint, l.mode
+FROM pg_catalog.pg_locks l
+WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND l.granted
+  AND l.database = (SELECT oid FROM pg_catalog.pg_database
+                    WHERE datname = pg_catalog.current_database())
+"""
+FILENODES = """
+SELECT oid::bigint, pg_catalog.pg_relation_filenode(oid)::bigint
+FROM pg_catalog.pg_class WHERE oid = ANY(%s)
+"""
+NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)'
+TABLE = rf"(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?P<name>{NAME}(?:\s*\.\s*{NAME})?)"
+# Only for statements that end their own transaction, so that pg_locks shows nothing of them
+# afterwards. Source: PostgreSQL documentation, ALTER TABLE and CREATE INDEX, Notes on locks.
+TEMPLATES: tuple[tuple[str, str], ...] = (
+    (rf"ALTER\s+TABLE\s+{TABLE}.*\bVALIDATE\s+CONSTRAINT\b", "ShareUpdateExclusiveLock"),
+    (rf"ALTER\s+TABLE\s+{TABLE}.*\bSET\s+STATISTICS\b", "ShareUpdateExclusiveLock"),
+    (rf"ALTER\s+TABLE\s+{TABLE}\s+ADD\s+CONSTRAINT.*\bFOREIGN\s+KEY\b", "ShareRowExclusiveLock"),
+    (rf"ALTER\s+TABLE\s+{TABLE}\s+(?:EN|DIS)ABLE\s+TRIGGER\b", "ShareRowExclusiveLock"),
+    (rf"ALTER\s+TABLE\s+{TABLE}", "AccessExclusiveLock"),
+    (
+        rf"CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\b.*?\bON\s+{TABLE}",
+        "ShareUpdateExclusiveLock",
+    ),
+    (rf"CREATE\s+(?:UNIQUE\s+)?INDEX\b.*?\bON\s+{TABLE}", "ShareLock"),
+    (rf"DROP\s+INDEX\s+CONCURRENTLY\s+{TABLE}", "ShareUpdateExclusiveLock"),
+    (rf"REINDEX\s.*\bCONCURRENTLY\s+{TABLE}", "ShareUpdateExclusiveLock"),
+    (rf"VACUUM\b(?!.*\bFULL\b).*?\s{TABLE}\s*;?\s*$", "ShareUpdateExclusiveLock"),
+    (rf"REFRESH\s+MATERIALIZED\s+VIEW\s+CONCURRENTLY\s+{TABLE}", "ExclusiveLock"),
+    (rf"(?:DROP\s+(?:TABLE|INDEX)|TRUNCATE(?:\s+TABLE)?)\s+{TABLE}", "AccessExclusiveLock"),
+    (rf"(?:REINDEX\s+(?:TABLE|INDEX)|CLUSTER)\s+{TABLE}", "AccessExclusiveLock"),
+)
+COMPILED = [
+    (re.compile(rf"\s*{text}", re.IGNORECASE | re.DOTALL), mode) for text, mode in TEMPLATES
+]
+FOLDED = re.compile(rf"{NAME}")
+
+Locks = dict[str, str]
+
+
+class ServerWatch:
+    """Looks through the driver's own cursor, so that Django's wrappers do not see it look."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        """Remember the relations that were there before `migrate` began."""
+        self._connection = connection
+        self._labels: dict[int, str] = {}
+        self._tables: dict[int, str] = {}
+        self._by_name: dict[str, str] = {}
+        self._files: dict[int, int | None] = {}
+        self._transaction: str | None = None
+        self._held: Locks = {}
+        connection.ensure_connection()
+        function = "pg_catalog.pg_current_wal_insert_lsn()"
+        allowed = self._query("SELECT pg_catalog.has_function_privilege(%s, 'EXECUTE')", [function])
+        self._may_see_wal = bool(allowed[0][0])
+        for oid, label, name, kind, file in self._query(RELATIONS):
+            self._labels[oid] = label
+            self._files[oid] = file
+            self._by_name[name] = self._by_name[label] = label
+            if kind in TABLES:
+                self._tables[oid] = label
+
+    def position(self) -> int:
+        """Return the end of the WAL in bytes; everybody on the server writes there."""
+        if not self._may_see_wal:
+            return 0
+        sql = "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')"
+        return int(self._query(sql)[0][0])
+
+    def new_locks(self) -> Locks:
+        """Return the strongest lock on each table that our transaction did not hold before."""
+        found: Locks = {}
+        for transaction, oid, mode in self._query(LOCKS):
+            if transaction != self._transaction:
+                self._transaction, self._held = transaction, {}
+            if oid in self._tables:
+                _add(found, self._tables[oid], mode)
+        new = {
+            label: mode for label, mode in found.items() if not _covers(self._held.get(label), mode)
+        }
+        self._held.update(new)
+        return new
+
+    def locks_of(self, sql: str) -> Locks:
+        """Return the lock that a statement takes which is a transaction of its own."""
+        for pattern, mode in COMPILED:
+            match = pattern.match(sql)
+            if match is not None:
+                label = self._by_name.get(_unquoted(match["name"]))
+                return {label: mode} if label else {}
+        return {}
+
+    def rewritten(self) -> list[str]:
+        """Return the tables and indexes that have another file than when we last looked."""
+        changed = []
+        for oid, file in self._query(FILENODES, [list(self._files)]):
+            if file != self._files[oid]:
+                self._files[oid] = file
+                changed.append(self._labels[oid])
+        return sorted(changed)
+
+    def _query(self, sql: str, params: Iterable[Any] | None = None) -> list[tuple[Any, ...]]:
+        raw: Any = self._connection.connection
+        with closing(raw.cursor()) as cursor:
+            cursor.execute(sql, params)
+            return list(cursor.fetchall())
+
+
+def _add(locks: Locks, label: str, mode: str) -> None:
+    if not _covers(locks.get(label), mode):
+        locks[label] = mode
+
+
+def _covers(held: str | None, mode: str) -> bool:
+    return held is not None and STRENGTH.get(held, -1) >= STRENGTH.get(mode, -1)
+
+
+def _unquoted(name: str) -> str:
+    """Return `schema.name` or `name` as the catalog has it."""
+    parts = FOLDED.findall(name)
+    return ".".join(
+        part[1:-1].replace('""', '"') if part.startswith('"') else part.lower() for part in parts
+    )

@@ -1,0 +1,129 @@
+"""A rehearsal that is killed: the examined database is as it was, the next run leaves nothing."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
+
+import pytest
+
+from tests.conftest import Ops, environment_for, query, start, url_of
+from tests.integration.test_preflight_story import dump
+from tests.integration.zoo_migrations import Write
+from tests.rehearsals import SCRATCH, prepared
+
+pytestmark = pytest.mark.major
+
+SLOW = """
+migrations.AddField("cage", "age", models.IntegerField(null=True)),
+migrations.RunSQL("SELECT pg_sleep(30)"),
+"""
+LARGE = (
+    "CREATE TABLE large (t text)",
+    "INSERT INTO large SELECT repeat(md5(n::text), 100) FROM generate_series(1, 60000) n",
+)
+SLEEPS = "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%%pg_sleep(30)%%' AND pid <> {}"
+OURS = """
+SELECT (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'),
+       (SELECT array_agg(rolname::text ORDER BY 1) FROM pg_roles)
+"""
+
+
+def said(stream: IO[str] | None, words: str) -> None:
+    """Wait until the process says it."""
+    assert stream is not None
+    for line in stream:
+        if line.startswith(words):
+            return
+    pytest.fail(f"it never said {words!r}")
+
+
+def copying(process: subprocess.Popen[str], alias: str) -> None:
+    said(process.stderr, "Copying the database")
+    until(lambda: query(alias, "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'COPY%%large%%'"))
+
+
+def starting(process: subprocess.Popen[str], alias: str) -> None:
+    said(process.stderr, "Rehearsing migrate")
+
+
+def migrating(process: subprocess.Popen[str], alias: str) -> None:
+    said(process.stderr, "Rehearsing migrate")
+    until(lambda: query(alias, SLEEPS.format("pg_backend_pid()")))
+
+
+def until(condition: Callable[[], object], seconds: float = 30) -> None:
+    """Wait for it."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def reaped(ops: Ops, alias: str) -> bool:
+    """Run the command once more, and say whether no scratch database is left."""
+    ops("preflight_migrate", database=alias, rehearse="off")
+    return query(alias, SCRATCH) == []
+
+
+def processes_with(folder: str) -> list[str]:
+    """Return the processes that were started with this folder for temporary files."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"TMPDIR={folder}".encode() in (each / "environ").read_bytes():
+                found.append((each / "cmdline").read_text())
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        (copying, signal.SIGKILL),
+        (starting, signal.SIGKILL),
+        (migrating, signal.SIGKILL),
+        (migrating, signal.SIGTERM),
+    ],
+)
+def test_killed_at_any_moment_it_leaves_nothing_after_the_next_run(
+    moment: Callable[[subprocess.Popen[str], str], None],
+    number: signal.Signals,
+    empty_database: str,
+    write_migrations: Write,
+    ops: Ops,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    large = LARGE if moment is copying else ()
+    alias = prepared(empty_database, write_migrations, SLOW, *large)
+    before, ours = dump(alias), query(alias, OURS)
+    with TemporaryDirectory() as folder:
+        env = environment_for(
+            None,
+            OPSMIGRATE_TEST_DATABASE_URL=url_of(alias),
+            OPSMIGRATE_TEST_DRIVER=os.environ.get("OPSMIGRATE_TEST_DRIVER", ""),
+            TMPDIR=folder,
+            PYTHONPATH=str(tmp_path),
+        )
+        command = ("manage.py", "preflight_migrate", "zoo", "--rehearse=clone")
+        process = start(*command, "--settings=tests.settings", env=env)
+        moment(process, alias)
+        assert query(alias, SCRATCH) != []
+        process.send_signal(number)
+        process.communicate(timeout=30)
+
+        assert dump(alias) == before
+        until(lambda: processes_with(folder) == [])
+        write_migrations()
+        with monkeypatch.context() as patch:
+            patch.setattr("tempfile.tempdir", folder)
+            until(lambda: reaped(ops, alias))
+        assert list(Path(folder).iterdir()) == []
+    assert query(alias, OURS) == ours
+    assert dump(alias) == before

@@ -1,0 +1,211 @@
+"""The copy: as the database is, without what leads outside, and it gives way."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from django.db import connections
+
+from opsmigrate.postgres.session import open_second
+from tests.conftest import Ops, execute, query
+from tests.integration.pairs import CAGE
+from tests.integration.zoo_migrations import Write, migrate
+from tests.rehearsals import SCRATCH, prepared, reasons, rehearse
+
+pytestmark = pytest.mark.major
+
+NOTHING = "migrations.RunPython(lambda apps, editor: None),"
+# Beyond the database, for a superuser; in the copy it must not even begin.
+REACHES = """
+CREATE FUNCTION reaches(a int DEFAULT 1, OUT b text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN COPY (SELECT 1) TO PROGRAM 'exit 1'; b := 'done'; END $$
+"""
+FIRES = """
+CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN COPY (SELECT 1) TO PROGRAM 'exit 1'; RETURN NEW; END $$
+"""
+SWALLOWS = """
+CREATE PROCEDURE swallows() LANGUAGE plpgsql AS $$
+BEGIN PERFORM reaches(); EXCEPTION WHEN OTHERS THEN NULL; END $$
+"""
+TRIGGER = "CREATE TRIGGER t BEFORE UPDATE ON zoo_cage FOR EACH ROW EXECUTE FUNCTION fires()"
+
+
+def asserting(condition: str) -> str:
+    """Return an operation that fails where the copy does not answer as it should."""
+    return f'migrations.RunSQL("DO $$ BEGIN ASSERT ({condition}); END $$"),'
+
+
+@pytest.mark.parametrize(
+    ("statement", "code"),
+    [("SELECT reaches()", 3), ("UPDATE zoo_cage SET size = 2", 3), ("CALL swallows()", 3)],
+)
+def test_what_the_database_has_that_reaches_outside_is_disarmed_in_the_copy(
+    statement: str, code: int, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    pending = f'migrations.RunSQL("{statement}"),'
+    definitions = (REACHES, FIRES, SWALLOWS, TRIGGER)
+    alias = prepared(empty_database, write_migrations, pending, *definitions)
+
+    answer = rehearse(ops, alias)
+
+    assert (answer.code, answer.ids) == (code, [])
+    assert any("reaches beyond its database" in why for why in reasons(answer))
+    assert query(alias, "SELECT to_regnamespace('opsmigrate_fence')") == [(None,)]
+
+
+def test_a_function_that_is_made_to_reach_outside_may_be_made_and_not_called(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    making = f'migrations.RunSQL("""{REACHES}"""),'
+    alias = prepared(empty_database, write_migrations, making)
+    made = rehearse(ops, alias)
+    write_migrations(CAGE, making + 'migrations.RunSQL("SELECT reaches()"),')
+    called = rehearse(ops, alias)
+
+    assert (made.code, reasons(made)) == (0, [])
+    assert (called.code, called.ids) == (3, [])
+
+
+FOREIGN = (
+    "CREATE FOREIGN DATA WRAPPER outside",
+    "CREATE SERVER elsewhere FOREIGN DATA WRAPPER outside",
+    "CREATE USER MAPPING FOR PUBLIC SERVER elsewhere OPTIONS (password 'geheim')",
+    "CREATE FOREIGN TABLE far_away (n int) SERVER elsewhere",
+)
+
+
+def test_the_copy_has_no_user_mapping_and_no_foreign_table_that_can_be_read(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    gone = asserting("NOT EXISTS (SELECT FROM pg_user_mappings)")
+    alias = prepared(empty_database, write_migrations, gone, *FOREIGN)
+    without = rehearse(ops, alias)
+    write_migrations(CAGE, 'migrations.RunSQL("SELECT * FROM far_away"),')
+    touching = rehearse(ops, alias)
+
+    assert (without.code, reasons(without)) == (0, [])
+    assert (touching.code, touching.ids) == (3, [])
+    assert any("names far_away, which leads outside" in why for why in reasons(touching))
+
+
+def test_the_copy_has_the_settings_of_the_database_and_of_the_role_in_it(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    [(name, role)] = query(
+        empty_database, "SELECT quote_ident(current_database()), quote_ident(current_user)"
+    )
+    pending = (
+        asserting("current_setting('search_path') = 'public, \\\"$user\\\"'")
+        + asserting("current_setting('my.own') = 'it''s so'")
+        + asserting("current_setting('work_mem') = '7MB'")
+    )
+    alias = prepared(
+        empty_database,
+        write_migrations,
+        pending,
+        f"""ALTER DATABASE {name} SET search_path = public, "$user" """,
+        f"ALTER DATABASE {name} SET my.own = 'it''s so'",
+        f"ALTER DATABASE {name} SET work_mem = '5MB'",
+        f"ALTER ROLE {role} IN DATABASE {name} SET work_mem = '7MB'",
+    )
+    before = query(alias, "SELECT count(*) FROM pg_db_role_setting")
+
+    answer = rehearse(ops, alias)
+
+    assert (answer.code, answer.ids, reasons(answer)) == (0, [], [])
+    assert query(alias, "SELECT count(*) FROM pg_db_role_setting") == before
+
+
+def test_the_copy_has_large_objects_views_triggers_and_no_publication(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    pending = (
+        asserting("(SELECT lo_get(oid) = 'abc' FROM pg_largeobject_metadata)")
+        + asserting("(SELECT count(*) = 1 FROM kept)")
+        + asserting("EXISTS (SELECT FROM pg_event_trigger)")
+        + asserting("NOT EXISTS (SELECT FROM pg_publication)")
+    )
+    alias = prepared(
+        empty_database,
+        write_migrations,
+        pending,
+        "SELECT lo_from_bytea(0, 'abc')",
+        "CREATE MATERIALIZED VIEW kept AS TABLE zoo_cage",
+        "CREATE PUBLICATION p FOR TABLE zoo_cage",
+        "CREATE FUNCTION noticed() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN NULL; END $$",
+        "CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION noticed()",
+    )
+
+    answer = rehearse(ops, alias)
+
+    assert (answer.code, answer.ids, reasons(answer)) == (0, [], [])
+
+
+def test_a_role_without_powers_may_run_what_cannot_leave_the_database(
+    empty_database: str,
+    role: Callable[..., dict[str, str]],
+    write_migrations: Write,
+    ops: Ops,
+) -> None:
+    pending = """
+migrations.RunSQL("DO $$ DECLARE r record; BEGIN FOR r IN SELECT name FROM zoo_cage LOOP"
+    " EXECUTE r.name; END LOOP; END $$"),
+"""
+    alias = prepared(
+        empty_database, write_migrations, pending, "UPDATE zoo_cage SET name = 'SELECT 1'"
+    )
+    user = role("CREATEDB")
+    for table in ("zoo_cage", "django_migrations"):
+        execute(connections[alias], f"""ALTER TABLE {table} OWNER TO "{user["USER"]}" """)
+    connections.settings["guest"] = {**connections[alias].settings_dict, **user}
+    try:
+        with_powers, without = rehearse(ops, alias), rehearse(ops, "guest")
+    finally:
+        connections["guest"].close()
+        del connections["guest"], connections.settings["guest"]
+
+    assert (with_powers.code, with_powers.ids) == (3, [])
+    assert (without.code, reasons(without)) == (0, [])
+
+
+def test_the_copy_gives_way_to_a_statement_that_waits_for_a_lock(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    alias = prepared(
+        empty_database,
+        write_migrations,
+        NOTHING,
+        "CREATE TABLE large (t text)",
+        "INSERT INTO large SELECT repeat(md5(n::text), 100) FROM generate_series(1, 60000) n",
+    )
+    waited: list[float] = []
+
+    def alter() -> None:
+        other = open_second(connections[alias])
+        copying = "SELECT FROM pg_stat_activity WHERE application_name LIKE 'opsmigrate_copy%%'"
+        try:
+            with other.cursor() as cursor:
+                while not waited:
+                    cursor.execute(f"{copying} AND query LIKE 'COPY%%large%%'")
+                    if cursor.fetchone() is not None:
+                        begun = time.monotonic()
+                        cursor.execute("ALTER TABLE large ADD n int")
+                        waited.append(time.monotonic() - begun)
+                    time.sleep(0.01)
+        finally:
+            other.close()
+
+    thread = threading.Thread(target=alter)
+    thread.start()
+    answer = rehearse(ops, alias)
+    if not waited:
+        waited.append(99)
+    thread.join()
+
+    assert (answer.code, answer.ids) == (3, ["copy-gave-way"])
+    assert waited[0] < 2
+    assert query(alias, SCRATCH) == []
+    assert rehearse(ops, alias).code == 0
+    assert migrate(alias, "zoo") is None

@@ -1,0 +1,257 @@
+"""Where a rehearsal takes place, and how much of the database it gets."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from opsmigrate.management import rehearsing
+from opsmigrate.pgtools.embedded import find_bindirs, running
+from tests.conftest import Ops, execute, query
+from tests.integration.pairs import CAGE, KEEPER
+from tests.integration.zoo_migrations import Write, migrate
+from tests.rehearsals import DOUBLE, SCRATCH, prepared, reasons, rehearse
+
+
+@pytest.fixture
+def own_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Yield the folder in which this process makes its temporary files."""
+    with TemporaryDirectory() as folder:
+        # The server may run as another user.
+        Path(folder).chmod(0o755)
+        monkeypatch.setattr("tempfile.tempdir", folder)
+        yield Path(folder)
+
+
+@pytest.fixture
+def without_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no package with a server."""
+    monkeypatch.setattr(rehearsing, "has_embedded", lambda major: False)
+
+
+@contextmanager
+def alias_of(name: str, **settings: Any) -> Iterator[str]:
+    """Have another alias."""
+    connections.settings[name] = settings
+    try:
+        yield name
+    finally:
+        connections[name].close()
+        del connections[name], connections.settings[name]
+
+
+def guest_of(alias: str, user: dict[str, str]) -> dict[str, Any]:
+    """Give the tables of the zoo to another role, and return its settings."""
+    for table in ("zoo_cage", "django_migrations"):
+        execute(connections[alias], f"""ALTER TABLE {table} OWNER TO "{user["USER"]}" """)
+    return {**connections[alias].settings_dict, **user}
+
+
+@pytest.mark.usefixtures("without_embedded")
+def test_in_production_a_copy_needs_approval_and_is_never_made_unasked(
+    empty_database: str, write_migrations: Write, ops: Ops, settings: Any
+) -> None:
+    alias = prepared(empty_database, write_migrations, DOUBLE)
+    settings.OPSMIGRATE = {"ENVIRONMENT": "production", "REHEARSE": "auto"}
+
+    unasked = ops("preflight_migrate", "zoo", database=alias)
+    refused = rehearse(ops, alias)
+    approved = rehearse(ops, alias, approval="CAB-7, Grace")
+
+    assert (unasked.code, unasked.report["facts"]["rehearsal"]) == (3, None)
+    [finding] = unasked.report["findings"]
+    assert (finding["id"], finding["severity"]) == ("not-rehearsed", "info")
+    assert "without approval" in finding["message"]
+    assert (refused.code, refused.ids) == (4, ["approval-needed"])
+    assert approved.code == 0
+
+
+def test_in_production_an_unasked_copy_goes_to_a_server_of_our_own(
+    empty_database: str,
+    write_migrations: Write,
+    ops: Ops,
+    settings: Any,
+    own_temporary_folder: Path,
+) -> None:
+    alias = prepared(empty_database, write_migrations, DOUBLE)
+    settings.OPSMIGRATE = {"ENVIRONMENT": "production", "REHEARSE": "auto"}
+    before = query(alias, "SELECT max(oid::bigint) FROM pg_database")
+
+    answer = ops("preflight_migrate", "zoo", database=alias)
+
+    assert (answer.code, answer.ids, reasons(answer)) == (0, [], [])
+    assert answer.report["facts"]["rehearsal"]["applied"] is True
+    assert query(alias, "SELECT max(oid::bigint) FROM pg_database") == before
+    assert list(own_temporary_folder.iterdir()) == []
+
+
+def test_a_role_that_may_not_make_databases_rehearses_on_a_server_of_our_own(
+    empty_database: str,
+    role: Callable[..., dict[str, str]],
+    write_migrations: Write,
+    ops: Ops,
+    own_temporary_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alias = prepared(empty_database, write_migrations, DOUBLE)
+    with alias_of("guest", **guest_of(alias, role())) as guest:
+        there = rehearse(ops, guest)
+        monkeypatch.setattr(rehearsing, "has_embedded", lambda major: False)
+        nowhere = rehearse(ops, guest)
+
+    assert (there.code, there.ids, reasons(there)) == (0, [], [])
+    assert (nowhere.code, nowhere.ids) == (3, ["cannot-create-database"])
+    assert list(own_temporary_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [0, 1], ids=["applies", "fails"])
+def test_the_copy_is_made_on_the_server_of_another_alias(
+    size: int, empty_database: str, write_migrations: Write, ops: Ops, tmp_path: Path
+) -> None:
+    alias = prepared(empty_database, write_migrations, DOUBLE, f"UPDATE zoo_cage SET size = {size}")
+    major = connections[alias].pg_version // 10_000
+    before = query(alias, "SELECT max(oid::bigint) FROM pg_database")
+    with (
+        running(tmp_path / "other", major=major, durable=False) as server,
+        alias_of(
+            "elsewhere",
+            **{
+                **connections[alias].settings_dict,
+                "NAME": "postgres",
+                "PORT": str(server.port),
+                "HOST": "127.0.0.1",
+                "USER": "postgres",
+                "PASSWORD": server.cluster.password,
+            },
+        ) as elsewhere,
+    ):
+        answer = rehearse(ops, alias, rehearse_on=elsewhere)
+        left = query(elsewhere, SCRATCH)
+
+    assert answer.code == (0 if size else 1), answer.stdout
+    assert left == []
+    assert query(alias, "SELECT max(oid::bigint) FROM pg_database") == before
+
+
+def test_another_version_of_the_server_proves_nothing(
+    empty_database: str, write_migrations: Write, ops: Ops, tmp_path: Path
+) -> None:
+    alias = prepared(empty_database, write_migrations, DOUBLE)
+    ours = connections[alias].pg_version // 10_000
+    [other] = sorted(set(find_bindirs()) - {ours})[:1]
+    with (
+        running(tmp_path / "other", major=other, durable=False) as server,
+        alias_of(
+            "elsewhere",
+            **{
+                **connections[alias].settings_dict,
+                "NAME": "postgres",
+                "PORT": str(server.port),
+                "HOST": "127.0.0.1",
+                "USER": "postgres",
+                "PASSWORD": server.cluster.password,
+            },
+        ) as elsewhere,
+    ):
+        answer = rehearse(ops, alias, rehearse_on=elsewhere)
+
+    assert (answer.code, answer.ids) == (3, ["other-version"])
+
+
+def test_an_alias_to_rehearse_on_that_is_not_there_is_named(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    alias = prepared(empty_database, write_migrations, DOUBLE)
+
+    answer = rehearse(ops, alias, rehearse_on="nowhere")
+
+    assert (answer.code, answer.ids) == (2, ["unknown-alias"])
+
+
+def test_unasked_it_clones_what_is_small_and_takes_the_small_tables_of_what_is_large(
+    empty_database: str, write_migrations: Write, ops: Ops, settings: Any
+) -> None:
+    alias = prepared(empty_database, write_migrations, DOUBLE)
+    settings.OPSMIGRATE = {"ENVIRONMENT": "test", "REHEARSE": "auto"}
+    small = ops("preflight_migrate", "zoo", database=alias)
+    settings.OPSMIGRATE = {"ENVIRONMENT": "test", "REHEARSE": "auto", "REHEARSE_MAX_BYTES": 1000}
+    large = ops("preflight_migrate", "zoo", database=alias)
+
+    assert (small.code, small.report["facts"]["rehearsal"]["mode"]) == (0, "clone")
+    facts = large.report["facts"]["rehearsal"]
+    assert (large.code, facts["mode"]) == (3, "schema")
+    assert facts["without_rows"] == ["public.zoo_cage"]
+
+
+LARGE = (
+    "CREATE TABLE large (id int PRIMARY KEY, t text)",
+    "INSERT INTO large SELECT n, repeat(md5(n::text), 30) FROM generate_series(1, 3000) n",
+)
+READS_LARGE = """
+migrations.RunPython(lambda apps, editor: editor.execute("SELECT 1 FROM large") or 1 / 0),
+"""
+
+
+@pytest.mark.parametrize(
+    ("pending", "statement", "code", "why"),
+    [
+        (DOUBLE, "SELECT 1", 0, None),
+        (DOUBLE, "UPDATE zoo_cage SET size = 0", 1, None),
+        ('migrations.RunSQL("UPDATE large SET t = NULL"),', "SELECT 1", 3, "SQL written by hand"),
+        (READS_LARGE, "SELECT 1", 3, "a copy that is not the whole truth"),
+        ('migrations.RunSQL("SELECT 1 / count(*) FROM large"),', "SELECT 1", 3, "division by zero"),
+        # What comes after may depend on what the code made of rows that were not there.
+        (
+            'migrations.RunSQL("INSERT INTO zoo_cage (code, name, size) SELECT'
+            " gen_random_uuid(), 'b', 0 FROM large\")," + DOUBLE,
+            "SELECT 1",
+            3,
+            "RunPython calls",
+        ),
+    ],
+    ids=["small", "small-fails", "large", "code-fails", "sql-fails", "after"],
+)
+def test_without_the_rows_of_a_large_table_only_what_does_not_ask_for_them_is_decided(
+    pending: str,
+    statement: str,
+    code: int,
+    why: str | None,
+    empty_database: str,
+    write_migrations: Write,
+    ops: Ops,
+    settings: Any,
+) -> None:
+    alias = prepared(empty_database, write_migrations, pending, statement, *LARGE)
+    settings.OPSMIGRATE = {"ENVIRONMENT": "test", "REHEARSE_MAX_BYTES": 16 * 250_000}
+
+    answer = rehearse(ops, alias, rehearse="schema")
+
+    assert answer.code == code, answer.stdout
+    assert answer.report["facts"]["rehearsal"]["without_rows"] == ["public.large"]
+    if why:
+        assert any(why in reason for reason in reasons(answer))
+
+
+def test_a_small_table_is_taken_only_with_what_its_foreign_keys_need(
+    empty_database: str, write_migrations: Write, ops: Ops, settings: Any
+) -> None:
+    write_migrations(CAGE, KEEPER)
+    assert migrate(empty_database, "zoo") is None
+    rows = "gen_random_uuid(), 'name', n FROM generate_series(1, 3000) n"
+    for statement in (
+        f"INSERT INTO zoo_cage (code, name, size) SELECT {rows}",
+        "INSERT INTO zoo_keeper (cage_id) SELECT code FROM zoo_cage LIMIT 1",
+    ):
+        execute(connections[empty_database], statement)
+    write_migrations(CAGE, KEEPER, DOUBLE)
+    settings.OPSMIGRATE = {"ENVIRONMENT": "test", "REHEARSE_MAX_BYTES": 16 * 250_000}
+
+    answer = rehearse(ops, empty_database, rehearse="schema")
+
+    assert answer.code == 3, answer.stdout
+    without = answer.report["facts"]["rehearsal"]["without_rows"]
+    assert without == ["public.zoo_cage", "public.zoo_keeper"]

@@ -1,0 +1,89 @@
+"""A database to rehearse on, and rehearsals as users run them."""
+
+from pathlib import Path
+from typing import Any
+
+from django.db import connections
+
+from tests.conftest import Answer, Ops, environment_for, execute, start, url_of
+from tests.integration.pairs import CAGE, ROW
+from tests.integration.zoo_migrations import Write, migrate
+
+SCRATCH = "SELECT datname FROM pg_database WHERE datname LIKE 'opsmigrate_scratch%%'"
+DOUBLE = """
+migrations.RunPython(lambda apps, editor: [
+    cage.save() for cage in apps.get_model("zoo", "Cage").objects.using(editor.connection.alias)
+    if not setattr(cage, "size", 100 // cage.size)
+]),
+"""
+PROJECT_SETTINGS = """
+from staging_settings import *
+INSTALLED_APPS = [*INSTALLED_APPS, "eager"]
+"""
+MIGRATION = """
+from django.db import migrations, models
+
+def code(apps, editor):
+{code}
+
+class Migration(migrations.Migration):
+    operations = [migrations.RunPython(code)]
+"""
+READY = """
+from django.apps import AppConfig
+
+class Eager(AppConfig):
+    name = "eager"
+
+    def ready(self):
+{ready}
+"""
+
+
+def prepared(alias: str, write: Write, pending: str, *statements: str, **kwargs: Any) -> str:
+    """Give the database one cage and the pending operations; return its alias."""
+    write(CAGE)
+    assert migrate(alias, "zoo") is None
+    for statement in (ROW, *statements):
+        execute(connections[alias], statement)
+    write(CAGE, pending, **kwargs)
+    return alias
+
+
+def rehearse(ops: Ops, alias: str, **options: Any) -> Answer:
+    """Call preflight_migrate for the app zoo, with a rehearsal."""
+    return ops("preflight_migrate", "zoo", database=alias, **{"rehearse": "clone", **options})
+
+
+def reasons(answer: Answer) -> list[str]:
+    """Return why things were not examined."""
+    return [item["why"] for item in answer.report["unexamined"]]
+
+
+def statements(answer: Answer) -> list[dict[str, Any]]:
+    """Return the statements of the rehearsal."""
+    found: list[dict[str, Any]] = answer.report["facts"]["rehearsal"]["statements"]
+    return found
+
+
+def indented(text: str, by: int) -> str:
+    """Return the lines of a function's body."""
+    return "\n".join(" " * by + line for line in text.strip().splitlines())
+
+
+def rehearse_project(
+    alias: str, folder: Path, *, code: str, ready: str = "pass", settings: str = ""
+) -> Answer:
+    """Rehearse, in a process of its own, a project with an app whose one migration is `code`."""
+    app = folder / "eager"
+    (app / "migrations").mkdir(parents=True)
+    for package in (app, app / "migrations"):
+        (package / "__init__.py").touch()
+    (app / "apps.py").write_text(READY.format(ready=indented(ready, 8)))
+    (app / "migrations" / "0001_initial.py").write_text(MIGRATION.format(code=indented(code, 4)))
+    (folder / "eager_settings.py").write_text(PROJECT_SETTINGS + settings)
+    env = environment_for(url_of(alias), PYTHONPATH=str(folder))
+    command = ("manage.py", "preflight_migrate", "eager", "--rehearse=clone", "--format=json")
+    process = start(*command, "--settings=eager_settings", env=env)
+    stdout, stderr = process.communicate(timeout=60)
+    return Answer(process.returncode, stdout, stderr)
