@@ -49,7 +49,7 @@ def test_a_migrated_site_passes_every_check(
     assert (answer.code, answer.report["verdict"]) == (0, "passed"), answer.stdout
     outcomes = answer.report["facts"]["checks"]
     assert {outcome["status"] for outcome in outcomes} == {"PASS"}
-    assert len(outcomes) == 17
+    assert len(outcomes) == 18
     assert answer.report["findings"] == []
     assert answer.report["facts"]["base_url"] == live_site.url
     assert answer.report["facts"]["tls_relaxed"] is True
@@ -86,7 +86,7 @@ def test_the_script_without_manage_py_is_the_same(live_site: LiveSite, tmp_path:
     )
 
     assert answer.code == 0
-    assert answer.stdout.startswith("PASSED: 17 checks: 17 PASS\n")
+    assert answer.stdout.startswith("PASSED: 18 checks: 18 PASS\n")
     text = (tmp_path / "uat_report.txt").read_text(encoding="utf-8")
     assert text.startswith(answer.stdout)
     assert "\nSHA-256 of the report:\n" in text.removeprefix(answer.stdout)
