@@ -21,9 +21,9 @@ from opsmigrate.uat.registry import BrokenModule, Check
 from opsmigrate.uat.site import Login, OutOfReachError, Site, Visitor
 
 JOBS = 4
-STATEMENTS_KEPT = 12
+STATEMENTS_KEPT = 30
 TRANSACTION_WORDS = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
-LONGEST_STATEMENT = 600
+LONGEST_STATEMENT = 2_000
 ANSWERS_KEPT = 12
 LONGEST_EXCERPT = 200
 

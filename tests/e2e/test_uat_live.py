@@ -49,7 +49,8 @@ def digests(alias: str) -> dict[str, str]:
         " JOIN pg_namespace n ON n.oid = relnamespace"
         " WHERE relkind IN ('r', 'S') AND nspname !~ '^pg_' AND nspname <> 'information_schema'",
     )
-    digest = "SELECT md5(coalesce(string_agg(t::text, chr(10) ORDER BY t::text), '')) FROM (SELECT * FROM {}) t"
+    rows = "string_agg(t::text, chr(10) ORDER BY t::text)"
+    digest = f"SELECT md5(coalesce({rows}, '')) FROM (SELECT * FROM {{}}) t"
     return {name: query(alias, digest.format(name))[0][0] for name, _ in tables}
 
 

@@ -46,8 +46,8 @@ def release(context: Context) -> str:
         )
     if set(releases) != {ours}:
         raise Failed(
-            f"a stale worker: {path} answered {TIMES_ASKED} times, {_said(releases)}; this release is "
-            f"{ours}",
+            f"a stale worker: {path} answered {TIMES_ASKED} times, {_said(releases)}; "
+            f"this release is {ours}",
             evidence="restart the workers that serve the old release, and run this again",
         )
     return f"release {ours}, the same here and in {TIMES_ASKED} answers of the live site"
