@@ -137,6 +137,9 @@ def test_what_is_wrong_in_the_database_fails_with_the_check_that_saw_it(
     outcome = check_of(answer, failed)
     assert outcome["status"] == "FAIL"
     assert outcome["saw"].startswith(saw)
+    if failed == "seeded-values":
+        [keys] = [each["rows"] for each in outcome["evidence"] if each["kind"] == "table"]
+        assert [row[0] for row in keys] == ["key", "1", "2", "3", "4", "5"]
 
 
 def test_a_foreign_key_that_is_not_validated_fails(migrated: str, ops: Ops, tmp_path: Path) -> None:
