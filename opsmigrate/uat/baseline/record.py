@@ -81,9 +81,8 @@ def read_baseline(
     the present migration state, or older than `max_age_hours`.
     """
     baseline = _read(file)
-    if {key: baseline.database.get(key) for key in ("system_identifier", "oid")} != {
-        key: identity(session)[key] for key in ("system_identifier", "oid")
-    }:
+    ours = identity(session)
+    if any(baseline.database.get(key) != ours[key] for key in ("system_identifier", "oid")):
         raise _foreign(
             f"the baseline {file} is of database {baseline.database.get('name')} (oid "
             f"{baseline.database.get('oid')} of server {baseline.database.get('system_identifier')}"
