@@ -21,10 +21,11 @@ REHEARSALS = ("auto", "off", "schema", "clone")
 
 @dataclass(frozen=True)
 class SeedTarget:
-    """The column that seed_payment_id fills: `app.Model` and the field's name."""
+    """The column that seed_payment_id fills: `app.Model`, the field's name, the SQL of a value."""
 
     model: str
     field: str
+    expression: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,9 +223,14 @@ def _seed(raw: Mapping[str, Any]) -> SeedTarget | None:
     if value is None:
         return None
     example = 'set it as in {"model": "treasury.Payment", "field": "payment_id"}'
-    if not isinstance(value, Mapping) or set(value) != {"model", "field"}:
+    if not isinstance(value, Mapping) or set(value) - {"expression"} != {"model", "field"}:
         raise _error("SEED", "does not name a model and a field", example)
-    return SeedTarget(model=str(value["model"]), field=str(value["field"]))
+    expression = value.get("expression")
+    return SeedTarget(
+        model=str(value["model"]),
+        field=str(value["field"]),
+        expression=None if expression is None else str(expression),
+    )
 
 
 def _uat(raw: Mapping[str, Any]) -> UatSettings:

@@ -9,6 +9,7 @@ from opsmigrate.errors import UsageError
 # An installed package has the pages beside this file; a source tree in docs/findings.
 INSTALLED = Path(__file__).resolve().parent / "findings"
 SOURCE = Path(__file__).resolve().parent.parent / "docs" / "findings"
+NOTE = re.compile(r"<!--.*?-->\n\n?", re.DOTALL)
 LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 
@@ -26,4 +27,5 @@ def page_of(id: str) -> str:
             if near
             else "copy the id from a report, where it stands in square brackets",
         )
-    return LINK.sub(r"\1", known[id].read_text(encoding="utf-8")).rstrip()
+    text = NOTE.sub("", known[id].read_text(encoding="utf-8"))
+    return LINK.sub(r"\1", text).rstrip()

@@ -1,10 +1,12 @@
 """Progress on stderr: a line that redraws itself on a terminal, a line now and then elsewhere."""
 
+import shutil
 import time
 from typing import Protocol
 
 SECONDS_BETWEEN_LINES = 5.0
 SECONDS_BETWEEN_REDRAWS = 0.1
+BAR = 20
 
 
 class Stream(Protocol):
@@ -34,15 +36,21 @@ class Progress:
             self._stream.write(text)
             self._last = time.monotonic()
 
-    def update(self, text: str) -> None:
-        """Say how far the phase is; drops what comes too fast to be read."""
+    def update(self, text: str, *, share: float | None = None) -> None:
+        """Say how far the phase is, with a bar on a terminal where `share` (0 to 1) is given.
+
+        Drops what comes too fast to be read.
+        """
         pause = SECONDS_BETWEEN_REDRAWS if self._terminal else SECONDS_BETWEEN_LINES
         if self._silent or time.monotonic() - self._last < pause:
             return
         self._last = time.monotonic()
         if self._terminal:
             self._clear()
-            self._stream.write(f"  {text}", ending="")
+            bar = "" if share is None else _bar(share)
+            # A line that wraps could not be drawn over.
+            room = shutil.get_terminal_size().columns - 1
+            self._stream.write(f"  {bar}{text}"[:room], ending="")
             self._drawn = True
         else:
             self._stream.write(f"  {text}")
@@ -55,3 +63,8 @@ class Progress:
         if self._drawn:
             self._stream.write("\r\x1b[K", ending="")
             self._drawn = False
+
+
+def _bar(share: float) -> str:
+    full = round(share * BAR)
+    return f"[{'#' * full}{'-' * (BAR - full)}] "

@@ -97,6 +97,10 @@ class Result:
             return replace(self, verdict=Verdict.FAILED, summary=summary)
         return self
 
+    def with_findings(self, *findings: Finding) -> "Result":
+        """Return this result with more findings."""
+        return replace(self, findings=(*self.findings, *findings))
+
     def with_facts(self, **facts: Any) -> "Result":
         """Return this result with more facts."""
         return replace(self, facts={**self.facts, **facts})

@@ -8,10 +8,25 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from django.core.management.base import OutputWrapper
 from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.progress import Progress
 from tests.conftest import Answer, Ops, execute, query
+
+
+class Silent(OutputWrapper):
+    """A stream that nobody reads."""
+
+    def __init__(self) -> None:
+        pass
+
+    def isatty(self) -> bool:
+        return False
+
+
+SILENT = Progress(Silent(), verbosity=0)
 
 
 def mode_of(path: Path) -> int:

@@ -62,6 +62,7 @@ def reasons(answer: Answer) -> list[str]:
 
 def statements(answer: Answer) -> list[dict[str, Any]]:
     """Return the statements of the rehearsal."""
+    assert "rehearsal" in answer.report["facts"], answer.stdout
     found: list[dict[str, Any]] = answer.report["facts"]["rehearsal"]["statements"]
     return found
 
@@ -72,10 +73,25 @@ def indented(text: str, by: int) -> str:
 
 
 def rehearse_project(
-    alias: str, folder: Path, *, code: str, ready: str = "pass", settings: str = ""
+    alias: str,
+    folder: Path,
+    *,
+    code: str,
+    ready: str = "pass",
+    settings: str = "",
+    command: str | None = None,
 ) -> Answer:
-    """Rehearse, in a process of its own, a project with an app whose one migration is `code`."""
+    """Rehearse, in a process of its own, a project with an app whose one migration is `code`.
+
+    `command` is the text of a `migrate` of the project's own.
+    """
     app = folder / "eager"
+    if command is not None:
+        commands = app / "management" / "commands"
+        commands.mkdir(parents=True)
+        for package in (app / "management", commands):
+            (package / "__init__.py").touch()
+        (commands / "migrate.py").write_text(command)
     (app / "migrations").mkdir(parents=True)
     for package in (app, app / "migrations"):
         (package / "__init__.py").touch()
@@ -83,7 +99,7 @@ def rehearse_project(
     (app / "migrations" / "0001_initial.py").write_text(MIGRATION.format(code=indented(code, 4)))
     (folder / "eager_settings.py").write_text(PROJECT_SETTINGS + settings)
     env = environment_for(url_of(alias), PYTHONPATH=str(folder))
-    command = ("manage.py", "preflight_migrate", "eager", "--rehearse=clone", "--format=json")
-    process = start(*command, "--settings=eager_settings", env=env)
+    argv = ("manage.py", "preflight_migrate", "eager", "--rehearse=clone", "--format=json")
+    process = start(*argv, "--settings=eager_settings", env=env)
     stdout, stderr = process.communicate(timeout=60)
     return Answer(process.returncode, stdout, stderr)

@@ -1,179 +1,215 @@
-"""The fill: block by block, in passes that leave room in each page, every batch committed."""
+"""The fill: block by block, in passes that leave room in each page, by sessions of their own."""
 
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from django.db import OperationalError
+from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.backfill.batches import Turn, Window, any_left, fill_batch
 from opsmigrate.backfill.goal import Goal
-from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.errors import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, sqlstate
-from opsmigrate.postgres.locks import LONGEST_PAUSE, LockNotObtainedError
+from opsmigrate.backfill.pace import BatchSize, Gate, Pace
+from opsmigrate.backfill.tables import Leaf
+from opsmigrate.backfill.throttle import Throttle
+from opsmigrate.postgres.session import backend_pid
 
 # A full page has no room for new versions of all its rows, but for an eighth of them it has, and
 # the next pass finds the room that pruning made: most updates stay in their page and touch no
 # index (PostgreSQL documentation, Heap-Only Tuples).
 PASSES = 8
-LONGEST_REST = 0.2
-
-FILL = """
-UPDATE ONLY {table} SET {column} = {expression}
-WHERE ctid >= {start}::tid AND ctid < {end}::tid AND {column} IS NULL
-  AND (ctid::text::point)[1]::int % {passes} = {number}
-"""
-SWEEP = """
-UPDATE ONLY {table} SET {column} = {expression}
-WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM ONLY {table} WHERE {column} IS NULL LIMIT {limit} FOR UPDATE SKIP LOCKED))
-  AND {column} IS NULL
-"""
+# Between two passes over a page the sessions must have let go of their snapshots, or nothing can
+# be pruned: where several work, each goes round over several windows.
+INTERLEAVED = 3
+SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_BETWEEN_REPORTS = 0.1
 
 
 @dataclass
 class Tally:
-    """What the fill has done: rows, batches, seconds."""
+    """What the fill has done: rows, batches, batches that met locked rows, blocks gone over."""
 
     rows: int = 0
     batches: int = 0
     skipped_batches: int = 0
+    blocks_done: float = 0.0
+    blocks: int = 0
+    batch_rows: int = 0
+    throttled_by: str = ""
     started: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
+    held_back: dict[str, float] = field(default_factory=dict)
+    unseen: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def rows_per_second(self) -> float:
         """Return the rate since the start."""
-        return self.rows / max(time.monotonic() - self.started, 1e-3)
+        return self.rows / max(self.seconds or (time.monotonic() - self.started), 1e-3)
+
+    @property
+    def share(self) -> float:
+        """Return which part of the blocks has been gone over, 0 to 1."""
+        return min(self.blocks_done / self.blocks, 1.0) if self.blocks else 1.0
+
+    def add(self, rows: int, *, skipped: bool = False, blocks: float = 0.0) -> None:
+        """Count a batch."""
+        with self._lock:
+            self.rows += rows
+            self.batches += 1 if rows else 0
+            self.skipped_batches += skipped
+            self.blocks_done += blocks
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pace:
-    """How the fill goes: rows a batch, the lock time-out in seconds, at most so many rows/s.
+class Groups:
+    """Groups of windows over all tables; each worker takes the next one."""
 
-    `patience` is for how many seconds it waits for rows that others hold and do not let go.
-    """
+    def __init__(self, leaves: Sequence[Leaf], size: BatchSize, *, interleaved: int) -> None:
+        self._lock = threading.Lock()
+        self._windows = self._cut(leaves, size)
+        self._interleaved = interleaved
 
-    batch_rows: int
-    lock_timeout: float
-    max_rows_per_second: float | None
-    patience: float
+    def next(self) -> list[Window]:
+        """Return the next windows to go over together; none where all are taken."""
+        with self._lock:
+            return [window for _, window in zip(range(self._interleaved), self._windows)]  # noqa: B905
+
+    @staticmethod
+    def _cut(leaves: Sequence[Leaf], size: BatchSize) -> Iterator[Window]:
+        for leaf in leaves:
+            start = 0
+            while start < leaf.blocks:
+                end = min(start + blocks_per_batch(leaf, size.rows), leaf.blocks)
+                yield Window(leaf, start, end)
+                start = end
+
+
+def passes_over(leaf: Leaf) -> int:
+    """Return how many passes to make over a table: no more than a block has rows."""
+    return max(1, min(PASSES, round(leaf.rows_per_block)))
+
+
+def blocks_per_batch(leaf: Leaf, rows: int) -> int:
+    """Return over how many blocks one pass finds about that many rows."""
+    return max(1, round(rows * passes_over(leaf) / leaf.rows_per_block))
+
+
+@dataclass(eq=False)
+class Worker(threading.Thread):
+    """One session that fills groups of windows until there are none, or it is told to stop."""
+
+    origin: BaseDatabaseWrapper
+    open_session: Callable[[BaseDatabaseWrapper], BaseDatabaseWrapper]
+    goal: Goal
+    groups: Groups
+    size: BatchSize
+    gate: Gate
+    tally: Tally
+    error: BaseException | None = None
+    pid: int | None = None
+    # Not is_alive(): see run_interruptibly.
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        super().__init__(daemon=True, name="opsmigrate fill")
+
+    def run(self) -> None:
+        """Fill; an exception is kept in `error` for who waits, and stops the others."""
+        connection = None
+        try:
+            connection = self.open_session(self.origin)
+            self.pid = backend_pid(connection)
+            while (group := self.groups.next()) and not self.gate.stopped.is_set():
+                self._go_over(connection, group)
+        except BaseException as error:
+            self.error = error
+            self.gate.stopped.set()
+        finally:
+            if connection is not None:
+                connection.close()
+            self.ended.set()
+
+    def _go_over(self, connection: BaseDatabaseWrapper, group: list[Window]) -> None:
+        passes = passes_over(group[0].leaf)
+        for number in range(passes):
+            for window in list(group):
+                filled = self._pass(connection, window, Turn(number, passes))
+                if filled is None:
+                    return
+                share = (window.end - window.start) / passes
+                # A run that goes on where another stopped meets many windows without a NULL.
+                if number == 0 and not filled and not any_left(connection, self.goal, window):
+                    group.remove(window)
+                    share *= passes
+                self.tally.add(0, blocks=share)
+
+    def _pass(self, connection: BaseDatabaseWrapper, window: Window, turn: Turn) -> int | None:
+        """Return how many rows a pass over the window filled; None where it was stopped."""
+        rows = 0
+        for part in window.parts(blocks_per_batch(window.leaf, self.size.rows)):
+            started = time.monotonic()
+            filled, skipped = fill_batch(connection, self.goal, part, turn)
+            seconds = time.monotonic() - started
+            rows += filled
+            self.tally.add(filled, skipped=skipped)
+            if not skipped:
+                self.size.note(filled, seconds)
+            if not self.gate.wait(filled, seconds):
+                return None
+        return rows
 
 
 def fill(
     connection: BaseDatabaseWrapper,
     goal: Goal,
+    leaves: Sequence[Leaf],
     *,
-    rows: int,
-    blocks: int,
     pace: Pace,
     tally: Tally,
+    open_session: Callable[[BaseDatabaseWrapper], BaseDatabaseWrapper],
     between: Callable[[Tally], None],
 ) -> None:
-    """Give every row without a value one; each batch is a transaction of its own.
+    """Go over every block that is there now, and give rows without a value one.
 
-    `rows` and `blocks` are those of the table when the fill begins: rows that come later have the
-    column's default. `between` is called after each batch and may raise to stop. A value that is
-    there is never changed.
+    Each batch is a transaction of its own, on sessions of `open_session`; `connection` only looks
+    at the server. `between` is called again and again and may raise to stop: the batches that run
+    are then let finish. Rows that are locked, or that move meanwhile, are left to `sweep`. Rows
+    that come later have the column's default. A value that is there is never changed.
     """
-    window = _window(rows, blocks, pace.batch_rows)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT set_config('lock_timeout', %s, false),"
-            " set_config('row_security', 'off', false)",
-            [f"{pace.lock_timeout * 1000:.0f}ms"],
-        )
-    for start, end, number in _batches(blocks, window):
-        statement = sql.SQL(FILL).format(
-            **_names(goal),
-            start=sql.Literal(f"({start},0)"),
-            end=sql.Literal(f"({end},0)"),
-            passes=sql.Literal(PASSES),
-            number=sql.Literal(number),
-        )
-        _batch(connection, statement, pace, tally, between)
-        between(tally)
-    _sweep(connection, goal, pace, tally, between)
+    tally.blocks, tally.blocks_done = sum(leaf.blocks for leaf in leaves), 0.0
+    size, gate = BatchSize(pace.largest_batch), Gate(pace.max_rows_per_second)
+    groups = Groups(leaves, size, interleaved=INTERLEAVED if pace.workers > 1 else 1)
+    oids = tuple(leaf.oid for leaf in leaves)
+    throttle = Throttle(connection, pace, gate, size, oids)
+    workers = [
+        Worker(connection, open_session, goal, groups, size, gate, tally)
+        for _ in range(pace.workers)
+    ]
+    for worker in workers:
+        worker.start()
+    try:
+        _watch(workers, throttle, tally, between)
+    finally:
+        gate.stopped.set()
+        for worker in workers:
+            worker.ended.wait()
+        tally.held_back, tally.unseen = gate.held_back, throttle.unseen
+    errors = [worker.error for worker in workers if worker.error]
+    if errors:
+        raise next((error for error in errors if not isinstance(error, Error)), errors[0])
 
 
-def _window(rows: int, blocks: int, batch_rows: int) -> int:
-    """Return how many blocks one eighth of whose rows makes a batch."""
-    rows_per_block = max(rows / blocks, 1.0) if blocks else 1.0
-    return max(1, round(batch_rows * PASSES / rows_per_block))
-
-
-def _batches(blocks: int, window: int) -> Iterator[tuple[int, int, int]]:
-    for start in range(0, blocks, window):
-        for number in range(PASSES):
-            yield start, min(start + window, blocks), number
-
-
-def _sweep(
-    connection: BaseDatabaseWrapper,
-    goal: Goal,
-    pace: Pace,
+def _watch(
+    workers: Sequence[Worker],
+    throttle: Throttle,
     tally: Tally,
     between: Callable[[Tally], None],
 ) -> None:
-    """Fill what the ranges missed: rows that were locked, or moved while their range was read."""
-    statement = sql.SQL(SWEEP).format(**_names(goal), limit=sql.Literal(pace.batch_rows))
-    pause, waited_since = pace.lock_timeout, time.monotonic()
-    while True:
-        filled = _batch(connection, statement, pace, tally, between)
+    looked = 0.0
+    while not all(worker.ended.wait(SECONDS_BETWEEN_REPORTS) for worker in workers):
+        tally.batch_rows, tally.throttled_by = throttle.size.rows, throttle.gate.reason
         between(tally)
-        if filled:
-            pause, waited_since = pace.lock_timeout, time.monotonic()
-            continue
-        if not _any_null(connection, goal):
-            return
-        if time.monotonic() - waited_since > pace.patience:
-            raise LockNotObtainedError("rows are left that other sessions hold")
-        time.sleep(pause)
-        pause = min(pause * 2, LONGEST_PAUSE)
-
-
-def _batch(
-    connection: BaseDatabaseWrapper,
-    statement: Composable,
-    pace: Pace,
-    tally: Tally,
-    between: Callable[[Tally], None],
-) -> int:
-    """Return how many rows were filled; 0 where a locked row stopped the batch."""
-    started = time.monotonic()
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-            filled = int(cursor.rowcount)
-    except OperationalError as error:
-        if sqlstate(error) not in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED):
-            raise
-        tally.skipped_batches += 1
-        return 0
-    tally.rows += filled
-    tally.batches += 1 if filled else 0
-    if pace.max_rows_per_second:
-        _rest(started + filled / pace.max_rows_per_second, tally, between)
-    return filled
-
-
-def _rest(until: float, tally: Tally, between: Callable[[Tally], None]) -> None:
-    """Sleep so that the rate is kept, in short pieces: a stop must not wait for a long one."""
-    while (left := until - time.monotonic()) > 0:
-        time.sleep(min(left, LONGEST_REST))
-        between(tally)
-
-
-def _any_null(connection: BaseDatabaseWrapper, goal: Goal) -> bool:
-    query = sql.SQL("SELECT EXISTS (SELECT FROM ONLY {table} WHERE {column} IS NULL)")
-    with connection.cursor() as cursor:
-        cursor.execute(query.format(table=goal.relation, column=sql.Identifier(goal.column)))
-        return bool(cursor.fetchone()[0])
-
-
-def _names(goal: Goal) -> dict[str, Composable]:
-    return {
-        "table": goal.relation,
-        "column": sql.Identifier(goal.column),
-        "expression": sql.SQL(goal.expression),
-    }
+        if time.monotonic() - looked > SECONDS_BETWEEN_LOOKS:
+            looked = time.monotonic()
+            throttle.look([worker.pid for worker in workers if worker.pid])

@@ -1,27 +1,40 @@
 """The goal of a backfill: one column of one table, as Django's models describe it."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
+from django.db import Error, ProgrammingError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
-from django.db.models import UUIDField
+from django.db.models import AutoField, Field, GeneratedField
 
+from opsmigrate.backfill.expression import UnknownValueError, expression_of
 from opsmigrate.errors import UsageError
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.errors import UNDEFINED_COLUMN, first_line, sqlstate
 from opsmigrate.postgres.names import generated_name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """Which column is to be there, of which type, filled with which SQL expression."""
+    """Which column is to be there, of which type, filled with which SQL expression.
+
+    `reads_row` says that the expression speaks of other columns of the row: such a one can fill
+    rows but cannot be the column's default.
+    """
 
     schema: str
     table: str
     column: str
     type: str
     expression: str
+    unique: bool = True
+    nullable: bool = False
+    reads_row: bool = False
 
     @property
     def label(self) -> str:
@@ -38,36 +51,148 @@ class Goal:
         """Return the name that PostgreSQL itself gives to the unique constraint of a column."""
         return generated_name(self.table, self.column, "key")
 
+    @property
+    def wants_default(self) -> bool:
+        """Say whether the expression is to be the column's default as well."""
+        return not self.reads_row
 
-def goal_of(connection: BaseDatabaseWrapper, model_label: str, field_name: str) -> Goal:
+
+def goal_of(
+    connection: BaseDatabaseWrapper,
+    model_label: str,
+    field_name: str,
+    *,
+    expression: str | None = None,
+    unique: bool = True,
+) -> Goal:
     """Return the goal for `app.Model` and the name of a field of it.
 
-    Raises UsageError where the model, the field or the table is not there, or where the field is
-    not a unique UUID that may not be NULL.
+    `expression` is the SQL of a row's value; without it the field must have one that is known
+    (see expression_of). With `unique` False a unique field is not made unique.
+
+    Raises UsageError where the model, the field or the table is not there, where the field cannot
+    be filled, or where PostgreSQL does not understand the expression.
     """
+    field = _field(model_label, field_name)
+    _require_fillable(field, f"{model_label}.{field_name}", connection)
+    schema, table = _locate(connection, field.model._meta.db_table)
     try:
-        model = apps.get_model(model_label)
-        field = model._meta.get_field(field_name)
+        value = expression or expression_of(connection, field)
+    except UnknownValueError as error:
+        raise UsageError(
+            f"{model_label}.{field_name} {error}, so what its rows are to hold must be said",
+            id="unsupported-field",
+            hint=f"--model {model_label} --field {field_name} --expression 'SQL of the value'",
+        ) from error
+    goal = Goal(
+        schema=schema,
+        table=table,
+        column=str(field.column),
+        type=_as_the_server_says(connection, str(field.db_type(connection))),
+        expression=value,
+        unique=field.unique and unique,
+        nullable=field.null,
+    )
+    return replace(goal, reads_row=_reads_row(connection, goal))
+
+
+def _field(model_label: str, field_name: str) -> Field[Any, Any]:
+    try:
+        field = apps.get_model(model_label)._meta.get_field(field_name)
     except (LookupError, ValueError, FieldDoesNotExist) as error:
         raise UsageError(
             f"there is no field {field_name!r} of a model {model_label!r}",
             id="unknown-field",
             hint='set OPSMIGRATE["SEED"] = {"model": "app.Model", "field": "name"}',
         ) from error
-    if not isinstance(field, UUIDField) or not field.unique or field.null:
+    if not isinstance(field, Field):
         raise UsageError(
-            f"{model_label}.{field_name} is not a unique UUIDField without NULLs, "
-            "which is what can be seeded",
+            f"{model_label}.{field_name} is a relation from another model, not a column",
             id="unsupported-field",
-            hint="--model and --field with such a field",
+            hint="--model and --field with a field that is a column",
         )
-    schema, table = _locate(connection, model._meta.db_table)
-    return Goal(
-        schema=schema,
-        table=table,
-        column=str(field.column),
-        type=str(field.db_type(connection)),
-        expression="gen_random_uuid()",
+    return field
+
+
+def _require_fillable(field: Field[Any, Any], label: str, connection: BaseDatabaseWrapper) -> None:
+    why = None
+    if field.remote_field is not None:
+        why = "is a relation"
+    elif field.column is None or field.primary_key or isinstance(field, AutoField | GeneratedField):
+        why = "is no column of its own, or the primary key, or generated by the database"
+    elif field.db_check(connection):
+        why = "has a CHECK constraint of its own, which only migrate makes"
+    elif getattr(field, "db_index", False) or (field.unique and _is_text(field)):
+        why = "has an index besides its uniqueness, which only migrate makes"
+    if why:
+        raise UsageError(
+            f"{label} {why}; it cannot be seeded",
+            id="unsupported-field",
+            hint="--model and --field with another field; this one is left to migrate",
+        )
+
+
+def _is_text(field: Field[Any, Any]) -> bool:
+    # Django adds an index for LIKE (DatabaseSchemaEditor._create_like_index_sql).
+    return field.get_internal_type() in {
+        "CharField",
+        "EmailField",
+        "FileField",
+        "SlugField",
+        "TextField",
+        "URLField",
+    }
+
+
+def _as_the_server_says(connection: BaseDatabaseWrapper, type_: str) -> str:
+    """Return the type as format_type() would show it: `character varying(9)` for varchar(9)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("EXPLAIN (VERBOSE, COSTS OFF) SELECT CAST(NULL AS {})").format(sql.SQL(type_))
+        )
+        lines = [row[0].strip() for row in cursor.fetchall()]
+    shown = next((line for line in lines if line.startswith("Output: NULL::")), None)
+    return shown.removeprefix("Output: NULL::") if shown else type_
+
+
+def _reads_row(connection: BaseDatabaseWrapper, goal: Goal) -> bool:
+    """Ask the server to parse the expression, alone and, where that fails, beside a row."""
+    if goal.expression.strip().lower() == "null":
+        raise _bad_expression(goal, ProgrammingError("it gives no row a value"))
+    # A default may hold no subquery (PostgreSQL documentation, CREATE TABLE).
+    if "select" not in goal.expression.lower():
+        try:
+            _explain(connection, goal, "EXPLAIN SELECT CAST(({value}) AS {type})")
+        except ProgrammingError as error:
+            if sqlstate(error) != UNDEFINED_COLUMN:
+                raise _bad_expression(goal, error) from error
+        except Error as error:
+            raise _bad_expression(goal, error) from error
+        else:
+            return False
+    try:
+        _explain(connection, goal, "EXPLAIN SELECT CAST(({value}) AS {type}) FROM {table}")
+    except Error as error:
+        raise _bad_expression(goal, error) from error
+    return True
+
+
+def _explain(connection: BaseDatabaseWrapper, goal: Goal, template: str) -> None:
+    statement = sql.SQL(template).format(
+        value=sql.SQL(goal.expression), type=sql.SQL(goal.type), table=goal.relation
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def _bad_expression(goal: Goal, error: Error) -> UsageError:
+    return UsageError(
+        f"PostgreSQL does not take {goal.expression!r} as a value of {goal.label}.{goal.column} "
+        f"({goal.type}): {first_line(error)}",
+        id="bad-expression",
+        hint="--expression with SQL that gives one value for a row, such as gen_random_uuid()",
+        table=goal.label,
+        column=goal.column,
     )
 
 

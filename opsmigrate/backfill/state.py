@@ -1,31 +1,32 @@
 """What is there of a goal: the column, its values, its constraints, and what stands in the way."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.postgresql.psycopg_any import sql
-from django.db.backends.utils import CursorWrapper
 
 from opsmigrate.backfill.goal import Goal
-
-SAMPLED_BLOCKS = 100
+from opsmigrate.backfill.tables import Leaf, read_leaves
 
 TABLE = """
-SELECT c.oid, c.relkind, EXISTS (SELECT FROM pg_inherits WHERE c.oid IN (inhrelid, inhparent)),
+SELECT c.oid, c.relkind, c.relispartition,
+       EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid),
        pg_has_role(current_user, c.relowner, 'USAGE'),
-       has_schema_privilege(c.relnamespace, 'CREATE'), c.reltuples::bigint,
-       pg_relation_size(c.oid) / current_setting('block_size')::int
+       has_schema_privilege(c.relnamespace, 'CREATE')
 FROM pg_class c WHERE c.oid = %s::regclass
 """
+# Since PostgreSQL 18 a NOT NULL can be there and not be validated.
 COLUMN = """
-SELECT a.attnum, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated <> '',
-       pg_get_expr(d.adbin, d.adrelid)
+SELECT a.attnum, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+       CASE WHEN a.attgenerated <> '' THEN 'generated' WHEN a.attidentity <> '' THEN 'identity' END,
+       pg_get_expr(d.adbin, d.adrelid),
+       (SELECT n.conname FROM pg_constraint n WHERE n.conrelid = a.attrelid AND n.contype = 'n'
+        AND n.conkey = ARRAY[a.attnum] AND NOT n.convalidated)
 FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attrelid = %s AND a.attname = %s AND NOT a.attisdropped
 """
 UNIQUE = """
-SELECT x.relname, i.indisvalid, con.conname
+SELECT x.relname, i.indisvalid AND i.indisready, con.conname
 FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
 LEFT JOIN pg_constraint con ON con.conindid = x.oid AND con.contype IN ('u', 'p')
      AND con.conrelid = i.indrelid
@@ -39,32 +40,28 @@ WHERE t.oid = %s AND x.relname = %s
   AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = x.oid AND i.indrelid = t.oid
                   AND i.indkey[0] = %s AND i.indnkeyatts = 1)
 """
-# tgtype: bit 16 is UPDATE (PostgreSQL source, catalog/pg_trigger.h); column triggers fire only
-# for the columns that they name.
-TRIGGERS = """
-SELECT tgname FROM pg_trigger
-WHERE tgrelid = %s AND NOT tgisinternal AND tgtype & 16 <> 0 AND tgenabled IN ('O', 'A')
-  AND tgattr = ''::int2vector
-ORDER BY tgname
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """The table and, where it is there, the column; `rows` is an estimate."""
+    """The table and, where it is there, the column.
+
+    `leaves` are the tables that hold rows: the table itself, its partitions, its children.
+    """
 
     oid: int
     kind: str
-    in_hierarchy: bool
+    is_partition: bool
+    has_children: bool
     owned: bool
     may_create: bool
-    rows: int
-    blocks: int
-    triggers: tuple[str, ...]
+    leaves: tuple[Leaf, ...] = field(repr=False)
     name_taken: bool = False
+    number: int | None = None
     column_type: str | None = None
     not_null: bool = False
-    generated: bool = False
+    unvalidated_not_null: str | None = None
+    made_by_server: str | None = None
     default: str | None = None
     constraint: str | None = None
     valid_index: str | None = None
@@ -75,16 +72,28 @@ class State:
         """Say whether the column is there, of whatever type."""
         return self.column_type is not None
 
+    @property
+    def in_hierarchy(self) -> bool:
+        """Say whether rows stand in other tables than the one that is named."""
+        return self.kind == "p" or self.has_children
+
+    @property
+    def rows(self) -> int:
+        """Return about how many rows there are."""
+        return sum(leaf.rows for leaf in self.leaves)
+
+    @property
+    def blocks(self) -> int:
+        """Return of how many blocks the rows are."""
+        return sum(leaf.blocks for leaf in self.leaves)
+
 
 def read_state(connection: BaseDatabaseWrapper, goal: Goal) -> State:
     """Return what is there of `goal`, from the catalog and, at the most, a sample of blocks."""
     with connection.cursor() as cursor:
         cursor.execute(TABLE, [f"{_quote(goal.schema)}.{_quote(goal.table)}"])
-        oid, kind, in_hierarchy, owned, may_create, rows, blocks = cursor.fetchone()
-        if rows < 1 and blocks:
-            rows = _estimate(cursor, goal, blocks)
-        cursor.execute(TRIGGERS, [oid])
-        triggers = tuple(row[0] for row in cursor.fetchall())
+        oid, kind, is_partition, has_children, owned, may_create = cursor.fetchone()
+        leaves = read_leaves(cursor, oid, goal.column)
         cursor.execute(COLUMN, [oid, goal.column])
         column = cursor.fetchone()
         number = column[0] if column else -1
@@ -95,12 +104,11 @@ def read_state(connection: BaseDatabaseWrapper, goal: Goal) -> State:
     return State(
         oid=oid,
         kind=kind,
-        in_hierarchy=in_hierarchy,
+        is_partition=is_partition,
+        has_children=has_children,
         owned=owned,
         may_create=may_create,
-        rows=max(rows, 0),
-        blocks=blocks,
-        triggers=triggers,
+        leaves=leaves,
         name_taken=taken,
         **_column(column),
         **_unique(indexes),
@@ -111,22 +119,16 @@ def _quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _estimate(cursor: CursorWrapper, goal: Goal, blocks: int) -> int:
-    """Return about how many rows a table has that was never analyzed, from its first blocks."""
-    read = min(blocks, SAMPLED_BLOCKS)
-    sample = sql.SQL("SELECT count(*) FROM ONLY {} WHERE ctid < {}::tid")
-    cursor.execute(sample.format(goal.relation, sql.Literal(f"({read},0)")))
-    return int(cursor.fetchone()[0]) * blocks // read
-
-
 def _column(row: tuple[Any, ...] | None) -> dict[str, Any]:
     if row is None:
         return {}
-    _, type_, not_null, generated, default = row
+    number, type_, not_null, made_by_server, default, unvalidated = row
     return {
+        "number": number,
         "column_type": type_,
-        "not_null": not_null,
-        "generated": generated,
+        "not_null": not_null and unvalidated is None,
+        "unvalidated_not_null": unvalidated,
+        "made_by_server": made_by_server,
         "default": default,
     }
 

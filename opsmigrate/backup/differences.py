@@ -25,7 +25,7 @@ def content_differences(
     )
 
 
-def broken(id: str, message: str) -> Finding:
+def broken(*, id: str, message: str) -> Finding:
     """Return a finding that says that a backup is not good."""
     return Finding(id=id, severity=Severity.ERROR, message=message, hint=AGAIN)
 

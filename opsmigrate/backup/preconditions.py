@@ -26,14 +26,9 @@ WHERE (c.relkind = 'r' AND NOT (has_schema_privilege(n.oid, 'USAGE')
                   AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY 1, 2
 """
-TABLE_BYTES = """
-SELECT coalesce(sum(pg_table_size(c.oid)), 0)::bigint
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-"""
 NAMED = 5
-# Of a database of which nothing is known, a dump is seldom smaller than this part of its tables.
-LEAST_RATIO = 0.05
+# Of a database of which nothing is known, a dump is seldom smaller than this part of it.
+LEAST_RATIO = 0.02
 MARGIN = 1.1
 
 
@@ -90,8 +85,6 @@ def require_space(
 ) -> None:
     """Say what the backup will take, and raise RefusedError where there is no room for it."""
     with connection.cursor() as cursor:
-        cursor.execute(TABLE_BYTES)
-        size = int(cursor.fetchone()[0])
         cursor.execute("SELECT pg_database_size(current_database())")
         whole = int(cursor.fetchone()[0])
     last = _last_like(folder, session, compress)
@@ -101,8 +94,8 @@ def require_space(
         seconds = last.seconds * whole / max(1, last.properties["bytes"])
         progress.phase(f"About {needed / 1e6:,.1f} MB and {seconds:,.0f} s are expected, {how}")
     else:
-        needed, how = int(size * LEAST_RATIO), "at the very least"
-    free = shutil.disk_usage(folder).free
+        needed, how = int(whole * LEAST_RATIO), "at the very least"
+    free = _free(folder)
     if free < needed:
         raise RefusedError(
             f"the backup will need about {needed / 1e6:,.1f} MB, {how}; {folder} has "
@@ -111,6 +104,10 @@ def require_space(
             hint="--directory with a folder that has room, or --keep N to remove old backups",
             evidence={"needed": needed, "free": free},
         )
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
 
 
 def _last_like(folder: Path, session: Session, compress: str) -> Manifest | None:

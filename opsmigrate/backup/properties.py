@@ -5,10 +5,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.errors import OpsmigrateError
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.errors import first_line
 
 READ = """
 SELECT pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding),
@@ -81,15 +84,34 @@ def read_extensions(connection: BaseDatabaseWrapper) -> dict[str, str]:
         return {str(name): str(version) for name, version in cursor.fetchall()}
 
 
-def differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the names of the properties that are not the same."""
-    yield from (key for key in REPLAYED if wanted.get(key) != found.get(key))
-
-
-def replay(
+def give_properties(
     connection: BaseDatabaseWrapper, database: str, wanted: Mapping[str, Any]
-) -> Iterator[tuple[str, Composable]]:
-    """Yield what gives a new database its properties: a word for it, and the statement."""
+) -> None:
+    """Give a new database the properties, within the transaction that `connection` is in.
+
+    Raises OpsmigrateError where one cannot be set, or is not there afterwards.
+    """
+    with connection.cursor() as cursor:
+        for what, statement in _statements(database, wanted):
+            try:
+                cursor.execute(statement)
+            except Error as error:
+                raise _not_given(what, first_line(error)) from error
+    found = read_properties(connection, database)
+    for key in REPLAYED:
+        if found[key] != wanted[key]:
+            raise _not_given(key, f"it is {found[key]!r} and should be {wanted[key]!r}")
+
+
+def _not_given(what: str, why: str) -> OpsmigrateError:
+    return OpsmigrateError(
+        f"the restored database could not be given its {what}: {why}; the live one is as it was",
+        id="property-not-restored",
+        hint="--database with the alias of a superuser, or make what is missing",
+    )
+
+
+def _statements(database: str, wanted: Mapping[str, Any]) -> Iterator[tuple[str, Composable]]:
     name = sql.Identifier(database)
     on = sql.SQL("ALTER DATABASE {} ").format(name)
     yield "owner", on + sql.SQL("OWNER TO {}").format(sql.Identifier(wanted["owner"]))

@@ -20,6 +20,8 @@ from opsmigrate.postgres.session import no_time_limits, second_connection, set_f
 
 ATTEMPTS = 3
 LOCK_TIMEOUT_SECONDS = 5
+# Not as a timestamp: with another DateStyle than ISO, no driver can read one.
+NOW = """to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')"""
 GONE = ("42P01", "3F000")  # undefined_table, invalid_schema_name
 
 
@@ -66,14 +68,14 @@ def _try(holder: BaseDatabaseWrapper) -> Snapshot | None:
             return None
         _refuse_hidden_rows(holder)
         cursor.execute(
-            "SELECT pg_export_snapshot(), now(), CASE WHEN pg_is_in_recovery()"
+            f"SELECT pg_export_snapshot(), {NOW}, CASE WHEN pg_is_in_recovery()"
             " THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text"
         )
         id, now, lsn = cursor.fetchone()
         if _identities(list_tables(holder)) != _identities(before):
             cursor.execute("ROLLBACK")
             return None
-    return Snapshot(id=id, tables=before, lsn=lsn, taken=now.isoformat())
+    return Snapshot(id=id, tables=before, lsn=lsn, taken=now)
 
 
 def _refuse_hidden_rows(holder: BaseDatabaseWrapper) -> None:
@@ -119,10 +121,14 @@ def _locked(holder: BaseDatabaseWrapper, tables: tuple[DataTable, ...]) -> bool:
                 hint="GRANT pg_read_all_data TO this role, or use the alias of the owner",
             ) from error
         if sqlstate(error) == LOCK_NOT_AVAILABLE:
-            raise UndecidedError(
-                f"a table was locked for longer than {LOCK_TIMEOUT_SECONDS} s; a migration may be "
-                "running",
-                id="lock-not-obtained",
-                hint="python manage.py backup_db, when it has ended",
-            ) from error
+            raise locked_by_others() from error
         raise
+
+
+def locked_by_others() -> UndecidedError:
+    """Return the error that says that something to dump was locked for too long."""
+    return UndecidedError(
+        f"a table was locked for longer than {LOCK_TIMEOUT_SECONDS} s; a migration may be running",
+        id="lock-not-obtained",
+        hint="python manage.py backup_db, when it has ended",
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.backup.checksum import sha256_of
@@ -24,7 +25,12 @@ from opsmigrate.backup.preconditions import excluded_tables, require_dumpable, r
 from opsmigrate.backup.properties import read_extensions, read_properties
 from opsmigrate.backup.restore import read_roles
 from opsmigrate.backup.sequences import bracketed, read_sequences
-from opsmigrate.backup.snapshot import LOCK_TIMEOUT_SECONDS, Snapshot, held_snapshot
+from opsmigrate.backup.snapshot import (
+    LOCK_TIMEOUT_SECONDS,
+    Snapshot,
+    held_snapshot,
+    locked_by_others,
+)
 from opsmigrate.backup.watch import Watch
 from opsmigrate.digest.server import DatabaseContent, Reading, read_database
 from opsmigrate.digest.tables import DataTable, count_rows
@@ -33,13 +39,22 @@ from opsmigrate.manifest import Manifest, size_of, write_manifest
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.libpq import ChildEnvironment, child_environment
 from opsmigrate.pgtools.run import ClientError, started
-from opsmigrate.postgres.session import Session, is_pooled_by_transaction
+from opsmigrate.postgres.errors import LOCK_NOT_AVAILABLE, sqlstate
+from opsmigrate.postgres.session import (
+    Session,
+    is_pooled_by_transaction,
+    no_time_limits,
+    second_connection,
+    set_for_session,
+)
 from opsmigrate.progress import Progress
 from opsmigrate.schema.history import applied_migrations
 
 # The first half of the advisory lock's key, "opsb" in ASCII; there is one in each database.
 LOCK_SPACE = 0x6F707362
 SECONDS_BETWEEN_LOOKS = 0.1
+# pg_dump sets all others that the text of values depends on; the digests are read with these too.
+UNSET_BY_PG_DUMP = {"timezone": "UTC", "bytea_output": "hex"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,14 +107,14 @@ def take_backup(
             id="pooled-by-transaction",
             hint="point DATABASES at the server itself, not at the pooler",
         )
-    with _only_one(connection, session):
+    with _observer(connection, session) as observer:
         require_dumpable(connection)
         make_folder(options.folder)
         remove_leftovers(options.folder, session)
         require_space(connection, session, options.folder, options.compress, progress)
         begun = time.monotonic()
         with new_backup(options.folder, session, as_folder=options.jobs > 1) as (partial, final):
-            dumped = _dump(connection, session, clients, partial, options, progress)
+            dumped = _dump(observer, session, clients, partial, options, progress)
             seconds = time.monotonic() - begun
             flush(partial)
             digest = sha256_of(partial)
@@ -140,20 +155,25 @@ def take_backup(
 
 
 @contextmanager
-def _only_one(connection: BaseDatabaseWrapper, session: Session) -> Iterator[None]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, 0)", [LOCK_SPACE])
-        if not cursor.fetchone()[0]:
-            raise RefusedError(
-                f"another backup of database {session.database} is running",
-                id="already-running",
-                hint="wait for its end",
-            )
+def _observer(connection: BaseDatabaseWrapper, session: Session) -> Iterator[BaseDatabaseWrapper]:
+    """Yield a session that holds this database's lock on backups, and waits for no other long."""
+    with second_connection(connection) as observer:
+        lock_timeout = f"{LOCK_TIMEOUT_SECONDS * 1000:.0f}ms"
+        set_for_session(observer, lock_timeout=lock_timeout, **no_time_limits(observer))
+        with observer.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s, 0)", [LOCK_SPACE])
+            if not cursor.fetchone()[0]:
+                raise RefusedError(
+                    f"another backup of database {session.database} is running",
+                    id="already-running",
+                    hint="wait for its end",
+                )
         try:
-            yield
-        finally:
-            if connection.is_usable():
-                cursor.execute("SELECT pg_advisory_unlock(%s, 0)", [LOCK_SPACE])
+            yield observer
+        except OperationalError as error:
+            if sqlstate(error) == LOCK_NOT_AVAILABLE:
+                raise locked_by_others() from error
+            raise
 
 
 def _dump(
@@ -177,7 +197,9 @@ def _dump(
             f"with pg_dump {clients.version}"
         )
         name = f"opsmigrate dump {token_hex(4)}"
-        with child_environment(connection, application=name) as environment:
+        with child_environment(
+            connection, application=name, settings=UNSET_BY_PG_DUMP
+        ) as environment:
             argv = _argv(clients, environment, snapshot, partial, options, properties["encoding"])
             argv += [f"--exclude-table-data={_exactly(table)}" for table in excluded]
             watch = Watch(connection, name, patience=LOCK_TIMEOUT_SECONDS)

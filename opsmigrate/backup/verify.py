@@ -38,7 +38,9 @@ class Verification:
 def verify_checksum(file: Path, manifest: Manifest) -> tuple[Finding, ...]:
     """Return a finding where a single bit of the backup is not as it was written."""
     if sha256_of(file) != manifest.sha256:
-        return (broken("archive-changed", f"{file.name} is not the file that was written"),)
+        return (
+            broken(id="archive-changed", message=f"{file.name} is not the file that was written"),
+        )
     return ()
 
 
@@ -65,7 +67,9 @@ def verify_archive(
             clients, connection, file, encoding=_encoding(manifest), meanwhile=meanwhile
         )
     except ClientError as error:
-        return (broken("archive-unreadable", f"pg_restore cannot read {file.name}: {error}"),)
+        return (
+            broken(id="archive-unreadable", message=f"pg_restore cannot read {file.name}: {error}"),
+        )
     return content_differences(manifest, content.tables, content.sequences, content.large_objects)
 
 
@@ -120,7 +124,9 @@ def prove_restored(
         )
     except ClientError as error:
         return Verification(
-            findings=(broken("restore-failed", f"{file.name} cannot be restored: {error}"),)
+            findings=(
+                broken(id="restore-failed", message=f"{file.name} cannot be restored: {error}"),
+            )
         )
     progress.phase("Comparing every row of it")
     with second_connection(connection, database=scratch.name) as restored:
@@ -167,7 +173,9 @@ def _encoding(manifest: Manifest) -> str:
 
 
 def _changed(what: str) -> Finding:
-    return broken("schema-differs", f"{what} is not defined in the restored database as it was")
+    return broken(
+        id="schema-differs", message=f"{what} is not defined in the restored database as it was"
+    )
 
 
 def _extensions(manifest: Manifest, found: dict[str, str]) -> tuple[Finding, ...]:

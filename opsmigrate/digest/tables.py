@@ -9,14 +9,18 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.postgres.compose import Composable
 
 # What pg_dump writes rows of: tables, and those of an extension that it registered with
-# pg_extension_config_dump. Generated columns are not copied (documentation of COPY).
+# pg_extension_config_dump. Generated columns are not copied (documentation of COPY). Sizes are
+# those of the last VACUUM or ANALYZE: pg_table_size() would wait for whoever has a table locked.
 TABLES = """
 SELECT n.nspname, c.relname,
        ARRAY(SELECT a.attname::text FROM pg_attribute a
              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                AND a.attgenerated = '' ORDER BY a.attnum),
-       coalesce(configuration.condition, ''), pg_table_size(c.oid), e.objid IS NOT NULL
+       coalesce(configuration.condition, ''),
+       (c.relpages + coalesce(t.relpages, 0))::bigint * current_setting('block_size')::int,
+       e.objid IS NOT NULL
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
 LEFT JOIN pg_depend e ON e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e'
 LEFT JOIN LATERAL (
     SELECT x.extcondition[array_position(x.extconfig, c.oid)] AS condition

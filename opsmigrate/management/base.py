@@ -38,9 +38,11 @@ TAKING_AN_ALIAS = (
     "backup_db",
     "migrate",
     "preflight_migrate",
+    "restore_db",
     "run_uat",
     "seed_payment_id",
     "showmigrations",
+    "verify_backup",
 )
 TYPED = re.compile(rf"^python manage\.py (?:{'|'.join(TAKING_AN_ALIAS)})\b", re.MULTILINE)
 

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from configparser import RawConfigParser
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,10 +75,12 @@ def child_environment(
     *,
     database: str | None = None,
     application: str = "opsmigrate",
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[ChildEnvironment]:
     """Yield what makes a client program connect as `connection` does, to `database` or the same.
 
-    `application` is what the server calls it in pg_stat_activity.
+    `application` is what the server calls it in pg_stat_activity, `settings` are server settings
+    for its sessions, without spaces; they win over those of the role and the database.
 
     The password is in no argument and no variable: it stands in a passfile in memory (a 0600
     temporary file where the system has no memfd), gone when the block ends. Nothing of the
@@ -92,6 +95,9 @@ def child_environment(
         if name in INHERITED or name.startswith(INHERITED_PREFIXES)
     }
     variables.update({VARIABLES[key]: params[key] for key in VARIABLES if key in params})
+    if settings:
+        options = [f"-c {name}={value}" for name, value in settings.items()]
+        variables["PGOPTIONS"] = " ".join([variables.get("PGOPTIONS", ""), *options]).strip()
     variables.update(PGAPPNAME=application, LC_MESSAGES="C")
     variables.pop("PGCLIENTENCODING", None)
     with ExitStack() as stack:
@@ -102,13 +108,31 @@ def child_environment(
             variables["PGPASSFILE"] = path
             descriptors += inherited
         service = {key: params[key] for key in SERVICE_ONLY if key in params}
-        if service and "service" not in params:
-            lines = [f"[{SERVICE}]", *(f"{key}={value}" for key, value in service.items())]
+        named = _service(params["service"], variables) if "service" in params else {}
+        # A service that is not found stays libpq's to complain of.
+        if service and (named or "service" not in params):
+            pairs = {**named, **service}.items()
+            lines = [f"[{SERVICE}]", *(f"{key}={value}" for key, value in pairs)]
             path, inherited = stack.enter_context(_secret_file("\n".join(lines) + "\n"))
             variables.update(PGSERVICE=SERVICE, PGSERVICEFILE=path)
             descriptors += inherited
         role = connection.settings_dict.get("OPTIONS", {}).get("assume_role")
         yield ChildEnvironment(variables, tuple(descriptors), role)
+
+
+def _service(name: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return what the user's service file says of a service (documentation of libpq, 32.17)."""
+    places = (
+        variables.get("PGSERVICEFILE"),
+        Path("~/.pg_service.conf").expanduser(),
+        Path(variables.get("PGSYSCONFDIR", "/etc"), "pg_service.conf"),
+    )
+    for place in places:
+        parser = RawConfigParser(delimiters=("=",), comment_prefixes=("#",), strict=False)
+        parser.optionxform = str  # type: ignore[assignment,method-assign]
+        if place and parser.read(place, encoding="utf-8") and parser.has_section(name):
+            return dict(parser.items(name))
+    return {}
 
 
 def _passfile(password: str) -> str:

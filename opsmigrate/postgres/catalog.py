@@ -19,9 +19,11 @@ from opsmigrate.postgres.catalog_sql import (
     TYPE_NAMES,
     VIEWS,
 )
+from opsmigrate.postgres.garbage import uncollected
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 
 TABLE_KINDS = frozenset("rp")
+NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +165,7 @@ class Catalog:
 
 def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
     """Return the catalog of the database of `connection`, without touching any table."""
-    with transaction(connection, SNAPSHOT) as cursor:
+    with uncollected(), transaction(connection, SNAPSHOT) as cursor:
         columns = _columns_by_table(_rows(cursor, COLUMNS))
         constraints = _constraints_by_table(_rows(cursor, CONSTRAINTS), columns)
         classes = {oid: (name, default) for oid, name, default in _rows(cursor, OPERATOR_CLASSES)}
@@ -190,8 +192,12 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
                 columns=tuple(columns.get(oid, {}).values()),
                 constraints=tuple(constraints.get(oid, ())),
                 indexes=tuple(indexes.get(oid, ())),
-                views={view: frozenset(used) for view, used in views.get(oid, {}).items()},
-                dependents={name: tuple(users) for name, users in dependents[oid].items()},
+                views={view: frozenset(used) for view, used in views[oid].items()}
+                if oid in views
+                else NOTHING,
+                dependents={name: tuple(users) for name, users in dependents[oid].items()}
+                if oid in dependents
+                else NOTHING,
             )
             for (
                 oid,
@@ -262,8 +268,10 @@ def _columns_by_table(rows: Iterable[tuple[Any, ...]]) -> ColumnsByTable:
 
 
 def _names(columns: ColumnsByTable, oid: int, numbers: Iterable[int] | None) -> tuple[str, ...]:
+    if not numbers:
+        return ()
     known = columns.get(oid, {})
-    return tuple(known[number].name if number in known else "" for number in numbers or ())
+    return tuple([known[number].name if number in known else "" for number in numbers])
 
 
 def _constraints_by_table(
@@ -308,8 +316,8 @@ def _indexes_by_table(
                 expressions=expressions,
                 include=_names(columns, oid, include),
                 # Bit 1 of pg_index.indoption (INDOPTION_DESC in PostgreSQL's pg_index.h).
-                descending=tuple(bool(option & 1) for option in options),
-                opclasses=tuple(classes[opclass][0] for opclass in opclasses),
+                descending=tuple([bool(option & 1) for option in options]),
+                opclasses=tuple([classes[opclass][0] for opclass in opclasses]),
                 nulls_distinct=not equal_nulls,
                 special=not all(classes[opclass][1] for opclass in opclasses),
             )

@@ -11,17 +11,23 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
 WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 """
+# Privileges are asked once a table, and of columns only where there are any.
 COLUMNS = """
+WITH c AS MATERIALIZED (
+    SELECT c.oid, c.relkind IN ('r', 'p') AS is_table,
+           c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'REFERENCES') AS may_reference
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+        AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_')
 SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
        a.atthasdef, a.attidentity <> '', a.attgenerated <> '',
-       c.relkind IN ('r', 'p') AND has_column_privilege(c.oid, a.attnum, 'REFERENCES'),
+       c.may_reference OR c.is_table AND a.attacl IS NOT NULL
+           AND has_column_privilege(c.oid, a.attnum, 'REFERENCES'),
        a.attinhcount > 0, a.attgenerated = 'v',
        CASE WHEN a.attcollation <> t.typcollation THEN o.collname END
-FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace
+FROM pg_attribute a JOIN c ON c.oid = a.attrelid
 JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation o ON o.oid = a.attcollation
-WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+WHERE a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum
 """
 CONSTRAINTS = """

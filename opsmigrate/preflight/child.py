@@ -16,12 +16,11 @@ from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.errors import first_line, sqlstate
-from opsmigrate.preflight.disarm import DISARMED
 from opsmigrate.preflight.driver_fence import fence_driver
 from opsmigrate.preflight.fence import raise_fence
 from opsmigrate.preflight.in_memory import keep_in_memory
 from opsmigrate.preflight.recording import Recording
-from opsmigrate.preflight.sql_fence import sql_fence
+from opsmigrate.preflight.sql_fence import DISARMED, sql_fence
 from opsmigrate.preflight.whereabouts import Whereabouts
 
 # Raised where a foreign table is read whose wrapper was disarmed.
@@ -47,32 +46,35 @@ def main() -> None:
     """Do the job of standard input."""
     job = json.load(sys.stdin)
     # Standard output is the result only, whatever the project prints.
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+        json.dump(_rehearse(job), out, default=str)
+
+
+def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
+    """Return what happened, for the parent."""
     django.setup()
     connection = _repoint(job)
     whereabouts = Whereabouts()
     doubts = Doubts(whereabouts)
     recording = Recording(connection, whereabouts.of, doubts.tell)
     keep_in_memory(doubts.tell)
-    fence_driver(
-        connection,
-        [connections[alias] for alias in connections],
-        sql_fence(job["place"]["NAME"], files=job["files"], names=job["names"], tell=doubts.tell),
-        doubts.tell,
+    inside = sql_fence(
+        job["place"]["NAME"], files=job["files"], names=job["names"], tell=doubts.tell
     )
+    fence_driver(connection, [connections[alias] for alias in connections], inside, doubts.tell)
+    # So that the session, too, is one that the fence has let through.
+    connection.close()
     lift = raise_fence(Path(job["folder"]), doubts.tell)
     failure = _migrate(job, connection, recording, whereabouts, doubts.tell)
     lift()
-    result = {
+    return {
         "failure": failure,
         "applied": whereabouts.applied,
         "statements": recording.as_json(),
         "refused": doubts.told,
     }
-    with out:
-        json.dump(result, out, default=str)
 
 
 def _repoint(job: dict[str, Any]) -> BaseDatabaseWrapper:
@@ -89,7 +91,7 @@ def _repoint(job: dict[str, Any]) -> BaseDatabaseWrapper:
         same = [str(settings.get(key) or "") for key in ("NAME", "HOST", "PORT")]
         if name == alias or same == examined:
             settings.update(place)
-            dropped = {"dbname", "service", *job["without_options"]}
+            dropped = {"dbname", *job["without_options"]}
             kept = {key: settings["OPTIONS"][key] for key in settings["OPTIONS"].keys() - dropped}
             settings["OPTIONS"] = {**kept, **job["options"]}
     # An AppConfig.ready() that asks the database has connected to the examined one by now.

@@ -1,6 +1,5 @@
 """The copy that is rehearsed on: pg_dump into pg_restore, disarmed in between, giving way."""
 
-import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -17,20 +16,12 @@ from opsmigrate.pgtools.libpq import ChildEnvironment, child_environment
 from opsmigrate.pgtools.run import ClientError, started
 from opsmigrate.postgres.session import second_connection, set_for_session
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
+from opsmigrate.preflight.contents import SCHEDULERS, wanted_entries
 from opsmigrate.preflight.disarm import Reach, disarm
 from opsmigrate.preflight.selection import Selection
 
 LOCK_TIMEOUT_MS = 5000
 SECONDS_BETWEEN_LOOKS = 0.25
-# They run jobs of their own, and some exist in one database of a server only.
-SCHEDULERS = {"pg_cron": "cron", "pgagent": "pgagent", "pg_timetable": "timetable"}
-LEFT_OUT = re.compile(
-    r"\d+; \d+ \d+ (?:USER MAPPING|SUBSCRIPTION|PUBLICATION|(?:COMMENT - )?EXTENSION - (?:"
-    + "|".join(SCHEDULERS)
-    + r")|COMMENT - EXTENSION (?:"
-    + "|".join(SCHEDULERS)
-    + r"))\b"
-)
 # Who waits in pg_locks is seen by every role. Only a lock that conflicts with reading waits for
 # pg_dump, and whoever comes after it waits behind it.
 WAITERS = """
@@ -75,7 +66,7 @@ def copy_database(copy: Copy) -> Reach:
             id="copy-failed",
             hint="--rehearse off, or give the role what is missing",
         ) from error
-    return reach
+    return replace(reach, names=(*reach.names, *work.lacking))
 
 
 @contextmanager
@@ -99,6 +90,7 @@ class _Work:
         self._copy = copy
         self._snapshot = snapshot
         self._name = f"opsmigrate_copy_{token_hex(4)}"
+        self.lacking: tuple[str, ...] = ()
 
     def dump_schema(self, schema: IO[bytes]) -> None:
         with self._source() as source:
@@ -117,13 +109,7 @@ class _Work:
             list_.seek(0)
             lines = list_.read().decode(errors="surrogateescape").splitlines(keepends=True)
             with tempfile.TemporaryFile() as wanted:
-                keys = self._copy.selection.absent_keys
-                dangling = tuple(f" FK CONSTRAINT {' '.join(key)} " for key in keys)
-                kept = (
-                    line
-                    for line in lines
-                    if not LEFT_OUT.match(line) and not any(key in line for key in dangling)
-                )
+                kept, self.lacking = wanted_entries(lines, self._copy.selection.absent_keys)
                 wanted.write("".join(kept).encode(errors="surrogateescape"))
                 wanted.flush()
                 yield wanted

@@ -9,7 +9,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.transaction import transaction
-from opsmigrate.preflight.sql_fence import outward
+from opsmigrate.preflight.sql_fence import DISARMED, outward
 
 # Extensions whose functions reach beyond the database, by what their documentation says.
 OUTWARD_EXTENSIONS = frozenset(
@@ -46,8 +46,6 @@ OUTWARD_EXTENSIONS = frozenset(
         "wrappers",
     }
 )
-# Raised by what stands in the place of a function that leads outside.
-DISARMED = "OPS01"
 SCHEMA = "opsmigrate_fence"
 COUNTER = f"{SCHEMA}.refused"
 COUNTED = f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {COUNTER}"  # noqa: S608

@@ -1,6 +1,7 @@
 """The fence at the database driver: the scratch server only, and no SQL that reaches beyond."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -70,24 +71,29 @@ def _checked(method: Callable[..., Any], require_inside: Require) -> Callable[..
 def _fence_psycopg2(driver: Any, require_allowed: Any, require_inside: Require) -> None:
     extensions = driver.extensions
     real_connection, real_cursor = extensions.connection, extensions.cursor
-    checked = {
-        name: _checked(getattr(real_cursor, name), require_inside) for name in PSYCOPG2_METHODS
-    }
-    fenced_cursor = type("cursor", (real_cursor,), checked)
+
+    @lru_cache
+    def fenced(kind: type) -> type:
+        names = [name for name in PSYCOPG2_METHODS if hasattr(kind, name)]
+        checked = {name: _checked(getattr(kind, name), require_inside) for name in names}
+        return type("cursor", (kind,), checked)
+
+    # Django names a kind of cursor itself, and so may others.
+    def cursor(made: Any, name: Any = None, cursor_factory: Any = None, **kwargs: Any) -> Any:
+        kind = cursor_factory or made.cursor_factory or real_cursor
+        return real_connection.cursor(made, name, cursor_factory=fenced(kind), **kwargs)
 
     class Fenced(type):
         """Checks whoever makes a connection, by the class or by a subclass of it."""
 
         def __call__(cls, dsn: str, *args: Any, **kwargs: Any) -> Any:
             require_allowed(extensions.parse_dsn(dsn))
-            made = super().__call__(dsn, *args, **kwargs)
-            made.cursor_factory = made.cursor_factory or fenced_cursor
-            return made
+            return super().__call__(dsn, *args, **kwargs)
 
         def __instancecheck__(cls, instance: Any) -> bool:
             return isinstance(instance, real_connection)
 
-    fenced_connection = Fenced("connection", (real_connection,), {})
+    fenced_connection = Fenced("connection", (real_connection,), {"cursor": cursor})
     real = driver._connect
 
     def connect(dsn: str, connection_factory: Any = None, **kwargs: Any) -> Any:

@@ -19,8 +19,8 @@ from opsmigrate.preflight.bookkeeping import (
 from opsmigrate.preflight.drift import judge_drift, look_for_drift
 from opsmigrate.preflight.forecast.report import look_ahead
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.moment import look_at_the_moment
 from opsmigrate.preflight.operations import Move, walk_operation
+from opsmigrate.preflight.outside import look_outside
 from opsmigrate.preflight.plan import (
     Plan,
     Step,
@@ -89,12 +89,17 @@ def examine(
         take_in(rehearsal, plan, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
     ledger.drift = judge_drift(connection, catalog, drifts, ledger) if plan.executor else None
-    look_at_the_moment(connection, catalog, ledger.statements, ledger)
     rehearsed = rehearsal if isinstance(rehearsal, Rehearsal) else None
     outlook = look_ahead(connection, catalog, plan, ledger, rehearsed)
-    return decide(
+    server = (
+        look_outside(connection, catalog, ledger, outlook.statements, rehearsed)
+        if plan.steps
+        else None
+    )
+    result = decide(
         plan, ledger, target, rehearsal, open_before, outlook, accept_unexamined=accept_unexamined
     )
+    return result.with_facts(server=server)
 
 
 def _examine_steps(
@@ -133,7 +138,10 @@ def _walk(
     state = state_before(plan)
     for step in plan.steps:
         progress.update(step.label)
-        if target.fake or (target.fake_initial and _soft_applied(plan, state, step.migration)):
+        # With --fake, migrate leaves the state as it was (MigrationExecutor.apply_migration).
+        if target.fake:
+            pass
+        elif target.fake_initial and _soft_applied(plan, state, step.migration):
             state = step.migration.mutate_state(state, preserve=True)
         else:
             state = _walk_forwards(step, state, requirements)

@@ -23,6 +23,8 @@ WATCH_SECONDS = 1.0
 SHOWN = 10
 WORDS = 6
 
+# A prepared transaction has locks without a process; which it is, its lock on itself says. That its
+# virtualtransaction is -1/…, as the documentation of pg_locks has it, holds after a restart only.
 HOLDERS = """
 SELECT c.oid::bigint, l.mode, l.virtualtransaction, l.pid, a.usename::text, a.application_name,
        a.state, a.query_start, a.query, a.backend_type,
@@ -30,8 +32,9 @@ SELECT c.oid::bigint, l.mode, l.virtualtransaction, l.pid, a.usename::text, a.ap
        p.gid, p.owner::text, extract(epoch FROM clock_timestamp() - p.prepared)::float8
 FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
 LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-LEFT JOIN pg_prepared_xacts p
-    ON l.pid IS NULL AND l.virtualtransaction = '-1/' || p.transaction::text
+LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
+    AND x.virtualtransaction = l.virtualtransaction
+LEFT JOIN pg_prepared_xacts p ON p.transaction::text = x.transactionid::text
 WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND l.relation = ANY(%s::oid[])
@@ -46,8 +49,11 @@ WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.backend
     AND a.backend_type = 'client backend'
 ORDER BY a.xact_start
 """
+# Who is in a transaction holds a lock on its own virtualxid, which everybody may see.
 SESSION = """
-SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),
+SELECT EXISTS (SELECT FROM pg_stat_activity a JOIN pg_locks l USING (pid)
+           WHERE a.datname = current_database() AND a.query = '<insufficient privilege>'
+               AND l.locktype = 'virtualxid'),
        (SELECT setting FROM pg_settings WHERE name = 'lock_timeout')
 """
 
@@ -137,8 +143,8 @@ def _session(connection: BaseDatabaseWrapper) -> tuple[bool, float]:
     """Return whether other sessions are hidden from the role, and its lock_timeout in seconds."""
     with connection.cursor() as cursor:
         cursor.execute(SESSION)
-        sees_all, milliseconds = cursor.fetchone()
-    return not sees_all, int(milliseconds) / 1000
+        hidden, milliseconds = cursor.fetchone()
+    return hidden, int(milliseconds) / 1000
 
 
 def _holders(connection: BaseDatabaseWrapper, oids: list[int]) -> list[Holder]:

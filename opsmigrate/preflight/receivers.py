@@ -136,8 +136,10 @@ def _require(
         requirements.need_column(table, column, purpose)
     if inserts and table.has_triggers:
         requirements.ledger.leave_open(f"what the triggers of {table.label} do")
+    # Of an older state, the model has other fields, and each of them gets a value.
+    given = {field.column for field in model._meta.local_concrete_fields if not field.primary_key}
     if inserts and columns <= set(table.types):
-        for column in requirements.needs_value(table, set(item.columns)):
+        for column in requirements.needs_value(table, given | item.columns):
             requirements.ledger.find(
                 "insert-refused",
                 f"{purpose} inserts into {table.label}, whose column {column} wants a value that "

@@ -7,8 +7,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog, Relation
 
+# Not a privilege: what only the owner may do.
+OWNER = "OWNER"
 # A grant on each of the columns will do as well (documentation of GRANT).
-BY_COLUMN = ("SELECT", "INSERT", "UPDATE")
+BY_COLUMN = ("SELECT", "INSERT", "UPDATE", "REFERENCES")
 OF_COLUMNS = """
 SELECT coalesce(bool_and(has_column_privilege(%s::oid, name, %s)), false)
 FROM unnest(%s::text[]) AS name
@@ -35,8 +37,17 @@ class Lack:
     on: str
 
     @property
+    def words(self) -> str:
+        """Return what is wrong, for a sentence."""
+        if self.privilege == OWNER:
+            return f"only the owner may alter {self.on}, which does not belong"
+        return f"{self.privilege} on {self.on} is not granted"
+
+    @property
     def grant(self) -> str:
         """Return what the owner must type."""
+        if self.privilege == OWNER:
+            return f"ALTER TABLE {self.on} OWNER TO the migrating role"
         return f"GRANT {self.privilege} ON {self.on} TO the migrating role"
 
 

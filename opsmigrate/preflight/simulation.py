@@ -169,7 +169,6 @@ class Simulation:
             if relation.kind in TABLE_KINDS:
                 self._tables[key] = _simulated(relation)
         self._add_foreign_keys(catalog)
-        # Those of the live database, whatever the plan drops.
 
     def _add_foreign_keys(self, catalog: Catalog) -> None:
         by_oid = {

@@ -6,6 +6,8 @@ from functools import lru_cache
 
 from opsmigrate.preflight.driver_fence import FenceError
 
+# Raised in the copy by what stands in the place of a function that leads outside.
+DISARMED = "OPS01"
 # What belongs to the whole server (PostgreSQL documentation, pg_class.relisshared and its like).
 SHARED = (
     r"\b(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER(?!\s+MAPPING)|GROUP|DATABASE|TABLESPACE|SUBSCRIPTION"

@@ -9,12 +9,14 @@ from django.db.backends.ddl_references import Statement, Table
 from opsmigrate.preflight.simulation import SimulatedTable, Simulation
 
 _NAME = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
-_QUALIFIED = rf"{_NAME}(?:\s*\.\s*{_NAME})*"
+QUALIFIED = rf"{_NAME}(?:\s*\.\s*{_NAME})*"
 # What stands in strings and comments names nothing.
-TEXTS = re.compile(r"'(?:[^']|'')*'|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/", re.DOTALL)
+TEXTS = re.compile(
+    r"""("(?:[^"]|"")*")|'(?:[^']|'')*'|\$(\w*)\$.*?\$\2\$|--[^\n]*|/\*.*?\*/""", re.DOTALL
+)
 NAMED = re.compile(
     r"\b(?:TABLE|UPDATE|INTO|FROM|JOIN|USING|REFERENCES|TRUNCATE|LOCK|COLUMN|ON)\s+"
-    rf"(?:(?:IF\s+(?:NOT\s+)?EXISTS|ONLY|TABLE|COLUMN|CONCURRENTLY)\s+)*(?P<name>{_QUALIFIED})",
+    rf"(?:(?:IF\s+(?:NOT\s+)?EXISTS|ONLY|TABLE|COLUMN|CONCURRENTLY)\s+)*(?P<name>{QUALIFIED})",
     re.IGNORECASE,
 )
 PART = re.compile(_NAME)
@@ -47,17 +49,22 @@ def named_tables(statement: Any, schema: Simulation) -> list[SimulatedTable]:
 
 def without_texts(statement: str) -> str:
     """Return the statement without what stands in its strings and comments."""
-    return TEXTS.sub("''", statement)
+    return TEXTS.sub(lambda match: match[1] or "''", statement)
 
 
 def _named(text: str, schema: Simulation) -> Iterator[str]:
     for match in NAMED.finditer(text):
-        parts = [_plain(part) for part in PART.findall(match["name"])]
+        parts = name_parts(match["name"])
         # COMMENT ON COLUMN and REFERENCES may have the column behind the table.
         for spelling in (parts[:1], parts[:2]):
             name = ".".join(f'"{part}"' for part in spelling)
             if schema.table(name) is not None:
                 yield name
+
+
+def name_parts(name: str) -> tuple[str, ...]:
+    """Return the parts of a name as they stand in the catalog: `"A".b` is A and b."""
+    return tuple(_plain(part) for part in PART.findall(name))
 
 
 def _plain(part: str) -> str:

@@ -9,6 +9,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import ProjectState
 
 from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Relation
+from opsmigrate.postgres.garbage import uncollected
 from opsmigrate.postgres.names import as_stored, split_table
 from opsmigrate.schema.applied import AppliedMigrations, applied_state
 from opsmigrate.schema.claimed import claimed_tables
@@ -33,12 +34,14 @@ def drift_of(
     What a migration did in SQL of its own, without telling the state, is no drift.
     """
     applied = AppliedMigrations(executor)
-    claimed = claimed_tables(state or applied_state(executor), connection, altered=applied.altered)
-    found = [
-        drift
-        for table, drift in _compared(claimed, catalog)
-        if not _was_meant(drift, table, applied)
-    ]
+    state = state or applied_state(executor)
+    with uncollected():
+        claimed = claimed_tables(state, connection, altered=applied.altered)
+        found = [
+            drift
+            for table, drift in _compared(claimed, catalog)
+            if not _was_meant(drift, table, applied)
+        ]
     types = [(str(item.claimed), str(item.live)) for item in found if item.id == "drift-type"]
     same = same_types(connection, types) if types else frozenset()
     return tuple(

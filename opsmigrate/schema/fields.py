@@ -20,6 +20,9 @@ Key = tuple[str, str]
 if TYPE_CHECKING:
     # Only the stubs are generic.
     AnyField = Field[Any, Any]
+# The type of a field of Django's own rests on its class and on these; asking it takes long.
+DJANGOS = ("django.db.models.fields", "django.db.models.fields.json")
+DECIDING = ("max_length", "max_digits", "decimal_places", "db_collation")
 
 
 class StateFields:
@@ -29,6 +32,7 @@ class StateFields:
         self.state = state
         self.connection = connection
         self._bound: dict[Key, dict[str, AnyField]] = {}
+        self._parameters: dict[tuple[Any, ...], dict[str, Any]] = {}
 
     def of(self, key: Key) -> dict[str, AnyField]:
         """Return the local fields of the model `(app, name)`, by name, with their columns set."""
@@ -77,8 +81,14 @@ class StateFields:
         """Return type, check and collation of the column, as Field.db_parameters() gives them."""
         if isinstance(field, ForeignKey):
             return self.reference(*self.target(key, field))
+        sort = (type(field), *[getattr(field, name, None) for name in DECIDING])
+        if sort in self._parameters:
+            return self._parameters[sort]
         try:
-            return field.db_parameters(self.connection)
+            found = field.db_parameters(self.connection)
+            if type(field).__module__ in DJANGOS:
+                self._parameters[sort] = found
+            return found
         except AttributeError:
             # It asks for its model.
             bound = cast("AnyField", self.rendered(key)._meta.get_field(field.name))

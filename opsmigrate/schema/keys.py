@@ -22,10 +22,18 @@ def index_drift(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
         if not columns.issuperset(index.columns):
             continue  # Gone with its column.
         # What bears the name of another claim belongs to that one.
+        if any(
+            _same_keys(index, item)
+            and item.valid
+            and _same_details(index, item)
+            and (item.name == index.name or item.name not in names)
+            for item in table.indexes
+        ):
+            continue
         free = [item for item in table.indexes if item.name not in names - {index.name}]
         fitting = [item for item in free if _same_keys(index, item)]
         valid = [item for item in fitting if item.valid]
-        if any(_same_details(index, item) for item in valid) or (fitting and not valid):
+        if fitting and not valid:
             continue  # What is INVALID is said below.
         there = next(iter(valid), None) or _namesake(index, table)
         drift = _missing(index, table, there)

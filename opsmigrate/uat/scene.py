@@ -6,12 +6,11 @@ from shlex import quote
 from typing import Any
 
 import django
-from django.core.management import get_commands
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
 from opsmigrate.conf import Settings
-from opsmigrate.manifest import Manifest, read_manifests
+from opsmigrate.manifest import read_manifests
 from opsmigrate.postgres.session import Session
 from opsmigrate.uat.baseline.record import Baseline
 from opsmigrate.uat.site import Login
@@ -86,17 +85,8 @@ def _backup(settings: Settings, session: Session, applied: set[str]) -> dict[str
         "verified": chosen.verified,
         "sha256": chosen.sha256,
         "migrations": list(chosen.migrations),
-        "restore": _restore_command(settings, session, chosen),
+        "restore": f"python manage.py restore_db {quote(str(settings.backup_dir / chosen.file))}",
     }
-
-
-def _restore_command(settings: Settings, session: Session, manifest: Manifest) -> str:
-    file = quote(str(settings.backup_dir / manifest.file))
-    if "restore_db" in get_commands():
-        return f"python manage.py restore_db {file}"
-    return (
-        f"pg_restore --clean --if-exists --exit-on-error --dbname {quote(session.database)} {file}"
-    )
 
 
 def _account(login: Login | None) -> Mapping[str, Any] | None:

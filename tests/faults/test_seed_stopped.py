@@ -1,20 +1,27 @@
 """A seed that is killed, interrupted or cut off, and run again, ends right beside a writer."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from typing import Any
 
+import environ
 import pytest
+from django.core.management import call_command
 from django.db import connections
 
-from tests.conftest import ROOT, Answer, Ops, environment_for, query, start, url_of
-
-pytestmark = pytest.mark.major
+from opsmigrate.backfill.seed import seed
+from opsmigrate.errors import PartialError
+from opsmigrate.pgtools.embedded import running, stop
+from tests.conftest import ROOT, Answer, Ops, environment_for, execute, query, start, url_of
+from tests.seeding import PAYMENTS, QUIET, holding, options, wait_for
 
 SLOW = ("seed_payment_id", "--batch-rows=20", "--max-rows-per-second=600", "--format=json")
 
@@ -65,11 +72,18 @@ def given(alias: str) -> dict[int, Any]:
     )
 
 
+INDEXING = (
+    "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'CREATE UNIQUE INDEX%'"
+    " AND state = 'active' AND datname = current_database()"
+)
+
+
 def ended(process: subprocess.Popen[str]) -> Answer:
     stdout, stderr = process.communicate(timeout=30)
     return Answer(process.returncode, stdout, stderr)
 
 
+@pytest.mark.major
 def test_killed_in_the_middle_and_run_again_it_ends_right_and_changes_no_value(
     staging: str, ops: Ops
 ) -> None:
@@ -93,6 +107,7 @@ def test_killed_in_the_middle_and_run_again_it_ends_right_and_changes_no_value(
     assert ops("preflight_migrate", database=staging).code == 0
 
 
+@pytest.mark.major
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_stops_with_code_5_and_a_sentence(
     number: signal.Signals, staging: str, ops: Ops
@@ -112,8 +127,10 @@ def test_interrupted_it_stops_with_code_5_and_a_sentence(
     assert {key: after[key] for key in before} == before
 
 
-def test_a_connection_that_is_cut_is_said_and_the_next_run_goes_on(staging: str, ops: Ops) -> None:
+@pytest.mark.major
+def test_connections_that_are_cut_are_got_back_and_the_work_goes_on(staging: str, ops: Ops) -> None:
     process = seeding(staging)
+    before = given(staging)
     query(
         staging,
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -121,7 +138,95 @@ def test_a_connection_that_is_cut_is_said_and_the_next_run_goes_on(staging: str,
     )
     answer = ended(process)
 
-    assert (answer.code, answer.ids) == (5, ["stopped-part-way"])
-    assert "the connection was lost" in answer.report["findings"][0]["message"]
-    connections[staging].close()
-    assert ops("seed_payment_id", database=staging).code == 0
+    assert answer.code == 0, answer.stdout
+    assert answer.report["facts"]["reconnects"] >= 1
+    after = given(staging)
+    assert {key: after[key] for key in before} == before
+    assert len(set(after.values())) == 500
+
+
+@pytest.mark.major
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_stopped_while_the_index_waits_for_an_old_writer_the_next_run_makes_it(
+    how: signal.Signals, staging: str, ops: Ops
+) -> None:
+    execute(connections[staging], "ALTER TABLE treasury_payment ADD COLUMN payment_id uuid")
+    execute(
+        connections[staging],
+        "ALTER TABLE treasury_payment ALTER COLUMN payment_id SET DEFAULT gen_random_uuid()",
+    )
+    env = environment_for(url_of(staging))
+    with holding(
+        staging, "UPDATE treasury_payment SET memo = memo, payment_id = payment_id WHERE false"
+    ):
+        process = start(
+            "manage.py", "seed_payment_id", "--format=json", "--settings=staging_settings", env=env
+        )
+        wait_for(staging, INDEXING, seconds=30)
+        process.send_signal(how)
+        answer = ended(process)
+        query(
+            staging,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE query LIKE 'CREATE UNIQUE INDEX%' AND pid <> pg_backend_pid()",
+        )
+    before = given(staging)
+    again = ops("seed_payment_id", database=staging)
+
+    if how is signal.SIGINT:
+        assert (answer.code, answer.ids) == (5, ["stopped-part-way"])
+        assert answer.report["facts"]["seeded"] == 500
+    assert len(before) == 500
+    assert again.code == 0, again.stdout
+    assert given(staging) == before
+    invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
+    assert query(staging, invalid) == [(0,)]
+
+
+def test_a_server_that_crashes_is_come_back_to_and_no_value_that_was_seen_is_lost(
+    staging: str, tmp_path: Any, ops: Ops
+) -> None:
+    with running(tmp_path / "server", durable=True) as server:
+        alias = connections[staging]
+        other = alias.copy()
+        other.settings_dict.update(environ.Env.db_url_config(server.url))
+        connections.settings["crashing"] = {**other.settings_dict}
+        try:
+            call_command("make_legacy_staging", database="crashing", rows=500, stdout=StringIO())
+            process = seeding("crashing")
+            before = given("crashing")
+            [(pid,)] = query("crashing", "SELECT pg_backend_pid()")
+            # The server ends every session and recovers from its WAL.
+            os.kill(pid, signal.SIGKILL)
+            answer = ended(process)
+            connections["crashing"].close()
+            after = given("crashing")
+        finally:
+            connections["crashing"].close()
+            del connections["crashing"], connections.settings["crashing"]
+
+    assert answer.code == 0, answer.stdout
+    assert answer.report["facts"]["reconnects"] >= 1
+    assert {key: after[key] for key in before} == before
+    assert len(set(after.values())) == 500
+
+
+def test_a_server_that_does_not_come_back_is_code_5(staging: str, tmp_path: Any) -> None:
+    goal, given_up = PAYMENTS, options(max_rows_per_second=600.0, patience=1.0)
+    with running(tmp_path / "server", durable=False) as server:
+        connections.settings["crashing"] = {
+            **connections[staging].settings_dict,
+            **environ.Env.db_url_config(server.url),
+        }
+        try:
+            call_command("make_legacy_staging", database="crashing", rows=500, stdout=StringIO())
+            stopping = threading.Timer(0.4, lambda: stop(server))
+            stopping.start()
+            with pytest.raises(PartialError, match="not got back in 1 s") as stopped:
+                seed(connections["crashing"], goal, given_up, QUIET)
+            stopping.join()
+        finally:
+            connections["crashing"].close()
+            del connections["crashing"], connections.settings["crashing"]
+
+    assert 0 < stopped.value.facts["seeded"] < 500

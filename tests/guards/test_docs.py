@@ -170,7 +170,7 @@ def test_a_page_has_its_sections(id: str) -> None:
     assert text.startswith(f"# {id}\n")
     assert list(found) == SECTIONS
     assert all(found.values())
-    assert all(re.search(r"^```\w+\n.+?\n```$", found[name], re.S) for name in SECTIONS[3:])
+    assert all(re.search(r"^```\w+( \w+)?\n.+?\n```$", found[name], re.S) for name in SECTIONS[3:])
 
 
 def test_the_index_of_findings_names_every_page_once() -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from django.core.management.base import OutputWrapper
 from django.db import connections
 
 from opsmigrate.backup.checksum import sha256_of
@@ -19,25 +18,11 @@ from opsmigrate.manifest import Manifest, read_manifests
 from opsmigrate.pgtools.clients import Clients, find_clients
 from opsmigrate.pgtools.run import ClientError
 from opsmigrate.postgres.session import read_session
-from opsmigrate.progress import Progress
 from opsmigrate.report import Finding
-from tests.backups import backup, scratch_databases
+from tests.backups import SILENT, backup, scratch_databases
 from tests.conftest import Ops, execute
 
 pytestmark = pytest.mark.major
-
-
-class Silent(OutputWrapper):
-    """A stream that nobody reads."""
-
-    def __init__(self) -> None:
-        pass
-
-    def isatty(self) -> bool:
-        return False
-
-
-SILENT = Progress(Silent(), verbosity=0)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from opsmigrate.postgres.session import backend_pid, is_pooled_by_transaction, s
 from scripts.demonstration.background import free_port
 from tests.backups import names
 from tests.conftest import Ops, query
+from tests.integration.zoo_migrations import migrate
 
 pytestmark = pytest.mark.system
 
@@ -153,6 +154,20 @@ def test_in_transaction_mode_what_only_looks_still_answers(staging: str, ops: Op
 
     assert (answer.code, answer.report["verdict"]) == (1, "failed")
     assert "missing-column" in answer.ids
+
+
+def test_in_transaction_mode_the_verdict_stands_and_the_pooler_is_a_warning(
+    staging: str, ops: Ops
+) -> None:
+    assert ops("seed_payment_id", database=staging).code == 0
+
+    with through(staging, "transaction") as pooled:
+        answer = ops("preflight_migrate", "treasury", database=pooled)
+        failure = migrate(pooled, "treasury")
+
+    assert failure is None
+    assert (answer.code, answer.ids) == (0, ["pooled-by-transaction"])
+    assert answer.report["facts"]["server"]["pooled_by_transaction"] is True
 
 
 def test_in_transaction_mode_nothing_is_reaped(staging: str, ops: Ops) -> None:

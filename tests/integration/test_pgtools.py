@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.db import connections
@@ -97,6 +98,25 @@ def test_keywords_without_a_variable_reach_the_child(connection: BaseDatabaseWra
 
     # libpq's own words are the proof that it read it.
     options.update(keepalives_idle="seven")
+    with pytest.raises(ClientError, match='invalid integer value "seven" for connection option'):
+        psql(connection, "SELECT 1")
+
+
+def test_a_service_and_keywords_without_a_variable_reach_the_child_together(
+    connection: BaseDatabaseWrapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = connection.settings_dict
+    file = tmp_path / "service"
+    file.write_text(
+        f"# ours\n[other]\nhost=nowhere\n[mine]\nhost={settings['HOST']}\n"
+        f"port={settings['PORT']}\noptions=-c work_mem=7MB\n"
+    )
+    monkeypatch.setenv("PGSERVICEFILE", str(file))
+    settings.update(HOST="", PORT="")
+    settings["OPTIONS"].update(service="mine", keepalives_idle="7")
+    assert psql(connection, "SHOW work_mem") == "7MB"
+
+    settings["OPTIONS"]["keepalives_idle"] = "seven"
     with pytest.raises(ClientError, match='invalid integer value "seven" for connection option'):
         psql(connection, "SELECT 1")
 

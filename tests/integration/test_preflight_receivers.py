@@ -101,3 +101,15 @@ def test_a_receiver_of_the_project_is_left_open(empty_database: str, ops: Ops) -
 
     assert answer.code == 3
     assert "fails runs with every migrate" in answer.report["unexamined"][0]["why"]
+
+
+def test_a_content_type_of_an_older_state_has_its_name(
+    new_database: Callable[..., str], ops: Ops
+) -> None:
+    alias = new_database("older ")
+    assert migrate(alias, "contenttypes", "0001") is None
+
+    answer = ops("preflight_migrate", "auth", "0003", database=alias)
+
+    assert (answer.code, answer.ids) == (0, [])
+    assert migrate(alias, "auth", "0003") is None

@@ -1,12 +1,10 @@
 """The rehearsal runs the project's migrate on a copy, inside a fence, and leaves nothing behind."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from django.db import connections
 
-from tests.conftest import Answer, Ops, environment_for, execute, query, start, url_of
+from tests.conftest import Answer, Ops, environment_for, query, start, url_of
 from tests.integration.test_preflight_story import dump
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import DOUBLE, SCRATCH, prepared, rehearse
@@ -82,37 +80,6 @@ def test_an_error_that_is_known_needs_no_rehearsal(
 
     assert (answer.code, answer.ids) == (1, ["not-null-without-default"])
     assert answer.report["facts"]["rehearsal"] is None
-
-
-@pytest.mark.parametrize("granted", [False, True])
-def test_rights_that_the_copy_hides_leave_the_question_open(
-    granted: bool,
-    empty_database: str,
-    role: Callable[..., dict[str, str]],
-    write_migrations: Write,
-    ops: Ops,
-) -> None:
-    pending = 'migrations.RunSQL("INSERT INTO ledger SELECT 1"),'
-    alias = prepared(empty_database, write_migrations, pending, "CREATE TABLE ledger (n int)")
-    user = role("CREATEDB")
-    for statement in (
-        f"""ALTER TABLE zoo_cage OWNER TO "{user["USER"]}" """,
-        f"""GRANT ALL ON django_migrations, django_migrations_id_seq TO "{user["USER"]}" """,
-        f"""GRANT SELECT{", INSERT" if granted else ""} ON ledger TO "{user["USER"]}" """,
-    ):
-        execute(connections[alias], statement)
-    connections.settings["guest"] = {**connections[alias].settings_dict, **user}
-    try:
-        answer = rehearse(ops, "guest")
-        applied = migrate("guest", "zoo") is None
-    finally:
-        connections["guest"].close()
-        del connections["guest"], connections.settings["guest"]
-
-    assert applied is granted
-    assert answer.code == (0 if granted else 3), answer.stdout
-    if not granted:
-        assert "belongs to another role, and INSERT" in answer.report["unexamined"][0]["why"]
 
 
 def test_an_app_that_asks_the_database_while_it_loads_does_not_lead_the_copy_astray(

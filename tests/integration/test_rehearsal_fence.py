@@ -263,3 +263,24 @@ threading.Thread(target=report, daemon=True).start()
     )
 
     assert (answer.code, answer.ids) == (0, []), answer.stdout
+
+
+OWN_MIGRATE = """
+from django.core.management.commands import migrate
+
+class Command(migrate.Command):
+    def handle(self, *args, **options):
+        super().handle(*args, **{**options, "app_label": LABEL})
+"""
+
+
+@pytest.mark.parametrize(("label", "code"), [("eager", 0), ("contenttypes", 3)])
+def test_a_migrate_of_the_projects_own_is_what_is_rehearsed(
+    label: str, code: int, empty_database: str, tmp_path: Path
+) -> None:
+    answer = rehearse_project(
+        empty_database, tmp_path, code="pass", command=f"LABEL = {label!r}\n{OWN_MIGRATE}"
+    )
+
+    assert (answer.code, answer.ids) == (code, []), answer.stdout
+    assert any("migrate ran another plan" in why for why in reasons(answer)) is bool(code)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -224,6 +225,12 @@ def test_one_that_somebody_looks_into_is_not_reaped(empty_database: str) -> None
 
     assert reap(connections[empty_database], None) == ()
     other.close()
+    # The server notices a moment later that the session is over.
+    looks = "SELECT 1 FROM pg_stat_activity WHERE datname = %s"
+    deadline = time.monotonic() + 20
+    while query(empty_database, looks, [name]):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     assert reap(connections[empty_database], None) == (name,)
 
 

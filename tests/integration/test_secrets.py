@@ -8,6 +8,7 @@ from threading import Event, Thread
 from urllib.parse import quote
 
 import pytest
+from django.db import connections
 
 from tests.backups import act_as
 from tests.conftest import environment_for, start, url_of
@@ -16,7 +17,7 @@ SHELL_SECRETS = {"UAT_PASSWORD": "of the site", "AWS_SECRET_ACCESS_KEY": "of the
 
 
 class Watch:
-    """Looks at every process of ours that has `mark` in its arguments, as often as it can."""
+    """Looks at every client that works on the database `mark`, as often as it can."""
 
     def __init__(self, mark: str) -> None:
         self.mark = mark.encode()
@@ -43,8 +44,10 @@ class Watch:
     def _note(self, process: Path) -> None:
         arguments = (process / "cmdline").read_bytes()
         program = arguments.split(b"\0")[0].rsplit(b"/")[-1].decode()
-        if self.mark in arguments and program.startswith("pg_"):
-            text = arguments + (process / "environ").read_bytes()
+        if program not in {"pg_dump", "pg_restore", "psql"}:
+            return
+        text = arguments + (process / "environ").read_bytes()
+        if b"PGDATABASE=" + self.mark in text or b"PGDATABASE=opsmigrate_scratch_" in text:
             self.seen[program] = self.seen.get(program, b"") + text
 
 
@@ -70,12 +73,12 @@ def test_no_argument_and_no_variable_of_a_client_holds_a_secret(
     argv = ["manage.py", "backup_db", "--verify", "restore", "--directory", str(tmp_path)]
     env = environment_for(url_of(alias), **SHELL_SECRETS)
 
-    with Watch(str(tmp_path)) as watch:
+    with Watch(connections[alias].settings_dict["NAME"]) as watch:
         process = start(*argv, env=env)
         stdout, stderr = process.communicate(timeout=60)
 
     assert process.returncode == 0, stdout
-    assert set(watch.seen) == {"pg_dump", "pg_restore"}
+    assert set(watch.seen) == {"pg_dump", "pg_restore", "psql"}
     secrets = [password, quote(password, safe=""), env["SECRET_KEY"], *SHELL_SECRETS.values()]
     for program, text in watch.seen.items():
         assert b"PGPASSFILE=" in text

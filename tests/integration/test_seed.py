@@ -44,7 +44,7 @@ STATES = {
     "with the check of a run that was killed": [
         ADD,
         "UPDATE treasury_payment SET payment_id = gen_random_uuid()",
-        "ALTER TABLE treasury_payment ADD CONSTRAINT treasury_payment_payment_id_seeded"
+        "ALTER TABLE treasury_payment ADD CONSTRAINT opsmigrate_seeded"
         " CHECK (payment_id IS NOT NULL) NOT VALID",
     ],
 }
@@ -123,7 +123,7 @@ def test_a_second_run_finds_nothing_to_do(staging: str, ops: Ops) -> None:
 
 
 REFUSALS = {
-    "column-type": ["ALTER TABLE treasury_payment ADD COLUMN payment_id varchar(36)"],
+    "column-type": ["ALTER TABLE treasury_payment ADD COLUMN payment_id integer"],
     "duplicates": [
         ADD,
         "UPDATE treasury_payment SET payment_id = '00000000-0000-0000-0000-000000000001'"
@@ -216,13 +216,65 @@ def test_an_owner_who_may_not_create_in_the_schema_is_refused_before_anything_is
 
 
 @pytest.mark.parametrize(
+    ("field", "options", "value", "type"),
+    [
+        ("memo", {}, "", "text"),
+        ("status", {}, "draft", "character varying(10)"),
+        ("amount", {"expression": "round(id * 1.5, 2)"}, None, None),
+        ("payee", {"expression": "'per ' || 100 || '%'"}, "per 100%", "character varying(140)"),
+    ],
+)
+def test_other_fields_are_seeded_with_their_default_or_an_expression(
+    field: str, options: dict[str, str], value: str | None, type: str, staging: str, ops: Ops
+) -> None:
+    drop = f"ALTER TABLE treasury_payment DROP COLUMN {field} CASCADE"
+    execute(connections[staging], drop)
+    target = {"model": "treasury.Payment", "field": field}
+
+    answer = ops("seed_payment_id", database=staging, **target, **options)
+    again = ops("seed_payment_id", database=staging, **target, **options, verify_only=True)
+
+    if value is None:
+        # Computed from the row: no default, so no NOT NULL while the old release inserts.
+        assert (answer.code, answer.ids) == (4, ["no-default"])
+        return
+    assert (answer.code, again.code) == (0, 0), answer.stdout
+    assert query(staging, f"SELECT DISTINCT {field} FROM treasury_payment") == [(value,)]
+    column = (
+        "SELECT format_type(atttypid, atttypmod), attnotnull FROM pg_attribute"
+        " WHERE attrelid = 'treasury_payment'::regclass AND attname = %s"
+    )
+    assert query(staging, column, [field]) == [(type, True)]
+
+
+@pytest.mark.parametrize("expression", ["no_such(1)", "1 +", "NULL", "ARRAY[1]", "1; DROP TABLE x"])
+def test_an_expression_that_gives_no_value_is_a_usage_error(
+    expression: str, staging: str, ops: Ops
+) -> None:
+    target = {"model": "treasury.Payment", "field": "payment_id", "expression": expression}
+
+    answer = ops("seed_payment_id", database=staging, **target)
+
+    assert (answer.code, answer.ids) == (2, ["bad-expression"])
+    assert query(staging, COLUMN) == []
+
+
+def test_without_uniqueness_the_column_is_filled_and_not_null(staging: str, ops: Ops) -> None:
+    answer = ops("seed_payment_id", database=staging, no_unique=True, workers=2)
+
+    assert answer.code == 0, answer.stdout
+    assert query(staging, COLUMN)[0][:3] == ("uuid", True, None)
+    assert ops("seed_payment_id", database=staging, verify_only=True).ids == ["not-seeded"]
+
+
+@pytest.mark.parametrize(
     ("options", "id"),
     [
         ({"model": "treasury.Payment"}, "incomplete-target"),
         ({"model": "treasury.Nothing", "field": "payment_id"}, "unknown-field"),
         ({"model": "treasury.Payment", "field": "nothing"}, "unknown-field"),
         ({"model": "nonsense", "field": "payment_id"}, "unknown-field"),
-        ({"model": "treasury.Payment", "field": "memo"}, "unsupported-field"),
+        ({"model": "treasury.Payment", "field": "account"}, "unsupported-field"),
     ],
 )
 def test_a_target_that_is_not_there_is_a_usage_error(

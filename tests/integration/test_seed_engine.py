@@ -2,58 +2,24 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from io import StringIO
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from django.core.management.base import OutputWrapper
 from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.backfill.fill import Pace
 from opsmigrate.backfill.goal import Goal
-from opsmigrate.backfill.seed import SeedOptions, seed
+from opsmigrate.backfill.seed import seed
+from opsmigrate.backfill.sessions import LOCK_SPACE, only_one
 from opsmigrate.backfill.state import read_state
 from opsmigrate.errors import PartialError, RefusedError, UndecidedError
 from opsmigrate.postgres.names import generated_name
 from opsmigrate.postgres.session import second_connection
-from opsmigrate.progress import Progress
 from opsmigrate.report import Verdict
 from tests.conftest import Ops, execute, query
+from tests.seeding import PAYMENTS, QUIET, holding, options, wait_for
 
 pytestmark = pytest.mark.major
-
-QUIET = Progress(OutputWrapper(StringIO()), verbosity=0)
-PAYMENTS = Goal(
-    schema="public",
-    table="treasury_payment",
-    column="payment_id",
-    type="uuid",
-    expression="gen_random_uuid()",
-)
-
-
-def options(**changes: Any) -> SeedOptions:
-    pace = Pace(
-        batch_rows=changes.pop("batch_rows", 50),
-        lock_timeout=0.1,
-        max_rows_per_second=changes.pop("max_rows_per_second", None),
-        patience=changes.pop("patience", 5.0),
-    )
-    values = {"pace": pace, "time_budget": None, "triggers": "refuse", **changes}
-    return SeedOptions(**values)
-
-
-@contextmanager
-def holding(alias: str, statement: str, params: Any = None) -> Iterator[Callable[[], None]]:
-    """Hold the locks of a statement in another session; yields what lets go of them."""
-    with second_connection(connections[alias]) as other:
-        other.inc_thread_sharing()
-        execute(other, "BEGIN")
-        execute(other, statement, params)
-        yield lambda: execute(other, "ROLLBACK")
 
 
 def test_names_may_hold_anything(empty_database: str) -> None:
@@ -145,13 +111,17 @@ def test_nobody_waits_behind_us_for_longer_than_the_lock_timeout(staging: str) -
                 execute(reader, "SELECT count(*) FROM treasury_payment")
                 waits.append(time.monotonic() - started)
 
-    with holding(staging, "LOCK TABLE treasury_payment IN ACCESS SHARE MODE"):
+    with holding(staging, "LOCK TABLE treasury_payment IN ACCESS SHARE MODE") as let_go:
+        # Should the seed wait for the lock after all, this test fails and does not hang.
+        timer = threading.Timer(8.0, let_go)
+        timer.start()
         thread = threading.Thread(target=read)
         thread.start()
         with pytest.raises(UndecidedError) as stopped:
             seed(connections[staging], PAYMENTS, options(patience=2.0), QUIET)
         stop.set()
         thread.join()
+        timer.cancel()
 
     assert stopped.value.id == "lock-not-obtained"
     assert max(waits) < 1.0
@@ -198,6 +168,24 @@ def test_a_statement_timeout_of_the_role_does_not_end_a_batch(
     assert result.verdict is Verdict.PASSED
 
 
+def test_a_stricter_isolation_of_the_role_does_not_end_a_batch(
+    new_database: Callable[..., str],
+) -> None:
+    alias = new_database(OPTIONS={"options": "-c default_transaction_isolation=serializable"})
+    execute(connections[alias], "CREATE TABLE t AS SELECT n, 0 AS m FROM generate_series(1, 9) n")
+    execute(connections[alias], "ALTER TABLE t ADD COLUMN c uuid")
+    execute(connections[alias], "ALTER TABLE t ALTER COLUMN c SET DEFAULT gen_random_uuid()")
+    goal = Goal(schema="public", table="t", column="c", type="uuid", expression="gen_random_uuid()")
+    with holding(alias, "UPDATE t SET m = 1 WHERE n = 5", end="COMMIT") as let_go:
+        # It commits while the batch waits: in a stricter isolation the batch could not go on.
+        timer = threading.Timer(0.5, let_go)
+        timer.start()
+        result = seed(connections[alias], goal, options(lock_timeout=2.0), QUIET)
+        timer.join()
+
+    assert result.verdict is Verdict.PASSED
+
+
 def test_batches_are_small_on_a_table_that_was_never_analyzed(empty_database: str) -> None:
     connection = connections[empty_database]
     execute(connection, "CREATE TABLE t WITH (autovacuum_enabled = off) AS SELECT 1 AS n")
@@ -218,7 +206,11 @@ def test_the_second_of_two_runs_refuses(staging: str, ops: Ops) -> None:
         )
         other.inc_thread_sharing()
         thread.start()
-        wait_for(staging, "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory'")
+        wait_for(
+            staging,
+            "SELECT count(*) > 0 FROM pg_locks JOIN pg_database d ON d.oid = database"
+            " WHERE locktype = 'advisory' AND datname = current_database()",
+        )
         with pytest.raises(RefusedError, match="another run is seeding") as refused:
             seed(connections[staging], PAYMENTS, options(), QUIET)
         thread.join()
@@ -229,6 +221,21 @@ def test_the_second_of_two_runs_refuses(staging: str, ops: Ops) -> None:
     ]
 
 
+def test_the_lock_of_a_session_that_was_lost_is_waited_for(staging: str) -> None:
+    [(oid,)] = query(staging, "SELECT 'treasury_payment'::regclass::oid::int")
+    hold = "SELECT pg_advisory_xact_lock(%s, %s)"
+    with holding(staging, hold, [LOCK_SPACE, oid]) as let_go:
+        with (
+            pytest.raises(RefusedError, match="another run is seeding"),
+            only_one(connections[staging], oid, PAYMENTS),
+        ):
+            pass
+        timer = threading.Timer(0.5, let_go)
+        timer.start()
+        with only_one(connections[staging], oid, PAYMENTS, patience=8.0):
+            timer.join()
+
+
 def test_rows_go_no_faster_than_asked(staging: str) -> None:
     started = time.monotonic()
 
@@ -236,11 +243,3 @@ def test_rows_go_no_faster_than_asked(staging: str) -> None:
 
     assert result.verdict is Verdict.PASSED
     assert time.monotonic() - started > 0.8
-
-
-def wait_for(alias: str, condition: str) -> None:
-    """Ask until the condition holds, at most ten seconds long."""
-    deadline = time.monotonic() + 10
-    while query(alias, condition) != [(True,)]:
-        assert time.monotonic() < deadline, condition
-        time.sleep(0.01)

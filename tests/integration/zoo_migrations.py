@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, NotSupportedError, connections
+from django.db.migrations.exceptions import InconsistentMigrationHistory, IrreversibleError
 
 MODULE = """
 import uuid
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import ArrayField, DateRangeField, IntegerRangeField
 from django.contrib.postgres.functions import RandomUUID
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import GinIndex, HashIndex
 from django.contrib.postgres.operations import (
     AddConstraintNotValid, AddIndexConcurrently, CreateExtension, RemoveIndexConcurrently,
     ValidateConstraint,
@@ -40,6 +41,15 @@ operations = [
 """
 
 Write = Callable[..., None]
+FAILURES = (
+    ArithmeticError,
+    CommandError,
+    DatabaseError,
+    InconsistentMigrationHistory,
+    IrreversibleError,
+    NotSupportedError,
+    ValueError,
+)
 
 
 def writer(folder: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Write:
@@ -88,7 +98,7 @@ def migrate(alias: str, *target: str) -> str | None:
     """Run the real migrate; return PostgreSQL's or Django's words where it fails."""
     try:
         call_command("migrate", *target, database=alias, verbosity=0, stdout=StringIO())
-    except (ArithmeticError, DatabaseError, NotSupportedError, ValueError, CommandError) as error:
+    except FAILURES as error:
         return str(error)
     finally:
         # Where a deferred statement fails, Django leaves the transaction open.

@@ -1,11 +1,15 @@
 """Add, fill and constrain the column that pending foreign keys need, on a live table."""
 
+import shlex
 from argparse import ArgumentParser
 from typing import Any
 
-from opsmigrate.backfill.fill import Pace
+from opsmigrate.backfill.dry_run import plan_of
 from opsmigrate.backfill.goal import goal_of
-from opsmigrate.backfill.seed import SeedOptions, plan_of, seed, verify
+from opsmigrate.backfill.pace import Pace
+from opsmigrate.backfill.seed import seed
+from opsmigrate.backfill.verify import verify
+from opsmigrate.backfill.work import SeedOptions
 from opsmigrate.conf import SeedTarget, Settings
 from opsmigrate.errors import UsageError
 from opsmigrate.guard import PRODUCTION, require_seed_allowed
@@ -31,9 +35,17 @@ class Command(ReportCommand):
         parser.add_argument(
             "--batch-rows",
             type=positive_int,
-            default=1000,
+            default=10_000,
             metavar="N",
-            help="rows to fill in one transaction (default: 1000)",
+            help="rows to fill in one transaction at most; how many it is follows from the time "
+            "that one takes (default: 10000)",
+        )
+        parser.add_argument(
+            "--workers",
+            type=positive_int,
+            default=1,
+            metavar="N",
+            help="sessions that fill at the same time (default: 1)",
         )
         parser.add_argument(
             "--max-rows-per-second",
@@ -55,27 +67,43 @@ class Command(ReportCommand):
         )
         parser.add_argument(
             "--triggers",
-            choices=("refuse", "fire"),
+            choices=("refuse", "fire", "skip"),
             default="refuse",
-            help="what to do where UPDATE triggers would fire for every filled row",
+            help="what to do where UPDATE triggers would fire for every filled row; skip needs "
+            "the right to set session_replication_role (default: refuse)",
+        )
+        parser.add_argument(
+            "--no-unique",
+            action="store_true",
+            help="do not make the column unique, as on a partitioned table, where it cannot be",
+        )
+        parser.add_argument(
+            "--expression",
+            metavar="SQL",
+            help="the value of a row, for a field that does not say it itself",
         )
         parser.add_argument("--verify-only", action="store_true", help="only check the result")
 
     def run(self, run: Run, **options: Any) -> Result:
         """Seed the table, or say what would be done, or check what was."""
         target = _target(run.settings, options["model"], options["field"])
-        goal = goal_of(run.connection, target.model, target.field)
-        again = "python manage.py seed_payment_id"
-        if options["model"]:
-            again += f" --model {target.model} --field {target.field}"
+        goal = goal_of(
+            run.connection,
+            target.model,
+            target.field,
+            expression=options["expression"] or target.expression,
+            unique=not options["no_unique"],
+        )
+        again = _again(options)
         if options["verify_only"]:
-            return verify(run.connection, goal, again=again)
+            return verify(run.connection, goal, again=again, done={"seeded": 0})
         seed_options = SeedOptions(
             pace=Pace(
                 batch_rows=options["batch_rows"],
                 lock_timeout=options["lock_timeout"] or run.settings.lock_timeout_seconds,
                 max_rows_per_second=options["max_rows_per_second"],
                 patience=PATIENCE_SECONDS,
+                workers=options["workers"],
             ),
             time_budget=options["time_budget"],
             triggers=options["triggers"],
@@ -94,6 +122,16 @@ class Command(ReportCommand):
         return result.with_facts(
             approval=options["approval"], backup=backup.file if backup else None
         )
+
+
+def _again(options: dict[str, Any]) -> str:
+    """Return what to type to go on, with what makes it the same seed."""
+    words = ["python manage.py seed_payment_id"]
+    for name in ("model", "field", "expression"):
+        words += [f"--{name} {shlex.quote(options[name])}"] if options[name] else []
+    words += ["--no-unique"] if options["no_unique"] else []
+    words += [f"--triggers {options['triggers']}"] if options["triggers"] != "refuse" else []
+    return " ".join(words)
 
 
 def _target(settings: Settings, model: str | None, field: str | None) -> SeedTarget:

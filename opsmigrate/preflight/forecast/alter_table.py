@@ -39,7 +39,7 @@ def alter_table(
 
 
 def _one(name: str) -> str:
-    return parts(name)[-1]
+    return (parts(name) or ("",))[-1]
 
 
 def _column_list(text: str) -> tuple[str, ...]:

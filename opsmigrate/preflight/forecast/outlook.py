@@ -125,7 +125,7 @@ def _scaled(
     factor = 1.0
     for label in {*effects.rewrites, *effects.scans, *effects.builds} & set(copied):
         rows = sizes.get(label, UNKNOWN).rows
-        if rows and not copied[label]:
+        if rows != 0 and not copied[label]:
             return None
         if rows:
             factor = max(factor, rows / copied[label])

@@ -94,4 +94,7 @@ def _alternatives(forecast: Forecast, plan: Plan) -> dict[int, str | None]:
 
 
 def _measured(rehearsal: Rehearsal | None) -> Measured | None:
-    return None if rehearsal is None else Measured(statements=rehearsal.statements)
+    if rehearsal is None:
+        return None
+    without_rows = {".".join(table): 0 for table in rehearsal.selection.without_rows}
+    return Measured(statements=rehearsal.statements, rows=without_rows)

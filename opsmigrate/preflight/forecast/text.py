@@ -16,8 +16,11 @@ def statements(sql: str) -> list[str]:
     """Return the single statements of a text, each on one line and without comments."""
     if len(sql) > LONGEST:
         return []
-    bare = (sqlparse.format(part, strip_comments=True) for part in sqlparse.split(sql))
-    return [" ".join(part.split()).rstrip("; ") for part in bare if part.strip("; \n")]
+    found: list[str] = sql.split(";")
+    may_stand_in_text = len(found) > 1 and ("'" in sql or "$" in sql)
+    if may_stand_in_text or "--" in sql or "/*" in sql:
+        found = [sqlparse.format(part, strip_comments=True) for part in sqlparse.split(sql)]
+    return [line for part in found if (line := " ".join(part.split()).rstrip("; "))]
 
 
 def parts(name: str) -> tuple[str, ...]:

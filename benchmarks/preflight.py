@@ -1,0 +1,193 @@
+"""python -m benchmarks.preflight: preflight beside sqldiff, and beside what migrate itself takes.
+
+Two comparisons, each side by side in one run, on the server of DATABASE_URL:
+
+1. Catalog and drift, against `sqldiff -a` of django-extensions, with 100, 1,000 and 5,000 tables.
+   Either runs in a process of its own in one environment, made for this run, and times itself from
+   the connected database to its last answer; the queries are counted.
+2. `preflight_migrate` of a plan without and with a rehearsal, against the start of
+   `migrate --plan`, and against the real `migrate` of that plan on a clone.
+
+Databases named bench_* are made and dropped; the role must be able to create databases.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import django
+import environ
+from django.conf import settings
+from django.db import connection
+from django.db.backends.postgresql.psycopg_any import sql
+
+ROOT = Path(__file__).resolve().parent.parent
+HERE = Path(__file__).parent / "many_tables"
+RUNS = 3
+
+
+def main() -> int:
+    """Run both comparisons and print their ratios; 0 where both could be run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="*", default=[100, 1000, 5000])
+    parser.add_argument("--settings", default="staging_settings", help="the project of part 2")
+    parser.add_argument(
+        "--from", dest="start", nargs=2, default=["treasury", "0001"], metavar=("APP", "MIGRATION")
+    )
+    options = parser.parse_args()
+    url = os.environ["DATABASE_URL"]
+    settings.configure(DATABASES={"default": environ.Env.db_url_config(url)})
+    django.setup()
+    with tempfile.TemporaryDirectory() as folder:
+        python = make_environment(Path(folder))
+        for size in options.sizes:
+            with database(f"bench_{size}") as name:
+                compare_with_sqldiff(python, url_of(url, name), size)
+    with database("bench_plan") as name:
+        compare_with_migrate(options.settings, url, name, options.start)
+    return 0
+
+
+# The databases
+
+
+@contextmanager
+def database(name: str, template: str = "template1") -> Iterator[str]:
+    """Yield the name of a new database, a copy of `template`; dropped at the end."""
+    drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    try:
+        execute(drop)
+        execute(create.format(sql.Identifier(name), sql.Identifier(template)))
+        yield name
+    finally:
+        execute(drop)
+
+
+def execute(statement: sql.Composable) -> None:
+    """Execute one statement where the role is at home."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def url_of(url: str, name: str) -> str:
+    """Return the URL with another database."""
+    return url.rpartition("/")[0] + "/" + name
+
+
+# Catalog and drift against sqldiff
+
+
+def make_environment(folder: Path) -> Path:
+    """Return the Python of an environment with our Django and driver, and django-extensions."""
+    print("installing django-extensions into an environment of its own …", flush=True)
+    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+    python = folder / "venv" / "bin" / "python"
+    wanted = [f"django=={django.get_version()}", "django-extensions", "psycopg[binary]"]
+    subprocess.run([python, "-m", "pip", "install", "-q", *wanted], check=True)
+    return python
+
+
+def compare_with_sqldiff(python: Path, url: str, size: int) -> None:
+    """Print the time and the queries of either with so many tables."""
+    parts = environ.Env.db_url_config(url)
+    env = {**os.environ, "BENCH_TABLES": str(size), "PYTHONPATH": f"{HERE}{os.pathsep}{ROOT}"}
+    env |= {"BENCH_DATABASE": json.dumps(parts), "DJANGO_SETTINGS_MODULE": "bench_settings"}
+
+    def run(*argv: str) -> dict[str, float]:
+        done = subprocess.run(
+            [python, *argv], env=env, cwd=HERE, check=True, capture_output=True, text=True
+        )
+        found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+    run("measure.py", "make")
+    ours = [run("measure.py", "drift") for _ in range(RUNS)]
+    theirs = [run("measure.py", "sqldiff") for _ in range(RUNS if size <= 1000 else 1)]
+    mine = statistics.median(item["seconds"] for item in ours)
+    other = statistics.median(item["seconds"] for item in theirs)
+    print(
+        f"{size:>5} tables: catalog and drift {mine:.2f} s in {ours[0]['queries']:.0f} queries, "
+        f"{ours[0]['found']:.0f} differences; sqldiff {other:.2f} s in "
+        f"{theirs[0]['queries']:.0f} queries, {theirs[0]['found']:.0f} differences: "
+        f"{other / mine:.1f}x",
+        flush=True,
+    )
+
+
+# The whole preflight against migrate
+
+
+def compare_with_migrate(module: str, url: str, name: str, start: list[str]) -> None:
+    """Print what preflight takes of a plan, beside migrate of the same plan."""
+    own = url_of(url, name)
+    manage(module, own, "migrate", *start, "-v0")
+    begin = [timed(module, own, "migrate", "--plan", "-v0") for _ in range(RUNS)]
+    explain = [timed(module, own, *PREFLIGHT, "off") for _ in range(RUNS)]
+    rehearsed, copying = [], []
+    for _ in range(RUNS):
+        before = time.perf_counter()
+        report = json.loads(manage(module, own, *PREFLIGHT, "clone", "--format", "json"))
+        rehearsed.append(time.perf_counter() - before)
+        rehearsal = report["facts"]["rehearsal"]
+        if rehearsal is None:
+            print(f"nothing was rehearsed: {report['verdict']}, {report['facts']['summary']}")
+            break
+        copying.append(rehearsal["copy_seconds"])
+    real = []
+    for number in range(RUNS):
+        with database(f"bench_clone_{number}", template=name) as clone:
+            real.append(timed(module, url_of(url, clone), "migrate", "-v0"))
+    middle = {
+        key: statistics.median(value)
+        for key, value in (
+            ("plan", begin),
+            ("explain", explain),
+            ("rehearse", rehearsed),
+            ("real", real),
+        )
+    }
+    print(f"{module} from {' '.join(start)}: migrate --plan {middle['plan']:.2f} s")
+    print(
+        f"  explanation alone {middle['explain']:.2f} s: "
+        f"{middle['explain'] / middle['plan']:.2f}x the start of migrate --plan"
+    )
+    if copying:
+        copy = statistics.median(copying)
+        print(
+            f"  with a rehearsal {middle['rehearse']:.2f} s: migrate itself "
+            f"{middle['real']:.2f} s, copy {copy:.2f} s: "
+            f"{middle['rehearse'] / (middle['real'] + copy):.2f}x their sum"
+        )
+
+
+PREFLIGHT = ("preflight_migrate", "--accept-unexamined", "--rehearse")
+
+
+def manage(module: str, url: str, *argv: str) -> str:
+    """Run a command of the project, and return what it printed."""
+    env = {**os.environ, "DATABASE_URL": url, "SECRET_KEY": "b" * 50, "PYTHONPATH": str(ROOT)}
+    env |= {"OPSMIGRATE_ENVIRONMENT": "test", "DJANGO_SETTINGS_MODULE": module}
+    done = subprocess.run(
+        [sys.executable, "-m", "django", *argv], env=env, check=True, capture_output=True, text=True
+    )
+    return done.stdout
+
+
+def timed(module: str, url: str, *argv: str) -> float:
+    """Return how long a command of the project takes, from the start of its process."""
+    before = time.perf_counter()
+    manage(module, url, *argv)
+    return time.perf_counter() - before
+
+
+if __name__ == "__main__":
+    sys.exit(main())

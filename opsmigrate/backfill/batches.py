@@ -1,0 +1,123 @@
+"""The statements of one batch: a range of blocks, one pass over it, locked rows left out or not."""
+
+from dataclasses import dataclass
+
+from django.db import OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
+
+from opsmigrate.backfill.goal import Goal
+from opsmigrate.backfill.tables import Leaf
+from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.errors import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, sqlstate
+
+RANGE = "ctid >= {start}::tid AND ctid < {end}::tid AND {column} IS NULL"
+# The last byte of a ctid is that of the row's number in its block: cheaper to get at than by text.
+SHARE = " AND get_byte(tidsend(ctid), 5) % {passes} = {number}"
+# Rows for which there is none would be taken again and again.
+HAS_VALUE = " AND ({expression}) IS NOT NULL"
+FILL = "UPDATE ONLY {table} SET {column} = {expression} WHERE {rows}"
+FILL_UNLOCKED = """
+UPDATE ONLY {table} SET {column} = {expression}
+WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM ONLY {table} WHERE {rows} LIMIT {limit} FOR UPDATE SKIP LOCKED))
+  AND {column} IS NULL
+"""
+ANY_LEFT = "SELECT EXISTS (SELECT FROM ONLY {table} WHERE {rows})"
+
+
+@dataclass(frozen=True)
+class Window:
+    """Blocks `start` to before `end` of a table."""
+
+    leaf: Leaf
+    start: int
+    end: int
+
+    def parts(self, blocks: int) -> "tuple[Window, ...]":
+        """Return the window in parts of that many blocks at most."""
+        starts = range(self.start, self.end, max(blocks, 1))
+        return tuple(Window(self.leaf, at, min(at + blocks, self.end)) for at in starts)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Which of how many passes; the last one takes every row that has no value yet."""
+
+    number: int
+    passes: int
+
+
+def fill_batch(
+    connection: BaseDatabaseWrapper, goal: Goal, window: Window, turn: Turn
+) -> tuple[int, bool]:
+    """Fill the rows of a pass over a window, in a transaction of its own.
+
+    Return how many, and whether rows were left because others hold them: after one lock_timeout
+    of the session the batch is done again without them.
+    """
+    names = _names(goal, window, turn)
+    try:
+        return _execute(connection, sql.SQL(FILL).format(**names)), False
+    except OperationalError as error:
+        if not _is_about_locks(error):
+            raise
+    return fill_unlocked(connection, goal, window, turn), True
+
+
+def fill_unlocked(
+    connection: BaseDatabaseWrapper,
+    goal: Goal,
+    window: Window,
+    turn: Turn = Turn(0, 1),
+    limit: int | None = None,
+) -> int:
+    """Fill the rows of a window that nobody holds, at most `limit`; return how many."""
+    statement = sql.SQL(FILL_UNLOCKED).format(
+        **_names(goal, window, turn), limit=sql.SQL("ALL") if limit is None else sql.Literal(limit)
+    )
+    try:
+        return _execute(connection, statement)
+    except OperationalError as error:
+        if not _is_about_locks(error):
+            raise
+        return 0
+
+
+def any_left(connection: BaseDatabaseWrapper, goal: Goal, window: Window) -> bool:
+    """Say whether a row of the window has no value."""
+    statement = sql.SQL(ANY_LEFT).format(**_names(goal, window, Turn(0, 1)))
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return bool(cursor.fetchone()[0])
+
+
+def _execute(connection: BaseDatabaseWrapper, statement: Composable) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return max(int(cursor.rowcount), 0)
+
+
+def _is_about_locks(error: OperationalError) -> bool:
+    return sqlstate(error) in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED)
+
+
+def _names(goal: Goal, window: Window, turn: Turn) -> dict[str, Composable]:
+    template = RANGE if turn.number == turn.passes - 1 else RANGE + SHARE
+    if goal.reads_row:
+        template += HAS_VALUE
+    column = sql.Identifier(goal.column)
+    rows = sql.SQL(template).format(
+        start=sql.Literal(f"({window.start},0)"),
+        end=sql.Literal(f"({window.end},0)"),
+        column=column,
+        passes=sql.Literal(turn.passes),
+        number=sql.Literal(turn.number),
+        expression=sql.SQL(goal.expression),
+    )
+    return {
+        "table": window.leaf.relation,
+        "column": column,
+        "expression": sql.SQL(goal.expression),
+        "rows": rows,
+    }

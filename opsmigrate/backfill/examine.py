@@ -1,0 +1,100 @@
+"""What is there, and whether the goal can be reached from it; nothing is written."""
+
+from dataclasses import dataclass
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
+
+from opsmigrate.backfill.convert import is_text, require_convertible, shadow_of
+from opsmigrate.backfill.goal import Goal
+from opsmigrate.backfill.obstacles import read_obstacles
+from opsmigrate.backfill.phases import CHECK
+from opsmigrate.backfill.possible import require_no_obstacle, require_possible
+from opsmigrate.backfill.sessions import prepare, require_session
+from opsmigrate.backfill.state import State, read_state
+from opsmigrate.backfill.verify import count_grouped
+from opsmigrate.errors import RefusedError
+from opsmigrate.postgres.interruptible import run_interruptibly
+from opsmigrate.report import Finding, Severity
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What is there, and what is worth a warning."""
+
+    state: State
+    findings: tuple[Finding, ...] = ()
+
+
+def examine(connection: BaseDatabaseWrapper, goal: Goal, *, triggers: str) -> Examined:
+    """Return what is there; raise RefusedError where the goal cannot be reached from it."""
+    require_session(connection)
+    prepare(connection)
+    state = read_state(connection, goal)
+    require_possible(state, goal)
+    if is_text(state, goal):
+        run_interruptibly(connection, lambda: require_convertible(connection, goal, state))
+    if needs_fill(state, goal):
+        filled = shadow_of(goal) if is_text(state, goal) else goal
+        obstacles = run_interruptibly(
+            connection, lambda: read_obstacles(connection, filled, state, check=CHECK)
+        )
+        require_no_obstacle(obstacles, goal, triggers=triggers)
+        findings = _published(goal, state, obstacles.publications)
+    else:
+        findings = ()
+    _require_no_duplicates(connection, goal, state)
+    return Examined(state, findings)
+
+
+def needs_fill(state: State, goal: Goal) -> bool:
+    """Say whether rows may be without a value."""
+    return not state.not_null or is_text(state, goal)
+
+
+def _published(goal: Goal, state: State, publications: tuple[str, ...]) -> tuple[Finding, ...]:
+    if not publications or state.has_column:
+        return ()
+    finding = Finding(
+        id="published-table",
+        severity=Severity.WARNING,
+        message=f"{goal.label} is published for logical replication ({', '.join(publications)}); "
+        f"a subscriber whose table has no column {goal.column} stops replicating",
+        hint=f"on each subscriber: ALTER TABLE {goal.label} ADD COLUMN {goal.column} {goal.type}",
+        table=goal.label,
+        column=goal.column,
+    )
+    return (finding,)
+
+
+def _require_no_duplicates(connection: BaseDatabaseWrapper, goal: Goal, state: State) -> None:
+    if not goal.unique or not state.has_column or state.valid_index or is_text(state, goal):
+        return
+    _, _, duplicates = run_interruptibly(connection, lambda: count_grouped(connection, goal))
+    if duplicates:
+        raise duplicates_found(connection, goal, duplicates)
+
+
+def duplicates_found(connection: BaseDatabaseWrapper, goal: Goal, duplicates: int) -> RefusedError:
+    """Return the refusal that shows some of the values that stand on more than one row."""
+    column = sql.Identifier(goal.column)
+    query = sql.SQL(
+        "SELECT {column}::text, count(*) FROM {table} WHERE {column} IS NOT NULL"
+        " GROUP BY {column} HAVING count(*) > 1 ORDER BY 2 DESC, 1 LIMIT {shown}"
+    ).format(column=column, table=goal.relation, shown=sql.Literal(SHOWN))
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        values = dict(cursor.fetchall())
+    shown = ", ".join(f"{value} on {rows}" for value, rows in values.items())
+    return RefusedError(
+        f"{duplicates} values of {goal.label}.{goal.column} stand on more than one row, so it "
+        f"cannot become unique: {shown}",
+        id="duplicates",
+        hint=f"SELECT {goal.column}, count(*) FROM {goal.label}"  # noqa: S608 - to be typed
+        f" GROUP BY {goal.column} HAVING count({goal.column}) > 1",
+        table=goal.label,
+        column=goal.column,
+        evidence={"duplicates": duplicates, "values": values},
+    )

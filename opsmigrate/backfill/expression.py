@@ -1,0 +1,44 @@
+"""The SQL of a value, where the field itself says what its rows hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import NOT_PROVIDED, Field, UUIDField
+
+
+class UnknownValueError(Exception):
+    """The field does not say it; the message begins with a verb."""
+
+
+def expression_of(connection: BaseDatabaseWrapper, field: Field[Any, Any]) -> str:
+    """Return the SQL of the value that a row gets.
+
+    gen_random_uuid() for a UUID that is unique or has a function as its default, else db_default,
+    else a constant default. Raises UnknownValueError for anything else.
+    """
+    if isinstance(field, UUIDField) and (field.unique or callable(field.default)):
+        # In the server's core since PostgreSQL 13; uuid-ossp and pgcrypto need not be there.
+        return "gen_random_uuid()"
+    if field.unique:
+        raise UnknownValueError("is unique, and every row needs a value of its own")
+    if field.db_default is not NOT_PROVIDED:
+        return _inlined(connection, *_db_default(connection, field))
+    if callable(field.default):
+        raise UnknownValueError("has a Python function as its default")
+    if not field.has_default():
+        raise UnknownValueError("has no default")
+    with connection.schema_editor(collect_sql=True, atomic=False) as editor:
+        return _inlined(connection, "%s", [editor.effective_default(field)])
+
+
+def _db_default(connection: BaseDatabaseWrapper, field: Field[Any, Any]) -> tuple[str, list[Any]]:
+    with connection.schema_editor(collect_sql=True, atomic=False) as editor:
+        statement, params = editor.db_default_sql(field)
+    return statement, list(params)
+
+
+def _inlined(connection: BaseDatabaseWrapper, statement: str, params: list[Any]) -> str:
+    with connection.schema_editor(collect_sql=True, atomic=False) as editor:
+        return str(statement % tuple(editor.quote_value(value) for value in params))

@@ -1,0 +1,127 @@
+"""What a table has that an UPDATE of every row would set off, or run into."""
+
+from dataclasses import dataclass
+
+from django.db import Error
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
+from django.db.backends.utils import CursorWrapper
+
+from opsmigrate.backfill.goal import Goal
+from opsmigrate.backfill.state import State
+from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, sqlstate
+
+# tgtype: bit 1 is FOR EACH ROW, bit 16 is UPDATE (PostgreSQL source, catalog/pg_trigger.h).
+# Column triggers fire only for the columns that they name. A statement trigger of a parent does
+# not fire for an UPDATE of its partition.
+TRIGGERS = """
+WITH RECURSIVE tree AS (
+    SELECT %s::oid AS oid
+    UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree t ON i.inhparent = t.oid
+)
+SELECT DISTINCT t.tgname, t.tgenabled FROM pg_trigger t JOIN tree ON tree.oid = t.tgrelid
+JOIN pg_class c ON c.oid = t.tgrelid
+WHERE NOT t.tgisinternal AND t.tgtype & 16 <> 0 AND t.tgenabled <> 'D'
+  AND (t.tgattr = ''::int2vector OR EXISTS (
+       SELECT FROM pg_attribute a WHERE a.attrelid = t.tgrelid AND a.attname = %s
+       AND a.attnum = ANY (t.tgattr)))
+  AND (c.relkind <> 'p' OR t.tgtype & 1 <> 0)
+ORDER BY 1
+"""
+RULES = """
+SELECT r.rulename FROM pg_rewrite r
+WHERE r.ev_class = ANY (%s::oid[]) AND r.ev_type = '2' AND r.ev_enabled <> 'D' ORDER BY 1
+"""
+# Row-level security applies to the owner only where it is forced, and never to who may bypass it.
+SECURED = """
+SELECT c.oid::regclass::text FROM pg_class c
+WHERE c.oid = ANY (%s::oid[]) AND c.relrowsecurity AND c.relforcerowsecurity
+  AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user
+                  AND (r.rolsuper OR r.rolbypassrls))
+ORDER BY 1
+"""
+# An UPDATE is refused where it is published and nothing tells the rows apart.
+UNIDENTIFIED = """
+SELECT DISTINCT format('%%I.%%I', p.schemaname, p.tablename)
+FROM pg_publication_tables p JOIN pg_publication USING (pubname)
+JOIN pg_namespace n ON n.nspname = p.schemaname
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
+WHERE c.oid = ANY (%s::oid[]) AND pubupdate AND (c.relreplident = 'n' OR c.relreplident = 'd'
+      AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary))
+ORDER BY 1
+"""
+PUBLISHED = """
+SELECT DISTINCT p.pubname FROM pg_publication_tables p
+JOIN pg_namespace n ON n.nspname = p.schemaname
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
+WHERE c.oid = ANY (%s::oid[]) ORDER BY 1
+"""
+# Rows that an unvalidated check lets stay, but lets nobody update.
+UNVALIDATED = """
+SELECT con.conname, pg_get_expr(con.conbin, con.conrelid), n.nspname, c.relname
+FROM pg_constraint con JOIN pg_class c ON c.oid = con.conrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE con.conrelid = ANY (%s::oid[]) AND con.contype = 'c' AND NOT con.convalidated
+  AND con.conname <> %s ORDER BY 1
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Obstacles:
+    """What would fire or refuse; `triggers` fire now, `stubborn` ones under `skip` as well."""
+
+    triggers: tuple[str, ...] = ()
+    stubborn: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    secured: tuple[str, ...] = ()
+    unidentified: tuple[str, ...] = ()
+    publications: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    may_skip: bool = False
+
+
+def read_obstacles(
+    connection: BaseDatabaseWrapper, goal: Goal, state: State, *, check: str
+) -> Obstacles:
+    """Return what an UPDATE of the rows would meet; `check` is the name of our own check."""
+    oids = [state.oid, *(leaf.oid for leaf in state.leaves)]
+    with connection.cursor() as cursor:
+        cursor.execute(TRIGGERS, [state.oid, goal.column])
+        triggers = cursor.fetchall()
+        return Obstacles(
+            triggers=tuple(name for name, enabled in triggers if enabled in "OA"),
+            stubborn=tuple(name for name, enabled in triggers if enabled in "AR"),
+            rules=_names(cursor, RULES, oids),
+            secured=_names(cursor, SECURED, oids),
+            unidentified=_names(cursor, UNIDENTIFIED, oids),
+            publications=_names(cursor, PUBLISHED, oids),
+            checks=_violated(cursor, oids, check),
+            may_skip=_may_skip(cursor) if triggers else False,
+        )
+
+
+def _names(cursor: CursorWrapper, query: str, oids: list[int]) -> tuple[str, ...]:
+    cursor.execute(query, [oids])
+    return tuple(row[0] for row in cursor.fetchall())
+
+
+def _violated(cursor: CursorWrapper, oids: list[int], check: str) -> tuple[str, ...]:
+    cursor.execute(UNVALIDATED, [oids, check])
+    violated = []
+    for name, condition, schema, table in cursor.fetchall():
+        query = sql.SQL("SELECT EXISTS (SELECT FROM ONLY {} WHERE NOT ({}))")
+        cursor.execute(query.format(sql.Identifier(schema, table), sql.SQL(condition)))
+        violated += [name] if cursor.fetchone()[0] else []
+    return tuple(dict.fromkeys(violated))
+
+
+def _may_skip(cursor: CursorWrapper) -> bool:
+    """Say whether this role may set session_replication_role, by trying it and taking it back."""
+    try:
+        cursor.execute("SELECT set_config('session_replication_role', 'replica', false)")
+    except Error as error:
+        if sqlstate(error) != INSUFFICIENT_PRIVILEGE:
+            raise
+        return False
+    cursor.execute("RESET session_replication_role")
+    return True

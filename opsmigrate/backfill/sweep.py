@@ -1,0 +1,80 @@
+"""The sweep: what the passes missed, because it was locked, or moved, or came meanwhile."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.backfill.batches import Window, any_left, fill_unlocked
+from opsmigrate.backfill.fill import Tally
+from opsmigrate.backfill.goal import Goal
+from opsmigrate.backfill.pace import Gate, Pace
+from opsmigrate.backfill.tables import Leaf
+from opsmigrate.postgres.locks import LONGEST_PAUSE, LockNotObtainedError
+
+# Short enough that no statement holds its snapshot for long.
+BLOCKS_PER_LOOK = 16_384
+
+
+def sweep(
+    connection: BaseDatabaseWrapper,
+    goal: Goal,
+    leaves: Callable[[], Sequence[Leaf]],
+    *,
+    pace: Pace,
+    tally: Tally,
+    between: Callable[[Tally], None],
+) -> None:
+    """Fill every row that has no value yet, in rounds, until one finds none.
+
+    `leaves` is asked in each round: tables grow, and partitions come. Rows that others hold are
+    left and come back to. Raises LockNotObtainedError where they are held for longer than the
+    patience of `pace`. `connection` is used alone; `between` is called after each batch.
+    """
+    gate = Gate(pace.max_rows_per_second)
+    pause, waited_since = pace.lock_timeout, time.monotonic()
+    while True:
+        before, left = tally.rows, False
+        for window in _windows(leaves()):
+            left = _empty(connection, goal, window, pace, gate, tally, between) or left
+        if tally.rows > before:
+            pause, waited_since = pace.lock_timeout, time.monotonic()
+            continue
+        if not left:
+            return
+        if time.monotonic() - waited_since > pace.patience:
+            raise LockNotObtainedError(
+                "rows are left that other sessions hold, or that a trigger does not let change"
+            )
+        between(tally)
+        time.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def _windows(leaves: Sequence[Leaf]) -> Iterator[Window]:
+    for leaf in leaves:
+        # One more: what comes after the last block that we know of is in the same look.
+        for start in range(0, leaf.blocks + 1, BLOCKS_PER_LOOK):
+            yield Window(leaf, start, start + BLOCKS_PER_LOOK)
+
+
+def _empty(
+    connection: BaseDatabaseWrapper,
+    goal: Goal,
+    window: Window,
+    pace: Pace,
+    gate: Gate,
+    tally: Tally,
+    between: Callable[[Tally], None],
+) -> bool:
+    """Fill what nobody holds in the window; say whether something is left."""
+    while any_left(connection, goal, window):
+        started = time.monotonic()
+        filled = fill_unlocked(connection, goal, window, limit=pace.largest_batch)
+        tally.add(filled, skipped=not filled)
+        between(tally)
+        if not filled:
+            return True
+        gate.wait(filled, time.monotonic() - started)
+    between(tally)
+    return False

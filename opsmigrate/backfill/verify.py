@@ -1,0 +1,90 @@
+"""Whether the column is as the goal wants it, from the catalog and from every row."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
+
+from opsmigrate.backfill.goal import Goal
+from opsmigrate.backfill.state import State, read_state
+from opsmigrate.postgres.interruptible import run_interruptibly
+from opsmigrate.postgres.values import count_nulls_and_duplicates
+from opsmigrate.report import Finding, Result, Severity, Verdict
+
+
+def verify(
+    connection: BaseDatabaseWrapper,
+    goal: Goal,
+    *,
+    again: str,
+    done: Mapping[str, Any],
+    thorough: bool = True,
+) -> Result:
+    """Return whether the column is as the goal wants it, having read every row.
+
+    `done` is what the run that ends here did, for the facts. Without `thorough` duplicates are
+    not looked for where a valid unique constraint excludes them. `again` is what to type next.
+    """
+    state = read_state(connection, goal)
+    rows = nulls = duplicates = None
+    wrong = [words for there, words in _demands(state, goal) if not there]
+    if state.has_column:
+        group = goal.unique and (thorough or state.valid_index is None)
+        count = count_grouped if group else _count
+        rows, nulls, duplicates = run_interruptibly(connection, lambda: count(connection, goal))
+        wrong += [f"{nulls} rows without a value"] if nulls and not goal.nullable else []
+        wrong += [f"{duplicates} values on more than one row"] if duplicates else []
+    facts = {"rows": rows, **done, "nulls": nulls, "duplicates": duplicates}
+    if wrong:
+        return _unseeded(goal, wrong, facts, again)
+    seeded = f"{done['seeded']:,} seeded now; " if "seconds" in done else ""
+    held = ["NOT NULL"] if not goal.nullable else []
+    held += ["unique", f"{nulls} NULLs", "0 duplicates"] if goal.unique else [f"{nulls} NULLs"]
+    return Result(
+        verdict=Verdict.PASSED,
+        summary=f"{goal.label}.{goal.column}: {rows:,} rows, {seeded}{', '.join(held)}",
+        facts=facts,
+    )
+
+
+def count_grouped(connection: BaseDatabaseWrapper, goal: Goal) -> tuple[int, int, int]:
+    """Return (rows, NULLs, values on more than one row) by comparing every value."""
+    return count_nulls_and_duplicates(connection, goal.schema, goal.table, goal.column)
+
+
+def _count(connection: BaseDatabaseWrapper, goal: Goal) -> tuple[int, int, int]:
+    query = sql.SQL("SELECT count(*), count(*) - count({}) FROM {}")
+    with connection.cursor() as cursor:
+        cursor.execute(query.format(sql.Identifier(goal.column), goal.relation))
+        rows, nulls = cursor.fetchone()
+    return int(rows), int(nulls), 0
+
+
+def _demands(state: State, goal: Goal) -> list[tuple[bool, str]]:
+    if not state.has_column:
+        return [(False, "the column is not there")]
+    return [
+        (state.column_type == goal.type, f"its type is {state.column_type}"),
+        (state.not_null or goal.nullable, "it may be NULL"),
+        (
+            state.constraint == goal.constraint or not goal.unique,
+            f"it has no unique constraint {goal.constraint}",
+        ),
+        (
+            state.default is not None or not goal.wants_default,
+            "it has no default in the database, which the previous release needs",
+        ),
+    ]
+
+
+def _unseeded(goal: Goal, wrong: Sequence[str], facts: dict[str, Any], again: str) -> Result:
+    finding = Finding(
+        id="not-seeded",
+        severity=Severity.ERROR,
+        message=f"{goal.label}.{goal.column} is not as it must be: {'; '.join(wrong)}",
+        hint=again,
+        table=goal.label,
+        column=goal.column,
+    )
+    return Result(verdict=Verdict.FAILED, summary=finding.message, findings=(finding,), facts=facts)

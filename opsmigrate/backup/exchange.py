@@ -1,0 +1,257 @@
+"""Restore a backup beside the live database, prove it, and let the two change places; or undo."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.backup.counters import Counters, read_counters, written_since
+from opsmigrate.backup.properties import comment_on, give_properties
+from opsmigrate.backup.restore import why_not_owners
+from opsmigrate.backup.rollback import (
+    Loss,
+    loss_since,
+    require_owners,
+    require_same_database,
+    require_swappable,
+)
+from opsmigrate.backup.swap import Swapped, find_kept_databases, rename, swap
+from opsmigrate.backup.verify import Verification, prove_restored, verify_checksum
+from opsmigrate.errors import RefusedError, UsageError
+from opsmigrate.manifest import Manifest
+from opsmigrate.pgtools.clients import Clients
+from opsmigrate.postgres.names import LONGEST_NAME
+from opsmigrate.postgres.session import (
+    Session,
+    no_time_limits,
+    second_connection,
+    set_for_session,
+)
+from opsmigrate.postgres.transaction import transaction
+from opsmigrate.progress import Progress
+from opsmigrate.report import Finding, Severity, Unexamined
+from opsmigrate.schema.history import applied_migrations
+from opsmigrate.scratch import ScratchDatabase, maintenance_connection, scratch_database
+
+Confirm = Callable[[Loss], bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where to work: the live database, its server, and the clients that suit it.
+
+    `confirm` is asked with what would be lost; None: whatever is lost was accepted beforehand.
+    """
+
+    connection: BaseDatabaseWrapper
+    session: Session
+    clients: Clients
+    run_id: str
+    maintenance_db: str | None
+    progress: Progress
+    keep_slots: bool = False
+    confirm: Confirm | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchanged:
+    """Who is who now, what was lost, and what the verification warned of."""
+
+    swapped: Swapped
+    loss: Loss
+    proof: Verification | None = None
+
+
+class NotProvenError(Exception):
+    """What was restored is not what was backed up; `findings` say where."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        super().__init__(findings[0].message)
+        self.findings = findings
+
+
+def restore_beside(place: Place, file: Path, manifest: Manifest, name: str) -> Verification:
+    """Restore the backup into a new database `name`, proven; return what was not looked at.
+
+    Until it is proven it has the name of a scratch database, which killed runs do not leave
+    behind. Raises UsageError where the name is taken, NotProvenError. On a server without the
+    roles of the backup everything belongs to the present role.
+    """
+    _require_free(place.connection, name)
+    _require_whole(file, manifest)
+    why = why_not_owners(place.connection, manifest)
+    with (
+        _restored(place, file, manifest, owners=why is None) as (scratch, proof),
+        maintenance_connection(place.connection, place.maintenance_db) as maintenance,
+        transaction(maintenance) as cursor,
+    ):
+        cursor.execute(rename(scratch.name, name))
+        if why is None:
+            give_properties(maintenance, name, manifest.properties)
+        else:
+            cursor.execute(comment_on(name, manifest.properties["comment"]))
+            missed = Unexamined("owners, rights and settings: not restored", why)
+            proof = replace(proof, unexamined=(*proof.unexamined, missed))
+    return proof
+
+
+def roll_back(place: Place, file: Path, manifest: Manifest) -> Exchanged:
+    """Restore the backup beside, prove it, and put it in the place of the live database.
+
+    The live one is kept. Raises RefusedError before anything is done, NotProvenError where the
+    restored database is not what was backed up; whatever happens, the live one stays as it was.
+    """
+    connection, live = place.connection, place.session.database
+    require_same_database(place.session, manifest)
+    require_swappable(connection, place.session, keep_slots=place.keep_slots)
+    require_owners(connection, manifest)
+    _require_whole(file, manifest)
+    _require_confirmed(place, loss_since(connection, manifest))
+    with _restored(place, file, manifest, owners=True) as (scratch, proof):
+        # As it will be done, to learn now and not in front of closed doors whether it can be.
+        with maintenance_connection(connection, place.maintenance_db) as maintenance:
+            _try(maintenance, scratch.name, manifest.properties)
+        with second_connection(connection, database=scratch.name) as restored:
+            baseline = read_counters(restored)
+        # What the application wrote meanwhile is lost as well.
+        stated = _require_confirmed(place, loss_since(connection, manifest))
+        swapped = swap(
+            connection,
+            place.maintenance_db,
+            live=live,
+            replacement=scratch.name,
+            about={"backup": manifest.sha256, "file": manifest.file, "counters": baseline},
+            require=lambda counters: _require_no_more(place, stated, counters),
+            finish=lambda renaming: give_properties(renaming, live, manifest.properties),
+        )
+    return Exchanged(
+        swapped=swapped,
+        loss=replace(stated, written=written_since(manifest.counters, swapped.counters)),
+        proof=proof,
+    )
+
+
+def undo(place: Place) -> Exchanged:
+    """Put the database that was kept last back in the place of the live one, which is kept.
+
+    Raises UsageError where none was kept, RefusedError before anything is done.
+    """
+    connection, live = place.connection, place.session.database
+    kept = find_kept_databases(connection, live)
+    if not kept:
+        raise UsageError(
+            f"no database was kept that was {live} once",
+            id="nothing-to-undo",
+            hint="python manage.py restore_db FILE",
+        )
+    former = kept[0]
+    require_swappable(connection, place.session, keep_slots=place.keep_slots)
+    with second_connection(connection, database=former.name) as other:
+        theirs = read_counters(other)
+        recorded = applied_migrations(other)
+    counters = read_counters(connection)
+    stated = Loss(
+        written=written_since(former.about["counters"], counters),
+        migrations=tuple(name for name in applied_migrations(connection) if name not in recorded),
+        counters=counters,
+    )
+    _require_confirmed(place, stated)
+
+    def finish(renaming: BaseDatabaseWrapper) -> None:
+        with renaming.cursor() as cursor:
+            cursor.execute(comment_on(live, former.about["comment"]))
+
+    swapped = swap(
+        connection,
+        place.maintenance_db,
+        live=live,
+        replacement=former.name,
+        about={"counters": theirs},
+        require=lambda counters: _require_no_more(place, stated, counters),
+        finish=finish,
+    )
+    written = written_since(former.about["counters"], swapped.counters)
+    return Exchanged(swapped=swapped, loss=replace(stated, written=written))
+
+
+@contextmanager
+def _restored(
+    place: Place, file: Path, manifest: Manifest, *, owners: bool
+) -> Iterator[tuple[ScratchDatabase, Verification]]:
+    """Yield a scratch database that is, row by row, what was backed up, and analyzed."""
+    with scratch_database(
+        place.connection,
+        run_id=place.run_id,
+        maintenance_db=place.maintenance_db,
+        like=manifest.properties,
+    ) as scratch:
+        proof = prove_restored(
+            place.connection, place.clients, file, manifest, scratch, place.progress, owners=owners
+        )
+        wrong = tuple(item for item in proof.findings if item.severity is Severity.ERROR)
+        if wrong:
+            raise NotProvenError(wrong)
+        place.progress.phase("Analyzing it")
+        with (
+            second_connection(place.connection, database=scratch.name) as restored,
+            restored.cursor() as cursor,
+        ):
+            set_for_session(restored, **no_time_limits(restored))
+            cursor.execute("ANALYZE")
+        yield scratch, proof
+
+
+def _require_whole(file: Path, manifest: Manifest) -> None:
+    if changed := verify_checksum(file, manifest):
+        raise NotProvenError(changed)
+
+
+def _require_free(connection: BaseDatabaseWrapper, name: str) -> None:
+    if not name or len(name.encode()) > LONGEST_NAME:
+        raise UsageError(
+            f"{name!r} cannot be the name of a database",
+            id="database-exists",
+            hint=f"--into with a name of 1 to {LONGEST_NAME} bytes",
+        )
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+        if cursor.fetchone():
+            raise UsageError(
+                f"there is a database {name} already",
+                id="database-exists",
+                hint="--into with another name",
+            )
+
+
+def _require_confirmed(place: Place, loss: Loss) -> Loss:
+    if place.confirm is not None and not place.confirm(loss):
+        raise RefusedError(
+            "nobody said yes to what would be lost; nothing was changed",
+            id="not-confirmed",
+            hint="answer yes, or --no-input",
+        )
+    return loss
+
+
+def _require_no_more(place: Place, stated: Loss, counters: Counters) -> None:
+    """Raise RefusedError where more was written than somebody said yes to."""
+    more = written_since(stated.counters, counters)
+    if place.confirm is not None and more:
+        raise RefusedError(
+            f"more was written since you said yes: {more[0]}; the live database is as it was",
+            id="loss-grew",
+            hint="stop what writes, and run the command again",
+            evidence={"written": [vars(each) for each in more]},
+        )
+
+
+def _try(maintenance: BaseDatabaseWrapper, database: str, properties: Mapping[str, Any]) -> None:
+    with maintenance.cursor() as cursor:
+        cursor.execute("BEGIN")
+        try:
+            give_properties(maintenance, database, properties)
+        finally:
+            cursor.execute("ROLLBACK")

@@ -1,0 +1,154 @@
+"""What stands against a rollback, and what it would lose."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.backup.counters import Written, read_counters, written_since
+from opsmigrate.backup.restore import why_not_owners
+from opsmigrate.errors import RefusedError, UndecidedError
+from opsmigrate.manifest import Manifest
+from opsmigrate.postgres.session import Session, is_pooled_by_transaction
+from opsmigrate.schema.history import applied_migrations
+
+RIGHTS = """
+SELECT pg_has_role(current_user, d.datdba, 'MEMBER'), r.rolcreatedb OR r.rolsuper, r.rolsuper,
+       quote_ident(current_user), quote_ident(d.datname)
+FROM pg_database d, pg_roles r
+WHERE d.datname = current_database() AND r.rolname = current_user
+"""
+# Who ends a session must be of its role, or have pg_signal_backend; a superuser's, a superuser.
+FOREIGN = """
+SELECT quote_ident(r.rolname) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
+WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
+  AND (r.rolsuper OR NOT (pg_has_role(current_user, r.oid, 'USAGE')
+                          OR pg_has_role(current_user, 'pg_signal_backend', 'USAGE')))
+ORDER BY 1 LIMIT 1
+"""
+PREPARED = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY 1"
+SLOTS = "SELECT slot_name FROM pg_replication_slots WHERE database = current_database() ORDER BY 1"
+SUBSCRIPTIONS = """
+SELECT subname FROM pg_subscription
+WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """What a rollback would lose: rows written since the backup, and migrations undone.
+
+    `counters` is the reading that `written` was made from.
+    """
+
+    written: tuple[Written, ...]
+    migrations: tuple[str, ...]
+    counters: Mapping[str, list[int]]
+
+    def lines(self) -> list[str]:
+        """Return it for people, a line each."""
+        return [
+            *(f"  {each}" for each in self.written),
+            *(f"  migration undone: {name}" for name in self.migrations),
+        ]
+
+
+def require_same_database(session: Session, manifest: Manifest) -> None:
+    """Raise RefusedError where the backup is not one of this very database."""
+    theirs = manifest.database
+    if (
+        theirs.get("system_identifier") != str(session.system_identifier)
+        or theirs.get("name") != session.database
+    ):
+        raise RefusedError(
+            f"{manifest.file} is a backup of the database {theirs.get('name')} of server "
+            f"{theirs.get('system_identifier')}, not of {session.database} of "
+            f"{session.system_identifier}",
+            id="other-database",
+            hint="--into NAME restores it beside",
+        )
+
+
+def require_swappable(
+    connection: BaseDatabaseWrapper, session: Session, *, keep_slots: bool
+) -> None:
+    """Raise RefusedError where the names of two databases could not be swapped."""
+    if is_pooled_by_transaction(connection):
+        raise RefusedError(
+            "a connection pooler in transaction mode is in between; a rollback needs one session",
+            id="pooled-by-transaction",
+            hint="point DATABASES at the server itself, not at the pooler",
+        )
+    if session.in_recovery or session.read_only:
+        raise RefusedError(
+            "the server is a standby, or the session read-only; nothing can be restored here",
+            id="read-only",
+            hint="--database with the alias of the primary",
+        )
+    with connection.cursor() as cursor:
+        cursor.execute(RIGHTS)
+        owns, creates, superuser, role, database = cursor.fetchone()
+        if not owns:
+            raise _denied(
+                "the role does not own the database, so it cannot rename it",
+                f"ALTER DATABASE {database} OWNER TO {role}",
+            )
+        if not creates:
+            raise UndecidedError(
+                "the role may not create a scratch database",
+                id="cannot-create-database",
+                hint=f"ALTER ROLE {role} CREATEDB",
+            )
+        cursor.execute(FOREIGN)
+        foreign = None if superuser else cursor.fetchone()
+        if foreign:
+            raise _denied(
+                f"the role may not end the sessions of {foreign[0]}",
+                f"end them, or GRANT pg_signal_backend TO {role} (a superuser's only they can end)",
+            )
+        _require_nothing_in_the_way(cursor, keep_slots=keep_slots)
+
+
+def require_owners(connection: BaseDatabaseWrapper, manifest: Manifest) -> None:
+    """Raise RefusedError where the restored objects would not belong to whom they belonged."""
+    why = why_not_owners(connection, manifest)
+    if why is not None:
+        raise _denied(
+            f"owners and rights cannot be restored: {why}",
+            "--database with the alias of a superuser, or make the role a member",
+        )
+
+
+def loss_since(connection: BaseDatabaseWrapper, manifest: Manifest) -> Loss:
+    """Return what was written to the database of `connection` since the backup.
+
+    By the server's cumulative statistics: rows of transactions that were rolled back count too,
+    and nothing is known of a table whose statistics were reset.
+    """
+    counters = read_counters(connection)
+    applied = applied_migrations(connection)
+    return Loss(
+        written=written_since(manifest.counters, counters),
+        migrations=tuple(name for name in applied if name not in manifest.migrations),
+        counters=counters,
+    )
+
+
+def _require_nothing_in_the_way(cursor: object, *, keep_slots: bool) -> None:
+    kinds = [("prepared transaction", PREPARED, "COMMIT PREPARED or ROLLBACK PREPARED it first")]
+    if not keep_slots:
+        hint = "--keep-slots leaves it with the old database, or drop it first"
+        kinds += [("logical replication slot", SLOTS, hint), ("subscription", SUBSCRIPTIONS, hint)]
+    for what, query, hint in kinds:
+        cursor.execute(query)  # type: ignore[attr-defined]
+        row = cursor.fetchone()  # type: ignore[attr-defined]
+        if row:
+            raise RefusedError(
+                f"the {what} {row[0]} is in the way: it would not follow the name of the database",
+                id="rollback-blocked",
+                hint=hint,
+            )
+
+
+def _denied(message: str, hint: str) -> RefusedError:
+    return RefusedError(message, id="missing-privilege", hint=hint)

@@ -1,0 +1,270 @@
+"""Two databases change places, in one transaction: a kill at any line leaves the live one live."""
+
+import json
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from itertools import count
+from threading import Thread
+from typing import Any
+
+from django.db import Error
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
+
+from opsmigrate.backup.counters import Counters, read_counters
+from opsmigrate.backup.properties import comment_on, read_properties
+from opsmigrate.errors import OpsmigrateError, UndecidedError
+from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.names import LONGEST_NAME
+from opsmigrate.postgres.session import open_second
+from opsmigrate.scratch import maintenance_connection
+
+# RENAME waits 5 s for the sessions of a database to end, then fails (CountOtherDBBackends).
+SECONDS_TO_EMPTY = 4.0
+SECONDS_BETWEEN_LOOKS = 0.01
+LOCK_TIMEOUT_SECONDS = 5
+RENAME_LOCKED = """
+SELECT 1 FROM pg_locks
+WHERE locktype = 'object' AND classid = 'pg_database'::regclass AND objid = %s
+  AND mode = 'AccessExclusiveLock' AND granted
+"""
+END_SESSIONS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datid = %s AND pid <> ALL (%s) AND backend_type <> 'autovacuum worker'
+"""
+SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datid = %s AND pid <> ALL (%s)"
+KEPT = "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname <> %s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swapped:
+    """How it went: the name the former live database has now, and how long nobody could connect."""
+
+    kept: str
+    outage_seconds: float
+    counters: Counters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A database that was live until another took its place; `about` is what its comment says."""
+
+    name: str
+    about: Mapping[str, Any]
+
+
+def kept_name(live: str, now: datetime, taken: Collection[str]) -> str:
+    """Return what the live database is called when another takes its place: its name, and when.
+
+    None of `taken`, and no longer than a name may be.
+    """
+    for number in count(1):
+        suffix = f"_before_{now.strftime('%Y%m%d_%H%M%S')}" + (f"_{number}" if number > 1 else "")
+        room = LONGEST_NAME - len(suffix)
+        name = live.encode()[:room].decode(errors="ignore") + suffix
+        if name not in taken:
+            break
+    return name
+
+
+def find_kept_databases(connection: BaseDatabaseWrapper, live: str) -> list[Kept]:
+    """Return the databases that were `live` once, the newest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(KEPT, [live])
+        rows = cursor.fetchall()
+    found = []
+    for name, comment in rows:
+        with suppress(ValueError, TypeError):
+            about = json.loads(comment)
+            if isinstance(about, dict) and about.get("opsmigrate") == "kept":
+                found.append(Kept(name=name, about=about))
+    ours = [each for each in found if each.about.get("of") == live]
+    return sorted(ours, key=lambda each: str(each.about.get("replaced")), reverse=True)
+
+
+def swap(
+    connection: BaseDatabaseWrapper,
+    maintenance_db: str | None,
+    *,
+    live: str,
+    replacement: str,
+    about: Mapping[str, Any],
+    require: Callable[[Counters], None],
+    finish: Callable[[BaseDatabaseWrapper], None],
+) -> Swapped:
+    """Give `replacement` the name `live`, and keep the live database under a name that says when.
+
+    `require` is called with the counters of the live database when nobody else is in it any
+    more, `finish` with the renaming session before it commits; what either raises stops the swap.
+    `about` goes into the kept one's comment, with that which it had. Raises UndecidedError where
+    it could not be done; then nothing was.
+    """
+    now = datetime.now(timezone.utc)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT datname FROM pg_database")
+        kept = kept_name(live, now, {name for (name,) in cursor.fetchall()})
+    marker = {
+        "opsmigrate": "kept",
+        "of": live,
+        "replaced": now.isoformat(),
+        "comment": read_properties(connection, live)["comment"],
+        **about,
+    }
+    # Not through the database that is renamed, nor with a session of ours left in it.
+    through = maintenance_db or ("template1" if live == "postgres" else None)
+    connection.close()
+    with (
+        maintenance_connection(connection, through) as renaming,
+        maintenance_connection(connection, through) as ending,
+    ):
+        inside = open_second(connection, database=live)
+        try:
+            inside.ensure_connection()
+            swapping = _Swap(renaming, ending, inside, live, replacement)
+            statements = [rename(replacement, live), comment_on(kept, json.dumps(marker))]
+            counters, seconds = swapping.run(rename(live, kept), statements, require, finish)
+        finally:
+            inside.close()
+    return Swapped(kept=kept, outage_seconds=seconds, counters=counters)
+
+
+class _Swap:
+    """The steps, on three sessions: one renames, one ends the others, one looks inside."""
+
+    def __init__(
+        self,
+        renaming: BaseDatabaseWrapper,
+        ending: BaseDatabaseWrapper,
+        inside: BaseDatabaseWrapper,
+        live: str,
+        replacement: str,
+    ) -> None:
+        self._renaming = renaming
+        self._ending = ending
+        self._inside = inside
+        with ending.cursor() as cursor:
+            cursor.execute(
+                "SELECT datname, oid FROM pg_database WHERE datname IN (%s, %s)",
+                [live, replacement],
+            )
+            oids = dict(cursor.fetchall())
+        self._name = live
+        self._live, self._replacement = oids[live], oids[replacement]
+        self._failure: Exception | None = None
+
+    def run(
+        self,
+        first: Composable,
+        then: list[Composable],
+        require: Callable[[Counters], None],
+        finish: Callable[[BaseDatabaseWrapper], None],
+    ) -> tuple[Counters, float]:
+        """Rename in one transaction; return the last counters, and the seconds it was closed."""
+        with self._inside.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            mine = [cursor.fetchone()[0]]
+        with self._renaming.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('lock_timeout', %s, false)", [f"{LOCK_TIMEOUT_SECONDS}s"]
+            )
+            cursor.execute("SELECT set_config('statement_timeout', '0', false)")
+            cursor.execute("BEGIN")
+        begun = time.monotonic()
+        # The first RENAME locks the database, so that nobody comes in, and waits until all left.
+        thread = Thread(target=self._execute, args=[first], name="rename")
+        thread.start()
+        counters: Counters = {}
+        try:
+            self._empty(mine, thread)
+            counters = read_counters(self._inside)
+            require(counters)
+            self._inside.close()
+            thread.join()
+            if self._failure is not None:
+                raise self._failure
+            with self._renaming.cursor() as cursor:
+                for statement in then:
+                    cursor.execute(statement)
+            finish(self._renaming)
+        except BaseException as error:
+            self._roll_back(thread)
+            if isinstance(error, OpsmigrateError) or not isinstance(error, Exception):
+                raise
+            raise _not_swapped(error) from error
+        self._commit()
+        return counters, time.monotonic() - begun
+
+    def _execute(self, statement: Composable) -> None:
+        try:
+            with self._cursor() as cursor:
+                cursor.execute(statement)
+        except Exception as error:  # handed over to the thread that waits
+            self._failure = error
+
+    def _cursor(self) -> Any:
+        # The driver's own cursor: Django's belongs to the thread that connected.
+        return self._renaming.connection.cursor()
+
+    def _empty(self, mine: list[int], thread: Thread) -> None:
+        """End every session in both databases but our own, until there is none."""
+        deadline = time.monotonic() + SECONDS_TO_EMPTY
+        with self._ending.cursor() as cursor:
+            while thread.is_alive() and time.monotonic() < deadline:
+                cursor.execute(RENAME_LOCKED, [self._live])
+                if cursor.fetchone():
+                    break
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+            for database in (self._live, self._replacement):
+                cursor.execute(END_SESSIONS, [database, mine])
+            while thread.is_alive() and time.monotonic() < deadline:
+                cursor.execute(SESSIONS, [self._live, mine])
+                if not cursor.fetchone()[0]:
+                    return
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+        # Where the RENAME failed, its words say more.
+        thread.join(SECONDS_BETWEEN_LOOKS)
+        raise self._failure or TimeoutError("the sessions in it did not end")
+
+    def _roll_back(self, thread: Thread) -> None:
+        """Leave everything as it was; should this fail, the server does it when we disconnect."""
+        with suppress(Error), self._ending.cursor() as cursor:
+            if thread.is_alive():
+                pid = self._renaming.connection.info.backend_pid
+                cursor.execute("SELECT pg_cancel_backend(%s)", [pid])
+        thread.join()
+        with suppress(Error), self._renaming.cursor() as cursor:
+            cursor.execute("ROLLBACK")
+
+    def _commit(self) -> None:
+        try:
+            with self._renaming.cursor() as cursor:
+                cursor.execute("COMMIT")
+        except Error as error:
+            if not self._is_swapped():
+                raise _not_swapped(error) from error
+
+    def _is_swapped(self) -> bool:
+        """Say whose the name is, where the answer to COMMIT was lost."""
+        self._ending.close()
+        with self._ending.cursor() as cursor:
+            cursor.execute("SELECT datname FROM pg_database WHERE oid = %s", [self._replacement])
+            return bool(cursor.fetchone() == (self._name,))
+
+
+def rename(name: str, to: str) -> Composable:
+    """Return the statement that gives a database another name."""
+    return sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+        sql.Identifier(name), sql.Identifier(to)
+    )
+
+
+def _not_swapped(error: Exception) -> UndecidedError:
+    return UndecidedError(
+        f"the databases could not change places: {first_line(error)}; the live one is as it was",
+        id="swap-failed",
+        hint="see the server's words above; then run the command again",
+    )

@@ -1,0 +1,178 @@
+"""Roll back: restore a backup beside the live database, prove it, and let them change places."""
+
+import sys
+from argparse import ArgumentParser
+from dataclasses import asdict
+from typing import Any
+
+from opsmigrate.backup.exchange import (
+    Exchanged,
+    NotProvenError,
+    Place,
+    restore_beside,
+    roll_back,
+    undo,
+)
+from opsmigrate.backup.open import clients_for, open_backup
+from opsmigrate.backup.rollback import Loss
+from opsmigrate.errors import UsageError
+from opsmigrate.guard import require_approval
+from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.manifest import Manifest
+from opsmigrate.pgtools.clients import find_clients
+from opsmigrate.report import Result, Verdict
+from opsmigrate.scratch import require_scratch_allowed
+
+MOST_LINES = 30
+
+
+class Command(ReportCommand):
+    """restore_db: the rollback, or a restore beside, or the rollback undone."""
+
+    help = (
+        "Restore a backup beside the live database, prove it, and let the two change places; "
+        "the former live database is kept."
+    )
+    # It is for the day when the code and the database do not fit.
+    needs_clean_checks = False
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add the file and what to do with it."""
+        super().add_arguments(parser)
+        parser.add_argument(
+            "file", metavar="FILE", nargs="?", help="the backup, as backup_db named it"
+        )
+        parser.add_argument(
+            "--into", metavar="NAME", help="only restore, into the new database NAME"
+        )
+        parser.add_argument(
+            "--undo",
+            action="store_true",
+            help="put the database that was kept last back in the place of the live one",
+        )
+        parser.add_argument(
+            "--keep-slots",
+            action="store_true",
+            help="go on where replication slots or subscriptions stay with the old database",
+        )
+        parser.add_argument(
+            "--no-input", action="store_true", help="do not ask; whatever is lost is accepted"
+        )
+        parser.add_argument(
+            "--approval", metavar="TEXT", help="who approved this; needed in production"
+        )
+
+    def prepare(self, options: dict[str, Any]) -> None:
+        """Refuse what does not go together, and a question that nobody would see."""
+        if options["undo"] == bool(options["file"]) or (options["undo"] and options["into"]):
+            raise UsageError(
+                "restore_db takes the FILE of a backup, or --undo without one",
+                id="no-backup-given",
+                hint="python manage.py restore_db FILE; python manage.py backup_db --list",
+            )
+        asks = not options["no_input"] and options["into"] is None
+        if asks and not sys.stdin.isatty():
+            raise UsageError(
+                "there is nobody to ask whether what would be lost may be lost",
+                id="not-confirmed",
+                hint="--no-input",
+            )
+
+    def run(self, run: Run, **options: Any) -> Result:
+        """Restore, or undo."""
+        if options["undo"]:
+            return self._undo(run, options)
+        file, manifest = open_backup(options["file"], run.settings.backup_dir)
+        if options["into"] is None:
+            require_approval(run.settings, action="restore_db", approval=options["approval"])
+        require_scratch_allowed(run.connection)
+        place = self._place(run, manifest, options)
+        facts = {"file": str(file), "approval": options["approval"]}
+        try:
+            if options["into"] is not None:
+                proof = restore_beside(place, file, manifest, options["into"])
+                return Result(
+                    verdict=Verdict.PASSED,
+                    summary=f"{file.name} is restored in the database {options['into']}, and "
+                    "proven; the live one was not touched",
+                    findings=proof.findings,
+                    unexamined=proof.unexamined,
+                    facts={**facts, "into": options["into"], **_belongs(manifest)},
+                )
+            done = roll_back(place, file, manifest)
+        except NotProvenError as error:
+            return Result(
+                verdict=Verdict.FAILED,
+                summary=f"{error}; the live database is as it was",
+                findings=error.findings,
+                facts=facts,
+            )
+        release = f"release {manifest.release}" if manifest.release else "the release of that time"
+        return Result(
+            verdict=Verdict.PASSED,
+            summary=f"{run.session.database} is what it was at {manifest.taken[:19]}; the former "
+            f"one is kept as {done.swapped.kept}",
+            findings=done.proof.findings if done.proof else (),
+            unexamined=done.proof.unexamined if done.proof else (),
+            facts={**facts, **_belongs(manifest), **_facts(done)},
+            detail=(
+                "Lost, but in the database that is kept:",
+                *_shown(done.loss),
+                "",
+                f"What belongs to it: {release}, with {len(manifest.migrations)} migrations "
+                "applied; start that, not the newer one.",
+                "To undo: python manage.py restore_db --undo. When all is well: drop the kept one.",
+            ),
+        )
+
+    def _undo(self, run: Run, options: dict[str, Any]) -> Result:
+        require_approval(run.settings, action="restore_db", approval=options["approval"])
+        done = undo(self._place(run, None, options))
+        return Result(
+            verdict=Verdict.PASSED,
+            summary=f"{run.session.database} is the database again that was kept; the one that "
+            f"was restored is kept as {done.swapped.kept}",
+            facts={"approval": options["approval"], **_facts(done)},
+            detail=("Lost, but in the database that is kept:", *_shown(done.loss)),
+        )
+
+    def _place(self, run: Run, manifest: Manifest | None, options: dict[str, Any]) -> Place:
+        pg_bin, major = run.settings.pg_bin, run.session.major
+        return Place(
+            connection=run.connection,
+            session=run.session,
+            clients=clients_for(manifest, major, pg_bin)
+            if manifest
+            else find_clients(major, pg_bin),
+            run_id=run.id,
+            maintenance_db=run.settings.maintenance_db,
+            progress=run.progress,
+            keep_slots=options["keep_slots"],
+            confirm=None if options["no_input"] else self._confirm,
+        )
+
+    def _confirm(self, loss: Loss) -> bool:
+        self.stderr.write("This would be lost, written since the backup:")
+        self.stderr.write("\n".join(_shown(loss)))
+        self.stderr.write("Type 'yes' to go on: ", ending="")
+        self.stderr.flush()
+        return sys.stdin.readline().strip() == "yes"
+
+
+def _shown(loss: Loss) -> list[str]:
+    lines = loss.lines() or ["  nothing, as far as the server's statistics tell"]
+    more = len(lines) - MOST_LINES
+    return [*lines[:MOST_LINES], *([f"  … and {more} more, see --format json"] if more > 0 else [])]
+
+
+def _belongs(manifest: Manifest) -> dict[str, Any]:
+    return {"release": manifest.release, "migrations": list(manifest.migrations)}
+
+
+def _facts(done: Exchanged) -> dict[str, Any]:
+    return {
+        "kept": done.swapped.kept,
+        "outage_seconds": round(done.swapped.outage_seconds, 3),
+        "lost": [asdict(each) for each in done.loss.written],
+        "migrations_undone": list(done.loss.migrations),
+    }

@@ -1,0 +1,48 @@
+"""What of an archive's contents (pg_restore --list) a copy gets, and what it then lacks."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+# Extension -> the schema of what they bring. They run jobs of their own, and some exist in one
+# database of a server only.
+SCHEDULERS = {"pg_cron": "cron", "pgagent": "pgagent", "pg_timetable": "timetable"}
+# They look on, and nothing depends on them; only a superuser may create them.
+OBSERVERS = frozenset(
+    {
+        "amcheck",
+        "auto_explain",
+        "hypopg",
+        "pg_buffercache",
+        "pg_prewarm",
+        "pg_repack",
+        "pg_stat_kcache",
+        "pg_stat_statements",
+        "pg_visibility",
+        "pgaudit",
+        "pgstattuple",
+    }
+)
+ENTRY = r"\d+; \d+ \d+ "
+NEVER = re.compile(ENTRY + r"(?:USER MAPPING|SUBSCRIPTION|PUBLICATION)\b")
+EXTENSION = re.compile(ENTRY + r"(?:COMMENT - )?EXTENSION (?:- )?(?P<name>\S+)")
+
+
+def wanted_entries(
+    entries: Iterable[str], absent_keys: Sequence[tuple[str, str, str]]
+) -> tuple[list[str], tuple[str, ...]]:
+    """Return the entries to restore, and the names by which SQL would ask for what is left out.
+
+    `absent_keys` are foreign keys (schema, table, name) to tables that are not in the archive.
+    """
+    dangling = tuple(f" FK CONSTRAINT {' '.join(key)} " for key in absent_keys)
+    kept, lacking = [], set()
+    for entry in entries:
+        extension = EXTENSION.match(entry)
+        name = extension["name"] if extension else None
+        if name in SCHEDULERS:
+            lacking.add(SCHEDULERS[name])
+        elif name in OBSERVERS:
+            lacking.add(name)
+        elif not NEVER.match(entry) and not any(key in entry for key in dangling):
+            kept.append(entry)
+    return kept, tuple(sorted(lacking))

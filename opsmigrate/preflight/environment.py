@@ -1,0 +1,179 @@
+"""The server around the plan: poolers, replication, room for locks."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.postgres.catalog import Catalog
+from opsmigrate.postgres.session import is_pooled_by_transaction
+from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.report import Finding, Severity
+
+MUCH_WAL = 1 << 30
+NEARLY_FULL = 0.8
+# A table with its TOAST table, that one's index, and what else a statement brings along.
+RELATIONS_OF_A_TABLE = 3
+INDEXES = re.compile(
+    r"\b(?:CREATE (?:UNIQUE )?INDEX|PRIMARY KEY|UNIQUE|EXCLUDE|AS IDENTITY|\w*serial)\b", re.I
+)
+SETTINGS = """
+SELECT name, setting FROM pg_settings WHERE name IN ('synchronous_standby_names',
+    'synchronous_commit', 'session_replication_role', 'max_locks_per_transaction',
+    'max_connections', 'max_prepared_transactions', 'autovacuum_max_workers',
+    'autovacuum_worker_slots', 'max_worker_processes', 'max_wal_senders')
+"""
+# Without pg_read_all_stats the rows are there, but sync_state is NULL.
+STANDBYS = """
+SELECT application_name, state, sync_state,
+    CASE WHEN NOT pg_is_in_recovery() THEN
+        pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)::bigint END
+FROM pg_stat_replication
+"""
+SLOTS = """
+SELECT slot_name::text, slot_type, active, wal_status,
+    CASE WHEN NOT pg_is_in_recovery() THEN
+        pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint END
+FROM pg_replication_slots
+"""
+
+
+def look_around(
+    connection: BaseDatabaseWrapper,
+    catalog: Catalog,
+    statements: Sequence[Mapping[str, Any]],
+    ledger: Ledger,
+) -> dict[str, Any]:
+    """Add findings on what around the database speaks against the plan; return the facts."""
+    with connection.cursor() as cursor:
+        cursor.execute(SETTINGS)
+        settings = dict(cursor.fetchall())
+        cursor.execute(STANDBYS)
+        standbys = cursor.fetchall()
+        cursor.execute(SLOTS)
+        slots = cursor.fetchall()
+    pooled = is_pooled_by_transaction(connection)
+    findings = [
+        *_pooler(pooled=pooled),
+        *_synchronous(settings, [sync for _, _, sync, _ in standbys]),
+        *_behind(standbys),
+        *_slots(slots),
+        *_triggers_off(settings),
+        *_locks(settings, catalog, statements),
+    ]
+    # Not through find(): SQL written by hand does not put these right.
+    ledger.findings += findings
+    return {
+        "pooled_by_transaction": pooled,
+        "standbys": [
+            {"name": name, "state": state, "sync_state": sync, "bytes_behind": behind}
+            for name, state, sync, behind in standbys
+        ],
+        "slots": [
+            {"name": name, "type": kind, "active": active, "wal_status": status, "bytes": held}
+            for name, kind, active, status, held in slots
+        ],
+    }
+
+
+def _pooler(*, pooled: bool) -> Iterable[Finding]:
+    if pooled:
+        yield Finding(
+            id="pooled-by-transaction",
+            severity=Severity.WARNING,
+            message="a connection pooler in transaction mode is in between: what migrate sets for "
+            "its session (SET, advisory locks) holds for one transaction only, or for others too",
+            hint="let migrate use an alias that goes to the server itself",
+        )
+
+
+def _synchronous(settings: Mapping[str, str], states: list[str | None]) -> Iterable[Finding]:
+    """Every commit waits for standbys that are not there (documentation of Synchronous …)."""
+    names = settings["synchronous_standby_names"].strip()
+    if not names or settings["synchronous_commit"] in ("off", "local"):
+        return
+    number = re.match(r"(?:FIRST\s+|ANY\s+)?(\d+)\s*\(", names, re.I)
+    wanted = int(number[1]) if number else 1
+    # None is hidden from this role: it may be a synchronous one.
+    there = sum(state in ("sync", "quorum", None) for state in states)
+    if there < wanted:
+        yield Finding(
+            id="no-synchronous-standby",
+            severity=Severity.ERROR,
+            message=f"every commit waits for {wanted} synchronous standby(s), and {there} are "
+            "connected: migrate would hang at its first commit",
+            hint="start the standby, or correct synchronous_standby_names and reload",
+            evidence={"synchronous_standby_names": names, "connected": there},
+        )
+
+
+def _behind(standbys: Iterable[tuple[Any, ...]]) -> Iterable[Finding]:
+    for name, state, _, behind in standbys:
+        if behind is not None and behind >= MUCH_WAL:
+            yield Finding(
+                id="standby-behind",
+                severity=Severity.WARNING,
+                message=f"the standby {name} ({state}) is {behind / 1e9:,.1f} GB of WAL behind; "
+                "what the migration writes comes on top",
+                hint="wait until it has caught up: SELECT * FROM pg_stat_replication",
+                evidence={"standby": name, "bytes": behind},
+            )
+
+
+def _slots(slots: Iterable[tuple[Any, ...]]) -> Iterable[Finding]:
+    for name, kind, active, status, held in slots:
+        if not active and (held or 0) >= MUCH_WAL:
+            yield Finding(
+                id="inactive-slot",
+                severity=Severity.WARNING,
+                message=f"nobody reads the {kind} replication slot {name}, and the server keeps "
+                f"{held / 1e9:,.1f} GB of WAL for it; what the migration writes is kept too",
+                hint=f"start its reader, or SELECT pg_drop_replication_slot('{name}')",
+                evidence={"slot": name, "bytes": held, "wal_status": status},
+            )
+
+
+def _triggers_off(settings: Mapping[str, str]) -> Iterable[Finding]:
+    if settings["session_replication_role"] == "replica":
+        yield Finding(
+            id="triggers-off",
+            severity=Severity.WARNING,
+            message="session_replication_role is replica: what the migration writes is not checked "
+            "against foreign keys, and ordinary triggers do not fire",
+            hint="ALTER ROLE … RESET session_replication_role, or take it out of OPTIONS",
+        )
+
+
+def _locks(
+    settings: Mapping[str, str], catalog: Catalog, statements: Sequence[Mapping[str, Any]]
+) -> Iterable[Finding]:
+    """A migration keeps every lock to its end; all sessions share one table of them."""
+    # MaxBackends and max_prepared_transactions; the slots of autovacuum came with PostgreSQL 18.
+    vacuums = settings.get("autovacuum_worker_slots", settings["autovacuum_max_workers"])
+    others = ("connections", "prepared_transactions", "worker_processes", "wal_senders")
+    sessions = int(vacuums) + sum(int(settings[f"max_{name}"]) for name in others)
+    room = int(settings["max_locks_per_transaction"]) * sessions
+    indexes = {item.label: len(item.indexes) for item in catalog.relations}
+    needed: dict[str, int] = {}
+    seen: set[tuple[str, str]] = set()
+    for item in statements:
+        migration = item["migration"] or ""
+        for table in item["tables"]:
+            if (migration, table) not in seen:
+                seen.add((migration, table))
+                more = RELATIONS_OF_A_TABLE + indexes.get(table, 0)
+                needed[migration] = needed.get(migration, 0) + more
+        found = len(INDEXES.findall(item["sql"]))
+        needed[migration] = needed.get(migration, 0) + found
+    for migration, count in needed.items():
+        if count >= room * NEARLY_FULL:
+            yield Finding(
+                id="lock-table-full",
+                severity=Severity.WARNING,
+                message=f"the migration locks about {count:,} relations at once, and the server "
+                f"has room for about {room:,} locks of all sessions together",
+                hint="raise max_locks_per_transaction and restart, or split the migration",
+                migration=migration or None,
+                evidence={"relations": count, "room": room},
+            )

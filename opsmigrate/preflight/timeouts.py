@@ -1,0 +1,161 @@
+"""Time-outs of the migrating session, against the time that the plan takes."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.report import Finding, Severity
+
+STATEMENT, TRANSACTION = "statement_timeout", "transaction_timeout"
+IDLE = "idle_in_transaction_session_timeout"
+NAMES = (STATEMENT, TRANSACTION, IDLE, "lock_timeout")
+# pg_settings.source, in words.
+SOURCES = {
+    "client": "by the client (OPTIONS, PGOPTIONS)",
+    "database": "for the database (ALTER DATABASE … SET)",
+    "user": "for the role (ALTER ROLE … SET)",
+    "database user": "for the role in this database (ALTER ROLE … IN DATABASE … SET)",
+    "configuration file": "in the server's configuration",
+}
+LIMITS = "SELECT name, setting::float8 / 1000, source FROM pg_settings WHERE name = ANY(%s)"
+# A copy is quicker or slower than the live database; beyond twice the limit that makes no
+# difference, and below half of it neither.
+SURELY, PERHAPS = 2.0, 0.5
+# The forecast's rates are those of an idle core on warm data.
+SLOWER = 5.0
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A time-out that stands: its seconds, and in words where it was set."""
+
+    name: str
+    seconds: float
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """How long a statement is expected to take each time; `measured` on a copy, or estimated."""
+
+    migration: str | None
+    operation: str | None
+    table: str | None
+    seconds: float
+    measured: bool
+    times: int = 1
+
+
+def read_limits(connection: BaseDatabaseWrapper) -> dict[str, Limit]:
+    """Return the time-outs of this session, which are those of `migrate` with the same alias."""
+    with connection.cursor() as cursor:
+        cursor.execute(LIMITS, [list(NAMES)])
+        return {
+            name: Limit(name, seconds, SOURCES.get(source, f"by the {source}"))
+            for name, seconds, source in cursor.fetchall()
+            if seconds > 0
+        }
+
+
+def measured_times(statements: Iterable[Mapping[str, Any]]) -> list[Expected]:
+    """Return the seconds that the statements of a rehearsal took."""
+    return [
+        Expected(
+            migration=item["migration"],
+            operation=item["operation"],
+            table=None,
+            seconds=(item.get("seconds") or 0.0) / max(1, item.get("count") or 1),
+            measured=True,
+            times=item.get("count") or 1,
+        )
+        for item in statements
+        if item["migration"]
+    ]
+
+
+def estimated_times(statements: Iterable[Mapping[str, Any]]) -> list[Expected]:
+    """Return what the forecast expects of its statements, on a slow day."""
+    return [
+        Expected(
+            migration=item["migration"],
+            operation=item["operation"],
+            table=next(iter(item["tables"]), None),
+            seconds=item["seconds"] * SLOWER,
+            measured=False,
+        )
+        for item in statements
+        if item.get("seconds")
+    ]
+
+
+def require_time(limits: Mapping[str, Limit], expected: list[Expected], ledger: Ledger) -> None:
+    """Note each time-out that the plan would reach: an error where a rehearsal says it surely."""
+    if STATEMENT in limits:
+        limit = limits[STATEMENT]
+        found = [_finding(limit, item, "a statement") for item in expected if _near(limit, item)]
+        # One is enough: the first that is surely too long, else the first that may be.
+        found.sort(key=lambda finding: finding.severity is not Severity.ERROR)
+        ledger.findings += found[:1]
+    if TRANSACTION in limits:
+        limit = limits[TRANSACTION]
+        whole = [item for item in _by_migration(expected) if _near(limit, item)]
+        ledger.findings += [_finding(limit, item, "its transaction") for item in whole[:1]]
+    if IDLE in limits and ledger.code_runs:
+        limit = limits[IDLE]
+        ledger.findings.append(
+            Finding(
+                id="timeout-too-short",
+                severity=Severity.INFO,
+                message=f"{IDLE} is {limit.seconds:g} s, set {limit.source}; code of a migration "
+                "that computes for longer between two statements loses its session",
+                hint=_reset(limit),
+                evidence={"setting": limit.name, "seconds": limit.seconds, "source": limit.source},
+            )
+        )
+
+
+def _near(limit: Limit, item: Expected) -> bool:
+    return item.seconds >= limit.seconds * PERHAPS
+
+
+def _by_migration(expected: list[Expected]) -> Iterator[Expected]:
+    sums: dict[str | None, list[Expected]] = {}
+    for item in expected:
+        sums.setdefault(item.migration, []).append(item)
+    for migration, items in sums.items():
+        yield Expected(
+            migration=migration,
+            operation=None,
+            table=None,
+            seconds=sum(item.seconds * item.times for item in items),
+            measured=all(item.measured for item in items),
+        )
+
+
+def _finding(limit: Limit, item: Expected, what: str) -> Finding:
+    sure = item.measured and item.seconds >= limit.seconds * SURELY
+    basis = "took on the copy" if item.measured else "may take, going by the sizes of the tables,"
+    return Finding(
+        id="timeout-too-short",
+        severity=Severity.ERROR if sure else Severity.WARNING,
+        message=f"{limit.name} is {limit.seconds:g} s, set {limit.source}; "
+        f"{what} {basis} {item.seconds:,.1f} s",
+        hint=_reset(limit),
+        migration=item.migration,
+        operation=item.operation,
+        table=item.table,
+        evidence={
+            "setting": limit.name,
+            "seconds": limit.seconds,
+            "source": limit.source,
+            "expected_seconds": round(item.seconds, 3),
+            "measured": item.measured,
+        },
+    )
+
+
+def _reset(limit: Limit) -> str:
+    return f"PGOPTIONS='-c {limit.name}=0' python manage.py migrate"

@@ -1,0 +1,383 @@
+-- Add, fill and constrain a unique uuid column on a live table; psql only, no Python.
+--
+--   psql -X -d DATABASE -f add_payment_id.sql
+--   psql -X -d DATABASE -v table='public."Order"' -v column=payment_id -v batch=5000 -f …
+--
+-- Variables, all optional:
+--   table         as written in SQL, with quotes and schema where it needs them (treasury_payment)
+--   column        the plain name of the column (payment_id)
+--   batch         rows that one transaction fills, about (5000)
+--   lock_timeout  the longest wait for a lock before another try (100ms)
+--   patience      seconds until it gives up on locks that others hold (60)
+--   triggers      refuse, fire or skip: what to do where UPDATE triggers would fire (refuse)
+--
+-- Every batch is committed, each phase is left out where it is done already: after a stop, run it
+-- again. A value that is there is never changed. It excludes `manage.py seed_payment_id`, and ends
+-- in the same state. Needs PostgreSQL 14, the table's owner, and a session of its own: no pooler in
+-- transaction mode in between.
+\set ON_ERROR_STOP on
+\set QUIET on
+\if :{?table}
+\else
+    \set table treasury_payment
+\endif
+\if :{?column}
+\else
+    \set column payment_id
+\endif
+\if :{?batch}
+\else
+    \set batch 5000
+\endif
+\if :{?lock_timeout}
+\else
+    \set lock_timeout 100ms
+\endif
+\if :{?patience}
+\else
+    \set patience 60
+\endif
+\if :{?triggers}
+\else
+    \set triggers refuse
+\endif
+SET client_min_messages = notice;
+SET row_security = off;
+SET jit = off;
+-- In a stricter one a row that somebody changed meanwhile would end the run.
+SET default_transaction_isolation = 'read committed';
+DO $$ BEGIN
+    -- Time-outs of the role are meant for the application; transaction_timeout came with 17.
+    PERFORM set_config(name, '0', false) FROM pg_settings
+    WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout',
+                   'transaction_timeout');
+    -- Readers see the values at once: they must survive a crash of the server.
+    IF current_setting('synchronous_commit') = 'off' THEN
+        SET synchronous_commit = on;
+    END IF;
+END $$;
+
+SELECT :'table'::regclass::oid AS oid \gset
+-- PostgreSQL itself gives the name, shortened where it must be.
+CREATE FUNCTION pg_temp.constraint_name(target oid, named text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    found text;
+BEGIN
+    EXECUTE format('CREATE TEMP TABLE %I (%I uuid UNIQUE) ON COMMIT DROP',
+                   (SELECT relname FROM pg_class WHERE oid = target), named);
+    SELECT conname INTO found FROM pg_constraint
+    WHERE contype = 'u' AND conrelid = format('pg_temp.%I',
+          (SELECT relname FROM pg_class WHERE oid = target))::regclass;
+    RETURN found;
+END $$;
+BEGIN;
+SELECT pg_temp.constraint_name(:oid, :'column') AS constraint \gset
+COMMIT;
+
+-- Statements that need a strong lock: a short wait, then again, so that nobody queues for long.
+CREATE PROCEDURE pg_temp.with_short_locks(statements text[], lock_timeout text, patience float)
+LANGUAGE plpgsql AS $$
+DECLARE
+    deadline timestamptz := clock_timestamp() + patience * interval '1 second';
+    pause float := 0.1;
+    statement text;
+    done boolean;
+BEGIN
+    LOOP
+        BEGIN
+            PERFORM set_config('lock_timeout', lock_timeout, true);
+            FOREACH statement IN ARRAY statements LOOP
+                EXECUTE statement;
+            END LOOP;
+            done := true;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            done := false;
+            IF clock_timestamp() > deadline THEN
+                RAISE EXCEPTION 'stopped: the lock was not obtained in % s for: %',
+                    patience, statements USING HINT = 'run the script again';
+            END IF;
+        END;
+        COMMIT;
+        EXIT WHEN done;
+        PERFORM pg_sleep(pause * (0.5 + random()));
+        COMMIT;
+        pause := least(pause * 2, 2);
+    END LOOP;
+END $$;
+
+CREATE PROCEDURE pg_temp.examine(target oid, named text, triggers text)
+LANGUAGE plpgsql AS $$
+DECLARE
+    here regclass := target::regclass;
+    kind "char" := (SELECT relkind FROM pg_class WHERE oid = target);
+    attribute record;
+    firing text;
+    several bigint;
+    unidentified boolean;
+BEGIN
+    IF current_setting('server_version_num')::int < 140000 THEN
+        RAISE EXCEPTION 'refused: this server is older than PostgreSQL 14';
+    END IF;
+    -- The same lock as the command's: "seed" in ASCII, and the oid as a signed number.
+    IF NOT pg_try_advisory_lock(1936024932, (CASE WHEN target::bigint >= 2147483648
+            THEN target::bigint - 4294967296 ELSE target::bigint END)::int) THEN
+        RAISE EXCEPTION 'refused: another run is seeding % at this moment', here;
+    END IF;
+    IF kind <> 'r' OR EXISTS (SELECT FROM pg_inherits WHERE inhparent = target)
+            OR (SELECT relispartition FROM pg_class WHERE oid = target) THEN
+        RAISE EXCEPTION 'refused: % is no table of its own, but partitioned, inherited or a view;'
+            ' no constraint is unique across such tables', here;
+    END IF;
+    IF NOT pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = target), 'USAGE') THEN
+        RAISE EXCEPTION 'refused: only the owner of % may add a column to it', here;
+    END IF;
+    SELECT format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull,
+           a.attgenerated <> '' OR a.attidentity <> '' AS generated
+    INTO attribute FROM pg_attribute a
+    WHERE a.attrelid = target AND a.attname = named AND NOT a.attisdropped;
+    IF attribute.type <> 'uuid' OR attribute.generated THEN
+        RAISE EXCEPTION 'refused: column % of % is there, but it is %, or generated',
+            named, here, attribute.type
+            USING HINT = 'manage.py seed_payment_id converts text that holds UUIDs';
+    END IF;
+    IF attribute.type IS NOT NULL THEN
+        EXECUTE format('SELECT count(*) FROM (SELECT FROM %s WHERE %I IS NOT NULL GROUP BY %2$I'
+                       ' HAVING count(*) > 1) AS several', here, named) INTO several;
+        IF several > 0 THEN
+            RAISE EXCEPTION 'refused: % values of %.% stand on more than one row',
+                several, here, named;
+        END IF;
+    END IF;
+    IF attribute.attnotnull THEN
+        RETURN;
+    END IF;
+    SELECT string_agg(tgname, ', ' ORDER BY tgname) INTO firing FROM pg_trigger
+    WHERE tgrelid = target AND NOT tgisinternal AND tgtype & 16 <> 0
+      AND (tgattr = ''::int2vector OR EXISTS (SELECT FROM pg_attribute
+           WHERE attrelid = target AND attname = named AND attnum = ANY (tgattr)))
+      AND CASE triggers WHEN 'refuse' THEN tgenabled IN ('O', 'A')
+                        WHEN 'skip' THEN tgenabled IN ('A', 'R') ELSE false END;
+    IF firing IS NOT NULL THEN
+        RAISE EXCEPTION 'refused: UPDATE triggers of % would fire for every row: %', here, firing
+            USING HINT = '-v triggers=fire, where that does no harm; or -v triggers=skip';
+    END IF;
+    IF EXISTS (SELECT FROM pg_rewrite WHERE ev_class = target AND ev_type = '2') THEN
+        RAISE EXCEPTION 'refused: a rule of % rewrites an UPDATE', here;
+    END IF;
+    SELECT true INTO unidentified FROM pg_publication_tables p
+    JOIN pg_publication USING (pubname)
+    JOIN pg_class c ON c.oid = target AND c.relname = p.tablename
+    JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = p.schemaname
+    WHERE pubupdate AND (c.relreplident = 'n' OR c.relreplident = 'd' AND NOT EXISTS (
+          SELECT FROM pg_index WHERE indrelid = target AND indisprimary)) LIMIT 1;
+    IF unidentified THEN
+        RAISE EXCEPTION 'refused: % is published and has no replica identity', here;
+    END IF;
+END $$;
+CALL pg_temp.examine(:oid, :'column', :'triggers');
+
+SELECT :'triggers' = 'skip' AS skip \gset
+\if :skip
+    SET session_replication_role = replica;
+\endif
+
+\echo add the column, and its default
+SELECT format('%I', :'column') AS quoted, :oid::regclass AS here,
+       NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = :oid AND attname = :'column'
+                   AND NOT attisdropped) AS missing \gset
+-- Without the default: one ALTER with a volatile default would rewrite the table.
+\if :missing
+    SELECT format('ALTER TABLE %s ADD COLUMN %s uuid', :'here', :'quoted') AS statement \gset
+    CALL pg_temp.with_short_locks(ARRAY[:'statement'], :'lock_timeout', :patience);
+\endif
+SELECT NOT atthasdef AS missing FROM pg_attribute
+WHERE attrelid = :oid AND attname = :'column' AND NOT attisdropped \gset
+\if :missing
+    SELECT format('ALTER TABLE %s ALTER COLUMN %s SET DEFAULT gen_random_uuid()',
+                  :'here', :'quoted') AS statement \gset
+    CALL pg_temp.with_short_locks(ARRAY[:'statement'], :'lock_timeout', :patience);
+\endif
+
+-- A full page has no room for new versions of all its rows, but for an eighth of them it has, and
+-- the next pass finds the room that pruning made: most updates touch no index.
+CREATE PROCEDURE pg_temp.fill(
+    target oid, named text, batch int, lock_timeout text, patience float
+) LANGUAGE plpgsql AS $$
+DECLARE
+    here regclass := target::regclass;
+    blocks bigint := pg_relation_size(target) / current_setting('block_size')::bigint;
+    per_block float := greatest((SELECT reltuples FROM pg_class WHERE oid = target)
+                                / greatest(blocks, 1), 1);
+    passes int;
+    span bigint;
+    start bigint := 0;
+    pass int;
+    rows_now bigint;
+    total bigint := 0;
+    any_left boolean;
+    began timestamptz := clock_timestamp();
+    told timestamptz := clock_timestamp();
+    waiting timestamptz;
+    range_of text;
+    part text;
+BEGIN
+    IF (SELECT reltuples FROM pg_class WHERE oid = target) < 1 AND blocks > 0 THEN
+        EXECUTE format('SELECT count(*)::float / %s FROM ONLY %s WHERE ctid < %L::tid',
+                       least(blocks, 100), here, format('(%s,0)', least(blocks, 100)))
+        INTO per_block;
+        per_block := greatest(per_block, 1);
+    END IF;
+    passes := greatest(1, least(8, round(per_block)));
+    span := greatest(1, round(batch * passes / per_block));
+    WHILE start < blocks LOOP
+        FOR pass IN 0 .. passes - 1 LOOP
+            range_of := format('ctid >= %L::tid AND ctid < %L::tid AND %I IS NULL',
+                               format('(%s,0)', start), format('(%s,0)', start + span), named);
+            part := CASE WHEN pass = passes - 1 THEN ''
+                    ELSE format(' AND get_byte(tidsend(ctid), 5) %% %s = %s', passes, pass) END;
+            BEGIN
+                PERFORM set_config('lock_timeout', lock_timeout, true);
+                EXECUTE format('UPDATE ONLY %s SET %I = gen_random_uuid() WHERE %s%s',
+                               here, named, range_of, part);
+                GET DIAGNOSTICS rows_now = ROW_COUNT;
+            EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+                rows_now := NULL;
+            END;
+            IF rows_now IS NULL THEN
+                -- Somebody holds a row: go on without it, and come back.
+                EXECUTE format('UPDATE ONLY %1$s SET %2$I = gen_random_uuid() WHERE ctid = ANY'
+                    ' (ARRAY(SELECT ctid FROM ONLY %1$s WHERE %3$s%4$s FOR UPDATE SKIP LOCKED))'
+                    ' AND %2$I IS NULL', here, named, range_of, part);
+                GET DIAGNOSTICS rows_now = ROW_COUNT;
+            END IF;
+            total := total + rows_now;
+            COMMIT;
+            IF clock_timestamp() - told > interval '5 seconds' THEN
+                told := clock_timestamp();
+                RAISE NOTICE '% rows filled, % %% of the blocks, % rows/s', total,
+                    round(100.0 * start / blocks),
+                    round(total / extract(epoch FROM told - began)::numeric);
+            END IF;
+            IF pass = 0 AND rows_now = 0 THEN
+                EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s WHERE %s)', here, range_of)
+                INTO any_left;
+                EXIT WHEN NOT any_left;
+            END IF;
+        END LOOP;
+        start := start + span;
+    END LOOP;
+    -- What was locked, or moved while its range was read.
+    waiting := clock_timestamp();
+    LOOP
+        EXECUTE format('UPDATE ONLY %1$s SET %2$I = gen_random_uuid() WHERE ctid = ANY'
+            ' (ARRAY(SELECT ctid FROM ONLY %1$s WHERE %2$I IS NULL LIMIT %3$s'
+            ' FOR UPDATE SKIP LOCKED)) AND %2$I IS NULL', here, named, batch);
+        GET DIAGNOSTICS rows_now = ROW_COUNT;
+        total := total + rows_now;
+        COMMIT;
+        IF rows_now > 0 THEN
+            waiting := clock_timestamp();
+            CONTINUE;
+        END IF;
+        EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s WHERE %I IS NULL)', here, named)
+        INTO any_left;
+        EXIT WHEN NOT any_left;
+        IF clock_timestamp() - waiting > patience * interval '1 second' THEN
+            RAISE EXCEPTION 'stopped: rows are left that other sessions hold; % are filled', total
+                USING HINT = 'run the script again';
+        END IF;
+        PERFORM pg_sleep(0.2);
+        COMMIT;
+    END LOOP;
+    RAISE NOTICE '% rows filled in % s', total,
+        round(extract(epoch FROM clock_timestamp() - began)::numeric, 1);
+END $$;
+
+-- Since PostgreSQL 18 a NOT NULL can be there and not be validated.
+SELECT attnotnull AND NOT EXISTS (
+    SELECT FROM pg_constraint WHERE conrelid = attrelid AND contype = 'n'
+    AND conkey = ARRAY[attnum] AND NOT convalidated) AS finished, attnum AS number,
+    coalesce((SELECT format('ALTER TABLE %s VALIDATE CONSTRAINT %I', :'here', conname)
+              FROM pg_constraint WHERE conrelid = attrelid AND contype = 'n'
+              AND conkey = ARRAY[attnum] AND NOT convalidated), '') AS validate
+FROM pg_attribute WHERE attrelid = :oid AND attname = :'column' AND NOT attisdropped \gset
+\if :finished
+\else
+    \echo fill
+    CALL pg_temp.fill(:oid, :'column', :batch, :'lock_timeout', :patience);
+\endif
+
+\echo make it unique
+SELECT n.nspname AS schema FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = :oid \gset
+CREATE TEMP VIEW unique_indexes AS
+SELECT x.relname, i.indexrelid, i.indisvalid AND i.indisready AS valid, con.conname
+FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+LEFT JOIN pg_constraint con ON con.conindid = x.oid AND con.contype IN ('u', 'p')
+     AND con.conrelid = i.indrelid
+WHERE i.indrelid = :oid AND i.indisunique AND i.indnkeyatts = 1 AND i.indkey[0] = :number
+  AND i.indpred IS NULL AND i.indexprs IS NULL AND (i.indimmediate OR NOT i.indisvalid);
+-- CONCURRENTLY waits for older transactions; a time-out would leave an INVALID index.
+SET lock_timeout = 0;
+SELECT format('DROP INDEX CONCURRENTLY %I.%I', :'schema', relname) FROM unique_indexes
+WHERE NOT valid AND NOT EXISTS (SELECT FROM unique_indexes WHERE valid) \gexec
+SELECT format('CREATE UNIQUE INDEX CONCURRENTLY %I ON %s (%s)', :'constraint', :'here', :'quoted')
+WHERE NOT EXISTS (SELECT FROM unique_indexes WHERE valid) \gexec
+SELECT coalesce((
+    SELECT CASE WHEN conname = :'constraint' THEN ''
+        WHEN conname IS NOT NULL THEN format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I',
+             :'here', conname, :'constraint')
+        ELSE format('ALTER TABLE %s ADD CONSTRAINT %I UNIQUE USING INDEX %I',
+             :'here', :'constraint', relname) END
+    FROM unique_indexes WHERE valid ORDER BY conname IS NULL LIMIT 1), '') AS statement \gset
+SELECT :'statement' <> '' AS missing \gset
+\if :missing
+    CALL pg_temp.with_short_locks(ARRAY[:'statement'], :'lock_timeout', :patience);
+\endif
+DROP VIEW unique_indexes;
+
+\echo forbid NULLs
+SELECT :'validate' <> '' AS only_validate,
+       format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS opsmigrate_seeded', :'here') AS drop_check,
+       format('ALTER TABLE %s ADD CONSTRAINT opsmigrate_seeded CHECK (%s IS NOT NULL) NOT VALID',
+              :'here', :'quoted') AS add_check,
+       format('ALTER TABLE %s VALIDATE CONSTRAINT opsmigrate_seeded', :'here') AS validate_check,
+       format('ALTER TABLE %s ALTER COLUMN %s SET NOT NULL', :'here', :'quoted') AS set_not_null
+\gset
+\if :finished
+\elif :only_validate
+    CALL pg_temp.with_short_locks(ARRAY[:'validate'], :'lock_timeout', :patience);
+\else
+    SET client_min_messages = warning;
+    CALL pg_temp.with_short_locks(ARRAY[:'drop_check', :'add_check'], :'lock_timeout', :patience);
+    CALL pg_temp.with_short_locks(ARRAY[:'validate_check'], :'lock_timeout', :patience);
+    -- Two ALTERs: in one, PostgreSQL would not use the check and read the table again.
+    CALL pg_temp.with_short_locks(ARRAY[:'set_not_null', :'drop_check'], :'lock_timeout', :patience);
+    SET client_min_messages = notice;
+\endif
+
+\echo verify
+SELECT format('ANALYZE %s', :'here') \gexec
+CREATE PROCEDURE pg_temp.verify(target oid, named text, constraint_name text)
+LANGUAGE plpgsql AS $$
+DECLARE
+    total bigint;
+    valued bigint;
+    different bigint;
+BEGIN
+    EXECUTE format('SELECT count(*), count(%I), count(DISTINCT %1$I) FROM ONLY %s',
+                   named, target::regclass) INTO total, valued, different;
+    IF total <> valued OR valued <> different OR NOT EXISTS (
+            SELECT FROM pg_attribute WHERE attrelid = target AND attname = named AND attnotnull
+            AND atthasdef) OR NOT EXISTS (
+            SELECT FROM pg_constraint WHERE conrelid = target AND conname = constraint_name
+            AND contype = 'u') THEN
+        RAISE EXCEPTION 'stopped: %.% is not as it must be: % rows, % without a value, % values'
+            ' more than once', target::regclass, named, total, total - valued, valued - different
+            USING HINT = 'run the script again';
+    END IF;
+    RAISE NOTICE '%.%: % rows, NOT NULL, unique, 0 NULLs, 0 duplicates',
+        target::regclass, named, total;
+END $$;
+CALL pg_temp.verify(:oid, :'column', :'constraint');

@@ -1,0 +1,109 @@
+"""restore_db when things go wrong: the live database is as it was."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from django.db import connections
+from django.db.backends.postgresql.psycopg_any import sql
+
+from tests.backups import backup, scratch_databases
+from tests.conftest import Ops, environment_for, execute, query, start, url_of
+from tests.faults.test_backup_faults import clients_of, ended, wait_until
+
+pytestmark = pytest.mark.major
+
+BUSY = "SELECT 1 FROM pg_stat_activity WHERE datname ~ '^opsmigrate_' AND query ~ 'COPY.*slowly'"
+
+
+@contextmanager
+def restoring(alias: str, ops: Ops, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Have a rollback that is in the middle: pg_restore checks a row for a minute."""
+    for statement in (
+        "CREATE FUNCTION slow() RETURNS boolean LANGUAGE sql AS"
+        " 'SELECT current_database() !~ ''^opsmigrate'' OR pg_sleep(60) IS NOT NULL'",
+        "CREATE TABLE slowly (one int CHECK (slow()))",
+        "INSERT INTO slowly VALUES (1)",
+    ):
+        execute(connections[alias], statement)
+    _, file = backup(ops, alias, folder)
+    argv = ["manage.py", "restore_db", str(file), "--no-input", "--format", "json"]
+    process = start(*argv, env=environment_for(url_of(alias)))
+    try:
+        wait_until(lambda: query(alias, BUSY) or process.poll() is not None)
+        assert process.poll() is None, process.communicate()
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def identity(alias: str) -> list[tuple[object, ...]]:
+    return query(
+        alias, "SELECT oid, datname::text FROM pg_database WHERE datname = current_database()"
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_it_restores_nothing_is_left_and_the_live_one_is_as_it_was(
+    staging: str, ops: Ops, tmp_path: Path, number: signal.Signals
+) -> None:
+    before = identity(staging)
+    with restoring(staging, ops, tmp_path) as process:
+        process.send_signal(number)
+        answer = ended(process)
+
+    assert (answer.code, answer.ids) == (130, ["interrupted"])
+    assert identity(staging) == before
+    assert scratch_databases(staging) == []
+    assert clients_of(tmp_path) == []
+
+
+def test_killed_while_it_restores_the_next_run_drops_what_it_left(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    before = identity(staging)
+    with restoring(staging, ops, tmp_path) as process:
+        process.kill()
+        process.communicate()
+        wait_until(lambda: not clients_of(tmp_path), seconds=5)
+
+    [left] = scratch_databases(staging)
+    query(
+        staging, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [left]
+    )
+    sessions = "SELECT 1 FROM pg_stat_activity WHERE datname = %s"
+    wait_until(lambda: not query(staging, sessions, [left]))
+    assert identity(staging) == before
+    assert ops("backup_db", database=staging, directory=str(tmp_path)).code == 0
+    assert scratch_databases(staging) == []
+
+
+def test_a_setting_that_the_role_may_not_give_leaves_the_live_one_as_it_was(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    connection = connections[staging]
+    name = sql.Identifier(connection.settings_dict["NAME"])
+    execute(connection, "CREATE ROLE opsmigrate_gone")
+    grant = sql.SQL("GRANT CONNECT ON DATABASE {} TO opsmigrate_gone")
+    execute(connection, grant.format(name))
+    try:
+        _, file = backup(ops, staging, tmp_path)
+    finally:
+        revoke = sql.SQL("REVOKE ALL ON DATABASE {} FROM opsmigrate_gone")
+        execute(connection, revoke.format(name))
+        execute(connection, "DROP ROLE opsmigrate_gone")
+    before = identity(staging)
+
+    answer = ops("restore_db", str(file), database=staging, no_input=True)
+
+    assert (answer.code, answer.ids) == (1, ["property-not-restored"])
+    assert 'role "opsmigrate_gone" does not exist' in json.dumps(
+        answer.report["findings"][0]["message"], ensure_ascii=False
+    ).replace('\\"', '"')
+    assert identity(staging) == before
+    assert scratch_databases(staging) == []

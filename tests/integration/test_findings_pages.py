@@ -1,0 +1,196 @@
+"""The examples on the pages of findings: the bad one raises it, the good one applies."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from tests.conftest import Answer, Ops, execute, query
+from tests.guards.test_docs import PACKAGE, PAGES, finding_ids, sections, trees
+from tests.integration.pairs import CAGE
+from tests.integration.zoo_migrations import Write, migrate
+
+COMMAND = PACKAGE / "management" / "commands" / "preflight_migrate.py"
+IDS = finding_ids(
+    [
+        *trees(PACKAGE / "preflight"),
+        *trees(PACKAGE / "schema"),
+        ast.parse(COMMAND.read_text(encoding="utf-8")),
+    ]
+)
+# What is no rule about a plan and a database, by what its page says.
+NOT_RUN = {
+    "it is about migration files": {"broken-graph", "conflicting-migrations"},
+    "it is about settings": {"bad-setting"},
+    "it is about the apps contenttypes and auth": {"insert-refused"},
+    "it is about code of the project": {"drift-unknown"},
+    "it is about the rehearsal": {
+        "copy-gave-way",
+        "copy-failed",
+        "not-rehearsed",
+        "rehearsal-broken",
+        "rehearsal-failed",
+    },
+    "it is about what is typed": {
+        "ambiguous-migration",
+        "app-without-migrations",
+        "syncdb-of-migrated-app",
+        "unknown-app",
+        "unknown-migration",
+    },
+    "it takes a server with prepared transactions": {"prepared-transaction"},
+    "it takes other sessions": {"activity-hidden", "blocking-session", "old-snapshot"},
+}
+BLOCK = re.compile(r"^```(sql|python|sh)(?: (applied|harm))?\n(.+?)\n```$", re.M | re.S)
+OWNED = """
+ALTER TABLE zoo_cage OWNER TO deploy;
+ALTER TABLE django_migrations OWNER TO deploy;
+GRANT USAGE, CREATE ON SCHEMA public TO deploy;
+"""
+
+
+def text_of(id: str) -> str:
+    """Return a page."""
+    return (PAGES / f"{id}.md").read_text(encoding="utf-8")
+
+
+RUN = sorted(
+    id for id in IDS if (PAGES / f"{id}.md").exists() and "<!-- not run" not in text_of(id)
+)
+
+
+@dataclass(frozen=True)
+class Example:
+    """The blocks of an example, by language and purpose; None where it has none."""
+
+    blocks: dict[tuple[str, str], str]
+
+    def get(self, language: str, purpose: str = "") -> str | None:
+        """Return a block."""
+        return self.blocks.get((language, purpose))
+
+
+def examples(id: str) -> tuple[Example, Example]:
+    """Return the bad and the good example; what the good one leaves out is as in the bad one."""
+    said = sections(text_of(id))
+    bad = {(a, b): text for a, b, text in BLOCK.findall(said["Bad example"])}
+    good = {(a, b): text for a, b, text in BLOCK.findall(said["Good example"])}
+    return Example(bad), Example({**bad, **good})
+
+
+@dataclass
+class Zoo:
+    """A database in the state that an example describes, with its migrations."""
+
+    alias: str
+    target: tuple[str, ...]
+    ops: Ops
+
+    def preflight(self) -> Answer:
+        """Ask."""
+        return self.ops("preflight_migrate", "zoo", *self.target, database=self.alias)
+
+    def migrate(self) -> str | None:
+        """Do it; return why it fails."""
+        return migrate(self.alias, "zoo", *self.target)
+
+
+Prepare = Callable[[Example], Zoo]
+
+
+@pytest.fixture
+def prepare(
+    new_database: Callable[..., str],
+    role: Callable[..., dict[str, str]],
+    write_migrations: Write,
+    ops: Ops,
+) -> Prepare:
+    """Return a function that makes the database of an example."""
+
+    def make(example: Example) -> Zoo:
+        alias = new_database("page ")
+        before = [CAGE, *filter(None, [example.get("python", "applied")])]
+        write_migrations(*before)
+        assert migrate(alias, "zoo") is None
+        statements = example.get("sql") or ""
+        if re.search(r"\bdeploy\b", statements):
+            account = role()
+            statements = f"{OWNED}{statements}".replace("deploy", f'"{account["USER"]}"')
+            execute(connections[alias], statements)
+            connections[alias].close()
+            connections[alias].settings_dict.update(account)
+        elif statements:
+            execute(connections[alias], statements)
+        pending = example.get("python")
+        write_migrations(*before, *filter(None, [pending]))
+        command = example.get("sh")
+        return Zoo(alias, tuple(command.split()[4:]) if command else (), ops)
+
+    return make
+
+
+def findings(zoo: Zoo, id: str) -> list[dict[str, Any]]:
+    """Return what is found, without information; with it, where the page is about some."""
+    about_info = id.startswith("drift-")
+    return [
+        each
+        for each in zoo.preflight().report["findings"]
+        if each["severity"] != "info" or (about_info and each["id"] != "not-rehearsed")
+    ]
+
+
+@pytest.mark.parametrize(
+    "id",
+    [
+        pytest.param(id, marks=pytest.mark.major) if id == "unsupported-by-server" else id
+        for id in RUN
+    ],
+)
+def test_the_bad_example_raises_the_finding_and_the_good_one_does_not(
+    id: str, prepare: Prepare
+) -> None:
+    bad, good = examples(id)
+    zoo = prepare(bad)
+    if id == "unsupported-by-server" and connections[zoo.alias].pg_version >= 180000:
+        assert zoo.preflight().ids == []
+        return
+
+    found = findings(zoo, id)
+    failure = zoo.migrate()
+
+    assert found[0]["id"] == id
+    # What is done already exists, and what was renamed is unknown under its new name.
+    assert {each["id"] for each in found} - {"column-exists", "drift-column-unknown"} <= {id}
+    assert (failure is not None) == (found[0]["severity"] == "error"), failure
+    if bad.get("sql", "harm"):
+        assert query(zoo.alias, bad.get("sql", "harm")) == [(True,)]
+
+    zoo = prepare(good)
+    assert findings(zoo, id) == []
+    assert zoo.migrate() is None
+    if bad.get("sql", "harm"):
+        assert query(zoo.alias, bad.get("sql", "harm")) != [(True,)]
+
+
+def test_a_page_whose_examples_are_not_run_says_why() -> None:
+    said: dict[str, set[str]] = {}
+    for id in IDS - set(RUN):
+        match = re.search(r"^<!-- not run: (.+) -->$", text_of(id), re.M)
+        assert match is not None, id
+        said.setdefault(match[1], set()).add(id)
+
+    assert said == NOT_RUN
+
+
+def test_a_warning_shows_its_harm() -> None:
+    assert [
+        id
+        for id in RUN
+        if "a warning" in text_of(id).partition("## ")[0] and "```sql harm" not in text_of(id)
+    ] == ["half-applied", "long-lock"]

@@ -1,0 +1,110 @@
+"""Time-outs that would cut the migration off are told, with where they were set."""
+
+from collections.abc import Callable
+
+import pytest
+from django.db import connections
+
+from opsmigrate.preflight import timeouts
+from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.timeouts import Expected, Limit, require_time
+from opsmigrate.report import Severity
+from tests.conftest import Ops, execute
+from tests.integration.pairs import CAGE, ROW
+from tests.integration.test_rehearsal import rehearse
+from tests.integration.zoo_migrations import Write, migrate
+
+pytestmark = pytest.mark.major
+
+INDEX = 'migrations.AddIndex("cage", models.Index(fields=["size"], name="zoo_size")),'
+NAP = 'migrations.RunSQL("SELECT pg_sleep(0.4)"),'
+
+
+def prepared(alias: str, write: Write, pending: str, setting: str) -> None:
+    write(CAGE)
+    assert migrate(alias, "zoo") is None
+    execute(connections[alias], ROW)
+    name = connections[alias].settings_dict["NAME"].replace('"', '""')
+    execute(connections[alias], f'ALTER DATABASE "{name}" SET {setting}')
+    connections[alias].close()
+    write(CAGE, pending)
+
+
+@pytest.mark.parametrize(("limit", "cuts"), [("150ms", True), ("1min", False)])
+def test_what_takes_too_long_fails(
+    limit: str, cuts: bool, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    prepared(empty_database, write_migrations, NAP, f"statement_timeout = '{limit}'")
+
+    answer = rehearse(ops, empty_database)
+    failure = migrate(empty_database, "zoo")
+
+    assert (failure is not None) == cuts
+    assert (answer.code == 1) == cuts, answer.stdout
+    # Where the copy has the setting too, it fails there.
+    assert set(answer.ids) <= ({"timeout-too-short", "rehearsal-failed"} if cuts else set())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "measured", "severity"),
+    [
+        (0.4, True, Severity.ERROR),
+        (0.2, True, Severity.WARNING),
+        (0.4, False, Severity.WARNING),
+        (0.05, True, None),
+    ],
+)
+@pytest.mark.parametrize("name", ["statement_timeout", "transaction_timeout"])
+def test_only_what_is_sure_is_an_error(
+    name: str, seconds: float, measured: bool, severity: Severity | None
+) -> None:
+    limit = Limit(name, 0.15, "for the database")
+    item = Expected(
+        migration="a.0001", operation="0: RunSQL", table=None, seconds=seconds, measured=measured
+    )
+    ledger = Ledger()
+
+    require_time({name: limit}, [item], ledger)
+
+    assert [finding.severity for finding in ledger.findings] == ([severity] if severity else [])
+    if severity:
+        [finding] = ledger.findings
+        assert finding.id == "timeout-too-short"
+        assert f"{name} is 0.15 s, set for the database" in finding.message
+        assert finding.evidence["expected_seconds"] == seconds
+        assert f"PGOPTIONS='-c {name}=0'" in str(finding.hint)
+
+
+def test_without_a_rehearsal_the_size_of_the_table_warns(
+    empty_database: str, write_migrations: Write, ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared(empty_database, write_migrations, INDEX, "statement_timeout = '10s'")
+    rows = "INSERT INTO zoo_cage (code, name) SELECT gen_random_uuid(), 'a' FROM "
+    execute(connections[empty_database], f"{rows} generate_series(1, 10000)")
+    execute(connections[empty_database], "ANALYZE zoo_cage")
+
+    small = ops("preflight_migrate", "zoo", database=empty_database)
+    # As on a server that is so slow.
+    monkeypatch.setattr(timeouts, "SLOWER", 1e6)
+    large = ops("preflight_migrate", "zoo", database=empty_database)
+
+    assert (small.code, small.ids) == (0, [])
+    assert small.report["facts"]["server"]["timeouts_seconds"] == {"statement_timeout": 10.0}
+    assert (large.code, large.ids) == (0, ["timeout-too-short"])
+    finding = large.report["findings"][0]
+    assert (finding["severity"], finding["table"]) == ("warning", "public.zoo_cage")
+    assert "going by the sizes of the tables" in finding["message"]
+
+
+def test_a_time_out_of_idle_transactions_is_told_where_code_runs(
+    new_database: Callable[..., str], write_migrations: Write, ops: Ops
+) -> None:
+    alias = new_database(OPTIONS={"options": "-c idle_in_transaction_session_timeout=90s"})
+    prepared(alias, write_migrations, NAP, "work_mem = '8MB'")
+    answer = ops("preflight_migrate", "zoo", database=alias)
+    write_migrations(CAGE, INDEX)
+
+    assert (answer.code, answer.ids[:1]) == (3, ["timeout-too-short"])
+    assert answer.report["findings"][0]["severity"] == "info"
+    assert "by the client (OPTIONS, PGOPTIONS)" in answer.report["findings"][0]["message"]
+    assert ops("preflight_migrate", "zoo", database=alias).ids == []

@@ -1,0 +1,110 @@
+"""What the tests of the seed share: options, quiet progress, locks that somebody holds, writers."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import StringIO
+from typing import Any
+
+from django.core.management.base import OutputWrapper
+from django.db import Error, connections
+
+from opsmigrate.backfill.goal import Goal
+from opsmigrate.backfill.pace import Pace
+from opsmigrate.backfill.work import SeedOptions
+from opsmigrate.postgres.session import second_connection
+from opsmigrate.progress import Progress
+from tests.conftest import execute, query
+
+QUIET = Progress(OutputWrapper(StringIO()), verbosity=0)
+PAYMENTS = Goal(
+    schema="public",
+    table="treasury_payment",
+    column="payment_id",
+    type="uuid",
+    expression="gen_random_uuid()",
+)
+
+
+def goal_for(table: str = "t", **changes: Any) -> Goal:
+    """Return the goal of a unique UUID column `c`."""
+    values = {"schema": "public", "column": "c", "type": "uuid", "expression": "gen_random_uuid()"}
+    return Goal(table=table, **{**values, **changes})
+
+
+def options(**changes: Any) -> SeedOptions:
+    """Return options that are quick to give up and have small batches."""
+    pace = Pace(
+        batch_rows=changes.pop("batch_rows", 50),
+        lock_timeout=changes.pop("lock_timeout", 0.1),
+        max_rows_per_second=changes.pop("max_rows_per_second", None),
+        patience=changes.pop("patience", 5.0),
+        workers=changes.pop("workers", 1),
+        largest_lag=changes.pop("largest_lag", 128 << 20),
+        wal_rate=changes.pop("wal_rate", None),
+    )
+    values = {"pace": pace, "time_budget": None, "triggers": "refuse", **changes}
+    return SeedOptions(**values)
+
+
+@contextmanager
+def holding(
+    alias: str, statement: str, params: Any = None, *, end: str = "ROLLBACK"
+) -> Iterator[Callable[[], None]]:
+    """Hold the locks of a statement in another session; yields what ends its transaction."""
+    with second_connection(connections[alias]) as other:
+        other.inc_thread_sharing()
+        execute(other, "BEGIN")
+        execute(other, statement, params)
+        yield lambda: execute(other, end)
+
+
+@dataclass
+class Written:
+    """What a writer did: how many statements, what went wrong, the longest wait in seconds."""
+
+    statements: int = 0
+    errors: list[str] = field(default_factory=list)
+    longest: float = 0.0
+
+
+@contextmanager
+def writing(alias: str, *statements: str) -> Iterator[Written]:
+    """Execute the statements at random, again and again, in another session.
+
+    `{}` in a statement is a random number up to a million.
+    """
+    written, stop = Written(), threading.Event()
+
+    def write() -> None:
+        with second_connection(connections[alias]) as other:
+            while not stop.is_set():
+                statement = random.choice(statements).format(random.randint(1, 1_000_000))  # noqa: S311
+                started = time.monotonic()
+                try:
+                    execute(other, statement)
+                except Error as error:
+                    written.errors.append(str(error))
+                written.statements += 1
+                written.longest = max(written.longest, time.monotonic() - started)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield written
+    finally:
+        stop.set()
+        thread.join(timeout=30)
+
+
+def wait_for(alias: str, condition: str, *, seconds: float = 10) -> None:
+    """Ask until the condition holds, at most so long."""
+    deadline = time.monotonic() + seconds
+    while query(alias, condition) != [(True,)]:
+        assert time.monotonic() < deadline, condition
+        time.sleep(0.01)
