@@ -29,6 +29,8 @@ from django.conf import settings
 from django.db import connection
 from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.postgres.compose import Composable
+
 ROOT = Path(__file__).resolve().parent.parent
 HERE = Path(__file__).parent / "many_tables"
 RUNS = 3
@@ -72,7 +74,7 @@ def database(name: str, template: str = "template1") -> Iterator[str]:
         execute(drop)
 
 
-def execute(statement: sql.Composable) -> None:
+def execute(statement: Composable) -> None:
     """Execute one statement where the role is at home."""
     with connection.cursor() as cursor:
         cursor.execute(statement)

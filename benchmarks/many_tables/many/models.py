@@ -1,13 +1,16 @@
 """As many models as BENCH_TABLES says, of nine columns each."""
 
+from __future__ import annotations
+
 import os
+from typing import Any
 
 from django.db import models
 
 
-def fields_of(number: int) -> list[tuple[str, models.Field]]:
+def fields_of(number: int) -> list[tuple[str, models.Field[Any, Any]]]:
     """Return fields as a usual model has them; each model but the first points to another."""
-    fields: list[tuple[str, models.Field]] = [
+    fields: list[tuple[str, models.Field[Any, Any]]] = [
         ("id", models.BigAutoField(primary_key=True)),
         ("name", models.CharField(max_length=20, db_index=True)),
         ("slug", models.SlugField(unique=True)),
