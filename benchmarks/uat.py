@@ -70,7 +70,7 @@ def measure(rows: int) -> None:
             for each in check["evidence"]
             if each["kind"] == "sql" and "%s" not in each["text"] and "…" not in each["text"]
         ]
-        by_hand = best(lambda: [execute(connection, each) for each in statements])
+        by_hand = best(lambda: execute_all(statements))
         serial = best(lambda: answer({**options, "jobs": 1}))
         parallel = best(lambda: answer({**options, "jobs": 4}))
         found = cent(options)
@@ -115,6 +115,12 @@ def execute(session: BaseDatabaseWrapper, statement: str) -> None:
         cursor.execute(statement)
         if cursor.description:
             cursor.fetchall()
+
+
+def execute_all(statements: list[str]) -> None:
+    """Execute the statements one after the other."""
+    for each in statements:
+        execute(connection, each)
 
 
 def timed(work: Callable[[], Any]) -> float:

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 from opsmigrate.uat.text import printable
 
+DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
 KINDS = {"FAIL": "failure", "ERROR": "error"}
 
 
@@ -26,14 +27,18 @@ def junit_xml(body: Mapping[str, Any]) -> str:
     }
     root = ElementTree.Element("testsuites", _words({"name": "run_uat", **totals}))
     timestamp = {"timestamp": body["started"][:19]}
-    suite = ElementTree.SubElement(root, "testsuite", _words({"name": "run_uat", **totals, **timestamp}))
+    suite = ElementTree.SubElement(
+        root, "testsuite", _words({"name": "run_uat", **totals, **timestamp})
+    )
     properties = ElementTree.SubElement(suite, "properties")
     for name in ("run_id", "verdict", "exit_code", "sha256"):
         ElementTree.SubElement(properties, "property", _words({"name": name, "value": body[name]}))
     for check, kind in cases:
         _add_case(suite, check, kind)
     ElementTree.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode")
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(
+        root, encoding="unicode"
+    )
 
 
 def _add_case(suite: ElementTree.Element, check: Mapping[str, Any], kind: str | None) -> None:

@@ -93,13 +93,16 @@ def _comparison(table: Mapping[str, Any]) -> dict[str, Any]:
     ]
     if state is not None:
         shown.sort(key=lambda row: STATES.index(row["state"]))
-    return {"title": table["title"], "head": head, "rows": shown, "left_out": len(rows) - len(shown)}
+    return {
+        "title": table["title"],
+        "head": head,
+        "rows": shown,
+        "left_out": len(rows) - len(shown),
+    }
 
 
 def _is_total(figure: str) -> bool:
-    return "[" not in figure and not any(
-        f".{kind}(" in figure for kind in ("nulls", "fingerprint")
-    )
+    return "[" not in figure and not any(f".{kind}(" in figure for kind in ("nulls", "fingerprint"))
 
 
 def _bars(checks: Sequence[Mapping[str, Any]]) -> list[Bar]:

@@ -9,7 +9,7 @@ SHORTEST = 0.6
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """A check in the plot; `start` and `length` in percent of the width, so that it fits a phone."""
+    """A check in the plot; `start` and `length` in percent of the width, to fit a phone too."""
 
     label: str
     tone: str

@@ -38,9 +38,7 @@ def verify_report(file: Path) -> Result:
     if told != found:
         return _changed(f"{file} was changed: it says SHA-256 {told}, and it has {found}", facts)
     if is_page:
-        images = {
-            sha256(image).hexdigest(): image for image in map(b64decode, IMAGE.findall(text))
-        }
+        images = {sha256(image).hexdigest(): image for image in map(b64decode, IMAGE.findall(text))}
         if html_page({**body, "sha256": told}, images) != text:
             return _changed(
                 f"the page of {file} was changed, or another version of opsmigrate wrote it: it is "
