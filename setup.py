@@ -7,5 +7,8 @@ PAGES = "opsmigrate.findings"
 setup(
     packages=[*find_packages(include=["opsmigrate", "opsmigrate.*"]), PAGES],
     package_dir={PAGES: "docs/findings"},
-    package_data={"opsmigrate": ["py.typed"], PAGES: ["*.md"]},
+    package_data={
+        "opsmigrate": ["py.typed", "uat/reports/templates/*.html"],
+        PAGES: ["*.md"],
+    },
 )

@@ -131,9 +131,11 @@ OPSMIGRATE = {
             "password": env.str("UAT_PASSWORD", default=""),
         },
         "URLS": [
-            {"url": "treasury:healthz", "status": 200, "text": '"status": "ok"'},
-            {"url": "treasury:dashboards", "status": 200, "text": "Dashboards"},
-            {"url": "treasury:alerts", "status": 200, "text": "Alerts"},
+            {"url": "treasury:healthz", "text": '"status": "ok"', "budget_ms": 1000},
+            {"url": "treasury:dashboards", "text": "Dashboards", "budget_ms": 2000},
+            {"url": "/dashboards/group-liquidity/", "text": "Group liquidity", "budget_ms": 2000},
+            {"url": "treasury:alerts", "text": "Alerts", "budget_ms": 2000},
         ],
+        "HEALTH_URL": "treasury:healthz",
     },
 }

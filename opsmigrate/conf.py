@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -14,6 +15,7 @@ from django.conf import settings as django_settings
 from opsmigrate.errors import SettingsError
 
 ENVIRONMENTS = ("development", "test", "staging", "production")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 REHEARSALS = ("auto", "off", "schema", "clone")
 
 
@@ -27,13 +29,38 @@ class SeedTarget:
 
 
 @dataclass(frozen=True, kw_only=True)
-class UatSettings:
-    """What run_uat asks of the site."""
+class KeyUrl:
+    """A URL's name or path, what it must answer, and in how many milliseconds."""
 
-    urls: tuple[Mapping[str, Any], ...] = ()
+    url: str
+    status: int = 200
+    text: str = ""
+    budget_ms: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiver:
+    """A check that is let pass: whose decision, why, and the last day on which it counts."""
+
+    check: str
+    owner: str
+    reason: str
+    expires: date
+
+
+@dataclass(frozen=True, kw_only=True)
+class UatSettings:
+    """What run_uat asks of the site, and the bounds of scripts/load_test.py."""
+
+    urls: tuple[KeyUrl, ...] = ()
     base_url: str | None = None
     login: Mapping[str, str] | None = None
-    waivers: tuple[Mapping[str, Any], ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    health_url: str | None = None
+    baseline_max_age_hours: float = 24
+    load_hosts: tuple[str, ...] = LOOPBACK
+    load_max_users: int = 50
+    load_max_seconds: int = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +97,17 @@ KEYS = (
     "REHEARSE_MAX_BYTES",
     "UAT",
 )
-UAT_KEYS = ("URLS", "BASE_URL", "LOGIN", "WAIVERS")
+UAT_KEYS = (
+    "URLS",
+    "BASE_URL",
+    "LOGIN",
+    "WAIVERS",
+    "HEALTH_URL",
+    "BASELINE_MAX_AGE_HOURS",
+    "LOAD_HOSTS",
+    "LOAD_MAX_USERS",
+    "LOAD_MAX_SECONDS",
+)
 
 
 def load_settings() -> Settings:
@@ -124,10 +161,14 @@ def _text(raw: Mapping[str, Any], key: str) -> str | None:
 
 def _positive(raw: Mapping[str, Any], key: str, default: float) -> float:
     value = raw.get(key, default)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value <= 0:
+    if not _is_positive(value):
         raise _error(key, f"is {value!r}, not a number above 0", f"set it as in {key}: {default}")
     return float(value)
+
+
+def _is_positive(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and value > 0
 
 
 def _one_of(raw: Mapping[str, Any], key: str, known: tuple[str, ...], default: str) -> str:
@@ -195,18 +236,62 @@ def _seed(raw: Mapping[str, Any]) -> SeedTarget | None:
 def _uat(raw: Mapping[str, Any]) -> UatSettings:
     value = raw.get("UAT", {})
     _require_mapping('OPSMIGRATE["UAT"]', value, UAT_KEYS)
-    urls, waivers = (value.get(key) or () for key in ("URLS", "WAIVERS"))
-    for key, entries in (("URLS", urls), ("WAIVERS", waivers)):
+    lists = {key: value.get(key) or () for key in ("URLS", "WAIVERS", "LOAD_HOSTS")}
+    for key, entries in lists.items():
         if not isinstance(entries, list | tuple):
             raise _error("UAT", f"has {key} that are not a list", f'set "{key}": []')
-    for entry in urls:
-        if not isinstance(entry, Mapping) or "url" not in entry:
-            raise _error("UAT", f"has the URL {entry!r}", 'write it as {"url": "/", "status": 200}')
     return UatSettings(
-        urls=tuple(urls),
+        urls=tuple(map(_key_url, lists["URLS"])),
         base_url=_text(value, "BASE_URL"),
         login=_login(value.get("LOGIN")),
-        waivers=tuple(waivers),
+        waivers=tuple(map(_waiver, lists["WAIVERS"])),
+        health_url=_text(value, "HEALTH_URL"),
+        baseline_max_age_hours=_uat_number(value, "BASELINE_MAX_AGE_HOURS", 24),
+        load_hosts=tuple(map(str, lists["LOAD_HOSTS"])) or LOOPBACK,
+        load_max_users=int(_uat_number(value, "LOAD_MAX_USERS", 50)),
+        load_max_seconds=int(_uat_number(value, "LOAD_MAX_SECONDS", 300)),
+    )
+
+
+def _uat_number(raw: Mapping[str, Any], key: str, default: float) -> float:
+    value = raw.get(key, default)
+    if not _is_positive(value):
+        raise _error(
+            "UAT", f"has the {key} {value!r}, not a number above 0", f'set "{key}": {default}'
+        )
+    return float(value)
+
+
+def _key_url(entry: object) -> KeyUrl:
+    example = 'write it as {"url": "/", "status": 200, "text": "Welcome", "budget_ms": 500}'
+    known = ("url", "status", "text", "budget_ms")
+    if not isinstance(entry, Mapping) or "url" not in entry or set(entry) - set(known):
+        raise _error("UAT", f"has the URL {entry!r}", example)
+    status, budget = entry.get("status", 200), entry.get("budget_ms")
+    if not isinstance(status, int) or not (budget is None or _is_positive(budget)):
+        raise _error("UAT", f"has the URL {entry!r}", example)
+    return KeyUrl(
+        url=str(entry["url"]), status=status, text=str(entry.get("text", "")), budget_ms=budget
+    )
+
+
+def _waiver(entry: object) -> Waiver:
+    example = (
+        'write it as {"check": "url-latency", "owner": "Ada Lovelace", '
+        '"reason": "slow until the index is built, T-42", "expires": "2031-01-31"}'
+    )
+    known = {"check", "owner", "reason", "expires"}
+    if not isinstance(entry, Mapping) or set(entry) != known:
+        raise _error("UAT", f"has the waiver {entry!r}", example)
+    words = {key: str(entry[key] or "").strip() for key in known}
+    try:
+        expires = date.fromisoformat(words["expires"])
+    except ValueError:
+        raise _error("UAT", f"has a waiver that expires on {words['expires']!r}", example) from None
+    if not all(words.values()):
+        raise _error("UAT", f"has the waiver {entry!r}", example)
+    return Waiver(
+        check=words["check"], owner=words["owner"], reason=words["reason"], expires=expires
     )
 
 

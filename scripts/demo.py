@@ -97,6 +97,7 @@ def variables_for(session: database.Session) -> dict[str, str]:
         "ALLOWED_HOSTS": f"{HOST},localhost",
         "LOCAL_HTTP": "1",
         "BACKUP_DIR": str(DEMO / "backups"),
+        "OPSMIGRATE_RELEASE": "demo",
         "OPSMIGRATE_RUN_ID": f"demo-{secrets.token_hex(4)}",
         "TREASURY_STAGING_PASSWORD": password,
         "UAT_BASE_URL": "",
@@ -140,6 +141,7 @@ def play(demo: Demo, rows: int) -> None:
     with background("writer", writer, environment_of(demo)) as writing:
         writing.wait_until(lambda: demo.session.count() > before)
         print("\nFrom here on the old release inserts and updates payments beside every step.")
+        take(demo, playbook.WHAT_MUST_STAY, "0+")
         outcomes = [
             take(demo, step, f"{number}/6")
             for number, step in enumerate(playbook.STEPS_BEFORE_THE_SITE, 1)
@@ -205,14 +207,14 @@ def show(
             f"{before:,} of them from before, and there are {now:,}, {old:,} of them from before"
         )
     print("Nothing was lost.")
-    print(f"Report: {report_since(time.time() - seconds)} (and .json)")
+    print(f"Report: {report_since(time.time() - seconds)} (and .txt, .json, .xml)")
     print(f"It took {seconds:.0f} s.")
 
 
 def report_since(moment: float) -> Path:
     """Return the acceptance report, if this run has written it."""
-    report = ROOT / "reports" / "uat_report.txt"
-    for path in (report, report.with_suffix(".json")):
+    report = ROOT / "reports" / "uat_report.html"
+    for path in (report, *(report.with_suffix(each) for each in (".txt", ".json", ".xml"))):
         if not path.exists() or path.stat().st_mtime < moment:
             raise playbook.StepProblem(f"step 6/6 passed, but did not write {path}")
     return report

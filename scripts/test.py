@@ -33,7 +33,10 @@ SERVERS = DEMO / "test-servers"
 DRIVERS = {18: "psycopg2", 16: "psycopg"}
 MAJORS = tuple(DRIVERS)
 TIERS = {"core": "not system and not long", "system": "system", "long": "long"}
-SYSTEM_PROGRAMS = {"pgbouncer": "apt install pgbouncer"}
+SYSTEM_PROGRAMS = {
+    "chromium": "apt install chromium",
+    "pgbouncer": "apt install pgbouncer",
+}
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 NO_TESTS = 5
 

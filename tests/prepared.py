@@ -24,6 +24,7 @@ from opsmigrate.uat.registry import discover, registry
 from scripts.demonstration.background import answers, free_port
 from tests.conftest import ROOT, environment_for, execute, url_of
 
+RELEASE = "2025.4"
 SITE_PASSWORD = "p'w\" & of the site"
 # What staging_settings can check; the tests' own settings hash with MD5, to be quick.
 HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
@@ -123,7 +124,7 @@ def live_site(playbook_database: str, django_db_blocker: Any) -> Iterator[LiveSi
     process = subprocess.Popen(
         [sys.executable, "-m", "scripts.demonstration.serve", "--port", str(port)],
         cwd=ROOT,
-        env=environment_for(database_url, LOCAL_HTTP="1"),
+        env=environment_for(database_url, LOCAL_HTTP="1", OPSMIGRATE_RELEASE=RELEASE),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -146,7 +147,6 @@ def live_site(playbook_database: str, django_db_blocker: Any) -> Iterator[LiveSi
 def own_registry() -> Iterator[None]:
     """Forget what a test registers."""
     discover()
-    before = dict(registry._checks)
+    before = registry.copy()
     yield
-    registry._checks.clear()
-    registry._checks.update(before)
+    registry.restore(before)

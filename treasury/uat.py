@@ -2,6 +2,8 @@
 
 from opsmigrate import uat
 
+uat.expect("treasury.Payment", live=True, reason="the old release goes on taking payments")
+
 
 @uat.check("treasury-amounts", tags=("treasury", "database"), severity="major", timeout=300)
 def amounts(context: uat.Context) -> str:

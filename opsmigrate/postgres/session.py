@@ -1,14 +1,19 @@
 """Sessions: who and where we are, second connections, time-outs, poolers."""
 
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 
 from opsmigrate.report import Database
 
 KNOWS_TRANSACTION_TIMEOUT = 170_000
+_this_thread = threading.local()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,3 +146,44 @@ def is_pooled_by_transaction(connection: BaseDatabaseWrapper) -> bool:
         other.set_autocommit(False)
         held = backend_pid(other)
         return held == first or backend_pid(connection) != first
+
+
+@contextmanager
+def read_only_thread() -> Iterator[None]:
+    """Let no PostgreSQL session that this thread opens write, whatever its alias.
+
+    Also one that is opened anew after it was lost: the setting is made whenever one is opened.
+    """
+    connection_created.connect(_make_read_only, dispatch_uid="opsmigrate read-only thread")
+    _this_thread.read_only = True
+    try:
+        yield
+    finally:
+        _this_thread.read_only = False
+
+
+def _make_read_only(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    if getattr(_this_thread, "read_only", False) and connection.vendor == "postgresql":
+        set_for_session(connection, default_transaction_read_only="on")
+
+
+def transactions_under_way(connection: BaseDatabaseWrapper, *, patience: float = 10.0) -> bool:
+    """Wait until the transactions of this database that run now have ended; say if some have not.
+
+    As CREATE INDEX CONCURRENTLY does: by their virtual transaction ids, which every role may see
+    (PostgreSQL docs, 54.12 pg_locks). `patience` is in seconds.
+    """
+    query = (
+        "SELECT l.virtualtransaction FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+        " WHERE l.locktype = 'virtualxid' AND l.granted AND a.pid <> pg_backend_pid()"
+        " AND a.datid = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    deadline = time.monotonic() + patience
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        running = {row[0] for row in cursor.fetchall()}
+        while running and time.monotonic() < deadline:
+            time.sleep(0.02)
+            cursor.execute(query)
+            running &= {row[0] for row in cursor.fetchall()}
+    return bool(running)

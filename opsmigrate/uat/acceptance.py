@@ -1,18 +1,28 @@
 """The acceptance run: which checks, what they saw, and whether that is a yes."""
 
-import textwrap
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timezone
+from hashlib import sha256
+from itertools import chain
 
+from django.db import DEFAULT_DB_ALIAS
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.conf import Settings
 from opsmigrate.errors import UndecidedError, UsageError
+from opsmigrate.postgres.session import Session
 from opsmigrate.progress import Progress
-from opsmigrate.report import WIDTH, Finding, Result, Severity, Verdict
+from opsmigrate.report import Finding, Result, Severity, Verdict
+from opsmigrate.uat.baseline.record import Baseline
+from opsmigrate.uat.lines import report_lines
+from opsmigrate.uat.outcome import Outcome, Status
+from opsmigrate.uat.redaction import Redactor, secrets_of_settings
 from opsmigrate.uat.registry import Check, discover, registry
-from opsmigrate.uat.runner import Adopted, Outcome, Status, outcome_of, run_checks
-from opsmigrate.uat.site import Site
+from opsmigrate.uat.runner import JOBS, Adopted, Surroundings, outcome_of, run_checks
+from opsmigrate.uat.scene import scene
+from opsmigrate.uat.site import Login, Site
+from opsmigrate.uat.waivers import UsedWaiver, apply_waivers
 
 FINDING_IDS = {
     Status.FAIL: "check-failed",
@@ -21,14 +31,36 @@ FINDING_IDS = {
 }
 
 
-def select(
-    *, tags: Sequence[str] = (), exclude: Sequence[str] = (), ids: Sequence[str] = ()
-) -> tuple[Check, ...]:
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which checks are asked for, how many run at a time, and what else is taken in."""
+
+    tags: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    ids: Sequence[str] = ()
+    jobs: int = JOBS
+    included: tuple[Outcome, ...] = ()
+
+    @property
+    def is_explicit(self) -> bool:
+        """Say whether checks were asked for by name, so that what they need is no extra."""
+        return bool(self.tags or self.ids)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acceptance:
+    """The result, and the pictures of its evidence by their SHA-256."""
+
+    result: Result
+    images: dict[str, bytes] = field(default_factory=dict)
+
+
+def select(selection: Selection) -> tuple[Check, ...]:
     """Return the registered checks that are asked for; raise UsageError for an unknown name."""
     known = {check.id for check in registry}
     words = known | {tag for check in registry for tag in check.tags}
-    unknown = [id for id in ids if id not in known]
-    unknown += [word for word in (*tags, *exclude) if word not in words]
+    unknown = [id for id in selection.ids if id not in known]
+    unknown += [word for word in (*selection.tags, *selection.exclude) if word not in words]
     if unknown:
         raise UsageError(
             f"there is no check or tag {unknown[0]!r}",
@@ -38,115 +70,151 @@ def select(
     return tuple(
         check
         for check in registry
-        if (not ids or check.id in ids)
-        and (not tags or set(tags) & set(check.tags))
-        and not set(exclude) & {check.id, *check.tags}
+        if (not selection.ids or check.id in selection.ids)
+        and (not selection.tags or set(selection.tags) & set(check.tags))
+        and not set(selection.exclude) & {check.id, *check.tags}
     )
 
 
 def accept(
     connection: BaseDatabaseWrapper,
+    session: Session,
     settings: Settings,
     *,
-    base_url: str | None,
-    tags: Sequence[str],
-    exclude: Sequence[str],
-    ids: Sequence[str],
+    site: Site | None,
+    baseline: Baseline | None,
+    selection: Selection,
     progress: Progress,
     adopted: Adopted,
-) -> Result:
+) -> Acceptance:
     """Run the checks and return whether the migrated system is accepted.
 
     Zero checks are no answer (UndecidedError); nor is a check of severity blocker or major that
-    could not run.
+    could not run, or a run in which no check looked at anything.
     """
     broken = discover()
-    selected = select(tags=tags, exclude=exclude, ids=ids)
-    checks = tuple(check for check in selected if _applies(check, settings))
+    selected = select(selection)
+    there = _what_is_there(connection, settings, site, baseline)
+    checks = tuple(check for check in selected if set(check.needs) <= there | {"site"})
     left_out = tuple(check.id for check in selected if check not in checks)
-    site = Site(base_url) if base_url else None
-    outcomes = tuple(map(outcome_of, broken)) + run_checks(
-        connection,
-        checks,
+    login = Login(site, settings.uat.login) if site else None
+    surroundings = Surroundings(
+        connection=connection,
         settings=settings,
         site=site,
+        login=login,
+        baseline=baseline,
         adopted=adopted,
+    )
+    outcomes = tuple(map(outcome_of, broken)) + run_checks(
+        checks,
+        surroundings,
+        jobs=selection.jobs,
         tell=lambda id: progress.phase(f"check {id} …"),
     )
+    outcomes += selection.included
     if not outcomes:
         raise UndecidedError(
             "no check was selected, so nothing is known",
             id="no-checks",
             hint="python manage.py run_uat --list",
         )
-    findings = tuple(_finding(item) for item in outcomes if item.status is not Status.PASS)
-    return Result(
+    if selection.is_explicit:
+        outcomes = tuple(replace(item, required=True) for item in outcomes)
+    known = {check.id for check in registry} | {item.id for item in outcomes}
+    outcomes, waivers = apply_waivers(outcomes, settings.uat.waivers, known=known, today=_today())
+    redactor = _redactor(connection, login)
+    outcomes = tuple(map(redactor.outcome, outcomes))
+    findings = [_finding(item) for item in outcomes if item.status is not Status.PASS]
+    facts = {
+        "base_url": site.base_url if site else None,
+        "tls_relaxed": bool(site and site.is_plain_loopback),
+        "release": settings.release,
+        "environment": settings.environment,
+        **scene(connection, session, settings, login=login, baseline=baseline),
+        "checks": [item.as_fact() for item in outcomes],
+        "left_out": list(left_out),
+        "waivers": [item.as_fact() for item in waivers],
+    }
+    result = Result(
         verdict=_verdict(outcomes),
         summary=_summary(outcomes),
-        findings=findings,
-        facts={
-            "base_url": base_url,
-            "tls_relaxed": bool(site and site.is_plain_loopback),
-            "release": settings.release,
-            "environment": settings.environment,
-            "checks": [asdict(item) for item in outcomes],
-            "left_out": list(left_out),
-        },
-        detail=(
-            *_table(outcomes, settings, base_url, site),
-            *(f"{id}: does not apply, nothing in OPSMIGRATE asks for it" for id in left_out),
-        ),
+        findings=(*findings, *(_void(item) for item in waivers if item.is_void)),
+        facts=facts,
+        detail=report_lines(outcomes, facts),
     )
+    return Acceptance(result=result, images=_images(outcomes))
 
 
-def _applies(check: Check, settings: Settings) -> bool:
-    """Say whether the settings name what the check is about."""
-    there = {"seed": settings.seed is not None, "urls": bool(settings.uat.urls)}
-    return all(there.get(need, True) for need in check.needs)
+def _what_is_there(
+    connection: BaseDatabaseWrapper,
+    settings: Settings,
+    site: Site | None,
+    baseline: Baseline | None,
+) -> set[str]:
+    urls = settings.uat.urls
+    there = {
+        "seed": settings.seed is not None,
+        "urls": bool(urls),
+        "budgets": any(url.budget_ms is not None for url in urls),
+        "health": settings.uat.health_url is not None,
+        "served": site is not None or bool(urls) or settings.uat.login is not None,
+        "tls": site is None or not site.is_plain_loopback,
+        "baseline": baseline is not None,
+        "baseline-pages": baseline is not None and bool(baseline.pages),
+        "default-alias": connection.alias == DEFAULT_DB_ALIAS,
+    }
+    return {need for need, given in there.items() if given}
 
 
-def _weighs(outcome: Outcome) -> bool:
-    return outcome.severity in ("blocker", "major")
+def _today() -> date:
+    return datetime.now(timezone.utc).date()
+
+
+def _redactor(connection: BaseDatabaseWrapper, login: Login | None) -> Redactor:
+    database = connection.settings_dict
+    shown = [str(database.get(key) or "") for key in ("USER", "NAME", "HOST")]
+    secrets = chain(secrets_of_settings(), login.secrets if login else ())
+    return Redactor(secrets, shown=[*shown, login.username if login else ""])
 
 
 def _verdict(outcomes: Sequence[Outcome]) -> Verdict:
-    bad = {item.status for item in outcomes if _weighs(item)}
+    bad = {item.status for item in outcomes if item.weighs}
     if bad & {Status.FAIL, Status.ERROR}:
         return Verdict.FAILED
-    return Verdict.UNDECIDED if Status.NOT_RUN in bad else Verdict.PASSED
+    nothing_seen = all(item.status is Status.NOT_RUN for item in outcomes)
+    return Verdict.UNDECIDED if Status.NOT_RUN in bad or nothing_seen else Verdict.PASSED
 
 
 def _summary(outcomes: Sequence[Outcome]) -> str:
     counts = {status: sum(item.status is status for item in outcomes) for status in Status}
     said = ", ".join(f"{number} {status.value}" for status, number in counts.items() if number)
-    return f"{len(outcomes)} checks: {said}"
+    waived = sum(item.waived is not None for item in outcomes)
+    return f"{len(outcomes)} checks: {said}" + (f" ({waived} waived)" if waived else "")
 
 
 def _finding(outcome: Outcome) -> Finding:
+    severity = Severity.ERROR if outcome.weighs else Severity.WARNING
     return Finding(
         id=FINDING_IDS[outcome.status],
-        severity=Severity.ERROR if _weighs(outcome) else Severity.WARNING,
-        message=f"{outcome.id}: {outcome.saw}",
+        severity=Severity.INFO if outcome.waived else severity,
+        message=f"{outcome.id}: {outcome.saw}"
+        + (f" (waived: {outcome.waived})" if outcome.waived else ""),
         hint=outcome.hint or f"python manage.py run_uat --check {outcome.id}",
-        evidence={"check": outcome.id, "status": outcome.status.value, "saw": outcome.evidence},
+        evidence={"check": outcome.id, "status": outcome.status.value, "saw": outcome.told_by},
     )
 
 
-def _table(
-    outcomes: Sequence[Outcome], settings: Settings, base_url: str | None, site: Site | None
-) -> list[str]:
-    lines = [
-        f"Environment: {settings.environment}, release {settings.release or 'unknown'}",
-        f"Site:        {base_url or 'none given'}",
-    ]
-    if site and site.is_plain_loopback:
-        lines.append("             plain HTTP on loopback: TLS settings are relaxed here")
-    lines.append("")
-    for item in outcomes:
-        lines.append(f"{item.status.value:8} {item.id} ({item.severity}, {item.seconds:.2f} s)")
-        lines += textwrap.wrap(item.saw, WIDTH, initial_indent=" " * 9, subsequent_indent=" " * 9)
-        if item.evidence:
-            lines += textwrap.wrap(
-                f"saw: {item.evidence}", WIDTH, initial_indent=" " * 9, subsequent_indent=" " * 9
-            )
-    return lines
+def _void(item: UsedWaiver) -> Finding:
+    return Finding(
+        id="waiver-void",
+        severity=Severity.WARNING,
+        message=f"the waiver of {item.waiver.check} by {item.waiver.owner} {item.words}",
+        hint='correct or remove it in OPSMIGRATE["UAT"]["WAIVERS"]',
+        evidence=item.as_fact(),
+    )
+
+
+def _images(outcomes: Sequence[Outcome]) -> dict[str, bytes]:
+    kept = (each.image for item in outcomes for each in item.evidence if each.image)
+    return {sha256(image).hexdigest(): image for image in kept}

@@ -1,39 +1,64 @@
-"""What an acceptance check works with, and how it says what it saw."""
+"""What an acceptance check works with."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.conf import Settings
-from opsmigrate.uat.site import Site
-
-
-class Failed(Exception):
-    """What the check saw is wrong: the message says what, the evidence what it was told by."""
-
-    def __init__(self, message: str, *, evidence: str = "") -> None:
-        super().__init__(message)
-        self.evidence = evidence
-
-
-class NotRun(Exception):
-    """The check could not look; the message says why, the hint what to type."""
-
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.hint = hint
+from opsmigrate.uat.baseline.record import Baseline
+from opsmigrate.uat.outcome import Evidence, NotRun
+from opsmigrate.uat.site import Site, Visitor
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """A database connection that cannot write, the site where one was given, the settings."""
+    """A database connection that cannot write, the site, the settings, and what was before.
+
+    `http` is a visitor of the live site with a cookie jar of its own. `evidence` is what the
+    report shows besides the SQL and the answers of the site, which are kept by themselves.
+    """
 
     connection: BaseDatabaseWrapper
     settings: Settings
     site: Site | None
+    visitor: Visitor | None
+    baseline: Baseline | None
+    evidence: list[Evidence] = field(default_factory=list)
+
+    @property
+    def http(self) -> Visitor:
+        """The visitor of the live site; NotRun is raised where no site was given."""
+        if self.visitor is None:
+            raise no_site()
+        return self.visitor
 
     def require_site(self) -> Site:
-        """Return the site, or raise NotRun."""
+        """Return where the site is, or raise NotRun."""
         if self.site is None:
-            raise NotRun("no site was given", hint="python manage.py run_uat --base-url URL")
+            raise no_site()
         return self.site
+
+    def require_baseline(self) -> Baseline:
+        """Return what was before, or raise NotRun."""
+        if self.baseline is None:
+            raise NotRun("no baseline was given", hint="python manage.py run_uat --baseline FILE")
+        return self.baseline
+
+    def keep(self, title: str, text: str) -> None:
+        """Keep a text, such as sample keys, as evidence."""
+        self.evidence.append(Evidence(kind="text", title=title, text=text))
+
+    def keep_table(self, title: str, rows: Sequence[Sequence[str]]) -> None:
+        """Keep a table as evidence; its first row is the head."""
+        table = tuple(tuple(row) for row in rows)
+        self.evidence.append(Evidence(kind="table", title=title, rows=table))
+
+    def keep_image(self, title: str, image: bytes) -> None:
+        """Keep a picture (JPEG or PNG) as evidence."""
+        self.evidence.append(Evidence(kind="image", title=title, image=image))
+
+
+def no_site() -> NotRun:
+    """Return why a check of the site did not run."""
+    return NotRun("no site was given", hint="python manage.py run_uat --base-url URL")

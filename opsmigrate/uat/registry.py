@@ -1,18 +1,34 @@
-"""Acceptance checks: plain functions of any installed app's uat.py, by id."""
+"""Acceptance checks and expected changes: what any installed app's uat.py registers."""
 
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from importlib import import_module
 
 from django.apps import apps
 from django.utils.module_loading import module_has_submodule
 
+from opsmigrate.uat.baseline.expectation import Expectation
 from opsmigrate.uat.context import Context
 
 SEVERITIES = ("blocker", "major", "minor")
-# The live site; a column to seed, URLs to ask for in OPSMIGRATE.
-NEEDS = ("site", "seed", "urls")
+# The live site. The rest is what a check is about: in OPSMIGRATE a column to seed, URLs, latency
+# budgets, the URL of the site's health; a project that has a site at all, or one over TLS; a
+# baseline, or one with pages; the alias that the site's own code uses.
+NEEDS = (
+    "site",
+    "seed",
+    "urls",
+    "budgets",
+    "health",
+    "served",
+    "tls",
+    "baseline",
+    "baseline-pages",
+    "default-alias",
+)
 
 Function = Callable[[Context], str]
 
@@ -21,7 +37,7 @@ Function = Callable[[Context], str]
 class Check:
     """One acceptance check; `timeout` in seconds, `needs` what it is about.
 
-    Without the site it is NOT_RUN; without a column to seed, or URLs, it does not apply.
+    Without the site it is NOT_RUN; where something else is not there, it does not apply.
     """
 
     id: str
@@ -33,13 +49,19 @@ class Check:
 
 
 class Registry:
-    """The checks by id, in the order in which they were registered."""
+    """The checks by id, in the order in which they were registered, and the expectations."""
 
     def __init__(self) -> None:
         self._checks: dict[str, Check] = {}
+        self._expectations: dict[str, Expectation] = {}
 
     def __iter__(self) -> Iterator[Check]:
         return iter(self._checks.values())
+
+    @property
+    def expectations(self) -> tuple[Expectation, ...]:
+        """What is meant to change."""
+        return tuple(self._expectations.values())
 
     def add(self, check: Check) -> None:
         """Add a check; raise ValueError where another function has its id."""
@@ -47,6 +69,21 @@ class Registry:
         if before is not None and _name(before) != _name(check):
             raise ValueError(f"two acceptance checks have the id {check.id!r}")
         self._checks[check.id] = check
+
+    def expect(self, expectation: Expectation) -> None:
+        """Add an expected change; the last one of the same words counts."""
+        self._expectations[expectation.what] = expectation
+
+    def copy(self) -> "Registry":
+        """Return a registry of the same content."""
+        other = Registry()
+        other.restore(self)
+        return other
+
+    def restore(self, other: "Registry") -> None:
+        """Take on the content of another one."""
+        self._checks = dict(other._checks)
+        self._expectations = dict(other._expectations)
 
 
 def _name(check: Check) -> tuple[str, str]:
@@ -73,8 +110,12 @@ def check(
     """
     if severity not in SEVERITIES:
         raise ValueError(f"the severity of {id!r} is {severity!r}, not one of {SEVERITIES}")
+    if isinstance(tags, str) or isinstance(needs, str):
+        raise ValueError(f"the tags and needs of {id!r} are lists, not texts")
     if set(needs) - set(NEEDS):
         raise ValueError(f"the check {id!r} needs {needs!r}; known are {NEEDS}")
+    if timeout <= 0:
+        raise ValueError(f"the timeout of {id!r} is {timeout!r}, not a number of seconds above 0")
 
     def register(function: Function) -> Function:
         registry.add(
@@ -92,6 +133,23 @@ def check(
     return register
 
 
+def expect(what: str, *, reason: str, by: Decimal | int | None = None, live: bool = False) -> None:
+    """Declare a change since the baseline that is meant.
+
+    `what` is a figure as the report names it (`treasury.Payment.count`,
+    `treasury.Payment.sum(amount)[status=paid]`), a page (`page /alerts/`), or a model; a `*`
+    stands for anything. With `by` the figure must change by exactly that. With `live`, `what` is a
+    model whose table people go on adding to: only rows up to the highest key of the baseline are
+    compared.
+    """
+    if live and by is not None:
+        raise ValueError(f"the expectation of {what!r} is live or has a `by`, not both")
+    if not reason.strip():
+        raise ValueError(f"the expectation of {what!r} has no reason")
+    number = None if by is None else Decimal(by)
+    registry.expect(Expectation(what=what, reason=reason, by=number, live=live))
+
+
 @dataclass(frozen=True)
 class BrokenModule:
     """A uat.py that cannot be imported, and its traceback's last line."""
@@ -101,15 +159,24 @@ class BrokenModule:
 
 
 def discover() -> tuple[BrokenModule, ...]:
-    """Import every installed app's uat.py; return those that are there but broken."""
+    """Import every installed app's uat.py; return those that are there but broken.
+
+    As django.utils.module_loading.autodiscover_modules("uat") does, but it goes on after one that
+    is broken: all of them are to be named.
+    """
     import_module("opsmigrate.uat.builtin")
     broken = []
     for app in apps.get_app_configs():
         if app.name == "opsmigrate" or not module_has_submodule(app.module, "uat"):
             continue
+        name = f"{app.name}.uat"
+        before = registry.copy()
         try:
-            import_module(f"{app.name}.uat")
-        except Exception:
+            import_module(name)
+        except (Exception, SystemExit):
+            # Half a module is none: what it registered before it broke would look complete.
+            registry.restore(before)
+            sys.modules.pop(name, None)
             words = traceback.format_exc().strip().splitlines()[-1]
-            broken.append(BrokenModule(f"{app.name}.uat", words))
+            broken.append(BrokenModule(name, words))
     return tuple(broken)

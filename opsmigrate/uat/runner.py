@@ -1,66 +1,92 @@
-"""Run the checks, one after the other, on a database session that cannot write."""
+"""Run the checks side by side, each in a thread and on a database session that cannot write."""
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from enum import Enum
-from functools import partial
-from queue import Queue
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from queue import Empty, Queue
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.conf import Settings
 from opsmigrate.postgres.errors import first_line
-from opsmigrate.postgres.session import second_connection, set_for_session
-from opsmigrate.uat.context import Context, Failed, NotRun
+from opsmigrate.postgres.session import read_only_thread, second_connection, set_for_session
+from opsmigrate.uat.baseline.record import Baseline
+from opsmigrate.uat.context import Context, no_site
+from opsmigrate.uat.outcome import Evidence, Failed, NotRun, Outcome, Status
 from opsmigrate.uat.registry import BrokenModule, Check
-from opsmigrate.uat.site import OutOfReachError, Site
+from opsmigrate.uat.site import Login, OutOfReachError, Site, Visitor
+
+JOBS = 4
+STATEMENTS_KEPT = 30
+TRANSACTION_WORDS = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
+LONGEST_STATEMENT = 2_000
+ANSWERS_KEPT = 12
+LONGEST_EXCERPT = 200
 
 # Binds whatever a thread asks of the alias, also through the ORM, to the session it is given.
 Adopted = Callable[[BaseDatabaseWrapper], AbstractContextManager[None]]
 
 
-class Status(str, Enum):
-    """How a check ended; NOT_RUN is never a pass."""
-
-    PASS = "PASS"  # noqa: S105 - no password
-    FAIL = "FAIL"
-    ERROR = "ERROR"
-    NOT_RUN = "NOT_RUN"
-
-
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What a check saw."""
+class Surroundings:
+    """What the checks of one run have in common."""
 
-    id: str
-    status: Status
-    severity: str
-    tags: tuple[str, ...]
-    seconds: float
-    saw: str
-    evidence: str = ""
-    hint: str | None = None
+    connection: BaseDatabaseWrapper
+    settings: Settings
+    site: Site | None
+    login: Login | None
+    baseline: Baseline | None
+    adopted: Adopted
+
+
+@dataclass
+class _Running:
+    """A check on its way: when it must have answered, and the session to cancel if it has not."""
+
+    check: Check
+    origin: float
+    started: float = field(default_factory=time.monotonic)
+    session: BaseDatabaseWrapper | None = None
+    evidence: list[Evidence] = field(default_factory=list)
+
+    @property
+    def deadline(self) -> float:
+        return self.started + self.check.timeout
 
 
 def run_checks(
-    connection: BaseDatabaseWrapper,
     checks: Sequence[Check],
+    surroundings: Surroundings,
     *,
-    settings: Settings,
-    site: Site | None,
-    adopted: Adopted,
+    jobs: int,
     tell: Callable[[str], None],
 ) -> tuple[Outcome, ...]:
-    """Return the outcome of each check; one that hangs is left behind at its time-out."""
-    outcomes = []
-    for check in checks:
-        tell(check.id)
-        run = partial(_run, connection, check, settings, site, adopted)
-        outcomes.append(_run_in_time(check, run))
-    return tuple(outcomes)
+    """Return the outcome of each check, in their order; one that hangs is left behind."""
+    origin = time.monotonic()
+    answers: Queue[tuple[int, Outcome]] = Queue()
+    # What may take long begins first, so that it does not end alone.
+    waiting = deque(sorted(enumerate(checks), key=lambda each: -each[1].timeout))
+    running: dict[int, _Running] = {}
+    done: dict[int, Outcome] = {}
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            number, check = waiting.popleft()
+            tell(check.id)
+            running[number] = _Running(check, origin)
+            _start(number, running[number], surroundings, answers)
+        patience = min(item.deadline for item in running.values()) - time.monotonic()
+        with suppress(Empty):
+            number, outcome = answers.get(timeout=max(patience, 0))
+            if running.pop(number, None):
+                done[number] = outcome
+        for number, item in list(running.items()):
+            if time.monotonic() >= item.deadline:
+                done[number] = _left_behind(running.pop(number))
+    return tuple(done[number] for number in range(len(checks)))
 
 
 def outcome_of(broken: BrokenModule) -> Outcome:
@@ -75,67 +101,131 @@ def outcome_of(broken: BrokenModule) -> Outcome:
     )
 
 
-def _run_in_time(check: Check, run: Callable[[], Outcome]) -> Outcome:
-    answers: Queue[Outcome] = Queue()
-
+def _start(
+    number: int,
+    item: _Running,
+    surroundings: Surroundings,
+    answers: "Queue[tuple[int, Outcome]]",
+) -> None:
     def work() -> None:
-        answers.put(run())
+        answers.put((number, _run(item, surroundings)))
 
     # A daemon: a check that hangs must not keep the process alive.
-    thread = threading.Thread(target=work, name=f"uat {check.id}", daemon=True)
-    started = time.monotonic()
-    thread.start()
-    thread.join(check.timeout)
-    if answers.empty():
-        said = f"no answer within {check.timeout:g} s"
-        return _outcome(check, Status.ERROR, started, said)
-    return answers.get()
+    threading.Thread(target=work, name=f"uat {item.check.id}", daemon=True).start()
 
 
-def _run(
-    connection: BaseDatabaseWrapper,
-    check: Check,
-    settings: Settings,
-    site: Site | None,
-    adopted: Adopted,
-) -> Outcome:
-    started = time.monotonic()
+def _left_behind(item: _Running) -> Outcome:
+    session = item.session
+    if session is not None and session.connection is not None:
+        # Both drivers' connections can be cancelled from another thread.
+        with suppress(Exception):
+            session.connection.cancel()
+    return _outcome(item, Status.ERROR, f"no answer within {item.check.timeout:g} s")
+
+
+def _run(item: _Running, surroundings: Surroundings) -> Outcome:
+    if "site" in item.check.needs and surroundings.site is None:
+        reason = no_site()
+        return _outcome(item, Status.NOT_RUN, str(reason), hint=reason.hint)
+    site = surroundings.site
+    visitor = Visitor(site, login=surroundings.login) if site else None
     try:
-        with second_connection(connection) as session, adopted(session):
+        with (
+            read_only_thread(),
+            second_connection(surroundings.connection) as session,
+            surroundings.adopted(session),
+        ):
+            # Kept open however old it grows: the session's settings would be lost with it.
+            session.settings_dict["CONN_MAX_AGE"] = None
             session.inc_thread_sharing()
-            set_for_session(
-                session,
-                default_transaction_read_only="on",
-                statement_timeout=f"{check.timeout * 1000:.0f}ms",
+            timeout = f"{item.check.timeout * 1000:.0f}ms"
+            set_for_session(session, statement_timeout=timeout)
+            session.execute_wrappers.append(_recorder(item))
+            item.session = session
+            context = Context(
+                connection=session,
+                settings=surroundings.settings,
+                site=site,
+                visitor=visitor,
+                baseline=surroundings.baseline,
+                evidence=item.evidence,
             )
-            saw = check.function(Context(connection=session, settings=settings, site=site))
+            saw = item.check.function(context)
     except Failed as failed:
-        return _outcome(check, Status.FAIL, started, str(failed), failed.evidence)
+        return _outcome(item, Status.FAIL, str(failed), visitor, told_by=failed.evidence)
     except NotRun as reason:
-        return _outcome(check, Status.NOT_RUN, started, str(reason), hint=reason.hint)
-    except OutOfReachError as reason:
-        return _outcome(check, Status.NOT_RUN, started, str(reason))
+        return _outcome(
+            item,
+            Status.NOT_RUN,
+            str(reason),
+            visitor,
+            hint=reason.hint,
+            required=not reason.optional,
+        )
+    except OutOfReachError as unanswered:
+        return _outcome(item, Status.NOT_RUN, str(unanswered), visitor)
     except (Exception, SystemExit) as error:
         said = f"{type(error).__name__}: {first_line(error)}"
-        return _outcome(check, Status.ERROR, started, said)
-    return _outcome(check, Status.PASS, started, saw)
+        return _outcome(item, Status.ERROR, said, visitor)
+    if not isinstance(saw, str) or not saw.strip():
+        said = "the check did not say what it saw: it must return a sentence"
+        return _outcome(item, Status.ERROR, said, visitor)
+    return _outcome(item, Status.PASS, saw, visitor)
+
+
+def _recorder(item: _Running) -> Callable[..., Any]:
+    def record(execute: Any, statement: Any, params: Any, many: bool, context: Any) -> Any:
+        started = time.monotonic()
+        try:
+            return execute(statement, params, many, context)
+        finally:
+            # Parameters are left out: they may be personal data.
+            words = _words(statement, context["connection"])
+            seconds = time.monotonic() - started
+            asks = not words.startswith(TRANSACTION_WORDS)
+            if asks and sum(each.kind == "sql" for each in item.evidence) < STATEMENTS_KEPT:
+                item.evidence.append(Evidence(kind="sql", title="", text=words, seconds=seconds))
+
+    return record
+
+
+def _words(statement: Any, connection: BaseDatabaseWrapper) -> str:
+    composed = hasattr(statement, "as_string")
+    text = statement.as_string(connection.connection) if composed else str(statement)
+    words = " ".join(text.split())
+    return words if len(words) <= LONGEST_STATEMENT else f"{words[:LONGEST_STATEMENT]} …"
 
 
 def _outcome(
-    check: Check,
+    item: _Running,
     status: Status,
-    started: float,
     saw: str,
-    evidence: str = "",
+    visitor: Visitor | None = None,
+    *,
+    told_by: str = "",
     hint: str | None = None,
+    required: bool = True,
 ) -> Outcome:
+    answers = [
+        Evidence(
+            kind="http",
+            title=f"{answer.status} {answer.url}",
+            text=answer.text[:LONGEST_EXCERPT],
+            seconds=answer.seconds,
+        )
+        for answer in (visitor.answers if visitor else [])[:ANSWERS_KEPT]
+    ]
     return Outcome(
-        id=check.id,
+        id=item.check.id,
         status=status,
-        severity=check.severity,
-        tags=check.tags,
-        seconds=round(time.monotonic() - started, 3),
+        severity=item.check.severity,
+        tags=item.check.tags,
+        started=round(item.started - item.origin, 3),
+        seconds=round(time.monotonic() - item.started, 3),
         saw=saw,
-        evidence=evidence,
+        told_by=told_by,
+        evidence=(*item.evidence, *answers),
+        retried=tuple(visitor.retried) if visitor else (),
         hint=hint,
+        required=required,
     )

@@ -1,25 +1,32 @@
 """The live site over HTTP, as a person who logs in sees it."""
 
 import re
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import unescape
-from http.client import HTTPException, HTTPResponse
-from http.cookiejar import CookieJar
+from http.client import HTTPException, HTTPMessage, HTTPResponse
+from http.cookiejar import Cookie, CookieJar
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, Request, build_opener
 
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 
 from opsmigrate.errors import UsageError
+from opsmigrate.uat.outcome import Failed
+from opsmigrate.uat.text import visible_text
 
 TIMEOUT_SECONDS = 15
 LONGEST_BODY = 5_000_000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TOKEN = re.compile(r'name="csrfmiddlewaretoken"\s+value="([^"]+)"')
+# What a proxy says while workers restart; anything else is the site's own answer.
+GATEWAY_STATUSES = (502, 503, 504)
+ATTEMPTS = 3
+PAUSE_SECONDS = 0.5
 
 
 class OutOfReachError(Exception):
@@ -35,62 +42,45 @@ class Answer:
     headers: Mapping[str, str]
     body: str
     seconds: float
+    cookies: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What a reader sees of it."""
+        return visible_text(self.body) if self.is_html else self.body
+
+    @property
+    def is_html(self) -> bool:
+        """Say whether it is a page."""
+        return "html" in self.headers.get("content-type", "")
 
 
-class _NoRedirects(HTTPRedirectHandler):
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
-
-
+@dataclass(frozen=True)
 class Site:
-    """One visitor with a cookie jar; redirects are answers, not followed."""
+    """Where the live site is."""
 
-    def __init__(self, base_url: str) -> None:
-        parts = _parts(base_url)
-        self.base_url = base_url.rstrip("/")
-        self.is_plain_loopback = parts.scheme == "http" and parts.hostname in LOOPBACK
-        self._opener = build_opener(HTTPCookieProcessor(CookieJar()), _NoRedirects())
+    base_url: str
+    scheme: str
+    host: str
+    port: int
 
-    def get(self, path: str) -> Answer:
-        """Return the answer to a GET; raise OutOfReachError where there is none."""
-        return self._ask(Request(self._url(path)))  # noqa: S310 - http or https, checked above
+    @property
+    def is_https(self) -> bool:
+        """Say whether it is asked over TLS."""
+        return self.scheme == "https"
 
-    def log_in(self, path: str, username: str, password: str) -> Answer:
-        """Fill in the login form at `path`; return the answer to the POST (302 when let in)."""
-        form = self.get(path)
-        token = TOKEN.search(form.body)
-        fields = {"username": username, "password": password}
-        if token:
-            fields["csrfmiddlewaretoken"] = unescape(token.group(1))
-        url = self._url(path)
-        # Django compares the Referer with the host on https.
-        request = Request(url, urlencode(fields).encode(), {"Referer": url})  # noqa: S310
-        return self._ask(request)
+    @property
+    def is_plain_loopback(self) -> bool:
+        """Say whether it is plain HTTP on this machine, where TLS is not to be had."""
+        return not self.is_https and self.host in LOOPBACK
 
-    def _url(self, path: str) -> str:
+    def url(self, path: str) -> str:
+        """Return the address of a path."""
         return urljoin(f"{self.base_url}/", path.lstrip("/"))
 
-    def _ask(self, request: Request) -> Answer:
-        started = time.monotonic()
-        try:
-            response = self._opener.open(request, timeout=TIMEOUT_SECONDS)
-        except HTTPError as error:
-            response = error
-        except (URLError, OSError, HTTPException) as error:
-            raise _out_of_reach(request, error) from error
-        try:
-            with response:
-                return _answer(request.full_url, response, started)
-        except (OSError, HTTPException) as error:
-            raise _out_of_reach(request, error) from error
 
-
-def path_of(url: str) -> str:
-    """Return the path for a URL's name (`treasury:alerts`) or a path (`/alerts/`)."""
-    return url if url.startswith("/") else reverse(url)
-
-
-def _parts(base_url: str) -> SplitResult:
+def site_at(base_url: str) -> Site:
+    """Return the site; raise UsageError where `base_url` is not the address of one."""
     example = "--base-url https://staging.example.org"
     try:
         parts = urlsplit(base_url)
@@ -108,7 +98,154 @@ def _parts(base_url: str) -> SplitResult:
             id="bad-base-url",
             hint=example,
         )
-    return parts
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return Site(base_url.rstrip("/"), parts.scheme, str(parts.hostname), port)
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+
+class Visitor:
+    """One visitor with a cookie jar; redirects are answers, not followed.
+
+    `answers` has what was asked and answered, `retried` what answered only on another try.
+    """
+
+    def __init__(self, site: Site, *, login: "Login | None" = None) -> None:
+        self.site = site
+        self.answers: list[Answer] = []
+        self.retried: list[str] = []
+        self.login = login
+        self._jar = CookieJar()
+        self._opener = build_opener(HTTPCookieProcessor(self._jar), _NoRedirects())
+
+    def get(self, path: str, *, expected: int = 200) -> Answer:
+        """Return the answer to a GET; raise OutOfReachError where there is none.
+
+        What is out of reach, or answered by a gateway in its place, is asked again.
+        """
+        url = self.site.url(path)
+        said: list[str] = []
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                answer = self._ask(Request(url))  # noqa: S310 - http or https, see site_at()
+            except OutOfReachError as error:
+                if attempt == ATTEMPTS:
+                    raise
+                said.append(str(error))
+            else:
+                gateway = answer.status in GATEWAY_STATUSES and answer.status != expected
+                if not gateway or attempt == ATTEMPTS:
+                    break
+                said.append(f"{url}: {answer.status}")
+            time.sleep(PAUSE_SECONDS * attempt)
+        if said:
+            self.retried.append(f"{'; '.join(said)}; then {answer.status}")
+        return answer
+
+    def log_in(self) -> None:
+        """Come in with the login of the settings, if there is one; raise Failed if refused.
+
+        The login is made once for all visitors of a run.
+        """
+        if self.login is not None:
+            for cookie in self.login.cookies():
+                self._jar.set_cookie(cookie)
+
+    def submit_login(self, path: str, username: str, password: str) -> Answer:
+        """Fill in the login form at `path`; return the answer to the POST (302 when let in)."""
+        form = self.get(path)
+        token = TOKEN.search(form.body)
+        fields = {"username": username, "password": password}
+        if token:
+            fields["csrfmiddlewaretoken"] = unescape(token.group(1))
+        url = self.site.url(path)
+        # Django compares the Referer with the host on https.
+        request = Request(url, urlencode(fields).encode(), {"Referer": url})  # noqa: S310
+        return self._ask(request)
+
+    @property
+    def cookies(self) -> tuple[Cookie, ...]:
+        """What the site has given to keep."""
+        return tuple(self._jar)
+
+    def _ask(self, request: Request) -> Answer:
+        started = time.monotonic()
+        try:
+            response = self._opener.open(request, timeout=TIMEOUT_SECONDS)
+        except HTTPError as error:
+            response = error
+        except (URLError, OSError, HTTPException) as error:
+            raise _out_of_reach(request, error) from error
+        try:
+            with response:
+                answer = _answer(request.full_url, response, started)
+        except (OSError, HTTPException) as error:
+            raise _out_of_reach(request, error) from error
+        self.answers.append(answer)
+        return answer
+
+
+class Login:
+    """The login of the settings, made at most once in a run; a refusal is remembered too.
+
+    `set_cookies` are the Set-Cookie headers of the welcome.
+    """
+
+    def __init__(self, site: Site, account: Mapping[str, str] | None) -> None:
+        self.username = account["username"] if account else ""
+        self.made = 0
+        self._site = site
+        self._account = account
+        self._lock = threading.Lock()
+        self._cookies: tuple[Cookie, ...] | None = None
+        self.set_cookies: tuple[str, ...] = ()
+        self._refused: Failed | None = None
+
+    def cookies(self) -> tuple[Cookie, ...]:
+        """Return what the site gives to those who are in; raise Failed where it refuses."""
+        with self._lock:
+            if self._refused is not None:
+                raise self._refused
+            if self._cookies is None:
+                self._cookies = self._enter() if self.username else ()
+            return self._cookies
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What nobody may read in a report: the cookies that would let them in."""
+        return tuple(cookie.value for cookie in self._cookies or () if cookie.value)
+
+    def _enter(self) -> tuple[Cookie, ...]:
+        assert self._account is not None  # noqa: S101 - there is a user name
+        visitor = Visitor(self._site)
+        path = path_of(self._account["url"])
+        answer = visitor.submit_login(path, self.username, self._account.get("password", ""))
+        if answer.status not in (302, 303):
+            self._refused = Failed(
+                f"the login of {self.username} at {answer.url} was refused (status "
+                f"{answer.status}, where a redirect says welcome)",
+                evidence="check the user name and the password that the settings give to UAT",
+            )
+            raise self._refused
+        self.made = 1
+        self.set_cookies = answer.cookies
+        return visitor.cookies
+
+
+def path_of(url: str) -> str:
+    """Return the path for a URL's name (`treasury:alerts`) or a path (`/alerts/`).
+
+    Raises Failed where this release has no URL of that name.
+    """
+    if url.startswith("/"):
+        return url
+    try:
+        return reverse(url)
+    except NoReverseMatch as error:
+        raise Failed(f"this release has no URL of the name {url!r}") from error
 
 
 def _out_of_reach(request: Request, error: Exception) -> OutOfReachError:
@@ -118,10 +255,12 @@ def _out_of_reach(request: Request, error: Exception) -> OutOfReachError:
 
 def _answer(url: str, response: HTTPResponse | HTTPError, started: float) -> Answer:
     body = response.read(LONGEST_BODY).decode(errors="replace")
+    headers: HTTPMessage | Any = response.headers
     return Answer(
         url=url,
         status=int(response.status or 0),
-        headers={name.lower(): value for name, value in response.headers.items()},
+        headers={name.lower(): value for name, value in headers.items()},
         body=body,
         seconds=time.monotonic() - started,
+        cookies=tuple(headers.get_all("set-cookie") or ()),
     )

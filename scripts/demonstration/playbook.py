@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import processes
-from scripts.environment import ROOT
+from scripts.environment import DEMO, ROOT
 
 VERDICTS = {0: "passed", 1: "failed", 2: "usage", 3: "undecided", 4: "refused", 5: "partial"}
 SETTINGS = "--settings=staging_settings"
@@ -76,9 +76,22 @@ STEPS_BEFORE_THE_SITE = (
 SOMETHING_TO_SEE = manage("Dashboards and alerts, for something to see", "make_treasury_demo")
 
 
+BASELINE = (DEMO / "baseline.json").relative_to(ROOT).as_posix()
+WHAT_MUST_STAY = manage(
+    "Save what must be the same afterwards", "run_uat", "--save-baseline", BASELINE
+)
+
+
 def acceptance(base_url: str) -> Step:
     """Return the last step: the acceptance test against the running site."""
-    arguments = ("scripts/run_uat.py", SETTINGS, "--base-url", base_url)
+    arguments = (
+        "scripts/run_uat.py",
+        SETTINGS,
+        "--base-url",
+        base_url,
+        "--baseline",
+        BASELINE,
+    )
     return Step("Accept", arguments)
 
 

@@ -23,6 +23,9 @@ DATABASE_CHECKS = {
     "(treasury_payment_payment_id_key)",
     "seeded-values": "public.treasury_payment.payment_id: 200 rows, 0 NULLs, 0 duplicates",
     "seeded-references": "foreign keys point to public.treasury_payment, all validated",
+    "schema-as-claimed": "no difference from what ",
+    "constraints-valid": "constraints, all valid",
+    "sequences-ahead": "sequences, each ahead of its column",
     "treasury-amounts": "payments, ",
     "treasury-alerts": "none to a missing one",
 }
@@ -34,7 +37,7 @@ def test_a_migrated_and_seeded_database_passes_every_check_on_it(
     answer = accept(ops, migrated, tmp_path, tag=["database"])
 
     assert (answer.code, answer.report["verdict"]) == (0, "passed")
-    assert answer.report["facts"]["summary"] == "7 checks: 7 PASS"
+    assert answer.report["facts"]["summary"] == "10 checks: 10 PASS"
     assert answer.report["findings"] == []
     for id, saw in DATABASE_CHECKS.items():
         outcome = check_of(answer, id)
@@ -134,6 +137,9 @@ def test_what_is_wrong_in_the_database_fails_with_the_check_that_saw_it(
     outcome = check_of(answer, failed)
     assert outcome["status"] == "FAIL"
     assert outcome["saw"].startswith(saw)
+    if failed == "seeded-values":
+        [keys] = [each["rows"] for each in outcome["evidence"] if each["kind"] == "table"]
+        assert [row[0] for row in keys] == ["key", "1", "2", "3", "4", "5"]
 
 
 def test_a_foreign_key_that_is_not_validated_fails(migrated: str, ops: Ops, tmp_path: Path) -> None:
@@ -159,7 +165,8 @@ def test_without_a_seed_or_urls_in_the_settings_their_checks_do_not_apply(
 
     assert answer.code == 0
     seeded = ["seeded-column", "seeded-values", "seeded-references"]
-    assert answer.report["facts"]["left_out"] == [*seeded, "key-urls"]
+    urls = ["inside-urls", "release"]
+    assert set(answer.report["facts"]["left_out"]) >= {*seeded, "key-urls", "url-latency", *urls}
     assert (alone.code, alone.ids) == (3, ["no-checks"])
 
 
@@ -208,12 +215,15 @@ def test_the_reports_are_written_on_failure_too_and_say_the_same(
 
     answer = accept(ops, staging, folder, tag=["migrations"], verbosity=1)
 
-    assert sorted(path.name for path in folder.iterdir()) == ["uat_report.json", "uat_report.txt"]
-    assert json.loads((folder / "uat_report.json").read_text()) == answer.report
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == [f"uat_report.{ending}" for ending in ("html", "json", "txt", "xml")]
+    written = json.loads((folder / "uat_report.json").read_text())
+    assert len(written.pop("sha256")) == 64
+    assert written == answer.report
     text = (folder / "uat_report.txt").read_text(encoding="utf-8")
-    assert text.startswith("FAILED: 2 checks: 1 PASS, 1 FAIL\n")
+    assert text.startswith("FAILED: 3 checks: 1 PASS, 2 FAIL\n")
     assert "\nFAIL     migrations-applied (blocker, " in text
-    assert f"Reports: {folder / 'uat_report'}.txt and .json" in answer.stderr
+    assert f"Reports: {folder / 'uat_report'}.html, .txt, .json and .xml" in answer.stderr
 
 
 def test_the_text_report_stays_within_80_columns_where_words_allow(

@@ -8,7 +8,7 @@ from django.core.checks import Error
 from django.test import override_settings
 
 from opsmigrate.checks import check_settings
-from opsmigrate.conf import SeedTarget, Settings, UatSettings, load_settings
+from opsmigrate.conf import KeyUrl, SeedTarget, Settings, UatSettings, load_settings
 from opsmigrate.errors import SettingsError
 
 
@@ -88,7 +88,7 @@ def test_every_key_can_be_set() -> None:
         rehearse="clone",
         rehearse_on="spare",
         rehearse_max_bytes=1000,
-        uat=UatSettings(urls=({"url": "/"},), base_url="https://x", login=login),
+        uat=UatSettings(urls=(KeyUrl(url="/"),), base_url="https://x", login=login),
     )
 
 
@@ -141,7 +141,8 @@ def test_an_unknown_key_of_uat_is_an_error() -> None:
     message, hint = refusal({"UAT": {"URL": []}})
 
     assert message == "OPSMIGRATE[\"UAT\"] has the unknown key 'URL'"
-    assert hint == "remove it; the known keys are URLS, BASE_URL, LOGIN, WAIVERS"
+    assert hint is not None
+    assert hint.startswith("remove it; the known keys are URLS, BASE_URL, LOGIN, WAIVERS, ")
 
 
 def test_settings_that_are_no_dict_are_an_error() -> None:
@@ -175,6 +176,28 @@ def test_settings_that_are_no_dict_are_an_error() -> None:
         ("UAT", {"URLS": [{"status": 200}]}, "has the URL {'status': 200}"),
         ("UAT", {"URLS": "/"}, "has URLS that are not a list"),
         ("UAT", {"WAIVERS": 1}, "has WAIVERS that are not a list"),
+        ("UAT", {"URLS": [{"url": "/", "txt": "x"}]}, "has the URL {'url': '/', 'txt': 'x'}"),
+        (
+            "UAT",
+            {"URLS": [{"url": "/", "status": "ok"}]},
+            "has the URL {'url': '/', 'status': 'ok'}",
+        ),
+        (
+            "UAT",
+            {"URLS": [{"url": "/", "budget_ms": 0}]},
+            "has the URL {'url': '/', 'budget_ms': 0}",
+        ),
+        ("UAT", {"WAIVERS": [{"check": "tls"}]}, "has the waiver {'check': 'tls'}"),
+        (
+            "UAT",
+            {"WAIVERS": [{"check": "tls", "owner": "A", "reason": "B", "expires": "soon"}]},
+            "has a waiver that expires on 'soon'",
+        ),
+        (
+            "UAT",
+            {"BASELINE_MAX_AGE_HOURS": -1},
+            "has the BASELINE_MAX_AGE_HOURS -1, not a number above 0",
+        ),
     ],
 )
 def test_a_value_that_cannot_be_used_is_an_error_that_names_the_key(

@@ -1,6 +1,7 @@
 """Run the acceptance checks and write a report that a team can sign off on."""
 
-from argparse import ArgumentParser
+import json
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,21 @@ from opsmigrate.files import require_writable, write_atomically
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.target import adopted
 from opsmigrate.report import Report, Result, Verdict
-from opsmigrate.uat.acceptance import accept, select
+from opsmigrate.schema.history import applied_migrations
+from opsmigrate.uat.acceptance import Selection, accept, select
+from opsmigrate.uat.baseline.record import Baseline, read_baseline
+from opsmigrate.uat.included import read_included
 from opsmigrate.uat.registry import discover
+from opsmigrate.uat.reports.junit import junit_xml
+from opsmigrate.uat.reports.page import html_page
+from opsmigrate.uat.reports.seal import sealed, verify_report
+from opsmigrate.uat.runner import JOBS
+from opsmigrate.uat.save_baseline import save_baseline
+from opsmigrate.uat.site import Site, site_at
 
 NAME = "uat_report"
+# Of these one at most, and with any of them no report is written.
+APART = ("list", "save_baseline", "verify_report")
 
 
 class Command(ReportCommand):
@@ -20,7 +32,11 @@ class Command(ReportCommand):
 
     # They are checks of its own, with an outcome like any other.
     needs_clean_checks = False
-    help = "Run the acceptance checks; writes uat_report.txt and .json."
+    help = "Run the acceptance checks; writes uat_report.txt, .json, .xml and .html."
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._images: dict[str, bytes] = {}
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options of the acceptance run."""
@@ -39,15 +55,48 @@ class Command(ReportCommand):
         parser.add_argument(
             "--check", action="append", default=[], metavar="ID", help="only this check"
         )
+        parser.add_argument(
+            "--jobs", type=_jobs, default=JOBS, metavar="N", help="checks at a time (default: 4)"
+        )
         parser.add_argument("--list", action="store_true", help="list the checks; run none")
+        parser.add_argument(
+            "--save-baseline",
+            metavar="FILE",
+            help="before the migration: save what must be the same after it; run no check",
+        )
+        parser.add_argument(
+            "--baseline", metavar="FILE", help="compare with what --save-baseline has saved"
+        )
+        parser.add_argument(
+            "--include",
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="take in the results of scripts/load_test.py or scripts/security_scan.py",
+        )
         parser.add_argument(
             "--report-dir", default="reports", metavar="DIR", help="default: reports"
         )
+        parser.add_argument(
+            "--verify-report",
+            metavar="FILE",
+            help="say whether an uat_report.json or .html is as it was written; run no check",
+        )
 
-    def prepare(self, options: dict[str, Any]) -> None:
-        """Make the folder of the reports."""
-        if options["list"]:
-            return
+    def prepare(self, options: dict[str, Any]) -> Result | None:
+        """Make the folder of the reports; list the checks, or verify a report, which is all."""
+        self._images = {}
+        asked = [f"--{name.replace('_', '-')}" for name in (*APART, "baseline") if options[name]]
+        if len(asked) > 1:
+            options["report_dir"] = None
+            raise UsageError(
+                f"{asked[0]} and {asked[1]} cannot be done in one run",
+                id="options-exclude",
+                hint="run them one after the other",
+            )
+        if any(options[name] for name in APART):
+            options["report_dir"] = None
+            return _done_apart(options)
         folder = Path(options["report_dir"])
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -59,41 +108,121 @@ class Command(ReportCommand):
                 id="cannot-write-output",
                 hint="--report-dir with a folder that can be written",
             ) from error
+        return None
 
     def run(self, run: Run, **options: Any) -> Result:
-        """Run the selected checks; or list them."""
-        if options["list"]:
-            return _listed(options)
-        return accept(
+        """Save a baseline, or run the selected checks."""
+        site = _site(options["base_url"] or run.settings.uat.base_url)
+        if options["save_baseline"]:
+            return save_baseline(
+                run.connection,
+                run.session,
+                run.settings,
+                run_id=run.id,
+                site=site,
+                file=Path(options["save_baseline"]),
+                progress=run.progress,
+            )
+        included = tuple(
+            read_included(
+                Path(file),
+                base_url=site.base_url if site else None,
+                release=run.settings.release,
+            )
+            for file in options["include"]
+        )
+        acceptance = accept(
             run.connection,
+            run.session,
             run.settings,
-            base_url=options["base_url"] or run.settings.uat.base_url,
-            tags=options["tag"],
-            exclude=options["exclude"],
-            ids=options["check"],
+            site=site,
+            baseline=_baseline(run, options["baseline"]),
+            selection=Selection(
+                tags=options["tag"],
+                exclude=options["exclude"],
+                ids=options["check"],
+                jobs=options["jobs"],
+                included=included,
+            ),
             progress=run.progress,
             adopted=adopted,
         )
+        self._images = acceptance.images
+        return acceptance.result
 
     def keep(self, report: Report, options: dict[str, Any]) -> None:
         """Write the reports, on failure too."""
-        if options["list"] or options["report_dir"] is None:
+        if options["report_dir"] is None:
             return
         folder = Path(options["report_dir"])
-        write_atomically(folder / f"{NAME}.txt", report.as_text() + "\n")
-        write_atomically(folder / f"{NAME}.json", report.as_json() + "\n")
+        folder.mkdir(parents=True, exist_ok=True)
+        body = sealed(json.loads(report.as_json()))
+        closing = f"\n\nSHA-256 of the report:\n{body['sha256']}\n"
+        for ending, text in (
+            ("txt", report.as_text() + closing),
+            ("json", json.dumps(body, indent=2) + "\n"),
+            ("xml", junit_xml(body)),
+            ("html", html_page(body, self._images)),
+        ):
+            write_atomically(folder / f"{NAME}.{ending}", text)
         if options["verbosity"]:
-            self.stderr.write(f"Reports: {folder / NAME}.txt and .json")
+            self.stderr.write(f"Reports: {folder / NAME}.html, .txt, .json and .xml")
+            self.stderr.write(f"SHA-256: {body['sha256']}")
+
+
+def _done_apart(options: dict[str, Any]) -> Result | None:
+    if options["list"]:
+        return _listed(options)
+    if options["verify_report"]:
+        return verify_report(Path(options["verify_report"]))
+    _require_place(Path(options["save_baseline"]), "--save-baseline")
+    return None
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 32:
+        raise ArgumentTypeError(f"a number from 1 to 32 is needed, not {text!r}")
+    return int(text)
+
+
+def _site(base_url: str | None) -> Site | None:
+    return site_at(base_url) if base_url else None
+
+
+def _baseline(run: Run, file: str | None) -> Baseline | None:
+    if not file:
+        return None
+    return read_baseline(
+        Path(file),
+        session=run.session,
+        applied=applied_migrations(run.connection),
+        max_age_hours=run.settings.uat.baseline_max_age_hours,
+    )
+
+
+def _require_place(file: Path, option: str) -> None:
+    try:
+        require_writable(file)
+    except UsageError as error:
+        raise UsageError(
+            str(error),
+            id="cannot-write-output",
+            hint=f"{option} with a file in a folder that exists",
+        ) from error
 
 
 def _listed(options: dict[str, Any]) -> Result:
     broken = discover()
-    checks = select(tags=options["tag"], exclude=options["exclude"], ids=options["check"])
-    lines = [f"  {check.id} ({check.severity}; {', '.join(check.tags)})" for check in checks]
+    selection = Selection(tags=options["tag"], exclude=options["exclude"], ids=options["check"])
+    checks = select(selection)
+    lines = [
+        f"  {check.id} ({check.severity}; {', '.join(check.tags) or 'no tags'})" for check in checks
+    ]
     lines += [f"  {item.module} cannot be imported: {item.words}" for item in broken]
     return Result(
-        verdict=Verdict.PASSED,
-        summary=f"{len(checks)} checks",
+        verdict=Verdict.FAILED if broken else Verdict.PASSED,
+        summary=f"{len(checks)} checks"
+        + (f"; {len(broken)} uat.py cannot be imported" if broken else ""),
         facts={"checks": [check.id for check in checks]},
         detail=tuple(lines),
     )

@@ -1,5 +1,17 @@
-"""The checks that every project has; importing them registers them."""
+"""The checks that every project has; importing them registers them, in the order of the report."""
 
-from opsmigrate.uat.builtin import checks, migrations, seeded, urls
+from importlib import import_module
 
-__all__ = ["checks", "migrations", "seeded", "urls"]
+for _name in (
+    "migrations",
+    "schema",
+    "seeded",
+    "integrity",
+    "before_after",
+    "checks",
+    "urls",
+    "inside",
+    "security",
+    "browser",
+):
+    import_module(f"{__name__}.{_name}")

@@ -2,7 +2,8 @@
 
 from django.core.checks import ERROR, WARNING, CheckMessage, run_checks
 
-from opsmigrate.uat.context import Context, Failed
+from opsmigrate.uat.context import Context
+from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import check
 
 # What must be relaxed for a site to work over plain HTTP (django.core.checks.security).

@@ -3,7 +3,8 @@
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
-from opsmigrate.uat.context import Context, Failed
+from opsmigrate.uat.context import Context
+from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import check
 
 

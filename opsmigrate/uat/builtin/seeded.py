@@ -1,11 +1,15 @@
 """The seeded column is there, complete, unique, and what points to it is valid."""
 
 from django.apps import apps
+from django.db.models import Count, Q
 
 from opsmigrate.postgres.catalog import Catalog, Column, Relation, read_catalog
 from opsmigrate.postgres.values import count_nulls_and_duplicates
-from opsmigrate.uat.context import Context, Failed
+from opsmigrate.uat.context import Context
+from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import check
+
+SAMPLES = 10
 
 
 @check("seeded-column", tags=("database", "seed"), severity="blocker", timeout=600, needs=("seed",))
@@ -33,6 +37,7 @@ def seeded_values(context: Context) -> str:
     )
     said = f"{rows:,} rows, {nulls:,} NULLs, {duplicates:,} duplicates"
     if nulls or duplicates:
+        context.keep_table("Rows without a value, or with another one's", _samples(context))
         raise Failed(f"{table.label}.{column.name}: {said}")
     return f"{table.label}.{column.name}: {said}"
 
@@ -52,6 +57,17 @@ def seeded_references(context: Context) -> str:
     if invalid:
         raise Failed(f"not validated: {', '.join(invalid)}")
     return f"{len(pointing)} foreign keys point to {table.label}, all validated"
+
+
+def _samples(context: Context) -> list[tuple[str, ...]]:
+    """Return the keys of some rows that are wrong, and the value that they have."""
+    assert context.settings.seed is not None  # noqa: S101 - what these checks need
+    model, name = apps.get_model(context.settings.seed.model), context.settings.seed.field
+    rows = model._default_manager.using(context.connection.alias).order_by("pk")
+    twice = rows.order_by().values(name).annotate(n=Count("pk")).filter(n__gt=1).values(name)
+    wrong = rows.filter(Q(**{name: None}) | Q(**{f"{name}__in": twice}))
+    found = wrong.values_list("pk", name)[:SAMPLES]
+    return [("key", name), *((str(key), str(value or "NULL")) for key, value in found)]
 
 
 def _find(context: Context, catalog: Catalog) -> tuple[Relation, Column]:

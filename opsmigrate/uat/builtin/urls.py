@@ -1,49 +1,68 @@
 """The key URLs of the settings answer as they should, on the live site."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from opsmigrate.uat.context import Context, Failed
+from opsmigrate.conf import KeyUrl
+from opsmigrate.uat.context import Context
+from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import check
-from opsmigrate.uat.site import Answer, Site, path_of
+from opsmigrate.uat.site import Answer, path_of
+from opsmigrate.uat.text import printable
 
 EXCERPT = 200
+TRIES_WITHIN_BUDGET = 3
 
 
 @check("key-urls", tags=("site",), severity="blocker", needs=("site", "urls"))
 def key_urls(context: Context) -> str:
     """Every URL of OPSMIGRATE["UAT"]["URLS"] has its status and its text."""
-    site, urls = context.require_site(), context.settings.uat.urls
-    _log_in(site, context.settings.uat.login)
-    answers = [_require(site.get(path_of(str(entry["url"]))), entry) for entry in urls]
+    context.http.log_in()
+    answers = []
+    for url in context.settings.uat.urls:
+        answer = context.http.get(path_of(url.url), expected=url.status)
+        require_answer(answer, url)
+        answers.append(answer)
     return "; ".join(
         f"{answer.url} {answer.status} in {answer.seconds * 1000:.0f} ms" for answer in answers
     )
 
 
-def _log_in(site: Site, login: Mapping[str, str] | None) -> None:
-    if not login or not login.get("username"):
-        return
-    answer = site.log_in(path_of(login["url"]), login["username"], login.get("password", ""))
-    if answer.status not in (302, 303):
-        raise Failed(
-            f"the login of {login['username']} at {answer.url} was refused (status "
-            f"{answer.status}, where a redirect says welcome)",
-            evidence="check the user name and the password that the settings give to UAT",
+@check(
+    "url-latency",
+    tags=("site", "performance"),
+    severity="major",
+    needs=("site", "urls", "budgets"),
+)
+def url_latency(context: Context) -> str:
+    """Every URL with a latency budget answers within it, at the best of three."""
+    context.http.log_in()
+    over, told = [], []
+    for url in context.settings.uat.urls:
+        if url.budget_ms is None:
+            continue
+        path = path_of(url.url)
+        quickest = min(
+            context.http.get(path, expected=url.status).seconds * 1000
+            for _ in range(TRIES_WITHIN_BUDGET)
         )
+        words = f"{path} {quickest:.0f} of {url.budget_ms:g} ms"
+        told.append(words)
+        if quickest > url.budget_ms:
+            over.append(words)
+    if over:
+        raise Failed(f"over the budget, at the best of {TRIES_WITHIN_BUDGET}: {'; '.join(over)}")
+    return "; ".join(told)
 
 
-def _require(answer: Answer, entry: Mapping[str, Any]) -> Answer:
-    status, text = int(entry.get("status", 200)), str(entry.get("text", ""))
-    if answer.status != status:
+def require_answer(answer: Answer, url: KeyUrl) -> None:
+    """Raise Failed where the answer has not the URL's status or not its text."""
+    if answer.status != url.status:
         to = f" to {answer.headers['location']}" if "location" in answer.headers else ""
         raise Failed(
-            f"{answer.url} answered {answer.status}{to}, not {status}", evidence=_excerpt(answer)
+            f"{answer.url} answered {answer.status}{to}, not {url.status}",
+            evidence=_excerpt(answer),
         )
-    if text not in answer.body:
-        raise Failed(f"{answer.url} does not say {text!r}", evidence=_excerpt(answer))
-    return answer
+    if url.text not in answer.body:
+        raise Failed(f"{answer.url} does not say {url.text!r}", evidence=_excerpt(answer))
 
 
 def _excerpt(answer: Answer) -> str:
-    return " ".join(answer.body.split())[:EXCERPT]
+    return " ".join(printable(answer.text).split())[:EXCERPT]

@@ -1,0 +1,39 @@
+"""The live schema is what the applied migrations claim."""
+
+from django.db.migrations.executor import MigrationExecutor
+
+from opsmigrate.postgres.catalog import read_catalog
+from opsmigrate.schema.drift import drift_of
+from opsmigrate.uat.context import Context
+from opsmigrate.uat.outcome import Failed
+from opsmigrate.uat.registry import check
+
+NAMED = 8
+
+
+@check("schema-as-claimed", tags=("database", "schema", "migrations"), severity="blocker")
+def schema_as_claimed(context: Context) -> str:
+    """Tables, columns, types, NULLs, defaults, keys, indexes and checks are as migrations say."""
+    executor = MigrationExecutor(context.connection)
+    catalog = read_catalog(context.connection)
+    found = drift_of(context.connection, executor, catalog)
+    if found:
+        head = ("table", "column or name", "claimed", "live", "to type")
+        rows = [
+            (
+                each.table,
+                each.column or each.name or "",
+                each.claimed or "",
+                each.live or "none",
+                each.remedy or "",
+            )
+            for each in found
+        ]
+        context.keep_table("Schema drift", [head, *rows])
+        more = f"; {len(found) - NAMED} more" if len(found) > NAMED else ""
+        raise Failed(
+            f"{len(found)} differences: {'; '.join(each.words for each in found[:NAMED])}{more}",
+            evidence="; ".join(each.remedy for each in found[:NAMED] if each.remedy),
+        )
+    applied = len(executor.loader.applied_migrations)
+    return f"no difference from what {applied} applied migrations claim"

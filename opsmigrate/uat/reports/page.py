@@ -1,0 +1,143 @@
+"""The HTML page: a function of the JSON report and its pictures, so that it can be verified."""
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.template import Context, Engine
+
+from opsmigrate.uat.reports.plot import Bar
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+# What "<" is in the JSON inside the page, so that no text can end its element.
+LESS_THAN = "\\u003c"
+HEADLINES = {
+    "passed": "Accepted by every check",
+    "failed": "Not accepted",
+    "undecided": "Not decided",
+    "usage": "Not run",
+    "refused": "Refused",
+    "partial": "Stopped part of the way",
+}
+WORDS = {"PASS": "passed", "FAIL": "failed", "ERROR": "error", "NOT_RUN": "not run"}
+STATES = ("changed", "declared", "same", "new", "live")
+ORDER = ("ERROR", "FAIL", "NOT_RUN", "PASS")
+
+
+def html_page(body: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
+    """Return the page; `body` is the sealed JSON report, `images` its pictures by SHA-256."""
+    facts = body["facts"]
+    checks = [_check(each, images) for each in facts.get("checks", [])]
+    engine = Engine(dirs=[str(TEMPLATES)])
+    tables = [
+        table
+        for check in facts.get("checks", [])
+        for table in check["evidence"]
+        if table["kind"] == "table"
+    ]
+    context = {
+        "body": body,
+        "facts": facts,
+        "headline": HEADLINES[body["verdict"]],
+        "when": _moment(body["started"]),
+        "seconds": _seconds_between(body["started"], body["finished"]),
+        "counts": _counts(checks),
+        "concerns": [check for check in checks if check["status"] != "PASS"],
+        "other_findings": [
+            finding for finding in body["findings"] if "check" not in finding["evidence"]
+        ],
+        "checks": checks,
+        "comparisons": [_comparison(table) for table in tables],
+        "pictures": [picture for check in checks for picture in check["pictures"]],
+        "bars": _bars(facts.get("checks", [])),
+        "json": json.dumps(body, sort_keys=True).replace("<", LESS_THAN),
+    }
+    return engine.get_template("uat_report.html").render(Context(context))
+
+
+def _check(check: Mapping[str, Any], images: Mapping[str, bytes]) -> dict[str, Any]:
+    evidence = [each for each in check["evidence"] if each["kind"] in ("sql", "http", "text")]
+    return {
+        **check,
+        "word": WORDS[check["status"]],
+        "tone": "waived" if check["waived"] else check["status"].lower(),
+        "milliseconds": _duration(check["seconds"]),
+        "proof": [{**each, "took": _took(each)} for each in evidence],
+        "pictures": [
+            {"title": each["title"], "source": _data_uri(images[each["sha256"]])}
+            for each in check["evidence"]
+            if each["kind"] == "image" and each["sha256"] in images
+        ],
+    }
+
+
+def _counts(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {"word": WORDS[status], "tone": status.lower(), "number": number}
+        for status in ORDER
+        if (number := sum(check["status"] == status for check in checks))
+    ]
+
+
+def _comparison(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table for the page; of a comparison, what is the same only without its groups."""
+    head, *rows = table["rows"]
+    state = head.index("state") if "state" in head else None
+    shown = [
+        {"cells": row, "state": row[state] if state is not None else ""}
+        for row in rows
+        if state is None or row[state] != "same" or (_is_total(row[0]) and row[1] != "0")
+    ]
+    if state is not None:
+        shown.sort(key=lambda row: STATES.index(row["state"]))
+    return {
+        "title": table["title"],
+        "head": head,
+        "rows": shown,
+        "left_out": len(rows) - len(shown),
+    }
+
+
+def _is_total(figure: str) -> bool:
+    return "[" not in figure and not any(f".{kind}(" in figure for kind in ("nulls", "fingerprint"))
+
+
+def _bars(checks: Sequence[Mapping[str, Any]]) -> list[Bar]:
+    end = max((check["started"] + check["seconds"] for check in checks), default=0) or 1
+    return [
+        Bar(
+            label=check["id"],
+            tone="waived" if check["waived"] else check["status"].lower(),
+            took=_duration(check["seconds"]),
+            number=number,
+            start=100 * check["started"] / end,
+            length=100 * check["seconds"] / end,
+        )
+        for number, check in enumerate(checks)
+    ]
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _took(evidence: Mapping[str, Any]) -> str:
+    return _duration(evidence["seconds"]) if "seconds" in evidence else ""
+
+
+def _moment(text: str) -> str:
+    return datetime.fromisoformat(text).strftime("%d %B %Y, %H:%M UTC").lstrip("0")
+
+
+def _seconds_between(started: str, finished: str) -> str:
+    return _duration(
+        (datetime.fromisoformat(finished) - datetime.fromisoformat(started)).total_seconds()
+    )
+
+
+def _data_uri(image: bytes) -> str:
+    kind = "png" if image.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{b64encode(image).decode('ascii')}"

@@ -1,0 +1,90 @@
+"""The SHA-256 of a report, and whether a file is still what was written."""
+
+import json
+import re
+from base64 import b64decode
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from opsmigrate.errors import UsageError
+from opsmigrate.report import Finding, Result, Severity, Verdict
+from opsmigrate.uat.canonical import digest_of
+from opsmigrate.uat.reports.page import html_page
+
+EMBEDDED = re.compile(r'<script type="application/json" id="report">(.*?)</script>', re.DOTALL)
+IMAGE = re.compile(r'"data:image/(?:jpeg|png);base64,([A-Za-z0-9+/=]+)"')
+
+
+def sealed(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON report with the SHA-256 over its canonical form."""
+    return {**body, "sha256": digest_of(body)}
+
+
+def verify_report(file: Path) -> Result:
+    """Return whether a report (.json or .html) is what run_uat wrote.
+
+    It finds what was changed by chance or in haste. Who changes a report on purpose can seal it
+    anew, so compare the SHA-256 with the one that was noted when it was written. Raises UsageError
+    where the file is no such report.
+    """
+    text = _text(file)
+    is_page = not text.lstrip().startswith("{")
+    body = _body(file, text, is_page=is_page)
+    told = body.pop("sha256")
+    found = digest_of(body)
+    facts = {"file": str(file), "sha256": found, "run_id": body.get("run_id")}
+    if told != found:
+        return _changed(f"{file} was changed: it says SHA-256 {told}, and it has {found}", facts)
+    if is_page:
+        images = {sha256(image).hexdigest(): image for image in map(b64decode, IMAGE.findall(text))}
+        if html_page({**body, "sha256": told}, images) != text:
+            return _changed(
+                f"the page of {file} was changed, or another version of opsmigrate wrote it: it is "
+                "not the page of the figures inside",
+                facts,
+            )
+    return Result(
+        verdict=Verdict.PASSED,
+        summary=f"{file} is as run {body['run_id']} wrote it: {body['verdict']}, SHA-256 {found}",
+        facts={**facts, "verdict": body["verdict"]},
+    )
+
+
+def _changed(words: str, facts: dict[str, Any]) -> Result:
+    finding = Finding(
+        id="report-changed",
+        severity=Severity.ERROR,
+        message=words,
+        hint="take the file that the run itself wrote, or run it again",
+    )
+    return Result(verdict=Verdict.FAILED, summary=words, findings=(finding,), facts=facts)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _no_report(file) from error
+
+
+def _body(file: Path, text: str, *, is_page: bool) -> dict[str, Any]:
+    if is_page:
+        found = EMBEDDED.search(text)
+        text = found.group(1) if found else ""
+    try:
+        body = json.loads(text)
+    except ValueError as error:
+        raise _no_report(file) from error
+    if not isinstance(body, dict) or body.get("command") != "run_uat" or "sha256" not in body:
+        raise _no_report(file)
+    return body
+
+
+def _no_report(file: Path) -> UsageError:
+    return UsageError(
+        f"{file} is no report of run_uat",
+        id="not-a-report",
+        hint="--verify-report with an uat_report.json or uat_report.html",
+    )

@@ -1,0 +1,122 @@
+"""Save what a database and its site are like before a migration."""
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.conf import Settings
+from opsmigrate.errors import UndecidedError
+from opsmigrate.postgres.session import Session, read_only_thread, second_connection
+from opsmigrate.progress import Progress
+from opsmigrate.report import Finding, Result, Severity, Verdict
+from opsmigrate.schema.history import applied_migrations
+from opsmigrate.uat.baseline.compare import live_models
+from opsmigrate.uat.baseline.figures import measure, measured_models, settled_marks
+from opsmigrate.uat.baseline.pages import fetch
+from opsmigrate.uat.baseline.record import Baseline, Page, identity, write_baseline
+from opsmigrate.uat.outcome import Failed
+from opsmigrate.uat.registry import discover, registry
+from opsmigrate.uat.site import Login, OutOfReachError, Site, Visitor
+
+
+def save_baseline(
+    connection: BaseDatabaseWrapper,
+    session: Session,
+    settings: Settings,
+    *,
+    run_id: str,
+    site: Site | None,
+    file: Path,
+    progress: Progress,
+) -> Result:
+    """Write the baseline to `file`, and return what it holds.
+
+    Raises UndecidedError where a site was given and does not answer, or refuses the login: a
+    baseline without what was asked for would be compared with nothing.
+    """
+    broken = discover()
+    if broken:
+        raise UndecidedError(
+            f"{broken[0].module} cannot be imported: {broken[0].words}",
+            id="check-error",
+            hint="correct it: it may say which changes are expected",
+        )
+    progress.phase("figures of every model …")
+    with read_only_thread(), second_connection(connection) as own:
+        models = measured_models(own)
+        marks, settled = settled_marks(own, models)
+        live = live_models(registry.expectations, [model.label for model in models])
+        figures = measure(own, models, {key: marks[key] for key in live if key in marks})
+        applied = applied_migrations(own)
+    progress.phase("key pages …")
+    pages = _pages(site, settings) if site else {}
+    notes = _notes(settings, site=site, settled=settled)
+    baseline = Baseline(
+        taken=datetime.now(timezone.utc).isoformat(),
+        run_id=run_id,
+        release=settings.release,
+        database=identity(session),
+        migrations=applied,
+        base_url=site.base_url if site else None,
+        models=figures,
+        pages=pages,
+        notes=notes,
+    )
+    write_baseline(file, baseline)
+    number = sum(len(each.figures) for each in figures.values())
+    return Result(
+        verdict=Verdict.PASSED,
+        summary=f"baseline of {len(figures)} models ({number} figures) and {len(pages)} pages "
+        f"saved to {file}",
+        findings=tuple(_warning(note) for note in notes),
+        facts={
+            "file": str(file),
+            "models": len(figures),
+            "figures": number,
+            "pages": {path: page.status for path, page in pages.items()},
+            "live": live,
+            "migrations": list(applied),
+        },
+        detail=(
+            *(
+                f"  {label}: {each.figures.get('count', '?')} rows"
+                for label, each in figures.items()
+            ),
+            *(f"  {path}: {page.status}" for path, page in pages.items()),
+        ),
+    )
+
+
+def _pages(site: Site, settings: Settings) -> dict[str, Page]:
+    visitor = Visitor(site, login=Login(site, settings.uat.login))
+    try:
+        visitor.log_in()
+        return dict(fetch(visitor, url.url, expected=url.status) for url in settings.uat.urls)
+    except (OutOfReachError, Failed) as error:
+        raise UndecidedError(
+            f"the pages before the migration cannot be had: {error}",
+            id="baseline-incomplete",
+            hint="see that the site is up and the login right, or save it without --base-url",
+        ) from error
+
+
+def _notes(settings: Settings, *, site: Site | None, settled: bool) -> tuple[str, ...]:
+    notes = []
+    if site is None and settings.uat.urls:
+        notes.append("no site was given, so no page is in the baseline")
+    if not settled:
+        notes.append(
+            "a transaction has been open for 10 s; rows that it adds below the highest keys will "
+            "look like changes"
+        )
+    return tuple(notes)
+
+
+def _warning(note: str) -> Finding:
+    return Finding(
+        id="baseline-partial",
+        severity=Severity.WARNING,
+        message=note,
+        hint="save it again with --base-url, and when nothing long is running",
+    )

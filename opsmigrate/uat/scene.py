@@ -1,0 +1,100 @@
+"""What the report says of where it was made: versions, migrations, the backup, the account."""
+
+import platform
+from collections.abc import Mapping
+from shlex import quote
+from typing import Any
+
+import django
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
+
+from opsmigrate.conf import Settings
+from opsmigrate.manifest import read_manifests
+from opsmigrate.postgres.session import Session
+from opsmigrate.uat.baseline.record import Baseline
+from opsmigrate.uat.site import Login
+
+
+def scene(
+    connection: BaseDatabaseWrapper,
+    session: Session,
+    settings: Settings,
+    *,
+    login: Login | None,
+    baseline: Baseline | None,
+) -> dict[str, Any]:
+    """Return the facts that a reader needs to place what was seen."""
+    applied = _applied(connection)
+    backup = _backup(settings, session, set(applied))
+    before = backup["migrations"] if backup else baseline.migrations if baseline else applied
+    return {
+        "versions": _versions(connection),
+        "migrations": {
+            "applied": len(applied),
+            "since": [
+                {"name": name, "applied": when}
+                for name, when in applied.items()
+                if name not in set(before)
+            ],
+        },
+        "backup": backup,
+        "baseline": None
+        if baseline is None
+        else {"id": baseline.id, "taken": baseline.taken, "release": baseline.release},
+        "account": _account(login),
+    }
+
+
+def _versions(connection: BaseDatabaseWrapper) -> dict[str, str]:
+    driver = type(connection.connection).__module__.partition(".")[0]
+    return {
+        "python": platform.python_version(),
+        "django": django.get_version(),
+        "driver": driver,
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _applied(connection: BaseDatabaseWrapper) -> dict[str, str]:
+    recorder = MigrationRecorder(connection)
+    if not recorder.has_table():
+        return {}
+    rows = recorder.migration_qs.order_by("applied", "id").values_list("app", "name", "applied")
+    return {f"{app}.{name}": when.isoformat() for app, name, when in rows}
+
+
+def _backup(settings: Settings, session: Session, applied: set[str]) -> dict[str, Any] | None:
+    """Return the newest backup from before the migration, else the newest, else None."""
+    ours = [
+        manifest
+        for manifest in read_manifests(settings.backup_dir)
+        if manifest.database.get("system_identifier") == str(session.system_identifier)
+        and manifest.database.get("oid") == session.oid
+    ]
+    before = [manifest for manifest in ours if set(manifest.migrations) < applied]
+    chosen = next(iter([*before, *ours]), None)
+    if chosen is None:
+        return None
+    return {
+        "id": chosen.sha256[:12],
+        "file": str(settings.backup_dir / chosen.file),
+        "taken": chosen.taken,
+        "run_id": chosen.run_id,
+        "release": chosen.release,
+        "verified": chosen.verified,
+        "sha256": chosen.sha256,
+        "migrations": list(chosen.migrations),
+        "restore": f"python manage.py restore_db {quote(str(settings.backup_dir / chosen.file))}",
+    }
+
+
+def _account(login: Login | None) -> Mapping[str, Any] | None:
+    if login is None or not login.made:
+        return None
+    return {
+        "username": login.username,
+        "logins": login.made,
+        "written": f"by logging in as {login.username}, the site itself writes a session and the "
+        "account's last_login; run_uat writes nothing else",
+    }

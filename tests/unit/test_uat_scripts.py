@@ -1,0 +1,80 @@
+"""What the load test and the security scan make of what their tools said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scripts.load_test import Figures, figures_of, judge
+from scripts.security_scan import code_part, packages_part
+
+
+def figures(**changes: Any) -> Figures:
+    return Figures(
+        **{"requests": 100, "failures": 0, "p50": 10, "p95": 50, "per_second": 5, **changes}
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "before", "limit", "status", "words"),
+    [
+        (figures(), None, None, "PASS", "the times were not judged"),
+        (figures(requests=0), None, None, "FAIL", "not one request was made"),
+        (figures(failures=1), None, None, "FAIL", "1 errors, where 0.0% was the share before"),
+        (figures(failures=1), figures(failures=2), None, "PASS", "1 errors, p95 50 ms"),
+        (figures(p95=200), figures(), None, "FAIL", "p95 is 200 ms, over 100 ms (50 ms before)"),
+        (figures(p95=99), figures(), None, "PASS", "p95 99 ms"),
+        (figures(), None, 40, "FAIL", "p95 is 50 ms, over 40 ms (--max-p95-ms)"),
+    ],
+)
+def test_load_is_judged(
+    found: Figures, before: Figures | None, limit: float | None, status: str, words: str
+) -> None:
+    answer, said = judge(found, before, limit)
+
+    assert answer == status
+    assert words in said
+
+
+def test_the_percentile_is_over_all_urls_together() -> None:
+    entry = {"num_failures": 0, "start_time": 0.0, "last_request_timestamp": 10.0}
+    many = {**entry, "num_requests": 99, "response_times": {"10": 90, "20": 9}}
+    one = {**entry, "num_requests": 1, "response_times": {"900": 1}}
+
+    found = figures_of([many, one])
+
+    assert (found.requests, found.p50, found.p95, found.per_second) == (100, 10, 20, 10)
+    assert figures_of([]).requests == 0
+
+
+@pytest.mark.parametrize(
+    ("dependencies", "status", "words"),
+    [
+        ([{"name": "a", "version": "1", "vulns": []}], "PASS", "in 1 packages"),
+        ([{"name": "a", "skip_reason": "not on PyPI"}], "NOT_RUN", "1 of 1 packages were skipped"),
+        ([], "NOT_RUN", "0 of 0 packages"),
+        ([{"name": "a", "version": "1", "vulns": [{"id": "CVE-1"}]}], "FAIL", "a 1: CVE-1"),
+    ],
+)
+def test_a_package_that_was_skipped_is_not_clean(
+    dependencies: list[dict[str, Any]], status: str, words: str
+) -> None:
+    part = packages_part({"dependencies": dependencies}, "")
+
+    assert part.status == status
+    assert words in part.saw
+
+
+def test_code_that_was_not_read_is_not_clean() -> None:
+    found = {"filename": "a.py", "line_number": 3, "test_id": "B602", "issue_text": "shell"}
+
+    def part(lines: int, results: list[Any], errors: list[Any]) -> str:
+        body = {"metrics": {"_totals": {"loc": lines}}, "results": results, "errors": errors}
+        return code_part(body, "").status
+
+    assert part(10, [], []) == "PASS"
+    assert part(0, [], []) == "NOT_RUN"
+    assert part(10, [], [{"filename": "b.py"}]) == "NOT_RUN"
+    assert part(10, [found], []) == "FAIL"
+    assert code_part(None, "no module named bandit").status == "NOT_RUN"
