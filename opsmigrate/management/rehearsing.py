@@ -13,19 +13,19 @@ from opsmigrate.management.base import Run
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.session import Session, is_pooled_by_transaction, read_session
-from opsmigrate.preflight.embedded_stage import (
+from opsmigrate.preflight.plan import Target
+from opsmigrate.preflight.rehearsal.embedded_stage import (
     has_embedded,
     on_embedded_server,
 )
-from opsmigrate.preflight.plan import Target
-from opsmigrate.preflight.rehearsal import (
+from opsmigrate.preflight.rehearsal.run import (
     NotRehearsed,
     Rehearsal,
     Stage,
     database_bytes,
     rehearse,
 )
-from opsmigrate.preflight.selection import Selection, select_all, select_small
+from opsmigrate.preflight.rehearsal.selection import Selection, select_all, select_small
 from opsmigrate.scratch import reap, require_scratch_allowed
 
 REHEARSE = "python manage.py preflight_migrate --rehearse clone"

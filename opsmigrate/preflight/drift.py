@@ -14,7 +14,7 @@ from opsmigrate.postgres.catalog import Catalog, Relation
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.transaction import transaction
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.probes import LIMITS
+from opsmigrate.preflight.walk.probes import LIMITS
 from opsmigrate.report import Finding, Severity
 from opsmigrate.schema.differences import Drift
 from opsmigrate.schema.drift import drift_of

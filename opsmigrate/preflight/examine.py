@@ -11,16 +11,10 @@ from django.db.migrations.state import ProjectState
 from opsmigrate.postgres.catalog import read_catalog
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.session import Session
-from opsmigrate.preflight.bookkeeping import (
-    require_history_table,
-    require_post_migrate,
-    require_record,
-)
 from opsmigrate.preflight.drift import judge_drift, look_for_drift
 from opsmigrate.preflight.forecast.report import look_ahead
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.operations import Move, walk_operation
-from opsmigrate.preflight.outside import look_outside
+from opsmigrate.preflight.live.outside import look_outside
 from opsmigrate.preflight.plan import (
     Plan,
     Step,
@@ -30,16 +24,22 @@ from opsmigrate.preflight.plan import (
     state_without,
     states_of_backwards,
 )
-from opsmigrate.preflight.proof import take_in
-from opsmigrate.preflight.receivers import require_history, require_receivers
-from opsmigrate.preflight.recovery import note_half_applied
-from opsmigrate.preflight.rehearsal import NotRehearsed, Rehearsal
-from opsmigrate.preflight.rehearsed_rights import question_rights
-from opsmigrate.preflight.requirements import Requirements
-from opsmigrate.preflight.rows import row_counter
-from opsmigrate.preflight.syncdb import walk_syncdb
-from opsmigrate.preflight.tracing import tracing_editor
+from opsmigrate.preflight.recovery.half_applied import note_half_applied
+from opsmigrate.preflight.rehearsal.proof import take_in
+from opsmigrate.preflight.rehearsal.rehearsed_rights import question_rights
+from opsmigrate.preflight.rehearsal.run import NotRehearsed, Rehearsal
 from opsmigrate.preflight.verdict import decide
+from opsmigrate.preflight.walk.bookkeeping import (
+    require_history_table,
+    require_post_migrate,
+    require_record,
+)
+from opsmigrate.preflight.walk.operations import Move, walk_operation
+from opsmigrate.preflight.walk.receivers import require_history, require_receivers
+from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.rows import row_counter
+from opsmigrate.preflight.walk.syncdb import walk_syncdb
+from opsmigrate.preflight.walk.tracing import tracing_editor
 from opsmigrate.progress import Progress
 from opsmigrate.report import Result, Severity
 

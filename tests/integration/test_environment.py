@@ -10,7 +10,7 @@ import pytest
 from django.db import connections
 
 from opsmigrate.pgtools import embedded
-from opsmigrate.preflight import environment, moment
+from opsmigrate.preflight.live import environment, moment
 from tests.conftest import Ops, execute
 from tests.integration.pairs import CAGE, ROW
 from tests.integration.test_moment import ADD, WRITE, held

@@ -8,8 +8,8 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.session import open_second
-from opsmigrate.preflight import moment
-from opsmigrate.preflight.moment import words_of
+from opsmigrate.preflight.live import moment
+from opsmigrate.preflight.live.moment import words_of
 from tests.conftest import Ops, execute
 from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.test_preflight_rights import OWN, guest, told

@@ -9,7 +9,7 @@ from django.db import ProgrammingError, connections
 from opsmigrate.postgres.catalog import read_catalog
 from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, sqlstate
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.rehearsed_rights import question_rights
+from opsmigrate.preflight.rehearsal.rehearsed_rights import question_rights
 from tests.conftest import Ops, execute
 from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.test_preflight_rights import NO_CREATE, OWN, guest, told

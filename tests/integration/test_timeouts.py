@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 from django.db import connections
 
-from opsmigrate.preflight import timeouts
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.timeouts import Expected, Limit, require_time
+from opsmigrate.preflight.live import timeouts
+from opsmigrate.preflight.live.timeouts import Expected, Limit, require_time
 from opsmigrate.report import Severity
 from tests.conftest import Ops, execute
 from tests.integration.pairs import CAGE, ROW

@@ -4,8 +4,8 @@ import pytest
 from django.db import connections
 
 from opsmigrate.postgres.catalog import read_catalog
-from opsmigrate.preflight.simulation import Simulation
-from opsmigrate.preflight.touched import tables_of
+from opsmigrate.preflight.walk.simulation import Simulation
+from opsmigrate.preflight.walk.touched import tables_of
 from tests.conftest import Ops, execute
 from tests.integration.pairs import CAGE, KEEPER
 from tests.integration.zoo_migrations import Write, migrate

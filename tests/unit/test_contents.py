@@ -1,6 +1,6 @@
 """What of an archive's contents a copy gets."""
 
-from opsmigrate.preflight.contents import wanted_entries
+from opsmigrate.preflight.rehearsal.contents import wanted_entries
 
 LIST = """\
 ;

@@ -14,8 +14,8 @@ from opsmigrate.management.numbers import positive_float
 from opsmigrate.management.rehearsing import Asked, rehearse_as_asked
 from opsmigrate.pages import page_of
 from opsmigrate.preflight.examine import examine
-from opsmigrate.preflight.own_folder import reap_folders
 from opsmigrate.preflight.plan import Target
+from opsmigrate.preflight.rehearsal.own_folder import reap_folders
 from opsmigrate.report import Result, Verdict
 from opsmigrate.schema.history import applied_migrations
 

@@ -1,0 +1,1 @@
+"""The live server at this moment: who is in the way, time-outs, replication."""

@@ -1,0 +1,316 @@
+"""The moment: who holds now what the plan will want to lock."""
+
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.postgres.catalog import Catalog
+from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.live.wanted import Wanted, wanted_locks
+from opsmigrate.report import Finding, Severity
+
+# Younger transactions come and go on a busy database: the plan waits for them, and goes on.
+LONG_SECONDS = 5.0
+# A transaction manager commits what it prepared at once; what is older was forgotten.
+FORGOTTEN_SECONDS = 10.0
+# How long a holder is watched whose age the role may not see.
+WATCH_SECONDS = 1.0
+SHOWN = 10
+WORDS = 6
+
+# A prepared transaction has locks without a process; which it is, its lock on itself says. That its
+# virtualtransaction is -1/…, as the documentation of pg_locks has it, holds after a restart only.
+HOLDERS = """
+SELECT c.oid::bigint, l.mode, l.virtualtransaction, l.pid, a.usename::text, a.application_name,
+       a.state, a.query_start, a.query, a.backend_type,
+       extract(epoch FROM clock_timestamp() - a.xact_start)::float8,
+       p.gid, p.owner::text, extract(epoch FROM clock_timestamp() - p.prepared)::float8
+FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
+    AND x.virtualtransaction = l.virtualtransaction
+LEFT JOIN pg_prepared_xacts p ON p.transaction::text = x.transactionid::text
+WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND l.relation = ANY(%s::oid[])
+"""
+# CREATE INDEX CONCURRENTLY waits for each older snapshot of the database, whatever it reads
+# (documentation of CREATE INDEX, Building Indexes Concurrently).
+SNAPSHOTS = """
+SELECT a.pid, a.usename::text, a.application_name, a.state, a.query_start, a.query,
+       extract(epoch FROM clock_timestamp() - a.xact_start)::float8
+FROM pg_stat_activity a
+WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.backend_xmin IS NOT NULL
+    AND a.backend_type = 'client backend'
+ORDER BY a.xact_start
+"""
+# Who is in a transaction holds a lock on its own virtualxid, which everybody may see.
+SESSION = """
+SELECT EXISTS (SELECT FROM pg_stat_activity a JOIN pg_locks l USING (pid)
+           WHERE a.datname = current_database() AND a.query = '<insufficient privilege>'
+               AND l.locktype = 'virtualxid'),
+       (SELECT setting FROM pg_settings WHERE name = 'lock_timeout')
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """A session or prepared transaction that holds locks; `seconds` is its transaction's age.
+
+    What the role may not see is None. `modes` are those of its locks by the table's oid, as
+    pg_locks names them.
+    """
+
+    pid: int | None
+    gid: str | None
+    role: str | None
+    application: str | None
+    state: str | None
+    query_start: datetime | None
+    query: str | None
+    backend: str | None
+    seconds: float | None
+    transaction: str
+    modes: Mapping[int, frozenset[str]]
+
+    @property
+    def against_wraparound(self) -> bool:
+        """Say whether it is an autovacuum that does not give way."""
+        return self._vacuum and "(to prevent wraparound)" in (self.query or "")
+
+    @property
+    def gives_way(self) -> bool:
+        """Say whether it is an autovacuum that ends itself where a lock is wanted."""
+        return self._vacuum and not self.against_wraparound
+
+    @property
+    def _vacuum(self) -> bool:
+        return self.backend == "autovacuum worker"
+
+
+def look_at_the_moment(
+    connection: BaseDatabaseWrapper,
+    catalog: Catalog,
+    statements: Sequence[Mapping[str, Any]],
+    ledger: Ledger,
+) -> None:
+    """Add findings on who holds the live tables of the plan, and on what is left in them.
+
+    Nobody is waited for but, for a second, where the role may not see since when a lock is held.
+    """
+    oids = {relation.label: relation.oid for relation in catalog.relations}
+    wanted = [item for item in wanted_locks(statements) if item.table in oids]
+    if not wanted:
+        return
+    by_oid: dict[int, list[Wanted]] = {}
+    for item in wanted:
+        by_oid.setdefault(oids[item.table], []).append(item)
+    hidden, lock_timeout = _session(connection)
+    holders = [
+        item for item in _holders(connection, list(by_oid)) if _waited_for(item, by_oid) is not None
+    ]
+    stuck = _stuck(connection, holders, list(by_oid))
+    findings = [
+        _finding(holder, wait, lock_timeout)
+        for holder in stuck[:SHOWN]
+        if (wait := _waited_for(holder, by_oid)) is not None
+    ]
+    pids = {holder.pid for holder in stuck}
+    concurrently = next((item for item in wanted if item.snapshots), None)
+    if concurrently is not None:
+        findings += _old_snapshots(connection, concurrently, pids)
+    if hidden and (findings or concurrently):
+        findings.append(_hidden())
+    # Not through find(): SQL written by hand does not put these right.
+    ledger.findings += findings
+
+
+def words_of(query: str | None) -> str | None:
+    """Return the first words of a query, none of its values: they may be secret."""
+    if query is None or query.startswith("<"):
+        return None
+    plain = re.split(r"['$\d]", " ".join(query.split()))[0]
+    words = plain.split(" ")[:WORDS]
+    return " ".join(words).strip() or None
+
+
+def _session(connection: BaseDatabaseWrapper) -> tuple[bool, float]:
+    """Return whether other sessions are hidden from the role, and its lock_timeout in seconds."""
+    with connection.cursor() as cursor:
+        cursor.execute(SESSION)
+        hidden, milliseconds = cursor.fetchone()
+    return hidden, int(milliseconds) / 1000
+
+
+def _holders(connection: BaseDatabaseWrapper, oids: list[int]) -> list[Holder]:
+    with connection.cursor() as cursor:
+        cursor.execute(HOLDERS, [oids])
+        rows = list(cursor.fetchall())
+    locks: dict[str, dict[int, set[str]]] = {}
+    for oid, mode, transaction, *_ in rows:
+        locks.setdefault(transaction, {}).setdefault(oid, set()).add(mode)
+    firsts = {row[2]: row for row in reversed(rows)}
+    return [
+        _holder(row, {oid: frozenset(modes) for oid, modes in locks[transaction].items()})
+        for transaction, row in firsts.items()
+    ]
+
+
+def _holder(row: tuple[Any, ...], modes: Mapping[int, frozenset[str]]) -> Holder:
+    transaction, pid, role, application, state, query_start, query, backend, seconds = row[2:11]
+    gid, owner, prepared = row[11:]
+    return Holder(
+        pid=pid,
+        gid=gid,
+        role=role or owner,
+        application=application or None,
+        state=state,
+        query_start=query_start,
+        query=query,
+        backend=backend,
+        seconds=prepared if pid is None else seconds,
+        transaction=transaction,
+        modes=modes,
+    )
+
+
+def _waited_for(holder: Holder, by_oid: Mapping[int, list[Wanted]]) -> Wanted | None:
+    """Return the first statement of the plan that would wait for the holder."""
+    if holder.gives_way:
+        return None
+    found = [
+        item
+        for oid, modes in holder.modes.items()
+        for item in by_oid[oid]
+        if item.conflicts_with(modes)
+    ]
+    return min(found, key=lambda item: item.number, default=None)
+
+
+def _stuck(
+    connection: BaseDatabaseWrapper, holders: Iterable[Holder], oids: list[int]
+) -> list[Holder]:
+    """Return those that do not come and go, the oldest first."""
+    known, unknown = [], []
+    for holder in holders:
+        limit = FORGOTTEN_SECONDS if holder.pid is None else LONG_SECONDS
+        if holder.seconds is None:
+            unknown.append(holder)
+        elif holder.seconds >= limit or holder.against_wraparound:
+            known.append(holder)
+    if unknown:
+        time.sleep(WATCH_SECONDS)
+        still = {holder.transaction for holder in _holders(connection, oids)}
+        unknown = [holder for holder in unknown if holder.transaction in still]
+    return [*sorted(known, key=lambda holder: -(holder.seconds or 0)), *unknown]
+
+
+def _finding(holder: Holder, wait: Wanted, lock_timeout: float) -> Finding:
+    evidence = {
+        "pid": holder.pid,
+        "prepared_transaction": holder.gid,
+        "role": holder.role,
+        "application": holder.application,
+        "state": holder.state,
+        "seconds": round(holder.seconds, 1) if holder.seconds is not None else None,
+        "query_start": holder.query_start,
+        "query": words_of(holder.query),
+        "locks": sorted({mode for modes in holder.modes.values() for mode in modes}),
+        "wanted": wait.mode,
+    }
+    place = {"migration": wait.migration, "operation": wait.operation, "table": wait.table}
+    if holder.pid is None:
+        return Finding(
+            id="prepared-transaction",
+            severity=Severity.ERROR,
+            message=f"{wait.table} is held by the prepared transaction {holder.gid} of role "
+            f"{holder.role}, for {_age(holder.seconds)}; it does not end by itself",
+            hint=f"COMMIT PREPARED '{holder.gid}', or ROLLBACK PREPARED '{holder.gid}'",
+            evidence=evidence,
+            **place,
+        )
+    return Finding(
+        id="blocking-session",
+        severity=Severity.WARNING,
+        message=f"migrate would {_until(lock_timeout)} {_words(holder)}, which holds {wait.table}",
+        hint=_hint(holder, lock_timeout),
+        evidence=evidence,
+        **place,
+    )
+
+
+def _until(lock_timeout: float) -> str:
+    return f"give up after {lock_timeout:g} s of waiting for" if lock_timeout else "wait for"
+
+
+def _hint(holder: Holder, lock_timeout: float) -> str:
+    end = (
+        "which keeps the server from stopping at the wraparound"
+        if holder.against_wraparound
+        else f"or SELECT pg_terminate_backend({holder.pid})"
+    )
+    behind = "" if lock_timeout else "; without a lock_timeout, all others queue behind migrate"
+    return f"wait until it has ended, {end}{behind}"
+
+
+def _words(holder: Holder) -> str:
+    if holder.against_wraparound:
+        return f"process {holder.pid}, an autovacuum to prevent wraparound"
+    who = f"role {holder.role}" if holder.role else "a role that may not be seen"
+    what = f", {holder.application}" if holder.application else ""
+    state = holder.state or "in a transaction"
+    query = words_of(holder.query)
+    return (
+        f"process {holder.pid} ({who}{what}), {state}, its transaction open for "
+        f"{_age(holder.seconds)}" + (f", last: {query} …" if query else "")
+    )
+
+
+def _age(seconds: float | None) -> str:
+    return f"{seconds:,.0f} s" if seconds is not None else f"more than {WATCH_SECONDS:.0f} s"
+
+
+def _old_snapshots(
+    connection: BaseDatabaseWrapper, wait: Wanted, known: set[int | None]
+) -> list[Finding]:
+    with connection.cursor() as cursor:
+        cursor.execute(SNAPSHOTS)
+        rows = [row for row in cursor.fetchall() if (row[6] or 0) >= LONG_SECONDS]
+    return [
+        Finding(
+            id="old-snapshot",
+            severity=Severity.WARNING,
+            message=f"CONCURRENTLY on {wait.table} would wait for process {pid} (role {role}"
+            f"{', ' + application if application else ''}), whose snapshot is "
+            f"{_age(seconds)} old, whatever it reads",
+            hint=f"wait until it has ended, or SELECT pg_terminate_backend({pid})",
+            migration=wait.migration,
+            operation=wait.operation,
+            table=wait.table,
+            evidence={
+                "pid": pid,
+                "role": role,
+                "application": application or None,
+                "state": state,
+                "seconds": round(seconds, 1),
+                "query_start": started,
+                "query": words_of(query),
+            },
+        )
+        for pid, role, application, state, started, query, seconds in rows[:SHOWN]
+        if pid not in known
+    ]
+
+
+def _hidden() -> Finding:
+    return Finding(
+        id="activity-hidden",
+        severity=Severity.INFO,
+        message="the role may not see what other roles' sessions do, nor since when",
+        hint="GRANT pg_read_all_stats TO the role",
+    )

@@ -1,0 +1,41 @@
+"""What lies outside the plan: the server, its settings, and the other sessions."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.postgres.catalog import Catalog
+from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.live.environment import look_around
+from opsmigrate.preflight.live.moment import look_at_the_moment
+from opsmigrate.preflight.live.timeouts import (
+    estimated_times,
+    measured_times,
+    read_limits,
+    require_time,
+)
+from opsmigrate.preflight.rehearsal.run import Rehearsal
+
+
+def look_outside(
+    connection: BaseDatabaseWrapper,
+    catalog: Catalog,
+    ledger: Ledger,
+    forecast: Sequence[Mapping[str, Any]],
+    rehearsal: Rehearsal | None,
+) -> dict[str, Any]:
+    """Note what the server, its settings and other sessions do to the plan; return the facts.
+
+    `forecast` are the statements of the plan with their locks and seconds.
+    """
+    facts = look_around(connection, catalog, ledger.statements, ledger)
+    limits = read_limits(connection)
+    require_time(
+        limits,
+        measured_times(rehearsal.statements) if rehearsal else estimated_times(forecast),
+        ledger,
+    )
+    look_at_the_moment(connection, catalog, forecast, ledger)
+    timeouts = {limit.name: limit.seconds for limit in limits.values()}
+    return {"timeouts_seconds": timeouts, **facts}

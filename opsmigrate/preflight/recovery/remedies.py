@@ -1,0 +1,138 @@
+"""What to type after a migration stopped half-way: the rest of it, or its undoing."""
+
+from collections.abc import Callable, Sequence
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations import DeleteModel, Migration, RemoveField
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
+
+from opsmigrate.postgres.catalog import Catalog
+from opsmigrate.preflight.recovery.writing import WritingEditor, writing_editor
+from opsmigrate.preflight.walk.operations import Move, walk_operation
+
+
+def remedy(
+    connection: BaseDatabaseWrapper,
+    catalog: Catalog,
+    migration: Migration,
+    states: Sequence[ProjectState],
+    *,
+    done: int,
+    partly: bool,
+    unknown: Sequence[str],
+    invalid: Sequence[tuple[str, str]],
+) -> str:
+    """Return the commands, one a line: SQL for a database shell, then `migrate`.
+
+    The rest as SQL and --fake where SQL can say the rest; else what undoes the done operations,
+    for `migrate` to begin anew. Of `unknown` it cannot be seen whether they ran.
+    `states` are the states before, between and after the operations.
+    """
+    again = f"python manage.py migrate {migration.app_label} {migration.name}"
+    drops = [
+        f"DROP INDEX CONCURRENTLY {_quoted(connection, schema)}.{_quoted(connection, name)}"
+        for schema, name in invalid
+    ]
+    if not done and not partly:
+        return _lines(drops, again)
+    rest = _written(_rest, connection, catalog, migration, states, done)
+    if rest is not None and not unknown:
+        return _lines([*drops, *rest], f"{again} --fake")
+    undo = None if partly else _written(_undo, connection, catalog, migration, states, done)
+    if undo is not None:
+        return _lines([*undo, *drops], again)
+    if rest is not None:
+        sure = f"-- first make sure that this has run to its end: {', '.join(unknown)}"
+        return f"{sure}\n{_lines([*drops, *rest], f'{again} --fake')}"
+    return _lines(drops, f"finish its operations from {done} on by hand; then {again} --fake")
+
+
+def _written(
+    write: Callable[..., list[str] | None],
+    connection: BaseDatabaseWrapper,
+    catalog: Catalog,
+    migration: Migration,
+    states: Sequence[ProjectState],
+    done: int,
+) -> list[str] | None:
+    try:
+        return write(connection, catalog, migration, states, done=done)
+    except (ValueError, LookupError):
+        return None  # an operation that does not find what it looks for cannot be written
+
+
+def _lines(statements: Sequence[str], last: str) -> str:
+    return "\n".join([*(f"{each};" for each in statements), last])
+
+
+def _quoted(connection: BaseDatabaseWrapper, name: str) -> str:
+    return str(connection.ops.quote_name(name))
+
+
+def _walk(
+    editor: WritingEditor,
+    migration: Migration,
+    operation: Operation,
+    states: tuple[ProjectState, ProjectState],
+    *,
+    backwards: bool,
+) -> None:
+    before, after = states
+    walk_operation(
+        Move(
+            operation=operation,
+            migration=migration,
+            editor=editor,
+            from_state=before,
+            to_state=after,
+            backwards=backwards,
+        )
+    )
+
+
+def _rest(
+    connection: BaseDatabaseWrapper,
+    catalog: Catalog,
+    migration: Migration,
+    states: Sequence[ProjectState],
+    *,
+    done: int,
+) -> list[str] | None:
+    """Return the SQL that is missing, None where it takes code.
+
+    Foreign keys and indexes of new tables come at the end of a migration: those of what is done
+    are missing, too.
+    """
+    editor = writing_editor(connection, catalog)
+    ledger = editor.requirements.ledger
+    for number, operation in enumerate(migration.operations):
+        before = ledger.code_runs
+        pair = (states[number].clone(), states[number + 1])
+        _walk(editor, migration, operation, pair, backwards=False)
+        if number < done:
+            editor.written.clear()
+        elif ledger.code_runs > before:
+            return None
+    editor.run_deferred()
+    return editor.written if editor.complete else None
+
+
+def _undo(
+    connection: BaseDatabaseWrapper,
+    catalog: Catalog,
+    migration: Migration,
+    states: Sequence[ProjectState],
+    *,
+    done: int,
+) -> list[str] | None:
+    """Return the SQL that takes back what is done, None where that cannot be or loses rows."""
+    editor = writing_editor(connection, catalog)
+    for number in range(done - 1, -1, -1):
+        operation = migration.operations[number]
+        if not operation.reversible or isinstance(operation, (RemoveField, DeleteModel)):
+            return None
+        pair = (states[number + 1].clone(), states[number])
+        _walk(editor, migration, operation, pair, backwards=True)
+        editor.run_deferred()
+    return editor.written if editor.complete else None

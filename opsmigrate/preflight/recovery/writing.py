@@ -1,0 +1,77 @@
+"""The SQL of operations as text to type, written by an editor that executes nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.ddl_references import Statement
+from django.db.models import Field
+
+from opsmigrate.postgres.catalog import Catalog
+from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.tracing import TracingEditor
+
+MAKES = re.compile(r"^CREATE |ADD CONSTRAINT ")
+
+
+class WritingEditor(TracingEditor):
+    """Keeps each statement with its values in it, unless what it makes is there.
+
+    `complete` is False where a value is not known, and where code runs.
+    """
+
+    written: list[str]
+    there: frozenset[str]
+    complete: bool = True
+
+    def note(self, sql: Any, params: Any = None) -> None:
+        """Keep one statement."""
+        name = str(sql.parts.get("name", "")) if isinstance(sql, Statement) else ""
+        if name.strip('"') in self.there and MAKES.search(str(sql)):
+            return
+        text = str(sql)
+        if params:
+            text = text % tuple(map(self.quote_value, params))
+        self.written.append(text.rstrip("; \n"))
+
+    def execute(self, sql: Any, params: Any = ()) -> None:
+        """Write SQL by hand as it is: it is text already."""
+        ledger, code_runs = self.requirements.ledger, self.requirements.ledger.code_runs
+        super().execute(sql, params)
+        ledger.code_runs = code_runs
+
+    def effective_default(self, field: Field[Any, Any]) -> Any:
+        """Return the default; what only the project's code knows cannot be written."""
+        before = len(self.requirements.ledger.unexamined)
+        default = super().effective_default(field)
+        if len(self.requirements.ledger.unexamined) > before:
+            self.complete = False
+        return default
+
+
+def writing_editor(connection: BaseDatabaseWrapper, catalog: Catalog) -> WritingEditor:
+    """Return an editor over the live schema; nothing that it finds reaches the report."""
+    requirements = Requirements(
+        connection,
+        catalog,
+        Ledger(),
+        rows=lambda table: 0,
+        seed_hint=lambda table, column: None,
+    )
+    kind = type("WritingEditor", (WritingEditor, connection.SchemaEditorClass), {})
+    editor: WritingEditor = kind(connection, collect_sql=True, atomic=False)
+    editor.deferred_sql = []
+    editor.written = []
+    editor.there = frozenset(
+        name
+        for relation in catalog.relations
+        for name in (
+            *(index.name for index in relation.indexes if index.valid),
+            *(item.name for item in relation.constraints),
+        )
+    )
+    editor.requirements = requirements
+    return editor

@@ -1,0 +1,208 @@
+"""The copy that is rehearsed on: pg_dump into pg_restore, disarmed in between, giving way."""
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from secrets import token_hex
+from typing import IO
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.errors import UndecidedError
+from opsmigrate.pgtools.clients import Clients
+from opsmigrate.pgtools.libpq import ChildEnvironment, child_environment
+from opsmigrate.pgtools.run import ClientError, started
+from opsmigrate.postgres.session import second_connection, set_for_session
+from opsmigrate.postgres.transaction import SNAPSHOT, transaction
+from opsmigrate.preflight.rehearsal.contents import SCHEDULERS, wanted_entries
+from opsmigrate.preflight.rehearsal.disarm import Reach, disarm
+from opsmigrate.preflight.rehearsal.selection import Selection
+
+LOCK_TIMEOUT_MS = 5000
+SECONDS_BETWEEN_LOOKS = 0.25
+# Who waits in pg_locks is seen by every role. Only a lock that conflicts with reading waits for
+# pg_dump, and whoever comes after it waits behind it.
+WAITERS = """
+SELECT EXISTS (
+    SELECT FROM pg_locks w CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS b (pid)
+    JOIN pg_stat_activity a ON a.pid = b.pid
+    WHERE NOT w.granted AND a.application_name = %s)
+"""
+SETTING = "SELECT current_setting('server_version_num')::int >= 170000"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copy:
+    """What is to be copied where, and what of it."""
+
+    source: BaseDatabaseWrapper
+    scratch: BaseDatabaseWrapper
+    clients: Clients
+    selection: Selection
+
+
+def copy_database(copy: Copy) -> Reach:
+    """Fill the scratch database, and return what SQL could still reach from it.
+
+    No row of the database is written to a file of ours, nor is any password of a foreign server
+    copied. pg_dump is ended as soon as somebody waits for a table that it has locked. Raises
+    UndecidedError where no copy can be made.
+    """
+    try:
+        with _snapshot(copy.source) as snapshot, tempfile.TemporaryFile() as schema:
+            work = _Work(copy, snapshot)
+            work.dump_schema(schema)
+            with work.wanted(schema) as wanted:
+                work.restore_schema(schema, wanted, "pre-data")
+                reach = disarm(copy.scratch)
+                copy.scratch.close()
+                work.pipe_rows()
+                work.restore_schema(schema, wanted, "post-data")
+    except ClientError as error:
+        raise UndecidedError(
+            f"no copy could be made for the rehearsal: {error}",
+            id="copy-failed",
+            hint="--rehearse off, or give the role what is missing",
+        ) from error
+    return replace(reach, names=(*reach.names, *work.lacking))
+
+
+@contextmanager
+def _snapshot(source: BaseDatabaseWrapper) -> Iterator[str]:
+    """Yield the name of one view of the database for both dumps."""
+    with second_connection(source) as other:
+        set_for_session(other, idle_in_transaction_session_timeout="0")
+        with other.cursor() as cursor:
+            cursor.execute(SETTING)
+            if cursor.fetchone()[0]:
+                set_for_session(other, transaction_timeout="0")
+        with transaction(other, SNAPSHOT) as cursor:
+            cursor.execute("SELECT pg_export_snapshot()")
+            yield str(cursor.fetchone()[0])
+
+
+class _Work:
+    """The programs of one copy."""
+
+    def __init__(self, copy: Copy, snapshot: str) -> None:
+        self._copy = copy
+        self._snapshot = snapshot
+        self._name = f"opsmigrate_copy_{token_hex(4)}"
+        self.lacking: tuple[str, ...] = ()
+
+    def dump_schema(self, schema: IO[bytes]) -> None:
+        with self._source() as source:
+            argv = [*self._dump(source), "--section=pre-data", "--section=post-data"]
+            with started(argv, source, stdout=schema.fileno()) as dumping:
+                self._wait(dumping)
+
+    @contextmanager
+    def wanted(self, schema: IO[bytes]) -> Iterator[IO[bytes]]:
+        """Yield the list of what is to be restored (pg_restore --use-list)."""
+        with child_environment(self._copy.source) as environment, tempfile.TemporaryFile() as list_:
+            schema.seek(0)
+            argv = [self._copy.clients.program("pg_restore"), "--list"]
+            with started(argv, environment, stdin=schema, stdout=list_.fileno()) as listing:
+                listing.wait()
+            list_.seek(0)
+            lines = list_.read().decode(errors="surrogateescape").splitlines(keepends=True)
+            with tempfile.TemporaryFile() as wanted:
+                kept, self.lacking = wanted_entries(lines, self._copy.selection.absent_keys)
+                wanted.write("".join(kept).encode(errors="surrogateescape"))
+                wanted.flush()
+                yield wanted
+
+    def restore_schema(self, schema: IO[bytes], wanted: IO[bytes], section: str) -> None:
+        schema.seek(0)
+        wanted.seek(0)
+        with child_environment(self._copy.scratch) as place:
+            inherited = replace(place, descriptors=(*place.descriptors, wanted.fileno()))
+            use_list = f"--use-list=/dev/fd/{wanted.fileno()}"
+            argv = [*self._restore(place), f"--section={section}", use_list]
+            with started(argv, inherited, stdin=schema) as restoring:
+                restoring.wait()
+
+    def pipe_rows(self) -> None:
+        without = [
+            f"--exclude-table-data={_quoted(schema)}.{_quoted(name)}"
+            for schema, name in self._copy.selection.without_rows
+        ]
+        without += [f"--exclude-table-data={schema}.*" for schema in SCHEDULERS.values()]
+        with (
+            self._source() as source,
+            child_environment(self._copy.scratch) as place,
+            started(
+                [*self._dump(source), "--section=data", "--blobs", *without],
+                source,
+                stdout=subprocess.PIPE,
+            ) as dumping,
+            started(
+                [*self._restore(place), "--section=data"], place, stdin=dumping.stdout
+            ) as restoring,
+        ):
+            self._wait(restoring)
+
+    @contextmanager
+    def _source(self) -> Iterator[ChildEnvironment]:
+        with child_environment(self._copy.source) as environment:
+            yield replace(environment, variables={**environment.variables, "PGAPPNAME": self._name})
+
+    def _dump(self, environment: ChildEnvironment) -> list[str]:
+        return [
+            self._copy.clients.program("pg_dump"),
+            "--format=custom",
+            "--compress=0",
+            "--no-password",
+            "--no-publications",
+            "--no-subscriptions",
+            f"--snapshot={self._snapshot}",
+            f"--lock-wait-timeout={LOCK_TIMEOUT_MS}",
+            *(
+                f"--exclude-table={_quoted(schema)}.{_quoted(name)}"
+                for schema, name in self._copy.selection.absent
+            ),
+            *_role(environment),
+        ]
+
+    def _restore(self, environment: ChildEnvironment) -> list[str]:
+        return [
+            self._copy.clients.program("pg_restore"),
+            "--exit-on-error",
+            "--no-owner",
+            "--no-privileges",
+            "--no-password",
+            f"--dbname={self._copy.scratch.settings_dict['NAME']}",
+            *_role(environment),
+        ]
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait for the program; end the copy as soon as somebody waits for us."""
+        while True:
+            try:
+                process.wait(SECONDS_BETWEEN_LOOKS)
+            except subprocess.TimeoutExpired:
+                self._give_way()
+            else:
+                return
+
+    def _give_way(self) -> None:
+        with self._copy.source.cursor() as cursor:
+            cursor.execute(WAITERS, [self._name])
+            if not cursor.fetchone()[0]:
+                return
+        raise UndecidedError(
+            "the copy for the rehearsal was given up: somebody waits for a lock on a table that it "
+            "was reading",
+            id="copy-gave-way",
+            hint="run it again when the other has finished",
+        )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _role(environment: ChildEnvironment) -> list[str]:
+    return [f"--role={environment.role}"] if environment.role else []

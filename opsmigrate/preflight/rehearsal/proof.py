@@ -1,0 +1,103 @@
+"""What a rehearsal proves: which open questions it answers, and when its failure counts."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.plan import Plan
+from opsmigrate.preflight.rehearsal.recording import FURTHER, LONGEST_SQL
+from opsmigrate.preflight.rehearsal.run import Rehearsal
+from opsmigrate.report import Unexamined
+
+AFTER_ALL = 1 << 30
+
+
+def take_in(rehearsal: Rehearsal, plan: Plan, ledger: Ledger) -> None:
+    """Let the rehearsal answer the questions that the explanation left open.
+
+    It proves what came before the first migration in which something was refused, or asked for
+    rows that the copy lacks; from there on neither its yes nor its no proves anything.
+    """
+    order = {step.label: number for number, step in enumerate(plan.steps)}
+    proven = AFTER_ALL
+    if not _same_plan(rehearsal, plan):
+        proven = -1
+        ledger.leave_open("on the copy, migrate ran another plan than the one examined")
+    for item in rehearsal.refused:
+        proven = min(proven, order.get(item["migration"] or "", -1))
+    proven = min(proven, *(_rank(each, order) for each in _without_rows(rehearsal, ledger)), proven)
+    failure = rehearsal.failure
+    counts = failure is None or _counts(failure, rehearsal, order, proven)
+    if failure is not None:
+        proven = min(proven, order.get(failure["migration"] or "", AFTER_ALL))
+        if counts:
+            # It answers: no. What comes after it is not reached.
+            proven = AFTER_ALL
+    ledger.unexamined[:] = [item for item in ledger.unexamined if _rank(item, order) >= proven]
+    for item in rehearsal.refused:
+        ledger.migration, ledger.operation = item["migration"], item["operation"]
+        ledger.leave_open(str(item["what"]))
+    if failure is not None:
+        _add_failure(failure, ledger, counts=counts)
+    ledger.migration = ledger.operation = None
+
+
+def _same_plan(rehearsal: Rehearsal, plan: Plan) -> bool:
+    """Say whether the migrations that were begun are those of the plan, as far as it came.
+
+    What --fake-initial recorded only was not begun.
+    """
+    planned = iter((step.label, step.backwards) for step in plan.steps)
+    in_order = all(item in planned for item in rehearsal.applied)
+    complete = len(rehearsal.applied) == len(plan.steps)
+    return in_order and (complete or rehearsal.failure is not None or rehearsal.may_skip)
+
+
+def _rank(item: Unexamined, order: Mapping[str, int]) -> int:
+    """Return the number of the migration that a question is about; of none: after all of them."""
+    return order.get(item.what.split(" ", 1)[0], AFTER_ALL - 1)
+
+
+def _without_rows(rehearsal: Rehearsal, ledger: Ledger) -> Iterable[Unexamined]:
+    """Yield the open questions whose operations asked for rows that the copy lacks."""
+    if not rehearsal.selection.telling:
+        return
+    asking = {
+        f"{statement['migration']} {statement['operation']}"
+        for statement in rehearsal.statements
+        if _asks(statement["sql"], rehearsal)
+    }
+    yield from (item for item in ledger.unexamined if item.what in asking)
+
+
+def _asks(statement: str, rehearsal: Rehearsal) -> bool:
+    if statement == FURTHER or len(statement) >= LONGEST_SQL:
+        return True
+    names = rehearsal.selection.telling
+    return any(re.search(rf"\b{re.escape(name)}\b", statement) for name in names)
+
+
+def _counts(
+    failure: Mapping[str, Any], rehearsal: Rehearsal, order: Mapping[str, int], proven: int
+) -> bool:
+    if order.get(failure["migration"] or "", AFTER_ALL - 1) >= proven:
+        return False
+    lacks = bool(rehearsal.selection.telling)
+    return not (lacks and (failure["sql"] is None or _asks(failure["sql"], rehearsal)))
+
+
+def _add_failure(failure: Mapping[str, Any], ledger: Ledger, *, counts: bool) -> None:
+    ledger.migration, ledger.operation = failure["migration"], failure["operation"]
+    state = f" ({failure['sqlstate']})" if failure["sqlstate"] else ""
+    when = "after the last migration " if failure["after_the_plan"] else ""
+    words = f"{when}it failed: {failure['error']}: {failure['words']}{state}"
+    if counts:
+        ledger.find(
+            "rehearsal-failed",
+            f"on a copy of the database {words}",
+            hint="correct the migration or the rows; then python manage.py preflight_migrate",
+            evidence={"sqlstate": failure["sqlstate"], "sql": failure["sql"]},
+        )
+    else:
+        ledger.leave_open(f"on a copy that is not the whole truth {words}")

@@ -1,0 +1,136 @@
+"""What the rehearsal's `migrate` executed: statements with time, rows, WAL, locks, rewrites."""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.postgres.errors import first_line
+from opsmigrate.preflight.rehearsal.server_watch import Locks, ServerWatch
+
+LONGEST_SQL = 2000
+# Distinct statements kept for each operation; what exceeds them is counted in one entry.
+MOST_DISTINCT = 50
+FURTHER = "(further statements)"
+# Code may execute a million statements: the WAL position is read so often at the most.
+SECONDS_BETWEEN_POSITIONS = 0.05
+# What takes locks that others feel; rows that come and go do not.
+LOCKING = re.compile(
+    r"\b(?:ALTER|CALL|CLUSTER|COMMENT|CREATE|DO|DROP|LOCK|REFRESH|REINDEX|TRUNCATE|VACUUM)\b",
+    re.IGNORECASE,
+)
+ROWS_ONLY = re.compile(
+    r"\s*(?:INSERT|UPDATE|DELETE|SELECT|SAVEPOINT|RELEASE)\b[^;]*;?\s*\Z", re.IGNORECASE
+)
+TRUNCATES = re.compile(r"\s*TRUNCATE\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in the plan something happened; None outside of any migration or operation."""
+
+    migration: str | None = None
+    operation: str | None = None
+
+
+@dataclass
+class Statement:
+    """A statement, with what all its executions by one operation took; `seconds` in total."""
+
+    place: Place
+    sql: str
+    count: int = 0
+    seconds: float = 0.0
+    rows: int = 0
+    wal_bytes: int = 0
+    locks: Locks = field(default_factory=dict)
+    rewrites: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as the report has it."""
+        return {
+            **vars(self.place),
+            "sql": self.sql,
+            "count": self.count,
+            "seconds": round(self.seconds, 4),
+            "rows": self.rows,
+            "wal_bytes": self.wal_bytes,
+            "locks": [{"relation": name, "mode": self.locks[name]} for name in sorted(self.locks)],
+            "rewrites": self.rewrites,
+        }
+
+
+class Recording:
+    """The statements of a rehearsal, in the order in which they first came."""
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        where: Callable[[str], Place],
+        doubt: Callable[[str], None],
+    ) -> None:
+        """Record what `connection` executes; `where` tells the place of a statement.
+
+        `doubt` hears where the looking itself may have changed what happens.
+        """
+        self._connection = connection
+        self._where = where
+        self._doubt = doubt
+        self._watch = ServerWatch(connection)
+        self._statements: dict[tuple[Place, str], Statement] = {}
+        self._distinct: dict[Place, int] = {}
+        self._position = self._watch.position()
+        self._read = time.monotonic()
+        self.last_sql: str | None = None
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return the statements as the report has them."""
+        return [statement.as_json() for statement in self._statements.values()]
+
+    def __call__(
+        self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
+    ) -> Any:
+        """Execute one statement for Django (connection.execute_wrapper) and note it."""
+        text = str(sql)
+        self.last_sql = text[:LONGEST_SQL]
+        statement = self._statement(self._where(text), self.last_sql)
+        locking = not ROWS_ONLY.match(text) and LOCKING.search(text) is not None
+        alone = not self._connection.in_atomic_block
+        locks = self._watch.locks_of(text) if locking and alone else {}
+        started = time.monotonic()
+        try:
+            result = execute(sql, params, many, context)
+        finally:
+            statement.count += 1
+            statement.seconds += time.monotonic() - started
+        statement.rows += max(context["cursor"].rowcount, 0)
+        if locking or time.monotonic() - self._read > SECONDS_BETWEEN_POSITIONS:
+            self._look(statement, locks, locking=locking, alone=alone)
+        return result
+
+    def _statement(self, place: Place, sql: str) -> Statement:
+        found = self._statements.get((place, sql))
+        if found is None:
+            self._distinct[place] = self._distinct.get(place, 0) + 1
+            kept = sql if self._distinct[place] <= MOST_DISTINCT else FURTHER
+            found = self._statements.setdefault((place, kept), Statement(place, kept))
+        return found
+
+    def _look(self, statement: Statement, locks: Locks, *, locking: bool, alone: bool) -> None:
+        """Read from the server what the statement did."""
+        try:
+            position = self._watch.position()
+            if locking:
+                statement.locks.update(locks if alone else self._watch.new_locks())
+                rewrites = self._watch.rewritten()
+                if not TRUNCATES.match(statement.sql):
+                    statement.rewrites += rewrites
+        except Exception as error:
+            # A failed query has ended the transaction: what fails from here on proves nothing.
+            self._doubt(f"what it did could not be read: {first_line(error)}")
+            return
+        statement.wal_bytes += max(position - self._position, 0)
+        self._position, self._read = position, time.monotonic()

@@ -1,0 +1,242 @@
+"""The rights that a copy hides: on it everything belongs to the role that restored it."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.postgres.catalog import Catalog, Relation
+from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.rehearsal.needs import DATA, DEFINES, DROP, Need, needs_of
+from opsmigrate.preflight.walk.rights import OWNER, Lack, lacking, lacking_to_insert
+from opsmigrate.preflight.walk.touched import QUALIFIED, name_parts, without_texts
+from opsmigrate.report import Finding, Severity
+
+RELATIONS = frozenset("rpvmfSiI")
+WRITES = ("INSERT", "UPDATE", "DELETE")
+# What is made in a schema, and so needs CREATE on it.
+MAKES = re.compile(
+    r"^\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:UNLOGGED\s+|MATERIALIZED\s+|RECURSIVE\s+)*"
+    r"(?:TABLE|VIEW|SEQUENCE|TYPE|DOMAIN|FUNCTION|PROCEDURE|AGGREGATE|COLLATION)\s+"
+    rf"(?:IF\s+NOT\s+EXISTS\s+)?(?P<name>{QUALIFIED})",
+    re.I,
+)
+MAKES_IN_DATABASE = re.compile(r"^\s*CREATE\s+(SCHEMA|PUBLICATION)\b", re.I)
+ANOTHER_ROLE = re.compile(r"^\s*SET\s+(?:LOCAL\s+|SESSION\s+)?(?:ROLE|SESSION\s+AUTH)", re.I)
+# Code in the statement, which is no text to us.
+BLOCK = re.compile(r"^\s*(?:DO|CALL)\b", re.I)
+# Functions and types of other roles, and whether this one may use them; not those of extensions,
+# which no migration changes one by one.
+OTHERS = """
+SELECT p.proname, has_function_privilege(p.oid, 'EXECUTE')
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+    AND NOT pg_has_role(current_user, p.proowner, 'USAGE') AND NOT EXISTS (
+        SELECT FROM pg_depend d
+        WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+UNION
+SELECT t.typname, has_type_privilege(t.oid, 'USAGE')
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND t.typtype IN ('d', 'e', 'r')
+    AND NOT pg_has_role(current_user, t.typowner, 'USAGE') AND NOT EXISTS (
+        SELECT FROM pg_depend d
+        WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')
+"""
+CHANGES = re.compile(
+    r"^\s*(?:ALTER|DROP|COMMENT\s+ON|CREATE\s+OR\s+REPLACE|GRANT|REVOKE)\s+"
+    r"(?:FUNCTION|PROCEDURE|ROUTINE|AGGREGATE|TYPE|DOMAIN)\b",
+    re.I,
+)
+OF_SCHEMA = re.compile(rf"^\s*(?:ALTER|DROP|COMMENT\s+ON)\s+SCHEMA\s+(?P<name>{QUALIFIED})", re.I)
+# Triggers run as the role that writes, unless their function is SECURITY DEFINER.
+TRIGGERS = """
+SELECT t.tgrelid::bigint, p.prosrc FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND NOT p.prosecdef
+"""
+FILTERED = "SELECT oid::bigint FROM pg_class WHERE relrowsecurity AND row_security_active(oid)"
+
+
+@dataclass(frozen=True)
+class _Others:
+    """What is not the role's own: relations; functions and types, and whether it may use them."""
+
+    relations: Mapping[tuple[str, ...], Relation]
+    things: Mapping[str, bool]
+    triggers: Mapping[int, tuple[str, ...]]
+    filtered: frozenset[int]
+
+    def named_in(self, text: str) -> Iterator[Relation]:
+        """Yield the relations whose name stands anywhere in the text."""
+        for name, relation in self.relations.items():
+            if len(name) == 1 and _stands_in(name[0], text):
+                yield relation
+
+
+def question_rights(
+    connection: BaseDatabaseWrapper,
+    catalog: Catalog,
+    statements: Iterable[Mapping[str, Any]],
+    ledger: Ledger,
+) -> None:
+    """Note what the rehearsed statements lack on the live database; leave open what is not told."""
+    if catalog.superuser:
+        return
+    others = _others(connection, catalog)
+    as_another = False
+    asked: set[str] = set()
+    for statement in statements:
+        sql = statement["sql"]
+        as_another = as_another or bool(ANOTHER_ROLE.match(sql))
+        ledger.migration, ledger.operation = statement["migration"], statement["operation"]
+        place = f"{ledger.migration} {ledger.operation} {sql}"
+        if place in asked:
+            continue
+        asked.add(place)
+        for lack in _lacks(connection, catalog, others, sql):
+            if isinstance(lack, Lack) and not as_another:
+                _find(ledger, lack)
+            else:
+                words = lack.words if isinstance(lack, Lack) else lack
+                ledger.leave_open(f"it worked on the copy, but {words}")
+    ledger.migration = ledger.operation = None
+
+
+def _find(ledger: Ledger, lack: Lack) -> None:
+    """Add a finding, once; not through find(), as it is the SQL by hand that needs the right."""
+    finding = Finding(
+        id="missing-privilege",
+        severity=Severity.ERROR,
+        message=f"it worked on the copy, but {lack.words} to the role",
+        hint=lack.grant,
+        migration=ledger.migration,
+        operation=ledger.operation,
+        table=lack.on,
+    )
+    if finding not in ledger.findings:
+        ledger.findings.append(finding)
+
+
+def _others(connection: BaseDatabaseWrapper, catalog: Catalog) -> _Others:
+    relations: dict[tuple[str, ...], Relation] = {}
+    for item in catalog.relations:
+        if item.kind in RELATIONS and not item.owned:
+            relations[item.schema, item.name] = item
+            if item.visible:
+                relations[item.name,] = item
+    with connection.cursor() as cursor:
+        cursor.execute(OTHERS)
+        things: dict[str, bool] = {}
+        for name, usable in cursor.fetchall():
+            things[name] = usable and things.get(name, True)
+        cursor.execute(TRIGGERS)
+        triggers: dict[int, tuple[str, ...]] = {}
+        for oid, source in cursor.fetchall():
+            triggers[oid] = (*triggers.get(oid, ()), source)
+        cursor.execute(FILTERED)
+        filtered = frozenset(row[0] for row in cursor.fetchall())
+    return _Others(relations, things, triggers, filtered)
+
+
+def _lacks(
+    connection: BaseDatabaseWrapper, catalog: Catalog, others: _Others, sql: str
+) -> Iterator[Lack | str]:
+    """Yield what is certainly lacking, and in words what may be."""
+    text = without_texts(sql)
+    if BLOCK.match(sql):
+        for relation in others.named_in(sql):
+            yield f"{relation.label} belongs to another role, and the code may need rights on it"
+        return
+    yield from _lacks_to_make(connection, catalog, text)
+    understood = set()
+    for need in needs_of(sql):
+        named = others.relations.get(need.name)
+        if named is not None:
+            understood.add(named.oid)
+            yield from _lacks_on(connection, catalog, others, named, need)
+        yield from _behind(connection, catalog, others, need)
+    yield from _unclear(connection, others, text, understood)
+
+
+def _unclear(
+    connection: BaseDatabaseWrapper, others: _Others, text: str, understood: set[int]
+) -> Iterator[str]:
+    """Yield in words what the text names besides what was understood."""
+    data = DATA.match(text)
+    for relation in others.named_in(text):
+        if relation.oid in understood or DEFINES.match(text):
+            continue
+        if not data or lacking(connection, relation, "SELECT"):
+            yield f"{relation.label} belongs to another role, and what it needs is not clear"
+    for thing, usable in others.things.items():
+        if (CHANGES.match(text) or not usable) and _stands_in(thing, text):
+            yield f"{thing} belongs to another role"
+
+
+def _lacks_on(
+    connection: BaseDatabaseWrapper,
+    catalog: Catalog,
+    others: _Others,
+    relation: Relation,
+    need: Need,
+) -> Iterator[Lack | str]:
+    if need.privilege in (OWNER, DROP):
+        if need.privilege == OWNER or relation.schema not in catalog.owned_schemas:
+            yield Lack(OWNER, relation.label)
+        return
+    if need.privilege == "INSERT" and need.columns is not None:
+        lack = lacking_to_insert(connection, relation, need.columns)
+    else:
+        lack = lacking(connection, relation, need.privilege, need.columns or ())
+    if lack is not None:
+        told = need.columns or not _some_columns(connection, relation, need.privilege)
+        yield lack if need.certain and told else lack.words
+    if relation.oid in others.filtered:
+        yield f"row security of {relation.label} filters its rows for this role"
+
+
+def _behind(
+    connection: BaseDatabaseWrapper, catalog: Catalog, others: _Others, need: Need
+) -> Iterator[str]:
+    """Yield the relations of others that triggers name, which run as the role that writes."""
+    if need.privilege not in WRITES:
+        return
+    for relation in catalog.relations:
+        if need.name not in ((relation.name,), (relation.schema, relation.name)):
+            continue
+        for source in others.triggers.get(relation.oid, ()):
+            for other in others.named_in(source):
+                if any(lacking(connection, other, verb) for verb in ("SELECT", *WRITES)):
+                    yield f"a trigger of {relation.label} names {other.label}, of another role"
+
+
+def _lacks_to_make(
+    connection: BaseDatabaseWrapper, catalog: Catalog, text: str
+) -> Iterator[Lack | str]:
+    made = MAKES.match(text)
+    if made:
+        parts = name_parts(made["name"])
+        schema = parts[0] if len(parts) > 1 else catalog.schema
+        if schema is None or (schema in catalog.schemas and schema not in catalog.creatable):
+            yield Lack("CREATE", f"SCHEMA {schema or 'public'}")
+    changed = OF_SCHEMA.match(text)
+    if changed:
+        schema = name_parts(changed["name"])[0]
+        if schema in catalog.schemas and schema not in catalog.owned_schemas:
+            yield Lack(OWNER, f"SCHEMA {schema}")
+    if MAKES_IN_DATABASE.match(text) and not catalog.may_create_extensions:
+        yield Lack("CREATE", f'DATABASE "{connection.settings_dict["NAME"]}"')
+
+
+def _some_columns(connection: BaseDatabaseWrapper, relation: Relation, privilege: str) -> bool:
+    """Say whether the privilege is granted on columns: which of them are needed is not told."""
+    if privilege not in ("SELECT", "INSERT", "UPDATE") or relation.kind == "S":
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT has_any_column_privilege(%s::oid, %s)", [relation.oid, privilege])
+        return bool(cursor.fetchone()[0])
+
+
+def _stands_in(name: str, text: str) -> bool:
+    return re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", text) is not None

@@ -1,0 +1,206 @@
+"""The rehearsal, the proof: the project's own `migrate` on a copy of the database."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.errors import UndecidedError
+from opsmigrate.pgtools.clients import Clients
+from opsmigrate.pgtools.run import dying_with_us
+from opsmigrate.postgres.session import second_connection
+from opsmigrate.preflight.plan import Target
+from opsmigrate.preflight.rehearsal.copying import Copy, copy_database
+from opsmigrate.preflight.rehearsal.database_settings import end_with_client, repeat_settings
+from opsmigrate.preflight.rehearsal.disarm import Reach, times_refused
+from opsmigrate.preflight.rehearsal.own_folder import own_folder
+from opsmigrate.preflight.rehearsal.selection import Selection
+from opsmigrate.progress import Progress
+from opsmigrate.scratch import looks_of, scratch_database
+
+SECONDS_TO_END = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsal:
+    """What happened on the copy; `failure` is None where `migrate` applied, times in seconds.
+
+    `applied` are the migrations that it began, with their direction; `may_skip` says that it may
+    have recorded some without beginning them. `refused` is what the fence
+    did not let happen. `selection` says which tables came without their rows.
+    """
+
+    failure: Mapping[str, Any] | None
+    applied: tuple[tuple[str, bool], ...]
+    may_skip: bool
+    statements: tuple[Mapping[str, Any], ...]
+    refused: tuple[Mapping[str, Any], ...]
+    selection: Selection
+    copy_seconds: float
+    migrate_seconds: float
+
+
+@dataclass(frozen=True)
+class NotRehearsed:
+    """Why there is no rehearsal, and what to type for one."""
+
+    why: str
+    hint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Where the copy is made: `place` is a connection to that server, maybe the examined one."""
+
+    place: BaseDatabaseWrapper
+    elsewhere: bool
+    maintenance_db: str | None
+    clients: Clients
+
+
+def database_bytes(connection: BaseDatabaseWrapper) -> int:
+    """Return the size of the database of `connection` in bytes."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_database_size(current_database())")
+        return int(cursor.fetchone()[0])
+
+
+def rehearse(
+    connection: BaseDatabaseWrapper,
+    target: Target,
+    *,
+    stage: Stage,
+    selection: Selection,
+    run_id: str,
+    progress: Progress,
+) -> Rehearsal:
+    """Copy the database into a scratch database on the stage, and migrate the copy.
+
+    The examined database is read by pg_dump and not changed; the copy is dropped whatever
+    happens. Raises UndecidedError where no copy can be made.
+    """
+    with (
+        scratch_database(
+            stage.place,
+            run_id=run_id,
+            maintenance_db=stage.maintenance_db,
+            like=looks_of(connection),
+        ) as scratch,
+        second_connection(stage.place, database=scratch.name) as copy,
+    ):
+        progress.phase(f"Copying the database into {scratch.name}")
+        begun = time.monotonic()
+        end_with_client(copy)
+        copy.close()
+        reach = copy_database(
+            Copy(
+                source=connection,
+                scratch=copy,
+                clients=stage.clients,
+                selection=selection,
+            )
+        )
+        lacking = repeat_settings(connection, copy, elsewhere=stage.elsewhere)
+        copy.close()
+        copied = time.monotonic()
+        progress.phase("Rehearsing migrate on the copy")
+        result = _run_child(_job(connection, copy, target, reach))
+        refused = [*result["refused"], *map(_nowhere, lacking)]
+        if not refused and times_refused(copy):
+            refused.append(_nowhere("it called a function that reaches beyond its database"))
+        done = time.monotonic()
+    return Rehearsal(
+        failure=result["failure"],
+        applied=tuple((label, backwards) for label, backwards in result["applied"]),
+        may_skip=target.fake or target.fake_initial,
+        statements=tuple(result["statements"]),
+        refused=tuple(refused),
+        selection=selection,
+        copy_seconds=round(copied - begun, 3),
+        migrate_seconds=round(done - copied, 3),
+    )
+
+
+def _nowhere(what: str) -> dict[str, str | None]:
+    return {"what": what, "migration": None, "operation": None}
+
+
+def _job(
+    connection: BaseDatabaseWrapper, copy: BaseDatabaseWrapper, target: Target, reach: Reach
+) -> dict[str, Any]:
+    here, there = connection.settings_dict, copy.settings_dict
+    elsewhere = any(here[key] != there[key] for key in ("USER", "HOST", "PORT"))
+    return {
+        "alias": connection.alias,
+        "examined": [str(here[key] or "") for key in ("NAME", "HOST", "PORT")],
+        "place": {key: there[key] for key in ("NAME", "USER", "PASSWORD", "HOST", "PORT")},
+        "options": there["OPTIONS"] if elsewhere else {},
+        "without_options": [key for key in here["OPTIONS"] if elsewhere],
+        "arguments": [item for item in (target.app_label, target.migration_name) if item],
+        "flags": {
+            "fake": target.fake,
+            "fake_initial": target.fake_initial,
+            "run_syncdb": target.run_syncdb,
+        },
+        "files": reach.files,
+        "names": reach.names,
+    }
+
+
+def _run_child(job: dict[str, Any]) -> dict[str, Any]:
+    # What code writes to its temporary folder goes with this one.
+    with own_folder() as folder:
+        child = _start(str(folder))
+        stdout, words = _finish(child, json.dumps({**job, "folder": str(folder)}, default=str))
+    try:
+        body: dict[str, Any] = json.loads(stdout)
+    except ValueError:
+        lines = words.strip().splitlines()
+        last = lines[-1] if lines else f"exit status {child.returncode}"
+        raise UndecidedError(
+            f"the rehearsal's process ended before its end: {last}",
+            id="rehearsal-broken",
+            hint="--rehearse off, and report what it says",
+        ) from None
+    return body
+
+
+def _start(folder: str) -> subprocess.Popen[str]:
+    # Where manage.py stands is on our path only; --settings is in the environment by now.
+    environment = {
+        "DJANGO_SETTINGS_MODULE": str(django_settings.SETTINGS_MODULE),
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+        **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder),
+    }
+    return subprocess.Popen(
+        [*dying_with_us(), sys.executable, "-m", "opsmigrate.preflight.rehearsal.child"],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+
+
+def _finish(child: subprocess.Popen[str], job: str) -> tuple[str, str]:
+    """Hand the job over, wait, and return what the child said; end it on an exception."""
+    try:
+        return child.communicate(job)
+    except BaseException:
+        child.terminate()
+        try:
+            child.communicate(timeout=SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.communicate()
+        raise

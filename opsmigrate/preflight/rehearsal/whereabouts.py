@@ -1,0 +1,87 @@
+"""Which migration and operation is running, whichever command of the project applies them."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from django.db.migrations import Migration
+from django.db.migrations.executor import MigrationExecutor
+
+from opsmigrate.preflight.rehearsal.recording import Place
+
+
+class Whereabouts:
+    """Follows `migrate`; `applied` are the migrations that it began, with their direction."""
+
+    def __init__(self) -> None:
+        self.place = Place()
+        self.applied: list[tuple[str, bool]] = []
+        self.planned_all = False
+        self._deferred: list[tuple[Any, Place]] = []
+
+    def of(self, sql: str) -> Place:
+        """Return the place that a statement belongs to: the operation that had it deferred."""
+        if self.place.operation is None:
+            for statement, place in self._deferred:
+                if place.migration == self.place.migration and str(statement) == sql:
+                    return place
+        return self.place
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Follow every migration and operation until the end of the block."""
+        real = {
+            (Migration, "apply"): self._following_migration(Migration.apply, backwards=False),
+            (Migration, "unapply"): self._following_migration(Migration.unapply, backwards=True),
+            (MigrationExecutor, "migrate"): self._following_plan(MigrationExecutor.migrate),
+        }
+        before = {key: getattr(*key) for key in real}
+        for (kind, name), method in real.items():
+            setattr(kind, name, method)
+        try:
+            yield
+        finally:
+            for (kind, name), method in before.items():
+                setattr(kind, name, method)
+
+    def _following_plan(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            result = method(*args, **kwargs)
+            # What comes now is nobody's: the receivers of post_migrate.
+            self.place, self.planned_all = Place(), True
+            return result
+
+        return run
+
+    def _following_migration(
+        self, method: Callable[..., Any], *, backwards: bool
+    ) -> Callable[..., Any]:
+        def run(migration: Migration, *args: Any, **kwargs: Any) -> Any:
+            label = f"{migration.app_label}.{migration.name}"
+            self.place = Place(label)
+            self.applied.append((label, backwards))
+            for number, operation in enumerate(migration.operations):
+                place = Place(label, f"{number}: {type(operation).__name__}")
+                for name in ("database_forwards", "database_backwards"):
+                    move = self._following_operation(place, getattr(operation, name))
+                    # Operations may have __slots__; then the label of the one before stays.
+                    with suppress(AttributeError):
+                        setattr(operation, name, move)
+            try:
+                return method(migration, *args, **kwargs)
+            finally:
+                if sys.exc_info()[0] is None:
+                    self.place = Place(label)
+
+        return run
+
+    def _following_operation(self, place: Place, move: Callable[..., Any]) -> Callable[..., Any]:
+        def run(app_label: str, editor: Any, *args: Any, **kwargs: Any) -> Any:
+            self.place = place
+            before = len(editor.deferred_sql)
+            result = move(app_label, editor, *args, **kwargs)
+            self._deferred += [(statement, place) for statement in editor.deferred_sql[before:]]
+            return result
+
+        return run

@@ -1,0 +1,238 @@
+"""What migrate writes besides the plan: its history, content types and permissions."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.db import router
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
+from django.db.migrations import RenameModel
+from django.db.migrations.state import ProjectState
+from django.db.models.signals import post_migrate
+
+from opsmigrate.postgres.catalog import Relation
+from opsmigrate.preflight.plan import Step
+from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.rights import Lack, lacking, lacking_to_insert, live_relation
+
+HISTORY = "django_migrations"
+CONTENT_TYPES = "django.contrib.contenttypes.management"
+PERMISSIONS = "django.contrib.auth.management"
+
+
+def require_history_table(requirements: Requirements) -> None:
+    """Note where migrate would have to make its history table and may not."""
+    catalog, ledger = requirements.catalog, requirements.ledger
+    if requirements.schema.table(HISTORY) is not None or catalog.may_create:
+        return
+    if catalog.schema is None:
+        ledger.find(
+            "missing-schema",
+            "the search_path names no schema that is there and that the role may use, so "
+            f"{HISTORY} cannot be created",
+            hint="SHOW search_path; then GRANT USAGE, CREATE ON SCHEMA … TO the migrating role",
+        )
+    else:
+        ledger.find(
+            "missing-privilege",
+            f"the role may not create {HISTORY} in schema {catalog.schema}",
+            hint=f"GRANT CREATE ON SCHEMA {catalog.schema} TO the migrating role",
+        )
+
+
+def require_record(step: Step, requirements: Requirements) -> None:
+    """Note where migrate may not record `step` in its history, after the operations."""
+    relation = _live(requirements, HISTORY)
+    if relation is None:
+        return
+    connection = requirements.connection
+    if step.backwards:
+        lack = lacking(connection, relation, "DELETE")
+        lack = lack or lacking(connection, relation, "SELECT", ["app", "name"])
+    else:
+        columns = ("app", "name", "applied")
+        lack = lacking_to_insert(connection, relation, columns, returning=["id"])
+    if lack is not None:
+        requirements.ledger.migration = step.label
+        _find(requirements, lack, relation, "record the migration")
+        requirements.ledger.migration = None
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What post_migrate will find: content types, and the codenames of their permissions."""
+
+    types: frozenset[tuple[str, str]]
+    permissions: frozenset[tuple[str, str, str]]
+
+
+def require_post_migrate(
+    steps: tuple[Step, ...],
+    state_after: Callable[[], ProjectState | None],
+    requirements: Requirements,
+) -> None:
+    """Note where Django's own receivers of post_migrate may not do what they would.
+
+    `state_after` the plan is None where it is not known; it is asked for only where a right lacks.
+    """
+    types = _handled(requirements, CONTENT_TYPES, "contenttypes.ContentType")
+    permissions = _handled(requirements, PERMISSIONS, "auth.Permission")
+    lacks = dict(_lacks(requirements.connection, types, permissions))
+    if not lacks:
+        return
+    ledger = requirements.ledger
+    ledger.operation = "post_migrate"
+    for relation in (types, permissions):
+        if relation is not None and (relation.label, "SELECT") in lacks:
+            lack = lacks[relation.label, "SELECT"]
+            _find(requirements, lack, relation, "read after every plan")
+            ledger.operation = None
+            return
+    state = state_after()
+    if state is None:
+        ledger.leave_open("whether content types or permissions must be added: " + _words(lacks))
+    elif types is not None:
+        _require_rows(steps, state, requirements, (types, permissions), lacks)
+    ledger.operation = None
+
+
+def _require_rows(
+    steps: tuple[Step, ...],
+    state: ProjectState,
+    requirements: Requirements,
+    tables: tuple[Relation, Relation | None],
+    lacks: Mapping[tuple[str, str], Lack],
+) -> None:
+    types, permissions = tables
+    rows = _rows(requirements.connection, types, permissions)
+    renamed = dict(_renamed(steps, rows))
+    if renamed and (lack := lacks.get((types.label, "UPDATE"))):
+        _find(requirements, lack, types, "rename content types with their models")
+        return
+    known = {renamed.get(key, key) for key in rows.types}
+    wanted = {(model._meta.app_label, _name(model)): model for model in _models(state)}
+    if set(wanted) - known and (lack := lacks.get((types.label, "INSERT"))):
+        _find(requirements, lack, types, "add content types")
+    if permissions is None or not (lack := lacks.get((permissions.label, "INSERT"))):
+        return
+    held = {
+        (*renamed.get((app, model), (app, model)), code) for app, model, code in rows.permissions
+    }
+    if any((*key, code) not in held for key, model in wanted.items() for code in _codes(model)):
+        _find(requirements, lack, permissions, "add permissions")
+
+
+def _live(requirements: Requirements, db_table: str) -> Relation | None:
+    table = requirements.schema.table(db_table)
+    return live_relation(requirements.catalog, table.origin) if table else None
+
+
+def _handled(requirements: Requirements, module: str, label: str) -> Relation | None:
+    """Return the model's live table, where the receiver of this module is connected to it."""
+    if not any(receiver.__module__ == module for receiver in _receivers()):
+        return None
+    try:
+        model = apps.get_model(label)
+    except LookupError:
+        return None
+    if not router.allow_migrate_model(requirements.connection.alias, model):
+        return None
+    return _live(requirements, model._meta.db_table)
+
+
+def _receivers() -> Iterator[Any]:
+    signal: Any = post_migrate
+    found = signal._live_receivers(sender=None)
+    # Since Django 5.0: those that are called, and those that are awaited.
+    yield from (item for part in found for item in part) if isinstance(found, tuple) else found
+
+
+def _lacks(
+    connection: BaseDatabaseWrapper, types: Relation | None, permissions: Relation | None
+) -> Iterator[tuple[tuple[str, str], Lack]]:
+    for relation, given in (
+        (types, ("app_label", "model")),
+        (permissions, ("name", "content_type_id", "codename")),
+    ):
+        if relation is None:
+            continue
+        found = {
+            "SELECT": lacking(connection, relation, "SELECT", [*given, "id"]),
+            "INSERT": lacking_to_insert(connection, relation, given),
+            "UPDATE": lacking(connection, relation, "UPDATE", ["model"])
+            if relation is types
+            else None,
+        }
+        yield from (((relation.label, verb), lack) for verb, lack in found.items() if lack)
+
+
+def _words(lacks: Mapping[tuple[str, str], Lack]) -> str:
+    return "; ".join(f"{lack.privilege} on {lack.on} is not granted" for lack in lacks.values())
+
+
+def _rows(connection: BaseDatabaseWrapper, types: Relation, permissions: Relation | None) -> _Rows:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("SELECT app_label, model FROM {}").format(
+                sql.Identifier(types.schema, types.name)
+            )
+        )
+        found = frozenset(cursor.fetchall())
+        if permissions is None:
+            return _Rows(found, frozenset())
+        cursor.execute(
+            sql.SQL(
+                "SELECT t.app_label, t.model, p.codename FROM {} t JOIN {} p"
+                " ON p.content_type_id = t.id"
+            ).format(
+                sql.Identifier(types.schema, types.name),
+                sql.Identifier(permissions.schema, permissions.name),
+            )
+        )
+        return _Rows(found, frozenset(cursor.fetchall()))
+
+
+def _renamed(
+    steps: tuple[Step, ...], rows: _Rows
+) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
+    """Yield the content types that RenameModel renames, as they are now and will be."""
+    now: dict[tuple[str, str], tuple[str, str]] = {key: key for key in rows.types}
+    for step in steps:
+        app, operations = step.migration.app_label, step.migration.operations
+        for operation in reversed(operations) if step.backwards else operations:
+            if isinstance(operation, RenameModel):
+                names = (operation.old_name_lower, operation.new_name_lower)
+                old, new = reversed(names) if step.backwards else names
+                if (app, old) in now:
+                    now[app, new] = now.pop((app, old))
+    yield from ((live, later) for later, live in now.items() if live != later)
+
+
+def _models(state: ProjectState) -> Iterator[Any]:
+    for config in apps.get_app_configs():
+        if config.models_module is not None:
+            try:
+                yield from state.apps.get_app_config(config.label).get_models()
+            except LookupError:
+                continue
+
+
+def _name(model: Any) -> str:
+    return str(model._meta.model_name)
+
+
+def _codes(model: Any) -> Iterator[str]:
+    options = model._meta
+    yield from (f"{action}_{options.model_name}" for action in options.default_permissions)
+    yield from (code for code, _ in options.permissions)
+
+
+def _find(requirements: Requirements, lack: Lack, relation: Relation, purpose: str) -> None:
+    requirements.ledger.find(
+        "missing-privilege",
+        f"migrate must {purpose}, and {lack.privilege} on {lack.on} is not granted to the role",
+        hint=lack.grant,
+        table=relation.label,
+    )

@@ -1,0 +1,213 @@
+"""What ADD, DROP and ALTER COLUMN need of the table and of its rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Field, Model, Value
+
+from opsmigrate.preflight.walk.expressions import holds, require_fit, require_no_failure
+from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.types import column_of, generated_sql
+from opsmigrate.report import Severity
+
+# pg_identify_object() calls a generated column by its expression.
+WORDS = {"default value": "generated column", "publication relation": "publication of"}
+
+
+def add_column(
+    requirements: Requirements, model: type[Model], field: Field[Any, Any], default: object
+) -> None:
+    """ADD COLUMN: the name must be free, and the rows must get along with it."""
+    table = requirements.own_table(model._meta.db_table)
+    if table is None:
+        return
+    if column_of(field) in table.types:
+        requirements.ledger.find(
+            "column-exists",
+            f"the migration adds column {column_of(field)} to {table.label}, which has it",
+            hint="where it is the same column, apply the rest by hand and record the "
+            "migration with: python manage.py migrate --fake",
+            table=table.label,
+            column=column_of(field),
+        )
+    if table.is_partition:
+        requirements.ledger.find(
+            "is-a-partition",
+            f"the migration adds column {column_of(field)} to {table.label}, which is a partition: "
+            "only its parent can get columns",
+            hint="let the migration alter the parent, or detach the partition",
+            table=table.label,
+        )
+    _rows_accept(requirements, table, field, default)
+    if field.generated:
+        expression = generated_sql(requirements.connection, field)
+        purpose = f"the expression of column {column_of(field)}"
+        require_fit(requirements, table, expression, purpose)
+        require_no_failure(requirements, table, expression, purpose, column_of(field))
+    requirements.define_column(table, field)
+
+
+def _rows_accept(
+    requirements: Requirements, table: SimulatedTable, field: Field[Any, Any], default: object
+) -> None:
+    column = column_of(field)
+    has_default = (
+        default is not None or field.has_db_default() or _fills_itself(requirements, field)
+    )
+    if not field.null and not has_default:
+        _refuse_rows(
+            requirements,
+            table,
+            column,
+            more_than=0,
+            id="not-null-without-default",
+            message=f"column {column} is added to {table.label} as NOT NULL without a "
+            "default, and the table has rows",
+            hint="give the field a default in the migration, or add it with null=True first",
+        )
+    if field.unique and (default is not None or _is_constant(field)):
+        _refuse_rows(
+            requirements,
+            table,
+            column,
+            more_than=1,
+            id="unique-with-one-default",
+            message=f"column {column} is added to {table.label} as unique, but every row "
+            "would get the same default, which Django computes once",
+            hint="add the field with null=True, fill it, then make it unique",
+        )
+    computed = field.has_db_default() and not (_is_constant(field) or _is_new_each(field))
+    if field.unique and (field.generated or computed):
+        requirements.if_rows(table, f"whether the rows of {table.label} suit column {column}", None)
+    check = field.db_parameters(connection=requirements.connection)["check"]
+    if check and (default is not None or field.has_db_default()):
+        _default_passes(requirements, table, field, default, str(check))
+
+
+def _is_constant(field: Field[Any, Any]) -> bool:
+    value = field.db_default
+    return field.has_db_default() and (
+        isinstance(value, Value) or not hasattr(value, "resolve_expression")
+    )
+
+
+def _is_new_each(field: Field[Any, Any]) -> bool:
+    """Say whether the database's default is another UUID for every row."""
+    return type(field.db_default).__name__ in ("RandomUUID", "UUID4", "UUID7")
+
+
+def _default_passes(
+    requirements: Requirements,
+    table: SimulatedTable,
+    field: Field[Any, Any],
+    default: object,
+    check: str,
+) -> None:
+    column, type_ = (
+        column_of(field),
+        field.db_parameters(connection=requirements.connection)["type"],
+    )
+    rows = requirements.rows(table)
+    if rows == 0:
+        return
+    value: Any = None
+    if default is not None:
+        value = holds(requirements.connection, check, column, str(type_), default)
+    if rows is None or value is None:
+        requirements.ledger.leave_open(
+            f"whether the default of {table.label}.{column} passes CHECK ({check})"
+        )
+    elif value is False:
+        requirements.ledger.find(
+            "check-violated",
+            f"the default of {table.label}.{column}, {default}, does not satisfy CHECK ({check})",
+            hint="give the field another default in the migration",
+            table=table.label,
+            column=column,
+        )
+
+
+def _refuse_rows(
+    requirements: Requirements,
+    table: SimulatedTable,
+    column: str,
+    *,
+    more_than: int,
+    id: str,
+    message: str,
+    hint: str,
+) -> None:
+    rows = requirements.rows(table)
+    if rows is None:
+        requirements.ledger.leave_open(f"whether {table.label} has rows: {message}")
+    elif rows > more_than:
+        requirements.ledger.find(id, message, hint=hint, table=table.label, column=column)
+
+
+def _fills_itself(requirements: Requirements, field: Field[Any, Any]) -> bool:
+    return bool(field.generated or field.db_type_suffix(requirements.connection))
+
+
+def drop_column(
+    requirements: Requirements, model: type[Model], column: str, *, cascades: bool
+) -> None:
+    """DROP COLUMN: with CASCADE the views that use it vanish, without it they forbid it."""
+    table = requirements.own_table(model._meta.db_table)
+    if table is None or not requirements.need_column(table, column, "dropping it"):
+        return
+    requirements.not_inherited(table, column, "dropping it")
+    views = [view for view, used in table.views.items() if column in used]
+    statement = f"ALTER TABLE {table.label} DROP COLUMN {column}"
+    others = [*users_of(table, column), *references_to(requirements, table, column)]
+    if cascades:
+        requirements.warn_of_views(table, views, f"{statement} CASCADE", column)
+        for user in others:
+            requirements.ledger.find(
+                "dropped-by-cascade",
+                f"{statement} CASCADE would drop {user} too, without a word",
+                hint="save its definition first: pg_dump --schema-only",
+                table=table.label,
+                column=column,
+                severity=Severity.WARNING,
+            )
+    else:
+        requirements.views_forbid(table, views, statement, column)
+        for user in others:
+            column_in_use(requirements, table, column, statement, user)
+    requirements.schema.forget_column(table, column)
+
+
+def users_of(table: SimulatedTable, column: str) -> list[str]:
+    """Return what forbids that the column is dropped or altered, in words."""
+    users = [
+        f"the {WORDS.get(user.kind, user.kind)} {user.name.removeprefix('for ')}"
+        for user in sorted(table.dependents.get(column, ()), key=str)
+        if user.kind != "index"
+    ]
+    if column in table.partition_key:
+        users.append("the partition key")
+    return users
+
+
+def references_to(requirements: Requirements, table: SimulatedTable, column: str) -> list[str]:
+    """Return the foreign keys of other tables that point to the column, in words."""
+    return [
+        f"the foreign key {key.name} of {key.table.label}"
+        for key in requirements.schema.foreign_keys
+        if key.target is table and key.table is not table and column in key.to_columns
+    ]
+
+
+def column_in_use(
+    requirements: Requirements, table: SimulatedTable, column: str, statement: str, user: str
+) -> None:
+    """Note what PostgreSQL names when it refuses the statement."""
+    requirements.ledger.find(
+        "column-in-use",
+        f"{statement} is refused while {user} uses the column",
+        hint=f"drop {user}, and make it again afterwards",
+        table=table.label,
+        column=column,
+    )

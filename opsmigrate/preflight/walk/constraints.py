@@ -1,0 +1,203 @@
+"""What constraints need: a target to point to, a name that is free, one to drop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Field, Model
+
+from opsmigrate.preflight.walk.probes import points_nowhere
+from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.simulation import FOREIGN_KEY, ForeignKey, SimulatedTable
+from opsmigrate.preflight.walk.types import base, column_of, comparable
+
+
+def require_target(
+    requirements: Requirements,
+    table: SimulatedTable,
+    columns: tuple[str, ...],
+    to_table: str,
+    to_columns: tuple[str, ...],
+) -> None:
+    """FOREIGN KEY … REFERENCES: the target must be there, unique, comparable, and allowed."""
+    purpose = f"the foreign key of {table.label} ({', '.join(columns)})"
+    target = requirements.schema.table(to_table)
+    if target is None:
+        requirements.ledger.find(
+            "missing-table",
+            f"{purpose} references table {to_table}, which is not there",
+            hint="python manage.py showmigrations; then apply what creates it, or restore it",
+            table=requirements.schema.label(to_table),
+        )
+        return
+    wanted = [(target, column) for column in to_columns] + [(table, column) for column in columns]
+    there = [requirements.need_column(owner, column, purpose) for owner, column in wanted]
+    if all(there):
+        _require_unique(requirements, target, to_columns, purpose)
+        _require_comparable(requirements, table, columns, target, to_columns, purpose)
+    if target.unlogged and not table.unlogged:
+        requirements.ledger.find(
+            "references-unlogged",
+            f"{purpose} references {target.label}, which is UNLOGGED: a crash empties it",
+            hint=f"ALTER TABLE {target.label} SET LOGGED",
+            table=target.label,
+        )
+    if not target.may_be_referenced(to_columns):
+        requirements.ledger.find(
+            "missing-privilege",
+            f"{purpose} needs the REFERENCES privilege on {target.label}",
+            hint=f"GRANT REFERENCES ({', '.join(to_columns)}) ON {target.label} "
+            "TO the migrating role",
+            table=target.label,
+        )
+
+
+def require_inline_target(
+    requirements: Requirements, model: type[Model], field: Field[Any, Any], default: object
+) -> None:
+    """ADD COLUMN … REFERENCES, which PostgreSQL checks at once."""
+    table = requirements.schema.table(model._meta.db_table)
+    remote: Any = field.remote_field
+    if table is None or not remote or not getattr(field, "db_constraint", False):
+        return
+    column, to_table = column_of(field), remote.model._meta.db_table
+    to_column = remote.model._meta.get_field(remote.field_name).column
+    require_target(requirements, table, (column,), to_table, (to_column,))
+    _add_foreign_key(requirements, table, f"{column}_fk", (column,), to_table, (to_column,))
+    if default is not None or field.has_db_default():
+        target = requirements.schema.table(to_table)
+        requirements.if_rows(
+            table,
+            f"whether the default of {table.label}.{column} points to a row",
+            points_nowhere(table, column, target, to_column, default)
+            if target is not None and default not in (None, "…")
+            else None,
+        )
+
+
+def add_constraint(
+    requirements: Requirements,
+    table: SimulatedTable,
+    name: str,
+    kind: str,
+    columns: tuple[str, ...],
+) -> None:
+    """ADD CONSTRAINT: its name must be free on the table."""
+    if name in table.constraints:
+        requirements.ledger.find(
+            "constraint-exists",
+            f"the migration adds constraint {name} to {table.label}, which has one of that name",
+            hint=f'ALTER TABLE {table.label} DROP CONSTRAINT "{name}"',
+            table=table.label,
+        )
+    table.constraints[name] = (kind, columns)
+
+
+def add_foreign_key(
+    requirements: Requirements,
+    table: SimulatedTable,
+    name: str,
+    columns: tuple[str, ...],
+    to_table: str,
+    to_columns: tuple[str, ...],
+) -> None:
+    """ADD CONSTRAINT … FOREIGN KEY, whose target was asked for before."""
+    add_constraint(requirements, table, name, FOREIGN_KEY, columns)
+    _add_foreign_key(requirements, table, name, columns, to_table, to_columns)
+
+
+def _add_foreign_key(
+    requirements: Requirements,
+    table: SimulatedTable,
+    name: str,
+    columns: tuple[str, ...],
+    to_table: str,
+    to_columns: tuple[str, ...],
+) -> None:
+    table.constraints[name] = (FOREIGN_KEY, columns)
+    target = requirements.schema.table(to_table)
+    if target is not None:
+        requirements.schema.foreign_keys.append(
+            ForeignKey(
+                name=name,
+                table=table,
+                columns=columns,
+                target=target,
+                to_columns=to_columns,
+                index=target.index_to_reference(to_columns),
+            )
+        )
+
+
+def drop_constraint(requirements: Requirements, table: SimulatedTable, name: str) -> None:
+    """DROP CONSTRAINT without CASCADE: it must be there, and no foreign key may rest on it."""
+    need_constraint(requirements, table, name, "drops")
+    no_foreign_key_rests_on(requirements, table, name)
+    table.constraints.pop(name, None)
+    requirements.schema.forget_foreign_keys(lambda key: key.table is table and key.name == name)
+    if table.indexes.pop(name, None):
+        requirements.schema.forget_relation(table, name)
+
+
+def no_foreign_key_rests_on(requirements: Requirements, table: SimulatedTable, name: str) -> None:
+    """Note the foreign keys for which PostgreSQL refuses to drop an index or its constraint."""
+    for key in requirements.schema.foreign_keys:
+        if key.target is table and key.index == name:
+            requirements.ledger.find(
+                "constraint-in-use",
+                f"dropping {name} of {table.label} is refused while the foreign key {key.name} of "
+                f"{key.table.label} rests on it",
+                hint=f'ALTER TABLE {key.table.label} DROP CONSTRAINT "{key.name}"',
+                table=table.label,
+            )
+
+
+def need_constraint(
+    requirements: Requirements, table: SimulatedTable, name: str, does: str
+) -> None:
+    """DROP or VALIDATE CONSTRAINT: it must be there."""
+    if name not in table.constraints:
+        requirements.ledger.find(
+            "missing-constraint",
+            f"the migration {does} constraint {name} of {table.label}, which is not there",
+            hint="add the constraint as the applied migrations describe it, or record the "
+            "migration with: python manage.py migrate --fake",
+            table=table.label,
+        )
+
+
+def _require_unique(
+    requirements: Requirements, target: SimulatedTable, columns: tuple[str, ...], purpose: str
+) -> None:
+    if target.index_to_reference(columns):
+        return
+    named = ", ".join(columns)
+    requirements.ledger.find(
+        "missing-unique",
+        f"{purpose} references {target.label} ({named}), which has no unique constraint",
+        hint=requirements.seed_hint(target.name, columns[0])
+        or f"ALTER TABLE {target.label} ADD UNIQUE ({named})",
+        table=target.label,
+        column=columns[0],
+    )
+
+
+def _require_comparable(
+    requirements: Requirements,
+    table: SimulatedTable,
+    columns: tuple[str, ...],
+    target: SimulatedTable,
+    to_columns: tuple[str, ...],
+    purpose: str,
+) -> None:
+    for column, to_column in zip(columns, to_columns, strict=True):
+        ours, theirs = table.types[column], target.types[to_column]
+        if not comparable(ours, theirs):
+            requirements.ledger.find(
+                "foreign-key-type",
+                f"{purpose} is {base(ours)}, but {target.label}.{to_column} is {base(theirs)}",
+                hint=f"ALTER TABLE {target.label} ALTER COLUMN {to_column} TYPE {ours} "
+                f"USING {to_column}::{ours}",
+                table=target.label,
+                column=to_column,
+            )

@@ -1,0 +1,166 @@
+"""Whether SQL expressions fit the columns that they name, and whether they fail on some row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.db import Error
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
+
+from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.errors import UNDEFINED_OBJECT, first_line, sqlstate
+from opsmigrate.postgres.transaction import transaction
+from opsmigrate.preflight.walk.probes import fails_on_rows
+from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable
+
+# Class 42: it does not fit. Class 22: a constant in it cannot become the column's type.
+MISFITS = ("42", "22")
+QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""")
+# Comparisons, and functions that have an answer for every value of their types.
+CANNOT_FAIL = re.compile(
+    r"(?:\s|[(),.]|<>|<=|>=|=|<|>|\d|IS|NOT|NULL|AND|OR|IN|TRUE|FALSE|LOWER|UPPER|COALESCE|COLLATE"
+    r"|LENGTH|LIKE|DESC|ASC|UNKNOWN|BETWEEN|::(?:text|varchar|boolean|uuid))*",
+    re.IGNORECASE,
+)
+EXPRESSIONS = """
+SELECT k.conname, 'check', pg_get_expr(k.conbin, k.conrelid)
+FROM pg_constraint k WHERE k.conrelid = format('%%I.%%I', %s::text, %s::text)::regclass
+  AND k.contype = 'c'
+UNION ALL
+SELECT x.relname, 'index', concat_ws(', ', pg_get_expr(i.indexprs, i.indrelid),
+                                     pg_get_expr(i.indpred, i.indrelid))
+FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+WHERE i.indrelid = format('%%I.%%I', %s::text, %s::text)::regclass
+  AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
+"""
+
+
+def require_fit(
+    requirements: Requirements, table: SimulatedTable, expression: str, purpose: str
+) -> None:
+    """Note where an expression of the plan does not fit the types of the columns that it names."""
+    words = misfit(requirements, table, expression, {})
+    if words and not requirements.sees_everything():
+        requirements.ledger.leave_open(f"whether {purpose} fits {table.label}: {words}")
+    elif words:
+        requirements.ledger.find(
+            "expression-invalid",
+            f"{purpose} does not fit the columns of {table.label}: {words}",
+            hint="bring the columns to the types that the applied migrations describe",
+            table=table.label,
+        )
+
+
+def require_no_failure(
+    requirements: Requirements,
+    table: SimulatedTable,
+    expression: str,
+    purpose: str,
+    column: str | None = None,
+) -> None:
+    """Note where some row makes the expression fail, as a division by zero does."""
+    if CANNOT_FAIL.fullmatch(QUOTED.sub("", expression)):
+        return
+    rows = requirements.rows(table)
+    if rows == 0:
+        return
+    named = requirements.columns_in(table, expression)
+    live = all(table.origins.get(name) == name for name in named)
+    failure = fails_on_rows(requirements.connection, table, expression) if live and rows else None
+    if failure is None:
+        requirements.ledger.leave_open(f"whether {purpose} fails on some row of {table.label}")
+    elif failure:
+        requirements.ledger.find(
+            "expression-fails",
+            f"{purpose} fails on some row of {table.label}: {failure}",
+            hint="correct the rows, or let the expression allow for them",
+            table=table.label,
+            column=column,
+        )
+
+
+def misfit(
+    requirements: Requirements, table: SimulatedTable, expression: str, types: Mapping[str, str]
+) -> str | None:
+    """Return PostgreSQL's words where it would refuse the expression, None where it takes it.
+
+    Asked on one row of NULLs with the types that the columns will have; `types` goes before the
+    simulated ones.
+    """
+    query = sql.SQL("SELECT {} FROM ({}) AS {} LIMIT 0").format(
+        sql.SQL(expression), nulls_of(table, expression, types), sql.Identifier(table.name)
+    )
+    try:
+        with transaction(requirements.connection, "READ ONLY") as cursor:
+            cursor.execute(query)
+    except Error as error:
+        state = sqlstate(error) or ""
+        if state == UNDEFINED_OBJECT or not state.startswith(MISFITS):
+            return None
+        return first_line(error)
+    return None
+
+
+def nulls_of(table: SimulatedTable, expression: str, types: Mapping[str, str]) -> Composable:
+    """Return a SELECT of one row that has NULL, of the right type, for each column named."""
+    return sql.SQL("SELECT {}").format(sql.SQL(", ").join(_nulls(table, expression, types)))
+
+
+def _nulls(
+    table: SimulatedTable, expression: str, types: Mapping[str, str]
+) -> Iterator[Composable]:
+    for column, known in table.types.items():
+        # The plan's expressions have the plan's names, the live ones the live names.
+        for name in {column, table.origins.get(column, column)}:
+            if name in expression:
+                kind = types.get(column, known)
+                yield sql.SQL("NULL::{} AS {}").format(
+                    sql.SQL(PLAIN.get(kind, kind)), sql.Identifier(name)
+                )
+
+
+def holds(
+    connection: BaseDatabaseWrapper, check: str, column: str, type_: str, value: Any
+) -> bool | None:
+    """Say whether one value passes a check; None where PostgreSQL cannot tell, or says NULL."""
+    query = sql.SQL("SELECT {} FROM (SELECT %s::{} AS {}) AS found").format(
+        sql.SQL(check.replace("%", "%%")), sql.SQL(type_), sql.Identifier(column)
+    )
+    try:
+        with transaction(connection, "READ ONLY") as cursor:
+            cursor.execute(query, [value])
+            passed: bool | None = cursor.fetchone()[0]
+    except Error:
+        return None
+    return passed
+
+
+PLAIN = {"serial": "integer", "bigserial": "bigint", "smallserial": "smallint"}
+
+
+def live_expressions(
+    requirements: Requirements, table: SimulatedTable, column: str
+) -> list[tuple[str, str, str]]:
+    """Return (name, kind, SQL) of the checks and indexes whose expressions name a live column."""
+    if table.origin is None:
+        return []
+    users = {user.name for user in table.dependents.get(column, ()) if user.kind == "index"}
+    checks = {
+        name
+        for name, (kind, columns) in table.constraints.items()
+        if kind == CHECK and column in columns
+    }
+    if not users and not checks:
+        return []
+    with transaction(requirements.connection, "READ ONLY") as cursor:
+        cursor.execute(EXPRESSIONS, [*table.origin, *table.origin])
+        rows = cursor.fetchall()
+    return [
+        (name, kind, text)
+        for name, kind, text in rows
+        if (kind == "check" and name in checks) or (kind == "index" and name in table.indexes)
+    ]

@@ -1,0 +1,56 @@
+"""Whether the rows fit into a btree index, whose entries have a limit."""
+
+from __future__ import annotations
+
+from django.db.backends.postgresql.psycopg_any import sql
+
+from opsmigrate.preflight.walk.probes import Probe, rows_where
+from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.types import base, modifiers
+
+# BTMaxItemSize on pages of 8 kB, without the 8 bytes of an index tuple's header (nbtree.h).
+LARGEST = 2704 - 8
+# Four bytes a character at the most, in UTF-8.
+SAFE_CHARACTERS = LARGEST // 4
+ENDLESS = frozenset({"text", "bytea", "jsonb", "citext", "character varying", "character"})
+
+
+def require_rows_fit(
+    requirements: Requirements, table: SimulatedTable, columns: tuple[str, ...]
+) -> None:
+    """Note the rows whose values, as they are stored, are too big for an entry of the index."""
+    endless = [column for column in columns if _may_be_long(table.types[column])]
+    if endless:
+        requirements.if_rows(
+            table,
+            f"whether the values of {table.label} ({', '.join(endless)}) fit into an index",
+            _probe(table, endless),
+        )
+
+
+def _may_be_long(type_: str) -> bool:
+    if type_.endswith("]"):
+        return True
+    sizes = modifiers(type_)
+    return base(type_) in ENDLESS and not (sizes and sizes[0] <= SAFE_CHARACTERS)
+
+
+def _probe(table: SimulatedTable, columns: list[str]) -> Probe | None:
+    if any(column not in table.origins for column in columns):
+        return None
+    # pg_column_size() tells the stored size. An index takes over what is compressed, and would
+    # not compress better what could not be (index_form_tuple()).
+    sizes = sql.SQL(" + ").join(
+        sql.SQL("coalesce(pg_column_size(found.{}), 0)").format(
+            sql.Identifier(table.origins[column])
+        )
+        for column in columns
+    )
+    return rows_where(
+        table,
+        sql.SQL("{} > {}").format(sizes, sql.Literal(LARGEST)),
+        id="index-row-too-big",
+        words=f"of {table.label} are too big for an index on ({', '.join(columns)})",
+        column=columns[0],
+    )

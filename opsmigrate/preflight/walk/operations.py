@@ -1,0 +1,213 @@
+"""One operation of a migration, walked with an editor that executes nothing."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.db import router
+from django.db.migrations import Migration, RunPython, SeparateDatabaseAndState
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
+from django.db.models import Index, Model
+
+from opsmigrate.preflight.walk.constraints import add_constraint, need_constraint
+from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.simulation import CHECK
+from opsmigrate.preflight.walk.tracing import TracingEditor
+
+TRUSTED = ("django.db.migrations.operations.", "django.contrib.postgres.operations")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """An operation on its way, forwards or backwards, with the states before and after it."""
+
+    operation: Any
+    migration: Migration
+    editor: TracingEditor
+    from_state: ProjectState
+    to_state: ProjectState
+    backwards: bool
+
+    @property
+    def requirements(self) -> Requirements:
+        """Whom to ask."""
+        return self.editor.requirements
+
+    def model(self) -> type[Model]:
+        """Return the model that the operation names, as the state after it has it."""
+        label, name = self.migration.app_label, self.operation.model_name
+        model: type[Model] = self.to_state.apps.get_model(label, name)
+        return model
+
+
+def walk_operation(move: Move) -> None:
+    """Ask about everything that the operation would do to the database."""
+    operation = move.operation
+    if isinstance(operation, SeparateDatabaseAndState):
+        _walk_parts(move)
+    elif isinstance(operation, RunPython):
+        _run_python(move)
+    elif not _is_djangos_own(operation, backwards=move.backwards):
+        kind = type(operation)
+        move.requirements.ledger.code(
+            f"{kind.__module__}.{kind.__qualname__} is an operation of its own kind"
+        )
+    elif (special := SPECIAL.get(_name(operation))) is not None:
+        special(move)
+    else:
+        _drive(move)
+
+
+def _drive(move: Move) -> None:
+    """Let the operation drive the editor as `migrate` would."""
+    operation, label = move.operation, move.migration.app_label
+    run = operation.database_backwards if move.backwards else operation.database_forwards
+    try:
+        run(label, move.editor, move.from_state, move.to_state)
+    except ValueError as error:
+        # RenameIndex with old_fields looks for the one index on these columns.
+        name = getattr(operation, "model_name", None)
+        if name is None or not str(error).startswith("Found wrong number"):
+            raise
+        model = move.from_state.apps.get_model(label, name)
+        move.requirements.wrong_number(model._meta.db_table, str(error))
+
+
+def _walk_parts(move: Move) -> None:
+    """Walk the database operations with states of their own, in Django's order."""
+    state = move.to_state if move.backwards else move.from_state
+    parts = []
+    for part in move.operation.database_operations:
+        before, state = state, state.clone()
+        part.state_forwards(move.migration.app_label, state)
+        start, end = (state, before) if move.backwards else (before, state)
+        parts.append(replace(move, operation=part, from_state=start, to_state=end))
+    for part in reversed(parts) if move.backwards else parts:
+        walk_operation(part)
+
+
+def _run_python(move: Move) -> None:
+    operation, alias = move.operation, move.editor.connection.alias
+    code = operation.reverse_code if move.backwards else operation.code
+    allowed = router.allow_migrate(alias, move.migration.app_label, **operation.hints)
+    if allowed and code is not None and code is not RunPython.noop:
+        name = f"{code.__module__}.{getattr(code, '__qualname__', code)}"
+        move.requirements.ledger.code(f"RunPython calls {name}, which only running decides")
+
+
+def _is_djangos_own(operation: Operation, *, backwards: bool) -> bool:
+    """Say whether the code that would run is Django's: a subclass may only add a name to it."""
+    method = "database_backwards" if backwards else "database_forwards"
+    owner = next(kind for kind in type(operation).__mro__ if method in vars(kind))
+    return f"{owner.__module__}.".startswith(TRUSTED)
+
+
+def _name(operation: Operation) -> str:
+    """Return the name of the nearest class of Django's own."""
+    return next(
+        kind.__name__
+        for kind in type(operation).__mro__
+        if f"{kind.__module__}.".startswith(TRUSTED)
+    )
+
+
+def _concurrently(move: Move) -> None:
+    """CREATE or DROP INDEX CONCURRENTLY, which Django refuses inside a transaction."""
+    operation, editor, model = move.operation, move.editor, move.model()
+    if move.migration.atomic:
+        move.requirements.ledger.find(
+            "concurrently-in-transaction",
+            f"{_name(operation)} cannot run in a transaction, and the migration is atomic",
+            hint="set atomic = False in the class Migration",
+        )
+    if not operation.allow_migrate_model(editor.connection.alias, model):
+        return
+    adds = (_name(operation) == "AddIndexConcurrently") is not move.backwards
+    if adds:
+        index = getattr(operation, "index", None) or _index(move)
+        editor.add_index(model, index, concurrently=True)
+    else:
+        name = operation.index.name if hasattr(operation, "index") else operation.name
+        editor.remove_index(model, Index(fields=["pk"], name=name), concurrently=True)
+
+
+def _index(move: Move) -> Index:
+    key = move.migration.app_label, move.operation.model_name_lower
+    index: Index = move.to_state.models[key].get_index_by_name(move.operation.name)
+    return index
+
+
+def _create_extension(move: Move) -> None:
+    requirements, name = move.requirements, move.operation.name
+    if not router.allow_migrate(move.editor.connection.alias, move.migration.app_label):
+        return
+    if move.backwards:
+        requirements.ledger.leave_open(f"whether anything depends on the extension {name}")
+        return
+    if name in requirements.schema.extensions:
+        return
+    requirements.schema.extensions.add(name)
+    move.editor.note(f"CREATE EXTENSION IF NOT EXISTS {move.editor.quote_name(name)}")
+    catalog = requirements.catalog
+    if name not in catalog.available_extensions:
+        requirements.ledger.find(
+            "missing-extension",
+            f"the server does not have the files of the extension {name}",
+            hint=f"install the package that brings {name} on the server (often postgresql-contrib)",
+        )
+    elif not (
+        catalog.superuser or (catalog.available_extensions[name] and catalog.may_create_extensions)
+    ):
+        requirements.ledger.find(
+            "missing-privilege",
+            f"the role may not create the extension {name}",
+            hint=f"let a superuser type: CREATE EXTENSION {name}",
+        )
+
+
+def _add_not_valid(move: Move) -> None:
+    requirements, constraint, model = move.requirements, move.operation.constraint, move.model()
+    if move.backwards:
+        move.editor.remove_constraint(model, constraint)
+        return
+    table = requirements.own_table(model._meta.db_table)
+    sql = f"{constraint.create_sql(model, move.editor)} NOT VALID"
+    move.editor.note(sql)
+    if table is not None:
+        requirements.name_columns(model, sql)
+        add_constraint(requirements, table, constraint.name, CHECK, ())
+
+
+def _validate(move: Move) -> None:
+    if move.backwards:
+        return
+    requirements, name, editor = move.requirements, move.operation.name, move.editor
+    db_table = move.model()._meta.db_table
+    table = requirements.own_table(db_table)
+    quoted = editor.quote_name(db_table), editor.quote_name(name)
+    editor.note("ALTER TABLE {} VALIDATE CONSTRAINT {}".format(*quoted))
+    if table is not None:
+        need_constraint(requirements, table, name, "validates")
+        requirements.if_rows(table, f"whether the rows of {table.label} satisfy {name}", None)
+
+
+SPECIAL = {
+    "AddIndexConcurrently": _concurrently,
+    "RemoveIndexConcurrently": _concurrently,
+    "CreateExtension": _create_extension,
+    **dict.fromkeys(
+        [
+            "BloomExtension",
+            "BtreeGinExtension",
+            "BtreeGistExtension",
+            "CITextExtension",
+            "CryptoExtension",
+            "HStoreExtension",
+            "TrigramExtension",
+            "UnaccentExtension",
+        ],
+        _create_extension,
+    ),
+    "AddConstraintNotValid": _add_not_valid,
+    "ValidateConstraint": _validate,
+}

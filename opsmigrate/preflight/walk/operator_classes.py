@@ -1,0 +1,92 @@
+"""Whether an index method has an operator class for the type of a column."""
+
+from __future__ import annotations
+
+from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.types import base
+
+# As GetDefaultOpClass() and IsBinaryCoercible() in PostgreSQL's sources: the type itself, one that
+# it is binary-coercible to, or the polymorphic type of its kind.
+QUERY = """
+WITH asked AS (
+    SELECT CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END AS oid, t.typcategory,
+           CASE t.typtype WHEN 'd' THEN b.typtype ELSE t.typtype END AS typtype
+    FROM pg_type t LEFT JOIN pg_type b ON b.oid = t.typbasetype
+    WHERE t.oid = to_regtype(%s)
+)
+SELECT EXISTS (
+    SELECT FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod
+    WHERE m.amname = %s AND CASE WHEN %s = '' THEN o.opcdefault ELSE o.opcname = %s END
+      AND (o.opcintype = asked.oid
+           OR EXISTS (SELECT FROM pg_cast c WHERE c.castsource = asked.oid
+                      AND c.casttarget = o.opcintype AND c.castmethod = 'b'
+                      AND c.castcontext = 'i')
+           OR o.opcintype = 'anyarray'::regtype AND asked.typcategory = 'A'
+           OR o.opcintype = 'anyenum'::regtype AND asked.typtype = 'e'
+           OR o.opcintype = 'anyrange'::regtype AND asked.typtype = 'r'
+           OR o.opcintype = 'anymultirange'::regtype AND asked.typtype = 'm'
+           OR o.opcintype = 'record'::regtype AND asked.typtype = 'c'))
+FROM asked
+"""
+
+
+def require_operator_class(
+    requirements: Requirements,
+    table: SimulatedTable,
+    column: str,
+    *,
+    index: str,
+    method: str,
+    name: str,
+    type_: str | None = None,
+) -> None:
+    """Note where an index of `method` cannot be on the column; `name` is '' for the default."""
+    kind = base(type_ or table.types[column])
+    found = _there_is(requirements, kind, method, name)
+    # None: a type that the server does not know is noted elsewhere.
+    if found is not False:
+        return
+    if not requirements.sees_everything():
+        requirements.ledger.leave_open(f"whether {method} will have operators for {kind}")
+        return
+    requirements.ledger.find(
+        "no-operator-class",
+        f"index {index} of {table.label} needs {name or 'the default operators'} of {method} for "
+        f"{column}, which is {kind}: there are none",
+        hint="bring the column to the type that the applied migrations describe, or create the "
+        "extension that brings the operator class",
+        table=table.label,
+        column=column,
+    )
+
+
+def special_indexes_fit(
+    requirements: Requirements, table: SimulatedTable, column: str, after: str
+) -> None:
+    """Note the indexes that PostgreSQL cannot make again where the column becomes `after`."""
+    for index in table.indexes.values():
+        if column in index.columns and index.special:
+            requirements.ledger.leave_open(
+                f"whether the operator class of index {index.name} takes {column} as {after}"
+            )
+        elif column in index.columns:
+            require_operator_class(
+                requirements,
+                table,
+                column,
+                index=index.name,
+                method=index.method,
+                name="",
+                type_=after,
+            )
+
+
+def _there_is(requirements: Requirements, type_: str, method: str, name: str) -> bool | None:
+    known = requirements.operator_classes
+    if (type_, method, name) not in known:
+        with requirements.connection.cursor() as cursor:
+            cursor.execute(QUERY, [type_, method, name, name])
+            row = cursor.fetchone()
+        known[type_, method, name] = bool(row[0]) if row else None
+    return known[type_, method, name]

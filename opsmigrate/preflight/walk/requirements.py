@@ -1,0 +1,315 @@
+"""What a step of a migration needs to find, asked of the simulated schema that it then changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import BaseConstraint, CheckConstraint, Field, Model, UniqueConstraint
+
+from opsmigrate.postgres.catalog import Catalog, Dependent
+from opsmigrate.postgres.names import generated_name
+from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.walk.probes import Probe, ask
+from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable, Simulation
+from opsmigrate.preflight.walk.types import column_of, generated_sql
+from opsmigrate.report import Severity
+
+KINDS = {
+    "type": "type",
+    "r": "table",
+    "p": "table",
+    "v": "view",
+    "m": "materialized view",
+    "i": "index",
+}
+
+
+class Requirements:
+    """Asks, notes what is wrong in the ledger, and goes on as if the step had been done.
+
+    `rows` says how many rows a table has: 0, 1, 2 for more, None where nobody knows; `seed_hint`
+    what to type where a missing column is the one that seed_payment_id adds.
+    """
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        catalog: Catalog,
+        ledger: Ledger,
+        *,
+        rows: Callable[[SimulatedTable], int | None],
+        seed_hint: Callable[[str, str], str | None],
+    ) -> None:
+        self.connection = connection
+        self.catalog = catalog
+        self.schema = Simulation(catalog)
+        self.ledger = ledger
+        self.rows = rows
+        self.seed_hint = seed_hint
+        self.types_needed: dict[str, tuple[str | None, str | None]] = {}
+        self.operator_classes: dict[tuple[str, str, str], bool | None] = {}
+
+    def sees_everything(self) -> bool:
+        """Say whether nothing before may have brought types, functions, casts or operators."""
+        return not (self.schema.extensions - self.catalog.extensions or self.ledger.code_runs)
+
+    # Tables
+
+    def own_table(self, db_table: str, *, drops: bool = False) -> SimulatedTable | None:
+        """Return the table, noting where it is missing or not ours to alter.
+
+        The owner of the schema may drop a table or index in it, but not alter it.
+        """
+        table = self.schema.table(db_table)
+        if table is None:
+            kind = self.schema.kind(db_table)
+            is_a = f"is a {KINDS.get(kind, 'relation of another kind')}" if kind else "is not there"
+            self.ledger.find(
+                "missing-table",
+                f"the migration alters table {db_table}, which {is_a}",
+                hint="python manage.py showmigrations; then unapply or fake what made this table, "
+                "or restore it from a backup",
+                table=self.schema.label(db_table),
+            )
+            return None
+        if not (table.owned or (drops and table.schema in self.catalog.owned_schemas)):
+            self.ledger.find(
+                "missing-privilege",
+                f"only the owner of {table.label} may alter it, and this role is not",
+                hint=f"ALTER TABLE {table.label} OWNER TO the migrating role",
+                table=table.label,
+            )
+        return table
+
+    def create_table(self, model: type[Model]) -> None:
+        """CREATE TABLE: the name must be free, and the types there."""
+        db_table = model._meta.db_table
+        taken = self.schema.kind(db_table)
+        if taken:
+            self.ledger.find(
+                "table-exists",
+                f"the migration creates table {db_table}, but a {KINDS.get(taken, 'relation')} of "
+                "that name is there",
+                hint="python manage.py migrate --fake-initial, where it is the same table; "
+                "else rename or drop it",
+                table=self.schema.label(db_table),
+            )
+        table = self.schema.create_table(db_table, after=self.ledger.code_runs)
+        for field in model._meta.local_fields:
+            self.define_column(table, field)
+        primary = tuple(column_of(field) for field in model._meta.pk_fields)
+        table.add_unique(generated_name(table.name, "", "pkey"), primary, primary=True)
+        for constraint in model._meta.constraints:
+            self._constrain(table, model, constraint)
+
+    def _constrain(
+        self, table: SimulatedTable, model: type[Model], constraint: BaseConstraint
+    ) -> None:
+        """Note what a constraint inside CREATE TABLE needs; some come as statements apart."""
+        if isinstance(constraint, UniqueConstraint):
+            unique: Any = constraint
+            own_statement = (
+                unique.condition
+                or unique.include
+                or unique.opclasses
+                or unique.nulls_distinct is not None
+            )
+            if constraint.fields and not own_statement:
+                self.need_free(table, constraint.name)
+                fields: Any = [model._meta.get_field(name) for name in constraint.fields]
+                immediate = constraint.deferrable is None
+                columns = tuple(map(column_of, fields))
+                table.add_unique(constraint.name, columns, immediate=immediate)
+        elif isinstance(constraint, CheckConstraint):
+            condition: Any = constraint.condition
+            names: set[str] = getattr(condition, "referenced_base_fields", set())
+            named: Any = [model._meta.get_field(name) for name in sorted(names - {"pk"})]
+            table.constraints[constraint.name] = (CHECK, tuple(map(column_of, named)))
+        elif type(constraint).__name__ != "ExclusionConstraint":
+            kind = type(constraint).__name__
+            self.ledger.leave_open(f"what the {kind} {constraint.name} needs of the server")
+
+    def drop_table(self, db_table: str) -> None:
+        """DROP TABLE … CASCADE: views on it vanish without a word."""
+        table = self.own_table(db_table, drops=True)
+        if table is not None:
+            self.warn_of_views(table, list(table.views), f"DROP TABLE {table.label} CASCADE")
+            self.schema.drop_table(db_table)
+
+    def rename_table(self, old: str, new: str) -> None:
+        """ALTER TABLE … RENAME TO: the old is there, the new name free."""
+        table = self.own_table(old)
+        if self.schema.kind(new):
+            self.ledger.find(
+                "table-exists",
+                f"the migration renames table {old} to {new}, but a relation of that name is there",
+                hint="rename or drop the one that is in the way",
+                table=self.schema.label(new),
+            )
+        if table is not None:
+            self.schema.rename_table(old, new)
+
+    # Columns
+
+    def need_column(self, table: SimulatedTable, column: str, purpose: str) -> bool:
+        """Return whether the column is there, noting it where it is missing."""
+        if column in table.types:
+            return True
+        hint = self.seed_hint(table.name, column)
+        self.ledger.find(
+            "missing-column",
+            f"{purpose} needs column {column} of {table.label}, which is not there",
+            hint=hint
+            or f"add the column as the applied migrations describe it: "
+            f"ALTER TABLE {table.label} ADD COLUMN {column} …",
+            table=table.label,
+            column=column,
+        )
+        return False
+
+    def not_inherited(self, table: SimulatedTable, column: str, doing: str) -> None:
+        """Note a column that only the parent of its table can change."""
+        if column in table.inherited:
+            self.ledger.find(
+                "inherited-column",
+                f"{table.label} has column {column} from the table that it inherits from or is a "
+                f"partition of, so {doing} is refused",
+                hint="let the migration alter the parent, or detach the table from it",
+                table=table.label,
+                column=column,
+            )
+
+    def define_column(self, table: SimulatedTable, field: Field[Any, Any]) -> None:
+        """Add a column to the simulated table, with what its definition brings along."""
+        params = field.db_parameters(connection=self.connection)
+        if params["type"] is None:
+            return
+        self.need_type(params["type"])
+        collation = params.get("collation")
+        if collation and collation not in self.catalog.collations:
+            self.ledger.leave_open(f"whether the collation {collation} will be there")
+        column = column_of(field)
+        table.types[column] = params["type"]
+        if not field.null and not field.generated:
+            table.not_null.add(column)
+        if field.has_db_default():
+            table.defaults.add(column)
+        if field.db_type_suffix(self.connection):
+            table.identities.add(column)
+        if field.generated:
+            user = Dependent(kind="default value", name=f"for {table.label}.{column}")
+            for source in self.columns_in(table, generated_sql(self.connection, field)):
+                table.dependents.setdefault(source, set()).add(user)
+        if field.unique and not field.primary_key:
+            table.add_unique(generated_name(table.name, column, "key"), (column,))
+        if params["check"]:
+            table.constraints[generated_name(table.name, column, "check")] = (CHECK, (column,))
+
+    def needs_value(self, table: SimulatedTable, given: set[str]) -> list[str]:
+        """Return the columns that an INSERT of `given` must name, or cannot."""
+        filled = given | table.defaults | table.identities
+        return [
+            *sorted(given - set(table.types)),
+            *sorted(table.not_null - filled),
+        ]
+
+    def need_type(self, type_: str) -> None:
+        """Remember a type that the server must know, to ask for all of them at once."""
+        self.types_needed.setdefault(type_, (self.ledger.migration, self.ledger.operation))
+
+    # Names
+
+    def need_free(self, table: SimulatedTable, name: str) -> None:
+        """Note where an index cannot be made because its name is taken; then take it."""
+        if self.schema.is_taken(table, name):
+            invalid = name in table.indexes and not table.indexes[name].valid
+            found = (
+                "an INVALID one is there, left by CREATE INDEX CONCURRENTLY"
+                if invalid
+                else f"a relation of that name is there in schema {table.schema}"
+            )
+            self.ledger.find(
+                "index-exists",
+                f"the migration creates index {name} on {table.label}, but {found}",
+                hint=f'DROP INDEX "{table.schema}"."{name}"'
+                + ("" if invalid else ", or rename it, where nothing needs it under this name"),
+                table=table.label,
+            )
+        self.schema.take(table, name)
+
+    def columns_in(self, table: SimulatedTable, expression: str) -> tuple[str, ...]:
+        """Return the columns of the table that an SQL expression names."""
+        quote_name = self.connection.ops.quote_name
+        return tuple(column for column in table.types if quote_name(column) in expression)
+
+    def name_columns(self, model: type[Model], statement: str) -> None:
+        """Note the columns that an expression or a condition names and the live table lacks."""
+        table = self.schema.table(model._meta.db_table)
+        if table is None:
+            return
+        for field in model._meta.local_concrete_fields:
+            quoted = self.connection.ops.quote_name(column_of(field))
+            if column_of(field) not in table.types and quoted in statement:
+                self.need_column(table, column_of(field), "a constraint or index")
+
+    # What cannot be decided from the catalog
+
+    def if_rows(self, table: SimulatedTable, question: str, probe: Probe | None) -> None:
+        """Answer `question` by the rows, or leave it open where they cannot tell."""
+        rows = self.rows(table)
+        if rows == 0:
+            return
+        if rows is None or probe is None:
+            self.ledger.leave_open(f"{question}: it depends on the rows")
+            return
+        bad = ask(self.connection, probe)
+        if bad is None:
+            self.ledger.leave_open(f"{question}: the rows cannot be looked at, or not in time")
+        elif bad.count:
+            self.ledger.find(
+                probe.id,
+                f"{bad} {'values' if probe.id == 'duplicate-values' else 'rows'} {probe.words}",
+                hint=bad.query,
+                table=table.label,
+                column=probe.column,
+                severity=probe.severity,
+                evidence={"count": bad.count, "exact": bad.exact, "sample": list(bad.sample)},
+            )
+
+    def wrong_number(self, db_table: str, words: str) -> None:
+        """Note that Django will not find the one constraint or index that it wants to drop."""
+        self.ledger.find(
+            "missing-constraint",
+            f"{words[0].lower()}{words[1:]}: Django wants to drop exactly one",
+            hint="add the constraint that the applied migrations describe, or drop the surplus one",
+            table=self.schema.label(db_table),
+        )
+
+    def warn_of_views(
+        self, table: SimulatedTable, views: list[str], statement: str, column: str | None = None
+    ) -> None:
+        """Note the views that a CASCADE would drop."""
+        for view in views:
+            self.ledger.find(
+                "view-dropped-by-cascade",
+                f"{statement} would drop the view {view} without a word",
+                hint=f"save it first: SELECT pg_get_viewdef('{view}'::regclass, true)",
+                table=table.label,
+                column=column,
+                severity=Severity.WARNING,
+            )
+
+    def views_forbid(
+        self, table: SimulatedTable, views: list[str], statement: str, column: str
+    ) -> None:
+        """Note the views for which PostgreSQL refuses the statement."""
+        for view in views:
+            self.ledger.find(
+                "view-in-the-way",
+                f"{statement} is refused while the view {view} uses it",
+                hint=f"DROP VIEW {view}, and create it again afterwards",
+                table=table.label,
+                column=column,
+            )

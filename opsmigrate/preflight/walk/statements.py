@@ -1,0 +1,248 @@
+"""What a DDL statement needs, told from the template and the parts that Django made it of."""
+
+import re
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from django.db.backends.ddl_references import Expressions, Statement
+
+from opsmigrate.postgres.catalog import Index
+from opsmigrate.preflight.walk.constraints import (
+    add_constraint,
+    add_foreign_key,
+    drop_constraint,
+    no_foreign_key_rests_on,
+    require_target,
+)
+from opsmigrate.preflight.walk.expressions import require_fit, require_no_failure
+from opsmigrate.preflight.walk.index_rows import require_rows_fit
+from opsmigrate.preflight.walk.operator_classes import require_operator_class
+from opsmigrate.preflight.walk.probes import (
+    Probe,
+    duplicates,
+    orphans,
+    same_expressions,
+    violations,
+)
+from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.simulation import CHECK, UNIQUE, SimulatedTable
+
+# What an index may say after an expression, and a question to the rows may not.
+ORDERED = re.compile(r"\b(?:ASC|DESC|NULLS|COLLATE)\b|\w+_ops\b", re.IGNORECASE)
+Examine = Callable[[Statement, SimulatedTable, Requirements], None]
+
+
+class Templates(Protocol):
+    """The templates of Django's schema editor, by which a statement is recognised."""
+
+    sql_create_index: str
+    sql_create_index_concurrently: str
+    sql_create_unique: str
+    sql_create_unique_index: str
+    sql_create_fk: str
+    sql_create_check: str
+    sql_create_pk: str
+    sql_delete_constraint: str
+    sql_delete_fk: str
+    sql_delete_index: str
+    sql_delete_index_concurrently: str
+    sql_rename_index: str
+
+
+def examine_statement(editor: Templates, statement: Statement, requirements: Requirements) -> None:
+    """Ask `requirements` about one statement, then change the simulated schema as it would."""
+    examine = _by_template(editor).get(statement.template)
+    if examine is None:
+        requirements.ledger.raw(str(statement))
+        return
+    table = requirements.own_table(statement.parts["table"].table, drops=examine is _drop_index)
+    if table is not None:
+        examine(statement, table, requirements)
+
+
+def _by_template(editor: Templates) -> dict[str, Examine]:
+    return {
+        editor.sql_create_index: _create_index,
+        editor.sql_create_index_concurrently: _create_index,
+        editor.sql_create_unique: _create_unique,
+        editor.sql_create_unique_index: _create_unique,
+        editor.sql_create_pk: _create_unique,
+        editor.sql_create_fk: _create_foreign_key,
+        editor.sql_create_check: _create_check,
+        editor.sql_delete_constraint: _drop_constraint,
+        editor.sql_delete_fk: _drop_constraint,
+        editor.sql_delete_index: _drop_index,
+        editor.sql_delete_index_concurrently: _drop_index,
+        editor.sql_rename_index: _rename_index,
+    }
+
+
+def _name(part: Any) -> str:
+    text = str(part)
+    quoted = len(text) > 1 and text.startswith('"') and text.endswith('"')
+    return text[1:-1].replace('""', '"') if quoted else text
+
+
+def _columns(part: Any) -> tuple[str, ...]:
+    return tuple(getattr(part, "columns", None) or ())
+
+
+def _create_index(statement: Statement, table: SimulatedTable, requirements: Requirements) -> None:
+    _add_index(statement, table, requirements, unique=False)
+
+
+def _create_unique(statement: Statement, table: SimulatedTable, requirements: Requirements) -> None:
+    columns = _columns(statement.parts["columns"])
+    requirements.if_rows(
+        table,
+        f"whether the rows of {table.label} ({', '.join(columns)}) are unique",
+        _duplicates(statement, table, columns),
+    )
+    name = _add_index(statement, table, requirements, unique=True)
+    if columns and table.partition_key and not set(table.partition_key) <= set(columns):
+        requirements.ledger.find(
+            "partition-key-missing",
+            f"{name} of {table.label} must contain the columns by which the table is partitioned: "
+            f"{', '.join(table.partition_key)}",
+            hint="add them to the constraint, or take the constraint out of the migration",
+            table=table.label,
+        )
+    if "UNIQUE INDEX" not in statement.template:
+        add_constraint(requirements, table, name, UNIQUE, columns)
+
+
+def _duplicates(
+    statement: Statement, table: SimulatedTable, columns: tuple[str, ...]
+) -> Probe | None:
+    parts = statement.parts
+    condition = str(parts.get("condition") or "")
+    if isinstance(parts["columns"], Expressions):
+        return _duplicate_expressions(table, str(parts["columns"]), condition)
+    named = [column for column in table.types if f'"{column}"' in condition]
+    if any(table.origins.get(column) != column for column in named):
+        return None
+    distinct = "NOT DISTINCT" not in str(parts.get("nulls_distinct") or "")
+    return duplicates(table, columns, condition, nulls_distinct=distinct)
+
+
+def _duplicate_expressions(table: SimulatedTable, expressions: str, condition: str) -> Probe | None:
+    """Return the probe for expressions alone: with an order or an operator class nobody asks."""
+    unchanged = all(column == live for column, live in table.origins.items())
+    if not unchanged or set(table.origins) != set(table.types) or ORDERED.search(expressions):
+        return None
+    return same_expressions(table, expressions, condition)
+
+
+def _add_index(
+    statement: Statement, table: SimulatedTable, requirements: Requirements, *, unique: bool
+) -> str:
+    name = _name(statement.parts["name"])
+    columns = _columns(statement.parts["columns"])
+    requirements.need_free(table, name)
+    there = [requirements.need_column(table, column, f"index {name}") for column in columns]
+    if all(there):
+        _fits(statement, table, requirements, name)
+    table.indexes[name] = Index(
+        name=name,
+        columns=columns,
+        unique=unique,
+        primary=False,
+        valid=True,
+        immediate="DEFERRABLE" not in str(statement.parts.get("deferrable", "")),
+        partial=bool(statement.parts.get("condition")) or not columns,
+    )
+    return name
+
+
+def _fits(
+    statement: Statement, table: SimulatedTable, requirements: Requirements, name: str
+) -> None:
+    """Ask whether the method takes the columns' types, the expressions fit, and the rows do."""
+    parts = statement.parts
+    columns = _columns(parts["columns"])
+    method = str(parts.get("using") or "").replace("USING", "").strip().lower() or "btree"
+    classes = tuple(getattr(parts["columns"], "opclasses", ()))
+    for number, column in enumerate(columns):
+        operators = classes[number] if number < len(classes) else ""
+        require_operator_class(
+            requirements, table, column, index=name, method=method, name=operators
+        )
+    condition = str(parts.get("condition") or "").replace(" WHERE ", "", 1)
+    expressions = str(parts["columns"]) if isinstance(parts["columns"], Expressions) else ""
+    for text in filter(None, (condition, "" if ORDERED.search(expressions) else expressions)):
+        require_fit(requirements, table, text, f"index {name}")
+        require_no_failure(requirements, table, text, f"index {name}")
+    if method == "btree":
+        require_rows_fit(requirements, table, columns)
+    if "CONCURRENTLY" in statement.template and table.kind == "p":
+        requirements.ledger.find(
+            "concurrently-on-partitioned",
+            f"index {name} cannot be made CONCURRENTLY: {table.label} is partitioned",
+            hint="use AddIndex, or make it on each partition and attach them",
+            table=table.label,
+        )
+
+
+def _create_foreign_key(
+    statement: Statement, table: SimulatedTable, requirements: Requirements
+) -> None:
+    parts = statement.parts
+    columns, to_columns = _columns(parts["column"]), _columns(parts["to_column"])
+    name = _name(parts["name"])
+    require_target(requirements, table, columns, parts["to_table"].table, to_columns)
+    target = requirements.schema.table(parts["to_table"].table)
+    requirements.if_rows(
+        table,
+        f"whether every {table.label} ({', '.join(columns)}) points to a row",
+        orphans(table, columns, target, to_columns) if target else None,
+    )
+    add_foreign_key(requirements, table, name, columns, parts["to_table"].table, to_columns)
+
+
+def _create_check(statement: Statement, table: SimulatedTable, requirements: Requirements) -> None:
+    name = _name(statement.parts["name"])
+    check = str(statement.parts["check"])
+    columns = requirements.columns_in(table, check)
+    require_fit(requirements, table, check, f"the check {name}")
+    requirements.if_rows(
+        table,
+        f"whether the rows of {table.label} satisfy the check {name}",
+        violations(table, check, columns),
+    )
+    add_constraint(requirements, table, name, CHECK, columns)
+
+
+def _drop_constraint(
+    statement: Statement, table: SimulatedTable, requirements: Requirements
+) -> None:
+    drop_constraint(requirements, table, _name(statement.parts["name"]))
+
+
+def _drop_index(statement: Statement, table: SimulatedTable, requirements: Requirements) -> None:
+    name = _name(statement.parts["name"])
+    if name in table.constraints:
+        requirements.ledger.find(
+            "constraint-needs-index",
+            f"the migration drops index {name} of {table.label}, but a constraint rests on it",
+            hint=f'ALTER TABLE {table.label} DROP CONSTRAINT "{name}"',
+            table=table.label,
+        )
+    no_foreign_key_rests_on(requirements, table, name)
+    # DROP INDEX IF EXISTS: a missing index is no failure.
+    if table.indexes.pop(name, None):
+        requirements.schema.forget_relation(table, name)
+
+
+def _rename_index(statement: Statement, table: SimulatedTable, requirements: Requirements) -> None:
+    old, new = _name(statement.parts["old_name"]), _name(statement.parts["new_name"])
+    if not requirements.schema.is_taken(table, old):
+        requirements.ledger.find(
+            "missing-index",
+            f"the migration renames index {old} of {table.label}, which is not there",
+            hint=f"rename the index that stands for it to {old}, or create it",
+            table=table.label,
+        )
+    requirements.need_free(table, new)
+    requirements.schema.forget_relation(table, old)
+    if old in table.indexes:
+        table.indexes[new] = table.indexes.pop(old)

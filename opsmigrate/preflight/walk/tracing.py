@@ -1,0 +1,335 @@
+"""Django's own schema editor, made to say what it would do instead of doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.ddl_references import Statement
+from django.db.backends.postgresql.schema import DatabaseSchemaEditor
+from django.db.models import BaseConstraint, Field, Index, Model
+
+from opsmigrate.preflight.walk.altering import add_identity, alter_null, alter_type, rename_column
+from opsmigrate.preflight.walk.columns import add_column, drop_column
+from opsmigrate.preflight.walk.constraints import require_inline_target
+from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
+from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.simulation import CHECK, FOREIGN_KEY, PRIMARY_KEY, UNIQUE
+from opsmigrate.preflight.walk.statements import examine_statement
+from opsmigrate.preflight.walk.surroundings import require_surroundings
+from opsmigrate.preflight.walk.touched import tables_of
+from opsmigrate.preflight.walk.types import column_of
+from opsmigrate.report import Severity
+
+
+def tracing_editor(
+    connection: BaseDatabaseWrapper, requirements: Requirements, *, atomic: bool
+) -> TracingEditor:
+    """Return an editor of the connection's own class that executes nothing.
+
+    The operations of a migration drive it as they drive the real one; it asks `requirements`
+    about every step, and answers Django's questions from the simulated schema.
+    """
+    kind = type("TracingEditor", (TracingEditor, connection.SchemaEditorClass), {})
+    editor: TracingEditor = kind(connection, collect_sql=True, atomic=atomic)
+    editor.deferred_sql = []
+    editor.requirements = requirements
+    return editor
+
+
+# Modules whose functions may be called to learn a default: they look at nothing but the clock.
+HARMLESS_DEFAULTS = ("builtins", "uuid", "datetime", "decimal", "django.utils.timezone")
+
+
+def _is_auto(field: Field[Any, Any]) -> bool:
+    return field.get_internal_type() in ("AutoField", "BigAutoField", "SmallAutoField")
+
+
+class TracingEditor(DatabaseSchemaEditor):
+    """Hooks the methods whose SQL is plain text; what is a Statement explains itself."""
+
+    requirements: Requirements
+    _depth = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._origins: dict[int, str | None] = {}
+
+    @contextmanager
+    def _known(self) -> Iterator[None]:
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    def execute(self, sql: Any, params: Any = ()) -> None:
+        """Look at what would be executed: a Statement anywhere, other text only from outside."""
+        self.note(sql, params)
+        if isinstance(sql, Statement) or self._depth:
+            require_surroundings(sql, self.requirements)
+        if isinstance(sql, Statement):
+            examine_statement(self, sql, self.requirements)
+        elif self._depth == 0:
+            self.requirements.ledger.raw(str(sql))
+
+    def note(self, sql: Any, params: Any = None) -> None:
+        """Keep the statement, and which tables it touches."""
+        touched = tables_of(sql, self.requirements.schema)
+        self.requirements.ledger.statement(str(sql), touched)
+
+    def note_origins(self) -> None:
+        """Remember that what was deferred since the last call comes from the present operation."""
+        for statement in self.deferred_sql:
+            self._origins.setdefault(id(statement), self.requirements.ledger.operation)
+
+    def run_deferred(self) -> None:
+        """Look at the statements that the real editor keeps for the end of the migration."""
+        for statement in self.deferred_sql:
+            self.requirements.ledger.operation = self._origins.get(id(statement))
+            self.execute(statement, None)
+        self.deferred_sql.clear()
+
+    def effective_default(self, field: Field[Any, Any]) -> Any:
+        """Return the default, but do not call a project's own code for it: it may do anything."""
+        default = field.default
+        if field.has_default() and callable(default):
+            module = getattr(default, "__module__", None)
+            if module not in HARMLESS_DEFAULTS:
+                name = f"{module}.{getattr(default, '__qualname__', default)}"
+                self.requirements.ledger.leave_open(f"the default of {field.name} calls {name}")
+                return "…"
+        return super().effective_default(field)
+
+    def create_model(self, model: type[Model]) -> None:
+        """CREATE TABLE; its foreign keys and indexes come deferred."""
+        with self._known():
+            self.requirements.create_table(model)
+            for constraint in model._meta.constraints:
+                self._warn_of_nothing(model, constraint)
+            for constraint in filter(is_exclusion, model._meta.constraints):
+                require_exclusion(self.requirements, model, constraint, self)
+            super().create_model(model)
+
+    def delete_model(self, model: type[Model]) -> None:
+        """DROP TABLE … CASCADE."""
+        with self._known():
+            super().delete_model(model)
+            self.requirements.drop_table(model._meta.db_table)
+
+    def add_field(self, model: type[Model], field: Field[Any, Any]) -> None:
+        """ALTER TABLE … ADD COLUMN, its foreign key inline."""
+        with self._known():
+            if field.db_parameters(connection=self.connection)["type"] is not None:
+                default = self.effective_default(field)
+                add_column(self.requirements, model, field, default)
+                require_inline_target(self.requirements, model, field, default)
+            super().add_field(model, field)
+
+    def remove_field(self, model: type[Model], field: Field[Any, Any]) -> None:
+        """ALTER TABLE … DROP COLUMN; with CASCADE up to Django 6.0."""
+        with self._known():
+            super().remove_field(model, field)
+            if field.db_parameters(connection=self.connection)["type"] is not None:
+                cascades = "CASCADE" in self.sql_delete_column
+                drop_column(self.requirements, model, column_of(field), cascades=cascades)
+
+    def _alter_field(
+        self,
+        model: type[Model],
+        old_field: Field[Any, Any],
+        new_field: Field[Any, Any],
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        table = self.requirements.own_table(model._meta.db_table)
+        if table is None or not self.requirements.need_column(
+            table, column_of(old_field), "altering it"
+        ):
+            return
+        with self._known():
+            real: Any = super()  # the stubs leave out these methods
+            real._alter_field(model, old_field, new_field, *args, **kwargs)
+
+    def _rename_field_sql(
+        self, table: str, old_field: Field[Any, Any], new_field: Field[Any, Any], new_type: str
+    ) -> Any:
+        known = self.requirements.schema.table(table)
+        if known is not None:
+            rename_column(self.requirements, known, column_of(old_field), column_of(new_field))
+        real: Any = super()
+        return real._rename_field_sql(table, old_field, new_field, new_type)
+
+    def _alter_column_type_sql(
+        self,
+        model: type[Model],
+        old_field: Field[Any, Any],
+        new_field: Field[Any, Any],
+        *args: Any,
+    ) -> Any:
+        real: Any = super()
+        explicit = bool(real._using_sql(new_field, old_field))
+        # Django drops indexes on the way, so the question comes after its answer.
+        composed = real._alter_column_type_sql(model, old_field, new_field, *args)
+        # Also the columns of other tables that point to an altered key.
+        table = self.requirements.own_table(model._meta.db_table)
+        if table is not None:
+            column = column_of(new_field)
+            alter_type(self.requirements, table, old_field, new_field, explicit=explicit)
+            if _is_auto(old_field) and not _is_auto(new_field):
+                table.identities.discard(column)
+                table.defaults.discard(column)
+            elif _is_auto(new_field) and not _is_auto(old_field):
+                add_identity(self.requirements, table, column)
+        return composed
+
+    def _alter_column_database_default_sql(
+        self,
+        model: type[Model],
+        old_field: Field[Any, Any],
+        new_field: Field[Any, Any],
+        drop: bool = False,
+    ) -> Any:
+        table = self.requirements.schema.table(model._meta.db_table)
+        if table is not None:
+            (table.defaults.discard if drop else table.defaults.add)(column_of(new_field))
+        real: Any = super()
+        return real._alter_column_database_default_sql(model, old_field, new_field, drop=drop)
+
+    def _alter_column_null_sql(
+        self, model: type[Model], old_field: Field[Any, Any], new_field: Field[Any, Any]
+    ) -> Any:
+        table = self.requirements.schema.table(model._meta.db_table)
+        if table is not None:
+            alter_null(self.requirements, table, old_field, new_field)
+        real: Any = super()
+        return real._alter_column_null_sql(model, old_field, new_field)
+
+    def alter_db_table(self, model: type[Model], old_db_table: str, new_db_table: str) -> None:
+        """ALTER TABLE … RENAME TO."""
+        with self._known():
+            super().alter_db_table(model, old_db_table, new_db_table)
+            if old_db_table != new_db_table:
+                self.requirements.rename_table(old_db_table, new_db_table)
+
+    def alter_db_table_comment(self, model: type[Model], *args: Any) -> None:
+        """COMMENT ON TABLE."""
+        with self._known():
+            self.requirements.own_table(model._meta.db_table)
+            super().alter_db_table_comment(model, *args)
+
+    def alter_unique_together(self, model: type[Model], *args: Any) -> None:
+        """ADD and DROP CONSTRAINT, of which Django wants to find exactly one."""
+        with self._known(), self._wrong_number(model):
+            super().alter_unique_together(model, *args)
+
+    def alter_index_together(self, model: type[Model], *args: Any) -> None:
+        """CREATE and DROP INDEX, of which Django wants to find exactly one."""
+        with self._known(), self._wrong_number(model):
+            super().alter_index_together(model, *args)
+
+    def add_index(self, model: type[Model], index: Index, concurrently: bool = False) -> None:
+        """CREATE INDEX, whose condition or expressions may name columns."""
+        with self._known():
+            self.requirements.name_columns(model, str(index.create_sql(model, self)))
+            super().add_index(model, index, concurrently=concurrently)
+
+    def add_constraint(self, model: type[Model], constraint: BaseConstraint) -> None:
+        """ADD CONSTRAINT, whose condition or expressions may name columns."""
+        with self._known():
+            self._warn_of_nothing(model, constraint)
+            if is_exclusion(constraint):
+                require_exclusion(self.requirements, model, constraint, self)
+                self.note(constraint.create_sql(model, self))
+                return
+            self.requirements.name_columns(model, str(constraint.create_sql(model, self)))
+            super().add_constraint(model, constraint)
+
+    def _warn_of_nothing(self, model: type[Model], constraint: BaseConstraint) -> None:
+        """Django leaves out without a word what the server's version does not support."""
+        if constraint.create_sql(model, self) is None:
+            table = self.requirements.schema.label(model._meta.db_table)
+            self.requirements.ledger.find(
+                "constraint-not-created",
+                f"the server is too old for the constraint {constraint.name} of {table}: migrate "
+                "leaves it out and says OK",
+                hint="upgrade the server first; or drop the option that it does not support",
+                table=table,
+                severity=Severity.WARNING,
+            )
+
+    @contextmanager
+    def _wrong_number(self, model: type[Model]) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as error:
+            self.requirements.wrong_number(model._meta.db_table, str(error))
+
+    def _get_sequence_name(self, table: str, column: str) -> str | None:
+        return None
+
+    def _is_collation_deterministic(self, collation_name: str) -> bool | None:
+        return True
+
+    def _constraint_names(
+        self,
+        model: type[Model],
+        column_names: list[str] | None = None,
+        unique: bool | None = None,
+        primary_key: bool | None = None,
+        index: bool | None = None,
+        foreign_key: bool | None = None,
+        check: bool | None = None,
+        type_: str | None = None,
+        exclude: set[str] | None = None,
+    ) -> list[str]:
+        """Answer as Django's introspection would, from the simulated table."""
+        wanted: list[tuple[bool | None, Callable[[dict[str, Any]], Any]]] = [
+            (unique, lambda info: info["unique"]),
+            (primary_key, lambda info: info["primary_key"]),
+            (index, lambda info: info["index"]),
+            (check, lambda info: info["check"]),
+            (foreign_key, lambda info: info["foreign_key"]),
+        ]
+        return [
+            name
+            for name, info in self._constraints(model._meta.db_table).items()
+            if (column_names is None or list(column_names) == info["columns"])
+            and all(value is None or value == read(info) for value, read in wanted)
+            and (type_ is None or type_ == info["type"])
+            and name not in (exclude or ())
+        ]
+
+    def _constraints(self, db_table: str) -> dict[str, dict[str, Any]]:
+        table = self.requirements.schema.table(db_table)
+        if table is None:
+            return {}
+        found: dict[str, dict[str, Any]] = {
+            name: {
+                "columns": list(columns),
+                "unique": kind in (UNIQUE, PRIMARY_KEY),
+                "primary_key": kind == PRIMARY_KEY,
+                "foreign_key": kind == FOREIGN_KEY,
+                "check": kind == CHECK,
+                "index": False,
+                "type": None,
+            }
+            for name, (kind, columns) in table.constraints.items()
+            if kind in (UNIQUE, PRIMARY_KEY, FOREIGN_KEY, CHECK)
+        }
+        for name, item in table.indexes.items():
+            found.setdefault(
+                name,
+                {
+                    "columns": list(item.columns),
+                    "unique": item.unique,
+                    "primary_key": item.primary,
+                    "foreign_key": False,
+                    "check": False,
+                    "index": True,
+                    "type": Index.suffix if item.method == "btree" else item.method,
+                },
+            )
+        return found
