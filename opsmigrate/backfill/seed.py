@@ -24,8 +24,8 @@ from opsmigrate.backfill.sessions import filling_sessions, get_back, is_lost, on
 from opsmigrate.backfill.state import State, read_state
 from opsmigrate.backfill.sweep import sweep
 from opsmigrate.backfill.verify import count_grouped, verify
-from opsmigrate.backfill.work import SeedOptions, Work
-from opsmigrate.errors import OpsmigrateError, PartialError, RefusedError
+from opsmigrate.backfill.work import OutOfTimeError, SeedOptions, Work
+from opsmigrate.errors import OpsmigrateError, RefusedError
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.interruptible import run_interruptibly
 from opsmigrate.postgres.locks import execute_with_short_locks
@@ -180,7 +180,7 @@ def _run_concurrently(work: Work, phase: Phase) -> None:
             evidence=found.evidence,
             facts=work.facts(),
         ) from error
-    except (KeyboardInterrupt, PartialError):
+    except (KeyboardInterrupt, OutOfTimeError):
         _drop_invalid_index(work)
         raise
 

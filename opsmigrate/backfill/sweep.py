@@ -14,6 +14,9 @@ from opsmigrate.postgres.locks import LONGEST_PAUSE, LockNotObtainedError
 
 # Short enough that no statement holds its snapshot for long.
 BLOCKS_PER_LOOK = 16_384
+# Where somebody goes on writing NULL, as save() of an object that was loaded earlier does, no round
+# is the last: then NULLs are forbidden first, and what is left is filled after that.
+MOST_ROUNDS = 5
 
 
 def sweep(
@@ -25,18 +28,21 @@ def sweep(
     tally: Tally,
     between: Callable[[Tally], None],
 ) -> None:
-    """Fill every row that has no value yet, in rounds, until one finds none.
+    """Fill every row that has no value yet, in rounds, until one finds none (or after MOST_ROUNDS).
 
     `leaves` is asked in each round: tables grow, and partitions come. Rows that others hold are
     left and come back to. Raises LockNotObtainedError where they are held for longer than the
     patience of `pace`. `connection` is used alone; `between` is called after each batch.
     """
-    gate = Gate(pace.max_rows_per_second)
+    gate, rounds = Gate(pace.max_rows_per_second), 0
     pause, waited_since = pace.lock_timeout, time.monotonic()
     while True:
         before, left = tally.rows, False
         for window in _windows(leaves()):
             left = _empty(connection, goal, window, pace, gate, tally, between) or left
+        rounds += tally.rows > before
+        if rounds == MOST_ROUNDS:
+            return
         if tally.rows > before:
             pause, waited_since = pace.lock_timeout, time.monotonic()
             continue

@@ -34,6 +34,10 @@ class SeedOptions:
     again: str = "python manage.py seed_payment_id"
 
 
+class OutOfTimeError(Exception):
+    """The time budget is used up."""
+
+
 @dataclass
 class Work:
     """What a run has done so far."""
@@ -62,10 +66,10 @@ class Work:
         )
 
     def require_time(self) -> None:
-        """Raise PartialError where the time budget is used up and something was begun."""
+        """Raise OutOfTimeError where the time budget is used up and something was begun."""
         budget = self.options.time_budget
         if self.begun and budget is not None and time.monotonic() - self.started > budget:
-            raise self.partial(f"the time budget of {budget:g} s is used up")
+            raise OutOfTimeError(f"the time budget of {budget:g} s is used up")
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -121,7 +125,8 @@ class Work:
                 hint=f"end or wait for what holds the table; then {self.options.again}",
                 table=self.goal.label,
             ) from error
-        except AutovacuumAgainstWraparoundError as error:
+        except (AutovacuumAgainstWraparoundError, OutOfTimeError) as error:
+            # Only here, when the last batches have ended, is it known how far the work came.
             raise self.partial(str(error)) from error
         except KeyboardInterrupt:
             if not self.begun:

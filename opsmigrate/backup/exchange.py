@@ -109,15 +109,17 @@ def roll_back(place: Place, file: Path, manifest: Manifest) -> Exchanged:
     require_swappable(connection, place.session, keep_slots=place.keep_slots)
     require_owners(connection, manifest)
     _require_whole(file, manifest)
-    _require_confirmed(place, loss_since(connection, manifest))
+    stated = _require_confirmed(place, loss_since(connection, manifest))
     with _restored(place, file, manifest, owners=True) as (scratch, proof):
         # As it will be done, to learn now and not in front of closed doors whether it can be.
         with maintenance_connection(connection, place.maintenance_db) as maintenance:
             _try(maintenance, scratch.name, manifest.properties)
         with second_connection(connection, database=scratch.name) as restored:
             baseline = read_counters(restored)
-        # What the application wrote meanwhile is lost as well.
-        stated = _require_confirmed(place, loss_since(connection, manifest))
+        # What the application wrote meanwhile would be lost as well.
+        present = loss_since(connection, manifest)
+        if written_since(stated.counters, present.counters):
+            stated = _require_confirmed(place, present)
         swapped = swap(
             connection,
             place.maintenance_db,

@@ -53,6 +53,9 @@ from opsmigrate.schema.history import applied_migrations
 # The first half of the advisory lock's key, "opsb" in ASCII; there is one in each database.
 LOCK_SPACE = 0x6F707362
 SECONDS_BETWEEN_LOOKS = 0.1
+# What a client says where others hold a lock; pg_dump has --lock-wait-timeout be a time-out of its
+# LOCK TABLE statements, and no other.
+LOCK_WORDS = ("could not obtain lock", "lock timeout", "statement timeout")
 # pg_dump sets all others that the text of values depends on; the digests are read with these too.
 UNSET_BY_PG_DUMP = {"timezone": "UTC", "bytea_output": "hex"}
 
@@ -251,7 +254,7 @@ def _run(
             except _DumpEndedError:
                 pass  # started() raises ClientError with its words
     except ClientError as error:
-        if "could not obtain lock" in str(error) or "lock timeout" in str(error):
+        if any(words in str(error) for words in LOCK_WORDS):
             raise UndecidedError(
                 f"a table was wanted by others, as by a migration, while it was dumped: {error}",
                 id="lock-not-obtained",

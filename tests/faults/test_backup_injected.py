@@ -115,6 +115,51 @@ def test_ddl_that_comes_while_it_is_dumped_waits_and_takes_no_row_from_the_backu
     assert answer.report["facts"]["verified"] == "archive"
 
 
+def test_ddl_that_comes_while_the_digests_are_read_holds_none_of_them_up(
+    staging: str, tmp_path: Path, ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(take, "LOCK_TIMEOUT_SECONDS", 0.3)
+    for statement in (
+        # Read first, for it is the largest; and slowly, for its condition sleeps.
+        "CREATE TABLE sleepy AS SELECT n AS id, repeat('x', 500) AS x"
+        " FROM generate_series(1, 5000) n",
+        "DELETE FROM sleepy WHERE id > 1",
+        "ANALYZE sleepy",
+        "ALTER EXTENSION plpgsql ADD TABLE sleepy",
+        "UPDATE pg_extension SET extconfig = ARRAY['sleepy'::regclass::oid],"
+        " extcondition = ARRAY['WHERE pg_sleep(2) IS NOT NULL'] WHERE extname = 'plpgsql'",
+    ):
+        execute(connections[staging], statement)
+    other, queued = connections[staging].copy(), []
+    other.inc_thread_sharing()
+
+    def truncate() -> None:
+        reads = (
+            "SELECT 1 FROM pg_stat_activity WHERE application_name = 'opsmigrate'"
+            " AND query LIKE 'COPY (SELECT%sleepy%' AND EXISTS ("
+            "  SELECT FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid"
+            "  WHERE l.relation = 'treasury_payment'::regclass AND l.granted"
+            "  AND a.application_name LIKE 'opsmigrate dump%')"
+        )
+        deadline = time.monotonic() + 20
+        with other.cursor() as cursor:
+            while not queued and time.monotonic() < deadline:
+                cursor.execute(reads)
+                queued.extend(cursor.fetchall())
+            cursor.execute("TRUNCATE treasury_payment")
+        other.close()
+
+    thread = threading.Thread(target=truncate)
+    thread.start()
+    answer = ops("backup_db", database=staging, directory=str(tmp_path))
+    thread.join()
+
+    assert queued
+    assert answer.code == 0, answer.stdout
+    assert answer.report["facts"]["tables"]["public.treasury_payment"] == 500
+    assert query(staging, "SELECT count(*) FROM treasury_payment") == [(0,)]
+
+
 @contextmanager
 def tiny_disk(folder: Path) -> Iterator[Path]:
     """Have a disk of 3 MB."""

@@ -78,7 +78,7 @@ def test_where_none_will_do_the_error_says_what_was_found(
 
     assert caught.value.id == "client-missing"
     assert str(caught.value) == (
-        f"no pg_dump and pg_restore that suit a PostgreSQL {server} server; found: {seen}"
+        f"no pg_dump, pg_restore and psql that suit a PostgreSQL {server} server; found: {seen}"
     )
     assert caught.value.hint == (
         f"apt install postgresql-client-{server}, or pip install 'opsmigrate[clients]', "

@@ -44,7 +44,15 @@ NOT_RUN = {
         "unknown-app",
         "unknown-migration",
     },
+    "it takes a connection pooler": {"pooled-by-transaction"},
     "it takes a server with prepared transactions": {"prepared-transaction"},
+    "it takes a server with replication": {
+        "inactive-slot",
+        "no-synchronous-standby",
+        "standby-behind",
+    },
+    "it takes statements that last long": {"timeout-too-short"},
+    "it takes thousands of tables": {"lock-table-full"},
     "it takes other sessions": {"activity-hidden", "blocking-session", "old-snapshot"},
 }
 BLOCK = re.compile(r"^```(sql|python|sh)(?: (applied|harm))?\n(.+?)\n```$", re.M | re.S)

@@ -181,3 +181,15 @@ def test_in_transaction_mode_nothing_is_reaped(staging: str, ops: Ops) -> None:
         assert query(staging, exists, [name])
     assert ops("preflight_migrate", database=staging).code == 1
     assert not query(staging, exists, [name])
+
+
+def test_a_rollback_refuses_behind_it_before_it_begins(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    assert ops("backup_db", database=staging, directory=str(tmp_path)).code == 0
+    [file] = tmp_path.glob("*.dump")
+    with through(staging, "transaction") as pooled:
+        answer = ops("restore_db", str(file), database=pooled, no_input=True)
+
+    assert (answer.code, answer.ids) == (4, ["pooled-by-transaction"])
+    assert query(staging, "SELECT count(*) FROM treasury_payment") == [(500,)]

@@ -192,6 +192,20 @@ def test_rows_that_move_between_partitions_end_with_a_value(empty_database: str)
     assert query(empty_database, "SELECT count(*), count(c) FROM t") == [(ROWS, ROWS)]
 
 
+def test_somebody_who_goes_on_writing_null_is_refused_in_the_end_and_holds_nothing_up(
+    empty_database: str,
+) -> None:
+    prepare(empty_database, [PLAIN, FILL, "ALTER TABLE t ADD COLUMN c uuid"])
+    null = "UPDATE t SET c = NULL WHERE id = {} % 3000"
+
+    with writing(empty_database, null) as written:
+        result = seed(connections[empty_database], goal_for(), options(workers=2), QUIET)
+
+    assert result.verdict is Verdict.PASSED
+    assert all("null value" in error or "opsmigrate_seeded" in error for error in written.errors)
+    assert query(empty_database, "SELECT count(c) FROM t") == [(ROWS,)]
+
+
 def test_a_partition_and_a_foreign_partition_are_refused(empty_database: str) -> None:
     prepare(
         empty_database,
