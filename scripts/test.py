@@ -9,6 +9,7 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +40,7 @@ SYSTEM_PROGRAMS = {
 }
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 NO_TESTS = 5
+MOST_PROCESSES = 4
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,8 @@ def run_suite(session: Session, part: str, marks: str, url: str, driver: str) ->
     report.unlink(missing_ok=True)
     python = str(session.environment.python)
     command = [python, "-m", "pytest", "-m", marks, f"--junitxml={report}"]
+    if (processes_wanted := len(url.split())) > 1:
+        command += [f"--numprocesses={processes_wanted}", "--dist=loadfile"]
     variables = {
         URL_VARIABLE: url,
         "OPSMIGRATE_TEST_DRIVER": driver,
@@ -184,10 +188,21 @@ def run_embedded(session: Session, part: str, marks: str, major: int) -> None:
     """Run tests on an embedded server, or keep why there is none."""
     packages = [str(session.environment.packages)]
     try:
-        with running(SERVERS, major=major, durable=False, search=packages) as server:
-            run_suite(session, part, marks, server.url, DRIVERS[major])
+        with ExitStack() as stack:
+            servers = [
+                stack.enter_context(running(folder, major=major, durable=False, search=packages))
+                for folder in server_folders(part)
+            ]
+            urls = " ".join(server.url for server in servers)
+            run_suite(session, part, marks, urls, DRIVERS[major])
     except EmbeddedServerError as error:
         session.skip(part, str(error))
+
+
+def server_folders(part: str) -> list[Path]:
+    """Return a folder for the server of each process: side by side, tests would see each other's."""
+    count = min(MOST_PROCESSES, os.cpu_count() or 1) if "(core)" in part else 1
+    return [SERVERS / str(number) for number in range(count)]
 
 
 def missing_programs(tier: str) -> Iterator[str]:

@@ -24,6 +24,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.pgtools.embedded import running
 from tests.integration.zoo_migrations import writer
+from tests.server import given_url
 
 pytest_plugins = ["tests.prepared"]
 # A shell without job control starts what it puts in the background deaf to Ctrl-C, and what that
@@ -39,7 +40,7 @@ ODD_NAME = "dbname=o 'q\" ü "
 @pytest.fixture(scope="session")
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Yield the URL of a superuser: of the server that was given, else of an embedded one."""
-    given = os.environ.get("OPSMIGRATE_TEST_DATABASE_URL")
+    given = given_url()
     if given:
         yield given
         return

@@ -5,15 +5,15 @@ import sys
 
 import environ
 
+from tests.server import given_url
+
 if os.environ.get("OPSMIGRATE_TEST_DRIVER") == "psycopg2":
     # Django prefers psycopg 3 where it finds it; so that it does not, for this process only.
     sys.modules["psycopg"] = None  # type: ignore[assignment]
 
 DATABASES = {
     # Without a variable, tests/conftest.py starts an embedded server and fills this in.
-    "default": environ.Env.db_url_config(
-        os.environ.get("OPSMIGRATE_TEST_DATABASE_URL", "postgres://127.0.0.1:1/none")
-    )
+    "default": environ.Env.db_url_config(given_url() or "postgres://127.0.0.1:1/none")
 }
 SECRET_KEY = "only-for-tests-" + "x" * 40
 DEBUG = False

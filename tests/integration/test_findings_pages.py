@@ -53,6 +53,7 @@ NOT_RUN = {
     },
     "it takes statements that last long": {"timeout-too-short"},
     "it takes thousands of tables": {"lock-table-full"},
+    "it takes an older server": {"constraint-not-created"},
     "it takes other sessions": {"activity-hidden", "blocking-session", "old-snapshot"},
 }
 BLOCK = re.compile(r"^```(sql|python|sh)(?: (applied|harm))?\n(.+?)\n```$", re.M | re.S)

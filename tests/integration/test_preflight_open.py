@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from django.db import connections
 
-from tests.conftest import Ops, execute, query
+from tests.conftest import Answer, Ops, execute, query
 from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.zoo_migrations import Write, migrate
 
@@ -66,6 +66,12 @@ migrations.RemoveField("cat", "cage"),
 migrations.CreateModel("Lion", [("id", models.BigAutoField(primary_key=True))]),
 migrations.DeleteModel("Cat"),
 """
+DOMAIN = """
+migrations.RunSQL("CREATE DOMAIN label AS text"),
+migrations.AlterField("cage", "name", type("Label", (models.CharField,), {
+    "db_type": lambda self, connection: "label", "deconstruct": models.CharField.deconstruct})(
+    max_length=20)),
+"""
 SURE_WITH_ROWS = {
     "a chain of changes to new tables": CHAIN,
     "a longer text": 'migrations.AlterField("cage", "name", models.CharField(max_length=30)),',
@@ -87,6 +93,11 @@ SURE_WITH_ROWS = {
     "SQL that does nothing": "migrations.RunSQL(migrations.RunSQL.noop),",
     "options": 'migrations.AlterModelOptions("cage", {"ordering": ["name"]}),',
 }
+
+
+def said(answer: Answer) -> list[str]:
+    """Return the ids of the findings that are no drift, which the tests make on purpose."""
+    return [id for id in answer.ids if not id.startswith("drift-")]
 
 
 def prepare(alias: str, write: Write, pending: str, *, rows: int) -> None:
@@ -164,6 +175,19 @@ def test_a_cast_that_cuts_texts_off_is_a_warning_with_the_rows(
     assert query(empty_database, "SELECT DISTINCT name FROM zoo_cage") == [("abc",)]
 
 
+def test_a_type_that_the_plan_makes_by_sql_leaves_the_default_open(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    prepare(empty_database, write_migrations, DOMAIN, rows=0)
+    default = "ALTER TABLE zoo_cage ALTER COLUMN name SET DEFAULT 'a'"
+    execute(connections[empty_database], default)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+
+    assert (answer.code, said(answer)) == (3, ["not-rehearsed"]), answer.stdout
+    assert migrate(empty_database, "zoo") is None
+
+
 def test_rows_are_counted_up_to_a_limit_and_the_query_shows_them(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
@@ -200,7 +224,7 @@ def test_rows_behind_row_security_are_not_taken_for_none(
         connections["guest"].close()
         del connections["guest"], connections.settings["guest"]
 
-    assert (answer.code, answer.ids) == (3, ["not-rehearsed"])
+    assert (answer.code, said(answer)) == (3, ["not-rehearsed"])
 
 
 def test_an_operation_of_somebody_elses_is_not_called(
@@ -223,7 +247,7 @@ def test_an_operation_that_raises_is_open_and_named(
 
     answer = ops("preflight_migrate", "zoo", database=empty_database)
 
-    assert (answer.code, answer.ids) == (3, ["not-rehearsed"])
+    assert (answer.code, said(answer)) == (3, ["not-rehearsed"])
     assert answer.report["unexamined"][0]["what"] == "zoo.0002_step 1: RemoveField"
     assert "raised KeyError" in answer.report["unexamined"][0]["why"]
 
@@ -251,7 +275,7 @@ def test_sql_by_hand_that_may_put_it_right_leaves_the_question_open(
 
     answer = ops("preflight_migrate", "zoo", database=empty_database)
 
-    assert (answer.code, answer.ids) == (3, ["not-rehearsed"])
+    assert (answer.code, said(answer)) == (3, ["not-rehearsed"])
     assert migrate(empty_database, "zoo") is None
 
 

@@ -74,15 +74,13 @@ def _without_unreadable(connection: BaseDatabaseWrapper, selection: Selection) -
             return selection
         cursor.execute(KEYS_TO_UNREADABLE)
         keys = tuple((schema, table, name) for schema, table, name in cursor.fetchall())
-        cursor.execute(LEADING)
-        leading = {row[0] for row in cursor.fetchall()}
     names = {name for _, name in absent} | {name for *_, name in keys}
     return replace(
         selection,
         without_rows=tuple(name for name in selection.without_rows if name not in absent),
         absent=absent,
         absent_keys=keys,
-        telling=selection.telling | names | leading,
+        telling=selection.telling | names,
     )
 
 

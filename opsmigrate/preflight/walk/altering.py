@@ -137,9 +137,14 @@ def _casts(
         return False
     if may is None or may is False:
         requirements.ledger.leave_open(f"whether {before} can become {after}")
-    if column in table.defaults and not castable(
+    kept = column not in table.defaults or castable(
         requirements.connection, before, after, explicit=False
-    ):
+    )
+    if kept is None or (kept is False and not requirements.sees_everything()):
+        requirements.ledger.leave_open(
+            f"whether the default of {table.label}.{column} can become {after} by itself"
+        )
+    elif kept is False:
         requirements.ledger.find(
             "default-in-the-way",
             f"the default of {table.label}.{column} is {before} and cannot become {after} by "
