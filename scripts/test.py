@@ -200,7 +200,7 @@ def run_embedded(session: Session, part: str, marks: str, major: int) -> None:
 
 
 def server_folders(part: str) -> list[Path]:
-    """Return a folder for the server of each process: side by side, tests would see each other's."""
+    """Return a folder for the server of each process: on one they would see each other's work."""
     count = min(MOST_PROCESSES, os.cpu_count() or 1) if "(core)" in part else 1
     return [SERVERS / str(number) for number in range(count)]
 
@@ -246,7 +246,8 @@ def check(options: argparse.Namespace) -> int:
         run_tests(session, options.tier, options.major)
     finally:
         with processes.undisturbed():
-            discard_all(SERVERS)
+            for folder in [SERVERS, *SERVERS.glob("[0-9]*")]:
+                discard_all(folder)
         print(summary(session), flush=True)
     return exit_code(session, strict=options.strict)
 
