@@ -70,12 +70,17 @@ def is_text(state: State, goal: Goal) -> bool:
 
 
 def shadow_of(goal: Goal) -> Goal:
-    """Return the goal of the uuid column that is filled beside the text one."""
+    """Return the goal of the uuid column that is filled beside the text one.
+
+    It forbids NULLs whatever the field does: a text that is no UUID has NULL beside it, and would
+    be lost in the swap.
+    """
     return replace(
         goal,
         column=generated_name(goal.column, "", "seeded"),
         expression=_converted(_quoted(goal.column)),
         reads_row=True,
+        nullable=False,
     )
 
 
@@ -116,6 +121,10 @@ def swap_phase(connection: BaseDatabaseWrapper, goal: Goal, oid: int) -> Phase:
             **names
         ),
     ]
+    if goal.nullable:
+        drop = sql.SQL("ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL")
+        statements.append(drop.format(**names))
+        not_nulls = []
     renamed = [(name, generated_name(goal.table, goal.column, "not_null")) for name in not_nulls]
     renamed += [(shadow.constraint, goal.constraint)] if goal.unique else []
     statements += [

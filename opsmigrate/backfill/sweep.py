@@ -10,6 +10,7 @@ from opsmigrate.backfill.fill import Tally
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.pace import Gate, Pace
 from opsmigrate.backfill.tables import Leaf
+from opsmigrate.postgres.interruptible import pause
 from opsmigrate.postgres.locks import LONGEST_PAUSE, LockNotObtainedError
 
 # Short enough that no statement holds its snapshot for long.
@@ -35,7 +36,7 @@ def sweep(
     patience of `pace`. `connection` is used alone; `between` is called after each batch.
     """
     gate, rounds = Gate(pace.max_rows_per_second), 0
-    pause, waited_since = pace.lock_timeout, time.monotonic()
+    seconds, waited_since = pace.lock_timeout, time.monotonic()
     while True:
         before, left = tally.rows, False
         for window in _windows(leaves()):
@@ -44,7 +45,7 @@ def sweep(
         if rounds == MOST_ROUNDS:
             return
         if tally.rows > before:
-            pause, waited_since = pace.lock_timeout, time.monotonic()
+            seconds, waited_since = pace.lock_timeout, time.monotonic()
             continue
         if not left:
             return
@@ -53,8 +54,8 @@ def sweep(
                 "rows are left that other sessions hold, or that a trigger does not let change"
             )
         between(tally)
-        time.sleep(pause)
-        pause = min(pause * 2, LONGEST_PAUSE)
+        pause(connection, seconds)
+        seconds = min(seconds * 2, LONGEST_PAUSE)
 
 
 def _windows(leaves: Sequence[Leaf]) -> Iterator[Window]:

@@ -38,16 +38,22 @@ WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 class Loss:
     """What a rollback would lose: rows written since the backup, and migrations undone.
 
-    `counters` is the reading that `written` was made from.
+    `left_out` are the tables whose rows the backup was taken without. `counters` is the reading
+    that `written` was made from.
     """
 
     written: tuple[Written, ...]
     migrations: tuple[str, ...]
     counters: Mapping[str, list[int]]
+    left_out: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """Return it for people, a line each."""
         return [
+            *(
+                f"  {table}: all its rows; the backup was taken without them"
+                for table in self.left_out
+            ),
             *(f"  {each}" for each in self.written),
             *(f"  migration undone: {name}" for name in self.migrations),
         ]
@@ -131,6 +137,7 @@ def loss_since(connection: BaseDatabaseWrapper, manifest: Manifest) -> Loss:
         written=written_since(manifest.counters, counters),
         migrations=tuple(name for name in applied if name not in manifest.migrations),
         counters=counters,
+        left_out=manifest.excluded,
     )
 
 

@@ -19,6 +19,17 @@ HEAD = re.compile(
 DATA = {"MATERIALIZED VIEW DATA", "SEQUENCE SET", "STATISTICS DATA", "BLOBS"}
 # A random word in each file since the releases of August 2025, against tricks on psql.
 RESTRICT = re.compile(r"^\\(un)?restrict .*$", re.M)
+# The server writes an expression that was read back from its own words with other casts and
+# brackets: (ARRAY['a'::varchar])::text[] becomes ARRAY[('a'::varchar)::text]. Every IN over a
+# varchar column is one of these.
+CAST = re.compile(
+    r"""::(?:"(?:[^"]|"")+"|\w+)(?:\.(?:"(?:[^"]|"")+"|\w+))?(?:\ varying|\ precision)?
+        (?:\(\d+(?:,\d+)?\))?(?:\ with(?:out)?\ time\ zone)?(?:\[\])*""",
+    re.X,
+)
+BRACKETS = re.compile(r"[()\s]+")
+# Their text is kept as it was written.
+VERBATIM = {"ACL", "AGGREGATE", "COMMENT", "DEFAULT ACL", "FUNCTION", "PROCEDURE"}
 
 
 def schema_differences(
@@ -64,7 +75,8 @@ def _objects(text: str) -> Iterator[tuple[str, str]]:
         if kind in DATA:
             continue
         # What follows the last object is no part of it.
+        statements = body.replace("-- PostgreSQL database dump complete", "").strip(" -\n")
         yield (
             f"{kind} {where}{name}",
-            body.replace("-- PostgreSQL database dump complete", "").strip(" -\n"),
+            statements if kind in VERBATIM else BRACKETS.sub("", CAST.sub("", statements)),
         )

@@ -26,6 +26,8 @@ from opsmigrate.scratch import maintenance_connection
 # RENAME waits 5 s for the sessions of a database to end, then fails (CountOtherDBBackends).
 SECONDS_TO_EMPTY = 4.0
 SECONDS_BETWEEN_LOOKS = 0.01
+# Should we be stopped, or cut off, in the middle, the server opens its doors again after this.
+SECONDS_SILENT = 30
 LOCK_TIMEOUT_SECONDS = 5
 RENAME_LOCKED = """
 SELECT 1 FROM pg_locks
@@ -172,6 +174,10 @@ class _Swap:
                 "SELECT set_config('lock_timeout', %s, false)", [f"{LOCK_TIMEOUT_SECONDS}s"]
             )
             cursor.execute("SELECT set_config('statement_timeout', '0', false)")
+            cursor.execute(
+                "SELECT set_config('idle_in_transaction_session_timeout', %s, false)",
+                [f"{SECONDS_SILENT}s"],
+            )
             cursor.execute("BEGIN")
         begun = time.monotonic()
         # The first RENAME locks the database, so that nobody comes in, and waits until all left.

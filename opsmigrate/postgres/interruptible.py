@@ -55,6 +55,15 @@ def run_interruptibly(
     return answers[0]
 
 
+def pause(connection: BaseDatabaseWrapper, seconds: float) -> None:
+    """Wait for so many seconds on the server: within run_interruptibly a cancel ends it at once.
+
+    A time.sleep() there would go on, and the work after it as well: no cancel finds a statement.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(%s)", [seconds])
+
+
 def _end(connection: BaseDatabaseWrapper, ended: threading.Event) -> None:
     # Again and again: a cancel that arrives between two statements is lost.
     while not ended.is_set():

@@ -11,6 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.postgres.autovacuum import AutovacuumAgainstWraparoundError, make_way
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, sqlstate
+from opsmigrate.postgres.interruptible import pause
 from opsmigrate.postgres.transaction import transaction
 
 __all__ = [
@@ -81,7 +82,7 @@ def execute_with_short_locks(
     AutovacuumAgainstWraparoundError is raised.
     """
     deadline = time.monotonic() + tries.patience
-    pause = lock_timeout = tries.lock_timeout
+    seconds = lock_timeout = tries.lock_timeout
     waited_long = False
     while True:
         started = time.monotonic()
@@ -104,8 +105,9 @@ def execute_with_short_locks(
         lock_timeout = longer or tries.lock_timeout
         if longer is None:
             tries.say(f"waiting: {_held_by(connection, table_oids)}")
-            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
-            pause = min(pause * 2, LONGEST_PAUSE)
+            jitter = random.uniform(0.5, 1.5)  # noqa: S311 - not a secret
+            pause(connection, seconds * jitter)
+            seconds = min(seconds * 2, LONGEST_PAUSE)
 
 
 def _held_by(connection: BaseDatabaseWrapper, table_oids: Sequence[int]) -> str:

@@ -183,6 +183,38 @@ def test_stopped_while_the_index_waits_for_an_old_writer_the_next_run_makes_it(
     assert query(staging, invalid) == [(0,)]
 
 
+STANDSTILLS = {
+    # Each with the code, and what the command says when it is where it waits.
+    "LOCK TABLE treasury_payment IN ACCESS SHARE MODE": (130, "waiting: "),
+    "SELECT FROM treasury_payment WHERE id = 7 FOR UPDATE": (5, "sweep"),
+}
+
+
+@pytest.mark.parametrize("held", STANDSTILLS)
+def test_interrupted_while_it_waits_for_others_it_stops_at_once(held: str, staging: str) -> None:
+    code, words = STANDSTILLS[held]
+    if code == 5:
+        execute(connections[staging], "ALTER TABLE treasury_payment ADD COLUMN payment_id uuid")
+        execute(
+            connections[staging],
+            "ALTER TABLE treasury_payment ALTER COLUMN payment_id SET DEFAULT gen_random_uuid()",
+        )
+    env = environment_for(url_of(staging))
+    with holding(staging, held):
+        process = start("manage.py", "seed_payment_id", "--settings=staging_settings", env=env)
+        assert process.stderr is not None
+        while words not in (line := process.stderr.readline()):
+            assert line, "it ended"
+        time.sleep(4)  # The pauses between two tries have grown to seconds.
+        process.send_signal(signal.SIGINT)
+        try:
+            # Far less than the minute for which it would go on trying.
+            process.communicate(timeout=5)
+        finally:
+            process.kill()
+    assert process.returncode == code
+
+
 def test_a_server_that_crashes_is_come_back_to_and_no_value_that_was_seen_is_lost(
     staging: str, tmp_path: Any, ops: Ops
 ) -> None:

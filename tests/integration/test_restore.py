@@ -6,6 +6,7 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import StringIO
@@ -17,9 +18,10 @@ from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 from django.test import override_settings
 
+from opsmigrate.backup import swap as swap_module
 from opsmigrate.backup.exchange import Place, roll_back
-from opsmigrate.backup.rollback import Loss
-from opsmigrate.errors import RefusedError
+from opsmigrate.backup.rollback import Loss, loss_since
+from opsmigrate.errors import RefusedError, UndecidedError
 from opsmigrate.manifest import read_manifests
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.postgres.session import open_second, read_session
@@ -141,6 +143,20 @@ def test_what_was_lost_is_told_table_by_table(taken: tuple[str, Path], ops: Ops)
     assert lost["public.treasury_payment"]["updated"] == 4
     assert lost["public.since"]["inserted"] == 7
     assert "public.stays" not in lost
+
+
+def test_rows_that_the_backup_was_taken_without_are_told_as_lost(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    execute(connections[staging], "CREATE TABLE audit AS SELECT generate_series(1, 7) AS id")
+    connections[staging].close()
+    _, file = backup(ops, staging, tmp_path, exclude_table_data=["audit"])
+
+    [manifest] = read_manifests(tmp_path)
+
+    told = loss_since(connections[staging], manifest).lines()
+    assert "  public.audit: all its rows; the backup was taken without them" in told
+    assert restore(ops, staging, str(file)).report["facts"]["left_out"] == ["public.audit"]
 
 
 def test_the_rollback_is_undone_and_done_again(taken: tuple[str, Path], ops: Ops) -> None:
@@ -453,6 +469,28 @@ swap.swap(
 )
 print("swapped", flush=True)
 """
+
+
+def test_stopped_in_the_middle_of_the_swap_the_server_does_not_wait_for_us_without_end(
+    taken: tuple[str, Path], ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alias, file = taken
+    live, beside = oid(alias), f"{ODD_NAME}_before_20260101_000000"
+    assert ops("restore_db", str(file), database=alias, into=beside).code == 0
+    monkeypatch.setattr(swap_module, "SECONDS_SILENT", 1)
+
+    with pytest.raises(UndecidedError, match="the live one is as it was"):
+        swap_module.swap(
+            connections[alias],
+            None,
+            live=connections[alias].settings_dict["NAME"],
+            replacement=beside,
+            about={},
+            require=lambda counters: None,
+            finish=lambda renaming: time.sleep(3),
+        )
+
+    assert oid(alias) == live
 
 
 @pytest.mark.parametrize("point", ["counted", "renamed"])

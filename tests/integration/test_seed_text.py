@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from typing import Any
 
@@ -9,11 +10,12 @@ import pytest
 from django.db import connections
 
 from opsmigrate.backfill.seed import seed
-from opsmigrate.errors import PartialError, RefusedError
+from opsmigrate.errors import OpsmigrateError, PartialError, RefusedError
+from opsmigrate.postgres.session import second_connection
 from opsmigrate.report import Verdict
 from tests.conftest import Ops, execute, query
 from tests.integration.zoo_migrations import migrate
-from tests.seeding import PAYMENTS, QUIET, goal_for, options, writing
+from tests.seeding import PAYMENTS, QUIET, goal_for, options, wait_for, writing
 
 pytestmark = pytest.mark.major
 
@@ -100,6 +102,34 @@ def test_what_is_written_meanwhile_is_what_stands_there_at_the_end(empty_databas
         " JOIN t USING (id) WHERE l.c <> t.c::text"
     )
     assert query(empty_database, last) == [(0,)]
+
+
+def test_text_that_is_no_uuid_and_written_meanwhile_is_not_lost(empty_database: str) -> None:
+    table(empty_database, "varchar(36)", KINDS["varchar(36)"])
+    goal = goal_for(unique=False, nullable=True)
+    followed = "SELECT count(*) = 1 FROM pg_trigger WHERE NOT tgisinternal"
+
+    def write() -> None:
+        try:
+            wait_for(empty_database, followed)
+        finally:
+            connections[empty_database].close()
+        with second_connection(connections[empty_database]) as other:
+            execute(other, "UPDATE t SET c = 'precious' WHERE id = 7")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    with pytest.raises(OpsmigrateError) as stopped:
+        seed(connections[empty_database], goal, options(max_rows_per_second=1500.0), QUIET)
+    writer.join()
+    assert stopped.value.id == "not-seeded"
+    assert query(empty_database, "SELECT c FROM t WHERE id = 7") == [("precious",)]
+
+    execute(connections[empty_database], "UPDATE t SET c = NULL WHERE id = 7")
+    result = seed(connections[empty_database], goal, options(), QUIET)
+
+    assert result.verdict is Verdict.PASSED
+    assert columns(empty_database)[0] == ("c", "uuid", False, True)
 
 
 REFUSALS: dict[str, tuple[list[str], str]] = {

@@ -254,6 +254,23 @@ def test_a_definition_that_is_not_the_backups_is_named(
     assert len(found) == 3
 
 
+def test_expressions_that_the_server_writes_otherwise_when_restored_are_the_same(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    connection = connections[staging]
+    among = "memo IN ('a', 'b')"
+    for statement in (
+        f"ALTER TABLE treasury_payment ADD CONSTRAINT among CHECK ({among} OR memo NOT IN ('x'))",
+        f"CREATE INDEX among_index ON treasury_payment (id) WHERE {among}",
+        f"CREATE VIEW among_view AS SELECT id FROM treasury_payment WHERE {among}",
+        f"CREATE POLICY among_policy ON treasury_payment USING ({among})",
+    ):
+        execute(connection, statement.replace("memo", "memo::varchar(9)"))
+    _, file = backup(ops, staging, tmp_path)
+
+    assert verify(ops, staging, file, level="restore").code == 0
+
+
 def test_a_scratch_database_that_is_kept_says_what_it_is_and_stays_until_it_expires(
     staging: str, ops: Ops, tmp_path: Path
 ) -> None:

@@ -175,4 +175,5 @@ def _facts(done: Exchanged) -> dict[str, Any]:
         "outage_seconds": round(done.swapped.outage_seconds, 3),
         "lost": [asdict(each) for each in done.loss.written],
         "migrations_undone": list(done.loss.migrations),
+        "left_out": list(done.loss.left_out),
     }
