@@ -284,3 +284,22 @@ def test_a_migrate_of_the_projects_own_is_what_is_rehearsed(
 
     assert (answer.code, answer.ids) == (code, []), answer.stdout
     assert any("migrate ran another plan" in why for why in reasons(answer)) is bool(code)
+
+
+LATER = {
+    "an exit function": "__import__('atexit').register(leave)",
+    "a thread": "__import__('threading').Timer(1, leave).start()",
+}
+
+
+@pytest.mark.parametrize("code", LATER.values(), ids=LATER.keys())
+def test_the_fence_stands_after_migrate_has_returned(
+    code: str, empty_database: str, tmp_path: Path
+) -> None:
+    trace = tmp_path / "trace"
+    leave = f"def leave():\n    __import__('subprocess').run(['touch', {str(trace)!r}])\n"
+
+    answer = rehearse_project(empty_database, tmp_path, code=f"{leave}{code}")
+
+    assert answer.code == 0, answer.stdout
+    assert not trace.exists()

@@ -50,6 +50,8 @@ def main() -> None:
         with open(os.devnull, "w", encoding="utf-8") as nowhere:
             os.dup2(nowhere.fileno(), 1)
         json.dump(_rehearse(job), out, default=str)
+    # The fence stands to the end: exit functions and threads that still run must not get out.
+    os._exit(0)
 
 
 def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
@@ -66,9 +68,8 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
     fence_driver(connection, [connections[alias] for alias in connections], inside, doubts.tell)
     # So that the session, too, is one that the fence has let through.
     connection.close()
-    lift = raise_fence(Path(job["folder"]), doubts.tell)
+    raise_fence(Path(job["folder"]), doubts.tell)
     failure = _migrate(job, connection, recording, whereabouts, doubts.tell)
-    lift()
     return {
         "failure": failure,
         "applied": whereabouts.applied,

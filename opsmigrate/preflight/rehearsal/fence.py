@@ -49,18 +49,17 @@ CHANGING_FILES = {
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
-def raise_fence(own_folder: Path, tell: Callable[[str], None]) -> Callable[[], None]:
-    """Refuse whatever would leave this process, until the function that is returned is called.
+def raise_fence(own_folder: Path, tell: Callable[[str], None]) -> None:
+    """Refuse whatever would leave this process, until it ends.
 
     Files may be changed in `own_folder` only. `tell` hears of everything that was refused, but for
     threads that ran before: those that report to somebody, and are no part of a migration.
     """
-    standing = [True]
     before = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
     inside = os.path.realpath(own_folder) + os.sep
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
-        if not standing or not _leaves(event, arguments, inside):
+        if not _leaves(event, arguments, inside):
             return
         if threading.get_ident() not in before:
             shown = f" {arguments[0]}" if arguments else ""
@@ -75,9 +74,7 @@ def raise_fence(own_folder: Path, tell: Callable[[str], None]) -> Callable[[], N
     # Log files and collectors would be told of what never happened.
     logging.disable(logging.CRITICAL)
     sys.dont_write_bytecode = True
-    # An audit hook cannot be removed; it can be told that the rehearsal is over.
     sys.addaudithook(refuse)
-    return standing.clear
 
 
 def _leaves(event: str, arguments: tuple[Any, ...], inside: str) -> bool:
