@@ -7,6 +7,11 @@ from typing import Any
 from opsmigrate.report import Finding, Severity, Unexamined
 
 
+def place_of(migration: str | None, operation: str | None) -> str:
+    """Return how a report names an operation, or what migrate does outside of any."""
+    return f"{migration} {operation}" if migration else "migrate"
+
+
 @dataclass
 class Ledger:
     """Findings and open questions, each with the migration and operation being walked."""
@@ -63,8 +68,7 @@ class Ledger:
 
     def leave_open(self, why: str) -> None:
         """Say that the present operation could not be decided, and why."""
-        what = f"{self.migration} {self.operation}" if self.migration else "migrate"
-        item = Unexamined(what=what, why=why)
+        item = Unexamined(what=place_of(self.migration, self.operation), why=why)
         if item not in self.unexamined:
             self.unexamined.append(item)
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.ledger import Ledger, place_of
 from opsmigrate.preflight.plan import Plan
 from opsmigrate.preflight.rehearsal.recording import FURTHER, LONGEST_SQL
 from opsmigrate.preflight.rehearsal.run import Rehearsal
@@ -64,7 +64,7 @@ def _without_rows(rehearsal: Rehearsal, ledger: Ledger) -> Iterable[Unexamined]:
     if not rehearsal.selection.telling:
         return
     asking = {
-        f"{statement['migration']} {statement['operation']}"
+        place_of(statement["migration"], statement["operation"])
         for statement in rehearsal.statements
         if _asks(statement["sql"], rehearsal)
     }
