@@ -15,7 +15,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.errors import UndecidedError
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
-from opsmigrate.postgres.session import is_pooled_by_transaction, open_second
+from opsmigrate.postgres.session import is_pooled_by_transaction, open_second, set_for_session
 
 PREFIX = "opsmigrate_scratch_"
 # The first half of the advisory lock's key: "opsm" in ASCII; the second half is the database's.
@@ -227,6 +227,8 @@ def maintenance_connection(
             last = error
             continue
         try:
+            # It waits for as long as a restore takes.
+            set_for_session(other, idle_session_timeout="0")
             yield other
         finally:
             other.close()

@@ -12,6 +12,11 @@ SELECT schemaname, relname, n_tup_ins, n_tup_upd, n_tup_del, relid::bigint
 FROM pg_stat_user_tables
 ORDER BY 1, 2
 """
+# A crash of the server resets all statistics, and is seen at those of the whole server only.
+RESET = """
+SELECT greatest(a.stats_reset, d.stats_reset) > %s::timestamptz
+FROM pg_stat_archiver a, pg_stat_database d WHERE d.datname = current_database()
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +54,24 @@ def read_counters(connection: BaseDatabaseWrapper) -> dict[str, list[int]]:
         }
 
 
-def written_since(before: Counters, now: Counters) -> tuple[Written, ...]:
-    """Return what was written to each table between two readings, without those untouched."""
+def were_reset(connection: BaseDatabaseWrapper, since: str) -> bool:
+    """Say whether statistics were reset after `since`, an ISO instant: no difference holds then."""
+    with connection.cursor() as cursor:
+        cursor.execute(RESET, [since])
+        return bool(cursor.fetchone()[0])
+
+
+def written_since(before: Counters, now: Counters, *, reset: bool = False) -> tuple[Written, ...]:
+    """Return what was written to each table between two readings, without those untouched.
+
+    Where the statistics were `reset` in between, nothing is known of any table.
+    """
     found = []
     for table in sorted({*before, *now}):
         if table not in now:
             continue  # dropped since: there is nothing in it to lose
         difference = _difference(before.get(table), now[table])
-        if difference is None:
+        if difference is None or reset:
             found.append(Written(table=table))
         elif any(difference):
             inserted, updated, deleted = difference

@@ -111,6 +111,8 @@ def roll_back(place: Place, file: Path, manifest: Manifest) -> Exchanged:
     _require_whole(file, manifest)
     stated = _require_confirmed(place, loss_since(connection, manifest))
     with _restored(place, file, manifest, owners=True) as (scratch, proof):
+        # After hours of silence the server, or a firewall, may have ended it: connect anew.
+        connection.close()
         # As it will be done, to learn now and not in front of closed doors whether it can be.
         with maintenance_connection(connection, place.maintenance_db) as maintenance:
             _try(maintenance, scratch.name, manifest.properties)
@@ -131,7 +133,10 @@ def roll_back(place: Place, file: Path, manifest: Manifest) -> Exchanged:
         )
     return Exchanged(
         swapped=swapped,
-        loss=replace(stated, written=written_since(manifest.counters, swapped.counters)),
+        loss=replace(
+            stated,
+            written=written_since(manifest.counters, swapped.counters, reset=stated.reset),
+        ),
         proof=proof,
     )
 
@@ -235,6 +240,8 @@ def _require_confirmed(place: Place, loss: Loss) -> Loss:
             id="not-confirmed",
             hint="answer yes, or --no-input",
         )
+    # Whoever was asked may have thought about it for long.
+    place.connection.close()
     return loss
 
 

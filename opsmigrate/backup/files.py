@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from glob import escape
 from itertools import count
 from pathlib import Path
 
@@ -96,8 +97,10 @@ def _reserved(partial: Path, final: Path, *, as_folder: bool) -> bool:
             os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
     except FileExistsError:
         return False
-    # Looked at after the reservation: another run may just have renamed its own.
-    if final.exists():
+    # Looked at after the reservation: another run may just have renamed its own; or be about to,
+    # of a database of the same name on another server.
+    others = final.parent.glob(f".{escape(final.name)}.*")
+    if any(path != partial for path in others) or final.exists():
         _remove(partial)
         return False
     return True

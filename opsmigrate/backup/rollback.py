@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.backup.counters import Written, read_counters, written_since
+from opsmigrate.backup.counters import Written, read_counters, were_reset, written_since
 from opsmigrate.backup.restore import why_not_owners
 from opsmigrate.errors import RefusedError, UndecidedError
 from opsmigrate.manifest import Manifest
@@ -39,13 +39,14 @@ class Loss:
     """What a rollback would lose: rows written since the backup, and migrations undone.
 
     `left_out` are the tables whose rows the backup was taken without. `counters` is the reading
-    that `written` was made from.
+    that `written` was made from; `reset` says that nothing could be read from it.
     """
 
     written: tuple[Written, ...]
     migrations: tuple[str, ...]
     counters: Mapping[str, list[int]]
     left_out: tuple[str, ...] = ()
+    reset: bool = False
 
     def lines(self) -> list[str]:
         """Return it for people, a line each."""
@@ -133,10 +134,12 @@ def loss_since(connection: BaseDatabaseWrapper, manifest: Manifest) -> Loss:
     """
     counters = read_counters(connection)
     applied = applied_migrations(connection)
+    reset = were_reset(connection, manifest.taken)
     return Loss(
-        written=written_since(manifest.counters, counters),
+        written=written_since(manifest.counters, counters, reset=reset),
         migrations=tuple(name for name in applied if name not in manifest.migrations),
         counters=counters,
+        reset=reset,
         left_out=manifest.excluded,
     )
 

@@ -18,6 +18,7 @@ from opsmigrate.backup.files import (
     flush,
     make_folder,
     new_backup,
+    remove_backup,
     remove_leftovers,
     sync_names,
 )
@@ -35,7 +36,7 @@ from opsmigrate.backup.watch import Watch
 from opsmigrate.digest.server import DatabaseContent, Reading, read_database
 from opsmigrate.digest.tables import DataTable, count_rows
 from opsmigrate.errors import RefusedError, UndecidedError
-from opsmigrate.manifest import Manifest, size_of, write_manifest
+from opsmigrate.manifest import Manifest, manifest_path, size_of, write_manifest
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.libpq import ChildEnvironment, child_environment
 from opsmigrate.pgtools.run import ClientError, started
@@ -153,7 +154,12 @@ def take_backup(
         else {},
         **dumped.about,
     )
-    write_manifest(options.folder, manifest)
+    try:
+        write_manifest(options.folder, manifest)
+    except BaseException:
+        # Without its manifest nobody could use it, and nobody would ever remove it.
+        remove_backup(final, manifest_path(final))
+        raise
     return final, manifest
 
 

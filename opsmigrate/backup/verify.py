@@ -17,7 +17,7 @@ from opsmigrate.digest.tables import list_tables
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.run import ClientError
-from opsmigrate.postgres.session import second_connection
+from opsmigrate.postgres.session import no_time_limits, second_connection, set_for_session
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Severity, Unexamined
 from opsmigrate.scratch import ScratchDatabase, keep_scratch, scratch_database
@@ -85,6 +85,8 @@ def verify_by_restoring(
     keep: bool = False,
 ) -> Verification:
     """Restore the backup in a scratch database, compare everything, and drop it, or keep it."""
+    # After a long silence the server, or a firewall, may have ended it: connect anew.
+    connection.close()
     with scratch_database(
         connection, run_id=run_id, maintenance_db=maintenance_db, like=manifest.properties or None
     ) as scratch:
@@ -96,6 +98,7 @@ def verify_by_restoring(
             missed = Unexamined("owners and rights of the restored objects", why)
             proof = Verification(findings=proof.findings, unexamined=(*proof.unexamined, missed))
         if keep and not proof.findings:
+            connection.close()
             keep_scratch(connection, scratch, about(manifest), hours=KEPT_HOURS)
             return Verification(unexamined=proof.unexamined, scratch=scratch.name)
         return proof
@@ -130,6 +133,7 @@ def prove_restored(
         )
     progress.phase("Comparing every row of it")
     with second_connection(connection, database=scratch.name) as restored:
+        set_for_session(restored, **no_time_limits(restored))
         content = read_database(
             restored,
             clients,

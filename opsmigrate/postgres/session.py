@@ -117,7 +117,7 @@ def set_for_session(connection: BaseDatabaseWrapper, **settings: str) -> None:
 
 def no_time_limits(connection: BaseDatabaseWrapper) -> dict[str, str]:
     """Return the settings that lift what a role may have set for the application's statements."""
-    names = ["statement_timeout", "idle_in_transaction_session_timeout"]
+    names = ["statement_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"]
     connection.ensure_connection()
     if connection.connection.info.server_version >= KNOWS_TRANSACTION_TIMEOUT:
         names.append("transaction_timeout")

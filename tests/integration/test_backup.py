@@ -1,5 +1,6 @@
 """backup_db takes a whole backup, proves it, and leaves nothing when it cannot."""
 
+import errno
 import hashlib
 import json
 import os
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -15,8 +17,10 @@ import pytest
 from django.db import connections
 from django.test import override_settings
 
+from opsmigrate.backup import take
+from opsmigrate.backup.files import new_backup
 from opsmigrate.backup.take import LOCK_SPACE
-from opsmigrate.postgres.session import second_connection
+from opsmigrate.postgres.session import read_session, second_connection
 from opsmigrate.schema.history import applied_migrations
 from tests.backups import backup, manifest_of, mode_of, names, scratch_databases
 from tests.conftest import (
@@ -280,3 +284,31 @@ def test_a_backup_can_be_taken_from_the_shell(staging: str, tmp_path: Path) -> N
     assert "Dumping" in answer.stderr
     assert "Verifying the archive: SHA-256, then every row" in answer.stderr
     assert "Restoring into the scratch database opsmigrate_scratch_" in answer.stderr
+
+
+def test_backups_of_two_databases_of_one_name_never_have_one_name(
+    staging: str, tmp_path: Path
+) -> None:
+    session = read_session(connections[staging])
+    elsewhere = replace(session, system_identifier=session.system_identifier + 1)
+    finals = set()
+    for _ in range(3):  # so that two of them are of the same second
+        with (
+            new_backup(tmp_path, session, as_folder=False) as (_, one),
+            new_backup(tmp_path, elsewhere, as_folder=False) as (_, other),
+        ):
+            finals.add(one != other)
+    assert finals == {True}
+
+
+def test_a_manifest_that_cannot_be_written_leaves_no_backup_without_one(
+    staging: str, ops: Ops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(take, "write_manifest", full)
+    answer = ops("backup_db", database=staging, directory=str(tmp_path))
+
+    assert answer.code == 3
+    assert names(tmp_path) == []

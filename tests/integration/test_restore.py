@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -18,9 +19,11 @@ from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 from django.test import override_settings
 
+from opsmigrate.backup import exchange
 from opsmigrate.backup import swap as swap_module
 from opsmigrate.backup.exchange import Place, roll_back
 from opsmigrate.backup.rollback import Loss, loss_since
+from opsmigrate.backup.verify import Verification
 from opsmigrate.errors import RefusedError, UndecidedError
 from opsmigrate.manifest import read_manifests
 from opsmigrate.pgtools.clients import find_clients
@@ -143,6 +146,31 @@ def test_what_was_lost_is_told_table_by_table(taken: tuple[str, Path], ops: Ops)
     assert lost["public.treasury_payment"]["updated"] == 4
     assert lost["public.since"]["inserted"] == 7
     assert "public.stays" not in lost
+
+
+def test_after_a_reset_of_the_statistics_no_wrong_number_is_told(
+    taken: tuple[str, Path],
+) -> None:
+    alias, file = taken
+    [manifest] = read_manifests(file.parent)
+    connection = connections[alias]
+    execute(connection, "SELECT pg_stat_reset()")
+    # More than before the backup: the counters alone would tell of a few rows.
+    execute(connection, "UPDATE treasury_payment SET memo = memo || 'x'")
+    connection.close()
+    known = {"public.treasury_payment": [0, 1, 0, relation_of(alias, "treasury_payment")]}
+
+    [lost] = [
+        each
+        for each in loss_since(connections[alias], replace(manifest, counters=known)).written
+        if each.table == "public.treasury_payment"
+    ]
+
+    assert lost.updated is None
+
+
+def relation_of(alias: str, table: str) -> int:
+    return int(query(alias, "SELECT %s::regclass::oid", [table])[0][0])
 
 
 def test_rows_that_the_backup_was_taken_without_are_told_as_lost(
@@ -451,6 +479,31 @@ def test_more_lost_than_somebody_said_yes_to_stops_it(taken: tuple[str, Path]) -
     assert len(asked) == 2
     assert (oid(alias), kept_databases(alias), scratch_databases(alias)) == (live, [], [])
     assert query(alias, "SELECT memo FROM treasury_payment WHERE id = 1") == [("late",)]
+
+
+def test_sessions_that_the_server_ends_when_they_are_idle_are_no_obstacle(
+    taken: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alias, file = taken
+    [manifest] = read_manifests(file.parent)
+    live, prove = oid(alias), exchange.prove_restored
+    connections[alias].close()
+    connections[alias].settings_dict["OPTIONS"]["options"] = "-c idle_session_timeout=500ms"
+
+    def slowly(*args: Any, **options: Any) -> Verification:
+        time.sleep(1)
+        return prove(*args, **options)
+
+    def yes(loss: Loss) -> bool:
+        time.sleep(1)
+        return True
+
+    monkeypatch.setattr(exchange, "prove_restored", slowly)
+    roll_back(replace(place_of(alias), confirm=yes), file, manifest)
+
+    connections[alias].close()
+    assert oid(alias) != live
+    assert scratch_databases(alias) == []
 
 
 SWAPS = """
