@@ -207,8 +207,8 @@ CREATE PROCEDURE pg_temp.fill(
 DECLARE
     here regclass := target::regclass;
     blocks bigint := pg_relation_size(target) / current_setting('block_size')::bigint;
-    per_block float := greatest((SELECT reltuples FROM pg_class WHERE oid = target)
-                                / greatest(blocks, 1), 1);
+    per_block float := greatest((SELECT reltuples / greatest(relpages, 1) FROM pg_class
+                                 WHERE oid = target), 1);
     passes int;
     span bigint;
     start bigint := 0;
@@ -222,7 +222,9 @@ DECLARE
     range_of text;
     part text;
 BEGIN
-    IF (SELECT reltuples FROM pg_class WHERE oid = target) < 1 AND blocks > 0 THEN
+    -- Never analyzed, or so much smaller then that it says nothing of the present table.
+    IF blocks > 0 AND (SELECT reltuples < 1 OR blocks > 2 * relpages FROM pg_class
+                       WHERE oid = target) THEN
         EXECUTE format('SELECT count(*)::float / %s FROM ONLY %s WHERE ctid < %L::tid',
                        least(blocks, 100), here, format('(%s,0)', least(blocks, 100)))
         INTO per_block;
