@@ -132,6 +132,11 @@ BEGIN
     IF NOT pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = target), 'USAGE') THEN
         RAISE EXCEPTION 'refused: only the owner of % may add a column to it', here;
     END IF;
+    IF (SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE oid = target)
+            AND NOT (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user) THEN
+        RAISE EXCEPTION 'refused: row-level security hides rows of % from this role', here
+            USING HINT = 'use a role with BYPASSRLS';
+    END IF;
     SELECT format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull,
            a.attgenerated <> '' OR a.attidentity <> '' AS generated
     INTO attribute FROM pg_attribute a
