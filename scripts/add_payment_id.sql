@@ -132,6 +132,11 @@ BEGIN
     IF NOT pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = target), 'USAGE') THEN
         RAISE EXCEPTION 'refused: only the owner of % may add a column to it', here;
     END IF;
+    IF (SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE oid = target)
+            AND NOT (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user) THEN
+        RAISE EXCEPTION 'refused: row-level security hides rows of % from this role', here
+            USING HINT = 'use a role with BYPASSRLS';
+    END IF;
     SELECT format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull,
            a.attgenerated <> '' OR a.attidentity <> '' AS generated
     INTO attribute FROM pg_attribute a
@@ -207,8 +212,8 @@ CREATE PROCEDURE pg_temp.fill(
 DECLARE
     here regclass := target::regclass;
     blocks bigint := pg_relation_size(target) / current_setting('block_size')::bigint;
-    per_block float := greatest((SELECT reltuples FROM pg_class WHERE oid = target)
-                                / greatest(blocks, 1), 1);
+    per_block float := greatest((SELECT reltuples / greatest(relpages, 1) FROM pg_class
+                                 WHERE oid = target), 1);
     passes int;
     span bigint;
     start bigint := 0;
@@ -222,7 +227,9 @@ DECLARE
     range_of text;
     part text;
 BEGIN
-    IF (SELECT reltuples FROM pg_class WHERE oid = target) < 1 AND blocks > 0 THEN
+    -- Never analyzed, or so much smaller then that it says nothing of the present table.
+    IF blocks > 0 AND (SELECT reltuples < 1 OR blocks > 2 * relpages FROM pg_class
+                       WHERE oid = target) THEN
         EXECUTE format('SELECT count(*)::float / %s FROM ONLY %s WHERE ctid < %L::tid',
                        least(blocks, 100), here, format('(%s,0)', least(blocks, 100)))
         INTO per_block;

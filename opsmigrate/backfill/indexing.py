@@ -12,6 +12,8 @@ PROGRESS = """
 SELECT phase, blocks_done::float / nullif(blocks_total, 0), nullif(current_locker_pid, 0)
 FROM pg_stat_progress_create_index WHERE pid = %s
 """
+# Before it begins, and where an index is dropped, the server's report names nobody.
+BLOCKERS = "SELECT array_to_string(pg_blocking_pids(%s), ', ')"
 
 
 @contextmanager
@@ -31,11 +33,14 @@ def watched_index(
                 with other.cursor() as cursor:
                     cursor.execute(PROGRESS, [pid])
                     row = cursor.fetchone()
+                    cursor.execute(BLOCKERS, [pid])
+                    blockers = cursor.fetchone()[0]
             except Error:
                 return  # The statement itself says what is wrong.
-            if row:
-                phase, share, waits_for = row
-                held = f" (process {waits_for}, until its transaction ends)" if waits_for else ""
+            phase, share, waits_for = row or ("waiting", None, None)
+            waits_for = waits_for or blockers
+            held = f" (process {waits_for}, until its transaction ends)" if waits_for else ""
+            if row or held:
                 say(f"{phase}{held}", share)
 
         yield look

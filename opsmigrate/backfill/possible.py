@@ -17,9 +17,10 @@ def require_possible(state: State, goal: Goal) -> None:
         raise _no_default(goal)
     if goal.reads_row and not goal.nullable and state.default is None:
         raise _no_default(goal)
-    if goal.unique and state.name_taken and not state.constraint:
+    if goal.unique and state.name_taken:
         raise RefusedError(
-            f"the name {goal.constraint} is taken by another relation in schema {goal.schema}",
+            f"the name {goal.constraint} is taken by another relation in schema {goal.schema}; "
+            "a deferrable constraint, or an index of some rows only, is no substitute",
             id="index-exists",
             hint=f'ALTER INDEX "{goal.schema}"."{goal.constraint}" RENAME TO …',
             table=goal.label,

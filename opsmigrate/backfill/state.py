@@ -37,8 +37,6 @@ ORDER BY con.conname IS NULL, i.indisvalid DESC
 NAME_TAKEN = """
 SELECT x.relname FROM pg_class x JOIN pg_class t ON t.relnamespace = x.relnamespace
 WHERE t.oid = %s AND x.relname = %s
-  AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = x.oid AND i.indrelid = t.oid
-                  AND i.indkey[0] = %s AND i.indnkeyatts = 1)
 """
 
 
@@ -97,10 +95,11 @@ def read_state(connection: BaseDatabaseWrapper, goal: Goal) -> State:
         cursor.execute(COLUMN, [oid, goal.column])
         column = cursor.fetchone()
         number = column[0] if column else -1
-        cursor.execute(NAME_TAKEN, [oid, goal.constraint, number])
-        taken = cursor.fetchone() is not None
         cursor.execute(UNIQUE, [oid, number])
         indexes = cursor.fetchall()
+        cursor.execute(NAME_TAKEN, [oid, goal.constraint])
+        # One of ours is used or made anew; another, also a deferrable one, is in the way.
+        taken = cursor.fetchone() is not None and goal.constraint not in {row[0] for row in indexes}
     return State(
         oid=oid,
         kind=kind,

@@ -8,13 +8,15 @@ from django.db.backends.utils import CursorWrapper
 from opsmigrate.postgres.compose import Composable
 
 SAMPLED_BLOCKS = 100
+# A table that has grown by more since it was analyzed is not like it was.
+MOST_GROWTH = 2
 
 LEAVES = """
 WITH RECURSIVE tree AS (
     SELECT %s::oid AS oid
     UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree t ON i.inhparent = t.oid
 )
-SELECT c.oid, n.nspname, c.relname, c.relkind, c.reltuples::bigint,
+SELECT c.oid, n.nspname, c.relname, c.relkind, c.reltuples::bigint, c.relpages,
        coalesce(pg_relation_size(c.oid), 0) / current_setting('block_size')::int,
        format_type(a.atttypid, a.atttypmod), pg_has_role(current_user, c.relowner, 'USAGE')
 FROM tree JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -57,9 +59,12 @@ def read_leaves(cursor: CursorWrapper, oid: int, column: str) -> tuple[Leaf, ...
     """Return the tables that hold the rows of the table `oid`, down through every level."""
     cursor.execute(LEAVES, [oid, column])
     leaves = []
-    for leaf_oid, schema, table, kind, rows, blocks, column_type, owned in cursor.fetchall():
-        if rows < 1 and blocks and kind == "r":
+    for leaf_oid, schema, table, kind, rows, then, blocks, column_type, owned in cursor.fetchall():
+        # As the planner does it: what is known is how many rows a block had when it was analyzed.
+        if kind == "r" and blocks and (rows < 1 or blocks > then * MOST_GROWTH):
             rows = _estimate(cursor, sql.Identifier(schema, table), blocks)
+        elif then:
+            rows = rows * blocks // then
         leaves.append(
             Leaf(
                 oid=leaf_oid,
@@ -76,7 +81,7 @@ def read_leaves(cursor: CursorWrapper, oid: int, column: str) -> tuple[Leaf, ...
 
 
 def _estimate(cursor: CursorWrapper, relation: Composable, blocks: int) -> int:
-    """Return about how many rows a table has that was never analyzed, from its first blocks."""
+    """Return about how many rows a table has, from its first blocks and no statistics."""
     read = min(blocks, SAMPLED_BLOCKS)
     sample = sql.SQL("SELECT count(*) FROM ONLY {} WHERE ctid < {}::tid")
     cursor.execute(sample.format(relation, sql.Literal(f"({read},0)")))

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,28 @@ def test_the_script_refuses_before_anything_is_written(why: str, staging: str) -
     assert words in answer.stderr
     after = (query(staging, SCHEMA), query(staging, "SELECT xmin::text FROM treasury_payment"))
     assert after == before
+
+
+def test_the_script_refuses_a_role_that_row_level_security_hides_rows_from(
+    staging: str, role: Callable[..., dict[str, str]]
+) -> None:
+    user = role()
+    for statement in (
+        f"""GRANT CREATE ON SCHEMA public TO "{user["USER"]}" """,
+        f"""ALTER TABLE treasury_payment OWNER TO "{user["USER"]}" """,
+        "ALTER TABLE treasury_payment ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+    ):
+        execute(connections[staging], statement)
+    before = query(staging, SCHEMA)
+    connections.settings["owner"] = {**connections[staging].settings_dict, **user}
+    try:
+        answer = run_sql("owner")
+    finally:
+        connections["owner"].close()
+        del connections["owner"], connections.settings["owner"]
+
+    assert "refused: row-level security hides rows of treasury_payment" in answer.stderr
+    assert query(staging, SCHEMA) == before
 
 
 def test_names_and_schema_may_hold_anything(empty_database: str) -> None:

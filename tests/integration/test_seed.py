@@ -140,6 +140,21 @@ REFUSALS = {
 }
 
 
+def test_a_deferrable_constraint_of_that_name_is_refused_before_anything_is_written(
+    staging: str, ops: Ops
+) -> None:
+    # No foreign key can point to it, and its name is the one that ours is to have.
+    prepare(staging, [f"{ADD} CONSTRAINT {NAME} UNIQUE DEFERRABLE"])
+
+    answer = ops("seed_payment_id", database=staging)
+
+    assert (answer.code, answer.ids) == (4, ["index-exists"])
+    assert values(staging) == {}
+
+    prepare(staging, [f"ALTER INDEX {NAME} RENAME TO former"])
+    assert ops("seed_payment_id", database=staging).code == 0
+
+
 @pytest.mark.parametrize("id", REFUSALS)
 def test_what_cannot_be_reached_is_refused_before_anything_is_written(
     id: str, staging: str, ops: Ops

@@ -186,9 +186,14 @@ def test_a_stricter_isolation_of_the_role_does_not_end_a_batch(
     assert result.verdict is Verdict.PASSED
 
 
-def test_batches_are_small_on_a_table_that_was_never_analyzed(empty_database: str) -> None:
+@pytest.mark.parametrize("analyzed", ["never", "before it grew"])
+def test_batches_are_small_whenever_the_table_was_analyzed(
+    analyzed: str, empty_database: str
+) -> None:
     connection = connections[empty_database]
     execute(connection, "CREATE TABLE t WITH (autovacuum_enabled = off) AS SELECT 1 AS n")
+    if analyzed != "never":
+        execute(connection, "ANALYZE t")
     execute(connection, "INSERT INTO t SELECT n FROM generate_series(1, 9999) n")
     goal = Goal(schema="public", table="t", column="c", type="uuid", expression="gen_random_uuid()")
 

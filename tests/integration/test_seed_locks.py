@@ -269,3 +269,22 @@ def test_an_index_that_waits_says_for_whom(empty_database: str) -> None:
 
     assert result.verdict is Verdict.PASSED
     assert "waiting for writers before build (process " in said.getvalue()
+
+
+def test_an_index_that_cannot_begin_says_for_whom_it_waits(empty_database: str) -> None:
+    for statement in (
+        "CREATE TABLE t AS SELECT 1 AS id, gen_random_uuid() AS c",
+        "ALTER TABLE t ALTER COLUMN c SET DEFAULT gen_random_uuid()",
+    ):
+        execute(connections[empty_database], statement)
+    progress, said = telling()
+    # As a VACUUM by hand holds it: batches pass.
+    held = "LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE"
+    with holding(empty_database, held) as let_go:
+        timer = threading.Timer(2.0, let_go)
+        timer.start()
+        result = seed(connections[empty_database], goal_for(), options(), progress)
+        timer.join()
+
+    assert result.verdict is Verdict.PASSED
+    assert " (process " in said.getvalue()
