@@ -8,7 +8,7 @@ from django.db import connections
 from tests.conftest import Ops, execute
 from tests.integration.data_pairs import DATA_PAIRS
 from tests.integration.hidden_pairs import HIDDEN_PAIRS
-from tests.integration.pairs import PAIRS, Pair
+from tests.integration.pairs import CAGE, PAIRS, Pair
 from tests.integration.zoo_migrations import Write, migrate
 
 EVERY_PAIR = pytest.mark.parametrize(
@@ -77,3 +77,66 @@ def try_both(
             assert finding["migration"] == f"zoo.000{2 + len(before)}_step"
             assert finding["operation"] is not None
             assert finding["hint"]
+
+
+GENERATED = (
+    CAGE
+    + """
+migrations.AddField("cage", "low", models.GeneratedField(
+    expression=Lower("name"), output_field=models.CharField(max_length=20), db_persist=True)),
+migrations.AddField("cage", "rank", models.IntegerField(db_default=4)),
+"""
+)
+APPLIES = {
+    "a type after the generated column that used it is gone": 'migrations.RemoveField("cage", '
+    '"low"),\nmigrations.AlterField("cage", "name", models.TextField()),',
+    "a default that goes as the type comes": 'migrations.AlterField("cage", "rank", '
+    "models.BooleanField()),",
+    "a GIN index on a search vector": 'migrations.AddIndex("cage", GinIndex('
+    'SearchVector("name", config="english"), name="zoo_words")),',
+}
+
+
+@pytest.mark.parametrize(
+    "pending", APPLIES.values(), ids=[name.replace(" ", "-") for name in APPLIES]
+)
+def test_what_applies_is_not_refused(
+    pending: str, new_database: Callable[..., str], write_migrations: Write, ops: Ops
+) -> None:
+    alias = new_database()
+    write_migrations(GENERATED, pending)
+    assert migrate(alias, "zoo", "0001") is None
+
+    answer = ops("preflight_migrate", "zoo", database=alias)
+
+    assert (answer.code, answer.report["unexamined"]) == (0, []), answer.stdout
+    assert migrate(alias, "zoo") is None
+
+
+@pytest.mark.parametrize(
+    ("index", "finding"),
+    [
+        ('GinIndex(Lower("name"), name="zoo_low")', "no-operator-class"),
+        (
+            'models.Index(OpClass(Lower("name"), name="varchar_pattern_ops"), name="zoo_low")',
+            "expression-invalid",
+        ),
+    ],
+    ids=["no-operators-for-the-type", "OpClass-without-its-app"],
+)
+def test_an_expression_that_its_index_cannot_take(
+    index: str,
+    finding: str,
+    new_database: Callable[..., str],
+    write_migrations: Write,
+    ops: Ops,
+) -> None:
+    alias = new_database()
+    write_migrations(CAGE, f'migrations.AddIndex("cage", {index}),')
+    assert migrate(alias, "zoo", "0001") is None
+
+    answer = ops("preflight_migrate", "zoo", database=alias)
+
+    assert answer.code == 1, answer.stdout
+    assert answer.report["findings"][0]["id"] == finding
+    assert migrate(alias, "zoo") is not None

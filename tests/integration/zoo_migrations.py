@@ -18,11 +18,12 @@ import uuid
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import ArrayField, DateRangeField, IntegerRangeField
 from django.contrib.postgres.functions import RandomUUID
-from django.contrib.postgres.indexes import GinIndex, HashIndex
+from django.contrib.postgres.indexes import GinIndex, HashIndex, OpClass
 from django.contrib.postgres.operations import (
     AddConstraintNotValid, AddIndexConcurrently, CreateExtension, RemoveIndexConcurrently,
     ValidateConstraint,
 )
+from django.contrib.postgres.search import SearchVector
 from django.db import migrations, models
 from django.db.models import Func
 from django.db.models.functions import Lower, Now

@@ -105,6 +105,25 @@ def misfit(
     return None
 
 
+def types_of(requirements: Requirements, table: SimulatedTable, expressions: str) -> list[str]:
+    """Return the type of each expression, without modifiers; nothing where one does not fit."""
+    query = sql.SQL("SELECT {} FROM ({}) AS {} LIMIT 0").format(
+        sql.SQL(expressions), nulls_of(table, expressions, {}), sql.Identifier(table.name)
+    )
+    try:
+        with transaction(requirements.connection, "READ ONLY") as cursor:
+            cursor.execute(query)
+            oids = [column[1] for column in cursor.description or ()]
+            cursor.execute(
+                "SELECT format_type(t, NULL) FROM unnest(%s::oid[]) WITH ORDINALITY AS u (t, n)"
+                " ORDER BY n",
+                [oids],
+            )
+            return [row[0] for row in cursor.fetchall()]
+    except Error:
+        return []
+
+
 def nulls_of(table: SimulatedTable, expression: str, types: Mapping[str, str]) -> Composable:
     """Return a SELECT of one row that has NULL, of the right type, for each column named."""
     return sql.SQL("SELECT {}").format(sql.SQL(", ").join(_nulls(table, expression, types)))

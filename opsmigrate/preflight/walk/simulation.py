@@ -118,6 +118,16 @@ class SimulatedTable:
         self.defaults.discard(column)
         self.identities.discard(column)
         self.dependents.pop(column, None)
+        # A generated column no longer uses the others.
+        ends = (f".{column}", f'."{column}"')
+        self.dependents = {
+            name: {
+                user
+                for user in users
+                if not (user.kind == "default value" and user.name.endswith(ends))
+            }
+            for name, users in self.dependents.items()
+        }
         self.constraints = {
             name: (kind, columns)
             for name, (kind, columns) in self.constraints.items()

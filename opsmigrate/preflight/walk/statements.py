@@ -14,7 +14,7 @@ from opsmigrate.preflight.walk.constraints import (
     no_foreign_key_rests_on,
     require_target,
 )
-from opsmigrate.preflight.walk.expressions import require_fit, require_no_failure
+from opsmigrate.preflight.walk.expressions import require_fit, require_no_failure, types_of
 from opsmigrate.preflight.walk.index_rows import require_rows_fit
 from opsmigrate.preflight.walk.operator_classes import require_operator_class
 from opsmigrate.preflight.walk.probes import (
@@ -29,6 +29,10 @@ from opsmigrate.preflight.walk.simulation import CHECK, UNIQUE, SimulatedTable
 
 # What an index may say after an expression, and a question to the rows may not.
 ORDERED = re.compile(r"\b(?:ASC|DESC|NULLS|COLLATE)\b|\w+_ops\b", re.IGNORECASE)
+CLASSES = re.compile(r"\b(\w+_ops)\b")
+# OpClass() comes out as ((expression operators)) where its app is not installed.
+CLASS_INSIDE = re.compile(r"\b\w+_ops\)")
+ORDER = re.compile(r"\b(?:ASC|DESC|NULLS (?:FIRST|LAST)|\w+_ops)\b")
 Examine = Callable[[Statement, SimulatedTable, Requirements], None]
 
 
@@ -162,7 +166,9 @@ def _fits(
     columns = _columns(parts["columns"])
     method = str(parts.get("using") or "").replace("USING", "").strip().lower() or "btree"
     classes = tuple(getattr(parts["columns"], "opclasses", ()))
-    for number, column in enumerate(columns):
+    if isinstance(parts["columns"], Expressions):
+        _expressions_fit(requirements, table, str(parts["columns"]), index=name, method=method)
+    for number, column in enumerate(() if isinstance(parts["columns"], Expressions) else columns):
         operators = classes[number] if number < len(classes) else ""
         require_operator_class(
             requirements, table, column, index=name, method=method, name=operators
@@ -180,6 +186,36 @@ def _fits(
             f"index {name} cannot be made CONCURRENTLY: {table.label} is partitioned",
             hint="use AddIndex, or make it on each partition and attach them",
             table=table.label,
+        )
+
+
+def _expressions_fit(
+    requirements: Requirements, table: SimulatedTable, expressions: str, *, index: str, method: str
+) -> None:
+    """Ask whether the method takes the types of the expressions, which are not the columns'."""
+    if CLASS_INSIDE.search(expressions):
+        requirements.ledger.find(
+            "expression-invalid",
+            f"index {index} of {table.label} has its operator class inside the brackets",
+            hint="add django.contrib.postgres to INSTALLED_APPS: without it OpClass() is not "
+            "taken apart",
+            table=table.label,
+        )
+        return
+    classes = CLASSES.findall(expressions)
+    types = types_of(requirements, table, ORDER.sub("", expressions))
+    # Which class belongs to which of several expressions, nobody can tell from the text.
+    if len(types) > 1 and classes:
+        return
+    for type_ in types:
+        require_operator_class(
+            requirements,
+            table,
+            expressions,
+            index=index,
+            method=method,
+            name=classes[0] if classes else "",
+            type_=type_,
         )
 
 

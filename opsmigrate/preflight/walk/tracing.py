@@ -177,6 +177,9 @@ class TracingEditor(DatabaseSchemaEditor):
         table = self.requirements.own_table(model._meta.db_table)
         if table is not None:
             column = column_of(new_field)
+            if old_field.has_db_default() and not new_field.has_db_default():
+                # Of one ALTER TABLE, PostgreSQL does DROP DEFAULT first (ATPrepCmd, tablecmds.c).
+                table.defaults.discard(column)
             alter_type(self.requirements, table, old_field, new_field, explicit=explicit)
             if _is_auto(old_field) and not _is_auto(new_field):
                 table.identities.discard(column)
