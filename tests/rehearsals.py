@@ -80,6 +80,7 @@ def rehearse_project(
     ready: str = "pass",
     settings: str = "",
     command: str | None = None,
+    how: str = "clone",
 ) -> Answer:
     """Rehearse, in a process of its own, a project with an app whose one migration is `code`.
 
@@ -99,7 +100,7 @@ def rehearse_project(
     (app / "migrations" / "0001_initial.py").write_text(MIGRATION.format(code=indented(code, 4)))
     (folder / "eager_settings.py").write_text(PROJECT_SETTINGS + settings)
     env = environment_for(url_of(alias), PYTHONPATH=str(folder))
-    argv = ("manage.py", "preflight_migrate", "eager", "--rehearse=clone", "--format=json")
+    argv = ("manage.py", "preflight_migrate", "eager", f"--rehearse={how}", "--format=json")
     process = start(*argv, "--settings=eager_settings", env=env)
     stdout, stderr = process.communicate(timeout=60)
     return Answer(process.returncode, stdout, stderr)

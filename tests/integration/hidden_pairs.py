@@ -105,6 +105,12 @@ HIDDEN_PAIRS = (
         first=PRICED,
     ),
     Pair(
+        "a second primary key",
+        'migrations.AlterField("cage", "name", models.CharField(max_length=20, primary_key=True)),',
+        (),
+        "constraint-exists",
+    ),
+    Pair(
         "a check with braces that a row does not satisfy",
         'migrations.AddConstraint("cage", models.CheckConstraint('
         'condition=models.Q(name__in=["{a}"]), name="zoo_braces")),',

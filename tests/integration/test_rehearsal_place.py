@@ -14,7 +14,7 @@ from opsmigrate.pgtools.embedded import find_bindirs, running
 from tests.conftest import Ops, execute, query
 from tests.integration.pairs import CAGE, KEEPER
 from tests.integration.zoo_migrations import Write, migrate
-from tests.rehearsals import DOUBLE, SCRATCH, prepared, reasons, rehearse
+from tests.rehearsals import DOUBLE, SCRATCH, prepared, reasons, rehearse, rehearse_project
 
 
 @pytest.fixture
@@ -234,6 +234,36 @@ def test_without_the_rows_of_a_large_table_only_what_does_not_ask_for_them_is_de
     assert answer.report["facts"]["rehearsal"]["without_rows"] == ["public.large"]
     if why:
         assert any(why in reason for reason in reasons(answer))
+
+
+FAILS_WHERE_THERE_ARE_ROWS = """
+from django.db import connections
+from django.db.models.signals import post_migrate
+def look(**kwargs):
+    with connections[kwargs["using"]].cursor() as cursor:
+        cursor.execute("SELECT 1 / CASE WHEN count(*) > 0 THEN 0 ELSE 1 END FROM large")
+post_migrate.connect(look, weak=False)
+"""
+
+
+def test_a_receiver_that_asks_for_rows_that_were_left_out_is_left_open(
+    empty_database: str, tmp_path: Path
+) -> None:
+    assert migrate(empty_database) is None
+    for statement in LARGE:
+        execute(connections[empty_database], statement)
+
+    answer = rehearse_project(
+        empty_database,
+        tmp_path,
+        code="pass",
+        ready=FAILS_WHERE_THERE_ARE_ROWS,
+        settings='OPSMIGRATE = {"ENVIRONMENT": "test", "REHEARSE_MAX_BYTES": 16 * 250_000}',
+        how="schema",
+    )
+
+    assert answer.code == 3, answer.stdout
+    assert any("only running decides" in reason for reason in reasons(answer))
 
 
 def test_a_small_table_is_taken_only_with_what_its_foreign_keys_need(

@@ -25,7 +25,7 @@ from opsmigrate.preflight.walk.probes import (
     violations,
 )
 from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.simulation import CHECK, UNIQUE, SimulatedTable
+from opsmigrate.preflight.walk.simulation import CHECK, PRIMARY_KEY, UNIQUE, SimulatedTable
 
 # What an index may say after an expression, and a question to the rows may not.
 ORDERED = re.compile(r"\b(?:ASC|DESC|NULLS|COLLATE)\b|\w+_ops\b", re.IGNORECASE)
@@ -70,7 +70,7 @@ def _by_template(editor: Templates) -> dict[str, Examine]:
         editor.sql_create_index_concurrently: _create_index,
         editor.sql_create_unique: _create_unique,
         editor.sql_create_unique_index: _create_unique,
-        editor.sql_create_pk: _create_unique,
+        editor.sql_create_pk: _create_primary_key,
         editor.sql_create_fk: _create_foreign_key,
         editor.sql_create_check: _create_check,
         editor.sql_delete_constraint: _drop_constraint,
@@ -113,6 +113,23 @@ def _create_unique(statement: Statement, table: SimulatedTable, requirements: Re
         )
     if "UNIQUE INDEX" not in statement.template:
         add_constraint(requirements, table, name, UNIQUE, columns)
+
+
+def _create_primary_key(
+    statement: Statement, table: SimulatedTable, requirements: Requirements
+) -> None:
+    for name in [name for name, (kind, _) in table.constraints.items() if kind == PRIMARY_KEY]:
+        requirements.ledger.find(
+            "constraint-exists",
+            f"the migration adds a primary key to {table.label}, which has one: {name}",
+            hint="remove primary_key from the old field in an operation before it",
+            table=table.label,
+        )
+    _create_unique(statement, table, requirements)
+    table.constraints[_name(statement.parts["name"])] = (
+        PRIMARY_KEY,
+        _columns(statement.parts["columns"]),
+    )
 
 
 def _duplicates(
