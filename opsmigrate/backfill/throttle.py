@@ -34,7 +34,8 @@ SELECT EXISTS (
       AND l.relation = ANY (%s::oid[]) AND a.usesysid IS NULL
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 """
-WAL = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint"
+# What is inserted, written or not: with synchronous_commit off, it is written later.
+WAL = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint"
 MAX_WAL_SIZE = "SELECT pg_size_bytes(current_setting('max_wal_size'))"
 
 

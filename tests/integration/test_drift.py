@@ -22,8 +22,6 @@ from tests.integration.drift_zoo import DRIFTS, MODELS, NO_DRIFTS, Injected
 from tests.integration.zoo_migrations import writer
 from tests.prepared import database_alias
 
-pytestmark = pytest.mark.major
-
 
 @pytest.fixture(scope="module")
 def zoo(

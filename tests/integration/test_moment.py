@@ -15,8 +15,6 @@ from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.test_preflight_rights import OWN, guest, told
 from tests.integration.zoo_migrations import Write, migrate
 
-pytestmark = pytest.mark.major
-
 ADD = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
 INDEX = 'migrations.AddIndex("cage", models.Index(fields=["size"], name="zoo_size")),'
 CONCURRENTLY = 'AddIndexConcurrently("cage", models.Index(fields=["size"], name="zoo_size")),'

@@ -14,8 +14,6 @@ from tests.conftest import Answer, Ops, execute
 from tests.integration.pairs import CAGE, KEEPER
 from tests.integration.zoo_migrations import Write, migrate
 
-pytestmark = pytest.mark.major
-
 ADD = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
 INDEX = 'migrations.AddIndex("cage", models.Index(fields=["size"], name="zoo_size")),'
 RENAME = 'migrations.RenameModel("Cage", "Pen"),'

@@ -16,8 +16,6 @@ from tests.integration.test_preflight_rights import NO_CREATE, OWN, guest, told
 from tests.integration.test_rehearsal import rehearse
 from tests.integration.zoo_migrations import Write, migrate
 
-pytestmark = pytest.mark.major
-
 OPEN = "unexamined"
 ZOO = "CREATE TABLE zoo_cage (code uuid UNIQUE, name text, size int)"
 LEDGER = "CREATE TABLE ledger (id int, n int)"

@@ -14,8 +14,6 @@ from tests.integration.pairs import CAGE, ROW
 from tests.integration.test_rehearsal import rehearse
 from tests.integration.zoo_migrations import Write, migrate
 
-pytestmark = pytest.mark.major
-
 INDEX = 'migrations.AddIndex("cage", models.Index(fields=["size"], name="zoo_size")),'
 NAP = 'migrations.RunSQL("SELECT pg_sleep(0.4)"),'
 

@@ -11,8 +11,6 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from treasury.management.commands import make_legacy_staging as command
 
-pytestmark = pytest.mark.major
-
 
 def make_legacy(alias: str, rows: int = 300, **options: object) -> str:
     out = StringIO()
