@@ -140,8 +140,11 @@ def test_what_stays_in_the_copy_is_allowed(
 
 
 STORAGE = """
+from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage as storage
+assert settings.STORAGES["default"]["BACKEND"].endswith(".FileSystemStorage")
+assert "locmem" in settings.CACHES["default"]["BACKEND"]
 assert storage.size("given.txt") == 5
 assert storage.open("given.txt").read() == b"given"
 assert storage.save("new.txt", ContentFile(b"new")) == "new.txt"

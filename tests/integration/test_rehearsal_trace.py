@@ -119,4 +119,6 @@ def test_a_receiver_of_post_migrate_that_fails_is_no_migrations_failure(
     [finding] = answer.report["findings"]
     assert (answer.code, finding["id"]) == (1, "rehearsal-failed")
     assert finding["migration"] is None
-    assert "after the last migration it failed: IntegrityError" in finding["message"]
+    assert "on a copy of the database it failed: IntegrityError" in finding["message"]
+    assert finding["operation"] == "post_migrate"
+    assert "after its last migration" in answer.report["facts"]["summary"]

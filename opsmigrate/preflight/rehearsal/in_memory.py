@@ -108,7 +108,8 @@ class OverlayStorage(Storage):
 def keep_in_memory(tell: Callable[[str], None]) -> None:
     """Exchange the backends for ones in memory, also where the project has used them by now.
 
-    `tell` hears of what cannot be had from memory.
+    The settings of caches, tasks and stored files stay as they are: code may look at them, and must
+    find what it will find in the real run. `tell` hears of what cannot be had from memory.
     """
     OverlayStorage.tell = staticmethod(tell)
     if hasattr(settings, "MAILERS"):  # Django 6.1 and later; they are made anew for each mail
@@ -116,26 +117,23 @@ def keep_in_memory(tell: Callable[[str], None]) -> None:
         setattr(settings, "MAILERS", {name: {"BACKEND": MAIL} for name in mailers})  # noqa: B010
     else:
         settings.EMAIL_BACKEND = MAIL
-    settings.CACHES = {
-        name: {"BACKEND": CACHE, "LOCATION": name} for name in (*settings.CACHES, "default")
-    }
-    _forget(caches)
+    names = (*settings.CACHES, "default")
+    _give(caches, {name: {"BACKEND": CACHE, "LOCATION": name} for name in names})
     if hasattr(settings, "TASKS"):  # Django 6.0 and later
         from django.tasks import task_backends
 
-        settings.TASKS = {name: {"BACKEND": TASKS} for name in settings.TASKS}
-        _forget(task_backends)
-    settings.STORAGES = {
+        _give(task_backends, {name: {"BACKEND": TASKS} for name in settings.TASKS})
+    handler = cast(Any, storages)
+    handler._backends = {
         name: real if name == STATIC_FILES else {"BACKEND": OVERLAY, "OPTIONS": {"real": {**real}}}
         for name, real in settings.STORAGES.items()
     }
-    handler = cast(Any, storages)
-    handler._backends, handler._storages = None, {}
+    handler._storages = {}
     vars(handler).pop("backends", None)
     cast(Any, default_storage)._wrapped = empty
 
 
-def _forget(handler: Any) -> None:
-    """Let a handler of backends (django.utils.connection) read its settings again."""
+def _give(handler: Any, backends: Mapping[str, Mapping[str, Any]]) -> None:
+    """Let a handler of backends (django.utils.connection) have these, and forget those in use."""
     vars(handler).pop("settings", None)
-    handler.__init__()
+    handler.__init__(backends)

@@ -91,9 +91,10 @@ def _counts(
 
 def _add_failure(failure: Mapping[str, Any], ledger: Ledger, *, counts: bool) -> None:
     ledger.migration, ledger.operation = failure["migration"], failure["operation"]
+    if failure["after_the_plan"]:
+        ledger.operation = "post_migrate"
     state = f" ({failure['sqlstate']})" if failure["sqlstate"] else ""
-    when = "after the last migration " if failure["after_the_plan"] else ""
-    words = f"{when}it failed: {failure['error']}: {failure['words']}{state}"
+    words = f"it failed: {failure['error']}: {failure['words']}{state}"
     if counts:
         ledger.find(
             "rehearsal-failed",

@@ -74,12 +74,14 @@ def require_history(requirements: Requirements, plan: Plan) -> None:
 
 def require_receivers(requirements: Requirements, plan: Plan, state: ProjectState) -> None:
     """Ask what the receivers of pre_migrate and post_migrate need; leave open those unknown."""
+    requirements.ledger.operation = "post_migrate"
     known = [item for name in _receivers() for item in KNOWN.get(name, ())]
     for item in dict.fromkeys(known):
         _require(requirements, item, state, inserts=_makes_models(plan))
     for name in _receivers():
         if name not in KNOWN:
             requirements.ledger.leave_open(f"{name} runs with every migrate: only running decides")
+    requirements.ledger.operation = None
 
 
 def _receivers() -> Iterator[str]:
