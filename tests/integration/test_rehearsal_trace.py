@@ -73,6 +73,24 @@ def test_what_code_repeats_is_one_entry_with_its_count(
     assert update["wal_bytes"] > 2999 * 50
 
 
+def test_savepoints_are_one_entry_whatever_their_names(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    pending = """
+migrations.RunPython(lambda apps, editor: [
+    apps.get_model("zoo", "Cage").objects.using(editor.connection.alias).get_or_create(name="a")
+    and apps.get_model("zoo", "Cage").objects.using(editor.connection.alias).get_or_create(
+        name=f"b{n}") for n in range(60)
+]),
+"""
+    answer = rehearse(ops, prepared(empty_database, write_migrations, pending))
+
+    texts = [item["sql"] for item in statements(answer)]
+    assert answer.code == 0
+    assert texts.count("SAVEPOINT …") == 1
+    assert "(further statements)" not in texts
+
+
 def test_statements_that_all_differ_do_not_make_a_large_report(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:

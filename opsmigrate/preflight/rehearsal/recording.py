@@ -15,6 +15,8 @@ LONGEST_SQL = 2000
 # Distinct statements kept for each operation; what exceeds them is counted in one entry.
 MOST_DISTINCT = 50
 FURTHER = "(further statements)"
+# Django gives every savepoint a name of its own.
+SAVEPOINT = re.compile(r'^((?:RELEASE |ROLLBACK TO )?SAVEPOINT) "[^"]+"$')
 # Code may execute a million statements: the WAL position is read so often at the most.
 SECONDS_BETWEEN_POSITIONS = 0.05
 # What takes locks that others feel; rows that come and go do not.
@@ -96,7 +98,7 @@ class Recording:
         """Execute one statement for Django (connection.execute_wrapper) and note it."""
         text = str(sql)
         self.last_sql = text[:LONGEST_SQL]
-        statement = self._statement(self._where(text), self.last_sql)
+        statement = self._statement(self._where(text), SAVEPOINT.sub(r"\1 …", self.last_sql))
         locking = not ROWS_ONLY.match(text) and LOCKING.search(text) is not None
         alone = not self._connection.in_atomic_block
         locks = self._watch.locks_of(text) if locking and alone else {}
