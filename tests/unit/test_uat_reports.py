@@ -14,7 +14,7 @@ from opsmigrate.errors import UsageError
 from opsmigrate.report import Verdict
 from opsmigrate.uat.redaction import Redactor
 from opsmigrate.uat.reports.junit import junit_xml
-from opsmigrate.uat.reports.page import html_page
+from opsmigrate.uat.reports.page import headline, html_page
 from opsmigrate.uat.reports.seal import sealed, verify_report
 
 NASTY = "\x00\x1b[31m</script><script>alert(1)</script> ]]> & \ud800 \ufffe {{ x }} \"'"
@@ -97,6 +97,25 @@ def test_the_page_shows_what_was_seen_as_text_and_loads_nothing() -> None:
     assert "{{ x }}" in page
     for loading in ('src="http', 'href="http', "@import", "url("):
         assert loading not in page
+
+
+@pytest.mark.parametrize(
+    ("verdict", "statuses", "waived", "words"),
+    [
+        ("passed", ["PASS", "PASS"], None, "Accepted by every check"),
+        ("passed", ["PASS", "NOT_RUN"], None, "Accepted by every check that ran"),
+        ("passed", ["PASS", "FAIL"], "Grace: known", "Accepted, with waivers"),
+        ("failed", ["FAIL"], None, "Not accepted"),
+    ],
+)
+def test_the_headline_promises_no_more_than_was_looked_at(
+    verdict: str, statuses: list[str], waived: str | None, words: str
+) -> None:
+    checks = [
+        {"status": status, "waived": waived if status == "FAIL" else None} for status in statuses
+    ]
+
+    assert headline(verdict, checks) == words
 
 
 @pytest.mark.parametrize("ending", ["json", "html"])
