@@ -33,6 +33,13 @@ def estimate(connection: BaseDatabaseWrapper, state: State, pace: Pace, *, fills
     return seconds
 
 
+def estimate_scan(connection: BaseDatabaseWrapper, state: State, *, index: bool) -> float:
+    """Return about how many seconds it takes to read every row once, or to make the index."""
+    seconds = state.blocks * SCAN_SECONDS_PER_BLOCK
+    seconds += state.rows * INDEX_SECONDS_PER_ROW if index else 0.0
+    return seconds * _probe(connection)
+
+
 def _probe(connection: BaseDatabaseWrapper) -> float:
     started = time.monotonic()
     with connection.cursor() as cursor:

@@ -14,7 +14,6 @@ from opsmigrate.backfill.sessions import prepare, require_session
 from opsmigrate.backfill.state import State, read_state
 from opsmigrate.backfill.verify import count_grouped
 from opsmigrate.errors import RefusedError
-from opsmigrate.postgres.interruptible import run_interruptibly
 from opsmigrate.report import Finding, Severity
 
 SHOWN = 5
@@ -29,18 +28,19 @@ class Examined:
 
 
 def examine(connection: BaseDatabaseWrapper, goal: Goal, *, triggers: str) -> Examined:
-    """Return what is there; raise RefusedError where the goal cannot be reached from it."""
+    """Return what is there; raise RefusedError where the goal cannot be reached from it.
+
+    It may read every row: run it with run_interruptibly.
+    """
     require_session(connection)
     prepare(connection)
     state = read_state(connection, goal)
     require_possible(state, goal)
     if is_text(state, goal):
-        run_interruptibly(connection, lambda: require_convertible(connection, goal, state))
+        require_convertible(connection, goal, state)
     if needs_fill(state, goal):
         filled = shadow_of(goal) if is_text(state, goal) else goal
-        obstacles = run_interruptibly(
-            connection, lambda: read_obstacles(connection, filled, state, check=CHECK)
-        )
+        obstacles = read_obstacles(connection, filled, state, check=CHECK)
         require_no_obstacle(obstacles, goal, triggers=triggers)
         findings = _published(goal, state, obstacles.publications)
     else:
@@ -72,7 +72,7 @@ def _published(goal: Goal, state: State, publications: tuple[str, ...]) -> tuple
 def _require_no_duplicates(connection: BaseDatabaseWrapper, goal: Goal, state: State) -> None:
     if not goal.unique or not state.has_column or state.valid_index or is_text(state, goal):
         return
-    _, _, duplicates = run_interruptibly(connection, lambda: count_grouped(connection, goal))
+    _, _, duplicates = count_grouped(connection, goal)
     if duplicates:
         raise duplicates_found(connection, goal, duplicates)
 

@@ -19,12 +19,16 @@ FORBID_NULLS = "ALTER TABLE {table} ADD CONSTRAINT {old} CHECK ({column} IS NOT 
 
 @dataclass(frozen=True)
 class Phase:
-    """One step: its statements, the lock they take, and whether they may run in a transaction."""
+    """One step: its statements, the lock they take, and whether they may run in a transaction.
+
+    `whole` says that it goes through the whole table: stopped half way, it begins anew.
+    """
 
     name: str
     statements: tuple[Composable, ...]
     lock: str
     in_transaction: bool = True
+    whole: bool = False
 
 
 def before_fill(state: State, goal: Goal) -> tuple[Phase, ...]:
@@ -58,7 +62,7 @@ def unique_phases(state: State, goal: Goal) -> tuple[Phase, ...]:
     index = state.valid_index or goal.constraint
     if not state.valid_index:
         create = _sql("CREATE UNIQUE INDEX CONCURRENTLY {constraint} ON {table} ({column})", goal)
-        phases.append(Phase("make the unique index", (create,), SHARE_UPDATE, False))
+        phases.append(Phase("make the unique index", (create,), SHARE_UPDATE, False, whole=True))
     attach = _sql(
         "ALTER TABLE {table} ADD CONSTRAINT {constraint} UNIQUE USING INDEX {old}", goal, index
     )
@@ -73,7 +77,7 @@ def not_null_phases(state: State, goal: Goal) -> tuple[Phase, ...]:
     if state.unvalidated_not_null:
         validate = "ALTER TABLE {table} VALIDATE CONSTRAINT {old}"
         statement = _sql(validate, goal, state.unvalidated_not_null)
-        return (Phase(VALIDATE, (statement,), SHARE_UPDATE),)
+        return (Phase(VALIDATE, (statement,), SHARE_UPDATE, whole=True),)
     drop = "ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {old}"
     return (
         Phase(
@@ -88,6 +92,7 @@ def not_null_phases(state: State, goal: Goal) -> tuple[Phase, ...]:
             VALIDATE,
             (_sql("ALTER TABLE {table} VALIDATE CONSTRAINT {old}", goal, CHECK),),
             SHARE_UPDATE,
+            whole=True,
         ),
         # Two ALTERs: in one, PostgreSQL would not use the check and read the table again.
         Phase(
