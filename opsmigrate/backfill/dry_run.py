@@ -4,7 +4,13 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.backfill.convert import follow_phase, is_text, shadow_of, swap_phase
+from opsmigrate.backfill.convert import (
+    compare_phases,
+    follow_phase,
+    is_text,
+    shadow_of,
+    swap_phase,
+)
 from opsmigrate.backfill.estimate import estimate
 from opsmigrate.backfill.examine import examine, needs_fill
 from opsmigrate.backfill.goal import Goal
@@ -62,7 +68,9 @@ def _phases(
     shadow = shadow_of(goal)
     there = read_state(connection, shadow)
     constrain = (*unique_phases(there, shadow), *not_null_phases(there, shadow))
-    return (follow_phase(goal),), (*constrain, swap_phase(connection, goal, state.oid))
+    compare = compare_phases(connection, goal, state.oid)
+    swap = swap_phase(connection, goal, state.oid)
+    return (follow_phase(goal),), (*constrain, *compare, swap)
 
 
 def _described(connection: BaseDatabaseWrapper, phase: Phase) -> dict[str, Any]:

@@ -3,12 +3,21 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from django.db import DatabaseError, Error, IntegrityError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.backfill.convert import follow_phase, is_text, shadow_of, swap_phase
+from opsmigrate.backfill.convert import (
+    COMPARE,
+    compare_phases,
+    follow_phase,
+    is_text,
+    shadow_of,
+    swap_phase,
+)
+from opsmigrate.backfill.convertible import require_nothing_hangs_on_it
 from opsmigrate.backfill.estimate import estimate_scan
 from opsmigrate.backfill.examine import Examined, duplicates_found, examine, needs_fill
 from opsmigrate.backfill.fill import Tally, fill
@@ -88,7 +97,7 @@ def _bring_about(work: Work, oid: int) -> bool:
     except RefusedError as error:
         if not work.begun:
             raise
-        raise work.partial(f"after a lost connection, {error}") from error
+        raise work.partial(str(error)) from error
     except DatabaseError as error:
         if not work.begun or not is_lost(work.connection):
             raise
@@ -112,6 +121,9 @@ def _run_phases(work: Work) -> None:
             _fill_and_constrain(work)
         finally:
             work.goal = goal
+        _run(work, compare_phases(connection, goal, state.oid))
+        # Somebody may have made a view meanwhile, or an index.
+        require_nothing_hangs_on_it(connection, goal, read_state(connection, goal))
         _run(work, (swap_phase(connection, goal, state.oid),))
     _fill_and_constrain(work)
     if work.begun:
@@ -135,7 +147,7 @@ def _run(work: Work, phases: Sequence[Phase]) -> None:
         work.require_time()
         if phase.whole:
             index = not phase.in_transaction
-            work.require_time_for(phase.name, lambda index=index: _expected(work, index=index))
+            work.require_time_for(phase.name, partial(_expected, work, index=index))
         with work.phase(phase.name):
             if phase.in_transaction:
                 _run_locking(work, phase)
@@ -157,7 +169,9 @@ def _run_locking(work: Work, phase: Phase) -> None:
         try:
             run_interruptibly(work.connection, execute)
             break
-        except IntegrityError:
+        except IntegrityError as error:
+            if phase.name == COMPARE:
+                raise _changed_past_the_triggers(work) from error
             if phase.name != VALIDATE or not left:
                 raise
             before = work.tally.rows
@@ -174,6 +188,20 @@ def _without_value(work: Work) -> OpsmigrateError:
         hint=f"give those rows a value by hand; then {work.options.again}",
         table=work.goal.label,
         column=work.goal.column,
+        facts=work.facts(),
+    )
+
+
+def _changed_past_the_triggers(work: Work) -> OpsmigrateError:
+    goal, shadow = work.goal, shadow_of(work.goal)
+    return OpsmigrateError(
+        f"{goal.column} of {goal.label} was changed while its triggers were disabled, so "
+        f"{shadow.column} does not hold the same; nothing is lost, and the text stays as it is",
+        id="not-seeded",
+        hint=f"UPDATE {goal.typed_table} SET {shadow.typed_column} = {goal.typed_column}::uuid"  # noqa: S608
+        f" WHERE {shadow.typed_column} <> {goal.typed_column}::uuid; then {work.options.again}",
+        table=goal.label,
+        column=goal.column,
         facts=work.facts(),
     )
 

@@ -12,7 +12,7 @@ TABLE = """
 SELECT c.oid, c.relkind, c.relispartition,
        EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid),
        pg_has_role(current_user, c.relowner, 'USAGE'),
-       has_schema_privilege(c.relnamespace, 'CREATE')
+       has_schema_privilege(c.relnamespace, 'CREATE'), c.reloftype <> 0, quote_ident(current_user)
 FROM pg_class c WHERE c.oid = %s::regclass
 """
 # Since PostgreSQL 18 a NOT NULL can be there and not be validated.
@@ -45,6 +45,8 @@ class State:
     """The table and, where it is there, the column.
 
     `leaves` are the tables that hold rows: the table itself, its partitions, its children.
+    `is_typed` says that it is a table of a composite type; `typed_user` is our role as one types
+    it in SQL.
     """
 
     oid: int
@@ -53,6 +55,8 @@ class State:
     has_children: bool
     owned: bool
     may_create: bool
+    is_typed: bool
+    typed_user: str
     leaves: tuple[Leaf, ...] = field(repr=False)
     name_taken: bool = False
     number: int | None = None
@@ -89,8 +93,9 @@ class State:
 def read_state(connection: BaseDatabaseWrapper, goal: Goal) -> State:
     """Return what is there of `goal`, from the catalog and, at the most, a sample of blocks."""
     with connection.cursor() as cursor:
-        cursor.execute(TABLE, [f"{_quote(goal.schema)}.{_quote(goal.table)}"])
-        oid, kind, is_partition, has_children, owned, may_create = cursor.fetchone()
+        cursor.execute(TABLE, [goal.typed_table])
+        row = cursor.fetchone()
+        oid, kind, is_partition, has_children, owned, may_create, is_typed, typed_user = row
         leaves = read_leaves(cursor, oid, goal.column)
         cursor.execute(COLUMN, [oid, goal.column])
         column = cursor.fetchone()
@@ -107,15 +112,13 @@ def read_state(connection: BaseDatabaseWrapper, goal: Goal) -> State:
         has_children=has_children,
         owned=owned,
         may_create=may_create,
+        is_typed=is_typed,
+        typed_user=typed_user,
         leaves=leaves,
         name_taken=taken,
         **_column(column),
         **_unique(indexes),
     )
-
-
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _column(row: tuple[Any, ...] | None) -> dict[str, Any]:
