@@ -23,9 +23,7 @@ CONVERTED = (
 )
 # A value that is no UUID is let in as before; the column then stays NULL and stops the run, not
 # the writer.
-FOLLOW = """
-CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS {body}
-"""
+FOLLOW = "CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS {body}"
 BODY = """
 BEGIN
     NEW.{shadow} := {value};

@@ -31,7 +31,8 @@ def plan_of(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -
     phases = [*before, *after]
     described = [_described(connection, phase) for phase in phases]
     if needs_fill(state, goal):
-        rows = f"about {state.rows:,} rows in {state.blocks:,} blocks, without a value"
+        some = "those that have no value of " if state.has_column else ""
+        rows = f"{some}about {state.rows:,} rows in {state.blocks:,} blocks"
         described.insert(len(before), {"phase": f"fill {rows}", "lock": ROW, "statements": []})
     lines = [
         line

@@ -129,10 +129,11 @@ class Work:
     def partial(self, why: str) -> PartialError:
         """Return the error that says how far the work came."""
         done = f"{self.tally.rows:,} rows filled in {self.tally.batches:,} batches, all committed"
+        budget = self.options.time_budget
         return PartialError(
             f"stopped part of the way: {why}; {done}",
             id="stopped-part-way",
-            hint=self.options.again,
+            hint=self.options.again + (f" --time-budget {budget:g}" if budget else ""),
             table=self.goal.label,
             facts=self.facts(),
         )
