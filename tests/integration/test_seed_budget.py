@@ -16,8 +16,6 @@ from opsmigrate.report import Verdict
 from tests.conftest import execute, query
 from tests.seeding import PAYMENTS, QUIET, goal_for, holding, options, wait_for
 
-pytestmark = pytest.mark.major
-
 FILLED = (
     "CREATE TABLE t AS SELECT n AS id, gen_random_uuid() AS c FROM generate_series(1, 900) n",
     "ALTER TABLE t ALTER COLUMN c SET DEFAULT gen_random_uuid()",
