@@ -46,6 +46,10 @@ SAME = (
     "ALTER TABLE {table} ADD CONSTRAINT {same} CHECK ({column} IS NULL OR {shadow} IS NOT DISTINCT"
     " FROM CASE WHEN {column}::text ~* {valid} THEN {column}::text::uuid END) NOT VALID"
 )
+FOLLOWS = """
+SELECT count(*) FROM pg_trigger t JOIN pg_attribute a ON a.attrelid = t.tgrelid
+WHERE t.tgrelid = %s AND t.tgname = ANY (%s) AND t.tgenabled = 'A' AND a.attname = %s
+"""
 NOT_NULLS = """
 SELECT conname FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid
 WHERE c.conrelid = %s AND c.contype = 'n' AND a.attname = %s AND c.conkey = ARRAY[a.attnum]
@@ -87,9 +91,13 @@ def follow_triggers(goal: Goal) -> tuple[str, ...]:
     return tuple(generated_name(f"~{goal.column}", "", f"opsmigrate_{when}") for when in TRIGGERS)
 
 
-def follow_phase(goal: Goal) -> Phase:
+def follow_phases(connection: BaseDatabaseWrapper, goal: Goal, oid: int) -> tuple[Phase, ...]:
     """Return what adds the uuid column and lets it follow what is written to the text one."""
     names = _names(goal)
+    with connection.cursor() as cursor:
+        cursor.execute(FOLLOWS, [oid, list(follow_triggers(goal)), shadow_of(goal).column])
+        if cursor.fetchone() == (len(TRIGGERS),):
+            return ()
     value = _converted(f"NEW.{quoted(goal.column)}")
     body = sql.SQL(BODY).format(**names, value=sql.SQL(value))
     statements = [
@@ -104,7 +112,8 @@ def follow_phase(goal: Goal) -> Phase:
         statements += [
             sql.SQL(each).format(**names, trigger=trigger) for each in (drop, create, ALWAYS)
         ]
-    return Phase("add a uuid column that follows the text", tuple(statements), ACCESS_EXCLUSIVE)
+    name = "add a uuid column that follows the text"
+    return (Phase(name, tuple(statements), ACCESS_EXCLUSIVE),)
 
 
 def compare_phases(connection: BaseDatabaseWrapper, goal: Goal, oid: int) -> tuple[Phase, ...]:

@@ -6,7 +6,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.backfill.convert import (
     compare_phases,
-    follow_phase,
+    follow_phases,
     is_text,
     shadow_of,
     swap_phase,
@@ -71,7 +71,7 @@ def _phases(
     constrain = (*unique_phases(there, shadow), *not_null_phases(there, shadow))
     compare = compare_phases(connection, goal, state.oid)
     swap = swap_phase(connection, goal, state.oid)
-    return (follow_phase(goal),), (*constrain, *compare, swap)
+    return follow_phases(connection, goal, state.oid), (*constrain, *compare, swap)
 
 
 def _described(connection: BaseDatabaseWrapper, phase: Phase) -> dict[str, Any]:

@@ -10,10 +10,9 @@ from opsmigrate.backfill.convertible import require_convertible
 from opsmigrate.backfill.expression import is_one_for_all
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.obstacles import Ours, read_obstacles
-from opsmigrate.backfill.phases import CHECK
 from opsmigrate.backfill.possible import require_no_obstacle, require_possible
 from opsmigrate.backfill.sessions import prepare, require_session
-from opsmigrate.backfill.state import State, read_state
+from opsmigrate.backfill.state import CHECK, State, read_state
 from opsmigrate.backfill.verify import count_grouped
 from opsmigrate.errors import RefusedError
 from opsmigrate.report import Finding, Severity

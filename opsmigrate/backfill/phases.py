@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.backfill.goal import Goal
-from opsmigrate.backfill.state import State
+from opsmigrate.backfill.state import CHECK, State
 from opsmigrate.postgres.compose import Composable
 
 ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE, for milliseconds"
 SHARE_UPDATE = "SHARE UPDATE EXCLUSIVE, which lets readers and writers go on"
 ROW = "row locks, one batch at a time"
-# Stands in for NOT NULL until it is validated; scripts/add_payment_id.sql calls it so as well.
-CHECK = "opsmigrate_seeded"
 VALIDATE = "check the rows that are there"
 FORBID_NULLS = "ALTER TABLE {table} ADD CONSTRAINT {old} CHECK ({column} IS NOT NULL) NOT VALID"
 
@@ -75,35 +73,28 @@ def not_null_phases(state: State, goal: Goal) -> tuple[Phase, ...]:
     if state.not_null or goal.nullable:
         return ()
     if state.unvalidated_not_null:
-        validate = "ALTER TABLE {table} VALIDATE CONSTRAINT {old}"
-        statement = _sql(validate, goal, state.unvalidated_not_null)
+        name = state.unvalidated_not_null
+        statement = _sql("ALTER TABLE {table} VALIDATE CONSTRAINT {old}", goal, name)
         return (Phase(VALIDATE, (statement,), SHARE_UPDATE, whole=True),)
-    drop = "ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {old}"
-    return (
-        Phase(
-            "forbid NULLs in new rows",
-            (
-                _sql(drop, goal, CHECK),
-                _sql(FORBID_NULLS, goal, CHECK),
-            ),
-            ACCESS_EXCLUSIVE,
-        ),
-        Phase(
-            VALIDATE,
-            (_sql("ALTER TABLE {table} VALIDATE CONSTRAINT {old}", goal, CHECK),),
-            SHARE_UPDATE,
-            whole=True,
-        ),
-        # Two ALTERs: in one, PostgreSQL would not use the check and read the table again.
-        Phase(
-            "set NOT NULL",
-            (
-                _sql("ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL", goal),
-                _sql(drop, goal, CHECK),
-            ),
-            ACCESS_EXCLUSIVE,
-        ),
+    drop = _sql("ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {old}", goal, CHECK)
+    forbid = Phase(
+        "forbid NULLs in new rows", (drop, _sql(FORBID_NULLS, goal, CHECK)), ACCESS_EXCLUSIVE
     )
+    validate = Phase(
+        VALIDATE,
+        (_sql("ALTER TABLE {table} VALIDATE CONSTRAINT {old}", goal, CHECK),),
+        SHARE_UPDATE,
+        whole=True,
+    )
+    # Two ALTERs: in one, PostgreSQL would not use the check and read the table again.
+    set_not_null = Phase(
+        "set NOT NULL",
+        (_sql("ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL", goal), drop),
+        ACCESS_EXCLUSIVE,
+    )
+    if state.check is None:
+        return (forbid, validate, set_not_null)
+    return (set_not_null,) if state.check else (validate, set_not_null)
 
 
 def _sql(template: str, goal: Goal, old: str = "") -> Composable:

@@ -12,7 +12,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.backfill.convert import (
     COMPARE,
     compare_phases,
-    follow_phase,
+    follow_phases,
     is_text,
     shadow_of,
     swap_phase,
@@ -115,7 +115,7 @@ def _run_phases(work: Work) -> None:
     connection, goal = work.connection, work.goal
     state = read_state(connection, goal)
     if is_text(state, goal):
-        _run(work, (follow_phase(goal),))
+        _run(work, follow_phases(connection, goal, state.oid))
         work.goal = shadow_of(goal)
         try:
             _fill_and_constrain(work)
@@ -155,6 +155,7 @@ def _run(work: Work, phases: Sequence[Phase]) -> None:
                 _run_concurrently(work, phase)
         work.begun = True
         work.phases_done += 1
+        work.long_phases_done += phase.whole
 
 
 def _run_locking(work: Work, phase: Phase) -> None:

@@ -8,6 +8,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.tables import Leaf, read_leaves
 
+# Stands in for NOT NULL until it is validated; scripts/add_payment_id.sql calls it so as well.
+CHECK = "opsmigrate_seeded"
+
 TABLE = """
 SELECT c.oid, c.relkind, c.relispartition,
        EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid),
@@ -21,7 +24,9 @@ SELECT a.attnum, format_type(a.atttypid, a.atttypmod), a.attnotnull,
        CASE WHEN a.attgenerated <> '' THEN 'generated' WHEN a.attidentity <> '' THEN 'identity' END,
        pg_get_expr(d.adbin, d.adrelid),
        (SELECT n.conname FROM pg_constraint n WHERE n.conrelid = a.attrelid AND n.contype = 'n'
-        AND n.conkey = ARRAY[a.attnum] AND NOT n.convalidated)
+        AND n.conkey = ARRAY[a.attnum] AND NOT n.convalidated),
+       (SELECT n.convalidated FROM pg_constraint n WHERE n.conrelid = a.attrelid
+        AND n.contype = 'c' AND n.conname = %s AND n.conkey = ARRAY[a.attnum])
 FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attrelid = %s AND a.attname = %s AND NOT a.attisdropped
 """
@@ -46,7 +51,7 @@ class State:
 
     `leaves` are the tables that hold rows: the table itself, its partitions, its children.
     `is_typed` says that it is a table of a composite type; `typed_user` is our role as one types
-    it in SQL.
+    it in SQL. `check` is whether our own check against NULLs is validated, None without it.
     """
 
     oid: int
@@ -63,6 +68,7 @@ class State:
     column_type: str | None = None
     not_null: bool = False
     unvalidated_not_null: str | None = None
+    check: bool | None = None
     made_by_server: str | None = None
     default: str | None = None
     constraint: str | None = None
@@ -97,7 +103,7 @@ def read_state(connection: BaseDatabaseWrapper, goal: Goal) -> State:
         row = cursor.fetchone()
         oid, kind, is_partition, has_children, owned, may_create, is_typed, typed_user = row
         leaves = read_leaves(cursor, oid, goal.column)
-        cursor.execute(COLUMN, [oid, goal.column])
+        cursor.execute(COLUMN, [CHECK, oid, goal.column])
         column = cursor.fetchone()
         number = column[0] if column else -1
         cursor.execute(UNIQUE, [oid, number])
@@ -124,12 +130,13 @@ def read_state(connection: BaseDatabaseWrapper, goal: Goal) -> State:
 def _column(row: tuple[Any, ...] | None) -> dict[str, Any]:
     if row is None:
         return {}
-    number, type_, not_null, made_by_server, default, unvalidated = row
+    number, type_, not_null, made_by_server, default, unvalidated, check = row
     return {
         "number": number,
         "column_type": type_,
         "not_null": not_null and unvalidated is None,
         "unvalidated_not_null": unvalidated,
+        "check": check,
         "made_by_server": made_by_server,
         "default": default,
     }

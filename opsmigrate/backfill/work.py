@@ -51,13 +51,15 @@ class Work:
     waits: LockWaits = field(default_factory=LockWaits)
     begun: bool = False
     phases_done: int = 0
+    long_phases_done: int = 0
+    running: str = "examine"
     reconnects: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
     @property
-    def has_gained(self) -> bool:
-        """Say whether this run has brought the goal nearer."""
+    def has_written(self) -> bool:
+        """Say whether this run has written anything."""
         return self.phases_done > 0 or self.tally.rows > 0
 
     @property
@@ -87,21 +89,22 @@ class Work:
         """Raise OutOfTimeError where `what`, which must not be stopped half way, is not to begin.
 
         It is let begin where it is expected to end in time (`expected` is in seconds), and where
-        this run has done nothing else yet: a budget that is too short for it would never do.
+        this run has done nothing of length yet: the next one would have no more time for it.
         """
         self.require_time()
         if self.options.time_budget is None or (seconds := expected()) <= self.seconds_left:
             return
         words = f"to {what} will take about {seconds:,.0f} s"
-        if self.has_gained:
+        if self.tally.rows or self.long_phases_done:
             left = f"{self.seconds_left:,.0f} s of the time budget are left"
             raise OutOfTimeError(f"{words}, and {left}; the next run begins with it")
-        self.progress.phase(f"{words}, longer than the time budget; half done it would be lost, so")
+        self.progress.phase(f"{words}, more than is left; it is let finish: half done it is lost")
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Say that a phase begins, and count its seconds."""
         self.progress.phase(f"{name} …")
+        self.running = name
         started = time.monotonic()
         try:
             yield
@@ -140,8 +143,8 @@ class Work:
 
     def _too_short(self, error: OutOfTimeError) -> UndecidedError:
         return UndecidedError(
-            f"{error}, before this run could write anything: looking at the rows of "
-            f"{self.goal.label} takes longer",
+            f"{error} before this run could write anything to {self.goal.label}; it came to the "
+            f"phase: {self.running}",
             id="time-budget-too-short",
             hint=f"{self.options.again} --time-budget {2 * (self.options.time_budget or 0):g}",
             table=self.goal.label,
@@ -164,7 +167,7 @@ class Work:
             ) from error
         except OutOfTimeError as error:
             # Only here, when the last batches have ended, is it known how far the work came.
-            if self.has_gained:
+            if self.has_written:
                 raise self.partial(str(error)) from error
             raise self._too_short(error) from error
         except AutovacuumAgainstWraparoundError as error:
