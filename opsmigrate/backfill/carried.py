@@ -9,8 +9,10 @@ from opsmigrate.postgres.compose import Composable
 # Those that the owner granted; of others convertible.py knows.
 RIGHTS = """
 SELECT acl.privilege_type, acl.is_grantable, r.rolname
-FROM pg_attribute a, aclexplode(a.attacl) acl LEFT JOIN pg_roles r ON r.oid = acl.grantee
-WHERE a.attrelid = %s AND a.attname = %s ORDER BY r.rolname, 1
+FROM pg_attribute a, aclexplode(a.attacl) WITH ORDINALITY
+     AS acl (grantor, grantee, privilege_type, is_grantable, place)
+LEFT JOIN pg_roles r ON r.oid = acl.grantee
+WHERE a.attrelid = %s AND a.attname = %s ORDER BY place
 """
 # Storage and compression are of text only: a uuid is never moved out of its row.
 SETTINGS = """
