@@ -157,6 +157,32 @@ def test_a_missing_dependency_is_a_broken_graph(
     assert (answer.code, answer.ids) == (1, ["broken-graph"])
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("dependencies = [('zoo', '0001_step')\noperations = [\n]", "SyntaxError"),
+        ("operations = [\nmigrations.RunPython(forgotten)]", "NameError: name 'forgotten'"),
+        ("import zoo.forgotten\noperations = [\n]", "ModuleNotFoundError: No module named"),
+        ("dependencies = [('zoo', '0002_step')]\noperations = [\n]", "CircularDependencyError"),
+        ("dependencies = [1]\noperations = [\n]", "TypeError"),
+    ],
+    ids=["syntax", "unknown-name", "unknown-module", "circle", "no-pair"],
+)
+def test_a_migration_file_that_cannot_be_loaded_is_named(
+    body: str, words: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(CAGE, body)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+    failure = migrate(empty_database, "zoo")
+
+    assert (answer.code, answer.ids) == (1, ["broken-graph"]), answer.stdout
+    message = answer.report["findings"][0]["message"]
+    assert words in message
+    assert "0002_step" in message or words == "TypeError"
+    assert failure is not None
+
+
 def test_a_fake_applied_migration_whose_table_is_missing_is_found_by_the_next(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
