@@ -264,21 +264,30 @@ def _walk_backwards(step: Step, state: ProjectState, requirements: Requirements)
 
 
 def _require_types(connection: BaseDatabaseWrapper, requirements: Requirements) -> None:
-    """Note the column types that the server does not know, in one query."""
+    """Note the column types that the server does not know or the role may not use, in one query."""
     needed = requirements.types_needed
     if not needed:
         return
-    query = "SELECT t FROM unnest(%s::text[]) AS t WHERE to_regtype(t) IS NULL"
+    query = (
+        "SELECT t, to_regtype(t) IS NULL FROM unnest(%s::text[]) AS t"
+        " WHERE coalesce(NOT has_type_privilege(to_regtype(t), 'USAGE'), true)"
+    )
     try:
         with connection.cursor() as cursor:
             cursor.execute(query, [list(needed)])
-            unknown = [row[0] for row in cursor.fetchall()]
+            lacking = cursor.fetchall()
     except Error as error:
         requirements.ledger.leave_open(f"whether the column types are there: {first_line(error)}")
         return
-    for name in unknown:
+    for name, unknown in lacking:
         requirements.ledger.migration, requirements.ledger.operation = needed[name]
-        if requirements.schema.extensions - requirements.catalog.extensions:
+        if not unknown:
+            requirements.ledger.find(
+                "missing-privilege",
+                f"the role may not use the type {name}",
+                hint=f"GRANT USAGE ON TYPE {name} TO the migrating role",
+            )
+        elif requirements.schema.extensions - requirements.catalog.extensions:
             requirements.ledger.leave_open(f"whether an extension brings the type {name}")
         elif requirements.ledger.wrote(name):
             requirements.ledger.leave_open(f"whether SQL written by hand makes the type {name}")

@@ -5,10 +5,10 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
-from django.db import connections
+from django.db import NotSupportedError, connections
 from django.db.migrations.recorder import MigrationRecorder
 
-from tests.conftest import Ops, execute, query
+from tests.conftest import Answer, Ops, execute, query
 from tests.integration.pairs import CAGE, KEEPER
 from tests.integration.zoo_migrations import Write, migrate
 
@@ -206,3 +206,25 @@ def test_a_read_only_session_is_said(
 
     assert (answer.code, answer.ids) == (1, ["read-only"])
     assert query(alias, "SELECT count(*) FROM pg_class WHERE relname LIKE 'zoo%%'") == [(0,)]
+
+
+def test_a_server_that_django_no_longer_supports_is_said(
+    empty_database: str, write_migrations: Write, ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_migrations(CAGE)
+    features = type(connections[empty_database].features)
+    monkeypatch.setattr(features, "minimum_database_version", (99,))
+
+    def ask(command: str) -> Answer:
+        # Django looks at the version only as it connects.
+        connections[empty_database].close()
+        return ops(command, database=empty_database)
+
+    answer, backup = ask("preflight_migrate"), ask("backup_db")
+
+    assert (answer.code, answer.ids) == (1, ["server-too-old"])
+    assert "PostgreSQL 99 or later is required" in answer.report["findings"][0]["message"]
+    assert (backup.code, backup.ids) == (3, ["server-too-old"])
+    connections[empty_database].close()
+    with pytest.raises(NotSupportedError):
+        call_command("migrate", database=empty_database, verbosity=0, stdout=StringIO())

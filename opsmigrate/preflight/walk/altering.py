@@ -9,7 +9,7 @@ from django.db.models import Field
 
 from opsmigrate.preflight.walk.casts import bad_casts, castable
 from opsmigrate.preflight.walk.columns import column_in_use, users_of
-from opsmigrate.preflight.walk.expressions import PLAIN, live_expressions, misfit
+from opsmigrate.preflight.walk.expressions import PLAIN, ForbiddenError, live_expressions, misfit
 from opsmigrate.preflight.walk.operator_classes import special_indexes_fit
 from opsmigrate.preflight.walk.probes import duplicates, fails_on_rows, nulls, orphans, violations
 from opsmigrate.preflight.walk.requirements import Requirements
@@ -216,7 +216,7 @@ def _values_cast(
             "value-not-castable",
             f"some row holds a value in {table.label}.{column} that cannot become {after}: "
             f"{failure}",
-            hint=f"SELECT {column}::{after} FROM {table.label}, to see which",
+            hint=f"correct the values that {after} cannot take, or choose a wider type",
             table=table.label,
             column=column,
         )
@@ -225,8 +225,23 @@ def _values_cast(
 def _what_is_on_it_fits(
     requirements: Requirements, table: SimulatedTable, column: str, after: str
 ) -> None:
-    """Note what PostgreSQL makes again for the new type, and cannot."""
+    """Note what PostgreSQL makes or checks again for the new type, and cannot."""
     before = table.types[column]
+    _foreign_keys_compare(requirements, table, column, after)
+    kinds = {base(before), base(after)}
+    if not (kinds <= INTEGERS or (_alike(before, after) and always_casts(before, after))):
+        _unique_holds(requirements, table, column)
+    # With the same operator, PostgreSQL does not check again (TryReuseForeignKey, tablecmds.c).
+    if len(kinds) > 1 and not kinds <= TEXTS:
+        _foreign_keys_hold(requirements, table, column)
+    if not _alike(before, after):
+        special_indexes_fit(requirements, table, column, after)
+        _expressions_fit(requirements, table, column, after)
+
+
+def _foreign_keys_compare(
+    requirements: Requirements, table: SimulatedTable, column: str, after: str
+) -> None:
     for key in requirements.schema.foreign_keys:
         pairs = zip(key.columns, key.to_columns, strict=True)
         for ours, theirs in pairs:
@@ -244,32 +259,32 @@ def _what_is_on_it_fits(
                     table=table.label,
                     column=column,
                 )
-    kinds = {base(before), base(after)}
-    if not (kinds <= INTEGERS or (_alike(before, after) and always_casts(before, after))):
-        _unique_holds(requirements, table, column)
-    # With the same operator, PostgreSQL does not check again (TryReuseForeignKey, tablecmds.c).
-    if len(kinds) > 1 and not kinds <= TEXTS:
-        _foreign_keys_hold(requirements, table, column)
-    if _alike(before, after):
-        return
-    special_indexes_fit(requirements, table, column, after)
+
+
+def _expressions_fit(
+    requirements: Requirements, table: SimulatedTable, column: str, after: str
+) -> None:
     for name, kind, expression, validated in live_expressions(requirements, table, column):
-        words = misfit(requirements, table, expression, {column: after})
+        what = f"the {kind} {name} of {table.label}"
+        try:
+            words = misfit(requirements, table, expression, {column: after})
+        except ForbiddenError as error:
+            requirements.if_rows(table, f"whether {what} is computed: {error}", None)
+            continue
         if words:
             requirements.ledger.find(
                 "expression-in-the-way",
-                f"the {kind} {name} of {table.label} does not fit {column} as {after}: {words}",
+                f"{what} does not fit {column} as {after}: {words}",
                 hint=f"drop the {kind} {name}, and make it again afterwards",
                 table=table.label,
                 column=column,
             )
         elif validated:
+            decidable = kind == "check" and _names_are_live(table)
             requirements.if_rows(
                 table,
-                f"whether the rows suit the {kind} {name} with {column} as {after}",
-                violations(table, expression, requirements.columns_in(table, expression))
-                if kind == "check" and _names_are_live(table)
-                else None,
+                f"whether the rows suit {what} with {column} as {after}",
+                violations(table, expression, table.constraints[name][1]) if decidable else None,
             )
 
 

@@ -49,8 +49,8 @@ def add_column(
     if field.generated:
         expression = generated_sql(requirements.connection, field)
         purpose = f"the expression of column {column_of(field)}"
-        require_fit(requirements, table, expression, purpose)
-        require_no_failure(requirements, table, expression, purpose, column_of(field))
+        if require_fit(requirements, table, expression, purpose):
+            require_no_failure(requirements, table, expression, purpose, column_of(field))
     value = _value(requirements, table, field, default)
     requirements.define_column(table, field)
     if value is not None and table.origin is not None:

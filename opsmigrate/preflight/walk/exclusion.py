@@ -44,7 +44,8 @@ def require_exclusion(
         return
     keys = keys_of(statement.parts["expressions"])
     for key in keys:
-        require_fit(requirements, table, f"{key.text} {key.operator} {key.text}", name)
+        compared = f"{key.text} {key.operator} {key.text}"
+        require_fit(requirements, table, compared, name, by_row=True)
         for kind in types_of(requirements, table, key.text):
             require_operator_class(
                 requirements,

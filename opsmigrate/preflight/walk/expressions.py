@@ -11,7 +11,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.errors import UNDEFINED_OBJECT, first_line, sqlstate
+from opsmigrate.postgres.errors import (
+    INSUFFICIENT_PRIVILEGE,
+    UNDEFINED_OBJECT,
+    first_line,
+    sqlstate,
+)
 from opsmigrate.postgres.transaction import transaction
 from opsmigrate.preflight.walk.probes import fails_on_rows
 from opsmigrate.preflight.walk.requirements import Requirements
@@ -40,10 +45,23 @@ WHERE i.indrelid = format('%%I.%%I', %s::text, %s::text)::regclass
 
 
 def require_fit(
-    requirements: Requirements, table: SimulatedTable, expression: str, purpose: str
-) -> None:
-    """Note where an expression of the plan does not fit the types of the columns that it names."""
-    words = misfit(requirements, table, expression, {})
+    requirements: Requirements,
+    table: SimulatedTable,
+    expression: str,
+    purpose: str,
+    *,
+    by_row: bool = False,
+) -> bool:
+    """Note where an expression does not fit the columns that it names, or calls what it may not.
+
+    Return whether it is worth asking how it does on the rows. `by_row` says that PostgreSQL does
+    not ask for the right to call a function before it comes to a row, as it makes an index.
+    """
+    try:
+        words = misfit(requirements, table, expression, {})
+    except ForbiddenError as error:
+        _forbidden(requirements, table, purpose, str(error), rows_needed=by_row)
+        return False
     if words and not requirements.sees_everything():
         requirements.ledger.leave_open(f"whether {purpose} fits {table.label}: {words}")
     elif words:
@@ -51,6 +69,31 @@ def require_fit(
             "expression-invalid",
             f"{purpose} does not fit the columns of {table.label}: {words}",
             hint="bring the columns to the types that the applied migrations describe",
+            table=table.label,
+        )
+    return words is None
+
+
+class ForbiddenError(Exception):
+    """The role may not call a function of an expression; the message is PostgreSQL's."""
+
+
+def _forbidden(
+    requirements: Requirements,
+    table: SimulatedTable,
+    purpose: str,
+    words: str,
+    *,
+    rows_needed: bool,
+) -> None:
+    rows = requirements.rows(table) if rows_needed else 1
+    if rows is None:
+        requirements.ledger.leave_open(f"whether {purpose} is computed for a row: {words}")
+    elif rows:
+        requirements.ledger.find(
+            "missing-privilege",
+            f"the role may not compute {purpose}: {words}",
+            hint="GRANT EXECUTE ON FUNCTION … TO the migrating role",
             table=table.label,
         )
 
@@ -89,7 +132,7 @@ def misfit(
     """Return PostgreSQL's words where it would refuse the expression, None where it takes it.
 
     Asked on one row of NULLs with the types that the columns will have; `types` goes before the
-    simulated ones.
+    simulated ones. Raises ForbiddenError where the role may not call a function in it.
     """
     query = sql.SQL("SELECT {} FROM ({}) AS {} LIMIT 0").format(
         sql.SQL(expression), nulls_of(table, expression, types), sql.Identifier(table.name)
@@ -99,6 +142,8 @@ def misfit(
             cursor.execute(query)
     except Error as error:
         state = sqlstate(error) or ""
+        if state == INSUFFICIENT_PRIVILEGE:
+            raise ForbiddenError(first_line(error)) from error
         if state == UNDEFINED_OBJECT or not state.startswith(MISFITS):
             return None
         return first_line(error)

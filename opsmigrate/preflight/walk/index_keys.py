@@ -1,4 +1,4 @@
-"""The expressions of an index, without the order and the operator class that Django wraps them in."""
+"""The expressions of an index, without their order and their operator classes."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -39,8 +39,8 @@ class SimulatedTable:
     run by then: it has no rows until code runs again. `origin` and `origins` say what the table
     and its columns are called in the live database. `values` says of each column how to compute
     what it will hold from a row of the live table, which is called `live`; a column of which that
-    is not known is left out. `keys` are the live primary key's columns; `not_referable` are the live columns to which the
-    role may not point a foreign key.
+    is not known is left out. `keys` are the live primary key's columns; `not_referable` are the
+    live columns to which the role may not point a foreign key.
     """
 
     schema: str

@@ -207,8 +207,8 @@ def _fits(
         )
     condition = str(parts.get("condition") or "").replace(" WHERE ", "", 1)
     for text in filter(None, (condition, *(key.text for key in keys))):
-        require_fit(requirements, table, text, f"index {name}")
-        require_no_failure(requirements, table, text, f"index {name}")
+        if require_fit(requirements, table, text, f"index {name}", by_row=True):
+            require_no_failure(requirements, table, text, f"index {name}")
     if method == "btree":
         require_rows_fit(requirements, table, columns, [key.text for key in keys])
     if "CONCURRENTLY" in statement.template and table.kind == "p":
@@ -240,12 +240,12 @@ def _create_check(statement: Statement, table: SimulatedTable, requirements: Req
     name = _name(statement.parts["name"])
     check = str(statement.parts["check"])
     columns = requirements.columns_in(table, check)
-    require_fit(requirements, table, check, f"the check {name}")
-    requirements.if_rows(
-        table,
-        f"whether the rows of {table.label} satisfy the check {name}",
-        violations(table, check, columns),
-    )
+    if require_fit(requirements, table, check, f"the check {name}"):
+        requirements.if_rows(
+            table,
+            f"whether the rows of {table.label} satisfy the check {name}",
+            violations(table, check, columns),
+        )
     add_constraint(requirements, table, name, CHECK, columns)
 
 
