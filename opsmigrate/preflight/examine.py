@@ -34,6 +34,7 @@ from opsmigrate.preflight.walk.bookkeeping import (
     require_post_migrate,
     require_record,
 )
+from opsmigrate.preflight.walk.customised import leave_open_what_is_customised
 from opsmigrate.preflight.walk.operations import Move, walk_operation
 from opsmigrate.preflight.walk.receivers import require_history, require_receivers
 from opsmigrate.preflight.walk.requirements import Requirements
@@ -72,6 +73,7 @@ def examine(
             rows=row_counter(connection, ledger),
             seed_hint=seed_hint,
         )
+        leave_open_what_is_customised(connection, ledger)
         if plan.steps:
             _require_writable(session, ledger)
             require_history_table(requirements)

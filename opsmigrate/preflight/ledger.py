@@ -1,6 +1,6 @@
 """What the walk through the plan has found so far, and where it stands."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,11 +77,16 @@ class Ledger:
         self.code_runs += 1
         self.leave_open(what)
 
-    def raw(self, statement: str) -> None:
-        """Leave open what a statement written by hand will do."""
+    def raw(self, statement: str, *, by: str = "written by hand") -> None:
+        """Leave open what a statement that Django did not make will do."""
         words = " ".join(statement.split())
         self._raw.append(words)
-        self.code(f"SQL written by hand is not understood: {words[:60]}")
+        self.code(f"SQL {by} is not understood: {words[:60]}")
+
+    def prepared(self, what: str, texts: Iterable[str]) -> None:
+        """Leave open what code does before the plan; `texts` are the strings that stand in it."""
+        self._raw += texts
+        self.code(f"{what} runs before the plan: only running decides")
 
     def statement(self, sql: str, tables: list[str]) -> None:
         """Keep the SQL that the present operation would execute, and which tables it touches."""

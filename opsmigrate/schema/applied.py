@@ -128,12 +128,13 @@ def _constants(function: Any) -> Iterator[str]:
         if isinstance(item, str):
             yield item
         elif isinstance(item, FunctionType) and item.__module__ == name:
-            yield from _strings(item.__code__)
+            yield from strings_of(item)
 
 
-def _strings(code: CodeType) -> Iterator[str]:
-    for constant in code.co_consts:
+def strings_of(function: FunctionType | CodeType) -> Iterator[str]:
+    """Yield the strings that stand in the code of a function, and of those inside it."""
+    for constant in getattr(function, "__code__", function).co_consts:
         if isinstance(constant, str):
             yield constant
         elif isinstance(constant, CodeType):
-            yield from _strings(constant)
+            yield from strings_of(constant)

@@ -24,8 +24,10 @@ class Whereabouts:
         """Return the place that a statement belongs to: the operation that had it deferred."""
         if self.place.operation is None:
             for statement, place in self._deferred:
-                if place.migration == self.place.migration and str(statement) == sql:
-                    return place
+                # The statements of an engine's own editor need not have a text.
+                with suppress(Exception):
+                    if place.migration == self.place.migration and str(statement) == sql:
+                        return place
         return self.place
 
     @contextmanager

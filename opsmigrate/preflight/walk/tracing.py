@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -32,19 +33,41 @@ def tracing_editor(
     The operations of a migration drive it as they drive the real one; it asks `requirements`
     about every step, and answers Django's questions from the simulated schema.
     """
-    kind = type("TracingEditor", (TracingEditor, connection.SchemaEditorClass), {})
+    kind = editor_class(TracingEditor, connection)
     editor: TracingEditor = kind(connection, collect_sql=True, atomic=atomic)
     editor.deferred_sql = []
     editor.requirements = requirements
     return editor
 
 
+def editor_class(kind: type[TracingEditor], connection: BaseDatabaseWrapper) -> type[TracingEditor]:
+    """Return `kind` over the connection's own class of editor, which executes into `kind` too."""
+    return type(kind.__name__, (kind, connection.SchemaEditorClass, _Executed), {})
+
+
+DJANGOS_EDITORS = "django.db.backends."
 # Modules whose functions may be called to learn a default: they look at nothing but the clock.
 HARMLESS_DEFAULTS = ("builtins", "uuid", "datetime", "decimal", "django.utils.timezone")
 
 
+def _text(statement: Any) -> str:
+    """Return the statement's text; none where an engine's template makes several of it."""
+    if isinstance(getattr(statement, "template", ""), str):
+        return str(statement)
+    return ""
+
+
 def _is_auto(field: Field[Any, Any]) -> bool:
     return field.get_internal_type() in ("AutoField", "BigAutoField", "SmallAutoField")
+
+
+class _Executed(DatabaseSchemaEditor):
+    """Stands below an engine's own editor, which may make several statements of one."""
+
+    def execute(self, sql: Any, params: Any = ()) -> None:
+        """Hand over what would reach the database."""
+        editor: Any = self
+        editor.executed(sql, params)
 
 
 class TracingEditor(DatabaseSchemaEditor):
@@ -56,6 +79,7 @@ class TracingEditor(DatabaseSchemaEditor):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._origins: dict[int, str | None] = {}
+        self._known_text: Any = None
 
     @contextmanager
     def _known(self) -> Iterator[None]:
@@ -66,14 +90,26 @@ class TracingEditor(DatabaseSchemaEditor):
             self._depth -= 1
 
     def execute(self, sql: Any, params: Any = ()) -> None:
+        """Let the engine's editor execute it, knowing whether the text is one of Django's own."""
+        before = self._known_text
+        caller = sys._getframe(1).f_globals.get("__name__", "")
+        self._known_text = sql if self._depth and caller.startswith(DJANGOS_EDITORS) else None
+        try:
+            super().execute(sql, params)
+        finally:
+            self._known_text = before
+
+    def executed(self, sql: Any, params: Any = ()) -> None:
         """Look at what would be executed: a Statement anywhere, other text only from outside."""
         self.note(sql, params)
-        if isinstance(sql, Statement) or self._depth:
+        known = sql is self._known_text
+        if isinstance(sql, Statement) or known:
             require_surroundings(sql, self.requirements)
         if isinstance(sql, Statement):
-            examine_statement(self, sql, self.requirements)
-        elif self._depth == 0:
-            self.requirements.ledger.raw(str(sql))
+            examine_statement(sql, self.requirements)
+        elif not known:
+            by = "of the database engine's own" if self._depth else "written by hand"
+            self.requirements.ledger.raw(str(sql), by=by)
 
     def note(self, sql: Any, params: Any = None) -> None:
         """Keep the statement, and which tables it touches."""
@@ -133,7 +169,7 @@ class TracingEditor(DatabaseSchemaEditor):
         with self._known():
             super().remove_field(model, field)
             if field.db_parameters(connection=self.connection)["type"] is not None:
-                cascades = "CASCADE" in self.sql_delete_column
+                cascades = "CASCADE" in DatabaseSchemaEditor.sql_delete_column
                 drop_column(self.requirements, model, column_of(field), cascades=cascades)
 
     def _alter_field(
@@ -236,7 +272,7 @@ class TracingEditor(DatabaseSchemaEditor):
     def add_index(self, model: type[Model], index: Index, concurrently: bool = False) -> None:
         """CREATE INDEX, whose condition or expressions may name columns."""
         with self._known():
-            self.requirements.name_columns(model, str(index.create_sql(model, self)))
+            self.requirements.name_columns(model, _text(index.create_sql(model, self)))
             super().add_index(model, index, concurrently=concurrently)
 
     def add_constraint(self, model: type[Model], constraint: BaseConstraint) -> None:
@@ -247,7 +283,7 @@ class TracingEditor(DatabaseSchemaEditor):
                 require_exclusion(self.requirements, model, constraint, self)
                 self.note(constraint.create_sql(model, self))
                 return
-            self.requirements.name_columns(model, str(constraint.create_sql(model, self)))
+            self.requirements.name_columns(model, _text(constraint.create_sql(model, self)))
             super().add_constraint(model, constraint)
 
     def _warn_of_nothing(self, model: type[Model], constraint: BaseConstraint) -> None:

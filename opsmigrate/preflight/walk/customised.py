@@ -1,0 +1,41 @@
+"""What of `migrate` is not Django's own: the command itself, and what the engine does before it."""
+
+import re
+
+from django.core.management import get_commands, load_command_class
+from django.core.management.commands.migrate import Command
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.schema.applied import strings_of
+
+DJANGOS_BACKENDS = "django.db.backends."
+# What a command of the project may have of its own without doing anything else.
+HARMLESS = {"__init__", "add_arguments", "create_parser", "get_version"}
+MAKES = re.compile(r"\b(?:ALTER|CREATE|DROP)\s", re.IGNORECASE)
+
+
+def leave_open_what_is_customised(connection: BaseDatabaseWrapper, ledger: Ledger) -> None:
+    """Leave open what the project's own `migrate` does, and its engine's prepare_database()."""
+    ledger.operation = None
+    for kind in _own_command():
+        ledger.leave_open(
+            f"migrate is {kind.__module__}, not Django's: what it does besides, only running decides"
+        )
+    method = type(connection).prepare_database
+    if not method.__module__.startswith(DJANGOS_BACKENDS):
+        texts = filter(MAKES.search, strings_of(method))
+        ledger.prepared(f"{method.__module__}.{method.__qualname__}", texts)
+
+
+def _own_command() -> list[type]:
+    """Return the class that `migrate` would run, where its work is not all Django's."""
+    found = get_commands()["migrate"]
+    command = load_command_class(found, "migrate") if isinstance(found, str) else found
+    kind = type(command)
+    own = kind.__mro__[: kind.__mro__.index(Command)] if Command in kind.__mro__ else [kind]
+    if any(
+        callable(item) and name not in HARMLESS for part in own for name, item in vars(part).items()
+    ):
+        return [kind]
+    return []
