@@ -128,12 +128,12 @@ def _constants(function: Any) -> Iterator[str]:
         if isinstance(item, str):
             yield item
         elif isinstance(item, FunctionType) and item.__module__ == name:
-            yield from strings_of(item)
+            yield from strings_of(item.__code__)
 
 
-def strings_of(function: FunctionType | CodeType) -> Iterator[str]:
+def strings_of(code: CodeType) -> Iterator[str]:
     """Yield the strings that stand in the code of a function, and of those inside it."""
-    for constant in getattr(function, "__code__", function).co_consts:
+    for constant in code.co_consts:
         if isinstance(constant, str):
             yield constant
         elif isinstance(constant, CodeType):

@@ -1,6 +1,7 @@
 """What of `migrate` is not Django's own: the command itself, and what the engine does before it."""
 
 import re
+from typing import Any
 
 from django.core.management import get_commands, load_command_class
 from django.core.management.commands.migrate import Command
@@ -20,22 +21,18 @@ def leave_open_what_is_customised(connection: BaseDatabaseWrapper, ledger: Ledge
     ledger.operation = None
     for kind in _own_command():
         ledger.leave_open(
-            f"migrate is {kind.__module__}, not Django's: what it does besides, only running decides"
+            f"migrate is {kind.__module__}, not Django's: only running decides what it does"
         )
-    method = type(connection).prepare_database
+    method: Any = type(connection).prepare_database
     if not method.__module__.startswith(DJANGOS_BACKENDS):
-        texts = filter(MAKES.search, strings_of(method))
+        texts = filter(MAKES.search, strings_of(method.__code__))
         ledger.prepared(f"{method.__module__}.{method.__qualname__}", texts)
 
 
 def _own_command() -> list[type]:
     """Return the class that `migrate` would run, where its work is not all Django's."""
     found = get_commands()["migrate"]
-    command = load_command_class(found, "migrate") if isinstance(found, str) else found
-    kind = type(command)
+    kind = type(load_command_class(found, "migrate") if isinstance(found, str) else found)
     own = kind.__mro__[: kind.__mro__.index(Command)] if Command in kind.__mro__ else [kind]
-    if any(
-        callable(item) and name not in HARMLESS for part in own for name, item in vars(part).items()
-    ):
-        return [kind]
-    return []
+    methods = {name for part in own for name, item in vars(part).items() if callable(item)}
+    return [kind] if methods - HARMLESS else []

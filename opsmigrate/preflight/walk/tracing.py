@@ -42,7 +42,9 @@ def tracing_editor(
 
 def editor_class(kind: type[TracingEditor], connection: BaseDatabaseWrapper) -> type[TracingEditor]:
     """Return `kind` over the connection's own class of editor, which executes into `kind` too."""
-    return type(kind.__name__, (kind, connection.SchemaEditorClass, _Executed), {})
+    own = connection.SchemaEditorClass
+    bases = (_Executed,) if own is DatabaseSchemaEditor else (own, _Executed)
+    return type(kind.__name__, (kind, *bases), {})
 
 
 DJANGOS_EDITORS = "django.db.backends."
