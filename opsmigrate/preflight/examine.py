@@ -34,7 +34,7 @@ from opsmigrate.preflight.walk.bookkeeping import (
     require_post_migrate,
     require_record,
 )
-from opsmigrate.preflight.walk.customised import leave_open_what_is_customised
+from opsmigrate.preflight.walk.customised import doubt_own_way, leave_open_what_is_customised
 from opsmigrate.preflight.walk.operations import Move, walk_operation
 from opsmigrate.preflight.walk.receivers import require_history, require_receivers
 from opsmigrate.preflight.walk.requirements import Requirements
@@ -176,7 +176,7 @@ def _stopping_at_what_raises(ledger: Ledger) -> Iterator[None]:
         words = f"{type(error).__name__}: {first_line(error)}"
         ledger.leave_open(f"it raised {words}; so nothing after it was examined")
     finally:
-        ledger.migration = ledger.operation = None
+        ledger.migration = ledger.operation = ledger.uncertain = None
 
 
 def _soft_applied(plan: Plan, state: ProjectState, migration: Migration) -> bool:
@@ -188,6 +188,7 @@ def _walk_forwards(step: Step, state: ProjectState, requirements: Requirements) 
     migration, ledger = step.migration, requirements.ledger
     editor = tracing_editor(requirements.connection, requirements, atomic=migration.atomic)
     ledger.migration = step.label
+    doubt_own_way(step, ledger)
     for number, operation in enumerate(migration.operations):
         ledger.operation = f"{number}: {type(operation).__name__}"
         before = state.clone()
@@ -204,7 +205,7 @@ def _walk_forwards(step: Step, state: ProjectState, requirements: Requirements) 
         )
         editor.note_origins()
     editor.run_deferred()
-    ledger.migration = ledger.operation = None
+    ledger.migration = ledger.operation = ledger.uncertain = None
     return state
 
 
@@ -212,6 +213,7 @@ def _walk_backwards(step: Step, state: ProjectState, requirements: Requirements)
     migration, ledger = step.migration, requirements.ledger
     editor = tracing_editor(requirements.connection, requirements, atomic=migration.atomic)
     ledger.migration = step.label
+    doubt_own_way(step, ledger)
     moves = []
     for number, operation in enumerate(migration.operations):
         ledger.operation = f"{number}: {type(operation).__name__}"
@@ -239,7 +241,7 @@ def _walk_backwards(step: Step, state: ProjectState, requirements: Requirements)
         )
         editor.note_origins()
     editor.run_deferred()
-    ledger.migration = ledger.operation = None
+    ledger.migration = ledger.operation = ledger.uncertain = None
 
 
 def _require_types(connection: BaseDatabaseWrapper, requirements: Requirements) -> None:

@@ -23,6 +23,7 @@ class Ledger:
     statements: list[dict[str, Any]] = field(default_factory=list)
     drift: list[dict[str, Any]] | None = None
     code_runs: int = 0
+    uncertain: str | None = None
     _raw: list[str] = field(default_factory=list)
 
     def find(
@@ -39,8 +40,11 @@ class Ledger:
         """Add a finding at the present place, once.
 
         Where SQL written by hand came before and names the same thing, it may have put right what
-        is wrong: then the question stays open.
+        is wrong: then the question stays open. So it does where the operation is `uncertain`.
         """
+        if self.uncertain:
+            self.leave_open(f"{message}; but {self.uncertain}")
+            return
         name = column or (table or "").rpartition(".")[2]
         if name and self.wrote(name):
             self.leave_open(f"{message}; but SQL written by hand before it names {name}")
@@ -90,6 +94,8 @@ class Ledger:
 
     def statement(self, sql: str, tables: list[str]) -> None:
         """Keep the SQL that the present operation would execute, and which tables it touches."""
+        if self.uncertain:
+            self._raw.append(sql)
         self.statements.append(
             {
                 "migration": self.migration,

@@ -93,3 +93,45 @@ def test_a_rehearsal_follows_statements_without_a_text() -> None:
     ]
 
     assert whereabouts.of("SELECT 2").operation == "1: Plain"
+
+
+SKIPPED = """
+def apply(self, project_state, schema_editor, collect_sql=False):
+    return self.mutate_state(project_state, preserve=False)
+
+operations = [migrations.AddField("cage", "age", models.IntegerField(null=True))]
+"""
+OLDER = 'migrations.AlterField("cage", "age", models.BigIntegerField(null=True)),'
+
+
+@pytest.mark.parametrize(("rehearse", "code"), [("off", 3), ("clone", 0)])
+def test_a_migration_with_an_apply_of_its_own_may_skip_its_operations(
+    rehearse: str,
+    code: int,
+    new_database: Callable[..., str],
+    write_migrations: Write,
+    ops: Ops,
+) -> None:
+    alias = new_database("own ")
+    write_migrations(CAGE, SKIPPED, OLDER)
+    assert migrate(alias, "zoo", "0001") is None
+    execute(connections[alias], "ALTER TABLE zoo_cage ADD COLUMN age int")
+
+    answer = ops("preflight_migrate", "zoo", database=alias, rehearse=rehearse)
+
+    assert migrate(alias, "zoo") is None
+    assert answer.code == code, answer.stdout
+
+
+def test_what_such_a_migration_skipped_is_missed_by_the_rehearsal(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(CAGE, SKIPPED, OLDER)
+    assert migrate(empty_database, "zoo", "0001") is None
+
+    plain = ops("preflight_migrate", "zoo", database=empty_database)
+    rehearsed = ops("preflight_migrate", "zoo", database=empty_database, rehearse="clone")
+
+    assert migrate(empty_database, "zoo") is not None
+    assert (plain.code, rehearsed.code) == (3, 1), rehearsed.stdout
+    assert rehearsed.report["findings"][0]["migration"] == "zoo.0003_step"

@@ -1,4 +1,4 @@
-"""What of `migrate` is not Django's own: the command itself, and what the engine does before it."""
+"""What of `migrate` is not Django's own: the command, the engine, how a migration is applied."""
 
 import re
 from typing import Any
@@ -6,8 +6,10 @@ from typing import Any
 from django.core.management import get_commands, load_command_class
 from django.core.management.commands.migrate import Command
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations import Migration
 
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.plan import Step
 from opsmigrate.schema.applied import strings_of
 
 DJANGOS_BACKENDS = "django.db.backends."
@@ -27,6 +29,15 @@ def leave_open_what_is_customised(connection: BaseDatabaseWrapper, ledger: Ledge
     if not method.__module__.startswith(DJANGOS_BACKENDS):
         texts = filter(MAKES.search, strings_of(method.__code__))
         ledger.prepared(f"{method.__module__}.{method.__qualname__}", texts)
+
+
+def doubt_own_way(step: Step, ledger: Ledger) -> None:
+    """Leave open what a migration does that has its own apply(), which may skip its operations."""
+    name = "unapply" if step.backwards else "apply"
+    method = getattr(type(step.migration), name)
+    if method is not getattr(Migration, name):
+        ledger.uncertain = f"{method.__module__} has its own {name}()"
+        ledger.code(f"{ledger.uncertain}: only running decides what it does")
 
 
 def _own_command() -> list[type]:
