@@ -34,7 +34,11 @@ from opsmigrate.preflight.walk.bookkeeping import (
     require_post_migrate,
     require_record,
 )
-from opsmigrate.preflight.walk.customised import doubt_own_way, leave_open_what_is_customised
+from opsmigrate.preflight.walk.customised import (
+    doubt_own_way,
+    leave_open_what_is_customised,
+    nothing_written,
+)
 from opsmigrate.preflight.walk.operations import Move, walk_operation
 from opsmigrate.preflight.walk.receivers import require_history, require_receivers
 from opsmigrate.preflight.walk.requirements import Requirements
@@ -80,9 +84,11 @@ def examine(
             require_history(requirements, plan)
             for name in catalog.event_triggers:
                 ledger.leave_open(f"the event trigger {name} runs with DDL and may refuse it")
-        _examine_steps(plan, target, requirements, progress)
-        if not target.fake:
-            note_half_applied(connection, catalog, plan, ledger)
+        with nothing_written(connection):
+            _examine_steps(plan, target, requirements, progress)
+            if not target.fake:
+                with _stopping_at_what_raises(ledger):
+                    note_half_applied(connection, catalog, plan, ledger)
     open_before = tuple(ledger.unexamined)
     failed = any(finding.severity is Severity.ERROR for finding in ledger.findings)
     something = bool(plan.steps) and not target.fake

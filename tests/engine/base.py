@@ -45,6 +45,12 @@ class Editor(DatabaseSchemaEditor):
         table = self.quote_name(model._meta.db_table)
         self.execute(f"ALTER TABLE {table} ADD CONSTRAINT big CHECK (size > 100)")
 
+    def remove_field(self, model: type[Model], field: Field[Any, Any]) -> None:
+        """Empty the table first, past the editor's own execute()."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"TRUNCATE {self.quote_name(model._meta.db_table)} CASCADE")
+        super().remove_field(model, field)
+
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """Django's, but for its editor and what it does before `migrate`."""

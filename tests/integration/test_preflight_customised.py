@@ -8,7 +8,7 @@ from django.db import connections
 
 from opsmigrate.preflight.rehearsal.recording import Place
 from opsmigrate.preflight.rehearsal.whereabouts import Whereabouts
-from tests.conftest import Ops, execute
+from tests.conftest import Ops, execute, query
 from tests.engine.base import Several
 from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.zoo_migrations import Write, migrate
@@ -50,6 +50,21 @@ def test_sql_of_the_engines_own_is_left_open(
     assert answer.code == 3
     opened = {item["what"]: item["why"] for item in answer.report["unexamined"]}
     assert "ADD CONSTRAINT big" in opened["zoo.0002_step 0: AddField"]
+
+
+def test_an_engine_that_goes_past_its_editor_changes_nothing(
+    new_database: Callable[..., str], write_migrations: Write, ops: Ops
+) -> None:
+    alias = new_database(ENGINE="tests.engine")
+    write_migrations(CAGE, 'migrations.RemoveField("cage", "size"),')
+    assert migrate(alias, "zoo", "0001") is None
+    execute(connections[alias], ROW)
+
+    answer = ops("preflight_migrate", "zoo", database=alias)
+
+    assert query(alias, "SELECT count(*) FROM zoo_cage") == [(1,)]
+    assert answer.code == 3
+    assert any("TRUNCATE" in item["why"] for item in answer.report["unexamined"])
 
 
 def test_statements_without_a_text_do_not_end_the_walk(

@@ -1,6 +1,8 @@
 """What of `migrate` is not Django's own: the command, the engine, how a migration is applied."""
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.management import get_commands, load_command_class
@@ -15,6 +17,11 @@ from opsmigrate.schema.applied import strings_of
 DJANGOS_BACKENDS = "django.db.backends."
 # What a command of the project may have of its own without doing anything else.
 HARMLESS = {"__init__", "add_arguments", "create_parser", "get_version"}
+WRITES = re.compile(
+    r"\s*(?:ALTER|CALL|CLUSTER|COMMENT|COPY|CREATE|DELETE|DO|DROP|GRANT|INSERT|LOCK|MERGE|REFRESH"
+    r"|REINDEX|REVOKE|TRUNCATE|UPDATE|VACUUM)\b",
+    re.IGNORECASE,
+)
 MAKES = re.compile(r"\b(?:ALTER|CREATE|DROP)\s", re.IGNORECASE)
 
 
@@ -38,6 +45,20 @@ def doubt_own_way(step: Step, ledger: Ledger) -> None:
     if method is not getattr(Migration, name):
         ledger.uncertain = f"{method.__module__} has its own {name}()"
         ledger.code(f"{ledger.uncertain}: only running decides what it does")
+
+
+@contextmanager
+def nothing_written(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Refuse statements that write: an engine's editor may pass by its own execute()."""
+
+    def refuse(execute: Callable[..., Any], sql: Any, *args: Any) -> Any:
+        if WRITES.match(str(sql)):
+            words = " ".join(str(sql).split())
+            raise RuntimeError(f"the database engine would execute here: {words[:60]}")
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(refuse):
+        yield
 
 
 def _own_command() -> list[type]:
