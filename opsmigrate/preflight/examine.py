@@ -35,6 +35,11 @@ from opsmigrate.preflight.walk.bookkeeping import (
     require_post_migrate,
     require_record,
 )
+from opsmigrate.preflight.walk.customised import (
+    doubt_own_way,
+    leave_open_what_is_customised,
+    nothing_written,
+)
 from opsmigrate.preflight.walk.operations import (
     Move,
     RaisesToo,
@@ -78,15 +83,18 @@ def examine(
             rows=row_counter(connection, ledger),
             seed_hint=seed_hint,
         )
+        leave_open_what_is_customised(connection, ledger)
         if plan.steps:
             _require_writable(session, ledger)
             require_history_table(requirements)
             require_history(requirements, plan)
             for name in catalog.event_triggers:
                 ledger.leave_open(f"the event trigger {name} runs with DDL and may refuse it")
-        _examine_steps(plan, target, requirements, progress)
-        if not target.fake:
-            note_half_applied(connection, catalog, plan, ledger)
+        with nothing_written(connection):
+            _examine_steps(plan, target, requirements, progress)
+            if not target.fake:
+                with _stopping_at_what_raises(ledger):
+                    note_half_applied(connection, catalog, plan, ledger)
     open_before = tuple(ledger.unexamined)
     failed = any(finding.severity is Severity.ERROR for finding in ledger.findings)
     something = bool(plan.steps) and not target.fake
@@ -192,7 +200,7 @@ def _stopping_at_what_raises(ledger: Ledger) -> Iterator[None]:
         words = f"{type(error).__name__}: {first_line(error)}"
         ledger.leave_open(f"it raised {words}; so nothing after it was examined")
     finally:
-        ledger.migration = ledger.operation = None
+        ledger.migration = ledger.operation = ledger.uncertain = None
 
 
 def _soft_applied(plan: Plan, state: ProjectState, migration: Migration) -> bool:
@@ -204,6 +212,7 @@ def _walk_forwards(step: Step, state: ProjectState, requirements: Requirements) 
     migration, ledger = step.migration, requirements.ledger
     editor = tracing_editor(requirements.connection, requirements, atomic=migration.atomic)
     ledger.migration = step.label
+    doubt_own_way(step, ledger)
     with raising_too():
         # As migrate does, whether or not an operation asks for the models.
         _ = state.apps
@@ -224,7 +233,7 @@ def _walk_forwards(step: Step, state: ProjectState, requirements: Requirements) 
         )
         editor.note_origins()
     editor.run_deferred()
-    ledger.migration = ledger.operation = None
+    ledger.migration = ledger.operation = ledger.uncertain = None
     return state
 
 
@@ -232,6 +241,7 @@ def _walk_backwards(step: Step, state: ProjectState, requirements: Requirements)
     migration, ledger = step.migration, requirements.ledger
     editor = tracing_editor(requirements.connection, requirements, atomic=migration.atomic)
     ledger.migration = step.label
+    doubt_own_way(step, ledger)
     moves = []
     for number, operation in enumerate(migration.operations):
         ledger.operation = f"{number}: {type(operation).__name__}"
@@ -260,7 +270,7 @@ def _walk_backwards(step: Step, state: ProjectState, requirements: Requirements)
         )
         editor.note_origins()
     editor.run_deferred()
-    ledger.migration = ledger.operation = None
+    ledger.migration = ledger.operation = ledger.uncertain = None
 
 
 def _require_types(connection: BaseDatabaseWrapper, requirements: Requirements) -> None:

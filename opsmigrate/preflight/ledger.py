@@ -1,6 +1,6 @@
 """What the walk through the plan has found so far, and where it stands."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ class Ledger:
     statements: list[dict[str, Any]] = field(default_factory=list)
     drift: list[dict[str, Any]] | None = None
     code_runs: int = 0
+    uncertain: str | None = None
     _raw: list[str] = field(default_factory=list)
 
     def find(
@@ -39,8 +40,11 @@ class Ledger:
         """Add a finding at the present place, once.
 
         Where SQL written by hand came before and names the same thing, it may have put right what
-        is wrong: then the question stays open.
+        is wrong: then the question stays open. So it does where the operation is `uncertain`.
         """
+        if self.uncertain:
+            self.leave_open(f"{message}; but {self.uncertain}")
+            return
         name = column or (table or "").rpartition(".")[2]
         if name and self.wrote(name):
             self.leave_open(f"{message}; but SQL written by hand before it names {name}")
@@ -77,14 +81,21 @@ class Ledger:
         self.code_runs += 1
         self.leave_open(what)
 
-    def raw(self, statement: str) -> None:
-        """Leave open what a statement written by hand will do."""
+    def raw(self, statement: str, *, by: str = "written by hand") -> None:
+        """Leave open what a statement that Django did not make will do."""
         words = " ".join(statement.split())
         self._raw.append(words)
-        self.code(f"SQL written by hand is not understood: {words[:60]}")
+        self.code(f"SQL {by} is not understood: {words[:60]}")
+
+    def prepared(self, what: str, texts: Iterable[str]) -> None:
+        """Leave open what code does before the plan; `texts` are the strings that stand in it."""
+        self._raw += texts
+        self.code(f"{what} runs before the plan: only running decides")
 
     def statement(self, sql: str, tables: list[str]) -> None:
         """Keep the SQL that the present operation would execute, and which tables it touches."""
+        if self.uncertain:
+            self._raw.append(sql)
         self.statements.append(
             {
                 "migration": self.migration,

@@ -128,12 +128,13 @@ def _constants(function: Any) -> Iterator[str]:
         if isinstance(item, str):
             yield item
         elif isinstance(item, FunctionType) and item.__module__ == name:
-            yield from _strings(item.__code__)
+            yield from strings_of(item.__code__)
 
 
-def _strings(code: CodeType) -> Iterator[str]:
+def strings_of(code: CodeType) -> Iterator[str]:
+    """Yield the strings that stand in the code of a function, and of those inside it."""
     for constant in code.co_consts:
         if isinstance(constant, str):
             yield constant
         elif isinstance(constant, CodeType):
-            yield from _strings(constant)
+            yield from strings_of(constant)

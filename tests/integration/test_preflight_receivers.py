@@ -1,6 +1,7 @@
 """What `migrate` does besides the migrations can fail as well, and is asked for."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -101,6 +102,27 @@ def test_a_receiver_of_the_project_is_left_open(empty_database: str, ops: Ops) -
 
     assert answer.code == 3
     assert "fails runs with every migrate" in answer.report["unexamined"][0]["why"]
+
+
+class OnlyZoo:
+    """Keeps everything but the app zoo away from all databases but the default one."""
+
+    def allow_migrate(self, db: str, app_label: str, **hints: object) -> bool:
+        return db == "default" or app_label == "zoo"
+
+
+def test_a_receiver_is_not_asked_for_what_a_router_keeps_elsewhere(
+    empty_database: str, write_migrations: Write, ops: Ops, settings: Any
+) -> None:
+    settings.DATABASE_ROUTERS = [OnlyZoo()]
+    write_migrations(CAGE, AGE)
+    for target in (("zoo", "0001"), ("contenttypes",), ("auth",)):
+        assert migrate(empty_database, *target) is None
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+
+    assert (answer.code, answer.ids) == (0, []), answer.stdout
+    assert migrate(empty_database, "zoo") is None
 
 
 def test_a_content_type_of_an_older_state_has_its_name(

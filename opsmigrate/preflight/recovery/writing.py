@@ -12,7 +12,7 @@ from django.db.models import Field
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.tracing import TracingEditor
+from opsmigrate.preflight.walk.tracing import TracingEditor, editor_class
 
 MAKES = re.compile(r"^CREATE |ADD CONSTRAINT ")
 
@@ -38,10 +38,10 @@ class WritingEditor(TracingEditor):
         self.written.append(text.rstrip("; \n"))
         return True
 
-    def execute(self, sql: Any, params: Any = ()) -> None:
+    def executed(self, sql: Any, params: Any = ()) -> None:
         """Write SQL by hand as it is: it is text already."""
         ledger, code_runs = self.requirements.ledger, self.requirements.ledger.code_runs
-        super().execute(sql, params)
+        super().executed(sql, params)
         ledger.code_runs = code_runs
 
     def effective_default(self, field: Field[Any, Any]) -> Any:
@@ -62,7 +62,7 @@ def writing_editor(connection: BaseDatabaseWrapper, catalog: Catalog) -> Writing
         rows=lambda table: 0,
         seed_hint=lambda table, column: None,
     )
-    kind = type("WritingEditor", (WritingEditor, connection.SchemaEditorClass), {})
+    kind: Any = editor_class(WritingEditor, connection)
     editor: WritingEditor = kind(connection, collect_sql=True, atomic=False)
     editor.deferred_sql = []
     editor.written = []

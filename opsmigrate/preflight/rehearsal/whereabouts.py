@@ -24,16 +24,17 @@ class Whereabouts:
         """Return the place that a statement belongs to: the operation that had it deferred."""
         if self.place.operation is None:
             for statement, place in self._deferred:
-                if place.migration == self.place.migration and str(statement) == sql:
-                    return place
+                # The statements of an engine's own editor need not have a text.
+                with suppress(Exception):
+                    if place.migration == self.place.migration and str(statement) == sql:
+                        return place
         return self.place
 
     @contextmanager
     def following(self) -> Iterator[None]:
         """Follow every migration and operation until the end of the block."""
         real = {
-            (Migration, "apply"): self._following_migration(Migration.apply, backwards=False),
-            (Migration, "unapply"): self._following_migration(Migration.unapply, backwards=True),
+            (Migration, "__init__"): self._following_new(Migration.__init__),
             (MigrationExecutor, "migrate"): self._following_plan(MigrationExecutor.migrate),
         }
         before = {key: getattr(*key) for key in real}
@@ -54,10 +55,20 @@ class Whereabouts:
 
         return run
 
+    def _following_new(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def run(migration: Migration, *args: Any, **kwargs: Any) -> None:
+            method(migration, *args, **kwargs)
+            # Of the migration itself: its class may have an apply() of its own.
+            for name, backwards in (("apply", False), ("unapply", True)):
+                move = getattr(migration, name)
+                setattr(migration, name, self._following_migration(migration, move, backwards))
+
+        return run
+
     def _following_migration(
-        self, method: Callable[..., Any], *, backwards: bool
+        self, migration: Migration, method: Callable[..., Any], backwards: bool
     ) -> Callable[..., Any]:
-        def run(migration: Migration, *args: Any, **kwargs: Any) -> Any:
+        def run(*args: Any, **kwargs: Any) -> Any:
             label = f"{migration.app_label}.{migration.name}"
             self.place = Place(label)
             self.applied.append((label, backwards))
@@ -69,7 +80,7 @@ class Whereabouts:
                     with suppress(AttributeError):
                         setattr(operation, name, move)
             try:
-                return method(migration, *args, **kwargs)
+                return method(*args, **kwargs)
             finally:
                 if sys.exc_info()[0] is None:
                     self.place = Place(label)

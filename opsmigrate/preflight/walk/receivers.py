@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
+from django.db import router
 from django.db.migrations.state import ProjectState
 from django.db.models.signals import post_migrate, pre_migrate
 
@@ -75,13 +76,23 @@ def require_history(requirements: Requirements, plan: Plan) -> None:
 def require_receivers(requirements: Requirements, plan: Plan, state: ProjectState) -> None:
     """Ask what the receivers of pre_migrate and post_migrate need; leave open those unknown."""
     requirements.ledger.operation = "post_migrate"
-    known = [item for name in _receivers() for item in KNOWN.get(name, ())]
+    alias = requirements.connection.alias
+    known = [item for name in _receivers() for item in _at_work(name, alias, state)]
     for item in dict.fromkeys(known):
         _require(requirements, item, state, inserts=_makes_models(plan))
     for name in _receivers():
         if name not in KNOWN:
             requirements.ledger.leave_open(f"{name} runs with every migrate: only running decides")
     requirements.ledger.operation = None
+
+
+def _at_work(name: str, alias: str, state: ProjectState) -> Iterable[Known]:
+    """Return what a receiver looks at: nothing where a router keeps its model, the last, away."""
+    items = KNOWN.get(name, ())
+    if not items or (items[-1].app, items[-1].model) not in state.models:
+        return items
+    own = state.apps.get_model(items[-1].app, items[-1].model)
+    return items if router.allow_migrate_model(alias, own) else ()
 
 
 def _receivers() -> Iterator[str]:

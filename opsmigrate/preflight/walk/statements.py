@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from django.db.backends.ddl_references import Statement
+from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 
 from opsmigrate.postgres.catalog import Index
 from opsmigrate.preflight.walk.constraints import (
@@ -35,49 +36,15 @@ PATTERNS = re.compile(r"(text|varchar|bpchar)_pattern_ops")
 Examine = Callable[[Statement, SimulatedTable, Requirements], None]
 
 
-class Templates(Protocol):
-    """The templates of Django's schema editor, by which a statement is recognised."""
-
-    sql_create_index: str
-    sql_create_index_concurrently: str
-    sql_create_unique: str
-    sql_create_unique_index: str
-    sql_create_fk: str
-    sql_create_check: str
-    sql_create_pk: str
-    sql_delete_constraint: str
-    sql_delete_fk: str
-    sql_delete_index: str
-    sql_delete_index_concurrently: str
-    sql_rename_index: str
-
-
-def examine_statement(editor: Templates, statement: Statement, requirements: Requirements) -> None:
+def examine_statement(statement: Statement, requirements: Requirements) -> None:
     """Ask `requirements` about one statement, then change the simulated schema as it would."""
-    examine = _by_template(editor).get(statement.template)
+    examine = EXAMINE.get(statement.template)
     if examine is None:
-        requirements.ledger.raw(str(statement))
+        requirements.ledger.raw(str(statement), by="of the database engine's own")
         return
     table = requirements.own_table(statement.parts["table"].table, drops=examine is _drop_index)
     if table is not None:
         examine(statement, table, requirements)
-
-
-def _by_template(editor: Templates) -> dict[str, Examine]:
-    return {
-        editor.sql_create_index: _create_index,
-        editor.sql_create_index_concurrently: _create_index,
-        editor.sql_create_unique: _create_unique,
-        editor.sql_create_unique_index: _create_unique,
-        editor.sql_create_pk: _create_primary_key,
-        editor.sql_create_fk: _create_foreign_key,
-        editor.sql_create_check: _create_check,
-        editor.sql_delete_constraint: _drop_constraint,
-        editor.sql_delete_fk: _drop_constraint,
-        editor.sql_delete_index: _drop_index,
-        editor.sql_delete_index_concurrently: _drop_index,
-        editor.sql_rename_index: _rename_index,
-    }
 
 
 def _name(part: Any) -> str:
@@ -283,3 +250,20 @@ def _rename_index(statement: Statement, table: SimulatedTable, requirements: Req
     requirements.schema.forget_relation(table, old)
     if old in table.indexes:
         table.indexes[new] = table.indexes.pop(old)
+
+
+# By the templates of Django's own editor: of what an engine changed, nothing is known.
+EXAMINE: dict[str, Examine] = {
+    DatabaseSchemaEditor.sql_create_index: _create_index,
+    DatabaseSchemaEditor.sql_create_index_concurrently: _create_index,
+    DatabaseSchemaEditor.sql_create_unique: _create_unique,
+    DatabaseSchemaEditor.sql_create_unique_index: _create_unique,
+    DatabaseSchemaEditor.sql_create_pk: _create_primary_key,
+    DatabaseSchemaEditor.sql_create_fk: _create_foreign_key,
+    DatabaseSchemaEditor.sql_create_check: _create_check,
+    DatabaseSchemaEditor.sql_delete_constraint: _drop_constraint,
+    DatabaseSchemaEditor.sql_delete_fk: _drop_constraint,
+    DatabaseSchemaEditor.sql_delete_index: _drop_index,
+    DatabaseSchemaEditor.sql_delete_index_concurrently: _drop_index,
+    DatabaseSchemaEditor.sql_rename_index: _rename_index,
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,8 +18,8 @@ from opsmigrate.preflight.walk.altering import add_identity, alter_null, alter_t
 from opsmigrate.preflight.walk.columns import UNKNOWN, add_column, drop_column
 from opsmigrate.preflight.walk.constraints import require_inline_target
 from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
+from opsmigrate.preflight.walk.introspected import constraints_of
 from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.simulation import CHECK, FOREIGN_KEY, PRIMARY_KEY, UNIQUE
 from opsmigrate.preflight.walk.statements import examine_statement
 from opsmigrate.preflight.walk.surroundings import require_surroundings
 from opsmigrate.preflight.walk.touched import QUALIFIED, tables_of
@@ -34,7 +35,7 @@ def tracing_editor(
     The operations of a migration drive it as they drive the real one; it asks `requirements`
     about every step, and answers Django's questions from the simulated schema.
     """
-    kind = type("TracingEditor", (TracingEditor, connection.SchemaEditorClass), {})
+    kind = editor_class(TracingEditor, connection)
     editor: TracingEditor = kind(connection, collect_sql=True, atomic=atomic)
     editor.deferred_sql = []
     editor.requirements = requirements
@@ -42,12 +43,38 @@ def tracing_editor(
 
 
 IDENTIFIER = re.compile(QUALIFIED)
+
+
+def editor_class(kind: type[TracingEditor], connection: BaseDatabaseWrapper) -> type[TracingEditor]:
+    """Return `kind` over the connection's own class of editor, which executes into `kind` too."""
+    own = connection.SchemaEditorClass
+    bases = (_Executed,) if own is DatabaseSchemaEditor else (own, _Executed)
+    return type(kind.__name__, (kind, *bases), {})
+
+
+DJANGOS_EDITORS = "django.db.backends."
 # Modules whose functions may be called to learn a default: they look at nothing but the clock.
 HARMLESS_DEFAULTS = ("builtins", "uuid", "datetime", "decimal", "django.utils.timezone")
 
 
+def _text(statement: Any) -> str:
+    """Return the statement's text; none where an engine's template makes several of it."""
+    if isinstance(getattr(statement, "template", ""), str):
+        return str(statement)
+    return ""
+
+
 def _is_auto(field: Field[Any, Any]) -> bool:
     return field.get_internal_type() in ("AutoField", "BigAutoField", "SmallAutoField")
+
+
+class _Executed(DatabaseSchemaEditor):
+    """Stands below an engine's own editor, which may make several statements of one."""
+
+    def execute(self, sql: Any, params: Any = ()) -> None:
+        """Hand over what would reach the database."""
+        editor: Any = self
+        editor.executed(sql, params)
 
 
 class TracingEditor(DatabaseSchemaEditor):
@@ -59,6 +86,7 @@ class TracingEditor(DatabaseSchemaEditor):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._origins: dict[int, str | None] = {}
+        self._known_text: Any = None
 
     @contextmanager
     def _known(self) -> Iterator[None]:
@@ -69,15 +97,27 @@ class TracingEditor(DatabaseSchemaEditor):
             self._depth -= 1
 
     def execute(self, sql: Any, params: Any = ()) -> None:
+        """Let the engine's editor execute it, knowing whether the text is one of Django's own."""
+        before = self._known_text
+        caller = sys._getframe(1).f_globals.get("__name__", "")
+        self._known_text = sql if self._depth and caller.startswith(DJANGOS_EDITORS) else None
+        try:
+            super().execute(sql, params)
+        finally:
+            self._known_text = before
+
+    def executed(self, sql: Any, params: Any = ()) -> None:
         """Look at what would be executed: a Statement anywhere, other text only from outside."""
         if not self.note(sql, params):
             return
-        if isinstance(sql, Statement) or self._depth:
+        known = sql is self._known_text
+        if isinstance(sql, Statement) or known:
             require_surroundings(sql, self.requirements)
         if isinstance(sql, Statement):
-            examine_statement(self, sql, self.requirements)
-        elif self._depth == 0:
-            self.requirements.ledger.raw(str(sql))
+            examine_statement(sql, self.requirements)
+        elif not known:
+            by = "of the database engine's own" if self._depth else "written by hand"
+            self.requirements.ledger.raw(str(sql), by=by)
 
     def note(self, sql: Any, params: Any = ()) -> bool:
         """Keep the statement, and which tables it touches; say whether it can be sent at all.
@@ -164,7 +204,7 @@ class TracingEditor(DatabaseSchemaEditor):
         with self._known():
             super().remove_field(model, field)
             if field.db_parameters(connection=self.connection)["type"] is not None:
-                cascades = "CASCADE" in self.sql_delete_column
+                cascades = "CASCADE" in DatabaseSchemaEditor.sql_delete_column
                 drop_column(self.requirements, model, column_of(field), cascades=cascades)
 
     def _alter_field(
@@ -271,7 +311,7 @@ class TracingEditor(DatabaseSchemaEditor):
     def add_index(self, model: type[Model], index: Index, concurrently: bool = False) -> None:
         """CREATE INDEX, whose condition or expressions may name columns."""
         with self._known():
-            self.requirements.name_columns(model, str(index.create_sql(model, self)))
+            self.requirements.name_columns(model, _text(index.create_sql(model, self)))
             super().add_index(model, index, concurrently=concurrently)
 
     def add_constraint(self, model: type[Model], constraint: BaseConstraint) -> None:
@@ -282,7 +322,7 @@ class TracingEditor(DatabaseSchemaEditor):
                 require_exclusion(self.requirements, model, constraint, self)
                 self.note(constraint.create_sql(model, self), None)
                 return
-            self.requirements.name_columns(model, str(constraint.create_sql(model, self)))
+            self.requirements.name_columns(model, _text(constraint.create_sql(model, self)))
             super().add_constraint(model, constraint)
 
     def _warn_of_nothing(self, model: type[Model], constraint: BaseConstraint) -> None:
@@ -331,43 +371,12 @@ class TracingEditor(DatabaseSchemaEditor):
             (check, lambda info: info["check"]),
             (foreign_key, lambda info: info["foreign_key"]),
         ]
+        table = self.requirements.schema.table(model._meta.db_table)
         return [
             name
-            for name, info in self._constraints(model._meta.db_table).items()
+            for name, info in constraints_of(table).items()
             if (column_names is None or list(column_names) == info["columns"])
             and all(value is None or value == read(info) for value, read in wanted)
             and (type_ is None or type_ == info["type"])
             and name not in (exclude or ())
         ]
-
-    def _constraints(self, db_table: str) -> dict[str, dict[str, Any]]:
-        table = self.requirements.schema.table(db_table)
-        if table is None:
-            return {}
-        found: dict[str, dict[str, Any]] = {
-            name: {
-                "columns": list(columns),
-                "unique": kind in (UNIQUE, PRIMARY_KEY),
-                "primary_key": kind == PRIMARY_KEY,
-                "foreign_key": kind == FOREIGN_KEY,
-                "check": kind == CHECK,
-                "index": False,
-                "type": None,
-            }
-            for name, (kind, columns) in table.constraints.items()
-            if kind in (UNIQUE, PRIMARY_KEY, FOREIGN_KEY, CHECK)
-        }
-        for name, item in table.indexes.items():
-            found.setdefault(
-                name,
-                {
-                    "columns": list(item.columns),
-                    "unique": item.unique,
-                    "primary_key": item.primary,
-                    "foreign_key": False,
-                    "check": False,
-                    "index": True,
-                    "type": Index.suffix if item.method == "btree" else item.method,
-                },
-            )
-        return found

@@ -1,0 +1,70 @@
+"""What of `migrate` is not Django's own: the command, the engine, how a migration is applied."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.management import get_commands, load_command_class
+from django.core.management.commands.migrate import Command
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations import Migration
+
+from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.plan import Step
+from opsmigrate.schema.applied import strings_of
+
+DJANGOS_BACKENDS = "django.db.backends."
+# What a command of the project may have of its own without doing anything else.
+HARMLESS = {"__init__", "add_arguments", "create_parser", "get_version"}
+WRITES = re.compile(
+    r"\s*(?:ALTER|CALL|CLUSTER|COMMENT|COPY|CREATE|DELETE|DO|DROP|GRANT|INSERT|LOCK|MERGE|REFRESH"
+    r"|REINDEX|REVOKE|TRUNCATE|UPDATE|VACUUM)\b",
+    re.IGNORECASE,
+)
+MAKES = re.compile(r"\b(?:ALTER|CREATE|DROP)\s", re.IGNORECASE)
+
+
+def leave_open_what_is_customised(connection: BaseDatabaseWrapper, ledger: Ledger) -> None:
+    """Leave open what the project's own `migrate` does, and its engine's prepare_database()."""
+    ledger.operation = None
+    for kind in _own_command():
+        ledger.leave_open(
+            f"migrate is {kind.__module__}, not Django's: only running decides what it does"
+        )
+    method: Any = type(connection).prepare_database
+    if not method.__module__.startswith(DJANGOS_BACKENDS):
+        texts = filter(MAKES.search, strings_of(method.__code__))
+        ledger.prepared(f"{method.__module__}.{method.__qualname__}", texts)
+
+
+def doubt_own_way(step: Step, ledger: Ledger) -> None:
+    """Leave open what a migration does that has its own apply(), which may skip its operations."""
+    name = "unapply" if step.backwards else "apply"
+    method = getattr(type(step.migration), name)
+    if method is not getattr(Migration, name):
+        ledger.uncertain = f"{method.__module__} has its own {name}()"
+        ledger.code(f"{ledger.uncertain}: only running decides what it does")
+
+
+@contextmanager
+def nothing_written(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Refuse statements that write: an engine's editor may pass by its own execute()."""
+
+    def refuse(execute: Callable[..., Any], sql: Any, *args: Any) -> Any:
+        if WRITES.match(str(sql)):
+            words = " ".join(str(sql).split())
+            raise RuntimeError(f"the database engine would execute here: {words[:60]}")
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(refuse):
+        yield
+
+
+def _own_command() -> list[type]:
+    """Return the class that `migrate` would run, where its work is not all Django's."""
+    found = get_commands()["migrate"]
+    kind = type(load_command_class(found, "migrate") if isinstance(found, str) else found)
+    own = kind.__mro__[: kind.__mro__.index(Command)] if Command in kind.__mro__ else [kind]
+    methods = {name for part in own for name, item in vars(part).items() if callable(item)}
+    return [kind] if methods - HARMLESS else []
