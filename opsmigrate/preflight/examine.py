@@ -25,9 +25,7 @@ from opsmigrate.preflight.plan import (
     states_of_backwards,
 )
 from opsmigrate.preflight.recovery.half_applied import note_half_applied
-from opsmigrate.preflight.rehearsal.proof import take_in
-from opsmigrate.preflight.rehearsal.rehearsed_rights import question_rights
-from opsmigrate.preflight.rehearsal.run import NotRehearsed, Rehearsal
+from opsmigrate.preflight.rehearsal.outcome import NotRehearsed, Rehearsal
 from opsmigrate.preflight.verdict import decide
 from opsmigrate.preflight.walk.bookkeeping import (
     require_history_table,
@@ -86,6 +84,10 @@ def examine(
     something = bool(plan.steps) and not target.fake
     rehearsal = rehearse() if (something or ledger.unexamined) and not failed else None
     if isinstance(rehearsal, Rehearsal):
+        # Loaded only where there is a rehearsal, as it takes a while.
+        from opsmigrate.preflight.rehearsal.proof import take_in
+        from opsmigrate.preflight.rehearsal.rehearsed_rights import question_rights
+
         take_in(rehearsal, plan, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
     ledger.drift = judge_drift(connection, catalog, drifts, ledger) if plan.executor else None

@@ -23,8 +23,8 @@ class ClaimedColumn(NamedTuple):
 class ClaimedIndex(NamedTuple):
     """An index, or a unique constraint or primary key by the index that it rests on.
 
-    `columns` has an empty string where the key is an expression; `named` are the columns that expressions and
-    condition name. `name` is None where Django makes it up.
+    `columns` has an empty string where the key is an expression; `named` are the columns that
+    expressions and condition name. `name` is None where Django makes it up.
     `like` marks the companion with a pattern operator class that Django gives to indexed text.
     """
 

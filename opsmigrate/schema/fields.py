@@ -114,7 +114,7 @@ class StateFields:
     def _by_sort(
         self, known: dict[Sort, Parameters], field: AnyField, ask: Callable[[], Parameters]
     ) -> Parameters:
-        """Return what is known of such fields; ask where nothing is, or it is no field of Django."""
+        """Return what is known of such fields; always ask a field that is not of Django."""
         kind, given = type(field), vars(field)
         sort = (kind, *[given.get(name) for name in DECIDING])
         found = known.get(sort)
