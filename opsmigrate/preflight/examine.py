@@ -10,6 +10,7 @@ from django.db.migrations.state import ProjectState
 
 from opsmigrate.postgres.catalog import read_catalog
 from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.garbage import settled
 from opsmigrate.postgres.session import Session
 from opsmigrate.preflight.drift import judge_drift, look_for_drift
 from opsmigrate.preflight.forecast.report import look_ahead
@@ -109,7 +110,7 @@ def _examine_steps(
 ) -> None:
     """Walk the plan, then ask about what migrate does after it, whether or not it has steps."""
     state: ProjectState | None = None
-    with _stopping_at_what_raises(requirements.ledger):
+    with settled(), _stopping_at_what_raises(requirements.ledger):
         if target.run_syncdb:
             walk_syncdb(plan, target, requirements)
         state = _walk(plan, target, requirements, progress)

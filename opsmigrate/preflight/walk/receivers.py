@@ -26,11 +26,11 @@ class Known:
     columns: frozenset[str]
 
 
+CONTENT_TYPES = "django.contrib.contenttypes.management.create_contenttypes"
+PERMISSIONS = "django.contrib.auth.management.create_permissions"
 KNOWN = {
-    "django.contrib.contenttypes.management.create_contenttypes": (
-        Known("contenttypes", "contenttype", frozenset({"app_label", "model"})),
-    ),
-    "django.contrib.auth.management.create_permissions": (
+    CONTENT_TYPES: (Known("contenttypes", "contenttype", frozenset({"app_label", "model"})),),
+    PERMISSIONS: (
         Known("contenttypes", "contenttype", frozenset({"app_label", "model"})),
         Known("auth", "permission", frozenset({"content_type_id", "codename", "name"})),
     ),
@@ -75,16 +75,16 @@ def require_history(requirements: Requirements, plan: Plan) -> None:
 def require_receivers(requirements: Requirements, plan: Plan, state: ProjectState) -> None:
     """Ask what the receivers of pre_migrate and post_migrate need; leave open those unknown."""
     requirements.ledger.operation = "post_migrate"
-    known = [item for name in _receivers() for item in KNOWN.get(name, ())]
+    known = [item for name in receivers_of_migrate() for item in KNOWN.get(name, ())]
     for item in dict.fromkeys(known):
         _require(requirements, item, state, inserts=_makes_models(plan))
-    for name in _receivers():
+    for name in receivers_of_migrate():
         if name not in KNOWN:
             requirements.ledger.leave_open(f"{name} runs with every migrate: only running decides")
     requirements.ledger.operation = None
 
 
-def _receivers() -> Iterator[str]:
+def receivers_of_migrate() -> Iterator[str]:
     """Yield the receivers that migrate would call, by the name of their functions."""
     senders = [config for config in apps.get_app_configs() if config.models_module is not None]
     seen: dict[str, None] = {}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Dependent, Index, Relation
+from opsmigrate.postgres.names import split_table
 
 # Where unqualified names go, where the search_path has no schema that is there and ours to use.
 NOWHERE = "?"
@@ -239,7 +240,7 @@ class Simulation:
         table = self._tables.pop(self._key(old))
         self._kinds.pop((table.schema, table.name), None)
         self._visible.pop(table.name, None)
-        table.name = _split(new)[1]
+        table.name = split_table(new)[1]
         key = (table.schema, table.name)
         self._tables[key], self._kinds[key], self._visible[table.name] = table, table.kind, key
 
@@ -277,22 +278,14 @@ class Simulation:
         self._kinds.pop((table.schema, name), None)
 
     def _key(self, db_table: str) -> tuple[str, str]:
-        schema, name = _split(db_table)
+        schema, name = split_table(db_table)
         if schema is not None:
             return (schema, name)
         return self._visible.get(name, (self.schema, name))
 
     def _home(self, db_table: str) -> tuple[str, str]:
-        schema, name = _split(db_table)
+        schema, name = split_table(db_table)
         return (schema or self.schema, name)
-
-
-def _split(db_table: str) -> tuple[str | None, str]:
-    """Return (schema, name): Django leaves a db_table that is quoted already as it is."""
-    if db_table.startswith('"') and db_table.endswith('"'):
-        schema, dot, name = db_table[1:-1].partition('"."')
-        return (schema, name) if dot else (None, schema)
-    return (None, db_table)
 
 
 def _simulated(relation: Relation) -> SimulatedTable:
