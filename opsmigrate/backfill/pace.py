@@ -100,6 +100,7 @@ class Gate:
         self.rest, self.paused, self.reason = rest, paused, reason
 
     def note(self, seconds: float) -> None:
-        """Count how long the present reason has held us back."""
+        """Count how much of the last `seconds` the present reason has taken from us."""
         if self.reason:
-            self.held_back[self.reason] = self.held_back.get(self.reason, 0.0) + seconds
+            lost = seconds if self.paused else seconds * self.rest / (1 + self.rest)
+            self.held_back[self.reason] = self.held_back.get(self.reason, 0.0) + lost

@@ -1,6 +1,7 @@
 """What the server says of how we burden it: waiting sessions, standbys, WAL, autovacuum."""
 
 import time
+from collections import deque
 from dataclasses import dataclass, field
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -8,8 +9,9 @@ from django.db.backends.utils import CursorWrapper
 
 from opsmigrate.backfill.pace import BatchSize, Gate, Pace
 
-# WAL that fills max_wal_size faster than this forces checkpoints, which slow everybody down.
-SECONDS_PER_MAX_WAL_SIZE = 10.0
+# WAL that fills max_wal_size faster than this forces checkpoints, which slow everybody down. It
+# comes in bursts: the first change of a page after a checkpoint takes the whole page with it.
+WAL_SECONDS = 10.0
 REST_FOR_AUTOVACUUM = 0.5
 REST_FOR_WAITERS = 1.0
 REST_FOR_WAL = 1.0
@@ -49,7 +51,7 @@ class Throttle:
     size: BatchSize
     table_oids: tuple[int, ...]
     unseen: set[str] = field(default_factory=set)
-    _wal: tuple[float, int] | None = None
+    _wal: deque[tuple[float, int]] = field(default_factory=deque)
     _allowed_wal: float | None = None
     _last: float = field(default_factory=time.monotonic)
 
@@ -63,17 +65,13 @@ class Throttle:
             if lag > self.pace.largest_lag:
                 self.gate.set(rest=0, paused=True, reason=STANDBYS)
                 return
-            slow = [
-                (REST_FOR_WAITERS, "sessions that wait for us", self._blocks(cursor, workers)),
-                (REST_FOR_WAL, "the rate of WAL", self._writes_much_wal(cursor, now)),
-                (REST_FOR_AUTOVACUUM, "autovacuum of the table", self._vacuumed(cursor)),
-            ]
-        reasons = [(rest, reason) for rest, reason, holds in slow if holds]
-        self.gate.set(
-            rest=max((rest for rest, _ in reasons), default=0.0),
-            paused=False,
-            reason=", ".join(reason for _, reason in reasons),
-        )
+            rests = {
+                "sessions that wait for us": REST_FOR_WAITERS * self._blocks(cursor, workers),
+                "the rate of WAL": REST_FOR_WAL * self._writes_much_wal(cursor, now),
+                "autovacuum of the table": REST_FOR_AUTOVACUUM * self._vacuumed(cursor),
+            }
+        reasons = [reason for reason, rest in rests.items() if rest > 0]
+        self.gate.set(rest=max(rests.values()), paused=False, reason=", ".join(reasons))
 
     def _blocks(self, cursor: CursorWrapper, workers: list[int]) -> bool:
         cursor.execute(BLOCKED, [workers, workers])
@@ -92,14 +90,13 @@ class Throttle:
     def _writes_much_wal(self, cursor: CursorWrapper, now: float) -> bool:
         if self._allowed_wal is None:
             cursor.execute(MAX_WAL_SIZE)
-            default = float(cursor.fetchone()[0]) / SECONDS_PER_MAX_WAL_SIZE
-            self._allowed_wal = self.pace.wal_rate or default
+            rate = self.pace.wal_rate
+            self._allowed_wal = rate * WAL_SECONDS if rate else float(cursor.fetchone()[0])
         cursor.execute(WAL)
-        written, before = int(cursor.fetchone()[0]), self._wal
-        self._wal = (now, written)
-        if before is None or now <= before[0]:
-            return False
-        return (written - before[1]) / (now - before[0]) > self._allowed_wal
+        self._wal.append((now, int(cursor.fetchone()[0])))
+        while now - self._wal[0][0] > WAL_SECONDS:
+            self._wal.popleft()
+        return self._wal[-1][1] - self._wal[0][1] > self._allowed_wal
 
     def _vacuumed(self, cursor: CursorWrapper) -> bool:
         cursor.execute(AUTOVACUUM, [list(self.table_oids)])

@@ -10,6 +10,7 @@ from opsmigrate.preflight.rehearsal.outcome import NotRehearsed, Rehearsal
 from opsmigrate.report import Finding, Result, Severity, Unexamined, Verdict
 
 SHOWN = 20
+POST_MIGRATE = "post_migrate"
 
 
 def decide(
@@ -51,7 +52,7 @@ def decide(
 
 
 def _failing(first: Finding) -> str:
-    if first.operation == "post_migrate":
+    if first.operation == POST_MIGRATE:
         return f"migrate would fail after its last migration: {first.message}"
     if first.migration is None:
         return f"migrate would stop before its first migration: {first.message}"

@@ -163,7 +163,19 @@ def test_much_wal_makes_the_fill_rest(empty_database: str) -> None:
     execute(connections[empty_database], "INSERT INTO t SELECT n FROM generate_series(1, 9999) n")
     throttle.look([])
 
-    assert throttle.gate.reason == "the rate of WAL"
+    assert (throttle.gate.reason, throttle.gate.rest) == ("the rate of WAL", 1.0)
+
+
+def test_a_burst_of_wal_that_fits_into_what_ten_seconds_may_write_is_no_reason_to_rest(
+    empty_database: str,
+) -> None:
+    execute(connections[empty_database], "CREATE TABLE t AS SELECT 1 AS id")
+    throttle = throttle_for(empty_database, wal_rate=1 << 20)
+    throttle.look([])
+    execute(connections[empty_database], "INSERT INTO t SELECT n FROM generate_series(1, 40000) n")
+    throttle.look([])
+
+    assert throttle.gate.reason == ""
 
 
 @pytest.mark.major

@@ -37,7 +37,7 @@ class Command(ReportCommand):
             "--rehearse",
             choices=REHEARSALS,
             help="run migrate on a copy: of the schema and small tables, or a clone with all rows; "
-            "auto: by REHEARSE_MAX_BYTES (default: REHEARSE, off)",
+            "auto: by REHEARSE_MAX_BYTES (default: REHEARSE, else auto)",
         )
         parser.add_argument(
             "--rehearse-on",
