@@ -27,6 +27,7 @@ TABLE_KINDS = frozenset("rp")
 NOTHING: Mapping[Any, Any] = {}
 
 
+# Tuples where there may be tens of thousands: a frozen dataclass takes seven times as long to make.
 class Column(NamedTuple):
     """A column; `type` as format_type() writes it.
 
@@ -302,19 +303,20 @@ def _indexes_by_table(
 def _views_by_table(
     rows: Iterable[Row], columns: ColumnsByTable
 ) -> dict[int, dict[str, frozenset[str]]]:
-    found: dict[int, dict[str, frozenset[str]]] = defaultdict(lambda: defaultdict(frozenset))
+    found: dict[int, dict[str, frozenset[str]]] = defaultdict(dict)
     for oid, number, view in rows:
-        found[oid][view] |= set(_names(columns.get(oid, NOTHING), [number]))
+        used = _names(columns.get(oid, NOTHING), [number])
+        found[oid][view] = found[oid].get(view, frozenset()).union(used)
     return found
 
 
 def _dependents_by_table(
     rows: Iterable[Row], columns: ColumnsByTable
 ) -> dict[int, dict[str, tuple[Dependent, ...]]]:
-    found: dict[int, dict[str, tuple[Dependent, ...]]] = defaultdict(lambda: defaultdict(tuple))
+    found: dict[int, dict[str, tuple[Dependent, ...]]] = defaultdict(dict)
     for oid, number, kind, name in rows:
         (column,) = _names(columns.get(oid, NOTHING), [number])
-        user = Dependent(kind=kind, name=name)
-        if user not in found[oid][column]:
-            found[oid][column] += (user,)
+        user, others = Dependent(kind=kind, name=name), found[oid].get(column, ())
+        if user not in others:
+            found[oid][column] = (*others, user)
     return found

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 
+# Tuples, as those of the catalog are, for there may be tens of thousands.
 class ClaimedColumn(NamedTuple):
     """A column; `type` as the field spells it, None where only its kind is known: an integer.
 
