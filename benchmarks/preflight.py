@@ -106,10 +106,9 @@ def compare_with_sqldiff(python: Path, url: str, size: int) -> None:
     env |= {"BENCH_DATABASE": json.dumps(parts), "DJANGO_SETTINGS_MODULE": "bench_settings"}
 
     def run(*argv: str) -> dict[str, float]:
-        done = subprocess.run(
-            [python, *argv], env=env, cwd=HERE, check=True, capture_output=True, text=True
+        found: dict[str, float] = json.loads(
+            output_of([str(python), *argv], env, HERE).splitlines()[-1]
         )
-        found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
         return found
 
     run("measure.py", "make")
@@ -178,9 +177,14 @@ def manage(module: str, url: str, *argv: str) -> str:
     """Run a command of the project, and return what it printed."""
     env = {**os.environ, "DATABASE_URL": url, "SECRET_KEY": "b" * 50, "PYTHONPATH": str(ROOT)}
     env |= {"OPSMIGRATE_ENVIRONMENT": "test", "DJANGO_SETTINGS_MODULE": module}
-    done = subprocess.run(
-        [sys.executable, "-m", "django", *argv], env=env, check=True, capture_output=True, text=True
-    )
+    return output_of([sys.executable, "-m", "django", *argv], env, ROOT)
+
+
+def output_of(argv: list[str], env: dict[str, str], folder: Path) -> str:
+    """Return what the program printed; where it fails, say so in its own words and exit."""
+    done = subprocess.run(argv, env=env, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(argv)} failed:\n{done.stderr}{done.stdout}")
     return done.stdout
 
 
