@@ -18,17 +18,11 @@ from opsmigrate.preflight.rehearsal.embedded_stage import (
     has_embedded,
     on_embedded_server,
 )
-from opsmigrate.preflight.rehearsal.run import (
-    NotRehearsed,
-    Rehearsal,
-    Stage,
-    database_bytes,
-    rehearse,
-)
+from opsmigrate.preflight.rehearsal.outcome import REHEARSE, NotRehearsed, Rehearsal
+from opsmigrate.preflight.rehearsal.run import Stage, database_bytes, rehearse
 from opsmigrate.preflight.rehearsal.selection import Selection, select_all, select_small
 from opsmigrate.scratch import reap, require_scratch_allowed
 
-REHEARSE = "python manage.py preflight_migrate --rehearse clone"
 APPROVED = f'{REHEARSE} --approval "who approved it"'
 # A rehearsal of the schema takes whole tables up to this part of REHEARSE_MAX_BYTES.
 PART_FOR_SCHEMA = 16
@@ -36,9 +30,9 @@ PART_FOR_SCHEMA = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What was typed: the mode, the alias, the approval; None where nothing was."""
+    """The mode, and what was typed of alias and approval; None where nothing was."""
 
-    mode: str | None
+    mode: str
     on: str | None
     approval: str | None
 
@@ -48,9 +42,7 @@ def rehearse_as_asked(run: Run, target: Target, asked: Asked) -> Rehearsal | Not
 
     Asked for by name, it raises what stands in its way; in the mode auto it says so.
     """
-    mode = asked.mode or run.settings.rehearse
-    if mode == "off":
-        return NotRehearsed("a rehearsal was switched off", REHEARSE)
+    mode = asked.mode
     try:
         with _stage(run, asked, unasked=mode == "auto") as stage:
             return rehearse(

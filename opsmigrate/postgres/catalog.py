@@ -3,8 +3,9 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -23,11 +24,11 @@ from opsmigrate.postgres.garbage import uncollected
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 
 TABLE_KINDS = frozenset("rp")
-NOTHING: Mapping[str, Any] = {}
+NOTHING: Mapping[Any, Any] = {}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Column:
+# Tuples where there may be tens of thousands: a frozen dataclass takes seven times as long to make.
+class Column(NamedTuple):
     """A column; `type` as format_type() writes it.
 
     `collation` is None where it is the type's own.
@@ -45,11 +46,10 @@ class Column:
     collation: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Constraint:
+class Constraint(NamedTuple):
     """A table constraint; `kind` is pg_constraint.contype, `references` the oid it points to.
 
-    A foreign key rests on `index` of the table that it references. `on_delete` is
+    A foreign key `rests_on` an index of the table that it references. `on_delete` is
     pg_constraint.confdeltype: "a" for NO ACTION.
     """
 
@@ -59,7 +59,7 @@ class Constraint:
     references: int | None
     validated: bool
     to_columns: tuple[str, ...] = ()
-    index: str | None = None
+    rests_on: str | None = None
     on_delete: str = "a"
 
 
@@ -71,8 +71,7 @@ class Dependent:
     name: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Index:
+class Index(NamedTuple):
     """An index; `columns` are its keys, empty strings where a key is an expression.
 
     `partial` says that it does not cover the plain columns of every row: a predicate or an
@@ -98,8 +97,7 @@ class Index:
     nulls_distinct: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
-class Relation:
+class Relation(NamedTuple):
     """A relation of any kind, as pg_class.relkind names it; what is a table has the rest.
 
     `partition_key` has an empty string for each expression in it.
@@ -120,9 +118,9 @@ class Relation:
     constraints: tuple[Constraint, ...] = ()
     indexes: tuple[Index, ...] = ()
     # View -> the columns it uses; an empty string stands for the table as a whole.
-    views: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    views: Mapping[str, frozenset[str]] = NOTHING
     # Column -> what uses it.
-    dependents: Mapping[str, tuple[Dependent, ...]] = field(default_factory=dict)
+    dependents: Mapping[str, tuple[Dependent, ...]] = NOTHING
 
     @property
     def label(self) -> str:
@@ -176,53 +174,32 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
         views = _views_by_table(_rows(cursor, VIEWS), columns)
         dependents = _dependents_by_table(_rows(cursor, DEPENDENTS), columns)
         types = frozenset((schema, name) for schema, name in _rows(cursor, TYPE_NAMES))
-        relations = tuple(
-            Relation(
-                oid=oid,
-                schema=schema,
-                name=name,
-                kind=kind,
-                visible=visible,
-                owned=owned,
-                is_partition=is_partition,
-                owner=owner,
-                unlogged=persistence == "u",
-                partition_key=_names(columns, oid, partition_key),
-                has_triggers=has_triggers,
-                columns=tuple(columns.get(oid, {}).values()),
-                constraints=tuple(constraints.get(oid, ())),
-                indexes=tuple(indexes.get(oid, ())),
-                views={view: frozenset(used) for view, used in views[oid].items()}
-                if oid in views
-                else NOTHING,
-                dependents={name: tuple(users) for name, users in dependents[oid].items()}
-                if oid in dependents
-                else NOTHING,
+        relations = []
+        for key, *row in _rows(cursor, RELATIONS):
+            oid = row[0]
+            relation = (
+                *row,
+                _names(columns.get(oid, NOTHING), key) if key else (),
+                tuple(columns.get(oid, NOTHING).values()),
+                tuple(constraints.get(oid, ())),
+                tuple(indexes.get(oid, ())),
+                views.get(oid, NOTHING),
+                dependents.get(oid, NOTHING),
             )
-            for (
-                oid,
-                schema,
-                name,
-                kind,
-                visible,
-                owned,
-                is_partition,
-                persistence,
-                partition_key,
-                has_triggers,
-                owner,
-            ) in _rows(cursor, RELATIONS)
-        )
-        return _with_surroundings(relations, types, next(iter(_rows(cursor, SURROUNDINGS))))
+            relations.append(Relation(*relation))
+        return _with_surroundings(tuple(relations), types, next(iter(_rows(cursor, SURROUNDINGS))))
 
 
-def _rows(cursor: Any, query: str) -> list[tuple[Any, ...]]:
+Row = tuple[Any, ...]
+
+
+def _rows(cursor: Any, query: str) -> list[Row]:
     cursor.execute(query)
     return list(cursor.fetchall())
 
 
 def _with_surroundings(
-    relations: tuple[Relation, ...], types: frozenset[tuple[str, str]], row: tuple[Any, ...]
+    relations: tuple[Relation, ...], types: frozenset[tuple[str, str]], row: Row
 ) -> Catalog:
     version, schema, schemas, creatable, owned, tablespaces, default_tablespace, *rest = row
     may_extend, superuser, extensions, available, collations, event_triggers = rest
@@ -245,100 +222,101 @@ def _with_surroundings(
     )
 
 
-ColumnsByTable = dict[int, dict[int, Column]]
+# The columns of each table by its oid, and those by their numbers.
+ColumnsByTable = Mapping[int, Mapping[int, Column]]
 
 
-def _columns_by_table(rows: Iterable[tuple[Any, ...]]) -> ColumnsByTable:
-    found: ColumnsByTable = defaultdict(dict)
-    for oid, number, name, type_, not_null, default, *rest in rows:
-        identity, generated, may_reference, inherited, virtual, collation = rest
-        found[oid][number] = Column(
-            name=name,
-            type=type_,
-            not_null=not_null,
-            has_default=default,
-            identity=identity,
-            generated=generated,
-            may_reference=may_reference,
-            inherited=inherited,
-            virtual=virtual,
-            collation=collation,
-        )
+def _columns_by_table(rows: Iterable[Row]) -> ColumnsByTable:
+    found: dict[int, dict[int, Column]] = defaultdict(dict)
+    for oid, number, *column in rows:
+        found[oid][number] = Column(*column)
     return found
 
 
-def _names(columns: ColumnsByTable, oid: int, numbers: Iterable[int] | None) -> tuple[str, ...]:
-    if not numbers:
-        return ()
-    known = columns.get(oid, {})
-    return tuple([known[number].name if number in known else "" for number in numbers])
+def _names(columns: Mapping[int, Column], numbers: Iterable[int]) -> tuple[str, ...]:
+    """Return the columns of these numbers; an empty string for what is an expression."""
+    return tuple([columns[number].name if number in columns else "" for number in numbers])
 
 
 def _constraints_by_table(
-    rows: Iterable[tuple[Any, ...]], columns: ColumnsByTable
+    rows: Iterable[Row], columns: ColumnsByTable
 ) -> dict[int, list[Constraint]]:
     found: dict[int, list[Constraint]] = defaultdict(list)
     for oid, name, kind, keys, references, validated, to_keys, index, on_delete in rows:
         found[oid].append(
             Constraint(
-                name=name,
-                kind=kind,
-                columns=_names(columns, oid, keys),
-                references=references or None,
-                validated=validated,
-                to_columns=_names(columns, references, to_keys),
-                index=index if kind == "f" else None,
-                on_delete=on_delete,
+                name,
+                kind,
+                _names(columns.get(oid, NOTHING), keys) if keys else (),
+                references or None,
+                validated,
+                _names(columns.get(references, NOTHING), to_keys) if to_keys else (),
+                index if kind == "f" else None,
+                on_delete,
             )
         )
     return found
 
 
 def _indexes_by_table(
-    rows: Iterable[tuple[Any, ...]],
+    rows: Iterable[Row],
     columns: ColumnsByTable,
-    classes: Mapping[int, tuple[str, bool]],
+    classes: Mapping[str, tuple[str, bool]],
 ) -> dict[int, list[Index]]:
+    @cache
+    def of_keys(opclasses: str) -> tuple[bool, tuple[str, ...]]:
+        found = [classes[opclass] for opclass in opclasses.split()]
+        return not all(default for _, default in found), tuple([name for name, _ in found])
+
+    @cache
+    def descending(options: str) -> tuple[bool, ...]:
+        # Bit 1 of pg_index.indoption (INDOPTION_DESC in PostgreSQL's pg_index.h).
+        return tuple([bool(int(option) & 1) for option in options.split()])
+
     found: dict[int, list[Index]] = defaultdict(list)
-    for oid, name, unique, primary, valid, immediate, partial, keys, method, *details in rows:
-        predicate, expressions, include, options, opclasses, equal_nulls = details
+    for oid, attributes, count, options, opclasses, *rest in rows:
+        name, unique, primary, valid, immediate, method, predicate, expressions, equal_nulls = rest
+        names = _names(columns.get(oid, NOTHING), [int(number) for number in attributes.split()])
+        special, opclass_names = of_keys(opclasses)
         found[oid].append(
             Index(
                 name=name,
-                columns=_names(columns, oid, keys),
+                columns=names[:count],
                 unique=unique,
                 primary=primary,
                 valid=valid,
                 immediate=immediate,
-                partial=partial,
+                partial=predicate is not None or expressions is not None,
                 method=method,
+                special=special,
                 predicate=predicate,
                 expressions=expressions,
-                include=_names(columns, oid, include),
-                # Bit 1 of pg_index.indoption (INDOPTION_DESC in PostgreSQL's pg_index.h).
-                descending=tuple([bool(option & 1) for option in options]),
-                opclasses=tuple([classes[opclass][0] for opclass in opclasses]),
+                include=names[count:],
+                descending=descending(options),
+                opclasses=opclass_names,
                 nulls_distinct=not equal_nulls,
-                special=not all(classes[opclass][1] for opclass in opclasses),
             )
         )
     return found
 
 
 def _views_by_table(
-    rows: Iterable[tuple[Any, ...]], columns: ColumnsByTable
-) -> dict[int, dict[str, set[str]]]:
-    found: dict[int, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    rows: Iterable[Row], columns: ColumnsByTable
+) -> dict[int, dict[str, frozenset[str]]]:
+    found: dict[int, dict[str, frozenset[str]]] = defaultdict(dict)
     for oid, number, view in rows:
-        found[oid][view].update(_names(columns, oid, [number]))
+        used = _names(columns.get(oid, NOTHING), [number])
+        found[oid][view] = found[oid].get(view, frozenset()).union(used)
     return found
 
 
 def _dependents_by_table(
-    rows: Iterable[tuple[Any, ...]], columns: ColumnsByTable
-) -> dict[int, dict[str, set[Dependent]]]:
-    found: dict[int, dict[str, set[Dependent]]] = defaultdict(lambda: defaultdict(set))
+    rows: Iterable[Row], columns: ColumnsByTable
+) -> dict[int, dict[str, tuple[Dependent, ...]]]:
+    found: dict[int, dict[str, tuple[Dependent, ...]]] = defaultdict(dict)
     for oid, number, kind, name in rows:
-        for column in _names(columns, oid, [number]):
-            found[oid][column].add(Dependent(kind=kind, name=name))
+        (column,) = _names(columns.get(oid, NOTHING), [number])
+        user, others = Dependent(kind=kind, name=name), found[oid].get(column, ())
+        if user not in others:
+            found[oid][column] = (*others, user)
     return found

@@ -1,17 +1,21 @@
 """The queries that read a whole schema: each answers for all relations at once."""
 
+# In the order of the fields of Relation, but for the first. pg_table_is_visible() looks each
+# relation up, so that it is asked only where two have the same name.
 RELATIONS = """
-SELECT c.oid, n.nspname, c.relname, c.relkind, pg_table_is_visible(c.oid),
+SELECT p.partattrs::int2[], c.oid, n.nspname, c.relname, c.relkind,
+       CASE WHEN EXISTS (SELECT FROM pg_class o WHERE o.relname = c.relname AND o.oid <> c.oid)
+            THEN pg_table_is_visible(c.oid) ELSE n.nspname = ANY (current_schemas(true)) END,
        pg_has_role(current_user, c.relowner, 'USAGE'), c.relispartition,
-       c.relpersistence, p.partattrs::int2[],
+       pg_get_userbyid(c.relowner), c.relpersistence = 'u',
        c.relhastriggers AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid
-                                    AND NOT t.tgisinternal AND t.tgenabled <> 'D'),
-       pg_get_userbyid(c.relowner)
+                                    AND NOT t.tgisinternal AND t.tgenabled <> 'D')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
 WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 """
-# Privileges are asked once a table, and of columns only where there are any.
+# Table and number, then the fields of Column. Privileges are asked once a table, and of columns
+# only where there are any.
 COLUMNS = """
 WITH c AS MATERIALIZED (
     SELECT c.oid, c.relkind IN ('r', 'p') AS is_table,
@@ -37,11 +41,9 @@ FROM pg_constraint k LEFT JOIN pg_class x ON x.oid = k.conindid
 WHERE k.conrelid <> 0
 """
 INDEXES = """
-SELECT i.indrelid, x.relname, i.indisunique, i.indisprimary, i.indisvalid, i.indimmediate,
-       i.indpred IS NOT NULL OR i.indexprs IS NOT NULL,
-       (i.indkey::int2[])[0:i.indnkeyatts - 1], m.amname,
+SELECT i.indrelid, i.indkey, i.indnkeyatts, i.indoption, i.indclass,
+       x.relname, i.indisunique, i.indisprimary, i.indisvalid, i.indimmediate, m.amname,
        pg_get_expr(i.indpred, i.indrelid), pg_get_expr(i.indexprs, i.indrelid),
-       (i.indkey::int2[])[i.indnkeyatts:], i.indoption::int2[], i.indclass::oid[]::int8[],
        i.indnullsnotdistinct
 FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
 JOIN pg_namespace n ON n.oid = x.relnamespace
@@ -73,7 +75,7 @@ WHERE t.typrelid = 0 AND t.typcategory <> 'A'
   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 """
 # By these an index is meant for more than its columns: the pattern operators of text, for instance.
-OPERATOR_CLASSES = "SELECT oid, opcname, opcdefault FROM pg_opclass"
+OPERATOR_CLASSES = "SELECT oid::text, opcname, opcdefault FROM pg_opclass"
 VIEWS = """
 SELECT DISTINCT d.refobjid, d.refobjsubid, quote_ident(n.nspname) || '.' || quote_ident(v.relname)
 FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class

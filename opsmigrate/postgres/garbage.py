@@ -19,3 +19,17 @@ def uncollected() -> Iterator[None]:
     finally:
         if awake:
             gc.enable()
+
+
+@contextmanager
+def settled() -> Iterator[None]:
+    """Take what is there for settled: the collector walks only through what is made meanwhile.
+
+    Rendering the states of two hundred migrations leaves so many cycles that it must run, and with
+    all of Django in its way that takes a quarter of the time.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

@@ -10,6 +10,7 @@ from django.db.migrations.state import ProjectState
 
 from opsmigrate.postgres.catalog import read_catalog
 from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.garbage import settled
 from opsmigrate.postgres.session import Session
 from opsmigrate.preflight.drift import judge_drift, look_for_drift
 from opsmigrate.preflight.forecast.report import look_ahead
@@ -25,10 +26,7 @@ from opsmigrate.preflight.plan import (
     states_of_backwards,
 )
 from opsmigrate.preflight.recovery.half_applied import note_half_applied
-from opsmigrate.preflight.rehearsal.broken_keys import report_broken_keys
-from opsmigrate.preflight.rehearsal.proof import take_in
-from opsmigrate.preflight.rehearsal.rehearsed_rights import question_rights
-from opsmigrate.preflight.rehearsal.run import NotRehearsed, Rehearsal
+from opsmigrate.preflight.rehearsal.outcome import NotRehearsed, Rehearsal
 from opsmigrate.preflight.verdict import decide
 from opsmigrate.preflight.walk.bookkeeping import (
     require_history_table,
@@ -100,6 +98,11 @@ def examine(
     something = bool(plan.steps) and not target.fake
     rehearsal = rehearse() if (something or ledger.unexamined) and not failed else None
     if isinstance(rehearsal, Rehearsal):
+        # Loaded only where there is a rehearsal, as it takes a while.
+        from opsmigrate.preflight.rehearsal.broken_keys import report_broken_keys
+        from opsmigrate.preflight.rehearsal.proof import take_in
+        from opsmigrate.preflight.rehearsal.rehearsed_rights import question_rights
+
         take_in(rehearsal, plan, ledger)
         report_broken_keys(connection, catalog, rehearsal.broken_keys, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
@@ -122,7 +125,7 @@ def _examine_steps(
 ) -> None:
     """Walk the plan, then ask about what migrate does after it, whether or not it has steps."""
     state: ProjectState | None = None
-    with _stopping_at_what_raises(requirements.ledger):
+    with settled(), _stopping_at_what_raises(requirements.ledger):
         if target.run_syncdb:
             walk_syncdb(plan, target, requirements)
         state = _walk(plan, target, requirements, progress)

@@ -6,7 +6,7 @@ from typing import Any
 from opsmigrate.preflight.forecast.report import Outlook
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan, Target
-from opsmigrate.preflight.rehearsal.run import NotRehearsed, Rehearsal
+from opsmigrate.preflight.rehearsal.outcome import NotRehearsed, Rehearsal
 from opsmigrate.report import Finding, Result, Severity, Unexamined, Verdict
 
 SHOWN = 20

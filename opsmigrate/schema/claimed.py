@@ -110,9 +110,10 @@ def _table(
             checked.append(column.name)
         if isinstance(field, ForeignKey) and cast(Any, field).db_constraint:
             keys.append(_foreign_key(key, field, column.name, fields))
-        indexes += _field_indexes(field, column)
-        if (key[0], field.name) not in altered and not field.is_relation:
-            indexes += _pattern_index(field, column)
+        if field.unique or cast(Any, field).db_index:
+            indexes.append(_field_index(field, column))
+            if (key[0], field.name) not in altered and not field.is_relation:
+                indexes += _pattern_index(column)
     return ClaimedTable(
         db_table=db_table_of(model, fields.connection),
         model=f"{model.app_label}.{model.name}",
@@ -139,22 +140,17 @@ def _column(
     )
 
 
-def _field_indexes(field: Any, column: ClaimedColumn) -> Iterator[ClaimedIndex]:
-    """Return what primary_key, unique and db_index of the field ask for."""
-    if field.primary_key:
-        yield ClaimedIndex(columns=(column.name,), primary=True, unique=True)
-    elif field.unique:
-        yield ClaimedIndex(columns=(column.name,), unique=True)
-    elif field.db_index:
-        yield ClaimedIndex(columns=(column.name,))
+def _field_index(field: Any, column: ClaimedColumn) -> ClaimedIndex:
+    """Return what primary_key, unique or db_index of the field asks for."""
+    return ClaimedIndex(columns=(column.name,), primary=field.primary_key, unique=field.unique)
 
 
-def _pattern_index(field: Any, column: ClaimedColumn) -> Iterator[ClaimedIndex]:
+def _pattern_index(column: ClaimedColumn) -> Iterator[ClaimedIndex]:
     """Return the companion for LIKE that Django gives to an index on text (Django #12234)."""
     type_ = column.type or ""
     text = type_.startswith(("varchar", "text")) and "[" not in type_
     # Where a collation is not deterministic, there is none.
-    if text and not column.collation and (field.unique or field.db_index):
+    if text and not column.collation:
         yield ClaimedIndex(columns=(column.name,), like=True)
 
 

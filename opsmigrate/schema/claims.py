@@ -1,10 +1,10 @@
 """What a migration state says that the tables must have."""
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClaimedColumn:
+# Tuples, as those of the catalog are, for there may be tens of thousands.
+class ClaimedColumn(NamedTuple):
     """A column; `type` as the field spells it, None where only its kind is known: an integer.
 
     `generated` is "" for a plain column, "s" for a stored and "v" for a virtual one, as in
@@ -21,16 +21,15 @@ class ClaimedColumn:
     collation: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClaimedIndex:
+class ClaimedIndex(NamedTuple):
     """An index, or a unique constraint or primary key by the index that it rests on.
 
-    `columns` has None where the key is an expression; `named` are the columns that expressions and
-    condition name. `name` is None where Django makes it up.
+    `columns` has an empty string where the key is an expression; `named` are the columns that
+    expressions and condition name. `name` is None where Django makes it up.
     `like` marks the companion with a pattern operator class that Django gives to indexed text.
     """
 
-    columns: tuple[str | None, ...]
+    columns: tuple[str, ...]
     name: str | None = None
     primary: bool = False
     unique: bool = False
@@ -45,8 +44,7 @@ class ClaimedIndex:
     nulls_distinct: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClaimedForeignKey:
+class ClaimedForeignKey(NamedTuple):
     """A foreign key of one column; `on_delete` as in pg_constraint.confdeltype."""
 
     column: str
@@ -55,8 +53,7 @@ class ClaimedForeignKey:
     on_delete: str = "a"
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClaimedCheck:
+class ClaimedCheck(NamedTuple):
     """A CHECK or, where `exclusion` says so, an exclusion constraint.
 
     `columns` is None where the condition does not tell which columns it names.
@@ -67,8 +64,7 @@ class ClaimedCheck:
     exclusion: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClaimedTable:
+class ClaimedTable(NamedTuple):
     """A table of a model or of a ManyToManyField, by its db_table; `model` is `app.Model`."""
 
     db_table: str
@@ -76,4 +72,4 @@ class ClaimedTable:
     columns: tuple[ClaimedColumn, ...]
     indexes: tuple[ClaimedIndex, ...] = ()
     foreign_keys: tuple[ClaimedForeignKey, ...] = ()
-    checks: tuple[ClaimedCheck, ...] = field(default=())
+    checks: tuple[ClaimedCheck, ...] = ()

@@ -16,7 +16,7 @@ from opsmigrate.postgres.names import as_stored
 from opsmigrate.schema.claims import ClaimedCheck, ClaimedIndex
 from opsmigrate.schema.fields import Key, StateFields
 
-Columns = tuple[str | None, ...]
+Columns = tuple[str, ...]
 
 
 def claimed_indexes(key: Key, model: ModelState, fields: StateFields) -> tuple[ClaimedIndex, ...]:
@@ -57,15 +57,15 @@ def claimed_checks(
     return tuple(found)
 
 
-def column_named(key: Key, fields: StateFields, name: str) -> str | None:
-    """Return the column of a field by its name, by `pk` or by its attname; None if unknown."""
+def column_named(key: Key, fields: StateFields, name: str) -> str:
+    """Return the column of a field by its name, by `pk` or by its attname; "" if unknown."""
     own = fields.of(key)
     if name == "pk":
         return as_stored(fields.primary_key(key)[1].column or "")
     field = own.get(name) or next(
         (item for item in own.values() if getattr(item, "attname", None) == name), None
     )
-    return as_stored(field.column) if field is not None and field.column else None
+    return as_stored(field.column or "") if field is not None else ""
 
 
 def _composite_key(key: Key, fields: StateFields) -> Iterator[ClaimedIndex]:
@@ -117,22 +117,22 @@ def _unique(key: Key, constraint: UniqueConstraint, fields: StateFields) -> Clai
 
 
 def _include(key: Key, names: Iterable[str] | None, fields: StateFields) -> tuple[str, ...]:
-    return tuple(column_named(key, fields, name) or "" for name in names or ())
+    return tuple(column_named(key, fields, name) for name in names or ())
 
 
 def _columns_of(key: Key, expressions: Iterable[Any], fields: StateFields) -> Columns:
-    """Return the column of each expression that is one, None for the others.
+    """Return the column of each expression that is one, "" for the others.
 
     PostgreSQL takes a column in brackets, with an operator class or a collation, for the column.
     """
     return tuple(_plain_column(key, expression, fields) for expression in expressions)
 
 
-def _plain_column(key: Key, expression: Any, fields: StateFields) -> str | None:
+def _plain_column(key: Key, expression: Any, fields: StateFields) -> str:
     while isinstance(expression, OrderBy | OpClass | Collate):
         expression = expression.get_source_expressions()[0]
     name = getattr(expression, "name", "")
-    return column_named(key, fields, name) if isinstance(expression, F) else None
+    return column_named(key, fields, name) if isinstance(expression, F) else ""
 
 
 def _named_in(key: Key, fields: StateFields, *parts: Any) -> frozenset[str]:

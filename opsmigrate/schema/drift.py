@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
@@ -80,11 +81,14 @@ class _LiveTables:
     """The relations of a catalog, by the db_table that finds them."""
 
     def __init__(self, catalog: Catalog) -> None:
-        self._all = {(item.schema, item.name): item for item in catalog.relations}
+        self._catalog = catalog
         self._visible = {item.name: item for item in catalog.relations if item.visible}
-        self._schema = catalog.schema
         history = self.find("django_migrations")
         self.owner = history.owner if history else None
+
+    @cached_property
+    def _all(self) -> dict[tuple[str, str], Relation]:
+        return {(item.schema, item.name): item for item in self._catalog.relations}
 
     def find(self, db_table: str) -> Relation | None:
         """Return the relation that Django's statements mean, None where there is none."""
@@ -96,7 +100,7 @@ class _LiveTables:
     def label(self, db_table: str) -> str:
         """Return `schema.name` of a table that is missing."""
         schema, name = split_table(db_table)
-        return f"{schema or self._schema or 'public'}.{name}"
+        return f"{schema or self._catalog.schema or 'public'}.{name}"
 
 
 def _table_drift(claimed: ClaimedTable, live: _LiveTables) -> Iterator[Drift]:

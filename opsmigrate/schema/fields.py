@@ -7,6 +7,7 @@ the state. What only a rendered model can tell is taken from one.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
@@ -17,6 +18,9 @@ from django.db.migrations.utils import resolve_relation
 from django.db.models import Field, ForeignKey, Model, OrderWrt
 
 Key = tuple[str, str]
+Sort = tuple[Any, ...]
+# As Field.db_parameters() gives them.
+Parameters = dict[str, Any]
 if TYPE_CHECKING:
     # Only the stubs are generic.
     AnyField = Field[Any, Any]
@@ -32,7 +36,8 @@ class StateFields:
         self.state = state
         self.connection = connection
         self._bound: dict[Key, dict[str, AnyField]] = {}
-        self._parameters: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self._parameters: dict[Sort, Parameters] = {}
+        self._references: dict[Sort, Parameters] = {}
 
     def of(self, key: Key) -> dict[str, AnyField]:
         """Return the local fields of the model `(app, name)`, by name, with their columns set."""
@@ -77,29 +82,47 @@ class StateFields:
         name = cast(Any, field).to_fields[0]
         return self.primary_key(to) if name is None else (to, self.of(to)[name])
 
-    def parameters(self, key: Key, field: AnyField) -> dict[str, Any]:
+    def parameters(self, key: Key, field: AnyField) -> Parameters:
         """Return type, check and collation of the column, as Field.db_parameters() gives them."""
         if isinstance(field, ForeignKey):
             return self.reference(*self.target(key, field))
-        sort = (type(field), *[getattr(field, name, None) for name in DECIDING])
-        if sort in self._parameters:
-            return self._parameters[sort]
+        return self._by_sort(self._parameters, field, lambda: self._ask(key, field))
+
+    def _ask(self, key: Key, field: AnyField) -> Parameters:
         try:
-            found = field.db_parameters(self.connection)
-            if type(field).__module__ in DJANGOS:
-                self._parameters[sort] = found
-            return found
+            return field.db_parameters(self.connection)
         except AttributeError:
             # It asks for its model.
             bound = cast("AnyField", self.rendered(key)._meta.get_field(field.name))
             return bound.db_parameters(self.connection)
 
-    def reference(self, key: Key, target: AnyField) -> dict[str, Any]:
+    def reference(self, key: Key, target: AnyField) -> Parameters:
         """Return the parameters of a column that points to the field `target` of the model."""
         found = self.parameters(key, target)
-        plain = not isinstance(target, ForeignKey)
-        type_ = target.rel_db_type(self.connection) if plain else found["type"]
-        return {"type": type_, "check": None, "collation": found.get("collation")}
+        if isinstance(target, ForeignKey):
+            return {"type": found["type"], "check": None, "collation": found.get("collation")}
+        return self._by_sort(
+            self._references,
+            target,
+            lambda: {
+                "type": target.rel_db_type(self.connection),
+                "check": None,
+                "collation": found.get("collation"),
+            },
+        )
+
+    def _by_sort(
+        self, known: dict[Sort, Parameters], field: AnyField, ask: Callable[[], Parameters]
+    ) -> Parameters:
+        """Return what is known of such fields; always ask a field that is not of Django."""
+        kind, given = type(field), vars(field)
+        sort = (kind, *[given.get(name) for name in DECIDING])
+        found = known.get(sort)
+        if found is None:
+            found = ask()
+            if kind.__module__ in DJANGOS:
+                known[sort] = found
+        return found
 
 
 def _proxied(proxy: ModelState) -> Key:

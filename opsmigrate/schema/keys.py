@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 from opsmigrate.postgres.catalog import Constraint, Index, Relation
@@ -16,23 +17,23 @@ ON_DELETE |= {"n": " ON DELETE SET NULL", "d": " ON DELETE SET DEFAULT"}
 def index_drift(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
     """Compare primary key, unique constraints and indexes; yield also each INVALID index."""
     reported = set()
-    columns = {None, *(column.name for column in table.columns)}
+    columns = {"", *(column.name for column in table.columns)}
     names = {index.name for index in claimed.indexes}
+    on_columns = defaultdict(list)
+    for item in table.indexes:
+        on_columns[_in_order(item)].append(item)
     for index in claimed.indexes:
         if not columns.issuperset(index.columns):
             continue  # Gone with its column.
         # What bears the name of another claim belongs to that one.
-        if any(
-            _same_keys(index, item)
-            and item.valid
-            and _same_details(index, item)
-            and (item.name == index.name or item.name not in names)
-            for item in table.indexes
-        ):
-            continue
-        free = [item for item in table.indexes if item.name not in names - {index.name}]
-        fitting = [item for item in free if _same_keys(index, item)]
+        fitting = [
+            item
+            for item in on_columns.get(_in_order(index), ())
+            if _same_keys(index, item) and (item.name == index.name or item.name not in names)
+        ]
         valid = [item for item in fitting if item.valid]
+        if any(_same_details(index, item) for item in valid):
+            continue
         if fitting and not valid:
             continue  # What is INVALID is said below.
         there = next(iter(valid), None) or _namesake(index, table)
@@ -52,6 +53,10 @@ def index_drift(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
             )
 
 
+def _in_order(index: ClaimedIndex | Index) -> tuple[str, ...]:
+    return tuple(sorted(index.columns))
+
+
 def _namesake(index: ClaimedIndex, table: Relation) -> Index | None:
     """Return what bears the name of the index, or is the primary key where it should be."""
     for item in table.indexes:
@@ -61,12 +66,12 @@ def _namesake(index: ClaimedIndex, table: Relation) -> Index | None:
 
 
 def _missing(index: ClaimedIndex, table: Relation, there: Index | None) -> Drift:
-    columns = [column for column in index.columns if column is not None]
+    columns = [column for column in index.columns if column]
     column = columns[0] if len(index.columns) == len(columns) == 1 else None
     name = index.name or (there.name if there else None)
     live = _live_words(there) if there else None
     claimed = _claimed_words(index)
-    keys = quoted(*columns) if None not in index.columns and not index.partial else None
+    keys = quoted(*columns) if "" not in index.columns and not index.partial else None
     if index.primary:
         return Drift(
             id="drift-primary-key",
@@ -101,13 +106,13 @@ def _missing(index: ClaimedIndex, table: Relation, there: Index | None) -> Drift
 
 
 def _same_keys(claimed: ClaimedIndex, live: Index) -> bool:
+    """Compare two on the same columns."""
     if (claimed.primary and not live.primary) or (claimed.unique and not live.unique):
         return False
     if claimed.method != live.method or claimed.partial != (live.predicate is not None):
         return False
-    columns = tuple(column or "" for column in claimed.columns)
     # The order of columns matters to queries, not to what is unique.
-    same = sorted(columns) == sorted(live.columns) if claimed.unique else columns == live.columns
+    same = claimed.unique or claimed.columns == live.columns
     return same and _same_opclasses(claimed, live) and _names_same(claimed, live)
 
 
@@ -117,7 +122,7 @@ def _same_opclasses(claimed: ClaimedIndex, live: Index) -> bool:
         return all(patterns)
     if claimed.opclasses:
         return tuple(map(str.lower, claimed.opclasses)) == live.opclasses
-    return None in claimed.columns or not any(patterns)
+    return "" in claimed.columns or not any(patterns)
 
 
 def _names_same(claimed: ClaimedIndex, live: Index) -> bool:

@@ -69,7 +69,7 @@ def canonical(type_: str) -> str:
     return name + (f"({modifiers})" if modifiers else "") + ("[]" if array else "")
 
 
-def base(type_: str) -> str:
+def without_modifiers(type_: str) -> str:
     """Return a canonical type without its modifiers."""
     return MODIFIERS.sub("", type_)
 
@@ -82,7 +82,7 @@ def same_types(
     In one query. A type in a schema of the search_path, for instance, is written without it.
     """
     pairs = list(pairs)
-    names = sorted({base(AFTER_TYPE.sub("", written)) for written, _ in pairs})
+    names = sorted({without_modifiers(AFTER_TYPE.sub("", written)) for written, _ in pairs})
     query = "SELECT t, format_type(to_regtype(t), NULL) FROM unnest(%s::text[]) AS t"
     try:
         with connection.cursor() as cursor:
@@ -94,6 +94,6 @@ def same_types(
     return frozenset(
         (written, there)
         for written, there in pairs
-        if known[base(AFTER_TYPE.sub("", written))] == base(there)
+        if known[without_modifiers(AFTER_TYPE.sub("", written))] == without_modifiers(there)
         and MODIFIERS.findall(canonical(written)) == MODIFIERS.findall(canonical(there))
     )

@@ -119,3 +119,21 @@ def test_a_drift_is_found_once_and_named(zoo: str, injected: Injected) -> None:
 def test_what_means_nothing_is_no_drift(zoo: str, statements: str) -> None:
     with drifted(zoo, statements) as connection:
         assert [item.words for item in drifts(connection)] == []
+
+
+def test_a_relation_is_visible_where_the_server_says_so(zoo: str) -> None:
+    shadowed = """
+        CREATE SCHEMA shadow; CREATE TABLE shadow.zoo_cage (id int); CREATE TABLE shadow.alone ();
+        CREATE TABLE aside.elsewhere (id int); CREATE TABLE public.pg_class (id int);
+        SET LOCAL search_path = shadow, public"""
+    with drifted(zoo, shadowed) as connection, connection.cursor() as cursor:
+        relations = read_catalog(connection).relations
+        cursor.execute("SELECT oid, pg_table_is_visible(oid) FROM pg_class")
+        visible = dict(cursor.fetchall())
+
+    assert {item.oid: item.visible for item in relations} == {
+        item.oid: visible[item.oid] for item in relations
+    }
+    assert [item.label for item in relations if item.name == "zoo_cage" and item.visible] == [
+        "shadow.zoo_cage"
+    ]

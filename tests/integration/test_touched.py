@@ -33,6 +33,12 @@ CAGES, KEEPERS = "public.zoo_cage", "public.zoo_keeper"
             ' ("cage", models.ForeignKey("zoo.Cage", models.CASCADE))]),',
             [["public.zoo_note"], ["public.zoo_note", CAGES], ["public.zoo_note"]],
         ),
+        (
+            'migrations.CreateModel("Note", [("id", models.BigAutoField(primary_key=True))],'
+            """ {"db_table": 'public"."zoo_note'}),"""
+            'migrations.AddField("note", "age", models.IntegerField(null=True)),',
+            [["public.zoo_note"], ["public.zoo_note"]],
+        ),
     ],
 )
 def test_statements_name_the_tables_they_touch(

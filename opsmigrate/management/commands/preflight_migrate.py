@@ -11,10 +11,10 @@ from opsmigrate.errors import OpsmigrateError, SettingsError
 from opsmigrate.guard import require_backup
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.numbers import positive_float
-from opsmigrate.management.rehearsing import Asked, rehearse_as_asked
 from opsmigrate.pages import page_of
 from opsmigrate.preflight.examine import examine
 from opsmigrate.preflight.plan import Target
+from opsmigrate.preflight.rehearsal.outcome import REHEARSE, NotRehearsed, Rehearsal
 from opsmigrate.preflight.rehearsal.own_folder import reap_folders
 from opsmigrate.report import Result, Verdict
 from opsmigrate.schema.history import applied_migrations
@@ -93,18 +93,21 @@ class Command(ReportCommand):
             target,
             accept_unexamined=options["accept_unexamined"],
             seed_hint=lambda table, column: _seed_hint(run.settings.seed, table, column),
-            rehearse=lambda: rehearse_as_asked(
-                run,
-                target,
-                Asked(
-                    mode=options["rehearse"],
-                    on=options["rehearse_on"],
-                    approval=options["approval"],
-                ),
-            ),
+            rehearse=lambda: _rehearse(run, target, options),
             progress=run.progress,
         )
         return result.with_facts(backup=backup)
+
+
+def _rehearse(run: Run, target: Target, options: dict[str, Any]) -> Rehearsal | NotRehearsed:
+    mode = options["rehearse"] or run.settings.rehearse
+    if mode == "off":
+        return NotRehearsed("a rehearsal was switched off", REHEARSE)
+    # Loaded only where it is used, as it takes a while.
+    from opsmigrate.management.rehearsing import Asked, rehearse_as_asked
+
+    asked = Asked(mode=mode, on=options["rehearse_on"], approval=options["approval"])
+    return rehearse_as_asked(run, target, asked)
 
 
 def _backup(run: Run, hours: float | None) -> str | None:

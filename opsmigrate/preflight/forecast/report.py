@@ -23,7 +23,7 @@ from opsmigrate.preflight.forecast.outlook import (
 from opsmigrate.preflight.forecast.words import lines, long_locks
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan
-from opsmigrate.preflight.rehearsal.run import Rehearsal
+from opsmigrate.preflight.rehearsal.outcome import Rehearsal
 
 
 @dataclass(frozen=True, kw_only=True)

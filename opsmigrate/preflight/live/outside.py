@@ -15,7 +15,7 @@ from opsmigrate.preflight.live.timeouts import (
     read_limits,
     require_time,
 )
-from opsmigrate.preflight.rehearsal.run import Rehearsal
+from opsmigrate.preflight.rehearsal.outcome import Rehearsal
 
 
 def look_outside(

@@ -7,8 +7,8 @@ from typing import Any
 from opsmigrate.preflight.ledger import Ledger, place_of
 from opsmigrate.preflight.plan import Plan
 from opsmigrate.preflight.rehearsal.broken_keys import rechecks
+from opsmigrate.preflight.rehearsal.outcome import Rehearsal
 from opsmigrate.preflight.rehearsal.recording import FURTHER, LONGEST_SQL
-from opsmigrate.preflight.rehearsal.run import Rehearsal
 from opsmigrate.report import Unexamined
 
 AFTER_ALL = 1 << 30

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,45 +16,16 @@ from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.run import dying_with_us
 from opsmigrate.postgres.session import second_connection
 from opsmigrate.preflight.plan import Target
-from opsmigrate.preflight.rehearsal.broken_keys import BrokenKey
 from opsmigrate.preflight.rehearsal.copying import Copy, copy_database
 from opsmigrate.preflight.rehearsal.database_settings import end_with_client, repeat_settings
 from opsmigrate.preflight.rehearsal.disarm import Reach, times_refused
+from opsmigrate.preflight.rehearsal.outcome import Rehearsal
 from opsmigrate.preflight.rehearsal.own_folder import own_folder
 from opsmigrate.preflight.rehearsal.selection import Selection
 from opsmigrate.progress import Progress
 from opsmigrate.scratch import looks_of, scratch_database
 
 SECONDS_TO_END = 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rehearsal:
-    """What happened on the copy; `failure` is None where `migrate` applied, times in seconds.
-
-    `applied` are the migrations that it began, with their direction; `may_skip` says that it may
-    have recorded some without beginning them. `refused` is what the fence
-    did not let happen. `broken_keys` are foreign keys that rows contradict. `selection` says which
-    tables came without their rows.
-    """
-
-    failure: Mapping[str, Any] | None
-    applied: tuple[tuple[str, bool], ...]
-    may_skip: bool
-    statements: tuple[Mapping[str, Any], ...]
-    refused: tuple[Mapping[str, Any], ...]
-    broken_keys: tuple[BrokenKey, ...]
-    selection: Selection
-    copy_seconds: float
-    migrate_seconds: float
-
-
-@dataclass(frozen=True)
-class NotRehearsed:
-    """Why there is no rehearsal, and what to type for one."""
-
-    why: str
-    hint: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,16 +10,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 from django.db.migrations import RenameModel
 from django.db.migrations.state import ProjectState
-from django.db.models.signals import post_migrate
 
 from opsmigrate.postgres.catalog import Relation
 from opsmigrate.preflight.plan import Step
+from opsmigrate.preflight.walk.receivers import (
+    CONTENT_TYPES,
+    HISTORY,
+    PERMISSIONS,
+    receivers_of_migrate,
+)
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.rights import Lack, lacking, lacking_to_insert, live_relation
-
-HISTORY = "django_migrations"
-CONTENT_TYPES = "django.contrib.contenttypes.management"
-PERMISSIONS = "django.contrib.auth.management"
 
 
 def require_history_table(requirements: Requirements) -> None:
@@ -129,9 +130,9 @@ def _live(requirements: Requirements, db_table: str) -> Relation | None:
     return live_relation(requirements.catalog, table.origin) if table else None
 
 
-def _handled(requirements: Requirements, module: str, label: str) -> Relation | None:
-    """Return the model's live table, where the receiver of this module is connected to it."""
-    if not any(receiver.__module__ == module for receiver in _receivers()):
+def _handled(requirements: Requirements, receiver: str, label: str) -> Relation | None:
+    """Return the model's live table, where migrate would call the receiver that writes to it."""
+    if receiver not in receivers_of_migrate():
         return None
     try:
         model = apps.get_model(label)
@@ -140,13 +141,6 @@ def _handled(requirements: Requirements, module: str, label: str) -> Relation | 
     if not router.allow_migrate_model(requirements.connection.alias, model):
         return None
     return _live(requirements, model._meta.db_table)
-
-
-def _receivers() -> Iterator[Any]:
-    signal: Any = post_migrate
-    found = signal._live_receivers(sender=None)
-    # Since Django 5.0: those that are called, and those that are awaited.
-    yield from (item for part in found for item in part) if isinstance(found, tuple) else found
 
 
 def _lacks(

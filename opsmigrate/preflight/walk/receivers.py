@@ -27,11 +27,11 @@ class Known:
     columns: frozenset[str]
 
 
+CONTENT_TYPES = "django.contrib.contenttypes.management.create_contenttypes"
+PERMISSIONS = "django.contrib.auth.management.create_permissions"
 KNOWN = {
-    "django.contrib.contenttypes.management.create_contenttypes": (
-        Known("contenttypes", "contenttype", frozenset({"app_label", "model"})),
-    ),
-    "django.contrib.auth.management.create_permissions": (
+    CONTENT_TYPES: (Known("contenttypes", "contenttype", frozenset({"app_label", "model"})),),
+    PERMISSIONS: (
         Known("contenttypes", "contenttype", frozenset({"app_label", "model"})),
         Known("auth", "permission", frozenset({"content_type_id", "codename", "name"})),
     ),
@@ -77,10 +77,10 @@ def require_receivers(requirements: Requirements, plan: Plan, state: ProjectStat
     """Ask what the receivers of pre_migrate and post_migrate need; leave open those unknown."""
     requirements.ledger.operation = "post_migrate"
     alias = requirements.connection.alias
-    known = [item for name in _receivers() for item in _at_work(name, alias, state)]
+    known = [item for name in receivers_of_migrate() for item in _at_work(name, alias, state)]
     for item in dict.fromkeys(known):
         _require(requirements, item, state, inserts=_makes_models(plan))
-    for name in _receivers():
+    for name in receivers_of_migrate():
         if name not in KNOWN:
             requirements.ledger.leave_open(f"{name} runs with every migrate: only running decides")
     requirements.ledger.operation = None
@@ -95,7 +95,7 @@ def _at_work(name: str, alias: str, state: ProjectState) -> Iterable[Known]:
     return items if router.allow_migrate_model(alias, own) else ()
 
 
-def _receivers() -> Iterator[str]:
+def receivers_of_migrate() -> Iterator[str]:
     """Yield the receivers that migrate would call, by the name of their functions."""
     senders = [config for config in apps.get_app_configs() if config.models_module is not None]
     seen: dict[str, None] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from django.db.backends.postgresql.psycopg_any import sql
 
@@ -165,7 +165,7 @@ class SimulatedTable:
             name: (kind, renamed(columns)) for name, (kind, columns) in self.constraints.items()
         }
         for name, index in list(self.indexes.items()):
-            self.indexes[name] = replace(index, columns=renamed(index.columns))
+            self.indexes[name] = index._replace(columns=renamed(index.columns))
 
 
 class Simulation:
@@ -206,7 +206,7 @@ class Simulation:
                             columns=constraint.columns,
                             target=target,
                             to_columns=constraint.to_columns,
-                            index=constraint.index,
+                            index=constraint.rests_on,
                             validated=constraint.validated,
                         )
                     )

@@ -6,22 +6,8 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field
 
-SPELLINGS = {
-    "varchar": "character varying",
-    "char": "character",
-    "bpchar": "character",
-    "int": "integer",
-    "int4": "integer",
-    "int8": "bigint",
-    "int2": "smallint",
-    "serial": "integer",
-    "bigserial": "bigint",
-    "smallserial": "smallint",
-    "bool": "boolean",
-    "decimal": "numeric",
-    "float8": "double precision",
-    "timestamptz": "timestamp with time zone",
-}
+from opsmigrate.schema.types import canonical, without_modifiers
+
 # Types between which PostgreSQL finds an equality operator by itself (pg_amop, btree families).
 FAMILIES = (
     frozenset({"smallint", "integer", "bigint", "numeric", "real", "double precision"}),
@@ -47,8 +33,7 @@ def generated_sql(connection: BaseDatabaseWrapper, field: "Field[Any, Any]") -> 
 
 def base(type_: str) -> str:
     """Return the type without its modifiers: `varchar(20)` is `character varying`."""
-    plain = re.sub(r"\s*\([^)]*\)", "", type_).strip().lower()
-    return SPELLINGS.get(plain, plain)
+    return without_modifiers(canonical(type_))
 
 
 def comparable(left: str, right: str) -> bool:

@@ -1,0 +1,40 @@
+"""What a rehearsal comes to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from opsmigrate.preflight.rehearsal.broken_keys import BrokenKey
+from opsmigrate.preflight.rehearsal.selection import Selection
+
+# What to type for a rehearsal.
+REHEARSE = "python manage.py preflight_migrate --rehearse clone"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsal:
+    """What happened on the copy; `failure` is None where `migrate` applied, times in seconds.
+
+    `applied` are the migrations that it began, with their direction; `may_skip` says that it may
+    have recorded some without beginning them. `refused` is what the fence did not let happen.
+    `broken_keys` are foreign keys that rows contradict. `selection` says which tables came without
+    their rows.
+    """
+
+    failure: Mapping[str, Any] | None
+    applied: tuple[tuple[str, bool], ...]
+    may_skip: bool
+    statements: tuple[Mapping[str, Any], ...]
+    refused: tuple[Mapping[str, Any], ...]
+    broken_keys: tuple[BrokenKey, ...]
+    selection: Selection
+    copy_seconds: float
+    migrate_seconds: float
+
+
+@dataclass(frozen=True)
+class NotRehearsed:
+    """Why there is no rehearsal, and what to type for one."""
+
+    why: str
+    hint: str
