@@ -2,7 +2,7 @@
 
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from secrets import token_hex
@@ -18,6 +18,7 @@ from opsmigrate.postgres.session import second_connection, set_for_session
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 from opsmigrate.preflight.rehearsal.contents import SCHEDULERS, wanted_entries
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm
+from opsmigrate.preflight.rehearsal.publications import left_out
 from opsmigrate.preflight.rehearsal.selection import Selection
 
 LOCK_TIMEOUT_MS = 5000
@@ -52,7 +53,8 @@ def copy_database(copy: Copy) -> Reach:
     """
     try:
         with _snapshot(copy.source) as snapshot, tempfile.TemporaryFile() as schema:
-            work = _Work(copy, snapshot)
+            unpublished = left_out(copy.source)
+            work = _Work(copy, snapshot, unpublished.names)
             work.dump_schema(schema)
             with work.wanted(schema) as wanted:
                 work.restore_schema(schema, wanted, "pre-data")
@@ -66,7 +68,7 @@ def copy_database(copy: Copy) -> Reach:
             id="copy-failed",
             hint="--rehearse off, or give the role what is missing",
         ) from error
-    return replace(reach, names=(*reach.names, *work.lacking))
+    return replace(reach, names=(*reach.names, *work.lacking), lacking=unpublished.words)
 
 
 @contextmanager
@@ -86,8 +88,9 @@ def _snapshot(source: BaseDatabaseWrapper) -> Iterator[str]:
 class _Work:
     """The programs of one copy."""
 
-    def __init__(self, copy: Copy, snapshot: str) -> None:
+    def __init__(self, copy: Copy, snapshot: str, publications: Sequence[str]) -> None:
         self._copy = copy
+        self._publications = publications
         self._snapshot = snapshot
         self._name = f"opsmigrate_copy_{token_hex(4)}"
         self.lacking: tuple[str, ...] = ()
@@ -109,7 +112,9 @@ class _Work:
             list_.seek(0)
             lines = list_.read().decode(errors="surrogateescape").splitlines(keepends=True)
             with tempfile.TemporaryFile() as wanted:
-                kept, self.lacking = wanted_entries(lines, self._copy.selection.absent_keys)
+                kept, self.lacking = wanted_entries(
+                    lines, self._copy.selection.absent_keys, self._publications
+                )
                 wanted.write("".join(kept).encode(errors="surrogateescape"))
                 wanted.flush()
                 yield wanted
@@ -155,7 +160,6 @@ class _Work:
             "--format=custom",
             "--compress=0",
             "--no-password",
-            "--no-publications",
             "--no-subscriptions",
             f"--snapshot={self._snapshot}",
             f"--lock-wait-timeout={LOCK_TIMEOUT_MS}",

@@ -19,7 +19,7 @@ from opsmigrate.postgres.session import second_connection
 from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.rehearsal.copying import Copy, copy_database
 from opsmigrate.preflight.rehearsal.database_settings import end_with_client, repeat_settings
-from opsmigrate.preflight.rehearsal.disarm import Reach, times_refused
+from opsmigrate.preflight.rehearsal.disarm import Reach, disarm, times_refused
 from opsmigrate.preflight.rehearsal.own_folder import own_folder
 from opsmigrate.preflight.rehearsal.selection import Selection
 from opsmigrate.progress import Progress
@@ -84,35 +84,43 @@ def rehearse(
     """Copy the database into a scratch database on the stage, and migrate the copy.
 
     The examined database is read by pg_dump and not changed; the copy is dropped whatever
-    happens. Raises UndecidedError where no copy can be made.
+    happens. Where a kept database was selected, that one is copied, and stays as it is. Raises
+    UndecidedError where no copy can be made.
     """
+    kept = selection.kept
+    begun = time.monotonic()
+    if kept:
+        progress.phase(f"Copying {kept.name}, restored from {kept.backup}")
     with (
         scratch_database(
             stage.place,
             run_id=run_id,
             maintenance_db=stage.maintenance_db,
-            like=looks_of(connection),
+            like=None if kept else looks_of(connection),
+            template=kept.name if kept else None,
         ) as scratch,
         second_connection(stage.place, database=scratch.name) as copy,
     ):
-        progress.phase(f"Copying the database into {scratch.name}")
-        begun = time.monotonic()
         end_with_client(copy)
         copy.close()
-        reach = copy_database(
-            Copy(
-                source=connection,
-                scratch=copy,
-                clients=stage.clients,
-                selection=selection,
+        if kept:
+            reach = disarm(copy)
+        else:
+            progress.phase(f"Copying the database into {scratch.name}")
+            reach = copy_database(
+                Copy(
+                    source=connection,
+                    scratch=copy,
+                    clients=stage.clients,
+                    selection=selection,
+                )
             )
-        )
         lacking = repeat_settings(connection, copy, elsewhere=stage.elsewhere)
         copy.close()
         copied = time.monotonic()
         progress.phase("Rehearsing migrate on the copy")
         result = _run_child(_job(connection, copy, target, reach))
-        refused = [*result["refused"], *map(_nowhere, lacking)]
+        refused = [*result["refused"], *map(_nowhere, (*lacking, *reach.lacking))]
         if not refused and times_refused(copy):
             refused.append(_nowhere("it called a function that reaches beyond its database"))
         done = time.monotonic()
