@@ -143,6 +143,45 @@ def test_the_copy_has_large_objects_views_triggers_and_publications(
     assert (answer.code, answer.ids, reasons(answer)) == (0, [], [])
 
 
+NAMELESS = "ALTER TABLE zoo_cage REPLICA IDENTITY NOTHING"
+UPDATES = """migrations.RunSQL("UPDATE zoo_cage SET name = 'b'"),"""
+
+
+def test_rows_that_a_publication_forbids_to_update_are_not_updated_on_the_copy_either(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    published = "CREATE PUBLICATION p FOR TABLE zoo_cage"
+    alias = prepared(empty_database, write_migrations, UPDATES, NAMELESS, published)
+
+    answer = rehearse(ops, alias)
+
+    assert (answer.code, answer.ids) == (1, ["rehearsal-failed"])
+    assert "replica identity" in answer.report["findings"][0]["message"]
+    assert migrate(alias, "zoo") is not None
+
+
+def test_a_publication_that_the_role_may_not_create_leaves_open_what_it_may_forbid(
+    empty_database: str, role: Callable[..., dict[str, str]], write_migrations: Write, ops: Ops
+) -> None:
+    published = "CREATE PUBLICATION p FOR ALL TABLES"
+    alias = prepared(empty_database, write_migrations, UPDATES, published)
+    user = role("CREATEDB")
+    for table in ("zoo_cage", "django_migrations"):
+        execute(connections[alias], f"""ALTER TABLE {table} OWNER TO "{user["USER"]}" """)
+    connections.settings["guest"] = {**connections[alias].settings_dict, **user}
+    try:
+        with_keys = rehearse(ops, "guest")
+        execute(connections[alias], NAMELESS)
+        without = rehearse(ops, "guest")
+    finally:
+        connections["guest"].close()
+        del connections["guest"], connections.settings["guest"]
+
+    assert (with_keys.code, reasons(with_keys)) == (0, [])
+    assert (without.code, without.ids) == (3, [])
+    assert any("lacks the publication p" in why for why in reasons(without))
+
+
 def test_a_role_without_powers_may_run_what_cannot_leave_the_database(
     empty_database: str,
     role: Callable[..., dict[str, str]],
