@@ -21,6 +21,7 @@ from opsmigrate.preflight.rehearsal.copying import Copy, copy_database
 from opsmigrate.preflight.rehearsal.database_settings import end_with_client, repeat_settings
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm, times_refused
 from opsmigrate.preflight.rehearsal.own_folder import own_folder
+from opsmigrate.preflight.rehearsal.places import identity_of
 from opsmigrate.preflight.rehearsal.selection import Selection
 from opsmigrate.progress import Progress
 from opsmigrate.scratch import looks_of, scratch_database
@@ -147,7 +148,10 @@ def _job(
     elsewhere = any(here[key] != there[key] for key in ("USER", "HOST", "PORT"))
     return {
         "alias": connection.alias,
-        "examined": [str(here[key] or "") for key in ("NAME", "HOST", "PORT")],
+        "examined": {
+            **{key: here[key] for key in ("NAME", "HOST", "PORT")},
+            "identity": identity_of(connection),
+        },
         "place": {key: there[key] for key in ("NAME", "USER", "PASSWORD", "HOST", "PORT")},
         "options": there["OPTIONS"] if elsewhere else {},
         "without_options": [key for key in here["OPTIONS"] if elsewhere],
