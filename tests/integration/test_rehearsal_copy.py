@@ -11,7 +11,7 @@ from opsmigrate.postgres.session import open_second
 from tests.conftest import Ops, execute, query
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
-from tests.rehearsals import SCRATCH, prepared, reasons, rehearse
+from tests.rehearsals import DOUBLE, SCRATCH, prepared, reasons, rehearse
 
 pytestmark = pytest.mark.major
 
@@ -141,6 +141,48 @@ def test_the_copy_has_large_objects_views_triggers_and_publications(
     answer = rehearse(ops, alias)
 
     assert (answer.code, answer.ids, reasons(answer)) == (0, [], [])
+
+
+SUBSCRIPTION = "CREATE SUBSCRIPTION s CONNECTION 'dbname=x' PUBLICATION p WITH (connect = false)"
+OF_ALL_KINDS = (
+    SUBSCRIPTION,
+    *FOREIGN,
+    "CREATE SCHEMA annex",
+    """CREATE COLLATION annex.plain FROM "C" """,
+    "CREATE TABLE parts (n int, t text COLLATE annex.plain) PARTITION BY RANGE (n)",
+    "CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10)",
+    "CREATE TABLE annex.parts_2 PARTITION OF parts DEFAULT",
+    "INSERT INTO parts SELECT n, 'x' FROM generate_series(1, 20) n",
+    "CREATE UNLOGGED TABLE unlogged AS SELECT 1 AS n",
+    "CREATE RULE nothing AS ON UPDATE TO unlogged DO INSTEAD NOTHING",
+    "CREATE PUBLICATION everything FOR ALL TABLES",
+    "CREATE DOMAIN positive AS int CHECK (VALUE > 0)",
+    "CREATE TYPE pair AS (a int, b positive)",
+    "CREATE AGGREGATE total (int) (sfunc = int4pl, stype = int)",
+    "CREATE STATISTICS both_columns ON n, t FROM parts_1",
+    "CREATE TEXT SEARCH CONFIGURATION words (COPY = simple)",
+    "ALTER TABLE parts ENABLE ROW LEVEL SECURITY",
+    "CREATE POLICY a_few ON parts USING (n > 3)",
+)
+
+
+def test_whatever_else_the_database_has_does_not_stand_in_the_way(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    pending = asserting("(SELECT count(*) = 20 FROM parts) AND (SELECT n = 1 FROM unlogged)")
+    alias = prepared(empty_database, write_migrations, pending + DOUBLE, *OF_ALL_KINDS)
+    try:
+        applies = rehearse(ops, alias)
+        execute(connections[alias], "UPDATE zoo_cage SET size = 0")
+        fails = rehearse(ops, alias)
+    finally:
+        for statement in ("DISABLE", "SET (slot_name = NONE)"):
+            execute(connections[alias], f"ALTER SUBSCRIPTION s {statement}")
+        execute(connections[alias], "DROP SUBSCRIPTION s")
+
+    assert (applies.code, applies.ids, reasons(applies)) == (0, [], [])
+    assert (fails.code, fails.ids) == (1, ["rehearsal-failed"])
+    assert query(alias, SCRATCH) == []
 
 
 NAMELESS = "ALTER TABLE zoo_cage REPLICA IDENTITY NOTHING"

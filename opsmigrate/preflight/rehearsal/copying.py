@@ -66,7 +66,7 @@ def copy_database(copy: Copy) -> Reach:
         raise UndecidedError(
             f"no copy could be made for the rehearsal: {error}",
             id="copy-failed",
-            hint="--rehearse off, or give the role what is missing",
+            hint="give the role what is missing, or make room on that server; or --rehearse off",
         ) from error
     return replace(reach, names=(*reach.names, *work.lacking), lacking=unpublished.words)
 
