@@ -120,7 +120,6 @@ STATIC_ROOT = BASE_DIR / ".static"
 
 OPSMIGRATE = {
     "ENVIRONMENT": "staging",
-    "REHEARSE": "auto",
     "BACKUP_DIR": env.str("BACKUP_DIR", default="") or str(BASE_DIR / "backups"),
     "SEED": {"model": "treasury.Payment", "field": "payment_id"},
     "UAT": {

@@ -125,7 +125,7 @@ def load_settings() -> Settings:
         maintenance_db=_text(raw, "MAINTENANCE_DB"),
         seed=_seed(raw),
         lock_timeout_seconds=_positive(raw, "LOCK_TIMEOUT_SECONDS", 0.1),
-        rehearse=_one_of(raw, "REHEARSE", REHEARSALS, "off"),
+        rehearse=_one_of(raw, "REHEARSE", REHEARSALS, "auto"),
         rehearse_on=_text(raw, "REHEARSE_ON"),
         rehearse_max_bytes=int(_positive(raw, "REHEARSE_MAX_BYTES", 1 << 30)),
         uat=_uat(raw),

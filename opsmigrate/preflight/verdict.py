@@ -55,8 +55,6 @@ def decide(
 
 
 def _failing(first: Finding) -> str:
-    if first.operation == "post_migrate":
-        return f"migrate would fail after its last migration: {first.message}"
     if first.operation == POST_MIGRATE:
         return f"migrate would fail after its last migration: {first.message}"
     if first.migration is None:

@@ -44,7 +44,7 @@ def test_everything_has_a_default() -> None:
         maintenance_db=None,
         seed=None,
         lock_timeout_seconds=0.1,
-        rehearse="off",
+        rehearse="auto",
         rehearse_on=None,
         rehearse_max_bytes=1 << 30,
         uat=UatSettings(urls=(), base_url=None, login=None, waivers=()),

@@ -38,7 +38,7 @@ class Command(ReportCommand):
             choices=REHEARSALS,
             help="run migrate on a copy: of the schema and small tables, a clone with all rows, or "
             "what backup_db --keep-scratch kept; auto: by REHEARSE_MAX_BYTES (default: REHEARSE, "
-            "off)",
+            "else auto)",
         )
         parser.add_argument(
             "--rehearse-on",
