@@ -176,7 +176,8 @@ def test_killed_at_random_moments_it_leaves_nothing_after_the_next_run(
         command = ("manage.py", "preflight_migrate", "zoo", "--rehearse=clone", "--format=json")
         for _ in range(20):
             process = start(*command, "--settings=tests.settings", env=env)
-            time.sleep(random.uniform(0.5, 6))  # noqa: S311 - no secret
+            until(lambda: children_of(process) or process.poll() is not None)  # noqa: B023
+            time.sleep(random.uniform(0, 3))  # noqa: S311 - no secret
             victims = [process.pid] if whom == "command" else children_of(process)
             for pid in victims:
                 with suppress(ProcessLookupError):
