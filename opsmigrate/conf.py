@@ -16,7 +16,7 @@ from opsmigrate.errors import SettingsError
 
 ENVIRONMENTS = ("development", "test", "staging", "production")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-REHEARSALS = ("auto", "off", "schema", "clone")
+REHEARSALS = ("auto", "off", "schema", "clone", "kept")
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ class Manifest:
     where only rows were counted. `sequences` maps to the last values handed out before and after
     the dump; null: none yet. `counters` are the rows that were ever inserted, updated and deleted,
     as the server's statistics had them. `properties` are those of the database, which pg_dump
-    leaves out. `seconds` is how long the dump took.
+    leaves out. `seconds` is how long the dump took. Every transaction with an id (xid8) before
+    `xmin` had ended at the snapshot.
     """
 
     file: str
@@ -54,6 +55,7 @@ class Manifest:
     properties: Mapping[str, Any] = field(default_factory=dict)
     counters: Mapping[str, Sequence[int]] = field(default_factory=dict)
     excluded: tuple[str, ...] = ()
+    xmin: int | None = None
     verified: str | None = None
     verified_at: str | None = None
 

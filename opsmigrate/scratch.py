@@ -15,11 +15,19 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.errors import UndecidedError
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
-from opsmigrate.postgres.session import is_pooled_by_transaction, open_second, set_for_session
+from opsmigrate.postgres.interruptible import run_interruptibly
+from opsmigrate.postgres.session import (
+    is_pooled_by_transaction,
+    no_time_limits,
+    open_second,
+    set_for_session,
+)
 
 PREFIX = "opsmigrate_scratch_"
 # The first half of the advisory lock's key: "opsm" in ASCII; the second half is the database's.
 LOCK_SPACE = 0x6F70736D
+KNOWS_STRATEGY = 150_000
+TEMPLATE_IN_USE = ("55006", "3D000")  # object_in_use; invalid_catalog_name: dropped meanwhile
 PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}  # pg_database.datlocprovider
 
 
@@ -60,12 +68,14 @@ def scratch_database(
     run_id: str,
     maintenance_db: str | None,
     like: Mapping[str, Any] | None = None,
+    template: str | None = None,
 ) -> Iterator[ScratchDatabase]:
     """Make a scratch database on the server of `connection`, and drop it whatever happens.
 
     It has the encoding and the locale of the database of `connection`, or those that `like` says:
-    `encoding`, and columns of pg_database in `locale`. Raises UndecidedError where the role may
-    not create databases.
+    `encoding`, and columns of pg_database in `locale`. With `template`, a scratch database that
+    was kept, it is a copy of that one. Raises UndecidedError where the role may not create
+    databases, or others are in the template.
     """
     name = PREFIX + token_hex(6)
     with maintenance_connection(connection, maintenance_db) as maintenance:
@@ -73,7 +83,11 @@ def scratch_database(
         _lock(maintenance, name)
         kept = False
         try:
-            scratch = _create(connection, maintenance, name, run_id, like)
+            if template is None:
+                new = _like(name, like or looks_of(connection))
+            else:
+                new = _copying(name, template, maintenance)
+            scratch = _create(connection, maintenance, name, run_id, new)
             yield scratch
             kept = scratch.kept
         finally:
@@ -227,8 +241,8 @@ def maintenance_connection(
             last = error
             continue
         try:
-            # It waits for as long as a restore takes.
-            set_for_session(other, idle_session_timeout="0")
+            # It waits for as long as a restore takes, and copies databases.
+            set_for_session(other, **no_time_limits(other))
             yield other
         finally:
             other.close()
@@ -261,7 +275,7 @@ def _create(
     maintenance: BaseDatabaseWrapper,
     name: str,
     run_id: str,
-    like: Mapping[str, Any] | None,
+    statement: Composable,
 ) -> ScratchDatabase:
     with connection.cursor() as cursor:
         cursor.execute(
@@ -270,15 +284,17 @@ def _create(
         )
         oid, role = cursor.fetchone()
     scratch = ScratchDatabase(name, source=oid, run=run_id)
-    looks = like or looks_of(connection)
-    encoding, locale = looks["encoding"], looks["locale"]
-    statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}{}").format(
-        sql.Identifier(name), sql.Literal(encoding), _locale(locale)
-    )
     with maintenance.cursor() as cursor:
         try:
-            cursor.execute(statement)
+            # A large one takes its time to copy: Ctrl-C must not wait for it.
+            run_interruptibly(maintenance, lambda: cursor.execute(statement))
         except Error as error:
+            if sqlstate(error) in TEMPLATE_IN_USE:
+                raise UndecidedError(
+                    f"the scratch database cannot be copied: {first_line(error)}",
+                    id="no-kept-copy",
+                    hint="run it again when nobody is in it",
+                ) from error
             if sqlstate(error) != INSUFFICIENT_PRIVILEGE:
                 raise
             raise _not_allowed(role) from error
@@ -288,6 +304,22 @@ def _create(
             )
         )
     return scratch
+
+
+def _like(name: str, looks: Mapping[str, Any]) -> Composable:
+    return sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}{}").format(
+        sql.Identifier(name), sql.Literal(looks["encoding"]), _locale(looks["locale"])
+    )
+
+
+def _copying(name: str, template: str, maintenance: BaseDatabaseWrapper) -> Composable:
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+        sql.Identifier(name), sql.Identifier(template)
+    )
+    if maintenance.connection.info.server_version < KNOWS_STRATEGY:
+        return statement
+    # The default writes every page to the WAL (PostgreSQL documentation, CREATE DATABASE).
+    return statement + sql.SQL(" STRATEGY FILE_COPY")
 
 
 def _not_allowed(role: str) -> UndecidedError:

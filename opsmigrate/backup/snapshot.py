@@ -27,12 +27,13 @@ GONE = ("42P01", "3F000")  # undefined_table, invalid_schema_name
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """An exported snapshot, the tables it holds, and where the WAL stood."""
+    """An exported snapshot, the tables it holds, where the WAL stood, and its pg_snapshot_xmin."""
 
     id: str
     tables: tuple[DataTable, ...]
     lsn: str | None
     taken: str
+    xmin: int
 
 
 @contextmanager
@@ -69,13 +70,14 @@ def _try(holder: BaseDatabaseWrapper) -> Snapshot | None:
         _refuse_hidden_rows(holder)
         cursor.execute(
             f"SELECT pg_export_snapshot(), {NOW}, CASE WHEN pg_is_in_recovery()"
-            " THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text"
+            " THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text,"
+            " pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
         )
-        id, now, lsn = cursor.fetchone()
+        id, now, lsn, xmin = cursor.fetchone()
         if _identities(list_tables(holder)) != _identities(before):
             cursor.execute("ROLLBACK")
             return None
-    return Snapshot(id=id, tables=before, lsn=lsn, taken=now)
+    return Snapshot(id=id, tables=before, lsn=lsn, taken=now, xmin=xmin)
 
 
 def _refuse_hidden_rows(holder: BaseDatabaseWrapper) -> None:

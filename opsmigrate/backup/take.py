@@ -142,6 +142,7 @@ def take_backup(
         },
         client_version=clients.version,
         lsn=dumped.snapshot.lsn,
+        xmin=dumped.snapshot.xmin,
         tables=dumped.counts,
         format="directory" if options.jobs > 1 else "custom",
         compress=options.compress,

@@ -9,7 +9,6 @@ from opsmigrate.backup.checksum import sha256_of
 from opsmigrate.backup.differences import broken, content_differences
 from opsmigrate.backup.properties import read_extensions
 from opsmigrate.backup.restore import restore_into, why_not_owners
-from opsmigrate.backup.schema_text import schema_differences
 from opsmigrate.backup.sequences import read_sequences
 from opsmigrate.digest.archive import read_archive
 from opsmigrate.digest.server import Reading, read_database
@@ -17,6 +16,7 @@ from opsmigrate.digest.tables import list_tables
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.run import ClientError
+from opsmigrate.pgtools.schema_text import schema_differences
 from opsmigrate.postgres.session import no_time_limits, second_connection, set_for_session
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Severity, Unexamined
@@ -99,7 +99,8 @@ def verify_by_restoring(
             proof = Verification(findings=proof.findings, unexamined=(*proof.unexamined, missed))
         if keep and not proof.findings:
             connection.close()
-            keep_scratch(connection, scratch, about(manifest), hours=KEPT_HOURS)
+            described = _about(manifest, owners=why is None)
+            keep_scratch(connection, scratch, described, hours=KEPT_HOURS)
             return Verification(unexamined=proof.unexamined, scratch=scratch.name)
         return proof
 
@@ -160,7 +161,7 @@ def prove_restored(
     return Verification(findings=findings, unexamined=unexamined)
 
 
-def about(manifest: Manifest) -> dict[str, object]:
+def _about(manifest: Manifest, *, owners: bool) -> dict[str, object]:
     """Return what the comment of a database that was restored from the backup says."""
     return {
         "kind": "restored",
@@ -169,6 +170,9 @@ def about(manifest: Manifest) -> dict[str, object]:
         "taken": manifest.taken,
         "database": dict(manifest.database),
         "migrations": list(manifest.migrations),
+        "excluded": list(manifest.excluded),
+        "xmin": manifest.xmin,
+        "owners": owners,
     }
 
 

@@ -18,9 +18,15 @@ from opsmigrate.preflight.rehearsal.embedded_stage import (
     has_embedded,
     on_embedded_server,
 )
+from opsmigrate.preflight.rehearsal.kept import UnfitError, find_kept_copy
 from opsmigrate.preflight.rehearsal.outcome import REHEARSE, NotRehearsed, Rehearsal
 from opsmigrate.preflight.rehearsal.run import Stage, database_bytes, rehearse
-from opsmigrate.preflight.rehearsal.selection import Selection, select_all, select_small
+from opsmigrate.preflight.rehearsal.selection import (
+    Selection,
+    select_all,
+    select_kept,
+    select_small,
+)
 from opsmigrate.scratch import reap, require_scratch_allowed
 
 APPROVED = f'{REHEARSE} --approval "who approved it"'
@@ -44,12 +50,12 @@ def rehearse_as_asked(run: Run, target: Target, asked: Asked) -> Rehearsal | Not
     """
     mode = asked.mode
     try:
-        with _stage(run, asked, unasked=mode == "auto") as stage:
+        with _stage(run, asked, mode) as stage:
             return rehearse(
                 run.connection,
                 target,
                 stage=stage,
-                selection=_selection(run, mode),
+                selection=_selection(run, mode, stage),
                 run_id=run.id,
                 progress=run.progress,
             )
@@ -69,17 +75,47 @@ class _CannotError(Exception):
         self.hint = hint
 
 
-def _selection(run: Run, mode: str) -> Selection:
+def _selection(run: Run, mode: str, stage: Stage) -> Selection:
     most = run.settings.rehearse_max_bytes
+    if mode == "kept":
+        return _kept(run, stage)
     if mode == "clone" or (mode == "auto" and database_bytes(run.connection) <= most):
-        return select_all(run.connection)
+        return _unchanged(run, stage) or select_all(run.connection)
     return select_small(run.connection, most // PART_FOR_SCHEMA)
 
 
+def _kept(run: Run, stage: Stage) -> Selection:
+    run.progress.phase("Comparing the live database with the copy that was kept of it")
+    try:
+        kept = find_kept_copy(run.connection, run.session, stage.clients, may_be_stale=True)
+    except UnfitError as error:
+        raise UndecidedError(
+            f"no kept copy can be rehearsed on: {error}",
+            id="no-kept-copy",
+            hint="python manage.py backup_db --verify restore --keep-scratch, or --rehearse clone",
+        ) from error
+    return select_kept(run.connection, kept)
+
+
+def _unchanged(run: Run, stage: Stage) -> Selection | None:
+    """Return what is as good as a new clone: a kept copy of which nothing has changed since."""
+    if stage.elsewhere:
+        return None
+    try:
+        kept = find_kept_copy(run.connection, run.session, stage.clients, may_be_stale=False)
+    except UnfitError:
+        return None
+    return select_kept(run.connection, kept)
+
+
 @contextmanager
-def _stage(run: Run, asked: Asked, *, unasked: bool) -> Iterator[Stage]:
-    """Yield where the copy is made: on the alias, else on the same server, else embedded."""
-    alias = asked.on or run.settings.rehearse_on
+def _stage(run: Run, asked: Asked, mode: str) -> Iterator[Stage]:
+    """Yield where the copy is made: on the alias, else on the same server, else embedded.
+
+    What was kept is on the same server, and nowhere else.
+    """
+    unasked, here_only = mode == "auto", mode == "kept"
+    alias = None if here_only else asked.on or run.settings.rehearse_on
     with _saying_why(unasked=unasked):
         if is_pooled_by_transaction(run.connection):
             raise UndecidedError(
@@ -94,7 +130,7 @@ def _stage(run: Run, asked: Asked, *, unasked: bool) -> Iterator[Stage]:
             clients=find_clients(run.session.major, run.settings.pg_bin),
         )
         place = None if alias is None else _other_server(run, alias)
-        embedded = place is None and _needs_embedded(run, asked, unasked=unasked)
+        embedded = place is None and _needs_embedded(run, asked, mode)
     if embedded:
         with on_embedded_server(run.connection, run.session.major) as own:
             yield replace(here, place=own, elsewhere=True, maintenance_db=None)
@@ -104,14 +140,14 @@ def _stage(run: Run, asked: Asked, *, unasked: bool) -> Iterator[Stage]:
         yield here
 
 
-def _needs_embedded(run: Run, asked: Asked, *, unasked: bool) -> bool:
+def _needs_embedded(run: Run, asked: Asked, mode: str) -> bool:
     """Say whether the copy goes to a server of our own: it may not be made on the examined one.
 
     Raises where it may be made on neither.
     """
-    installed = has_embedded(run.session.major)
+    installed = mode != "kept" and has_embedded(run.session.major)
     production = run.settings.environment == PRODUCTION
-    if production and unasked:
+    if production and mode == "auto":
         if installed:
             return True
         raise UndecidedError(

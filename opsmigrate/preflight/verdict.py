@@ -7,6 +7,7 @@ from opsmigrate.preflight.forecast.report import Outlook
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan, Target
 from opsmigrate.preflight.rehearsal.outcome import NotRehearsed, Rehearsal
+from opsmigrate.preflight.rehearsal.selection import KeptCopy
 from opsmigrate.report import Finding, Result, Severity, Unexamined, Verdict
 
 SHOWN = 20
@@ -39,6 +40,8 @@ def decide(
         verdict, summary = Verdict.PASSED, _passing(plan, target)
         if isinstance(rehearsal, Rehearsal):
             summary += ", rehearsed on a copy"
+            if rehearsal.selection.kept:
+                summary += f" of the backup {rehearsal.selection.kept.backup}"
         if ledger.unexamined:
             summary += f"; {len(ledger.unexamined)} not examined, accepted as typed"
     return Result(
@@ -97,12 +100,19 @@ def _rehearsal_facts(rehearsal: Rehearsal, open_before: tuple[Unexamined, ...]) 
         "mode": rehearsal.selection.mode,
         "absent": [".".join(name) for name in rehearsal.selection.absent],
         "without_rows": [".".join(name) for name in rehearsal.selection.without_rows],
+        "kept": _kept_facts(rehearsal.selection.kept),
         "applied": rehearsal.failure is None,
         "copy_seconds": rehearsal.copy_seconds,
         "migrate_seconds": rehearsal.migrate_seconds,
         "answered": [asdict(item) for item in open_before],
         "statements": list(rehearsal.statements),
     }
+
+
+def _kept_facts(kept: KeptCopy | None) -> dict[str, Any] | None:
+    if kept is None:
+        return None
+    return {**asdict(kept), "stale": [".".join(name) for name in kept.stale]}
 
 
 def _plan_lines(plan: Plan) -> list[str]:

@@ -1,17 +1,23 @@
 """A rehearsal that is killed: the examined database is as it was, the next run leaves nothing."""
 
+import json
 import os
+import random
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
 import pytest
+from django.db import connections
 
-from tests.conftest import Ops, environment_for, query, start, url_of
+from tests.backups import backup
+from tests.conftest import Ops, environment_for, execute, query, start, url_of
 from tests.integration.test_preflight_story import dump
 from tests.integration.zoo_migrations import Write
 from tests.rehearsals import SCRATCH, prepared
@@ -127,3 +133,69 @@ def test_killed_at_any_moment_it_leaves_nothing_after_the_next_run(
         assert list(Path(folder).iterdir()) == []
     assert query(alias, OURS) == ours
     assert dump(alias) == before
+
+
+def children_of(process: subprocess.Popen[str]) -> list[int]:
+    """Return the programs that it runs: pg_dump, pg_restore, the rehearsal."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (each / "stat").read_text().rpartition(")")[2].split()[1] == str(process.pid):
+                found.append(int(each.name))
+    return found
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kept", [False, True], ids=["clone", "kept"])
+@pytest.mark.parametrize("whom", ["command", "child"])
+def test_killed_at_random_moments_it_leaves_nothing_after_the_next_run(
+    whom: str,
+    kept: bool,
+    empty_database: str,
+    write_migrations: Write,
+    ops: Ops,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pending = SLOW.replace("pg_sleep(30)", "pg_sleep(1)")
+    alias = prepared(empty_database, write_migrations, pending, *LARGE)
+    if kept:
+        backup(ops, alias, tmp_path, verify="restore", keep_scratch=True)
+    before, ours, kept_one = dump(alias), query(alias, OURS), query(alias, SCRATCH)
+    assert len(kept_one) == kept
+    struck: Counter[str] = Counter()
+    with TemporaryDirectory() as folder, monkeypatch.context() as patch:
+        patch.setattr("tempfile.tempdir", folder)
+        env = environment_for(
+            None,
+            OPSMIGRATE_TEST_DATABASE_URL=url_of(alias),
+            OPSMIGRATE_TEST_DRIVER=os.environ.get("OPSMIGRATE_TEST_DRIVER", ""),
+            TMPDIR=folder,
+            PYTHONPATH=str(tmp_path),
+        )
+        command = ("manage.py", "preflight_migrate", "zoo", "--rehearse=clone", "--format=json")
+        for _ in range(20):
+            process = start(*command, "--settings=tests.settings", env=env)
+            until(lambda: children_of(process) or process.poll() is not None)  # noqa: B023
+            time.sleep(random.uniform(0, 3))  # noqa: S311 - no secret
+            victims = [process.pid] if whom == "command" else children_of(process)
+            for pid in victims:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            out, words = process.communicate(timeout=60)
+            findings = json.loads(out)["findings"] if out else []
+            ids = [each["id"] for each in findings if each["severity"] == "error"]
+            struck[f"{len(victims)} {process.returncode} {ids}"] += 1
+            if whom == "child":
+                assert process.returncode in (0, 3), out + words
+                assert set(ids) <= {"copy-failed", "rehearsal-broken"}
+            assert dump(alias) == before
+            until(lambda: processes_with(folder) == [])
+            ops("preflight_migrate", "auth", database=alias, rehearse="off")
+            until(lambda: query(alias, SCRATCH) == kept_one)
+            assert list(Path(folder).iterdir()) == []
+    print(dict(struck))
+    assert query(alias, OURS) == ours
+    write_migrations()
+    for (name,) in kept_one:
+        execute(connections[alias], f"DROP DATABASE {name}")

@@ -11,7 +11,7 @@ from opsmigrate.postgres.session import open_second
 from tests.conftest import Ops, execute, query
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
-from tests.rehearsals import SCRATCH, prepared, reasons, rehearse
+from tests.rehearsals import DOUBLE, SCRATCH, prepared, reasons, rehearse
 
 pytestmark = pytest.mark.major
 
@@ -118,14 +118,14 @@ def test_the_copy_has_the_settings_of_the_database_and_of_the_role_in_it(
     assert query(alias, "SELECT count(*) FROM pg_db_role_setting") == before
 
 
-def test_the_copy_has_large_objects_views_triggers_and_no_publication(
+def test_the_copy_has_large_objects_views_triggers_and_publications(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
     pending = (
         asserting("(SELECT lo_get(oid) = 'abc' FROM pg_largeobject_metadata)")
         + asserting("(SELECT count(*) = 1 FROM kept)")
         + asserting("EXISTS (SELECT FROM pg_event_trigger)")
-        + asserting("NOT EXISTS (SELECT FROM pg_publication)")
+        + asserting("(SELECT count(*) = 1 FROM pg_publication_tables)")
     )
     alias = prepared(
         empty_database,
@@ -141,6 +141,87 @@ def test_the_copy_has_large_objects_views_triggers_and_no_publication(
     answer = rehearse(ops, alias)
 
     assert (answer.code, answer.ids, reasons(answer)) == (0, [], [])
+
+
+SUBSCRIPTION = "CREATE SUBSCRIPTION s CONNECTION 'dbname=x' PUBLICATION p WITH (connect = false)"
+OF_ALL_KINDS = (
+    SUBSCRIPTION,
+    *FOREIGN,
+    "CREATE SCHEMA annex",
+    """CREATE COLLATION annex.plain FROM "C" """,
+    "CREATE TABLE parts (n int, t text COLLATE annex.plain) PARTITION BY RANGE (n)",
+    "CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10)",
+    "CREATE TABLE annex.parts_2 PARTITION OF parts DEFAULT",
+    "INSERT INTO parts SELECT n, 'x' FROM generate_series(1, 20) n",
+    "CREATE UNLOGGED TABLE unlogged AS SELECT 1 AS n",
+    "CREATE RULE nothing AS ON UPDATE TO unlogged DO INSTEAD NOTHING",
+    "CREATE PUBLICATION everything FOR ALL TABLES",
+    "CREATE DOMAIN positive AS int CHECK (VALUE > 0)",
+    "CREATE TYPE pair AS (a int, b positive)",
+    "CREATE AGGREGATE total (int) (sfunc = int4pl, stype = int)",
+    "CREATE STATISTICS both_columns ON n, t FROM parts_1",
+    "CREATE TEXT SEARCH CONFIGURATION words (COPY = simple)",
+    "ALTER TABLE parts ENABLE ROW LEVEL SECURITY",
+    "CREATE POLICY a_few ON parts USING (n > 3)",
+)
+
+
+def test_whatever_else_the_database_has_does_not_stand_in_the_way(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    pending = asserting("(SELECT count(*) = 20 FROM parts) AND (SELECT n = 1 FROM unlogged)")
+    alias = prepared(empty_database, write_migrations, pending + DOUBLE, *OF_ALL_KINDS)
+    try:
+        applies = rehearse(ops, alias)
+        execute(connections[alias], "UPDATE zoo_cage SET size = 0")
+        fails = rehearse(ops, alias)
+    finally:
+        for statement in ("DISABLE", "SET (slot_name = NONE)"):
+            execute(connections[alias], f"ALTER SUBSCRIPTION s {statement}")
+        execute(connections[alias], "DROP SUBSCRIPTION s")
+
+    assert (applies.code, applies.ids, reasons(applies)) == (0, [], [])
+    assert (fails.code, fails.ids) == (1, ["rehearsal-failed"])
+    assert query(alias, SCRATCH) == []
+
+
+NAMELESS = "ALTER TABLE zoo_cage REPLICA IDENTITY NOTHING"
+UPDATES = """migrations.RunSQL("UPDATE zoo_cage SET name = 'b'"),"""
+
+
+def test_rows_that_a_publication_forbids_to_update_are_not_updated_on_the_copy_either(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    published = "CREATE PUBLICATION p FOR TABLE zoo_cage"
+    alias = prepared(empty_database, write_migrations, UPDATES, NAMELESS, published)
+
+    answer = rehearse(ops, alias)
+
+    assert (answer.code, answer.ids) == (1, ["rehearsal-failed"])
+    assert "replica identity" in answer.report["findings"][0]["message"]
+    assert migrate(alias, "zoo") is not None
+
+
+def test_a_publication_that_the_role_may_not_create_leaves_open_what_it_may_forbid(
+    empty_database: str, role: Callable[..., dict[str, str]], write_migrations: Write, ops: Ops
+) -> None:
+    published = "CREATE PUBLICATION p FOR ALL TABLES"
+    alias = prepared(empty_database, write_migrations, UPDATES, published)
+    user = role("CREATEDB")
+    for table in ("zoo_cage", "django_migrations"):
+        execute(connections[alias], f"""ALTER TABLE {table} OWNER TO "{user["USER"]}" """)
+    connections.settings["guest"] = {**connections[alias].settings_dict, **user}
+    try:
+        with_keys = rehearse(ops, "guest")
+        execute(connections[alias], NAMELESS)
+        without = rehearse(ops, "guest")
+    finally:
+        connections["guest"].close()
+        del connections["guest"], connections.settings["guest"]
+
+    assert (with_keys.code, reasons(with_keys)) == (0, [])
+    assert (without.code, without.ids) == (3, [])
+    assert any("lacks the publication p" in why for why in reasons(without))
 
 
 def test_a_role_without_powers_may_run_what_cannot_leave_the_database(

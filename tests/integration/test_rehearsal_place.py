@@ -11,7 +11,7 @@ from django.db import connections
 from opsmigrate.management import rehearsing
 from opsmigrate.pgtools.embedded import find_bindirs, running
 from tests.conftest import Ops, execute, query
-from tests.integration.pairs import CAGE, KEEPER
+from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import (
     DOUBLE,
@@ -275,3 +275,21 @@ def test_a_small_table_is_taken_only_with_what_its_foreign_keys_need(
     assert answer.code == 3, answer.stdout
     without = answer.report["facts"]["rehearsal"]["without_rows"]
     assert without == ["public.zoo_cage", "public.zoo_keeper"]
+
+
+def test_a_row_that_is_deleted_may_be_referred_to_by_one_that_was_left_out(
+    empty_database: str, write_migrations: Write, ops: Ops, settings: Any
+) -> None:
+    write_migrations(CAGE, KEEPER)
+    assert migrate(empty_database, "zoo") is None
+    rows = "INSERT INTO zoo_keeper (cage_id) SELECT code FROM zoo_cage, generate_series(1, 3000)"
+    for statement in (ROW, rows):
+        execute(connections[empty_database], statement)
+    write_migrations(CAGE, KEEPER, 'migrations.RunSQL("DELETE FROM zoo_cage"),')
+    settings.OPSMIGRATE = {"ENVIRONMENT": "test", "REHEARSE_MAX_BYTES": 16 * 150_000}
+
+    answer = rehearse(ops, empty_database, rehearse="schema")
+
+    assert answer.report["facts"]["rehearsal"]["without_rows"] == ["public.zoo_keeper"]
+    assert answer.code == 3, answer.stdout
+    assert migrate(empty_database, "zoo") is not None

@@ -12,10 +12,10 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.backup.checksum import sha256_of
 from opsmigrate.backup.restore import restore_into
-from opsmigrate.backup.schema_text import schema_differences
 from opsmigrate.backup.verify import verify_archive
 from opsmigrate.manifest import read_manifest, write_manifest
 from opsmigrate.pgtools.clients import find_clients
+from opsmigrate.pgtools.schema_text import schema_differences
 from opsmigrate.postgres.session import read_session, second_connection
 from opsmigrate.scratch import find_kept, reap, scratch_database
 from tests.backups import SILENT, act_as, backup, manifest_of, mode_of, scratch_databases

@@ -221,7 +221,7 @@ def test_the_system_check_says_the_same_as_the_commands() -> None:
         assert check_settings() == [
             Error(
                 "OPSMIGRATE['REHEARSE'] is 'maybe'",
-                hint="set it to one of auto, off, schema, clone",
+                hint="set it to one of auto, off, schema, clone, kept",
                 id="opsmigrate.E001",
             )
         ]

@@ -38,8 +38,9 @@ class Command(ReportCommand):
         parser.add_argument(
             "--rehearse",
             choices=REHEARSALS,
-            help="run migrate on a copy: of the schema and small tables, or a clone with all rows; "
-            "auto: by REHEARSE_MAX_BYTES (default: REHEARSE, else auto)",
+            help="run migrate on a copy: of the schema and small tables, a clone with all rows, or "
+            "what backup_db --keep-scratch kept; auto: by REHEARSE_MAX_BYTES (default: REHEARSE, "
+            "else auto)",
         )
         parser.add_argument(
             "--rehearse-on",

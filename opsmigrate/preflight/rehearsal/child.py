@@ -16,9 +16,11 @@ from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.errors import first_line, sqlstate
+from opsmigrate.preflight.rehearsal.copy_name import told_name
 from opsmigrate.preflight.rehearsal.driver_fence import fence_driver
 from opsmigrate.preflight.rehearsal.fence import raise_fence
 from opsmigrate.preflight.rehearsal.in_memory import keep_in_memory
+from opsmigrate.preflight.rehearsal.places import leads_to
 from opsmigrate.preflight.rehearsal.recording import Recording
 from opsmigrate.preflight.rehearsal.sql_fence import DISARMED, sql_fence
 from opsmigrate.preflight.rehearsal.whereabouts import Whereabouts
@@ -63,11 +65,18 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
     recording = Recording(connection, whereabouts.of, doubts.tell)
     keep_in_memory(doubts.tell)
     inside = sql_fence(
-        job["place"]["NAME"], files=job["files"], names=job["names"], tell=doubts.tell
+        job["place"]["NAME"],
+        live=str(job["examined"]["NAME"]),
+        files=job["files"],
+        names=job["names"],
+        tell=doubts.tell,
     )
     fence_driver(connection, [connections[alias] for alias in connections], inside, doubts.tell)
     # So that the session, too, is one that the fence has let through.
     connection.close()
+    for settings in connections.settings.values():
+        if settings["NAME"] == job["place"]["NAME"]:
+            settings["NAME"] = told_name(settings["NAME"], doubts.tell)
     raise_fence(Path(job["folder"]), doubts.tell)
     failure = _migrate(job, connection, recording, whereabouts, doubts.tell)
     return {
@@ -81,16 +90,16 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
 def _repoint(job: dict[str, Any]) -> BaseDatabaseWrapper:
     """Return the alias's connection, pointed at the scratch database.
 
-    So are the other aliases that name the same database: another role, another pooler.
+    So are the other aliases that lead to the same database: as another role, by another name of
+    the host.
     """
     alias, place = job["alias"], job["place"]
-    examined = job["examined"]
     if alias not in connections.settings:
         connections.settings[alias] = {**connections.settings["default"]}
     for name, settings in connections.settings.items():
         settings["OPTIONS"].pop("pool", None)
-        same = [str(settings.get(key) or "") for key in ("NAME", "HOST", "PORT")]
-        if name == alias or same == examined:
+        other = connections.create_connection(name).copy()
+        if name == alias or leads_to(other, job["examined"]):
             settings.update(place)
             dropped = {"dbname", *job["without_options"]}
             kept = {key: settings["OPTIONS"][key] for key in settings["OPTIONS"].keys() - dropped}

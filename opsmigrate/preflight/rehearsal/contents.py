@@ -23,19 +23,24 @@ OBSERVERS = frozenset(
     }
 )
 ENTRY = r"\d+; \d+ \d+ "
-NEVER = re.compile(ENTRY + r"(?:USER MAPPING|SUBSCRIPTION|PUBLICATION)\b")
+NEVER = re.compile(ENTRY + r"(?:USER MAPPING|SUBSCRIPTION)\b")
+PUBLICATION = re.compile(ENTRY + r"(?:COMMENT - )?PUBLICATION\b")
 FOREIGN_KEY = re.compile(ENTRY + r"FK CONSTRAINT\b")
 EXTENSION = re.compile(ENTRY + r"(?:COMMENT - )?EXTENSION (?:- )?(?P<name>\S+)")
 
 
 def wanted_entries(
-    entries: Iterable[str], absent_keys: Sequence[tuple[str, str, str]]
+    entries: Iterable[str],
+    absent_keys: Sequence[tuple[str, str, str]],
+    publications: Sequence[str] = (),
 ) -> tuple[list[str], tuple[str, ...]]:
     """Return the entries to restore, and the names by which SQL would ask for what is left out.
 
-    `absent_keys` are foreign keys (schema, table, name) to tables that are not in the archive.
+    `absent_keys` are foreign keys (schema, table, name) to tables that are not in the archive,
+    `publications` those that the role may not create.
     """
     dangling = tuple(f" FK CONSTRAINT {' '.join(key)} " for key in absent_keys)
+    published = tuple(f" {name} " for name in publications)
     kept, lacking = [], set()
     for entry in entries:
         extension = EXTENSION.match(entry)
@@ -44,6 +49,8 @@ def wanted_entries(
             lacking.add(SCHEDULERS[name])
         elif name in OBSERVERS:
             lacking.add(name)
+        elif PUBLICATION.match(entry) and any(name in entry for name in published):
+            continue
         elif not NEVER.match(entry) and not any(key in entry for key in dangling):
             kept.append(entry)
     return kept, tuple(sorted(lacking))

@@ -2,7 +2,7 @@
 
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from secrets import token_hex
@@ -20,6 +20,7 @@ from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 from opsmigrate.preflight.rehearsal.broken_keys import BrokenKey, add_broken_keys
 from opsmigrate.preflight.rehearsal.contents import FOREIGN_KEY, SCHEDULERS, wanted_entries
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm
+from opsmigrate.preflight.rehearsal.publications import left_out
 from opsmigrate.preflight.rehearsal.selection import Selection
 
 AT_ERROR = "--exit-on-error"
@@ -66,7 +67,8 @@ def copy_database(copy: Copy) -> Copied:
     """
     try:
         with _snapshot(copy.source) as snapshot, tempfile.TemporaryFile() as schema:
-            work = _Work(copy, snapshot)
+            unpublished = left_out(copy.source)
+            work = _Work(copy, snapshot, unpublished.names)
             work.dump_schema(schema)
             with work.wanted(schema) as (wanted, keys):
                 work.restore_schema(schema, wanted, "pre-data")
@@ -79,9 +81,11 @@ def copy_database(copy: Copy) -> Copied:
         raise UndecidedError(
             f"no copy could be made for the rehearsal: {error}",
             id="copy-failed",
-            hint="--rehearse off, or give the role what is missing",
+            hint="give the role what is missing, or make room on that server; or --rehearse off",
         ) from error
-    return Copied(reach=replace(reach, names=(*reach.names, *work.lacking)), broken_keys=broken)
+    names = (*reach.names, *work.lacking)
+    reach = replace(reach, names=names, lacking=unpublished.words)
+    return Copied(reach=reach, broken_keys=broken)
 
 
 @contextmanager
@@ -101,8 +105,9 @@ def _snapshot(source: BaseDatabaseWrapper) -> Iterator[str]:
 class _Work:
     """The programs of one copy."""
 
-    def __init__(self, copy: Copy, snapshot: str) -> None:
+    def __init__(self, copy: Copy, snapshot: str, publications: Sequence[str]) -> None:
         self._copy = copy
+        self._publications = publications
         self._snapshot = snapshot
         self._name = f"opsmigrate_copy_{token_hex(4)}"
         self.lacking: tuple[str, ...] = ()
@@ -124,7 +129,9 @@ class _Work:
             list_.seek(0)
             lines = list_.read().decode(errors="surrogateescape").splitlines(keepends=True)
             with tempfile.TemporaryFile() as wanted, tempfile.TemporaryFile() as keys:
-                kept, self.lacking = wanted_entries(lines, self._copy.selection.absent_keys)
+                kept, self.lacking = wanted_entries(
+                    lines, self._copy.selection.absent_keys, self._publications
+                )
                 for entry in kept:
                     list_to = keys if FOREIGN_KEY.match(entry) else wanted
                     list_to.write(entry.encode(errors="surrogateescape"))
@@ -195,7 +202,6 @@ class _Work:
             "--format=custom",
             "--compress=0",
             "--no-password",
-            "--no-publications",
             "--no-subscriptions",
             f"--snapshot={self._snapshot}",
             f"--lock-wait-timeout={LOCK_TIMEOUT_MS}",

@@ -86,11 +86,13 @@ class Reach:
     """What SQL could still reach from the copy.
 
     `files`: the role may read and write files of the server, or start programs there. `names`:
-    foreign tables and the like, whose use is refused by name.
+    foreign tables and the like, whose use is refused by name. `lacking`: in words, what the copy
+    lacks without which nothing is proven.
     """
 
     files: bool
     names: tuple[str, ...]
+    lacking: tuple[str, ...] = ()
 
 
 def disarm(copy: BaseDatabaseWrapper) -> Reach:
@@ -173,6 +175,9 @@ def _prepare_counter(copy: BaseDatabaseWrapper) -> None:
     with copy.cursor() as cursor:
         cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
         cursor.execute(f"CREATE SEQUENCE IF NOT EXISTS {COUNTER}")
+        # Functions may run as another role: those of a kept database belong to whom they did.
+        cursor.execute(f"GRANT USAGE ON SCHEMA {SCHEMA} TO PUBLIC")
+        cursor.execute(f"GRANT USAGE ON SEQUENCE {COUNTER} TO PUBLIC")
 
 
 def _try(copy: BaseDatabaseWrapper, statement: Composable) -> bool:

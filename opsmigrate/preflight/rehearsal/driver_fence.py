@@ -6,6 +6,8 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.preflight.rehearsal.places import is_same_place
+
 Tell = Callable[[str], None]
 Require = Callable[[str], None]
 PSYCOPG_METHODS = ("execute", "executemany", "stream", "copy")
@@ -28,10 +30,10 @@ def fence_driver(
     raises for what may not run. Connections are refused at the driver, so that it does not matter
     who asks. libpq connects in C, where no audit hook sees it.
     """
-    allowed = _place(connection.get_connection_params())
+    allowed = connection.get_connection_params()
 
     def require_allowed(given: Mapping[str, Any]) -> None:
-        if _place(given) != allowed:
+        if not is_same_place(given, allowed):
             tell(f"it may not connect to another database ({given.get('dbname') or ''})")
             raise FenceError("a rehearsal may connect to its scratch database only")
 
@@ -125,8 +127,3 @@ def _fence_others(
             raise FenceError("a rehearsal may connect to its scratch database only")
 
         setattr(kind, "get_new_connection", refuse)  # noqa: B010 - a method, by its name
-
-
-def _place(params: Mapping[str, Any]) -> tuple[str, ...]:
-    names = ("dbname", "host", "port", "service")
-    return tuple(str(params.get(name) or "") for name in names)

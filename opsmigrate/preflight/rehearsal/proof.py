@@ -9,9 +9,12 @@ from opsmigrate.preflight.plan import Plan
 from opsmigrate.preflight.rehearsal.broken_keys import rechecks
 from opsmigrate.preflight.rehearsal.outcome import Rehearsal
 from opsmigrate.preflight.rehearsal.recording import FURTHER, LONGEST_SQL
-from opsmigrate.report import Unexamined
+from opsmigrate.preflight.rehearsal.selection import KeptCopy
+from opsmigrate.report import Severity, Unexamined
 
 AFTER_ALL = 1 << 30
+SHOWN = 3
+DELETES = re.compile(r"\b(?:DELETE|TRUNCATE|MERGE)\b", re.IGNORECASE)
 
 
 def take_in(rehearsal: Rehearsal, plan: Plan, ledger: Ledger) -> None:
@@ -22,6 +25,7 @@ def take_in(rehearsal: Rehearsal, plan: Plan, ledger: Ledger) -> None:
     """
     order = {step.label: number for number, step in enumerate(plan.steps)}
     proven = AFTER_ALL
+    _note_stale(rehearsal.selection.kept, ledger)
     if not _same_plan(rehearsal, plan):
         proven = -1
         ledger.leave_open("on the copy, migrate ran another plan than the one examined")
@@ -42,6 +46,21 @@ def take_in(rehearsal: Rehearsal, plan: Plan, ledger: Ledger) -> None:
     if failure is not None:
         _add_failure(failure, ledger, counts=counts)
     ledger.migration = ledger.operation = None
+
+
+def _note_stale(kept: KeptCopy | None, ledger: Ledger) -> None:
+    if kept is None or not kept.stale:
+        return
+    names = [".".join(name) for name in kept.stale]
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    ledger.find(
+        "stale-copy",
+        f"rows of {', '.join(names[:SHOWN])}{more} were written since the backup {kept.backup}, or "
+        "could not be compared in time: what asks for them is not answered by the rehearsal",
+        hint="python manage.py preflight_migrate --rehearse clone",
+        severity=Severity.INFO,
+        evidence={"tables": names, "taken": kept.taken},
+    )
 
 
 def _same_plan(rehearsal: Rehearsal, plan: Plan) -> bool:
@@ -81,6 +100,8 @@ def _asks(statement: str, rehearsal: Rehearsal) -> bool:
     if statement == FURTHER or len(statement) >= LONGEST_SQL:
         return True
     names = rehearsal.selection.telling
+    if DELETES.search(statement):
+        names |= rehearsal.selection.referenced
     return any(re.search(rf"\b{re.escape(name)}\b", statement) for name in names)
 
 

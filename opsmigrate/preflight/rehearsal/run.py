@@ -16,11 +16,12 @@ from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.run import dying_with_us
 from opsmigrate.postgres.session import second_connection
 from opsmigrate.preflight.plan import Target
-from opsmigrate.preflight.rehearsal.copying import Copy, copy_database
+from opsmigrate.preflight.rehearsal.copying import Copied, Copy, copy_database
 from opsmigrate.preflight.rehearsal.database_settings import end_with_client, repeat_settings
-from opsmigrate.preflight.rehearsal.disarm import Reach, times_refused
+from opsmigrate.preflight.rehearsal.disarm import Reach, disarm, times_refused
 from opsmigrate.preflight.rehearsal.outcome import Rehearsal
 from opsmigrate.preflight.rehearsal.own_folder import own_folder
+from opsmigrate.preflight.rehearsal.places import identity_of
 from opsmigrate.preflight.rehearsal.selection import Selection
 from opsmigrate.progress import Progress
 from opsmigrate.scratch import looks_of, scratch_database
@@ -57,35 +58,43 @@ def rehearse(
     """Copy the database into a scratch database on the stage, and migrate the copy.
 
     The examined database is read by pg_dump and not changed; the copy is dropped whatever
-    happens. Raises UndecidedError where no copy can be made.
+    happens. Where a kept database was selected, that one is copied, and stays as it is. Raises
+    UndecidedError where no copy can be made.
     """
+    kept = selection.kept
+    begun = time.monotonic()
+    if kept:
+        progress.phase(f"Copying {kept.name}, restored from {kept.backup}")
     with (
         scratch_database(
             stage.place,
             run_id=run_id,
             maintenance_db=stage.maintenance_db,
-            like=looks_of(connection),
+            like=None if kept else looks_of(connection),
+            template=kept.name if kept else None,
         ) as scratch,
         second_connection(stage.place, database=scratch.name) as copy,
     ):
-        progress.phase(f"Copying the database into {scratch.name}")
-        begun = time.monotonic()
         end_with_client(copy)
         copy.close()
-        copied_as = copy_database(
-            Copy(
-                source=connection,
-                scratch=copy,
-                clients=stage.clients,
-                selection=selection,
+        if kept:
+            copied_as = Copied(reach=disarm(copy), broken_keys=())
+        else:
+            progress.phase(f"Copying the database into {scratch.name}")
+            copied_as = copy_database(
+                Copy(
+                    source=connection,
+                    scratch=copy,
+                    clients=stage.clients,
+                    selection=selection,
+                )
             )
-        )
         lacking = repeat_settings(connection, copy, elsewhere=stage.elsewhere)
         copy.close()
         copied = time.monotonic()
         progress.phase("Rehearsing migrate on the copy")
         result = _run_child(_job(connection, copy, target, copied_as.reach))
-        refused = [*result["refused"], *map(_nowhere, lacking)]
+        refused = [*result["refused"], *map(_nowhere, (*lacking, *copied_as.reach.lacking))]
         if not refused and times_refused(copy):
             refused.append(_nowhere("it called a function that reaches beyond its database"))
         done = time.monotonic()
@@ -113,7 +122,10 @@ def _job(
     elsewhere = any(here[key] != there[key] for key in ("USER", "HOST", "PORT"))
     return {
         "alias": connection.alias,
-        "examined": [str(here[key] or "") for key in ("NAME", "HOST", "PORT")],
+        "examined": {
+            **{key: here[key] for key in ("NAME", "HOST", "PORT")},
+            "identity": identity_of(connection),
+        },
         "place": {key: there[key] for key in ("NAME", "USER", "PASSWORD", "HOST", "PORT")},
         "options": there["OPTIONS"] if elsewhere else {},
         "without_options": [key for key in here["OPTIONS"] if elsewhere],

@@ -1,7 +1,7 @@
 """Which tables a copy has with their rows: whole tables, closed under foreign keys."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -26,8 +26,24 @@ UNION SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamesp
 WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
 """
-
-
+# A row is found by the name of a parent too; and who deletes one asks those that refer to it.
+ABOVE = """
+WITH RECURSIVE above AS (
+    SELECT i.inhparent FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN unnest(%s::text[], %s::text[]) AS t (schema, name)
+        ON (t.schema, t.name) = (n.nspname, c.relname)
+    UNION SELECT i.inhparent FROM pg_inherits i JOIN above a ON a.inhparent = i.inhrelid
+)
+SELECT c.relname FROM above a JOIN pg_class c ON c.oid = a.inhparent
+"""
+REFERENCED = """
+SELECT r.relname FROM pg_constraint k JOIN pg_class r ON r.oid = k.confrelid
+JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN unnest(%s::text[], %s::text[]) AS t (schema, name)
+    ON (t.schema, t.name) = (n.nspname, c.relname)
+WHERE k.contype = 'f'
+"""
 # pg_dump locks what it dumps, which takes SELECT, and fails as a whole where that is not granted.
 UNREADABLE = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -45,10 +61,24 @@ WHERE k.contype = 'f' AND NOT has_table_privilege(k.confrelid, 'SELECT')
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class KeptCopy:
+    """A kept database that fits: its name, of which backup, taken when (ISO).
+
+    `stale` are the tables (schema, name) whose rows may have changed since on the live database.
+    """
+
+    name: str
+    backup: str
+    taken: str
+    stale: tuple[tuple[str, str], ...] = ()
+
+
 @dataclass(frozen=True)
 class Selection:
-    """`without_rows` are the tables (schema, name) that are copied empty.
+    """What a copy has; `mode` is clone, schema or kept.
 
+    `without_rows` are the tables (schema, name) that are copied empty.
     `absent` are those that this role may not read, so that the copy cannot have them at all, and
     `absent_keys` the foreign keys (schema, table, name) to them. `telling` are the names by which
     a statement may come to ask for what the copy lacks.
@@ -59,6 +89,8 @@ class Selection:
     absent: tuple[tuple[str, str], ...] = ()
     absent_keys: tuple[tuple[str, str, str], ...] = ()
     telling: frozenset[str] = frozenset()
+    referenced: frozenset[str] = frozenset()
+    kept: KeptCopy | None = None
 
 
 def select_all(connection: BaseDatabaseWrapper) -> Selection:
@@ -96,23 +128,38 @@ def select_small(connection: BaseDatabaseWrapper, most_bytes: int) -> Selection:
         needs: dict[int, set[int]] = defaultdict(set)
         for oid, needed in cursor.fetchall():
             needs[oid].add(needed)
-        cursor.execute(LEADING)
-        leading = {row[0] for row in cursor.fetchall()}
-        cursor.execute("SELECT oid::bigint, relname FROM pg_class WHERE relkind = 'p'")
-        partitioned = dict(cursor.fetchall())
     sizes = {oid: int(size) for oid, (_, _, size) in tables.items()}
     # Without it, migrate would begin with the first migration.
     history = {oid for oid, (_, name, _) in tables.items() if name == HISTORY_TABLE}
     taken = _taken(sizes, needs, most_bytes, always=history)
     left = {oid for oid in tables if oid not in taken and sizes[oid]}
-    names = {tables[oid][1] for oid in left}
-    names |= {name for oid, name in partitioned.items() if _closure(oid, needs) & left}
-    selection = Selection(
-        "schema",
-        tuple(sorted(tables[oid][:2] for oid in left)),
-        telling=frozenset(names | leading) if left else frozenset(),
-    )
+    without_rows = tuple(sorted(tables[oid][:2] for oid in left))
+    telling, referenced = _leading_to(connection, without_rows)
+    selection = Selection("schema", without_rows, telling=telling, referenced=referenced)
     return _without_unreadable(connection, selection)
+
+
+def select_kept(connection: BaseDatabaseWrapper, kept: KeptCopy) -> Selection:
+    """Return the selection of what the kept database has; `connection` is to the live one."""
+    telling, referenced = _leading_to(connection, kept.stale)
+    return Selection("kept", telling=telling, referenced=referenced, kept=kept)
+
+
+def _leading_to(
+    connection: BaseDatabaseWrapper, tables: Iterable[tuple[str, str]]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return `telling` and `referenced` of a selection that lacks rows of the tables."""
+    schemas, names = [schema for schema, _ in tables], [name for _, name in tables]
+    if not names:
+        return frozenset(), frozenset()
+    with connection.cursor() as cursor:
+        cursor.execute(LEADING)
+        leading = {row[0] for row in cursor.fetchall()}
+        cursor.execute(ABOVE, [schemas, names])
+        above = {row[0] for row in cursor.fetchall()}
+        cursor.execute(REFERENCED, [schemas, names])
+        referenced = {row[0] for row in cursor.fetchall()}
+    return frozenset({*names, *leading, *above}), frozenset(referenced)
 
 
 def _taken(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
+from opsmigrate.preflight.rehearsal.copy_name import WHAT, asks_for_name
 from opsmigrate.preflight.rehearsal.driver_fence import FenceError
 
 # Raised in the copy by what stands in the place of a function that leads outside.
@@ -55,12 +56,18 @@ def outward(*, files: bool) -> re.Pattern[str]:
 
 
 def sql_fence(
-    database: str, *, files: bool, names: Iterable[str], tell: Callable[[str], None]
+    database: str,
+    *,
+    live: str,
+    files: bool,
+    names: Iterable[str],
+    tell: Callable[[str], None],
 ) -> Callable[[str], None]:
     """Return what raises FenceError for a statement that would take effect elsewhere.
 
-    `database` is the scratch one, whose own settings may change; `names` are what the copy has
-    that leads outside: foreign tables, schedulers. Bodies of DO and of functions are text here.
+    `database` is the scratch one, whose own settings may change, `live` the examined one; `names`
+    are what the copy has that leads outside: foreign tables, schedulers. Bodies of DO and of
+    functions are text here.
     """
     pattern = outward(files=files)
     own = re.compile(rf'\bDATABASE\s+"?{re.escape(database)}"?', re.IGNORECASE)
@@ -80,6 +87,8 @@ def sql_fence(
         return None
 
     def require_inside(statement: str) -> None:
+        if asks_for_name(statement, live):
+            tell(WHAT)
         why = refusal(statement, frozenset(outside))
         if why is None:
             return

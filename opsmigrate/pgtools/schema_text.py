@@ -1,4 +1,4 @@
-"""The definitions of a backup and of what was restored from it, object by object."""
+"""The definitions of backups and databases as text, held against each other object by object."""
 
 import re
 import subprocess
@@ -12,6 +12,7 @@ from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.libpq import child_environment
 from opsmigrate.pgtools.run import started
 
+LOCK_TIMEOUT_MS = 5000
 HEAD = re.compile(
     r"^--\n-- (?:Data for )?Name: (.*); Type: (.*); Schema: (.*); Owner: .*\n--$", re.M
 )
@@ -44,16 +45,39 @@ def schema_differences(
     Each as `TYPE schema.name`; owners and rights are looked at where `owners` says so. Raises
     ClientError.
     """
-    options = ["--schema-only", "--no-subscriptions"]
-    if not owners:
-        options += ["--no-owner", "--no-privileges"]
-    in_backup = _text(
-        connection,
-        [clients.program("pg_restore"), *options, "--file=-", str(backup.resolve())],
+    argv = [clients.program("pg_restore"), *_options(owners=owners), "--file=-"]
+    in_backup = _text(connection, [*argv, str(backup.resolve())])
+    return _differing(in_backup, _of_database(connection, clients, owners=owners))
+
+
+def database_differences(
+    connection: BaseDatabaseWrapper,
+    other: BaseDatabaseWrapper,
+    clients: Clients,
+    *,
+    owners: bool,
+) -> tuple[str, ...]:
+    """Return the objects that are defined otherwise in the database of `other`, likewise."""
+    return _differing(
+        _of_database(connection, clients, owners=owners),
+        _of_database(other, clients, owners=owners),
     )
-    restored = _text(connection, [clients.program("pg_dump"), *options, "--no-password"])
-    wanted, found = Counter(_objects(in_backup)), Counter(_objects(restored))
-    return tuple(sorted({name for name, _ in (wanted - found) + (found - wanted)}))
+
+
+def _options(*, owners: bool) -> list[str]:
+    options = ["--schema-only", "--no-subscriptions"]
+    return options if owners else [*options, "--no-owner", "--no-privileges"]
+
+
+def _of_database(connection: BaseDatabaseWrapper, clients: Clients, *, owners: bool) -> str:
+    wait = f"--lock-wait-timeout={LOCK_TIMEOUT_MS}"
+    argv = [clients.program("pg_dump"), *_options(owners=owners), "--no-password", wait]
+    return _text(connection, argv)
+
+
+def _differing(wanted: str, found: str) -> tuple[str, ...]:
+    ours, theirs = Counter(_objects(wanted)), Counter(_objects(found))
+    return tuple(sorted({name for name, _ in (ours - theirs) + (theirs - ours)}))
 
 
 def _text(connection: BaseDatabaseWrapper, argv: list[str]) -> str:
