@@ -11,7 +11,15 @@ from opsmigrate.preflight.walk.casts import bad_casts, castable
 from opsmigrate.preflight.walk.columns import column_in_use, users_of
 from opsmigrate.preflight.walk.expressions import PLAIN, ForbiddenError, live_expressions, misfit
 from opsmigrate.preflight.walk.operator_classes import special_indexes_fit
-from opsmigrate.preflight.walk.probes import duplicates, fails_on_rows, nulls, orphans, violations
+from opsmigrate.preflight.walk.probes import (
+    ask,
+    duplicates,
+    fails_on_rows,
+    nulls,
+    orphans,
+    points_nowhere,
+    violations,
+)
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import SimulatedTable, constant
 from opsmigrate.preflight.walk.types import always_casts, base, column_of, comparable, modifiers
@@ -60,14 +68,15 @@ def alter_type(
     requirements.views_forbid(table, views, statement, column)
     for user in users_of(table, column):
         column_in_use(requirements, table, column, statement, user)
-    casts = _casts(requirements, table, column, after, explicit=explicit)
-    value = table.values.pop(column, None)
-    if value is not None and _collation(requirements, old) == _collation(requirements, new):
-        same = _alike(before, after) and always_casts(before, after)
-        cast = sql.SQL("({})::{}").format(value, sql.SQL(PLAIN.get(after, after)))
-        table.values[column] = value if same else cast
-    if casts:
+    if _casts(requirements, table, column, after, explicit=explicit):
+        value = table.values.pop(column, None)
+        if value is not None and _collation(requirements, old) == _collation(requirements, new):
+            same = _alike(before, after) and always_casts(before, after)
+            cast = sql.SQL("({})::{}").format(value, sql.SQL(PLAIN.get(after, after)))
+            table.values[column] = value if same else cast
         _what_is_on_it_fits(requirements, table, column, after)
+    else:
+        table.values.pop(column, None)
     table.types[column] = after
 
 
@@ -111,13 +120,27 @@ def alter_null(
 
 
 def _fill(requirements: Requirements, table: SimulatedTable, column: str, default: object) -> None:
+    """UPDATE … SET … WHERE … IS NULL: unique indexes and foreign keys must stand the default."""
+    rows, probe = requirements.rows(table), nulls(table, column)
+    missing = ask(requirements.connection, probe) if rows and probe else None
+    if rows == 0 or (missing is not None and not missing.count):
+        return
     value = table.values.pop(column, None)
     if value is not None and default is not None:
         table.values[column] = sql.SQL("coalesce({}, {})").format(
             value, constant(default, table.types[column])
         )
     _unique_holds(requirements, table, column)
-    _foreign_keys_hold(requirements, table, column)
+    for key in requirements.schema.foreign_keys:
+        if key.table is table and column in key.columns:
+            known = default is not None and len(key.columns) == 1
+            requirements.if_rows(
+                table,
+                f"whether the default of {table.label}.{column} points to a row",
+                points_nowhere(table, column, key.target, key.to_columns[0], default)
+                if known
+                else None,
+            )
 
 
 def _unique_holds(requirements: Requirements, table: SimulatedTable, column: str) -> None:
@@ -127,7 +150,9 @@ def _unique_holds(requirements: Requirements, table: SimulatedTable, column: str
             requirements.if_rows(
                 table,
                 f"whether the new values of {table.label}.{column} suit {index.name}",
-                None if index.partial or index.special else duplicates(table, index.columns),
+                None
+                if index.partial or index.special
+                else duplicates(table, index.columns, nulls_distinct=index.nulls_distinct),
             )
 
 

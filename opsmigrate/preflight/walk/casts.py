@@ -82,17 +82,23 @@ def bad_casts(
     if predicate is None:
         return None
     where = f"hold a value in {table.label}.{column}"
-    cut = explicit and base(new) in TEXTS
+    if explicit and base(new) in TEXTS:
+        return rows_where(
+            table,
+            (column,),
+            predicate,
+            id="value-cut-off",
+            words=f"{where} that {new} would cut off without a word",
+            column=column,
+            severity=Severity.WARNING,
+        )
     return rows_where(
         table,
         (column,),
         predicate,
-        id="value-cut-off" if cut else "value-not-castable",
-        words=f"{where} that {new} would cut off without a word"
-        if cut
-        else f"{where} that cannot become {new}",
+        id="value-not-castable",
+        words=f"{where} that cannot become {new}",
         column=column,
-        severity=Severity.WARNING if cut else Severity.ERROR,
     )
 
 

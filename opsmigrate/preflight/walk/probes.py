@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import Error
+from django.db import Error, ProgrammingError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
@@ -206,8 +206,7 @@ def ask(connection: BaseDatabaseWrapper, probe: Probe) -> BadRows | None:
             rows = cursor.fetchall()
             text = shown.as_string(cursor.cursor)
     except Error as error:
-        state = sqlstate(error) or ""
-        if state in UNANSWERED or state.startswith(UNASKABLE):
+        if _unanswered(error):
             return None
         raise
     return BadRows(
@@ -241,10 +240,18 @@ def fails_on_rows(
         state = sqlstate(error) or ""
         if state.startswith("22"):
             return f"{first_line(error)} ({state})"
-        if state in UNANSWERED or state.startswith(UNASKABLE):
+        if _unanswered(error):
             return None
         raise
     return ""
+
+
+def _unanswered(error: Error) -> bool:
+    state = sqlstate(error)
+    if state is None:
+        # The driver does not know how to write a value of the project's own.
+        return isinstance(error, ProgrammingError)
+    return state in UNANSWERED or state.startswith(UNASKABLE)
 
 
 def rows_where(

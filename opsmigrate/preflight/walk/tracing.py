@@ -88,7 +88,8 @@ class TracingEditor(DatabaseSchemaEditor):
         ledger = self.requirements.ledger
         try:
             text = str(sql)
-            sent = text if params is None else self.connection.ops.compose_sql(text, params)
+            if params is not None:
+                self.connection.ops.compose_sql(text, params)
         except (TypeError, ValueError, LookupError, self.connection.Database.Error) as error:
             ledger.find(
                 "malformed-statement",
@@ -96,7 +97,7 @@ class TracingEditor(DatabaseSchemaEditor):
                 hint="take the percent sign out of the name or comment; in a comment, %% will do",
             )
             return False
-        ledger.statement(sent, tables_of(sql, self.requirements.schema))
+        ledger.statement(text, tables_of(sql, self.requirements.schema))
         return True
 
     def quote_name(self, name: str) -> str:
