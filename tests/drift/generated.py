@@ -46,6 +46,20 @@ def written(package: str, files: dict[str, str]) -> Iterator[Path]:
                 del sys.modules[name]
 
 
+@contextmanager
+def databases() -> Iterator[None]:
+    """Make the owner, and the two databases of the cases; drop these at the end."""
+    names = ("drift_later", "drift_case")
+    drop = [f"DROP DATABASE IF EXISTS {name} WITH (FORCE)" for name in names]
+    fuzz.admin()
+    fuzz.make_owner()
+    fuzz.admin(*drop, *[f"CREATE DATABASE {name} OWNER {fuzz.OWNER}" for name in names])
+    try:
+        yield
+    finally:
+        fuzz.admin(*drop)
+
+
 def emptied(name: str) -> None:
     """Open a database as its owner, with nothing in it."""
     fuzz.use(name)
@@ -71,7 +85,7 @@ def run_case(seed: int, modes: tuple[str, ...], keep: Path | None = None) -> fuz
         fuzz.migrate([APP])
         later = read_catalog(connection)
         emptied("drift_case")
-        point = _applied(history.name, chosen.randint(1, last - 1))
+        point = _applied(history.name, chosen.randint(max(1, last - 3), last - 1))
     squashed = point if point > 1 and chosen.random() < 0.15 else 0
     done = [statement for statement in rows(chosen, read_catalog(connection)) if _taken(statement)]
     files = history.files(squashed)
@@ -122,18 +136,12 @@ def main() -> int:
     options = parser.parse_args()
     django.setup()
     fuzz.SUPERUSER = connection.settings_dict["USER"]
-    fuzz.admin()
-    fuzz.make_owner()
-    databases = ("drift_later", "drift_case")
-    drop = [f"DROP DATABASE IF EXISTS {name} WITH (FORCE)" for name in databases]
-    fuzz.admin(*drop, *[f"CREATE DATABASE {name} OWNER {fuzz.OWNER}" for name in databases])
     modes = ("off",) if options.only_explain else fuzz.MODES
     table: Counter[tuple[str, str, bool]] = Counter()
     started = time.monotonic()
-    for seed in range(options.seed, options.seed + options.cases):
-        case = run_case(seed, modes, options.keep)
-        fuzz.tell(case, table)
-    fuzz.admin(*drop)
+    with databases():
+        for seed in range(options.seed, options.seed + options.cases):
+            fuzz.tell(run_case(seed, modes, options.keep), table)
     return fuzz.report(table, time.monotonic() - started)
 
 

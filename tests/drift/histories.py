@@ -1,4 +1,4 @@
-"""Random histories of a small app: each migration a list of operations, as they are written in a file.
+"""Random histories of a small app: each migration a list of operations, as written in a file.
 
 An operation is kept if the migration state takes it. Whether a database does is the question.
 """
@@ -75,6 +75,8 @@ class History:
             try:
                 for operation in eval(f"[{text}]", self.known):  # noqa: S307 - our own text
                     operation.state_forwards(APP, later)
+                # Rendered anew, as by a migrate that begins here.
+                later.__dict__.pop("apps", None)
                 later.apps  # noqa: B018 - renders every model, or raises
             except Exception:  # noqa: S112 - what the state does not take is no history
                 continue
@@ -189,11 +191,14 @@ class History:
         return f'migrations.AddField("{model}", "{name}", models.ManyToManyField("{target}"))'
 
     def alter_field(self) -> str | None:
-        """A field becomes another, of any type."""
+        """A field becomes another, mostly of the same type."""
         model = self._model()
         if not (names := self._some(model, 1)):
             return None
-        return f'migrations.AlterField("{model.name_lower}", "{names[0]}", {self._field()})'
+        old, new = type(model.fields[names[0]]).__name__, self._field()
+        if old != "GeneratedField" and self.random.random() < 0.9:
+            new = next(text for text in iter(self._field, "") if f"{old}(" in text)
+        return f'migrations.AlterField("{model.name_lower}", "{names[0]}", {new})'
 
     def rename_field(self) -> str | None:
         """A field has another name."""
@@ -237,8 +242,12 @@ class History:
     def _condition(self, model: ModelState) -> str:
         name = self.random.choice(self._fields(model) or ["id"])
         return self.random.choice(
-            [f"models.Q({name}__isnull=False)", f"models.Q({name}__gt=0)"]
-            + [f'models.Q({name}="a")', f"~models.Q({name}=None)"]
+            [
+                f"models.Q({name}__isnull=False)",
+                f"models.Q({name}__gt=0)",
+                f'models.Q({name}="a")',
+                f"~models.Q({name}=None)",
+            ]
         )
 
     def add_index(self) -> str | None:
@@ -333,8 +342,11 @@ class History:
             return None
         rows = f'apps.get_model("{APP}", "{model.name}").objects'
         done = self.random.choice(
-            [f"list({rows}.all())", f"{rows}.filter({names[0]}=None).delete()"]
-            + [f"{rows}.update({names[0]}=None)"]
+            [
+                f"list({rows}.all())",
+                f"{rows}.filter({names[0]}=None).delete()",
+                f"{rows}.update({names[0]}=None)",
+            ]
         )
         return f"migrations.RunPython(lambda apps, editor: {done}, migrations.RunPython.noop)"
 

@@ -71,7 +71,7 @@ def field(chosen: random.Random, models: list[str]) -> str:
     """Return a random field; `models` are those to which it may point."""
     null = chosen.random() < 0.4
     if models and chosen.random() < 0.15:
-        null = chosen.random() < 0.8
+        null = chosen.random() < 0.95
         kind = chosen.choice(["ForeignKey"] * 3 + ["OneToOneField"])
         target = chosen.choice([*models, "self"])
         return f'models.{kind}("{target}", models.CASCADE, null={null}, related_name="+")'
@@ -83,12 +83,12 @@ def field(chosen: random.Random, models: list[str]) -> str:
     kind = chosen.choice(list(FIELDS))
     needed, defaults = FIELDS[kind]
     options = [f"null={null}"]
-    if chosen.random() < 0.5:
+    if chosen.random() < (0.3 if null else 0.9):
         options.append(f"default={chosen.choice(defaults)}")
     plain = [text for text in defaults if text not in ("dict", "list", "uuid.uuid4")]
     if plain and chosen.random() < 0.15:
         options.append(f"db_default={chosen.choice(plain)}")
-    if chosen.random() < 0.15:
+    if chosen.random() < 0.05:
         options.append("unique=True")
     elif chosen.random() < 0.15:
         options.append("db_index=True")
@@ -120,7 +120,9 @@ def _row(chosen: random.Random, catalog: Catalog, table: Relation) -> str | None
         given[column.name] = chosen.choice([*values, *([] if column.not_null else ["NULL"])])
     for item in table.constraints:
         if item.references and len(item.columns) == 1:
-            target = f"SELECT {quoted(item.to_columns[0])} FROM {quoted(by_oid[item.references].name)}"
+            target = (
+                f"SELECT {quoted(item.to_columns[0])} FROM {quoted(by_oid[item.references].name)}"
+            )
             given[item.columns[0]] = f"({target} LIMIT 1)"
     if not given:
         return f"INSERT INTO {quoted(table.name)} DEFAULT VALUES"
