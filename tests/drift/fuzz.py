@@ -176,6 +176,9 @@ def migrate(arguments: list[str]) -> tuple[bool, str]:
         call_command("migrate", *arguments, verbosity=0, interactive=False)
     except Exception as error:
         return False, f"{type(error).__name__}: {error}".splitlines()[0]
+    finally:
+        # Where a deferred statement fails, Django leaves the transaction open.
+        connection.close()
     return True, ""
 
 
