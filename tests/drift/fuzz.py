@@ -179,6 +179,7 @@ def migrate(arguments: list[str]) -> tuple[bool, str]:
     finally:
         # Where a deferred statement fails, Django leaves the transaction open.
         connection.close()
+        connection.connect()
     return True, ""
 
 
