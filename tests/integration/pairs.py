@@ -39,6 +39,21 @@ class Pair:
 
 PAIRS = (
     Pair(
+        "an index of a child that names a column of its parent",
+        """
+migrations.CreateModel("Den", [
+    ("cage_ptr", models.OneToOneField("zoo.Cage", models.CASCADE, auto_created=True,
+        parent_link=True, primary_key=True, serialize=False)),
+    ("depth", models.IntegerField()),
+], bases=("zoo.cage",)),
+migrations.AddIndex("den", models.Index(fields=["depth"], include=["id"], name="zoo_depth")),
+""",
+        (),
+        "missing-column",
+        table="public.zoo_den",
+        column="id",
+    ),
+    Pair(
         "foreign key to a column that is not there",
         KEEPER,
         ("ALTER TABLE zoo_cage DROP COLUMN code",),

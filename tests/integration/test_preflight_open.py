@@ -247,8 +247,13 @@ def test_an_operation_of_somebody_elses_is_not_called(
             'migrations.AddField("cage", "x", models.ForeignKey("zoo.No", models.CASCADE)),',
             "'zoo.no' cannot be resolved",
         ),
+        (
+            'migrations.AlterField("cage", "name", models.GeneratedField(expression='
+            "models.Value(1), output_field=models.IntegerField(), db_persist=True)),",
+            "Modifying GeneratedFields is not supported",
+        ),
     ],
-    ids=["state", "field", "model"],
+    ids=["state", "field", "model", "generated"],
 )
 def test_an_operation_that_names_what_is_not_there_fails_as_in_migrate(
     operation: str, words: str, empty_database: str, write_migrations: Write, ops: Ops

@@ -24,7 +24,13 @@ TRUSTED = ("django.db.migrations.operations.", "django.contrib.postgres.operatio
 # What raises in these, does so by what the migrations say, not by what the database holds.
 OF_MODELS = tuple(
     f"{Path(django.__file__).parent}/{part}"
-    for part in ("apps/", "db/models/", "db/migrations/state.py", "db/backends/ddl_references.py")
+    for part in (
+        "apps/",
+        "db/models/",
+        "db/migrations/state.py",
+        "db/backends/base/schema.py",
+        "db/backends/ddl_references.py",
+    )
 )
 
 
@@ -92,15 +98,21 @@ def _drive(move: Move) -> None:
     """Let the operation drive the editor as `migrate` would."""
     operation, label = move.operation, move.migration.app_label
     run = operation.database_backwards if move.backwards else operation.database_forwards
+    with raising_too(only=OF_MODELS), _noting_wrong_number(move):
+        run(label, move.editor, move.from_state, move.to_state)
+
+
+@contextmanager
+def _noting_wrong_number(move: Move) -> Iterator[None]:
+    """Note that an index or constraint to drop is not there: that lies in the database."""
     try:
-        with raising_too(only=OF_MODELS):
-            run(label, move.editor, move.from_state, move.to_state)
+        yield
     except ValueError as error:
         # RenameIndex with old_fields looks for the one index on these columns.
-        name = getattr(operation, "model_name", None)
+        name = getattr(move.operation, "model_name", None)
         if name is None or not str(error).startswith("Found wrong number"):
             raise
-        model = move.from_state.apps.get_model(label, name)
+        model = move.from_state.apps.get_model(move.migration.app_label, name)
         move.requirements.wrong_number(model._meta.db_table, str(error))
 
 

@@ -249,7 +249,8 @@ class Requirements:
         table = self.schema.table(model._meta.db_table)
         if table is None:
             return
-        for field in model._meta.local_concrete_fields:
+        # Those of a parent too: Django writes them as if they were in the child's table.
+        for field in model._meta.concrete_fields:
             quoted = self.connection.ops.quote_name(column_of(field))
             if column_of(field) not in table.types and quoted in statement:
                 self.need_column(table, column_of(field), "a constraint or index")

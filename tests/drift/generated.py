@@ -1,0 +1,149 @@
+"""python -m tests.drift.generated --cases N: as tests.drift.fuzz, on made-up apps and histories.
+
+For each seed an app of random models with a random history, applied to a random point of it, rows
+of random values, and in half of the cases a damaged database. The same seed makes the same case.
+"""
+
+import argparse
+import importlib
+import os
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import django
+from django.conf import settings
+from django.db import DatabaseError, connection
+
+from tests.drift import fuzz
+
+APP = "zoo"
+
+
+@contextmanager
+def written(package: str, files: dict[str, str]) -> Iterator[Path]:
+    """Give the app the migrations of these files, in a new package that this process can import."""
+    with tempfile.TemporaryDirectory(prefix="drift") as folder:
+        place = Path(folder) / package
+        place.mkdir()
+        for name, text in {"__init__": "", **files}.items():
+            (place / f"{name}.py").write_text(text)
+        sys.path.insert(0, folder)
+        importlib.invalidate_caches()
+        settings.MIGRATION_MODULES = {APP: package}
+        # The rehearsal's process reads it in tests/settings.py.
+        os.environ["ZOO_MIGRATIONS"] = package
+        try:
+            yield place
+        finally:
+            sys.path.remove(folder)
+            for name in [name for name in sys.modules if name.startswith(package)]:
+                del sys.modules[name]
+
+
+@contextmanager
+def databases() -> Iterator[None]:
+    """Make the owner, and the two databases of the cases; drop these at the end."""
+    names = ("drift_later", "drift_case")
+    drop = [f"DROP DATABASE IF EXISTS {name} WITH (FORCE)" for name in names]
+    fuzz.admin()
+    fuzz.make_owner()
+    fuzz.admin(*drop, *[f"CREATE DATABASE {name} OWNER {fuzz.OWNER}" for name in names])
+    try:
+        yield
+    finally:
+        fuzz.admin(*drop)
+
+
+def emptied(name: str) -> None:
+    """Open a database as its owner, with nothing in it."""
+    fuzz.use(name)
+    with connection.cursor() as cursor:
+        cursor.execute("DROP SCHEMA public CASCADE")
+        cursor.execute("CREATE SCHEMA public AUTHORIZATION pg_database_owner")
+        cursor.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")
+    fuzz.use(name, owner=True)
+
+
+def run_case(seed: int, modes: tuple[str, ...], keep: Path | None = None) -> fuzz.Case:
+    """Make the app of a seed, fill and damage its database, ask preflight, then migrate."""
+    from opsmigrate.postgres.catalog import read_catalog
+    from tests.drift.histories import History
+    from tests.drift.made_up_fields import rows
+    from tests.drift.mutations import Drift
+
+    chosen = random.Random(seed)  # noqa: S311 - a repeatable choice, not a secret
+    history = History(seed)
+    last = len(history.migrations)
+    with written(f"drift_made_{seed}", history.files()):
+        emptied("drift_later")
+        fuzz.migrate([APP])
+        later = read_catalog(connection)
+        emptied("drift_case")
+        point = _applied(history.name, chosen.randint(max(1, last - 3), last - 1))
+    squashed = point if point > 1 and chosen.random() < 0.15 else 0
+    done = [statement for statement in rows(chosen, read_catalog(connection)) if _taken(statement)]
+    files = history.files(squashed)
+    with written(f"drift_squashed_{seed}", files):
+        fuzz.use("drift_case")
+        damage: list[str] = []
+        if chosen.random() < 0.5:
+            drift = Drift(connection, later, fuzz.pending((APP, history.name(last))), seed)
+            damage = fuzz.damaged(drift, 1)
+        case = fuzz.judge(seed, point, damage, [APP], modes)
+    if keep and case.wrong():
+        _keep(keep / f"case_{seed}", files, [*done, *damage])
+    return case
+
+
+def _applied(name: Callable[[int], str], wanted: int) -> int:
+    """Apply so many migrations, or as many as the database takes; return their number."""
+    for number in range(1, wanted + 1):
+        if not fuzz.migrate([APP, name(number)])[0]:
+            return number - 1
+    return wanted
+
+
+def _taken(statement: str) -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    except DatabaseError:
+        return False
+    return True
+
+
+def _keep(folder: Path, files: dict[str, str], statements: list[str]) -> None:
+    """Write the migrations, and what was done to the database after they were applied."""
+    folder.mkdir(parents=True)
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)
+    (folder / "database.sql").write_text("".join(f"{text};\n" for text in statements))
+
+
+def main() -> int:
+    """Run the cases, print what was wrong and the table; 0 where no verdict was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only-explain", action="store_true", help="without a rehearsal")
+    parser.add_argument("--keep", type=Path, help="write what was wrong into this folder")
+    options = parser.parse_args()
+    django.setup()
+    fuzz.SUPERUSER = connection.settings_dict["USER"]
+    modes = ("off",) if options.only_explain else fuzz.MODES
+    table: Counter[tuple[str, str, bool]] = Counter()
+    started = time.monotonic()
+    with databases():
+        for seed in range(options.seed, options.seed + options.cases):
+            fuzz.tell(run_case(seed, modes, options.keep), table)
+    return fuzz.report(table, time.monotonic() - started)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
