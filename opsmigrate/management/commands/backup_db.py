@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from opsmigrate.backup.levels import verify_to
+from opsmigrate.backup.properties import read_extensions
+from opsmigrate.backup.restore import require_extensions
 from opsmigrate.backup.retention import remove_old
 from opsmigrate.backup.take import BackupOptions, take_backup
 from opsmigrate.backup.verify import Verification
@@ -80,6 +82,7 @@ class Command(ReportCommand):
         clients = find_clients(run.session.major, run.settings.pg_bin)
         if options["verify"] == "restore":
             require_scratch_allowed(run.connection)
+            require_extensions(run.connection, read_extensions(run.connection))
         file, manifest = take_backup(
             run.connection,
             run.session,
