@@ -55,7 +55,8 @@ def read_properties(connection: BaseDatabaseWrapper, database: str) -> dict[str,
     """Return the properties of a database of the server, as JSON can hold them; sizes in bytes.
 
     `grants` is null where the rights are the default ones, else a list of (role or null for
-    PUBLIC, privilege, grantable), whoever granted them; `settings` a list of (role or null for all, "name=value").
+    PUBLIC, privilege, grantable), whoever granted them; `settings` a list of (role or null for
+    all, "name=value").
     """
     with connection.cursor() as cursor:
         cursor.execute(READ, [database])

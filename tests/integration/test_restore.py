@@ -262,9 +262,7 @@ def test_a_right_that_two_roles_granted_is_given_once(
 ) -> None:
     alias, _ = taken
     connection, between, reader = connections[alias], roles()["USER"], roles()["USER"]
-    names = [
-        sql.Identifier(each) for each in (connection.settings_dict["NAME"], between, reader)
-    ]
+    names = [sql.Identifier(each) for each in (connection.settings_dict["NAME"], between, reader)]
     for statement in (
         "GRANT TEMP ON DATABASE {0} TO {1} WITH GRANT OPTION",
         "GRANT TEMP ON DATABASE {0} TO {2} WITH GRANT OPTION",
