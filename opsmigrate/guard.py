@@ -25,7 +25,7 @@ def require_approval(settings: Settings, *, action: str, approval: str | None) -
 def require_backup(
     settings: Settings, session: Session, applied: tuple[str, ...], *, hours: float
 ) -> Manifest:
-    """Return the newest verified backup of this database at this migration state.
+    """Return the newest verified backup of this database, all its rows, at this migration state.
 
     Raises RefusedError where there is none, or where it is older than `hours`.
     """
@@ -34,14 +34,15 @@ def require_backup(
         manifest
         for manifest in read_manifests(folder)
         if manifest.verified
+        and not manifest.excluded
         and manifest.database.get("system_identifier") == str(session.system_identifier)
         and manifest.database.get("oid") == session.oid
         and manifest.migrations == applied
     ]
     if not ours:
         raise RefusedError(
-            f"there is no verified backup of database {session.database} at its present migration "
-            f"state in {folder}",
+            f"there is no verified backup of all rows of database {session.database} at its "
+            f"present migration state in {folder}",
             id="backup-missing",
             hint="python manage.py backup_db",
         )

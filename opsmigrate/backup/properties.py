@@ -19,8 +19,9 @@ SELECT pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding),
        d.datconnlimit, d.datistemplate, d.datacl IS NOT NULL, to_jsonb(d)::text,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(
             CASE a.grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(a.grantee) END,
-            a.privilege_type, a.is_grantable) ORDER BY 1), '[]')::text
-        FROM aclexplode(d.datacl) a),
+            a.privilege_type, a.is_grantable)), '[]')::text
+        FROM (SELECT grantee, privilege_type, bool_or(is_grantable) AS is_grantable
+              FROM aclexplode(d.datacl) GROUP BY grantee, privilege_type) a),
        (SELECT coalesce(jsonb_agg(jsonb_build_array(
             CASE s.setrole WHEN 0 THEN NULL ELSE pg_get_userbyid(s.setrole) END,
             to_jsonb(s.setconfig))), '[]')::text
@@ -54,7 +55,8 @@ def read_properties(connection: BaseDatabaseWrapper, database: str) -> dict[str,
     """Return the properties of a database of the server, as JSON can hold them; sizes in bytes.
 
     `grants` is null where the rights are the default ones, else a list of (role or null for
-    PUBLIC, privilege, grantable); `settings` a list of (role or null for all, "name=value").
+    PUBLIC, privilege, grantable), whoever granted them; `settings` a list of (role or null for
+    all, "name=value").
     """
     with connection.cursor() as cursor:
         cursor.execute(READ, [database])

@@ -7,12 +7,14 @@ from opsmigrate.manifest import Manifest, manifest_path, read_manifests
 
 
 def remove_old(folder: Path, newest: Manifest, keep: int) -> tuple[str, ...]:
-    """Remove the backups that are older than the `keep` newest verified ones; return their names.
+    """Remove the backups that `keep` newer, verified ones outlive; return their names.
 
     Only those of the database of `newest`, which is verified, are looked at: the same server
     (system identifier) and oid. Their age is that of their snapshots, never that of the files.
-    What is newer than the oldest one kept stays, verified or not.
+    One that lacks the rows of a table outlives none that has them.
     """
+    if newest.verified is None:
+        return ()
     same = [
         manifest
         for manifest in read_manifests(folder)
@@ -21,11 +23,16 @@ def remove_old(folder: Path, newest: Manifest, keep: int) -> tuple[str, ...]:
             for key in ("system_identifier", "oid")
         )
     ]
-    verified = [number for number, manifest in enumerate(same) if manifest.verified]
-    if newest.verified is None or len(verified) < keep:
-        return ()
-    old = same[verified[keep - 1] + 1 :]
+    old = [
+        manifest
+        for number, manifest in enumerate(same)
+        if sum(_outlives(newer, manifest) for newer in same[:number]) >= keep
+    ]
     for manifest in old:
         backup = folder / manifest.file
         remove_backup(backup, manifest_path(backup))
     return tuple(manifest.file for manifest in old)
+
+
+def _outlives(newer: Manifest, older: Manifest) -> bool:
+    return newer.verified is not None and set(newer.excluded) <= set(older.excluded)

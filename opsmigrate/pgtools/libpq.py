@@ -10,6 +10,8 @@ from pathlib import Path
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.errors import UndecidedError
+
 # PostgreSQL documentation, libpq, Environment Variables. client_encoding is left out: the drivers
 # set it for themselves, and pg_dump would write the archive in it.
 VARIABLES = {
@@ -136,6 +138,13 @@ def _service(name: str, variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _passfile(password: str) -> str:
+    # A line of a passfile is one entry (documentation of libpq, "The Password File").
+    if "\n" in password or "\r" in password:
+        raise UndecidedError(
+            "the password has a line break in it, which pg_dump and psql cannot be given",
+            id="cannot-connect",
+            hint="ALTER ROLE … PASSWORD with one without line breaks",
+        )
     escaped = password.replace("\\", "\\\\").replace(":", "\\:")
     return f"*:*:*:*:{escaped}\n"
 

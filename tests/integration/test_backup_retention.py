@@ -22,7 +22,13 @@ Make = Callable[..., Manifest]
 def make(tmp_path: Path) -> Make:
     """Return a function that puts a backup in the folder, so many days old."""
 
-    def put(days: int, *, verified: str | None = "archive", oid: int = 1) -> Manifest:
+    def put(
+        days: int,
+        *,
+        verified: str | None = "archive",
+        oid: int = 1,
+        excluded: tuple[str, ...] = (),
+    ) -> Manifest:
         taken = (NOW - timedelta(days=days)).isoformat()
         manifest = Manifest(
             file=f"{oid}-{days}.dump",
@@ -37,6 +43,7 @@ def make(tmp_path: Path) -> Make:
             lsn=None,
             migrations=(),
             tables={},
+            excluded=excluded,
             verified=verified,
         )
         backup_file = tmp_path / manifest.file
@@ -95,6 +102,17 @@ def test_a_backup_that_is_not_verified_removes_nothing(make: Make, tmp_path: Pat
     make(2)
 
     assert remove_old(tmp_path, newest, 1) == ()
+
+
+def test_one_with_rows_left_out_outlives_no_whole_one(make: Make, tmp_path: Path) -> None:
+    newest = make(0, excluded=("public.log",))
+    make(1, excluded=("public.log",))
+    make(2, excluded=("public.log", "public.session"))
+    make(3)
+    make(4)
+
+    assert remove_old(tmp_path, newest, 1) == ("1-1.dump", "1-2.dump", "1-4.dump")
+    assert left(tmp_path) == ["1-0.dump", "1-3.dump"]
 
 
 def test_those_of_another_database_stay(make: Make, tmp_path: Path) -> None:

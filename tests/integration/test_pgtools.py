@@ -12,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 from environ import Env
 
+from opsmigrate.errors import UndecidedError
 from opsmigrate.pgtools import run as module
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.pgtools.libpq import ChildEnvironment, child_environment
@@ -80,6 +81,17 @@ def test_any_password_reaches_the_server(asking: BaseDatabaseWrapper, password: 
         assert psql(other, "SELECT current_user") == "asked"
     finally:
         execute(asking, "DROP ROLE asked")
+
+
+@pytest.mark.parametrize("password", ["two\nlines", "ends in one\r"])
+def test_a_password_that_no_passfile_can_hold_is_said_to_be_one(
+    connection: BaseDatabaseWrapper, password: str
+) -> None:
+    connection.settings_dict["PASSWORD"] = password
+
+    with pytest.raises(UndecidedError, match="line break") as caught:
+        psql(connection, "SELECT 1")
+    assert password not in str(caught.value)
 
 
 def test_a_wrong_password_is_the_servers_own_word(asking: BaseDatabaseWrapper) -> None:

@@ -256,6 +256,34 @@ def test_the_properties_that_pg_dump_leaves_out_come_back(
     assert query(alias, "SHOW search_path") == [('"$user", public, "O\'x, y"',)]
 
 
+@pytest.mark.major
+def test_a_right_that_two_roles_granted_is_given_once(
+    taken: tuple[str, Path], ops: Ops, tmp_path: Path, roles: Callable[..., dict[str, str]]
+) -> None:
+    alias, _ = taken
+    connection, between, reader = connections[alias], roles()["USER"], roles()["USER"]
+    names = [sql.Identifier(each) for each in (connection.settings_dict["NAME"], between, reader)]
+    for statement in (
+        "GRANT TEMP ON DATABASE {0} TO {1} WITH GRANT OPTION",
+        "GRANT TEMP ON DATABASE {0} TO {2} WITH GRANT OPTION",
+        "SET ROLE {1}",
+        "GRANT TEMP ON DATABASE {0} TO {2}",
+        "RESET ROLE",
+    ):
+        execute(connection, sql.SQL(statement).format(*names))
+    _, file = backup(ops, alias, tmp_path)
+
+    answer = restore(ops, alias, str(file))
+
+    assert answer.code == 0, answer.stdout
+    assert query(
+        alias,
+        "SELECT a.is_grantable FROM pg_database d, aclexplode(d.datacl) a"
+        " WHERE datname = current_database() AND pg_get_userbyid(a.grantee) = %s",
+        [reader],
+    ) == [(True,)]
+
+
 def test_the_owner_of_the_database_who_is_no_superuser_rolls_back(
     staging: str, ops: Ops, tmp_path: Path, roles: Callable[..., dict[str, str]]
 ) -> None:

@@ -109,8 +109,8 @@ def test_no_backup_at_all_is_refused(production: Settings, tmp_path: Path) -> No
 
     assert error.id == "backup-missing"
     assert str(error) == (
-        "there is no verified backup of database treasury at its present migration state in "
-        f"{tmp_path}"
+        "there is no verified backup of all rows of database treasury at its present migration "
+        f"state in {tmp_path}"
     )
 
 
@@ -123,8 +123,9 @@ def test_no_backup_at_all_is_refused(production: Settings, tmp_path: Path) -> No
         {"database": {"name": "treasury"}},
         {"migrations": APPLIED[:1]},
         {"migrations": (*APPLIED, "treasury.0002_phase6_dashboard_models")},
+        {"excluded": ("public.treasury_payment",)},
     ],
-    ids=["unverified", "other oid", "other server", "unknown", "before", "after"],
+    ids=["unverified", "other oid", "other server", "unknown", "before", "after", "rows left out"],
 )
 def test_a_backup_of_something_else_is_no_backup(
     production: Settings, tmp_path: Path, changes: dict[str, object]
