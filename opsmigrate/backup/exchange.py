@@ -10,7 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.backup.counters import Counters, read_counters, written_since
 from opsmigrate.backup.properties import comment_on, give_properties
-from opsmigrate.backup.restore import why_not_owners
+from opsmigrate.backup.restore import require_extensions, why_not_owners
 from opsmigrate.backup.rollback import (
     Loss,
     loss_since,
@@ -81,6 +81,7 @@ def restore_beside(place: Place, file: Path, manifest: Manifest, name: str) -> V
     roles of the backup everything belongs to the present role.
     """
     _require_free(place.connection, name)
+    require_extensions(place.connection, manifest.extensions)
     _require_whole(file, manifest)
     why = why_not_owners(place.connection, manifest)
     with (
@@ -108,6 +109,7 @@ def roll_back(place: Place, file: Path, manifest: Manifest) -> Exchanged:
     require_same_database(place.session, manifest)
     require_swappable(connection, place.session, keep_slots=place.keep_slots)
     require_owners(connection, manifest)
+    require_extensions(connection, manifest.extensions)
     _require_whole(file, manifest)
     stated = _require_confirmed(place, loss_since(connection, manifest))
     with _restored(place, file, manifest, owners=True) as (scratch, proof):

@@ -1,11 +1,12 @@
 """Restore a backup into a database of its own, whole or not at all."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.errors import RefusedError
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.libpq import child_environment
@@ -29,6 +30,11 @@ SELECT DISTINCT pg_get_userbyid(refobjid) FROM pg_shdepend
 WHERE deptype = 'a' AND refclassid = 'pg_authid'::regclass
   AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1
 """
+# Who may create one is left to the server: managed ones have rules of their own.
+UNAVAILABLE = """
+SELECT wanted.name FROM unnest(%s::text[]) AS wanted (name)
+WHERE NOT EXISTS (SELECT FROM pg_available_extensions e WHERE e.name = wanted.name) ORDER BY 1
+"""
 UNSETTABLE = """
 SELECT wanted.name, r.oid IS NULL FROM unnest(%s::text[], %s::bool[]) AS wanted (name, owns)
 LEFT JOIN pg_roles r ON r.rolname = wanted.name
@@ -45,6 +51,22 @@ def read_roles(connection: BaseDatabaseWrapper) -> dict[str, list[str]]:
             cursor.execute(statement)
             found[name] = [str(row[0]) for row in cursor.fetchall()]
     return found
+
+
+def require_extensions(connection: BaseDatabaseWrapper, names: Iterable[str]) -> None:
+    """Raise RefusedError where the server lacks the files of an extension that a restore makes."""
+    with connection.cursor() as cursor:
+        cursor.execute(UNAVAILABLE, [list(names)])
+        missing = [str(row[0]) for row in cursor.fetchall()]
+    if missing:
+        more = "the extensions" if len(missing) > 1 else "the extension"
+        raise RefusedError(
+            f"nothing can be restored on this server: it does not have the files of {more} "
+            + ", ".join(missing),
+            id="extension-unavailable",
+            hint="install the packages on the server; verify_backup --level archive needs none",
+            evidence={"extensions": missing},
+        )
 
 
 def why_not_owners(connection: BaseDatabaseWrapper, manifest: Manifest) -> str | None:

@@ -1,8 +1,9 @@
 """Take a backup: a whole one under its final name, or none; the manifest last."""
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -256,7 +257,8 @@ def _run(
                 found = read(idle)
                 while dump.poll() is None:
                     tell(0)
-                    time.sleep(SECONDS_BETWEEN_LOOKS)
+                    with suppress(subprocess.TimeoutExpired):
+                        dump.wait(SECONDS_BETWEEN_LOOKS)
             except _DumpEndedError:
                 pass  # started() raises ClientError with its words
     except ClientError as error:

@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.digest.encodings import python_codec
 from opsmigrate.digest.large_objects import ChunkSum
-from opsmigrate.digest.lines import CopyText, TableDigest, TruncatedError
+from opsmigrate.digest.lines import NO_ROWS, CopyText, TableDigest, TruncatedError
 from opsmigrate.digest.tables import label
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.libpq import child_environment
@@ -72,7 +72,9 @@ def _content(text: CopyText, codec: str) -> ArchiveContent:
         if line.startswith(b"COPY "):
             header = COPY.fullmatch(_whole(text, line))
             if header is not None:
-                tables[_label(header.group(1), header.group(2), codec)] = text.table()
+                name = _label(header.group(1), header.group(2), codec)
+                # Partitions that are loaded through their root come one by one, under its name.
+                tables[name] = tables.get(name, NO_ROWS) + text.table()
         elif line.startswith(b"SELECT pg_catalog.setval("):
             sequences.update(_sequence(_until(text, line, b");"), codec))
         elif opened := LO_OPEN.fullmatch(line):

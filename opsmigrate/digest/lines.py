@@ -24,6 +24,14 @@ class TableDigest:
     rows: int
     digest: str
 
+    def __add__(self, other: "TableDigest") -> "TableDigest":
+        """Return the digest of the rows of both."""
+        total = (int(self.digest, 16) + int(other.digest, 16)) & MASK
+        return TableDigest(self.rows + other.rows, f"{total:016x}")
+
+
+NO_ROWS = TableDigest(0, f"{0:016x}")
+
 
 class TruncatedError(Exception):
     """The text ended inside a table."""

@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.digest.large_objects import CHUNKS
-from opsmigrate.digest.lines import CopyText, TableDigest, TruncatedError
+from opsmigrate.digest.lines import NO_ROWS, CopyText, TableDigest, TruncatedError
 from opsmigrate.digest.tables import DataTable
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.libpq import ChildEnvironment, child_environment
@@ -49,7 +49,7 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseContent:
-    """Tables by their label, and the large objects of the database."""
+    """Tables by what they are counted as, and the large objects of the database."""
 
     tables: dict[str, TableDigest]
     large_objects: TableDigest
@@ -93,10 +93,10 @@ def read_database(
                 work.end()
             for done in running:
                 done.result()
-    return DatabaseContent(
-        tables={table.label: work.found[table.label] for table in tables},
-        large_objects=work.found[LARGE_OBJECTS],
-    )
+    found: dict[str, TableDigest] = {}
+    for table in tables:
+        found[table.counted_as] = found.get(table.counted_as, NO_ROWS) + work.found[table.label]
+    return DatabaseContent(tables=found, large_objects=work.found[LARGE_OBJECTS])
 
 
 class _Work:

@@ -45,7 +45,12 @@ def find_clients(server_major: int, pg_bin: Path | None) -> Clients:
     OPSMIGRATE["PG_BIN"], PATH, the usual versioned folders, and the embedded package. Raises
     UndecidedError where none will do, naming what was found.
     """
-    found = [clients for folder in _folders(pg_bin) if (clients := _clients_in(folder))]
+    found = []
+    for folder in _folders(pg_bin):
+        clients = _clients_in(folder.resolve())
+        if clients is not None and clients.major == server_major:
+            return clients
+        found += [] if clients is None else [clients]
     fitting = [item for item in found if _fits(item.major, server_major)]
     if fitting:
         return min(fitting, key=lambda item: item.major)

@@ -130,6 +130,28 @@ def test_partitions_and_children_are_counted_each_by_itself(
     }
 
 
+@pytest.mark.major
+def test_partitions_by_the_hash_of_an_enum_are_counted_together_as_a_restore_mixes_them(
+    make: Callable[[str], None], empty_database: str, ops: Ops, tmp_path: Path
+) -> None:
+    # More labels before these: in the scratch database the same labels have other oids.
+    make("CREATE TYPE former AS ENUM ('a', 'b', 'c')")
+    make("DROP TYPE former")
+    make("CREATE TYPE colour AS ENUM ('red', 'green', 'blue', 'white', 'black', 'brown', 'pink')")
+    make("CREATE TABLE paint (colour colour, litres int) PARTITION BY HASH (colour)")
+    for number in range(4):
+        make(
+            f"CREATE TABLE paint_{number} PARTITION OF paint"
+            f" FOR VALUES WITH (MODULUS 4, REMAINDER {number})"
+        )
+    make(
+        "INSERT INTO paint SELECT c, n"
+        " FROM unnest(enum_range(NULL::colour)) c, generate_series(1, 9) n"
+    )
+
+    assert backed_up(ops, empty_database, tmp_path) == {"public.paint": 63}
+
+
 def test_large_objects_views_and_unlogged_tables_come_along(
     make: Callable[[str], None], empty_database: str, ops: Ops, tmp_path: Path
 ) -> None:

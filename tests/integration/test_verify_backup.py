@@ -14,7 +14,7 @@ from opsmigrate.backup.checksum import sha256_of
 from opsmigrate.backup.restore import restore_into
 from opsmigrate.backup.schema_text import schema_differences
 from opsmigrate.backup.verify import verify_archive
-from opsmigrate.manifest import read_manifest
+from opsmigrate.manifest import read_manifest, write_manifest
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.postgres.session import read_session, second_connection
 from opsmigrate.scratch import find_kept, reap, scratch_database
@@ -320,3 +320,23 @@ def test_an_extensions_own_rows_are_backed_up_and_compared(
 
     assert answer.report["facts"]["tables"]["public.configuration"] == 4
     assert query(staging, "SELECT count(*) FROM configuration") == [(9,)]
+
+
+def test_an_extension_that_the_server_does_not_have_is_said_before_anything_is_restored(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    _, file = backup(ops, staging, tmp_path)
+    manifest = read_manifest(file)
+    elsewhere = {**manifest.extensions, "of another server": "1.0"}
+    write_manifest(tmp_path, replace(manifest, extensions=elsewhere))
+
+    answers = [
+        verify(ops, staging, file, level="restore"),
+        ops("restore_db", str(file), database=staging, no_input=True),
+        ops("restore_db", str(file), database=staging, into="beside"),
+    ]
+
+    assert [(each.code, each.ids) for each in answers] == [(4, ["extension-unavailable"])] * 3
+    assert "the extension of another server" in answers[0].report["findings"][0]["message"]
+    assert verify(ops, staging, file, level="archive").code == 0
+    assert scratch_databases(staging) == []

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from opsmigrate.backup.levels import verify_to
+from opsmigrate.backup.properties import read_extensions
+from opsmigrate.backup.restore import require_extensions
 from opsmigrate.backup.retention import remove_old
 from opsmigrate.backup.take import BackupOptions, take_backup
 from opsmigrate.backup.verify import Verification
@@ -27,6 +29,8 @@ class Command(ReportCommand):
     """backup_db: pg_dump from a proven snapshot, a manifest, and a verification."""
 
     help = "Back up the database with pg_dump, and verify the backup."
+    # It needs the database, and not the code, which may be broken just then.
+    needs_clean_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the backup's options."""
@@ -78,6 +82,7 @@ class Command(ReportCommand):
         clients = find_clients(run.session.major, run.settings.pg_bin)
         if options["verify"] == "restore":
             require_scratch_allowed(run.connection)
+            require_extensions(run.connection, read_extensions(run.connection))
         file, manifest = take_backup(
             run.connection,
             run.session,

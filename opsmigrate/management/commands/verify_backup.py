@@ -5,6 +5,7 @@ from typing import Any
 
 from opsmigrate.backup.levels import verify_to
 from opsmigrate.backup.open import clients_for, open_backup
+from opsmigrate.backup.restore import require_extensions
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.elsewhere import server_of
 from opsmigrate.postgres.session import read_session
@@ -52,6 +53,7 @@ class Command(ReportCommand):
             wrote = int(manifest.client_version.partition(".")[0])
             with server_of(options["on"], run.connection, major=wrote) as server:
                 require_scratch_allowed(server)
+                require_extensions(server, manifest.extensions)
                 clients = clients_for(manifest, read_session(server).major, run.settings.pg_bin)
                 manifest, found = verify_to(
                     level,

@@ -1,0 +1,70 @@
+"""What would not follow the name of a database: prepared transactions, logical slots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import environ
+import pytest
+from django.core.management import call_command
+from django.db import connections
+
+from opsmigrate.pgtools.embedded import running, start, stop
+from tests.backups import backup
+from tests.conftest import Answer, Ops, execute, query
+
+SETTINGS = {"max_prepared_transactions": "5", "wal_level": "logical"}
+
+
+@pytest.fixture
+def taken(empty_database: str, tmp_path: Path, ops: Ops) -> Iterator[tuple[str, Path]]:
+    """Yield an alias on a server that can prepare transactions and decode its WAL, and a backup."""
+    place, alias = tmp_path / "server", "blocked"
+    settings = connections[empty_database].settings_dict
+    with running(place, durable=False) as server:
+        connections.settings[alias] = {**settings, **environ.Env.db_url_config(server.url)}
+        for name, value in SETTINGS.items():
+            execute(connections[alias], f"ALTER SYSTEM SET {name} = {value}")
+        connections[alias].close()
+        stop(server)
+        again = start(place, durable=False)  # They hold from the next start on.
+        connections[alias].settings_dict["PORT"] = again.port
+        execute(connections[alias], "CREATE DATABASE live")
+        connections[alias].close()
+        connections[alias].settings_dict.update(NAME="live")
+        call_command("make_legacy_staging", database=alias, rows=50, stdout=StringIO())
+        yield alias, backup(ops, alias, tmp_path / "backups")[1]
+        connections[alias].close()
+        del connections[alias], connections.settings[alias]
+
+
+def test_prepared_transactions_and_logical_slots_are_in_the_way_of_a_rollback(
+    taken: tuple[str, Path], ops: Ops
+) -> None:
+    alias, file = taken
+
+    def roll_back(**options: bool) -> Answer:
+        return ops("restore_db", str(file), database=alias, no_input=True, **options)
+
+    oid = "SELECT oid FROM pg_database WHERE datname = 'live'"
+    live = query(alias, oid)
+    execute(connections[alias], "SELECT pg_create_logical_replication_slot('slot', 'pgoutput')")
+    for statement in ("BEGIN", "DELETE FROM treasury_payment", "PREPARE TRANSACTION 'gone'"):
+        execute(connections[alias], statement)
+
+    refused = {"prepared transaction gone": roll_back()}
+    execute(connections[alias], "ROLLBACK PREPARED 'gone'")
+    refused["logical replication slot slot"] = roll_back()
+    untouched = query(alias, oid)
+    kept = roll_back(keep_slots=True)
+
+    for what, answer in refused.items():
+        assert (answer.code, answer.ids) == (4, ["rollback-blocked"])
+        assert answer.report["findings"][0]["message"] == (
+            f"the {what} is in the way: it would not follow the name of the database"
+        )
+    assert untouched == live
+    assert kept.code == 0, kept.stdout
+    assert query(alias, "SELECT count(*) FROM treasury_payment") == [(50,)]
