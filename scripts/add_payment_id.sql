@@ -47,6 +47,18 @@ SET jit = off;
 -- In a stricter one a row that somebody changed meanwhile would end the run.
 SET default_transaction_isolation = 'read committed';
 DO $$ BEGIN
+    IF current_setting('server_version_num')::int < 140000 THEN
+        RAISE EXCEPTION 'refused: this server is older than PostgreSQL 14';
+    END IF;
+    IF pg_is_in_recovery() THEN
+        RAISE EXCEPTION 'refused: this server is a standby'
+            USING HINT = 'connect to the primary';
+    END IF;
+    IF NOT has_database_privilege(current_database(), 'TEMP') THEN
+        RAISE EXCEPTION 'refused: this role may make no temporary objects, which the script needs'
+            USING HINT = format('GRANT TEMPORARY ON DATABASE %I TO %I',
+                                current_database(), current_user);
+    END IF;
     -- Time-outs of the role are meant for the application; transaction_timeout came with 17.
     PERFORM set_config(name, '0', false) FROM pg_settings
     WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout',
@@ -76,111 +88,229 @@ SELECT pg_temp.constraint_name(:oid, :'column') AS constraint \gset
 COMMIT;
 
 -- Statements that need a strong lock: a short wait, then again, so that nobody queues for long.
-CREATE PROCEDURE pg_temp.with_short_locks(statements text[], lock_timeout text, patience float)
-LANGUAGE plpgsql AS $$
+CREATE PROCEDURE pg_temp.with_short_locks(
+    target oid, statements text[], lock_timeout text, patience float
+) LANGUAGE plpgsql AS $$
 DECLARE
     deadline timestamptz := clock_timestamp() + patience * interval '1 second';
     pause float := 0.1;
+    wait text := lock_timeout;
+    waited_long boolean := false;
     statement text;
     done boolean;
+    holders int[];
+    only_autovacuum boolean;
+    against_wraparound boolean;
 BEGIN
     LOOP
         BEGIN
-            PERFORM set_config('lock_timeout', lock_timeout, true);
+            PERFORM set_config('lock_timeout', wait, true);
             FOREACH statement IN ARRAY statements LOOP
                 EXECUTE statement;
             END LOOP;
             done := true;
         EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
             done := false;
-            IF clock_timestamp() > deadline THEN
-                RAISE EXCEPTION 'stopped: the lock was not obtained in % s for: %',
-                    patience, statements USING HINT = 'run the script again';
-            END IF;
         END;
         COMMIT;
         EXIT WHEN done;
+        wait := lock_timeout;
+        -- Autovacuum workers belong to no role.
+        SELECT array_agg(DISTINCT l.pid), bool_and(a.pid IS NOT NULL AND a.usesysid IS NULL)
+        INTO holders, only_autovacuum
+        FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+        WHERE l.locktype = 'relation' AND l.relation = target AND l.granted
+          AND l.pid <> pg_backend_pid()
+          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database());
+        IF clock_timestamp() > deadline THEN
+            RAISE EXCEPTION 'stopped: the lock was not obtained in % s; % is held by process %',
+                patience, target::regclass, coalesce(array_to_string(holders, ', '), 'none any more')
+                USING HINT = 'run the script again';
+        END IF;
+        IF only_autovacuum AND NOT waited_long THEN
+            SELECT age(relfrozenxid) > least(current_setting('autovacuum_freeze_max_age')::int,
+                       (SELECT option_value::int FROM pg_options_to_table(reloptions)
+                        WHERE option_name = 'autovacuum_freeze_max_age'))
+                OR mxid_age(relminmxid) > least(
+                       current_setting('autovacuum_multixact_freeze_max_age')::int,
+                       (SELECT option_value::int FROM pg_options_to_table(reloptions)
+                        WHERE option_name = 'autovacuum_multixact_freeze_max_age'))
+            INTO against_wraparound FROM pg_class WHERE oid = target;
+            IF against_wraparound THEN
+                RAISE EXCEPTION 'stopped: an autovacuum against transaction id wraparound (process'
+                    ' %) holds %; it must be let finish', holders[1], target::regclass
+                    USING HINT = 'run the script again when it has ended';
+            END IF;
+            -- It yields only to who waits for longer than deadlock_timeout.
+            waited_long := true;
+            wait := (extract(epoch FROM current_setting('deadlock_timeout')::interval) * 1000
+                     + 500)::int || 'ms';
+            RAISE NOTICE 'an autovacuum (process %) holds %; one try waits %, and writers behind it'
+                ' as long', holders[1], target::regclass, wait;
+            CONTINUE;
+        END IF;
+        RAISE NOTICE '% is held by process %; trying again', target::regclass,
+            coalesce(array_to_string(holders, ', '), 'none any more');
+        COMMIT;
         PERFORM pg_sleep(pause * (0.5 + random()));
         COMMIT;
         pause := least(pause * 2, 2);
     END LOOP;
 END $$;
 
-CREATE PROCEDURE pg_temp.examine(target oid, named text, triggers text)
-LANGUAGE plpgsql AS $$
+CREATE PROCEDURE pg_temp.examine(
+    target oid, named text, constraint_name text, triggers text, gives text
+) LANGUAGE plpgsql AS $$
 DECLARE
     here regclass := target::regclass;
-    kind "char" := (SELECT relkind FROM pg_class WHERE oid = target);
+    quoted text := format('%I', named);
+    kind record;
     attribute record;
-    firing text;
+    usable text[];
+    found text;
+    line text;
+    varies boolean := false;
     several bigint;
-    unidentified boolean;
 BEGIN
-    IF current_setting('server_version_num')::int < 140000 THEN
-        RAISE EXCEPTION 'refused: this server is older than PostgreSQL 14';
-    END IF;
     -- The same lock as the command's: "seed" in ASCII, and the oid as a signed number.
     IF NOT pg_try_advisory_lock(1936024932, (CASE WHEN target::bigint >= 2147483648
             THEN target::bigint - 4294967296 ELSE target::bigint END)::int) THEN
         RAISE EXCEPTION 'refused: another run is seeding % at this moment', here;
     END IF;
-    IF kind <> 'r' OR EXISTS (SELECT FROM pg_inherits WHERE inhparent = target)
-            OR (SELECT relispartition FROM pg_class WHERE oid = target) THEN
+    SELECT c.*, pg_has_role(current_user, c.relowner, 'USAGE') AS owned,
+           n.nspname, has_schema_privilege(n.oid, 'CREATE') AS may_create
+    INTO kind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = target;
+    IF kind.relkind <> 'r' OR kind.relispartition
+            OR EXISTS (SELECT FROM pg_inherits WHERE inhparent = target) THEN
         RAISE EXCEPTION 'refused: % is no table of its own, but partitioned, inherited or a view;'
-            ' no constraint is unique across such tables', here;
+            ' no constraint is unique across such tables', here
+            USING HINT = 'manage.py seed_payment_id --no-unique fills such tables';
     END IF;
-    IF NOT pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = target), 'USAGE') THEN
-        RAISE EXCEPTION 'refused: only the owner of % may add a column to it', here;
+    IF NOT kind.owned THEN
+        RAISE EXCEPTION 'refused: only the owner of % may add a column to it', here
+            USING HINT = format('connect as %s', kind.relowner::regrole);
     END IF;
-    IF (SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE oid = target)
-            AND NOT (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user) THEN
-        RAISE EXCEPTION 'refused: row-level security hides rows of % from this role', here
-            USING HINT = 'use a role with BYPASSRLS';
-    END IF;
-    SELECT format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull,
-           a.attgenerated <> '' OR a.attidentity <> '' AS generated
-    INTO attribute FROM pg_attribute a
+    SELECT a.attnum, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull,
+           a.attgenerated <> '' OR a.attidentity <> '' AS generated,
+           pg_get_expr(d.adbin, d.adrelid) AS default_value
+    INTO attribute
+    FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = target AND a.attname = named AND NOT a.attisdropped;
+    IF attribute.attnum IS NULL AND kind.reloftype <> 0 THEN
+        RAISE EXCEPTION 'refused: % is a table of a composite type, to which PostgreSQL adds no'
+            ' column', here USING HINT = format('ALTER TABLE %s NOT OF', here);
+    END IF;
     IF attribute.type <> 'uuid' OR attribute.generated THEN
         RAISE EXCEPTION 'refused: column % of % is there, but it is %, or generated',
             named, here, attribute.type
             USING HINT = 'manage.py seed_payment_id converts text that holds UUIDs';
     END IF;
-    IF attribute.type IS NOT NULL THEN
+    -- One of ours is used or made anew; another, also a deferrable one, is in the way.
+    SELECT coalesce(array_agg(x.relname), '{}') INTO usable
+    FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+    WHERE i.indrelid = target AND i.indisunique AND i.indnkeyatts = 1
+      AND i.indkey[0] = attribute.attnum AND i.indpred IS NULL AND i.indexprs IS NULL
+      AND (i.indimmediate OR NOT i.indisvalid);
+    IF constraint_name <> ALL (usable) AND EXISTS (SELECT FROM pg_class
+            WHERE relnamespace = kind.relnamespace AND relname = constraint_name) THEN
+        RAISE EXCEPTION 'refused: the name % is taken by another relation in schema %; a deferrable'
+            ' constraint, or an index of some rows only, is no substitute',
+            constraint_name, kind.nspname USING HINT = format('ALTER TABLE %I.%I RENAME TO %I',
+                kind.nspname, constraint_name, left(constraint_name, 50) || '_former');
+    END IF;
+    IF usable = '{}' AND NOT kind.may_create THEN
+        RAISE EXCEPTION 'refused: the role may not create an index in schema %', kind.nspname
+            USING HINT = format('GRANT CREATE ON SCHEMA %I TO %I', kind.nspname, current_user);
+    END IF;
+    -- The planner does not sort by what cannot differ.
+    FOR line IN EXECUTE format('EXPLAIN (COSTS OFF) SELECT FROM generate_series(1, 2)'
+            ' ORDER BY CAST((%s) AS uuid)', coalesce(attribute.default_value, gives)) LOOP
+        varies := varies OR line LIKE '%Sort%';
+    END LOOP;
+    IF NOT varies THEN
+        RAISE EXCEPTION 'refused: the default of %.%, %, is one value for all rows, and the column'
+            ' is to be unique', here, named, attribute.default_value
+            USING HINT = format('ALTER TABLE %s ALTER COLUMN %s SET DEFAULT %s', here, quoted, gives);
+    END IF;
+    IF attribute.attnum IS NOT NULL THEN
         EXECUTE format('SELECT count(*) FROM (SELECT FROM %s WHERE %I IS NOT NULL GROUP BY %2$I'
                        ' HAVING count(*) > 1) AS several', here, named) INTO several;
         IF several > 0 THEN
             RAISE EXCEPTION 'refused: % values of %.% stand on more than one row',
-                several, here, named;
+                several, here, named
+                USING HINT = format('SELECT %1$s, count(*) FROM %2$s WHERE %1$s IS NOT NULL'
+                                    ' GROUP BY 1 HAVING count(*) > 1', quoted, here);
         END IF;
     END IF;
-    IF attribute.attnotnull THEN
+    IF attribute.attnotnull AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = target
+            AND contype = 'n' AND conkey = ARRAY[attribute.attnum] AND NOT convalidated) THEN
         RETURN;
     END IF;
-    SELECT string_agg(tgname, ', ' ORDER BY tgname) INTO firing FROM pg_trigger
+    IF kind.relrowsecurity AND kind.relforcerowsecurity
+            AND NOT (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user) THEN
+        RAISE EXCEPTION 'refused: row-level security hides rows of % from this role', here
+            USING HINT = 'use a role with BYPASSRLS';
+    END IF;
+    SELECT string_agg(tgname, ', ' ORDER BY tgname) INTO found FROM pg_trigger
     WHERE tgrelid = target AND NOT tgisinternal AND tgtype & 16 <> 0
-      AND (tgattr = ''::int2vector OR EXISTS (SELECT FROM pg_attribute
-           WHERE attrelid = target AND attname = named AND attnum = ANY (tgattr)))
+      AND (tgattr = ''::int2vector OR attribute.attnum = ANY (tgattr))
       AND CASE triggers WHEN 'refuse' THEN tgenabled IN ('O', 'A')
                         WHEN 'skip' THEN tgenabled IN ('A', 'R') ELSE false END;
-    IF firing IS NOT NULL THEN
-        RAISE EXCEPTION 'refused: UPDATE triggers of % would fire for every row: %', here, firing
-            USING HINT = '-v triggers=fire, where that does no harm; or -v triggers=skip';
+    IF found IS NOT NULL THEN
+        RAISE EXCEPTION 'refused: UPDATE triggers of % would fire for every row: %', here, found
+            USING HINT = CASE triggers WHEN 'skip' THEN '-v triggers=fire, where that does no harm'
+                ELSE '-v triggers=fire, where that does no harm; or -v triggers=skip' END;
     END IF;
-    IF EXISTS (SELECT FROM pg_rewrite WHERE ev_class = target AND ev_type = '2') THEN
-        RAISE EXCEPTION 'refused: a rule of % rewrites an UPDATE', here;
+    IF triggers = 'skip' THEN
+        BEGIN
+            SET LOCAL session_replication_role = replica;
+            SET LOCAL session_replication_role = origin;
+        EXCEPTION WHEN insufficient_privilege THEN
+            RAISE EXCEPTION 'refused: this role may not set session_replication_role, which'
+                ' triggers=skip needs' USING HINT = '-v triggers=fire, where that does no harm';
+        END;
     END IF;
-    SELECT true INTO unidentified FROM pg_publication_tables p
+    SELECT string_agg(rulename, ', ' ORDER BY rulename) INTO found FROM pg_rewrite
+    WHERE ev_class = target AND ev_type = '2' AND ev_enabled <> 'D';
+    IF found IS NOT NULL THEN
+        RAISE EXCEPTION 'refused: rules of % rewrite an UPDATE: %', here, found
+            USING HINT = 'make them triggers, or drop them for the time of the script';
+    END IF;
+    SELECT string_agg(DISTINCT p.pubname, ', ') INTO found FROM pg_publication_tables p
     JOIN pg_publication USING (pubname)
-    JOIN pg_class c ON c.oid = target AND c.relname = p.tablename
-    JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = p.schemaname
-    WHERE pubupdate AND (c.relreplident = 'n' OR c.relreplident = 'd' AND NOT EXISTS (
-          SELECT FROM pg_index WHERE indrelid = target AND indisprimary)) LIMIT 1;
-    IF unidentified THEN
-        RAISE EXCEPTION 'refused: % is published and has no replica identity', here;
+    WHERE p.schemaname = kind.nspname AND p.tablename = kind.relname AND pubupdate
+      AND (kind.relreplident = 'n' OR kind.relreplident = 'd' AND NOT EXISTS (
+           SELECT FROM pg_index WHERE indrelid = target AND indisprimary));
+    IF found IS NOT NULL THEN
+        RAISE EXCEPTION 'refused: % is published (%) and has no replica identity, so PostgreSQL'
+            ' refuses every UPDATE of it', here, found
+            USING HINT = format('ALTER TABLE %s REPLICA IDENTITY FULL', here);
+    END IF;
+    -- Rows that an unvalidated check lets stay, but lets nobody update.
+    FOR found, line IN SELECT conname, pg_get_expr(conbin, conrelid) FROM pg_constraint
+            WHERE conrelid = target AND contype = 'c' AND NOT convalidated
+            AND conname <> 'opsmigrate_seeded' LOOP
+        EXECUTE format('SELECT count(*) FROM (SELECT FROM ONLY %s WHERE NOT (%s) LIMIT 1) AS one',
+                       here, line) INTO several;
+        IF several > 0 THEN
+            RAISE EXCEPTION 'refused: rows of % violate a check that was never validated, so'
+                ' PostgreSQL refuses to update them: %', here, found
+                USING HINT = format('mend those rows; then ALTER TABLE %s VALIDATE CONSTRAINT %I',
+                                    here, found);
+        END IF;
+    END LOOP;
+    IF attribute.attnum IS NULL THEN
+        SELECT string_agg(DISTINCT pubname, ', ') INTO found FROM pg_publication_tables
+        WHERE schemaname = kind.nspname AND tablename = kind.relname;
+        IF found IS NOT NULL THEN
+            RAISE WARNING '% is published (%); a subscriber whose table has no column % stops'
+                ' replicating', here, found, named
+                USING HINT = format('on each subscriber: ALTER TABLE %s ADD COLUMN %s uuid',
+                                    here, quoted);
+        END IF;
     END IF;
 END $$;
-CALL pg_temp.examine(:oid, :'column', :'triggers');
+CALL pg_temp.examine(:oid, :'column', :'constraint', :'triggers', 'gen_random_uuid()');
 
 SELECT :'triggers' = 'skip' AS skip \gset
 \if :skip
@@ -194,14 +324,14 @@ SELECT format('%I', :'column') AS quoted, :oid::regclass AS here,
 -- Without the default: one ALTER with a volatile default would rewrite the table.
 \if :missing
     SELECT format('ALTER TABLE %s ADD COLUMN %s uuid', :'here', :'quoted') AS statement \gset
-    CALL pg_temp.with_short_locks(ARRAY[:'statement'], :'lock_timeout', :patience);
+    CALL pg_temp.with_short_locks(:oid, ARRAY[:'statement'], :'lock_timeout', :patience);
 \endif
 SELECT NOT atthasdef AS missing FROM pg_attribute
 WHERE attrelid = :oid AND attname = :'column' AND NOT attisdropped \gset
 \if :missing
     SELECT format('ALTER TABLE %s ALTER COLUMN %s SET DEFAULT gen_random_uuid()',
                   :'here', :'quoted') AS statement \gset
-    CALL pg_temp.with_short_locks(ARRAY[:'statement'], :'lock_timeout', :patience);
+    CALL pg_temp.with_short_locks(:oid, ARRAY[:'statement'], :'lock_timeout', :patience);
 \endif
 
 -- A full page has no room for new versions of all its rows, but for an eighth of them it has, and
@@ -329,8 +459,20 @@ WHERE i.indrelid = :oid AND i.indisunique AND i.indnkeyatts = 1 AND i.indkey[0] 
 SET lock_timeout = 0;
 SELECT format('DROP INDEX CONCURRENTLY %I.%I', :'schema', relname) FROM unique_indexes
 WHERE NOT valid AND NOT EXISTS (SELECT FROM unique_indexes WHERE valid) \gexec
+\set ON_ERROR_STOP off
 SELECT format('CREATE UNIQUE INDEX CONCURRENTLY %I ON %s (%s)', :'constraint', :'here', :'quoted')
 WHERE NOT EXISTS (SELECT FROM unique_indexes WHERE valid) \gexec
+\set failed :ERROR
+\set ON_ERROR_STOP on
+\if :failed
+    -- What a failure leaves costs every writer.
+    SELECT format('DROP INDEX CONCURRENTLY %I.%I', :'schema', relname) FROM unique_indexes
+    WHERE NOT valid \gexec
+    DO $$ BEGIN
+        RAISE EXCEPTION 'stopped: the unique index could not be made; what is filled stays'
+            USING HINT = 'see what psql said above; then run the script again';
+    END $$;
+\endif
 SELECT coalesce((
     SELECT CASE WHEN conname = :'constraint' THEN ''
         WHEN conname IS NOT NULL THEN format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I',
@@ -340,7 +482,7 @@ SELECT coalesce((
     FROM unique_indexes WHERE valid ORDER BY conname IS NULL LIMIT 1), '') AS statement \gset
 SELECT :'statement' <> '' AS missing \gset
 \if :missing
-    CALL pg_temp.with_short_locks(ARRAY[:'statement'], :'lock_timeout', :patience);
+    CALL pg_temp.with_short_locks(:oid, ARRAY[:'statement'], :'lock_timeout', :patience);
 \endif
 DROP VIEW unique_indexes;
 
@@ -354,13 +496,13 @@ SELECT :'validate' <> '' AS only_validate,
 \gset
 \if :finished
 \elif :only_validate
-    CALL pg_temp.with_short_locks(ARRAY[:'validate'], :'lock_timeout', :patience);
+    CALL pg_temp.with_short_locks(:oid, ARRAY[:'validate'], :'lock_timeout', :patience);
 \else
     SET client_min_messages = warning;
-    CALL pg_temp.with_short_locks(ARRAY[:'drop_check', :'add_check'], :'lock_timeout', :patience);
-    CALL pg_temp.with_short_locks(ARRAY[:'validate_check'], :'lock_timeout', :patience);
+    CALL pg_temp.with_short_locks(:oid, ARRAY[:'drop_check', :'add_check'], :'lock_timeout', :patience);
+    CALL pg_temp.with_short_locks(:oid, ARRAY[:'validate_check'], :'lock_timeout', :patience);
     -- Two ALTERs: in one, PostgreSQL would not use the check and read the table again.
-    CALL pg_temp.with_short_locks(ARRAY[:'set_not_null', :'drop_check'], :'lock_timeout', :patience);
+    CALL pg_temp.with_short_locks(:oid, ARRAY[:'set_not_null', :'drop_check'], :'lock_timeout', :patience);
     SET client_min_messages = notice;
 \endif
 

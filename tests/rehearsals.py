@@ -1,5 +1,7 @@
 """A database to rehearse on, and rehearsals as users run them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +106,21 @@ def rehearse_project(
     process = start(*argv, "--settings=eager_settings", env=env)
     stdout, stderr = process.communicate(timeout=60)
     return Answer(process.returncode, stdout, stderr)
+
+
+@contextmanager
+def alias_of(name: str, **settings: Any) -> Iterator[str]:
+    """Have another alias."""
+    connections.settings[name] = settings
+    try:
+        yield name
+    finally:
+        connections[name].close()
+        del connections[name], connections.settings[name]
+
+
+def guest_of(alias: str, user: dict[str, str]) -> dict[str, Any]:
+    """Give the tables of the zoo to another role, and return its settings."""
+    for table in ("zoo_cage", "django_migrations"):
+        execute(connections[alias], f"""ALTER TABLE {table} OWNER TO "{user["USER"]}" """)
+    return {**connections[alias].settings_dict, **user}

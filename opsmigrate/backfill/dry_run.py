@@ -4,25 +4,35 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.backfill.convert import follow_phase, is_text, shadow_of, swap_phase
+from opsmigrate.backfill.convert import (
+    compare_phases,
+    follow_phases,
+    is_text,
+    shadow_of,
+    swap_phase,
+)
 from opsmigrate.backfill.estimate import estimate
 from opsmigrate.backfill.examine import examine, needs_fill
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.phases import ROW, Phase, before_fill, not_null_phases, unique_phases
 from opsmigrate.backfill.state import State, read_state
 from opsmigrate.backfill.work import SeedOptions
+from opsmigrate.postgres.interruptible import run_interruptibly
 from opsmigrate.report import Result, Verdict
 
 
 def plan_of(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -> Result:
     """Return what `seed` would do: phases, statements, locks, seconds; nothing is written."""
-    examined = examine(connection, goal, triggers=options.triggers)
+    examined = run_interruptibly(
+        connection, lambda: examine(connection, goal, triggers=options.triggers)
+    )
     state = examined.state
     before, after = _phases(connection, state, goal)
     phases = [*before, *after]
     described = [_described(connection, phase) for phase in phases]
     if needs_fill(state, goal):
-        rows = f"about {state.rows:,} rows in {state.blocks:,} blocks, without a value"
+        some = "those that have no value of " if state.has_column else ""
+        rows = f"{some}about {state.rows:,} rows in {state.blocks:,} blocks"
         described.insert(len(before), {"phase": f"fill {rows}", "lock": ROW, "statements": []})
     lines = [
         line
@@ -59,7 +69,9 @@ def _phases(
     shadow = shadow_of(goal)
     there = read_state(connection, shadow)
     constrain = (*unique_phases(there, shadow), *not_null_phases(there, shadow))
-    return (follow_phase(goal),), (*constrain, swap_phase(connection, goal, state.oid))
+    compare = compare_phases(connection, goal, state.oid)
+    swap = swap_phase(connection, goal, state.oid)
+    return follow_phases(connection, goal, state.oid), (*constrain, *compare, swap)
 
 
 def _described(connection: BaseDatabaseWrapper, phase: Phase) -> dict[str, Any]:

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.backfill.convert import is_text, require_convertible, shadow_of
+from opsmigrate.backfill.convert import follow_triggers, is_text, same_check, shadow_of
+from opsmigrate.backfill.convertible import require_convertible
+from opsmigrate.backfill.expression import is_one_for_all
 from opsmigrate.backfill.goal import Goal
-from opsmigrate.backfill.obstacles import read_obstacles
-from opsmigrate.backfill.phases import CHECK
+from opsmigrate.backfill.obstacles import Ours, read_obstacles
 from opsmigrate.backfill.possible import require_no_obstacle, require_possible
 from opsmigrate.backfill.sessions import prepare, require_session
-from opsmigrate.backfill.state import State, read_state
+from opsmigrate.backfill.state import CHECK, State, read_state
 from opsmigrate.backfill.verify import count_grouped
 from opsmigrate.errors import RefusedError
-from opsmigrate.postgres.interruptible import run_interruptibly
 from opsmigrate.report import Finding, Severity
 
 SHOWN = 5
@@ -29,22 +29,26 @@ class Examined:
 
 
 def examine(connection: BaseDatabaseWrapper, goal: Goal, *, triggers: str) -> Examined:
-    """Return what is there; raise RefusedError where the goal cannot be reached from it."""
+    """Return what is there; raise RefusedError where the goal cannot be reached from it.
+
+    It may read every row: run it with run_interruptibly.
+    """
     require_session(connection)
     prepare(connection)
     state = read_state(connection, goal)
     require_possible(state, goal)
     if is_text(state, goal):
-        run_interruptibly(connection, lambda: require_convertible(connection, goal, state))
+        require_convertible(connection, goal, state)
     if needs_fill(state, goal):
         filled = shadow_of(goal) if is_text(state, goal) else goal
-        obstacles = run_interruptibly(
-            connection, lambda: read_obstacles(connection, filled, state, check=CHECK)
-        )
+        ours = Ours(checks=(CHECK, same_check(goal)), triggers=follow_triggers(goal))
+        obstacles = read_obstacles(connection, filled, state, ours)
         require_no_obstacle(obstacles, goal, triggers=triggers)
-        findings = _published(goal, state, obstacles.publications)
+        there = read_state(connection, filled) if is_text(state, goal) else state
+        findings = _published(filled, there, obstacles.publications)
     else:
         findings = ()
+    _require_different_values(connection, goal, state)
     _require_no_duplicates(connection, goal, state)
     return Examined(state, findings)
 
@@ -62,17 +66,36 @@ def _published(goal: Goal, state: State, publications: tuple[str, ...]) -> tuple
         severity=Severity.WARNING,
         message=f"{goal.label} is published for logical replication ({', '.join(publications)}); "
         f"a subscriber whose table has no column {goal.column} stops replicating",
-        hint=f"on each subscriber: ALTER TABLE {goal.label} ADD COLUMN {goal.column} {goal.type}",
+        hint=f"on each subscriber: ALTER TABLE {goal.typed_table} ADD COLUMN {goal.typed_column} "
+        f"{goal.type}",
         table=goal.label,
         column=goal.column,
     )
     return (finding,)
 
 
+def _require_different_values(connection: BaseDatabaseWrapper, goal: Goal, state: State) -> None:
+    if not goal.unique or goal.reads_row:
+        return
+    theirs = None if is_text(state, goal) else state.default
+    if not is_one_for_all(connection, theirs or goal.expression, goal.type):
+        return
+    whose = f"the default of {goal.label}.{goal.column}" if theirs else "the expression"
+    default = f"ALTER TABLE {goal.typed_table} ALTER COLUMN {goal.typed_column} SET DEFAULT"
+    raise RefusedError(
+        f"{whose}, {theirs or goal.expression}, is one value for all rows, and the column is to be "
+        "unique: the second row that gets it would be refused",
+        id="unique-with-one-default",
+        hint=f"{default} {goal.expression}" if theirs else "--expression 'gen_random_uuid()', say",
+        table=goal.label,
+        column=goal.column,
+    )
+
+
 def _require_no_duplicates(connection: BaseDatabaseWrapper, goal: Goal, state: State) -> None:
     if not goal.unique or not state.has_column or state.valid_index or is_text(state, goal):
         return
-    _, _, duplicates = run_interruptibly(connection, lambda: count_grouped(connection, goal))
+    _, _, duplicates = count_grouped(connection, goal)
     if duplicates:
         raise duplicates_found(connection, goal, duplicates)
 
@@ -92,8 +115,8 @@ def duplicates_found(connection: BaseDatabaseWrapper, goal: Goal, duplicates: in
         f"{duplicates} values of {goal.label}.{goal.column} stand on more than one row, so it "
         f"cannot become unique: {shown}",
         id="duplicates",
-        hint=f"SELECT {goal.column}, count(*) FROM {goal.label}"  # noqa: S608 - to be typed
-        f" GROUP BY {goal.column} HAVING count({goal.column}) > 1",
+        hint=f"SELECT {goal.typed_column}, count(*) FROM {goal.typed_table} WHERE"  # noqa: S608
+        f" {goal.typed_column} IS NOT NULL GROUP BY 1 HAVING count(*) > 1",
         table=goal.label,
         column=goal.column,
         evidence={"duplicates": duplicates, "values": values},

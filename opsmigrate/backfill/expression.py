@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import NOT_PROVIDED, Field, UUIDField
 
 
@@ -31,6 +32,21 @@ def expression_of(connection: BaseDatabaseWrapper, field: Field[Any, Any]) -> st
         raise UnknownValueError("has no default")
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
         return _inlined(connection, "%s", [editor.effective_default(field)])
+
+
+def is_one_for_all(connection: BaseDatabaseWrapper, expression: str, type_: str) -> bool:
+    """Say whether every row would get the same value; nothing is evaluated.
+
+    The expression speaks of no column, and its type can be ordered. The planner does not sort by
+    what cannot differ: neither by a constant nor by now(), but by random().
+    """
+    query = (
+        "EXPLAIN (COSTS OFF) SELECT FROM generate_series(1, 2) ORDER BY CAST(({value}) AS {type})"
+    )
+    statement = sql.SQL(query).format(value=sql.SQL(expression), type=sql.SQL(type_))
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return not any(row[0].lstrip(" ->").startswith("Sort") for row in cursor.fetchall())
 
 
 def _db_default(connection: BaseDatabaseWrapper, field: Field[Any, Any]) -> tuple[str, list[Any]]:

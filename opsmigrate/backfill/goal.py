@@ -16,7 +16,7 @@ from opsmigrate.backfill.expression import UnknownValueError, expression_of
 from opsmigrate.errors import UsageError
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import UNDEFINED_COLUMN, first_line, sqlstate
-from opsmigrate.postgres.names import generated_name
+from opsmigrate.postgres.names import generated_name, quoted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,16 @@ class Goal:
     def label(self) -> str:
         """Return `schema.table`."""
         return f"{self.schema}.{self.table}"
+
+    @property
+    def typed_table(self) -> str:
+        """Return the table's name as one types it in SQL."""
+        return quoted(self.schema, self.table)
+
+    @property
+    def typed_column(self) -> str:
+        """Return the column's name as one types it in SQL."""
+        return quoted(self.column)
 
     @property
     def relation(self) -> Composable:

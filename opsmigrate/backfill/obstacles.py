@@ -25,7 +25,7 @@ WHERE NOT t.tgisinternal AND t.tgtype & 16 <> 0 AND t.tgenabled <> 'D'
   AND (t.tgattr = ''::int2vector OR EXISTS (
        SELECT FROM pg_attribute a WHERE a.attrelid = t.tgrelid AND a.attname = %s
        AND a.attnum = ANY (t.tgattr)))
-  AND (c.relkind <> 'p' OR t.tgtype & 1 <> 0)
+  AND (c.relkind <> 'p' OR t.tgtype & 1 <> 0) AND t.tgname <> ALL (%s)
 ORDER BY 1
 """
 RULES = """
@@ -62,8 +62,16 @@ SELECT con.conname, pg_get_expr(con.conbin, con.conrelid), n.nspname, c.relname
 FROM pg_constraint con JOIN pg_class c ON c.oid = con.conrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE con.conrelid = ANY (%s::oid[]) AND con.contype = 'c' AND NOT con.convalidated
-  AND con.conname <> %s ORDER BY 1
+  AND con.conname <> ALL (%s) ORDER BY 1
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ours:
+    """The names of the checks and triggers that the seed makes and drops again."""
+
+    checks: tuple[str, ...]
+    triggers: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +89,12 @@ class Obstacles:
 
 
 def read_obstacles(
-    connection: BaseDatabaseWrapper, goal: Goal, state: State, *, check: str
+    connection: BaseDatabaseWrapper, goal: Goal, state: State, ours: Ours
 ) -> Obstacles:
-    """Return what an UPDATE of the rows would meet; `check` is the name of our own check."""
+    """Return what an UPDATE of the rows would meet, but for what the seed itself has made."""
     oids = [state.oid, *(leaf.oid for leaf in state.leaves)]
     with connection.cursor() as cursor:
-        cursor.execute(TRIGGERS, [state.oid, goal.column])
+        cursor.execute(TRIGGERS, [state.oid, goal.column, list(ours.triggers)])
         triggers = cursor.fetchall()
         return Obstacles(
             triggers=tuple(name for name, enabled in triggers if enabled in "OA"),
@@ -95,7 +103,7 @@ def read_obstacles(
             secured=_names(cursor, SECURED, oids),
             unidentified=_names(cursor, UNIDENTIFIED, oids),
             publications=_names(cursor, PUBLISHED, oids),
-            checks=_violated(cursor, oids, check),
+            checks=_violated(cursor, oids, ours),
             may_skip=_may_skip(cursor) if triggers else False,
         )
 
@@ -105,8 +113,8 @@ def _names(cursor: CursorWrapper, query: str, oids: list[int]) -> tuple[str, ...
     return tuple(row[0] for row in cursor.fetchall())
 
 
-def _violated(cursor: CursorWrapper, oids: list[int], check: str) -> tuple[str, ...]:
-    cursor.execute(UNVALIDATED, [oids, check])
+def _violated(cursor: CursorWrapper, oids: list[int], ours: Ours) -> tuple[str, ...]:
+    cursor.execute(UNVALIDATED, [oids, list(ours.checks)])
     violated = []
     for name, condition, schema, table in cursor.fetchall():
         query = sql.SQL("SELECT EXISTS (SELECT FROM ONLY {} WHERE NOT ({}))")

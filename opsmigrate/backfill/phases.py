@@ -5,26 +5,28 @@ from dataclasses import dataclass
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.backfill.goal import Goal
-from opsmigrate.backfill.state import State
+from opsmigrate.backfill.state import CHECK, State
 from opsmigrate.postgres.compose import Composable
 
 ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE, for milliseconds"
 SHARE_UPDATE = "SHARE UPDATE EXCLUSIVE, which lets readers and writers go on"
 ROW = "row locks, one batch at a time"
-# Stands in for NOT NULL until it is validated; scripts/add_payment_id.sql calls it so as well.
-CHECK = "opsmigrate_seeded"
 VALIDATE = "check the rows that are there"
 FORBID_NULLS = "ALTER TABLE {table} ADD CONSTRAINT {old} CHECK ({column} IS NOT NULL) NOT VALID"
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One step: its statements, the lock they take, and whether they may run in a transaction."""
+    """One step: its statements, the lock they take, and whether they may run in a transaction.
+
+    `whole` says that it goes through the whole table: stopped half way, it begins anew.
+    """
 
     name: str
     statements: tuple[Composable, ...]
     lock: str
     in_transaction: bool = True
+    whole: bool = False
 
 
 def before_fill(state: State, goal: Goal) -> tuple[Phase, ...]:
@@ -58,7 +60,7 @@ def unique_phases(state: State, goal: Goal) -> tuple[Phase, ...]:
     index = state.valid_index or goal.constraint
     if not state.valid_index:
         create = _sql("CREATE UNIQUE INDEX CONCURRENTLY {constraint} ON {table} ({column})", goal)
-        phases.append(Phase("make the unique index", (create,), SHARE_UPDATE, False))
+        phases.append(Phase("make the unique index", (create,), SHARE_UPDATE, False, whole=True))
     attach = _sql(
         "ALTER TABLE {table} ADD CONSTRAINT {constraint} UNIQUE USING INDEX {old}", goal, index
     )
@@ -71,34 +73,28 @@ def not_null_phases(state: State, goal: Goal) -> tuple[Phase, ...]:
     if state.not_null or goal.nullable:
         return ()
     if state.unvalidated_not_null:
-        validate = "ALTER TABLE {table} VALIDATE CONSTRAINT {old}"
-        statement = _sql(validate, goal, state.unvalidated_not_null)
-        return (Phase(VALIDATE, (statement,), SHARE_UPDATE),)
-    drop = "ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {old}"
-    return (
-        Phase(
-            "forbid NULLs in new rows",
-            (
-                _sql(drop, goal, CHECK),
-                _sql(FORBID_NULLS, goal, CHECK),
-            ),
-            ACCESS_EXCLUSIVE,
-        ),
-        Phase(
-            VALIDATE,
-            (_sql("ALTER TABLE {table} VALIDATE CONSTRAINT {old}", goal, CHECK),),
-            SHARE_UPDATE,
-        ),
-        # Two ALTERs: in one, PostgreSQL would not use the check and read the table again.
-        Phase(
-            "set NOT NULL",
-            (
-                _sql("ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL", goal),
-                _sql(drop, goal, CHECK),
-            ),
-            ACCESS_EXCLUSIVE,
-        ),
+        name = state.unvalidated_not_null
+        statement = _sql("ALTER TABLE {table} VALIDATE CONSTRAINT {old}", goal, name)
+        return (Phase(VALIDATE, (statement,), SHARE_UPDATE, whole=True),)
+    drop = _sql("ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {old}", goal, CHECK)
+    forbid = Phase(
+        "forbid NULLs in new rows", (drop, _sql(FORBID_NULLS, goal, CHECK)), ACCESS_EXCLUSIVE
     )
+    validate = Phase(
+        VALIDATE,
+        (_sql("ALTER TABLE {table} VALIDATE CONSTRAINT {old}", goal, CHECK),),
+        SHARE_UPDATE,
+        whole=True,
+    )
+    # Two ALTERs: in one, PostgreSQL would not use the check and read the table again.
+    set_not_null = Phase(
+        "set NOT NULL",
+        (_sql("ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL", goal), drop),
+        ACCESS_EXCLUSIVE,
+    )
+    if state.check is None:
+        return (forbid, validate, set_not_null)
+    return (set_not_null,) if state.check else (validate, set_not_null)
 
 
 def _sql(template: str, goal: Goal, old: str = "") -> Composable:

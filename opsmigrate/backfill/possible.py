@@ -5,6 +5,7 @@ from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.obstacles import Obstacles
 from opsmigrate.backfill.state import State
 from opsmigrate.errors import RefusedError
+from opsmigrate.postgres.names import generated_name, quoted
 
 
 def require_possible(state: State, goal: Goal) -> None:
@@ -22,7 +23,8 @@ def require_possible(state: State, goal: Goal) -> None:
             f"the name {goal.constraint} is taken by another relation in schema {goal.schema}; "
             "a deferrable constraint, or an index of some rows only, is no substitute",
             id="index-exists",
-            hint=f'ALTER INDEX "{goal.schema}"."{goal.constraint}" RENAME TO …',
+            hint=f"ALTER TABLE {quoted(goal.schema, goal.constraint)} RENAME TO "
+            + quoted(generated_name(goal.constraint, "", "former")),
             table=goal.label,
         )
 
@@ -33,7 +35,10 @@ def _require_table(state: State, goal: Goal) -> None:
     foreign = [leaf.label for leaf in state.leaves if leaf.kind != "r"]
     if state.kind not in ("r", "p"):
         why, hint = "is no table", "--model with one whose rows stand in a table"
-    elif state.is_partition and not state.has_column:
+    elif state.is_typed and (not state.has_column or is_text(state, goal)):
+        why = "is a table of a composite type, to which PostgreSQL adds no column"
+        hint = f"ALTER TABLE {goal.typed_table} NOT OF"
+    elif state.is_partition and (not state.has_column or is_text(state, goal)):
         why = "is a partition, to which PostgreSQL adds no column of its own"
         hint = "--model with the partitioned table"
     elif foreign:
@@ -66,7 +71,7 @@ def _require_rights(state: State, goal: Goal) -> None:
         raise RefusedError(
             f"the role may not create an index in schema {goal.schema}",
             id="missing-privilege",
-            hint=f'GRANT CREATE ON SCHEMA "{goal.schema}" TO the role of this alias',
+            hint=f"GRANT CREATE ON SCHEMA {quoted(goal.schema)} TO {state.typed_user}",
             table=goal.label,
         )
 
@@ -85,8 +90,8 @@ def _require_column(state: State, goal: Goal) -> None:
         raise RefusedError(
             f"column {goal.column} of {goal.label} is there, but {what}",
             id="column-type",
-            hint=f"rename or convert it: ALTER TABLE {goal.label} ALTER COLUMN {goal.column} "
-            f"TYPE {goal.type} USING {goal.column}::{goal.type}",
+            hint=f"ALTER TABLE {goal.typed_table} RENAME COLUMN {goal.typed_column} TO "
+            + quoted(generated_name(goal.column, "", "former")),
             table=goal.label,
             column=goal.column,
         )
@@ -98,7 +103,7 @@ def _no_default(goal: Goal) -> RefusedError:
         "the column's default; rows that the previous release inserts would have none, and NOT "
         "NULL would refuse them",
         id="no-default",
-        hint=f"ALTER TABLE {goal.label} ALTER COLUMN {goal.column} SET DEFAULT …, "
+        hint=f"ALTER TABLE {goal.typed_table} ALTER COLUMN {goal.typed_column} SET DEFAULT …, "
         "or let the field be null=True for one release",
         table=goal.label,
         column=goal.column,
@@ -131,7 +136,7 @@ def require_no_obstacle(obstacles: Obstacles, goal: Goal, *, triggers: str) -> N
             f"{', '.join(obstacles.unidentified)} is published for logical replication and has no "
             "replica identity, so PostgreSQL refuses every UPDATE of it",
             id="no-replica-identity",
-            hint=f"ALTER TABLE {goal.label} REPLICA IDENTITY FULL",
+            hint=f"ALTER TABLE {goal.typed_table} REPLICA IDENTITY FULL",
             table=goal.label,
         )
     if obstacles.checks:
@@ -139,7 +144,8 @@ def require_no_obstacle(obstacles: Obstacles, goal: Goal, *, triggers: str) -> N
             f"rows of {goal.label} violate a check that was never validated, so PostgreSQL "
             f"refuses to update them: {', '.join(obstacles.checks)}",
             id="rows-not-updatable",
-            hint=f"mend those rows; then ALTER TABLE {goal.label} VALIDATE CONSTRAINT …",
+            hint=f"mend those rows; then ALTER TABLE {goal.typed_table} VALIDATE CONSTRAINT "
+            + quoted(obstacles.checks[0]),
             table=goal.label,
         )
 
@@ -159,7 +165,7 @@ def _require_triggers(obstacles: Obstacles, goal: Goal, triggers: str) -> None:
             raise RefusedError(
                 "this role may not set session_replication_role, which --triggers skip needs",
                 id="missing-privilege",
-                hint="GRANT SET ON PARAMETER session_replication_role TO the role "
+                hint="GRANT SET ON PARAMETER session_replication_role TO the role of this alias "
                 "(PostgreSQL 15 and later), or --triggers fire",
                 table=goal.label,
             )

@@ -3,12 +3,22 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from django.db import DatabaseError, Error, IntegrityError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.backfill.convert import follow_phase, is_text, shadow_of, swap_phase
+from opsmigrate.backfill.convert import (
+    COMPARE,
+    compare_phases,
+    follow_phases,
+    is_text,
+    shadow_of,
+    swap_phase,
+)
+from opsmigrate.backfill.convertible import require_nothing_hangs_on_it
+from opsmigrate.backfill.estimate import estimate_scan
 from opsmigrate.backfill.examine import Examined, duplicates_found, examine, needs_fill
 from opsmigrate.backfill.fill import Tally, fill
 from opsmigrate.backfill.goal import Goal
@@ -35,6 +45,9 @@ from opsmigrate.report import Result
 # How often rows may turn up without a value after the sweep found none: each time somebody wrote
 # NULL, or moved a row to another partition, in the moment before NULLs were forbidden.
 MOST_VALIDATIONS = 5
+# What CREATE INDEX CONCURRENTLY says while nothing would be lost by ending it (PostgreSQL
+# documentation, CREATE INDEX Progress Reporting).
+BEFORE_THE_INDEX = ("waiting (", "initializing", "waiting for writers before build")
 
 
 def seed(
@@ -46,11 +59,12 @@ def seed(
     was obtained, PartialError where the work stopped part of the way and can be run again. A lost
     connection is got back; what was done by then is seen and not done again.
     """
-    examined = _examine(connection, goal, options)
     work = Work(connection, goal, options, progress)
     with work.stopped_in_good_order():
+        examined = run_interruptibly(connection, lambda: _examine(work), watch=work.require_time)
         while not _bring_about(work, examined.state.oid):
             work.reconnects += 1
+        work.require_time_for("read every row", lambda: _expected(work, index=False))
         with work.phase("verify"):
             result = verify(
                 connection, goal, again=options.again, done=work.facts(), thorough=False
@@ -58,14 +72,20 @@ def seed(
     return result.with_findings(*examined.findings)
 
 
-def _examine(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -> Examined:
+def _examine(work: Work) -> Examined:
     """Examine; what looks impossible beside another run is that run, half way."""
+    connection, goal = work.connection, work.goal
     try:
-        return examine(connection, goal, triggers=options.triggers)
+        return examine(connection, goal, triggers=work.options.triggers)
     except RefusedError:
         with only_one(connection, read_state(connection, goal).oid, goal):
             pass
         raise
+
+
+def _expected(work: Work, *, index: bool) -> float:
+    state = read_state(work.connection, work.goal)
+    return estimate_scan(work.connection, state, index=index)
 
 
 def _bring_about(work: Work, oid: int) -> bool:
@@ -77,7 +97,7 @@ def _bring_about(work: Work, oid: int) -> bool:
     except RefusedError as error:
         if not work.begun:
             raise
-        raise work.partial(f"after a lost connection, {error}") from error
+        raise work.partial(str(error)) from error
     except DatabaseError as error:
         if not work.begun or not is_lost(work.connection):
             raise
@@ -95,12 +115,15 @@ def _run_phases(work: Work) -> None:
     connection, goal = work.connection, work.goal
     state = read_state(connection, goal)
     if is_text(state, goal):
-        _run(work, (follow_phase(goal),))
+        _run(work, follow_phases(connection, goal, state.oid))
         work.goal = shadow_of(goal)
         try:
             _fill_and_constrain(work)
         finally:
             work.goal = goal
+        _run(work, compare_phases(connection, goal, state.oid))
+        # Somebody may have made a view meanwhile, or an index.
+        require_nothing_hangs_on_it(connection, goal, read_state(connection, goal))
         _run(work, (swap_phase(connection, goal, state.oid),))
     _fill_and_constrain(work)
     if work.begun:
@@ -121,12 +144,18 @@ def _fill_and_constrain(work: Work) -> None:
 
 def _run(work: Work, phases: Sequence[Phase]) -> None:
     for phase in phases:
+        work.require_time()
+        if phase.whole:
+            index = not phase.in_transaction
+            work.require_time_for(phase.name, partial(_expected, work, index=index))
         with work.phase(phase.name):
             if phase.in_transaction:
                 _run_locking(work, phase)
             else:
                 _run_concurrently(work, phase)
         work.begun = True
+        work.phases_done += 1
+        work.long_phases_done += phase.whole
 
 
 def _run_locking(work: Work, phase: Phase) -> None:
@@ -139,9 +168,11 @@ def _run_locking(work: Work, phase: Phase) -> None:
 
     for left in reversed(range(MOST_VALIDATIONS)):
         try:
-            run_interruptibly(work.connection, execute, watch=work.require_time)
+            run_interruptibly(work.connection, execute)
             break
-        except IntegrityError:
+        except IntegrityError as error:
+            if phase.name == COMPARE:
+                raise _changed_past_the_triggers(work) from error
             if phase.name != VALIDATE or not left:
                 raise
             before = work.tally.rows
@@ -162,6 +193,20 @@ def _without_value(work: Work) -> OpsmigrateError:
     )
 
 
+def _changed_past_the_triggers(work: Work) -> OpsmigrateError:
+    goal, shadow = work.goal, shadow_of(work.goal)
+    return OpsmigrateError(
+        f"{goal.column} of {goal.label} was changed while its triggers were disabled, so "
+        f"{shadow.column} does not hold the same; nothing is lost, and the text stays as it is",
+        id="not-seeded",
+        hint=f"UPDATE {goal.typed_table} SET {shadow.typed_column} = {goal.typed_column}::uuid"  # noqa: S608
+        f" WHERE {shadow.typed_column} <> {goal.typed_column}::uuid; then {work.options.again}",
+        table=goal.label,
+        column=goal.column,
+        facts=work.facts(),
+    )
+
+
 def _oids(work: Work) -> list[int]:
     state = read_state(work.connection, work.goal)
     return list({state.oid, *(leaf.oid for leaf in state.leaves)})
@@ -170,13 +215,22 @@ def _oids(work: Work) -> list[int]:
 def _run_concurrently(work: Work, phase: Phase) -> None:
     # CONCURRENTLY waits for older transactions; a time-out would leave an INVALID index.
     no_timeout = sql.SQL("SET lock_timeout = 0")
+    building = False
 
     def say(text: str, share: float | None) -> None:
+        nonlocal building
+        building = building or not text.startswith(BEFORE_THE_INDEX)
         work.progress.update(text, share=share)
 
     try:
         with watched_index(work.connection, say) as look:
-            _interruptibly(work, (no_timeout, *phase.statements), look)
+
+            def watch() -> None:
+                look()
+                if not building:
+                    work.require_time()
+
+            _interruptibly(work, (no_timeout, *phase.statements), watch)
     except IntegrityError as error:
         _drop_invalid_index(work)
         _, _, duplicates = count_grouped(work.connection, work.goal)
@@ -207,12 +261,8 @@ def _drop_invalid_index(work: Work) -> None:
 
 
 def _interruptibly(
-    work: Work, statements: Sequence[Composable], look: Callable[[], None] = lambda: None
+    work: Work, statements: Sequence[Composable], watch: Callable[[], None] = lambda: None
 ) -> None:
-    def watch() -> None:
-        work.require_time()
-        look()
-
     def execute() -> None:
         with work.connection.cursor() as cursor:
             for statement in statements:

@@ -8,11 +8,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.tables import Leaf, read_leaves
 
+# Stands in for NOT NULL until it is validated; scripts/add_payment_id.sql calls it so as well.
+CHECK = "opsmigrate_seeded"
+
 TABLE = """
 SELECT c.oid, c.relkind, c.relispartition,
        EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid),
        pg_has_role(current_user, c.relowner, 'USAGE'),
-       has_schema_privilege(c.relnamespace, 'CREATE')
+       has_schema_privilege(c.relnamespace, 'CREATE'), c.reloftype <> 0, quote_ident(current_user)
 FROM pg_class c WHERE c.oid = %s::regclass
 """
 # Since PostgreSQL 18 a NOT NULL can be there and not be validated.
@@ -21,7 +24,9 @@ SELECT a.attnum, format_type(a.atttypid, a.atttypmod), a.attnotnull,
        CASE WHEN a.attgenerated <> '' THEN 'generated' WHEN a.attidentity <> '' THEN 'identity' END,
        pg_get_expr(d.adbin, d.adrelid),
        (SELECT n.conname FROM pg_constraint n WHERE n.conrelid = a.attrelid AND n.contype = 'n'
-        AND n.conkey = ARRAY[a.attnum] AND NOT n.convalidated)
+        AND n.conkey = ARRAY[a.attnum] AND NOT n.convalidated),
+       (SELECT n.convalidated FROM pg_constraint n WHERE n.conrelid = a.attrelid
+        AND n.contype = 'c' AND n.conname = %s AND n.conkey = ARRAY[a.attnum])
 FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attrelid = %s AND a.attname = %s AND NOT a.attisdropped
 """
@@ -45,6 +50,8 @@ class State:
     """The table and, where it is there, the column.
 
     `leaves` are the tables that hold rows: the table itself, its partitions, its children.
+    `is_typed` says that it is a table of a composite type; `typed_user` is our role as one types
+    it in SQL. `check` is whether our own check against NULLs is validated, None without it.
     """
 
     oid: int
@@ -53,12 +60,15 @@ class State:
     has_children: bool
     owned: bool
     may_create: bool
+    is_typed: bool
+    typed_user: str
     leaves: tuple[Leaf, ...] = field(repr=False)
     name_taken: bool = False
     number: int | None = None
     column_type: str | None = None
     not_null: bool = False
     unvalidated_not_null: str | None = None
+    check: bool | None = None
     made_by_server: str | None = None
     default: str | None = None
     constraint: str | None = None
@@ -89,10 +99,11 @@ class State:
 def read_state(connection: BaseDatabaseWrapper, goal: Goal) -> State:
     """Return what is there of `goal`, from the catalog and, at the most, a sample of blocks."""
     with connection.cursor() as cursor:
-        cursor.execute(TABLE, [f"{_quote(goal.schema)}.{_quote(goal.table)}"])
-        oid, kind, is_partition, has_children, owned, may_create = cursor.fetchone()
+        cursor.execute(TABLE, [goal.typed_table])
+        row = cursor.fetchone()
+        oid, kind, is_partition, has_children, owned, may_create, is_typed, typed_user = row
         leaves = read_leaves(cursor, oid, goal.column)
-        cursor.execute(COLUMN, [oid, goal.column])
+        cursor.execute(COLUMN, [CHECK, oid, goal.column])
         column = cursor.fetchone()
         number = column[0] if column else -1
         cursor.execute(UNIQUE, [oid, number])
@@ -107,6 +118,8 @@ def read_state(connection: BaseDatabaseWrapper, goal: Goal) -> State:
         has_children=has_children,
         owned=owned,
         may_create=may_create,
+        is_typed=is_typed,
+        typed_user=typed_user,
         leaves=leaves,
         name_taken=taken,
         **_column(column),
@@ -114,19 +127,16 @@ def read_state(connection: BaseDatabaseWrapper, goal: Goal) -> State:
     )
 
 
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
 def _column(row: tuple[Any, ...] | None) -> dict[str, Any]:
     if row is None:
         return {}
-    number, type_, not_null, made_by_server, default, unvalidated = row
+    number, type_, not_null, made_by_server, default, unvalidated, check = row
     return {
         "number": number,
         "column_type": type_,
         "not_null": not_null and unvalidated is None,
         "unvalidated_not_null": unvalidated,
+        "check": check,
         "made_by_server": made_by_server,
         "default": default,
     }

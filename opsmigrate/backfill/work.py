@@ -1,7 +1,8 @@
 """One run in progress: what it has done, the time it has, and how it stops in good order."""
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,9 +50,23 @@ class Work:
     tally: Tally = field(default_factory=Tally)
     waits: LockWaits = field(default_factory=LockWaits)
     begun: bool = False
+    phases_done: int = 0
+    long_phases_done: int = 0
+    running: str = "examine"
     reconnects: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
+
+    @property
+    def has_written(self) -> bool:
+        """Say whether this run has written anything."""
+        return self.phases_done > 0 or self.tally.rows > 0
+
+    @property
+    def seconds_left(self) -> float:
+        """Return what is left of the time budget."""
+        budget = self.options.time_budget
+        return math.inf if budget is None else budget - (time.monotonic() - self.started)
 
     @property
     def tries(self) -> LockTries:
@@ -59,23 +74,37 @@ class Work:
         pace = self.options.pace
         return LockTries(
             lock_timeout=pace.lock_timeout,
-            patience=pace.patience,
+            patience=min(pace.patience, max(self.seconds_left, 0.0)),
             waits=self.waits,
             say=self.progress.update,
             announce=self.progress.phase,
         )
 
     def require_time(self) -> None:
-        """Raise OutOfTimeError where the time budget is used up and something was begun."""
-        budget = self.options.time_budget
-        if self.begun and budget is not None and time.monotonic() - self.started > budget:
-            raise OutOfTimeError(f"the time budget of {budget:g} s is used up")
+        """Raise OutOfTimeError where the time budget is used up."""
+        if self.seconds_left <= 0:
+            raise OutOfTimeError(f"the time budget of {self.options.time_budget:g} s is used up")
+
+    def require_time_for(self, what: str, expected: Callable[[], float]) -> None:
+        """Raise OutOfTimeError where `what`, which must not be stopped half way, is not to begin.
+
+        It is let begin where it is expected to end in time (`expected` is in seconds), and where
+        this run has done nothing of length yet: the next one would have no more time for it.
+        """
+        self.require_time()
+        if self.options.time_budget is None or (seconds := expected()) <= self.seconds_left:
+            return
+        words = f"to {what} will take about {seconds:,.0f} s"
+        if self.tally.rows or self.long_phases_done:
+            left = f"{self.seconds_left:,.0f} s of the time budget are left"
+            raise OutOfTimeError(f"{words}, and {left}; the next run begins with it")
+        self.progress.phase(f"{words}, more than is left; it is let finish: half done it is lost")
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Say that a phase begins, and count its seconds."""
-        self.require_time()
         self.progress.phase(f"{name} …")
+        self.running = name
         started = time.monotonic()
         try:
             yield
@@ -103,10 +132,21 @@ class Work:
     def partial(self, why: str) -> PartialError:
         """Return the error that says how far the work came."""
         done = f"{self.tally.rows:,} rows filled in {self.tally.batches:,} batches, all committed"
+        budget = self.options.time_budget
         return PartialError(
             f"stopped part of the way: {why}; {done}",
             id="stopped-part-way",
-            hint=self.options.again,
+            hint=self.options.again + (f" --time-budget {budget:g}" if budget else ""),
+            table=self.goal.label,
+            facts=self.facts(),
+        )
+
+    def _too_short(self, error: OutOfTimeError) -> UndecidedError:
+        return UndecidedError(
+            f"{error} before this run could write anything to {self.goal.label}; it came to the "
+            f"phase: {self.running}",
+            id="time-budget-too-short",
+            hint=f"{self.options.again} --time-budget {2 * (self.options.time_budget or 0):g}",
             table=self.goal.label,
             facts=self.facts(),
         )
@@ -125,8 +165,12 @@ class Work:
                 hint=f"end or wait for what holds the table; then {self.options.again}",
                 table=self.goal.label,
             ) from error
-        except (AutovacuumAgainstWraparoundError, OutOfTimeError) as error:
+        except OutOfTimeError as error:
             # Only here, when the last batches have ended, is it known how far the work came.
+            if self.has_written:
+                raise self.partial(str(error)) from error
+            raise self._too_short(error) from error
+        except AutovacuumAgainstWraparoundError as error:
             raise self.partial(str(error)) from error
         except KeyboardInterrupt:
             if not self.begun:

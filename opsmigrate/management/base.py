@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
 from django.core.checks import run_checks
@@ -64,6 +64,8 @@ class ReportCommand(BaseCommand):
     requires_system_checks = ()
     writes = False
     needs_clean_checks = True
+    # What a server that Django no longer works with means.
+    too_old: ClassVar[type[OpsmigrateError]] = UndecidedError
     _from_shell = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -184,7 +186,7 @@ class ReportCommand(BaseCommand):
             return result
         settings = load_settings()
         connection = target.choose(options["database"])
-        session = target.reach()
+        session = target.reach(self.too_old)
         if self.needs_clean_checks and not options["skip_checks"]:
             _require_clean_checks(connection)
         reap(connection, settings.maintenance_db)

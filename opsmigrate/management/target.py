@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from urllib.parse import quote
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import Error, connections
+from django.db import Error, NotSupportedError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.errors import UndecidedError, UsageError
+from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.session import Session, describe, read_session
 from opsmigrate.report import Database
@@ -57,11 +57,20 @@ class Target:
         self._connection = connection
         return connection
 
-    def reach(self) -> Session:
-        """Return the session; raise UndecidedError where the server does not let us in."""
+    def reach(self, too_old: type[OpsmigrateError] = UndecidedError) -> Session:
+        """Return the session; raise UndecidedError where the server does not let us in.
+
+        Raises `too_old` where Django no longer works with a server of this version.
+        """
         assert self._connection is not None  # noqa: S101 - choose() comes first
         try:
             self._session = read_session(self._connection)
+        except NotSupportedError as error:
+            raise too_old(
+                f"this Django does not work with the server: {first_line(error)}",
+                id="server-too-old",
+                hint="upgrade the server, or use the Django that the last release used",
+            ) from error
         except Error as error:
             if self._connection.connection is not None:
                 raise

@@ -26,6 +26,11 @@ def as_stored(name: str) -> str:
     return name.encode()[:LONGEST_NAME].decode(errors="ignore")
 
 
+def quoted(*names: str) -> str:
+    """Return the names as SQL, each in quotes, with dots between them."""
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
 def split_table(db_table: str) -> tuple[str | None, str]:
     """Return (schema, name) of a Django db_table; schema is None where the search_path decides.
 

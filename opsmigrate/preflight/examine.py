@@ -25,6 +25,7 @@ from opsmigrate.preflight.plan import (
     states_of_backwards,
 )
 from opsmigrate.preflight.recovery.half_applied import note_half_applied
+from opsmigrate.preflight.rehearsal.broken_keys import report_broken_keys
 from opsmigrate.preflight.rehearsal.proof import take_in
 from opsmigrate.preflight.rehearsal.rehearsed_rights import question_rights
 from opsmigrate.preflight.rehearsal.run import NotRehearsed, Rehearsal
@@ -34,7 +35,12 @@ from opsmigrate.preflight.walk.bookkeeping import (
     require_post_migrate,
     require_record,
 )
-from opsmigrate.preflight.walk.operations import Move, walk_operation
+from opsmigrate.preflight.walk.operations import (
+    Move,
+    RaisesToo,
+    raising_too,
+    walk_operation,
+)
 from opsmigrate.preflight.walk.receivers import require_history, require_receivers
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.rows import row_counter
@@ -87,6 +93,7 @@ def examine(
     rehearsal = rehearse() if (something or ledger.unexamined) and not failed else None
     if isinstance(rehearsal, Rehearsal):
         take_in(rehearsal, plan, ledger)
+        report_broken_keys(connection, catalog, rehearsal.broken_keys, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
     ledger.drift = judge_drift(connection, catalog, drifts, ledger) if plan.executor else None
     rehearsed = rehearsal if isinstance(rehearsal, Rehearsal) else None
@@ -135,7 +142,8 @@ def _walk(
     """Walk through the plan, and return the state after it."""
     if plan.steps and plan.steps[0].backwards:
         return _walk_all_backwards(plan, target, requirements, progress)
-    state = state_before(plan)
+    with raising_too():
+        state = state_before(plan)
     for step in plan.steps:
         progress.update(step.label)
         # With --fake, migrate leaves the state as it was (MigrationExecutor.apply_migration).
@@ -153,7 +161,8 @@ def _walk(
 def _walk_all_backwards(
     plan: Plan, target: Target, requirements: Requirements, progress: Progress
 ) -> ProjectState:
-    states = states_of_backwards(plan)
+    with raising_too():
+        states = states_of_backwards(plan)
     for step in plan.steps:
         progress.update(step.label)
         if not target.fake:
@@ -165,11 +174,20 @@ def _walk_all_backwards(
 
 @contextmanager
 def _stopping_at_what_raises(ledger: Ledger) -> Iterator[None]:
-    """Leave open an operation that raises: from there on nothing is known of the plan."""
+    """Leave open an operation that raises: from there on nothing is known of the plan.
+
+    Where `migrate` must raise the same, that is a finding.
+    """
     try:
         yield
     except DatabaseError:
         raise
+    except RaisesToo as error:
+        ledger.find(
+            "operation-raises",
+            f"the operation cannot be done: {error}",
+            hint="correct the migration: what it names is not in the models at this point",
+        )
     except Exception as error:
         words = f"{type(error).__name__}: {first_line(error)}"
         ledger.leave_open(f"it raised {words}; so nothing after it was examined")
@@ -186,10 +204,14 @@ def _walk_forwards(step: Step, state: ProjectState, requirements: Requirements) 
     migration, ledger = step.migration, requirements.ledger
     editor = tracing_editor(requirements.connection, requirements, atomic=migration.atomic)
     ledger.migration = step.label
+    with raising_too():
+        # As migrate does, whether or not an operation asks for the models.
+        _ = state.apps
     for number, operation in enumerate(migration.operations):
         ledger.operation = f"{number}: {type(operation).__name__}"
         before = state.clone()
-        operation.state_forwards(migration.app_label, state)
+        with raising_too():
+            operation.state_forwards(migration.app_label, state)
         walk_operation(
             Move(
                 operation=operation,
@@ -221,7 +243,8 @@ def _walk_backwards(step: Step, state: ProjectState, requirements: Requirements)
             )
             return
         before, state = state, state.clone()
-        operation.state_forwards(migration.app_label, state)
+        with raising_too():
+            operation.state_forwards(migration.app_label, state)
         moves.append((ledger.operation, operation, before, state))
     for label, operation, before, after in reversed(moves):
         ledger.operation = label
@@ -241,21 +264,30 @@ def _walk_backwards(step: Step, state: ProjectState, requirements: Requirements)
 
 
 def _require_types(connection: BaseDatabaseWrapper, requirements: Requirements) -> None:
-    """Note the column types that the server does not know, in one query."""
+    """Note the column types that the server does not know or the role may not use, in one query."""
     needed = requirements.types_needed
     if not needed:
         return
-    query = "SELECT t FROM unnest(%s::text[]) AS t WHERE to_regtype(t) IS NULL"
+    query = (
+        "SELECT t, to_regtype(t) IS NULL FROM unnest(%s::text[]) AS t"
+        " WHERE coalesce(NOT has_type_privilege(to_regtype(t), 'USAGE'), true)"
+    )
     try:
         with connection.cursor() as cursor:
             cursor.execute(query, [list(needed)])
-            unknown = [row[0] for row in cursor.fetchall()]
+            lacking = cursor.fetchall()
     except Error as error:
         requirements.ledger.leave_open(f"whether the column types are there: {first_line(error)}")
         return
-    for name in unknown:
+    for name, unknown in lacking:
         requirements.ledger.migration, requirements.ledger.operation = needed[name]
-        if requirements.schema.extensions - requirements.catalog.extensions:
+        if not unknown:
+            requirements.ledger.find(
+                "missing-privilege",
+                f"the role may not use the type {name}",
+                hint=f"GRANT USAGE ON TYPE {name} TO the migrating role",
+            )
+        elif requirements.schema.extensions - requirements.catalog.extensions:
             requirements.ledger.leave_open(f"whether an extension brings the type {name}")
         elif requirements.ledger.wrote(name):
             requirements.ledger.leave_open(f"whether SQL written by hand makes the type {name}")

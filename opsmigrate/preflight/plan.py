@@ -1,18 +1,19 @@
 """The plan: exactly what `migrate` with the same arguments would run."""
 
+import importlib
+import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import django
 from django.apps import apps
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.exceptions import (
     AmbiguityError,
-    BadMigrationError,
-    CircularDependencyError,
     InconsistentMigrationHistory,
-    NodeNotFoundError,
 )
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import ProjectState
@@ -24,6 +25,8 @@ from opsmigrate.report import Finding, Severity
 # No right to it, or a column that is not there.
 UNREADABLE = (INSUFFICIENT_PRIVILEGE, "42703")
 Node = tuple[str, str | None]
+# What lies between us and the files of migrations: Django, Python's own import, this module.
+NOT_PROJECT = (f"{Path(django.__file__).parent}/", "<frozen ", importlib.__file__, __file__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +73,12 @@ def make_plan(connection: BaseDatabaseWrapper, target: Target) -> Plan:
         executor.loader.check_consistent_history(connection)
     except InconsistentMigrationHistory as error:
         return Plan((), (_inconsistent(error),))
-    except (NodeNotFoundError, BadMigrationError, CircularDependencyError) as error:
-        return Plan((), (_broken(error),))
     except DatabaseError as error:
         if sqlstate(error) not in UNREADABLE:
             raise
         return Plan((), (_unreadable(error),))
+    except (Exception, SystemExit) as error:  # a migration file may raise anything
+        return Plan((), (_broken(error),))
     conflicts = executor.loader.detect_conflicts()
     if conflicts:
         return Plan((), (_conflicting(conflicts),))
@@ -208,13 +211,29 @@ def _unreadable(error: DatabaseError) -> Finding:
     )
 
 
-def _broken(error: Exception) -> Finding:
+def _broken(error: BaseException) -> Finding:
+    words = f"{type(error).__name__}: {first_line(error)}"
+    place = _line_of_project(error)
     return Finding(
         id="broken-graph",
         severity=Severity.ERROR,
-        message=f"the migration files do not form a graph: {error}",
-        hint="restore the migration file that is named, or correct the dependency",
+        message=f"{place} cannot be loaded: {words}"
+        if place
+        else f"the migration files do not form a graph: {words}",
+        hint="correct the file" if place else "restore the migration file, or its dependency",
     )
+
+
+def _line_of_project(error: BaseException) -> str | None:
+    """Return where the file that was being loaded raises the error; None where none does."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno},"
+    raising = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(NOT_PROJECT)
+    ]
+    return f"{raising[0].filename}, line {raising[0].lineno}," if raising else None
 
 
 def _conflicting(conflicts: dict[str, list[str]]) -> Finding:

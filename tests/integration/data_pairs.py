@@ -23,6 +23,8 @@ migrations.CreateModel("Keeper", [
 """
 )
 
+FLOAT = CAGE.replace("models.IntegerField(null=True)", "models.FloatField(null=True)")
+
 DATA_PAIRS = (
     Pair(
         "NOT NULL on a column with NULLs",
@@ -132,5 +134,101 @@ DATA_PAIRS = (
         column="amount",
         setup=(ROW, ROW, "UPDATE zoo_cage SET amount = 'NaN'", ROW),
         first=CAGE + AMOUNT.replace("decimal_places=2", "decimal_places=3"),
+    ),
+    Pair(
+        "a number too large for an integer",
+        'migrations.AlterField("cage", "size", models.IntegerField(null=True)),',
+        (row(size="1e30"),),
+        "value-not-castable",
+        column="size",
+        setup=(row(size="1.5"),),
+        first=FLOAT,
+    ),
+    Pair(
+        "numbers that become equal under a unique index",
+        'migrations.AlterField("cage", "size", models.IntegerField(null=True, unique=True)),',
+        (row(size="1.2"),),
+        "duplicate-values",
+        column="size",
+        setup=(row(size="1.1"), row(size="2")),
+        first=FLOAT.replace("null=True", "null=True, unique=True"),
+    ),
+    Pair(
+        "an array whose elements are no numbers",
+        'migrations.AlterField("cage", "tags", ArrayField(models.IntegerField(), null=True)),',
+        ("UPDATE zoo_cage SET tags = '{x}'",),
+        "value-not-castable",
+        column="tags",
+        setup=(ROW, "UPDATE zoo_cage SET tags = '{1,2}'"),
+        first=CAGE
+        + 'migrations.AddField("cage", "tags", ArrayField(models.TextField(), null=True)),',
+    ),
+    Pair(
+        "a check on a column that was renamed and cast in the plan",
+        'migrations.RenameField("cage", "size", "extent"),\n'
+        'migrations.AlterField("cage", "extent", models.TextField(null=True)),\n'
+        'migrations.AddConstraint("cage", models.CheckConstraint('
+        'condition=models.Q(extent__startswith="1"), name="zoo_text")),',
+        (row(size="2"),),
+        "check-violated",
+        setup=(row(size="12"),),
+    ),
+    Pair(
+        "a check on a column that the plan adds with a default",
+        'migrations.AddField("cage", "least", models.IntegerField(default=3)),\n'
+        'migrations.AddConstraint("cage", models.CheckConstraint('
+        'condition=models.Q(size__gte=models.F("least")), name="zoo_least")),',
+        (row(size="2"),),
+        "check-violated",
+        setup=(row(size="3"),),
+    ),
+    Pair(
+        "a partial unique constraint over a column that the plan adds",
+        'migrations.AddField("cage", "open", models.BooleanField(default=True)),\n'
+        'migrations.AddConstraint("cage", models.UniqueConstraint(fields=["name"],'
+        ' condition=models.Q(open=True), name="zoo_open")),',
+        (row("a"),),
+        "duplicate-values",
+        column="name",
+        setup=(row("a"), row("b")),
+    ),
+    Pair(
+        "one default for the NULLs of a unique column",
+        'migrations.AddField("cage", "n", models.IntegerField(null=True, unique=True)),\n'
+        'migrations.AlterField("cage", "n", models.IntegerField(unique=True, default=0)),',
+        (ROW,),
+        "duplicate-values",
+        column="n",
+        setup=(ROW,),
+    ),
+    Pair(
+        "a unique generated column that two rows share",
+        'migrations.AddField("cage", "low", models.GeneratedField(expression=Lower("name"),'
+        " output_field=models.CharField(max_length=20), db_persist=True, unique=True)),",
+        (row("A"),),
+        "duplicate-values",
+        column="low",
+        setup=(row("a"),),
+    ),
+    Pair(
+        "a descending index on an expression that fails",
+        'migrations.AddIndex("cage", models.Index((10 / models.F("size")).desc(), "name",'
+        ' name="zoo_share")),',
+        (row(size="0"),),
+        "expression-fails",
+        setup=(row(size="2"),),
+    ),
+    Pair(
+        "orphans behind a foreign key that no model knows and that is checked again",
+        'migrations.AlterField("cage", "size", models.BigIntegerField(null=True)),',
+        ("UPDATE pg_constraint SET convalidated = true WHERE conname = 'in_yard'",),
+        "orphan-rows",
+        column="size",
+        setup=(
+            row(size="9"),
+            "CREATE TABLE yard (id int PRIMARY KEY)",
+            "ALTER TABLE zoo_cage ADD CONSTRAINT in_yard FOREIGN KEY (size) REFERENCES yard (id)"
+            " NOT VALID",
+        ),
     ),
 )

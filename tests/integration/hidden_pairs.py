@@ -105,6 +105,13 @@ HIDDEN_PAIRS = (
         first=PRICED,
     ),
     Pair(
+        "a type that becomes an array",
+        'migrations.AlterField("cage", "size", ArrayField(models.IntegerField(), null=True)),',
+        (),
+        "type-not-castable",
+        column="size",
+    ),
+    Pair(
         "a second primary key",
         'migrations.AlterField("cage", "name", models.CharField(max_length=20, primary_key=True)),',
         (),

@@ -15,10 +15,14 @@ import pytest
 from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.backfill.seed import seed
+from opsmigrate.errors import RefusedError
 from opsmigrate.pgtools.embedded import find_bindirs
 from tests.conftest import ROOT, Ops, execute, query, url_of
+from tests.integration import test_seed_tables
+from tests.integration.test_seed_locks import autovacuum_working
 from tests.integration.zoo_migrations import migrate
-from tests.seeding import holding, wait_for, writing
+from tests.seeding import QUIET, goal_for, holding, options, wait_for, writing
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
 
@@ -138,15 +142,6 @@ REFUSALS = {
         ],
         "1 values of treasury_payment.payment_id stand on more than one row",
     ),
-    "trigger": (
-        [
-            "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
-            "CREATE TRIGGER touch BEFORE UPDATE ON treasury_payment"
-            " FOR EACH ROW EXECUTE FUNCTION touch()",
-        ],
-        "UPDATE triggers of treasury_payment would fire for every row: touch",
-    ),
-    "inherited": (["CREATE TABLE special () INHERITS (treasury_payment)"], "inherited"),
     "type": (
         ["ALTER TABLE treasury_payment ADD COLUMN payment_id varchar(36)"],
         "it is character varying(36)",
@@ -170,26 +165,145 @@ def test_the_script_refuses_before_anything_is_written(why: str, staging: str) -
     assert after == before
 
 
-def test_the_script_refuses_a_role_that_row_level_security_hides_rows_from(
-    staging: str, role: Callable[..., dict[str, str]]
+# What the command refuses on a table t, the script refuses as well: the same statements.
+REFUSED_BY_BOTH = {
+    **{
+        why: (statements, {"triggers": "skip"} if changes else {})
+        for why, (statements, changes, _) in test_seed_tables.REFUSALS.items()
+        if "goal" not in changes
+    },
+    "partitioned": (test_seed_tables.PARTITIONED, {}),
+    "inherited": (test_seed_tables.INHERITED, {}),
+    "the name is taken": ([test_seed_tables.PLAIN, "CREATE SEQUENCE t_c_key"], {}),
+    "a deferrable constraint": (
+        [
+            test_seed_tables.PLAIN,
+            "ALTER TABLE t ADD c uuid",
+            "ALTER TABLE t ADD UNIQUE (c) DEFERRABLE",
+        ],
+        {},
+    ),
+    "a generated column": (
+        [
+            test_seed_tables.PLAIN,
+            "ALTER TABLE t ADD c uuid GENERATED ALWAYS AS (md5(v)::uuid) STORED",
+        ],
+        {},
+    ),
+    "a materialized view": (
+        ["CREATE MATERIALIZED VIEW t AS SELECT 1 AS id, 'v'::text AS v"],
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("why", REFUSED_BY_BOTH, ids=lambda name: name.replace(" ", "-"))
+def test_what_the_command_refuses_the_script_refuses(why: str, empty_database: str) -> None:
+    statements, changes = REFUSED_BY_BOTH[why]
+    for statement in statements:
+        execute(connections[empty_database], statement)
+    seen = "SELECT relname, relnatts, relfilenode FROM pg_class WHERE relname LIKE 't%%' ORDER BY 1"
+    rows = "SELECT xmin::text, count(*) FROM t GROUP BY 1 ORDER BY 1"
+    before = (query(empty_database, seen, []), query(empty_database, rows))
+
+    answer = run_sql(empty_database, table="t", column="c", **changes)
+
+    with pytest.raises(RefusedError):
+        seed(connections[empty_database], goal_for(), options(**changes), QUIET)
+    assert answer.returncode == 3
+    assert "ERROR:  refused: " in answer.stderr
+    assert "HINT:  " in answer.stderr
+    assert (query(empty_database, seen, []), query(empty_database, rows)) == before
+
+
+RIGHTS = {
+    "an index": ("REVOKE CREATE ON SCHEMA public FROM {user}", {}, "may not create an index"),
+    "temporary objects": (
+        "REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC",
+        {},
+        "may make no temporary objects",
+    ),
+    "skip": (
+        "CREATE TRIGGER f BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f()",
+        {"triggers": "skip"},
+        "may not set session_replication_role",
+    ),
+    "ownership": ("ALTER TABLE t OWNER TO postgres", {}, "only the owner of t"),
+    "row-level security": (
+        "ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+        {},
+        "row-level security hides rows of t",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", RIGHTS, ids=lambda name: name.replace(" ", "-"))
+def test_the_script_refuses_a_role_that_lacks_a_right(
+    what: str, empty_database: str, role: Callable[..., dict[str, str]]
 ) -> None:
+    statement, variables, words = RIGHTS[what]
     user = role()
-    for statement in (
-        f"""GRANT CREATE ON SCHEMA public TO "{user["USER"]}" """,
-        f"""ALTER TABLE treasury_payment OWNER TO "{user["USER"]}" """,
-        "ALTER TABLE treasury_payment ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+    names = {
+        "user": sql.Identifier(user["USER"]),
+        "database": sql.Identifier(connections[empty_database].settings_dict["NAME"]),
+    }
+    for each in (
+        "CREATE TABLE t AS SELECT n FROM generate_series(1, 30) n",
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        "GRANT CREATE ON SCHEMA public TO {user}",
+        "ALTER TABLE t OWNER TO {user}",
+        statement,
     ):
-        execute(connections[staging], statement)
-    before = query(staging, SCHEMA)
-    connections.settings["owner"] = {**connections[staging].settings_dict, **user}
+        execute(connections[empty_database], sql.SQL(each).format(**names))
+    connections.settings["owner"] = {**connections[empty_database].settings_dict, **user}
     try:
-        answer = run_sql("owner")
+        answer = run_sql("owner", table="t", column="c", **variables)
     finally:
         connections["owner"].close()
         del connections["owner"], connections.settings["owner"]
 
-    assert "refused: row-level security hides rows of treasury_payment" in answer.stderr
-    assert query(staging, SCHEMA) == before
+    assert "ERROR:  refused: " in answer.stderr
+    assert words in answer.stderr
+    assert "HINT:  " in answer.stderr
+    assert query(empty_database, "SELECT 1 FROM pg_attribute WHERE attname = 'c'") == []
+
+
+def test_the_script_warns_of_subscribers(empty_database: str) -> None:
+    for statement in (test_seed_tables.PLAIN, "CREATE PUBLICATION p FOR TABLE t"):
+        execute(connections[empty_database], statement)
+
+    answer = run_sql(empty_database, table="t", column="c")
+
+    assert answer.returncode == 0
+    assert "WARNING:  t is published (p)" in answer.stderr
+
+
+@pytest.mark.major
+def test_a_duplicate_that_is_written_meanwhile_leaves_no_invalid_index(empty_database: str) -> None:
+    # The default tells rows apart, but a trigger does not.
+    for statement in (
+        "CREATE TABLE t AS SELECT n FROM generate_series(1, 300) n",
+        "CREATE FUNCTION same() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN NEW.c := '00000000-0000-4000-8000-000000000001'; RETURN NEW; END $$",
+        "CREATE TRIGGER same BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION same()",
+    ):
+        execute(connections[empty_database], statement)
+
+    answer = run_sql(empty_database, table="t", column="c", triggers="fire")
+
+    assert answer.returncode == 3
+    assert "is duplicated" in answer.stderr
+    assert "stopped: the unique index could not be made" in answer.stderr
+    assert query(empty_database, "SELECT 1 FROM pg_index WHERE indrelid = 't'::regclass") == []
+
+
+@pytest.mark.long
+def test_the_script_gets_past_an_autovacuum(empty_database: str) -> None:
+    with autovacuum_working(empty_database):
+        answer = run_sql(empty_database, table="t", column="c", patience="30")
+
+    assert answer.returncode == 0, answer.stderr
+    assert "one try waits 1500ms" in answer.stderr
 
 
 def test_names_and_schema_may_hold_anything(empty_database: str) -> None:
@@ -257,6 +371,7 @@ def test_a_lock_that_is_held_stops_the_script_and_nobody_waits_long(staging: str
 
     assert answer.returncode == 3
     assert "the lock was not obtained" in answer.stderr
+    assert "treasury_payment is held by process " in answer.stderr
     assert "payment_id" not in {row[1] for row in query(staging, SCHEMA)}
     assert written.longest < 1.0
 

@@ -19,17 +19,11 @@ CODE = "migrations.RunPython(lambda apps, editor: 1 / 0),"
 SQL = 'migrations.RunSQL("ALTER TABLE zoo_cage ADD COLUMN extra int"),'
 
 OPEN_WITH_ROWS = {
-    "a partial index on a new column": 'migrations.AddField("cage", "flag", models.BooleanField('
-    'default=True)),\nmigrations.AddConstraint("cage", models.UniqueConstraint(fields=["name"],'
-    ' condition=models.Q(flag=True), name="zoo_flag")),',
-    "a default for the NULLs of a unique column": 'migrations.AddField("cage", "n", '
-    "models.IntegerField(null=True, unique=True)),\n"
-    'migrations.AlterField("cage", "n", models.IntegerField(unique=True, default=0)),',
-    "a check on a column that became text": 'migrations.AlterField("cage", "size", '
-    'models.TextField(null=True)),\nmigrations.AddConstraint("cage", models.CheckConstraint('
-    'condition=models.Q(size__startswith="1"), name="zoo_text")),',
-    "a cast that no query knows": 'migrations.AlterField("cage", "size", models.BooleanField('
-    "null=True)),",
+    "a unique column that the database computes": 'migrations.AddField("cage", "at", '
+    "models.DateTimeField(unique=True, db_default=Now())),",
+    "uniqueness of what the database computed": 'migrations.AddField("cage", "at", '
+    'models.DateTimeField(db_default=Now())),\nmigrations.AddConstraint("cage", '
+    'models.UniqueConstraint(fields=["at", "name"], name="zoo_at")),',
 }
 CHAIN = """
 migrations.CreateModel("Lion", [
@@ -88,6 +82,11 @@ SURE_WITH_ROWS = {
     'expression=models.F("size") * 2, output_field=models.IntegerField(), db_persist=True)),',
     "a positive number with a default": 'migrations.AddField("cage", "age", '
     "models.PositiveIntegerField(default=3)),",
+    "a default for the NULLs of a column": 'migrations.AddField("cage", "n", '
+    "models.IntegerField(null=True, unique=True)),\n"
+    'migrations.AlterField("cage", "n", models.IntegerField(default=0)),',
+    "a cast that never fails": 'migrations.AlterField("cage", "size", models.BooleanField('
+    "null=True)),",
     "an index": 'migrations.AddIndex("cage", models.Index(fields=["size"], name="zoo_size")),',
     "code that does nothing": "migrations.RunPython(migrations.RunPython.noop),",
     "SQL that does nothing": "migrations.RunSQL(migrations.RunSQL.noop),",
@@ -239,17 +238,31 @@ def test_an_operation_of_somebody_elses_is_not_called(
     assert "an operation of its own kind" in answer.report["unexamined"][0]["why"]
 
 
-def test_an_operation_that_raises_is_open_and_named(
-    empty_database: str, write_migrations: Write, ops: Ops
+@pytest.mark.parametrize(
+    ("operation", "words"),
+    [
+        ('migrations.RemoveField("cage", "nothing"),', "KeyError"),
+        ('migrations.AddIndex("cage", models.Index(fields=["no"], name="n")),', "no field named"),
+        (
+            'migrations.AddField("cage", "x", models.ForeignKey("zoo.No", models.CASCADE)),',
+            "'zoo.no' cannot be resolved",
+        ),
+    ],
+    ids=["state", "field", "model"],
+)
+def test_an_operation_that_names_what_is_not_there_fails_as_in_migrate(
+    operation: str, words: str, empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
-    broken = 'migrations.RemoveField("cage", "size"),\nmigrations.RemoveField("cage", "nothing"),'
+    broken = 'migrations.RemoveField("cage", "size"),\n' + operation
     prepare(empty_database, write_migrations, broken, rows=0)
 
     answer = ops("preflight_migrate", "zoo", database=empty_database)
 
-    assert (answer.code, said(answer)) == (3, ["not-rehearsed"])
-    assert answer.report["unexamined"][0]["what"] == "zoo.0002_step 1: RemoveField"
-    assert "raised KeyError" in answer.report["unexamined"][0]["why"]
+    assert (answer.code, said(answer)) == (1, ["operation-raises"])
+    finding = answer.report["findings"][0]
+    assert (finding["migration"], finding["operation"][:3]) == ("zoo.0002_step", "1: ")
+    assert words in finding["message"]
+    assert migrate(empty_database, "zoo") is not None
 
 
 def test_an_error_counts_although_something_else_is_open(

@@ -92,6 +92,15 @@ APPLIES = {
     '"low"),\nmigrations.AlterField("cage", "name", models.TextField()),',
     "a default that goes as the type comes": 'migrations.AlterField("cage", "rank", '
     "models.BooleanField()),",
+    "a text that is long enough for any number": 'migrations.AlterField("cage", "rank", '
+    "models.CharField(max_length=9)),",
+    "a name in another schema": 'migrations.CreateModel("Den", [("id", models.BigAutoField('
+    'primary_key=True))], options={"db_table": \'public"."den\'}),\n'
+    'migrations.AddField("den", "size", models.IntegerField(null=True, db_index=True)),',
+    "a doubled percent sign": 'migrations.AlterModelTableComment("cage", "80 %%"),',
+    "an index on a key of a large document": 'migrations.AddField("cage", "data", '
+    "models.JSONField(default=dict)),\n"
+    'migrations.AddIndex("cage", models.Index(models.F("data__k"), name="zoo_k")),',
     "a GIN index on a search vector": 'migrations.AddIndex("cage", GinIndex('
     'SearchVector("name", config="english"), name="zoo_words")),',
 }
@@ -111,6 +120,36 @@ def test_what_applies_is_not_refused(
 
     assert (answer.code, answer.report["unexamined"]) == (0, []), answer.stdout
     assert migrate(alias, "zoo") is None
+
+
+MALFORMED = {
+    "a quotation mark in a column": 'migrations.AddField("cage", "x", models.IntegerField('
+    "null=True, db_column='a\"b')),",
+    "a quotation mark in an index": 'migrations.AddIndex("cage", models.Index(fields=["size"], '
+    "name='a\"b')),",
+    "a quotation mark in a table": 'migrations.AlterModelTable("cage", \'a"b\'),',
+    "a percent sign in a table": 'migrations.AlterModelTable("cage", "a%b"),',
+    "a percent sign in a comment": 'migrations.AlterField("cage", "size", models.IntegerField('
+    'null=True, db_comment="in %")),',
+    "a percent sign in the comment of a new table": 'migrations.CreateModel("Den", [("id", '
+    'models.BigAutoField(primary_key=True))], options={"db_table_comment": "5 % of it"}),',
+}
+
+
+@pytest.mark.major
+@pytest.mark.parametrize(
+    "pending", MALFORMED.values(), ids=[name.replace(" ", "-") for name in MALFORMED]
+)
+def test_what_cannot_be_sent_to_the_server_is_refused(
+    pending: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(CAGE, pending)
+    assert migrate(empty_database, "zoo", "0001") is None
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+
+    assert (answer.code, answer.ids) == (1, ["malformed-statement"]), answer.stdout
+    assert migrate(empty_database, "zoo") is not None
 
 
 @pytest.mark.parametrize(

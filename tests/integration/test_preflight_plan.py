@@ -5,10 +5,10 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
-from django.db import connections
+from django.db import NotSupportedError, connections
 from django.db.migrations.recorder import MigrationRecorder
 
-from tests.conftest import Ops, execute, query
+from tests.conftest import Answer, Ops, execute, query
 from tests.integration.pairs import CAGE, KEEPER
 from tests.integration.zoo_migrations import Write, migrate
 
@@ -157,6 +157,32 @@ def test_a_missing_dependency_is_a_broken_graph(
     assert (answer.code, answer.ids) == (1, ["broken-graph"])
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("dependencies = [('zoo', '0001_step')\noperations = [\n]", "SyntaxError"),
+        ("operations = [\nmigrations.RunPython(forgotten)]", "NameError: name 'forgotten'"),
+        ("import zoo.forgotten\noperations = [\n]", "ModuleNotFoundError: No module named"),
+        ("dependencies = [('zoo', '0002_step')]\noperations = [\n]", "CircularDependencyError"),
+        ("dependencies = [1]\noperations = [\n]", "TypeError"),
+    ],
+    ids=["syntax", "unknown-name", "unknown-module", "circle", "no-pair"],
+)
+def test_a_migration_file_that_cannot_be_loaded_is_named(
+    body: str, words: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(CAGE, body)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+    failure = migrate(empty_database, "zoo")
+
+    assert (answer.code, answer.ids) == (1, ["broken-graph"]), answer.stdout
+    message = answer.report["findings"][0]["message"]
+    assert words in message
+    assert "0002_step" in message or words == "TypeError"
+    assert failure is not None
+
+
 def test_a_fake_applied_migration_whose_table_is_missing_is_found_by_the_next(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
@@ -180,3 +206,25 @@ def test_a_read_only_session_is_said(
 
     assert (answer.code, answer.ids) == (1, ["read-only"])
     assert query(alias, "SELECT count(*) FROM pg_class WHERE relname LIKE 'zoo%%'") == [(0,)]
+
+
+def test_a_server_that_django_no_longer_supports_is_said(
+    empty_database: str, write_migrations: Write, ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_migrations(CAGE)
+    features = type(connections[empty_database].features)
+    monkeypatch.setattr(features, "minimum_database_version", (99,))
+
+    def ask(command: str) -> Answer:
+        # Django looks at the version only as it connects.
+        connections[empty_database].close()
+        return ops(command, database=empty_database)
+
+    answer, backup = ask("preflight_migrate"), ask("backup_db")
+
+    assert (answer.code, answer.ids) == (1, ["server-too-old"])
+    assert "PostgreSQL 99 or later is required" in answer.report["findings"][0]["message"]
+    assert (backup.code, backup.ids) == (3, ["server-too-old"])
+    connections[empty_database].close()
+    with pytest.raises(NotSupportedError):
+        call_command("migrate", database=empty_database, verbosity=0, stdout=StringIO())

@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.db import ProgrammingError, connections
 
 from tests.conftest import Answer, Ops, execute
-from tests.integration.pairs import CAGE, KEEPER
+from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.zoo_migrations import Write, migrate
 
 ADD = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
@@ -24,6 +24,20 @@ OWN = (
 )
 NO_CREATE = "REVOKE CREATE ON SCHEMA public FROM {role}, PUBLIC"
 TO_OTHERS = "ALTER TABLE zoo_cage OWNER TO postgres"
+# Not in SQL, which would be inlined.
+SHOUT = (
+    "CREATE FUNCTION shout(a text) RETURNS text IMMUTABLE LANGUAGE plpgsql"
+    " AS 'BEGIN RETURN upper(a); END'"
+)
+CALL = 'Func("name", function="shout", output_field=models.TextField())'
+SHOUTS = {
+    "an index": f'migrations.AddIndex("cage", models.Index({CALL}, name="zoo_shout")),',
+    "a generated column": 'migrations.AddField("cage", "loud", models.GeneratedField('
+    f"expression={CALL}, output_field=models.TextField(), db_persist=True)),",
+    "a check": 'migrations.AddConstraint("cage", models.CheckConstraint('
+    'condition=models.Q(name=Func("name", function="shout", output_field=models.CharField())),'
+    ' name="zoo_loud")),',
+}
 SERIAL = (
     "DROP TABLE django_migrations",
     "CREATE TABLE django_migrations (id serial PRIMARY KEY, app text, name text,"
@@ -99,6 +113,26 @@ CASES = (
         (NO_CREATE,),
         words="rename relations",
         first=CAGE + 'migrations.AddIndex("cage", models.Index(fields=["size"], name="zoo_old")),',
+    ),
+    Case(
+        "a type that the role may not use",
+        'migrations.AddField("cage", "words", type("Words", (models.TextField,), '
+        '{"db_type": lambda self, connection: "words"})(null=True)),',
+        ("REVOKE USAGE ON TYPE words FROM PUBLIC",),
+        words="may not use the type words",
+        setup=("CREATE DOMAIN words AS text",),
+    ),
+    *(
+        Case(
+            f"a function that the role may not execute, in {place}, {rows}",
+            pending,
+            ("REVOKE EXECUTE ON FUNCTION shout FROM PUBLIC",),
+            None if (place, made) == ("an index", ()) else "missing-privilege",
+            words="permission denied for function shout",
+            setup=(SHOUT, *made),
+        )
+        for place, pending in SHOUTS.items()
+        for rows, made in (("with rows", (ROW.replace("'a'", "'A'"),)), ("without rows", ()))
     ),
     Case("altering is for the owner", ADD, (TO_OTHERS, "GRANT ALL ON zoo_cage TO {role}")),
     Case(

@@ -1,7 +1,6 @@
 """Where a rehearsal takes place, and how much of the database it gets."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +13,16 @@ from opsmigrate.pgtools.embedded import find_bindirs, running
 from tests.conftest import Ops, execute, query
 from tests.integration.pairs import CAGE, KEEPER
 from tests.integration.zoo_migrations import Write, migrate
-from tests.rehearsals import DOUBLE, SCRATCH, prepared, reasons, rehearse, rehearse_project
+from tests.rehearsals import (
+    DOUBLE,
+    SCRATCH,
+    alias_of,
+    guest_of,
+    prepared,
+    reasons,
+    rehearse,
+    rehearse_project,
+)
 
 
 @pytest.fixture
@@ -31,24 +39,6 @@ def own_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def without_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no package with a server."""
     monkeypatch.setattr(rehearsing, "has_embedded", lambda major: False)
-
-
-@contextmanager
-def alias_of(name: str, **settings: Any) -> Iterator[str]:
-    """Have another alias."""
-    connections.settings[name] = settings
-    try:
-        yield name
-    finally:
-        connections[name].close()
-        del connections[name], connections.settings[name]
-
-
-def guest_of(alias: str, user: dict[str, str]) -> dict[str, Any]:
-    """Give the tables of the zoo to another role, and return its settings."""
-    for table in ("zoo_cage", "django_migrations"):
-        execute(connections[alias], f"""ALTER TABLE {table} OWNER TO "{user["USER"]}" """)
-    return {**connections[alias].settings_dict, **user}
 
 
 @pytest.mark.usefixtures("without_embedded")

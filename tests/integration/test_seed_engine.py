@@ -128,24 +128,6 @@ def test_nobody_waits_behind_us_for_longer_than_the_lock_timeout(staging: str) -
     assert query(staging, "SELECT 1 FROM pg_attribute WHERE attname = 'payment_id'") == []
 
 
-def test_a_time_budget_stops_in_good_order_and_the_next_run_goes_on(staging: str) -> None:
-    slow = options(batch_rows=10, max_rows_per_second=200.0, time_budget=0.3)
-
-    with pytest.raises(PartialError, match=r"the time budget of 0\.3 s is used up") as stopped:
-        seed(connections[staging], PAYMENTS, slow, QUIET)
-    filled = dict(
-        query(staging, "SELECT id, payment_id FROM treasury_payment WHERE payment_id IS NOT NULL")
-    )
-    assert 0 < len(filled) < 500
-    assert stopped.value.facts["seeded"] == len(filled)
-
-    result = seed(connections[staging], PAYMENTS, options(), QUIET)
-
-    assert result.facts["seeded"] == 500 - len(filled)
-    after = dict(query(staging, "SELECT id, payment_id FROM treasury_payment"))
-    assert {key: after[key] for key in filled} == filled
-
-
 def test_a_statement_timeout_of_the_role_does_not_end_a_batch(
     new_database: Callable[..., str],
 ) -> None:

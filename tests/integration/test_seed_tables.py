@@ -254,6 +254,7 @@ def test_triggers_fire_or_are_skipped_as_asked(
     ]
 
 
+DEFAULT = "ALTER TABLE t ALTER COLUMN c SET DEFAULT '00000000-0000-0000-0000-000000000001'"
 REFUSALS: dict[str, tuple[list[str], dict[str, Any], str]] = {
     "trigger": (TOUCH, {}, "update-triggers"),
     "trigger that fires always": (
@@ -285,6 +286,21 @@ REFUSALS: dict[str, tuple[list[str], dict[str, Any], str]] = {
         [PLAIN, FILL, "CREATE VIEW w AS SELECT * FROM t"],
         {"goal": goal_for("w")},
         "table-hierarchy",
+    ),
+    "table of a composite type": (
+        ["CREATE TYPE kind AS (id bigint, v text)", "CREATE TABLE t OF kind", FILL],
+        {},
+        "table-hierarchy",
+    ),
+    "one value for all": (
+        [PLAIN, FILL],
+        {"goal": goal_for(type="text", expression="'the same'")},
+        "unique-with-one-default",
+    ),
+    "a default that is one value for all": (
+        [PLAIN, FILL, "ALTER TABLE t ADD COLUMN c uuid", DEFAULT],
+        {},
+        "unique-with-one-default",
     ),
     "value computed from the row": (
         [PLAIN, FILL],

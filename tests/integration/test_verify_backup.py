@@ -340,3 +340,18 @@ def test_an_extension_that_the_server_does_not_have_is_said_before_anything_is_r
     assert "the extension of another server" in answers[0].report["findings"][0]["message"]
     assert verify(ops, staging, file, level="archive").code == 0
     assert scratch_databases(staging) == []
+
+
+def test_the_file_alone_is_proven_also_where_the_server_is_away(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    _, file = backup(ops, staging, tmp_path)
+    connections[staging].close()
+    connections[staging].settings_dict["PORT"] = 1
+
+    answer = verify(ops, staging, file, level="archive")
+    restored = verify(ops, staging, file, level="restore")
+
+    assert (answer.code, answer.report["facts"]["verified"]) == (0, "archive")
+    assert (restored.code, restored.ids) == (3, ["cannot-connect"])
+    connections[staging].settings_dict["PORT"] = connections["default"].settings_dict["PORT"]

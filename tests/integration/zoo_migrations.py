@@ -9,9 +9,8 @@ from textwrap import indent
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
-from django.db import DatabaseError, NotSupportedError, connections
-from django.db.migrations.exceptions import InconsistentMigrationHistory, IrreversibleError
+from django.core.management import call_command
+from django.db import connections
 
 MODULE = """
 import uuid
@@ -42,15 +41,6 @@ operations = [
 """
 
 Write = Callable[..., None]
-FAILURES = (
-    ArithmeticError,
-    CommandError,
-    DatabaseError,
-    InconsistentMigrationHistory,
-    IrreversibleError,
-    NotSupportedError,
-    ValueError,
-)
 
 
 def writer(folder: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Write:
@@ -99,7 +89,7 @@ def migrate(alias: str, *target: str) -> str | None:
     """Run the real migrate; return PostgreSQL's or Django's words where it fails."""
     try:
         call_command("migrate", *target, database=alias, verbosity=0, stdout=StringIO())
-    except FAILURES as error:
+    except Exception as error:  # what a migration raises is anybody's guess
         return str(error)
     finally:
         # Where a deferred statement fails, Django leaves the transaction open.

@@ -7,7 +7,7 @@ from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
 
 from opsmigrate.conf import REHEARSALS, SeedTarget
-from opsmigrate.errors import SettingsError
+from opsmigrate.errors import OpsmigrateError, SettingsError
 from opsmigrate.guard import require_backup
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.numbers import positive_float
@@ -23,6 +23,8 @@ from opsmigrate.schema.history import applied_migrations
 class Command(ReportCommand):
     """preflight_migrate: never changes the database it examines."""
 
+    # migrate stops there as well.
+    too_old = OpsmigrateError
     help = "Say whether migrate with the same arguments will apply to this database."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

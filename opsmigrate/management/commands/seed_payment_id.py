@@ -127,7 +127,7 @@ class Command(ReportCommand):
 def _again(options: dict[str, Any]) -> str:
     """Return what to type to go on, with what makes it the same seed."""
     words = ["python manage.py seed_payment_id"]
-    for name in ("model", "field", "expression"):
+    for name in ("model", "field", "expression", "approval"):
         words += [f"--{name} {shlex.quote(options[name])}"] if options[name] else []
     words += ["--no-unique"] if options["no_unique"] else []
     words += [f"--triggers {options['triggers']}"] if options["triggers"] != "refuse" else []

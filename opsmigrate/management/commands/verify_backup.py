@@ -1,14 +1,21 @@
 """Prove a backup that is there, by its file alone or by restoring it."""
 
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
+
+from django.db import connections
 
 from opsmigrate.backup.levels import verify_to
 from opsmigrate.backup.open import clients_for, open_backup
 from opsmigrate.backup.restore import require_extensions
+from opsmigrate.backup.verify import Verification
+from opsmigrate.conf import load_settings
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.elsewhere import server_of
+from opsmigrate.manifest import Manifest
 from opsmigrate.postgres.session import read_session
+from opsmigrate.progress import Progress
 from opsmigrate.report import Result, Severity, Verdict
 from opsmigrate.scratch import require_scratch_allowed
 
@@ -33,57 +40,67 @@ class Command(ReportCommand):
             "default: the server of --database",
         )
 
-    def run(self, run: Run, **options: Any) -> Result:
-        """Verify the backup, and return what was found."""
-        file, manifest = open_backup(options["file"], run.settings.backup_dir)
-        level = options["level"]
-        if level == "archive":
-            clients = clients_for(manifest, None, run.settings.pg_bin)
+    def prepare(self, options: dict[str, Any]) -> Result | None:
+        """Verify by the file alone, where that was asked for: the server may be away."""
+        if options["level"] != "archive" or options["database"] not in connections:
+            return None
+        settings = load_settings()
+        file, manifest = open_backup(options["file"], settings.backup_dir)
+        progress = Progress(self.stderr, verbosity=options["verbosity"])
+        try:
             manifest, found = verify_to(
-                level,
-                run.connection,
-                clients,
+                "archive",
+                connections[options["database"]],
+                clients_for(manifest, None, settings.pg_bin),
+                file,
+                manifest,
+                run_id="",
+                maintenance_db=None,
+                progress=progress,
+            )
+        finally:
+            progress.done()
+        return _result(file, manifest, found, "archive")
+
+    def run(self, run: Run, **options: Any) -> Result:
+        """Verify the backup by restoring it, and return what was found."""
+        file, manifest = open_backup(options["file"], run.settings.backup_dir)
+        wrote = int(manifest.client_version.partition(".")[0])
+        with server_of(options["on"], run.connection, major=wrote) as server:
+            require_scratch_allowed(server)
+            require_extensions(server, manifest.extensions)
+            ours = server is run.connection
+            manifest, found = verify_to(
+                "restore",
+                server,
+                clients_for(manifest, read_session(server).major, run.settings.pg_bin),
                 file,
                 manifest,
                 run_id=run.id,
-                maintenance_db=None,
+                maintenance_db=run.settings.maintenance_db if ours else None,
                 progress=run.progress,
             )
-        else:
-            wrote = int(manifest.client_version.partition(".")[0])
-            with server_of(options["on"], run.connection, major=wrote) as server:
-                require_scratch_allowed(server)
-                require_extensions(server, manifest.extensions)
-                clients = clients_for(manifest, read_session(server).major, run.settings.pg_bin)
-                manifest, found = verify_to(
-                    level,
-                    server,
-                    clients,
-                    file,
-                    manifest,
-                    run_id=run.id,
-                    maintenance_db=run.settings.maintenance_db
-                    if server is run.connection
-                    else None,
-                    progress=run.progress,
-                )
-        wrong = [item for item in found.findings if item.severity is Severity.ERROR]
-        rows = sum(manifest.tables.values())
-        facts = {"file": str(file), "level": level, "verified": manifest.verified}
-        if wrong:
-            return Result(
-                verdict=Verdict.FAILED,
-                summary=f"{file} is not proven: {wrong[0].message}",
-                findings=found.findings,
-                unexamined=found.unexamined,
-                facts=facts,
-            )
-        counted_only = manifest.tables and not manifest.digests
+        return _result(file, manifest, found, "restore")
+
+
+def _result(file: Path, manifest: Manifest, found: Verification, level: str) -> Result:
+    wrong = [item for item in found.findings if item.severity is Severity.ERROR]
+    rows = sum(manifest.tables.values())
+    facts = {"file": str(file), "level": level, "verified": manifest.verified}
+    if wrong:
         return Result(
-            verdict=Verdict.UNDECIDED if counted_only else Verdict.PASSED,
-            summary=f"{file}: {len(manifest.tables)} tables, {rows:,} rows, "
-            + ("counted only" if counted_only else f"verified by {level}"),
+            verdict=Verdict.FAILED,
+            summary=f"{file} is not proven: {wrong[0].message}",
             findings=found.findings,
             unexamined=found.unexamined,
             facts=facts,
         )
+    counted_only = manifest.tables and not manifest.digests
+    return Result(
+        verdict=Verdict.UNDECIDED if counted_only else Verdict.PASSED,
+        summary=f"{file}: {len(manifest.tables)} tables, {rows:,} rows, "
+        + ("counted only" if counted_only else f"verified by {level}"),
+        findings=found.findings,
+        unexamined=found.unexamined,
+        facts=facts,
+    )

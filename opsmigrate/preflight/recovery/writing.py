@@ -27,15 +27,16 @@ class WritingEditor(TracingEditor):
     there: frozenset[str]
     complete: bool = True
 
-    def note(self, sql: Any, params: Any = None) -> None:
+    def note(self, sql: Any, params: Any = None) -> bool:
         """Keep one statement."""
         name = str(sql.parts.get("name", "")) if isinstance(sql, Statement) else ""
         if name.strip('"') in self.there and MAKES.search(str(sql)):
-            return
+            return True
         text = str(sql)
         if params:
             text = text % tuple(map(self.quote_value, params))
         self.written.append(text.rstrip("; \n"))
+        return True
 
     def execute(self, sql: Any, params: Any = ()) -> None:
         """Write SQL by hand as it is: it is text already."""

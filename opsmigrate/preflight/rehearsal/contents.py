@@ -24,6 +24,7 @@ OBSERVERS = frozenset(
 )
 ENTRY = r"\d+; \d+ \d+ "
 NEVER = re.compile(ENTRY + r"(?:USER MAPPING|SUBSCRIPTION|PUBLICATION)\b")
+FOREIGN_KEY = re.compile(ENTRY + r"FK CONSTRAINT\b")
 EXTENSION = re.compile(ENTRY + r"(?:COMMENT - )?EXTENSION (?:- )?(?P<name>\S+)")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import IO
 
+from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.errors import UndecidedError
@@ -16,10 +17,12 @@ from opsmigrate.pgtools.libpq import ChildEnvironment, child_environment
 from opsmigrate.pgtools.run import ClientError, started
 from opsmigrate.postgres.session import second_connection, set_for_session
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
-from opsmigrate.preflight.rehearsal.contents import SCHEDULERS, wanted_entries
+from opsmigrate.preflight.rehearsal.broken_keys import BrokenKey, add_broken_keys
+from opsmigrate.preflight.rehearsal.contents import FOREIGN_KEY, SCHEDULERS, wanted_entries
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm
 from opsmigrate.preflight.rehearsal.selection import Selection
 
+AT_ERROR = "--exit-on-error"
 LOCK_TIMEOUT_MS = 5000
 SECONDS_BETWEEN_LOOKS = 0.25
 # Who waits in pg_locks is seen by every role. Only a lock that conflicts with reading waits for
@@ -43,8 +46,19 @@ class Copy:
     selection: Selection
 
 
-def copy_database(copy: Copy) -> Reach:
-    """Fill the scratch database, and return what SQL could still reach from it.
+@dataclass(frozen=True, kw_only=True)
+class Copied:
+    """What is to be known of a copy: what SQL could still reach from it, and where it is lenient.
+
+    `broken_keys` are the foreign keys that rows contradict; the copy has them unchecked.
+    """
+
+    reach: Reach
+    broken_keys: tuple[BrokenKey, ...]
+
+
+def copy_database(copy: Copy) -> Copied:
+    """Fill the scratch database, and return what is to be known of it.
 
     No row of the database is written to a file of ours, nor is any password of a foreign server
     copied. pg_dump is ended as soon as somebody waits for a table that it has locked. Raises
@@ -54,19 +68,20 @@ def copy_database(copy: Copy) -> Reach:
         with _snapshot(copy.source) as snapshot, tempfile.TemporaryFile() as schema:
             work = _Work(copy, snapshot)
             work.dump_schema(schema)
-            with work.wanted(schema) as wanted:
+            with work.wanted(schema) as (wanted, keys):
                 work.restore_schema(schema, wanted, "pre-data")
                 reach = disarm(copy.scratch)
                 copy.scratch.close()
                 work.pipe_rows()
                 work.restore_schema(schema, wanted, "post-data")
+                broken = work.restore_keys(schema, keys)
     except ClientError as error:
         raise UndecidedError(
             f"no copy could be made for the rehearsal: {error}",
             id="copy-failed",
             hint="--rehearse off, or give the role what is missing",
         ) from error
-    return replace(reach, names=(*reach.names, *work.lacking))
+    return Copied(reach=replace(reach, names=(*reach.names, *work.lacking)), broken_keys=broken)
 
 
 @contextmanager
@@ -99,8 +114,8 @@ class _Work:
                 self._wait(dumping)
 
     @contextmanager
-    def wanted(self, schema: IO[bytes]) -> Iterator[IO[bytes]]:
-        """Yield the list of what is to be restored (pg_restore --use-list)."""
+    def wanted(self, schema: IO[bytes]) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+        """Yield the lists of what is to be restored (pg_restore --use-list), foreign keys apart."""
         with child_environment(self._copy.source) as environment, tempfile.TemporaryFile() as list_:
             schema.seek(0)
             argv = [self._copy.clients.program("pg_restore"), "--list"]
@@ -108,19 +123,44 @@ class _Work:
                 listing.wait()
             list_.seek(0)
             lines = list_.read().decode(errors="surrogateescape").splitlines(keepends=True)
-            with tempfile.TemporaryFile() as wanted:
+            with tempfile.TemporaryFile() as wanted, tempfile.TemporaryFile() as keys:
                 kept, self.lacking = wanted_entries(lines, self._copy.selection.absent_keys)
-                wanted.write("".join(kept).encode(errors="surrogateescape"))
+                for entry in kept:
+                    list_to = keys if FOREIGN_KEY.match(entry) else wanted
+                    list_to.write(entry.encode(errors="surrogateescape"))
                 wanted.flush()
-                yield wanted
+                keys.flush()
+                yield wanted, keys
 
-    def restore_schema(self, schema: IO[bytes], wanted: IO[bytes], section: str) -> None:
+    def restore_keys(self, schema: IO[bytes], keys: IO[bytes]) -> tuple[BrokenKey, ...]:
+        """Restore the foreign keys; return those that rows contradict, which are left unchecked."""
+        if not keys.tell():
+            return ()
+        try:
+            self.restore_schema(schema, keys, "post-data", to_the_end=True)
+        except ClientError as error:
+            copy = self._copy
+            try:
+                broken = add_broken_keys(copy.source, copy.scratch, copy.selection.absent_keys)
+            except Error:
+                broken = ()
+            copy.scratch.close()
+            if not broken:
+                raise error
+            return broken
+        return ()
+
+    def restore_schema(
+        self, schema: IO[bytes], wanted: IO[bytes], section: str, *, to_the_end: bool = False
+    ) -> None:
         schema.seek(0)
         wanted.seek(0)
         with child_environment(self._copy.scratch) as place:
             inherited = replace(place, descriptors=(*place.descriptors, wanted.fileno()))
             use_list = f"--use-list=/dev/fd/{wanted.fileno()}"
             argv = [*self._restore(place), f"--section={section}", use_list]
+            if to_the_end:
+                argv.remove(AT_ERROR)
             with started(argv, inherited, stdin=schema) as restoring:
                 restoring.wait()
 
@@ -169,7 +209,7 @@ class _Work:
     def _restore(self, environment: ChildEnvironment) -> list[str]:
         return [
             self._copy.clients.program("pg_restore"),
-            "--exit-on-error",
+            AT_ERROR,
             "--no-owner",
             "--no-privileges",
             "--no-password",

@@ -6,6 +6,7 @@ from typing import Any
 
 from opsmigrate.preflight.ledger import Ledger, place_of
 from opsmigrate.preflight.plan import Plan
+from opsmigrate.preflight.rehearsal.broken_keys import rechecks
 from opsmigrate.preflight.rehearsal.recording import FURTHER, LONGEST_SQL
 from opsmigrate.preflight.rehearsal.run import Rehearsal
 from opsmigrate.report import Unexamined
@@ -60,9 +61,10 @@ def _rank(item: Unexamined, order: Mapping[str, int]) -> int:
 
 
 def _without_rows(rehearsal: Rehearsal, ledger: Ledger) -> Iterable[Unexamined]:
-    """Yield the open questions whose operations asked for rows that the copy lacks."""
-    if not rehearsal.selection.telling:
-        return
+    """Yield the open questions whose operations asked for rows that the copy lacks.
+
+    Or for a check of the rows that the copy does not make.
+    """
     asking = {
         place_of(statement["migration"], statement["operation"])
         for statement in rehearsal.statements
@@ -72,6 +74,10 @@ def _without_rows(rehearsal: Rehearsal, ledger: Ledger) -> Iterable[Unexamined]:
 
 
 def _asks(statement: str, rehearsal: Rehearsal) -> bool:
+    if rechecks(statement, rehearsal.broken_keys):
+        return True
+    if not rehearsal.selection.telling:
+        return False
     if statement == FURTHER or len(statement) >= LONGEST_SQL:
         return True
     names = rehearsal.selection.telling

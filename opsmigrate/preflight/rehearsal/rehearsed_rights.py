@@ -108,7 +108,7 @@ def _find(ledger: Ledger, lack: Lack) -> None:
     finding = Finding(
         id="missing-privilege",
         severity=Severity.ERROR,
-        message=f"it worked on the copy, but {lack.words} to the role",
+        message=f"it worked on the copy, but {lack.words}",
         hint=lack.grant,
         migration=ledger.migration,
         operation=ledger.operation,

@@ -17,6 +17,7 @@ from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.run import dying_with_us
 from opsmigrate.postgres.session import second_connection
 from opsmigrate.preflight.plan import Target
+from opsmigrate.preflight.rehearsal.broken_keys import BrokenKey
 from opsmigrate.preflight.rehearsal.copying import Copy, copy_database
 from opsmigrate.preflight.rehearsal.database_settings import end_with_client, repeat_settings
 from opsmigrate.preflight.rehearsal.disarm import Reach, times_refused
@@ -34,7 +35,8 @@ class Rehearsal:
 
     `applied` are the migrations that it began, with their direction; `may_skip` says that it may
     have recorded some without beginning them. `refused` is what the fence
-    did not let happen. `selection` says which tables came without their rows.
+    did not let happen. `broken_keys` are foreign keys that rows contradict. `selection` says which
+    tables came without their rows.
     """
 
     failure: Mapping[str, Any] | None
@@ -42,6 +44,7 @@ class Rehearsal:
     may_skip: bool
     statements: tuple[Mapping[str, Any], ...]
     refused: tuple[Mapping[str, Any], ...]
+    broken_keys: tuple[BrokenKey, ...]
     selection: Selection
     copy_seconds: float
     migrate_seconds: float
@@ -99,7 +102,7 @@ def rehearse(
         begun = time.monotonic()
         end_with_client(copy)
         copy.close()
-        reach = copy_database(
+        copied_as = copy_database(
             Copy(
                 source=connection,
                 scratch=copy,
@@ -111,7 +114,7 @@ def rehearse(
         copy.close()
         copied = time.monotonic()
         progress.phase("Rehearsing migrate on the copy")
-        result = _run_child(_job(connection, copy, target, reach))
+        result = _run_child(_job(connection, copy, target, copied_as.reach))
         refused = [*result["refused"], *map(_nowhere, lacking)]
         if not refused and times_refused(copy):
             refused.append(_nowhere("it called a function that reaches beyond its database"))
@@ -122,6 +125,7 @@ def rehearse(
         may_skip=target.fake or target.fake_initial,
         statements=tuple(result["statements"]),
         refused=tuple(refused),
+        broken_keys=copied_as.broken_keys,
         selection=selection,
         copy_seconds=round(copied - begun, 3),
         migrate_seconds=round(done - copied, 3),

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import Field
 
 from opsmigrate.preflight.walk.casts import bad_casts, castable
 from opsmigrate.preflight.walk.columns import column_in_use, users_of
-from opsmigrate.preflight.walk.expressions import live_expressions, misfit
+from opsmigrate.preflight.walk.expressions import PLAIN, ForbiddenError, live_expressions, misfit
 from opsmigrate.preflight.walk.operator_classes import special_indexes_fit
-from opsmigrate.preflight.walk.probes import nulls
+from opsmigrate.preflight.walk.probes import (
+    ask,
+    duplicates,
+    fails_on_rows,
+    nulls,
+    orphans,
+    points_nowhere,
+    violations,
+)
 from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.simulation import SimulatedTable
-from opsmigrate.preflight.walk.types import always_casts, base, column_of, comparable
+from opsmigrate.preflight.walk.simulation import SimulatedTable, constant
+from opsmigrate.preflight.walk.types import always_casts, base, column_of, comparable, modifiers
 
 INTEGERS = {"smallint", "integer", "bigint"}
 TEXTS = {"character varying", "text"}
@@ -60,10 +69,14 @@ def alter_type(
     for user in users_of(table, column):
         column_in_use(requirements, table, column, statement, user)
     if _casts(requirements, table, column, after, explicit=explicit):
+        value = table.values.pop(column, None)
+        if value is not None and _collation(requirements, old) == _collation(requirements, new):
+            same = _alike(before, after) and always_casts(before, after)
+            cast = sql.SQL("({})::{}").format(value, sql.SQL(PLAIN.get(after, after)))
+            table.values[column] = value if same else cast
         _what_is_on_it_fits(requirements, table, column, after)
-    if _collation(requirements, old) != _collation(requirements, new) or not _alike(before, after):
-        # The values are no longer what a question to the live rows would compare.
-        table.origins.pop(column, None)
+    else:
+        table.values.pop(column, None)
     table.types[column] = after
 
 
@@ -83,9 +96,12 @@ def add_identity(requirements: Requirements, table: SimulatedTable, column: str)
 
 
 def alter_null(
-    requirements: Requirements, table: SimulatedTable, old: Field[Any, Any], new: Field[Any, Any]
+    requirements: Requirements, table: SimulatedTable, new: Field[Any, Any], default: object
 ) -> None:
-    """SET NOT NULL, after Django has filled in a default, or DROP NOT NULL."""
+    """SET NOT NULL, after Django has filled in a default, or DROP NOT NULL.
+
+    `default` is what it fills in, None where that is not known or there is nothing.
+    """
     column = column_of(new)
     if new.null:
         table.not_null.discard(column)
@@ -99,11 +115,57 @@ def alter_null(
         if table.has_triggers:
             question = f"what the triggers of {table.label} do as the default is filled in"
             requirements.if_rows(table, question, None)
-        if new.unique or new.remote_field:
-            question = f"whether the default suits the rows of {table.label} without a value"
-            requirements.if_rows(table, question, None)
-        table.origins.pop(column, None)
+        _fill(requirements, table, column, default)
     table.not_null.add(column)
+
+
+def _fill(requirements: Requirements, table: SimulatedTable, column: str, default: object) -> None:
+    """UPDATE … SET … WHERE … IS NULL: unique indexes and foreign keys must stand the default."""
+    rows, probe = requirements.rows(table), nulls(table, column)
+    missing = ask(requirements.connection, probe) if rows and probe else None
+    if rows == 0 or (missing is not None and not missing.count):
+        return
+    value = table.values.pop(column, None)
+    if value is not None and default is not None:
+        table.values[column] = sql.SQL("coalesce({}, {})").format(
+            value, constant(default, table.types[column])
+        )
+    _unique_holds(requirements, table, column)
+    for key in requirements.schema.foreign_keys:
+        if key.table is table and column in key.columns:
+            known = default is not None and len(key.columns) == 1
+            requirements.if_rows(
+                table,
+                f"whether the default of {table.label}.{column} points to a row",
+                points_nowhere(table, column, key.target, key.to_columns[0], default)
+                if known
+                else None,
+            )
+
+
+def _unique_holds(requirements: Requirements, table: SimulatedTable, column: str) -> None:
+    """Ask whether the new values of a column suit the unique indexes on it."""
+    for index in table.indexes.values():
+        if index.unique and column in index.columns:
+            requirements.if_rows(
+                table,
+                f"whether the new values of {table.label}.{column} suit {index.name}",
+                None
+                if index.partial or index.special
+                else duplicates(table, index.columns, nulls_distinct=index.nulls_distinct),
+            )
+
+
+def _foreign_keys_hold(requirements: Requirements, table: SimulatedTable, column: str) -> None:
+    """Ask whether each row points to one, for the foreign keys that are checked again."""
+    for key in requirements.schema.foreign_keys:
+        ours = key.table is table and column in key.columns
+        if key.validated and (ours or (key.target is table and column in key.to_columns)):
+            requirements.if_rows(
+                key.table,
+                f"whether the rows of {key.table.label} satisfy {key.name}",
+                orphans(key.table, key.columns, key.target, key.to_columns),
+            )
 
 
 def _alike(before: str, after: str) -> bool:
@@ -154,15 +216,57 @@ def _casts(
             column=column,
         )
     probe = bad_casts(table, column, after, explicit=explicit, version=requirements.catalog.version)
-    requirements.if_rows(table, f"whether every {table.label}.{column} can become {after}", probe)
+    question = f"whether every {table.label}.{column} can become {after}"
+    # By assignment, PostgreSQL refuses a text or bits that are too long, and a cast cuts them off.
+    if probe is not None or (modifiers(after) and not explicit and base(after) != "numeric"):
+        requirements.if_rows(table, question, probe)
+    else:
+        _values_cast(requirements, table, column, after, question)
     return True
+
+
+def _values_cast(
+    requirements: Requirements, table: SimulatedTable, column: str, after: str, question: str
+) -> None:
+    """Let PostgreSQL cast the live values."""
+    rows = requirements.rows(table)
+    if rows == 0:
+        return
+    cast = sql.SQL("found.{}::{}").format(sql.Identifier(column), sql.SQL(after))
+    failure = fails_on_rows(requirements.connection, table, cast, (column,)) if rows else None
+    if failure is None:
+        requirements.ledger.leave_open(f"{question}: it depends on the rows")
+    elif failure:
+        requirements.ledger.find(
+            "value-not-castable",
+            f"some row holds a value in {table.label}.{column} that cannot become {after}: "
+            f"{failure}",
+            hint=f"correct the values that {after} cannot take, or choose a wider type",
+            table=table.label,
+            column=column,
+        )
 
 
 def _what_is_on_it_fits(
     requirements: Requirements, table: SimulatedTable, column: str, after: str
 ) -> None:
-    """Note what PostgreSQL makes again for the new type, and cannot."""
+    """Note what PostgreSQL makes or checks again for the new type, and cannot."""
     before = table.types[column]
+    _foreign_keys_compare(requirements, table, column, after)
+    kinds = {base(before), base(after)}
+    if not (kinds <= INTEGERS or (_alike(before, after) and always_casts(before, after))):
+        _unique_holds(requirements, table, column)
+    # With the same operator, PostgreSQL does not check again (TryReuseForeignKey, tablecmds.c).
+    if len(kinds) > 1 and not kinds <= TEXTS:
+        _foreign_keys_hold(requirements, table, column)
+    if not _alike(before, after):
+        special_indexes_fit(requirements, table, column, after)
+        _expressions_fit(requirements, table, column, after)
+
+
+def _foreign_keys_compare(
+    requirements: Requirements, table: SimulatedTable, column: str, after: str
+) -> None:
     for key in requirements.schema.foreign_keys:
         pairs = zip(key.columns, key.to_columns, strict=True)
         for ours, theirs in pairs:
@@ -180,20 +284,35 @@ def _what_is_on_it_fits(
                     table=table.label,
                     column=column,
                 )
-    if _alike(before, after):
-        return
-    special_indexes_fit(requirements, table, column, after)
-    for name, kind, expression in live_expressions(requirements, table, column):
-        words = misfit(requirements, table, expression, {column: after})
+
+
+def _expressions_fit(
+    requirements: Requirements, table: SimulatedTable, column: str, after: str
+) -> None:
+    for name, kind, expression, validated in live_expressions(requirements, table, column):
+        what = f"the {kind} {name} of {table.label}"
+        try:
+            words = misfit(requirements, table, expression, {column: after})
+        except ForbiddenError as error:
+            requirements.if_rows(table, f"whether {what} is computed: {error}", None)
+            continue
         if words:
             requirements.ledger.find(
                 "expression-in-the-way",
-                f"the {kind} {name} of {table.label} does not fit {column} as {after}: {words}",
+                f"{what} does not fit {column} as {after}: {words}",
                 hint=f"drop the {kind} {name}, and make it again afterwards",
                 table=table.label,
                 column=column,
             )
-        else:
+        elif validated:
+            decidable = kind == "check" and _names_are_live(table)
             requirements.if_rows(
-                table, f"whether the rows suit the {kind} {name} with {column} as {after}", None
+                table,
+                f"whether the rows suit {what} with {column} as {after}",
+                violations(table, expression, table.constraints[name][1]) if decidable else None,
             )
+
+
+def _names_are_live(table: SimulatedTable) -> bool:
+    """Say whether an expression that the server wrote names the columns as the plan does."""
+    return all(column == live for column, live in table.origins.items())

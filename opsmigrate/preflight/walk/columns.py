@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import Field, Model, Value
 
+from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.walk.expressions import holds, require_fit, require_no_failure
+from opsmigrate.preflight.walk.probes import duplicates
 from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulation import SimulatedTable, constant, live_value
 from opsmigrate.preflight.walk.types import column_of, generated_sql
 from opsmigrate.report import Severity
 
+# Stands for a default that only the project's own code knows.
+UNKNOWN = "…"
 # pg_identify_object() calls a generated column by its expression.
 WORDS = {"default value": "generated column", "publication relation": "publication of"}
 
@@ -44,9 +49,37 @@ def add_column(
     if field.generated:
         expression = generated_sql(requirements.connection, field)
         purpose = f"the expression of column {column_of(field)}"
-        require_fit(requirements, table, expression, purpose)
-        require_no_failure(requirements, table, expression, purpose, column_of(field))
+        if require_fit(requirements, table, expression, purpose):
+            require_no_failure(requirements, table, expression, purpose, column_of(field))
+    value = _value(requirements, table, field, default)
     requirements.define_column(table, field)
+    if value is not None and table.origin is not None:
+        table.values[column_of(field)] = value
+    if field.unique and (field.generated or _is_computed(field)):
+        requirements.if_rows(
+            table,
+            f"whether the rows of {table.label} suit column {column_of(field)}",
+            duplicates(table, (column_of(field),)),
+        )
+
+
+def _value(
+    requirements: Requirements, table: SimulatedTable, field: Field[Any, Any], default: object
+) -> Composable | None:
+    """Return what the new column holds in every row, None where that is not known."""
+    type_ = str(field.db_parameters(connection=requirements.connection)["type"])
+    if field.generated:
+        expression = generated_sql(requirements.connection, field)
+        named = requirements.columns_in(table, expression)
+        if any(table.values.get(column) != live_value(column) for column in named):
+            return None
+        return sql.SQL("({})::{}").format(sql.SQL(expression), sql.SQL(type_))
+    if default == UNKNOWN or _is_computed(field) or _fills_itself(requirements, field):
+        return None
+    if field.has_db_default():
+        given: Any = field.db_default
+        default = field.get_db_prep_save(getattr(given, "value", given), requirements.connection)
+    return constant(default, type_)
 
 
 def _rows_accept(
@@ -78,9 +111,6 @@ def _rows_accept(
             "would get the same default, which Django computes once",
             hint="add the field with null=True, fill it, then make it unique",
         )
-    computed = field.has_db_default() and not (_is_constant(field) or _is_new_each(field))
-    if field.unique and (field.generated or computed):
-        requirements.if_rows(table, f"whether the rows of {table.label} suit column {column}", None)
     check = field.db_parameters(connection=requirements.connection)["check"]
     if check and (default is not None or field.has_db_default()):
         _default_passes(requirements, table, field, default, str(check))
@@ -91,6 +121,10 @@ def _is_constant(field: Field[Any, Any]) -> bool:
     return field.has_db_default() and (
         isinstance(value, Value) or not hasattr(value, "resolve_expression")
     )
+
+
+def _is_computed(field: Field[Any, Any]) -> bool:
+    return field.has_db_default() and not (_is_constant(field) or _is_new_each(field))
 
 
 def _is_new_each(field: Field[Any, Any]) -> bool:

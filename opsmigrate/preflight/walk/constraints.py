@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Field, Model
 
+from opsmigrate.preflight.walk.columns import UNKNOWN
 from opsmigrate.preflight.walk.probes import points_nowhere
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import FOREIGN_KEY, ForeignKey, SimulatedTable
@@ -70,7 +71,7 @@ def require_inline_target(
             table,
             f"whether the default of {table.label}.{column} points to a row",
             points_nowhere(table, column, target, to_column, default)
-            if target is not None and default not in (None, "…")
+            if target is not None and default not in (None, UNKNOWN)
             else None,
         )
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.postgres.constraints import ExclusionConstraint
-from django.db import Error
 from django.db.backends.ddl_references import Statement
 from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import BaseConstraint, Model
 
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.transaction import transaction
-from opsmigrate.preflight.walk.expressions import nulls_of, require_fit
+from opsmigrate.preflight.walk.expressions import require_fit, types_of
+from opsmigrate.preflight.walk.index_keys import Key, keys_of
 from opsmigrate.preflight.walk.operator_classes import require_operator_class
-from opsmigrate.preflight.walk.probes import Probe, relation
+from opsmigrate.preflight.walk.probes import Probe, keys_of_rows, known, rows_of
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import SimulatedTable
-from opsmigrate.preflight.walk.statements import ORDERED
 
 EXCLUSION = "x"  # pg_constraint.contype
 
@@ -44,58 +42,41 @@ def require_exclusion(
         for finding in requirements.ledger.findings
     ):
         return
-    pairs = _pairs(statement)
-    for expression, operator in pairs:
-        if ORDERED.search(expression):
-            requirements.ledger.leave_open(f"whether the operator class in {expression} is there")
-            continue
-        require_fit(requirements, table, f"{expression} {operator} {expression}", name)
-        kind = _type_of(requirements, table, expression)
-        if kind is not None:
+    keys = keys_of(statement.parts["expressions"])
+    for key in keys:
+        compared = f"{key.text} {key.operator} {key.text}"
+        require_fit(requirements, table, compared, name, by_row=True)
+        for kind in types_of(requirements, table, key.text):
             require_operator_class(
-                requirements, table, expression, index=name, method=method, name="", type_=kind
+                requirements,
+                table,
+                key.text,
+                index=name,
+                method=method,
+                name=key.operators,
+                type_=kind,
             )
     condition = str(statement.parts["where"]).replace(" WHERE ", "", 1)
     requirements.if_rows(
-        table, f"whether the rows of {table.label} suit {name}", _probe(table, pairs, condition)
+        table,
+        f"whether the rows of {table.label} suit {name}",
+        _probe(requirements, table, keys, condition),
     )
 
 
-def _pairs(statement: Statement) -> list[tuple[str, str]]:
-    parts: Any = statement.parts["expressions"]
-    found = []
-    for item in parts.expressions.get_source_expressions():
-        text, params = parts.compiler.compile(item)
-        text = str(text % tuple(map(parts.quote_value, params)) if params else text)
-        expression, _, operator = text.rpartition(" WITH ")
-        found.append((expression, operator))
-    return found
-
-
-def _type_of(requirements: Requirements, table: SimulatedTable, expression: str) -> str | None:
-    query = sql.SQL("SELECT pg_typeof({})::text FROM ({}) AS {}").format(
-        sql.SQL(expression), nulls_of(table, expression, {}), sql.Identifier(table.name)
-    )
-    try:
-        with transaction(requirements.connection, "READ ONLY") as cursor:
-            cursor.execute(query)
-            return str(cursor.fetchone()[0])
-    except Error:
+def _probe(
+    requirements: Requirements, table: SimulatedTable, keys: list[Key], condition: str
+) -> Probe | None:
+    texts = [key.text for key in keys]
+    columns = requirements.columns_in(table, " ".join([*texts, condition]))
+    if not known(table, columns):
         return None
-
-
-def _probe(table: SimulatedTable, pairs: list[tuple[str, str]], condition: str) -> Probe | None:
-    unchanged = set(table.origins) == set(table.types) and all(
-        name == live for name, live in table.origins.items()
-    )
-    if not unchanged or any(ORDERED.search(expression) for expression, _ in pairs):
-        return None
-    side = _side(table, [expression for expression, _ in pairs], condition)
+    side = _side(table, texts, condition, columns)
     together = sql.SQL(" AND ").join(
         sql.SQL("one.{} {} other.{}").format(
-            sql.Identifier(f"e{number}"), sql.SQL(operator), sql.Identifier(f"e{number}")
+            sql.Identifier(f"e{number}"), sql.SQL(key.operator), sql.Identifier(f"e{number}")
         )
-        for number, (_, operator) in enumerate(pairs)
+        for number, key in enumerate(keys)
     )
     return Probe(
         id="rows-exclude-each-other",
@@ -107,19 +88,21 @@ def _probe(table: SimulatedTable, pairs: list[tuple[str, str]], condition: str) 
     )
 
 
-def _side(table: SimulatedTable, expressions: list[str], condition: str) -> Composable:
+def _side(
+    table: SimulatedTable, expressions: list[str], condition: str, columns: tuple[str, ...]
+) -> Composable:
     values = [
         sql.SQL("{} AS {}").format(sql.SQL(text), sql.Identifier(f"e{number}"))
         for number, text in enumerate(expressions)
     ]
-    keys = sql.SQL(" || ', ' || ").join(
-        sql.SQL("found.{}::text").format(sql.Identifier(key)) for key in table.keys
+    key = sql.SQL(" || ', ' || ").join(
+        sql.SQL("{}::text").format(item) for item in keys_of_rows(table, columns)
     )
     return sql.SQL(
         "(SELECT (found.tableoid, found.ctid) AS row, {} AS key, {} FROM {} AS found{})"
     ).format(
-        keys if table.keys else sql.SQL("found.ctid::text"),
+        key,
         sql.SQL(", ").join(values),
-        relation(table),
+        rows_of(table, columns),
         sql.SQL(f" WHERE {condition}" if condition else ""),
     )

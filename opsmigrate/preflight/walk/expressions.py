@@ -11,7 +11,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.errors import UNDEFINED_OBJECT, first_line, sqlstate
+from opsmigrate.postgres.errors import (
+    INSUFFICIENT_PRIVILEGE,
+    UNDEFINED_OBJECT,
+    first_line,
+    sqlstate,
+)
 from opsmigrate.postgres.transaction import transaction
 from opsmigrate.preflight.walk.probes import fails_on_rows
 from opsmigrate.preflight.walk.requirements import Requirements
@@ -27,12 +32,12 @@ CANNOT_FAIL = re.compile(
     re.IGNORECASE,
 )
 EXPRESSIONS = """
-SELECT k.conname, 'check', pg_get_expr(k.conbin, k.conrelid)
+SELECT k.conname, 'check', pg_get_expr(k.conbin, k.conrelid), k.convalidated
 FROM pg_constraint k WHERE k.conrelid = format('%%I.%%I', %s::text, %s::text)::regclass
   AND k.contype = 'c'
 UNION ALL
 SELECT x.relname, 'index', concat_ws(', ', pg_get_expr(i.indexprs, i.indrelid),
-                                     pg_get_expr(i.indpred, i.indrelid))
+                                     pg_get_expr(i.indpred, i.indrelid)), true
 FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
 WHERE i.indrelid = format('%%I.%%I', %s::text, %s::text)::regclass
   AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
@@ -40,10 +45,23 @@ WHERE i.indrelid = format('%%I.%%I', %s::text, %s::text)::regclass
 
 
 def require_fit(
-    requirements: Requirements, table: SimulatedTable, expression: str, purpose: str
-) -> None:
-    """Note where an expression of the plan does not fit the types of the columns that it names."""
-    words = misfit(requirements, table, expression, {})
+    requirements: Requirements,
+    table: SimulatedTable,
+    expression: str,
+    purpose: str,
+    *,
+    by_row: bool = False,
+) -> bool:
+    """Note where an expression does not fit the columns that it names, or calls what it may not.
+
+    Return whether it is worth asking how it does on the rows. `by_row` says that PostgreSQL does
+    not ask for the right to call a function before it comes to a row, as it makes an index.
+    """
+    try:
+        words = misfit(requirements, table, expression, {})
+    except ForbiddenError as error:
+        _forbidden(requirements, table, purpose, str(error), rows_needed=by_row)
+        return False
     if words and not requirements.sees_everything():
         requirements.ledger.leave_open(f"whether {purpose} fits {table.label}: {words}")
     elif words:
@@ -51,6 +69,31 @@ def require_fit(
             "expression-invalid",
             f"{purpose} does not fit the columns of {table.label}: {words}",
             hint="bring the columns to the types that the applied migrations describe",
+            table=table.label,
+        )
+    return words is None
+
+
+class ForbiddenError(Exception):
+    """The role may not call a function of an expression; the message is PostgreSQL's."""
+
+
+def _forbidden(
+    requirements: Requirements,
+    table: SimulatedTable,
+    purpose: str,
+    words: str,
+    *,
+    rows_needed: bool,
+) -> None:
+    rows = requirements.rows(table) if rows_needed else 1
+    if rows is None:
+        requirements.ledger.leave_open(f"whether {purpose} is computed for a row: {words}")
+    elif rows:
+        requirements.ledger.find(
+            "missing-privilege",
+            f"the role may not compute {purpose}: {words}",
+            hint="GRANT EXECUTE ON FUNCTION … TO the migrating role",
             table=table.label,
         )
 
@@ -69,8 +112,8 @@ def require_no_failure(
     if rows == 0:
         return
     named = requirements.columns_in(table, expression)
-    live = all(table.origins.get(name) == name for name in named)
-    failure = fails_on_rows(requirements.connection, table, expression) if live and rows else None
+    text = sql.SQL(expression)
+    failure = fails_on_rows(requirements.connection, table, text, named) if rows else None
     if failure is None:
         requirements.ledger.leave_open(f"whether {purpose} fails on some row of {table.label}")
     elif failure:
@@ -89,7 +132,7 @@ def misfit(
     """Return PostgreSQL's words where it would refuse the expression, None where it takes it.
 
     Asked on one row of NULLs with the types that the columns will have; `types` goes before the
-    simulated ones.
+    simulated ones. Raises ForbiddenError where the role may not call a function in it.
     """
     query = sql.SQL("SELECT {} FROM ({}) AS {} LIMIT 0").format(
         sql.SQL(expression), nulls_of(table, expression, types), sql.Identifier(table.name)
@@ -99,6 +142,8 @@ def misfit(
             cursor.execute(query)
     except Error as error:
         state = sqlstate(error) or ""
+        if state == INSUFFICIENT_PRIVILEGE:
+            raise ForbiddenError(first_line(error)) from error
         if state == UNDEFINED_OBJECT or not state.startswith(MISFITS):
             return None
         return first_line(error)
@@ -163,8 +208,11 @@ PLAIN = {"serial": "integer", "bigserial": "bigint", "smallserial": "smallint"}
 
 def live_expressions(
     requirements: Requirements, table: SimulatedTable, column: str
-) -> list[tuple[str, str, str]]:
-    """Return (name, kind, SQL) of the checks and indexes whose expressions name a live column."""
+) -> list[tuple[str, str, str, bool]]:
+    """Return the checks and indexes whose expressions name a live column.
+
+    Of each its name, its kind, the SQL, and whether it holds for every row by now.
+    """
     if table.origin is None:
         return []
     users = {user.name for user in table.dependents.get(column, ()) if user.kind == "index"}
@@ -179,7 +227,7 @@ def live_expressions(
         cursor.execute(EXPRESSIONS, [*table.origin, *table.origin])
         rows = cursor.fetchall()
     return [
-        (name, kind, text)
-        for name, kind, text in rows
+        (name, kind, text, validated)
+        for name, kind, text, validated in rows
         if (kind == "check" and name in checks) or (kind == "index" and name in table.indexes)
     ]

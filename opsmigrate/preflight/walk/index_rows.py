@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.preflight.walk.probes import Probe, rows_where
+from opsmigrate.preflight.walk.expressions import types_of
+from opsmigrate.preflight.walk.probes import Probe, known, rows_where
 from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulation import SimulatedTable, live_value
 from opsmigrate.preflight.walk.types import base, modifiers
 
 # BTMaxItemSize on pages of 8 kB, without the 8 bytes of an index tuple's header (nbtree.h).
@@ -17,16 +18,30 @@ ENDLESS = frozenset({"text", "bytea", "jsonb", "citext", "character varying", "c
 
 
 def require_rows_fit(
-    requirements: Requirements, table: SimulatedTable, columns: tuple[str, ...]
+    requirements: Requirements,
+    table: SimulatedTable,
+    columns: tuple[str, ...],
+    expressions: list[str],
 ) -> None:
-    """Note the rows whose values, as they are stored, are too big for an entry of the index."""
+    """Note the rows whose values, as they are stored, are too big for an entry of the index.
+
+    Of `expressions` of the columns, and of values that the plan makes, PostgreSQL may compress
+    what is too big: then only small ones prove something.
+    """
     endless = [column for column in columns if _may_be_long(table.types[column])]
-    if endless:
-        requirements.if_rows(
-            table,
-            f"whether the values of {table.label} ({', '.join(endless)}) fit into an index",
-            _probe(table, endless),
-        )
+    types = types_of(requirements, table, ", ".join(expressions)) if expressions else []
+    if not endless or (types and not any(map(_may_be_long, types))):
+        return
+    stored = not expressions and all(
+        table.values.get(column) == live_value(table.origins.get(column, column))
+        for column in endless
+    )
+    texts = expressions or [requirements.connection.ops.quote_name(item) for item in endless]
+    requirements.if_rows(
+        table,
+        f"whether the values of {table.label} ({', '.join(endless)}) fit into an index",
+        _probe(table, texts, columns if expressions else tuple(endless), proves=stored),
+    )
 
 
 def _may_be_long(type_: str) -> bool:
@@ -36,21 +51,22 @@ def _may_be_long(type_: str) -> bool:
     return base(type_) in ENDLESS and not (sizes and sizes[0] <= SAFE_CHARACTERS)
 
 
-def _probe(table: SimulatedTable, columns: list[str]) -> Probe | None:
-    if any(column not in table.origins for column in columns):
+def _probe(
+    table: SimulatedTable, texts: list[str], columns: tuple[str, ...], *, proves: bool
+) -> Probe | None:
+    if not known(table, columns):
         return None
     # pg_column_size() tells the stored size. An index takes over what is compressed, and would
     # not compress better what could not be (index_form_tuple()).
     sizes = sql.SQL(" + ").join(
-        sql.SQL("coalesce(pg_column_size(found.{}), 0)").format(
-            sql.Identifier(table.origins[column])
-        )
-        for column in columns
+        sql.SQL("coalesce(pg_column_size({}), 0)").format(sql.SQL(text)) for text in texts
     )
     return rows_where(
         table,
+        columns,
         sql.SQL("{} > {}").format(sizes, sql.Literal(LARGEST)),
         id="index-row-too-big",
         words=f"of {table.label} are too big for an index on ({', '.join(columns)})",
         column=columns[0],
+        proves=proves,
     )

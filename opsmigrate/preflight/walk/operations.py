@@ -1,20 +1,31 @@
 """One operation of a migration, walked with an editor that executes nothing."""
 
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import django
 from django.db import router
 from django.db.migrations import Migration, RunPython, SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django.db.models import Index, Model
 
+from opsmigrate.postgres.errors import first_line
 from opsmigrate.preflight.walk.constraints import add_constraint, need_constraint
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import CHECK
 from opsmigrate.preflight.walk.tracing import TracingEditor
 
 TRUSTED = ("django.db.migrations.operations.", "django.contrib.postgres.operations")
+# What raises in these, does so by what the migrations say, not by what the database holds.
+OF_MODELS = tuple(
+    f"{Path(django.__file__).parent}/{part}"
+    for part in ("apps/", "db/models/", "db/migrations/state.py", "db/backends/ddl_references.py")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +51,25 @@ class Move:
         return model
 
 
+class RaisesToo(Exception):
+    """What `migrate` raises as well, whatever the database holds: it lies in the migrations."""
+
+
+@contextmanager
+def raising_too(*, only: tuple[str, ...] = ("",)) -> Iterator[None]:
+    """Turn what is raised into RaisesToo: Django and the migrations do the same for `migrate`.
+
+    `only` are the beginnings of the files that must have raised it.
+    """
+    try:
+        yield
+    except Exception as error:
+        raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
+        if not raised_in.startswith(only):
+            raise
+        raise RaisesToo(f"{type(error).__name__}: {first_line(error)}") from error
+
+
 def walk_operation(move: Move) -> None:
     """Ask about everything that the operation would do to the database."""
     operation = move.operation
@@ -63,7 +93,8 @@ def _drive(move: Move) -> None:
     operation, label = move.operation, move.migration.app_label
     run = operation.database_backwards if move.backwards else operation.database_forwards
     try:
-        run(label, move.editor, move.from_state, move.to_state)
+        with raising_too(only=OF_MODELS):
+            run(label, move.editor, move.from_state, move.to_state)
     except ValueError as error:
         # RenameIndex with old_fields looks for the one index on these columns.
         name = getattr(operation, "model_name", None)
@@ -172,7 +203,7 @@ def _add_not_valid(move: Move) -> None:
         return
     table = requirements.own_table(model._meta.db_table)
     sql = f"{constraint.create_sql(model, move.editor)} NOT VALID"
-    move.editor.note(sql)
+    move.editor.note(sql, None)
     if table is not None:
         requirements.name_columns(model, sql)
         add_constraint(requirements, table, constraint.name, CHECK, ())

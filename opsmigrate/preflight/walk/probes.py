@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import Error
+from django.db import Error, ProgrammingError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
@@ -16,7 +16,7 @@ from opsmigrate.postgres.errors import (
     sqlstate,
 )
 from opsmigrate.postgres.transaction import transaction
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulation import SimulatedTable, live_value
 from opsmigrate.preflight.walk.types import comparable
 from opsmigrate.report import Severity
 
@@ -35,7 +35,10 @@ SHOWN = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """A question about live rows: `keys` name a bad row, `rest` is the query's FROM … on."""
+    """A question about live rows: `keys` name a bad row, `rest` is the query's FROM … on.
+
+    `proves` is False where only that there are none proves something.
+    """
 
     id: str
     words: str
@@ -43,6 +46,7 @@ class Probe:
     rest: Composable
     column: str | None = None
     severity: Severity = Severity.ERROR
+    proves: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +64,13 @@ class BadRows:
 
 
 def nulls(table: SimulatedTable, column: str) -> Probe | None:
-    """Return the probe for rows without a value, None where the column is not a live one."""
-    if column not in table.origins:
+    """Return the probe for rows without a value, None where nobody knows the values."""
+    if column not in table.values:
         return None
     return rows_where(
         table,
-        sql.SQL("{} IS NULL").format(_live(table, column)),
+        (column,),
+        sql.SQL("{} IS NULL").format(_found(column)),
         id="null-values",
         words=f"hold NULL in {table.label}.{column}",
         column=column,
@@ -73,11 +78,12 @@ def nulls(table: SimulatedTable, column: str) -> Probe | None:
 
 
 def violations(table: SimulatedTable, expression: str, columns: tuple[str, ...]) -> Probe | None:
-    """Return the probe for rows that a check refuses; its text must fit the live table."""
-    if any(table.origins.get(column) != column for column in columns):
+    """Return the probe for rows that a check on `columns` refuses."""
+    if not known(table, columns):
         return None
     return rows_where(
         table,
+        columns,
         sql.SQL("NOT ({})").format(sql.SQL(expression)),
         id="check-violated",
         words=f"of {table.label} do not satisfy CHECK ({expression})",
@@ -91,23 +97,23 @@ def orphans(
     to_columns: tuple[str, ...],
 ) -> Probe | None:
     """Return the probe for rows whose foreign key would point to nothing."""
-    live = all(column in table.origins for column in columns)
-    if not live or not all(column in target.origins for column in to_columns):
+    if not known(table, columns) or not known(target, to_columns):
         return None
     pairs = zip(columns, to_columns, strict=True)
     if not all(comparable(table.types[ours], target.types[theirs]) for ours, theirs in pairs):
         return None
     same = sql.SQL(" AND ").join(
-        sql.SQL("target.{} = found.{}").format(_live(target, theirs), _live(table, ours))
+        sql.SQL("target.{} = {}").format(sql.Identifier(theirs), _found(ours))
         for ours, theirs in zip(columns, to_columns, strict=True)
     )
     given = sql.SQL(" AND ").join(
-        sql.SQL("found.{} IS NOT NULL").format(_live(table, column)) for column in columns
+        sql.SQL("{} IS NOT NULL").format(_found(column)) for column in columns
     )
     where = sql.SQL("{} AND NOT EXISTS (SELECT FROM {} AS target WHERE {})")
     return rows_where(
         table,
-        where.format(given, relation(target), same),
+        columns,
+        where.format(given, rows_of(target, to_columns), same),
         id="orphan-rows",
         words=f"of {table.label} ({', '.join(columns)}) point to no row of {target.label}",
         column=columns[0],
@@ -118,7 +124,7 @@ def points_nowhere(
     table: SimulatedTable, column: str, target: SimulatedTable, to_column: str, value: object
 ) -> Probe | None:
     """Return the probe for a default that every row gets and that is no row of the target."""
-    if to_column not in target.origins:
+    if to_column not in target.values:
         return None
     rest = sql.SQL(
         "FROM (SELECT {}::text AS value) AS found WHERE NOT EXISTS (SELECT FROM {} AS target"
@@ -129,18 +135,22 @@ def points_nowhere(
         words=f"(the default of {table.label}.{column}) point to no row of {target.label}",
         keys=sql.SQL("found.value"),
         rest=rest.format(
-            sql.Literal(str(value)), relation(target), sql.Identifier(target.origins[to_column])
+            sql.Literal(str(value)), rows_of(target, (to_column,)), sql.Identifier(to_column)
         ),
         column=column,
     )
 
 
-def same_expressions(table: SimulatedTable, expressions: str, condition: str) -> Probe:
-    """Return the probe for values of expressions that more than one row has."""
+def same_expressions(
+    table: SimulatedTable, expressions: str, condition: str, columns: tuple[str, ...]
+) -> Probe | None:
+    """Return the probe for values of expressions of `columns` that more than one row has."""
+    if not known(table, columns):
+        return None
     where = condition.replace(" WHERE ", " AND ", 1) if condition else ""
     rest = sql.SQL(
         "FROM {} AS found WHERE num_nulls({}) = 0{} GROUP BY {} HAVING count(*) > 1"
-    ).format(relation(table), sql.SQL(expressions), sql.SQL(where), sql.SQL(expressions))
+    ).format(rows_of(table, columns), sql.SQL(expressions), sql.SQL(where), sql.SQL(expressions))
     return Probe(
         id="duplicate-values",
         words=f"of {table.label} ({expressions}) stand on more than one row",
@@ -150,22 +160,26 @@ def same_expressions(table: SimulatedTable, expressions: str, condition: str) ->
 
 
 def duplicates(
-    table: SimulatedTable, columns: tuple[str, ...], condition: str, *, nulls_distinct: bool = True
+    table: SimulatedTable,
+    columns: tuple[str, ...],
+    condition: str = "",
+    *,
+    named: tuple[str, ...] = (),
+    nulls_distinct: bool = True,
 ) -> Probe | None:
-    """Return the probe for values that more than one row has."""
-    named = condition and any(column != live for column, live in table.origins.items())
-    if not columns or named or any(column not in table.origins for column in columns):
+    """Return the probe for values that more than one row has; the condition has columns `named`."""
+    if not columns or not known(table, (*columns, *named)):
         return None
-    names = sql.SQL(", ").join(_live(table, column) for column in columns)
+    names = sql.SQL(", ").join(_found(column) for column in columns)
     given = sql.SQL(" AND ").join(
-        sql.SQL("{} IS NOT NULL").format(_live(table, column))
+        sql.SQL("{} IS NOT NULL").format(_found(column))
         for column in (columns if nulls_distinct else ())
     )
     if not nulls_distinct:
         given = sql.SQL("true")
     where = condition.replace(" WHERE ", " AND ", 1) if condition else ""
     rest = sql.SQL("FROM {} AS found WHERE {}{} GROUP BY {} HAVING count(*) > 1").format(
-        relation(table), given, sql.SQL(where), names
+        rows_of(table, (*columns, *named)), given, sql.SQL(where), names
     )
     return Probe(
         id="duplicate-values",
@@ -192,8 +206,7 @@ def ask(connection: BaseDatabaseWrapper, probe: Probe) -> BadRows | None:
             rows = cursor.fetchall()
             text = shown.as_string(cursor.cursor)
     except Error as error:
-        state = sqlstate(error) or ""
-        if state in UNANSWERED or state.startswith(UNASKABLE):
+        if _unanswered(error):
             return None
         raise
     return BadRows(
@@ -205,14 +218,19 @@ def ask(connection: BaseDatabaseWrapper, probe: Probe) -> BadRows | None:
 
 
 def fails_on_rows(
-    connection: BaseDatabaseWrapper, table: SimulatedTable, expression: str
+    connection: BaseDatabaseWrapper,
+    table: SimulatedTable,
+    expression: Composable,
+    columns: tuple[str, ...],
 ) -> str | None:
-    """Return PostgreSQL's words where an expression fails on some live row, '' where on none.
+    """Return PostgreSQL's words where an expression of `columns` fails on some row, '' for none.
 
     None where the rows cannot be looked at, or not in time.
     """
+    if not known(table, columns):
+        return None
     query = sql.SQL("SELECT count(({})::text) FROM {} AS found").format(
-        sql.SQL(expression), relation(table)
+        expression, rows_of(table, columns)
     )
     try:
         with transaction(connection, "READ ONLY") as cursor:
@@ -222,41 +240,82 @@ def fails_on_rows(
         state = sqlstate(error) or ""
         if state.startswith("22"):
             return f"{first_line(error)} ({state})"
-        if state in UNANSWERED or state.startswith(UNASKABLE):
+        if _unanswered(error):
             return None
         raise
     return ""
 
 
+def _unanswered(error: Error) -> bool:
+    state = sqlstate(error)
+    if state is None:
+        # The driver does not know how to write a value of the project's own.
+        return isinstance(error, ProgrammingError)
+    return state in UNANSWERED or state.startswith(UNASKABLE)
+
+
 def rows_where(
     table: SimulatedTable,
+    columns: tuple[str, ...],
     predicate: Composable,
     *,
     id: str,
     words: str,
     column: str | None = None,
     severity: Severity = Severity.ERROR,
+    proves: bool = True,
 ) -> Probe:
-    """Return the probe for the live rows, called `found`, of which `predicate` is true."""
-    keys = sql.SQL(", ").join(sql.SQL("found.{}").format(sql.Identifier(key)) for key in table.keys)
+    """Return the probe for the rows, called `found`, of which `predicate` on `columns` is true."""
     return Probe(
         id=id,
         words=words,
-        keys=keys if table.keys else sql.SQL("found.ctid"),
-        rest=sql.SQL("FROM {} AS found WHERE {}").format(relation(table), predicate),
+        keys=sql.SQL(", ").join(keys_of_rows(table, columns)),
+        rest=sql.SQL("FROM {} AS found WHERE {}").format(rows_of(table, columns), predicate),
         column=column,
         severity=severity,
+        proves=proves,
     )
 
 
-def _live(table: SimulatedTable, column: str) -> Composable:
-    return sql.Identifier(table.origins[column])
+def known(table: SimulatedTable, columns: tuple[str, ...]) -> bool:
+    """Say whether the values of all these columns are known."""
+    return table.origin is not None and all(column in table.values for column in columns)
 
 
-def relation(table: SimulatedTable) -> Composable:
-    """Return the name of the live table."""
-    assert table.origin is not None  # noqa: S101 - only live columns have origins
-    return sql.Identifier(*table.origin)
+def rows_of(table: SimulatedTable, columns: tuple[str, ...]) -> Composable:
+    """Return what to read these columns from: the live table, or what the plan makes of its rows.
+
+    Both have the system columns tableoid and ctid too.
+    """
+    assert table.origin is not None  # noqa: S101 - only of live tables values are known
+    relation = sql.Identifier(*table.origin)
+    if not _altered(table, columns):
+        return relation
+    made = [
+        sql.SQL("{} AS {}").format(table.values[column], sql.Identifier(column))
+        for column in dict.fromkeys(columns)
+    ]
+    keys = [
+        sql.SQL("{} AS {}").format(live_value(key), sql.Identifier(f"live {key}"))
+        for key in table.keys
+    ]
+    return sql.SQL("(SELECT {} FROM {} AS live)").format(
+        sql.SQL(", ").join([*made, *keys, sql.SQL("live.tableoid, live.ctid")]), relation
+    )
+
+
+def keys_of_rows(table: SimulatedTable, columns: tuple[str, ...]) -> list[Composable]:
+    """Return what names a row of rows_of(), called `found`."""
+    before = "live " if _altered(table, columns) else ""
+    return [_found(f"{before}{key}") for key in table.keys] or [sql.SQL("found.ctid")]
+
+
+def _altered(table: SimulatedTable, columns: tuple[str, ...]) -> bool:
+    return any(table.values[column] != live_value(column) for column in columns)
+
+
+def _found(column: str) -> Composable:
+    return sql.SQL("found.{}").format(sql.Identifier(column))
 
 
 def _key(row: tuple[Any, ...]) -> str:

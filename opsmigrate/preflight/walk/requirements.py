@@ -267,6 +267,8 @@ class Requirements:
         bad = ask(self.connection, probe)
         if bad is None:
             self.ledger.leave_open(f"{question}: the rows cannot be looked at, or not in time")
+        elif bad.count and not probe.proves:
+            self.ledger.leave_open(f"{question}: {bad} rows may not")
         elif bad.count:
             self.ledger.find(
                 probe.id,

@@ -40,14 +40,15 @@ class Lack:
     def words(self) -> str:
         """Return what is wrong, for a sentence."""
         if self.privilege == OWNER:
-            return f"only the owner may alter {self.on}, which does not belong"
-        return f"{self.privilege} on {self.on} is not granted"
+            return f"only the owner may alter {self.on}, which does not belong to the role"
+        return f"{self.privilege} on {self.on} is not granted to the role"
 
     @property
     def grant(self) -> str:
         """Return what the owner must type."""
         if self.privilege == OWNER:
-            return f"ALTER TABLE {self.on} OWNER TO the migrating role"
+            kind = "" if self.on.startswith("SCHEMA ") else "TABLE "
+            return f"ALTER {kind}{self.on} OWNER TO the migrating role"
         return f"GRANT {self.privilege} ON {self.on} TO the migrating role"
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from django.db.backends.postgresql.psycopg_any import sql
+
 from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Dependent, Index, Relation
+from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.names import split_table
 
 # Where unqualified names go, where the search_path has no schema that is there and ours to use.
 NOWHERE = "?"
@@ -24,6 +28,7 @@ class ForeignKey:
     target: SimulatedTable
     to_columns: tuple[str, ...]
     index: str | None
+    validated: bool = True
 
 
 @dataclass(kw_only=True, eq=False)
@@ -32,9 +37,10 @@ class SimulatedTable:
 
     `made_after` is None for a live table; for one that the plan makes, how many times code had
     run by then: it has no rows until code runs again. `origin` and `origins` say what the table
-    and its columns are called in the live database, as long as their values are the same;
-    `keys` are the live primary key's columns; `not_referable` are the live columns to which the
-    role may not point a foreign key.
+    and its columns are called in the live database. `values` says of each column how to compute
+    what it will hold from a row of the live table, which is called `live`; a column of which that
+    is not known is left out. `keys` are the live primary key's columns; `not_referable` are the
+    live columns to which the role may not point a foreign key.
     """
 
     schema: str
@@ -42,6 +48,7 @@ class SimulatedTable:
     made_after: int | None = None
     origin: tuple[str, str] | None = None
     origins: dict[str, str] = field(default_factory=dict)
+    values: dict[str, Composable] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
     owned: bool = True
     not_referable: frozenset[str] = frozenset()
@@ -114,6 +121,7 @@ class SimulatedTable:
         """Drop a column with the constraints and indexes that DROP COLUMN takes with it."""
         self.types.pop(column, None)
         self.origins.pop(column, None)
+        self.values.pop(column, None)
         self.not_null.discard(column)
         self.defaults.discard(column)
         self.identities.discard(column)
@@ -146,6 +154,7 @@ class SimulatedTable:
 
         self.types = {new if name == old else name: kind for name, kind in self.types.items()}
         self.origins = {new if name == old else name: live for name, live in self.origins.items()}
+        self.values = {new if name == old else name: each for name, each in self.values.items()}
         self.not_null = set(renamed(tuple(self.not_null)))
         self.defaults = set(renamed(tuple(self.defaults)))
         self.identities = set(renamed(tuple(self.identities)))
@@ -198,6 +207,7 @@ class Simulation:
                             target=target,
                             to_columns=constraint.to_columns,
                             index=constraint.index,
+                            validated=constraint.validated,
                         )
                     )
 
@@ -239,7 +249,7 @@ class Simulation:
         table = self._tables.pop(self._key(old))
         self._kinds.pop((table.schema, table.name), None)
         self._visible.pop(table.name, None)
-        table.name = _split(new)[1]
+        table.name = split_table(new)[1]
         key = (table.schema, table.name)
         self._tables[key], self._kinds[key], self._visible[table.name] = table, table.kind, key
 
@@ -277,22 +287,24 @@ class Simulation:
         self._kinds.pop((table.schema, name), None)
 
     def _key(self, db_table: str) -> tuple[str, str]:
-        schema, name = _split(db_table)
+        schema, name = split_table(db_table)
         if schema is not None:
             return (schema, name)
         return self._visible.get(name, (self.schema, name))
 
     def _home(self, db_table: str) -> tuple[str, str]:
-        schema, name = _split(db_table)
+        schema, name = split_table(db_table)
         return (schema or self.schema, name)
 
 
-def _split(db_table: str) -> tuple[str | None, str]:
-    """Return (schema, name): Django leaves a db_table that is quoted already as it is."""
-    if db_table.startswith('"') and db_table.endswith('"'):
-        schema, dot, name = db_table[1:-1].partition('"."')
-        return (schema, name) if dot else (None, schema)
-    return (None, db_table)
+def live_value(column: str) -> Composable:
+    """Return a column of the live row as it stands."""
+    return sql.SQL("live.{}").format(sql.Identifier(column))
+
+
+def constant(value: object, type_: str) -> Composable:
+    """Return a value that Django hands to the driver, as SQL of that type."""
+    return sql.SQL("{}::{}").format(sql.Literal(value), sql.SQL(type_))
 
 
 def _simulated(relation: Relation) -> SimulatedTable:
@@ -301,6 +313,7 @@ def _simulated(relation: Relation) -> SimulatedTable:
         name=relation.name,
         origin=(relation.schema, relation.name),
         origins={column.name: column.name for column in relation.columns},
+        values={column.name: live_value(column.name) for column in relation.columns},
         keys=next((item.columns for item in relation.constraints if item.kind == PRIMARY_KEY), ()),
         owned=relation.owned,
         not_referable=frozenset(

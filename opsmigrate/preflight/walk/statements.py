@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from django.db.backends.ddl_references import Expressions, Statement
+from django.db.backends.ddl_references import Statement
 
 from opsmigrate.postgres.catalog import Index
 from opsmigrate.preflight.walk.constraints import (
@@ -15,6 +15,7 @@ from opsmigrate.preflight.walk.constraints import (
     require_target,
 )
 from opsmigrate.preflight.walk.expressions import require_fit, require_no_failure, types_of
+from opsmigrate.preflight.walk.index_keys import keys_of
 from opsmigrate.preflight.walk.index_rows import require_rows_fit
 from opsmigrate.preflight.walk.operator_classes import require_operator_class
 from opsmigrate.preflight.walk.probes import (
@@ -27,12 +28,10 @@ from opsmigrate.preflight.walk.probes import (
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import CHECK, PRIMARY_KEY, UNIQUE, SimulatedTable
 
-# What an index may say after an expression, and a question to the rows may not.
-ORDERED = re.compile(r"\b(?:ASC|DESC|NULLS|COLLATE)\b|\w+_ops\b", re.IGNORECASE)
-CLASSES = re.compile(r"\b(\w+_ops)\b")
 # OpClass() comes out as ((expression operators)) where its app is not installed.
 CLASS_INSIDE = re.compile(r"\b\w+_ops\)")
-ORDER = re.compile(r"\b(?:ASC|DESC|NULLS (?:FIRST|LAST)|\w+_ops)\b")
+# Operator classes that take those texts for equal that are equal.
+PATTERNS = re.compile(r"(text|varchar|bpchar)_pattern_ops")
 Examine = Callable[[Statement, SimulatedTable, Requirements], None]
 
 
@@ -100,7 +99,7 @@ def _create_unique(statement: Statement, table: SimulatedTable, requirements: Re
     requirements.if_rows(
         table,
         f"whether the rows of {table.label} ({', '.join(columns)}) are unique",
-        _duplicates(statement, table, columns),
+        _duplicates(statement, table, columns, requirements),
     )
     name = _add_index(statement, table, requirements, unique=True)
     if columns and table.partition_key and not set(table.partition_key) <= set(columns):
@@ -133,25 +132,22 @@ def _create_primary_key(
 
 
 def _duplicates(
-    statement: Statement, table: SimulatedTable, columns: tuple[str, ...]
+    statement: Statement,
+    table: SimulatedTable,
+    columns: tuple[str, ...],
+    requirements: Requirements,
 ) -> Probe | None:
     parts = statement.parts
     condition = str(parts.get("condition") or "")
-    if isinstance(parts["columns"], Expressions):
-        return _duplicate_expressions(table, str(parts["columns"]), condition)
-    named = [column for column in table.types if f'"{column}"' in condition]
-    if any(table.origins.get(column) != column for column in named):
-        return None
+    if keys := keys_of(parts["columns"]):
+        if any(key.operators and not PATTERNS.fullmatch(key.operators) for key in keys):
+            return None
+        texts = ", ".join(key.text for key in keys)
+        named = requirements.columns_in(table, texts + condition)
+        return same_expressions(table, texts, condition, named)
+    named = requirements.columns_in(table, condition)
     distinct = "NOT DISTINCT" not in str(parts.get("nulls_distinct") or "")
-    return duplicates(table, columns, condition, nulls_distinct=distinct)
-
-
-def _duplicate_expressions(table: SimulatedTable, expressions: str, condition: str) -> Probe | None:
-    """Return the probe for expressions alone: with an order or an operator class nobody asks."""
-    unchanged = all(column == live for column, live in table.origins.items())
-    if not unchanged or set(table.origins) != set(table.types) or ORDERED.search(expressions):
-        return None
-    return same_expressions(table, expressions, condition)
+    return duplicates(table, columns, condition, named=named, nulls_distinct=distinct)
 
 
 def _add_index(
@@ -183,56 +179,44 @@ def _fits(
     columns = _columns(parts["columns"])
     method = str(parts.get("using") or "").replace("USING", "").strip().lower() or "btree"
     classes = tuple(getattr(parts["columns"], "opclasses", ()))
-    if isinstance(parts["columns"], Expressions):
-        _expressions_fit(requirements, table, str(parts["columns"]), index=name, method=method)
-    for number, column in enumerate(() if isinstance(parts["columns"], Expressions) else columns):
+    keys = keys_of(parts["columns"])
+    if CLASS_INSIDE.search(str(parts["columns"]) if keys else ""):
+        requirements.ledger.find(
+            "expression-invalid",
+            f"index {name} of {table.label} has its operator class inside the brackets",
+            hint="add django.contrib.postgres to INSTALLED_APPS: without it OpClass() is not "
+            "taken apart",
+            table=table.label,
+        )
+        return
+    for key in keys:
+        for type_ in types_of(requirements, table, key.text):
+            require_operator_class(
+                requirements,
+                table,
+                key.text,
+                index=name,
+                method=method,
+                name=key.operators,
+                type_=type_,
+            )
+    for number, column in enumerate(() if keys else columns):
         operators = classes[number] if number < len(classes) else ""
         require_operator_class(
             requirements, table, column, index=name, method=method, name=operators
         )
     condition = str(parts.get("condition") or "").replace(" WHERE ", "", 1)
-    expressions = str(parts["columns"]) if isinstance(parts["columns"], Expressions) else ""
-    for text in filter(None, (condition, "" if ORDERED.search(expressions) else expressions)):
-        require_fit(requirements, table, text, f"index {name}")
-        require_no_failure(requirements, table, text, f"index {name}")
+    for text in filter(None, (condition, *(key.text for key in keys))):
+        if require_fit(requirements, table, text, f"index {name}", by_row=True):
+            require_no_failure(requirements, table, text, f"index {name}")
     if method == "btree":
-        require_rows_fit(requirements, table, columns)
+        require_rows_fit(requirements, table, columns, [key.text for key in keys])
     if "CONCURRENTLY" in statement.template and table.kind == "p":
         requirements.ledger.find(
             "concurrently-on-partitioned",
             f"index {name} cannot be made CONCURRENTLY: {table.label} is partitioned",
             hint="use AddIndex, or make it on each partition and attach them",
             table=table.label,
-        )
-
-
-def _expressions_fit(
-    requirements: Requirements, table: SimulatedTable, expressions: str, *, index: str, method: str
-) -> None:
-    """Ask whether the method takes the types of the expressions, which are not the columns'."""
-    if CLASS_INSIDE.search(expressions):
-        requirements.ledger.find(
-            "expression-invalid",
-            f"index {index} of {table.label} has its operator class inside the brackets",
-            hint="add django.contrib.postgres to INSTALLED_APPS: without it OpClass() is not "
-            "taken apart",
-            table=table.label,
-        )
-        return
-    classes = CLASSES.findall(expressions)
-    types = types_of(requirements, table, ORDER.sub("", expressions))
-    # Which class belongs to which of several expressions, nobody can tell from the text.
-    if len(types) > 1 and classes:
-        return
-    for type_ in types:
-        require_operator_class(
-            requirements,
-            table,
-            expressions,
-            index=index,
-            method=method,
-            name=classes[0] if classes else "",
-            type_=type_,
         )
 
 
@@ -256,12 +240,12 @@ def _create_check(statement: Statement, table: SimulatedTable, requirements: Req
     name = _name(statement.parts["name"])
     check = str(statement.parts["check"])
     columns = requirements.columns_in(table, check)
-    require_fit(requirements, table, check, f"the check {name}")
-    requirements.if_rows(
-        table,
-        f"whether the rows of {table.label} satisfy the check {name}",
-        violations(table, check, columns),
-    )
+    if require_fit(requirements, table, check, f"the check {name}"):
+        requirements.if_rows(
+            table,
+            f"whether the rows of {table.label} satisfy the check {name}",
+            violations(table, check, columns),
+        )
     add_constraint(requirements, table, name, CHECK, columns)
 
 

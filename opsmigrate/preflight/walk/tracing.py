@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,15 +12,16 @@ from django.db.backends.ddl_references import Statement
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 from django.db.models import BaseConstraint, Field, Index, Model
 
+from opsmigrate.postgres.errors import first_line
 from opsmigrate.preflight.walk.altering import add_identity, alter_null, alter_type, rename_column
-from opsmigrate.preflight.walk.columns import add_column, drop_column
+from opsmigrate.preflight.walk.columns import UNKNOWN, add_column, drop_column
 from opsmigrate.preflight.walk.constraints import require_inline_target
 from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import CHECK, FOREIGN_KEY, PRIMARY_KEY, UNIQUE
 from opsmigrate.preflight.walk.statements import examine_statement
 from opsmigrate.preflight.walk.surroundings import require_surroundings
-from opsmigrate.preflight.walk.touched import tables_of
+from opsmigrate.preflight.walk.touched import QUALIFIED, tables_of
 from opsmigrate.preflight.walk.types import column_of
 from opsmigrate.report import Severity
 
@@ -39,6 +41,7 @@ def tracing_editor(
     return editor
 
 
+IDENTIFIER = re.compile(QUALIFIED)
 # Modules whose functions may be called to learn a default: they look at nothing but the clock.
 HARMLESS_DEFAULTS = ("builtins", "uuid", "datetime", "decimal", "django.utils.timezone")
 
@@ -67,7 +70,8 @@ class TracingEditor(DatabaseSchemaEditor):
 
     def execute(self, sql: Any, params: Any = ()) -> None:
         """Look at what would be executed: a Statement anywhere, other text only from outside."""
-        self.note(sql, params)
+        if not self.note(sql, params):
+            return
         if isinstance(sql, Statement) or self._depth:
             require_surroundings(sql, self.requirements)
         if isinstance(sql, Statement):
@@ -75,10 +79,37 @@ class TracingEditor(DatabaseSchemaEditor):
         elif self._depth == 0:
             self.requirements.ledger.raw(str(sql))
 
-    def note(self, sql: Any, params: Any = None) -> None:
-        """Keep the statement, and which tables it touches."""
-        touched = tables_of(sql, self.requirements.schema)
-        self.requirements.ledger.statement(str(sql), touched)
+    def note(self, sql: Any, params: Any = ()) -> bool:
+        """Keep the statement, and which tables it touches; say whether it can be sent at all.
+
+        Where there are `params`, also an empty list, the driver takes a percent sign for the
+        beginning of a placeholder, as in the real editor's execute().
+        """
+        ledger = self.requirements.ledger
+        try:
+            text = str(sql)
+            if params is not None:
+                self.connection.ops.compose_sql(text, params)
+        except (TypeError, ValueError, LookupError, self.connection.Database.Error) as error:
+            ledger.find(
+                "malformed-statement",
+                f"a statement of the migration cannot be sent to the server: {first_line(error)}",
+                hint="take the percent sign out of the name or comment; in a comment, %% will do",
+            )
+            return False
+        ledger.statement(text, tables_of(sql, self.requirements.schema))
+        return True
+
+    def quote_name(self, name: str) -> str:
+        """Return the name in quotes as Django writes it, noting where that is no name in SQL."""
+        quoted = super().quote_name(name)
+        if not IDENTIFIER.fullmatch(quoted):
+            self.requirements.ledger.find(
+                "malformed-statement",
+                f"Django writes the name {name} as {quoted}, which PostgreSQL cannot read",
+                hint='take the quotation mark out of the name, or double it: ""',
+            )
+        return quoted
 
     def note_origins(self) -> None:
         """Remember that what was deferred since the last call comes from the present operation."""
@@ -100,7 +131,7 @@ class TracingEditor(DatabaseSchemaEditor):
             if module not in HARMLESS_DEFAULTS:
                 name = f"{module}.{getattr(default, '__qualname__', default)}"
                 self.requirements.ledger.leave_open(f"the default of {field.name} calls {name}")
-                return "…"
+                return UNKNOWN
         return super().effective_default(field)
 
     def create_model(self, model: type[Model]) -> None:
@@ -206,7 +237,11 @@ class TracingEditor(DatabaseSchemaEditor):
     ) -> Any:
         table = self.requirements.schema.table(model._meta.db_table)
         if table is not None:
-            alter_null(self.requirements, table, old_field, new_field)
+            default = None
+            if not (new_field.null or new_field.has_db_default()):
+                default = self.effective_default(new_field)
+            known = None if default == UNKNOWN else default
+            alter_null(self.requirements, table, new_field, known)
         real: Any = super()
         return real._alter_column_null_sql(model, old_field, new_field)
 
@@ -245,7 +280,7 @@ class TracingEditor(DatabaseSchemaEditor):
             self._warn_of_nothing(model, constraint)
             if is_exclusion(constraint):
                 require_exclusion(self.requirements, model, constraint, self)
-                self.note(constraint.create_sql(model, self))
+                self.note(constraint.create_sql(model, self), None)
                 return
             self.requirements.name_columns(model, str(constraint.create_sql(model, self)))
             super().add_constraint(model, constraint)

@@ -72,7 +72,7 @@ def always_casts(old: str, new: str) -> bool:
         return modifiers(old) == modifiers(new) or base(new) not in ("numeric", "character")
     if modifiers(new):
         return False
-    return base(new) == "text" or any(
+    return base(new) in WIDENINGS[1] or any(
         base(old) in chain
         and base(new) in chain
         and chain.index(base(old)) < chain.index(base(new))

@@ -1,0 +1,174 @@
+"""Whether a text column can be swapped for a uuid one; refused before anything is written."""
+
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
+from django.db.backends.utils import CursorWrapper
+
+from opsmigrate.backfill.convert import VALID, follow_triggers, same_check, shadow_of
+from opsmigrate.backfill.goal import Goal
+from opsmigrate.backfill.state import State
+from opsmigrate.errors import RefusedError
+from opsmigrate.postgres.names import generated_name, quoted
+
+SHOWN = 5
+
+# What hangs on the column and would be lost with it, or in the way. Not its own default and NOT
+# NULL, and no index that the unique constraint replaces, or that is for LIKE, which a uuid has not.
+DEPENDENTS = """
+WITH ours AS (
+    SELECT i.indexrelid FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+    JOIN pg_am m ON m.oid = x.relam JOIN pg_opclass o ON o.oid = i.indclass[0]
+    WHERE i.indrelid = %(oid)s AND i.indkey[0] = %(number)s AND i.indnatts = 1
+      AND m.amname = 'btree' AND (%(unique)s OR o.opcname LIKE '%%\\_pattern\\_ops')
+      AND i.indpred IS NULL AND NOT i.indisprimary AND NOT i.indisreplident
+      AND NOT i.indisclustered AND x.reloptions IS NULL AND x.reltablespace = 0
+      AND obj_description(x.oid, 'pg_class') IS NULL
+)
+SELECT pg_describe_object(d.classid, d.objid, d.objsubid) FROM pg_depend d
+WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = %(oid)s AND d.refobjsubid = %(number)s
+  AND NOT EXISTS (SELECT FROM pg_attrdef a WHERE d.classid = 'pg_attrdef'::regclass
+                  AND a.oid = d.objid AND a.adrelid = %(oid)s AND a.adnum = %(number)s)
+  AND NOT EXISTS (SELECT FROM ours WHERE d.classid = 'pg_class'::regclass
+                  AND indexrelid = d.objid)
+  AND NOT EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass
+                  AND c.oid = d.objid AND (c.contype = 'n' OR c.conname = %(same)s
+                  OR c.contype = 'u' AND c.conindid IN (SELECT indexrelid FROM ours)))
+  AND NOT EXISTS (SELECT FROM pg_trigger t WHERE d.classid = 'pg_trigger'::regclass
+                  AND t.oid = d.objid AND t.tgname = ANY (%(triggers)s))
+UNION
+SELECT pg_describe_object('pg_constraint'::regclass, oid, 0) FROM pg_constraint
+WHERE contype = 'f' AND confrelid = %(oid)s AND %(number)s = ANY (confkey)
+UNION
+SELECT 'a security label' FROM pg_seclabel
+WHERE classoid = 'pg_class'::regclass AND objoid = %(oid)s AND objsubid = %(number)s
+UNION
+SELECT format('the right that %%I granted', acl.grantor::regrole)
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid, aclexplode(a.attacl) acl
+WHERE c.oid = %(oid)s AND a.attnum = %(number)s AND acl.grantor <> c.relowner
+UNION
+SELECT 'the table from which it is inherited' FROM pg_attribute
+WHERE attrelid = %(oid)s AND attnum = %(number)s AND attinhcount > 0
+ORDER BY 1
+"""
+SHADOW_IS_OURS = """
+SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = a.attrelid AND tgname = ANY (%s))
+FROM pg_attribute a WHERE a.attrelid = %s AND a.attname = %s AND NOT a.attisdropped
+"""
+
+
+def require_convertible(connection: BaseDatabaseWrapper, goal: Goal, state: State) -> None:
+    """Raise RefusedError where something hangs on the text column, or a value is no UUID."""
+    with connection.cursor() as cursor:
+        _require_free_name(cursor, goal, state)
+        _require_rights(goal, state)
+    require_nothing_hangs_on_it(connection, goal, state)
+    with connection.cursor() as cursor:
+        _require_valid(cursor, goal)
+        if goal.unique:
+            _require_unique(cursor, goal)
+
+
+def require_nothing_hangs_on_it(connection: BaseDatabaseWrapper, goal: Goal, state: State) -> None:
+    """Raise RefusedError where something would go with the text column, or hold it."""
+    params = {
+        "oid": state.oid,
+        "number": state.number,
+        "unique": goal.unique,
+        "same": same_check(goal),
+        "triggers": list(follow_triggers(goal)),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(DEPENDENTS, params)
+        dependents = [row[0] for row in cursor.fetchall()]
+    if state.in_hierarchy:
+        dependents.append("the table has partitions or children")
+    if dependents:
+        raise _refused(
+            goal,
+            f"is {state.column_type}, and cannot be swapped for a {goal.type} column: "
+            + ", ".join(dependents),
+            "drop or change what depends on it, then make it anew",
+        )
+
+
+def _require_free_name(cursor: CursorWrapper, goal: Goal, state: State) -> None:
+    shadow = shadow_of(goal)
+    cursor.execute(SHADOW_IS_OURS, [list(follow_triggers(goal)), state.oid, shadow.column])
+    if cursor.fetchone() == (False,):
+        raise _refused(
+            goal,
+            f"is {state.column_type}; the uuid column to be filled beside it would be called "
+            f"{shadow.column}, and there is another one of this name",
+            f"ALTER TABLE {goal.typed_table} RENAME COLUMN {shadow.typed_column} TO "
+            + quoted(generated_name(shadow.column, "", "former")),
+        )
+
+
+def _require_rights(goal: Goal, state: State) -> None:
+    if not state.may_create:
+        raise RefusedError(
+            f"the role may not create a function in schema {goal.schema}, which text needs that "
+            "becomes a uuid",
+            id="missing-privilege",
+            hint=f"GRANT CREATE ON SCHEMA {quoted(goal.schema)} TO {state.typed_user}",
+            table=goal.label,
+        )
+
+
+def _require_valid(cursor: CursorWrapper, goal: Goal) -> None:
+    names = {"column": sql.Identifier(goal.column), "table": goal.relation}
+    invalid = sql.SQL("{column}::text !~* {valid}").format(**names, valid=sql.Literal(VALID))
+    query = sql.SQL("SELECT count(*) FROM {table} WHERE {invalid}")
+    cursor.execute(query.format(**names, invalid=invalid))
+    rows = cursor.fetchone()[0]
+    if not rows:
+        return
+    query = sql.SQL(
+        "SELECT ctid::text, left({column}::text, 60) FROM {table} WHERE {invalid} LIMIT {shown}"
+    )
+    cursor.execute(query.format(**names, invalid=invalid, shown=sql.Literal(SHOWN)))
+    shown = dict(cursor.fetchall())
+    raise _refused(
+        goal,
+        f"holds {rows} values that are no UUID: {', '.join(map(repr, shown.values()))}",
+        f"SELECT * FROM {goal.typed_table} WHERE ctid = '{next(iter(shown), '(0,1)')}'",  # noqa: S608
+        {"invalid": rows, "values": shown},
+    )
+
+
+def _require_unique(cursor: CursorWrapper, goal: Goal) -> None:
+    # Texts that differ may be one UUID: upper and lower case, with hyphens and without.
+    query = sql.SQL(
+        "SELECT {column}::text::uuid::text, count(*) FROM {table} WHERE {column} IS NOT NULL"
+        " GROUP BY 1 HAVING count(*) > 1 ORDER BY 2 DESC, 1 LIMIT {shown}"
+    )
+    names = {"column": sql.Identifier(goal.column), "table": goal.relation}
+    cursor.execute(query.format(**names, shown=sql.Literal(SHOWN)))
+    values = dict(cursor.fetchall())
+    if values:
+        shown = ", ".join(f"{value} on {rows}" for value, rows in values.items())
+        raise RefusedError(
+            f"values of {goal.label}.{goal.column} stand on more than one row, so it cannot become "
+            f"unique: {shown}",
+            id="duplicates",
+            hint=f"SELECT {goal.typed_column}::uuid, count(*) FROM {goal.typed_table}"  # noqa: S608
+            " GROUP BY 1 HAVING count(*) > 1",
+            table=goal.label,
+            column=goal.column,
+            evidence={"values": values},
+        )
+
+
+def _refused(
+    goal: Goal, what: str, hint: str, evidence: dict[str, Any] | None = None
+) -> RefusedError:
+    return RefusedError(
+        f"column {goal.column} of {goal.label} {what}",
+        id="column-type",
+        hint=hint,
+        table=goal.label,
+        column=goal.column,
+        evidence=evidence,
+    )
