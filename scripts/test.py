@@ -27,12 +27,13 @@ from scripts.environment import (
     child_environment,
     ensure,
 )
+from scripts.other_majors import VERSIONS, add_major
 
 URL_VARIABLE = "OPSMIGRATE_TEST_DATABASE_URL"
 SERVERS = DEMO / "test-servers"
 # Each server major with one of the two drivers, so that both are tried.
-DRIVERS = {18: "psycopg2", 16: "psycopg"}
-MAJORS = tuple(DRIVERS)
+DRIVERS = {18: "psycopg2", 17: "psycopg", 16: "psycopg", 15: "psycopg2", 14: "psycopg"}
+MAJORS = (18, 16)
 TIERS = {"core": "not system and not long", "system": "system", "long": "long"}
 SYSTEM_PROGRAMS = {
     "chromium": "apt install chromium",
@@ -88,9 +89,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--major",
         type=int,
-        choices=MAJORS,
-        help="run the whole suite on this PostgreSQL and nothing on the other (default: the whole "
-        "suite on 18 and the tests marked `major` on 16)",
+        choices=sorted(DRIVERS),
+        help="run the whole suite on this PostgreSQL and nothing on another; 14, 15 and 17 are "
+        "fetched first (default: the whole suite on 18 and the tests marked `major` on 16)",
     )
     parser.add_argument(
         "--strict",
@@ -188,6 +189,8 @@ def run_embedded(session: Session, part: str, marks: str, major: int) -> None:
     """Run tests on an embedded server, or keep why there is none."""
     packages = [str(session.environment.packages)]
     try:
+        if major in VERSIONS:
+            add_major(session.environment, major)
         with ExitStack() as stack:
             servers = [
                 stack.enter_context(running(folder, major=major, durable=False, search=packages))
@@ -195,7 +198,7 @@ def run_embedded(session: Session, part: str, marks: str, major: int) -> None:
             ]
             urls = " ".join(server.url for server in servers)
             run_suite(session, part, marks, urls, DRIVERS[major])
-    except EmbeddedServerError as error:
+    except (EmbeddedServerError, EnvironmentProblem) as error:
         session.skip(part, str(error))
 
 

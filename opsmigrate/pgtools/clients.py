@@ -23,6 +23,8 @@ VERSIONED_FOLDERS = (
 )
 # pg_dump 17 and later writes SET transaction_timeout, which older servers do not know.
 KNOWS_TRANSACTION_TIMEOUT = 17
+# Before, --compress takes a level only: 15 refuses the name of a method, 14 reads it as level 0.
+KNOWS_COMPRESSION_METHODS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,11 @@ class Clients:
     def program(self, name: str) -> str:
         """Return the path of a program of this folder, for an argv list."""
         return str(self.folder / _file_name(name))
+
+    @property
+    def knows_compression_methods(self) -> bool:
+        """Say whether --compress takes the name of a method, such as gzip:6."""
+        return self.major >= KNOWS_COMPRESSION_METHODS
 
 
 def find_clients(server_major: int, pg_bin: Path | None) -> Clients:
@@ -107,6 +114,8 @@ def best_compression(clients: Clients) -> str:
     zstd:1 is faster and smaller than gzip (1), but not every build has it. pg_dump looks at its
     options before it connects, so no server is needed to find out.
     """
+    if not clients.knows_compression_methods:
+        return "1"
     argv = [clients.program("pg_dump"), "--format=custom", "--compress=zstd:1", "--host=/nowhere"]
     try:
         answer = subprocess.run(

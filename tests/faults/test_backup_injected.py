@@ -324,7 +324,8 @@ def test_the_compression_is_one_that_this_pg_dump_can_do(staging: str, tmp_path:
         check=False,
     )
 
-    assert spec == ("1" if "compress" in probe.stderr else "zstd:1")
+    without = "compress" in probe.stderr or clients.major < 16
+    assert spec == ("1" if without else "zstd:1")
 
 
 def test_a_pg_dump_with_zstd_uses_it(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Which pg_dump and pg_restore are taken for a server."""
 
 import os
+import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from opsmigrate.errors import UndecidedError
 from opsmigrate.pgtools import clients as module
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.postgres.session import read_session
+from tests.conftest import Ops
 
 Fake = Callable[..., Path]
 
@@ -117,3 +120,28 @@ def test_there_are_real_clients_for_the_server_of_the_tests(empty_database: str)
 
     assert found.major == major
     assert Path(found.program("pg_dump")).is_file()
+
+
+@pytest.mark.major
+@pytest.mark.parametrize("spec", [None, "2", "gzip:2"])
+def test_an_archive_is_compressed_or_the_option_is_refused(
+    spec: str | None, staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    clients = find_clients(read_session(connections[staging]).major, None)
+
+    answer = ops("backup_db", database=staging, directory=str(tmp_path), compress=spec)
+
+    # pg_dump 14 reads a method as level 0; 15 refuses it.
+    if spec == "gzip:2" and clients.major < 16:
+        assert (answer.code, answer.ids) == (2, ["bad-compress"])
+        assert clients.version in answer.report["findings"][0]["message"]
+        return
+    assert answer.code == 0, answer.stdout
+    listing = subprocess.run(
+        [clients.program("pg_restore"), "--list", answer.report["facts"]["file"]],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    [method] = re.findall("Compression: (.*)", listing)
+    assert method not in ("0", "none")

@@ -119,6 +119,8 @@ def test_a_role_that_does_not_own_the_table_is_told_so(
     call_command("make_legacy_staging", database=owner, rows=10, stdout=StringIO())
     ops("seed_payment_id", database=owner)
     user = role()
+    # PostgreSQL 14 lets everybody create tables in it.
+    execute(connections[owner], "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     execute(
         connections[owner], f"""GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{user["USER"]}" """
     )

@@ -89,7 +89,7 @@ class Command(ReportCommand):
             clients,
             BackupOptions(
                 folder=folder,
-                compress=options["compress"] or best_compression(clients),
+                compress=_compression(options["compress"], clients),
                 run_id=run.id,
                 release=run.settings.release,
                 jobs=options["jobs"],
@@ -117,6 +117,18 @@ class Command(ReportCommand):
             [newest] = [each for each in read_manifests(folder) if each.file == file.name]
             result = result.with_facts(removed=list(remove_old(folder, newest, keep)))
         return result
+
+
+def _compression(wanted: str | None, clients: Clients) -> str:
+    if not wanted:
+        return best_compression(clients)
+    if not (wanted.isdigit() or clients.knows_compression_methods):
+        raise UsageError(
+            f"--compress {wanted!r} names a method, and pg_dump {clients.version} takes a level",
+            id="bad-compress",
+            hint="--compress 1, or leave it out",
+        )
+    return wanted
 
 
 def _require_sense(options: dict[str, Any]) -> None:
