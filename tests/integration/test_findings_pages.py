@@ -37,6 +37,7 @@ NOT_RUN = {
         "not-rehearsed",
         "rehearsal-broken",
         "rehearsal-failed",
+        "stale-copy",
     },
     "it is about what is typed": {
         "ambiguous-migration",

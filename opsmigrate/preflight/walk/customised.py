@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.core.management import get_commands, load_command_class
 from django.core.management.commands.migrate import Command
+from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 
+from opsmigrate.postgres.session import is_pooled_by_transaction
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Step
 from opsmigrate.schema.applied import strings_of
@@ -22,6 +24,11 @@ WRITES = re.compile(
     r"|REINDEX|REVOKE|TRUNCATE|UPDATE|VACUUM)\b",
     re.IGNORECASE,
 )
+# The former value comes first: expressions of a row are computed from left to right.
+READ_ONLY = """
+SELECT current_setting('default_transaction_read_only'),
+       set_config('default_transaction_read_only', %s, false)
+"""
 MAKES = re.compile(r"\b(?:ALTER|CREATE|DROP)\s", re.IGNORECASE)
 
 
@@ -49,7 +56,11 @@ def doubt_own_way(step: Step, ledger: Ledger) -> None:
 
 @contextmanager
 def nothing_written(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Refuse statements that write: an engine's editor may pass by its own execute()."""
+    """Let this session write nothing: an engine's editor may pass by its own execute().
+
+    The text of a statement shows most of what writes, and the server refuses the rest. But behind
+    a pooler in transaction mode, a setting would be other people's too.
+    """
 
     def refuse(execute: Callable[..., Any], sql: Any, *args: Any) -> Any:
         if WRITES.match(str(sql)):
@@ -57,8 +68,21 @@ def nothing_written(connection: BaseDatabaseWrapper) -> Iterator[None]:
             raise RuntimeError(f"the database engine would execute here: {words[:60]}")
         return execute(sql, *args)
 
-    with connection.execute_wrapper(refuse):
-        yield
+    before = None if is_pooled_by_transaction(connection) else _set_read_only(connection, "on")
+    try:
+        with connection.execute_wrapper(refuse):
+            yield
+    finally:
+        if before is not None:
+            with suppress(Error):  # A session that was lost takes its settings along.
+                _set_read_only(connection, before)
+
+
+def _set_read_only(connection: BaseDatabaseWrapper, value: str) -> str:
+    """Set whether the session's next transactions are read-only; return what it was before."""
+    with connection.cursor() as cursor:
+        cursor.execute(READ_ONLY, [value])
+        return str(cursor.fetchone()[0])
 
 
 def _own_command() -> list[type]:
