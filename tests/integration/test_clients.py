@@ -12,6 +12,7 @@ from django.db import connections
 from opsmigrate.errors import UndecidedError
 from opsmigrate.pgtools import clients as module
 from opsmigrate.pgtools.clients import find_clients
+from opsmigrate.pgtools.embedded import find_bindirs
 from opsmigrate.postgres.session import read_session
 from tests.conftest import Ops
 
@@ -123,6 +124,24 @@ def test_there_are_real_clients_for_the_server_of_the_tests(empty_database: str)
 
 
 @pytest.mark.major
+@pytest.mark.major
+def test_clients_of_another_major_back_up_nothing(
+    staging: str, ops: Ops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = read_session(connections[staging]).major
+    others = {major: folder for major, folder in find_bindirs().items() if major != server}
+    assert others, "the embedded package has clients of two majors"
+    monkeypatch.setattr(module, "VERSIONED_FOLDERS", ())
+    monkeypatch.setattr(module, "find_bindirs", lambda: others)
+    monkeypatch.setenv("PATH", "")
+
+    answer = ops("backup_db", database=staging, directory=str(tmp_path / "backups"))
+
+    assert (answer.code, answer.ids) == (3, ["client-missing"])
+    assert f"suit a PostgreSQL {server} server; found: " in answer.stdout
+    assert not (tmp_path / "backups").exists()
+
+
 @pytest.mark.parametrize("spec", [None, "2", "gzip:2"])
 def test_an_archive_is_compressed_or_the_option_is_refused(
     spec: str | None, staging: str, ops: Ops, tmp_path: Path
