@@ -7,13 +7,18 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.backfill.goal import Goal
+from opsmigrate.backfill.passes import EVERY_ROW, Turn
 from opsmigrate.backfill.tables import Leaf
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.errors import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, sqlstate
+from opsmigrate.postgres.errors import (
+    DEADLOCK_DETECTED,
+    LOCK_NOT_AVAILABLE,
+    SERIALIZATION_FAILURE,
+    sqlstate,
+)
 
 RANGE = "ctid >= {start}::tid AND ctid < {end}::tid AND {column} IS NULL"
-# The last byte of a ctid is that of the row's number in its block: cheaper to get at than by text.
-SHARE = " AND get_byte(tidsend(ctid), 5) % {passes} = {number}"
+SHARE = " AND get_byte(tidsend(ctid), 5) % {slots} < {below}"
 # Rows for which there is none would be taken again and again.
 HAS_VALUE = " AND ({expression}) IS NOT NULL"
 FILL = "UPDATE ONLY {table} SET {column} = {expression} WHERE {rows}"
@@ -40,14 +45,6 @@ class Window:
         return tuple(Window(self.leaf, at, min(at + blocks, self.end)) for at in starts)
 
 
-@dataclass(frozen=True)
-class Turn:
-    """Which of how many passes; the last one takes every row that has no value yet."""
-
-    number: int
-    passes: int
-
-
 def fill_batch(
     connection: BaseDatabaseWrapper, goal: Goal, window: Window, turn: Turn
 ) -> tuple[int, bool]:
@@ -60,7 +57,7 @@ def fill_batch(
     try:
         return _execute(connection, sql.SQL(FILL).format(**names)), False
     except OperationalError as error:
-        if not _is_about_locks(error):
+        if not _is_about_rows_of_others(error):
             raise
     return fill_unlocked(connection, goal, window, turn), True
 
@@ -69,7 +66,7 @@ def fill_unlocked(
     connection: BaseDatabaseWrapper,
     goal: Goal,
     window: Window,
-    turn: Turn = Turn(0, 1),
+    turn: Turn = EVERY_ROW,
     limit: int | None = None,
 ) -> int:
     """Fill the rows of a window that nobody holds, at most `limit`; return how many."""
@@ -79,14 +76,14 @@ def fill_unlocked(
     try:
         return _execute(connection, statement)
     except OperationalError as error:
-        if not _is_about_locks(error):
+        if not _is_about_rows_of_others(error):
             raise
         return 0
 
 
 def any_left(connection: BaseDatabaseWrapper, goal: Goal, window: Window) -> bool:
     """Say whether a row of the window has no value."""
-    statement = sql.SQL(ANY_LEFT).format(**_names(goal, window, Turn(0, 1)))
+    statement = sql.SQL(ANY_LEFT).format(**_names(goal, window, EVERY_ROW))
     with connection.cursor() as cursor:
         cursor.execute(statement)
         return bool(cursor.fetchone()[0])
@@ -98,12 +95,13 @@ def _execute(connection: BaseDatabaseWrapper, statement: Composable) -> int:
         return max(int(cursor.rowcount), 0)
 
 
-def _is_about_locks(error: OperationalError) -> bool:
-    return sqlstate(error) in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED)
+def _is_about_rows_of_others(error: OperationalError) -> bool:
+    # A row that left its partition while the batch waited for it is a failure of serialization.
+    return sqlstate(error) in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED, SERIALIZATION_FAILURE)
 
 
 def _names(goal: Goal, window: Window, turn: Turn) -> dict[str, Composable]:
-    template = RANGE if turn.number == turn.passes - 1 else RANGE + SHARE
+    template = RANGE if turn.takes_all else RANGE + SHARE
     if goal.reads_row:
         template += HAS_VALUE
     column = sql.Identifier(goal.column)
@@ -111,8 +109,8 @@ def _names(goal: Goal, window: Window, turn: Turn) -> dict[str, Composable]:
         start=sql.Literal(f"({window.start},0)"),
         end=sql.Literal(f"({window.end},0)"),
         column=column,
-        passes=sql.Literal(turn.passes),
-        number=sql.Literal(turn.number),
+        slots=sql.Literal(turn.slots),
+        below=sql.Literal(turn.below),
         expression=sql.SQL(goal.expression),
     )
     return {

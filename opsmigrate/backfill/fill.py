@@ -8,19 +8,16 @@ from dataclasses import dataclass, field
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.backfill.batches import Turn, Window, any_left, fill_batch
+from opsmigrate.backfill.batches import Window, any_left, fill_batch
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.pace import BatchSize, Gate, Pace
+from opsmigrate.backfill.passes import Turn, turns_over
 from opsmigrate.backfill.tables import Leaf
 from opsmigrate.backfill.throttle import Throttle
 from opsmigrate.postgres.session import backend_pid
 
-# A full page has no room for new versions of all its rows, but for an eighth of them it has, and
-# the next pass finds the room that pruning made: most updates stay in their page and touch no
-# index (PostgreSQL documentation, Heap-Only Tuples).
-PASSES = 8
-# Between two passes over a page the sessions must have let go of their snapshots, or nothing can
-# be pruned: where several work, each goes round over several windows.
+# Between two passes over a page every session must have let go of the snapshots that it had, or
+# nothing can be pruned: so a worker goes round over several windows.
 INTERLEAVED = 3
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_BETWEEN_REPORTS = 0.1
@@ -65,34 +62,29 @@ class Tally:
 class Groups:
     """Groups of windows over all tables; each worker takes the next one."""
 
-    def __init__(self, leaves: Sequence[Leaf], size: BatchSize, *, interleaved: int) -> None:
+    def __init__(self, leaves: Sequence[Leaf], size: BatchSize) -> None:
         self._lock = threading.Lock()
         self._windows = self._cut(leaves, size)
-        self._interleaved = interleaved
 
     def next(self) -> list[Window]:
         """Return the next windows to go over together; none where all are taken."""
         with self._lock:
-            return [window for _, window in zip(range(self._interleaved), self._windows)]  # noqa: B905
+            return [window for _, window in zip(range(INTERLEAVED), self._windows)]  # noqa: B905
 
     @staticmethod
     def _cut(leaves: Sequence[Leaf], size: BatchSize) -> Iterator[Window]:
         for leaf in leaves:
             start = 0
             while start < leaf.blocks:
-                end = min(start + blocks_per_batch(leaf, size.rows), leaf.blocks)
+                blocks = blocks_of(leaf, size.rows * len(turns_over(leaf)))
+                end = min(start + blocks, leaf.blocks)
                 yield Window(leaf, start, end)
                 start = end
 
 
-def passes_over(leaf: Leaf) -> int:
-    """Return how many passes to make over a table: no more than a block has rows."""
-    return max(1, min(PASSES, round(leaf.rows_per_block)))
-
-
-def blocks_per_batch(leaf: Leaf, rows: int) -> int:
-    """Return over how many blocks one pass finds about that many rows."""
-    return max(1, round(rows * passes_over(leaf) / leaf.rows_per_block))
+def blocks_of(leaf: Leaf, rows: float) -> int:
+    """Return how many blocks hold about that many rows, at least one."""
+    return max(1, round(rows / leaf.rows_per_block))
 
 
 @dataclass(eq=False)
@@ -131,18 +123,17 @@ class Worker(threading.Thread):
             self.ended.set()
 
     def _go_over(self, connection: BaseDatabaseWrapper, group: list[Window]) -> None:
-        passes = passes_over(group[0].leaf)
-        for number in range(passes):
+        for number, turn in enumerate(turns_over(group[0].leaf)):
             for window in list(group):
-                filled = self._pass(connection, window, Turn(number, passes))
+                filled = self._pass(connection, window, turn)
                 if filled is None:
                     return
-                share = (window.end - window.start) / passes
+                share = turn.share
                 # A run that goes on where another stopped meets many windows without a NULL.
                 if number == 0 and not filled and not any_left(connection, self.goal, window):
                     group.remove(window)
-                    share *= passes
-                self.tally.add(0, blocks=share)
+                    share = 1.0
+                self.tally.add(0, blocks=(window.end - window.start) * share)
         # The first look at a row after its commit marks it as committed. Where pages have
         # checksums, that writes the whole page to the WAL, unless it was written since the last
         # checkpoint, as now (PostgreSQL documentation, wal_log_hints).
@@ -152,7 +143,7 @@ class Worker(threading.Thread):
     def _pass(self, connection: BaseDatabaseWrapper, window: Window, turn: Turn) -> int | None:
         """Return how many rows a pass over the window filled; None where it was stopped."""
         rows = 0
-        for part in window.parts(blocks_per_batch(window.leaf, self.size.rows)):
+        for part in window.parts(blocks_of(window.leaf, self.size.rows / turn.share)):
             started = time.monotonic()
             filled, skipped = fill_batch(connection, self.goal, part, turn)
             seconds = time.monotonic() - started
@@ -184,7 +175,7 @@ def fill(
     """
     tally.blocks, tally.blocks_done = sum(leaf.blocks for leaf in leaves), 0.0
     size, gate = BatchSize(pace.largest_batch), Gate(pace.max_rows_per_second)
-    groups = Groups(leaves, size, interleaved=INTERLEAVED if pace.workers > 1 else 1)
+    groups = Groups(leaves, size)
     oids = tuple(leaf.oid for leaf in leaves)
     throttle = Throttle(connection, pace, gate, size, oids)
     workers = [

@@ -12,7 +12,7 @@ from opsmigrate.backfill.pace import BatchSize, Gate, Pace
 # WAL that fills max_wal_size faster than this forces checkpoints, which slow everybody down. It
 # comes in bursts: the first change of a page after a checkpoint takes the whole page with it.
 WAL_SECONDS = 10.0
-REST_FOR_AUTOVACUUM = 0.5
+REST_FOR_AUTOVACUUM = 0.2
 REST_FOR_WAITERS = 1.0
 REST_FOR_WAL = 1.0
 STANDBYS = "replication lag of the standbys"

@@ -130,7 +130,7 @@ def test_autovacuum_of_the_table_makes_the_fill_rest(empty_database: str) -> Non
         throttle = throttle_for(empty_database)
         throttle.look([])
 
-    assert (throttle.gate.reason, throttle.gate.rest) == ("autovacuum of the table", 0.5)
+    assert (throttle.gate.reason, throttle.gate.rest) == ("autovacuum of the table", 0.2)
 
 
 def test_sessions_that_wait_for_a_worker_make_it_rest_and_its_batches_smaller(

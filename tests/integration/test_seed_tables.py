@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from opsmigrate.backfill.seed import seed
 from opsmigrate.errors import RefusedError
 from opsmigrate.report import Verdict
 from tests.conftest import execute, query
-from tests.seeding import QUIET, goal_for, options, writing
+from tests.seeding import QUIET, goal_for, holding, options, wait_for, writing
 
 pytestmark = pytest.mark.major
 
@@ -189,6 +190,36 @@ def test_rows_that_move_between_partitions_end_with_a_value(empty_database: str)
 
     assert result.verdict is Verdict.PASSED
     assert written.statements > 50
+    assert query(empty_database, "SELECT count(*), count(c) FROM t") == [(ROWS, ROWS)]
+
+
+def test_a_row_that_leaves_its_partition_while_a_batch_waits_for_it_is_come_back_to(
+    empty_database: str,
+) -> None:
+    default = "ALTER TABLE t ADD COLUMN c uuid, ALTER COLUMN c SET DEFAULT gen_random_uuid()"
+    prepare(empty_database, [*PARTITIONED, default, "UPDATE t SET c = NULL"])
+    waits = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    moves = "UPDATE t SET id = id + 2500 WHERE id = 500"
+
+    def let_it_move() -> None:
+        wait_for(empty_database, waits)
+        commit()
+        # This thread's own.
+        connections[empty_database].close()
+
+    with holding(empty_database, moves, end="COMMIT") as commit:
+        thread = threading.Thread(target=let_it_move)
+        thread.start()
+        result = seed(
+            connections[empty_database],
+            goal_for(unique=False),
+            options(lock_timeout=10.0),
+            QUIET,
+        )
+        thread.join()
+
+    assert result.verdict is Verdict.PASSED
+    assert result.facts["batches_with_locked_rows"] == 1
     assert query(empty_database, "SELECT count(*), count(c) FROM t") == [(ROWS, ROWS)]
 
 

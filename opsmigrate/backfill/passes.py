@@ -1,0 +1,54 @@
+"""How the rows of a block are shared out among the passes that go over it."""
+
+from dataclasses import dataclass
+
+from opsmigrate.backfill.tables import Leaf
+
+# A full page has no room for new versions of all its rows. But where a part of them is done, and
+# the dead versions are pruned, the next part stays in the page and touches no index (PostgreSQL
+# documentation, Heap-Only Tuples). More passes keep more rows in their pages, and cost more reads.
+PASSES = 8
+BLOCK_BYTES = 8192
+# A new version is longer by the value, a UUID say, and by one more pointer to it.
+GROWTH_BYTES = 20
+# Only the last byte of a row's number in its block is looked at: cheaper to get at than the text.
+MOST_SLOTS = 255
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One pass: the rows whose number in their block, modulo `slots`, is less than `below`.
+
+    Those of the passes before have their value by then; `share` is the part that is left to this.
+    """
+
+    slots: int
+    below: int
+    share: float
+
+    @property
+    def takes_all(self) -> bool:
+        """Say whether the pass takes every row that has no value yet."""
+        return self.below >= self.slots
+
+
+EVERY_ROW = Turn(slots=1, below=1, share=1.0)
+
+
+def turns_over(leaf: Leaf) -> tuple[Turn, ...]:
+    """Return the passes to make over a table, the last of which takes all that is left.
+
+    A pass finds as much room as the versions take that the one before it has left behind. The new
+    ones are longer, so each is smaller than the one before, in that ratio. There are no more passes
+    than a block has rows.
+    """
+    slots = max(1, min(round(leaf.rows_per_block), MOST_SLOTS))
+    row_bytes = BLOCK_BYTES / leaf.rows_per_block
+    ratio = row_bytes / (row_bytes + GROWTH_BYTES)
+    turns, done = [], 0
+    for number in range(1, PASSES + 1):
+        below = round(slots * (1 - ratio**number) / (1 - ratio**PASSES))
+        if below > done:
+            turns.append(Turn(slots, below, (below - done) / slots))
+            done = below
+    return tuple(turns)
