@@ -1,7 +1,7 @@
 -- Add, fill and constrain a unique uuid column on a live table; psql only, no Python.
 --
 --   psql -X -d DATABASE -f add_payment_id.sql
---   psql -X -d DATABASE -v table='public."Order"' -v column=payment_id -v batch=5000 -f …
+--   psql -X -d DATABASE -v table='public."Order"' -v batch=5000 -f add_payment_id.sql
 --
 -- Variables, all optional:
 --   table         as written in SQL, with quotes and schema where it needs them (treasury_payment)
@@ -384,8 +384,8 @@ BEGIN
             IF rows_now IS NULL THEN
                 -- Somebody holds a row: go on without it, and come back.
                 EXECUTE format('UPDATE ONLY %1$s SET %2$I = gen_random_uuid() WHERE ctid = ANY'
-                    ' (ARRAY(SELECT ctid FROM ONLY %1$s WHERE %3$s%4$s FOR UPDATE SKIP LOCKED))'
-                    ' AND %2$I IS NULL', here, named, range_of, part);
+                    ' (ARRAY(SELECT ctid FROM ONLY %1$s WHERE %3$s%4$s FOR NO KEY UPDATE'
+                    ' SKIP LOCKED)) AND %2$I IS NULL', here, named, range_of, part);
                 GET DIAGNOSTICS rows_now = ROW_COUNT;
             END IF;
             total := total + rows_now;
@@ -409,7 +409,7 @@ BEGIN
     LOOP
         EXECUTE format('UPDATE ONLY %1$s SET %2$I = gen_random_uuid() WHERE ctid = ANY'
             ' (ARRAY(SELECT ctid FROM ONLY %1$s WHERE %2$I IS NULL LIMIT %3$s'
-            ' FOR UPDATE SKIP LOCKED)) AND %2$I IS NULL', here, named, batch);
+            ' FOR NO KEY UPDATE SKIP LOCKED)) AND %2$I IS NULL', here, named, batch);
         GET DIAGNOSTICS rows_now = ROW_COUNT;
         total := total + rows_now;
         COMMIT;

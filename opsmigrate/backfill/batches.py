@@ -22,10 +22,11 @@ SHARE = " AND get_byte(tidsend(ctid), 5) % {slots} < {below}"
 # Rows for which there is none would be taken again and again.
 HAS_VALUE = " AND ({expression}) IS NOT NULL"
 FILL = "UPDATE ONLY {table} SET {column} = {expression} WHERE {rows}"
+# NO KEY, as the UPDATE itself locks them: an insert that refers to a row holds no batch up.
 FILL_UNLOCKED = """
 UPDATE ONLY {table} SET {column} = {expression}
 WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM ONLY {table} WHERE {rows} LIMIT {limit} FOR UPDATE SKIP LOCKED))
+    SELECT ctid FROM ONLY {table} WHERE {rows} LIMIT {limit} FOR NO KEY UPDATE SKIP LOCKED))
   AND {column} IS NULL
 """
 ANY_LEFT = "SELECT EXISTS (SELECT FROM ONLY {table} WHERE {rows})"

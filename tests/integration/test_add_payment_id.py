@@ -376,6 +376,23 @@ def test_a_lock_that_is_held_stops_the_script_and_nobody_waits_long(staging: str
     assert written.longest < 1.0
 
 
+def test_the_script_fills_a_row_that_others_only_refer_to(staging: str) -> None:
+    execute(connections[staging], "ALTER TABLE treasury_payment ADD COLUMN payment_id uuid")
+    execute(
+        connections[staging],
+        "ALTER TABLE treasury_payment ALTER COLUMN payment_id SET DEFAULT gen_random_uuid()",
+    )
+    with (
+        holding(staging, "SELECT FROM treasury_payment WHERE id = 7 FOR KEY SHARE"),
+        holding(staging, "SELECT FROM treasury_payment WHERE id = 8 FOR UPDATE"),
+    ):
+        answer = run_sql(staging, patience="0")
+
+    assert "rows are left that other sessions hold" in answer.stderr
+    left = query(staging, "SELECT id FROM treasury_payment WHERE payment_id IS NULL")
+    assert left == [(8,)]
+
+
 @pytest.fixture
 def with_psql(tmp_path: Path) -> Path:
     """Return a folder for PATH that has psql, with what it needs beside it."""

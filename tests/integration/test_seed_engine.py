@@ -100,6 +100,24 @@ def test_a_row_that_is_never_let_go_stops_the_run_part_of_the_way(staging: str) 
     assert seed(connections[staging], PAYMENTS, options(), QUIET).facts["seeded"] == 1
 
 
+def test_a_row_that_others_only_refer_to_is_filled(staging: str) -> None:
+    execute(connections[staging], "ALTER TABLE treasury_payment ADD COLUMN payment_id uuid")
+    execute(
+        connections[staging],
+        "ALTER TABLE treasury_payment ALTER COLUMN payment_id SET DEFAULT gen_random_uuid()",
+    )
+    # As an INSERT with a foreign key to row 7 does, until its transaction ends.
+    with (
+        holding(staging, "SELECT FROM treasury_payment WHERE id = 7 FOR KEY SHARE"),
+        holding(staging, "SELECT FROM treasury_payment WHERE id = 8 FOR UPDATE"),
+        pytest.raises(PartialError, match="rows are left that other sessions hold"),
+    ):
+        seed(connections[staging], PAYMENTS, options(patience=0.3), QUIET)
+
+    left = query(staging, "SELECT id FROM treasury_payment WHERE payment_id IS NULL")
+    assert left == [(8,)]
+
+
 def test_nobody_waits_behind_us_for_longer_than_the_lock_timeout(staging: str) -> None:
     waits: list[float] = []
     stop = threading.Event()
