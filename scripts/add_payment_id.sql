@@ -61,7 +61,7 @@ DO $$ BEGIN
     END IF;
     -- Time-outs of the role are meant for the application; transaction_timeout came with 17.
     PERFORM set_config(name, '0', false) FROM pg_settings
-    WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout',
+    WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout',
                    'transaction_timeout');
     -- Readers see the values at once: they must survive a crash of the server.
     IF current_setting('synchronous_commit') = 'off' THEN

@@ -58,7 +58,7 @@ def fill_batch(
     try:
         return _execute(connection, sql.SQL(FILL).format(**names)), False
     except OperationalError as error:
-        if not _is_about_rows_of_others(error):
+        if not is_held_by_others(error):
             raise
     return fill_unlocked(connection, goal, window, turn), True
 
@@ -77,16 +77,21 @@ def fill_unlocked(
     try:
         return _execute(connection, statement)
     except OperationalError as error:
-        if not _is_about_rows_of_others(error):
+        if not is_held_by_others(error):
             raise
         return 0
 
 
 def any_left(connection: BaseDatabaseWrapper, goal: Goal, window: Window) -> bool:
-    """Say whether a row of the window has no value."""
+    """Say whether a row of the window has no value, or may have none: others hold the table."""
     statement = sql.SQL(ANY_LEFT).format(**_names(goal, window, EVERY_ROW))
     with connection.cursor() as cursor:
-        cursor.execute(statement)
+        try:
+            cursor.execute(statement)
+        except OperationalError as error:
+            if not is_held_by_others(error):
+                raise
+            return True
         return bool(cursor.fetchone()[0])
 
 
@@ -96,7 +101,8 @@ def _execute(connection: BaseDatabaseWrapper, statement: Composable) -> int:
         return max(int(cursor.rowcount), 0)
 
 
-def _is_about_rows_of_others(error: OperationalError) -> bool:
+def is_held_by_others(error: OperationalError) -> bool:
+    """Say whether a statement failed because others hold the rows, or the table, that it wants."""
     # A row that left its partition while the batch waited for it is a failure of serialization.
     return sqlstate(error) in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED, SERIALIZATION_FAILURE)
 

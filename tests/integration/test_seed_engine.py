@@ -8,16 +8,18 @@ import pytest
 from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.backfill.fill import Tally
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.seed import seed
-from opsmigrate.backfill.sessions import LOCK_SPACE, only_one
+from opsmigrate.backfill.sessions import LOCK_SPACE, filling_sessions, only_one
 from opsmigrate.backfill.state import read_state
+from opsmigrate.backfill.sweep import sweep
 from opsmigrate.errors import PartialError, RefusedError, UndecidedError
 from opsmigrate.postgres.names import generated_name
 from opsmigrate.postgres.session import second_connection
 from opsmigrate.report import Verdict
 from tests.conftest import Ops, execute, query
-from tests.seeding import PAYMENTS, QUIET, holding, options, wait_for
+from tests.seeding import PAYMENTS, QUIET, goal_for, holding, options, wait_for
 
 pytestmark = pytest.mark.major
 
@@ -118,6 +120,39 @@ def test_a_row_that_others_only_refer_to_is_filled(staging: str) -> None:
     assert left == [(8,)]
 
 
+@pytest.mark.parametrize("looked", ["before", "while it is held"])
+def test_a_table_that_somebody_alters_meanwhile_is_come_back_to(staging: str, looked: str) -> None:
+    connection, tally = connections[staging], Tally()
+    execute(connection, "ALTER TABLE treasury_payment ADD COLUMN payment_id uuid")
+    leaves = read_state(connection, PAYMENTS).leaves
+    session = filling_sessions(0.1, skip_triggers=False)(connection)
+    lock = "LOCK TABLE treasury_payment IN ACCESS EXCLUSIVE MODE"
+    with holding(staging, lock) as let_go:
+        timer = threading.Timer(1.0, let_go)
+        timer.start()
+        sweep(
+            session,
+            PAYMENTS,
+            lambda: leaves if looked == "before" else read_state(session, PAYMENTS).leaves,
+            pace=options().pace,
+            tally=tally,
+            between=lambda tally: None,
+        )
+        timer.join()
+    session.close()
+
+    assert tally.rows == 500
+
+
+def test_a_lock_timeout_is_never_so_short_that_it_is_none(staging: str) -> None:
+    with holding(staging, "SELECT FROM treasury_payment") as let_go:
+        timer = threading.Timer(2.0, let_go)
+        timer.start()
+        with pytest.raises(UndecidedError, match="the table is held by"):
+            seed(connections[staging], PAYMENTS, options(lock_timeout=0.0001, patience=0.2), QUIET)
+        timer.join()
+
+
 def test_nobody_waits_behind_us_for_longer_than_the_lock_timeout(staging: str) -> None:
     waits: list[float] = []
     stop = threading.Event()
@@ -144,6 +179,21 @@ def test_nobody_waits_behind_us_for_longer_than_the_lock_timeout(staging: str) -
     assert stopped.value.id == "lock-not-obtained"
     assert max(waits) < 1.0
     assert query(staging, "SELECT 1 FROM pg_attribute WHERE attname = 'payment_id'") == []
+
+
+def test_a_lock_timeout_of_the_role_does_not_end_the_look_at_the_rows(
+    new_database: Callable[..., str],
+) -> None:
+    alias = new_database(OPTIONS={"options": "-c lock_timeout=50ms"})
+    connection = connections[alias]
+    execute(connection, "CREATE TABLE t (n int, c uuid DEFAULT gen_random_uuid())")
+    with holding(alias, "LOCK TABLE t IN ACCESS EXCLUSIVE MODE") as let_go:
+        timer = threading.Timer(0.5, let_go)
+        timer.start()
+        result = seed(connection, goal_for(), options(), QUIET)
+        timer.join()
+
+    assert result.verdict is Verdict.PASSED
 
 
 def test_a_statement_timeout_of_the_role_does_not_end_a_batch(
