@@ -29,16 +29,28 @@ WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM ONLY {table} WHERE {rows} LIMIT {limit} FOR NO KEY UPDATE SKIP LOCKED))
   AND {column} IS NULL
 """
+COUNT_LEFT = "SELECT count(*) FROM ONLY {table} WHERE {rows}"
 ANY_LEFT = "SELECT EXISTS (SELECT FROM ONLY {table} WHERE {rows})"
 
 
 @dataclass(frozen=True)
 class Window:
-    """Blocks `start` to before `end` of a table."""
+    """Blocks `start` to before `end` of a table; `rows` have no value, where they were counted."""
 
     leaf: Leaf
     start: int
     end: int
+    rows: int = 0
+
+    @property
+    def blocks(self) -> int:
+        """Return how many blocks they are."""
+        return self.end - self.start
+
+    @property
+    def rows_per_block(self) -> float:
+        """Return how many rows a block holds, at least one."""
+        return max(self.leaf.rows_per_block, self.rows / self.blocks)
 
     def parts(self, blocks: int) -> "tuple[Window, ...]":
         """Return the window in parts of that many blocks at most."""
@@ -82,17 +94,26 @@ def fill_unlocked(
         return 0
 
 
+def count_left(connection: BaseDatabaseWrapper, goal: Goal, window: Window) -> int | None:
+    """Return how many rows of the window have no value; None where others hold the table."""
+    return _look(connection, COUNT_LEFT, goal, window)
+
+
 def any_left(connection: BaseDatabaseWrapper, goal: Goal, window: Window) -> bool:
     """Say whether a row of the window has no value, or may have none: others hold the table."""
-    statement = sql.SQL(ANY_LEFT).format(**_names(goal, window, EVERY_ROW))
+    return _look(connection, ANY_LEFT, goal, window) != 0
+
+
+def _look(connection: BaseDatabaseWrapper, template: str, goal: Goal, window: Window) -> int | None:
+    statement = sql.SQL(template).format(**_names(goal, window, EVERY_ROW))
     with connection.cursor() as cursor:
         try:
             cursor.execute(statement)
         except OperationalError as error:
             if not is_held_by_others(error):
                 raise
-            return True
-        return bool(cursor.fetchone()[0])
+            return None
+        return int(cursor.fetchone()[0])
 
 
 def _execute(connection: BaseDatabaseWrapper, statement: Composable) -> int:

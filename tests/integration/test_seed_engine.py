@@ -253,6 +253,25 @@ def test_batches_are_small_whenever_the_table_was_analyzed(
     assert 15 <= result.facts["batches"] <= 40
 
 
+@pytest.mark.parametrize("analyzed", ["VACUUM ANALYZE t", "SELECT"])
+def test_batches_are_small_where_all_that_is_left_stands_at_the_end(
+    analyzed: str, empty_database: str
+) -> None:
+    connection = connections[empty_database]
+    execute(connection, "CREATE TABLE t WITH (autovacuum_enabled = off) AS SELECT 1 AS n")
+    execute(connection, "INSERT INTO t SELECT n FROM generate_series(1, 60000) n")
+    execute(connection, "DELETE FROM t WHERE n < 55000")
+    execute(connection, analyzed)
+
+    result = seed(connection, goal_for(), options(batch_rows=200), QUIET)
+
+    # Rows that one transaction has written have its number.
+    batches = "SELECT max(rows) FROM (SELECT count(*) AS rows FROM t GROUP BY xmin::text) b"
+    [(largest,)] = query(empty_database, batches)
+    assert result.facts["seeded"] == 5001
+    assert largest < 400
+
+
 def test_the_second_of_two_runs_refuses(staging: str, ops: Ops) -> None:
     with second_connection(connections[staging]) as other:
         thread = threading.Thread(
