@@ -15,6 +15,7 @@ from opsmigrate.backfill.pace import BatchSize, Gate, Pace
 from opsmigrate.backfill.passes import Turn, turns_over
 from opsmigrate.backfill.tables import Leaf
 from opsmigrate.backfill.throttle import Throttle
+from opsmigrate.postgres.interruptible import cancel_until
 from opsmigrate.postgres.session import backend_pid
 
 # Between two passes over a page every session must have let go of the snapshots that it had, or
@@ -24,6 +25,8 @@ INTERLEAVED = 3
 MOST_ABOVE_PLAN = 1.25
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_BETWEEN_REPORTS = 0.1
+# A commit waits for ever for a synchronous standby that is gone.
+SECONDS_FOR_THE_LAST_BATCH = 2.0
 
 
 @dataclass
@@ -98,6 +101,7 @@ class Worker(threading.Thread):
     tally: Tally
     error: BaseException | None = None
     pid: int | None = None
+    connection: BaseDatabaseWrapper | None = None
     # Not is_alive(): see run_interruptibly.
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -106,9 +110,8 @@ class Worker(threading.Thread):
 
     def run(self) -> None:
         """Fill; an exception is kept in `error` for who waits, and stops the others."""
-        connection = None
         try:
-            connection = self.open_session(self.origin)
+            connection = self.connection = self.open_session(self.origin)
             self.pid = backend_pid(connection)
             while (group := self.groups.next()) and not self.gate.stopped.is_set():
                 cut = (self._as_dense_as_planned(connection, window) for window in group)
@@ -117,9 +120,15 @@ class Worker(threading.Thread):
             self.error = error
             self.gate.stopped.set()
         finally:
-            if connection is not None:
-                connection.close()
+            if self.connection is not None:
+                self.connection.close()
             self.ended.set()
+
+    def end(self) -> None:
+        """Let the batch that runs finish; cancel it where it waits for what does not come."""
+        if not self.ended.wait(SECONDS_FOR_THE_LAST_BATCH) and self.connection is not None:
+            cancel_until(self.connection, self.ended)
+        self.ended.wait()
 
     def _as_dense_as_planned(self, connection: BaseDatabaseWrapper, window: Window) -> list[Window]:
         """Return the window, cut smaller where rows stand closer; none where there is no NULL.
@@ -186,8 +195,9 @@ def fill(
 
     Each batch is a transaction of its own, on sessions of `open_session`; `connection` only looks
     at the server. `between` is called again and again and may raise to stop: the batches that run
-    are then let finish. Rows that are locked, or that move meanwhile, are left to `sweep`. Rows
-    that come later have the column's default. A value that is there is never changed.
+    are then let finish, or cancelled where they do not in some seconds. Rows that are locked, or
+    that move meanwhile, are left to `sweep`. Rows that come later have the column's default. A
+    value that is there is never changed.
     """
     tally.blocks, tally.blocks_done = sum(leaf.blocks for leaf in leaves), 0.0
     size, gate = BatchSize(pace.largest_batch), Gate(pace.max_rows_per_second)
@@ -205,7 +215,7 @@ def fill(
     finally:
         gate.stopped.set()
         for worker in workers:
-            worker.ended.wait()
+            worker.end()
         tally.held_back, tally.unseen = gate.held_back, throttle.unseen
     errors = [worker.error for worker in workers if worker.error]
     if errors:
