@@ -344,6 +344,7 @@ DECLARE
     blocks bigint := pg_relation_size(target) / current_setting('block_size')::bigint;
     per_block float := greatest((SELECT reltuples / greatest(relpages, 1) FROM pg_class
                                  WHERE oid = target), 1);
+    dense float;
     passes int;
     span bigint;
     start bigint := 0;
@@ -365,12 +366,25 @@ BEGIN
         INTO per_block;
         per_block := greatest(per_block, 1);
     END IF;
-    passes := greatest(1, least(8, round(per_block)));
-    span := greatest(1, round(batch * passes / per_block));
     WHILE start < blocks LOOP
-        FOR pass IN 0 .. passes - 1 LOOP
+        -- Where rows stand closer than on average, as at the end of a table that was emptied, there
+        -- are fewer blocks to a batch.
+        dense := per_block;
+        LOOP
+            passes := greatest(1, least(8, round(dense)));
+            span := greatest(1, least(round(batch * passes / dense), blocks - start));
             range_of := format('ctid >= %L::tid AND ctid < %L::tid AND %I IS NULL',
                                format('(%s,0)', start), format('(%s,0)', start + span), named);
+            EXECUTE format('SELECT count(*) FROM ONLY %s WHERE %s', here, range_of) INTO rows_now;
+            EXIT WHEN span = 1 OR rows_now <= 1.25 * batch * passes;
+            dense := greatest(2 * dense, rows_now::float / span);
+        END LOOP;
+        IF rows_now = 0 THEN
+            start := start + span;
+            COMMIT;
+            CONTINUE;
+        END IF;
+        FOR pass IN 0 .. passes - 1 LOOP
             part := CASE WHEN pass = passes - 1 THEN ''
                     ELSE format(' AND get_byte(tidsend(ctid), 5) %% %s = %s', passes, pass) END;
             BEGIN
@@ -395,11 +409,6 @@ BEGIN
                 RAISE NOTICE '% rows filled, % %% of the blocks, % rows/s', total,
                     round(100.0 * start / blocks),
                     round(total / extract(epoch FROM told - began)::numeric);
-            END IF;
-            IF pass = 0 AND rows_now = 0 THEN
-                EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s WHERE %s)', here, range_of)
-                INTO any_left;
-                EXIT WHEN NOT any_left;
             END IF;
         END LOOP;
         start := start + span;
