@@ -439,7 +439,11 @@ def run_shell(
             *args,
         ],
         input=f"{password}\n",
-        env={"PATH": f"{path}:{os.environ['PATH']}", "TMPDIR": str(path)},
+        env={
+            "PATH": f"{path}:{os.environ['PATH']}",
+            "TMPDIR": str(path),
+            "PGPASSWORD": "of another server",
+        },
         capture_output=True,
         text=True,
         timeout=60,
@@ -500,6 +504,27 @@ def test_the_password_is_in_no_command_line_and_no_environment(
     assert (tmp_path / "psql.mode").read_text().strip() == "600"
     assert (tmp_path / "psql.passfile").read_text() == "*:*:*:*:a\\:secret\\\\x\n"
     assert "PGPASSFILE" in (tmp_path / "psql.seen").read_text()
+
+
+def test_in_the_background_of_a_terminal_the_shell_script_runs_to_its_end(
+    with_psql: Path,
+) -> None:
+    command = f"set -m; {SHELL} --no-password --host localhost --port 1 --database x & wait $!"
+    answer = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import os, pty; print(os.WEXITSTATUS(pty.spawn(['sh', '-c', {command!r}])))",
+        ],
+        env={"PATH": f"{with_psql}:{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+    assert answer.stdout.splitlines()[-1] == "3", answer.stdout
 
 
 @pytest.mark.parametrize(
