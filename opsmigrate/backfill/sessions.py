@@ -10,7 +10,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.errors import RefusedError
 from opsmigrate.postgres.locks import as_timeout
-from opsmigrate.postgres.session import is_pooled_by_transaction, open_second, set_for_session
+from opsmigrate.postgres.session import (
+    is_pooled_by_transaction,
+    open_second,
+    read_session,
+    set_for_session,
+)
 
 # The first half of the advisory lock's key, "seed" in ASCII; the second half is the table's oid.
 LOCK_SPACE = 0x73656564
@@ -68,6 +73,18 @@ def require_session(connection: BaseDatabaseWrapper) -> None:
             "a connection pooler in transaction mode is in between; a seed needs one session",
             id="pooled-by-transaction",
             hint="point DATABASES at the server itself, not at the pooler",
+        )
+
+
+def require_writable(connection: BaseDatabaseWrapper) -> None:
+    """Raise RefusedError where the session cannot write."""
+    session = read_session(connection)
+    if session.in_recovery or session.read_only:
+        what = "the server is a standby" if session.in_recovery else "the session is read-only"
+        raise RefusedError(
+            f"{what}; nothing can be seeded here",
+            id="read-only",
+            hint="point DATABASES at the primary, and unset default_transaction_read_only",
         )
 
 

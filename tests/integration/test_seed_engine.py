@@ -196,6 +196,15 @@ def test_a_lock_timeout_of_the_role_does_not_end_the_look_at_the_rows(
     assert result.verdict is Verdict.PASSED
 
 
+def test_a_session_that_cannot_write_is_refused(new_database: Callable[..., str]) -> None:
+    alias = new_database(OPTIONS={"options": "-c default_transaction_read_only=on"})
+
+    with pytest.raises(RefusedError, match="the session is read-only") as refused:
+        seed(connections[alias], goal_for(), options(), QUIET)
+
+    assert refused.value.id == "read-only"
+
+
 def test_a_statement_timeout_of_the_role_does_not_end_a_batch(
     new_database: Callable[..., str],
 ) -> None:
