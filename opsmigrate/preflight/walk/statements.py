@@ -15,10 +15,13 @@ from opsmigrate.preflight.walk.constraints import (
     no_foreign_key_rests_on,
     require_target,
 )
-from opsmigrate.preflight.walk.expressions import require_fit, require_no_failure, types_of
+from opsmigrate.preflight.walk.expressions import require_fit, require_no_failure
 from opsmigrate.preflight.walk.index_keys import keys_of
 from opsmigrate.preflight.walk.index_rows import require_rows_fit
-from opsmigrate.preflight.walk.operator_classes import require_operator_class
+from opsmigrate.preflight.walk.operator_classes import (
+    require_operator_class,
+    require_operator_class_of_key,
+)
 from opsmigrate.preflight.walk.probes import (
     Probe,
     duplicates,
@@ -157,16 +160,7 @@ def _fits(
         )
         return
     for key in keys:
-        for type_ in types_of(requirements, table, key.text):
-            require_operator_class(
-                requirements,
-                table,
-                key.text,
-                index=name,
-                method=method,
-                name=key.operators,
-                type_=type_,
-            )
+        require_operator_class_of_key(requirements, table, key, index=name, method=method)
     for number, column in enumerate(() if keys else columns):
         operators = classes[number] if number < len(classes) else ""
         require_operator_class(
