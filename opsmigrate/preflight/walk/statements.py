@@ -30,7 +30,13 @@ from opsmigrate.preflight.walk.probes import (
     violations,
 )
 from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.simulation import CHECK, PRIMARY_KEY, UNIQUE, SimulatedTable
+from opsmigrate.preflight.walk.simulation import (
+    CHECK,
+    FOREIGN_KEY,
+    PRIMARY_KEY,
+    UNIQUE,
+    SimulatedTable,
+)
 
 # OpClass() comes out as ((expression operators)) where its app is not installed.
 CLASS_INSIDE = re.compile(r"\b\w+_ops\)")
@@ -194,6 +200,7 @@ def _create_foreign_key(
         f"whether every {table.label} ({', '.join(columns)}) points to a row",
         orphans(table, columns, target, to_columns) if target else None,
     )
+    add_constraint(requirements, table, name, FOREIGN_KEY, columns)
     add_foreign_key(requirements, table, name, columns, parts["to_table"].table, to_columns)
 
 
