@@ -31,6 +31,8 @@ CANNOT_FAIL = re.compile(
     r"|LENGTH|LIKE|DESC|ASC|UNKNOWN|BETWEEN|::(?:text|varchar|boolean|uuid))*",
     re.IGNORECASE,
 )
+# What CREATE TABLE takes for a type, and a cast does not.
+PLAIN = {"serial": "integer", "bigserial": "bigint", "smallserial": "smallint"}
 EXPRESSIONS = """
 SELECT k.conname, 'check', pg_get_expr(k.conbin, k.conrelid), k.convalidated
 FROM pg_constraint k WHERE k.conrelid = format('%%I.%%I', %s::text, %s::text)::regclass
@@ -200,9 +202,6 @@ def holds(
     except Error:
         return None
     return passed
-
-
-PLAIN = {"serial": "integer", "bigserial": "bigint", "smallserial": "smallint"}
 
 
 def live_expressions(
