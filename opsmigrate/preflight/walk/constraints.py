@@ -7,10 +7,12 @@ from typing import Any
 from django.db.models import Field, Model
 
 from opsmigrate.preflight.walk.columns import UNKNOWN
+from opsmigrate.preflight.walk.compatible import comparable
+from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.probes import points_nowhere
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import FOREIGN_KEY, ForeignKey, SimulatedTable
-from opsmigrate.preflight.walk.types import base, column_of, comparable
+from opsmigrate.schema.types import base
 
 
 def require_target(

@@ -6,7 +6,7 @@ from opsmigrate.preflight.walk.expressions import types_of
 from opsmigrate.preflight.walk.index_keys import Key
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import SimulatedTable
-from opsmigrate.preflight.walk.types import base
+from opsmigrate.schema.types import base
 
 # As GetDefaultOpClass() and IsBinaryCoercible() in PostgreSQL's sources: the type itself, one that
 # it is binary-coercible to, or the polymorphic type of its kind.
