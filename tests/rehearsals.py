@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connections
 
+from tests.aliases import guest
 from tests.conftest import Answer, Ops, environment_for, execute, start, url_of
 from tests.integration.pairs import CAGE, ROW
 from tests.integration.zoo_migrations import Write, migrate
@@ -109,18 +110,9 @@ def rehearse_project(
 
 
 @contextmanager
-def alias_of(name: str, **settings: Any) -> Iterator[str]:
-    """Have another alias."""
-    connections.settings[name] = settings
-    try:
-        yield name
-    finally:
-        connections[name].close()
-        del connections[name], connections.settings[name]
-
-
-def guest_of(alias: str, user: dict[str, str]) -> dict[str, Any]:
-    """Give the tables of the zoo to another role, and return its settings."""
+def owner_of_zoo(alias: str, user: dict[str, str]) -> Iterator[str]:
+    """Give the tables of the zoo to another role, and yield an alias of it."""
     for table in ("zoo_cage", "django_migrations"):
         execute(connections[alias], f"""ALTER TABLE {table} OWNER TO "{user["USER"]}" """)
-    return {**connections[alias].settings_dict, **user}
+    with guest(alias, user) as owner:
+        yield owner

@@ -18,6 +18,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.backfill.seed import seed
 from opsmigrate.errors import RefusedError
 from opsmigrate.pgtools.embedded import find_bindirs
+from tests.aliases import guest
 from tests.conftest import ROOT, Ops, execute, query, url_of
 from tests.integration import test_seed_tables
 from tests.integration.test_seed_locks import autovacuum_working
@@ -255,12 +256,8 @@ def test_the_script_refuses_a_role_that_lacks_a_right(
         statement,
     ):
         execute(connections[empty_database], sql.SQL(each).format(**names))
-    connections.settings["owner"] = {**connections[empty_database].settings_dict, **user}
-    try:
-        answer = run_sql("owner", table="t", column="c", **variables)
-    finally:
-        connections["owner"].close()
-        del connections["owner"], connections.settings["owner"]
+    with guest(empty_database, user) as alias:
+        answer = run_sql(alias, table="t", column="c", **variables)
 
     assert "ERROR:  refused: " in answer.stderr
     assert words in answer.stderr

@@ -10,10 +10,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.postgres.session import open_second
 from opsmigrate.preflight.live import moment
 from opsmigrate.preflight.live.moment import words_of
+from tests.aliases import guest
 from tests.conftest import Ops, execute
 from tests.integration.pairs import CAGE, KEEPER, ROW
-from tests.integration.test_preflight_rights import OWN, guest, told
 from tests.integration.zoo_migrations import Write, migrate
+from tests.rights import OWN, execute_for, told
 
 ADD = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
 INDEX = 'migrations.AddIndex("cage", models.Index(fields=["size"], name="zoo_size")),'
@@ -123,8 +124,7 @@ def test_a_role_that_may_not_see_others_is_told_so_and_told_who_blocks(
 ) -> None:
     prepared(impatient, write_migrations, ADD)
     user = role()
-    for statement in OWN:
-        execute(connections[impatient], statement.format(role=f'"{user["USER"]}"'))
+    execute_for(user, impatient, *OWN)
 
     with guest(impatient, user) as alias:
         idle = ops("preflight_migrate", "zoo", database=alias)

@@ -15,6 +15,7 @@ from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.pgtools.libpq import child_environment
 from opsmigrate.postgres.catalog import read_catalog
 from opsmigrate.postgres.session import read_session
+from tests.aliases import guest
 from tests.conftest import Ops, execute
 from tests.integration.zoo_migrations import Write, migrate
 
@@ -124,20 +125,15 @@ def test_a_role_that_does_not_own_the_table_is_told_so(
     execute(
         connections[owner], f"""GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{user["USER"]}" """
     )
-    name = connections[owner].settings_dict["NAME"]
-    connections.settings["guest"] = {**connections.settings[owner], **user, "NAME": name}
-    try:
-        answer = ops("preflight_migrate", database="guest")
-        assert (answer.code, set(answer.ids)) == (1, {"missing-privilege"})
-        messages = [finding["message"] for finding in answer.report["findings"]]
-        assert "the role may not create tables in schema public" in messages
-        assert any(
-            "needs the REFERENCES privilege on public.treasury_payment" in m for m in messages
-        )
-        assert migrate("guest", "treasury") is not None
-    finally:
-        connections["guest"].close()
-        del connections["guest"], connections.settings["guest"]
+    with guest(owner, user) as alias:
+        answer = ops("preflight_migrate", database=alias)
+        failure = migrate(alias, "treasury")
+
+    assert (answer.code, set(answer.ids)) == (1, {"missing-privilege"})
+    messages = [finding["message"] for finding in answer.report["findings"]]
+    assert "the role may not create tables in schema public" in messages
+    assert any("needs the REFERENCES privilege on public.treasury_payment" in m for m in messages)
+    assert failure is not None
 
 
 def test_a_view_that_a_migration_would_drop_without_a_word_is_a_warning(
