@@ -21,7 +21,7 @@ from opsmigrate.errors import PartialError
 from opsmigrate.pgtools.embedded import running, stop
 from tests.aliases import elsewhere
 from tests.conftest import ROOT, Answer, Ops, environment_for, execute, query, start, url_of
-from tests.seeding import PAYMENTS, QUIET, holding, options, wait_for
+from tests.seeding import PAYMENTS, QUIET, given, holding, options, wait_for
 
 SLOW = ("seed_payment_id", "--batch-rows=20", "--max-rows-per-second=600", "--format=json")
 
@@ -64,12 +64,6 @@ def filled(alias: str) -> int:
     if query(alias, there) == [(0,)]:
         return 0
     return int(query(alias, "SELECT count(payment_id) FROM treasury_payment")[0][0])
-
-
-def given(alias: str) -> dict[int, Any]:
-    return dict(
-        query(alias, "SELECT id, payment_id FROM treasury_payment WHERE payment_id IS NOT NULL")
-    )
 
 
 INDEXING = (
