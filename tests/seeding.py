@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +22,7 @@ from opsmigrate.backfill.pace import Pace
 from opsmigrate.backfill.work import SeedOptions
 from opsmigrate.postgres.session import second_connection
 from opsmigrate.progress import Progress
-from tests.conftest import execute, query
+from tests.conftest import ROOT, environment_for, execute, query, url_of
 
 QUIET = Progress(OutputWrapper(StringIO()), verbosity=0)
 PAYMENTS = Goal(
@@ -168,3 +171,25 @@ def autovacuum_working(alias: str, *more: str) -> Iterator[None]:
     finally:
         execute(connection, "ALTER SYSTEM RESET autovacuum_naptime")
         execute(connection, "SELECT pg_reload_conf()")
+
+
+@contextmanager
+def old_release_writing(alias: str, *args: str) -> Iterator[dict[str, Any]]:
+    """Let the old release insert and update payments; its figures are in the dict at the end."""
+    figures: dict[str, Any] = {}
+    before = query(alias, "SELECT count(*) FROM treasury_payment")
+    writer = subprocess.Popen(
+        [sys.executable, "scripts/background_writer.py", *args],
+        cwd=ROOT,
+        env=environment_for(url_of(alias)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while query(alias, "SELECT count(*) FROM treasury_payment") == before:
+            assert writer.poll() is None
+        yield figures
+    finally:
+        said, _ = writer.communicate(timeout=30)
+        figures.update(json.loads(said.strip().splitlines()[-1]))

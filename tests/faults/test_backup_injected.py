@@ -18,23 +18,9 @@ from opsmigrate.pgtools.clients import Clients, best_compression, find_clients
 from opsmigrate.postgres.session import read_session
 from tests.backups import backup, names, scratch_databases
 from tests.conftest import Ops, execute, query
-from tests.faults.test_backup_faults import (
-    another_session,
-    backing_up,
-    clients_of,
-    ended,
-    unchanged,
-    wait_until,
-)
+from tests.interrupting import another_session, backing_up, clients_of, ended, unchanged, wait_until
 
 pytestmark = pytest.mark.major
-
-
-@pytest.fixture
-def earlier(staging: str, ops: Ops, tmp_path: Path) -> Path:
-    """A folder with a good backup of the staging database."""
-    backup(ops, staging, tmp_path)
-    return tmp_path
 
 
 def test_what_a_killed_run_left_is_removed_by_the_next(

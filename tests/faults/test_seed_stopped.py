@@ -1,14 +1,10 @@
 """A seed that is killed, interrupted or cut off, and run again, ends right beside a writer."""
 
-import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import StringIO
 from typing import Any
 
@@ -20,29 +16,10 @@ from opsmigrate.backfill.seed import seed
 from opsmigrate.errors import PartialError
 from opsmigrate.pgtools.embedded import running, stop
 from tests.aliases import elsewhere
-from tests.conftest import ROOT, Answer, Ops, environment_for, execute, query, start, url_of
-from tests.seeding import PAYMENTS, QUIET, given, holding, options, wait_for
+from tests.conftest import Answer, Ops, environment_for, execute, query, start, url_of
+from tests.seeding import PAYMENTS, QUIET, given, holding, old_release_writing, options, wait_for
 
 SLOW = ("seed_payment_id", "--batch-rows=20", "--max-rows-per-second=600", "--format=json")
-
-
-@contextmanager
-def old_release_writing(alias: str) -> Iterator[dict[str, Any]]:
-    """Let the old release insert and update payments; its figures are in the dict at the end."""
-    figures: dict[str, Any] = {}
-    writer = subprocess.Popen(
-        [sys.executable, "scripts/background_writer.py"],
-        cwd=ROOT,
-        env=environment_for(url_of(alias)),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield figures
-    finally:
-        said, _ = writer.communicate(timeout=30)
-        figures.update(json.loads(said.strip().splitlines()[-1]))
 
 
 def seeding(alias: str) -> subprocess.Popen[str]:
