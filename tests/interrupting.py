@@ -3,15 +3,15 @@
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from django.db import Error, connections
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db import connections
 
 from tests.backups import backup, names
 from tests.conftest import Answer, Ops, environment_for, execute, query, start, url_of
+from tests.sessions import held
 
 SESSIONS = "FROM pg_stat_activity WHERE"
 HELD_UP = (
@@ -43,27 +43,12 @@ def clients_of(folder: Path) -> list[str]:
 
 
 @contextmanager
-def another_session(alias: str, statement: str) -> Iterator[BaseDatabaseWrapper]:
-    """Hold what a statement locks, in a transaction that is rolled back at the end."""
-    other = connections[alias].copy()
-    execute(other, "BEGIN")
-    execute(other, statement)
-    try:
-        yield other
-    finally:
-        # A test may have ended it, so that what it held up goes on.
-        with suppress(Error):
-            execute(other, "ROLLBACK")
-        other.close()
-
-
-@contextmanager
 def backing_up(alias: str, folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """Have a backup that is in the middle: pg_dump waits for a view that somebody alters."""
     execute(connections[alias], "CREATE VIEW held AS SELECT 1 AS one")
     hold = "ALTER VIEW held RENAME TO something_else"
     argv = ["manage.py", "backup_db", "--directory", str(folder), "--format", "json", *options]
-    with another_session(alias, hold):
+    with held(alias, hold):
         process = start(*argv, env=environment_for(url_of(alias)))
         try:
             wait_until(lambda: query(alias, HELD_UP) or process.poll() is not None)

@@ -15,7 +15,6 @@ from tests.conftest import Answer, Ops, environment_for, query, start, url_of
 from tests.interrupting import (
     HELD_UP,
     SESSIONS,
-    another_session,
     backing_up,
     clients_of,
     ended,
@@ -24,6 +23,7 @@ from tests.interrupting import (
     unchanged,
     wait_until,
 )
+from tests.sessions import held
 
 
 def test_a_wrong_password_is_undecided_and_nothing_is_touched(
@@ -160,7 +160,7 @@ def test_a_table_that_is_locked_is_undecided_and_leaves_nothing(
 ) -> None:
     monkeypatch.setattr(snapshot, "LOCK_TIMEOUT_SECONDS", 0.2)
     lock = "LOCK TABLE treasury_payment IN ACCESS EXCLUSIVE MODE"
-    with unchanged(earlier), another_session(staging, lock):
+    with unchanged(earlier), held(staging, lock):
         answer = ops("backup_db", database=staging, directory=str(earlier))
 
     assert (answer.code, answer.ids) == (3, ["lock-not-obtained"])

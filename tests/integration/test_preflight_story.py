@@ -1,7 +1,5 @@
 """The story: a clear no on the drifted staging database, a yes after the seed, nothing changed."""
 
-import hashlib
-import subprocess
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -11,32 +9,15 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from opsmigrate.pgtools.clients import find_clients
-from opsmigrate.pgtools.libpq import child_environment
 from opsmigrate.postgres.catalog import read_catalog
-from opsmigrate.postgres.session import read_session
 from tests.aliases import guest
 from tests.conftest import Ops, execute
 from tests.integration.zoo_migrations import Write, migrate
+from tests.rehearsals import dump
 
 pytestmark = pytest.mark.major
 
 TARGET = "treasury.0002_phase6_dashboard_models"
-
-
-def dump(alias: str) -> str:
-    """Return a digest of everything that pg_dump sees: schema, rows, sequences, rights."""
-    clients = find_clients(read_session(connections[alias]).major, None)
-    with child_environment(connections[alias]) as child:
-        text = subprocess.run(
-            [clients.program("pg_dump")],
-            env=dict(child.variables),
-            pass_fds=child.descriptors,
-            capture_output=True,
-            check=True,
-        ).stdout
-    lines = [line for line in text.splitlines() if b"restrict" not in line]
-    return hashlib.sha256(b"\n".join(lines)).hexdigest()
 
 
 def test_the_drifted_database_gets_a_clear_no_and_after_the_seed_a_yes(
