@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import traceback
+from abc import ABC, abstractmethod
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,7 +59,7 @@ class Run:
     progress: Progress
 
 
-class ReportCommand(BaseCommand):
+class ReportCommand(BaseCommand, ABC):
     """A command that ends in a report, whatever happens; `run` does the work."""
 
     requires_system_checks = ()
@@ -99,9 +100,9 @@ class ReportCommand(BaseCommand):
                 "--approval", metavar="TEXT", help="who approved this; needed in production"
             )
 
+    @abstractmethod
     def run(self, run: Run, **options: Any) -> Result:
         """Do the command's work on `run.connection` and return its result."""
-        raise NotImplementedError(f"{type(self).__name__}.run")
 
     def prepare(self, options: dict[str, Any]) -> Result | None:
         """Refuse bad input before the database is touched.
