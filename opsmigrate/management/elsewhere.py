@@ -32,7 +32,7 @@ def server_of(
             yield embedded
     else:
         other = Target()
-        chosen = other.choose(on)
+        chosen = other.choose(on, option="--on")
         other.reach()
         yield chosen
 

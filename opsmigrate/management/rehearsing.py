@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from django.db import Error, connections
+from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
+from opsmigrate.errors import OpsmigrateError, UndecidedError
 from opsmigrate.guard import PRODUCTION, require_approval
 from opsmigrate.management.base import Run
+from opsmigrate.management.target import postgresql_alias
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.session import Session, is_pooled_by_transaction, read_session
@@ -179,19 +180,7 @@ def _saying_why(*, unasked: bool) -> Iterator[None]:
 
 def _other_server(run: Run, alias: str) -> BaseDatabaseWrapper | None:
     """Return the connection of the alias, or None where it leads to the examined server."""
-    if alias not in connections:
-        raise UsageError(
-            f"there is no database alias {alias!r} in DATABASES to rehearse on",
-            id="unknown-alias",
-            hint=f"--rehearse-on {' or '.join(connections)}",
-        )
-    place = connections[alias]
-    if place.vendor != "postgresql":
-        raise UsageError(
-            f"the database alias {alias!r} is {place.display_name}; a rehearsal needs PostgreSQL",
-            id="not-postgresql",
-            hint="--rehearse-on with the alias of a PostgreSQL server",
-        )
+    place = postgresql_alias(alias, option="--rehearse-on")
     session = _reached(place)
     if session.system_identifier == run.session.system_identifier:
         return None

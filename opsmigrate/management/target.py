@@ -31,6 +31,25 @@ def adopted(session: BaseDatabaseWrapper) -> Iterator[None]:
         connections.close_all()
 
 
+def postgresql_alias(alias: str, *, option: str) -> BaseDatabaseWrapper:
+    """Return the connection of an alias that was typed as `option`, or raise UsageError."""
+    if alias not in connections:
+        raise UsageError(
+            f"there is no database alias {alias!r} in DATABASES",
+            id="unknown-alias",
+            hint=f"{option} {' or '.join(connections)}",
+        )
+    connection = connections[alias]
+    if connection.vendor != "postgresql":
+        raise UsageError(
+            f"the database alias {alias!r} is {connection.display_name}; "
+            "opsmigrate works on PostgreSQL",
+            id="not-postgresql",
+            hint=f"{option} with the alias of a PostgreSQL database",
+        )
+    return connection
+
+
 class Target:
     """The alias as it is found out step by step, so that a report can say how far it came."""
 
@@ -38,24 +57,13 @@ class Target:
         self._connection: BaseDatabaseWrapper | None = None
         self._session: Session | None = None
 
-    def choose(self, alias: str) -> BaseDatabaseWrapper:
-        """Return the connection of `alias`; raise UsageError where it is not one of PostgreSQL."""
-        if alias not in connections:
-            raise UsageError(
-                f"there is no database alias {alias!r} in DATABASES",
-                id="unknown-alias",
-                hint=f"--database {' or '.join(connections)}",
-            )
-        connection = connections[alias]
-        if connection.vendor != "postgresql":
-            raise UsageError(
-                f"the database alias {alias!r} is {connection.display_name}; "
-                "opsmigrate works on PostgreSQL",
-                id="not-postgresql",
-                hint="--database with the alias of a PostgreSQL database",
-            )
-        self._connection = connection
-        return connection
+    def choose(self, alias: str, *, option: str = "--database") -> BaseDatabaseWrapper:
+        """Return the connection of `alias`, which was typed as `option`.
+
+        Raises UsageError where it is not one of PostgreSQL.
+        """
+        self._connection = postgresql_alias(alias, option=option)
+        return self._connection
 
     def reach(self, too_old: type[OpsmigrateError] = UndecidedError) -> Session:
         """Return the session; raise UndecidedError where the server does not let us in.
