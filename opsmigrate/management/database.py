@@ -50,8 +50,8 @@ def postgresql_alias(alias: str, *, option: str) -> BaseDatabaseWrapper:
     return connection
 
 
-class Target:
-    """The alias as it is found out step by step, so that a report can say how far it came."""
+class ChosenDatabase:
+    """What is found out of an alias, step by step, so that a report can say how far it came."""
 
     def __init__(self) -> None:
         self._connection: BaseDatabaseWrapper | None = None
