@@ -4,12 +4,10 @@ from collections.abc import Callable
 
 import pytest
 from django.db import connections
-from django.db.backends.postgresql.psycopg_any import sql
 
 from tests.conftest import Ops, execute, query
-from tests.integration.test_broken_keys import GRANTS
 from tests.integration.zoo_migrations import Write, migrate
-from tests.rehearsals import SCRATCH, alias_of, guest_of, prepared, reasons, rehearse
+from tests.rehearsals import SCRATCH, owner_of_zoo, prepared, reasons, rehearse
 
 pytestmark = pytest.mark.major
 
@@ -59,10 +57,8 @@ def test_a_check_that_rows_contradict_is_copied_and_said(
     user = {"USER": connections[alias].settings_dict["USER"]}
     if not superuser:
         user = role("CREATEDB")
-        for statement in (*GRANTS, "ALTER TABLE zoo_cage OWNER TO {}"):
-            execute(connections[alias], sql.SQL(statement).format(sql.Identifier(user["USER"])))
 
-    with alias_of("owner", **guest_of(alias, user)) as asking:
+    with owner_of_zoo(alias, user) as asking:
         answer = rehearse(ops, asking)
         failure = migrate(asking, "zoo")
 
