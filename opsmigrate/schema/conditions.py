@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
-from typing import Any, TypeVar
+from typing import Any
 
 from django.contrib.postgres.indexes import OpClass
 from django.db import Error
@@ -36,13 +37,12 @@ CHECK = "(({claimed}) IS FALSE) <> (({live}) IS FALSE)"
 PREDICATE = "(({claimed}) IS TRUE) <> (({live}) IS TRUE)"
 EXPRESSIONS = "ROW({claimed}) IS DISTINCT FROM ROW({live})"
 TIMEOUT = "SET LOCAL statement_timeout = '5s'"
-MOST_ROWS = 2000
+MOST_ROWS = 5000
 KINDS = {
     CheckConstraint: ("drift-check", "the check"),
     UniqueConstraint: ("drift-unique", "the unique constraint"),
     DjangosIndex: ("drift-index", "the index"),
 }
-Live = TypeVar("Live", Constraint, Index)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +81,11 @@ def demands_of(
     for item in items:
         if not type(item).__module__.startswith("django."):
             continue
-        try:
-            parts = list(_parts(item, table, claimed))
-            for part, live, disagree in parts:
-                yield Demand(
+        found = []
+        # A field or an expression of the project may raise anything.
+        with suppress(Exception):
+            found = [
+                Demand(
                     table=table,
                     item=item,
                     model=rendered(),
@@ -92,44 +93,47 @@ def demands_of(
                     live=live,
                     disagree=disagree,
                 )
-        except Exception:  # noqa: S112 - whatever a project's field or expression raises
-            continue
+                for part, live, disagree in _parts(item, table, claimed)
+            ]
+        yield from found
 
 
 def _parts(item: Any, table: Relation, claimed: set[str]) -> Iterator[tuple[Any, str, str]]:
     """Yield each condition or list of expressions, its live text, and how to compare them."""
-    there: Constraint | Index | None
-    others: Iterable[Constraint | Index]
+    name = as_stored(item.name)
     if isinstance(item, CheckConstraint):
-        checks = [found for found in table.constraints if found.condition]
-        there, others = _by_name(item, checks)
-        if there and _alone(there, others, claimed):
-            yield item.condition, there.condition or "", CHECK
+        for check in table.constraints:
+            if check.name == name and check.condition and _alone(check, table, claimed):
+                yield item.condition, check.condition, CHECK
     elif isinstance(item, UniqueConstraint | DjangosIndex):
-        there, others = _by_name(item, table.indexes)
-        if not there or not _alone(there, others, claimed):
-            return
-        unique: Any = item
-        if unique.condition is not None and there.predicate:
-            yield unique.condition, there.predicate, PREDICATE
-        inner = [_without_order(each) for each in unique.expressions]
-        plain = [isinstance(each, F) for each in inner]
-        if there.expressions and plain == [bool(column) for column in there.columns]:
-            expressions = [each for each in inner if not isinstance(each, F)]
-            yield expressions, there.expressions, EXPRESSIONS
+        for index in table.indexes:
+            if index.name == name and index.partial and _alone(index, table, claimed):
+                yield from _parts_of_index(item, index)
 
 
-def _by_name(item: Any, live: Iterable[Live]) -> tuple[Live | None, list[Live]]:
-    found = {each.name: each for each in live}
-    return found.pop(as_stored(item.name), None), list(found.values())
+def _parts_of_index(item: Any, index: Index) -> Iterator[tuple[Any, str, str]]:
+    if item.condition is not None and index.predicate:
+        yield item.condition, index.predicate, PREDICATE
+    keys = [_without_order(each) for each in item.expressions]
+    if index.expressions and [isinstance(key, F) for key in keys] == list(map(bool, index.columns)):
+        expressions = [key for key in keys if not isinstance(key, F)]
+        yield expressions, index.expressions, EXPRESSIONS
 
 
-def _alone(
-    there: Constraint | Index, others: Iterable[Constraint | Index], claimed: set[str]
-) -> bool:
-    """Say whether nothing else is on the same columns, but for what bears the name of a claim."""
-    columns = sorted(there.columns)
-    return all(each.name in claimed or sorted(each.columns) != columns for each in others)
+def _alone(item: Constraint | Index, table: Relation, claimed: set[str]) -> bool:
+    """Say whether nothing that is not claimed, of the same kind and columns, may stand for it."""
+    kind = _kind(item)
+    others = table.constraints if isinstance(item, Constraint) else table.indexes
+    return all(
+        other.name == item.name or other.name in claimed or _kind(other) != kind for other in others
+    )
+
+
+def _kind(item: Constraint | Index) -> tuple[Any, ...]:
+    columns = sorted(item.columns)
+    if isinstance(item, Constraint):
+        return item.kind, columns
+    return item.unique, item.predicate is None, item.expressions is None, columns
 
 
 def _without_order(expression: Any) -> Any:
@@ -252,6 +256,6 @@ def _drift(connection: BaseDatabaseWrapper, demand: Demand, values: list[str | N
         column=columns[0] if len(columns) == 1 else None,
         name=as_stored(item.name),
         claimed=f"{what} {item.name}: {demand.claimed}",
-        live=f"{demand.live}, which is another where {row}",
+        live=f"{demand.live}, which differs where {row}",
         remedy="; ".join(map(str, remedy)),
     )

@@ -42,7 +42,7 @@ def drift_of(
         claimed = claimed_tables(state, connection, altered=applied.altered)
         compared = list(_compared(claimed, catalog))
         said = {(drift.table, drift.name) for _, drift in compared}
-        demanded = _demanded(connection, state, claimed, catalog)
+        demanded = _demanded(StateFields(state, connection), applied, claimed, catalog)
         compared += [item for item in demanded if (item[1].table, item[1].name) not in said]
         found = [drift for table, drift in compared if not _was_meant(drift, table, applied)]
     types = [(str(item.claimed), str(item.live)) for item in found if item.id == "drift-type"]
@@ -80,22 +80,30 @@ def _compared(
 
 
 def _demanded(
-    connection: BaseDatabaseWrapper,
-    state: ProjectState,
+    fields: StateFields,
+    applied: AppliedMigrations,
     tables: Iterable[ClaimedTable],
     catalog: Catalog,
 ) -> Iterator[tuple[ClaimedTable, Drift]]:
-    live, fields = _LiveTables(catalog), StateFields(state, connection)
+    """Yield what checks and indexes demand otherwise, but for those on fields that were remade."""
+    live, connection, models = _LiveTables(catalog), fields.connection, fields.state.models
     owners: dict[str, ClaimedTable] = {}
     demands: list[Demand] = []
     for claimed in tables:
         app_label, _, name = claimed.model.partition(".")
-        key = app_label, name.lower()
-        table = live.find(claimed.db_table)
-        if table and key in state.models:
-            owners[table.label] = claimed
-            rendered = partial(fields.rendered, key)
-            demands += demands_of(connection, state.models[key].options, rendered, table)
+        key, table = (app_label, name.lower()), live.find(claimed.db_table)
+        if table is None or key not in models:
+            continue
+        owners[table.label] = claimed
+        rendered = partial(fields.rendered, key)
+        for demand in demands_of(connection, models[key].options, rendered, table):
+            remade = {
+                as_stored(field.column or "")
+                for name, field in fields.of(key).items()
+                if (app_label, name) in applied.remade
+            }
+            if remade.isdisjoint(column.name for column in demand.columns):
+                demands.append(demand)
     for drift in condition_drift(connection, demands):
         yield owners[drift.table], drift
 

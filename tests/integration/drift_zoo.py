@@ -321,6 +321,25 @@ DRIFTS = (
         constraint="zoo_cage_price_min",
     ),
     Injected(
+        "check with another limit, for a role that may not read the table",
+        CAGE + "DROP CONSTRAINT zoo_cage_price_min, ADD CONSTRAINT "
+        "zoo_cage_price_min CHECK (price > 0); CREATE ROLE {role}; "
+        "GRANT SELECT ON django_migrations TO {role}; SET LOCAL ROLE {role}",
+        "drift-check",
+        column="price",
+        constraint="zoo_cage_price_min",
+    ),
+    Injected(
+        "check with another limit, beside one that raises",
+        CAGE + "DROP CONSTRAINT zoo_cage_price_min, ADD CONSTRAINT "
+        "zoo_cage_price_min CHECK (price > 0), "
+        "DROP CONSTRAINT zoo_cage_year, ADD CONSTRAINT zoo_cage_year "
+        "CHECK (1 / (date_part('year', opened) - 1990) < 2)",
+        "drift-check",
+        column="price",
+        constraint="zoo_cage_price_min",
+    ),
+    Injected(
         "check of a longer list",
         CAGE + "DROP CONSTRAINT zoo_cage_labels, ADD CONSTRAINT "
         "zoo_cage_labels CHECK (label NOT IN ('a', 'b', 'c') OR price IS NULL)",
