@@ -7,10 +7,13 @@ from opsmigrate.backfill.tables import Leaf
 # A full page has no room for new versions of all its rows. But where a part of them is done, and
 # the dead versions are pruned, the next part stays in the page and touches no index (PostgreSQL
 # documentation, Heap-Only Tuples). More passes keep more rows in their pages, and cost more reads.
-PASSES = 8
+PASSES = 9
 BLOCK_BYTES = 8192
 # A new version is longer by the value, a UUID say, and by one more pointer to it.
 GROWTH_BYTES = 20
+# At 1 every row of a pass would find room, but for the first one, which would be so large that what
+# it adds to the indexes splits their pages; at 0 all are as large, and fewer rows find room.
+SHRINKING = 0.4
 # Only the last byte of a row's number in its block is looked at: cheaper to get at than the text.
 MOST_SLOTS = 255
 
@@ -39,12 +42,12 @@ def turns_over(leaf: Leaf) -> tuple[Turn, ...]:
     """Return the passes to make over a table, the last of which takes all that is left.
 
     A pass finds as much room as the versions take that the one before it has left behind. The new
-    ones are longer, so each is smaller than the one before, in that ratio. There are no more passes
-    than a block has rows.
+    ones are longer, so each pass is smaller than the one before. There are no more passes than a
+    block has rows.
     """
     slots = max(1, min(round(leaf.rows_per_block), MOST_SLOTS))
     row_bytes = BLOCK_BYTES / leaf.rows_per_block
-    ratio = row_bytes / (row_bytes + GROWTH_BYTES)
+    ratio = (row_bytes / (row_bytes + GROWTH_BYTES)) ** SHRINKING
     turns, done = [], 0
     for number in range(1, PASSES + 1):
         below = round(slots * (1 - ratio**number) / (1 - ratio**PASSES))
