@@ -216,6 +216,34 @@ def test_conditions_show_no_drift_after_their_fields_were_altered(
     assert ops("preflight_migrate", "zoo", database=alias).report["facts"]["drift"] == []
 
 
+def test_what_went_or_was_renamed_with_its_field_is_no_drift(
+    write_migrations: Write, new_database: Callable[..., str], ops: Ops
+) -> None:
+    write_migrations(STALE, 'migrations.RenameField("cage", "a", "b"),' + GONE)
+    alias = new_database()
+    assert migrate(alias, "zoo") is None
+
+    assert ops("preflight_migrate", "zoo", database=alias).report["facts"]["drift"] == []
+
+
+STALE = """
+migrations.CreateModel("Cage", [
+    ("id", models.AutoField(primary_key=True)),
+    *[(name, models.IntegerField()) for name in "acxy"],
+], options={
+    "unique_together": {("c", "x")},
+    "indexes": [models.Index(fields=["a", "c"], name="zoo_two")],
+    "constraints": [
+        models.UniqueConstraint(fields=["a", "y"], name="zoo_renamed"),
+        models.UniqueConstraint(fields=["c"], condition=models.Q(x__gt=0), name="zoo_gone"),
+        models.CheckConstraint(condition=models.Q(x__gt=0), name="zoo_positive"),
+        models.CheckConstraint(condition=models.Q(a__gt=0), name="zoo_more"),
+    ],
+}),
+"""
+GONE = 'migrations.RemoveField("cage", "x"),'
+
+
 def test_any_number_of_conditions_is_compared_in_as_many_queries(
     write_migrations: Write, new_database: Callable[..., str]
 ) -> None:
