@@ -61,7 +61,7 @@ class AppliedMigrations:
         return [
             (migration.app_label, operation)
             for migration in self._migrations
-            for operation in _flat(migration.operations)
+            for operation in flat(migration.operations)
         ]
 
     @cached_property
@@ -121,10 +121,11 @@ class AppliedMigrations:
         return found
 
 
-def _flat(operations: Sequence[Operation]) -> Iterator[Operation]:
+def flat(operations: Sequence[Operation]) -> Iterator[Operation]:
+    """Yield the operations that reach the database, those inside others in their place."""
     for operation in operations:
         if isinstance(operation, SeparateDatabaseAndState):
-            yield from _flat(operation.database_operations)
+            yield from flat(operation.database_operations)
         else:
             yield operation
 

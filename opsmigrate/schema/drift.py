@@ -34,7 +34,9 @@ def drift_of(
     """Return where the database of `catalog` differs from what is recorded as applied in it.
 
     `state` is that of the applied migrations, where the caller has it already; it is not changed.
-    What a migration did in SQL of its own, without telling the state, is no drift.
+    Names of constraints and indexes, the way in which rows are numbered, spellings of types, and
+    tables, indexes, defaults and checks that no migration knows are no drift; nor is what a
+    migration did in SQL of its own, without telling the state.
     """
     applied = AppliedMigrations(executor)
     state = state or applied_state(executor)
@@ -59,15 +61,6 @@ def _was_meant(drift: Drift, claimed: ClaimedTable, applied: AppliedMigrations) 
     if not any(names):
         names = [split_table(claimed.db_table)[1]]
     return applied.wrote(claimed.model.partition(".")[0], *names)
-
-
-def find_drift(tables: Iterable[ClaimedTable], catalog: Catalog) -> tuple[Drift, ...]:
-    """Return each difference that means something, in the order of `tables`.
-
-    Names of constraints and indexes, the way in which rows are numbered, spellings of types, and
-    tables, indexes, defaults and checks that no migration knows are no drift.
-    """
-    return tuple(drift for _, drift in _compared(tables, catalog))
 
 
 def _compared(

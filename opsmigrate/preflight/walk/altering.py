@@ -9,7 +9,9 @@ from django.db.models import Field
 
 from opsmigrate.preflight.walk.casts import bad_casts, castable
 from opsmigrate.preflight.walk.columns import column_in_use, users_of
+from opsmigrate.preflight.walk.compatible import always_casts, comparable
 from opsmigrate.preflight.walk.expressions import PLAIN, ForbiddenError, live_expressions, misfit
+from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.operator_classes import special_indexes_fit
 from opsmigrate.preflight.walk.probes import (
     ask,
@@ -22,9 +24,8 @@ from opsmigrate.preflight.walk.probes import (
 )
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import SimulatedTable, constant
-from opsmigrate.preflight.walk.types import always_casts, base, column_of, comparable, modifiers
+from opsmigrate.schema.types import INTEGERS, base, modifiers
 
-INTEGERS = {"smallint", "integer", "bigint"}
 TEXTS = {"character varying", "text"}
 
 

@@ -11,9 +11,9 @@ from django.db.models import BaseConstraint, CheckConstraint, Field, Model, Uniq
 from opsmigrate.postgres.catalog import Catalog, Dependent
 from opsmigrate.postgres.names import generated_name
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.walk.fields import column_of, generated_sql
 from opsmigrate.preflight.walk.probes import Probe, ask
 from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable, Simulation
-from opsmigrate.preflight.walk.types import column_of, generated_sql
 from opsmigrate.report import Severity
 
 KINDS = {

@@ -18,12 +18,12 @@ from opsmigrate.preflight.walk.altering import add_identity, alter_null, alter_t
 from opsmigrate.preflight.walk.columns import UNKNOWN, add_column, drop_column
 from opsmigrate.preflight.walk.constraints import require_inline_target
 from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
+from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.introspected import constraints_of
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.statements import examine_statement
 from opsmigrate.preflight.walk.surroundings import require_surroundings
 from opsmigrate.preflight.walk.touched import QUALIFIED, tables_of
-from opsmigrate.preflight.walk.types import column_of
 from opsmigrate.report import Severity
 
 
