@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -38,11 +38,6 @@ PREDICATE = "(({claimed}) IS TRUE) <> (({live}) IS TRUE)"
 EXPRESSIONS = "ROW({claimed}) IS DISTINCT FROM ROW({live})"
 TIMEOUT = "SET LOCAL statement_timeout = '5s'"
 MOST_ROWS = 5000
-KINDS = {
-    CheckConstraint: ("drift-check", "the check"),
-    UniqueConstraint: ("drift-unique", "the unique constraint"),
-    DjangosIndex: ("drift-index", "the index"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,15 +242,19 @@ def _drift(connection: BaseDatabaseWrapper, demand: Demand, values: list[str | N
         for column, value in zip(columns, values, strict=True)
     )
     item: Any = demand.item
-    id_, what = KINDS[next(kind for kind in KINDS if isinstance(item, kind))]
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
         remedy = [item.remove_sql(demand.model, editor), item.create_sql(demand.model, editor)]
-    return Drift(
-        id=id_,
+    drift = Drift(
+        id="drift-index",
         table=demand.table.label,
         column=columns[0] if len(columns) == 1 else None,
         name=as_stored(item.name),
-        claimed=f"{what} {item.name}: {demand.claimed}",
+        claimed=f"{item.name}: {demand.claimed}",
         live=f"{demand.live}, which differs where {row}",
         remedy="; ".join(map(str, remedy)),
     )
+    if isinstance(item, CheckConstraint):
+        return replace(drift, id="drift-check", claimed=f"the check {drift.claimed}")
+    if isinstance(item, UniqueConstraint):
+        return replace(drift, id="drift-unique", claimed=f"the unique constraint {drift.claimed}")
+    return replace(drift, claimed=f"the index {drift.claimed}")
