@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -129,7 +129,7 @@ class TracingEditor(DatabaseSchemaEditor):
         try:
             text = str(sql)
             if params is not None:
-                self.connection.ops.compose_sql(text, params)
+                self.connection.ops.compose_sql(text, _without_values(params))
         except (TypeError, ValueError, LookupError, self.connection.Database.Error) as error:
             ledger.find(
                 "malformed-statement",
@@ -137,6 +137,12 @@ class TracingEditor(DatabaseSchemaEditor):
                 hint="take the percent sign out of the name or comment; in a comment, %% will do",
             )
             return False
+        try:
+            if params:
+                self.connection.ops.compose_sql(text, params)
+        except self.connection.Database.Error as error:
+            # An earlier operation of the plan may bring what adapts it, as HStoreExtension does.
+            ledger.leave_open(f"the driver cannot send a value yet: {first_line(error)}")
         ledger.statement(text, tables_of(sql, self.requirements.schema))
         return True
 
@@ -380,3 +386,7 @@ class TracingEditor(DatabaseSchemaEditor):
             and (type_ is None or type_ == info["type"])
             and name not in (exclude or ())
         ]
+
+
+def _without_values(params: Any) -> Any:
+    return dict.fromkeys(params) if isinstance(params, Mapping) else [None] * len(params)
