@@ -54,7 +54,7 @@ function New-PrivateFile {
         Set-Acl -LiteralPath $path -AclObject $access
     }
     else {
-        & chmod 600 -- $path
+        & chmod 600 $path
         if ($LASTEXITCODE -ne 0) { throw "cannot close $path to others" }
     }
     return $path
@@ -77,21 +77,28 @@ function Write-Password([string] $Path) {
     }
 }
 
-# Before 7.3 PowerShell drops the quotes within an argument of a program.
-if ($PSVersionTable.PSVersion -lt [version] '7.3') { $Table = $Table.Replace('"', '\"') }
-
 # A bare name with = in it would be taken for a connection string.
 $named = "dbname='" + $Database.Replace('\', '\\').Replace("'", "\'") + "'"
 
+# Before 7.3 PowerShell drops the quotes within an argument of a program.
+if ($PSVersionTable.PSVersion -lt [version] '7.3') {
+    $Table, $Column, $User, $named =
+        $Table, $Column, $User, $named | ForEach-Object { $_.Replace('"', '\"') }
+}
+
 $passfile = $null
-$before = $env:PGPASSFILE
+$before = $env:PGPASSFILE, $env:PGPASSWORD
 $code = 1
 try {
     if (-not $NoPassword) {
         $passfile = New-PrivateFile
         Write-Password $passfile
         $env:PGPASSFILE = $passfile
+        # It would be taken before the one that was asked for.
+        $env:PGPASSWORD = $null
     }
+    # Before 7 a notice of psql would stop the script where stderr is redirected.
+    $ErrorActionPreference = 'Continue'
     & psql -X -w -h $HostName -p $Port -U $User -d $named `
         -v "column=$Column" -v "batch=$Batch" -v "lock_timeout=$LockTimeout" `
         -v "patience=$Patience" -v "triggers=$Triggers" -v "table=$Table" `
@@ -99,7 +106,7 @@ try {
     $code = switch ($LASTEXITCODE) { 0 { 0 } 2 { 3 } default { 1 } }
 }
 finally {
-    $env:PGPASSFILE = $before
+    $env:PGPASSFILE, $env:PGPASSWORD = $before
     if ($passfile) { Remove-Item -LiteralPath $passfile -Force -ErrorAction SilentlyContinue }
 }
 exit $code

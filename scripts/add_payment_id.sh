@@ -63,10 +63,11 @@ esac
 command -v psql >/dev/null || { echo "add_payment_id.sh: psql is not installed" >&2; exit 3; }
 
 folder=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-passfile=
+passfile='' hidden=no
 clean_up() {
     [ -z "$passfile" ] || rm -f -- "$passfile"
-    stty echo 2>/dev/null <&0 || true
+    # Not without need: where the script runs in the background, the terminal would stop it.
+    [ "$hidden" = no ] || stty echo
 }
 trap clean_up EXIT
 trap 'exit 130' INT
@@ -77,16 +78,19 @@ if [ "$ask" = yes ]; then
     passfile=$(mktemp)
     if [ -t 0 ]; then
         printf 'Password of %s on %s: ' "$user" "$host" >&2
+        hidden=yes
         stty -echo
         IFS= read -r password || true
         stty echo
+        hidden=no
         echo >&2
     else
         IFS= read -r password || true
     fi
     # printf is the shell's own: the password is on no command line. \ and : are escaped.
     printf '%s\n' "$password" | sed 's/[\\:]/\\&/g; s/^/*:*:*:*:/' >"$passfile"
-    unset password
+    # It would be taken before the one that was asked for.
+    unset password PGPASSWORD
     PGPASSFILE=$passfile
     export PGPASSFILE
 fi

@@ -1,7 +1,7 @@
 -- Add, fill and constrain a unique uuid column on a live table; psql only, no Python.
 --
 --   psql -X -d DATABASE -f add_payment_id.sql
---   psql -X -d DATABASE -v table='public."Order"' -v column=payment_id -v batch=5000 -f …
+--   psql -X -d DATABASE -v table='public."Order"' -v batch=5000 -f add_payment_id.sql
 --
 -- Variables, all optional:
 --   table         as written in SQL, with quotes and schema where it needs them (treasury_payment)
@@ -61,7 +61,7 @@ DO $$ BEGIN
     END IF;
     -- Time-outs of the role are meant for the application; transaction_timeout came with 17.
     PERFORM set_config(name, '0', false) FROM pg_settings
-    WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout',
+    WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout',
                    'transaction_timeout');
     -- Readers see the values at once: they must survive a crash of the server.
     IF current_setting('synchronous_commit') = 'off' THEN
@@ -344,6 +344,7 @@ DECLARE
     blocks bigint := pg_relation_size(target) / current_setting('block_size')::bigint;
     per_block float := greatest((SELECT reltuples / greatest(relpages, 1) FROM pg_class
                                  WHERE oid = target), 1);
+    dense float;
     passes int;
     span bigint;
     start bigint := 0;
@@ -365,12 +366,25 @@ BEGIN
         INTO per_block;
         per_block := greatest(per_block, 1);
     END IF;
-    passes := greatest(1, least(8, round(per_block)));
-    span := greatest(1, round(batch * passes / per_block));
     WHILE start < blocks LOOP
-        FOR pass IN 0 .. passes - 1 LOOP
+        -- Where rows stand closer than on average, as at the end of a table that was emptied, there
+        -- are fewer blocks to a batch.
+        dense := per_block;
+        LOOP
+            passes := greatest(1, least(8, round(dense)));
+            span := greatest(1, least(round(batch * passes / dense), blocks - start));
             range_of := format('ctid >= %L::tid AND ctid < %L::tid AND %I IS NULL',
                                format('(%s,0)', start), format('(%s,0)', start + span), named);
+            EXECUTE format('SELECT count(*) FROM ONLY %s WHERE %s', here, range_of) INTO rows_now;
+            EXIT WHEN span = 1 OR rows_now <= 1.25 * batch * passes;
+            dense := greatest(2 * dense, rows_now::float / span);
+        END LOOP;
+        IF rows_now = 0 THEN
+            start := start + span;
+            COMMIT;
+            CONTINUE;
+        END IF;
+        FOR pass IN 0 .. passes - 1 LOOP
             part := CASE WHEN pass = passes - 1 THEN ''
                     ELSE format(' AND get_byte(tidsend(ctid), 5) %% %s = %s', passes, pass) END;
             BEGIN
@@ -384,8 +398,8 @@ BEGIN
             IF rows_now IS NULL THEN
                 -- Somebody holds a row: go on without it, and come back.
                 EXECUTE format('UPDATE ONLY %1$s SET %2$I = gen_random_uuid() WHERE ctid = ANY'
-                    ' (ARRAY(SELECT ctid FROM ONLY %1$s WHERE %3$s%4$s FOR UPDATE SKIP LOCKED))'
-                    ' AND %2$I IS NULL', here, named, range_of, part);
+                    ' (ARRAY(SELECT ctid FROM ONLY %1$s WHERE %3$s%4$s FOR NO KEY UPDATE'
+                    ' SKIP LOCKED)) AND %2$I IS NULL', here, named, range_of, part);
                 GET DIAGNOSTICS rows_now = ROW_COUNT;
             END IF;
             total := total + rows_now;
@@ -396,11 +410,6 @@ BEGIN
                     round(100.0 * start / blocks),
                     round(total / extract(epoch FROM told - began)::numeric);
             END IF;
-            IF pass = 0 AND rows_now = 0 THEN
-                EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s WHERE %s)', here, range_of)
-                INTO any_left;
-                EXIT WHEN NOT any_left;
-            END IF;
         END LOOP;
         start := start + span;
     END LOOP;
@@ -409,7 +418,7 @@ BEGIN
     LOOP
         EXECUTE format('UPDATE ONLY %1$s SET %2$I = gen_random_uuid() WHERE ctid = ANY'
             ' (ARRAY(SELECT ctid FROM ONLY %1$s WHERE %2$I IS NULL LIMIT %3$s'
-            ' FOR UPDATE SKIP LOCKED)) AND %2$I IS NULL', here, named, batch);
+            ' FOR NO KEY UPDATE SKIP LOCKED)) AND %2$I IS NULL', here, named, batch);
         GET DIAGNOSTICS rows_now = ROW_COUNT;
         total := total + rows_now;
         COMMIT;

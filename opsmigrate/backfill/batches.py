@@ -22,22 +22,35 @@ SHARE = " AND get_byte(tidsend(ctid), 5) % {slots} < {below}"
 # Rows for which there is none would be taken again and again.
 HAS_VALUE = " AND ({expression}) IS NOT NULL"
 FILL = "UPDATE ONLY {table} SET {column} = {expression} WHERE {rows}"
+# NO KEY, as the UPDATE itself locks them: an insert that refers to a row holds no batch up.
 FILL_UNLOCKED = """
 UPDATE ONLY {table} SET {column} = {expression}
 WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM ONLY {table} WHERE {rows} LIMIT {limit} FOR UPDATE SKIP LOCKED))
+    SELECT ctid FROM ONLY {table} WHERE {rows} LIMIT {limit} FOR NO KEY UPDATE SKIP LOCKED))
   AND {column} IS NULL
 """
+COUNT_LEFT = "SELECT count(*) FROM ONLY {table} WHERE {rows}"
 ANY_LEFT = "SELECT EXISTS (SELECT FROM ONLY {table} WHERE {rows})"
 
 
 @dataclass(frozen=True)
 class Window:
-    """Blocks `start` to before `end` of a table."""
+    """Blocks `start` to before `end` of a table; `rows` have no value, where they were counted."""
 
     leaf: Leaf
     start: int
     end: int
+    rows: int = 0
+
+    @property
+    def blocks(self) -> int:
+        """Return how many blocks they are."""
+        return self.end - self.start
+
+    @property
+    def rows_per_block(self) -> float:
+        """Return how many rows a block holds, at least one."""
+        return max(self.leaf.rows_per_block, self.rows / self.blocks)
 
     def parts(self, blocks: int) -> "tuple[Window, ...]":
         """Return the window in parts of that many blocks at most."""
@@ -57,7 +70,7 @@ def fill_batch(
     try:
         return _execute(connection, sql.SQL(FILL).format(**names)), False
     except OperationalError as error:
-        if not _is_about_rows_of_others(error):
+        if not is_held_by_others(error):
             raise
     return fill_unlocked(connection, goal, window, turn), True
 
@@ -76,17 +89,31 @@ def fill_unlocked(
     try:
         return _execute(connection, statement)
     except OperationalError as error:
-        if not _is_about_rows_of_others(error):
+        if not is_held_by_others(error):
             raise
         return 0
 
 
+def count_left(connection: BaseDatabaseWrapper, goal: Goal, window: Window) -> int | None:
+    """Return how many rows of the window have no value; None where others hold the table."""
+    return _look(connection, COUNT_LEFT, goal, window)
+
+
 def any_left(connection: BaseDatabaseWrapper, goal: Goal, window: Window) -> bool:
-    """Say whether a row of the window has no value."""
-    statement = sql.SQL(ANY_LEFT).format(**_names(goal, window, EVERY_ROW))
+    """Say whether a row of the window has no value, or may have none: others hold the table."""
+    return _look(connection, ANY_LEFT, goal, window) != 0
+
+
+def _look(connection: BaseDatabaseWrapper, template: str, goal: Goal, window: Window) -> int | None:
+    statement = sql.SQL(template).format(**_names(goal, window, EVERY_ROW))
     with connection.cursor() as cursor:
-        cursor.execute(statement)
-        return bool(cursor.fetchone()[0])
+        try:
+            cursor.execute(statement)
+        except OperationalError as error:
+            if not is_held_by_others(error):
+                raise
+            return None
+        return int(cursor.fetchone()[0])
 
 
 def _execute(connection: BaseDatabaseWrapper, statement: Composable) -> int:
@@ -95,7 +122,8 @@ def _execute(connection: BaseDatabaseWrapper, statement: Composable) -> int:
         return max(int(cursor.rowcount), 0)
 
 
-def _is_about_rows_of_others(error: OperationalError) -> bool:
+def is_held_by_others(error: OperationalError) -> bool:
+    """Say whether a statement failed because others hold the rows, or the table, that it wants."""
     # A row that left its partition while the batch waited for it is a failure of serialization.
     return sqlstate(error) in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED, SERIALIZATION_FAILURE)
 

@@ -3,24 +3,30 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain, zip_longest
 
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.backfill.batches import Window, any_left, fill_batch
+from opsmigrate.backfill.batches import Window, any_left, count_left, fill_batch
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.pace import BatchSize, Gate, Pace
 from opsmigrate.backfill.passes import Turn, turns_over
 from opsmigrate.backfill.tables import Leaf
 from opsmigrate.backfill.throttle import Throttle
+from opsmigrate.postgres.interruptible import cancel_until
 from opsmigrate.postgres.session import backend_pid
 
 # Between two passes over a page every session must have let go of the snapshots that it had, or
 # nothing can be pruned: so a worker goes round over several windows.
 INTERLEAVED = 3
+# Windows are cut by an estimate of how many rows a block holds; those with more are cut again.
+MOST_ABOVE_PLAN = 1.25
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_BETWEEN_REPORTS = 0.1
+# A commit waits for ever for a synchronous standby that is gone.
+SECONDS_FOR_THE_LAST_BATCH = 2.0
 
 
 @dataclass
@@ -76,15 +82,10 @@ class Groups:
         for leaf in leaves:
             start = 0
             while start < leaf.blocks:
-                blocks = blocks_of(leaf, size.rows * len(turns_over(leaf)))
-                end = min(start + blocks, leaf.blocks)
+                blocks = size.rows * len(turns_over(leaf.rows_per_block)) / leaf.rows_per_block
+                end = min(start + max(1, round(blocks)), leaf.blocks)
                 yield Window(leaf, start, end)
                 start = end
-
-
-def blocks_of(leaf: Leaf, rows: float) -> int:
-    """Return how many blocks hold about that many rows, at least one."""
-    return max(1, round(rows / leaf.rows_per_block))
 
 
 @dataclass(eq=False)
@@ -100,6 +101,7 @@ class Worker(threading.Thread):
     tally: Tally
     error: BaseException | None = None
     pid: int | None = None
+    connection: BaseDatabaseWrapper | None = None
     # Not is_alive(): see run_interruptibly.
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -108,52 +110,75 @@ class Worker(threading.Thread):
 
     def run(self) -> None:
         """Fill; an exception is kept in `error` for who waits, and stops the others."""
-        connection = None
         try:
-            connection = self.open_session(self.origin)
+            connection = self.connection = self.open_session(self.origin)
             self.pid = backend_pid(connection)
             while (group := self.groups.next()) and not self.gate.stopped.is_set():
-                self._go_over(connection, group)
+                cut = (self._as_dense_as_planned(connection, window) for window in group)
+                self._go_over(connection, list(chain.from_iterable(cut)))
         except BaseException as error:
             self.error = error
             self.gate.stopped.set()
         finally:
-            if connection is not None:
-                connection.close()
+            if self.connection is not None:
+                self.connection.close()
             self.ended.set()
 
+    def end(self) -> None:
+        """Let the batch that runs finish; cancel it where it waits for what does not come."""
+        if not self.ended.wait(SECONDS_FOR_THE_LAST_BATCH) and self.connection is not None:
+            cancel_until(self.connection, self.ended)
+        self.ended.wait()
+
+    def _as_dense_as_planned(self, connection: BaseDatabaseWrapper, window: Window) -> list[Window]:
+        """Return the window, cut smaller where rows stand closer; none where there is no NULL.
+
+        So it is where all that was not deleted stands at the end, or another run has been.
+        """
+        rows = count_left(connection, self.goal, window)
+        if rows is None:
+            return [window]
+        if not rows:
+            self.tally.add(0, blocks=window.blocks)
+            return []
+        counted = replace(window, rows=rows)
+        planned = self.size.rows * len(turns_over(counted.rows_per_block))
+        if window.blocks == 1 or rows <= planned * MOST_ABOVE_PLAN:
+            return [counted]
+        half = (window.blocks + 1) // 2
+        return [
+            part
+            for each in window.parts(half)
+            for part in self._as_dense_as_planned(connection, each)
+        ]
+
     def _go_over(self, connection: BaseDatabaseWrapper, group: list[Window]) -> None:
-        for number, turn in enumerate(turns_over(group[0].leaf)):
-            for window in list(group):
-                filled = self._pass(connection, window, turn)
-                if filled is None:
-                    return
-                share = turn.share
-                # A run that goes on where another stopped meets many windows without a NULL.
-                if number == 0 and not filled and not any_left(connection, self.goal, window):
-                    group.remove(window)
-                    share = 1.0
-                self.tally.add(0, blocks=(window.end - window.start) * share)
+        turns = [turns_over(window.rows_per_block) for window in group]
+        for together in zip_longest(*turns):
+            for window, turn in zip(group, together, strict=True):
+                if turn is not None:
+                    if not self._pass(connection, window, turn):
+                        return
+                    self.tally.add(0, blocks=window.blocks * turn.share)
         # The first look at a row after its commit marks it as committed. Where pages have
         # checksums, that writes the whole page to the WAL, unless it was written since the last
         # checkpoint, as now (PostgreSQL documentation, wal_log_hints).
         for window in group:
             any_left(connection, self.goal, window)
 
-    def _pass(self, connection: BaseDatabaseWrapper, window: Window, turn: Turn) -> int | None:
-        """Return how many rows a pass over the window filled; None where it was stopped."""
-        rows = 0
-        for part in window.parts(blocks_of(window.leaf, self.size.rows / turn.share)):
+    def _pass(self, connection: BaseDatabaseWrapper, window: Window, turn: Turn) -> bool:
+        """Fill the rows of a pass over the window, batch by batch; return False where stopped."""
+        blocks = max(1, round(self.size.rows / turn.share / window.rows_per_block))
+        for part in window.parts(blocks):
             started = time.monotonic()
             filled, skipped = fill_batch(connection, self.goal, part, turn)
             seconds = time.monotonic() - started
-            rows += filled
             self.tally.add(filled, skipped=skipped)
             if not skipped:
                 self.size.note(filled, seconds)
             if not self.gate.wait(filled, seconds):
-                return None
-        return rows
+                return False
+        return True
 
 
 def fill(
@@ -170,8 +195,9 @@ def fill(
 
     Each batch is a transaction of its own, on sessions of `open_session`; `connection` only looks
     at the server. `between` is called again and again and may raise to stop: the batches that run
-    are then let finish. Rows that are locked, or that move meanwhile, are left to `sweep`. Rows
-    that come later have the column's default. A value that is there is never changed.
+    are then let finish, or cancelled where they do not in some seconds. Rows that are locked, or
+    that move meanwhile, are left to `sweep`. Rows that come later have the column's default. A
+    value that is there is never changed.
     """
     tally.blocks, tally.blocks_done = sum(leaf.blocks for leaf in leaves), 0.0
     size, gate = BatchSize(pace.largest_batch), Gate(pace.max_rows_per_second)
@@ -189,7 +215,7 @@ def fill(
     finally:
         gate.stopped.set()
         for worker in workers:
-            worker.ended.wait()
+            worker.end()
         tally.held_back, tally.unseen = gate.held_back, throttle.unseen
     errors = [worker.error for worker in workers if worker.error]
     if errors:

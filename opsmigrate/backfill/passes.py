@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from opsmigrate.backfill.tables import Leaf
-
 # A full page has no room for new versions of all its rows. But where a part of them is done, and
 # the dead versions are pruned, the next part stays in the page and touches no index (PostgreSQL
 # documentation, Heap-Only Tuples). More passes keep more rows in their pages, and cost more reads.
@@ -38,15 +36,15 @@ class Turn:
 EVERY_ROW = Turn(slots=1, below=1, share=1.0)
 
 
-def turns_over(leaf: Leaf) -> tuple[Turn, ...]:
-    """Return the passes to make over a table, the last of which takes all that is left.
+def turns_over(rows_per_block: float) -> tuple[Turn, ...]:
+    """Return the passes to make over such blocks, the last of which takes all that is left.
 
     A pass finds as much room as the versions take that the one before it has left behind. The new
     ones are longer, so each pass is smaller than the one before. There are no more passes than a
     block has rows.
     """
-    slots = max(1, min(round(leaf.rows_per_block), MOST_SLOTS))
-    row_bytes = BLOCK_BYTES / leaf.rows_per_block
+    slots = max(1, min(round(rows_per_block), MOST_SLOTS))
+    row_bytes = BLOCK_BYTES / rows_per_block
     ratio = (row_bytes / (row_bytes + GROWTH_BYTES)) ** SHRINKING
     turns, done = [], 0
     for number in range(1, PASSES + 1):

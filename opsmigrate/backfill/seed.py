@@ -30,7 +30,13 @@ from opsmigrate.backfill.phases import (
     not_null_phases,
     unique_phases,
 )
-from opsmigrate.backfill.sessions import filling_sessions, get_back, is_lost, only_one
+from opsmigrate.backfill.sessions import (
+    filling_sessions,
+    get_back,
+    is_lost,
+    only_one,
+    require_writable,
+)
 from opsmigrate.backfill.state import State, read_state
 from opsmigrate.backfill.sweep import sweep
 from opsmigrate.backfill.verify import count_grouped, verify
@@ -75,6 +81,7 @@ def seed(
 def _examine(work: Work) -> Examined:
     """Examine; what looks impossible beside another run is that run, half way."""
     connection, goal = work.connection, work.goal
+    require_writable(connection)
     try:
         return examine(connection, goal, triggers=work.options.triggers)
     except RefusedError:

@@ -9,7 +9,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.errors import RefusedError
-from opsmigrate.postgres.session import is_pooled_by_transaction, open_second, set_for_session
+from opsmigrate.postgres.locks import as_timeout
+from opsmigrate.postgres.session import (
+    is_pooled_by_transaction,
+    open_second,
+    read_session,
+    set_for_session,
+)
 
 # The first half of the advisory lock's key, "seed" in ASCII; the second half is the table's oid.
 LOCK_SPACE = 0x73656564
@@ -20,8 +26,8 @@ SECONDS_BETWEEN_TRIES = 0.2
 # those that the server has: transaction_timeout came with PostgreSQL 17.
 NO_TIMEOUTS = """
 SELECT set_config(name, '0', false) FROM pg_settings
-WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout',
-               'idle_session_timeout')
+WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout',
+               'transaction_timeout', 'idle_session_timeout')
 """
 # Every batch is to survive a crash of the server: readers have seen its values.
 DURABLE = """
@@ -52,7 +58,7 @@ def filling_sessions(
     def open_session(connection: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
         other = open_second(connection)
         prepare(other)
-        set_for_session(other, lock_timeout=f"{lock_timeout * 1000:.0f}ms")
+        set_for_session(other, lock_timeout=as_timeout(lock_timeout))
         if skip_triggers:
             set_for_session(other, session_replication_role="replica")
         return other
@@ -67,6 +73,18 @@ def require_session(connection: BaseDatabaseWrapper) -> None:
             "a connection pooler in transaction mode is in between; a seed needs one session",
             id="pooled-by-transaction",
             hint="point DATABASES at the server itself, not at the pooler",
+        )
+
+
+def require_writable(connection: BaseDatabaseWrapper) -> None:
+    """Raise RefusedError where the session cannot write."""
+    session = read_session(connection)
+    if session.in_recovery or session.read_only:
+        what = "the server is a standby" if session.in_recovery else "the session is read-only"
+        raise RefusedError(
+            f"{what}; nothing can be seeded here",
+            id="read-only",
+            hint="point DATABASES at the primary, and unset default_transaction_read_only",
         )
 
 

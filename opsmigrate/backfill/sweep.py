@@ -1,11 +1,12 @@
 """The sweep: what the passes missed, because it was locked, or moved, or came meanwhile."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
+from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.backfill.batches import Window, any_left, fill_unlocked
+from opsmigrate.backfill.batches import Window, any_left, fill_unlocked, is_held_by_others
 from opsmigrate.backfill.fill import Tally
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.pace import Gate, Pace
@@ -39,7 +40,13 @@ def sweep(
     seconds, waited_since = pace.lock_timeout, time.monotonic()
     while True:
         before, left = tally.rows, False
-        for window in _windows(leaves()):
+        try:
+            windows = _windows(leaves())
+        except OperationalError as error:
+            if not is_held_by_others(error):
+                raise
+            windows, left = [], True
+        for window in windows:
             left = _empty(connection, goal, window, pace, gate, tally, between) or left
         rounds += tally.rows > before
         if rounds == MOST_ROUNDS:
@@ -58,11 +65,13 @@ def sweep(
         seconds = min(seconds * 2, LONGEST_PAUSE)
 
 
-def _windows(leaves: Sequence[Leaf]) -> Iterator[Window]:
-    for leaf in leaves:
+def _windows(leaves: Sequence[Leaf]) -> list[Window]:
+    return [
+        Window(leaf, start, start + BLOCKS_PER_LOOK)
+        for leaf in leaves
         # One more: what comes after the last block that we know of is in the same look.
-        for start in range(0, leaf.blocks + 1, BLOCKS_PER_LOOK):
-            yield Window(leaf, start, start + BLOCKS_PER_LOOK)
+        for start in range(0, leaf.blocks + 1, BLOCKS_PER_LOOK)
+    ]
 
 
 def _empty(

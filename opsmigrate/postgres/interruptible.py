@@ -46,7 +46,7 @@ def run_interruptibly(
             while not ended.wait(SECONDS_BETWEEN_LOOKS):
                 watch()
         except BaseException:
-            _end(connection, ended)
+            cancel_until(connection, ended)
             raise
     finally:
         connection.dec_thread_sharing()
@@ -64,7 +64,8 @@ def pause(connection: BaseDatabaseWrapper, seconds: float) -> None:
         cursor.execute("SELECT pg_sleep(%s)", [seconds])
 
 
-def _end(connection: BaseDatabaseWrapper, ended: threading.Event) -> None:
+def cancel_until(connection: BaseDatabaseWrapper, ended: threading.Event) -> None:
+    """Cancel what runs on the connection, in another thread, until `ended` is set."""
     # Again and again: a cancel that arrives between two statements is lost.
     while not ended.is_set():
         driver = connection.connection

@@ -18,6 +18,7 @@ __all__ = [
     "AutovacuumAgainstWraparoundError",
     "LockNotObtainedError",
     "LockWaits",
+    "as_timeout",
     "execute_with_short_locks",
 ]
 
@@ -67,6 +68,11 @@ class LockTries:
     announce: Callable[[str], None] = lambda text: None
 
 
+def as_timeout(seconds: float) -> str:
+    """Return the seconds as PostgreSQL takes a time-out; never as 0, which would mean none."""
+    return f"{max(1, round(seconds * 1000))}ms"
+
+
 def execute_with_short_locks(
     connection: BaseDatabaseWrapper,
     statements: Sequence[Composable],
@@ -89,7 +95,7 @@ def execute_with_short_locks(
         try:
             with transaction(connection) as cursor:
                 cursor.execute(
-                    "SELECT set_config('lock_timeout', %s, true)", [f"{lock_timeout * 1000:.0f}ms"]
+                    "SELECT set_config('lock_timeout', %s, true)", [as_timeout(lock_timeout)]
                 )
                 for statement in statements:
                     cursor.execute(statement)

@@ -98,6 +98,24 @@ def test_interrupted_it_stops_with_code_5_and_a_sentence(
     assert {key: after[key] for key in before} == before
 
 
+def test_interrupted_while_commits_wait_for_a_standby_that_is_gone_it_stops(staging: str) -> None:
+    connection = connections[staging]
+    process = seeding(staging)
+    execute(connection, "ALTER SYSTEM SET synchronous_standby_names = 'gone'")
+    try:
+        execute(connection, "SELECT pg_reload_conf()")
+        waits = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+        wait_for(staging, waits)
+        process.send_signal(signal.SIGINT)
+        answer = ended(process)
+    finally:
+        process.kill()
+        execute(connection, "ALTER SYSTEM RESET synchronous_standby_names")
+        execute(connection, "SELECT pg_reload_conf()")
+
+    assert (answer.code, answer.ids) == (5, ["stopped-part-way"])
+
+
 @pytest.mark.major
 def test_connections_that_are_cut_are_got_back_and_the_work_goes_on(staging: str, ops: Ops) -> None:
     process = seeding(staging)

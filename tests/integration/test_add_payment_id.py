@@ -189,3 +189,39 @@ def test_a_lock_that_is_held_stops_the_script_and_nobody_waits_long(staging: str
     assert "treasury_payment is held by process " in answer.stderr
     assert "payment_id" not in {row[1] for row in query(staging, SCHEMA)}
     assert written.longest < 1.0
+
+
+def test_the_batches_of_the_script_are_small_where_all_that_is_left_stands_at_the_end(
+    empty_database: str,
+) -> None:
+    connection = connections[empty_database]
+    execute(connection, "CREATE TABLE t WITH (autovacuum_enabled = off) AS SELECT 1 AS n")
+    execute(connection, "INSERT INTO t SELECT n FROM generate_series(1, 60000) n")
+    execute(connection, "DELETE FROM t WHERE n < 55000")
+
+    answer = run_sql(empty_database, table="t", column="c", batch="200")
+
+    assert answer.returncode == 0, answer.stderr
+    batches = (
+        "SELECT sum(rows), max(rows) FROM (SELECT count(*) AS rows FROM t GROUP BY xmin::text)"
+    )
+    [(rows, largest)] = query(empty_database, batches + " b")
+    assert rows == 5001
+    assert largest < 400
+
+
+def test_the_script_fills_a_row_that_others_only_refer_to(staging: str) -> None:
+    execute(connections[staging], "ALTER TABLE treasury_payment ADD COLUMN payment_id uuid")
+    execute(
+        connections[staging],
+        "ALTER TABLE treasury_payment ALTER COLUMN payment_id SET DEFAULT gen_random_uuid()",
+    )
+    with (
+        holding(staging, "SELECT FROM treasury_payment WHERE id = 7 FOR KEY SHARE"),
+        holding(staging, "SELECT FROM treasury_payment WHERE id = 8 FOR UPDATE"),
+    ):
+        answer = run_sql(staging, patience="0")
+
+    assert "rows are left that other sessions hold" in answer.stderr
+    left = query(staging, "SELECT id FROM treasury_payment WHERE payment_id IS NULL")
+    assert left == [(8,)]

@@ -48,7 +48,11 @@ def run_shell(
             *args,
         ],
         input=f"{password}\n",
-        env={"PATH": f"{path}:{os.environ['PATH']}", "TMPDIR": str(path)},
+        env={
+            "PATH": f"{path}:{os.environ['PATH']}",
+            "TMPDIR": str(path),
+            "PGPASSWORD": "of another server",
+        },
         capture_output=True,
         text=True,
         timeout=60,
@@ -139,3 +143,24 @@ def test_a_server_that_is_out_of_reach_is_code_3_and_a_refusal_code_1(
 
     assert (away.returncode, refused.returncode) == (3, 1), refused.stderr
     assert 'relation "no_such" does not exist' in refused.stderr
+
+
+def test_in_the_background_of_a_terminal_the_shell_script_runs_to_its_end(
+    with_psql: Path,
+) -> None:
+    command = f"set -m; {SHELL} --no-password --host localhost --port 1 --database x & wait $!"
+    answer = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import os, pty; print(os.WEXITSTATUS(pty.spawn(['sh', '-c', {command!r}])))",
+        ],
+        env={"PATH": f"{with_psql}:{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+    assert answer.stdout.splitlines()[-1] == "3", answer.stdout

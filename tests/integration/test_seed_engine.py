@@ -8,16 +8,18 @@ import pytest
 from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.backfill.fill import Tally
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.seed import seed
-from opsmigrate.backfill.sessions import LOCK_SPACE, only_one
+from opsmigrate.backfill.sessions import LOCK_SPACE, filling_sessions, only_one
 from opsmigrate.backfill.state import read_state
+from opsmigrate.backfill.sweep import sweep
 from opsmigrate.errors import PartialError, RefusedError, UndecidedError
 from opsmigrate.postgres.names import generated_name
 from opsmigrate.postgres.session import second_connection
 from opsmigrate.report import Verdict
 from tests.conftest import Ops, execute, query
-from tests.seeding import PAYMENTS, QUIET, holding, options, wait_for
+from tests.seeding import PAYMENTS, QUIET, goal_for, holding, options, wait_for
 
 pytestmark = pytest.mark.major
 
@@ -100,6 +102,57 @@ def test_a_row_that_is_never_let_go_stops_the_run_part_of_the_way(staging: str) 
     assert seed(connections[staging], PAYMENTS, options(), QUIET).facts["seeded"] == 1
 
 
+def test_a_row_that_others_only_refer_to_is_filled(staging: str) -> None:
+    execute(connections[staging], "ALTER TABLE treasury_payment ADD COLUMN payment_id uuid")
+    execute(
+        connections[staging],
+        "ALTER TABLE treasury_payment ALTER COLUMN payment_id SET DEFAULT gen_random_uuid()",
+    )
+    # As an INSERT with a foreign key to row 7 does, until its transaction ends.
+    with (
+        holding(staging, "SELECT FROM treasury_payment WHERE id = 7 FOR KEY SHARE"),
+        holding(staging, "SELECT FROM treasury_payment WHERE id = 8 FOR UPDATE"),
+        pytest.raises(PartialError, match="rows are left that other sessions hold"),
+    ):
+        seed(connections[staging], PAYMENTS, options(patience=0.3), QUIET)
+
+    left = query(staging, "SELECT id FROM treasury_payment WHERE payment_id IS NULL")
+    assert left == [(8,)]
+
+
+@pytest.mark.parametrize("looked", ["before", "while it is held"])
+def test_a_table_that_somebody_alters_meanwhile_is_come_back_to(staging: str, looked: str) -> None:
+    connection, tally = connections[staging], Tally()
+    execute(connection, "ALTER TABLE treasury_payment ADD COLUMN payment_id uuid")
+    leaves = read_state(connection, PAYMENTS).leaves
+    session = filling_sessions(0.1, skip_triggers=False)(connection)
+    lock = "LOCK TABLE treasury_payment IN ACCESS EXCLUSIVE MODE"
+    with holding(staging, lock) as let_go:
+        timer = threading.Timer(1.0, let_go)
+        timer.start()
+        sweep(
+            session,
+            PAYMENTS,
+            lambda: leaves if looked == "before" else read_state(session, PAYMENTS).leaves,
+            pace=options().pace,
+            tally=tally,
+            between=lambda tally: None,
+        )
+        timer.join()
+    session.close()
+
+    assert tally.rows == 500
+
+
+def test_a_lock_timeout_is_never_so_short_that_it_is_none(staging: str) -> None:
+    with holding(staging, "SELECT FROM treasury_payment") as let_go:
+        timer = threading.Timer(2.0, let_go)
+        timer.start()
+        with pytest.raises(UndecidedError, match="the table is held by"):
+            seed(connections[staging], PAYMENTS, options(lock_timeout=0.0001, patience=0.2), QUIET)
+        timer.join()
+
+
 def test_nobody_waits_behind_us_for_longer_than_the_lock_timeout(staging: str) -> None:
     waits: list[float] = []
     stop = threading.Event()
@@ -126,6 +179,30 @@ def test_nobody_waits_behind_us_for_longer_than_the_lock_timeout(staging: str) -
     assert stopped.value.id == "lock-not-obtained"
     assert max(waits) < 1.0
     assert query(staging, "SELECT 1 FROM pg_attribute WHERE attname = 'payment_id'") == []
+
+
+def test_a_lock_timeout_of_the_role_does_not_end_the_look_at_the_rows(
+    new_database: Callable[..., str],
+) -> None:
+    alias = new_database(OPTIONS={"options": "-c lock_timeout=50ms"})
+    connection = connections[alias]
+    execute(connection, "CREATE TABLE t (n int, c uuid DEFAULT gen_random_uuid())")
+    with holding(alias, "LOCK TABLE t IN ACCESS EXCLUSIVE MODE") as let_go:
+        timer = threading.Timer(0.5, let_go)
+        timer.start()
+        result = seed(connection, goal_for(), options(), QUIET)
+        timer.join()
+
+    assert result.verdict is Verdict.PASSED
+
+
+def test_a_session_that_cannot_write_is_refused(new_database: Callable[..., str]) -> None:
+    alias = new_database(OPTIONS={"options": "-c default_transaction_read_only=on"})
+
+    with pytest.raises(RefusedError, match="the session is read-only") as refused:
+        seed(connections[alias], goal_for(), options(), QUIET)
+
+    assert refused.value.id == "read-only"
 
 
 def test_a_statement_timeout_of_the_role_does_not_end_a_batch(
@@ -183,6 +260,25 @@ def test_batches_are_small_whenever_the_table_was_analyzed(
 
     assert result.facts["seeded"] == 10_000
     assert 15 <= result.facts["batches"] <= 40
+
+
+@pytest.mark.parametrize("analyzed", ["VACUUM ANALYZE t", "SELECT"])
+def test_batches_are_small_where_all_that_is_left_stands_at_the_end(
+    analyzed: str, empty_database: str
+) -> None:
+    connection = connections[empty_database]
+    execute(connection, "CREATE TABLE t WITH (autovacuum_enabled = off) AS SELECT 1 AS n")
+    execute(connection, "INSERT INTO t SELECT n FROM generate_series(1, 60000) n")
+    execute(connection, "DELETE FROM t WHERE n < 55000")
+    execute(connection, analyzed)
+
+    result = seed(connection, goal_for(), options(batch_rows=200), QUIET)
+
+    # Rows that one transaction has written have its number.
+    batches = "SELECT max(rows) FROM (SELECT count(*) AS rows FROM t GROUP BY xmin::text) b"
+    [(largest,)] = query(empty_database, batches)
+    assert result.facts["seeded"] == 5001
+    assert largest < 400
 
 
 def test_the_second_of_two_runs_refuses(staging: str, ops: Ops) -> None:

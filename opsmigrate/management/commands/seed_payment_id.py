@@ -37,8 +37,8 @@ class Command(ReportCommand):
             type=positive_int,
             default=10_000,
             metavar="N",
-            help="rows to fill in one transaction at most; how many it is follows from the time "
-            "that one takes (default: 10000)",
+            help="about how many rows to fill in one transaction at most; how many it is follows "
+            "from the time that one takes (default: 10000)",
         )
         parser.add_argument(
             "--workers",
