@@ -154,7 +154,10 @@ def _text(raw: Mapping[str, Any], key: str) -> str | None:
     value = raw.get(key)
     if value is None:
         return None
-    if not isinstance(value, str | Path) or not str(value):
+    if value == "":
+        # Not as None: where a variable was lost, the default would be a silent surprise.
+        raise _error(key, "is empty", f"set {key} to a text, or to None for its default")
+    if not isinstance(value, str | Path):
         raise _error(key, f"is {value!r}, not a text", f"set {key} to a text, or remove it")
     return str(value)
 

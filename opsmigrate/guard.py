@@ -35,8 +35,7 @@ def require_backup(
         for manifest in read_manifests(folder)
         if manifest.verified
         and not manifest.excluded
-        and manifest.database.get("system_identifier") == str(session.system_identifier)
-        and manifest.database.get("oid") == session.oid
+        and manifest.is_of(session)
         and manifest.migrations == applied
     ]
     if not ours:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from opsmigrate.files import write_atomically
+from opsmigrate.postgres.session import Session
 
 SCHEMA = 2
 PRIVATE = 0o600
@@ -58,6 +59,13 @@ class Manifest:
     xmin: int | None = None
     verified: str | None = None
     verified_at: str | None = None
+
+    def is_of(self, session: Session) -> bool:
+        """Say whether it is of the database of `session`: of the same server and oid."""
+        return (
+            self.database.get("system_identifier") == str(session.system_identifier)
+            and self.database.get("oid") == session.oid
+        )
 
     def with_verification(self, level: str) -> "Manifest":
         """Return the manifest, saying that `level` was verified now."""

@@ -163,14 +163,12 @@ class Report:
         seconds = (self.finished - self.started).total_seconds()
         database = ""
         if self.database:
-            server = f" (PostgreSQL {self.database.server_version})" if self._reached() else ""
+            version = self.database.server_version
+            server = f" (PostgreSQL {version})" if version is not None else ""
             host = self.database.host or "local socket"
             port = f":{self.database.port}" if self.database.port else ""
             database = f"database {self.database.name} on {host}{port}{server}, "
         return f"{self.command}: {database}{seconds:.1f} s, run {self.run_id}"
-
-    def _reached(self) -> bool:
-        return self.database is not None and self.database.server_version is not None
 
 
 def _shown(findings: Iterable[Finding]) -> list[Finding]:

@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.errors import UndecidedError
+from opsmigrate.postgres.comments import comment_on, our_comment
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
 from opsmigrate.postgres.interruptible import run_interruptibly
@@ -123,11 +124,7 @@ def keep_scratch(
     expires = datetime.now(timezone.utc) + timedelta(hours=hours)
     comment = {**_comment(scratch), **about, "expires": expires.isoformat()}
     with connection.cursor() as cursor:
-        cursor.execute(
-            sql.SQL("COMMENT ON DATABASE {} IS {}").format(
-                sql.Identifier(scratch.name), sql.Literal(json.dumps(comment))
-            )
-        )
+        cursor.execute(comment_on(scratch.name, json.dumps(comment)))
     scratch.kept = True
 
 
@@ -154,13 +151,7 @@ def _comments(connection: BaseDatabaseWrapper) -> list[tuple[str, dict[str, Any]
             [f"^{PREFIX}[0-9a-f]{{12}}$"],
         )
         rows = cursor.fetchall()
-    found = []
-    for name, comment in rows:
-        with suppress(ValueError, TypeError):
-            about = json.loads(comment)
-            if isinstance(about, dict) and about.get("opsmigrate") == "scratch":
-                found.append((name, about))
-    return found
+    return [(name, about) for name, comment in rows if (about := our_comment(comment, "scratch"))]
 
 
 def _expires(about: Mapping[str, Any]) -> datetime:
@@ -298,11 +289,7 @@ def _create(
             if sqlstate(error) != INSUFFICIENT_PRIVILEGE:
                 raise
             raise _not_allowed(role) from error
-        cursor.execute(
-            sql.SQL("COMMENT ON DATABASE {} IS {}").format(
-                sql.Identifier(name), sql.Literal(json.dumps(_comment(scratch)))
-            )
-        )
+        cursor.execute(comment_on(name, json.dumps(_comment(scratch))))
     return scratch
 
 

@@ -1,5 +1,7 @@
 """A database to rehearse on, and rehearsals as users run them."""
 
+import hashlib
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,6 +9,10 @@ from typing import Any
 
 from django.db import connections
 
+from opsmigrate.pgtools.clients import find_clients
+from opsmigrate.pgtools.libpq import child_environment
+from opsmigrate.postgres.session import read_session
+from tests.aliases import guest
 from tests.conftest import Answer, Ops, environment_for, execute, start, url_of
 from tests.integration.pairs import CAGE, ROW
 from tests.integration.zoo_migrations import Write, migrate
@@ -109,18 +115,24 @@ def rehearse_project(
 
 
 @contextmanager
-def alias_of(name: str, **settings: Any) -> Iterator[str]:
-    """Have another alias."""
-    connections.settings[name] = settings
-    try:
-        yield name
-    finally:
-        connections[name].close()
-        del connections[name], connections.settings[name]
-
-
-def guest_of(alias: str, user: dict[str, str]) -> dict[str, Any]:
-    """Give the tables of the zoo to another role, and return its settings."""
+def owner_of_zoo(alias: str, user: dict[str, str]) -> Iterator[str]:
+    """Give the tables of the zoo to another role, and yield an alias of it."""
     for table in ("zoo_cage", "django_migrations"):
         execute(connections[alias], f"""ALTER TABLE {table} OWNER TO "{user["USER"]}" """)
-    return {**connections[alias].settings_dict, **user}
+    with guest(alias, user) as owner:
+        yield owner
+
+
+def dump(alias: str) -> str:
+    """Return a digest of everything that pg_dump sees: schema, rows, sequences, rights."""
+    clients = find_clients(read_session(connections[alias]).major, None)
+    with child_environment(connections[alias]) as child:
+        text = subprocess.run(
+            [clients.program("pg_dump")],
+            env=dict(child.variables),
+            pass_fds=child.descriptors,
+            capture_output=True,
+            check=True,
+        ).stdout
+    lines = [line for line in text.splitlines() if b"restrict" not in line]
+    return hashlib.sha256(b"\n".join(lines)).hexdigest()

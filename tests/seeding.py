@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +22,7 @@ from opsmigrate.backfill.pace import Pace
 from opsmigrate.backfill.work import SeedOptions
 from opsmigrate.postgres.session import second_connection
 from opsmigrate.progress import Progress
-from tests.conftest import execute, query
+from tests.conftest import ROOT, environment_for, execute, query, url_of
 
 QUIET = Progress(OutputWrapper(StringIO()), verbosity=0)
 PAYMENTS = Goal(
@@ -28,6 +31,36 @@ PAYMENTS = Goal(
     column="payment_id",
     type="uuid",
     expression="gen_random_uuid()",
+)
+# Everything about the table of payments that the seed may change.
+SCHEMA = """
+SELECT 'column', attname::text, format_type(atttypid, atttypmod), attnotnull::text,
+       pg_get_expr(adbin, adrelid), attstorage::text
+FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+WHERE attrelid = 'treasury_payment'::regclass AND attnum > 0 AND NOT attisdropped
+UNION ALL
+SELECT 'constraint', conname, pg_get_constraintdef(oid), convalidated::text, contype::text, ''
+FROM pg_constraint WHERE conrelid = 'treasury_payment'::regclass
+UNION ALL
+SELECT 'index', indexrelid::regclass::text, pg_get_indexdef(indexrelid), indisvalid::text,
+       indisunique::text, indimmediate::text
+FROM pg_index WHERE indrelid = 'treasury_payment'::regclass
+UNION ALL
+SELECT 'trigger', tgname, '', '', '', '' FROM pg_trigger
+WHERE tgrelid = 'treasury_payment'::regclass AND NOT tgisinternal
+ORDER BY 1, 2
+"""
+# What the release before the seed writes.
+OLD_RELEASE = (
+    "INSERT INTO treasury_payment (reference, payee, amount, currency, status, due_date,"
+    " created_at, updated_at, memo, account_id) SELECT 'old ' || {}, payee, amount, currency,"
+    " status, due_date, created_at, updated_at, memo, account_id FROM treasury_payment LIMIT 1"
+    " ON CONFLICT DO NOTHING",
+    "UPDATE treasury_payment SET memo = memo WHERE id = {} % 500",
+)
+VACUUMED = (
+    "SELECT count(*) > 0 FROM pg_stat_progress_vacuum WHERE relid = 't'::regclass"
+    " AND datname = current_database()"
 )
 
 
@@ -108,3 +141,55 @@ def wait_for(alias: str, condition: str, *, seconds: float = 10) -> None:
     while query(alias, condition) != [(True,)]:
         assert time.monotonic() < deadline, condition
         time.sleep(0.01)
+
+
+def given(alias: str) -> dict[int, Any]:
+    """Return the values that payments have by now, by their keys."""
+    return dict(
+        query(alias, "SELECT id, payment_id FROM treasury_payment WHERE payment_id IS NOT NULL")
+    )
+
+
+@contextmanager
+def autovacuum_working(alias: str, *more: str) -> Iterator[None]:
+    """Have the server's own autovacuum work on the table t, very slowly."""
+    connection = connections[alias]
+    for statement in (
+        "CREATE TABLE t (id bigint PRIMARY KEY, v text)",
+        "INSERT INTO t SELECT n, repeat('x', 300) FROM generate_series(1, 30000) n",
+        "ALTER TABLE t SET (autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1,"
+        " autovacuum_vacuum_threshold = 1, autovacuum_vacuum_scale_factor = 0)",
+        "ALTER SYSTEM SET autovacuum_naptime = '1s'",
+        "SELECT pg_reload_conf()",
+        *more,
+        "DELETE FROM t WHERE id % 7 = 0",
+    ):
+        execute(connection, statement)
+    try:
+        wait_for(alias, VACUUMED, seconds=40)
+        yield
+    finally:
+        execute(connection, "ALTER SYSTEM RESET autovacuum_naptime")
+        execute(connection, "SELECT pg_reload_conf()")
+
+
+@contextmanager
+def old_release_writing(alias: str, *args: str) -> Iterator[dict[str, Any]]:
+    """Let the old release insert and update payments; its figures are in the dict at the end."""
+    figures: dict[str, Any] = {}
+    before = query(alias, "SELECT count(*) FROM treasury_payment")
+    writer = subprocess.Popen(
+        [sys.executable, "scripts/background_writer.py", *args],
+        cwd=ROOT,
+        env=environment_for(url_of(alias)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while query(alias, "SELECT count(*) FROM treasury_payment") == before:
+            assert writer.poll() is None
+        yield figures
+    finally:
+        said, _ = writer.communicate(timeout=30)
+        figures.update(json.loads(said.strip().splitlines()[-1]))

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.backup.counters import Counters, read_counters, written_since
-from opsmigrate.backup.properties import comment_on, give_properties
+from opsmigrate.backup.properties import give_properties
 from opsmigrate.backup.restore import require_extensions, why_not_owners
 from opsmigrate.backup.rollback import (
     Loss,
@@ -23,6 +23,7 @@ from opsmigrate.backup.verify import Verification, prove_restored, verify_checks
 from opsmigrate.errors import RefusedError, UsageError
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import Clients
+from opsmigrate.postgres.comments import comment_on
 from opsmigrate.postgres.names import LONGEST_NAME
 from opsmigrate.postgres.session import (
     Session,

@@ -115,8 +115,7 @@ def _last_like(folder: Path, session: Session, compress: str) -> Manifest | None
         (
             manifest
             for manifest in read_manifests(folder)
-            if manifest.database.get("system_identifier") == str(session.system_identifier)
-            and manifest.database.get("oid") == session.oid
+            if manifest.is_of(session)
             and manifest.compress == compress
             and manifest.properties.get("bytes")
         ),

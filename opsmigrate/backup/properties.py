@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.errors import OpsmigrateError
+from opsmigrate.postgres.comments import comment_on
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import first_line
 
@@ -126,12 +127,6 @@ def _statements(database: str, wanted: Mapping[str, Any]) -> Iterator[tuple[str,
         yield from _grants(name, wanted["owner"], wanted["grants"])
     for role, item in wanted["settings"]:
         yield from _setting(name, role, item)
-
-
-def comment_on(database: str, comment: str | None) -> Composable:
-    """Return the statement that sets the comment of a database, or removes it."""
-    text = sql.SQL("NULL") if comment is None else sql.Literal(comment)
-    return sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(database), text)
 
 
 def _grants(

@@ -4,17 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 
 from opsmigrate.backup.counters import Written, read_counters, were_reset, written_since
 from opsmigrate.backup.restore import why_not_owners
-from opsmigrate.errors import RefusedError, UndecidedError
+from opsmigrate.errors import RefusedError
 from opsmigrate.manifest import Manifest
 from opsmigrate.postgres.session import Session, is_pooled_by_transaction
 from opsmigrate.schema.history import applied_migrations
+from opsmigrate.scratch import require_scratch_allowed
 
 RIGHTS = """
-SELECT pg_has_role(current_user, d.datdba, 'MEMBER'), r.rolcreatedb OR r.rolsuper, r.rolsuper,
-       quote_ident(current_user), quote_ident(d.datname)
+SELECT pg_has_role(current_user, d.datdba, 'MEMBER'), r.rolsuper, quote_ident(current_user),
+       quote_ident(d.datname)
 FROM pg_database d, pg_roles r
 WHERE d.datname = current_database() AND r.rolname = current_user
 """
@@ -79,7 +81,7 @@ def require_same_database(session: Session, manifest: Manifest) -> None:
 def require_swappable(
     connection: BaseDatabaseWrapper, session: Session, *, keep_slots: bool
 ) -> None:
-    """Raise RefusedError where the names of two databases could not be swapped."""
+    """Raise RefusedError, or UndecidedError, where the names of two databases cannot be swapped."""
     if is_pooled_by_transaction(connection):
         raise RefusedError(
             "a connection pooler in transaction mode is in between; a rollback needs one session",
@@ -94,18 +96,14 @@ def require_swappable(
         )
     with connection.cursor() as cursor:
         cursor.execute(RIGHTS)
-        owns, creates, superuser, role, database = cursor.fetchone()
+        owns, superuser, role, database = cursor.fetchone()
         if not owns:
             raise _denied(
                 "the role does not own the database, so it cannot rename it",
                 f"ALTER DATABASE {database} OWNER TO {role}",
             )
-        if not creates:
-            raise UndecidedError(
-                "the role may not create a scratch database",
-                id="cannot-create-database",
-                hint=f"ALTER ROLE {role} CREATEDB",
-            )
+        # ALTER DATABASE … RENAME asks for CREATEDB as well.
+        require_scratch_allowed(connection)
         cursor.execute(FOREIGN)
         foreign = None if superuser else cursor.fetchone()
         if foreign:
@@ -144,14 +142,14 @@ def loss_since(connection: BaseDatabaseWrapper, manifest: Manifest) -> Loss:
     )
 
 
-def _require_nothing_in_the_way(cursor: object, *, keep_slots: bool) -> None:
+def _require_nothing_in_the_way(cursor: CursorWrapper, *, keep_slots: bool) -> None:
     kinds = [("prepared transaction", PREPARED, "COMMIT PREPARED or ROLLBACK PREPARED it first")]
     if not keep_slots:
         hint = "--keep-slots leaves it with the old database, or drop it first"
         kinds += [("logical replication slot", SLOTS, hint), ("subscription", SUBSCRIPTIONS, hint)]
     for what, query, hint in kinds:
-        cursor.execute(query)  # type: ignore[attr-defined]
-        row = cursor.fetchone()  # type: ignore[attr-defined]
+        cursor.execute(query)
+        row = cursor.fetchone()
         if row:
             raise RefusedError(
                 f"the {what} {row[0]} is in the way: it would not follow the name of the database",

@@ -15,8 +15,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.backup.counters import Counters, read_counters
-from opsmigrate.backup.properties import comment_on, read_properties
+from opsmigrate.backup.properties import read_properties
 from opsmigrate.errors import OpsmigrateError, UndecidedError
+from opsmigrate.postgres.comments import comment_on, our_comment
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.names import LONGEST_NAME
@@ -78,13 +79,11 @@ def find_kept_databases(connection: BaseDatabaseWrapper, live: str) -> list[Kept
     with connection.cursor() as cursor:
         cursor.execute(KEPT, [live])
         rows = cursor.fetchall()
-    found = []
-    for name, comment in rows:
-        with suppress(ValueError, TypeError):
-            about = json.loads(comment)
-            if isinstance(about, dict) and about.get("opsmigrate") == "kept":
-                found.append(Kept(name=name, about=about))
-    ours = [each for each in found if each.about.get("of") == live]
+    ours = [
+        Kept(name=name, about=about)
+        for name, comment in rows
+        if (about := our_comment(comment, "kept")) and about.get("of") == live
+    ]
     return sorted(ours, key=lambda each: str(each.about.get("replaced")), reverse=True)
 
 

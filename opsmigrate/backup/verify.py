@@ -1,6 +1,6 @@
 """Prove a backup: against its manifest, from the file alone or by restoring it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -96,7 +96,7 @@ def verify_by_restoring(
         )
         if why is not None:
             missed = Unexamined("owners and rights of the restored objects", why)
-            proof = Verification(findings=proof.findings, unexamined=(*proof.unexamined, missed))
+            proof = replace(proof, unexamined=(*proof.unexamined, missed))
         if keep and not proof.findings:
             connection.close()
             described = _about(manifest, owners=why is None)

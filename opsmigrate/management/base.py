@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import traceback
+from abc import ABC, abstractmethod
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.conf import Settings, load_settings
 from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.files import require_writable, write_atomically
-from opsmigrate.management.target import Target
+from opsmigrate.management.database import ChosenDatabase
 from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
 from opsmigrate.postgres.session import Session
 from opsmigrate.progress import Progress
@@ -58,7 +59,7 @@ class Run:
     progress: Progress
 
 
-class ReportCommand(BaseCommand):
+class ReportCommand(BaseCommand, ABC):
     """A command that ends in a report, whatever happens; `run` does the work."""
 
     requires_system_checks = ()
@@ -99,9 +100,9 @@ class ReportCommand(BaseCommand):
                 "--approval", metavar="TEXT", help="who approved this; needed in production"
             )
 
+    @abstractmethod
     def run(self, run: Run, **options: Any) -> Result:
         """Do the command's work on `run.connection` and return its result."""
-        raise NotImplementedError(f"{type(self).__name__}.run")
 
     def prepare(self, options: dict[str, Any]) -> Result | None:
         """Refuse bad input before the database is touched.
@@ -128,16 +129,16 @@ class ReportCommand(BaseCommand):
         """Run, report, and raise CommandError with the verdict's exit code unless it passed."""
         started = datetime.now(timezone.utc)
         run_id = os.environ.get("OPSMIGRATE_RUN_ID") or uuid4().hex[:12]
-        target = Target()
+        chosen = ChosenDatabase()
         with _terminated_as_interrupted():
-            result, exit_code = self._result(run_id, target, options)
+            result, exit_code = self._result(run_id, chosen, options)
         result = _aimed(result.failing_on(Severity(options["fail_on"])), options["database"])
         report = Report(
             command=type(self).__module__.rsplit(".", 1)[-1],
             run_id=run_id,
             started=started,
             finished=datetime.now(timezone.utc),
-            database=target.described(),
+            database=chosen.described(),
             result=result,
             exit_code=exit_code or result.verdict.exit_code,
         )
@@ -161,11 +162,11 @@ class ReportCommand(BaseCommand):
         sys.exit(report.exit_code)
 
     def _result(
-        self, run_id: str, target: Target, options: dict[str, Any]
+        self, run_id: str, chosen: ChosenDatabase, options: dict[str, Any]
     ) -> tuple[Result, int | None]:
         """Return the result, and the exit code where it is not the verdict's own."""
         try:
-            return self._run(run_id, target, options), None
+            return self._run(run_id, chosen, options), None
         except OpsmigrateError as error:
             return error.as_result(), None
         except KeyboardInterrupt:
@@ -175,18 +176,18 @@ class ReportCommand(BaseCommand):
             return stopped.as_result(), INTERRUPTED
         except Exception as error:
             if options["traceback"]:
-                self.stderr.write(target.redact(traceback.format_exc()))
-            return _crash(error, target).as_result(), None
+                self.stderr.write(chosen.redact(traceback.format_exc()))
+            return _crash(error, chosen).as_result(), None
 
-    def _run(self, run_id: str, target: Target, options: dict[str, Any]) -> Result:
+    def _run(self, run_id: str, chosen: ChosenDatabase, options: dict[str, Any]) -> Result:
         if options["output"]:
             _require_output(options)
         result = self.prepare(options)
         if result is not None:
             return result
         settings = load_settings()
-        connection = target.choose(options["database"])
-        session = target.reach(self.too_old)
+        connection = chosen.choose(options["database"])
+        session = chosen.reach(self.too_old)
         if self.needs_clean_checks and not options["skip_checks"]:
             _require_clean_checks(connection)
         reap(connection, settings.maintenance_db)
@@ -261,8 +262,8 @@ def _terminated_as_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _crash(error: Exception, target: Target) -> UndecidedError:
-    words = target.redact(first_line(error))
+def _crash(error: Exception, chosen: ChosenDatabase) -> UndecidedError:
+    words = chosen.redact(first_line(error))
     if isinstance(error, Error) and sqlstate(error) == INSUFFICIENT_PRIVILEGE:
         return UndecidedError(
             f"the role may not look at what must be examined: {words}",

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.errors import UndecidedError
-from opsmigrate.management.target import Target
+from opsmigrate.management.database import ChosenDatabase
 from opsmigrate.pgtools.embedded import EmbeddedServerError, running
 from opsmigrate.postgres.session import open_second
 
@@ -31,10 +31,10 @@ def server_of(
         with _embedded(connection, major) as embedded:
             yield embedded
     else:
-        other = Target()
-        chosen = other.choose(on)
-        other.reach()
-        yield chosen
+        chosen = ChosenDatabase()
+        other = chosen.choose(on, option="--on")
+        chosen.reach()
+        yield other
 
 
 @contextmanager

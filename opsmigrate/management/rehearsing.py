@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from django.db import Error, connections
+from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
+from opsmigrate.errors import OpsmigrateError, UndecidedError
 from opsmigrate.guard import PRODUCTION, require_approval
 from opsmigrate.management.base import Run
+from opsmigrate.management.database import postgresql_alias
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.session import Session, is_pooled_by_transaction, read_session
@@ -50,7 +51,7 @@ def rehearse_as_asked(run: Run, target: Target, asked: Asked) -> Rehearsal | Not
     """
     mode = asked.mode
     try:
-        with _stage(run, asked, mode) as stage:
+        with _stage(run, asked) as stage:
             return rehearse(
                 run.connection,
                 target,
@@ -109,12 +110,12 @@ def _unchanged(run: Run, stage: Stage) -> Selection | None:
 
 
 @contextmanager
-def _stage(run: Run, asked: Asked, mode: str) -> Iterator[Stage]:
+def _stage(run: Run, asked: Asked) -> Iterator[Stage]:
     """Yield where the copy is made: on the alias, else on the same server, else embedded.
 
     What was kept is on the same server, and nowhere else.
     """
-    unasked, here_only = mode == "auto", mode == "kept"
+    unasked, here_only = asked.mode == "auto", asked.mode == "kept"
     alias = None if here_only else asked.on or run.settings.rehearse_on
     with _saying_why(unasked=unasked):
         if is_pooled_by_transaction(run.connection):
@@ -130,7 +131,7 @@ def _stage(run: Run, asked: Asked, mode: str) -> Iterator[Stage]:
             clients=find_clients(run.session.major, run.settings.pg_bin),
         )
         place = None if alias is None else _other_server(run, alias)
-        embedded = place is None and _needs_embedded(run, asked, mode)
+        embedded = place is None and _needs_embedded(run, asked)
     if embedded:
         with on_embedded_server(run.connection, run.session.major) as own:
             yield replace(here, place=own, elsewhere=True, maintenance_db=None)
@@ -140,14 +141,14 @@ def _stage(run: Run, asked: Asked, mode: str) -> Iterator[Stage]:
         yield here
 
 
-def _needs_embedded(run: Run, asked: Asked, mode: str) -> bool:
+def _needs_embedded(run: Run, asked: Asked) -> bool:
     """Say whether the copy goes to a server of our own: it may not be made on the examined one.
 
     Raises where it may be made on neither.
     """
-    installed = mode != "kept" and has_embedded(run.session.major)
+    installed = asked.mode != "kept" and has_embedded(run.session.major)
     production = run.settings.environment == PRODUCTION
-    if production and mode == "auto":
+    if production and asked.mode == "auto":
         if installed:
             return True
         raise UndecidedError(
@@ -179,19 +180,7 @@ def _saying_why(*, unasked: bool) -> Iterator[None]:
 
 def _other_server(run: Run, alias: str) -> BaseDatabaseWrapper | None:
     """Return the connection of the alias, or None where it leads to the examined server."""
-    if alias not in connections:
-        raise UsageError(
-            f"there is no database alias {alias!r} in DATABASES to rehearse on",
-            id="unknown-alias",
-            hint=f"--rehearse-on {' or '.join(connections)}",
-        )
-    place = connections[alias]
-    if place.vendor != "postgresql":
-        raise UsageError(
-            f"the database alias {alias!r} is {place.display_name}; a rehearsal needs PostgreSQL",
-            id="not-postgresql",
-            hint="--rehearse-on with the alias of a PostgreSQL server",
-        )
+    place = postgresql_alias(alias, option="--rehearse-on")
     session = _reached(place)
     if session.system_identifier == run.session.system_identifier:
         return None

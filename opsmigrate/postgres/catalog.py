@@ -50,7 +50,7 @@ class Constraint(NamedTuple):
     """A table constraint; `kind` is pg_constraint.contype, `references` the oid it points to.
 
     A foreign key `rests_on` an index of the table that it references. `on_delete` is
-    pg_constraint.confdeltype: "a" for NO ACTION.
+    pg_constraint.confdeltype: "a" for NO ACTION. `condition` is that of a CHECK, in SQL.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Constraint(NamedTuple):
     to_columns: tuple[str, ...] = ()
     rests_on: str | None = None
     on_delete: str = "a"
+    condition: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,7 +243,7 @@ def _constraints_by_table(
     rows: Iterable[Row], columns: ColumnsByTable
 ) -> dict[int, list[Constraint]]:
     found: dict[int, list[Constraint]] = defaultdict(list)
-    for oid, name, kind, keys, references, validated, to_keys, index, on_delete in rows:
+    for oid, name, kind, keys, references, validated, to_keys, index, *rest in rows:
         found[oid].append(
             Constraint(
                 name,
@@ -252,7 +253,7 @@ def _constraints_by_table(
                 validated,
                 _names(columns.get(references, NOTHING), to_keys) if to_keys else (),
                 index if kind == "f" else None,
-                on_delete,
+                *rest,
             )
         )
     return found

@@ -5,11 +5,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
+from opsmigrate.errors import UndecidedError
 from opsmigrate.report import Database
 
 KNOWS_TRANSACTION_TIMEOUT = 170_000
@@ -84,10 +86,13 @@ def second_connection(
 ) -> Iterator[BaseDatabaseWrapper]:
     """Yield a connection of its own with the same settings, to `database` or the same one.
 
-    Autocommit whatever the alias says, and closed at the end.
+    Autocommit whatever the alias says, and closed at the end. Raises UndecidedError where the
+    project's database engine leads to another database than `database`.
     """
     other = open_second(connection, database=database)
     try:
+        if database is not None:
+            _require_database(other, database)
         yield other
     finally:
         other.close()
@@ -97,15 +102,43 @@ def open_second(
     connection: BaseDatabaseWrapper, *, database: str | None = None
 ) -> BaseDatabaseWrapper:
     """Return a connection as second_connection yields it; the caller closes it."""
-    other: BaseDatabaseWrapper = connection.copy()
+    # Engines keep their pools by alias: with the original's, a copy would get a session of the
+    # original's database (django_db_geventpool.backends.base.DatabaseWrapperMixin.pool).
+    alias = None if database is None else f"{connection.alias} {token_hex(4)}"
+    other: BaseDatabaseWrapper = connection.copy(alias)
     other.settings_dict["AUTOCOMMIT"] = True
     other.settings_dict["CONN_MAX_AGE"] = 0
-    # Django keeps its psycopg pools by alias: a pooled copy would get a session of the
-    # original's database (django.db.backends.postgresql.base.DatabaseWrapper.pool).
+    # Django's own pools too (django.db.backends.postgresql.base.DatabaseWrapper.pool).
     other.settings_dict["OPTIONS"].pop("pool", None)
     if database is not None:
         other.settings_dict["NAME"] = database
+    _close_for_good(other)
     return other
+
+
+def _close_for_good(connection: BaseDatabaseWrapper) -> None:
+    """Let close() end the session too, with what it holds, where an engine would keep it."""
+    close = connection.close
+
+    def closing() -> None:
+        session = connection.connection
+        close()
+        if session is not None and not session.closed:
+            session.close()
+
+    connection.close = closing  # type: ignore[method-assign]
+
+
+def _require_database(connection: BaseDatabaseWrapper, database: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_database()")
+        reached = cursor.fetchone()[0]
+    if reached != database:
+        raise UndecidedError(
+            f"the database engine of this alias leads to {reached} instead of {database}",
+            id="engine-leads-elsewhere",
+            hint="use an alias whose ENGINE is django.db.backends.postgresql",
+        )
 
 
 def set_for_session(connection: BaseDatabaseWrapper, **settings: str) -> None:

@@ -99,12 +99,12 @@ def examine(
     rehearsal = rehearse() if (something or ledger.unexamined) and not failed else None
     if isinstance(rehearsal, Rehearsal):
         # Loaded only where there is a rehearsal, as it takes a while.
-        from opsmigrate.preflight.rehearsal.broken_keys import report_broken_keys
+        from opsmigrate.preflight.rehearsal.broken_report import report_broken
         from opsmigrate.preflight.rehearsal.proof import take_in
         from opsmigrate.preflight.rehearsal.rehearsed_rights import question_rights
 
         take_in(rehearsal, plan, ledger)
-        report_broken_keys(connection, catalog, rehearsal.broken_keys, ledger)
+        report_broken(connection, catalog, rehearsal.broken, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
     ledger.drift = judge_drift(connection, catalog, drifts, ledger) if plan.executor else None
     rehearsed = rehearsal if isinstance(rehearsal, Rehearsal) else None

@@ -4,7 +4,6 @@ import importlib
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import django
 from django.apps import apps
@@ -19,11 +18,16 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import ProjectState
 
 from opsmigrate.errors import UsageError
-from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
+from opsmigrate.postgres.errors import (
+    INSUFFICIENT_PRIVILEGE,
+    UNDEFINED_COLUMN,
+    first_line,
+    sqlstate,
+)
 from opsmigrate.report import Finding, Severity
+from opsmigrate.schema.applied import applied_state
 
-# No right to it, or a column that is not there.
-UNREADABLE = (INSUFFICIENT_PRIVILEGE, "42703")
+UNREADABLE = (INSUFFICIENT_PRIVILEGE, UNDEFINED_COLUMN)
 Node = tuple[str, str | None]
 # What lies between us and the files of migrations: Django, Python's own import, this module.
 NOT_PROJECT = (f"{Path(django.__file__).parent}/", "<frozen ", importlib.__file__, __file__)
@@ -90,9 +94,7 @@ def make_plan(connection: BaseDatabaseWrapper, target: Target) -> Plan:
 def state_before(plan: Plan) -> ProjectState:
     """Return the state that the applied migrations claim."""
     assert plan.executor is not None  # noqa: S101 - only a plan without findings gets here
-    executor: Any = plan.executor  # the stubs leave out what migrate itself calls
-    state: ProjectState = executor._create_project_state(with_applied_migrations=True)
-    return state
+    return applied_state(plan.executor)
 
 
 def states_of_backwards(plan: Plan) -> dict[Migration, ProjectState]:

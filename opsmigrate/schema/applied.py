@@ -13,7 +13,9 @@ from typing import Any
 
 from django.contrib.postgres.operations import AddConstraintNotValid, ValidateConstraint
 from django.db.migrations import (
+    AddField,
     AlterField,
+    CreateModel,
     Migration,
     RenameField,
     RunPython,
@@ -59,7 +61,7 @@ class AppliedMigrations:
         return [
             (migration.app_label, operation)
             for migration in self._migrations
-            for operation in _flat(migration.operations)
+            for operation in flat(migration.operations)
         ]
 
     @cached_property
@@ -76,6 +78,18 @@ class AppliedMigrations:
             elif isinstance(operation, RenameField):
                 found.add((app_label, operation.new_name))
         return frozenset(found)
+
+    @cached_property
+    def remade(self) -> frozenset[tuple[str, str]]:
+        """Return those of `altered` that were renamed, or had another type or NULL at some time.
+
+        What PostgreSQL keeps of a condition on them is what it was for the column of that day.
+        """
+        kinds: dict[tuple[str, str], set[object]] = defaultdict(set)
+        for app_label, operation in self._operations:
+            for name, field in _defined(operation):
+                kinds[app_label, name].add(field and (field.get_internal_type(), field.null))
+        return frozenset(key for key in self.altered if None in kinds[key] or len(kinds[key]) > 1)
 
     @cached_property
     def not_validated(self) -> frozenset[str]:
@@ -107,12 +121,23 @@ class AppliedMigrations:
         return found
 
 
-def _flat(operations: Sequence[Operation]) -> Iterator[Operation]:
+def flat(operations: Sequence[Operation]) -> Iterator[Operation]:
+    """Yield the operations that reach the database, those inside others in their place."""
     for operation in operations:
         if isinstance(operation, SeparateDatabaseAndState):
-            yield from _flat(operation.database_operations)
+            yield from flat(operation.database_operations)
         else:
             yield operation
+
+
+def _defined(operation: Operation) -> Iterator[tuple[str, Any]]:
+    """Yield each field that the operation defines, by its name; None for one that it renames."""
+    if isinstance(operation, CreateModel):
+        yield from operation.fields
+    elif isinstance(operation, AddField | AlterField):
+        yield operation.name, operation.field
+    elif isinstance(operation, RenameField):
+        yield operation.new_name, None
 
 
 def _statements(sql: Any) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from opsmigrate.postgres.catalog import Column, Relation
 from opsmigrate.schema.claims import ClaimedColumn, ClaimedTable
 from opsmigrate.schema.differences import Drift, quoted
-from opsmigrate.schema.types import INTEGERS, canonical, without_modifiers
+from opsmigrate.schema.types import INTEGERS, base, canonical
 
 GENERATED = {"": "a plain column", "s": "a stored generated one", "v": "a virtual generated one"}
 
@@ -56,7 +56,7 @@ def _same(claimed: ClaimedColumn, found: Column) -> bool:
 
 def _same_type(claimed: ClaimedColumn, found: Column) -> bool:
     if claimed.type is None:
-        return without_modifiers(canonical(found.type)) in INTEGERS
+        return base(found.type) in INTEGERS
     return claimed.type == found.type or canonical(claimed.type) == canonical(found.type)
 
 

@@ -20,8 +20,15 @@ Columns = tuple[str, ...]
 
 
 def claimed_indexes(key: Key, model: ModelState, fields: StateFields) -> tuple[ClaimedIndex, ...]:
-    """Return what unique_together, index_together, indexes and constraints ask for."""
+    """Return what unique_together, index_together, indexes and constraints ask for.
+
+    Left out is what names a field that is no longer there: where a field is renamed or removed,
+    Django does not change these options, while PostgreSQL renames, or drops, what was on it.
+    """
     options = model.options
+
+    def known(names: Iterable[str]) -> bool:
+        return all(column_named(key, fields, name) for name in names)
 
     def columns(names: Iterable[str]) -> Columns:
         return tuple(column_named(key, fields, name) for name in names)
@@ -31,13 +38,22 @@ def claimed_indexes(key: Key, model: ModelState, fields: StateFields) -> tuple[C
         *(
             ClaimedIndex(columns=columns(names), unique=True)
             for names in options.get("unique_together") or ()
+            if known(names)
         ),
-        *(ClaimedIndex(columns=columns(names)) for names in options.get("index_together") or ()),
-        *(_index(key, index, fields) for index in options["indexes"]),
+        *(
+            ClaimedIndex(columns=columns(names))
+            for names in options.get("index_together") or ()
+            if known(names)
+        ),
+        *(
+            _index(key, index, fields)
+            for index in options["indexes"]
+            if known(_all_names(index, [name for name, _ in index.fields_orders]))
+        ),
         *(
             _unique(key, item, fields)
             for item in options["constraints"]
-            if isinstance(item, UniqueConstraint)
+            if isinstance(item, UniqueConstraint) and known(_all_names(item, item.fields))
         ),
     )
 
@@ -52,9 +68,18 @@ def claimed_checks(
         if isinstance(item, ExclusionConstraint):
             found.append(ClaimedCheck(name=name, columns=None, exclusion=True))
         elif isinstance(item, CheckConstraint):
-            columns = _named_in(key, fields, getattr(item, "condition", None))
-            found.append(ClaimedCheck(name=name, columns=columns or None))
+            condition = getattr(item, "condition", None)
+            if all(column_named(key, fields, named) for named in _names(condition)):
+                columns = _named_in(key, fields, condition)
+                found.append(ClaimedCheck(name=name, columns=columns or None))
     return tuple(found)
+
+
+def _all_names(item: Any, names: Iterable[str]) -> Iterator[str]:
+    """Yield the fields that an index or a unique constraint names anywhere."""
+    yield from (*names, *(item.include or ()))
+    for part in (item.condition, *item.expressions):
+        yield from _names(part)
 
 
 def column_named(key: Key, fields: StateFields, name: str) -> str:
@@ -144,7 +169,7 @@ def _named_in(key: Key, fields: StateFields, *parts: Any) -> frozenset[str]:
 
 def _names(part: Any) -> Iterator[str]:
     if isinstance(part, F):
-        yield getattr(part, "name")  # noqa: B009 - the stubs leave it out
+        yield str(getattr(part, "name")).partition("__")[0]  # noqa: B009 - the stubs leave it out
     elif isinstance(part, Q):
         for child in part.children:
             if isinstance(child, tuple):

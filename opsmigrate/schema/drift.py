@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
@@ -16,7 +16,9 @@ from opsmigrate.schema.applied import AppliedMigrations, applied_state
 from opsmigrate.schema.claimed import claimed_tables
 from opsmigrate.schema.claims import ClaimedTable
 from opsmigrate.schema.columns import column_drift
+from opsmigrate.schema.conditions import Demand, condition_drift, demands_of
 from opsmigrate.schema.differences import Drift, quoted
+from opsmigrate.schema.fields import StateFields
 from opsmigrate.schema.keys import check_drift, foreign_key_drift, index_drift
 from opsmigrate.schema.types import same_types
 
@@ -32,17 +34,19 @@ def drift_of(
     """Return where the database of `catalog` differs from what is recorded as applied in it.
 
     `state` is that of the applied migrations, where the caller has it already; it is not changed.
-    What a migration did in SQL of its own, without telling the state, is no drift.
+    Names of constraints and indexes, the way in which rows are numbered, spellings of types, and
+    tables, indexes, defaults and checks that no migration knows are no drift; nor is what a
+    migration did in SQL of its own, without telling the state.
     """
     applied = AppliedMigrations(executor)
     state = state or applied_state(executor)
     with uncollected():
         claimed = claimed_tables(state, connection, altered=applied.altered)
-        found = [
-            drift
-            for table, drift in _compared(claimed, catalog)
-            if not _was_meant(drift, table, applied)
-        ]
+        compared = list(_compared(claimed, catalog))
+        said = {(drift.table, drift.name) for _, drift in compared}
+        demanded = _demanded(StateFields(state, connection), applied, claimed, catalog)
+        compared += [item for item in demanded if (item[1].table, item[1].name) not in said]
+        found = [drift for table, drift in compared if not _was_meant(drift, table, applied)]
     types = [(str(item.claimed), str(item.live)) for item in found if item.id == "drift-type"]
     same = same_types(connection, types) if types else frozenset()
     return tuple(
@@ -59,15 +63,6 @@ def _was_meant(drift: Drift, claimed: ClaimedTable, applied: AppliedMigrations) 
     return applied.wrote(claimed.model.partition(".")[0], *names)
 
 
-def find_drift(tables: Iterable[ClaimedTable], catalog: Catalog) -> tuple[Drift, ...]:
-    """Return each difference that means something, in the order of `tables`.
-
-    Names of constraints and indexes, the way in which rows are numbered, spellings of types, and
-    tables, indexes, defaults and checks that no migration knows are no drift.
-    """
-    return tuple(drift for _, drift in _compared(tables, catalog))
-
-
 def _compared(
     tables: Iterable[ClaimedTable], catalog: Catalog
 ) -> Iterator[tuple[ClaimedTable, Drift]]:
@@ -75,6 +70,35 @@ def _compared(
     for table in tables:
         for drift in _table_drift(table, live):
             yield table, drift
+
+
+def _demanded(
+    fields: StateFields,
+    applied: AppliedMigrations,
+    tables: Iterable[ClaimedTable],
+    catalog: Catalog,
+) -> Iterator[tuple[ClaimedTable, Drift]]:
+    """Yield what checks and indexes demand otherwise, but for those on fields that were remade."""
+    live, connection, models = _LiveTables(catalog), fields.connection, fields.state.models
+    owners: dict[str, ClaimedTable] = {}
+    demands: list[Demand] = []
+    for claimed in tables:
+        app_label, _, name = claimed.model.partition(".")
+        key, table = (app_label, name.lower()), live.find(claimed.db_table)
+        if table is None or key not in models:
+            continue
+        owners[table.label] = claimed
+        rendered = partial(fields.rendered, key)
+        for demand in demands_of(connection, models[key].options, rendered, table):
+            remade = {
+                as_stored(field.column or "")
+                for name, field in fields.of(key).items()
+                if (app_label, name) in applied.remade
+            }
+            if remade.isdisjoint(column.name for column in demand.columns):
+                demands.append(demand)
+    for drift in condition_drift(connection, demands):
+        yield owners[drift.table], drift
 
 
 class _LiveTables:

@@ -57,21 +57,32 @@ def canonical(type_: str) -> str:
     array = DIMENSIONS.search(plain) is not None
     plain = DIMENSIONS.sub("", plain)
     found = MODIFIERS.search(plain)
-    modifiers = re.sub(r"\s+", "", found.group(1)).lower() if found else ""
+    sizes = re.sub(r"\s+", "", found.group(1)).lower() if found else ""
     name = re.sub(r"\s+", " ", MODIFIERS.sub("", plain)).strip()
     quoted = '"' in name
     name = name.replace('"', "") if quoted else name.lower().removeprefix("pg_catalog.")
     name = SPELLINGS.get(name, name)
-    if name == "character" and not modifiers:
-        modifiers = "1"
-    if name == "numeric" and modifiers.endswith(",0"):
-        modifiers = modifiers.removesuffix(",0")
-    return name + (f"({modifiers})" if modifiers else "") + ("[]" if array else "")
+    if name == "character" and not sizes:
+        sizes = "1"
+    if name == "numeric" and sizes.endswith(",0"):
+        sizes = sizes.removesuffix(",0")
+    return name + (f"({sizes})" if sizes else "") + ("[]" if array else "")
 
 
 def without_modifiers(type_: str) -> str:
     """Return a canonical type without its modifiers."""
     return MODIFIERS.sub("", type_)
+
+
+def base(type_: str) -> str:
+    """Return the type without its modifiers: `varchar(20)` is `character varying`."""
+    return without_modifiers(canonical(type_))
+
+
+def modifiers(type_: str) -> tuple[int, ...]:
+    """Return the numbers that stand in brackets: (10, 2) of `numeric(10, 2)`."""
+    match = re.search(r"\(([\d, ]+)\)", type_)
+    return tuple(int(number) for number in match.group(1).split(",")) if match else ()
 
 
 def same_types(

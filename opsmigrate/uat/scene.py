@@ -66,12 +66,7 @@ def _applied(connection: BaseDatabaseWrapper) -> dict[str, str]:
 
 def _backup(settings: Settings, session: Session, applied: set[str]) -> dict[str, Any] | None:
     """Return the newest backup from before the migration, else the newest, else None."""
-    ours = [
-        manifest
-        for manifest in read_manifests(settings.backup_dir)
-        if manifest.database.get("system_identifier") == str(session.system_identifier)
-        and manifest.database.get("oid") == session.oid
-    ]
+    ours = [manifest for manifest in read_manifests(settings.backup_dir) if manifest.is_of(session)]
     before = [manifest for manifest in ours if set(manifest.migrations) < applied]
     chosen = next(iter([*before, *ours]), None)
     if chosen is None:

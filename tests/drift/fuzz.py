@@ -7,14 +7,14 @@ as drift_owner, who owns the databases and may do no more than a usual role.
 """
 
 import argparse
-import contextlib
 import io
 import json
 import random
+import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
+
+from opsmigrate.management.base import INTERRUPTED
 
 LONGEST_PLAN = 20
 OWNER = "drift_owner"
@@ -159,11 +161,18 @@ def pending(target: tuple[str, str] | None) -> list[tuple[str, Any]]:
 
 
 def ask(arguments: list[str], rehearse: str) -> tuple[str, str]:
-    """Return preflight's verdict, and its summary with what it left open."""
+    """Return preflight's verdict, and its summary with what it left open.
+
+    Raises KeyboardInterrupt where a signal ended it.
+    """
     out = io.StringIO()
     options = {"format": "json", "rehearse": rehearse, "verbosity": 0}
-    with contextlib.suppress(CommandError):
+    try:
         call_command("preflight_migrate", *arguments, stdout=out, stderr=out, **options)
+    except CommandError as error:
+        # A command makes a report of the signal that ends it; whoever calls it goes on otherwise.
+        if error.returncode == INTERRUPTED:
+            raise KeyboardInterrupt from None
     report = json.loads(out.getvalue())
     opened = "; ".join(item["why"] for item in report["unexamined"][:3])
     ids = ", ".join(item["id"] for item in report["findings"] if item["severity"] == "error")
@@ -205,21 +214,32 @@ def main() -> int:
     earliest = max(1, len(steps) - LONGEST_PLAN) if options.to_end else 1
     span = range(earliest, len(steps))
     points = sorted(chooser.sample(span, min(options.points, len(span))))
-    make_points(steps, points)
-    use(f"drift_at_{len(steps)}")
-    later = read_catalog(connection)
     table: Counter[tuple[str, str, bool]] = Counter()
     started = time.monotonic()
-    for seed in range(options.seed, options.seed + options.cases):
-        point = chooser.choice(points)
-        last = point + LONGEST_PLAN
-        case = run_case(seed, point, later, steps[last - 1] if last < len(steps) else None)
-        if case is None:
-            continue
-        tell(case, table)
-    admin(*[f"DROP DATABASE IF EXISTS drift_at_{p} WITH (FORCE)" for p in (*points, len(steps))])
-    admin("DROP DATABASE IF EXISTS drift_case WITH (FORCE)")
+    try:
+        make_points(steps, points)
+        use(f"drift_at_{len(steps)}")
+        later = read_catalog(connection)
+        for seed in range(options.seed, options.seed + options.cases):
+            point = chooser.choice(points)
+            last = point + LONGEST_PLAN
+            case = run_case(seed, point, later, steps[last - 1] if last < len(steps) else None)
+            if case is not None:
+                tell(case, table)
+    finally:
+        made = ["drift_now", "drift_case", *(f"drift_at_{p}" for p in (*points, len(steps)))]
+        admin(*(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)" for name in made))
     return report(table, time.monotonic() - started)
+
+
+def interruptibly(main: Callable[[], int]) -> int:
+    """Run it, and let Ctrl-C and SIGTERM end it with 130 where they come."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return main()
+    except KeyboardInterrupt:
+        print("interrupted")
+        return INTERRUPTED
 
 
 def tell(case: Case, table: Counter[tuple[str, str, bool]]) -> None:
@@ -252,4 +272,4 @@ def report(table: Counter[tuple[str, str, bool]], seconds: float) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(interruptibly(main))

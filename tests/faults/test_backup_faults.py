@@ -2,103 +2,28 @@
 
 import resource
 import signal
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from django.db import Error, connections
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.backup import snapshot
 from opsmigrate.manifest import read_manifests
 from scripts.demonstration.background import free_port
 from tests.backups import backup, names, scratch_databases
-from tests.conftest import Answer, Ops, environment_for, execute, query, start, url_of
-
-SESSIONS = "FROM pg_stat_activity WHERE"
-HELD_UP = (
-    f"SELECT pid {SESSIONS} datname = current_database()"
-    " AND application_name ~ '^opsmigrate' AND wait_event_type = 'Lock'"
+from tests.conftest import Answer, Ops, environment_for, query, start, url_of
+from tests.interrupting import (
+    HELD_UP,
+    SESSIONS,
+    backing_up,
+    clients_of,
+    ended,
+    make_slow_to_restore,
+    restoring,
+    unchanged,
+    wait_until,
 )
-
-
-def wait_until(ready: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
-
-
-def clients_of(folder: Path) -> list[str]:
-    """Return the client programs that work on a file in the folder."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            arguments = (process / "cmdline").read_bytes().decode(errors="replace")
-        except OSError:
-            continue
-        if str(folder) in arguments and "pg_" in arguments.split("\0")[0]:
-            found.append(arguments)
-    return found
-
-
-@contextmanager
-def another_session(alias: str, statement: str) -> Iterator[BaseDatabaseWrapper]:
-    """Hold what a statement locks, in a transaction that is rolled back at the end."""
-    other = connections[alias].copy()
-    execute(other, "BEGIN")
-    execute(other, statement)
-    try:
-        yield other
-    finally:
-        # A test may have ended it, so that what it held up goes on.
-        with suppress(Error):
-            execute(other, "ROLLBACK")
-        other.close()
-
-
-@contextmanager
-def backing_up(alias: str, folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """Have a backup that is in the middle: pg_dump waits for a view that somebody alters."""
-    execute(connections[alias], "CREATE VIEW held AS SELECT 1 AS one")
-    hold = "ALTER VIEW held RENAME TO something_else"
-    argv = ["manage.py", "backup_db", "--directory", str(folder), "--format", "json", *options]
-    with another_session(alias, hold):
-        process = start(*argv, env=environment_for(url_of(alias)))
-        try:
-            wait_until(lambda: query(alias, HELD_UP) or process.poll() is not None)
-            assert process.poll() is None, process.communicate()
-            assert clients_of(folder)
-            yield process
-        finally:
-            process.kill()
-            process.communicate()
-
-
-def ended(process: subprocess.Popen[str]) -> Answer:
-    stdout, stderr = process.communicate(timeout=30)
-    assert "Traceback" not in stderr
-    return Answer(process.returncode, stdout, stderr)
-
-
-@pytest.fixture
-def earlier(staging: str, ops: Ops, tmp_path: Path) -> Path:
-    """A folder with a good backup of the staging database."""
-    backup(ops, staging, tmp_path)
-    return tmp_path
-
-
-@contextmanager
-def unchanged(folder: Path) -> Iterator[None]:
-    """Assert that the files of the folder are the same afterwards, byte for byte."""
-    before = {name: (folder / name).read_bytes() for name in names(folder)}
-    assert len(before) == 2
-    yield
-    assert names(folder) == sorted(before)
-    assert {name: (folder / name).read_bytes() for name in before} == before
+from tests.sessions import held
 
 
 def test_a_wrong_password_is_undecided_and_nothing_is_touched(
@@ -183,35 +108,15 @@ def test_killed_it_leaves_no_pg_dump_and_no_backup_that_is_not_whole(
     assert len(read_manifests(earlier)) == 2
 
 
-@contextmanager
-def restoring(alias: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Have a verification that is in the middle: pg_restore checks a row for a minute."""
-    for statement in (
-        "CREATE FUNCTION slow() RETURNS boolean LANGUAGE sql AS"
-        " 'SELECT current_database() !~ ''^opsmigrate'' OR pg_sleep(60) IS NOT NULL'",
-        "CREATE TABLE slowly (one int CHECK (slow()))",
-        "INSERT INTO slowly VALUES (1)",
-    ):
-        execute(connections[alias], statement)
-    argv = ["manage.py", "backup_db", "--verify", "restore", "--format", "json"]
-    process = start(*argv, "--directory", str(folder), env=environment_for(url_of(alias)))
-    busy = (
-        "SELECT 1 FROM pg_stat_activity WHERE datname ~ '^opsmigrate_' AND query ~ 'COPY.*slowly'"
-    )
-    try:
-        wait_until(lambda: query(alias, busy) or process.poll() is not None)
-        assert process.poll() is None, process.communicate()
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+VERIFYING = ("backup_db", "--verify", "restore", "--directory")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_while_it_verifies_the_backup_stays_and_the_report_says_so(
     staging: str, tmp_path: Path, number: signal.Signals
 ) -> None:
-    with restoring(staging, tmp_path) as process:
+    make_slow_to_restore(staging)
+    with restoring(staging, *VERIFYING, str(tmp_path)) as process:
         process.send_signal(number)
         answer = ended(process)
 
@@ -230,7 +135,8 @@ def test_interrupted_while_it_verifies_the_backup_stays_and_the_report_says_so(
 def test_killed_while_it_verifies_the_next_run_drops_its_scratch_database(
     staging: str, tmp_path: Path, ops: Ops
 ) -> None:
-    with restoring(staging, tmp_path) as process:
+    make_slow_to_restore(staging)
+    with restoring(staging, *VERIFYING, str(tmp_path)) as process:
         process.kill()
         process.communicate()
         wait_until(lambda: not clients_of(tmp_path), seconds=5)
@@ -254,7 +160,7 @@ def test_a_table_that_is_locked_is_undecided_and_leaves_nothing(
 ) -> None:
     monkeypatch.setattr(snapshot, "LOCK_TIMEOUT_SECONDS", 0.2)
     lock = "LOCK TABLE treasury_payment IN ACCESS EXCLUSIVE MODE"
-    with unchanged(earlier), another_session(staging, lock):
+    with unchanged(earlier), held(staging, lock):
         answer = ops("backup_db", database=staging, directory=str(earlier))
 
     assert (answer.code, answer.ids) == (3, ["lock-not-obtained"])

@@ -18,23 +18,10 @@ from opsmigrate.pgtools.clients import Clients, best_compression, find_clients
 from opsmigrate.postgres.session import read_session
 from tests.backups import backup, names, scratch_databases
 from tests.conftest import Ops, execute, query
-from tests.faults.test_backup_faults import (
-    another_session,
-    backing_up,
-    clients_of,
-    ended,
-    unchanged,
-    wait_until,
-)
+from tests.interrupting import backing_up, clients_of, ended, unchanged, wait_until
+from tests.sessions import held
 
 pytestmark = pytest.mark.major
-
-
-@pytest.fixture
-def earlier(staging: str, ops: Ops, tmp_path: Path) -> Path:
-    """A folder with a good backup of the staging database."""
-    backup(ops, staging, tmp_path)
-    return tmp_path
 
 
 def test_what_a_killed_run_left_is_removed_by_the_next(
@@ -59,7 +46,7 @@ def test_what_somebody_alters_for_long_is_named_and_pg_dump_does_not_wait_for_ev
     monkeypatch.setattr(take, "LOCK_TIMEOUT_SECONDS", 0.3)
     execute(connections[staging], "CREATE VIEW held AS SELECT 1 AS one")
 
-    with unchanged(earlier), another_session(staging, "ALTER VIEW held RENAME TO other"):
+    with unchanged(earlier), held(staging, "ALTER VIEW held RENAME TO other"):
         answer = ops("backup_db", database=staging, directory=str(earlier))
 
     assert (answer.code, answer.ids) == (3, ["lock-not-obtained"])
@@ -75,7 +62,7 @@ def test_a_sequence_that_somebody_alters_is_not_waited_for_either(
     monkeypatch.setattr(take, "LOCK_TIMEOUT_SECONDS", 0.3)
     hold = "ALTER SEQUENCE treasury_payment_id_seq RENAME TO something_else"
 
-    with unchanged(earlier), another_session(staging, hold):
+    with unchanged(earlier), held(staging, hold):
         answer = ops("backup_db", database=staging, directory=str(earlier))
 
     assert (answer.code, answer.ids) == (3, ["lock-not-obtained"])

@@ -18,9 +18,8 @@ from django.db import connections
 
 from tests.backups import backup
 from tests.conftest import Ops, environment_for, execute, query, start, url_of
-from tests.integration.test_preflight_story import dump
 from tests.integration.zoo_migrations import Write
-from tests.rehearsals import SCRATCH, prepared
+from tests.rehearsals import SCRATCH, dump, prepared
 
 pytestmark = pytest.mark.major
 

@@ -2,9 +2,6 @@
 
 import json
 import signal
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,34 +9,10 @@ from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
 from tests.backups import backup, scratch_databases
-from tests.conftest import Ops, environment_for, execute, query, start, url_of
-from tests.faults.test_backup_faults import clients_of, ended, wait_until
+from tests.conftest import Ops, execute, query
+from tests.interrupting import clients_of, ended, make_slow_to_restore, restoring, wait_until
 
 pytestmark = pytest.mark.major
-
-BUSY = "SELECT 1 FROM pg_stat_activity WHERE datname ~ '^opsmigrate_' AND query ~ 'COPY.*slowly'"
-
-
-@contextmanager
-def restoring(alias: str, ops: Ops, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Have a rollback that is in the middle: pg_restore checks a row for a minute."""
-    for statement in (
-        "CREATE FUNCTION slow() RETURNS boolean LANGUAGE sql AS"
-        " 'SELECT current_database() !~ ''^opsmigrate'' OR pg_sleep(60) IS NOT NULL'",
-        "CREATE TABLE slowly (one int CHECK (slow()))",
-        "INSERT INTO slowly VALUES (1)",
-    ):
-        execute(connections[alias], statement)
-    _, file = backup(ops, alias, folder)
-    argv = ["manage.py", "restore_db", str(file), "--no-input", "--format", "json"]
-    process = start(*argv, env=environment_for(url_of(alias)))
-    try:
-        wait_until(lambda: query(alias, BUSY) or process.poll() is not None)
-        assert process.poll() is None, process.communicate()
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def identity(alias: str) -> list[tuple[object, ...]]:
@@ -53,7 +26,9 @@ def test_interrupted_while_it_restores_nothing_is_left_and_the_live_one_is_as_it
     staging: str, ops: Ops, tmp_path: Path, number: signal.Signals
 ) -> None:
     before = identity(staging)
-    with restoring(staging, ops, tmp_path) as process:
+    make_slow_to_restore(staging)
+    _, file = backup(ops, staging, tmp_path)
+    with restoring(staging, "restore_db", str(file), "--no-input") as process:
         process.send_signal(number)
         answer = ended(process)
 
@@ -67,7 +42,9 @@ def test_killed_while_it_restores_the_next_run_drops_what_it_left(
     staging: str, ops: Ops, tmp_path: Path
 ) -> None:
     before = identity(staging)
-    with restoring(staging, ops, tmp_path) as process:
+    make_slow_to_restore(staging)
+    _, file = backup(ops, staging, tmp_path)
+    with restoring(staging, "restore_db", str(file), "--no-input") as process:
         process.kill()
         process.communicate()
         wait_until(lambda: not clients_of(tmp_path), seconds=5)

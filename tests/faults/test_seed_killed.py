@@ -10,8 +10,7 @@ import pytest
 from django.db import connections
 
 from tests.conftest import Ops, environment_for, execute, query, start, url_of
-from tests.integration.test_add_payment_id import OLD_RELEASE, SCHEMA
-from tests.seeding import wait_for, writing
+from tests.seeding import OLD_RELEASE, SCHEMA, wait_for, writing
 
 pytestmark = [pytest.mark.long, pytest.mark.major]
 

@@ -1,18 +1,13 @@
 """A seed that is killed, interrupted or cut off, and run again, ends right beside a writer."""
 
-import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import StringIO
 from typing import Any
 
-import environ
 import pytest
 from django.core.management import call_command
 from django.db import connections
@@ -20,29 +15,11 @@ from django.db import connections
 from opsmigrate.backfill.seed import seed
 from opsmigrate.errors import PartialError
 from opsmigrate.pgtools.embedded import running, stop
-from tests.conftest import ROOT, Answer, Ops, environment_for, execute, query, start, url_of
-from tests.seeding import PAYMENTS, QUIET, holding, options, wait_for
+from tests.aliases import elsewhere
+from tests.conftest import Answer, Ops, environment_for, execute, query, start, url_of
+from tests.seeding import PAYMENTS, QUIET, given, holding, old_release_writing, options, wait_for
 
 SLOW = ("seed_payment_id", "--batch-rows=20", "--max-rows-per-second=600", "--format=json")
-
-
-@contextmanager
-def old_release_writing(alias: str) -> Iterator[dict[str, Any]]:
-    """Let the old release insert and update payments; its figures are in the dict at the end."""
-    figures: dict[str, Any] = {}
-    writer = subprocess.Popen(
-        [sys.executable, "scripts/background_writer.py"],
-        cwd=ROOT,
-        env=environment_for(url_of(alias)),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield figures
-    finally:
-        said, _ = writer.communicate(timeout=30)
-        figures.update(json.loads(said.strip().splitlines()[-1]))
 
 
 def seeding(alias: str) -> subprocess.Popen[str]:
@@ -64,12 +41,6 @@ def filled(alias: str) -> int:
     if query(alias, there) == [(0,)]:
         return 0
     return int(query(alias, "SELECT count(payment_id) FROM treasury_payment")[0][0])
-
-
-def given(alias: str) -> dict[int, Any]:
-    return dict(
-        query(alias, "SELECT id, payment_id FROM treasury_payment WHERE payment_id IS NOT NULL")
-    )
 
 
 INDEXING = (
@@ -236,24 +207,19 @@ def test_interrupted_while_it_waits_for_others_it_stops_at_once(held: str, stagi
 def test_a_server_that_crashes_is_come_back_to_and_no_value_that_was_seen_is_lost(
     staging: str, tmp_path: Any, ops: Ops
 ) -> None:
-    with running(tmp_path / "server", durable=True) as server:
-        alias = connections[staging]
-        other = alias.copy()
-        other.settings_dict.update(environ.Env.db_url_config(server.url))
-        connections.settings["crashing"] = {**other.settings_dict}
-        try:
-            call_command("make_legacy_staging", database="crashing", rows=500, stdout=StringIO())
-            process = seeding("crashing")
-            before = given("crashing")
-            [(pid,)] = query("crashing", "SELECT pg_backend_pid()")
-            # The server ends every session and recovers from its WAL.
-            os.kill(pid, signal.SIGKILL)
-            answer = ended(process)
-            connections["crashing"].close()
-            after = given("crashing")
-        finally:
-            connections["crashing"].close()
-            del connections["crashing"], connections.settings["crashing"]
+    with (
+        running(tmp_path / "server", durable=True) as server,
+        elsewhere(staging, server.url) as crashing,
+    ):
+        call_command("make_legacy_staging", database=crashing, rows=500, stdout=StringIO())
+        process = seeding(crashing)
+        before = given(crashing)
+        [(pid,)] = query(crashing, "SELECT pg_backend_pid()")
+        # The server ends every session and recovers from its WAL.
+        os.kill(pid, signal.SIGKILL)
+        answer = ended(process)
+        connections[crashing].close()
+        after = given(crashing)
 
     assert answer.code == 0, answer.stdout
     assert answer.report["facts"]["reconnects"] >= 1
@@ -263,20 +229,15 @@ def test_a_server_that_crashes_is_come_back_to_and_no_value_that_was_seen_is_los
 
 def test_a_server_that_does_not_come_back_is_code_5(staging: str, tmp_path: Any) -> None:
     goal, given_up = PAYMENTS, options(max_rows_per_second=600.0, patience=1.0)
-    with running(tmp_path / "server", durable=False) as server:
-        connections.settings["crashing"] = {
-            **connections[staging].settings_dict,
-            **environ.Env.db_url_config(server.url),
-        }
-        try:
-            call_command("make_legacy_staging", database="crashing", rows=500, stdout=StringIO())
-            stopping = threading.Timer(0.4, lambda: stop(server))
-            stopping.start()
-            with pytest.raises(PartialError, match="not got back in 1 s") as stopped:
-                seed(connections["crashing"], goal, given_up, QUIET)
-            stopping.join()
-        finally:
-            connections["crashing"].close()
-            del connections["crashing"], connections.settings["crashing"]
+    with (
+        running(tmp_path / "server", durable=False) as server,
+        elsewhere(staging, server.url) as crashing,
+    ):
+        call_command("make_legacy_staging", database=crashing, rows=500, stdout=StringIO())
+        stopping = threading.Timer(0.4, lambda: stop(server))
+        stopping.start()
+        with pytest.raises(PartialError, match="not got back in 1 s") as stopped:
+            seed(connections[crashing], goal, given_up, QUIET)
+        stopping.join()
 
     assert 0 < stopped.value.facts["seeded"] < 500

@@ -31,6 +31,13 @@ migrations.CreateModel("Cage", [
     ],
     "constraints": [
         models.CheckConstraint(condition=models.Q(price__gte=0), name="zoo_cage_price_min"),
+        models.CheckConstraint(
+            condition=~models.Q(label__in=["a", "b"]) | models.Q(price__isnull=True),
+            name="zoo_cage_labels"),
+        models.CheckConstraint(
+            condition=models.Q(opened__year__gte=1990), name="zoo_cage_year"),
+        models.CheckConstraint(
+            condition=~models.Q(note__startswith="100%"), name="zoo_cage_percent"),
         models.UniqueConstraint(
             fields=["opened"], condition=models.Q(size__gt=9), name="zoo_cage_once"),
         models.UniqueConstraint(Lower("label"), name="zoo_cage_lower"),
@@ -306,6 +313,86 @@ DRIFTS = (
         constraint="zoo_cage_price_min",
     ),
     Injected(
+        "check with another limit",
+        CAGE + "DROP CONSTRAINT zoo_cage_price_min, ADD CONSTRAINT "
+        "zoo_cage_price_min CHECK (price > 0)",
+        "drift-check",
+        column="price",
+        constraint="zoo_cage_price_min",
+    ),
+    Injected(
+        "check with another limit, for a role that may not read the table",
+        CAGE + "DROP CONSTRAINT zoo_cage_price_min, ADD CONSTRAINT "
+        "zoo_cage_price_min CHECK (price > 0); CREATE ROLE {role}; "
+        "GRANT SELECT ON django_migrations TO {role}; SET LOCAL ROLE {role}",
+        "drift-check",
+        column="price",
+        constraint="zoo_cage_price_min",
+    ),
+    Injected(
+        "check with another limit, beside one that raises",
+        CAGE + "DROP CONSTRAINT zoo_cage_price_min, ADD CONSTRAINT "
+        "zoo_cage_price_min CHECK (price > 0), "
+        "DROP CONSTRAINT zoo_cage_year, ADD CONSTRAINT zoo_cage_year "
+        "CHECK (1 / (date_part('year', opened) - 1990) < 2)",
+        "drift-check",
+        column="price",
+        constraint="zoo_cage_price_min",
+    ),
+    Injected(
+        "check of a longer list",
+        CAGE + "DROP CONSTRAINT zoo_cage_labels, ADD CONSTRAINT "
+        "zoo_cage_labels CHECK (label NOT IN ('a', 'b', 'c') OR price IS NULL)",
+        "drift-check",
+        constraint="zoo_cage_labels",
+    ),
+    Injected(
+        "check that lets no NULL in",
+        CAGE + "DROP CONSTRAINT zoo_cage_percent, ADD CONSTRAINT zoo_cage_percent "
+        "CHECK (note IS NOT NULL AND note NOT LIKE '100\\%%')",
+        "drift-check",
+        column="note",
+        constraint="zoo_cage_percent",
+    ),
+    Injected(
+        "check of another year",
+        CAGE + "DROP CONSTRAINT zoo_cage_year, ADD CONSTRAINT zoo_cage_year "
+        "CHECK (opened >= '1991-01-01 00:00:00+00')",
+        "drift-check",
+        column="opened",
+        constraint="zoo_cage_year",
+    ),
+    Injected(
+        "partial unique for other rows",
+        "DROP INDEX zoo_cage_once; "
+        "CREATE UNIQUE INDEX zoo_cage_once ON zoo_cage (opened) WHERE size > 8",
+        "drift-unique",
+        column="size",
+        constraint="zoo_cage_once",
+    ),
+    Injected(
+        "unique in another expression",
+        "DROP INDEX zoo_cage_lower; CREATE UNIQUE INDEX zoo_cage_lower ON zoo_cage (upper(label))",
+        "drift-unique",
+        column="label",
+        constraint="zoo_cage_lower",
+    ),
+    Injected(
+        "partial index for other rows",
+        "DROP INDEX zoo_cage_opened; "
+        "CREATE INDEX zoo_cage_opened ON zoo_cage (opened) WHERE size >= 3",
+        "drift-index",
+        column="size",
+        constraint="zoo_cage_opened",
+    ),
+    Injected(
+        "index on another expression",
+        "DROP INDEX zoo_cage_note; CREATE INDEX zoo_cage_note ON zoo_cage (md5(note))",
+        "drift-index",
+        column="note",
+        constraint="zoo_cage_note",
+    ),
+    Injected(
         "exclusion gone",
         CAGE + "DROP CONSTRAINT zoo_cage_open",
         "drift-exclusion",
@@ -377,6 +464,20 @@ DRIFTS = (
 )
 # What looks different and means nothing.
 NO_DRIFTS = {
+    "the same demands in other words": CAGE + "DROP CONSTRAINT zoo_cage_price_min, "
+    "ADD CONSTRAINT zoo_cage_price_min CHECK (NOT price < 0.00::double precision), "
+    "DROP CONSTRAINT zoo_cage_labels, ADD CONSTRAINT zoo_cage_labels "
+    "CHECK (price IS NULL OR (label <> 'b' AND label <> ALL (ARRAY['a']))), "
+    "DROP CONSTRAINT zoo_cage_percent, ADD CONSTRAINT zoo_cage_percent "
+    "CHECK (left(note, 4) <> '100%'), "
+    "DROP CONSTRAINT zoo_cage_year, ADD CONSTRAINT zoo_cage_year "
+    "CHECK (date_part('year', opened AT TIME ZONE 'UTC') > 1989); "
+    "DROP INDEX zoo_cage_once; CREATE UNIQUE INDEX zoo_cage_once ON zoo_cage (opened) "
+    "WHERE 9 < size; DROP INDEX zoo_cage_opened; CREATE INDEX zoo_cage_opened "
+    "ON zoo_cage (opened) WHERE size BETWEEN 4 AND 2147483647; "
+    "DROP INDEX zoo_cage_lower; CREATE UNIQUE INDEX zoo_cage_lower ON zoo_cage (lower(label))",
+    "a check of what the column was before": CAGE + "DROP CONSTRAINT zoo_cage_price_min, "
+    "ADD CONSTRAINT zoo_cage_price_min CHECK (price::double precision >= 0)",
     "serial for identity": COLUMN
     + "id DROP IDENTITY; CREATE SEQUENCE s OWNED BY zoo_cage.id; "
     + COLUMN

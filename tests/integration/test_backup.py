@@ -5,10 +5,7 @@ import hashlib
 import json
 import os
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -24,7 +21,6 @@ from opsmigrate.postgres.session import read_session, second_connection
 from opsmigrate.schema.history import applied_migrations
 from tests.backups import backup, manifest_of, mode_of, names, scratch_databases
 from tests.conftest import (
-    ROOT,
     Ops,
     environment_for,
     execute,
@@ -33,6 +29,7 @@ from tests.conftest import (
     start,
     url_of,
 )
+from tests.seeding import old_release_writing
 
 pytestmark = pytest.mark.major
 
@@ -219,31 +216,14 @@ def test_a_compression_that_pg_dump_does_not_know_leaves_nothing(
     assert names(tmp_path) == []
 
 
-@contextmanager
-def writer(alias: str, *, started: bool = False) -> Iterator[None]:
-    """Insert and update payments all the while."""
-    process = subprocess.Popen(
-        [sys.executable, "scripts/background_writer.py", "--pause-ms", "0"],
-        cwd=ROOT,
-        env=environment_for(url_of(alias)),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        while not started and query(alias, "SELECT count(*) FROM treasury_payment") == [(500,)]:
-            assert process.poll() is None
-        yield
-    finally:
-        stdout, _ = process.communicate(timeout=30)
-    assert json.loads(stdout)["errors"] == []
-
-
 @pytest.mark.parametrize("times", [3, pytest.param(20, marks=pytest.mark.long)])
 def test_a_backup_under_a_writer_is_of_one_instant_and_its_restore_agrees(
     staging: str, ops: Ops, tmp_path: Path, times: int
 ) -> None:
-    with writer(staging), writer(staging, started=True):
+    with (
+        old_release_writing(staging, "--pause-ms", "0") as one,
+        old_release_writing(staging, "--pause-ms", "0") as other,
+    ):
         counted = []
         for _ in range(times):
             answer, _ = backup(ops, staging, tmp_path, verify="restore")
@@ -251,6 +231,7 @@ def test_a_backup_under_a_writer_is_of_one_instant_and_its_restore_agrees(
 
     assert counted[0] > 500
     assert counted == sorted(set(counted))
+    assert one["errors"] == other["errors"] == []
 
 
 def test_production_seeds_after_a_verified_backup_of_this_very_state(

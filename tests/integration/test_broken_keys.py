@@ -8,7 +8,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from tests.conftest import Ops, execute, query
 from tests.integration.zoo_migrations import Write, migrate
-from tests.rehearsals import SCRATCH, alias_of, guest_of, prepared, rehearse
+from tests.rehearsals import SCRATCH, owner_of_zoo, prepared, rehearse
 
 pytestmark = pytest.mark.major
 
@@ -50,7 +50,7 @@ def test_a_foreign_key_that_rows_contradict_is_copied_and_said(
         for statement in GRANTS:
             execute(connections[alias], sql.SQL(statement).format(sql.Identifier(user["USER"])))
 
-    with alias_of("owner", **guest_of(alias, user)) as asking:
+    with owner_of_zoo(alias, user) as asking:
         answer = rehearse(ops, asking)
         failure = migrate(asking, "zoo")
 

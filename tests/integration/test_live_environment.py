@@ -13,11 +13,13 @@ from opsmigrate.pgtools import embedded
 from opsmigrate.preflight.live import environment, moment
 from tests.conftest import Ops, execute
 from tests.integration.pairs import CAGE, ROW
-from tests.integration.test_moment import ADD, WRITE, held
 from tests.integration.zoo_migrations import Write, migrate
+from tests.sessions import held
 
 pytestmark = pytest.mark.major
 
+ADD = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
+WRITE = "UPDATE zoo_cage SET size = 4711 WHERE name = 's3cret'"
 SETTINGS = {
     "max_prepared_transactions": "2",
     "max_locks_per_transaction": "10",

@@ -1,19 +1,18 @@
 """Who holds now what the plan wants to lock is named, and only those."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 from django.db import connections
-from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.postgres.session import open_second
 from opsmigrate.preflight.live import moment
 from opsmigrate.preflight.live.moment import words_of
+from tests.aliases import guest
 from tests.conftest import Ops, execute
 from tests.integration.pairs import CAGE, KEEPER, ROW
-from tests.integration.test_preflight_rights import OWN, guest, told
 from tests.integration.zoo_migrations import Write, migrate
+from tests.rights import OWN, execute_for, told
+from tests.sessions import held
 
 ADD = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
 INDEX = 'migrations.AddIndex("cage", models.Index(fields=["size"], name="zoo_size")),'
@@ -28,20 +27,6 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moment, "LONG_SECONDS", 0.0)
     monkeypatch.setattr(moment, "FORGOTTEN_SECONDS", 0.0)
     monkeypatch.setattr(moment, "WATCH_SECONDS", 0.1)
-
-
-@contextmanager
-def held(alias: str, *statements: str) -> Iterator[BaseDatabaseWrapper]:
-    """Hold a transaction open in which these statements were executed, by an application `till`."""
-    other = open_second(connections[alias])
-    try:
-        execute(other, "SET application_name = 'till'")
-        execute(other, "BEGIN")
-        for statement in statements:
-            execute(other, statement)
-        yield other
-    finally:
-        other.close()
 
 
 @pytest.fixture
@@ -123,8 +108,7 @@ def test_a_role_that_may_not_see_others_is_told_so_and_told_who_blocks(
 ) -> None:
     prepared(impatient, write_migrations, ADD)
     user = role()
-    for statement in OWN:
-        execute(connections[impatient], statement.format(role=f'"{user["USER"]}"'))
+    execute_for(user, impatient, *OWN)
 
     with guest(impatient, user) as alias:
         idle = ops("preflight_migrate", "zoo", database=alias)

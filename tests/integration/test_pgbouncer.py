@@ -16,6 +16,7 @@ from django.db import connections
 from opsmigrate.pgtools.account import give, server_account
 from opsmigrate.postgres.session import backend_pid, is_pooled_by_transaction, second_connection
 from scripts.demonstration.background import free_port
+from tests.aliases import alias_of
 from tests.backups import names
 from tests.conftest import Ops, query
 from tests.integration.zoo_migrations import migrate
@@ -87,15 +88,10 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
 def through(alias: str, mode: str) -> Iterator[str]:
     """Yield another alias of the same database, through a pgbouncer in this mode."""
     with pgbouncer(mode) as port:
-        pooled = f"{alias}-pooled"
         settings = connections[alias].settings_dict
-        place = {"HOST": "127.0.0.1", "PORT": str(port)}
-        connections.settings[pooled] = {**settings, "TEST": dict(settings["TEST"]), **place}
-        try:
+        place = {"HOST": "127.0.0.1", "PORT": str(port), "TEST": dict(settings["TEST"])}
+        with alias_of(f"{alias}-pooled", **{**settings, **place}) as pooled:
             yield pooled
-        finally:
-            connections[pooled].close()
-            del connections[pooled], connections.settings[pooled]
 
 
 def test_transaction_mode_is_seen_again_and_again(staging: str) -> None:

@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import connections
+from django.db.migrations.executor import MigrationExecutor
+from django.test.utils import CaptureQueriesContext
 
+from opsmigrate.postgres.catalog import read_catalog
+from opsmigrate.schema.drift import drift_of
 from tests.conftest import Ops, execute
 from tests.drift.untouched import looks
 from tests.integration.pairs import CAGE, KEEPER, ROW
@@ -166,6 +170,126 @@ def test_a_constraint_that_a_migration_left_not_valid_is_no_drift(
     )
     report = ops("preflight_migrate", "zoo", database=alias).report
     assert [item["id"] for item in report["facts"]["drift"]] == ["drift-not-validated"]
+
+
+def test_a_check_with_another_limit_is_said_with_a_row_that_shows_it(
+    write_migrations: Write, new_database: Callable[..., str], ops: Ops
+) -> None:
+    write_migrations(CAGE, LIMIT, ANOTHER)
+    alias = new_database()
+    assert migrate(alias, "zoo", "0002") is None
+    execute(
+        connections[alias],
+        "ALTER TABLE zoo_cage DROP CONSTRAINT zoo_size, "
+        "ADD CONSTRAINT zoo_size CHECK (size >= 0.5::real)",
+    )
+    assert ops("preflight_migrate", database=alias).report["facts"]["drift"] == []
+    execute(
+        connections[alias],
+        "ALTER TABLE zoo_cage DROP CONSTRAINT zoo_size, ADD CONSTRAINT zoo_size CHECK (size >= 0)",
+    )
+
+    answer = ops("preflight_migrate", "zoo", database=alias)
+
+    assert answer.code == 0
+    (finding,) = answer.report["findings"]
+    assert (finding["id"], finding["severity"]) == ("drift-check", "info")
+    assert finding["message"] == (
+        'public.zoo_cage.size: the applied migrations claim the check zoo_size: "size" > 0; '
+        "the database has (size >= 0), which differs where size = '0'"
+    )
+    assert finding["hint"] == (
+        'ALTER TABLE "zoo_cage" DROP CONSTRAINT "zoo_size"; '
+        'ALTER TABLE "zoo_cage" ADD CONSTRAINT "zoo_size" CHECK ("size" > 0)'
+    )
+    execute(connections[alias], finding["hint"])
+    assert ops("preflight_migrate", "zoo", database=alias).report["facts"]["drift"] == []
+
+
+def test_conditions_show_no_drift_after_their_fields_were_altered(
+    write_migrations: Write, new_database: Callable[..., str], ops: Ops
+) -> None:
+    write_migrations(BORN, AGED)
+    alias = new_database()
+    assert migrate(alias, "zoo") is None
+
+    assert ops("preflight_migrate", "zoo", database=alias).report["facts"]["drift"] == []
+
+
+def test_what_went_or_was_renamed_with_its_field_is_no_drift(
+    write_migrations: Write, new_database: Callable[..., str], ops: Ops
+) -> None:
+    write_migrations(STALE, 'migrations.RenameField("cage", "a", "b"),' + GONE)
+    alias = new_database()
+    assert migrate(alias, "zoo") is None
+
+    assert ops("preflight_migrate", "zoo", database=alias).report["facts"]["drift"] == []
+
+
+STALE = """
+migrations.CreateModel("Cage", [
+    ("id", models.AutoField(primary_key=True)),
+    *[(name, models.IntegerField()) for name in "acxy"],
+], options={
+    "unique_together": {("c", "x")},
+    "indexes": [models.Index(fields=["a", "c"], name="zoo_two")],
+    "constraints": [
+        models.UniqueConstraint(fields=["a", "y"], name="zoo_renamed"),
+        models.UniqueConstraint(fields=["c"], condition=models.Q(x__gt=0), name="zoo_gone"),
+        models.CheckConstraint(condition=models.Q(x__gt=0), name="zoo_positive"),
+        models.CheckConstraint(condition=models.Q(a__gt=0), name="zoo_more"),
+    ],
+}),
+"""
+GONE = 'migrations.RemoveField("cage", "x"),'
+
+
+def test_any_number_of_conditions_is_compared_in_as_many_queries(
+    write_migrations: Write, new_database: Callable[..., str]
+) -> None:
+    counts = []
+    for number in (1, 20):
+        checks = [LIMIT.replace("zoo_size", f"zoo_size_{n}") for n in range(number)]
+        write_migrations(CAGE, "\n".join(checks))
+        alias = new_database()
+        assert migrate(alias, "zoo") is None
+        connection = connections[alias]
+        executor, catalog = MigrationExecutor(connection), read_catalog(connection)
+        with CaptureQueriesContext(connection) as queries:
+            assert drift_of(connection, executor, catalog) == ()
+        counts.append(len(queries))
+
+    assert counts[0] == counts[1]
+
+
+LIMIT = """migrations.AddConstraint("cage", models.CheckConstraint(
+    condition=models.Q(size__gt=0), name="zoo_size")),"""
+# PostgreSQL keeps these conditions as they were written for the columns of that day.
+BORN = """
+migrations.CreateModel("Cage", [
+    ("id", models.AutoField(primary_key=True)),
+    ("name", models.CharField(max_length=20)),
+    ("size", models.DecimalField(max_digits=9, decimal_places=2, null=True)),
+    ("day", models.DateField()),
+], options={
+    "constraints": [
+        models.CheckConstraint(condition=~models.Q(size=3), name="zoo_three"),
+        models.CheckConstraint(condition=models.Q(size__gte=0), name="zoo_positive"),
+        models.CheckConstraint(condition=~models.Q(name__startswith="1%"), name="zoo_percent"),
+        models.CheckConstraint(condition=models.Q(name__in=["a", "b%"]), name="zoo_names"),
+        models.CheckConstraint(condition=models.Q(day__year__gt=2000), name="zoo_year"),
+    ],
+    "indexes": [
+        models.Index(Lower("name"), models.F("size") + 1, name="zoo_sum"),
+        models.Index(fields=["size"], condition=models.Q(size__gt=7), name="zoo_big"),
+    ],
+}),
+"""
+AGED = """
+migrations.AlterField("cage", "size", models.IntegerField(default=1)),
+migrations.AlterField("cage", "name", models.TextField()),
+migrations.AlterField("cage", "day", models.DateTimeField()),
+"""
 
 
 def test_an_index_that_concurrently_left_invalid_is_said(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from django.db import connections
 
+from tests.aliases import guest
 from tests.conftest import Answer, Ops, execute, query
 from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.zoo_migrations import Write, migrate
@@ -216,12 +217,8 @@ def test_rows_behind_row_security_are_not_taken_for_none(
         "ALTER TABLE zoo_cage FORCE ROW LEVEL SECURITY",
     ):
         execute(connections[empty_database], statement)
-    connections.settings["guest"] = {**connections[empty_database].settings_dict, **user}
-    try:
-        answer = ops("preflight_migrate", "zoo", database="guest")
-    finally:
-        connections["guest"].close()
-        del connections["guest"], connections.settings["guest"]
+    with guest(empty_database, user) as alias:
+        answer = ops("preflight_migrate", "zoo", database=alias)
 
     assert (answer.code, said(answer)) == (3, ["not-rehearsed"])
 

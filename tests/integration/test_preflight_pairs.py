@@ -152,6 +152,20 @@ def test_what_cannot_be_sent_to_the_server_is_refused(
     assert migrate(empty_database, "zoo") is not None
 
 
+def test_a_value_that_the_driver_cannot_send_yet_is_left_open(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    # What adapts it may come with the plan: a dict for hstore, as soon as the extension is there.
+    pending = 'migrations.AddField("cage", "x", models.DurationField(default={"days": 1})),'
+    write_migrations(CAGE, pending)
+    assert migrate(empty_database, "zoo", "0001") is None
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+
+    assert (answer.code, answer.ids) == (3, ["not-rehearsed"]), answer.stdout
+    assert "cannot send a value yet" in answer.report["unexamined"][0]["why"]
+
+
 @pytest.mark.parametrize(
     ("index", "finding"),
     [

@@ -1,29 +1,18 @@
 """What a role may and may not: the verdict equals what `migrate` then does as that role."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from secrets import token_hex
-from typing import Any
 
 import pytest
-from django.core.management import call_command
-from django.db import ProgrammingError, connections
 
-from tests.conftest import Answer, Ops, execute
+from tests.conftest import Ops
 from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.zoo_migrations import Write, migrate
+from tests.rights import NO_CREATE, OWN, TO_OTHERS, execute_for, judged, name_of
 
 ADD = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
 INDEX = 'migrations.AddIndex("cage", models.Index(fields=["size"], name="zoo_size")),'
 RENAME = 'migrations.RenameModel("Cage", "Pen"),'
-OWN = (
-    "ALTER TABLE zoo_cage OWNER TO {role}",
-    "ALTER TABLE django_migrations OWNER TO {role}",
-    "GRANT USAGE, CREATE ON SCHEMA public TO {role}",
-)
-NO_CREATE = "REVOKE CREATE ON SCHEMA public FROM {role}, PUBLIC"
-TO_OTHERS = "ALTER TABLE zoo_cage OWNER TO postgres"
 # Not in SQL, which would be inlined.
 SHOUT = (
     "CREATE FUNCTION shout(a text) RETURNS text IMMUTABLE LANGUAGE plpgsql"
@@ -237,32 +226,6 @@ CASES = (
 )
 
 
-@contextmanager
-def guest(alias: str, user: dict[str, str]) -> Iterator[str]:
-    """Yield an alias of the same database as another role."""
-    connections.settings["guest"] = {**connections[alias].settings_dict, **user}
-    try:
-        yield "guest"
-    finally:
-        connections["guest"].close()
-        del connections["guest"], connections.settings["guest"]
-
-
-def told(answer: Answer) -> list[str]:
-    """Return the ids of errors and warnings: another owner is drift, which is information."""
-    findings = answer.report["findings"]
-    return [finding["id"] for finding in findings if finding["severity"] != "info"]
-
-
-def prepared(case: Case, alias: str, write: Write, names: dict[str, str], *, bad: bool) -> None:
-    """Apply the first migration, hand the tables to the role, and write the pending operations."""
-    write(case.first)
-    assert migrate(alias, "zoo") is None
-    for statement in (*OWN, *case.setup, *(case.taken if bad else ())):
-        execute(connections[alias], statement.format(**names))
-    write(case.first, case.pending, atomic=case.atomic)
-
-
 @pytest.mark.parametrize("bad", [False, True])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
 def test_the_verdict_knows_the_rights(
@@ -274,166 +237,17 @@ def test_the_verdict_knows_the_rights(
     ops: Ops,
 ) -> None:
     user, other = role(), role()
-    names = {"role": f'"{user["USER"]}"', "other": f'"{other["USER"]}"'}
-    prepared(case, empty_database, write_migrations, names, bad=bad)
+    write_migrations(case.first)
+    assert migrate(empty_database, "zoo") is None
+    statements = (*OWN, *case.setup, *(case.taken if bad else ()))
+    execute_for(user, empty_database, *statements, other=name_of(other))
+    write_migrations(case.first, case.pending, atomic=case.atomic)
     fails = bad and case.finding is not None
 
-    with guest(empty_database, user) as alias:
-        answer = ops("preflight_migrate", "zoo", database=alias)
-        failure = migrate(alias, "zoo")
+    answer = judged(ops, empty_database, user, fails=fails)
 
-    assert (failure is not None) == fails, failure
-    assert (answer.code, answer.report["unexamined"]) == (int(fails), []), answer.stdout
     if fails:
         finding = answer.report["findings"][0]
         assert finding["id"] == case.finding
         assert case.words in finding["message"]
         assert finding["hint"]
-    else:
-        assert told(answer) == []
-
-
-@pytest.mark.parametrize("bad", [False, True])
-@pytest.mark.parametrize(
-    ("right", "pending", "words"),
-    [
-        ("SELECT ON django_content_type", ADD, "read after every plan"),
-        ("INSERT ON django_content_type", "NEW", "add content types"),
-        ("INSERT ON auth_permission", "NEW", "add permissions"),
-        ("UPDATE ON django_content_type", RENAME, "rename content types"),
-        ("INSERT ON django_content_type", ADD, None),
-        ("INSERT ON auth_permission", ADD, None),
-    ],
-)
-def test_the_verdict_knows_what_post_migrate_needs(
-    right: str,
-    pending: str,
-    words: str | None,
-    bad: bool,
-    empty_database: str,
-    role: Callable[..., dict[str, str]],
-    write_migrations: Write,
-    ops: Ops,
-) -> None:
-    new = 'migrations.CreateModel("Pen", [("id", models.BigAutoField(primary_key=True))]),'
-    write_migrations(CAGE)
-    assert migrate(empty_database, "auth") is None
-    assert migrate(empty_database, "zoo") is None
-    user = role()
-    fails = bad and words is not None
-    for statement in (
-        *OWN,
-        "GRANT ALL ON django_content_type, auth_permission TO {role}",
-        f"REVOKE {right} FROM {{role}}" if bad else "SELECT 1",
-    ):
-        execute(connections[empty_database], statement.format(role=f'"{user["USER"]}"'))
-    write_migrations(CAGE, new if pending == "NEW" else pending)
-
-    with guest(empty_database, user) as alias:
-        answer = ops("preflight_migrate", "zoo", database=alias)
-        failure = migrate(alias, "zoo")
-
-    assert (failure is not None) == fails, failure
-    assert (answer.code, answer.report["unexamined"]) == (int(fails), []), answer.stdout
-    if fails:
-        finding = answer.report["findings"][0]
-        assert (finding["id"], finding["operation"]) == ("missing-privilege", "post_migrate")
-        assert words in finding["message"]
-        assert "after its last migration" in answer.report["facts"]["summary"]
-    else:
-        assert told(answer) == []
-
-
-@pytest.mark.parametrize("right", ["INSERT ON django_content_type", "INSERT ON django_migrations"])
-def test_what_is_faked_needs_the_history_and_no_content_types(
-    right: str,
-    empty_database: str,
-    role: Callable[..., dict[str, str]],
-    write_migrations: Write,
-    ops: Ops,
-) -> None:
-    write_migrations(CAGE)
-    assert migrate(empty_database, "auth") is None
-    user = role()
-    for statement in (
-        "GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}",
-        f"REVOKE {right} FROM {{role}}",
-    ):
-        execute(connections[empty_database], statement.format(role=f'"{user["USER"]}"'))
-
-    with guest(empty_database, user) as alias:
-        answer = ops("preflight_migrate", "zoo", database=alias, fake=True)
-        failure = fake(alias)
-
-    assert (failure is not None) == ("migrations" in right), failure
-    assert (answer.code, answer.report["unexamined"]) == (int(failure is not None), [])
-
-
-def fake(alias: str) -> str | None:
-    try:
-        call_command("migrate", "zoo", database=alias, fake=True, verbosity=0)
-    except ProgrammingError as error:
-        return str(error)
-    return None
-
-
-@pytest.fixture
-def attic(django_db_modify_db_settings: None, django_db_blocker: Any) -> Iterator[str]:
-    """Yield the name of a tablespace of its own."""
-    with django_db_blocker.unblock():
-        connection = connections["default"].copy()
-        connection.settings_dict["NAME"] = "postgres"
-        execute(connection, "SET allow_in_place_tablespaces = on")
-        name = f"attic {token_hex(4)}"
-        execute(connection, f"""CREATE TABLESPACE "{name}" LOCATION ''""")
-        yield name
-        for alias in [alias for alias in connections.settings if alias != "default"]:
-            owner = connections["default"].copy()
-            owner.settings_dict["NAME"] = connections.settings[alias]["NAME"]
-            execute(owner, "DROP TABLE IF EXISTS zoo_pen")
-            owner.close()
-        execute(connection, f'DROP TABLESPACE "{name}"')
-        connection.close()
-
-
-@pytest.mark.parametrize("way", ["table", "index", "default"])
-@pytest.mark.parametrize("state", ["granted", "refused", "missing"])
-def test_the_verdict_knows_the_tablespaces(
-    way: str,
-    state: str,
-    empty_database: str,
-    attic: str,
-    role: Callable[..., dict[str, str]],
-    write_migrations: Write,
-    ops: Ops,
-    settings: Any,
-) -> None:
-    user = role()
-    name = "no such attic" if state == "missing" else attic
-    options = f', options={{"db_tablespace": "{name}"}}' if way == "table" else ""
-    pending = (
-        'migrations.CreateModel("Pen", [("id", models.BigAutoField(primary_key=True)),'
-        f' ("size", models.IntegerField(unique=True))]{options}),'
-    )
-    grant = 'GRANT CREATE ON TABLESPACE "{attic}" TO {role}'
-    tablespace = "ALTER ROLE {role} SET default_tablespace = '{attic}'"
-    taken = (
-        *((grant,) if state == "granted" else ()),
-        *((tablespace,) if way == "default" and state != "missing" else ()),
-    )
-    names = {"role": f'"{user["USER"]}"', "attic": attic}
-    prepared(Case("", pending, taken), empty_database, write_migrations, names, bad=True)
-    if way == "index":
-        settings.DEFAULT_INDEX_TABLESPACE = name
-    # What a role's settings name and is not there, the server leaves out.
-    fails = state == "refused" or (state == "missing" and way != "default")
-
-    with guest(empty_database, user) as alias:
-        answer = ops("preflight_migrate", "zoo", database=alias)
-        failure = migrate(alias, "zoo")
-
-    assert (failure is not None) == fails, failure
-    assert (answer.code, answer.report["unexamined"]) == (int(fails), []), answer.stdout
-    if fails:
-        expected = "missing-privilege" if state == "refused" else "missing-tablespace"
-        assert answer.ids[0] == expected

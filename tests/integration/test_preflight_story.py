@@ -1,7 +1,5 @@
 """The story: a clear no on the drifted staging database, a yes after the seed, nothing changed."""
 
-import hashlib
-import subprocess
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -11,31 +9,15 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from opsmigrate.pgtools.clients import find_clients
-from opsmigrate.pgtools.libpq import child_environment
 from opsmigrate.postgres.catalog import read_catalog
-from opsmigrate.postgres.session import read_session
+from tests.aliases import guest
 from tests.conftest import Ops, execute
 from tests.integration.zoo_migrations import Write, migrate
+from tests.rehearsals import dump
 
 pytestmark = pytest.mark.major
 
 TARGET = "treasury.0002_phase6_dashboard_models"
-
-
-def dump(alias: str) -> str:
-    """Return a digest of everything that pg_dump sees: schema, rows, sequences, rights."""
-    clients = find_clients(read_session(connections[alias]).major, None)
-    with child_environment(connections[alias]) as child:
-        text = subprocess.run(
-            [clients.program("pg_dump")],
-            env=dict(child.variables),
-            pass_fds=child.descriptors,
-            capture_output=True,
-            check=True,
-        ).stdout
-    lines = [line for line in text.splitlines() if b"restrict" not in line]
-    return hashlib.sha256(b"\n".join(lines)).hexdigest()
 
 
 def test_the_drifted_database_gets_a_clear_no_and_after_the_seed_a_yes(
@@ -124,20 +106,15 @@ def test_a_role_that_does_not_own_the_table_is_told_so(
     execute(
         connections[owner], f"""GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{user["USER"]}" """
     )
-    name = connections[owner].settings_dict["NAME"]
-    connections.settings["guest"] = {**connections.settings[owner], **user, "NAME": name}
-    try:
-        answer = ops("preflight_migrate", database="guest")
-        assert (answer.code, set(answer.ids)) == (1, {"missing-privilege"})
-        messages = [finding["message"] for finding in answer.report["findings"]]
-        assert "the role may not create tables in schema public" in messages
-        assert any(
-            "needs the REFERENCES privilege on public.treasury_payment" in m for m in messages
-        )
-        assert migrate("guest", "treasury") is not None
-    finally:
-        connections["guest"].close()
-        del connections["guest"], connections.settings["guest"]
+    with guest(owner, user) as alias:
+        answer = ops("preflight_migrate", database=alias)
+        failure = migrate(alias, "treasury")
+
+    assert (answer.code, set(answer.ids)) == (1, {"missing-privilege"})
+    messages = [finding["message"] for finding in answer.report["findings"]]
+    assert "the role may not create tables in schema public" in messages
+    assert any("needs the REFERENCES privilege on public.treasury_payment" in m for m in messages)
+    assert failure is not None
 
 
 def test_a_view_that_a_migration_would_drop_without_a_word_is_a_warning(

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Answer, Ops, environment_for, query, start, url_of
-from tests.integration.test_preflight_story import dump
 from tests.integration.zoo_migrations import Write, migrate
-from tests.rehearsals import DOUBLE, SCRATCH, prepared, rehearse
+from tests.rehearsals import DOUBLE, SCRATCH, dump, prepared, rehearse
 
 pytestmark = pytest.mark.major
 

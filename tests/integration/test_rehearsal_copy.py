@@ -11,7 +11,7 @@ from opsmigrate.postgres.session import open_second
 from tests.conftest import Ops, execute, query
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
-from tests.rehearsals import DOUBLE, SCRATCH, prepared, reasons, rehearse
+from tests.rehearsals import DOUBLE, SCRATCH, owner_of_zoo, prepared, reasons, rehearse
 
 pytestmark = pytest.mark.major
 
@@ -208,16 +208,10 @@ def test_a_publication_that_the_role_may_not_create_leaves_open_what_it_may_forb
     published = "CREATE PUBLICATION p FOR ALL TABLES"
     alias = prepared(empty_database, write_migrations, UPDATES, published)
     user = role("CREATEDB")
-    for table in ("zoo_cage", "django_migrations"):
-        execute(connections[alias], f"""ALTER TABLE {table} OWNER TO "{user["USER"]}" """)
-    connections.settings["guest"] = {**connections[alias].settings_dict, **user}
-    try:
-        with_keys = rehearse(ops, "guest")
+    with owner_of_zoo(alias, user) as owner:
+        with_keys = rehearse(ops, owner)
         execute(connections[alias], NAMELESS)
-        without = rehearse(ops, "guest")
-    finally:
-        connections["guest"].close()
-        del connections["guest"], connections.settings["guest"]
+        without = rehearse(ops, owner)
 
     assert (with_keys.code, reasons(with_keys)) == (0, [])
     assert (without.code, without.ids) == (3, [])
@@ -238,14 +232,8 @@ migrations.RunSQL("DO $$ DECLARE r record; BEGIN FOR r IN SELECT name FROM zoo_c
         empty_database, write_migrations, pending, "UPDATE zoo_cage SET name = 'SELECT 1'"
     )
     user = role("CREATEDB")
-    for table in ("zoo_cage", "django_migrations"):
-        execute(connections[alias], f"""ALTER TABLE {table} OWNER TO "{user["USER"]}" """)
-    connections.settings["guest"] = {**connections[alias].settings_dict, **user}
-    try:
-        with_powers, without = rehearse(ops, alias), rehearse(ops, "guest")
-    finally:
-        connections["guest"].close()
-        del connections["guest"], connections.settings["guest"]
+    with owner_of_zoo(alias, user) as owner:
+        with_powers, without = rehearse(ops, alias), rehearse(ops, owner)
 
     assert (with_powers.code, with_powers.ids) == (3, [])
     assert (without.code, reasons(without)) == (0, [])

@@ -15,7 +15,7 @@ from tests.backups import backup, scratch_databases
 from tests.conftest import Ops, execute, query
 from tests.integration.pairs import CAGE, KEEPER
 from tests.integration.zoo_migrations import Write, migrate
-from tests.rehearsals import DOUBLE, prepared, reasons, rehearse
+from tests.rehearsals import DOUBLE, owner_of_zoo, prepared, reasons, rehearse
 
 KEEP = {"verify": "restore", "keep_scratch": True}
 FAILS = "UPDATE zoo_cage SET size = 0"
@@ -215,16 +215,12 @@ def test_a_role_without_powers_rehearses_on_its_own_backup_with_the_owners_that_
 ) -> None:
     alias = prepared(empty_database, write_migrations, DOUBLE)
     user = role("CREATEDB")
-    for table in ("zoo_cage", "django_migrations"):
-        execute(connections[alias], f"""ALTER TABLE {table} OWNER TO "{user["USER"]}" """)
-    connections.settings["guest"] = {**connections[alias].settings_dict, **user}
-    try:
-        backup(ops, "guest", tmp_path, **KEEP)
-        answer = rehearse(ops, "guest", rehearse="kept")
-    finally:
-        drop_kept()
-        connections["guest"].close()
-        del connections["guest"], connections.settings["guest"]
+    with owner_of_zoo(alias, user) as owner:
+        try:
+            backup(ops, owner, tmp_path, **KEEP)
+            answer = rehearse(ops, owner, rehearse="kept")
+        finally:
+            drop_kept()
 
     assert (answer.code, answer.ids, reasons(answer)) == (0, [], [])
     assert query(alias, "SELECT size FROM zoo_cage") == [(1,)]

@@ -10,14 +10,14 @@ from django.db import connections
 
 from opsmigrate.management import rehearsing
 from opsmigrate.pgtools.embedded import find_bindirs, running
+from tests.aliases import elsewhere
 from tests.conftest import Ops, execute, query
 from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import (
     DOUBLE,
     SCRATCH,
-    alias_of,
-    guest_of,
+    owner_of_zoo,
     prepared,
     reasons,
     rehearse,
@@ -88,10 +88,10 @@ def test_a_role_that_may_not_make_databases_rehearses_on_a_server_of_our_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     alias = prepared(empty_database, write_migrations, DOUBLE)
-    with alias_of("guest", **guest_of(alias, role())) as guest:
-        there = rehearse(ops, guest)
+    with owner_of_zoo(alias, role()) as owner:
+        there = rehearse(ops, owner)
         monkeypatch.setattr(rehearsing, "has_embedded", lambda major: False)
-        nowhere = rehearse(ops, guest)
+        nowhere = rehearse(ops, owner)
 
     assert (there.code, there.ids, reasons(there)) == (0, [], [])
     assert (nowhere.code, nowhere.ids) == (3, ["cannot-create-database"])
@@ -107,20 +107,10 @@ def test_the_copy_is_made_on_the_server_of_another_alias(
     before = query(alias, "SELECT max(oid::bigint) FROM pg_database")
     with (
         running(tmp_path / "other", major=major, durable=False) as server,
-        alias_of(
-            "elsewhere",
-            **{
-                **connections[alias].settings_dict,
-                "NAME": "postgres",
-                "PORT": str(server.port),
-                "HOST": "127.0.0.1",
-                "USER": "postgres",
-                "PASSWORD": server.cluster.password,
-            },
-        ) as elsewhere,
+        elsewhere(alias, server.url) as other_server,
     ):
-        answer = rehearse(ops, alias, rehearse_on=elsewhere)
-        left = query(elsewhere, SCRATCH)
+        answer = rehearse(ops, alias, rehearse_on=other_server)
+        left = query(other_server, SCRATCH)
 
     assert answer.code == (0 if size else 1), answer.stdout
     assert left == []
@@ -135,19 +125,9 @@ def test_another_version_of_the_server_proves_nothing(
     [other] = sorted(set(find_bindirs()) - {ours})[:1]
     with (
         running(tmp_path / "other", major=other, durable=False) as server,
-        alias_of(
-            "elsewhere",
-            **{
-                **connections[alias].settings_dict,
-                "NAME": "postgres",
-                "PORT": str(server.port),
-                "HOST": "127.0.0.1",
-                "USER": "postgres",
-                "PASSWORD": server.cluster.password,
-            },
-        ) as elsewhere,
+        elsewhere(alias, server.url) as other_server,
     ):
-        answer = rehearse(ops, alias, rehearse_on=elsewhere)
+        answer = rehearse(ops, alias, rehearse_on=other_server)
 
     assert (answer.code, answer.ids) == (3, ["other-version"])
 

@@ -10,11 +10,12 @@ from opsmigrate.postgres.catalog import read_catalog
 from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, sqlstate
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.rehearsal.rehearsed_rights import question_rights
+from tests.aliases import guest
 from tests.conftest import Ops, execute
 from tests.integration.pairs import CAGE, KEEPER, ROW
-from tests.integration.test_preflight_rights import NO_CREATE, OWN, guest, told
-from tests.integration.test_rehearsal import rehearse
 from tests.integration.zoo_migrations import Write, migrate
+from tests.rehearsals import rehearse
+from tests.rights import NO_CREATE, OWN, TO_OTHERS, execute_for, told
 
 OPEN = "unexamined"
 ZOO = "CREATE TABLE zoo_cage (code uuid UNIQUE, name text, size int)"
@@ -198,7 +199,7 @@ CASES = (
         "a foreign key",
         "CREATE TABLE slips (code uuid REFERENCES zoo_cage (code))",
         None,
-        ("ALTER TABLE zoo_cage OWNER TO postgres", "GRANT REFERENCES (code) ON zoo_cage TO {role}"),
+        (TO_OTHERS, "GRANT REFERENCES (code) ON zoo_cage TO {role}"),
     ),
 )
 
@@ -208,19 +209,16 @@ CASES = (
 def test_what_a_statement_lacks_is_what_postgresql_refuses(
     case: Case, granted: bool, empty_database: str, role: Callable[..., dict[str, str]]
 ) -> None:
-    connection, user = connections[empty_database], role()
-    names = {
-        "role": f'"{user["USER"]}"',
-        "database": connection.settings_dict["NAME"].replace('"', '""'),
-    }
+    user = role()
     own = (ZOO, ROW, OWN[0], OWN[2])
-    for statement in (*own, *case.setup, *((case.grant,) if granted else ())):
-        execute(connection, statement.format(**names))
+    database = connections[empty_database].settings_dict["NAME"].replace('"', '""')
+    statements = (*own, *case.setup, *((case.grant,) if granted else ()))
+    execute_for(user, empty_database, *statements, database=database)
     ledger = Ledger()
-    statements = [{"migration": "zoo.0002_step", "operation": "0: RunSQL", "sql": case.runs}]
+    ran = [{"migration": "zoo.0002_step", "operation": "0: RunSQL", "sql": case.runs}]
 
     with guest(empty_database, user) as alias:
-        question_rights(connections[alias], read_catalog(connections[alias]), statements, ledger)
+        question_rights(connections[alias], read_catalog(connections[alias]), ran, ledger)
         refused = None
         try:
             execute(connections[alias], case.runs)
@@ -262,14 +260,15 @@ def test_a_right_that_the_copy_hides_decides(
     write_migrations(CAGE)
     assert migrate(empty_database, "zoo") is None
     user = role("CREATEDB")
-    for statement in (
+    execute_for(
+        user,
+        empty_database,
         *OWN,
         ROW,
-        "ALTER TABLE zoo_cage OWNER TO postgres",
+        TO_OTHERS,
         f"GRANT SELECT{', UPDATE' if granted else ''} ON zoo_cage TO {{role}}",
         "GRANT SELECT ON zoo_cage_id_seq TO {role}",
-    ):
-        execute(connections[empty_database], statement.format(role=f'"{user["USER"]}"'))
+    )
     write_migrations(CAGE, pending)
 
     with guest(empty_database, user) as alias:
@@ -287,13 +286,14 @@ def test_what_the_walk_has_decided_is_not_asked_again(
     write_migrations(CAGE)
     assert migrate(empty_database, "zoo") is None
     user = role("CREATEDB")
-    for statement in (
+    execute_for(
+        user,
+        empty_database,
         *OWN,
-        "ALTER TABLE zoo_cage OWNER TO postgres",
+        TO_OTHERS,
         "GRANT SELECT, REFERENCES (code) ON zoo_cage TO {role}",
         "GRANT SELECT ON zoo_cage_id_seq TO {role}",
-    ):
-        execute(connections[empty_database], statement.format(role=f'"{user["USER"]}"'))
+    )
     write_migrations(CAGE, f'{KEEPER} migrations.RunSQL("SELECT 1"),')
 
     with guest(empty_database, user) as alias:
@@ -307,12 +307,13 @@ def test_rows_that_row_security_hides_leave_the_question_open(
     empty_database: str, role: Callable[..., dict[str, str]]
 ) -> None:
     user = role()
-    for statement in (
+    execute_for(
+        user,
+        empty_database,
         LEDGER,
         "ALTER TABLE ledger ENABLE ROW LEVEL SECURITY",
         "GRANT ALL ON ledger TO {role}",
-    ):
-        execute(connections[empty_database], statement.format(role=f'"{user["USER"]}"'))
+    )
     ledger = Ledger()
 
     with guest(empty_database, user) as alias:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
-import environ
 import pytest
 from django.core.management import call_command
 from django.db import connections
 
 from opsmigrate.pgtools.embedded import running, start, stop
+from tests.aliases import elsewhere
 from tests.backups import backup
 from tests.conftest import Answer, Ops, execute, query
 
@@ -21,10 +21,11 @@ SETTINGS = {"max_prepared_transactions": "5", "wal_level": "logical"}
 @pytest.fixture
 def taken(empty_database: str, tmp_path: Path, ops: Ops) -> Iterator[tuple[str, Path]]:
     """Yield an alias on a server that can prepare transactions and decode its WAL, and a backup."""
-    place, alias = tmp_path / "server", "blocked"
-    settings = connections[empty_database].settings_dict
-    with running(place, durable=False) as server:
-        connections.settings[alias] = {**settings, **environ.Env.db_url_config(server.url)}
+    place = tmp_path / "server"
+    with (
+        running(place, durable=False) as server,
+        elsewhere(empty_database, server.url) as alias,
+    ):
         for name, value in SETTINGS.items():
             execute(connections[alias], f"ALTER SYSTEM SET {name} = {value}")
         connections[alias].close()
@@ -36,8 +37,6 @@ def taken(empty_database: str, tmp_path: Path, ops: Ops) -> Iterator[tuple[str, 
         connections[alias].settings_dict.update(NAME="live")
         call_command("make_legacy_staging", database=alias, rows=50, stdout=StringIO())
         yield alias, backup(ops, alias, tmp_path / "backups")[1]
-        connections[alias].close()
-        del connections[alias], connections.settings[alias]
 
 
 def test_prepared_transactions_and_logical_slots_are_in_the_way_of_a_rollback(

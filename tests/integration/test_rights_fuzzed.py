@@ -10,8 +10,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
+from tests.aliases import guest
 from tests.conftest import Ops, execute, query
-from tests.integration.test_preflight_rights import guest
 from tests.integration.zoo_migrations import migrate
 from tests.prepared import database_alias
 

@@ -8,6 +8,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
+from tests.aliases import guest
 from tests.conftest import Ops, execute, query
 from tests.integration.zoo_migrations import migrate
 
@@ -218,12 +219,8 @@ def test_an_owner_who_may_not_create_in_the_schema_is_refused_before_anything_is
 ) -> None:
     user = role()
     execute(connections[staging], f"""ALTER TABLE treasury_payment OWNER TO "{user["USER"]}" """)
-    connections.settings["owner"] = {**connections[staging].settings_dict, **user}
-    try:
-        answer = ops("seed_payment_id", database="owner")
-    finally:
-        connections["owner"].close()
-        del connections["owner"], connections.settings["owner"]
+    with guest(staging, user) as alias:
+        answer = ops("seed_payment_id", database=alias)
 
     assert (answer.code, answer.ids) == (4, ["missing-privilege"])
     assert "may not create an index in schema public" in answer.report["findings"][0]["message"]

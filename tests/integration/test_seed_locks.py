@@ -26,12 +26,17 @@ from opsmigrate.postgres.session import backend_pid, read_session, second_connec
 from opsmigrate.progress import Progress
 from opsmigrate.report import Verdict
 from tests.conftest import execute, query
-from tests.seeding import QUIET, goal_for, holding, options, wait_for, writing
-
-VACUUMED = (
-    "SELECT count(*) > 0 FROM pg_stat_progress_vacuum WHERE relid = 't'::regclass"
-    " AND datname = current_database()"
+from tests.seeding import (
+    QUIET,
+    VACUUMED,
+    autovacuum_working,
+    goal_for,
+    holding,
+    options,
+    wait_for,
+    writing,
 )
+
 # 100,000 is the least that the server takes for it; each savepoint that writes uses up
 # a transaction id.
 OLD = [
@@ -40,29 +45,6 @@ OLD = [
     " EXCEPTION WHEN division_by_zero THEN NULL; END; END LOOP; END $$",
     "ALTER TABLE t SET (autovacuum_freeze_max_age = 100000, autovacuum_enabled = off)",
 ]
-
-
-@contextmanager
-def autovacuum_working(alias: str, *more: str) -> Iterator[None]:
-    """Have the server's own autovacuum work on the table t, very slowly."""
-    connection = connections[alias]
-    for statement in (
-        "CREATE TABLE t (id bigint PRIMARY KEY, v text)",
-        "INSERT INTO t SELECT n, repeat('x', 300) FROM generate_series(1, 30000) n",
-        "ALTER TABLE t SET (autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1,"
-        " autovacuum_vacuum_threshold = 1, autovacuum_vacuum_scale_factor = 0)",
-        "ALTER SYSTEM SET autovacuum_naptime = '1s'",
-        "SELECT pg_reload_conf()",
-        *more,
-        "DELETE FROM t WHERE id % 7 = 0",
-    ):
-        execute(connection, statement)
-    try:
-        wait_for(alias, VACUUMED, seconds=40)
-        yield
-    finally:
-        execute(connection, "ALTER SYSTEM RESET autovacuum_naptime")
-        execute(connection, "SELECT pg_reload_conf()")
 
 
 def telling() -> tuple[Progress, StringIO]:

@@ -11,8 +11,8 @@ from opsmigrate.preflight.live.timeouts import Expected, Limit, require_time
 from opsmigrate.report import Severity
 from tests.conftest import Ops, execute
 from tests.integration.pairs import CAGE, ROW
-from tests.integration.test_rehearsal import rehearse
 from tests.integration.zoo_migrations import Write, migrate
+from tests.rehearsals import rehearse
 
 INDEX = 'migrations.AddIndex("cage", models.Index(fields=["size"], name="zoo_size")),'
 NAP = 'migrations.RunSQL("SELECT pg_sleep(0.4)"),'

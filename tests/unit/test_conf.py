@@ -157,7 +157,7 @@ def test_settings_that_are_no_dict_are_an_error() -> None:
     [
         ("ENVIRONMENT", "prod", "is 'prod'"),
         ("RELEASE", 3, "is 3, not a text"),
-        ("BACKUP_DIR", "", "is '', not a text"),
+        ("BACKUP_DIR", "", "is empty"),
         ("BACKUP_KEEP", 0, "is 0"),
         ("BACKUP_KEEP", True, "is True"),
         ("BACKUP_KEEP", "7", "is '7'"),
@@ -165,6 +165,7 @@ def test_settings_that_are_no_dict_are_an_error() -> None:
         ("BACKUP_MAX_AGE_HOURS", "24", "is '24', not a number above 0"),
         ("BACKUP_MAX_AGE_HOURS", float("nan"), "is nan, not a number above 0"),
         ("BACKUP_MAX_AGE_HOURS", float("inf"), "is inf, not a number above 0"),
+        ("PG_BIN", "", "is empty"),
         ("PG_BIN", 5, "is 5, not a text"),
         ("LOCK_TIMEOUT_SECONDS", -1, "is -1, not a number above 0"),
         ("LOCK_TIMEOUT_SECONDS", True, "is True, not a number above 0"),

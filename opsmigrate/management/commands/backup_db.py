@@ -147,7 +147,7 @@ def _require_sense(options: dict[str, Any]) -> None:
 
 
 def _verify(
-    run: Run, clients: Clients, file: Path, manifest: Manifest, level: str, *, keep: bool = False
+    run: Run, clients: Clients, file: Path, manifest: Manifest, level: str, *, keep: bool
 ) -> Result:
     manifest, found = verify_to(
         level,

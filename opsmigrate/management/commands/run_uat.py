@@ -8,7 +8,7 @@ from typing import Any
 from opsmigrate.errors import UsageError
 from opsmigrate.files import require_writable, write_atomically
 from opsmigrate.management.base import ReportCommand, Run
-from opsmigrate.management.target import adopted
+from opsmigrate.management.database import adopted
 from opsmigrate.report import Report, Result, Verdict
 from opsmigrate.schema.history import applied_migrations
 from opsmigrate.uat.acceptance import Selection, accept, select
@@ -175,7 +175,7 @@ def _done_apart(options: dict[str, Any]) -> Result | None:
         return _listed(options)
     if options["verify_report"]:
         return verify_report(Path(options["verify_report"]))
-    _require_place(Path(options["save_baseline"]), "--save-baseline")
+    _require_place(Path(options["save_baseline"]))
     return None
 
 
@@ -200,14 +200,14 @@ def _baseline(run: Run, file: str | None) -> Baseline | None:
     )
 
 
-def _require_place(file: Path, option: str) -> None:
+def _require_place(file: Path) -> None:
     try:
         require_writable(file)
     except UsageError as error:
         raise UsageError(
             str(error),
             id="cannot-write-output",
-            hint=f"{option} with a file in a folder that exists",
+            hint="--save-baseline with a file in a folder that exists",
         ) from error
 
 

@@ -12,7 +12,7 @@ from opsmigrate.preflight.forecast.modes import (
 )
 from opsmigrate.preflight.forecast.tables import ForeignKey, Table, add_key, drop_key
 from opsmigrate.preflight.forecast.text import NAME, QUALIFIED, items, parts
-from opsmigrate.preflight.walk.types import base, modifiers
+from opsmigrate.schema.types import base, modifiers
 
 COLUMN = rf"(?P<column>{NAME})"
 FUNCTION = re.compile(r"([a-z_]\w*)\s*\(", re.IGNORECASE)

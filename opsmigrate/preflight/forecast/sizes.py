@@ -9,7 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.errors import LOCK_NOT_AVAILABLE, QUERY_CANCELED, sqlstate
 from opsmigrate.postgres.transaction import transaction
-from opsmigrate.preflight.walk.types import base
+from opsmigrate.schema.types import base
 
 # pg_table_size() waits for whoever holds the table exclusively; relpages waits for nobody.
 TIMEOUT = "2s"

@@ -23,6 +23,7 @@ from opsmigrate.preflight.recovery.traces import (
     traces_of,
 )
 from opsmigrate.report import Finding, Severity
+from opsmigrate.schema.applied import flat
 
 CREATES_INDEX = re.compile(
     r'^\s*CREATE (?:UNIQUE )?INDEX (?:CONCURRENTLY )?(?:IF NOT EXISTS )?"?([^\W\d][\w$]*)"?'
@@ -92,20 +93,12 @@ def _is_next(plan: Plan, step: Step) -> bool:
 
 def _made(step: Step) -> Iterator[str]:
     """Yield the names of the indexes that a migration makes."""
-    for operation in _flat(step.migration.operations):
+    for operation in flat(step.migration.operations):
         index = getattr(operation, "index", None)
         if index is not None:
             yield index.name
         elif isinstance(operation, RunSQL) and (match := _creates_index(operation)):
             yield match[1]
-
-
-def _flat(operations: Sequence[Operation]) -> Iterator[Operation]:
-    for operation in operations:
-        if isinstance(operation, SeparateDatabaseAndState):
-            yield from _flat(operation.database_operations)
-        else:
-            yield operation
 
 
 def _creates_index(operation: RunSQL) -> "re.Match[str] | None":
@@ -150,7 +143,7 @@ def _stop(
 
 def _names(operation: Operation) -> list[str]:
     found = []
-    for each in _flat([operation]):
+    for each in flat([operation]):
         index = getattr(each, "index", None)
         if index is not None:
             found.append(index.name)

@@ -9,8 +9,9 @@ from django.db.models import Model
 
 from opsmigrate.postgres import catalog as live
 from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Relation
+from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.simulation import UNIQUE
-from opsmigrate.preflight.walk.types import base, column_of, modifiers
+from opsmigrate.schema.types import base, modifiers
 
 # What, where, and its name or columns; the value is what there is to know of it.
 Trace = tuple[str, str, Any]

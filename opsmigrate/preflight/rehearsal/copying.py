@@ -15,9 +15,12 @@ from opsmigrate.errors import UndecidedError
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.libpq import ChildEnvironment, child_environment
 from opsmigrate.pgtools.run import ClientError, started
+from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.session import second_connection, set_for_session
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
-from opsmigrate.preflight.rehearsal.broken_keys import BrokenKey, add_broken_keys
+from opsmigrate.preflight.rehearsal.broken import BrokenConstraint
+from opsmigrate.preflight.rehearsal.broken_checks import Check, put_checks_on, take_checks_off
+from opsmigrate.preflight.rehearsal.broken_keys import add_broken_keys
 from opsmigrate.preflight.rehearsal.contents import FOREIGN_KEY, SCHEDULERS, wanted_entries
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm
 from opsmigrate.preflight.rehearsal.publications import left_out
@@ -51,11 +54,11 @@ class Copy:
 class Copied:
     """What is to be known of a copy: what SQL could still reach from it, and where it is lenient.
 
-    `broken_keys` are the foreign keys that rows contradict; the copy has them unchecked.
+    `broken` are the foreign keys and checks that rows contradict; the copy has them unchecked.
     """
 
     reach: Reach
-    broken_keys: tuple[BrokenKey, ...]
+    broken: tuple[BrokenConstraint, ...]
 
 
 def copy_database(copy: Copy) -> Copied:
@@ -73,10 +76,12 @@ def copy_database(copy: Copy) -> Copied:
             with work.wanted(schema) as (wanted, keys):
                 work.restore_schema(schema, wanted, "pre-data")
                 reach = disarm(copy.scratch)
+                checks = take_checks_off(copy.scratch)
                 copy.scratch.close()
                 work.pipe_rows()
+                broken = work.put_checks_on(checks)
                 work.restore_schema(schema, wanted, "post-data")
-                broken = work.restore_keys(schema, keys)
+                broken += work.restore_keys(schema, keys)
     except ClientError as error:
         raise UndecidedError(
             f"no copy could be made for the rehearsal: {error}",
@@ -85,7 +90,7 @@ def copy_database(copy: Copy) -> Copied:
         ) from error
     names = (*reach.names, *work.lacking)
     reach = replace(reach, names=names, lacking=unpublished.words)
-    return Copied(reach=reach, broken_keys=broken)
+    return Copied(reach=reach, broken=broken)
 
 
 @contextmanager
@@ -139,7 +144,16 @@ class _Work:
                 keys.flush()
                 yield wanted, keys
 
-    def restore_keys(self, schema: IO[bytes], keys: IO[bytes]) -> tuple[BrokenKey, ...]:
+    def put_checks_on(self, checks: Sequence[Check]) -> tuple[BrokenConstraint, ...]:
+        """Add the checks again; return those that rows contradict, which are left unchecked."""
+        try:
+            return put_checks_on(self._copy.scratch, checks)
+        except Error as error:
+            raise ClientError(first_line(error)) from error
+        finally:
+            self._copy.scratch.close()
+
+    def restore_keys(self, schema: IO[bytes], keys: IO[bytes]) -> tuple[BrokenConstraint, ...]:
         """Restore the foreign keys; return those that rows contradict, which are left unchecked."""
         if not keys.tell():
             return ()

@@ -14,6 +14,7 @@ from opsmigrate.pgtools.embedded import (
     find_bindirs,
     running,
 )
+from opsmigrate.postgres.session import open_second
 from opsmigrate.preflight.rehearsal.own_folder import own_folder
 
 ATTRIBUTES = """
@@ -68,8 +69,6 @@ def on_embedded_server(
 def _pointed(
     connection: BaseDatabaseWrapper, host: str, port: int, user: str, password: str | None
 ) -> BaseDatabaseWrapper:
-    other: BaseDatabaseWrapper = connection.copy()
-    other.settings_dict.update(
-        HOST=host, PORT=str(port), USER=user, PASSWORD=password, NAME="postgres", OPTIONS={}
-    )
+    other = open_second(connection, database="postgres")
+    other.settings_dict.update(HOST=host, PORT=str(port), USER=user, PASSWORD=password, OPTIONS={})
     return other

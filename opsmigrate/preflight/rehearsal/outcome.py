@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opsmigrate.preflight.rehearsal.broken_keys import BrokenKey
+from opsmigrate.preflight.rehearsal.broken import BrokenConstraint
 from opsmigrate.preflight.rehearsal.selection import Selection
 
 # What to type for a rehearsal.
@@ -17,8 +17,8 @@ class Rehearsal:
 
     `applied` are the migrations that it began, with their direction; `may_skip` says that it may
     have recorded some without beginning them. `refused` is what the fence did not let happen.
-    `broken_keys` are foreign keys that rows contradict. `selection` says which tables came without
-    their rows.
+    `broken` are foreign keys and checks that rows contradict. `selection` says which tables came
+    without their rows.
     """
 
     failure: Mapping[str, Any] | None
@@ -26,7 +26,7 @@ class Rehearsal:
     may_skip: bool
     statements: tuple[Mapping[str, Any], ...]
     refused: tuple[Mapping[str, Any], ...]
-    broken_keys: tuple[BrokenKey, ...]
+    broken: tuple[BrokenConstraint, ...]
     selection: Selection
     copy_seconds: float
     migrate_seconds: float

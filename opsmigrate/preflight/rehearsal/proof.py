@@ -6,7 +6,7 @@ from typing import Any
 
 from opsmigrate.preflight.ledger import Ledger, place_of
 from opsmigrate.preflight.plan import Plan
-from opsmigrate.preflight.rehearsal.broken_keys import rechecks
+from opsmigrate.preflight.rehearsal.broken import rechecks
 from opsmigrate.preflight.rehearsal.outcome import Rehearsal
 from opsmigrate.preflight.rehearsal.recording import FURTHER, LONGEST_SQL
 from opsmigrate.preflight.rehearsal.selection import KeptCopy
@@ -93,7 +93,7 @@ def _without_rows(rehearsal: Rehearsal, ledger: Ledger) -> Iterable[Unexamined]:
 
 
 def _asks(statement: str, rehearsal: Rehearsal) -> bool:
-    if rechecks(statement, rehearsal.broken_keys):
+    if rechecks(statement, rehearsal.broken):
         return True
     if not rehearsal.selection.telling:
         return False

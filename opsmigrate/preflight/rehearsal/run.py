@@ -78,7 +78,7 @@ def rehearse(
         end_with_client(copy)
         copy.close()
         if kept:
-            copied_as = Copied(reach=disarm(copy), broken_keys=())
+            copied_as = Copied(reach=disarm(copy), broken=())
         else:
             progress.phase(f"Copying the database into {scratch.name}")
             copied_as = copy_database(
@@ -104,7 +104,7 @@ def rehearse(
         may_skip=target.fake or target.fake_initial,
         statements=tuple(result["statements"]),
         refused=tuple(refused),
-        broken_keys=copied_as.broken_keys,
+        broken=copied_as.broken,
         selection=selection,
         copy_seconds=round(copied - begun, 3),
         migrate_seconds=round(done - copied, 3),

@@ -9,7 +9,9 @@ from django.db.models import Field
 
 from opsmigrate.preflight.walk.casts import bad_casts, castable
 from opsmigrate.preflight.walk.columns import column_in_use, users_of
+from opsmigrate.preflight.walk.compatible import always_casts, comparable
 from opsmigrate.preflight.walk.expressions import PLAIN, ForbiddenError, live_expressions, misfit
+from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.operator_classes import special_indexes_fit
 from opsmigrate.preflight.walk.probes import (
     ask,
@@ -22,9 +24,8 @@ from opsmigrate.preflight.walk.probes import (
 )
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import SimulatedTable, constant
-from opsmigrate.preflight.walk.types import always_casts, base, column_of, comparable, modifiers
+from opsmigrate.schema.types import INTEGERS, base, modifiers
 
-INTEGERS = {"smallint", "integer", "bigint"}
 TEXTS = {"character varying", "text"}
 
 
@@ -261,7 +262,7 @@ def _what_is_on_it_fits(
         _foreign_keys_hold(requirements, table, column)
     if not _alike(before, after):
         special_indexes_fit(requirements, table, column, after)
-        _expressions_fit(requirements, table, column, after)
+    _expressions_fit(requirements, table, column, after, alike=_alike(before, after))
 
 
 def _foreign_keys_compare(
@@ -287,8 +288,13 @@ def _foreign_keys_compare(
 
 
 def _expressions_fit(
-    requirements: Requirements, table: SimulatedTable, column: str, after: str
+    requirements: Requirements, table: SimulatedTable, column: str, after: str, *, alike: bool
 ) -> None:
+    """Note the checks and indexes on the column that do not fit its new type, or not its rows.
+
+    PostgreSQL checks all rows again, whatever the type (ATPostAlterTypeCleanup, tablecmds.c). With
+    one that is alike, only those fail that contradict the check today.
+    """
     for name, kind, expression, validated in live_expressions(requirements, table, column):
         what = f"the {kind} {name} of {table.label}"
         try:
@@ -310,6 +316,7 @@ def _expressions_fit(
                 table,
                 f"whether the rows suit {what} with {column} as {after}",
                 violations(table, expression, table.constraints[name][1]) if decidable else None,
+                taken_as_true=alike,
             )
 
 

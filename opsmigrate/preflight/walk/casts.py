@@ -9,8 +9,8 @@ from opsmigrate.postgres.errors import sqlstate
 from opsmigrate.postgres.transaction import transaction
 from opsmigrate.preflight.walk.probes import Probe, rows_where
 from opsmigrate.preflight.walk.simulation import SimulatedTable
-from opsmigrate.preflight.walk.types import base, modifiers
 from opsmigrate.report import Severity
+from opsmigrate.schema.types import base, modifiers
 
 RANGES = {
     "smallint": (-(2**15), 2**15 - 1),

@@ -9,10 +9,10 @@ from django.db.models import Field, Model, Value
 
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.walk.expressions import holds, require_fit, require_no_failure
+from opsmigrate.preflight.walk.fields import column_of, generated_sql
 from opsmigrate.preflight.walk.probes import duplicates
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import SimulatedTable, constant, live_value
-from opsmigrate.preflight.walk.types import column_of, generated_sql
 from opsmigrate.report import Severity
 
 # Stands for a default that only the project's own code knows.

@@ -7,10 +7,12 @@ from typing import Any
 from django.db.models import Field, Model
 
 from opsmigrate.preflight.walk.columns import UNKNOWN
+from opsmigrate.preflight.walk.compatible import comparable
+from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.probes import points_nowhere
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import FOREIGN_KEY, ForeignKey, SimulatedTable
-from opsmigrate.preflight.walk.types import base, column_of, comparable
+from opsmigrate.schema.types import base
 
 
 def require_target(
@@ -64,7 +66,7 @@ def require_inline_target(
     column, to_table = column_of(field), remote.model._meta.db_table
     to_column = remote.model._meta.get_field(remote.field_name).column
     require_target(requirements, table, (column,), to_table, (to_column,))
-    _add_foreign_key(requirements, table, f"{column}_fk", (column,), to_table, (to_column,))
+    add_foreign_key(requirements, table, f"{column}_fk", (column,), to_table, (to_column,))
     if default is not None or field.has_db_default():
         target = requirements.schema.table(to_table)
         requirements.if_rows(
@@ -102,19 +104,7 @@ def add_foreign_key(
     to_table: str,
     to_columns: tuple[str, ...],
 ) -> None:
-    """ADD CONSTRAINT … FOREIGN KEY, whose target was asked for before."""
-    add_constraint(requirements, table, name, FOREIGN_KEY, columns)
-    _add_foreign_key(requirements, table, name, columns, to_table, to_columns)
-
-
-def _add_foreign_key(
-    requirements: Requirements,
-    table: SimulatedTable,
-    name: str,
-    columns: tuple[str, ...],
-    to_table: str,
-    to_columns: tuple[str, ...],
-) -> None:
+    """Let the simulated schema have a foreign key, whose name and target were asked for before."""
     table.constraints[name] = (FOREIGN_KEY, columns)
     target = requirements.schema.table(to_table)
     if target is not None:

@@ -10,9 +10,9 @@ from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import BaseConstraint, Model
 
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.preflight.walk.expressions import require_fit, types_of
+from opsmigrate.preflight.walk.expressions import require_fit
 from opsmigrate.preflight.walk.index_keys import Key, keys_of
-from opsmigrate.preflight.walk.operator_classes import require_operator_class
+from opsmigrate.preflight.walk.operator_classes import require_operator_class_of_key
 from opsmigrate.preflight.walk.probes import Probe, keys_of_rows, known, rows_of
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import SimulatedTable
@@ -46,16 +46,7 @@ def require_exclusion(
     for key in keys:
         compared = f"{key.text} {key.operator} {key.text}"
         require_fit(requirements, table, compared, name, by_row=True)
-        for kind in types_of(requirements, table, key.text):
-            require_operator_class(
-                requirements,
-                table,
-                key.text,
-                index=name,
-                method=method,
-                name=key.operators,
-                type_=kind,
-            )
+        require_operator_class_of_key(requirements, table, key, index=name, method=method)
     condition = str(statement.parts["where"]).replace(" WHERE ", "", 1)
     requirements.if_rows(
         table,

@@ -31,6 +31,8 @@ CANNOT_FAIL = re.compile(
     r"|LENGTH|LIKE|DESC|ASC|UNKNOWN|BETWEEN|::(?:text|varchar|boolean|uuid))*",
     re.IGNORECASE,
 )
+# What CREATE TABLE takes for a type, and a cast does not.
+PLAIN = {"serial": "integer", "bigserial": "bigint", "smallserial": "smallint"}
 EXPRESSIONS = """
 SELECT k.conname, 'check', pg_get_expr(k.conbin, k.conrelid), k.convalidated
 FROM pg_constraint k WHERE k.conrelid = format('%%I.%%I', %s::text, %s::text)::regclass
@@ -134,9 +136,7 @@ def misfit(
     Asked on one row of NULLs with the types that the columns will have; `types` goes before the
     simulated ones. Raises ForbiddenError where the role may not call a function in it.
     """
-    query = sql.SQL("SELECT {} FROM ({}) AS {} LIMIT 0").format(
-        sql.SQL(expression), nulls_of(table, expression, types), sql.Identifier(table.name)
-    )
+    query = _on_nulls(table, expression, types)
     try:
         with transaction(requirements.connection, "READ ONLY") as cursor:
             cursor.execute(query)
@@ -152,9 +152,7 @@ def misfit(
 
 def types_of(requirements: Requirements, table: SimulatedTable, expressions: str) -> list[str]:
     """Return the type of each expression, without modifiers; nothing where one does not fit."""
-    query = sql.SQL("SELECT {} FROM ({}) AS {} LIMIT 0").format(
-        sql.SQL(expressions), nulls_of(table, expressions, {}), sql.Identifier(table.name)
-    )
+    query = _on_nulls(table, expressions, {})
     try:
         with transaction(requirements.connection, "READ ONLY") as cursor:
             cursor.execute(query)
@@ -169,9 +167,12 @@ def types_of(requirements: Requirements, table: SimulatedTable, expressions: str
         return []
 
 
-def nulls_of(table: SimulatedTable, expression: str, types: Mapping[str, str]) -> Composable:
-    """Return a SELECT of one row that has NULL, of the right type, for each column named."""
-    return sql.SQL("SELECT {}").format(sql.SQL(", ").join(_nulls(table, expression, types)))
+def _on_nulls(table: SimulatedTable, expressions: str, types: Mapping[str, str]) -> Composable:
+    """Return a SELECT of the expressions on a row of NULLs, each of its column's type."""
+    nulls = sql.SQL(", ").join(_nulls(table, expressions, types))
+    return sql.SQL("SELECT {} FROM (SELECT {}) AS {} LIMIT 0").format(
+        sql.SQL(expressions), nulls, sql.Identifier(table.name)
+    )
 
 
 def _nulls(
@@ -201,9 +202,6 @@ def holds(
     except Error:
         return None
     return passed
-
-
-PLAIN = {"serial": "integer", "bigserial": "bigint", "smallserial": "smallint"}
 
 
 def live_expressions(

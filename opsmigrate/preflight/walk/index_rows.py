@@ -8,7 +8,7 @@ from opsmigrate.preflight.walk.expressions import types_of
 from opsmigrate.preflight.walk.probes import Probe, known, rows_where
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import SimulatedTable, live_value
-from opsmigrate.preflight.walk.types import base, modifiers
+from opsmigrate.schema.types import base, modifiers
 
 # BTMaxItemSize on pages of 8 kB, without the 8 bytes of an index tuple's header (nbtree.h).
 LARGEST = 2704 - 8

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from opsmigrate.preflight.walk.expressions import types_of
+from opsmigrate.preflight.walk.index_keys import Key
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import SimulatedTable
-from opsmigrate.preflight.walk.types import base
+from opsmigrate.schema.types import base
 
 # As GetDefaultOpClass() and IsBinaryCoercible() in PostgreSQL's sources: the type itself, one that
 # it is binary-coercible to, or the polymorphic type of its kind.
@@ -59,6 +61,22 @@ def require_operator_class(
         table=table.label,
         column=column,
     )
+
+
+def require_operator_class_of_key(
+    requirements: Requirements, table: SimulatedTable, key: Key, *, index: str, method: str
+) -> None:
+    """Note where an index of `method` cannot be on an expression; what does not fit has no type."""
+    for type_ in types_of(requirements, table, key.text):
+        require_operator_class(
+            requirements,
+            table,
+            key.text,
+            index=index,
+            method=method,
+            name=key.operators,
+            type_=type_,
+        )
 
 
 def special_indexes_fit(

@@ -16,8 +16,8 @@ from opsmigrate.postgres.errors import (
     sqlstate,
 )
 from opsmigrate.postgres.transaction import transaction
+from opsmigrate.preflight.walk.compatible import comparable
 from opsmigrate.preflight.walk.simulation import SimulatedTable, live_value
-from opsmigrate.preflight.walk.types import comparable
 from opsmigrate.report import Severity
 
 TIMEOUT = "60s"

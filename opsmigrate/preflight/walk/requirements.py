@@ -11,9 +11,9 @@ from django.db.models import BaseConstraint, CheckConstraint, Field, Model, Uniq
 from opsmigrate.postgres.catalog import Catalog, Dependent
 from opsmigrate.postgres.names import generated_name
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.walk.fields import column_of, generated_sql
 from opsmigrate.preflight.walk.probes import Probe, ask
 from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable, Simulation
-from opsmigrate.preflight.walk.types import column_of, generated_sql
 from opsmigrate.report import Severity
 
 KINDS = {
@@ -257,17 +257,31 @@ class Requirements:
 
     # What cannot be decided from the catalog
 
-    def if_rows(self, table: SimulatedTable, question: str, probe: Probe | None) -> None:
-        """Answer `question` by the rows, or leave it open where they cannot tell."""
+    def if_rows(
+        self,
+        table: SimulatedTable,
+        question: str,
+        probe: Probe | None,
+        *,
+        taken_as_true: bool = False,
+    ) -> None:
+        """Answer `question` by the rows, or leave it open where they cannot tell.
+
+        `taken_as_true` is what the server answers for already: only rows that say no are noted.
+        """
         rows = self.rows(table)
         if rows == 0:
             return
-        if rows is None or probe is None:
-            self.ledger.leave_open(f"{question}: it depends on the rows")
-            return
-        bad = ask(self.connection, probe)
-        if bad is None:
-            self.ledger.leave_open(f"{question}: the rows cannot be looked at, or not in time")
+        bad = ask(self.connection, probe) if rows and probe else None
+        if probe is None or bad is None:
+            if not taken_as_true:
+                asked = rows and probe
+                why = (
+                    "the rows cannot be looked at, or not in time"
+                    if asked
+                    else "it depends on the rows"
+                )
+                self.ledger.leave_open(f"{question}: {why}")
         elif bad.count and not probe.proves:
             self.ledger.leave_open(f"{question}: {bad} rows may not")
         elif bad.count:

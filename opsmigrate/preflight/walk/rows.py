@@ -6,14 +6,10 @@ from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.postgres.errors import (
-    INSUFFICIENT_PRIVILEGE,
-    LOCK_NOT_AVAILABLE,
-    QUERY_CANCELED,
-    sqlstate,
-)
+from opsmigrate.postgres.errors import sqlstate
 from opsmigrate.postgres.transaction import transaction
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.walk.probes import LIMITS, UNANSWERED
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 
 TIMEOUT = "5s"
@@ -48,15 +44,10 @@ def _count(connection: BaseDatabaseWrapper, table: SimulatedTable) -> int | None
     try:
         with transaction(connection) as cursor:
             # Row security would hide rows instead of failing; a scan of dead rows may take long.
-            cursor.execute("SET LOCAL row_security = off")
-            cursor.execute(
-                "SELECT set_config('statement_timeout', %s, true),"
-                " set_config('lock_timeout', %s, true)",
-                [TIMEOUT, TIMEOUT],
-            )
+            cursor.execute(LIMITS, [TIMEOUT, TIMEOUT])
             cursor.execute(query)
             return int(cursor.fetchone()[0])
     except Error as error:
-        if sqlstate(error) in (INSUFFICIENT_PRIVILEGE, QUERY_CANCELED, LOCK_NOT_AVAILABLE):
+        if sqlstate(error) in UNANSWERED:
             return None
         raise

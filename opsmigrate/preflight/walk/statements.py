@@ -15,10 +15,13 @@ from opsmigrate.preflight.walk.constraints import (
     no_foreign_key_rests_on,
     require_target,
 )
-from opsmigrate.preflight.walk.expressions import require_fit, require_no_failure, types_of
+from opsmigrate.preflight.walk.expressions import require_fit, require_no_failure
 from opsmigrate.preflight.walk.index_keys import keys_of
 from opsmigrate.preflight.walk.index_rows import require_rows_fit
-from opsmigrate.preflight.walk.operator_classes import require_operator_class
+from opsmigrate.preflight.walk.operator_classes import (
+    require_operator_class,
+    require_operator_class_of_key,
+)
 from opsmigrate.preflight.walk.probes import (
     Probe,
     duplicates,
@@ -27,7 +30,13 @@ from opsmigrate.preflight.walk.probes import (
     violations,
 )
 from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.simulation import CHECK, PRIMARY_KEY, UNIQUE, SimulatedTable
+from opsmigrate.preflight.walk.simulation import (
+    CHECK,
+    FOREIGN_KEY,
+    PRIMARY_KEY,
+    UNIQUE,
+    SimulatedTable,
+)
 
 # OpClass() comes out as ((expression operators)) where its app is not installed.
 CLASS_INSIDE = re.compile(r"\b\w+_ops\)")
@@ -157,16 +166,7 @@ def _fits(
         )
         return
     for key in keys:
-        for type_ in types_of(requirements, table, key.text):
-            require_operator_class(
-                requirements,
-                table,
-                key.text,
-                index=name,
-                method=method,
-                name=key.operators,
-                type_=type_,
-            )
+        require_operator_class_of_key(requirements, table, key, index=name, method=method)
     for number, column in enumerate(() if keys else columns):
         operators = classes[number] if number < len(classes) else ""
         require_operator_class(
@@ -200,6 +200,7 @@ def _create_foreign_key(
         f"whether every {table.label} ({', '.join(columns)}) points to a row",
         orphans(table, columns, target, to_columns) if target else None,
     )
+    add_constraint(requirements, table, name, FOREIGN_KEY, columns)
     add_foreign_key(requirements, table, name, columns, parts["to_table"].table, to_columns)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,12 +18,12 @@ from opsmigrate.preflight.walk.altering import add_identity, alter_null, alter_t
 from opsmigrate.preflight.walk.columns import UNKNOWN, add_column, drop_column
 from opsmigrate.preflight.walk.constraints import require_inline_target
 from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
+from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.introspected import constraints_of
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.statements import examine_statement
 from opsmigrate.preflight.walk.surroundings import require_surroundings
 from opsmigrate.preflight.walk.touched import QUALIFIED, tables_of
-from opsmigrate.preflight.walk.types import column_of
 from opsmigrate.report import Severity
 
 
@@ -129,7 +129,7 @@ class TracingEditor(DatabaseSchemaEditor):
         try:
             text = str(sql)
             if params is not None:
-                self.connection.ops.compose_sql(text, params)
+                self.connection.ops.compose_sql(text, _without_values(params))
         except (TypeError, ValueError, LookupError, self.connection.Database.Error) as error:
             ledger.find(
                 "malformed-statement",
@@ -137,6 +137,12 @@ class TracingEditor(DatabaseSchemaEditor):
                 hint="take the percent sign out of the name or comment; in a comment, %% will do",
             )
             return False
+        try:
+            if params:
+                self.connection.ops.compose_sql(text, params)
+        except self.connection.Database.Error as error:
+            # An earlier operation of the plan may bring what adapts it, as HStoreExtension does.
+            ledger.leave_open(f"the driver cannot send a value yet: {first_line(error)}")
         ledger.statement(text, tables_of(sql, self.requirements.schema))
         return True
 
@@ -380,3 +386,7 @@ class TracingEditor(DatabaseSchemaEditor):
             and (type_ is None or type_ == info["type"])
             and name not in (exclude or ())
         ]
+
+
+def _without_values(params: Any) -> Any:
+    return dict.fromkeys(params) if isinstance(params, Mapping) else [None] * len(params)

@@ -31,31 +31,39 @@ def adopted(session: BaseDatabaseWrapper) -> Iterator[None]:
         connections.close_all()
 
 
-class Target:
-    """The alias as it is found out step by step, so that a report can say how far it came."""
+def postgresql_alias(alias: str, *, option: str) -> BaseDatabaseWrapper:
+    """Return the connection of an alias that was typed as `option`, or raise UsageError."""
+    if alias not in connections:
+        raise UsageError(
+            f"there is no database alias {alias!r} in DATABASES",
+            id="unknown-alias",
+            hint=f"{option} {' or '.join(connections)}",
+        )
+    connection = connections[alias]
+    if connection.vendor != "postgresql":
+        raise UsageError(
+            f"the database alias {alias!r} is {connection.display_name}; "
+            "opsmigrate works on PostgreSQL",
+            id="not-postgresql",
+            hint=f"{option} with the alias of a PostgreSQL database",
+        )
+    return connection
+
+
+class ChosenDatabase:
+    """What is found out of an alias, step by step, so that a report can say how far it came."""
 
     def __init__(self) -> None:
         self._connection: BaseDatabaseWrapper | None = None
         self._session: Session | None = None
 
-    def choose(self, alias: str) -> BaseDatabaseWrapper:
-        """Return the connection of `alias`; raise UsageError where it is not one of PostgreSQL."""
-        if alias not in connections:
-            raise UsageError(
-                f"there is no database alias {alias!r} in DATABASES",
-                id="unknown-alias",
-                hint=f"--database {' or '.join(connections)}",
-            )
-        connection = connections[alias]
-        if connection.vendor != "postgresql":
-            raise UsageError(
-                f"the database alias {alias!r} is {connection.display_name}; "
-                "opsmigrate works on PostgreSQL",
-                id="not-postgresql",
-                hint="--database with the alias of a PostgreSQL database",
-            )
-        self._connection = connection
-        return connection
+    def choose(self, alias: str, *, option: str = "--database") -> BaseDatabaseWrapper:
+        """Return the connection of `alias`, which was typed as `option`.
+
+        Raises UsageError where it is not one of PostgreSQL.
+        """
+        self._connection = postgresql_alias(alias, option=option)
+        return self._connection
 
     def reach(self, too_old: type[OpsmigrateError] = UndecidedError) -> Session:
         """Return the session; raise UndecidedError where the server does not let us in.

@@ -1,12 +1,6 @@
-"""Column types as Django and as PostgreSQL spell them, and which go together."""
+"""Which types of columns go together: in a foreign key, in a cast that no value fails."""
 
-import re
-from typing import Any
-
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Field
-
-from opsmigrate.schema.types import canonical, without_modifiers
+from opsmigrate.schema.types import base, modifiers
 
 # Types between which PostgreSQL finds an equality operator by itself (pg_amop, btree families).
 FAMILIES = (
@@ -17,35 +11,10 @@ FAMILIES = (
 WIDENINGS = (("smallint", "integer", "bigint", "numeric"), ("character varying", "text"))
 
 
-def column_of(field: "Field[Any, Any]") -> str:
-    """Return the column of a field that has one."""
-    assert field.column is not None  # noqa: S101 - callers pass concrete fields
-    return field.column
-
-
-def generated_sql(connection: BaseDatabaseWrapper, field: "Field[Any, Any]") -> str:
-    """Return the expression of a generated field, its values written into it."""
-    generated: Any = field
-    text, params = generated.generated_sql(connection)
-    editor: Any = connection.schema_editor()
-    return str(text % tuple(editor.quote_value(value) for value in params) if params else text)
-
-
-def base(type_: str) -> str:
-    """Return the type without its modifiers: `varchar(20)` is `character varying`."""
-    return without_modifiers(canonical(type_))
-
-
 def comparable(left: str, right: str) -> bool:
     """Say whether a foreign key may join columns of these types."""
     left, right = base(left), base(right)
     return left == right or any(left in family and right in family for family in FAMILIES)
-
-
-def modifiers(type_: str) -> tuple[int, ...]:
-    """Return what stands in brackets: (10, 2) of `numeric(10, 2)`."""
-    match = re.search(r"\(([\d, ]+)\)", type_)
-    return tuple(int(number) for number in match.group(1).split(",")) if match else ()
 
 
 def always_casts(old: str, new: str) -> bool:

@@ -1,0 +1,20 @@
+"""What the migrations' fields say of their columns."""
+
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Field
+
+
+def column_of(field: "Field[Any, Any]") -> str:
+    """Return the column of a field that has one."""
+    assert field.column is not None  # noqa: S101 - callers pass concrete fields
+    return field.column
+
+
+def generated_sql(connection: BaseDatabaseWrapper, field: "Field[Any, Any]") -> str:
+    """Return the expression of a generated field, its values written into it."""
+    generated: Any = field
+    text, params = generated.generated_sql(connection)
+    editor: Any = connection.schema_editor()
+    return str(text % tuple(editor.quote_value(value) for value in params) if params else text)
