@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
 
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
@@ -112,8 +113,23 @@ def open_second(
     other.settings_dict["OPTIONS"].pop("pool", None)
     if database is not None:
         other.settings_dict["NAME"] = database
+        _known_while_it_connects(other)
     _close_for_good(other)
     return other
+
+
+def _known_while_it_connects(connection: BaseDatabaseWrapper) -> None:
+    """Let receivers of connection_created, django.contrib.postgres say, ask for it by its alias."""
+    connect = connection.connect
+
+    def connecting() -> None:
+        connections[connection.alias] = connection
+        try:
+            connect()
+        finally:
+            del connections[connection.alias]
+
+    connection.connect = connecting  # type: ignore[method-assign]
 
 
 def _close_for_good(connection: BaseDatabaseWrapper) -> None:

@@ -1,9 +1,13 @@
 """An engine that pools sessions by alias must not hand out one of another database."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.utils.connection import ConnectionDoesNotExist
 
 from opsmigrate.errors import UndecidedError
 from opsmigrate.postgres.session import open_second, second_connection
@@ -40,6 +44,30 @@ def test_a_second_connection_leads_to_the_database_that_was_asked_for(pooled: st
     ):
         cursor.execute(DATABASE)
         assert cursor.fetchone()[0] == "postgres"
+
+
+def test_a_receiver_may_ask_for_a_new_session_by_its_alias(
+    new_database: Callable[..., str],
+) -> None:
+    asked = []
+
+    def ask(connection: BaseDatabaseWrapper, **_: Any) -> None:
+        # As django.contrib.postgres does, to learn which types the database has.
+        with connections[connection.alias].cursor() as cursor:
+            cursor.execute(DATABASE)
+            asked.append(cursor.fetchone()[0])
+
+    alias = new_database()
+    connection_created.connect(ask)
+    try:
+        with second_connection(connections[alias], database="postgres") as other:
+            asked_by = other.alias
+    finally:
+        connection_created.disconnect(ask)
+
+    assert asked == ["postgres"]
+    with pytest.raises(ConnectionDoesNotExist):
+        connections[asked_by]
 
 
 def test_a_second_connection_that_is_closed_leaves_no_session(pooled: str) -> None:
