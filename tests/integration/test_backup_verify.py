@@ -208,7 +208,9 @@ def test_a_backup_that_is_not_good_is_kept_under_a_name_that_nothing_takes_for_o
         progress=SILENT,
     )
 
-    result = backup_db._verify(run, find_clients(session.major, None), file, manifest, "archive")
+    result = backup_db._verify(
+        run, find_clients(session.major, None), file, manifest, "archive", keep=False
+    )
 
     assert [finding.id for finding in result.findings] == ["archive-changed"]
     assert result.summary.endswith(f"it is kept as {file.name}.bad")

@@ -16,6 +16,7 @@ from opsmigrate.errors import UndecidedError
 from opsmigrate.postgres.session import open_second, read_session
 from opsmigrate.scratch import reap, require_scratch_allowed, scratch_database
 from tests.conftest import ROOT, Ops, environment_for, execute, query, url_of
+from tests.seeding import wait_for
 
 pytestmark = pytest.mark.major
 
@@ -69,6 +70,8 @@ def abandoned(alias: str) -> str:
     """Return the name of a scratch database whose process was killed."""
     with held_elsewhere(alias) as (_, name):
         assert exists(alias, name)
+    # Its session ends a moment later, and its lock with it.
+    wait_for(alias, "SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'")
     return name
 
 
