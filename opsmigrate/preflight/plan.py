@@ -87,7 +87,7 @@ def make_plan(connection: BaseDatabaseWrapper, target: Target) -> Plan:
     if conflicts:
         return Plan((), (_conflicting(conflicts),))
     nodes = _nodes(executor, target)
-    steps = tuple(Step(*step) for step in executor.migration_plan(nodes))
+    steps = tuple(Step(*step) for step in _as_run(executor, executor.migration_plan(nodes)))
     return Plan(steps, tuple(_missing_on_disk(executor)), executor)
 
 
@@ -123,6 +123,21 @@ def state_without(plan: Plan) -> ProjectState:
     ]
     state: ProjectState = loader.project_state(left)
     return state
+
+
+def _as_run(
+    executor: MigrationExecutor, plan: list[tuple[Migration, bool]]
+) -> list[tuple[Migration, bool]]:
+    """Return the plan in the order in which `migrate` runs it, not that of `migrate --plan`.
+
+    Forwards, the executor follows the history of the whole project (its _migrate_all_forwards).
+    """
+    if any(backwards for _, backwards in plan):
+        return plan
+    wanted = {migration for migration, _ in plan}
+    leaves = executor.loader.graph.leaf_nodes()
+    history = executor.migration_plan(leaves, clean_start=True)
+    return [step for step in history if step[0] in wanted]
 
 
 def _nodes(executor: MigrationExecutor, target: Target) -> list[Node]:

@@ -41,6 +41,29 @@ def test_a_prefix_names_a_migration_as_for_migrate(
     assert planned(answer.report) == [("zoo.0001_step", False), ("zoo.0002_step", False)]
 
 
+def test_the_steps_stand_in_the_order_in_which_migrate_runs_them(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    """Not in that of `migrate --plan`: the executor follows the order of the whole history."""
+    write_migrations(
+        CAGE,
+        """
+dependencies = [("zoo", "0001_step"), ("sessions", "0001_initial")]
+operations = [migrations.RunPython(lambda apps, editor: None)]
+""",
+    )
+
+    open_ = ops("preflight_migrate", "zoo", database=empty_database)
+    proven = ops("preflight_migrate", "zoo", database=empty_database, rehearse="clone")
+    failure = migrate(empty_database, "zoo")
+
+    assert failure is None
+    rows = query(empty_database, "SELECT app, name FROM django_migrations ORDER BY id")
+    assert planned(open_.report) == [(f"{app}.{name}", False) for app, name in rows]
+    assert planned(open_.report)[0] == ("sessions.0001_initial", False)
+    assert (open_.code, proven.code) == (3, 0), proven.stdout
+
+
 def test_backwards_is_examined_and_zero_is_understood(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
