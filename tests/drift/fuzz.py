@@ -25,9 +25,10 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 
 from opsmigrate.management.base import INTERRUPTED
+from tests.drift.mutations import WAYS, choose
+from tests.drift.target import OWNER, Target
 
 LONGEST_PLAN = 20
-OWNER = "drift_owner"
 MODES = ("off", "auto")
 SUPERUSER = ""
 
@@ -74,12 +75,15 @@ def history() -> list[tuple[str, str]]:
 
 
 def make_owner() -> None:
-    """Make the role that migrates; it has the superuser's password, if any."""
+    """Make the role that migrates, with the superuser's password, if any, and a group of it."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [OWNER])
         if cursor.fetchone() is None:
             password = connection.settings_dict["PASSWORD"] or "drift"
             cursor.execute(f"CREATE ROLE {OWNER} LOGIN CREATEDB PASSWORD %s", [password])
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = 'drift_group'")
+        if cursor.fetchone() is None:
+            cursor.execute(f"CREATE ROLE drift_group ROLE {OWNER}")
 
 
 def make_points(steps: list[tuple[str, str]], points: list[int]) -> None:
@@ -108,24 +112,24 @@ def step_to(app: str, name: str) -> None:
             raise
 
 
-def run_case(seed: int, point: int, later: Any, target: tuple[str, str] | None) -> Case | None:
+def run_case(
+    seed: int, point: int, later: Any, target: tuple[str, str] | None, ways: list[str]
+) -> Case | None:
     """Damage a copy of the point, ask preflight, then migrate; None where no damage was done."""
-    from tests.drift.mutations import Drift
-
     admin(
         "DROP DATABASE IF EXISTS drift_case WITH (FORCE)",
         f"CREATE DATABASE drift_case TEMPLATE drift_at_{point} OWNER {OWNER}",
     )
     use("drift_case")
-    damage = damaged(Drift(connection, later, pending(target), seed), 1 + seed % 2)
+    damage = damaged(Target(connection, later, pending(target), seed), 1 + seed % 2, ways)
     return judge(seed, point, damage, list(target or ())) if damage else None
 
 
-def damaged(drift: Any, ways: int) -> list[str]:
-    """Do so many kinds of damage to the open database; return what was done."""
+def damaged(target: Target, times: int, ways: list[str]) -> list[str]:
+    """Do so many of the named kinds of damage to the open database; return what was done."""
     damage = []
-    for _ in range(ways):
-        name, statements = drift.choose()
+    for _ in range(times):
+        name, statements = choose(target, ways)
         try:
             with connection.cursor() as cursor:
                 for statement in statements:
@@ -201,7 +205,12 @@ def main() -> int:
     parser.add_argument(
         "--to-end", action="store_true", help="start near the end, and migrate to it every time"
     )
+    parser.add_argument(
+        "--ways", type=lambda text: text.split(","), default=[], help="only these kinds of damage"
+    )
     options = parser.parse_args()
+    if unknown := set(options.ways) - set(WAYS):
+        parser.error(f"no such way: {', '.join(sorted(unknown))}; there are: {', '.join(WAYS)}")
     django.setup()
     global SUPERUSER
     SUPERUSER = connection.settings_dict["USER"]
@@ -223,7 +232,8 @@ def main() -> int:
         for seed in range(options.seed, options.seed + options.cases):
             point = chooser.choice(points)
             last = point + LONGEST_PLAN
-            case = run_case(seed, point, later, steps[last - 1] if last < len(steps) else None)
+            target = steps[last - 1] if last < len(steps) else None
+            case = run_case(seed, point, later, target, options.ways)
             if case is not None:
                 tell(case, table)
     finally:

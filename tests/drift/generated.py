@@ -21,6 +21,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from tests.drift import fuzz
+from tests.drift.target import Target
 
 APP = "zoo"
 
@@ -75,7 +76,6 @@ def run_case(seed: int, modes: tuple[str, ...], keep: Path | None = None) -> fuz
     from opsmigrate.postgres.catalog import read_catalog
     from tests.drift.histories import History
     from tests.drift.made_up_fields import rows
-    from tests.drift.mutations import Drift
 
     chosen = random.Random(seed)  # noqa: S311 - a repeatable choice, not a secret
     history = History(seed)
@@ -93,8 +93,8 @@ def run_case(seed: int, modes: tuple[str, ...], keep: Path | None = None) -> fuz
         fuzz.use("drift_case")
         damage: list[str] = []
         if chosen.random() < 0.5:
-            drift = Drift(connection, later, fuzz.pending((APP, history.name(last))), seed)
-            damage = fuzz.damaged(drift, 1)
+            pending = fuzz.pending((APP, history.name(last)))
+            damage = fuzz.damaged(Target(connection, later, pending, seed), 1, [])
         case = fuzz.judge(seed, point, damage, [APP], modes)
     if keep and case.wrong():
         _keep(keep / f"case_{seed}", files, [*done, *damage])

@@ -3,7 +3,7 @@
 import random
 
 from opsmigrate.postgres.catalog import Catalog, Relation
-from tests.drift.mutations import quoted
+from tests.drift.target import quoted
 
 NAMES = ["name", "code", "size", "born", "price", "notes", "order", "Mixed", "link"]
 IMPORTS = """
