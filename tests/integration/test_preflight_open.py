@@ -154,6 +154,55 @@ def test_code_and_sql_are_unexamined_until_they_are_accepted(
     assert "not examined, accepted as typed" in accepted.report["facts"]["summary"]
 
 
+SIZED = 'migrations.AddIndex("cage", models.Index(fields=["size"], name="zoo_size")),'
+IN_THE_WAY = "CREATE INDEX zoo_size ON zoo_cage (name)"
+DROPS = "DROP INDEX IF EXISTS zoo_size"
+PUT_RIGHT = {
+    "SQL that drops an index": (f'migrations.RunSQL("{DROPS}"),\n{SIZED}', IN_THE_WAY),
+    "code whose SQL drops an index": (
+        f'migrations.RunPython(lambda apps, editor: editor.execute("{DROPS}")),\n{SIZED}',
+        IN_THE_WAY,
+    ),
+    "code that calls the schema editor": (
+        "migrations.RunPython(lambda apps, editor: editor.remove_index("
+        'apps.get_model("zoo", "Cage"), models.Index(fields=["name"], name="zoo_size"))),\n'
+        f"{SIZED}",
+        IN_THE_WAY,
+    ),
+    "an operation of somebody else's": (
+        'type("Own", (migrations.RunSQL,), {"database_forwards": lambda self, label, editor, *a: '
+        f'editor.execute("{DROPS}")}})(""),\n{SIZED}',
+        IN_THE_WAY,
+    ),
+    "SQL that drops a view": (
+        'migrations.RunSQL("DROP VIEW IF EXISTS extents"),\n'
+        'migrations.AlterField("cage", "size", models.BigIntegerField(null=True)),',
+        "CREATE VIEW extents AS SELECT size FROM zoo_cage",
+    ),
+    "SQL that drops a trigger": (
+        'migrations.RunSQL("DROP TRIGGER IF EXISTS touched ON zoo_cage"),\n'
+        'migrations.AlterField("cage", "size", models.BigIntegerField(null=True)),',
+        "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        "CREATE TRIGGER touched BEFORE UPDATE OF size ON zoo_cage"
+        " FOR EACH ROW EXECUTE FUNCTION touch()",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PUT_RIGHT, ids=lambda name: name.replace(" ", "-"))
+def test_what_code_before_it_may_have_put_right_is_left_open(
+    name: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    pending, in_the_way = PUT_RIGHT[name]
+    prepare(empty_database, write_migrations, pending, rows=1)
+    execute(connections[empty_database], in_the_way)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+
+    assert answer.code == 3, answer.stdout
+    assert migrate(empty_database, "zoo") is None
+
+
 def test_a_cast_that_cuts_texts_off_is_a_warning_with_the_rows(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:

@@ -244,4 +244,5 @@ def column_in_use(
         hint=f"drop {user}, and make it again afterwards",
         table=table.label,
         column=column,
+        name=user.removesuffix("()").rpartition(".")[2],
     )

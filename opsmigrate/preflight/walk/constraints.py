@@ -92,6 +92,7 @@ def add_constraint(
             f"the migration adds constraint {name} to {table.label}, which has one of that name",
             hint=f'ALTER TABLE {table.label} DROP CONSTRAINT "{name}"',
             table=table.label,
+            name=name,
         )
     table.constraints[name] = (kind, columns)
 
@@ -140,6 +141,7 @@ def no_foreign_key_rests_on(requirements: Requirements, table: SimulatedTable, n
                 f"{key.table.label} rests on it",
                 hint=f'ALTER TABLE {key.table.label} DROP CONSTRAINT "{key.name}"',
                 table=table.label,
+                name=key.name,
             )
 
 
@@ -154,6 +156,7 @@ def need_constraint(
             hint="add the constraint as the applied migrations describe it, or record the "
             "migration with: python manage.py migrate --fake",
             table=table.label,
+            name=name,
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import django
 from django.db import router
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import Migration, RunPython, SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
@@ -19,8 +20,16 @@ from opsmigrate.preflight.walk.constraints import add_constraint, need_constrain
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import CHECK
 from opsmigrate.preflight.walk.tracing import TracingEditor
+from opsmigrate.schema.applied import DDL, codes_in_reach, strings_in_reach
 
 TRUSTED = ("django.db.migrations.operations.", "django.contrib.postgres.operations")
+# Methods of a schema editor, with which code changes the schema without a word of SQL.
+EDITS = frozenset(
+    name
+    for name, item in vars(BaseDatabaseSchemaEditor).items()
+    if callable(item)
+    and name.startswith(("create_", "delete_", "add_", "remove_", "rename_", "alter_"))
+)
 # What raises in these, does so by what the migrations say, not by what the database holds.
 OF_MODELS = tuple(
     f"{Path(django.__file__).parent}/{part}"
@@ -84,10 +93,10 @@ def walk_operation(move: Move) -> None:
     elif isinstance(operation, RunPython):
         _run_python(move)
     elif not _is_djangos_own(operation, backwards=move.backwards):
-        kind = type(operation)
-        move.requirements.ledger.code(
-            f"{kind.__module__}.{kind.__qualname__} is an operation of its own kind"
-        )
+        kind, ledger = type(operation), move.requirements.ledger
+        what = f"{kind.__module__}.{kind.__qualname__} is an operation of its own kind"
+        ledger.code(what)
+        ledger.reshaped = ledger.reshaped or f"{what}, and may have changed that before"
     elif (special := SPECIAL.get(_name(operation))) is not None:
         special(move)
     else:
@@ -134,8 +143,14 @@ def _run_python(move: Move) -> None:
     code = operation.reverse_code if move.backwards else operation.code
     allowed = router.allow_migrate(alias, move.migration.app_label, **operation.hints)
     if allowed and code is not None and code is not RunPython.noop:
-        name = f"{code.__module__}.{getattr(code, '__qualname__', code)}"
-        move.requirements.ledger.code(f"RunPython calls {name}, which only running decides")
+        name, ledger = (
+            f"{code.__module__}.{getattr(code, '__qualname__', code)}",
+            move.requirements.ledger,
+        )
+        texts = filter(DDL.search, strings_in_reach(code))
+        ledger.code(f"RunPython calls {name}, which only running decides", texts)
+        if any(EDITS.intersection(each.co_names) for each in codes_in_reach(code)):
+            ledger.reshaped = ledger.reshaped or f"{name} may have changed that before"
 
 
 def _is_djangos_own(operation: Operation, *, backwards: bool) -> bool:

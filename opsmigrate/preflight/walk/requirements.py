@@ -236,6 +236,7 @@ class Requirements:
                 hint=f'DROP INDEX "{table.schema}"."{name}"'
                 + ("" if invalid else ", or rename it, where nothing needs it under this name"),
                 table=table.label,
+                name=name,
             )
         self.schema.take(table, name)
 
@@ -315,6 +316,7 @@ class Requirements:
                 hint=f"save it first: SELECT pg_get_viewdef('{view}'::regclass, true)",
                 table=table.label,
                 column=column,
+                name=view.rpartition(".")[2].strip('"'),
                 severity=Severity.WARNING,
             )
 
@@ -329,4 +331,5 @@ class Requirements:
                 hint=f"DROP VIEW {view}, and create it again afterwards",
                 table=table.label,
                 column=column,
+                name=view.rpartition(".")[2].strip('"'),
             )

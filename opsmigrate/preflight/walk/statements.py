@@ -231,6 +231,7 @@ def _drop_index(statement: Statement, table: SimulatedTable, requirements: Requi
             f"the migration drops index {name} of {table.label}, but a constraint rests on it",
             hint=f'ALTER TABLE {table.label} DROP CONSTRAINT "{name}"',
             table=table.label,
+            name=name,
         )
     no_foreign_key_rests_on(requirements, table, name)
     # DROP INDEX IF EXISTS: a missing index is no failure.
@@ -246,6 +247,7 @@ def _rename_index(statement: Statement, table: SimulatedTable, requirements: Req
             f"the migration renames index {old} of {table.label}, which is not there",
             hint=f"rename the index that stands for it to {old}, or create it",
             table=table.label,
+            name=old,
         )
     requirements.need_free(table, new)
     requirements.schema.forget_relation(table, old)
