@@ -231,4 +231,23 @@ DATA_PAIRS = (
             " NOT VALID",
         ),
     ),
+    Pair(
+        "a default that breaks a check which no model knows",
+        'migrations.AlterField("cage", "size", models.IntegerField(default=0)),',
+        ("ALTER TABLE zoo_cage ADD CHECK (size > 0)",),
+        "check-violated",
+        setup=(row(size="NULL"),),
+    ),
+    Pair(
+        "shorter texts in an array than a row holds",
+        'migrations.AlterField("cage", "tags", ArrayField(models.CharField(max_length=2),'
+        " null=True)),",
+        ("UPDATE zoo_cage SET tags = '{a,abc}'",),
+        "value-not-castable",
+        column="tags",
+        setup=(ROW, "UPDATE zoo_cage SET tags = '{ab}'"),
+        first=CAGE
+        + 'migrations.AddField("cage", "tags", ArrayField(models.CharField(max_length=9),'
+        " null=True)),",
+    ),
 )

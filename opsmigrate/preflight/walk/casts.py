@@ -10,7 +10,7 @@ from opsmigrate.postgres.transaction import transaction
 from opsmigrate.preflight.walk.probes import Probe, rows_where
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.report import Severity
-from opsmigrate.schema.types import base, modifiers
+from opsmigrate.schema.types import base, element, is_array, modifiers
 
 RANGES = {
     "smallint": (-(2**15), 2**15 - 1),
@@ -103,6 +103,10 @@ def bad_casts(
 
 
 def _predicate(old: str, new: str, value: Composable, version: int) -> Composable | None:
+    if is_array(old) and is_array(new):
+        one = _predicate(element(old), element(new), sql.SQL("one"), version)
+        each = sql.SQL("EXISTS (SELECT FROM unnest({}) AS one WHERE {})")
+        return None if one is None else each.format(value, one)
     kind, sizes = base(new), modifiers(new)
     if kind in TEXTS and sizes:
         # Spaces at the end that do not fit are dropped without a word.

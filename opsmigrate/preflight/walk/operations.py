@@ -16,6 +16,7 @@ from django.db.migrations.state import ProjectState
 from django.db.models import Index, Model
 
 from opsmigrate.postgres.errors import first_line
+from opsmigrate.preflight.walk.collations import create_collation, remove_collation
 from opsmigrate.preflight.walk.constraints import add_constraint, need_constraint
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import CHECK
@@ -223,6 +224,19 @@ def _create_extension(move: Move) -> None:
         )
 
 
+def _collation(move: Move) -> None:
+    operation, editor = move.operation, move.editor
+    if not router.allow_migrate(editor.connection.alias, move.migration.app_label):
+        return
+    creates = (_name(operation) == "CreateCollation") is not move.backwards
+    verb = "CREATE" if creates else "DROP"
+    editor.note(f"{verb} COLLATION {editor.quote_name(operation.name)}")
+    if creates:
+        create_collation(move.requirements, operation)
+    else:
+        remove_collation(move.requirements, operation.name)
+
+
 def _add_not_valid(move: Move) -> None:
     requirements, constraint, model = move.requirements, move.operation.constraint, move.model()
     if move.backwards:
@@ -266,6 +280,8 @@ SPECIAL = {
         ],
         _create_extension,
     ),
+    "CreateCollation": _collation,
+    "RemoveCollation": _collation,
     "AddConstraintNotValid": _add_not_valid,
     "ValidateConstraint": _validate,
 }

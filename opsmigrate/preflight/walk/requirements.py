@@ -187,10 +187,8 @@ class Requirements:
         if params["type"] is None:
             return
         self.need_type(params["type"])
-        collation = params.get("collation")
-        if collation and collation not in self.catalog.collations:
-            self.ledger.leave_open(f"whether the collation {collation} will be there")
         column = column_of(field)
+        self.need_collation(params.get("collation"), table, column)
         table.types[column] = params["type"]
         if not field.null and not field.generated:
             table.not_null.add(column)
@@ -199,6 +197,7 @@ class Requirements:
         if field.db_type_suffix(self.connection):
             table.identities.add(column)
         if field.generated:
+            table.generated.add(column)
             user = Dependent(kind="default value", name=f"for {table.label}.{column}")
             for source in self.columns_in(table, generated_sql(self.connection, field)):
                 table.dependents.setdefault(source, set()).add(user)
@@ -218,6 +217,29 @@ class Requirements:
     def need_type(self, type_: str) -> None:
         """Remember a type that the server must know, to ask for all of them at once."""
         self.types_needed.setdefault(type_, (self.ledger.migration, self.ledger.operation))
+
+    def has_collation(self, name: str) -> bool:
+        """Say whether the collation is there at this point of the plan."""
+        planned = self.schema.collations
+        return planned[name] is not None if name in planned else name in self.catalog.collations
+
+    def need_collation(
+        self, name: str | None, table: SimulatedTable | None = None, column: str | None = None
+    ) -> None:
+        """Note a collation that is not there; `name` is None where the type's own will do."""
+        if name is None or self.has_collation(name):
+            return
+        if not self.sees_everything():
+            self.ledger.leave_open(f"whether the collation {name} will be there")
+            return
+        self.ledger.find(
+            "missing-collation",
+            f"the migration needs the collation {name}, which is not there",
+            hint=f'CREATE COLLATION "{name}" (…), or CreateCollation in a migration before',
+            table=table.label if table else None,
+            column=column,
+            name=name,
+        )
 
     # Names
 

@@ -61,6 +61,7 @@ class SimulatedTable:
     # Columns whose default is a plain one, neither identity nor generated.
     defaults: set[str] = field(default_factory=set)
     identities: set[str] = field(default_factory=set)
+    generated: set[str] = field(default_factory=set)
     dependents: dict[str, set[Dependent]] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
     not_null: set[str] = field(default_factory=set)
@@ -125,6 +126,7 @@ class SimulatedTable:
         self.not_null.discard(column)
         self.defaults.discard(column)
         self.identities.discard(column)
+        self.generated.discard(column)
         self.dependents.pop(column, None)
         # A generated column no longer uses the others.
         ends = (f".{column}", f'."{column}"')
@@ -158,6 +160,7 @@ class SimulatedTable:
         self.not_null = set(renamed(tuple(self.not_null)))
         self.defaults = set(renamed(tuple(self.defaults)))
         self.identities = set(renamed(tuple(self.identities)))
+        self.generated = set(renamed(tuple(self.generated)))
         self.partition_key = renamed(self.partition_key)
         if old in self.dependents:
             self.dependents[new] = self.dependents.pop(old)
@@ -177,6 +180,8 @@ class Simulation:
         self._kinds: dict[tuple[str, str], str] = {}
         self._visible: dict[str, tuple[str, str]] = {}
         self.extensions = set(catalog.extensions)
+        # Of those that the plan makes, whether they are deterministic; None where it drops one.
+        self.collations: dict[str, bool | None] = {}
         self.foreign_keys: list[ForeignKey] = []
         for schema, name in catalog.types:
             self._kinds[schema, name] = TYPE
@@ -331,6 +336,7 @@ def _simulated(relation: Relation) -> SimulatedTable:
             if item.has_default and not (item.identity or item.generated)
         },
         identities={item.name for item in relation.columns if item.identity},
+        generated={item.name for item in relation.columns if item.generated},
         dependents={name: set(users) for name, users in relation.dependents.items()},
         types={column.name: column.type for column in relation.columns},
         not_null={column.name for column in relation.columns if column.not_null},

@@ -15,8 +15,10 @@ from django.db.models import BaseConstraint, Field, Index, Model
 
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.preflight.walk.altering import add_identity, alter_null, alter_type, rename_column
+from opsmigrate.preflight.walk.collations import is_deterministic
 from opsmigrate.preflight.walk.columns import UNKNOWN, add_column, drop_column
 from opsmigrate.preflight.walk.constraints import require_inline_target
+from opsmigrate.preflight.walk.defaults import alter_default
 from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
 from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.introspected import constraints_of
@@ -265,18 +267,22 @@ class TracingEditor(DatabaseSchemaEditor):
                 add_identity(self.requirements, table, column)
         return composed
 
-    def _alter_column_database_default_sql(
-        self,
-        model: type[Model],
-        old_field: Field[Any, Any],
-        new_field: Field[Any, Any],
-        drop: bool = False,
-    ) -> Any:
+    def _alter_column_database_default_sql(self, model: type[Model], *args: Any, **kw: Any) -> Any:
+        real: Any = super()
+        composed = real._alter_column_database_default_sql(model, *args, **kw)
+        return self._with_default(model, args[1], composed)
+
+    def _alter_column_default_sql(self, model: type[Model], *args: Any, **kw: Any) -> Any:
+        real: Any = super()
+        return self._with_default(
+            model, args[1], real._alter_column_default_sql(model, *args, **kw)
+        )
+
+    def _with_default(self, model: type[Model], field: Field[Any, Any], composed: Any) -> Any:
         table = self.requirements.schema.table(model._meta.db_table)
         if table is not None:
-            (table.defaults.discard if drop else table.defaults.add)(column_of(new_field))
-        real: Any = super()
-        return real._alter_column_database_default_sql(model, old_field, new_field, drop=drop)
+            alter_default(self.requirements, table, field, composed)
+        return composed
 
     def _alter_column_null_sql(
         self, model: type[Model], old_field: Field[Any, Any], new_field: Field[Any, Any]
@@ -355,7 +361,7 @@ class TracingEditor(DatabaseSchemaEditor):
         return None
 
     def _is_collation_deterministic(self, collation_name: str) -> bool | None:
-        return True
+        return is_deterministic(self.connection, self.requirements, collation_name)
 
     def _constraint_names(
         self,
