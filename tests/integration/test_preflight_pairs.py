@@ -101,6 +101,10 @@ APPLIES = {
     "an index on a key of a large document": 'migrations.AddField("cage", "data", '
     "models.JSONField(default=dict)),\n"
     'migrations.AddIndex("cage", models.Index(models.F("data__k"), name="zoo_k")),',
+    "a condition with a list": 'migrations.AddConstraint("cage", models.UniqueConstraint('
+    'fields=["name"], condition=models.Q(rank__in=[1, 2]), name="zoo_part")),',
+    "an index on an expression without a column": 'migrations.AddIndex("cage", models.Index('
+    'models.ExpressionWrapper(models.Value(1) + 1, models.IntegerField()), name="zoo_two")),',
     "a GIN index on a search vector": 'migrations.AddIndex("cage", GinIndex('
     'SearchVector("name", config="english"), name="zoo_words")),',
 }
