@@ -329,6 +329,30 @@ migrations.AddIndex("den", models.Index(fields=["depth"], include=["id"], name="
         first=CAGE.replace("null=True", ""),
     ),
     Pair(
+        "an index to drop whose name a table has",
+        'migrations.RemoveIndex("cage", "zoo_old"),',
+        ("DROP INDEX zoo_old", "CREATE TABLE zoo_old (id int)"),
+        "missing-index",
+        first=CAGE + 'migrations.AddIndex("cage", models.Index(fields=["size"], name="zoo_old")),',
+    ),
+    Pair(
+        "a check that is not validated and does not fit",
+        'AddConstraintNotValid("cage", models.CheckConstraint('
+        'condition=models.Q(size__gt=0), name="zoo_positive")),',
+        ("ALTER TABLE zoo_cage ALTER COLUMN size TYPE text",),
+        "expression-invalid",
+    ),
+    Pair(
+        "a generated column of a generated column",
+        'migrations.AddField("cage", "low", models.GeneratedField(expression=Lower("name"),'
+        " output_field=models.CharField(max_length=20), db_persist=True)),\n"
+        'migrations.AddField("cage", "lower", models.GeneratedField(expression=Lower("low"),'
+        " output_field=models.CharField(max_length=20), db_persist=True)),",
+        (),
+        "expression-invalid",
+        column="low",
+    ),
+    Pair(
         "NULL allowed in a column of the primary key",
         'migrations.AlterField("cage", "size", models.IntegerField(null=True)),',
         (

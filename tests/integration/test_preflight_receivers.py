@@ -18,6 +18,10 @@ AGE = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
 HISTORIES = {
     "a key without its default": ("id", "ALTER TABLE django_migrations ALTER id DROP IDENTITY"),
     "a column that wants a value": ("who", "ALTER TABLE django_migrations ADD who text NOT NULL"),
+    "a sequence that is behind": (
+        None,
+        "ALTER TABLE django_migrations ALTER id RESTART WITH 1",
+    ),
     "a column lost": (None, "ALTER TABLE django_migrations DROP COLUMN applied"),
 }
 
@@ -41,7 +45,11 @@ def test_a_history_that_cannot_be_written_or_read_is_a_no(
     [finding] = answer.report["findings"]
     assert (answer.code, finding["column"]) == (1, column)
     assert finding["table"] in (HISTORY, "django_migrations")
-    assert finding["id"] == ("history-not-writable" if column else "history-unreadable")
+    lost = "DROP COLUMN" in drift
+    assert finding["id"] == ("history-unreadable" if lost else "history-not-writable")
+    if "RESTART" in drift:
+        execute(connections[empty_database], finding["hint"])
+        assert migrate(empty_database, "zoo") is None
 
 
 RECEIVERS = {

@@ -12,6 +12,7 @@ from django.db import connections
 from opsmigrate.postgres.catalog import read_catalog
 from tests.aliases import guest
 from tests.conftest import Ops, execute
+from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import dump
 
@@ -115,6 +116,22 @@ def test_a_role_that_does_not_own_the_table_is_told_so(
     assert "the role may not create tables in schema public" in messages
     assert any("needs the REFERENCES privilege on public.treasury_payment" in m for m in messages)
     assert failure is not None
+
+
+def test_a_foreign_key_that_a_migration_would_drop_without_a_word_is_a_warning(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(CAGE)
+    assert migrate(empty_database, "zoo") is None
+    execute(connections[empty_database], "CREATE TABLE yard (cage bigint REFERENCES zoo_cage)")
+    write_migrations(CAGE, 'migrations.DeleteModel("Cage"),')
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+
+    warned = [each for each in answer.report["findings"] if each["severity"] == "warning"]
+    assert (answer.code, [each["id"] for each in warned]) == (0, ["dropped-by-cascade"])
+    assert "yard_cage_fkey of public.yard" in warned[0]["message"]
+    assert migrate(empty_database, "zoo") is None
 
 
 def test_a_view_that_a_migration_would_drop_without_a_word_is_a_warning(

@@ -7,7 +7,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import sqlstate
 from opsmigrate.postgres.transaction import transaction
-from opsmigrate.preflight.walk.probes import Probe, rows_where
+from opsmigrate.preflight.walk.probes import Probe, known, rows_where
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.report import Severity
 from opsmigrate.schema.types import base, element, is_array, modifiers
@@ -98,6 +98,32 @@ def bad_casts(
         predicate,
         id="value-not-castable",
         words=f"{where} that cannot become {new}",
+        column=column,
+    )
+
+
+def bad_values(
+    table: SimulatedTable,
+    columns: tuple[str, ...],
+    value: Composable,
+    types: tuple[str, str],
+    *,
+    column: str,
+    version: int,
+) -> Probe | None:
+    """Return the probe for values, computed of `columns`, that an assignment refuses.
+
+    `types` are what they are and what they become; None where no query finds them.
+    """
+    predicate = _predicate(base(types[0]), types[1], value, version)
+    if predicate is None or not known(table, columns):
+        return None
+    return rows_where(
+        table,
+        columns,
+        predicate,
+        id="value-not-castable",
+        words=f"make a value of {table.label}.{column} that cannot become {types[1]}",
         column=column,
     )
 

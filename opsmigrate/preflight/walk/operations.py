@@ -17,10 +17,12 @@ from django.db.models import Index, Model
 
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.preflight.walk.collations import create_collation, remove_collation
-from opsmigrate.preflight.walk.constraints import add_constraint, need_constraint
+from opsmigrate.preflight.walk.constraints import add_constraint
+from opsmigrate.preflight.walk.expressions import require_fit
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import CHECK
 from opsmigrate.preflight.walk.tracing import TracingEditor
+from opsmigrate.preflight.walk.validation import validate_constraint
 from opsmigrate.schema.applied import DDL, codes_in_reach, strings_in_reach
 
 TRUSTED = ("django.db.migrations.operations.", "django.contrib.postgres.operations")
@@ -243,11 +245,15 @@ def _add_not_valid(move: Move) -> None:
         move.editor.remove_constraint(model, constraint)
         return
     table = requirements.own_table(model._meta.db_table)
-    sql = f"{constraint.create_sql(model, move.editor)} NOT VALID"
-    move.editor.note(sql, None)
+    statement = constraint.create_sql(model, move.editor)
+    move.editor.note(f"{statement} NOT VALID", None)
     if table is not None:
-        requirements.name_columns(model, sql)
-        add_constraint(requirements, table, constraint.name, CHECK, ())
+        requirements.name_columns(model, str(statement))
+        check = str(statement.parts["check"])
+        require_fit(requirements, table, check, f"the check {constraint.name}")
+        columns = requirements.columns_in(table, check)
+        add_constraint(requirements, table, constraint.name, CHECK, columns)
+        table.not_valid[constraint.name] = check
 
 
 def _validate(move: Move) -> None:
@@ -259,8 +265,7 @@ def _validate(move: Move) -> None:
     quoted = editor.quote_name(db_table), editor.quote_name(name)
     editor.note("ALTER TABLE {} VALIDATE CONSTRAINT {}".format(*quoted))
     if table is not None:
-        need_constraint(requirements, table, name, "validates")
-        requirements.if_rows(table, f"whether the rows of {table.label} satisfy {name}", None)
+        validate_constraint(requirements, table, name)
 
 
 SPECIAL = {

@@ -135,7 +135,13 @@ class Requirements:
         """DROP TABLE … CASCADE: views on it vanish without a word."""
         table = self.own_table(db_table, drops=True)
         if table is not None:
-            self.warn_of_views(table, list(table.views), f"DROP TABLE {table.label} CASCADE")
+            statement = f"DROP TABLE {table.label} CASCADE"
+            self.warn_of_views(table, list(table.views), statement)
+            for key in self.schema.foreign_keys:
+                if key.target is table and key.table is not table:
+                    self.warn_of_cascade(
+                        table, statement, f"the foreign key {key.name} of {key.table.label}"
+                    )
             self.schema.drop_table(db_table)
 
     def rename_table(self, old: str, new: str) -> None:
@@ -325,6 +331,19 @@ class Requirements:
             f"{words[0].lower()}{words[1:]}: Django wants to drop exactly one",
             hint="add the constraint that the applied migrations describe, or drop the surplus one",
             table=self.schema.label(db_table),
+        )
+
+    def warn_of_cascade(
+        self, table: SimulatedTable, statement: str, user: str, column: str | None = None
+    ) -> None:
+        """Note what else a CASCADE would drop, in words."""
+        self.ledger.find(
+            "dropped-by-cascade",
+            f"{statement} would drop {user} too, without a word",
+            hint="save its definition first: pg_dump --schema-only",
+            table=table.label,
+            column=column,
+            severity=Severity.WARNING,
         )
 
     def warn_of_views(

@@ -68,6 +68,8 @@ class SimulatedTable:
     constraints: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     indexes: dict[str, Index] = field(default_factory=dict)
     views: dict[str, frozenset[str]] = field(default_factory=dict)
+    # The checks that the plan adds without asking the rows, in SQL.
+    not_valid: dict[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -282,6 +284,10 @@ class Simulation:
     def is_taken(self, table: SimulatedTable, name: str) -> bool:
         """Say whether the table's schema has a relation `name`: tables and indexes share names."""
         return self._kinds.get((table.schema, name), TYPE) != TYPE
+
+    def kind_beside(self, table: SimulatedTable, name: str) -> str | None:
+        """Return pg_class.relkind of what bears this name in the table's schema."""
+        return self._kinds.get((table.schema, name))
 
     def take(self, table: SimulatedTable, name: str) -> None:
         """Add a relation (an index) in the table's schema."""
