@@ -23,6 +23,7 @@ KINDS = {
     "v": "view",
     "m": "materialized view",
     "i": "index",
+    "S": "sequence",
 }
 
 
@@ -261,12 +262,22 @@ class Requirements:
             self.ledger.find(
                 "index-exists",
                 f"the migration creates index {name} on {table.label}, but {found}",
-                hint=f'DROP INDEX "{table.schema}"."{name}"'
-                + ("" if invalid else ", or rename it, where nothing needs it under this name"),
+                hint=self._out_of_the_way(table, name)
+                + ("" if invalid else ";  -- or rename it, where something needs it"),
                 table=table.label,
                 name=name,
             )
         self.schema.take(table, name)
+
+    def _out_of_the_way(self, table: SimulatedTable, name: str) -> str:
+        """Return the statement that frees the name of an index."""
+        quoted = f'"{table.schema}"."{name}"'
+        if name in table.constraints:
+            return f'ALTER TABLE {table.label} DROP CONSTRAINT "{name}"'
+        kind = self.schema.kind_beside(table, name) or ""
+        if KINDS.get(kind, "index") == "index":
+            return f"DROP INDEX {quoted}"
+        return f'ALTER {KINDS[kind].upper()} {quoted} RENAME TO "{name}_before"'
 
     def columns_in(self, table: SimulatedTable, expression: str) -> tuple[str, ...]:
         """Return the columns of the table that an SQL expression names."""
@@ -361,6 +372,10 @@ class Requirements:
                 severity=Severity.WARNING,
             )
 
+    def _kind_of_view(self, view: str) -> str:
+        schema, _, name = view.replace('"', "").partition(".")
+        return KINDS.get(self.catalog.kinds.get((schema, name), "v"), "view").upper()
+
     def views_forbid(
         self, table: SimulatedTable, views: list[str], statement: str, column: str
     ) -> None:
@@ -369,7 +384,8 @@ class Requirements:
             self.ledger.find(
                 "view-in-the-way",
                 f"{statement} is refused while the view {view} uses it",
-                hint=f"DROP VIEW {view}, and create it again afterwards",
+                hint=f"DROP {self._kind_of_view(view)} {view};  -- and create it again afterwards: "
+                f"before, SELECT pg_get_viewdef('{view}'::regclass, true)",
                 table=table.label,
                 column=column,
                 name=view.rpartition(".")[2].strip('"'),
