@@ -16,6 +16,7 @@ POSITIVE = (
     'migrations.AddConstraint("cage", models.CheckConstraint('
     'condition=models.Q(size__gt=0), name="zoo_positive")),'
 )
+FILLED = 'migrations.AlterField("cage", "size", models.IntegerField(default=3)),'
 CODE = "migrations.RunPython(lambda apps, editor: 1 / 0),"
 SQL = 'migrations.RunSQL("ALTER TABLE zoo_cage ADD COLUMN extra int"),'
 
@@ -251,13 +252,15 @@ def test_rows_are_counted_up_to_a_limit_and_the_query_shows_them(
     assert len(query(empty_database, finding["hint"])) == 5
 
 
+@pytest.mark.parametrize("pending", [POSITIVE, FILLED], ids=["a-check", "a-default"])
 def test_rows_behind_row_security_are_not_taken_for_none(
+    pending: str,
     empty_database: str,
     role: Callable[..., dict[str, str]],
     write_migrations: Write,
     ops: Ops,
 ) -> None:
-    prepare(empty_database, write_migrations, POSITIVE, rows=1)
+    prepare(empty_database, write_migrations, pending, rows=1)
     user = role()
     for statement in (
         f"""ALTER TABLE zoo_cage OWNER TO "{user["USER"]}" """,

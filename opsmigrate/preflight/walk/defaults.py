@@ -59,11 +59,15 @@ def refuse_computed(
         else None
     )
     if kind is not None:
-        drop = "EXPRESSION" if column in table.generated else "IDENTITY"
+        alter = f'ALTER TABLE {table.label} ALTER COLUMN "{column}" DROP '
+        hint = f"{alter}{'EXPRESSION' if column in table.generated else 'IDENTITY'}"
+        if column in table.virtual:
+            hint = "bring the column to what the applied migrations describe: PostgreSQL does not "
+            hint += "make a plain column of a virtual one"
         requirements.ledger.find(
             "computed-column",
             f"{doing} is refused: it is {kind}",
-            hint=f'ALTER TABLE {table.label} ALTER COLUMN "{column}" DROP {drop}',
+            hint=hint,
             table=table.label,
             column=column,
         )

@@ -205,6 +205,8 @@ class Requirements:
             table.identities.add(column)
         if field.generated:
             table.generated.add(column)
+            if not getattr(field, "db_persist", True):
+                table.virtual.add(column)
             user = Dependent(kind="default value", name=f"for {table.label}.{column}")
             for source in self.columns_in(table, generated_sql(self.connection, field)):
                 table.dependents.setdefault(source, set()).add(user)

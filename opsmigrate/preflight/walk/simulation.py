@@ -62,6 +62,8 @@ class SimulatedTable:
     defaults: set[str] = field(default_factory=set)
     identities: set[str] = field(default_factory=set)
     generated: set[str] = field(default_factory=set)
+    # Those generated columns that are computed when they are read.
+    virtual: set[str] = field(default_factory=set)
     dependents: dict[str, set[Dependent]] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
     not_null: set[str] = field(default_factory=set)
@@ -129,6 +131,7 @@ class SimulatedTable:
         self.defaults.discard(column)
         self.identities.discard(column)
         self.generated.discard(column)
+        self.virtual.discard(column)
         self.dependents.pop(column, None)
         # A generated column no longer uses the others.
         ends = (f".{column}", f'."{column}"')
@@ -163,6 +166,7 @@ class SimulatedTable:
         self.defaults = set(renamed(tuple(self.defaults)))
         self.identities = set(renamed(tuple(self.identities)))
         self.generated = set(renamed(tuple(self.generated)))
+        self.virtual = set(renamed(tuple(self.virtual)))
         self.partition_key = renamed(self.partition_key)
         if old in self.dependents:
             self.dependents[new] = self.dependents.pop(old)
@@ -343,6 +347,7 @@ def _simulated(relation: Relation) -> SimulatedTable:
         },
         identities={item.name for item in relation.columns if item.identity},
         generated={item.name for item in relation.columns if item.generated},
+        virtual={item.name for item in relation.columns if item.virtual},
         dependents={name: set(users) for name, users in relation.dependents.items()},
         types={column.name: column.type for column in relation.columns},
         not_null={column.name for column in relation.columns if column.not_null},

@@ -137,6 +137,15 @@ def _add_index(
     columns = _columns(statement.parts["columns"])
     requirements.need_free(table, name)
     there = [requirements.need_column(table, column, f"index {name}") for column in columns]
+    for column in sorted(table.virtual.intersection(columns)):
+        requirements.ledger.find(
+            "computed-column",
+            f"index {name} is refused on {table.label}.{column}: it is a virtual generated column",
+            hint="let the field be stored: db_persist=True",
+            table=table.label,
+            column=column,
+            name=name,
+        )
     if all(there):
         _fits(statement, table, requirements, name)
     table.indexes[name] = Index(
