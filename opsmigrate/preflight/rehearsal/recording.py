@@ -12,6 +12,7 @@ from opsmigrate.postgres.errors import first_line
 from opsmigrate.preflight.rehearsal.lacking import Lacking
 from opsmigrate.preflight.rehearsal.server_watch import Locks, ServerWatch
 
+# Characters of a statement that a report shows.
 LONGEST_SQL = 2000
 # Distinct statements kept for each operation; what exceeds them is counted in one entry.
 MOST_DISTINCT = 50
@@ -108,7 +109,7 @@ class Recording:
         self.last_asks = self._lacking.asked_by(text)
         if self.last_asks:
             self.asking.add(place)
-        statement = self._statement(place, SAVEPOINT.sub(r"\1 …", self.last_sql))
+        statement = self._statement(place, SAVEPOINT.sub(r"\1 …", text))
         locking = not ROWS_ONLY.match(text) and LOCKING.search(text) is not None
         alone = not self._connection.in_atomic_block
         locks = self._watch.locks_of(text) if locking and alone else {}
