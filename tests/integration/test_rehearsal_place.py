@@ -221,6 +221,20 @@ def test_without_the_rows_of_a_large_table_only_what_does_not_ask_for_them_is_de
         assert any(why in reason for reason in reasons(answer))
 
 
+def test_an_empty_table_lacks_nothing_whatever_the_limit(
+    empty_database: str, write_migrations: Write, ops: Ops, settings: Any
+) -> None:
+    pending = 'migrations.RunSQL("SELECT 1 / (1 - count(*)) FROM nothing"),'
+    table = "CREATE TABLE nothing (id int PRIMARY KEY, t text)"
+    alias = prepared(empty_database, write_migrations, pending, table)
+    settings.OPSMIGRATE = {"ENVIRONMENT": "test", "REHEARSE_MAX_BYTES": 1}
+
+    answer = rehearse(ops, alias, rehearse="schema")
+
+    assert (answer.code, reasons(answer)) == (0, []), answer.stdout
+    assert answer.report["facts"]["rehearsal"]["without_rows"] == ["public.zoo_cage"]
+
+
 FAILS_WHERE_THERE_ARE_ROWS = """
 from django.db import connections
 from django.db.models.signals import post_migrate
