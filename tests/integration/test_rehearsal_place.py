@@ -164,6 +164,13 @@ LARGE = (
 READS_LARGE = """
 migrations.RunPython(lambda apps, editor: editor.execute("SELECT 1 FROM large") or 1 / 0),
 """
+# The report shows less of it, and of so many.
+LONG = f"SELECT 1 /* {' ' * 3000} */"
+MANY = """
+migrations.RunPython(lambda apps, editor: [
+    editor.execute(f"SELECT {{n}}{0}", None) for n in range(1, 61)
+]),
+"""
 
 
 @pytest.mark.parametrize(
@@ -174,6 +181,11 @@ migrations.RunPython(lambda apps, editor: editor.execute("SELECT 1 FROM large") 
         ('migrations.RunSQL("UPDATE large SET t = NULL"),', "SELECT 1", 3, "SQL written by hand"),
         (READS_LARGE, "SELECT 1", 3, "a copy that is not the whole truth"),
         ('migrations.RunSQL("SELECT 1 / count(*) FROM large"),', "SELECT 1", 3, "division by zero"),
+        ('migrations.RunSQL("SELECT 1 / count(*) FROM LARGE"),', "SELECT 1", 3, "division by"),
+        (f'migrations.RunSQL("{LONG}"),', "SELECT 1", 0, None),
+        (f'migrations.RunSQL("{LONG} FROM large"),', "SELECT 1", 3, "SQL written by hand"),
+        (MANY.format(""), "SELECT 1", 0, None),
+        (MANY.format(" FROM {'zoo_cage' if n < 60 else 'large'}"), "SELECT 1", 3, "RunPython"),
         # What comes after may depend on what the code made of rows that were not there.
         (
             'migrations.RunSQL("INSERT INTO zoo_cage (code, name, size) SELECT'
@@ -183,7 +195,10 @@ migrations.RunPython(lambda apps, editor: editor.execute("SELECT 1 FROM large") 
             "RunPython calls",
         ),
     ],
-    ids=["small", "small-fails", "large", "code-fails", "sql-fails", "after"],
+    ids=[
+        *("small", "small-fails", "large", "code-fails", "sql-fails", "capitals"),
+        *("long", "long-large", "many", "many-large", "after"),
+    ],
 )
 def test_without_the_rows_of_a_large_table_only_what_does_not_ask_for_them_is_decided(
     pending: str,
@@ -204,6 +219,20 @@ def test_without_the_rows_of_a_large_table_only_what_does_not_ask_for_them_is_de
     assert answer.report["facts"]["rehearsal"]["without_rows"] == ["public.large"]
     if why:
         assert any(why in reason for reason in reasons(answer))
+
+
+def test_an_empty_table_lacks_nothing_whatever_the_limit(
+    empty_database: str, write_migrations: Write, ops: Ops, settings: Any
+) -> None:
+    pending = 'migrations.RunSQL("SELECT 1 / (1 - count(*)) FROM nothing"),'
+    table = "CREATE TABLE nothing (id int PRIMARY KEY, t text)"
+    alias = prepared(empty_database, write_migrations, pending, table)
+    settings.OPSMIGRATE = {"ENVIRONMENT": "test", "REHEARSE_MAX_BYTES": 1}
+
+    answer = rehearse(ops, alias, rehearse="schema")
+
+    assert (answer.code, reasons(answer)) == (0, []), answer.stdout
+    assert answer.report["facts"]["rehearsal"]["without_rows"] == ["public.zoo_cage"]
 
 
 FAILS_WHERE_THERE_ARE_ROWS = """

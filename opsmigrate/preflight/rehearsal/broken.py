@@ -1,7 +1,5 @@
 """What the server takes for valid though rows contradict it: a copy refuses it, and may lack it."""
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import Error
@@ -19,8 +17,6 @@ WITH RECURSIVE tree (relation) AS (
 UPDATE pg_constraint SET convalidated = true
 WHERE conrelid IN (SELECT relation FROM tree) AND conname = %s
 """
-# What makes PostgreSQL look at the rows behind a validated constraint again.
-RECHECKS = re.compile(r"\b(?:TYPE|VALIDATE)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +61,3 @@ def add_unchecked(
     return BrokenConstraint(
         schema=schema, table=table, name=name, is_check=is_check, believed=believed
     )
-
-
-def rechecks(statement: str, broken: Iterable[BrokenConstraint]) -> bool:
-    """Say whether a statement may fail on the live database by what the copy does not believe."""
-    return RECHECKS.search(statement) is not None and any(not item.believed for item in broken)

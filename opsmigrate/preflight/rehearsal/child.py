@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from opsmigrate.preflight.rehearsal.copy_name import told_name
 from opsmigrate.preflight.rehearsal.driver_fence import fence_driver
 from opsmigrate.preflight.rehearsal.fence import raise_fence
 from opsmigrate.preflight.rehearsal.in_memory import keep_in_memory
+from opsmigrate.preflight.rehearsal.lacking import Lacking
 from opsmigrate.preflight.rehearsal.places import leads_to
 from opsmigrate.preflight.rehearsal.recording import Recording
 from opsmigrate.preflight.rehearsal.sql_fence import DISARMED, sql_fence
@@ -62,7 +64,8 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
     connection = _repoint(job)
     whereabouts = Whereabouts()
     doubts = Doubts(whereabouts)
-    recording = Recording(connection, whereabouts.of, doubts.tell)
+    lacking = Lacking(**job["lacking"])
+    recording = Recording(connection, whereabouts.of, doubts.tell, lacking)
     keep_in_memory(doubts.tell)
     inside = sql_fence(
         job["place"]["NAME"],
@@ -83,6 +86,7 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
         "failure": failure,
         "applied": whereabouts.applied,
         "statements": recording.as_json(),
+        "asking": [astuple(place) for place in recording.asking],
         "refused": doubts.told,
     }
 
@@ -154,6 +158,7 @@ def _migrate(
             "operation": whereabouts.of(recording.last_sql or "").operation,
             "after_the_plan": whereabouts.planned_all,
             "sql": recording.last_sql,
+            "asks": recording.last_asks,
             "error": type(error).__name__,
             "words": first_line(error),
             "sqlstate": sqlstate(error) if isinstance(error, Error) else None,

@@ -16,14 +16,16 @@ class Rehearsal:
     """What happened on the copy; `failure` is None where `migrate` applied, times in seconds.
 
     `applied` are the migrations that it began, with their direction; `may_skip` says that it may
-    have recorded some without beginning them. `refused` is what the fence did not let happen.
-    `broken` are foreign keys and checks that rows contradict. `selection` says which tables came
-    without their rows.
+    have recorded some without beginning them. `asking` are the places, migration and operation,
+    whose statements may have asked for what the copy lacks. `refused` is what the fence did not
+    let happen. `broken` are foreign keys and checks that rows contradict. `selection` says which
+    tables came without their rows.
     """
 
     failure: Mapping[str, Any] | None
     applied: tuple[tuple[str, bool], ...]
     may_skip: bool
+    asking: tuple[tuple[str | None, str | None], ...]
     statements: tuple[Mapping[str, Any], ...]
     refused: tuple[Mapping[str, Any], ...]
     broken: tuple[BrokenConstraint, ...]

@@ -1,20 +1,16 @@
 """What a rehearsal proves: which open questions it answers, and when its failure counts."""
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from opsmigrate.preflight.ledger import Ledger, place_of
 from opsmigrate.preflight.plan import Plan
-from opsmigrate.preflight.rehearsal.broken import rechecks
 from opsmigrate.preflight.rehearsal.outcome import Rehearsal
-from opsmigrate.preflight.rehearsal.recording import FURTHER, LONGEST_SQL
 from opsmigrate.preflight.rehearsal.selection import KeptCopy
 from opsmigrate.report import Severity, Unexamined
 
 AFTER_ALL = 1 << 30
 SHOWN = 3
-DELETES = re.compile(r"\b(?:DELETE|TRUNCATE|MERGE)\b", re.IGNORECASE)
 
 
 def take_in(rehearsal: Rehearsal, plan: Plan, ledger: Ledger) -> None:
@@ -84,25 +80,8 @@ def _without_rows(rehearsal: Rehearsal, ledger: Ledger) -> Iterable[Unexamined]:
 
     Or for a check of the rows that the copy does not make.
     """
-    asking = {
-        place_of(statement["migration"], statement["operation"])
-        for statement in rehearsal.statements
-        if _asks(statement["sql"], rehearsal)
-    }
+    asking = {place_of(migration, operation) for migration, operation in rehearsal.asking}
     yield from (item for item in ledger.unexamined if item.what in asking)
-
-
-def _asks(statement: str, rehearsal: Rehearsal) -> bool:
-    if rechecks(statement, rehearsal.broken):
-        return True
-    if not rehearsal.selection.telling:
-        return False
-    if statement == FURTHER or len(statement) >= LONGEST_SQL:
-        return True
-    names = rehearsal.selection.telling
-    if DELETES.search(statement):
-        names |= rehearsal.selection.referenced
-    return any(re.search(rf"\b{re.escape(name)}\b", statement) for name in names)
 
 
 def _counts(
@@ -113,7 +92,7 @@ def _counts(
     lacks = bool(rehearsal.selection.telling)
     # A trigger or a function may have asked: then only PostgreSQL's words name what is absent.
     told = any(name in failure["words"] for _, name in rehearsal.selection.absent)
-    return not (lacks and (told or failure["sql"] is None or _asks(failure["sql"], rehearsal)))
+    return not (lacks and (told or failure["sql"] is None or failure["asks"]))
 
 
 def _add_failure(failure: Mapping[str, Any], ledger: Ledger, *, counts: bool) -> None:

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -19,6 +19,7 @@ from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.rehearsal.copying import Copied, Copy, copy_database
 from opsmigrate.preflight.rehearsal.database_settings import end_with_client, repeat_settings
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm, times_refused
+from opsmigrate.preflight.rehearsal.lacking import Lacking, lacking_in
 from opsmigrate.preflight.rehearsal.outcome import Rehearsal
 from opsmigrate.preflight.rehearsal.own_folder import own_folder
 from opsmigrate.preflight.rehearsal.places import identity_of
@@ -89,11 +90,13 @@ def rehearse(
                     selection=selection,
                 )
             )
+        unbelieved = any(not item.believed for item in copied_as.broken)
+        lacks = lacking_in(selection, copy, unbelieved=unbelieved)
         lacking = repeat_settings(connection, copy, elsewhere=stage.elsewhere)
         copy.close()
         copied = time.monotonic()
         progress.phase("Rehearsing migrate on the copy")
-        result = _run_child(_job(connection, copy, target, copied_as.reach))
+        result = _run_child(_job(connection, copy, target, copied_as.reach, lacks))
         refused = [*result["refused"], *map(_nowhere, (*lacking, *copied_as.reach.lacking))]
         if not refused and times_refused(copy):
             refused.append(_nowhere("it called a function that reaches beyond its database"))
@@ -102,6 +105,7 @@ def rehearse(
         failure=result["failure"],
         applied=tuple((label, backwards) for label, backwards in result["applied"]),
         may_skip=target.fake or target.fake_initial,
+        asking=tuple((migration, operation) for migration, operation in result["asking"]),
         statements=tuple(result["statements"]),
         refused=tuple(refused),
         broken=copied_as.broken,
@@ -116,7 +120,11 @@ def _nowhere(what: str) -> dict[str, str | None]:
 
 
 def _job(
-    connection: BaseDatabaseWrapper, copy: BaseDatabaseWrapper, target: Target, reach: Reach
+    connection: BaseDatabaseWrapper,
+    copy: BaseDatabaseWrapper,
+    target: Target,
+    reach: Reach,
+    lacking: Lacking,
 ) -> dict[str, Any]:
     here, there = connection.settings_dict, copy.settings_dict
     elsewhere = any(here[key] != there[key] for key in ("USER", "HOST", "PORT"))
@@ -137,6 +145,7 @@ def _job(
         },
         "files": reach.files,
         "names": reach.names,
+        "lacking": asdict(lacking),
     }
 
 
