@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from opsmigrate.postgres.mentions import naming
 from opsmigrate.report import Finding, Severity, Unexamined
 
 ALTERS = re.compile(r"\b(?:ALTER|DROP|EXECUTE)\s", re.IGNORECASE)
@@ -13,6 +14,11 @@ ALTERS = re.compile(r"\b(?:ALTER|DROP|EXECUTE)\s", re.IGNORECASE)
 def place_of(migration: str | None, operation: str | None) -> str:
     """Return how a report names an operation, or what migrate does outside of any."""
     return f"{migration} {operation}" if migration else "migrate"
+
+
+def _names(name: str, texts: Iterable[str]) -> bool:
+    pattern = re.compile(naming([name], frozenset()))
+    return any(pattern.search(text) for text in texts)
 
 
 @dataclass
@@ -76,15 +82,15 @@ class Ledger:
 
     def wrote(self, name: str) -> bool:
         """Say whether SQL written by hand, so far in the plan, names this."""
-        return any(name in statement for statement in self._raw)
+        return _names(name, self._raw)
 
     def _wrote_of(self, name: str | None, column: str | None, table: str | None) -> str | None:
         """Return which of the names SQL written by hand has; of a column's table, ALTER or DROP."""
         label = (table or "").rpartition(".")[2]
-        named = [each for each in (name, column or label) if each and self.wrote(each)]
-        if not named and label and any(label in text for text in filter(ALTERS.search, self._raw)):
-            named = [label]
-        return named[0] if named else None
+        subjects = [each for each in (name, column) if each] or [label]
+        found = next((each for each in subjects if each and self.wrote(each)), None)
+        altered = [text for text in self._raw if ALTERS.search(text)]
+        return found or (label if label and _names(label, altered) else None)
 
     def leave_open(self, why: str) -> None:
         """Say that the present operation could not be decided, and why."""

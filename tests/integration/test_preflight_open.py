@@ -204,6 +204,25 @@ def test_what_code_before_it_may_have_put_right_is_left_open(
     assert migrate(empty_database, "zoo") is None
 
 
+def test_sql_before_it_that_names_something_else_does_not_leave_it_open(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    # "age" stands in zoo_cage, and an UPDATE of a table does not drop its index.
+    pending = (
+        'migrations.RunSQL("UPDATE zoo_cage SET size = 1"),\n'
+        f'migrations.AddField("cage", "age", models.IntegerField(null=True)),\n{SIZED}'
+    )
+    prepare(empty_database, write_migrations, pending, rows=0)
+    for statement in (IN_THE_WAY, "ALTER TABLE zoo_cage ADD COLUMN age int"):
+        execute(connections[empty_database], statement)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+
+    errors = [each["id"] for each in answer.report["findings"] if each["severity"] == "error"]
+    assert (answer.code, errors) == (1, ["column-exists", "index-exists"]), answer.stdout
+    assert migrate(empty_database, "zoo") is not None
+
+
 def test_a_cast_that_cuts_texts_off_is_a_warning_with_the_rows(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:

@@ -75,7 +75,8 @@ STOPS = {
         1,
     ),
     "a generated column was made": (
-        'migrations.AddField("cage", "twice", models.GeneratedField(expression=models.F("size") * 2,'
+        'migrations.AddField("cage", "twice", models.GeneratedField('
+        'expression=models.F("size") * 2,'
         f" output_field=models.IntegerField(), db_persist=True)),\n{UNIQUE}",
         1,
     ),
