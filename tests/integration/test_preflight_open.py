@@ -204,6 +204,22 @@ def test_what_code_before_it_may_have_put_right_is_left_open(
     assert migrate(empty_database, "zoo") is None
 
 
+def test_a_rehearsal_answers_what_an_operation_of_somebody_elses_left_open(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    own = (
+        'type("Own", (migrations.RunSQL,), {"database_forwards": lambda self, label, editor, *a: '
+        'editor.execute("SELECT 1")})(""),\n'
+    )
+    prepare(empty_database, write_migrations, own + SIZED, rows=0)
+    execute(connections[empty_database], IN_THE_WAY)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="clone")
+
+    assert (answer.code, said(answer)) == (1, ["rehearsal-failed"]), answer.stdout
+    assert migrate(empty_database, "zoo") is not None
+
+
 def test_sql_before_it_that_names_something_else_does_not_leave_it_open(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:

@@ -33,6 +33,7 @@ EDITS = frozenset(
     if callable(item)
     and name.startswith(("create_", "delete_", "add_", "remove_", "rename_", "alter_"))
 )
+EXECUTES = frozenset({"execute", "cursor", "database_forwards", "database_backwards"})
 # What raises in these, does so by what the migrations say, not by what the database holds.
 OF_MODELS = tuple(
     f"{Path(django.__file__).parent}/{part}"
@@ -96,10 +97,7 @@ def walk_operation(move: Move) -> None:
     elif isinstance(operation, RunPython):
         _run_python(move)
     elif not _is_djangos_own(operation, backwards=move.backwards):
-        kind, ledger = type(operation), move.requirements.ledger
-        what = f"{kind.__module__}.{kind.__qualname__} is an operation of its own kind"
-        ledger.code(what)
-        ledger.reshaped = ledger.reshaped or f"{what}, and may have changed that before"
+        _run_own(move)
     elif (special := SPECIAL.get(_name(operation))) is not None:
         special(move)
     else:
@@ -141,6 +139,25 @@ def _walk_parts(move: Move) -> None:
         walk_operation(part)
 
 
+def _run_own(move: Move) -> None:
+    """Leave open an operation that is not Django's: what it executes may be in its attributes."""
+    kind, ledger = type(move.operation), move.requirements.ledger
+    what = f"{kind.__module__}.{kind.__qualname__} is an operation of its own kind"
+    ledger.code(what)
+    methods = [item for owner in kind.__mro__ for item in vars(owner).values()]
+    own = [item for item in methods if not _of_django(item)]
+    if any(_names_any(item, EDITS | EXECUTES) for item in own):
+        ledger.reshaped = ledger.reshaped or f"{what}, and may have changed that before"
+
+
+def _of_django(item: Any) -> bool:
+    return f"{getattr(item, '__module__', None)}.".startswith(("django.", "builtins."))
+
+
+def _names_any(function: Any, names: frozenset[str]) -> bool:
+    return any(names.intersection(each.co_names) for each in codes_in_reach(function))
+
+
 def _run_python(move: Move) -> None:
     operation, alias = move.operation, move.editor.connection.alias
     code = operation.reverse_code if move.backwards else operation.code
@@ -152,7 +169,7 @@ def _run_python(move: Move) -> None:
         )
         texts = filter(DDL.search, strings_in_reach(code))
         ledger.code(f"RunPython calls {name}, which only running decides", texts)
-        if any(EDITS.intersection(each.co_names) for each in codes_in_reach(code)):
+        if _names_any(code, EDITS):
             ledger.reshaped = ledger.reshaped or f"{name} may have changed that before"
 
 
