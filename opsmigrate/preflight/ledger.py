@@ -1,8 +1,9 @@
 """What the walk through the plan has found so far, and where it stands."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from opsmigrate.postgres.mentions import naming
@@ -36,6 +37,7 @@ class Ledger:
     # What has changed the schema in a way that nobody knows; from there on nothing is certain.
     reshaped: str | None = None
     _raw: list[str] = field(default_factory=list)
+    _again: dict[Unexamined, Callable[[], None]] = field(default_factory=dict)
 
     def find(
         self,
@@ -92,11 +94,32 @@ class Ledger:
         altered = [text for text in self._raw if ALTERS.search(text)]
         return found or (label if label and _names(label, altered) else None)
 
-    def leave_open(self, why: str) -> None:
-        """Say that the present operation could not be decided, and why."""
+    def leave_open(self, why: str, again: Callable[[], None] | None = None) -> None:
+        """Say that the present operation could not be decided, and why.
+
+        `again` asks anew, and of the live rows, once it is known that no code touches them before.
+        """
         item = Unexamined(what=place_of(self.migration, self.operation), why=why)
         if item not in self.unexamined:
             self.unexamined.append(item)
+            if again is not None:
+                self._again[item] = partial(self._at, self.migration, self.operation, again)
+
+    def ask_again(self, item: Unexamined) -> bool:
+        """Ask an open question anew; say whether it was answered, if need be with a finding."""
+        again = self._again.get(item)
+        if again is None:
+            return False
+        self.unexamined.remove(item)
+        others = len(self.unexamined)
+        again()
+        return len(self.unexamined) == others
+
+    def _at(self, migration: str | None, operation: str | None, ask: Callable[[], None]) -> None:
+        here = self.migration, self.operation
+        self.migration, self.operation = migration, operation
+        ask()
+        self.migration, self.operation = here
 
     def code(self, what: str, texts: Iterable[str] = ()) -> None:
         """Leave open what code will do: from here on, rows may have come and gone.
