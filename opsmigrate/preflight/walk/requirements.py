@@ -13,19 +13,10 @@ from opsmigrate.postgres.catalog import Catalog, Dependent
 from opsmigrate.postgres.names import generated_name
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.walk.fields import column_of, generated_sql
+from opsmigrate.preflight.walk.hints import KINDS, drop_view, free_name
 from opsmigrate.preflight.walk.probes import Probe, ask
 from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable, Simulation
 from opsmigrate.report import Severity
-
-KINDS = {
-    "type": "type",
-    "r": "table",
-    "p": "table",
-    "v": "view",
-    "m": "materialized view",
-    "i": "index",
-    "S": "sequence",
-}
 
 
 class Requirements:
@@ -265,22 +256,12 @@ class Requirements:
             self.ledger.find(
                 "index-exists",
                 f"the migration creates index {name} on {table.label}, but {found}",
-                hint=self._out_of_the_way(table, name)
+                hint=free_name(self.schema, table, name)
                 + ("" if invalid else ";  -- or rename it, where something needs it"),
                 table=table.label,
                 name=name,
             )
         self.schema.take(table, name)
-
-    def _out_of_the_way(self, table: SimulatedTable, name: str) -> str:
-        """Return the statement that frees the name of an index."""
-        quoted = f'"{table.schema}"."{name}"'
-        if name in table.constraints:
-            return f'ALTER TABLE {table.label} DROP CONSTRAINT "{name}"'
-        kind = self.schema.kind_beside(table, name) or ""
-        if KINDS.get(kind, "index") == "index":
-            return f"DROP INDEX {quoted}"
-        return f'ALTER {KINDS[kind].upper()} {quoted} RENAME TO "{name}_before"'
 
     def columns_in(self, table: SimulatedTable, expression: str) -> tuple[str, ...]:
         """Return the columns of the table that an SQL expression names."""
@@ -386,10 +367,6 @@ class Requirements:
                 severity=Severity.WARNING,
             )
 
-    def _kind_of_view(self, view: str) -> str:
-        schema, _, name = view.replace('"', "").partition(".")
-        return KINDS.get(self.catalog.kinds.get((schema, name), "v"), "view").upper()
-
     def views_forbid(
         self, table: SimulatedTable, views: list[str], statement: str, column: str
     ) -> None:
@@ -398,8 +375,7 @@ class Requirements:
             self.ledger.find(
                 "view-in-the-way",
                 f"{statement} is refused while the view {view} uses it",
-                hint=f"DROP {self._kind_of_view(view)} {view};  -- and create it again afterwards: "
-                f"before, SELECT pg_get_viewdef('{view}'::regclass, true)",
+                hint=drop_view(self.catalog, view),
                 table=table.label,
                 column=column,
                 name=view.rpartition(".")[2].strip('"'),

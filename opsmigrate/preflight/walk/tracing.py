@@ -20,7 +20,7 @@ from opsmigrate.preflight.walk.columns import UNKNOWN, add_column, drop_column
 from opsmigrate.preflight.walk.constraints import require_inline_target
 from opsmigrate.preflight.walk.defaults import alter_default
 from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
-from opsmigrate.preflight.walk.fields import column_of
+from opsmigrate.preflight.walk.fields import column_of, is_auto
 from opsmigrate.preflight.walk.introspected import constraints_of
 from opsmigrate.preflight.walk.no_change import alters_nothing
 from opsmigrate.preflight.walk.requirements import Requirements
@@ -65,10 +65,6 @@ def _text(statement: Any) -> str:
     if isinstance(getattr(statement, "template", ""), str):
         return str(statement)
     return ""
-
-
-def _is_auto(field: Field[Any, Any]) -> bool:
-    return field.get_internal_type() in ("AutoField", "BigAutoField", "SmallAutoField")
 
 
 class _Executed(DatabaseSchemaEditor):
@@ -263,10 +259,10 @@ class TracingEditor(DatabaseSchemaEditor):
                 # Of one ALTER TABLE, PostgreSQL does DROP DEFAULT first (ATPrepCmd, tablecmds.c).
                 table.defaults.discard(column)
             alter_type(self.requirements, table, old_field, new_field, explicit=explicit)
-            if _is_auto(old_field) and not _is_auto(new_field):
+            if is_auto(old_field) and not is_auto(new_field):
                 table.identities.discard(column)
                 table.defaults.discard(column)
-            elif _is_auto(new_field) and not _is_auto(old_field):
+            elif is_auto(new_field) and not is_auto(old_field):
                 add_identity(self.requirements, table, column)
         return composed
 
