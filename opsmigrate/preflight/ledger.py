@@ -1,7 +1,8 @@
 """What the walk through the plan has found so far, and where it stands."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from opsmigrate.report import Finding, Severity, Unexamined
@@ -25,6 +26,7 @@ class Ledger:
     code_runs: int = 0
     uncertain: str | None = None
     _raw: list[str] = field(default_factory=list)
+    _again: dict[Unexamined, Callable[[], None]] = field(default_factory=dict)
 
     def find(
         self,
@@ -70,11 +72,32 @@ class Ledger:
         """Say whether SQL written by hand, so far in the plan, names this."""
         return any(name in statement for statement in self._raw)
 
-    def leave_open(self, why: str) -> None:
-        """Say that the present operation could not be decided, and why."""
+    def leave_open(self, why: str, again: Callable[[], None] | None = None) -> None:
+        """Say that the present operation could not be decided, and why.
+
+        `again` asks anew, and of the live rows, once it is known that no code touches them before.
+        """
         item = Unexamined(what=place_of(self.migration, self.operation), why=why)
         if item not in self.unexamined:
             self.unexamined.append(item)
+            if again is not None:
+                self._again[item] = partial(self._at, self.migration, self.operation, again)
+
+    def ask_again(self, item: Unexamined) -> bool:
+        """Ask an open question anew; say whether it was answered, if need be with a finding."""
+        again = self._again.get(item)
+        if again is None:
+            return False
+        self.unexamined.remove(item)
+        others = len(self.unexamined)
+        again()
+        return len(self.unexamined) == others
+
+    def _at(self, migration: str | None, operation: str | None, ask: Callable[[], None]) -> None:
+        here = self.migration, self.operation
+        self.migration, self.operation = migration, operation
+        ask()
+        self.migration, self.operation = here
 
     def code(self, what: str) -> None:
         """Leave open what code will do: from here on, rows may have come and gone."""

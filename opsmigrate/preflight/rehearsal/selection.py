@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 HISTORY_TABLE = "django_migrations"
+# Without a page there is no row, whatever the indexes take.
 TABLES = """
-SELECT c.oid::bigint, n.nspname, c.relname, pg_total_relation_size(c.oid)
+SELECT c.oid::bigint, n.nspname, c.relname,
+       CASE WHEN pg_relation_size(c.oid) > 0 THEN pg_total_relation_size(c.oid) ELSE 0 END
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 """

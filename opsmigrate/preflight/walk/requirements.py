@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -270,18 +271,29 @@ class Requirements:
         `taken_as_true` is what the server answers for already: only rows that say no are noted.
         """
         rows = self.rows(table)
-        if rows == 0:
+        if rows == 0 or (taken_as_true and not (rows and probe)):
             return
-        bad = ask(self.connection, probe) if rows and probe else None
-        if probe is None or bad is None:
+        if rows and probe:
+            self._if_live_rows(table, question, probe, taken_as_true=taken_as_true)
+            return
+        again = None
+        if probe and table.made_after is None:
+            again = partial(self._if_live_rows, table, question, probe)
+        self.ledger.leave_open(f"{question}: it depends on the rows", again)
+
+    def _if_live_rows(
+        self,
+        table: SimulatedTable,
+        question: str,
+        probe: Probe,
+        *,
+        taken_as_true: bool = False,
+    ) -> None:
+        """Answer by the rows that are there now."""
+        bad = ask(self.connection, probe)
+        if bad is None:
             if not taken_as_true:
-                asked = rows and probe
-                why = (
-                    "the rows cannot be looked at, or not in time"
-                    if asked
-                    else "it depends on the rows"
-                )
-                self.ledger.leave_open(f"{question}: {why}")
+                self.ledger.leave_open(f"{question}: the rows cannot be looked at, or not in time")
         elif bad.count and not probe.proves:
             self.ledger.leave_open(f"{question}: {bad} rows may not")
         elif bad.count:
