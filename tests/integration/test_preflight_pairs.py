@@ -136,6 +136,30 @@ MALFORMED = {
 }
 
 
+@pytest.mark.parametrize(
+    "drift",
+    [
+        "ALTER TABLE zoo_cage DROP COLUMN name",
+        "DROP TABLE zoo_cage",
+        "ALTER TABLE zoo_cage ALTER COLUMN name TYPE text",
+    ],
+    ids=["column", "table", "type"],
+)
+def test_an_alteration_that_comes_to_nothing_needs_nothing(
+    drift: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    pending = 'migrations.AlterField("cage", "name", models.EmailField(max_length=20)),'
+    write_migrations(CAGE, pending)
+    assert migrate(empty_database, "zoo", "0001") is None
+    execute(connections[empty_database], drift)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+
+    errors = [item for item in answer.report["findings"] if item["severity"] == "error"]
+    assert (answer.code, errors) == (0, []), answer.stdout
+    assert migrate(empty_database, "zoo") is None
+
+
 @pytest.mark.major
 @pytest.mark.parametrize(
     "pending", MALFORMED.values(), ids=[name.replace(" ", "-") for name in MALFORMED]

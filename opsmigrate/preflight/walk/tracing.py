@@ -20,6 +20,7 @@ from opsmigrate.preflight.walk.constraints import require_inline_target
 from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
 from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.introspected import constraints_of
+from opsmigrate.preflight.walk.no_change import alters_nothing
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.statements import examine_statement
 from opsmigrate.preflight.walk.surroundings import require_surroundings
@@ -221,6 +222,8 @@ class TracingEditor(DatabaseSchemaEditor):
         *args: Any,
         **kwargs: Any,
     ) -> None:
+        if alters_nothing(self, model, old_field, new_field, *args):
+            return
         table = self.requirements.own_table(model._meta.db_table)
         if table is None or not self.requirements.need_column(
             table, column_of(old_field), "altering it"
