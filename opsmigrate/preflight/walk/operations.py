@@ -163,10 +163,8 @@ def _run_python(move: Move) -> None:
     code = operation.reverse_code if move.backwards else operation.code
     allowed = router.allow_migrate(alias, move.migration.app_label, **operation.hints)
     if allowed and code is not None and code is not RunPython.noop:
-        name, ledger = (
-            f"{code.__module__}.{getattr(code, '__qualname__', code)}",
-            move.requirements.ledger,
-        )
+        ledger = move.requirements.ledger
+        name = f"{code.__module__}.{getattr(code, '__qualname__', code)}"
         texts = filter(DDL.search, strings_in_reach(code))
         ledger.code(f"RunPython calls {name}, which only running decides", texts)
         if _names_any(code, EDITS):
