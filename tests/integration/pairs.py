@@ -54,6 +54,13 @@ migrations.AddIndex("den", models.Index(fields=["depth"], include=["id"], name="
         column="id",
     ),
     Pair(
+        "another type while a column elsewhere holds rows of the table",
+        'migrations.AlterField("cage", "name", models.CharField(max_length=40)),',
+        ("CREATE TABLE hoard (cage zoo_cage)",),
+        "column-in-use",
+        column="name",
+    ),
+    Pair(
         "foreign key to a column that is not there",
         KEEPER,
         ("ALTER TABLE zoo_cage DROP COLUMN code",),

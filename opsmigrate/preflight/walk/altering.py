@@ -46,7 +46,7 @@ def rename_column(
             table=table.label,
             column=after,
         )
-    requirements.not_inherited(table, before, "renaming it")
+    requirements.alter_column(table, before, "renaming it")
     requirements.schema.rename_column(table, before, after)
 
 
@@ -67,13 +67,14 @@ def alter_type(
     if before is None or after is None:
         return
     requirements.need_type(after)
-    requirements.not_inherited(table, column, "altering its type")
+    requirements.alter_column(table, column, "altering its type")
     statement = f"altering the type of {table.label}.{column}"
     if explicit and column in table.generated:
         refuse_computed(requirements, table, column, f"{statement} with USING")
     views = [view for view, used in table.views.items() if column in used]
     requirements.views_forbid(table, views, statement, column)
-    for user in users_of(table, column):
+    rows = requirements.relatives.column_of_its_rows(table)
+    for user in [*users_of(table, column), *([f"the column {rows}"] if rows else [])]:
         column_in_use(requirements, table, column, statement, user)
     requirements.need_collation(_collation(requirements, new), table, column)
     if _casts(requirements, table, column, after, explicit=explicit):
@@ -133,6 +134,8 @@ def alter_null(
     `default` is what it fills in, None where that is not known or there is nothing.
     """
     column = column_of(new)
+    if new.null == (column in table.not_null):
+        requirements.own_children(table, column, "changing whether it may be NULL")
     if new.null:
         _drop_not_null(requirements, table, column)
         return

@@ -51,7 +51,14 @@ def add_column(
             hint="let the migration alter the parent, or detach the partition",
             table=table.label,
         )
+    requirements.own_children(table, column_of(field), f"adding {column_of(field)}")
     _rows_accept(requirements, table, field, default)
+    rows = requirements.relatives.column_of_its_rows(table)
+    if rows and field.generated and getattr(field, "db_persist", True):
+        statement = f"adding {column_of(field)} to {table.label}"
+        column_in_use(requirements, table, column_of(field), statement, f"the column {rows}")
+    elif rows and _is_computed(field):
+        requirements.ledger.leave_open(f"whether the new column rewrites {table.label}")
     if field.generated:
         expression = generated_sql(requirements.connection, field)
         purpose = f"the expression of column {column_of(field)}"
@@ -233,7 +240,7 @@ def drop_column(
     table = requirements.own_table(model._meta.db_table)
     if table is None or not requirements.need_column(table, column, "dropping it"):
         return
-    requirements.not_inherited(table, column, "dropping it")
+    requirements.alter_column(table, column, "dropping it")
     views = [view for view, used in table.views.items() if column in used]
     statement = f"ALTER TABLE {table.label} DROP COLUMN {column}"
     others = [*users_of(table, column), *references_to(requirements, table, column)]
@@ -275,7 +282,7 @@ def column_in_use(
     """Note what PostgreSQL names when it refuses the statement."""
     requirements.ledger.find(
         "column-in-use",
-        f"{statement} is refused while {user} uses the column",
+        f"{statement} is refused while {user} uses it",
         hint=f"drop {user}, and make it again afterwards",
         table=table.label,
         column=column,

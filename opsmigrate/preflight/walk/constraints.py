@@ -11,7 +11,7 @@ from opsmigrate.preflight.walk.compatible import comparable
 from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.probes import points_nowhere
 from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.simulation import FOREIGN_KEY, ForeignKey, SimulatedTable
+from opsmigrate.preflight.walk.simulation import CHECK, FOREIGN_KEY, ForeignKey, SimulatedTable
 from opsmigrate.schema.types import base
 
 
@@ -94,6 +94,8 @@ def add_constraint(
             table=table.label,
             name=name,
         )
+    if kind == CHECK:
+        requirements.own_children(table, None, f"adding {name}")
     table.constraints[name] = (kind, columns)
 
 

@@ -13,9 +13,10 @@ from django.db.migrations.state import ProjectState
 from django.db.models.signals import post_migrate, pre_migrate
 
 from opsmigrate.preflight.plan import Plan
+from opsmigrate.preflight.walk.compatible import always_casts
 from opsmigrate.preflight.walk.keys_to_come import taken_key
 from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.simulation import CHECK
+from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable
 
 HISTORY = "django_migrations"
 HISTORY_COLUMNS = {"app", "name", "applied"}
@@ -158,6 +159,21 @@ def _makes_models(plan: Plan) -> bool:
     )
 
 
+def _doubt_values(requirements: Requirements, table: SimulatedTable, model: Any) -> None:
+    """Leave open whether what is inserted suits checks and types that Django did not make."""
+    for name, (kind, _) in table.constraints.items():
+        if kind == CHECK:
+            requirements.ledger.leave_open(f"whether new rows of {table.label} suit {name}")
+    given = [field for field in model._meta.local_concrete_fields if not field.primary_key]
+    for field in given:
+        claimed = field.db_parameters(connection=requirements.connection)["type"]
+        live = table.types.get(field.column)
+        if live and claimed and not always_casts(claimed, live):
+            requirements.ledger.leave_open(
+                f"whether new rows of {table.label} suit {field.column}, which is {live}"
+            )
+
+
 def _require(
     requirements: Requirements, item: Known, state: ProjectState, *, inserts: bool
 ) -> None:
@@ -181,6 +197,8 @@ def _require(
         requirements.need_column(table, column, purpose)
     if inserts and table.has_triggers:
         requirements.ledger.leave_open(f"what the triggers of {table.label} do")
+    if inserts:
+        _doubt_values(requirements, table, model)
     # Of an older state, the model has other fields, and each of them gets a value.
     given = {field.column for field in model._meta.local_concrete_fields if not field.primary_key}
     if inserts and (taken := taken_key(requirements, table, 1)):

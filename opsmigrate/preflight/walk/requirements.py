@@ -15,6 +15,7 @@ from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.walk.fields import column_of, generated_sql
 from opsmigrate.preflight.walk.hints import KINDS, drop_view, free_name
 from opsmigrate.preflight.walk.probes import Probe, ask
+from opsmigrate.preflight.walk.relatives import Relatives
 from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable, Simulation
 from opsmigrate.report import Severity
 
@@ -41,6 +42,7 @@ class Requirements:
         self.ledger = ledger
         self.rows = rows
         self.seed_hint = seed_hint
+        self.relatives = Relatives(connection)
         self.types_needed: dict[str, tuple[str | None, str | None]] = {}
         self.operator_classes: dict[tuple[str, str, str], bool | None] = {}
 
@@ -168,8 +170,22 @@ class Requirements:
         )
         return False
 
-    def not_inherited(self, table: SimulatedTable, column: str, doing: str) -> None:
-        """Note a column that only the parent of its table can change."""
+    def own_children(self, table: SimulatedTable, column: str | None, doing: str) -> None:
+        """Note a table that inherits from it and is not ours to alter."""
+        child = self.relatives.foreign_child(table)
+        if child is not None:
+            self.ledger.find(
+                "missing-privilege",
+                f"{doing} changes {child} too, which inherits from {table.label}, and only the "
+                "owner of it may",
+                hint=f"ALTER TABLE {child} OWNER TO the migrating role",
+                table=table.label,
+                column=column,
+            )
+
+    def alter_column(self, table: SimulatedTable, column: str, doing: str) -> None:
+        """Note what forbids to change a column, here and in the tables that inherit it."""
+        self.own_children(table, column, doing)
         if column in table.inherited:
             self.ledger.find(
                 "inherited-column",
