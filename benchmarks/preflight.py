@@ -9,6 +9,7 @@ Two comparisons, each side by side in one run, on the server of DATABASE_URL:
    with one, of the schema and of a clone, against the copy and the real `migrate` on a clone.
 
 Of several runs, the sides taking turns, the fastest counts: what else the machine does only adds.
+Python keeps what it has compiled, of this project as of an installed one.
 Databases named bench_* are made and dropped; the role must be able to create databases.
 """
 
@@ -50,6 +51,8 @@ def main() -> int:
     settings.configure(DATABASES={"default": environ.Env.db_url_config(url)})
     django.setup()
     with tempfile.TemporaryDirectory() as folder:
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = str(Path(folder) / "compiled")
         python = make_environment(Path(folder))
         for size in options.sizes:
             with database(f"bench_{size}") as name:

@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -155,6 +155,11 @@ class Catalog:
     types: frozenset[tuple[str, str]] = frozenset()
     # Those that are enabled and no extension's.
     event_triggers: tuple[str, ...] = ()
+
+    @cached_property
+    def kinds(self) -> Mapping[tuple[str, str], str]:
+        """Return pg_class.relkind by schema and name."""
+        return {(item.schema, item.name): item.kind for item in self.relations}
 
     @property
     def may_create(self) -> bool:

@@ -10,6 +10,7 @@ SELECT p.partattrs::int2[], c.oid, n.nspname, c.relname, c.relkind,
        pg_get_userbyid(c.relowner), c.relpersistence = 'u',
        c.relhastriggers AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid
                                     AND NOT t.tgisinternal AND t.tgenabled <> 'D')
+       OR c.relhasrules AND c.relkind IN ('r', 'p')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
 WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
@@ -100,7 +101,8 @@ SELECT current_setting('server_version_num')::int, current_schema(),
        (SELECT coalesce(jsonb_object_agg(name, trusted), '{}')::text FROM (
             SELECT v.name, bool_or(v.trusted) AS trusted
             FROM pg_available_extension_versions v GROUP BY v.name) e),
-       (SELECT array_agg(DISTINCT collname::text) FROM pg_collation),
+       (SELECT array_agg(DISTINCT collname::text) FROM pg_collation
+        WHERE pg_collation_is_visible(oid)),
        (SELECT coalesce(array_agg(e.evtname::text), '{}') FROM pg_event_trigger e
         WHERE e.evtenabled <> 'D' AND NOT EXISTS (
             SELECT FROM pg_depend d WHERE d.classid = 'pg_event_trigger'::regclass

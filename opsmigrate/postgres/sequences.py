@@ -41,15 +41,18 @@ class Sequence:
         return ahead <= 0 if self.increment > 0 else ahead >= 0
 
 
-def read_sequences(connection: BaseDatabaseWrapper) -> tuple[Sequence, ...]:
+def read_sequences(
+    connection: BaseDatabaseWrapper, *, of: tuple[str, str] | None = None
+) -> tuple[Sequence, ...]:
     """Return every sequence that an integer column owns; those that begin anew are left out.
 
-    The highest value is a look into the key's index, where there is one.
+    The highest value is a look into the key's index, where there is one. `of` is the one table
+    (schema, name) to look at.
     """
     with connection.cursor() as cursor:
         cursor.execute(OWNED)
         owned = [row for row in cursor.fetchall() if not row[6]]
-    return tuple(_read(connection, *row[:6]) for row in owned)
+    return tuple(_read(connection, *row[:6]) for row in owned if of in (None, row[2:4]))
 
 
 def _read(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.db import Error
@@ -20,6 +21,9 @@ from opsmigrate.schema.differences import Drift
 from opsmigrate.schema.drift import drift_of
 
 TIMEOUT = "5s"
+# The drift that leads to a finding, and knows what to type.
+CAUSE = {"missing-column": "drift-column-missing"}
+OPEN_END = " …"
 
 
 def look_for_drift(
@@ -72,9 +76,15 @@ def judge_drift(
 
 
 def _explained(drift: Drift, ledger: Ledger) -> Severity | None:
-    for finding in ledger.findings:
+    for number, finding in enumerate(ledger.findings):
         same = finding.table == drift.table and finding.column in (None, drift.column)
         if finding.severity is Severity.ERROR and same:
+            if (
+                drift.remedy
+                and drift.id == CAUSE.get(finding.id)
+                and OPEN_END in (finding.hint or "")
+            ):
+                ledger.findings[number] = replace(finding, hint=drift.remedy)
             return Severity.ERROR
     return None
 

@@ -134,6 +134,8 @@ def _examine_steps(
         require_receivers(requirements, plan, state)
     unchanged = not plan.steps or target.fake
     require_post_migrate(() if unchanged else plan.steps, lambda: state, requirements)
+    # What is found from here on was not told from the simulated schema.
+    requirements.ledger.reshaped = None
 
 
 def _require_writable(session: Session, ledger: Ledger) -> None:

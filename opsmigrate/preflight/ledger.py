@@ -1,15 +1,25 @@
 """What the walk through the plan has found so far, and where it stands."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from opsmigrate.postgres.mentions import naming
 from opsmigrate.report import Finding, Severity, Unexamined
+
+ALTERS = re.compile(r"\b(?:ALTER|DROP|EXECUTE)\s", re.IGNORECASE)
 
 
 def place_of(migration: str | None, operation: str | None) -> str:
     """Return how a report names an operation, or what migrate does outside of any."""
     return f"{migration} {operation}" if migration else "migrate"
+
+
+def _names(name: str, texts: Iterable[str]) -> bool:
+    pattern = re.compile(naming([name], frozenset()))
+    return any(pattern.search(text) for text in texts)
 
 
 @dataclass
@@ -24,7 +34,10 @@ class Ledger:
     drift: list[dict[str, Any]] | None = None
     code_runs: int = 0
     uncertain: str | None = None
+    # What has changed the schema in a way that nobody knows; from there on nothing is certain.
+    reshaped: str | None = None
     _raw: list[str] = field(default_factory=list)
+    _again: dict[Unexamined, Callable[[], None]] = field(default_factory=dict)
 
     def find(
         self,
@@ -34,20 +47,23 @@ class Ledger:
         hint: str | None = None,
         table: str | None = None,
         column: str | None = None,
+        name: str | None = None,
         severity: Severity = Severity.ERROR,
         evidence: Mapping[str, Any] | None = None,
     ) -> None:
-        """Add a finding at the present place, once.
+        """Add a finding at the present place, once; `name` is that of an index, a view and so on.
 
-        Where SQL written by hand came before and names the same thing, it may have put right what
-        is wrong: then the question stays open. So it does where the operation is `uncertain`.
+        Where SQL written by hand came before and names the same thing, or alters its table, it may
+        have put right what is wrong: then the question stays open. So it does where the operation
+        is `uncertain`, or where the schema was `reshaped` before.
         """
-        if self.uncertain:
-            self.leave_open(f"{message}; but {self.uncertain}")
+        doubt = self.uncertain or self.reshaped
+        if doubt:
+            self.leave_open(f"{message}; but {doubt}")
             return
-        name = column or (table or "").rpartition(".")[2]
-        if name and self.wrote(name):
-            self.leave_open(f"{message}; but SQL written by hand before it names {name}")
+        wrote = self._wrote_of(name, column, table)
+        if wrote:
+            self.leave_open(f"{message}; but SQL written by hand before it names {wrote}")
             return
         place = (id, self.migration, self.operation, table, column)
         if place in {(f.id, f.migration, f.operation, f.table, f.column) for f in self.findings}:
@@ -68,16 +84,49 @@ class Ledger:
 
     def wrote(self, name: str) -> bool:
         """Say whether SQL written by hand, so far in the plan, names this."""
-        return any(name in statement for statement in self._raw)
+        return _names(name, self._raw)
 
-    def leave_open(self, why: str) -> None:
-        """Say that the present operation could not be decided, and why."""
+    def _wrote_of(self, name: str | None, column: str | None, table: str | None) -> str | None:
+        """Return which of the names SQL written by hand has; of a column's table, ALTER or DROP."""
+        label = (table or "").rpartition(".")[2]
+        subjects = [each for each in (name, column) if each] or [label]
+        found = next((each for each in subjects if each and self.wrote(each)), None)
+        altered = [text for text in self._raw if ALTERS.search(text)]
+        return found or (label if label and _names(label, altered) else None)
+
+    def leave_open(self, why: str, again: Callable[[], None] | None = None) -> None:
+        """Say that the present operation could not be decided, and why.
+
+        `again` asks anew, and of the live rows, once it is known that no code touches them before.
+        """
         item = Unexamined(what=place_of(self.migration, self.operation), why=why)
         if item not in self.unexamined:
             self.unexamined.append(item)
+            if again is not None:
+                self._again[item] = partial(self._at, self.migration, self.operation, again)
 
-    def code(self, what: str) -> None:
-        """Leave open what code will do: from here on, rows may have come and gone."""
+    def ask_again(self, item: Unexamined) -> bool:
+        """Ask an open question anew; say whether it was answered, if need be with a finding."""
+        again = self._again.get(item)
+        if again is None:
+            return False
+        self.unexamined.remove(item)
+        others = len(self.unexamined)
+        again()
+        return len(self.unexamined) == others
+
+    def _at(self, migration: str | None, operation: str | None, ask: Callable[[], None]) -> None:
+        here = self.migration, self.operation
+        self.migration, self.operation = migration, operation
+        ask()
+        self.migration, self.operation = here
+
+    def code(self, what: str, texts: Iterable[str] = ()) -> None:
+        """Leave open what code will do: from here on, rows may have come and gone.
+
+        `texts` are the strings in it that look like SQL.
+        """
+        self._raw += texts
         self.code_runs += 1
         self.leave_open(what)
 
@@ -89,8 +138,7 @@ class Ledger:
 
     def prepared(self, what: str, texts: Iterable[str]) -> None:
         """Leave open what code does before the plan; `texts` are the strings that stand in it."""
-        self._raw += texts
-        self.code(f"{what} runs before the plan: only running decides")
+        self.code(f"{what} runs before the plan: only running decides", texts)
 
     def statement(self, sql: str, tables: list[str]) -> None:
         """Keep the SQL that the present operation would execute, and which tables it touches."""

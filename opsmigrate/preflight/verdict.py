@@ -7,6 +7,7 @@ from opsmigrate.preflight.forecast.report import Outlook
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan, Target
 from opsmigrate.preflight.rehearsal.outcome import NotRehearsed, Rehearsal
+from opsmigrate.preflight.rehearsal.recording import LONGEST_SQL
 from opsmigrate.preflight.rehearsal.selection import KeptCopy
 from opsmigrate.report import Finding, Result, Severity, Unexamined, Verdict
 
@@ -105,7 +106,7 @@ def _rehearsal_facts(rehearsal: Rehearsal, open_before: tuple[Unexamined, ...]) 
         "copy_seconds": rehearsal.copy_seconds,
         "migrate_seconds": rehearsal.migrate_seconds,
         "answered": [asdict(item) for item in open_before],
-        "statements": list(rehearsal.statements),
+        "statements": [{**item, "sql": item["sql"][:LONGEST_SQL]} for item in rehearsal.statements],
     }
 
 

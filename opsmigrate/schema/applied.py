@@ -117,7 +117,7 @@ class AppliedMigrations:
             if isinstance(operation, RunSQL):
                 found[app_label] += _statements(operation.sql)
             elif isinstance(operation, RunPython):
-                found[app_label] += filter(DDL.search, _constants(operation.code))
+                found[app_label] += filter(DDL.search, strings_in_reach(operation.code))
         return found
 
 
@@ -146,20 +146,30 @@ def _statements(sql: Any) -> list[str]:
     return [item if isinstance(item, str) else str(item[0]) for item in sql]
 
 
-def _constants(function: Any) -> Iterator[str]:
+def strings_in_reach(function: Any) -> Iterator[str]:
     """Yield the strings in a function and in whatever else its module has, which it may use."""
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    yield from (item for item in vars(module).values() if isinstance(item, str)) if module else ()
+    for code in codes_in_reach(function):
+        yield from (item for item in code.co_consts if isinstance(item, str))
+
+
+def codes_in_reach(function: Any) -> Iterator[CodeType]:
+    """Yield the code of a function and of the others in its module, with those inside them."""
     name = getattr(function, "__module__", None)
-    for item in vars(sys.modules[name]).values() if name in sys.modules else [function]:
-        if isinstance(item, str):
-            yield item
-        elif isinstance(item, FunctionType) and item.__module__ == name:
-            yield from strings_of(item.__code__)
+    for item in (function, *(vars(sys.modules[name]).values() if name in sys.modules else ())):
+        if isinstance(item, FunctionType) and item.__module__ == name:
+            yield from _codes(item.__code__)
 
 
 def strings_of(code: CodeType) -> Iterator[str]:
     """Yield the strings that stand in the code of a function, and of those inside it."""
+    for each in _codes(code):
+        yield from (item for item in each.co_consts if isinstance(item, str))
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
     for constant in code.co_consts:
-        if isinstance(constant, str):
-            yield constant
-        elif isinstance(constant, CodeType):
-            yield from strings_of(constant)
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)

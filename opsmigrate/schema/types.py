@@ -79,6 +79,16 @@ def base(type_: str) -> str:
     return without_modifiers(canonical(type_))
 
 
+def is_array(type_: str) -> bool:
+    """Say whether the type is an array."""
+    return canonical(type_).endswith("[]")
+
+
+def element(type_: str) -> str:
+    """Return the type of an array's elements, with its modifiers."""
+    return canonical(type_).removesuffix("[]")
+
+
 def modifiers(type_: str) -> tuple[int, ...]:
     """Return the numbers that stand in brackets: (10, 2) of `numeric(10, 2)`."""
     match = re.search(r"\(([\d, ]+)\)", type_)

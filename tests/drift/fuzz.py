@@ -92,15 +92,25 @@ def make_points(steps: list[tuple[str, str]], points: list[int]) -> None:
         "DROP DATABASE IF EXISTS drift_now WITH (FORCE)",
         f"CREATE DATABASE drift_now OWNER {OWNER}",
     )
-    for number, (app, name) in enumerate(steps, 1):
+    reached = 0
+    for number in [*points, len(steps)]:
         use("drift_now", owner=True)
-        step_to(app, name)
-        if number in points or number == len(steps):
-            admin(
-                f"DROP DATABASE IF EXISTS drift_at_{number} WITH (FORCE)",
-                f"CREATE DATABASE drift_at_{number} TEMPLATE drift_now OWNER {OWNER}",
-            )
+        # Between the points, Django's executor: a command for each step takes many times as long.
+        migrate_directly(steps[reached : number - 1])
+        step_to(*steps[number - 1])
+        reached = number
+        admin(
+            f"DROP DATABASE IF EXISTS drift_at_{number} WITH (FORCE)",
+            f"CREATE DATABASE drift_at_{number} TEMPLATE drift_now OWNER {OWNER}",
+        )
     admin("DROP DATABASE drift_now")
+
+
+def migrate_directly(steps: list[tuple[str, str]]) -> None:
+    """Apply these migrations, without what `migrate` does before and after them."""
+    executor = MigrationExecutor(connection)
+    graph = executor.loader.graph
+    executor.migrate(None, plan=[(graph.nodes[step], False) for step in steps])
 
 
 def step_to(app: str, name: str) -> None:

@@ -231,4 +231,74 @@ DATA_PAIRS = (
             " NOT VALID",
         ),
     ),
+    Pair(
+        "a default that breaks a check which no model knows",
+        'migrations.AlterField("cage", "size", models.IntegerField(default=0)),',
+        ("ALTER TABLE zoo_cage ADD CHECK (size > 0)",),
+        "check-violated",
+        setup=(row(size="NULL"),),
+    ),
+    Pair(
+        "shorter texts in an array than a row holds",
+        'migrations.AlterField("cage", "tags", ArrayField(models.CharField(max_length=2),'
+        " null=True)),",
+        ("UPDATE zoo_cage SET tags = '{a,abc}'",),
+        "value-not-castable",
+        column="tags",
+        setup=(ROW, "UPDATE zoo_cage SET tags = '{ab}'"),
+        first=CAGE
+        + 'migrations.AddField("cage", "tags", ArrayField(models.CharField(max_length=9),'
+        " null=True)),",
+    ),
+    Pair(
+        "a foreign key to a table that the plan makes, where a row points somewhere",
+        'migrations.CreateModel("Lion", [("id", models.UUIDField(primary_key=True))]),\n'
+        'migrations.AlterField("keeper", "cage", models.ForeignKey("zoo.Lion", models.CASCADE,'
+        " null=True)),",
+        ("INSERT INTO zoo_keeper (cage_id) VALUES (gen_random_uuid())",),
+        "orphan-rows",
+        table="public.zoo_keeper",
+        column="cage_id",
+        setup=(ROW, "INSERT INTO zoo_keeper (cage_id) VALUES (NULL)"),
+        first=LINK,
+    ),
+    Pair(
+        "a check that the plan adds and validates",
+        'AddConstraintNotValid("cage", models.CheckConstraint('
+        'condition=models.Q(size__gt=0), name="zoo_positive")),\n'
+        'ValidateConstraint("cage", "zoo_positive"),',
+        (row(size="0"),),
+        "check-violated",
+        setup=(ROW,),
+    ),
+    Pair(
+        "a check that was added before and is validated",
+        'ValidateConstraint("cage", "zoo_positive"),',
+        (
+            "ALTER TABLE zoo_cage DROP CONSTRAINT zoo_positive",
+            row(size="0"),
+            "ALTER TABLE zoo_cage ADD CONSTRAINT zoo_positive CHECK (size > 0) NOT VALID",
+        ),
+        "check-violated",
+        setup=(ROW,),
+        first=CAGE + 'AddConstraintNotValid("cage", models.CheckConstraint('
+        'condition=models.Q(size__gt=0), name="zoo_positive")),',
+    ),
+    Pair(
+        "a check that divides by zero",
+        'migrations.AddConstraint("cage", models.CheckConstraint('
+        'condition=models.Q(size__lt=100 / models.F("size")), name="zoo_share")),',
+        (row(size="0"),),
+        "expression-fails",
+        setup=(ROW,),
+    ),
+    Pair(
+        "a generated text that is too long",
+        'migrations.AddField("cage", "low", models.GeneratedField(expression=Lower("name"),'
+        " output_field=models.CharField(max_length=2), db_persist=True)),",
+        (row("abc"),),
+        "value-not-castable",
+        column="low",
+        setup=(row("ab"),),
+    ),
 )

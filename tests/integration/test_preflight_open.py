@@ -16,6 +16,7 @@ POSITIVE = (
     'migrations.AddConstraint("cage", models.CheckConstraint('
     'condition=models.Q(size__gt=0), name="zoo_positive")),'
 )
+FILLED = 'migrations.AlterField("cage", "size", models.IntegerField(default=3)),'
 CODE = "migrations.RunPython(lambda apps, editor: 1 / 0),"
 SQL = 'migrations.RunSQL("ALTER TABLE zoo_cage ADD COLUMN extra int"),'
 
@@ -154,6 +155,90 @@ def test_code_and_sql_are_unexamined_until_they_are_accepted(
     assert "not examined, accepted as typed" in accepted.report["facts"]["summary"]
 
 
+SIZED = 'migrations.AddIndex("cage", models.Index(fields=["size"], name="zoo_size")),'
+IN_THE_WAY = "CREATE INDEX zoo_size ON zoo_cage (name)"
+DROPS = "DROP INDEX IF EXISTS zoo_size"
+PUT_RIGHT = {
+    "SQL that drops an index": (f'migrations.RunSQL("{DROPS}"),\n{SIZED}', IN_THE_WAY),
+    "code whose SQL drops an index": (
+        f'migrations.RunPython(lambda apps, editor: editor.execute("{DROPS}")),\n{SIZED}',
+        IN_THE_WAY,
+    ),
+    "code that calls the schema editor": (
+        "migrations.RunPython(lambda apps, editor: editor.remove_index("
+        'apps.get_model("zoo", "Cage"), models.Index(fields=["name"], name="zoo_size"))),\n'
+        f"{SIZED}",
+        IN_THE_WAY,
+    ),
+    "an operation of somebody else's": (
+        'type("Own", (migrations.RunSQL,), {"database_forwards": lambda self, label, editor, *a: '
+        f'editor.execute("{DROPS}")}})(""),\n{SIZED}',
+        IN_THE_WAY,
+    ),
+    "SQL that drops a view": (
+        'migrations.RunSQL("DROP VIEW IF EXISTS extents"),\n'
+        'migrations.AlterField("cage", "size", models.BigIntegerField(null=True)),',
+        "CREATE VIEW extents AS SELECT size FROM zoo_cage",
+    ),
+    "SQL that drops a trigger": (
+        'migrations.RunSQL("DROP TRIGGER IF EXISTS touched ON zoo_cage"),\n'
+        'migrations.AlterField("cage", "size", models.BigIntegerField(null=True)),',
+        "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        "CREATE TRIGGER touched BEFORE UPDATE OF size ON zoo_cage"
+        " FOR EACH ROW EXECUTE FUNCTION touch()",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PUT_RIGHT, ids=lambda name: name.replace(" ", "-"))
+def test_what_code_before_it_may_have_put_right_is_left_open(
+    name: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    pending, in_the_way = PUT_RIGHT[name]
+    prepare(empty_database, write_migrations, pending, rows=1)
+    execute(connections[empty_database], in_the_way)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+
+    assert answer.code == 3, answer.stdout
+    assert migrate(empty_database, "zoo") is None
+
+
+def test_a_rehearsal_answers_what_an_operation_of_somebody_elses_left_open(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    own = (
+        'type("Own", (migrations.RunSQL,), {"database_forwards": lambda self, label, editor, *a: '
+        'editor.execute("SELECT 1")})(""),\n'
+    )
+    prepare(empty_database, write_migrations, own + SIZED, rows=0)
+    execute(connections[empty_database], IN_THE_WAY)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="clone")
+
+    assert (answer.code, said(answer)) == (1, ["rehearsal-failed"]), answer.stdout
+    assert migrate(empty_database, "zoo") is not None
+
+
+def test_sql_before_it_that_names_something_else_does_not_leave_it_open(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    # "age" stands in zoo_cage, and an UPDATE of a table does not drop its index.
+    pending = (
+        'migrations.RunSQL("UPDATE zoo_cage SET size = 1"),\n'
+        f'migrations.AddField("cage", "age", models.IntegerField(null=True)),\n{SIZED}'
+    )
+    prepare(empty_database, write_migrations, pending, rows=0)
+    for statement in (IN_THE_WAY, "ALTER TABLE zoo_cage ADD COLUMN age int"):
+        execute(connections[empty_database], statement)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+
+    errors = [each["id"] for each in answer.report["findings"] if each["severity"] == "error"]
+    assert (answer.code, errors) == (1, ["column-exists", "index-exists"]), answer.stdout
+    assert migrate(empty_database, "zoo") is not None
+
+
 def test_a_cast_that_cuts_texts_off_is_a_warning_with_the_rows(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
@@ -202,13 +287,15 @@ def test_rows_are_counted_up_to_a_limit_and_the_query_shows_them(
     assert len(query(empty_database, finding["hint"])) == 5
 
 
+@pytest.mark.parametrize("pending", [POSITIVE, FILLED], ids=["a-check", "a-default"])
 def test_rows_behind_row_security_are_not_taken_for_none(
+    pending: str,
     empty_database: str,
     role: Callable[..., dict[str, str]],
     write_migrations: Write,
     ops: Ops,
 ) -> None:
-    prepare(empty_database, write_migrations, POSITIVE, rows=1)
+    prepare(empty_database, write_migrations, pending, rows=1)
     user = role()
     for statement in (
         f"""ALTER TABLE zoo_cage OWNER TO "{user["USER"]}" """,

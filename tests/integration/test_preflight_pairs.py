@@ -1,5 +1,6 @@
 """The verdict equals what `migrate` then does, on both databases of every pair."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +15,7 @@ from tests.integration.zoo_migrations import Write, migrate
 EVERY_PAIR = pytest.mark.parametrize(
     "pair", [*PAIRS, *DATA_PAIRS, *HIDDEN_PAIRS], ids=lambda pair: pair.name.replace(" ", "-")
 )
+SQL = re.compile(r"(?:ALTER|CREATE|DROP|SELECT|UPDATE) ")
 HARMLESS = 'migrations.CreateModel("Nest", [("id", models.BigAutoField(primary_key=True))]),'
 
 
@@ -77,6 +79,9 @@ def try_both(
             assert finding["migration"] == f"zoo.000{2 + len(before)}_step"
             assert finding["operation"] is not None
             assert finding["hint"]
+            # What begins as SQL can be typed as it stands.
+            if SQL.match(finding["hint"]) and "…" not in finding["hint"]:
+                execute(connections[alias], finding["hint"])
 
 
 GENERATED = (
@@ -101,6 +106,10 @@ APPLIES = {
     "an index on a key of a large document": 'migrations.AddField("cage", "data", '
     "models.JSONField(default=dict)),\n"
     'migrations.AddIndex("cage", models.Index(models.F("data__k"), name="zoo_k")),',
+    "a condition with a list": 'migrations.AddConstraint("cage", models.UniqueConstraint('
+    'fields=["name"], condition=models.Q(rank__in=[1, 2]), name="zoo_part")),',
+    "an index on an expression without a column": 'migrations.AddIndex("cage", models.Index('
+    'models.ExpressionWrapper(models.Value(1) + 1, models.IntegerField()), name="zoo_two")),',
     "a GIN index on a search vector": 'migrations.AddIndex("cage", GinIndex('
     'SearchVector("name", config="english"), name="zoo_words")),',
 }
@@ -134,6 +143,30 @@ MALFORMED = {
     "a percent sign in the comment of a new table": 'migrations.CreateModel("Den", [("id", '
     'models.BigAutoField(primary_key=True))], options={"db_table_comment": "5 % of it"}),',
 }
+
+
+@pytest.mark.parametrize(
+    "drift",
+    [
+        "ALTER TABLE zoo_cage DROP COLUMN name",
+        "DROP TABLE zoo_cage",
+        "ALTER TABLE zoo_cage ALTER COLUMN name TYPE text",
+    ],
+    ids=["column", "table", "type"],
+)
+def test_an_alteration_that_comes_to_nothing_needs_nothing(
+    drift: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    pending = 'migrations.AlterField("cage", "name", models.EmailField(max_length=20)),'
+    write_migrations(CAGE, pending)
+    assert migrate(empty_database, "zoo", "0001") is None
+    execute(connections[empty_database], drift)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+
+    errors = [item for item in answer.report["findings"] if item["severity"] == "error"]
+    assert (answer.code, errors) == (0, []), answer.stdout
+    assert migrate(empty_database, "zoo") is None
 
 
 @pytest.mark.major

@@ -18,6 +18,10 @@ AGE = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
 HISTORIES = {
     "a key without its default": ("id", "ALTER TABLE django_migrations ALTER id DROP IDENTITY"),
     "a column that wants a value": ("who", "ALTER TABLE django_migrations ADD who text NOT NULL"),
+    "a sequence that is behind": (
+        None,
+        "ALTER TABLE django_migrations ALTER id RESTART WITH 1",
+    ),
     "a column lost": (None, "ALTER TABLE django_migrations DROP COLUMN applied"),
 }
 
@@ -41,7 +45,11 @@ def test_a_history_that_cannot_be_written_or_read_is_a_no(
     [finding] = answer.report["findings"]
     assert (answer.code, finding["column"]) == (1, column)
     assert finding["table"] in (HISTORY, "django_migrations")
-    assert finding["id"] == ("history-not-writable" if column else "history-unreadable")
+    lost = "DROP COLUMN" in drift
+    assert finding["id"] == ("history-unreadable" if lost else "history-not-writable")
+    if "RESTART" in drift:
+        execute(connections[empty_database], finding["hint"])
+        assert migrate(empty_database, "zoo") is None
 
 
 RECEIVERS = {
@@ -85,6 +93,28 @@ def test_content_types_that_cannot_be_inserted_are_a_no_only_where_a_model_is_ne
 
     assert migrate(empty_database, "treasury", "0001") is not None
     assert (answer.code, answer.report["findings"][0]["id"]) == (1, "insert-refused")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "django_content_type ADD CHECK (length(model) < 5) NOT VALID",
+        "auth_permission ALTER codename TYPE varchar(12) USING left(codename, 12)",
+    ],
+    ids=["check", "shorter"],
+)
+def test_what_stands_against_new_content_types_or_permissions_is_left_to_a_rehearsal(
+    change: str, empty_database: str, ops: Ops
+) -> None:
+    for app in ("auth", "contenttypes"):
+        assert migrate(empty_database, app) is None
+    execute(connections[empty_database], f"ALTER TABLE {change}")
+
+    left = ops("preflight_migrate", "treasury", "0001", database=empty_database, rehearse="off")
+    told = ops("preflight_migrate", "treasury", "0001", database=empty_database, rehearse="clone")
+
+    assert migrate(empty_database, "treasury", "0001") is not None
+    assert (left.code, told.code) == (3, 1)
 
 
 def test_a_receiver_of_the_project_is_left_open(empty_database: str, ops: Ops) -> None:

@@ -11,6 +11,7 @@ from tests.integration.zoo_migrations import Write, migrate
 from tests.rights import NO_CREATE, OWN, TO_OTHERS, execute_for, judged, name_of
 
 ADD = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
+HEIR = "CREATE TABLE heir () INHERITS (zoo_cage)"
 INDEX = 'migrations.AddIndex("cage", models.Index(fields=["size"], name="zoo_size")),'
 RENAME = 'migrations.RenameModel("Cage", "Pen"),'
 # Not in SQL, which would be inlined.
@@ -54,6 +55,24 @@ class Case:
 
 
 CASES = (
+    Case(
+        "a column of a table from which one of another role inherits",
+        ADD,
+        (HEIR, "ALTER TABLE heir OWNER TO postgres"),
+        words="heir",
+    ),
+    Case(
+        "NOT NULL of a column that a table of another role inherits",
+        'migrations.AlterField("cage", "size", models.IntegerField()),',
+        (HEIR, "ALTER TABLE heir OWNER TO postgres"),
+        words="heir",
+    ),
+    Case(
+        "an index is made on the table alone",
+        INDEX,
+        (HEIR, "ALTER TABLE heir OWNER TO postgres"),
+        None,
+    ),
     Case("no right to create, but none is needed", ADD, (NO_CREATE,), None),
     Case("an index needs CREATE on the schema", INDEX, (NO_CREATE,), words="create indexes"),
     Case(

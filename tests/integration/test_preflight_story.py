@@ -12,6 +12,7 @@ from django.db import connections
 from opsmigrate.postgres.catalog import read_catalog
 from tests.aliases import guest
 from tests.conftest import Ops, execute
+from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import dump
 
@@ -115,6 +116,43 @@ def test_a_role_that_does_not_own_the_table_is_told_so(
     assert "the role may not create tables in schema public" in messages
     assert any("needs the REFERENCES privilege on public.treasury_payment" in m for m in messages)
     assert failure is not None
+
+
+def test_an_index_on_a_column_that_is_computed_as_it_is_read(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    virtual = connections[empty_database].pg_version >= 180_000
+    write_migrations(CAGE)
+    assert migrate(empty_database, "zoo") is None
+    kind = "VIRTUAL" if virtual else "STORED"
+    for statement in (
+        "ALTER TABLE zoo_cage DROP COLUMN size",
+        f"ALTER TABLE zoo_cage ADD COLUMN size int GENERATED ALWAYS AS (1) {kind}",
+    ):
+        execute(connections[empty_database], statement)
+    write_migrations(CAGE, 'migrations.AddIndex("cage", models.Index(fields=["size"], name="s")),')
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+
+    errors = [each["id"] for each in answer.report["findings"] if each["severity"] == "error"]
+    assert errors == (["computed-column"] if virtual else []), answer.stdout
+    assert (migrate(empty_database, "zoo") is not None) is virtual
+
+
+def test_a_foreign_key_that_a_migration_would_drop_without_a_word_is_a_warning(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(CAGE)
+    assert migrate(empty_database, "zoo") is None
+    execute(connections[empty_database], "CREATE TABLE yard (cage bigint REFERENCES zoo_cage)")
+    write_migrations(CAGE, 'migrations.DeleteModel("Cage"),')
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+
+    warned = [each for each in answer.report["findings"] if each["severity"] == "warning"]
+    assert (answer.code, [each["id"] for each in warned]) == (0, ["dropped-by-cascade"])
+    assert "yard_cage_fkey of public.yard" in warned[0]["message"]
+    assert migrate(empty_database, "zoo") is None
 
 
 def test_a_view_that_a_migration_would_drop_without_a_word_is_a_warning(

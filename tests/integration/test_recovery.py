@@ -74,6 +74,16 @@ STOPS = {
         f'{WEIGHT}\nmigrations.AlterUniqueTogether("cage", {{("id", "size"), ("size",)}}),',
         1,
     ),
+    "a generated column was made": (
+        'migrations.AddField("cage", "twice", models.GeneratedField('
+        'expression=models.F("size") * 2,'
+        f" output_field=models.IntegerField(), db_persist=True)),\n{UNIQUE}",
+        1,
+    ),
+    "a many-to-many relation was made in part": (
+        'migrations.AddField("cage", "friends", models.ManyToManyField("self")),\n' + UNIQUE,
+        0,
+    ),
     "what was renamed and removed": (
         'migrations.RenameField("cage", "name", "title"),\n'
         'migrations.RenameModel("Cage", "Pen"),\n'

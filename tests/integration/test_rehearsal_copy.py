@@ -82,7 +82,7 @@ def test_the_copy_has_no_user_mapping_and_no_foreign_table_that_can_be_read(
     gone = asserting("NOT EXISTS (SELECT FROM pg_user_mappings)")
     alias = prepared(empty_database, write_migrations, gone, *FOREIGN)
     without = rehearse(ops, alias)
-    write_migrations(CAGE, 'migrations.RunSQL("SELECT * FROM far_away"),')
+    write_migrations(CAGE, 'migrations.RunSQL("SELECT * FROM Far_Away"),')
     touching = rehearse(ops, alias)
 
     assert (without.code, reasons(without)) == (0, [])

@@ -161,6 +161,7 @@ LARGE = (
     "CREATE TABLE large (id int PRIMARY KEY, t text)",
     "INSERT INTO large SELECT n, repeat(md5(n::text), 30) FROM generate_series(1, 3000) n",
 )
+HARMLESS = "migrations.RunPython(lambda apps, editor: None),"
 READS_LARGE = """
 migrations.RunPython(lambda apps, editor: editor.execute("SELECT 1 FROM large") or 1 / 0),
 """
@@ -219,6 +220,68 @@ def test_without_the_rows_of_a_large_table_only_what_does_not_ask_for_them_is_de
     assert answer.report["facts"]["rehearsal"]["without_rows"] == ["public.large"]
     if why:
         assert any(why in reason for reason in reasons(answer))
+
+
+# Past Django, so that no wrapper of its own sees it.
+PAST_DJANGO = """
+migrations.RunPython(
+    lambda apps, editor: editor.connection.connection.cursor().execute("SELECT 1 FROM large")
+),
+"""
+UNIQUE = """
+migrations.AddConstraint(
+    "cage", models.UniqueConstraint(fields=["size"], name="zoo_cage_one_of_a_size")
+),
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "statement", "verdict", "id"),
+    [
+        (HARMLESS, "SELECT 1", 0, None),
+        (HARMLESS, "UPDATE zoo_cage SET size = 8 WHERE size = 7", 1, "duplicate-values"),
+        (DOUBLE, "SELECT 1", 3, None),
+        (READS_LARGE.replace(" or 1 / 0", ""), "SELECT 1", 3, None),
+        (PAST_DJANGO, "SELECT 1", 3, None),
+    ],
+    ids=["harmless", "twins", "code-asks-for-it", "code-asks-for-another", "past-django"],
+)
+def test_what_code_does_not_touch_is_asked_on_the_live_rows(
+    code: str,
+    statement: str,
+    verdict: int,
+    id: str | None,
+    empty_database: str,
+    write_migrations: Write,
+    ops: Ops,
+    settings: Any,
+) -> None:
+    rows = "gen_random_uuid(), 'name', n FROM generate_series(2, 3000) n"
+    many = f"INSERT INTO zoo_cage (code, name, size) SELECT {rows}"
+    alias = prepared(empty_database, write_migrations, code + UNIQUE, many, *LARGE, statement)
+    settings.OPSMIGRATE = {"ENVIRONMENT": "test", "REHEARSE_MAX_BYTES": 16 * 10_000}
+
+    answer = rehearse(ops, alias, rehearse="schema")
+
+    assert answer.code == verdict, answer.stdout
+    errors = [item for item in answer.report["findings"] if item["severity"] == "error"]
+    assert [item["id"] for item in errors] == ([id] if id else [])
+    if id:
+        assert (errors[0]["operation"], errors[0]["evidence"]["count"]) == ("1: AddConstraint", 1)
+
+
+def test_an_empty_table_lacks_nothing_whatever_the_limit(
+    empty_database: str, write_migrations: Write, ops: Ops, settings: Any
+) -> None:
+    pending = 'migrations.RunSQL("SELECT 1 / (1 - count(*)) FROM nothing"),'
+    table = "CREATE TABLE nothing (id int PRIMARY KEY, t text)"
+    alias = prepared(empty_database, write_migrations, pending, table)
+    settings.OPSMIGRATE = {"ENVIRONMENT": "test", "REHEARSE_MAX_BYTES": 1}
+
+    answer = rehearse(ops, alias, rehearse="schema")
+
+    assert (answer.code, reasons(answer)) == (0, []), answer.stdout
+    assert answer.report["facts"]["rehearsal"]["without_rows"] == ["public.zoo_cage"]
 
 
 FAILS_WHERE_THERE_ARE_ROWS = """

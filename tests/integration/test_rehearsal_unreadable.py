@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+import pytest
 from django.db import connections
 
 from tests.conftest import Ops, execute
-from tests.integration.pairs import CAGE
+from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import reasons
 
@@ -31,6 +32,47 @@ def prepare(
     assert migrate(alias, "zoo") is None
     execute(connections[superuser], "CREATE TABLE secrets (cage uuid REFERENCES zoo_cage (code))")
     return alias, superuser
+
+
+FORCED = (
+    "ALTER TABLE zoo_keeper ENABLE ROW LEVEL SECURITY",
+    "ALTER TABLE zoo_keeper FORCE ROW LEVEL SECURITY",
+    "CREATE POLICY half ON zoo_keeper USING (id > 1)",
+)
+# The counter of another role: nobody else may say where it stands.
+COUNTED = (
+    "CREATE SEQUENCE counter START 5000",
+    "ALTER TABLE zoo_keeper ALTER COLUMN id DROP IDENTITY",
+    "ALTER TABLE zoo_keeper ALTER COLUMN id SET DEFAULT nextval('counter')",
+)
+
+
+@pytest.mark.parametrize("hiding", [FORCED, COUNTED], ids=["row-security", "sequence"])
+def test_what_hides_rows_or_counters_leaves_open_only_what_asks_for_them(
+    hiding: tuple[str, ...],
+    new_database: Callable[..., str],
+    role: Callable[..., dict[str, str]],
+    write_migrations: Write,
+    ops: Ops,
+) -> None:
+    alias, superuser = prepare(new_database, role, write_migrations)
+    try:
+        write_migrations(CAGE, KEEPER)
+        assert migrate(alias, "zoo") is None
+        execute(connections[alias], ROW)
+        execute(connections[alias], "INSERT INTO zoo_keeper (cage_id) SELECT code FROM zoo_cage")
+        for statement in hiding:
+            execute(connections[superuser], statement)
+        write_migrations(CAGE, KEEPER, HARMLESS)
+        harmless = ops("preflight_migrate", "zoo", database=alias, rehearse="clone")
+        write_migrations(CAGE, KEEPER, LOOKS.replace("secrets", "zoo_keeper"))
+        looking = ops("preflight_migrate", "zoo", database=alias, rehearse="clone")
+    finally:
+        connections[superuser].close()
+        del connections[superuser], connections.settings[superuser]
+
+    assert (harmless.code, reasons(harmless)) == (0, []), harmless.stdout
+    assert looking.code == 3, looking.stdout
 
 
 def test_a_table_that_the_role_may_not_read_is_left_out_of_the_copy(

@@ -14,7 +14,7 @@ from tests.aliases import guest
 from tests.conftest import Ops, execute
 from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.zoo_migrations import Write, migrate
-from tests.rehearsals import rehearse
+from tests.rehearsals import reasons, rehearse
 from tests.rights import NO_CREATE, OWN, TO_OTHERS, execute_for, told
 
 OPEN = "unexamined"
@@ -39,6 +39,18 @@ class Case:
 
 
 CASES = (
+    Case(
+        "capitals without quotes",
+        "WITH t AS (TABLE LEDGER) SELECT 1 FROM t",
+        OPEN,
+        grant="GRANT SELECT ON ledger TO {role}",
+    ),
+    Case(
+        "a word of SQL that is a name, too",
+        "WITH t AS (SELECT 1 AS a) SELECT a FROM t ORDER BY a",
+        None,
+        setup=('CREATE TABLE "order" (id int)',),
+    ),
     Case(
         "insert",
         "INSERT INTO ledger SELECT 1",
@@ -247,7 +259,9 @@ def test_what_a_statement_lacks_is_what_postgresql_refuses(
         "migrations.RunPython(lambda apps, editor: apps.get_model('zoo', 'Cage').objects"
         ".using(editor.connection.alias).update(size=2)),",
         'migrations.RunSQL("UPDATE zoo_cage SET size = 2"),',
+        'migrations.RunSQL("/*" + "-" * 3000 + "*/ UPDATE zoo_cage SET size = 2"),',
     ],
+    ids=["code", "sql", "long"],
 )
 def test_a_right_that_the_copy_hides_decides(
     pending: str,
@@ -278,6 +292,34 @@ def test_a_right_that_the_copy_hides_decides(
     assert (failure is None) == granted
     assert (answer.code, answer.report["unexamined"]) == (int(not granted), []), answer.stdout
     assert told(answer) == ([] if granted else ["missing-privilege"])
+
+
+def test_what_is_not_kept_of_very_many_statements_is_left_open_where_another_role_owns_a_table(
+    empty_database: str,
+    role: Callable[..., dict[str, str]],
+    write_migrations: Write,
+    ops: Ops,
+) -> None:
+    write_migrations(CAGE)
+    assert migrate(empty_database, "zoo") is None
+    user = role("CREATEDB")
+    readable = "GRANT SELECT ON zoo_cage, zoo_cage_id_seq TO {role}"
+    execute_for(user, empty_database, *OWN, ROW, TO_OTHERS, readable)
+    many = """
+migrations.RunPython(lambda apps, editor: [
+    editor.execute(f"SELECT {n}" if n < 60 else "UPDATE zoo_cage SET size = 2", None)
+    for n in range(61)
+]),
+"""
+    write_migrations(CAGE, many)
+
+    with guest(empty_database, user) as alias:
+        answer = rehearse(ops, alias)
+        failure = migrate(alias, "zoo")
+
+    assert failure is not None
+    assert answer.code == 3, answer.stdout
+    assert any("more statements than were kept" in reason for reason in reasons(answer))
 
 
 def test_what_the_walk_has_decided_is_not_asked_again(

@@ -19,8 +19,8 @@ from django.contrib.postgres.fields import ArrayField, DateRangeField, IntegerRa
 from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.indexes import GinIndex, HashIndex, OpClass
 from django.contrib.postgres.operations import (
-    AddConstraintNotValid, AddIndexConcurrently, CreateExtension, RemoveIndexConcurrently,
-    ValidateConstraint,
+    AddConstraintNotValid, AddIndexConcurrently, CreateCollation, CreateExtension,
+    RemoveIndexConcurrently, ValidateConstraint,
 )
 from django.contrib.postgres.search import SearchVector
 from django.db import migrations, models

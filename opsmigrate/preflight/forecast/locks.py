@@ -47,9 +47,9 @@ def _create_index(match: "re.Match[str]", around: Surroundings, effects: Effects
     concurrently = bool(match["concurrently"])
     effects.lock(table, SHARE_UPDATE_EXCLUSIVE if concurrently else SHARE)
     effects.build(table, concurrently=concurrently)
-    columns = (parts(item)[:1] for item in items(match["columns"]))
+    keys = [parts(item) for item in items(match["columns"])]
     name = parts(match["name"] or "")
-    table.indexes[name[-1] if name else ""] = tuple(column for (column,) in columns)
+    table.indexes[name[-1] if name else ""] = tuple(key[0] if key else "" for key in keys)
 
 
 def _drop_index(match: "re.Match[str]", around: Surroundings, effects: Effects) -> None:

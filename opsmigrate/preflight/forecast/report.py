@@ -51,6 +51,9 @@ def look_ahead(
     except Error as error:
         why = f"the server did not answer: {first_line(error)}"
         return Outlook(statements=ledger.statements, facts={"locks": None, "why": why})
+    except Exception as error:  # a statement may be anything: what is only expected decides nothing
+        why = f"a statement was not understood: {type(error).__name__}: {first_line(error)}"
+        return Outlook(statements=ledger.statements, facts={"locks": None, "why": why})
     instead = _alternatives(forecast, plan)
     advice = order_advice(forecast)
     # Not through the ledger's find(): what is expected must leave no question open.

@@ -32,7 +32,7 @@ def parts(name: str) -> tuple[str, ...]:
 
 
 def items(text: str) -> Iterator[str]:
-    """Yield what commas outside of brackets and quotes separate."""
+    """Yield what commas outside of brackets and quotes separate, up to a bracket not opened."""
     depth, quote, start = 0, "", 0
     for place, sign in enumerate(text):
         if quote:
@@ -43,6 +43,9 @@ def items(text: str) -> Iterator[str]:
             depth += 1
         elif sign in ")]":
             depth -= 1
+            if depth < 0:
+                yield text[start:place].strip()
+                return
         elif sign == "," and depth == 0:
             yield text[start:place].strip()
             start = place + 1

@@ -36,7 +36,7 @@ def _of_model(model: type[Model], connection: BaseDatabaseWrapper) -> Iterator[t
         if type_ is not None:
             yield ("column", table, column_of(field)), True
             yield ("type", table, column_of(field)), _plain(type_)
-            yield ("not null", table, column_of(field)), not field.null
+            yield ("not null", table, column_of(field)), not (field.null or field.generated)
             if field.unique and not field.primary_key:
                 yield ("unique", table, (column_of(field),)), True
     for names in options.unique_together:

@@ -9,11 +9,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.ddl_references import Statement
 from django.db.models import Field
 
-from opsmigrate.postgres.catalog import Catalog
+from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.tracing import TracingEditor, editor_class
 
+MAKES_TABLE = re.compile(r'^CREATE TABLE "((?:[^"]|"")+)" ')
 MAKES = re.compile(r"^CREATE |ADD CONSTRAINT ")
 
 
@@ -25,12 +26,16 @@ class WritingEditor(TracingEditor):
 
     written: list[str]
     there: frozenset[str]
+    tables: frozenset[str]
     complete: bool = True
 
     def note(self, sql: Any, params: Any = None) -> bool:
         """Keep one statement."""
         name = str(sql.parts.get("name", "")) if isinstance(sql, Statement) else ""
         if name.strip('"') in self.there and MAKES.search(str(sql)):
+            return True
+        makes = MAKES_TABLE.match(str(sql))
+        if makes and makes[1] in self.tables:
             return True
         text = str(sql)
         if params:
@@ -73,6 +78,11 @@ def writing_editor(connection: BaseDatabaseWrapper, catalog: Catalog) -> Writing
             *(index.name for index in relation.indexes if index.valid),
             *(item.name for item in relation.constraints),
         )
+    )
+    editor.tables = frozenset(
+        relation.name
+        for relation in catalog.relations
+        if relation.visible and relation.kind in TABLE_KINDS
     )
     editor.requirements = requirements
     return editor

@@ -23,7 +23,7 @@ from opsmigrate.preflight.rehearsal.fence import raise_fence
 from opsmigrate.preflight.rehearsal.in_memory import keep_in_memory
 from opsmigrate.preflight.rehearsal.lacking import Lacking
 from opsmigrate.preflight.rehearsal.places import leads_to
-from opsmigrate.preflight.rehearsal.recording import Recording
+from opsmigrate.preflight.rehearsal.recording import LONGEST_SQL, Place, Recording
 from opsmigrate.preflight.rehearsal.sql_fence import DISARMED, sql_fence
 from opsmigrate.preflight.rehearsal.whereabouts import Whereabouts
 
@@ -64,8 +64,7 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
     connection = _repoint(job)
     whereabouts = Whereabouts()
     doubts = Doubts(whereabouts)
-    lacking = Lacking(**job["lacking"])
-    recording = Recording(connection, whereabouts.of, doubts.tell, lacking)
+    recording = Recording(connection, whereabouts.of, doubts.tell)
     keep_in_memory(doubts.tell)
     inside = sql_fence(
         job["place"]["NAME"],
@@ -74,7 +73,15 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
         names=job["names"],
         tell=doubts.tell,
     )
-    fence_driver(connection, [connections[alias] for alias in connections], inside, doubts.tell)
+    lacking = Lacking(**job["lacking"])
+    asking: set[Place] = set()
+
+    def heard(statement: str) -> None:
+        if lacking.asked_by(statement):
+            asking.add(whereabouts.of(statement))
+        inside(statement)
+
+    fence_driver(connection, [connections[alias] for alias in connections], heard, doubts.tell)
     # So that the session, too, is one that the fence has let through.
     connection.close()
     for settings in connections.settings.values():
@@ -82,11 +89,13 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
             settings["NAME"] = told_name(settings["NAME"], doubts.tell)
     raise_fence(Path(job["folder"]), doubts.tell)
     failure = _migrate(job, connection, recording, whereabouts, doubts.tell)
+    if failure:
+        failure["asks"] = lacking.asked_by(recording.last_sql or "")
     return {
         "failure": failure,
         "applied": whereabouts.applied,
         "statements": recording.as_json(),
-        "asking": [astuple(place) for place in recording.asking],
+        "asking": [astuple(place) for place in asking],
         "refused": doubts.told,
     }
 
@@ -157,8 +166,7 @@ def _migrate(
             "migration": whereabouts.place.migration,
             "operation": whereabouts.of(recording.last_sql or "").operation,
             "after_the_plan": whereabouts.planned_all,
-            "sql": recording.last_sql,
-            "asks": recording.last_asks,
+            "sql": recording.last_sql and recording.last_sql[:LONGEST_SQL],
             "error": type(error).__name__,
             "words": first_line(error),
             "sqlstate": sqlstate(error) if isinstance(error, Error) else None,

@@ -186,11 +186,7 @@ class _Work:
                 restoring.wait()
 
     def pipe_rows(self) -> None:
-        without = [
-            f"--exclude-table-data={_quoted(schema)}.{_quoted(name)}"
-            for schema, name in self._copy.selection.without_rows
-        ]
-        without += [f"--exclude-table-data={schema}.*" for schema in SCHEDULERS.values()]
+        without = [f"--exclude-table-data={schema}.*" for schema in SCHEDULERS.values()]
         with (
             self._source() as source,
             child_environment(self._copy.scratch) as place,
@@ -223,6 +219,11 @@ class _Work:
                 f"--exclude-table={_quoted(schema)}.{_quoted(name)}"
                 for schema, name in self._copy.selection.absent
             ),
+            # Of the schema's dump as well: pg_dump asks where each sequence stands.
+            *(
+                f"--exclude-table-data={_quoted(schema)}.{_quoted(name)}"
+                for schema, name in self._copy.selection.without_rows
+            ),
             *_role(environment),
         ]
 
@@ -232,6 +233,8 @@ class _Work:
             AT_ERROR,
             "--no-owner",
             "--no-privileges",
+            # A foreign key is added when the policies are there already.
+            "--enable-row-security",
             "--no-password",
             f"--dbname={self._copy.scratch.settings_dict['NAME']}",
             *_role(environment),

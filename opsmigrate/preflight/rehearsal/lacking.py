@@ -1,9 +1,12 @@
 """What a copy lacks, and which statements may come to ask for it."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.postgres.mentions import naming, read_reserved
+from opsmigrate.preflight.rehearsal.selection import Selection
 
 DELETES = re.compile(r"\b(?:DELETE|TRUNCATE|MERGE)\b", re.IGNORECASE)
 # What makes PostgreSQL look at the rows behind a validated constraint again.
@@ -14,33 +17,33 @@ RECHECKS = re.compile(r"\b(?:TYPE|VALIDATE)\b", re.IGNORECASE)
 class Lacking:
     """What the copy lacks: rows, and belief in constraints that rows contradict.
 
-    `names` are those by which a statement may come to ask for the rows, `referenced` those by
-    which one that deletes may. `unbelieved` says that the copy has a constraint as not validated
-    that the live database takes for valid.
+    `names` is the regular expression of those by which a statement may come to ask for the rows,
+    None where there are all; `when_deleting` is that of those by which one that deletes may.
+    `unbelieved` says that the copy has a constraint as not validated that the live database takes
+    for valid.
     """
 
-    names: tuple[str, ...] = ()
-    referenced: tuple[str, ...] = ()
-    unbelieved: bool = False
+    names: str | None
+    when_deleting: str | None
+    unbelieved: bool
 
     def asked_by(self, statement: str) -> bool:
         """Say whether a statement may go another way on the copy for what the copy lacks."""
         if self.unbelieved and RECHECKS.search(statement):
             return True
-        if not self.names:
-            return False
-        asking = self._by_deleting if DELETES.search(statement) else self._by_itself
-        return asking.search(statement) is not None
-
-    @cached_property
-    def _by_itself(self) -> re.Pattern[str]:
-        return _any_of(self.names)
-
-    @cached_property
-    def _by_deleting(self) -> re.Pattern[str]:
-        return _any_of((*self.names, *self.referenced))
+        names = self.when_deleting if DELETES.search(statement) else self.names
+        return names is not None and re.search(names, statement) is not None
 
 
-def _any_of(names: Iterable[str]) -> re.Pattern[str]:
-    # In any case of letters: without quotes, LARGE is large.
-    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, names))})(?!\w)", re.IGNORECASE)
+def lacking_in(
+    selection: Selection, connection: BaseDatabaseWrapper, *, unbelieved: bool
+) -> Lacking:
+    """Return what a copy of this selection lacks; `connection` is to the server that has it."""
+    if not selection.telling:
+        return Lacking(names=None, when_deleting=None, unbelieved=unbelieved)
+    reserved = read_reserved(connection)
+    return Lacking(
+        names=naming(selection.telling, reserved),
+        when_deleting=naming(selection.telling | selection.referenced, reserved),
+        unbelieved=unbelieved,
+    )

@@ -17,7 +17,8 @@ def take_in(rehearsal: Rehearsal, plan: Plan, ledger: Ledger) -> None:
     """Let the rehearsal answer the questions that the explanation left open.
 
     It proves what came before the first migration in which something was refused, or asked for
-    rows that the copy lacks; from there on neither its yes nor its no proves anything.
+    rows that the copy lacks, where the live ones cannot answer instead; from there on neither its
+    yes nor its no proves anything.
     """
     order = {step.label: number for number, step in enumerate(plan.steps)}
     proven = AFTER_ALL
@@ -27,14 +28,14 @@ def take_in(rehearsal: Rehearsal, plan: Plan, ledger: Ledger) -> None:
         ledger.leave_open("on the copy, migrate ran another plan than the one examined")
     for item in rehearsal.refused:
         proven = min(proven, order.get(item["migration"] or "", -1))
-    proven = min(proven, *(_rank(each, order) for each in _without_rows(rehearsal, ledger)), proven)
+    proven, refuted = _ask_live(rehearsal, order, proven, ledger)
     failure = rehearsal.failure
     counts = failure is None or _counts(failure, rehearsal, order, proven)
     if failure is not None:
         proven = min(proven, order.get(failure["migration"] or "", AFTER_ALL))
-        if counts:
-            # It answers: no. What comes after it is not reached.
-            proven = AFTER_ALL
+    if refuted or (failure is not None and counts):
+        # It answers: no. What comes after it is not reached.
+        proven = AFTER_ALL
     ledger.unexamined[:] = [item for item in ledger.unexamined if _rank(item, order) >= proven]
     for item in rehearsal.refused:
         ledger.migration, ledger.operation = item["migration"], item["operation"]
@@ -68,6 +69,28 @@ def _same_plan(rehearsal: Rehearsal, plan: Plan) -> bool:
     in_order = all(item in planned for item in rehearsal.applied)
     complete = len(rehearsal.applied) == len(plan.steps)
     return in_order and (complete or rehearsal.failure is not None or rehearsal.may_skip)
+
+
+def _ask_live(
+    rehearsal: Rehearsal, order: Mapping[str, int], proven: int, ledger: Ledger
+) -> tuple[int, bool]:
+    """Ask the live rows what the copy lacks the rows for, as long as no code has asked for them.
+
+    Returns the number of the first migration that is not proven, and whether an answer was no.
+    """
+    for item in sorted(_without_rows(rehearsal, ledger), key=lambda item: _rank(item, order)):
+        errors = _errors(ledger)
+        if _rank(item, order) >= proven:
+            break
+        if not ledger.ask_again(item):
+            return _rank(item, order), False
+        if _errors(ledger) > errors:
+            return proven, True
+    return proven, False
+
+
+def _errors(ledger: Ledger) -> int:
+    return sum(finding.severity is Severity.ERROR for finding in ledger.findings)
 
 
 def _rank(item: Unexamined, order: Mapping[str, int]) -> int:

@@ -9,9 +9,9 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.errors import first_line
-from opsmigrate.preflight.rehearsal.lacking import Lacking
 from opsmigrate.preflight.rehearsal.server_watch import Locks, ServerWatch
 
+# Characters of a statement that a report shows.
 LONGEST_SQL = 2000
 # Distinct statements kept for each operation; what exceeds them is counted in one entry.
 MOST_DISTINCT = 50
@@ -74,25 +74,20 @@ class Recording:
         connection: BaseDatabaseWrapper,
         where: Callable[[str], Place],
         doubt: Callable[[str], None],
-        lacking: Lacking,
     ) -> None:
         """Record what `connection` executes; `where` tells the place of a statement.
 
-        `doubt` hears where the looking itself may have changed what happens. `asking` are the
-        places whose statements may ask for what is `lacking`.
+        `doubt` hears where the looking itself may have changed what happens.
         """
         self._connection = connection
         self._where = where
         self._doubt = doubt
-        self._lacking = lacking
         self._watch = ServerWatch(connection)
         self._statements: dict[tuple[Place, str], Statement] = {}
         self._distinct: dict[Place, int] = {}
         self._position = self._watch.position()
         self._read = time.monotonic()
-        self.asking: set[Place] = set()
         self.last_sql: str | None = None
-        self.last_asks = False
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return the statements as the report has them."""
@@ -103,12 +98,8 @@ class Recording:
     ) -> Any:
         """Execute one statement for Django (connection.execute_wrapper) and note it."""
         text = str(sql)
-        self.last_sql = text[:LONGEST_SQL]
-        place = self._where(text)
-        self.last_asks = self._lacking.asked_by(text)
-        if self.last_asks:
-            self.asking.add(place)
-        statement = self._statement(place, SAVEPOINT.sub(r"\1 …", self.last_sql))
+        self.last_sql = text
+        statement = self._statement(self._where(text), SAVEPOINT.sub(r"\1 …", text))
         locking = not ROWS_ONLY.match(text) and LOCKING.search(text) is not None
         alone = not self._connection.in_atomic_block
         locks = self._watch.locks_of(text) if locking and alone else {}

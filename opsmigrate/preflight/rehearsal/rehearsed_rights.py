@@ -8,8 +8,10 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog, Relation
+from opsmigrate.postgres.mentions import naming, read_reserved
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.rehearsal.needs import DATA, DEFINES, DROP, Need, needs_of
+from opsmigrate.preflight.rehearsal.recording import FURTHER
 from opsmigrate.preflight.walk.rights import OWNER, Lack, lacking, lacking_to_insert
 from opsmigrate.preflight.walk.touched import QUALIFIED, name_parts, without_texts
 from opsmigrate.report import Finding, Severity
@@ -66,12 +68,17 @@ class _Others:
     things: Mapping[str, bool]
     triggers: Mapping[int, tuple[str, ...]]
     filtered: frozenset[int]
+    reserved: frozenset[str]
 
     def named_in(self, text: str) -> Iterator[Relation]:
         """Yield the relations whose name stands anywhere in the text."""
         for name, relation in self.relations.items():
-            if len(name) == 1 and _stands_in(name[0], text):
+            if len(name) == 1 and self.stands_in(name[0], text):
                 yield relation
+
+    def stands_in(self, name: str, text: str) -> bool:
+        """Say whether the text names it."""
+        return re.search(naming([name], self.reserved), text) is not None
 
 
 def question_rights(
@@ -94,6 +101,8 @@ def question_rights(
         if place in asked:
             continue
         asked.add(place)
+        if sql == FURTHER and others.relations:
+            ledger.leave_open("it executed more statements than were kept to ask for their rights")
         for lack in _lacks(connection, catalog, others, sql):
             if isinstance(lack, Lack) and not as_another:
                 _find(ledger, lack)
@@ -136,7 +145,7 @@ def _others(connection: BaseDatabaseWrapper, catalog: Catalog) -> _Others:
             triggers[oid] = (*triggers.get(oid, ()), source)
         cursor.execute(FILTERED)
         filtered = frozenset(row[0] for row in cursor.fetchall())
-    return _Others(relations, things, triggers, filtered)
+    return _Others(relations, things, triggers, filtered, read_reserved(connection))
 
 
 def _lacks(
@@ -170,7 +179,7 @@ def _unclear(
         if not data or lacking(connection, relation, "SELECT"):
             yield f"{relation.label} belongs to another role, and what it needs is not clear"
     for thing, usable in others.things.items():
-        if (CHANGES.match(text) or not usable) and _stands_in(thing, text):
+        if (CHANGES.match(text) or not usable) and others.stands_in(thing, text):
             yield f"{thing} belongs to another role"
 
 
@@ -236,7 +245,3 @@ def _some_columns(connection: BaseDatabaseWrapper, relation: Relation, privilege
     with connection.cursor() as cursor:
         cursor.execute("SELECT has_any_column_privilege(%s::oid, %s)", [relation.oid, privilege])
         return bool(cursor.fetchone()[0])
-
-
-def _stands_in(name: str, text: str) -> bool:
-    return re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", text) is not None

@@ -19,7 +19,7 @@ from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.rehearsal.copying import Copied, Copy, copy_database
 from opsmigrate.preflight.rehearsal.database_settings import end_with_client, repeat_settings
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm, times_refused
-from opsmigrate.preflight.rehearsal.lacking import Lacking
+from opsmigrate.preflight.rehearsal.lacking import Lacking, lacking_in
 from opsmigrate.preflight.rehearsal.outcome import Rehearsal
 from opsmigrate.preflight.rehearsal.own_folder import own_folder
 from opsmigrate.preflight.rehearsal.places import identity_of
@@ -90,15 +90,12 @@ def rehearse(
                     selection=selection,
                 )
             )
+        unbelieved = any(not item.believed for item in copied_as.broken)
+        lacks = lacking_in(selection, copy, unbelieved=unbelieved)
         lacking = repeat_settings(connection, copy, elsewhere=stage.elsewhere)
         copy.close()
         copied = time.monotonic()
         progress.phase("Rehearsing migrate on the copy")
-        lacks = Lacking(
-            names=tuple(sorted(selection.telling)),
-            referenced=tuple(sorted(selection.referenced)),
-            unbelieved=any(not item.believed for item in copied_as.broken),
-        )
         result = _run_child(_job(connection, copy, target, copied_as.reach, lacks))
         refused = [*result["refused"], *map(_nowhere, (*lacking, *copied_as.reach.lacking))]
         if not refused and times_refused(copy):

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 HISTORY_TABLE = "django_migrations"
+# Without a page there is no row, whatever the indexes take.
 TABLES = """
-SELECT c.oid::bigint, n.nspname, c.relname, pg_total_relation_size(c.oid)
+SELECT c.oid::bigint, n.nspname, c.relname,
+       CASE WHEN pg_relation_size(c.oid) > 0 THEN pg_total_relation_size(c.oid) ELSE 0 END
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 """
@@ -47,11 +49,26 @@ WHERE k.contype = 'f'
 # pg_dump locks what it dumps, which takes SELECT, and fails as a whole where that is not granted.
 UNREADABLE = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'S') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-  AND NOT (has_schema_privilege(n.oid, 'USAGE') AND CASE c.relkind
-      WHEN 'S' THEN has_sequence_privilege(c.oid, 'SELECT')
-      ELSE has_table_privilege(c.oid, 'SELECT') END)
+WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND NOT (has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))
 ORDER BY 1, 2
+"""
+# Where these stand is not told; the columns that count with them are in the copy all the same.
+HIDDEN_SEQUENCES = """
+SELECT n.nspname, c.relname, array_remove(array_agg(DISTINCT t.relname::text), NULL)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_depend d ON d.refobjid = c.oid AND d.classid = 'pg_attrdef'::regclass
+LEFT JOIN pg_depend o ON o.objid = c.oid AND o.deptype IN ('a', 'i')
+LEFT JOIN pg_attrdef a ON a.oid = d.objid
+LEFT JOIN pg_class t ON t.oid IN (a.adrelid, o.refobjid) AND t.relkind IN ('r', 'p')
+WHERE c.relkind = 'S' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND NOT (has_schema_privilege(n.oid, 'USAGE') AND has_sequence_privilege(c.oid, 'SELECT'))
+GROUP BY 1, 2 ORDER BY 1, 2
+"""
+# pg_dump fails rather than dump some of the rows.
+HIDDEN_ROWS = """
+SELECT c.oid::bigint FROM pg_class c
+WHERE c.relkind = 'r' AND c.relrowsecurity AND row_security_active(c.oid)
 """
 KEYS_TO_UNREADABLE = """
 SELECT n.nspname, c.relname, k.conname
@@ -95,11 +112,32 @@ class Selection:
 
 def select_all(connection: BaseDatabaseWrapper) -> Selection:
     """Return the selection of everything that this role may read."""
-    return _without_unreadable(connection, Selection("clone"))
+    return _without_unreadable(connection, _without_hidden(connection))
+
+
+def _without_hidden(connection: BaseDatabaseWrapper) -> Selection:
+    """Leave out rows that row security hides, with those that need them by a foreign key."""
+    with connection.cursor() as cursor:
+        cursor.execute(HIDDEN_ROWS)
+        hidden = {row[0] for row in cursor.fetchall()}
+    if not hidden:
+        return Selection("clone")
+    tables, needs = _tables(connection)
+    left = {oid for oid in tables if hidden & _closure(oid, needs)}
+    without_rows = tuple(sorted(tables[oid][:2] for oid in left))
+    telling, referenced = _leading_to(connection, without_rows)
+    return Selection("clone", without_rows, telling=telling, referenced=referenced)
 
 
 def _without_unreadable(connection: BaseDatabaseWrapper, selection: Selection) -> Selection:
     with connection.cursor() as cursor:
+        cursor.execute(HIDDEN_SEQUENCES)
+        for schema, name, counted in cursor.fetchall():
+            selection = replace(
+                selection,
+                without_rows=(*selection.without_rows, (schema, name)),
+                telling=selection.telling | {name, *counted},
+            )
         cursor.execute(UNREADABLE)
         absent = tuple((schema, name) for schema, name in cursor.fetchall())
         if not absent:
@@ -121,22 +159,33 @@ def select_small(connection: BaseDatabaseWrapper, most_bytes: int) -> Selection:
 
     A table is taken with all that its foreign keys need, or not at all.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(TABLES)
-        tables = {row[0]: row[1:] for row in cursor.fetchall()}
-        cursor.execute(NEEDS)
-        needs: dict[int, set[int]] = defaultdict(set)
-        for oid, needed in cursor.fetchall():
-            needs[oid].add(needed)
+    tables, needs = _tables(connection)
     sizes = {oid: int(size) for oid, (_, _, size) in tables.items()}
     # Without it, migrate would begin with the first migration.
     history = {oid for oid, (_, name, _) in tables.items() if name == HISTORY_TABLE}
     taken = _taken(sizes, needs, most_bytes, always=history)
     left = {oid for oid in tables if oid not in taken and sizes[oid]}
-    without_rows = tuple(sorted(tables[oid][:2] for oid in left))
+    without_rows = {tables[oid][:2] for oid in left} | set(_without_hidden(connection).without_rows)
     telling, referenced = _leading_to(connection, without_rows)
-    selection = Selection("schema", without_rows, telling=telling, referenced=referenced)
+    selection = Selection(
+        "schema", tuple(sorted(without_rows)), telling=telling, referenced=referenced
+    )
     return _without_unreadable(connection, selection)
+
+
+Tables = dict[int, tuple[str, str, int]]
+
+
+def _tables(connection: BaseDatabaseWrapper) -> tuple[Tables, dict[int, set[int]]]:
+    """Return the tables (schema, name, bytes) by oid, and which ones each needs."""
+    needs: dict[int, set[int]] = defaultdict(set)
+    with connection.cursor() as cursor:
+        cursor.execute(TABLES)
+        tables = {oid: (schema, name, size) for oid, schema, name, size in cursor.fetchall()}
+        cursor.execute(NEEDS)
+        for oid, needed in cursor.fetchall():
+            needs[oid].add(needed)
+    return tables, needs
 
 
 def select_kept(connection: BaseDatabaseWrapper, kept: KeptCopy) -> Selection:

@@ -73,13 +73,16 @@ def sql_fence(
     own = re.compile(rf'\bDATABASE\s+"?{re.escape(database)}"?', re.IGNORECASE)
     outside = set(names)
 
+    def named(name: str, text: str) -> bool:
+        return re.search(rf"\b{re.escape(name)}\b", text, re.IGNORECASE) is not None
+
     @lru_cache(maxsize=1024)
     def refusal(statement: str, known: frozenset[str]) -> str | None:
         text = own.sub("", COMMENTS.sub(" ", statement))
         found = pattern.search(text)
         if found is not None:
             return " ".join(found.group().split())[:60]
-        words = [name for name in known if re.search(rf"\b{re.escape(name)}\b", text)]
+        words = [name for name in known if named(name, text)]
         if words:
             return f"it names {min(words)}, which leads outside"
         if files and FROM_ROWS.search(text) and not WRITES_SQL.search(text):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import Field
 
+from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.walk.casts import bad_casts, castable
+from opsmigrate.preflight.walk.collations import is_deterministic, require_no_patterns
 from opsmigrate.preflight.walk.columns import column_in_use, users_of
 from opsmigrate.preflight.walk.compatible import always_casts, comparable
+from opsmigrate.preflight.walk.defaults import refuse_computed
 from opsmigrate.preflight.walk.expressions import PLAIN, ForbiddenError, live_expressions, misfit
 from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.operator_classes import special_indexes_fit
@@ -23,7 +27,7 @@ from opsmigrate.preflight.walk.probes import (
     violations,
 )
 from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.simulation import SimulatedTable, constant
+from opsmigrate.preflight.walk.simulation import CHECK, PRIMARY_KEY, SimulatedTable, constant
 from opsmigrate.schema.types import INTEGERS, base, modifiers
 
 TEXTS = {"character varying", "text"}
@@ -42,7 +46,7 @@ def rename_column(
             table=table.label,
             column=after,
         )
-    requirements.not_inherited(table, before, "renaming it")
+    requirements.alter_column(table, before, "renaming it")
     requirements.schema.rename_column(table, before, after)
 
 
@@ -63,12 +67,16 @@ def alter_type(
     if before is None or after is None:
         return
     requirements.need_type(after)
-    requirements.not_inherited(table, column, "altering its type")
+    requirements.alter_column(table, column, "altering its type")
     statement = f"altering the type of {table.label}.{column}"
+    if explicit and column in table.generated:
+        refuse_computed(requirements, table, column, f"{statement} with USING")
     views = [view for view, used in table.views.items() if column in used]
     requirements.views_forbid(table, views, statement, column)
-    for user in users_of(table, column):
+    rows = requirements.relatives.column_of_its_rows(table)
+    for user in [*users_of(table, column), *([f"the column {rows}"] if rows else [])]:
         column_in_use(requirements, table, column, statement, user)
+    requirements.need_collation(_collation(requirements, new), table, column)
     if _casts(requirements, table, column, after, explicit=explicit):
         value = table.values.pop(column, None)
         if value is not None and _collation(requirements, old) == _collation(requirements, new):
@@ -76,9 +84,31 @@ def alter_type(
             cast = sql.SQL("({})::{}").format(value, sql.SQL(PLAIN.get(after, after)))
             table.values[column] = value if same else cast
         _what_is_on_it_fits(requirements, table, column, after)
+        _suits_collation(requirements, table, old, new, value)
     else:
         table.values.pop(column, None)
     table.types[column] = after
+
+
+def _suits_collation(
+    requirements: Requirements,
+    table: SimulatedTable,
+    old: Field[Any, Any],
+    new: Field[Any, Any],
+    value: Composable | None,
+) -> None:
+    """Ask whether the indexes stand a collation under which more texts are equal."""
+    column, name = column_of(new), _collation(requirements, new)
+    if name is None or name == _collation(requirements, old):
+        return
+    if is_deterministic(requirements.connection, requirements, name) is not False:
+        return
+    require_no_patterns(requirements, table, column, name)
+    if value is not None and name in requirements.catalog.collations:
+        table.values[column] = sql.SQL("({})::{} COLLATE {}").format(
+            value, sql.SQL(PLAIN.get(table.types[column], "text")), sql.Identifier(name)
+        )
+    _unique_holds(requirements, table, column)
 
 
 def add_identity(requirements: Requirements, table: SimulatedTable, column: str) -> None:
@@ -104,8 +134,10 @@ def alter_null(
     `default` is what it fills in, None where that is not known or there is nothing.
     """
     column = column_of(new)
+    if new.null == (column in table.not_null):
+        requirements.own_children(table, column, "changing whether it may be NULL")
     if new.null:
-        table.not_null.discard(column)
+        _drop_not_null(requirements, table, column)
         return
     filled = new.has_default() or new.has_db_default()
     if column not in table.not_null and not filled:
@@ -114,16 +146,34 @@ def alter_null(
         )
     if column not in table.not_null and filled:
         if table.has_triggers:
-            question = f"what the triggers of {table.label} do as the default is filled in"
+            question = f"what triggers and rules of {table.label} do as the default is filled in"
             requirements.if_rows(table, question, None)
+        if column in table.generated:
+            refuse_computed(requirements, table, column, f"filling {table.label}.{column}")
         _fill(requirements, table, column, default)
     table.not_null.add(column)
+
+
+def _drop_not_null(requirements: Requirements, table: SimulatedTable, column: str) -> None:
+    if column not in table.not_null:
+        return
+    statement = f"dropping NOT NULL of {table.label}.{column}"
+    if column in table.identities:
+        refuse_computed(requirements, table, column, statement)
+    for name, (kind, columns) in table.constraints.items():
+        if kind == PRIMARY_KEY and column in columns:
+            column_in_use(requirements, table, column, statement, f"the primary key {name}")
+    table.not_null.discard(column)
 
 
 def _fill(requirements: Requirements, table: SimulatedTable, column: str, default: object) -> None:
     """UPDATE … SET … WHERE … IS NULL: unique indexes and foreign keys must stand the default."""
     rows, probe = requirements.rows(table), nulls(table, column)
     missing = ask(requirements.connection, probe) if rows and probe else None
+    if rows is None and not requirements.ledger.code_runs:
+        requirements.ledger.leave_open(
+            f"whether all rows of {table.label} get the default: not all can be seen"
+        )
     if rows == 0 or (missing is not None and not missing.count):
         return
     value = table.values.pop(column, None)
@@ -132,6 +182,7 @@ def _fill(requirements: Requirements, table: SimulatedTable, column: str, defaul
             value, constant(default, table.types[column])
         )
     _unique_holds(requirements, table, column)
+    _checks_hold(requirements, table, column)
     for key in requirements.schema.foreign_keys:
         if key.table is table and column in key.columns:
             known = default is not None and len(key.columns) == 1
@@ -155,6 +206,28 @@ def _unique_holds(requirements: Requirements, table: SimulatedTable, column: str
                 if index.partial or index.special
                 else duplicates(table, index.columns, nulls_distinct=index.nulls_distinct),
             )
+
+
+def _checks_hold(requirements: Requirements, table: SimulatedTable, column: str) -> None:
+    """Ask whether the value that is filled in suits what stands on the column."""
+    live = {each[0]: each[1:] for each in live_expressions(requirements, table, column)}
+    for name, (kind, columns) in table.constraints.items():
+        if kind == CHECK and column in columns and name not in live:
+            requirements.if_rows(
+                table, f"whether the default of {table.label}.{column} suits {name}", None
+            )
+    for name, (kind, expression, validated) in live.items():
+        if kind == "index" and not table.indexes[name].unique:
+            continue
+        probe = None
+        if kind == "check" and _names_are_live(table):
+            probe = violations(table, expression, table.constraints[name][1])
+        if probe is not None and not validated:
+            # Rows that break it already stay as they are; only those that are filled are checked.
+            probe = replace(probe, proves=False)
+        requirements.if_rows(
+            table, f"whether the default of {table.label}.{column} suits {name}", probe
+        )
 
 
 def _foreign_keys_hold(requirements: Requirements, table: SimulatedTable, column: str) -> None:

@@ -7,10 +7,10 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import sqlstate
 from opsmigrate.postgres.transaction import transaction
-from opsmigrate.preflight.walk.probes import Probe, rows_where
+from opsmigrate.preflight.walk.probes import Probe, known, rows_where
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.report import Severity
-from opsmigrate.schema.types import base, modifiers
+from opsmigrate.schema.types import base, element, is_array, modifiers
 
 RANGES = {
     "smallint": (-(2**15), 2**15 - 1),
@@ -102,7 +102,37 @@ def bad_casts(
     )
 
 
+def bad_values(
+    table: SimulatedTable,
+    columns: tuple[str, ...],
+    value: Composable,
+    types: tuple[str, str],
+    *,
+    column: str,
+    version: int,
+) -> Probe | None:
+    """Return the probe for values, computed of `columns`, that an assignment refuses.
+
+    `types` are what they are and what they become; None where no query finds them.
+    """
+    predicate = _predicate(base(types[0]), types[1], value, version)
+    if predicate is None or not known(table, columns):
+        return None
+    return rows_where(
+        table,
+        columns,
+        predicate,
+        id="value-not-castable",
+        words=f"make a value of {table.label}.{column} that cannot become {types[1]}",
+        column=column,
+    )
+
+
 def _predicate(old: str, new: str, value: Composable, version: int) -> Composable | None:
+    if is_array(old) and is_array(new):
+        one = _predicate(element(old), element(new), sql.SQL("one"), version)
+        each = sql.SQL("EXISTS (SELECT FROM unnest({}) AS one WHERE {})")
+        return None if one is None else each.format(value, one)
     kind, sizes = base(new), modifiers(new)
     if kind in TEXTS and sizes:
         # Spaces at the end that do not fit are dropped without a word.

@@ -8,12 +8,18 @@ from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import Field, Model, Value
 
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.preflight.walk.expressions import holds, require_fit, require_no_failure
+from opsmigrate.preflight.walk.casts import bad_values
+from opsmigrate.preflight.walk.compatible import always_casts
+from opsmigrate.preflight.walk.expressions import (
+    holds,
+    require_fit,
+    require_no_failure,
+    types_of,
+)
 from opsmigrate.preflight.walk.fields import column_of, generated_sql
 from opsmigrate.preflight.walk.probes import duplicates
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import SimulatedTable, constant, live_value
-from opsmigrate.report import Severity
 
 # Stands for a default that only the project's own code knows.
 UNKNOWN = "…"
@@ -45,12 +51,23 @@ def add_column(
             hint="let the migration alter the parent, or detach the partition",
             table=table.label,
         )
+    requirements.own_children(table, column_of(field), f"adding {column_of(field)}")
     _rows_accept(requirements, table, field, default)
+    rows = requirements.relatives.column_of_its_rows(table)
+    if rows and field.generated and getattr(field, "db_persist", True):
+        statement = f"adding {column_of(field)} to {table.label}"
+        column_in_use(requirements, table, column_of(field), statement, f"the column {rows}")
+    elif rows and _is_computed(field):
+        requirements.ledger.leave_open(f"whether the new column rewrites {table.label}")
     if field.generated:
         expression = generated_sql(requirements.connection, field)
         purpose = f"the expression of column {column_of(field)}"
-        if require_fit(requirements, table, expression, purpose):
+        _uses_no_generated(requirements, table, expression, purpose)
+        fits = require_fit(requirements, table, expression, purpose)
+        # A virtual column is computed when it is read: ADD COLUMN looks at no row.
+        if fits and getattr(field, "db_persist", True):
             require_no_failure(requirements, table, expression, purpose, column_of(field))
+            _becomes_its_type(requirements, table, field, expression)
     value = _value(requirements, table, field, default)
     requirements.define_column(table, field)
     if value is not None and table.origin is not None:
@@ -61,6 +78,38 @@ def add_column(
             f"whether the rows of {table.label} suit column {column_of(field)}",
             duplicates(table, (column_of(field),)),
         )
+
+
+def _uses_no_generated(
+    requirements: Requirements, table: SimulatedTable, expression: str, purpose: str
+) -> None:
+    for used in table.generated.intersection(requirements.columns_in(table, expression)):
+        requirements.ledger.find(
+            "expression-invalid",
+            f"{purpose} uses {used}, which is a generated column of {table.label} itself",
+            hint=f"write what {used} stands for into the expression",
+            table=table.label,
+            column=used,
+        )
+
+
+def _becomes_its_type(
+    requirements: Requirements, table: SimulatedTable, field: Field[Any, Any], expression: str
+) -> None:
+    """Ask whether every value of the expression becomes the column's type, by assignment."""
+    after = str(field.db_parameters(connection=requirements.connection)["type"])
+    for before in types_of(requirements, table, expression):
+        if not always_casts(before, after):
+            probe = bad_values(
+                table,
+                requirements.columns_in(table, expression),
+                sql.SQL(f"({expression})"),
+                (before, after),
+                column=column_of(field),
+                version=requirements.catalog.version,
+            )
+            question = f"whether every value of {table.label}.{column_of(field)} becomes {after}"
+            requirements.if_rows(table, question, probe)
 
 
 def _value(
@@ -191,21 +240,14 @@ def drop_column(
     table = requirements.own_table(model._meta.db_table)
     if table is None or not requirements.need_column(table, column, "dropping it"):
         return
-    requirements.not_inherited(table, column, "dropping it")
+    requirements.alter_column(table, column, "dropping it")
     views = [view for view, used in table.views.items() if column in used]
     statement = f"ALTER TABLE {table.label} DROP COLUMN {column}"
     others = [*users_of(table, column), *references_to(requirements, table, column)]
     if cascades:
         requirements.warn_of_views(table, views, f"{statement} CASCADE", column)
         for user in others:
-            requirements.ledger.find(
-                "dropped-by-cascade",
-                f"{statement} CASCADE would drop {user} too, without a word",
-                hint="save its definition first: pg_dump --schema-only",
-                table=table.label,
-                column=column,
-                severity=Severity.WARNING,
-            )
+            requirements.warn_of_cascade(table, f"{statement} CASCADE", user, column)
     else:
         requirements.views_forbid(table, views, statement, column)
         for user in others:
@@ -240,8 +282,9 @@ def column_in_use(
     """Note what PostgreSQL names when it refuses the statement."""
     requirements.ledger.find(
         "column-in-use",
-        f"{statement} is refused while {user} uses the column",
+        f"{statement} is refused while {user} uses it",
         hint=f"drop {user}, and make it again afterwards",
         table=table.label,
         column=column,
+        name=user.removesuffix("()").rpartition(".")[2],
     )

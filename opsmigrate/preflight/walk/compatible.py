@@ -1,6 +1,6 @@
 """Which types of columns go together: in a foreign key, in a cast that no value fails."""
 
-from opsmigrate.schema.types import base, modifiers
+from opsmigrate.schema.types import base, element, is_array, modifiers
 
 # Types between which PostgreSQL finds an equality operator by itself (pg_amop, btree families).
 FAMILIES = (
@@ -19,6 +19,8 @@ def comparable(left: str, right: str) -> bool:
 
 def always_casts(old: str, new: str) -> bool:
     """Say whether every value of `old` becomes a `new`, whatever the rows hold."""
+    if is_array(old) and is_array(new):
+        return always_casts(element(old), element(new))
     if base(old) == base(new) == "character varying":
         before, after = modifiers(old), modifiers(new)
         return not after or (bool(before) and before <= after)

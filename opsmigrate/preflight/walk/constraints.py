@@ -11,7 +11,7 @@ from opsmigrate.preflight.walk.compatible import comparable
 from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.probes import points_nowhere
 from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.simulation import FOREIGN_KEY, ForeignKey, SimulatedTable
+from opsmigrate.preflight.walk.simulation import CHECK, FOREIGN_KEY, ForeignKey, SimulatedTable
 from opsmigrate.schema.types import base
 
 
@@ -92,7 +92,10 @@ def add_constraint(
             f"the migration adds constraint {name} to {table.label}, which has one of that name",
             hint=f'ALTER TABLE {table.label} DROP CONSTRAINT "{name}"',
             table=table.label,
+            name=name,
         )
+    if kind == CHECK:
+        requirements.own_children(table, None, f"adding {name}")
     table.constraints[name] = (kind, columns)
 
 
@@ -140,6 +143,7 @@ def no_foreign_key_rests_on(requirements: Requirements, table: SimulatedTable, n
                 f"{key.table.label} rests on it",
                 hint=f'ALTER TABLE {key.table.label} DROP CONSTRAINT "{key.name}"',
                 table=table.label,
+                name=key.name,
             )
 
 
@@ -154,6 +158,7 @@ def need_constraint(
             hint="add the constraint as the applied migrations describe it, or record the "
             "migration with: python manage.py migrate --fake",
             table=table.label,
+            name=name,
         )
 
 

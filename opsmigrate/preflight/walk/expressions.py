@@ -106,13 +106,16 @@ def require_no_failure(
     expression: str,
     purpose: str,
     column: str | None = None,
-) -> None:
-    """Note where some row makes the expression fail, as a division by zero does."""
+) -> bool:
+    """Note where some row makes the expression fail, as a division by zero does.
+
+    Return whether it is worth asking what it says of the rows.
+    """
     if CANNOT_FAIL.fullmatch(QUOTED.sub("", expression)):
-        return
+        return True
     rows = requirements.rows(table)
     if rows == 0:
-        return
+        return True
     named = requirements.columns_in(table, expression)
     text = sql.SQL(expression)
     failure = fails_on_rows(requirements.connection, table, text, named) if rows else None
@@ -126,6 +129,7 @@ def require_no_failure(
             table=table.label,
             column=column,
         )
+    return failure == ""
 
 
 def misfit(

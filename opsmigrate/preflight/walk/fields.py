@@ -18,3 +18,8 @@ def generated_sql(connection: BaseDatabaseWrapper, field: "Field[Any, Any]") -> 
     text, params = generated.generated_sql(connection)
     editor: Any = connection.schema_editor()
     return str(text % tuple(editor.quote_value(value) for value in params) if params else text)
+
+
+def is_auto(field: "Field[Any, Any]") -> bool:
+    """Say whether the database counts the column's values itself."""
+    return field.get_internal_type() in ("AutoField", "BigAutoField", "SmallAutoField")

@@ -9,18 +9,31 @@ from typing import Any
 
 import django
 from django.db import router
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import Migration, RunPython, SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django.db.models import Index, Model
 
 from opsmigrate.postgres.errors import first_line
-from opsmigrate.preflight.walk.constraints import add_constraint, need_constraint
+from opsmigrate.preflight.walk.collations import create_collation, remove_collation
+from opsmigrate.preflight.walk.constraints import add_constraint
+from opsmigrate.preflight.walk.expressions import require_fit
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import CHECK
 from opsmigrate.preflight.walk.tracing import TracingEditor
+from opsmigrate.preflight.walk.validation import validate_constraint
+from opsmigrate.schema.applied import DDL, codes_in_reach, strings_in_reach
 
 TRUSTED = ("django.db.migrations.operations.", "django.contrib.postgres.operations")
+# Methods of a schema editor, with which code changes the schema without a word of SQL.
+EDITS = frozenset(
+    name
+    for name, item in vars(BaseDatabaseSchemaEditor).items()
+    if callable(item)
+    and name.startswith(("create_", "delete_", "add_", "remove_", "rename_", "alter_"))
+)
+EXECUTES = frozenset({"execute", "cursor", "database_forwards", "database_backwards"})
 # What raises in these, does so by what the migrations say, not by what the database holds.
 OF_MODELS = tuple(
     f"{Path(django.__file__).parent}/{part}"
@@ -84,10 +97,7 @@ def walk_operation(move: Move) -> None:
     elif isinstance(operation, RunPython):
         _run_python(move)
     elif not _is_djangos_own(operation, backwards=move.backwards):
-        kind = type(operation)
-        move.requirements.ledger.code(
-            f"{kind.__module__}.{kind.__qualname__} is an operation of its own kind"
-        )
+        _run_own(move)
     elif (special := SPECIAL.get(_name(operation))) is not None:
         special(move)
     else:
@@ -129,13 +139,36 @@ def _walk_parts(move: Move) -> None:
         walk_operation(part)
 
 
+def _run_own(move: Move) -> None:
+    """Leave open an operation that is not Django's: what it executes may be in its attributes."""
+    kind, ledger = type(move.operation), move.requirements.ledger
+    what = f"{kind.__module__}.{kind.__qualname__} is an operation of its own kind"
+    ledger.code(what)
+    methods = [item for owner in kind.__mro__ for item in vars(owner).values()]
+    own = [item for item in methods if not _of_django(item)]
+    if any(_names_any(item, EDITS | EXECUTES) for item in own):
+        ledger.reshaped = ledger.reshaped or f"{what}, and may have changed that before"
+
+
+def _of_django(item: Any) -> bool:
+    return f"{getattr(item, '__module__', None)}.".startswith(("django.", "builtins."))
+
+
+def _names_any(function: Any, names: frozenset[str]) -> bool:
+    return any(names.intersection(each.co_names) for each in codes_in_reach(function))
+
+
 def _run_python(move: Move) -> None:
     operation, alias = move.operation, move.editor.connection.alias
     code = operation.reverse_code if move.backwards else operation.code
     allowed = router.allow_migrate(alias, move.migration.app_label, **operation.hints)
     if allowed and code is not None and code is not RunPython.noop:
+        ledger = move.requirements.ledger
         name = f"{code.__module__}.{getattr(code, '__qualname__', code)}"
-        move.requirements.ledger.code(f"RunPython calls {name}, which only running decides")
+        texts = filter(DDL.search, strings_in_reach(code))
+        ledger.code(f"RunPython calls {name}, which only running decides", texts)
+        if _names_any(code, EDITS):
+            ledger.reshaped = ledger.reshaped or f"{name} may have changed that before"
 
 
 def _is_djangos_own(operation: Operation, *, backwards: bool) -> bool:
@@ -208,17 +241,34 @@ def _create_extension(move: Move) -> None:
         )
 
 
+def _collation(move: Move) -> None:
+    operation, editor = move.operation, move.editor
+    if not router.allow_migrate(editor.connection.alias, move.migration.app_label):
+        return
+    creates = (_name(operation) == "CreateCollation") is not move.backwards
+    verb = "CREATE" if creates else "DROP"
+    editor.note(f"{verb} COLLATION {editor.quote_name(operation.name)}")
+    if creates:
+        create_collation(move.requirements, operation)
+    else:
+        remove_collation(move.requirements, operation.name)
+
+
 def _add_not_valid(move: Move) -> None:
     requirements, constraint, model = move.requirements, move.operation.constraint, move.model()
     if move.backwards:
         move.editor.remove_constraint(model, constraint)
         return
     table = requirements.own_table(model._meta.db_table)
-    sql = f"{constraint.create_sql(model, move.editor)} NOT VALID"
-    move.editor.note(sql, None)
+    statement = constraint.create_sql(model, move.editor)
+    move.editor.note(f"{statement} NOT VALID", None)
     if table is not None:
-        requirements.name_columns(model, sql)
-        add_constraint(requirements, table, constraint.name, CHECK, ())
+        requirements.name_columns(model, str(statement))
+        check = str(statement.parts["check"])
+        require_fit(requirements, table, check, f"the check {constraint.name}")
+        columns = requirements.columns_in(table, check)
+        add_constraint(requirements, table, constraint.name, CHECK, columns)
+        table.not_valid[constraint.name] = check
 
 
 def _validate(move: Move) -> None:
@@ -230,8 +280,7 @@ def _validate(move: Move) -> None:
     quoted = editor.quote_name(db_table), editor.quote_name(name)
     editor.note("ALTER TABLE {} VALIDATE CONSTRAINT {}".format(*quoted))
     if table is not None:
-        need_constraint(requirements, table, name, "validates")
-        requirements.if_rows(table, f"whether the rows of {table.label} satisfy {name}", None)
+        validate_constraint(requirements, table, name)
 
 
 SPECIAL = {
@@ -251,6 +300,8 @@ SPECIAL = {
         ],
         _create_extension,
     ),
+    "CreateCollation": _collation,
+    "RemoveCollation": _collation,
     "AddConstraintNotValid": _add_not_valid,
     "ValidateConstraint": _validate,
 }

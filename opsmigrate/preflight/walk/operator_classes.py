@@ -19,7 +19,8 @@ WITH asked AS (
 )
 SELECT EXISTS (
     SELECT FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod
-    WHERE m.amname = %s AND CASE WHEN %s = '' THEN o.opcdefault ELSE o.opcname = %s END
+    WHERE m.amname = %s AND CASE WHEN %s = '' THEN o.opcdefault ELSE o.opcname = %s
+          AND pg_opclass_is_visible(o.oid) END
       AND (o.opcintype = asked.oid
            OR EXISTS (SELECT FROM pg_cast c WHERE c.castsource = asked.oid
                       AND c.casttarget = o.opcintype AND c.castmethod = 'b'

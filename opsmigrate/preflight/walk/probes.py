@@ -95,9 +95,14 @@ def orphans(
     columns: tuple[str, ...],
     target: SimulatedTable,
     to_columns: tuple[str, ...],
+    *,
+    empty: bool = False,
 ) -> Probe | None:
-    """Return the probe for rows whose foreign key would point to nothing."""
-    if not known(table, columns) or not known(target, to_columns):
+    """Return the probe for rows whose foreign key would point to nothing.
+
+    `empty` says that the target has no row at that point of the plan.
+    """
+    if not known(table, columns) or not (empty or known(target, to_columns)):
         return None
     pairs = zip(columns, to_columns, strict=True)
     if not all(comparable(table.types[ours], target.types[theirs]) for ours, theirs in pairs):
@@ -109,11 +114,11 @@ def orphans(
     given = sql.SQL(" AND ").join(
         sql.SQL("{} IS NOT NULL").format(_found(column)) for column in columns
     )
-    where = sql.SQL("{} AND NOT EXISTS (SELECT FROM {} AS target WHERE {})")
+    nowhere = sql.SQL("{} AND NOT EXISTS (SELECT FROM {} AS target WHERE {})")
     return rows_where(
         table,
         columns,
-        where.format(given, rows_of(target, to_columns), same),
+        given if empty else nowhere.format(given, rows_of(target, to_columns), same),
         id="orphan-rows",
         words=f"of {table.label} ({', '.join(columns)}) point to no row of {target.label}",
         column=columns[0],

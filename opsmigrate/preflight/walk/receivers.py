@@ -13,7 +13,10 @@ from django.db.migrations.state import ProjectState
 from django.db.models.signals import post_migrate, pre_migrate
 
 from opsmigrate.preflight.plan import Plan
+from opsmigrate.preflight.walk.compatible import always_casts
+from opsmigrate.preflight.walk.keys_to_come import taken_key
 from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable
 
 HISTORY = "django_migrations"
 HISTORY_COLUMNS = {"app", "name", "applied"}
@@ -53,6 +56,23 @@ def require_history(requirements: Requirements, plan: Plan) -> None:
         return
     if table.has_triggers:
         requirements.ledger.leave_open(f"what the triggers of {table.label} do")
+    others = [name for name, (kind, _) in table.constraints.items() if kind == CHECK]
+    others += [
+        each.name
+        for each in table.indexes.values()
+        if each.unique and not each.primary and not {"app", "name"} <= set(each.columns)
+    ]
+    if others:
+        requirements.ledger.leave_open(f"whether {', '.join(others)} of {table.label} takes it")
+    if taken := taken_key(requirements, table, len(plan.steps)):
+        key, sequence = taken
+        requirements.ledger.find(
+            "history-not-writable",
+            f"migrate cannot record what it applies: {sequence.label} is behind, and gives the "
+            f"key {key}, which a row of {table.label} has already",
+            hint=sequence.remedy,
+            table=table.label,
+        )
     missing = requirements.needs_value(table, HISTORY_COLUMNS)
     for column in missing:
         requirements.ledger.find(
@@ -139,6 +159,21 @@ def _makes_models(plan: Plan) -> bool:
     )
 
 
+def _doubt_values(requirements: Requirements, table: SimulatedTable, model: Any) -> None:
+    """Leave open whether what is inserted suits checks and types that Django did not make."""
+    for name, (kind, _) in table.constraints.items():
+        if kind == CHECK:
+            requirements.ledger.leave_open(f"whether new rows of {table.label} suit {name}")
+    given = [field for field in model._meta.local_concrete_fields if not field.primary_key]
+    for field in given:
+        claimed = field.db_parameters(connection=requirements.connection)["type"]
+        live = table.types.get(field.column)
+        if live and claimed and not always_casts(claimed, live):
+            requirements.ledger.leave_open(
+                f"whether new rows of {table.label} suit {field.column}, which is {live}"
+            )
+
+
 def _require(
     requirements: Requirements, item: Known, state: ProjectState, *, inserts: bool
 ) -> None:
@@ -162,8 +197,19 @@ def _require(
         requirements.need_column(table, column, purpose)
     if inserts and table.has_triggers:
         requirements.ledger.leave_open(f"what the triggers of {table.label} do")
+    if inserts:
+        _doubt_values(requirements, table, model)
     # Of an older state, the model has other fields, and each of them gets a value.
     given = {field.column for field in model._meta.local_concrete_fields if not field.primary_key}
+    if inserts and (taken := taken_key(requirements, table, 1)):
+        key, sequence = taken
+        requirements.ledger.find(
+            "insert-refused",
+            f"{purpose} inserts into {table.label}, whose sequence {sequence.label} is behind: it "
+            f"gives the key {key}, which a row has already",
+            hint=sequence.remedy,
+            table=table.label,
+        )
     if inserts and columns <= set(table.types):
         for column in requirements.needs_value(table, given | item.columns):
             requirements.ledger.find(

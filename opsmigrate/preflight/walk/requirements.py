@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -12,18 +13,11 @@ from opsmigrate.postgres.catalog import Catalog, Dependent
 from opsmigrate.postgres.names import generated_name
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.walk.fields import column_of, generated_sql
+from opsmigrate.preflight.walk.hints import KINDS, drop_view, free_name
 from opsmigrate.preflight.walk.probes import Probe, ask
+from opsmigrate.preflight.walk.relatives import Relatives
 from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable, Simulation
 from opsmigrate.report import Severity
-
-KINDS = {
-    "type": "type",
-    "r": "table",
-    "p": "table",
-    "v": "view",
-    "m": "materialized view",
-    "i": "index",
-}
 
 
 class Requirements:
@@ -48,6 +42,7 @@ class Requirements:
         self.ledger = ledger
         self.rows = rows
         self.seed_hint = seed_hint
+        self.relatives = Relatives(connection)
         self.types_needed: dict[str, tuple[str | None, str | None]] = {}
         self.operator_classes: dict[tuple[str, str, str], bool | None] = {}
 
@@ -65,6 +60,9 @@ class Requirements:
         table = self.schema.table(db_table)
         if table is None:
             kind = self.schema.kind(db_table)
+            if kind == "f":
+                self.ledger.leave_open(f"what the foreign table {db_table} lets be altered")
+                return None
             is_a = f"is a {KINDS.get(kind, 'relation of another kind')}" if kind else "is not there"
             self.ledger.find(
                 "missing-table",
@@ -135,7 +133,13 @@ class Requirements:
         """DROP TABLE … CASCADE: views on it vanish without a word."""
         table = self.own_table(db_table, drops=True)
         if table is not None:
-            self.warn_of_views(table, list(table.views), f"DROP TABLE {table.label} CASCADE")
+            statement = f"DROP TABLE {table.label} CASCADE"
+            self.warn_of_views(table, list(table.views), statement)
+            for key in self.schema.foreign_keys:
+                if key.target is table and key.table is not table:
+                    self.warn_of_cascade(
+                        table, statement, f"the foreign key {key.name} of {key.table.label}"
+                    )
             self.schema.drop_table(db_table)
 
     def rename_table(self, old: str, new: str) -> None:
@@ -169,8 +173,22 @@ class Requirements:
         )
         return False
 
-    def not_inherited(self, table: SimulatedTable, column: str, doing: str) -> None:
-        """Note a column that only the parent of its table can change."""
+    def own_children(self, table: SimulatedTable, column: str | None, doing: str) -> None:
+        """Note a table that inherits from it and is not ours to alter."""
+        child = self.relatives.foreign_child(table)
+        if child is not None:
+            self.ledger.find(
+                "missing-privilege",
+                f"{doing} changes {child} too, which inherits from {table.label}, and only the "
+                "owner of it may",
+                hint=f"ALTER TABLE {child} OWNER TO the migrating role",
+                table=table.label,
+                column=column,
+            )
+
+    def alter_column(self, table: SimulatedTable, column: str, doing: str) -> None:
+        """Note what forbids to change a column, here and in the tables that inherit it."""
+        self.own_children(table, column, doing)
         if column in table.inherited:
             self.ledger.find(
                 "inherited-column",
@@ -187,10 +205,8 @@ class Requirements:
         if params["type"] is None:
             return
         self.need_type(params["type"])
-        collation = params.get("collation")
-        if collation and collation not in self.catalog.collations:
-            self.ledger.leave_open(f"whether the collation {collation} will be there")
         column = column_of(field)
+        self.need_collation(params.get("collation"), table, column)
         table.types[column] = params["type"]
         if not field.null and not field.generated:
             table.not_null.add(column)
@@ -199,6 +215,9 @@ class Requirements:
         if field.db_type_suffix(self.connection):
             table.identities.add(column)
         if field.generated:
+            table.generated.add(column)
+            if not getattr(field, "db_persist", True):
+                table.virtual.add(column)
             user = Dependent(kind="default value", name=f"for {table.label}.{column}")
             for source in self.columns_in(table, generated_sql(self.connection, field)):
                 table.dependents.setdefault(source, set()).add(user)
@@ -219,6 +238,29 @@ class Requirements:
         """Remember a type that the server must know, to ask for all of them at once."""
         self.types_needed.setdefault(type_, (self.ledger.migration, self.ledger.operation))
 
+    def has_collation(self, name: str) -> bool:
+        """Say whether the collation is there at this point of the plan."""
+        planned = self.schema.collations
+        return planned[name] is not None if name in planned else name in self.catalog.collations
+
+    def need_collation(
+        self, name: str | None, table: SimulatedTable | None = None, column: str | None = None
+    ) -> None:
+        """Note a collation that is not there; `name` is None where the type's own will do."""
+        if name is None or self.has_collation(name):
+            return
+        if not self.sees_everything():
+            self.ledger.leave_open(f"whether the collation {name} will be there")
+            return
+        self.ledger.find(
+            "missing-collation",
+            f"the migration needs the collation {name}, which is not there",
+            hint=f'CREATE COLLATION "{name}" (…), or CreateCollation in a migration before',
+            table=table.label if table else None,
+            column=column,
+            name=name,
+        )
+
     # Names
 
     def need_free(self, table: SimulatedTable, name: str) -> None:
@@ -233,9 +275,10 @@ class Requirements:
             self.ledger.find(
                 "index-exists",
                 f"the migration creates index {name} on {table.label}, but {found}",
-                hint=f'DROP INDEX "{table.schema}"."{name}"'
-                + ("" if invalid else ", or rename it, where nothing needs it under this name"),
+                hint=free_name(self.schema, table, name)
+                + ("" if invalid else ";  -- or rename it, where something needs it"),
                 table=table.label,
+                name=name,
             )
         self.schema.take(table, name)
 
@@ -270,18 +313,29 @@ class Requirements:
         `taken_as_true` is what the server answers for already: only rows that say no are noted.
         """
         rows = self.rows(table)
-        if rows == 0:
+        if rows == 0 or (taken_as_true and not (rows and probe)):
             return
-        bad = ask(self.connection, probe) if rows and probe else None
-        if probe is None or bad is None:
+        if rows and probe:
+            self._if_live_rows(table, question, probe, taken_as_true=taken_as_true)
+            return
+        again = None
+        if probe and table.made_after is None:
+            again = partial(self._if_live_rows, table, question, probe)
+        self.ledger.leave_open(f"{question}: it depends on the rows", again)
+
+    def _if_live_rows(
+        self,
+        table: SimulatedTable,
+        question: str,
+        probe: Probe,
+        *,
+        taken_as_true: bool = False,
+    ) -> None:
+        """Answer by the rows that are there now."""
+        bad = ask(self.connection, probe)
+        if bad is None:
             if not taken_as_true:
-                asked = rows and probe
-                why = (
-                    "the rows cannot be looked at, or not in time"
-                    if asked
-                    else "it depends on the rows"
-                )
-                self.ledger.leave_open(f"{question}: {why}")
+                self.ledger.leave_open(f"{question}: the rows cannot be looked at, or not in time")
         elif bad.count and not probe.proves:
             self.ledger.leave_open(f"{question}: {bad} rows may not")
         elif bad.count:
@@ -304,6 +358,19 @@ class Requirements:
             table=self.schema.label(db_table),
         )
 
+    def warn_of_cascade(
+        self, table: SimulatedTable, statement: str, user: str, column: str | None = None
+    ) -> None:
+        """Note what else a CASCADE would drop, in words."""
+        self.ledger.find(
+            "dropped-by-cascade",
+            f"{statement} would drop {user} too, without a word",
+            hint="save its definition first: pg_dump --schema-only",
+            table=table.label,
+            column=column,
+            severity=Severity.WARNING,
+        )
+
     def warn_of_views(
         self, table: SimulatedTable, views: list[str], statement: str, column: str | None = None
     ) -> None:
@@ -315,6 +382,7 @@ class Requirements:
                 hint=f"save it first: SELECT pg_get_viewdef('{view}'::regclass, true)",
                 table=table.label,
                 column=column,
+                name=view.rpartition(".")[2].strip('"'),
                 severity=Severity.WARNING,
             )
 
@@ -326,7 +394,8 @@ class Requirements:
             self.ledger.find(
                 "view-in-the-way",
                 f"{statement} is refused while the view {view} uses it",
-                hint=f"DROP VIEW {view}, and create it again afterwards",
+                hint=drop_view(self.catalog, view),
                 table=table.label,
                 column=column,
+                name=view.rpartition(".")[2].strip('"'),
             )

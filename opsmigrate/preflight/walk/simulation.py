@@ -61,12 +61,17 @@ class SimulatedTable:
     # Columns whose default is a plain one, neither identity nor generated.
     defaults: set[str] = field(default_factory=set)
     identities: set[str] = field(default_factory=set)
+    generated: set[str] = field(default_factory=set)
+    # Those generated columns that are computed when they are read.
+    virtual: set[str] = field(default_factory=set)
     dependents: dict[str, set[Dependent]] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
     not_null: set[str] = field(default_factory=set)
     constraints: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     indexes: dict[str, Index] = field(default_factory=dict)
     views: dict[str, frozenset[str]] = field(default_factory=dict)
+    # The checks that the plan adds without asking the rows, in SQL.
+    not_valid: dict[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -125,6 +130,8 @@ class SimulatedTable:
         self.not_null.discard(column)
         self.defaults.discard(column)
         self.identities.discard(column)
+        self.generated.discard(column)
+        self.virtual.discard(column)
         self.dependents.pop(column, None)
         # A generated column no longer uses the others.
         ends = (f".{column}", f'."{column}"')
@@ -158,6 +165,8 @@ class SimulatedTable:
         self.not_null = set(renamed(tuple(self.not_null)))
         self.defaults = set(renamed(tuple(self.defaults)))
         self.identities = set(renamed(tuple(self.identities)))
+        self.generated = set(renamed(tuple(self.generated)))
+        self.virtual = set(renamed(tuple(self.virtual)))
         self.partition_key = renamed(self.partition_key)
         if old in self.dependents:
             self.dependents[new] = self.dependents.pop(old)
@@ -177,6 +186,8 @@ class Simulation:
         self._kinds: dict[tuple[str, str], str] = {}
         self._visible: dict[str, tuple[str, str]] = {}
         self.extensions = set(catalog.extensions)
+        # Of those that the plan makes, whether they are deterministic; None where it drops one.
+        self.collations: dict[str, bool | None] = {}
         self.foreign_keys: list[ForeignKey] = []
         for schema, name in catalog.types:
             self._kinds[schema, name] = TYPE
@@ -278,6 +289,10 @@ class Simulation:
         """Say whether the table's schema has a relation `name`: tables and indexes share names."""
         return self._kinds.get((table.schema, name), TYPE) != TYPE
 
+    def kind_beside(self, table: SimulatedTable, name: str) -> str | None:
+        """Return pg_class.relkind of what bears this name in the table's schema."""
+        return self._kinds.get((table.schema, name))
+
     def take(self, table: SimulatedTable, name: str) -> None:
         """Add a relation (an index) in the table's schema."""
         self._kinds[table.schema, name] = INDEX
@@ -331,6 +346,8 @@ def _simulated(relation: Relation) -> SimulatedTable:
             if item.has_default and not (item.identity or item.generated)
         },
         identities={item.name for item in relation.columns if item.identity},
+        generated={item.name for item in relation.columns if item.generated},
+        virtual={item.name for item in relation.columns if item.virtual},
         dependents={name: set(users) for name, users in relation.dependents.items()},
         types={column.name: column.type for column in relation.columns},
         not_null={column.name for column in relation.columns if column.not_null},

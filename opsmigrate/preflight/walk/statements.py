@@ -33,7 +33,9 @@ from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import (
     CHECK,
     FOREIGN_KEY,
+    INDEX,
     PRIMARY_KEY,
+    TYPE,
     UNIQUE,
     SimulatedTable,
 )
@@ -42,6 +44,8 @@ from opsmigrate.preflight.walk.simulation import (
 CLASS_INSIDE = re.compile(r"\b\w+_ops\)")
 # Operator classes that take those texts for equal that are equal.
 PATTERNS = re.compile(r"(text|varchar|bpchar)_pattern_ops")
+# As pg_class.relkind: an index, one of a partitioned table, a type that no relation made.
+NO_OBSTACLE = (INDEX, "I", TYPE)
 Examine = Callable[[Statement, SimulatedTable, Requirements], None]
 
 
@@ -133,6 +137,15 @@ def _add_index(
     columns = _columns(statement.parts["columns"])
     requirements.need_free(table, name)
     there = [requirements.need_column(table, column, f"index {name}") for column in columns]
+    for column in sorted(table.virtual.intersection(columns)):
+        requirements.ledger.find(
+            "computed-column",
+            f"index {name} is refused on {table.label}.{column}: it is a virtual generated column",
+            hint="let the field be stored: db_persist=True",
+            table=table.label,
+            column=column,
+            name=name,
+        )
     if all(there):
         _fits(statement, table, requirements, name)
     table.indexes[name] = Index(
@@ -198,7 +211,9 @@ def _create_foreign_key(
     requirements.if_rows(
         table,
         f"whether every {table.label} ({', '.join(columns)}) points to a row",
-        orphans(table, columns, target, to_columns) if target else None,
+        orphans(table, columns, target, to_columns, empty=requirements.rows(target) == 0)
+        if target
+        else None,
     )
     add_constraint(requirements, table, name, FOREIGN_KEY, columns)
     add_foreign_key(requirements, table, name, columns, parts["to_table"].table, to_columns)
@@ -209,11 +224,9 @@ def _create_check(statement: Statement, table: SimulatedTable, requirements: Req
     check = str(statement.parts["check"])
     columns = requirements.columns_in(table, check)
     if require_fit(requirements, table, check, f"the check {name}"):
-        requirements.if_rows(
-            table,
-            f"whether the rows of {table.label} satisfy the check {name}",
-            violations(table, check, columns),
-        )
+        question = f"whether the rows of {table.label} satisfy the check {name}"
+        if require_no_failure(requirements, table, check, f"the check {name}"):
+            requirements.if_rows(table, question, violations(table, check, columns))
     add_constraint(requirements, table, name, CHECK, columns)
 
 
@@ -231,11 +244,26 @@ def _drop_index(statement: Statement, table: SimulatedTable, requirements: Requi
             f"the migration drops index {name} of {table.label}, but a constraint rests on it",
             hint=f'ALTER TABLE {table.label} DROP CONSTRAINT "{name}"',
             table=table.label,
+            name=name,
         )
     no_foreign_key_rests_on(requirements, table, name)
+    _is_an_index(requirements, table, name)
     # DROP INDEX IF EXISTS: a missing index is no failure.
     if table.indexes.pop(name, None):
         requirements.schema.forget_relation(table, name)
+
+
+def _is_an_index(requirements: Requirements, table: SimulatedTable, name: str) -> None:
+    """Note where a table, a view or a sequence has the name of the index to drop."""
+    kind = requirements.schema.kind_beside(table, name)
+    if kind is not None and kind not in NO_OBSTACLE:
+        requirements.ledger.find(
+            "missing-index",
+            f"the migration drops index {name} of {table.label}, but {name} is no index here",
+            hint="rename the one that is there",
+            table=table.label,
+            name=name,
+        )
 
 
 def _rename_index(statement: Statement, table: SimulatedTable, requirements: Requirements) -> None:
@@ -246,6 +274,7 @@ def _rename_index(statement: Statement, table: SimulatedTable, requirements: Req
             f"the migration renames index {old} of {table.label}, which is not there",
             hint=f"rename the index that stands for it to {old}, or create it",
             table=table.label,
+            name=old,
         )
     requirements.need_free(table, new)
     requirements.schema.forget_relation(table, old)

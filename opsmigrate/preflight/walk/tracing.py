@@ -15,11 +15,14 @@ from django.db.models import BaseConstraint, Field, Index, Model
 
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.preflight.walk.altering import add_identity, alter_null, alter_type, rename_column
+from opsmigrate.preflight.walk.collations import is_deterministic
 from opsmigrate.preflight.walk.columns import UNKNOWN, add_column, drop_column
 from opsmigrate.preflight.walk.constraints import require_inline_target
+from opsmigrate.preflight.walk.defaults import alter_default
 from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
-from opsmigrate.preflight.walk.fields import column_of
+from opsmigrate.preflight.walk.fields import column_of, is_auto
 from opsmigrate.preflight.walk.introspected import constraints_of
+from opsmigrate.preflight.walk.no_change import alters_nothing
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.statements import examine_statement
 from opsmigrate.preflight.walk.surroundings import require_surroundings
@@ -62,10 +65,6 @@ def _text(statement: Any) -> str:
     if isinstance(getattr(statement, "template", ""), str):
         return str(statement)
     return ""
-
-
-def _is_auto(field: Field[Any, Any]) -> bool:
-    return field.get_internal_type() in ("AutoField", "BigAutoField", "SmallAutoField")
 
 
 class _Executed(DatabaseSchemaEditor):
@@ -221,6 +220,8 @@ class TracingEditor(DatabaseSchemaEditor):
         *args: Any,
         **kwargs: Any,
     ) -> None:
+        if alters_nothing(self, model, old_field, new_field, *args):
+            return
         table = self.requirements.own_table(model._meta.db_table)
         if table is None or not self.requirements.need_column(
             table, column_of(old_field), "altering it"
@@ -258,25 +259,29 @@ class TracingEditor(DatabaseSchemaEditor):
                 # Of one ALTER TABLE, PostgreSQL does DROP DEFAULT first (ATPrepCmd, tablecmds.c).
                 table.defaults.discard(column)
             alter_type(self.requirements, table, old_field, new_field, explicit=explicit)
-            if _is_auto(old_field) and not _is_auto(new_field):
+            if is_auto(old_field) and not is_auto(new_field):
                 table.identities.discard(column)
                 table.defaults.discard(column)
-            elif _is_auto(new_field) and not _is_auto(old_field):
+            elif is_auto(new_field) and not is_auto(old_field):
                 add_identity(self.requirements, table, column)
         return composed
 
-    def _alter_column_database_default_sql(
-        self,
-        model: type[Model],
-        old_field: Field[Any, Any],
-        new_field: Field[Any, Any],
-        drop: bool = False,
-    ) -> Any:
+    def _alter_column_database_default_sql(self, model: type[Model], *args: Any, **kw: Any) -> Any:
+        real: Any = super()
+        composed = real._alter_column_database_default_sql(model, *args, **kw)
+        return self._with_default(model, args[1], composed)
+
+    def _alter_column_default_sql(self, model: type[Model], *args: Any, **kw: Any) -> Any:
+        real: Any = super()
+        return self._with_default(
+            model, args[1], real._alter_column_default_sql(model, *args, **kw)
+        )
+
+    def _with_default(self, model: type[Model], field: Field[Any, Any], composed: Any) -> Any:
         table = self.requirements.schema.table(model._meta.db_table)
         if table is not None:
-            (table.defaults.discard if drop else table.defaults.add)(column_of(new_field))
-        real: Any = super()
-        return real._alter_column_database_default_sql(model, old_field, new_field, drop=drop)
+            alter_default(self.requirements, table, field, composed)
+        return composed
 
     def _alter_column_null_sql(
         self, model: type[Model], old_field: Field[Any, Any], new_field: Field[Any, Any]
@@ -355,7 +360,7 @@ class TracingEditor(DatabaseSchemaEditor):
         return None
 
     def _is_collation_deterministic(self, collation_name: str) -> bool | None:
-        return True
+        return is_deterministic(self.connection, self.requirements, collation_name)
 
     def _constraint_names(
         self,

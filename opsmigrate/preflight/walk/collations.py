@@ -1,0 +1,79 @@
+"""What a collation needs: to be there, to be new, and to suit the indexes of its columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.simulation import SimulatedTable
+
+# PostgreSQL takes any locale for ICU: icu_validation_level only warns (documentation, Locale).
+# A server that was built without ICU has the collation "unicode" nevertheless.
+KNOWN = """
+SELECT EXISTS (SELECT FROM pg_collation WHERE CASE %s WHEN 'icu' THEN collname = 'und-x-icu'
+               WHEN 'libc' THEN collprovider = 'c' AND collcollate = %s AND collctype = %s END)
+"""
+IS_DETERMINISTIC = "SELECT bool_and(collisdeterministic) FROM pg_collation WHERE collname = %s"
+
+
+def create_collation(requirements: Requirements, operation: Any) -> None:
+    """CREATE COLLATION: its name must be free, and the server must have the locale."""
+    name, catalog = operation.name, requirements.catalog
+    if requirements.has_collation(name):
+        requirements.ledger.find(
+            "collation-exists",
+            f"the migration creates the collation {name}, which is there already",
+            hint=f'DROP COLLATION "{name}"',
+            name=name,
+        )
+    if not catalog.may_create:
+        requirements.ledger.find(
+            "missing-privilege",
+            f"the role may not create in the schema {requirements.schema.schema}",
+            hint=f"GRANT CREATE ON SCHEMA {requirements.schema.schema} TO the migrating role",
+        )
+    with requirements.connection.cursor() as cursor:
+        cursor.execute(KNOWN, [operation.provider, operation.locale, operation.locale])
+        known = cursor.fetchone()[0]
+    if not known:
+        requirements.ledger.leave_open(f"whether the server has the locale {operation.locale}")
+    requirements.schema.collations[name] = operation.deterministic
+
+
+def remove_collation(requirements: Requirements, name: str) -> None:
+    """DROP COLLATION: it must be there, and no column may use it."""
+    requirements.need_collation(name)
+    requirements.ledger.leave_open(f"whether anything uses the collation {name}")
+    requirements.schema.collations[name] = None
+
+
+def is_deterministic(
+    connection: BaseDatabaseWrapper, requirements: Requirements, name: str
+) -> bool | None:
+    """Say whether equal texts have equal bytes; None where the collation is not there."""
+    if name in requirements.schema.collations:
+        return requirements.schema.collations[name]
+    with connection.cursor() as cursor:
+        cursor.execute(IS_DETERMINISTIC, [name])
+        found: bool | None = cursor.fetchone()[0]
+    return found
+
+
+def require_no_patterns(
+    requirements: Requirements, table: SimulatedTable, column: str, collation: str
+) -> None:
+    """Note the indexes that PostgreSQL cannot make again under a nondeterministic collation."""
+    for index in table.indexes.values():
+        classes = dict(zip(index.columns, index.opclasses, strict=False))
+        if (classes.get(column) or "").endswith("_pattern_ops"):
+            requirements.ledger.find(
+                "no-operator-class",
+                f"index {index.name} of {table.label} has {classes[column]} for {column}, which "
+                f"cannot be with the nondeterministic collation {collation}",
+                hint=f'DROP INDEX "{table.schema}"."{index.name}"',
+                table=table.label,
+                column=column,
+                name=index.name,
+            )

@@ -1,0 +1,58 @@
+"""What altering a table reaches besides it: its children, and columns that hold its rows."""
+
+from functools import cached_property
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.preflight.walk.simulation import SimulatedTable
+
+# ALTER TABLE goes on to the children and partitions, and asks to own each of them.
+FOREIGN_CHILDREN = """
+WITH RECURSIVE tree (top, relation) AS (
+    SELECT inhparent, inhrelid FROM pg_inherits
+    UNION SELECT tree.top, i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.relation
+)
+SELECT n.nspname, c.relname, min(tree.relation::regclass::text)
+FROM tree JOIN pg_class c ON c.oid = tree.top JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class child ON child.oid = tree.relation
+WHERE NOT pg_has_role(current_user, child.relowner, 'USAGE') AND child.relkind IN ('r', 'p', 'f')
+GROUP BY 1, 2
+"""
+# By itself, or as an array of them (find_composite_type_dependencies, tablecmds.c).
+ROW_TYPES = """
+SELECT n.nspname, c.relname, min(format('%I of %s', a.attname, a.attrelid::regclass))
+FROM pg_attribute a JOIN pg_type t ON a.atttypid IN (t.oid, nullif(t.typarray, 0))
+JOIN pg_class c ON c.oid = t.typrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class u ON u.oid = a.attrelid
+WHERE c.relkind IN ('r', 'p') AND u.relkind IN ('r', 'p', 'm') AND NOT a.attisdropped
+GROUP BY 1, 2
+"""
+Names = dict[tuple[str, str], str]
+
+
+class Relatives:
+    """Answers from the catalog of `connection`, which is asked once for each kind."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._connection = connection
+
+    def foreign_child(self, table: SimulatedTable) -> str | None:
+        """Return a table that inherits from it and belongs to another role."""
+        return self._foreign_children.get(table.origin) if table.origin else None
+
+    def column_of_its_rows(self, table: SimulatedTable) -> str | None:
+        """Return, in words, a column that holds rows of the table."""
+        return self._row_types.get(table.origin) if table.origin else None
+
+    @cached_property
+    def _foreign_children(self) -> Names:
+        return self._ask(FOREIGN_CHILDREN)
+
+    @cached_property
+    def _row_types(self) -> Names:
+        return self._ask(ROW_TYPES)
+
+    def _ask(self, query: str) -> Names:
+        with self._connection.cursor() as cursor:
+            cursor.execute(query)
+            return {(schema, name): found for schema, name, found in cursor.fetchall()}
