@@ -313,15 +313,13 @@ class Requirements:
         `taken_as_true` is what the server answers for already: only rows that say no are noted.
         """
         rows = self.rows(table)
-        if rows == 0 or (taken_as_true and not (rows and probe)):
-            return
         if rows and probe:
             self._if_live_rows(table, question, probe, taken_as_true=taken_as_true)
-            return
-        again = None
-        if probe and table.made_after is None:
-            again = partial(self._if_live_rows, table, question, probe)
-        self.ledger.leave_open(f"{question}: it depends on the rows", again)
+        elif rows != 0 and not taken_as_true:
+            again = None
+            if probe and table.made_after is None:
+                again = partial(self._if_live_rows, table, question, probe)
+            self.ledger.leave_open(f"{question}: it depends on the rows", again)
 
     def _if_live_rows(
         self,
