@@ -18,13 +18,13 @@ from opsmigrate.postgres.session import second_connection
 from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.rehearsal.copying import Copied, Copy, copy_database
 from opsmigrate.preflight.rehearsal.database_settings import end_with_client, repeat_settings
-from opsmigrate.preflight.rehearsal.default_privileges import repeat_default_privileges
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm, times_refused
 from opsmigrate.preflight.rehearsal.lacking import Lacking, lacking_in
 from opsmigrate.preflight.rehearsal.outcome import Rehearsal
 from opsmigrate.preflight.rehearsal.own_folder import own_folder
 from opsmigrate.preflight.rehearsal.places import identity_of
 from opsmigrate.preflight.rehearsal.selection import Selection
+from opsmigrate.preflight.rehearsal.withheld import repeat_withheld
 from opsmigrate.progress import Progress
 from opsmigrate.scratch import looks_of, scratch_database
 
@@ -94,7 +94,7 @@ def rehearse(
         unbelieved = any(not item.believed for item in copied_as.broken)
         lacks = lacking_in(selection, copy, unbelieved=unbelieved)
         lacking = (
-            *repeat_default_privileges(connection, copy),
+            *repeat_withheld(connection, copy),
             *repeat_settings(connection, copy, elsewhere=stage.elsewhere),
         )
         copy.close()
