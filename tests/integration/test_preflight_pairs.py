@@ -131,6 +131,31 @@ def test_what_applies_is_not_refused(
     assert migrate(alias, "zoo") is None
 
 
+@pytest.mark.parametrize("table", ["zoo_cage", "zoo_keeper"])
+def test_a_foreign_key_joins_a_domain_with_its_base(
+    table: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    keeper = """
+migrations.CreateModel("Keeper", [
+    ("id", models.BigAutoField(primary_key=True)), ("cage", models.UUIDField(null=True)),
+]),
+"""
+    pending = """
+migrations.AlterField("keeper", "cage",
+    models.ForeignKey("zoo.Cage", models.CASCADE, null=True, to_field="code", db_column="cage")),
+"""
+    column = "code" if table == "zoo_cage" else "cage"
+    write_migrations(CAGE + keeper, pending)
+    assert migrate(empty_database, "zoo", "0001") is None
+    execute(connections[empty_database], "CREATE DOMAIN plate AS uuid")
+    execute(connections[empty_database], f"ALTER TABLE {table} ALTER {column} TYPE plate")
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+
+    assert (answer.code, answer.report["unexamined"]) == (0, []), answer.stdout
+    assert migrate(empty_database, "zoo") is None
+
+
 MALFORMED = {
     "a quotation mark in a column": 'migrations.AddField("cage", "x", models.IntegerField('
     "null=True, db_column='a\"b')),",

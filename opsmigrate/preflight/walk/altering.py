@@ -9,10 +9,10 @@ from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import Field
 
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.preflight.walk.casts import bad_casts, castable
+from opsmigrate.preflight.walk.casts import bad_casts, castable, may_join
 from opsmigrate.preflight.walk.collations import is_deterministic, require_no_patterns
 from opsmigrate.preflight.walk.columns import column_in_use, users_of
-from opsmigrate.preflight.walk.compatible import always_casts, comparable
+from opsmigrate.preflight.walk.compatible import always_casts
 from opsmigrate.preflight.walk.defaults import refuse_computed
 from opsmigrate.preflight.walk.expressions import PLAIN, ForbiddenError, live_expressions, misfit
 from opsmigrate.preflight.walk.fields import column_of
@@ -349,7 +349,7 @@ def _foreign_keys_compare(
                 other = key.target.types.get(theirs)
             elif key.target is table and theirs == column:
                 other = key.table.types.get(ours)
-            if other is not None and not comparable(after, other):
+            if other and not may_join(requirements.connection, after, other):
                 requirements.ledger.find(
                     "foreign-key-type",
                     f"the foreign key {key.name} of {key.table.label} joins {table.label}.{column} "

@@ -7,6 +7,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import sqlstate
 from opsmigrate.postgres.transaction import transaction
+from opsmigrate.preflight.walk.compatible import comparable
 from opsmigrate.preflight.walk.probes import Probe, known, rows_where
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.report import Severity
@@ -41,6 +42,17 @@ WHERE 'd' NOT IN (s.typtype, t.typtype) AND NOT (s.typcategory = 'A' AND t.typca
 """
 
 
+BASES = """
+WITH RECURSIVE asked (name, oid) AS (
+    SELECT name, to_regtype(name)::oid FROM unnest(ARRAY[%s::text, %s::text]) AS name
+    UNION SELECT a.name, t.typbasetype FROM asked a JOIN pg_type t ON t.oid = a.oid
+    WHERE t.typtype = 'd'
+)
+SELECT a.name, format_type(t.oid, NULL) FROM asked a JOIN pg_type t ON t.oid = a.oid
+WHERE t.typtype <> 'd'
+"""
+
+
 def castable(connection: BaseDatabaseWrapper, old: str, new: str, *, explicit: bool) -> bool | None:
     """Say whether PostgreSQL casts `old` to `new`: when told to, or by assignment.
 
@@ -52,6 +64,16 @@ def castable(connection: BaseDatabaseWrapper, old: str, new: str, *, explicit: b
         cursor.execute(ASSIGNED, [base(old), base(new)])
         row = cursor.fetchone()
     return None if row is None else bool(row[0])
+
+
+def may_join(connection: BaseDatabaseWrapper, left: str, right: str) -> bool:
+    """Say whether a foreign key may join columns of these types; of domains, their bases count."""
+    if comparable(left, right):
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute(BASES, [base(left), base(right)])
+        bases = dict(cursor.fetchall())
+    return comparable(bases.get(base(left), left), bases.get(base(right), right))
 
 
 def _casts_when_told(connection: BaseDatabaseWrapper, old: str, new: str) -> bool | None:

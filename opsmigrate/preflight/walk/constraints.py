@@ -6,8 +6,8 @@ from typing import Any
 
 from django.db.models import Field, Model
 
+from opsmigrate.preflight.walk.casts import may_join
 from opsmigrate.preflight.walk.columns import UNKNOWN
-from opsmigrate.preflight.walk.compatible import comparable
 from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.probes import points_nowhere
 from opsmigrate.preflight.walk.requirements import Requirements
@@ -188,7 +188,7 @@ def _require_comparable(
 ) -> None:
     for column, to_column in zip(columns, to_columns, strict=True):
         ours, theirs = table.types[column], target.types[to_column]
-        if not comparable(ours, theirs):
+        if not may_join(requirements.connection, ours, theirs):
             requirements.ledger.find(
                 "foreign-key-type",
                 f"{purpose} is {base(ours)}, but {target.label}.{to_column} is {base(theirs)}",
