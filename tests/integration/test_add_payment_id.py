@@ -24,7 +24,7 @@ from tests.seeding import (
 )
 from tests.sql_script import ADD, SCRIPT, psql, run_sql
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="psql was not tried on Windows")
 
 
 @pytest.mark.major

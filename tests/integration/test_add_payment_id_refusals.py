@@ -17,7 +17,7 @@ from tests.seed_tables import INHERITED, PARTITIONED, PLAIN, REFUSED_TABLES
 from tests.seeding import QUIET, SCHEMA, goal_for, options
 from tests.sql_script import ADD, run_sql
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="psql was not tried on Windows")
 
 REFUSALS = {
     "duplicates": (
