@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate import interrupts
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.errors import RefusedError
 from opsmigrate.postgres.locks import as_timeout
@@ -133,6 +134,7 @@ def get_back(
     """Connect again, with growing pauses for `patience` seconds; say whether it worked."""
     deadline, pause = time.monotonic() + patience, 0.25
     while True:
+        interrupts.raise_if_asked()
         connection.close()
         try:
             connection.ensure_connection()
