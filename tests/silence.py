@@ -5,21 +5,28 @@ from __future__ import annotations
 import selectors
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 CHUNK = 65_536
 
 
 class Proxy:
-    """Between a command and a server; `silence()` is what a firewall does that forgot us."""
+    """Between a command and a server; silent from the moment that a client says `words`.
 
-    def __init__(self, target: tuple[str, int]) -> None:
-        self._target = target
+    That is what a firewall does which forgot us, and a server that hangs. Connections are still
+    accepted then, and never answered. Without words it is silent from the start.
+    """
+
+    def __init__(self, host: str, port: int, words: str | None) -> None:
+        self.silent = threading.Event()
+        if words is None:
+            self.silent.set()
+        self._words = (words or "").encode()
+        self._target = (host, port)
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listening, selectors.EVENT_READ)
-        self._silent, self._over = threading.Event(), threading.Event()
+        self._over = threading.Event()
         self._open: list[socket.socket] = []
         self._thread = threading.Thread(target=self._pass_on)
 
@@ -30,12 +37,8 @@ class Proxy:
 
     @property
     def connections(self) -> int:
-        """How many have come so far."""
+        """How many sockets it has, or had: two for each connection that it passes on."""
         return len(self._open)
-
-    def silence(self) -> None:
-        """Pass nothing on from here on; connections are still accepted, and never answered."""
-        self._silent.set()
 
     def __enter__(self) -> Proxy:
         self._thread.start()
@@ -53,35 +56,31 @@ class Proxy:
             for key, _ in self._selector.select(0.05):
                 if key.fileobj is self._listening:
                     self._accept()
-                elif self._silent.is_set():
-                    self._selector.unregister(key.fileobj)
+                elif not self.silent.is_set():
+                    source, sink, is_client = key.data
+                    self._pass(source, sink, is_client)
                 else:
-                    self._pass(key.fileobj, key.data)  # type: ignore[arg-type]
+                    self._selector.unregister(key.fileobj)
 
     def _accept(self) -> None:
         client = self._listening.accept()[0]
         self._open.append(client)
-        if not self._silent.is_set():
+        if not self.silent.is_set():
             server = socket.create_connection(self._target)
             self._open.append(server)
-            self._selector.register(client, selectors.EVENT_READ, server)
-            self._selector.register(server, selectors.EVENT_READ, client)
+            self._selector.register(client, selectors.EVENT_READ, (client, server, True))
+            self._selector.register(server, selectors.EVENT_READ, (server, client, False))
 
-    def _pass(self, source: socket.socket, sink: socket.socket) -> None:
-        try:
+    def _pass(self, source: socket.socket, sink: socket.socket, is_client: bool) -> None:
+        data = b""
+        with suppress(OSError):
             data = source.recv(CHUNK)
+        if is_client and self._words in data:
+            self.silent.set()
+            return
+        with suppress(OSError):
             if data:
                 sink.sendall(data)
                 return
-        except OSError:
-            pass
-        self._selector.unregister(source)
-        with suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
-
-
-@contextmanager
-def proxied(host: str, port: int) -> Iterator[Proxy]:
-    """Have a proxy before the server."""
-    with Proxy((host, port)) as proxy:
-        yield proxy
+        self._selector.unregister(source)
