@@ -89,7 +89,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         choices=TIERS,
         default="core",
         help="core: everything that needs only Python (default); system: the tests that need "
-        "packages of the operating system; long: the tests that take long; faults: every fault at every moment",
+        "packages of the operating system; long: the tests that take long; "
+        "faults: every fault at every moment",
     )
     parser.add_argument(
         "--major",

@@ -93,7 +93,7 @@ def matrix() -> Iterator[object]:
         for driver in SETTINGS:
             yield pytest.param(name, driver, next(turns), marks=pytest.mark.faults)
         next(turns)
-    for name, driver, number in zip(NAMED, cycle(SETTINGS), cycle(SIGNALS)):  # noqa: B905
+    for name, driver, number in zip(NAMED, cycle(SETTINGS), cycle(SIGNALS)):
         yield pytest.param(name, driver, number)
 
 
