@@ -130,14 +130,14 @@ class _Timed(RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError(f"no whole answer within {SECONDS_FOR_AN_ANSWER:g} s")
-        self._sock.settimeout(min(left, TIMEOUT_SECONDS))
         try:
-            return self._raw.readinto(buffer)
-        finally:
-            self._sock.settimeout(TIMEOUT_SECONDS)
+            if (left := self._deadline - time.monotonic()) > 0:
+                self._sock.settimeout(min(left, TIMEOUT_SECONDS))
+                return self._raw.readinto(buffer)
+        except TimeoutError:
+            if time.monotonic() < self._deadline:
+                raise
+        raise TimeoutError(f"no whole answer within {SECONDS_FOR_AN_ANSWER:g} s")
 
     def close(self) -> None:
         self._raw.close()

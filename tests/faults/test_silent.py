@@ -42,7 +42,7 @@ MOMENTS = {
     "seed, its first question": Moment(SEED, "pg_control_system"),
     "seed, before it writes": Moment(SEED, "pg_try_advisory_lock"),
     "seed, adding the column": Moment(SEED, "ADD COLUMN", "partial"),
-    "seed, filling": Moment(SEED, "FOR UPDATE", "partial"),
+    "seed, filling": Moment(SEED, "FOR NO KEY UPDATE", "partial"),
     "seed, looking how the server is": Moment(SEED, "pg_stat_replication", "partial"),
     "seed, making the index": Moment(SEED, "CREATE UNIQUE INDEX", "partial"),
     "seed, watching the index": Moment(SEED, "pg_stat_progress_create_index", "partial"),
