@@ -24,6 +24,8 @@ SECONDS_FOR_AN_ANSWER = 1.0
 # PostgreSQL documentation, Message Formats, SSLRequest: any server, and any pooler, answers it.
 SSL_REQUEST = bytes((0, 0, 0, 8, 4, 210, 22, 47))
 ACTIVE = 1  # PQTRANS_ACTIVE, in both drivers
+# Family and address, as the socket module has them.
+Peer = tuple[int, Any]
 DESCRIPTORS = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 
 
@@ -37,6 +39,7 @@ class Waits:
         # What the process had before is none of ours.
         self._spared = {_identity(descriptor) for descriptor in _descriptors()} - known
         self._unanswered = 0
+        self._given_up = False
 
     @contextmanager
     def known(self) -> Iterator["Waits"]:
@@ -50,10 +53,13 @@ class Waits:
     def insist(self, seconds: float, heard: bool) -> None:
         """Have waits of the main thread end, so many seconds after it was told to end.
 
-        Where it has not heard of it, it waits in C: what it waits for is cancelled. In the end
-        every line is closed again and again, also those of connections that are being made.
+        Where it has not heard of it, it waits in C: what it waits for is cancelled. In the end, or
+        where no server answers, every line is closed again and again, also those of connections
+        that are being made.
         """
-        if seconds > SECONDS_IN_GOOD_ORDER:
+        if not self._given_up:
+            self._given_up = seconds > SECONDS_IN_GOOD_ORDER or not self._any_answers()
+        if self._given_up:
             close_lines(self._spared)
         elif not heard:
             for session in list(self._sessions):
@@ -66,13 +72,14 @@ class Waits:
         """
         if seconds < SECONDS_AFTER_DEADLINE:
             return
-        sessions = [each for each in list(self._sessions) if each.connection is not None]
-        if any(answers(each) for each in sessions):
-            self._unanswered = 0
-        else:
-            self._unanswered += 1
-        if self._unanswered >= TRIES or not sessions:
+        self._unanswered = 0 if self._any_answers() else self._unanswered + 1
+        if self._unanswered >= TRIES:
             close_lines(self._spared)
+
+    def _any_answers(self) -> bool:
+        """Say whether a server of an open session answers; where there is none, nobody does."""
+        peers = {peer for each in list(self._sessions) if (peer := peer_of(each)) is not None}
+        return any(answers(peer) for peer in peers)
 
     def _note(self, connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
         if threading.current_thread() is threading.main_thread():
@@ -87,23 +94,29 @@ def cancel(session: BaseDatabaseWrapper) -> None:
     """
     driver = session.connection
     with suppress(Exception):
-        if driver.info.transaction_status == ACTIVE and answers(session):
+        peer = peer_of(session)
+        if peer is not None and driver.info.transaction_status == ACTIVE and answers(peer):
             if hasattr(driver, "cancel_safe"):
                 driver.cancel_safe(timeout=SECONDS_FOR_AN_ANSWER)
             else:
                 driver.cancel()
 
 
-def answers(session: BaseDatabaseWrapper) -> bool:
-    """Say whether the server of an open session answers a new connection, within a second."""
-    with suppress(OSError, AttributeError):
-        with _socket_of(session.connection.fileno()) as there:
-            family, peer = there.family, there.getpeername()
-        with socket.socket(family, socket.SOCK_STREAM) as new:
-            new.settimeout(SECONDS_FOR_AN_ANSWER)
-            new.connect(peer)
-            new.sendall(SSL_REQUEST)
-            return bool(new.recv(1))
+def peer_of(session: BaseDatabaseWrapper) -> Peer | None:
+    """Return where the server of a session is; None where the session is not open."""
+    with suppress(Exception), _socket_of(session.connection.fileno()) as line:
+        return line.family, line.getpeername()
+    return None
+
+
+def answers(peer: Peer) -> bool:
+    """Say whether a server answers a new connection, within a second."""
+    family, address = peer
+    with suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as new:
+        new.settimeout(SECONDS_FOR_AN_ANSWER)
+        new.connect(address)
+        new.sendall(SSL_REQUEST)
+        return bool(new.recv(1))
     return False
 
 

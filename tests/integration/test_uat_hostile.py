@@ -73,7 +73,7 @@ DRIPS = {
 
 @pytest.mark.parametrize("name", DRIPS)
 def test_a_page_that_comes_byte_by_byte_ends_the_baseline_with_its_address(
-    name: str, staging: str, ops: Ops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, empty_database: str, ops: Ops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(site, "SECONDS_FOR_AN_ANSWER", SECONDS)
     monkeypatch.setattr(site, "ATTEMPTS", 1)
@@ -85,7 +85,9 @@ def test_a_page_that_comes_byte_by_byte_ends_the_baseline_with_its_address(
         answers = []
 
         def save() -> None:
-            answers.append(ops("run_uat", database=staging, base_url=url, save_baseline=str(file)))
+            answers.append(
+                ops("run_uat", database=empty_database, base_url=url, save_baseline=str(file))
+            )
             connections.close_all()
 
         thread = threading.Thread(target=save, daemon=True)
@@ -110,7 +112,7 @@ PAGES = {
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_that_is_long_to_read_is_read_and_compared(
-    name: str, staging: str, ops: Ops, tmp_path: Path
+    name: str, empty_database: str, ops: Ops, tmp_path: Path
 ) -> None:
     pages = PAGES[name]
     file = tmp_path / "before.json"
@@ -122,9 +124,14 @@ def test_a_page_that_is_long_to_read_is_read_and_compared(
         site_that_answers(answers) as url,
         override_settings(OPSMIGRATE={"UAT": {"URLS": [{"url": "/"}]}}),
     ):
-        saved = ops("run_uat", database=staging, base_url=url, save_baseline=str(file))
+        saved = ops("run_uat", database=empty_database, base_url=url, save_baseline=str(file))
         compared = accept(
-            ops, staging, tmp_path, base_url=url, baseline=str(file), check=["baseline-pages"]
+            ops,
+            empty_database,
+            tmp_path,
+            base_url=url,
+            baseline=str(file),
+            check=["baseline-pages"],
         )
 
     assert saved.code == 0, saved.stdout
