@@ -36,12 +36,13 @@ Insist = Callable[[float, bool], None]
 class Watch:
     """One run: whether it was told to end, since when, and until when it has time."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float | None = None) -> None:
         self.asked: float | None = None
-        self.deadline: float | None = None
+        self.deadline = None if seconds is None else time.monotonic() + seconds
         self.heard = False
         # Before the run begins, and when its result is there, a signal is noted and no more.
         self._running = False
+        self._raises = True
 
     def begin(self) -> None:
         """Let signals raise KeyboardInterrupt from here on; one that came already does so now."""
@@ -54,6 +55,10 @@ class Watch:
         """Let signals raise nothing any more: what is left to do is short."""
         self._running = False
 
+    def hold_back(self) -> None:
+        """Let signals raise nothing any more, but end waits: something is done that stays done."""
+        self._raises = False
+
     def note(self) -> None:
         """Remember the first signal."""
         if self.asked is None:
@@ -61,8 +66,8 @@ class Watch:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.note()
-        if self._running:
-            self.heard = True
+        self.heard = True
+        if self._running and self._raises:
             raise KeyboardInterrupt
 
     def _look(self, woken: socket.socket, insist: Insist, too_late: Insist) -> None:
@@ -103,8 +108,14 @@ def raise_if_asked() -> None:
     psycopg 3 loses the KeyboardInterrupt where the connection is cut while it handles it
     (psycopg.Connection.wait).
     """
-    if asked():
+    if _watch is not None and _watch.asked is not None and _watch._raises:
         raise KeyboardInterrupt
+
+
+def hold_back() -> None:
+    """Say that from here on an interrupt must not be told as if nothing had been changed."""
+    if _watch is not None:
+        _watch.hold_back()
 
 
 def seconds_left(seconds: float) -> float:
@@ -115,16 +126,18 @@ def seconds_left(seconds: float) -> float:
 
 
 @contextmanager
-def watched(insist: Insist, too_late: Insist, *, for_good: bool) -> Iterator[Watch]:
+def watched(
+    insist: Insist, too_late: Insist, *, seconds: float | None, for_good: bool
+) -> Iterator[Watch]:
     """Yield the watch of a run; SIGINT, SIGTERM and SIGHUP are its from here on.
 
     Both functions are called from a thread of its own, which a wait in C does not hold up: `insist`
-    after a signal, `too_late` after `watch.deadline`. With `for_good` the process ends after the
-    run: a signal that comes when the result is there no longer changes how. In another thread than
-    the main one nothing is watched; signals are not delivered there.
+    after a signal, `too_late` when the run has had its `seconds`. With `for_good` the process ends
+    after the run: a signal that comes when the result is there no longer changes how. In another
+    thread than the main one nothing is watched; signals are not delivered there.
     """
     global _watch
-    watch = Watch()
+    watch = Watch(seconds)
     if threading.current_thread() is not threading.main_thread():
         yield watch
         return

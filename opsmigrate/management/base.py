@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-import time
 import traceback
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser
@@ -140,7 +139,10 @@ class ReportCommand(BaseCommand, ABC):
         with (
             waits.known(),
             interrupts.watched(
-                waits.insist, waits.end_where_silent, for_good=self._from_shell
+                waits.insist,
+                waits.end_where_silent,
+                seconds=options.get("time_budget"),
+                for_good=self._from_shell,
             ) as watch,
         ):
             self._handle(watch, options)
@@ -149,8 +151,6 @@ class ReportCommand(BaseCommand, ABC):
         started = datetime.now(timezone.utc)
         run_id = os.environ.get("OPSMIGRATE_RUN_ID") or uuid4().hex[:12]
         chosen = ChosenDatabase()
-        if budget := options.get("time_budget"):
-            watch.deadline = time.monotonic() + budget
         result, exit_code = self._result(watch, run_id, chosen, options)
         result = _aimed(result.failing_on(Severity(options["fail_on"])), options["database"])
         report = Report(

@@ -20,6 +20,7 @@ SECONDS_IN_GOOD_ORDER = 2.5
 # After a deadline the lines are closed where the server answers nobody: so often, each so long.
 SECONDS_AFTER_DEADLINE = 1.5
 TRIES = 3
+SECONDS_BETWEEN_LOOKS = 2.0
 SECONDS_FOR_AN_ANSWER = 1.0
 # PostgreSQL documentation, Message Formats, SSLRequest: any server, and any pooler, answers it.
 SSL_REQUEST = bytes((0, 0, 0, 8, 4, 210, 22, 47))
@@ -40,6 +41,7 @@ class Waits:
         self._spared = {_identity(descriptor) for descriptor in _descriptors()} - known
         self._unanswered = 0
         self._given_up = False
+        self._next_look = 0.0
 
     @contextmanager
     def known(self) -> Iterator["Waits"]:
@@ -70,9 +72,12 @@ class Waits:
 
         A long statement that is let finish goes on where it does.
         """
-        if seconds < SECONDS_AFTER_DEADLINE:
+        if seconds < max(SECONDS_AFTER_DEADLINE, self._next_look):
             return
-        self._unanswered = 0 if self._any_answers() else self._unanswered + 1
+        if self._any_answers():
+            self._unanswered, self._next_look = 0, seconds + SECONDS_BETWEEN_LOOKS
+            return
+        self._unanswered += 1
         if self._unanswered >= TRIES:
             close_lines(self._spared)
 

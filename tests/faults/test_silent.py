@@ -161,10 +161,8 @@ def held_up(alias: str) -> Iterator[None]:
 
 def stopped(process: subprocess.Popen[str], number: int) -> Answer:
     """Send the signal once, and return the answer, which has to come in time."""
-    begun = time.monotonic()
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=SECONDS_TO_STOP)
-    print(f"STOPPED in {time.monotonic() - begun:.2f} s")
     assert "Traceback" not in stderr, stderr
     return Answer(process.returncode, stdout, stderr)
 
@@ -189,3 +187,30 @@ def test_one_signal_ends_it_within_5_seconds_with_130_and_its_report(
     assert (answer.report["verdict"], len(answer.ids)) == (moment.verdict, 1), answer.stdout
     assert answer.ids[0] in ("interrupted", "stopped-part-way")
     assert "interrupted" in answer.report["findings"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("words", "verdict", "driver"),
+    [
+        pytest.param(None, "undecided", "psycopg2", marks=pytest.mark.faults),
+        pytest.param("pg_try_advisory_lock", "undecided", "psycopg", marks=pytest.mark.faults),
+        pytest.param("UPDATE ONLY", "partial", "psycopg2", marks=pytest.mark.faults),
+        pytest.param("pg_stat_replication", "partial", "psycopg", marks=pytest.mark.faults),
+        ("pg_stat_replication", "partial", "psycopg2"),
+    ],
+)
+def test_a_time_budget_holds_in_the_silence(
+    words: str | None, verdict: str, driver: str, staging: str, tmp_path: Path
+) -> None:
+    budget = 5
+    begun = time.monotonic()
+    moment = Moment(SEED, words)
+    with in_silence(moment, driver, staging, tmp_path, f"--time-budget={budget}") as (process, _):
+        stdout, stderr = process.communicate(timeout=budget + 10)
+    took = time.monotonic() - begun
+
+    answer = Answer(process.returncode, stdout, stderr)
+    assert took >= budget
+    assert "Traceback" not in stderr
+    assert answer.report["verdict"] == verdict, stdout
+    assert answer.code == {"undecided": 3, "partial": 5}[verdict]

@@ -13,14 +13,20 @@ DIFFERENCES_NAMED = 5
 WORDS_SHOWN = 30
 
 
-def fetch(visitor: Visitor, url: str, *, expected: int) -> tuple[str, Page]:
-    """Return the path of a URL, and its page, asked for twice to learn its noise."""
+def fetch(visitor: Visitor, url: str, *, expected: int) -> tuple[str, Page, float]:
+    """Return the path of a URL, its page, and which part of its words will be compared, 0 to 1.
+
+    The page is asked for twice to learn its noise.
+    """
     path = path_of(url)
     first = visitor.get(path, expected=expected)
     second = visitor.get(path, expected=expected)
-    words = without_noise(printable(first.text).split(), printable(second.text).split())
+    said = printable(first.text).split()
+    words = without_noise(said, printable(second.text).split())
+    compared = sum(word != NOISE for word in words) / max(1, len(said))
     status = first.status if first.status == second.status else 0
-    return path, Page(status=status, words=words, seconds=min(first.seconds, second.seconds))
+    page = Page(status=status, words=words, seconds=min(first.seconds, second.seconds))
+    return path, page, compared
 
 
 def without_noise(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:
