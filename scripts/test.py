@@ -34,7 +34,12 @@ SERVERS = DEMO / "test-servers"
 # Each server major with one of the two drivers, so that both are tried.
 DRIVERS = {18: "psycopg2", 17: "psycopg", 16: "psycopg", 15: "psycopg2", 14: "psycopg"}
 MAJORS = (18, 16)
-TIERS = {"core": "not system and not long", "system": "system", "long": "long"}
+TIERS = {
+    "core": "not system and not long and not faults",
+    "system": "system",
+    "long": "long",
+    "faults": "faults",
+}
 SYSTEM_PROGRAMS = {
     "chromium": "apt install chromium",
     "pgbouncer": "apt install pgbouncer",
@@ -87,7 +92,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         choices=TIERS,
         default="core",
         help="core: everything that needs only Python (default); system: the tests that need "
-        "packages of the operating system; long: the tests that take long",
+        "packages of the operating system; long: the tests that take long; "
+        "faults: every fault at every moment",
     )
     parser.add_argument(
         "--major",
