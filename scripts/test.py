@@ -247,7 +247,8 @@ def run_embedded(session: Session, part: str, marks: str, major: int, driver: st
 
 def server_folders(part: str) -> list[Path]:
     """Return a folder for the server of each process: on one they would see each other's work."""
-    count = min(MOST_PROCESSES, os.cpu_count() or 1) if "(core)" in part else 1
+    side_by_side = "(core)" in part or "(faults)" in part
+    count = min(MOST_PROCESSES, os.cpu_count() or 1) if side_by_side else 1
     return [SERVERS / str(number) for number in range(count)]
 
 
