@@ -174,3 +174,30 @@ def test_when_the_answer_is_there_a_signal_changes_it_no_more(tmp_path: Path) ->
     stdout, _ = process.communicate(timeout=30)
 
     assert process.returncode == json.loads(stdout)["exit_code"] == 0
+
+
+# Ends with the modules, when Python has given signals back already.
+LINGERING = """
+import os, time
+class Lingering:
+    def __del__(self, there=os.environ["THERE"], open=os.open, new=os.O_CREAT, sleep=time.sleep):
+        open(there, new)
+        sleep(1)
+lingering = Lingering()
+"""
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_while_python_ends_changes_nothing_of_what_was_answered(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(LINGERING)
+    there = tmp_path / "there"
+    env = environment_for("postgres://127.0.0.1:1/none", PYTHONPATH=str(tmp_path), THERE=str(there))
+    process = start("manage.py", "preflight_migrate", "--explain", "missing-column", env=env)
+    when_there(process, there)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=10)
+
+    assert (process.returncode, stderr) == (0, "")
+    assert "missing-column" in stdout
