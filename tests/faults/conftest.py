@@ -13,6 +13,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
                 counts.update(value for name, value in report.user_properties if name == "fault")
     if counts:
         terminalreporter.write_line(
-            f"{counts.total()} faulted runs: {counts['met']} met at work, {counts['late']} at their "
-            "end"
+            f"{counts.total()} faulted runs: {counts['met']} were met at work, {counts['late']} at "
+            "their end"
         )

@@ -290,7 +290,7 @@ def test_nothing_is_lost_and_the_next_run_ends_right(
 
 
 def require_everything(case: Case, writer: Writer) -> None:
-    """All rows that were there or confirmed are there; nothing of ours is left on server or disk."""
+    """Every row that was there or confirmed is there; nothing of ours is left behind."""
     alias = case.alias
     if "--undo" not in case.command.words:
         assert query(alias, DIGEST, None) == case.digest
