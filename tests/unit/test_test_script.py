@@ -24,7 +24,7 @@ def parse(monkeypatch: pytest.MonkeyPatch, *argv: str, ci: str = "") -> argparse
         (
             "core",
             None,
-            [(18, "not system and not long"), (16, "major and not system and not long")],
+            [(18, CORE), (16, f"major and {CORE}")],
         ),
         ("core", 16, [(16, CORE)]),
         ("system", None, [(18, "system"), (16, "major and system")]),
