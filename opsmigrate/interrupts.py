@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import select
 import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -164,6 +165,13 @@ def watched(
             _watch = former
         else:
             waking.detach()  # the system writes to it until the end
+            # In its last moments Python gives signals back their default, which is to kill.
+            atexit.register(_ignore, handlers)
+
+
+def _ignore(numbers: Iterable[int]) -> None:
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _take(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import selectors
 import socket
+import struct
 import threading
+import time
 from contextlib import suppress
 
 CHUNK = 65_536
@@ -27,6 +29,7 @@ class Proxy:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listening, selectors.EVENT_READ)
         self._over = threading.Event()
+        self._resetting = threading.Event()
         self._open: list[socket.socket] = []
         self._thread = threading.Thread(target=self._pass_on)
 
@@ -51,8 +54,26 @@ class Proxy:
             each.close()
         self._selector.close()
 
+    def reset(self) -> None:
+        """End every connection with a reset, as a dying host does; new ones are passed on."""
+        self._resetting.set()
+        while self._resetting.is_set():
+            time.sleep(0.01)
+
+    def _reset(self) -> None:
+        for each in self._open:
+            if each.fileno() in self._selector.get_map():
+                self._selector.unregister(each)
+            with suppress(OSError):
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            each.close()
+        self._open.clear()
+        self._resetting.clear()
+
     def _pass_on(self) -> None:
         while not self._over.is_set():
+            if self._resetting.is_set():
+                self._reset()
             for key, _ in self._selector.select(0.05):
                 if key.fileobj is self._listening:
                     self._accept()

@@ -219,3 +219,30 @@ def test_interrupted_when_the_databases_have_changed_places_the_report_says_that
     kept = answer.report["facts"]["kept"]
     assert query(staging, "SELECT 1 FROM pg_database WHERE datname = %s", [kept]) == [(1,)]
     execute(connections[staging], sql.SQL("DROP DATABASE {}").format(sql.Identifier(kept)))
+
+
+# Ends with the modules, when Python has given signals back already.
+LINGERING = """
+import os, time
+class Lingering:
+    def __del__(self, there=os.environ["THERE"], open=os.open, new=os.O_CREAT, sleep=time.sleep):
+        open(there, new)
+        sleep(1)
+lingering = Lingering()
+"""
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_while_python_ends_changes_nothing_of_what_was_answered(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(LINGERING)
+    there = tmp_path / "there"
+    env = environment_for("postgres://127.0.0.1:1/none", PYTHONPATH=str(tmp_path), THERE=str(there))
+    process = start("manage.py", "preflight_migrate", "--explain", "missing-column", env=env)
+    when_there(process, there)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=10)
+
+    assert (process.returncode, stderr) == (0, "")
+    assert "missing-column" in stdout
