@@ -25,11 +25,7 @@ from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.files import require_writable, write_atomically
 from opsmigrate.interrupts import INTERRUPTED, Watch
 from opsmigrate.management.database import ChosenDatabase
-from opsmigrate.management.output import (
-    Messages,
-    let_go_of_stderr,
-    occupy_standard_descriptors,
-)
+from opsmigrate.management.output import Messages, occupy_standard_descriptors
 from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
 from opsmigrate.postgres.session import Session
 from opsmigrate.postgres.waits import Waits
@@ -127,10 +123,7 @@ class ReportCommand(BaseCommand, ABC):
             # A name that the terminal's encoding lacks must not end the command.
             sys.stdout.reconfigure(errors="backslashreplace")
         self._from_shell = True
-        try:
-            super().run_from_argv(argv)
-        finally:
-            let_go_of_stderr()
+        super().run_from_argv(argv)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run, report, and raise CommandError with the verdict's exit code unless it passed."""

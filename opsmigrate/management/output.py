@@ -1,8 +1,6 @@
 """stderr that cannot end a run: whoever reads it may have gone, and its disk may be full."""
 
 import os
-import sys
-from contextlib import suppress
 from typing import Any
 
 from django.core.management.base import OutputWrapper
@@ -50,18 +48,3 @@ def occupy_standard_descriptors() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-
-
-def let_go_of_stderr() -> None:
-    """Write what stderr still holds, or throw it away: Python would end with 120 where it cannot.
-
-    For the end of a process (Py_FinalizeEx in the documentation of Python's C API).
-    """
-    if sys.stderr is not None:
-        try:
-            sys.stderr.flush()
-        except (OSError, ValueError):
-            with suppress(OSError):
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, sys.stderr.fileno())
-                os.close(nowhere)

@@ -13,8 +13,11 @@ import time
 from pathlib import Path
 
 import pytest
+from django.db import connections
+from django.db.backends.postgresql.psycopg_any import sql
 
-from tests.conftest import ROOT, environment_for, start
+from tests.backups import backup
+from tests.conftest import ROOT, Ops, environment_for, execute, query, start, url_of
 from tests.interrupting import ended
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -174,6 +177,48 @@ def test_when_the_answer_is_there_a_signal_changes_it_no_more(tmp_path: Path) ->
     stdout, _ = process.communicate(timeout=30)
 
     assert process.returncode == json.loads(stdout)["exit_code"] == 0
+
+
+# Somebody presses Ctrl-C at the very moment when the databases have changed places.
+AFTER_THE_SWAP = """
+import os, signal
+from django.db.backends.signals import connection_created
+from staging_settings import *
+
+renamed = []
+
+def pressing(execute, sql, params, many, context):
+    answer = execute(sql, params, many, context)
+    text = str(getattr(sql, "as_string", lambda _: sql)(context["cursor"].cursor))
+    if "RENAME TO" in text:
+        renamed.append(text)
+    if text == "COMMIT" and renamed:
+        os.kill(os.getpid(), signal.SIGINT)
+    return answer
+
+def created(connection, **kwargs):
+    connection.execute_wrappers.append(pressing)
+
+connection_created.connect(created)
+"""
+
+
+def test_interrupted_when_the_databases_have_changed_places_the_report_says_that_they_have(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    (tmp_path / "after_the_swap.py").write_text(AFTER_THE_SWAP)
+    _, file = backup(ops, staging, tmp_path)
+    env = environment_for(url_of(staging), PYTHONPATH=str(tmp_path), OPSMIGRATE_ENVIRONMENT="test")
+    argv = ("manage.py", "restore_db", str(file), "--no-input", "--format=json")
+    process = start(*argv, "--settings=after_the_swap", env=env)
+    answer = ended(process)
+
+    assert (answer.code, answer.report["exit_code"]) == (130, 130), answer.stdout
+    assert answer.report["verdict"] == "passed"
+    connections[staging].close()
+    kept = answer.report["facts"]["kept"]
+    assert query(staging, "SELECT 1 FROM pg_database WHERE datname = %s", [kept]) == [(1,)]
+    execute(connections[staging], sql.SQL("DROP DATABASE {}").format(sql.Identifier(kept)))
 
 
 # Ends with the modules, when Python has given signals back already.

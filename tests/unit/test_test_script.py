@@ -10,6 +10,8 @@ import pytest
 from scripts import test as script
 from scripts.environment import Environment
 
+CORE = "not system and not long and not faults"
+
 
 def parse(monkeypatch: pytest.MonkeyPatch, *argv: str, ci: str = "") -> argparse.Namespace:
     monkeypatch.setenv("CI", ci)
@@ -22,10 +24,11 @@ def parse(monkeypatch: pytest.MonkeyPatch, *argv: str, ci: str = "") -> argparse
         (
             "core",
             None,
-            [(18, "not system and not long"), (16, "major and not system and not long")],
+            [(18, CORE), (16, f"major and {CORE}")],
         ),
-        ("core", 16, [(16, "not system and not long")]),
+        ("core", 16, [(16, CORE)]),
         ("system", None, [(18, "system"), (16, "major and system")]),
+        ("faults", None, [(18, "faults"), (16, "major and faults")]),
     ],
 )
 def test_the_whole_suite_runs_on_one_major_and_the_marked_tests_on_the_other(
