@@ -127,6 +127,7 @@ def _stage(run: Run, asked: Asked) -> Iterator[Stage]:
         here = Stage(
             place=run.connection,
             elsewhere=False,
+            isolated=False,
             maintenance_db=run.settings.maintenance_db,
             clients=find_clients(run.session.major, run.settings.pg_bin),
         )
@@ -134,7 +135,7 @@ def _stage(run: Run, asked: Asked) -> Iterator[Stage]:
         embedded = place is None and _needs_embedded(run, asked)
     if embedded:
         with on_embedded_server(run.connection, run.session.major) as own:
-            yield replace(here, place=own, elsewhere=True, maintenance_db=None)
+            yield replace(here, place=own, elsewhere=True, isolated=True, maintenance_db=None)
     elif place is not None:
         yield replace(here, place=place, elsewhere=True, maintenance_db=None)
     else:

@@ -22,6 +22,7 @@ from opsmigrate.preflight.rehearsal.driver_fence import fence_driver
 from opsmigrate.preflight.rehearsal.fence import raise_fence
 from opsmigrate.preflight.rehearsal.in_memory import keep_in_memory
 from opsmigrate.preflight.rehearsal.lacking import Lacking
+from opsmigrate.preflight.rehearsal.outward import Bounds
 from opsmigrate.preflight.rehearsal.places import leads_to
 from opsmigrate.preflight.rehearsal.recording import LONGEST_SQL, Place, Recording
 from opsmigrate.preflight.rehearsal.sql_fence import DISARMED, sql_fence
@@ -67,9 +68,8 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
     recording = Recording(connection, whereabouts.of, doubts.tell)
     keep_in_memory(doubts.tell)
     inside = sql_fence(
-        job["place"]["NAME"],
+        Bounds(database=job["place"]["NAME"], files=job["files"], isolated=job["isolated"]),
         live=str(job["examined"]["NAME"]),
-        files=job["files"],
         names=job["names"],
         tell=doubts.tell,
     )
@@ -87,7 +87,8 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
     for settings in connections.settings.values():
         if settings["NAME"] == job["place"]["NAME"]:
             settings["NAME"] = told_name(settings["NAME"], doubts.tell)
-    raise_fence(Path(job["folder"]), doubts.tell)
+    host = str(job["place"]["HOST"] or "")
+    raise_fence(Path(job["folder"]), [host], doubts.tell)
     failure = _migrate(job, connection, recording, whereabouts, doubts.tell)
     if failure:
         failure["asks"] = lacking.asked_by(recording.last_sql or "")

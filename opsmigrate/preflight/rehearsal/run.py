@@ -33,10 +33,14 @@ SECONDS_TO_END = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """Where the copy is made: `place` is a connection to that server, maybe the examined one."""
+    """Where the copy is made: `place` is a connection to that server, maybe the examined one.
+
+    `isolated`: it is a server of our own, on which there is nothing but the copy.
+    """
 
     place: BaseDatabaseWrapper
     elsewhere: bool
+    isolated: bool
     maintenance_db: str | None
     clients: Clients
 
@@ -80,7 +84,7 @@ def rehearse(
         end_with_client(copy)
         copy.close()
         if kept:
-            copied_as = Copied(reach=disarm(copy), broken=())
+            copied_as = Copied(reach=disarm(copy, isolated=stage.isolated), broken=())
         else:
             progress.phase(f"Copying the database into {scratch.name}")
             copied_as = copy_database(
@@ -89,6 +93,7 @@ def rehearse(
                     scratch=copy,
                     clients=stage.clients,
                     selection=selection,
+                    isolated=stage.isolated,
                 )
             )
         unbelieved = any(not item.believed for item in copied_as.broken)
@@ -100,7 +105,8 @@ def rehearse(
         copy.close()
         copied = time.monotonic()
         progress.phase("Rehearsing migrate on the copy")
-        result = _run_child(_job(connection, copy, target, copied_as.reach, lacks))
+        job = _job(connection, copy, target, copied_as.reach, lacks, isolated=stage.isolated)
+        result = _run_child(job)
         refused = [*result["refused"], *map(_nowhere, (*lacking, *copied_as.reach.lacking))]
         if not refused and times_refused(copy):
             refused.append(_nowhere("it called a function that reaches beyond its database"))
@@ -129,6 +135,8 @@ def _job(
     target: Target,
     reach: Reach,
     lacking: Lacking,
+    *,
+    isolated: bool,
 ) -> dict[str, Any]:
     here, there = connection.settings_dict, copy.settings_dict
     elsewhere = any(here[key] != there[key] for key in ("USER", "HOST", "PORT"))
@@ -148,6 +156,7 @@ def _job(
             "run_syncdb": target.run_syncdb,
         },
         "files": reach.files,
+        "isolated": isolated,
         "names": reach.names,
         "lacking": asdict(lacking),
     }
