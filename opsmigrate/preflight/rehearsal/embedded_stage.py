@@ -14,8 +14,8 @@ from opsmigrate.pgtools.embedded import (
     find_bindirs,
     running,
 )
+from opsmigrate.pgtools.own_folder import own_folder
 from opsmigrate.postgres.session import open_second
-from opsmigrate.preflight.rehearsal.own_folder import own_folder
 
 ATTRIBUTES = """
 SELECT rolname, rolsuper, rolcreaterole FROM pg_roles WHERE rolname = current_user

@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.errors import UndecidedError
 from opsmigrate.pgtools.clients import Clients
+from opsmigrate.pgtools.own_folder import own_folder
 from opsmigrate.pgtools.run import dying_with_us
 from opsmigrate.postgres.session import second_connection
 from opsmigrate.preflight.plan import Target
@@ -21,7 +22,6 @@ from opsmigrate.preflight.rehearsal.database_settings import end_with_client, re
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm, times_refused
 from opsmigrate.preflight.rehearsal.lacking import Lacking, lacking_in
 from opsmigrate.preflight.rehearsal.outcome import Rehearsal
-from opsmigrate.preflight.rehearsal.own_folder import own_folder
 from opsmigrate.preflight.rehearsal.places import identity_of
 from opsmigrate.preflight.rehearsal.selection import Selection
 from opsmigrate.preflight.rehearsal.withheld import repeat_withheld
