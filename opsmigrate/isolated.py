@@ -73,16 +73,19 @@ def why_not_isolated(wanted: Wanted) -> str | None:
 
 
 @contextmanager
-def isolated_server(connection: BaseDatabaseWrapper, major: int) -> Iterator[BaseDatabaseWrapper]:
+def isolated_server(
+    connection: BaseDatabaseWrapper, major: int, *, socket: bool = False
+) -> Iterator[BaseDatabaseWrapper]:
     """Yield a superuser's connection, like `connection`, to a server that is gone afterwards.
 
     It listens on the loopback with a random password, was started with none of our environment,
     and has no role but its superusers, whose names are random: each role of the examined server
-    can be made there. What killed runs left is deleted first. Raises UndecidedError where it
-    cannot be started.
+    can be made there. With `socket` the connection goes through a Unix socket, where there may be
+    one (HOST is its folder then). What killed runs left is deleted first. Raises UndecidedError
+    where it cannot be started.
     """
     reap_folders()
-    with _started(major) as server:
+    with _started(major, socket=socket) as server:
         first = pointed(connection, server, SUPERUSER, server.cluster.password)
         name, password = f"opsmigrate_{token_hex(6)}", token_urlsafe(24)
         with first.cursor() as cursor:
@@ -107,9 +110,9 @@ def isolated_server(connection: BaseDatabaseWrapper, major: int) -> Iterator[Bas
 
 
 @contextmanager
-def _started(major: int) -> Iterator[EmbeddedServer]:
+def _started(major: int, *, socket: bool) -> Iterator[EmbeddedServer]:
     with own_folder() as folder:
-        manager = running(Path(folder), major=major, durable=False)
+        manager = running(Path(folder), major=major, durable=False, socket=socket)
         try:
             server = manager.__enter__()
         except (EmbeddedServerError, LookupError) as error:
@@ -129,6 +132,10 @@ def pointed(
 ) -> BaseDatabaseWrapper:
     """Return a connection like `connection`, to the database postgres of an embedded server."""
     other = open_second(connection, database="postgres")
-    other.settings_dict.update(HOST=HOST, PORT=str(server.port), USER=user, PASSWORD=password)
+    host = HOST if server.socket is None else str(server.socket)
+    other.settings_dict.update(HOST=host, PORT=str(server.port), USER=user, PASSWORD=password)
     other.settings_dict["OPTIONS"] = dict(ONLY_THERE)
+    if server.socket is not None:
+        # libpq takes an address for the better word.
+        other.settings_dict["OPTIONS"]["hostaddr"] = ""
     return other

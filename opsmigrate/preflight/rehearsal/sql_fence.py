@@ -6,14 +6,26 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache
 
+from opsmigrate.errors import UndecidedError
 from opsmigrate.preflight.rehearsal.copy_name import WHAT, asks_for_name
 from opsmigrate.preflight.rehearsal.fence_error import FenceError
 from opsmigrate.preflight.rehearsal.outward import Bounds, beyond
 from opsmigrate.sql.bodies import names_in
+from opsmigrate.sql.grammar import INSTALL, require_grammar
 from opsmigrate.sql.statement import NoGrammarError, NotParsedError
 
 # Raised in the copy by what stands in the place of a function that leads outside.
 DISARMED = "OPS01"
+
+
+def require_grammar_here() -> None:
+    """Raise UndecidedError where SQL cannot be read: on a server with others, it must be."""
+    try:
+        require_grammar()
+    except NoGrammarError as error:
+        raise UndecidedError(
+            f"no rehearsal on a server that others use: {error}", id="no-grammar", hint=INSTALL
+        ) from error
 
 
 def sql_fence(
