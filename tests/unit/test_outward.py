@@ -6,6 +6,7 @@ from opsmigrate.preflight.rehearsal.outward import Bounds, beyond
 
 SHARED = Bounds(database="copy", files=True, isolated=False)
 ISOLATED = Bounds(database="copy", files=True, isolated=True)
+ORDINARY = Bounds(database="copy", files=False, isolated=True)
 
 OUTWARD = [
     "ALTER DATABASE live CONNECTION LIMIT 7",
@@ -159,11 +160,14 @@ def test_what_reaches_beyond_its_database_is_seen_on_any_server(text: str) -> No
 
 
 @pytest.mark.parametrize("text", UNSEEN)
-def test_what_nothing_shows_may_run_on_an_isolated_server_only(text: str) -> None:
+def test_what_nothing_shows_may_run_on_an_isolated_server_without_its_programs_only(
+    text: str,
+) -> None:
     found = beyond(text, SHARED)
     assert found
     assert all(each.unseen for each in found)
-    assert beyond(text, ISOLATED) == ()
+    assert beyond(text, ISOLATED)
+    assert beyond(text, ORDINARY) == ()
 
 
 @pytest.mark.parametrize("text", INSIDE)
@@ -180,8 +184,7 @@ def test_a_catalog_of_the_copys_own_may_change_where_nothing_else_is_on_the_serv
 
 
 def test_files_of_the_server_are_refused_where_the_server_would_not() -> None:
-    ordinary = Bounds(database="copy", files=False, isolated=False)
-    assert beyond("COPY t TO '/tmp/x'", ordinary) == ()
+    assert beyond("COPY t TO '/tmp/x'", ORDINARY) == ()
 
 
 def test_to_make_a_function_is_told_apart_from_calling_it() -> None:

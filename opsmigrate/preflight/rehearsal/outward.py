@@ -103,14 +103,22 @@ class Bounds:
     files: bool
     isolated: bool
 
+    @property
+    def unseen_may_run(self) -> bool:
+        """Say whether what nothing shows may run: the server is ours, and so is all it can reach.
+
+        Who may start programs there could reach this machine.
+        """
+        return self.isolated and not self.files
+
 
 def beyond(text: str, bounds: Bounds) -> tuple[Beyond, ...]:
     """Return why a text of one or more statements may not run; nothing where it may.
 
-    On an isolated server what cannot be seen may run.
+    What cannot be seen may run on an isolated server, for a role that cannot leave that.
     """
     found = _in_text(text, bounds, 0)
-    return tuple(each for each in found if not (each.unseen and bounds.isolated))
+    return tuple(each for each in found if not (each.unseen and bounds.unseen_may_run))
 
 
 def leads_outside(language: str, text: str, parsed: str | None, bounds: Bounds) -> bool:
@@ -123,7 +131,7 @@ def leads_outside(language: str, text: str, parsed: str | None, bounds: Bounds) 
     if parsed is not None:
         return beyond(f"CREATE OR REPLACE FUNCTION f() RETURNS int {parsed}", bounds) != ()
     found = _in_body(Body(language, text), bounds, 0)
-    return any(not (each.unseen and bounds.isolated) for each in found)
+    return any(not (each.unseen and bounds.unseen_may_run) for each in found)
 
 
 def _in_text(text: str, bounds: Bounds, depth: int) -> Iterator[Beyond]:
