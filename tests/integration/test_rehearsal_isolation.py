@@ -3,20 +3,26 @@
 And where the copy must be on the examined server: the fence. The attempts are an adversary's.
 """
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from django.db import connections
 
+from opsmigrate.pgtools.embedded import running
 from opsmigrate.postgres.session import backend_pid, second_connection
-from tests.conftest import Answer, Ops, execute, query, url_of
+from opsmigrate.sql import grammar
+from tests.conftest import ROOT, Answer, Ops, execute, query, url_of
 from tests.integration.fence_attempts import BELOW, OWNER, SUPERUSER, UNSEEN, WITH_PSYCOPG
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write
-from tests.rehearsals import DOUBLE, owner_of_zoo, prepared, reasons, rehearse
+from tests.rehearsals import DOUBLE, owner_of_zoo, prepared, reasons, rehearse, rehearse_project
 
 EVERYTHING = """
 SELECT (SELECT jsonb_agg(to_jsonb(d) - 'datfrozenxid' - 'datminmxid' ORDER BY oid)
@@ -165,3 +171,159 @@ def test_an_adversary_gets_nowhere(
     assert answer.code == 3, [answer.report["findings"], *told(answer)]
     may_run = set(below) | (UNSEEN if (who, place) == ("owner", "isolated") else set())
     assert passed <= may_run, "\n".join(told(answer))
+
+
+LEAKS = """
+import os, socket, stat
+from django.conf import settings
+from django.db import connections
+secret = SECRET
+found = [name for name, value in os.environ.items() if secret in value]
+found += [name for name, entry in connections.settings.items() if secret in str(entry)]
+found += [
+    name for name in dir(settings) if name.isupper() and secret in str(getattr(settings, name))]
+found += [name for name in os.environ if name.startswith("PG") and os.environ[name] != os.devnull]
+for number in os.listdir("/proc/self/fd"):
+    try:
+        if stat.S_ISSOCK(os.fstat(int(number)).st_mode):
+            held = socket.socket(fileno=os.dup(int(number)))
+            found += [number] if held.family != socket.AF_UNIX else []
+            held.close()
+    except OSError:
+        pass
+assert not found, found
+assert "/opsmigrate_scratch_" in os.environ["DATABASE_URL"]
+"""
+REPORTS = """
+DATABASES["reports"] = {**DATABASES["default"], "NAME": "reports"}
+BROKER_URL = env("BROKER_URL")
+"""
+READS = """
+import sys
+from django.db import connection
+if "preflight_migrate" not in sys.argv:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_database()")
+        assert cursor.fetchone()[0].startswith("opsmigrate_scratch_")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux's /proc")
+def test_the_process_learns_no_password_of_a_live_database(
+    empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    password = str(connections[empty_database].settings_dict["PASSWORD"])
+    monkeypatch.setenv("BROKER_URL", f"db+postgresql://postgres:{password}@db.example.com/broker")
+    monkeypatch.setenv("PGPASSWORD", password)
+    code = LEAKS.replace("SECRET", repr(password))
+
+    answer = rehearse_project(empty_database, tmp_path, code=code, ready=READS, settings=REPORTS)
+
+    assert (answer.code, answer.ids) == (0, []), answer.stdout
+    isolation = answer.report["facts"]["rehearsal"]["isolation"]
+    assert (isolation["server"], isolation["network"]) == ("embedded", "namespace")
+
+
+THREAD = """
+import threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+"""
+NAMESPACE = """
+import ctypes, os, socket, sys
+from pathlib import Path
+from opsmigrate.preflight.rehearsal.namespace import enter_own_network
+others, own, port, readable = sys.argv[1:]
+account = os.getuid(), os.getgid()
+enter_own_network(Path(own))
+assert (os.getuid(), os.getgid()) == account
+assert socket.if_nameindex() == [(1, "lo")]
+assert Path(readable).read_text() == "yes"
+
+def reached(family, address):
+    with socket.socket(family) as one:
+        return one.connect_ex(address) == 0
+
+assert not reached(socket.AF_INET, ("127.0.0.1", int(port)))
+assert reached(socket.AF_UNIX, own)
+assert not reached(socket.AF_UNIX, others)
+# No way back.
+libc = ctypes.CDLL(None)
+assert libc.umount2(others.encode(), 2) != 0
+try:
+    network = os.open(f"/proc/{os.getppid()}/ns/net", os.O_RDONLY)
+except OSError:
+    pass
+else:
+    assert libc.setns(network, 0) != 0
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has network namespaces")
+@pytest.mark.parametrize("account", ["ours", "nobody's"])
+def test_in_a_network_of_its_own_only_the_copys_socket_is_in_reach(account: str) -> None:
+    if account == "nobody's" and os.geteuid() != 0:
+        pytest.skip("ours is an ordinary one")
+    prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    with (
+        TemporaryDirectory() as folder,
+        running(Path(folder) / "live", durable=False, socket=True) as live,
+        running(Path(folder) / "copy", durable=False, socket=True) as copy,
+    ):
+        readable = Path(folder) / "readable"
+        readable.write_text("yes")
+        Path(folder).chmod(0o755)
+        paths = [str(each.socket / f".s.PGSQL.{each.port}") for each in (live, copy) if each.socket]
+        done = subprocess.run(
+            [
+                *(prefix if account == "nobody's" else []),
+                *(sys.executable, "-c", NAMESPACE, *paths, str(live.port), str(readable)),
+            ],
+            cwd=ROOT,
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(ROOT),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_threads_of_the_settings_keep_the_network_shared_and_the_report_says_so(
+    empty_database: str, tmp_path: Path
+) -> None:
+    thread = (
+        "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+    )
+
+    answer = rehearse_project(empty_database, tmp_path, code="pass", settings=thread)
+
+    assert answer.code == 0, answer.stdout
+    isolation = answer.report["facts"]["rehearsal"]["isolation"]
+    assert (isolation["network"], isolation["why"]) == (
+        "shared",
+        ["the settings have started threads"],
+    )
+
+
+def test_without_the_grammar_nothing_is_rehearsed_on_a_server_of_others(
+    empty_database: str,
+    write_migrations: Write,
+    ops: Ops,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alias = prepared(empty_database, write_migrations, DOUBLE)
+    monkeypatch.setitem(sys.modules, "postgast", None)
+    grammar._postgast.cache_clear()
+    settings.OPSMIGRATE = {"ENVIRONMENT": "test", "REHEARSE_ON": "default"}
+    try:
+        answer = rehearse(ops, alias)
+    finally:
+        grammar._postgast.cache_clear()
+
+    assert (answer.code, answer.ids) == (3, ["no-grammar"])
+    assert "postgast>=0.2,<0.3" in answer.report["findings"][0]["hint"]
