@@ -16,6 +16,7 @@ from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.session import Session, is_pooled_by_transaction, read_session
 from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.rehearsal.embedded_stage import (
+    lack_of_server,
     on_embedded_server,
     why_not_embedded,
 )
@@ -50,10 +51,22 @@ def rehearse_as_asked(run: Run, target: Target, asked: Asked) -> Rehearsal | Not
 
     Asked for by name, it raises what stands in its way; in the mode auto it says so.
     """
-    mode = asked.mode
     try:
-        with _stage(run, asked) as stage:
-            return rehearse(
+        return _rehearse(run, target, asked)
+    except _CannotError as error:
+        return NotRehearsed(str(error), error.hint)
+    except UndecidedError as error:
+        if asked.mode != "auto":
+            raise
+        return NotRehearsed(str(error), error.hint or REHEARSE)
+
+
+def _rehearse(run: Run, target: Target, asked: Asked, unfit: str | None = None) -> Rehearsal:
+    """Rehearse, and once more on the examined server where ours turned out `unfit`."""
+    stage = None
+    try:
+        with _stage(run, asked, unfit) as stage:
+            rehearsal = rehearse(
                 run.connection,
                 target,
                 stage=stage,
@@ -62,16 +75,20 @@ def rehearse_as_asked(run: Run, target: Target, asked: Asked) -> Rehearsal | Not
                     same=aliases_of(run.connection),
                     databases=tuple(connections.settings.values()),
                 ),
-                selection=_selection(run, mode, stage),
+                selection=_selection(run, asked.mode, stage),
                 run_id=run.id,
                 progress=run.progress,
             )
-    except _CannotError as error:
-        return NotRehearsed(str(error), error.hint)
     except UndecidedError as error:
-        if mode != "auto":
+        if stage is None or not stage.isolated or error.id != "copy-failed":
             raise
-        return NotRehearsed(str(error), error.hint or REHEARSE)
+        unfit = str(error)
+    else:
+        unfit = lack_of_server(rehearsal.failure) if stage.isolated else None
+        if unfit is None:
+            return rehearsal
+    run.progress.phase(f"The server of our own does not do: {unfit}")
+    return _rehearse(run, target, asked, unfit)
 
 
 class _CannotError(Exception):
@@ -116,10 +133,11 @@ def _unchanged(run: Run, stage: Stage) -> Selection | None:
 
 
 @contextmanager
-def _stage(run: Run, asked: Asked) -> Iterator[Stage]:
+def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
     """Yield where the copy is made: on the alias that was named, else on a server of our own.
 
-    Else, where that does not suit, on the examined one. What was kept is there, and nowhere else.
+    Else, where that does not suit, on the examined one: `unfit` is why it does not, where that is
+    known. What was kept is there, and nowhere else.
     """
     alias = None if asked.mode == "kept" else asked.on or run.settings.rehearse_on
     unasked = asked.mode == "auto"
@@ -140,7 +158,7 @@ def _stage(run: Run, asked: Asked) -> Iterator[Stage]:
         if place is not None:
             require_grammar_here()
         asked_here = asked.mode == "kept" or alias is not None
-        why = None if asked_here else _why_not_embedded(run, asked)
+        why = None if asked_here else unfit or _why_not_embedded(run, asked)
     if place is not None:
         yield replace(here, place=place, server="alias", maintenance_db=None)
         return
@@ -154,7 +172,7 @@ def _stage(run: Run, asked: Asked) -> Iterator[Stage]:
                 yield replace(here, place=own, server="embedded", maintenance_db=None)
                 return
     with _saying_why(unasked=unasked):
-        _require_allowed_here(run, asked)
+        _require_allowed_here(run, asked, why)
         require_grammar_here()
     yield replace(here, why_here=why)
 
@@ -171,11 +189,12 @@ def _bytes_of_copy(run: Run, asked: Asked) -> int:
     return min(whole, most // PART_FOR_SCHEMA)
 
 
-def _require_allowed_here(run: Run, asked: Asked) -> None:
-    """Raise where no copy may be made on the examined server."""
+def _require_allowed_here(run: Run, asked: Asked, why: str | None) -> None:
+    """Raise where no copy may be made on the examined server; `why` it would have to be there."""
     if run.settings.environment == PRODUCTION and asked.mode == "auto":
+        ours = "" if why is None else f", and on a server of our own it cannot be: {why}"
         raise UndecidedError(
-            "no copy is made on a production server without approval",
+            f"no copy is made on a production server without approval{ours}",
             id="approval-needed",
             hint=APPROVED,
         )

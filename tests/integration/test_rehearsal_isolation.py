@@ -173,6 +173,22 @@ def test_an_adversary_gets_nowhere(
     assert passed <= may_run, "\n".join(told(answer))
 
 
+def test_what_the_server_of_its_own_lacks_is_tried_on_the_examined_one(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    # Neither has it, and the examined one has the last word.
+    pending = """migrations.RunPython(lambda apps, editor: editor.execute(
+        "CREATE EXTENSION no_such_extension")),"""
+    alias = prepared(empty_database, write_migrations, pending)
+
+    answer = rehearse(ops, alias)
+
+    assert (answer.code, answer.ids) == (1, ["rehearsal-failed"]), answer.stdout
+    isolation = answer.report["facts"]["rehearsal"]["isolation"]
+    assert isolation["server"] == "examined"
+    assert "no_such_extension" in isolation["why"][0]
+
+
 LEAKS = """
 import os, socket, stat
 from django.conf import settings

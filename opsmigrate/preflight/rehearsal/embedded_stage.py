@@ -1,6 +1,7 @@
 """A server of our own to rehearse on: whether it suits, and the roles that the copy needs there."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from secrets import token_urlsafe
 from typing import Any
@@ -18,6 +19,14 @@ from opsmigrate.scratch import looks_of
 
 # With a role for each tenant, there may be many more; a migration names few.
 MOST_ROLES = 5000
+# undefined_file, feature_not_supported, undefined_object, invalid_parameter_value
+LACKING = frozenset({"58P01", "0A000", "42704", "22023"})
+# Our server speaks English, whatever the examined one does.
+OF_THE_SERVER = re.compile(
+    r"extension|collation|locale|text search|dictionary|configuration parameter|encoding|role"
+    r"|tablespace|could not (?:open|access) file",
+    re.IGNORECASE,
+)
 EXTENSIONS = "SELECT extname::text FROM pg_extension"
 TABLESPACES = (
     "SELECT spcname::text FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')"
@@ -99,6 +108,17 @@ def on_embedded_server(
             place.close()
             place.settings_dict.update(USER=role, PASSWORD=password)
             yield place
+
+
+def lack_of_server(failure: Mapping[str, Any] | None) -> str | None:
+    """Return the words of a failure that a server of our own may be at fault for, else None.
+
+    It has not all that the examined one has: extensions, locales, dictionaries, parameters.
+    """
+    if failure is None or failure["sqlstate"] not in LACKING:
+        return None
+    words = str(failure["words"])
+    return words if OF_THE_SERVER.search(words) else None
 
 
 class UnsuitableError(UndecidedError):
