@@ -16,7 +16,8 @@ from opsmigrate.preflight.rehearsal.progress_file import HowFar, read_how_far
 from opsmigrate.preflight.rehearsal.waits import Waiting, WaitsForItself, runs_alone
 from opsmigrate.progress import Progress
 
-SECONDS_TO_END = 10
+# Within what an interrupt may take as a whole.
+SECONDS_TO_END = 2
 SECONDS_BETWEEN_LOOKS = 0.5
 CHILD = "opsmigrate.preflight.rehearsal.child"
 
