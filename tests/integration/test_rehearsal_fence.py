@@ -282,9 +282,10 @@ with connections[{alias!r}].cursor() as cursor:
 
     assert answer.code == code, answer.stdout
     assert query(empty_database, "SELECT to_regclass('made_by_code')") == [(None,)]
-    refused = [why for why in reasons(answer) if "it may not connect" in why]
-    assert bool(refused) is (code == 3)
-    assert all("it may not connect to another database" in why for why in refused)
+    # psycopg 3 looks the host up by itself, before it connects.
+    words = ("it may not connect to another database", "may not do this on a copy: socket.getadd")
+    refused = [why for why in reasons(answer) if any(each in why for each in words)]
+    assert bool(refused) is (code == 3), reasons(answer)
 
 
 def test_what_runs_in_the_background_since_before_is_refused_in_silence(
