@@ -79,6 +79,7 @@ class Settings:
     rehearse: str
     rehearse_on: str | None
     rehearse_max_bytes: int
+    rehearse_max_seconds: float
     uat: UatSettings
 
 
@@ -95,6 +96,7 @@ KEYS = (
     "REHEARSE",
     "REHEARSE_ON",
     "REHEARSE_MAX_BYTES",
+    "REHEARSE_MAX_SECONDS",
     "UAT",
 )
 UAT_KEYS = (
@@ -128,6 +130,7 @@ def load_settings() -> Settings:
         rehearse=_one_of(raw, "REHEARSE", REHEARSALS, "auto"),
         rehearse_on=_text(raw, "REHEARSE_ON"),
         rehearse_max_bytes=int(_positive(raw, "REHEARSE_MAX_BYTES", 1 << 30)),
+        rehearse_max_seconds=_positive(raw, "REHEARSE_MAX_SECONDS", 3600),
         uat=_uat(raw),
     )
 

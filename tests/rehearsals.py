@@ -89,6 +89,7 @@ def rehearse_project(
     settings: str = "",
     command: str | None = None,
     how: str = "clone",
+    seconds: float = 60,
 ) -> Answer:
     """Rehearse, in a process of its own, a project with an app whose one migration is `code`.
 
@@ -110,7 +111,7 @@ def rehearse_project(
     env = environment_for(url_of(alias), PYTHONPATH=str(folder))
     argv = ("manage.py", "preflight_migrate", "eager", f"--rehearse={how}", "--format=json")
     process = start(*argv, "--settings=eager_settings", env=env)
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=seconds)
     return Answer(process.returncode, stdout, stderr)
 
 

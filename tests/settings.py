@@ -63,6 +63,9 @@ OPSMIGRATE = {
     "ENVIRONMENT": "test",
     "RELEASE": "test-release",
     "REHEARSE": "off",  # but in the tests of the rehearsal itself
+    # The examined server: a server of its own for each rehearsal would take its time. The tests
+    # of the fence have one.
+    "REHEARSE_ON": os.environ.get("OPSMIGRATE_TEST_REHEARSE_ON", "default") or None,
     "SEED": {"model": "treasury.Payment", "field": "payment_id"},
 }
 # Named by a test whose command runs in a process of its own.

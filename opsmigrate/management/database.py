@@ -1,7 +1,7 @@
 """The database a command was pointed at: chosen, reached, described, its secrets kept."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
 from django.core.exceptions import ImproperlyConfigured
@@ -11,6 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.session import Session, describe, read_session
+from opsmigrate.preflight.rehearsal.places import identity_of, leads_to
 from opsmigrate.report import Database
 
 # A shorter text is found in too many words for anybody to learn it from what is masked.
@@ -48,6 +49,22 @@ def postgresql_alias(alias: str, *, option: str) -> BaseDatabaseWrapper:
             hint=f"{option} with the alias of a PostgreSQL database",
         )
     return connection
+
+
+def aliases_of(connection: BaseDatabaseWrapper) -> tuple[str, ...]:
+    """Return the aliases that lead to the database of `connection`, whatever they call its host."""
+    settings = connection.settings_dict
+    examined = {
+        **{key: settings[key] for key in ("NAME", "HOST", "PORT")},
+        "identity": identity_of(connection),
+    }
+    found = []
+    for alias in connections.settings:
+        with suppress(ImproperlyConfigured):
+            other = connections.create_connection(alias).copy()
+            if alias == connection.alias or leads_to(other, examined):
+                found.append(alias)
+    return tuple(found)
 
 
 class ChosenDatabase:

@@ -1,33 +1,35 @@
 """Where a rehearsal takes place, and how much of the database it gets."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-from django.db import Error
+from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.errors import OpsmigrateError, UndecidedError
 from opsmigrate.guard import PRODUCTION, require_approval
 from opsmigrate.management.base import Run
-from opsmigrate.management.database import postgresql_alias
+from opsmigrate.management.database import aliases_of, postgresql_alias
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.session import Session, is_pooled_by_transaction, read_session
 from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.rehearsal.embedded_stage import (
-    has_embedded,
+    lack_of_server,
     on_embedded_server,
+    why_not_embedded,
 )
 from opsmigrate.preflight.rehearsal.kept import UnfitError, find_kept_copy
 from opsmigrate.preflight.rehearsal.outcome import REHEARSE, NotRehearsed, Rehearsal
-from opsmigrate.preflight.rehearsal.run import Stage, database_bytes, rehearse
+from opsmigrate.preflight.rehearsal.run import Bounds, Stage, database_bytes, rehearse
 from opsmigrate.preflight.rehearsal.selection import (
     Selection,
     select_all,
     select_kept,
     select_small,
 )
+from opsmigrate.preflight.rehearsal.sql_fence import require_grammar_here
 from opsmigrate.scratch import reap, require_scratch_allowed
 
 APPROVED = f'{REHEARSE} --approval "who approved it"'
@@ -49,23 +51,44 @@ def rehearse_as_asked(run: Run, target: Target, asked: Asked) -> Rehearsal | Not
 
     Asked for by name, it raises what stands in its way; in the mode auto it says so.
     """
-    mode = asked.mode
     try:
-        with _stage(run, asked) as stage:
-            return rehearse(
-                run.connection,
-                target,
-                stage=stage,
-                selection=_selection(run, mode, stage),
-                run_id=run.id,
-                progress=run.progress,
-            )
+        return _rehearse(run, target, asked)
     except _CannotError as error:
         return NotRehearsed(str(error), error.hint)
     except UndecidedError as error:
-        if mode != "auto":
+        if asked.mode != "auto":
             raise
         return NotRehearsed(str(error), error.hint or REHEARSE)
+
+
+def _rehearse(run: Run, target: Target, asked: Asked, unfit: str | None = None) -> Rehearsal:
+    """Rehearse, and once more on the examined server where ours turned out `unfit`."""
+    stage = None
+    try:
+        with _stage(run, asked, unfit) as stage:
+            rehearsal = rehearse(
+                run.connection,
+                target,
+                stage=stage,
+                bounds=Bounds(
+                    seconds=run.settings.rehearse_max_seconds,
+                    same=aliases_of(run.connection),
+                    databases=tuple(connections.settings.values()),
+                ),
+                selection=_selection(run, asked.mode, stage),
+                run_id=run.id,
+                progress=run.progress,
+            )
+    except UndecidedError as error:
+        if stage is None or not stage.isolated or error.id != "copy-failed":
+            raise
+        unfit = str(error)
+    else:
+        unfit = lack_of_server(rehearsal.failure) if stage.isolated else None
+        if unfit is None:
+            return rehearsal
+    run.progress.phase(f"The server of our own does not do: {unfit}")
+    return _rehearse(run, target, asked, unfit)
 
 
 class _CannotError(Exception):
@@ -110,13 +133,14 @@ def _unchanged(run: Run, stage: Stage) -> Selection | None:
 
 
 @contextmanager
-def _stage(run: Run, asked: Asked) -> Iterator[Stage]:
-    """Yield where the copy is made: on the alias, else on the same server, else embedded.
+def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
+    """Yield where the copy is made: on the alias that was named, else on a server of our own.
 
-    What was kept is on the same server, and nowhere else.
+    Else, where that does not suit, on the examined one: `unfit` is why it does not, where that is
+    known. What was kept is there, and nowhere else.
     """
-    unasked, here_only = asked.mode == "auto", asked.mode == "kept"
-    alias = None if here_only else asked.on or run.settings.rehearse_on
+    alias = None if asked.mode == "kept" else asked.on or run.settings.rehearse_on
+    unasked = asked.mode == "auto"
     with _saying_why(unasked=unasked):
         if is_pooled_by_transaction(run.connection):
             raise UndecidedError(
@@ -126,46 +150,58 @@ def _stage(run: Run, asked: Asked) -> Iterator[Stage]:
             )
         here = Stage(
             place=run.connection,
-            elsewhere=False,
+            server="examined",
             maintenance_db=run.settings.maintenance_db,
             clients=find_clients(run.session.major, run.settings.pg_bin),
         )
         place = None if alias is None else _other_server(run, alias)
-        embedded = place is None and _needs_embedded(run, asked)
-    if embedded:
-        with on_embedded_server(run.connection, run.session.major) as own:
-            yield replace(here, place=own, elsewhere=True, maintenance_db=None)
-    elif place is not None:
-        yield replace(here, place=place, elsewhere=True, maintenance_db=None)
-    else:
-        yield here
+        if place is not None:
+            require_grammar_here()
+        asked_here = asked.mode == "kept" or alias is not None
+        why = None if asked_here else unfit or _why_not_embedded(run, asked)
+    if place is not None:
+        yield replace(here, place=place, server="alias", maintenance_db=None)
+        return
+    if not asked_here and why is None:
+        with ExitStack() as stack:
+            try:
+                own = stack.enter_context(on_embedded_server(run.connection, run.session.major))
+            except UndecidedError as error:
+                why = str(error)
+            else:
+                yield replace(here, place=own, server="embedded", maintenance_db=None)
+                return
+    with _saying_why(unasked=unasked):
+        _require_allowed_here(run, asked, why)
+        require_grammar_here()
+    yield replace(here, why_here=why)
 
 
-def _needs_embedded(run: Run, asked: Asked) -> bool:
-    """Say whether the copy goes to a server of our own: it may not be made on the examined one.
+def _why_not_embedded(run: Run, asked: Asked) -> str | None:
+    return why_not_embedded(run.connection, run.session.major, _bytes_of_copy(run, asked))
 
-    Raises where it may be made on neither.
-    """
-    installed = asked.mode != "kept" and has_embedded(run.session.major)
-    production = run.settings.environment == PRODUCTION
-    if production and asked.mode == "auto":
-        if installed:
-            return True
+
+def _bytes_of_copy(run: Run, asked: Asked) -> int:
+    whole = database_bytes(run.connection)
+    most = run.settings.rehearse_max_bytes
+    if asked.mode == "clone" or (asked.mode == "auto" and whole <= most):
+        return whole
+    return min(whole, most // PART_FOR_SCHEMA)
+
+
+def _require_allowed_here(run: Run, asked: Asked, why: str | None) -> None:
+    """Raise where no copy may be made on the examined server; `why` it would have to be there."""
+    if run.settings.environment == PRODUCTION and asked.mode == "auto":
+        ours = "" if why is None else f", and on a server of our own it cannot be: {why}"
         raise UndecidedError(
-            "no copy is made on a production server without approval",
+            f"no copy is made on a production server without approval{ours}",
             id="approval-needed",
             hint=APPROVED,
         )
     require_approval(
         run.settings, action="a rehearsal on the examined server", approval=asked.approval
     )
-    try:
-        require_scratch_allowed(run.connection)
-    except UndecidedError:
-        if installed:
-            return True
-        raise
-    return False
+    require_scratch_allowed(run.connection)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from opsmigrate.pgtools.account import Account, Outcome, run_as, server_account
+from opsmigrate.pgtools.account import Account, Outcome, give, run_as, server_account
 from opsmigrate.pgtools.embedded_cluster import (
     SUPERUSER,
     Cluster,
@@ -41,12 +42,17 @@ HOST = "127.0.0.1"
 START_ATTEMPTS = 3
 WAIT_SECONDS = 60
 LOG_LINES = 8
+# sizeof(sockaddr_un.sun_path) without its NUL: what Linux and libpq take for a socket's path.
+LONGEST_SOCKET_PATH = 107
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedServer:
-    """A started server: `url` is its superuser's, `bindir` has the clients of the same major."""
+    """A started server: `url` is its superuser's, `bindir` has the clients of the same major.
+
+    `socket` is the folder of its Unix socket, None where it has none.
+    """
 
     url: str = field(repr=False)
     major: int
@@ -55,6 +61,7 @@ class EmbeddedServer:
     data: Path
     log: Path
     cluster: Cluster = field(repr=False)
+    socket: Path | None = None
 
 
 def find_bindirs(search: Sequence[str] | None = None) -> dict[int, Path]:
@@ -86,17 +93,19 @@ def start(
     *,
     major: int | None = None,
     durable: bool = True,
+    socket: bool = False,
     search: Sequence[str] | None = None,
 ) -> EmbeddedServer:
     """Start a server whose files are under `directory`; the newest major unless one is named.
 
     What an earlier run left there is used again: a server still running is stopped first, and a
-    killed one recovers. `durable=False` gives up crash safety for speed, for tests.
+    killed one recovers. `durable=False` gives up crash safety for speed, for tests. With `socket`
+    it also listens on a Unix socket, where the system has them and the path is not too long.
     """
     found_major, bindir = _choose(major, find_bindirs(search))
     home = directory.resolve() / f"pg{found_major}"
     try:
-        return _start(home, found_major, bindir, durable=durable)
+        return _start(home, found_major, bindir, durable=durable, with_socket=socket)
     except (OSError, LookupError) as error:
         raise EmbeddedServerError(f"the embedded PostgreSQL cannot be started: {error}") from error
 
@@ -113,7 +122,9 @@ def _choose(major: int | None, found: dict[int, Path]) -> tuple[int, Path]:
     return wanted, found[wanted]
 
 
-def _start(home: Path, major: int, bindir: Path, *, durable: bool) -> EmbeddedServer:
+def _start(
+    home: Path, major: int, bindir: Path, *, durable: bool, with_socket: bool
+) -> EmbeddedServer:
     account = server_account()
     cluster = recorded_cluster(home, account)
     if cluster is None:
@@ -125,7 +136,8 @@ def _start(home: Path, major: int, bindir: Path, *, durable: bool) -> EmbeddedSe
     # Nobody listens there any more, or another process has this number by now.
     (cluster.data / "postmaster.pid").unlink(missing_ok=True)
     try:
-        port = _start_on_free_port(cluster, account, durable=durable)
+        folder = _socket_folder(cluster, account) if with_socket else None
+        port = _start_on_free_port(cluster, account, durable=durable, sockets=folder)
     except BaseException:
         # An interrupted pg_ctl leaves behind the server that it was waiting for.
         with suppress(EmbeddedServerError):
@@ -139,15 +151,36 @@ def _start(home: Path, major: int, bindir: Path, *, durable: bool) -> EmbeddedSe
         data=cluster.data,
         log=cluster.log,
         cluster=cluster,
+        socket=folder,
     )
 
 
-def _start_on_free_port(cluster: Cluster, account: Account | None, *, durable: bool) -> int:
+def _socket_folder(cluster: Cluster, account: Account | None) -> Path | None:
+    """Return a folder for the socket, which the account may write to and everybody enter."""
+    folder = cluster.place / "s"
+    longest = folder / ".s.PGSQL.65535"
+    # pg_ctl hands the path to a shell.
+    plain = re.fullmatch(r"[\w./-]+", str(folder)) is not None
+    if sys.platform == "win32" or len(os.fsencode(longest)) > LONGEST_SOCKET_PATH or not plain:
+        return None
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o711)
+    give(account, folder)
+    return folder
+
+
+def _start_on_free_port(
+    cluster: Cluster, account: Account | None, *, durable: bool, sockets: Path | None
+) -> int:
     programs = server_programs(cluster, account)
     for _ in range(START_ATTEMPTS):
         port = _free_port()
         cluster.log.unlink(missing_ok=True)
-        options = {"port": str(port), "listen_addresses": HOST, "unix_socket_directories": ""}
+        options = {
+            "port": str(port),
+            "listen_addresses": HOST,
+            "unix_socket_directories": str(sockets or ""),
+        }
         settings = options if durable else options | NOT_DURABLE
         # pg_ctl hands these words to a shell: nothing in them may need quoting.
         words = " ".join(f"-c {name}={value}" for name, value in settings.items())
@@ -256,10 +289,11 @@ def running(
     *,
     major: int | None = None,
     durable: bool = True,
+    socket: bool = False,
     search: Sequence[str] | None = None,
 ) -> Iterator[EmbeddedServer]:
     """Have a server for the length of a `with` block; afterwards nothing of it is left."""
-    server = start(directory, major=major, durable=durable, search=search)
+    server = start(directory, major=major, durable=durable, socket=socket, search=search)
     try:
         yield server
     finally:

@@ -88,7 +88,8 @@ def child_environment(
     temporary file where the system has no memfd), gone when the block ends. Nothing of the
     project's own environment is handed on but what such programs need.
     """
-    params = {key: str(value) for key, value in connection.get_connection_params().items() if value}
+    given = connection.get_connection_params()
+    params = {key: str(value) for key, value in given.items() if value}
     if database is not None:
         params["dbname"] = database
     variables = {
@@ -96,6 +97,9 @@ def child_environment(
         for name, value in os.environ.items()
         if name in INHERITED or name.startswith(INHERITED_PREFIXES)
     }
+    for key in [key for key, value in given.items() if value == "" and key in VARIABLES]:
+        # For libpq, an empty word is one: the variable would not be asked.
+        variables.pop(VARIABLES[key], None)
     variables.update({VARIABLES[key]: params[key] for key in VARIABLES if key in params})
     if settings:
         options = [f"-c {name}={value}" for name, value in settings.items()]

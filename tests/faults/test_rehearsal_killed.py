@@ -134,6 +134,50 @@ def test_killed_at_any_moment_it_leaves_nothing_after_the_next_run(
     assert dump(alias) == before
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_killed_on_a_server_of_its_own_it_leaves_nothing_after_the_next_run(
+    number: signal.Signals,
+    empty_database: str,
+    write_migrations: Write,
+    ops: Ops,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alias = prepared(empty_database, write_migrations, SLOW)
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # The server may run as another user.
+        env = environment_for(
+            None,
+            OPSMIGRATE_TEST_DATABASE_URL=url_of(alias),
+            OPSMIGRATE_TEST_DRIVER=os.environ.get("OPSMIGRATE_TEST_DRIVER", ""),
+            OPSMIGRATE_TEST_REHEARSE_ON="",
+            TMPDIR=folder,
+            PYTHONPATH=str(tmp_path),
+        )
+        command = ("manage.py", "preflight_migrate", "zoo", "--rehearse=clone")
+        process = start(*command, "--settings=tests.settings", env=env)
+        said(process.stderr, "Rehearsing migrate")
+        until(lambda: list(Path(folder).rglob("how-far.json")))
+        assert query(alias, SCRATCH) == []
+        process.send_signal(number)
+        process.communicate(timeout=30)
+
+        until(lambda: processes_with(folder) == [])
+        with monkeypatch.context() as patch:
+            patch.setattr("tempfile.tempdir", folder)
+            ops("preflight_migrate", database=alias, rehearse="off")
+        assert list(Path(folder).iterdir()) == []
+    found = [each for each in Path("/proc").glob("[0-9]*") if folder in command_line(each)]
+    assert found == []
+
+
+def command_line(process: Path) -> str:
+    """Return what a process was started with; nothing where it has gone."""
+    with suppress(OSError):
+        return (process / "cmdline").read_text()
+    return ""
+
+
 def children_of(process: subprocess.Popen[str]) -> list[int]:
     """Return the programs that it runs: pg_dump, pg_restore, the rehearsal."""
     found = []

@@ -80,7 +80,8 @@ def test_what_reaches_beyond_the_copy_is_refused_and_leaves_the_question_open(
         if "it may not" in item["why"]
     }
     expected = {f"zoo.0002_step {n}: RunPython": name for n, name in enumerate(tried)}
-    assert [name for what, name in expected.items() if what not in refused] == []
+    missing = [name for what, name in expected.items() if what not in refused]
+    assert missing == [], "\n".join(reasons(answer))
     assert query(alias, "SELECT 1 FROM pg_roles WHERE rolname = 'opsmigrate_nobody'") == []
 
 
@@ -118,9 +119,14 @@ FINE = {
     "mail": "__import__('django.core.mail').core.mail.send_mail('s', 'b', 'a@x.org', ['b@x.org'])",
     "a temporary file": "__import__('tempfile').NamedTemporaryFile('w').write('x')",
     "a temporary folder": "__import__('tempfile').TemporaryDirectory().cleanup()",
-    "a block that writes its SQL": 'editor.execute("DO $$ DECLARE r record; BEGIN FOR r IN'
-    " SELECT format('ANALYZE %I', relname) AS command FROM pg_class WHERE relname = 'zoo_cage'"
-    ' LOOP EXECUTE r.command; END LOOP; END $$", None)',
+    "a block that writes its SQL": 'editor.execute("DO $$ BEGIN EXECUTE format('
+    "'ANALYZE %I', 'zoo_cage'); END $$\", None)",
+    "words in a literal": "editor.execute(\"UPDATE zoo_cage SET name = 'drop database'\")",
+    "words in a default": 'editor.execute("ALTER TABLE zoo_cage ADD note text DEFAULT'
+    " 'please create user first'\")",
+    "words in a comment": 'editor.execute("COMMENT ON COLUMN zoo_cage.name IS'
+    " 'When did we grant access to it'\")",
+    "words in the name of a column": "editor.execute('ALTER TABLE zoo_cage ADD database int')",
     "rows from the client": "editor.connection.cursor().execute("
     "'CREATE TEMP TABLE t AS SELECT 1 AS program')",
     "a setting of its own database": "editor.execute('ALTER DATABASE ' + editor.connection.ops"
@@ -276,9 +282,10 @@ with connections[{alias!r}].cursor() as cursor:
 
     assert answer.code == code, answer.stdout
     assert query(empty_database, "SELECT to_regclass('made_by_code')") == [(None,)]
-    refused = [why for why in reasons(answer) if "it may not connect" in why]
-    assert bool(refused) is (code == 3)
-    assert all("it may not connect to another database" in why for why in refused)
+    # psycopg 3 looks the host up by itself, before it connects.
+    words = ("it may not connect to another database", "may not do this on a copy: socket.getadd")
+    refused = [why for why in reasons(answer) if any(each in why for each in words)]
+    assert bool(refused) is (code == 3), reasons(answer)
 
 
 def test_what_runs_in_the_background_since_before_is_refused_in_silence(

@@ -38,7 +38,7 @@ def own_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def without_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no package with a server."""
-    monkeypatch.setattr(rehearsing, "has_embedded", lambda major: False)
+    monkeypatch.setattr(rehearsing, "why_not_embedded", lambda *args: "it is not installed")
 
 
 @pytest.mark.usefixtures("without_embedded")
@@ -84,13 +84,15 @@ def test_a_role_that_may_not_make_databases_rehearses_on_a_server_of_our_own(
     role: Callable[..., dict[str, str]],
     write_migrations: Write,
     ops: Ops,
+    settings: Any,
     own_temporary_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     alias = prepared(empty_database, write_migrations, DOUBLE)
+    settings.OPSMIGRATE = {"ENVIRONMENT": "test"}
     with owner_of_zoo(alias, role()) as owner:
         there = rehearse(ops, owner)
-        monkeypatch.setattr(rehearsing, "has_embedded", lambda major: False)
+        monkeypatch.setattr(rehearsing, "why_not_embedded", lambda *args: "it is not installed")
         nowhere = rehearse(ops, owner)
 
     assert (there.code, there.ids, reasons(there)) == (0, [], [])

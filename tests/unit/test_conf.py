@@ -47,6 +47,7 @@ def test_everything_has_a_default() -> None:
         rehearse="auto",
         rehearse_on=None,
         rehearse_max_bytes=1 << 30,
+        rehearse_max_seconds=3600,
         uat=UatSettings(urls=(), base_url=None, login=None, waivers=()),
     )
 
@@ -72,6 +73,7 @@ def test_every_key_can_be_set() -> None:
         REHEARSE="clone",
         REHEARSE_ON="spare",
         REHEARSE_MAX_BYTES=1000,
+        REHEARSE_MAX_SECONDS=60,
         UAT={"URLS": [{"url": "/"}], "BASE_URL": "https://x", "LOGIN": login, "WAIVERS": []},
     )
 
@@ -88,6 +90,7 @@ def test_every_key_can_be_set() -> None:
         rehearse="clone",
         rehearse_on="spare",
         rehearse_max_bytes=1000,
+        rehearse_max_seconds=60,
         uat=UatSettings(urls=(KeyUrl(url="/"),), base_url="https://x", login=login),
     )
 

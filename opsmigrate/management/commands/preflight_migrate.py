@@ -12,10 +12,10 @@ from opsmigrate.guard import require_backup
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.numbers import positive_float
 from opsmigrate.pages import page_of
+from opsmigrate.pgtools.own_folder import reap_folders
 from opsmigrate.preflight.examine import examine
 from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.rehearsal.outcome import REHEARSE, NotRehearsed, Rehearsal
-from opsmigrate.preflight.rehearsal.own_folder import reap_folders
 from opsmigrate.report import Result, Verdict
 from opsmigrate.schema.history import applied_migrations
 

@@ -12,17 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import django
+from django.conf import settings
 from django.core.management import call_command
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.errors import first_line, sqlstate
 from opsmigrate.preflight.rehearsal.copy_name import told_name
+from opsmigrate.preflight.rehearsal.credentials import clean, live_of, scrubbed
 from opsmigrate.preflight.rehearsal.driver_fence import fence_driver
 from opsmigrate.preflight.rehearsal.fence import raise_fence
 from opsmigrate.preflight.rehearsal.in_memory import keep_in_memory
 from opsmigrate.preflight.rehearsal.lacking import Lacking
-from opsmigrate.preflight.rehearsal.places import leads_to
+from opsmigrate.preflight.rehearsal.namespace import NoNamespaceError, enter_own_network
+from opsmigrate.preflight.rehearsal.outward import Bounds
+from opsmigrate.preflight.rehearsal.progress_file import HowFar, write_how_far
 from opsmigrate.preflight.rehearsal.recording import LONGEST_SQL, Place, Recording
 from opsmigrate.preflight.rehearsal.sql_fence import DISARMED, sql_fence
 from opsmigrate.preflight.rehearsal.whereabouts import Whereabouts
@@ -31,11 +35,17 @@ from opsmigrate.preflight.rehearsal.whereabouts import Whereabouts
 NOT_IN_PREREQUISITE_STATE = "55000"
 
 
+# Of an alias that the rehearsal has no use for.
+SECRET = {"password", "passfile", "service", "sslcert", "sslkey", "sslpassword"}
+
+
 class Doubts:
     """What was refused, and where: from there on, the rehearsal proves nothing."""
 
-    def __init__(self, whereabouts: Whereabouts) -> None:
+    def __init__(self, whereabouts: Whereabouts, told: Callable[[], None]) -> None:
+        """Call `told` whenever there is a new one."""
         self._whereabouts = whereabouts
+        self._told = told
         self.told: list[dict[str, str | None]] = []
 
     def tell(self, what: str) -> None:
@@ -44,6 +54,7 @@ class Doubts:
         item = {"what": what, "migration": place.migration, "operation": place.operation}
         if item not in self.told:
             self.told.append(item)
+            self._told()
 
 
 def main() -> None:
@@ -60,16 +71,26 @@ def main() -> None:
 
 def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
     """Return what happened, for the parent."""
+    # Settings may ask a vault for their secrets. Nothing else of the project has been loaded yet.
+    settings.INSTALLED_APPS  # noqa: B018 - it loads them
+    _repoint(job)
+    why_network = _leave_network(job)
     django.setup()
-    connection = _repoint(job)
-    whereabouts = Whereabouts()
-    doubts = Doubts(whereabouts)
+    connection = _connected(job)
+    folder = Path(job["folder"])
+
+    def moved() -> None:
+        place = whereabouts.place
+        far = HowFar(place.migration, place.operation, whereabouts.applied, doubts.told)
+        write_how_far(folder, far)
+
+    whereabouts = Whereabouts(moved)
+    doubts = Doubts(whereabouts, moved)
     recording = Recording(connection, whereabouts.of, doubts.tell)
     keep_in_memory(doubts.tell)
     inside = sql_fence(
-        job["place"]["NAME"],
-        live=str(job["examined"]["NAME"]),
-        files=job["files"],
+        Bounds(database=job["place"]["NAME"], files=job["files"], isolated=job["isolated"]),
+        live=job["examined"],
         names=job["names"],
         tell=doubts.tell,
     )
@@ -84,10 +105,11 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
     fence_driver(connection, [connections[alias] for alias in connections], heard, doubts.tell)
     # So that the session, too, is one that the fence has let through.
     connection.close()
-    for settings in connections.settings.values():
-        if settings["NAME"] == job["place"]["NAME"]:
-            settings["NAME"] = told_name(settings["NAME"], doubts.tell)
-    raise_fence(Path(job["folder"]), doubts.tell)
+    for entry in connections.settings.values():
+        if entry["NAME"] == job["place"]["NAME"]:
+            entry["NAME"] = told_name(entry["NAME"], doubts.tell)
+    host = str(job["place"]["HOST"] or "")
+    raise_fence(folder, [host], doubts.tell)
     failure = _migrate(job, connection, recording, whereabouts, doubts.tell)
     if failure:
         failure["asks"] = lacking.asked_by(recording.last_sql or "")
@@ -97,35 +119,60 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
         "statements": recording.as_json(),
         "asking": [astuple(place) for place in asking],
         "refused": doubts.told,
+        "stopped": False,
+        "network": "shared" if why_network else "namespace",
+        "why_network": why_network,
     }
 
 
-def _repoint(job: dict[str, Any]) -> BaseDatabaseWrapper:
-    """Return the alias's connection, pointed at the scratch database.
+def _leave_network(job: dict[str, Any]) -> str | None:
+    """Go into a network of our own, where the copy is reached without one; return why not."""
+    host, port = str(job["place"]["HOST"] or ""), job["place"]["PORT"] or 5432
+    if not job["isolated"] or not host.startswith("/"):
+        return "the copy is reached through the network"
+    try:
+        enter_own_network(Path(host, f".s.PGSQL.{port}"))
+    except NoNamespaceError as error:
+        return str(error)
+    return None
 
-    So are the other aliases that lead to the same database: as another role, by another name of
-    the host.
+
+def _repoint(job: dict[str, Any]) -> None:
+    """Point the alias at the scratch database, and the others that lead to the examined one.
+
+    On a server of our own nothing else is needed, and the settings keep no password of another.
     """
-    alias, place = job["alias"], job["place"]
-    if alias not in connections.settings:
-        connections.settings[alias] = {**connections.settings["default"]}
-    for name, settings in connections.settings.items():
-        settings["OPTIONS"].pop("pool", None)
-        other = connections.create_connection(name).copy()
-        if name == alias or leads_to(other, job["examined"]):
-            settings.update(place)
+    place = job["place"]
+    databases = connections.settings
+    if job["isolated"]:
+        live = live_of(databases.values(), os.environ)
+        os.environ.update(scrubbed(os.environ, live, job["examined"], place))
+        for name in dir(settings):
+            value = getattr(settings, name)
+            if name.isupper() and isinstance(value, str):
+                setattr(settings, name, clean(name, value, live, job["examined"], place))
+    if job["alias"] not in databases:
+        databases[job["alias"]] = {**databases["default"]}
+    for name, entry in databases.items():
+        entry["OPTIONS"].pop("pool", None)
+        if name == job["alias"] or name in job["same"]:
+            entry.update(place)
             dropped = {"dbname", *job["without_options"]}
-            kept = {key: settings["OPTIONS"][key] for key in settings["OPTIONS"].keys() - dropped}
-            settings["OPTIONS"] = {**kept, **job["options"]}
-    # An AppConfig.ready() that asks the database has connected to the examined one by now.
-    connections.close_all()
-    for name in connections.settings:
-        if hasattr(connections._connections, name):  # type: ignore[attr-defined]
-            del connections[name]
-    connection = connections[alias]
+            kept = {key: entry["OPTIONS"][key] for key in entry["OPTIONS"].keys() - dropped}
+            entry["OPTIONS"] = {**kept, **job["options"]}
+        elif job["isolated"]:
+            entry["PASSWORD"] = ""
+            entry["OPTIONS"] = {
+                key: entry["OPTIONS"][key] for key in entry["OPTIONS"].keys() - SECRET
+            }
+
+
+def _connected(job: dict[str, Any]) -> BaseDatabaseWrapper:
+    """Return the alias's connection, to the scratch database."""
+    connection = connections[job["alias"]]
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_database()")
-        if cursor.fetchone()[0] != place["NAME"]:
+        if cursor.fetchone()[0] != job["place"]["NAME"]:
             raise SystemExit("the rehearsal did not reach its scratch database")
     return connection
 

@@ -42,12 +42,13 @@ SETTING = "SELECT current_setting('server_version_num')::int >= 170000"
 
 @dataclass(frozen=True, kw_only=True)
 class Copy:
-    """What is to be copied where, and what of it."""
+    """What is to be copied where, and what of it; `isolated` as in run.Stage."""
 
     source: BaseDatabaseWrapper
     scratch: BaseDatabaseWrapper
     clients: Clients
     selection: Selection
+    isolated: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ def copy_database(copy: Copy) -> Copied:
             work.dump_schema(schema)
             with work.wanted(schema) as (wanted, keys):
                 work.restore_schema(schema, wanted, "pre-data")
-                reach = disarm(copy.scratch)
+                reach = disarm(copy.scratch, isolated=copy.isolated)
                 checks = take_checks_off(copy.scratch)
                 copy.scratch.close()
                 work.pipe_rows()

@@ -9,50 +9,18 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.transaction import transaction
-from opsmigrate.preflight.rehearsal.sql_fence import DISARMED, outward
+from opsmigrate.preflight.rehearsal.outward import Bounds, leads_outside
+from opsmigrate.preflight.rehearsal.outward_names import is_outward_extension
+from opsmigrate.preflight.rehearsal.sql_fence import DISARMED
 
-# Extensions whose functions reach beyond the database, by what their documentation says.
-OUTWARD_EXTENSIONS = frozenset(
-    {
-        "adminpack",
-        "aws_commons",
-        "aws_lambda",
-        "aws_s3",
-        "azure_storage",
-        "clickhouse_fdw",
-        "db2_fdw",
-        "dblink",
-        "file_fdw",
-        "http",
-        "jdbc_fdw",
-        "mongo_fdw",
-        "multicorn",
-        "mysql_fdw",
-        "odbc_fdw",
-        "oracle_fdw",
-        "orafce",
-        "pg_amqp",
-        "pg_background",
-        "pg_curl",
-        "pg_file_settings",
-        "pg_kafka",
-        "pg_net",
-        "pgsql_http",
-        "plsh",
-        "postgres_fdw",
-        "redis_fdw",
-        "sqlite_fdw",
-        "tds_fdw",
-        "wrappers",
-    }
-)
 SCHEMA = "opsmigrate_fence"
 COUNTER = f"{SCHEMA}.refused"
 COUNTED = f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {COUNTER}"  # noqa: S608
 FUNCTIONS = """
 SELECT quote_ident(n.nspname) || '.' || quote_ident(p.proname), p.proname, p.prokind::text,
        pg_get_function_arguments(p.oid), pg_get_function_result(p.oid), p.provolatile::text,
-       coalesce(p.prosrc, ''), e.extname, l.lanpltrusted OR l.lanname = 'internal',
+       coalesce(p.prosrc, ''), pg_get_function_sqlbody(p.oid), l.lanname, e.extname,
+       l.lanpltrusted OR l.lanname = 'internal',
        -- Not for SQL to call: plpgsql cannot stand in for them either.
        'internal'::regtype = ANY(p.proargtypes) OR 'cstring'::regtype = ANY(p.proargtypes)
        OR p.prorettype IN ('internal'::regtype, 'cstring'::regtype, 'fdw_handler'::regtype,
@@ -95,13 +63,13 @@ class Reach:
     lacking: tuple[str, ...] = ()
 
 
-def disarm(copy: BaseDatabaseWrapper) -> Reach:
+def disarm(copy: BaseDatabaseWrapper, *, isolated: bool) -> Reach:
     """Make what leads outside of the copy raise an error, and return what has to be refused.
 
     Call it when the definitions are there and before the rows and indexes, which call functions.
     A function in an untrusted language, of an extension that reaches outside, or whose own text
     does, is replaced by one that raises SQLSTATE OPS01 and counts it, so that code that swallows
-    errors is seen too.
+    errors is seen too. `isolated`: nothing but copies is on the server.
     """
     names = []
     with copy.cursor() as cursor:
@@ -124,7 +92,9 @@ def disarm(copy: BaseDatabaseWrapper) -> Reach:
         for statement in (*mappings, *wrappers):
             cursor.execute(statement)
         cursor.execute(FUNCTIONS)
-        leading = _leading_outside(cursor.fetchall(), files=files)
+        database = str(copy.settings_dict["NAME"])
+        bounds = Bounds(database=database, files=files, isolated=isolated)
+        leading = _leading_outside(cursor.fetchall(), bounds)
     if leading:
         _prepare_counter(copy)
     names += [name for name, statement in leading if not _try(copy, statement)]
@@ -141,16 +111,16 @@ def times_refused(copy: BaseDatabaseWrapper) -> int:
         return int(cursor.fetchone()[0])
 
 
-def _leading_outside(rows: list[tuple[Any, ...]], *, files: bool) -> list[tuple[str, Composable]]:
-    pattern = outward(files=files)
+def _leading_outside(rows: list[tuple[Any, ...]], bounds: Bounds) -> list[tuple[str, Composable]]:
     found = []
-    for label, name, kind, arguments, result, volatility, body, extension, inside, internal in rows:
+    for label, name, kind, arguments, result, volatility, *rest in rows:
+        body, parsed, language, extension, inside, internal = rest
         if internal:
             continue
         if extension is None:
-            leads = not inside or pattern.search(body) is not None
+            leads = not inside or leads_outside(language, body, parsed, bounds)
         else:
-            leads = extension in OUTWARD_EXTENSIONS
+            leads = is_outward_extension(extension)
         if leads:
             returns = f"RETURNS {result} {VOLATILITY[volatility]}" if kind == "f" else ""
             word = "FUNCTION" if kind == "f" else "PROCEDURE"

@@ -1,30 +1,76 @@
-"""A server of one's own to rehearse on, where the package with the embedded server is installed."""
+"""A server of our own to rehearse on: whether it suits, and the roles that the copy needs there."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from secrets import token_urlsafe
-from urllib.parse import urlsplit
+from typing import Any
 
+from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.errors import UndecidedError
-from opsmigrate.pgtools.embedded import (
-    EmbeddedServerError,
-    find_bindirs,
-    running,
-)
-from opsmigrate.postgres.session import open_second
-from opsmigrate.preflight.rehearsal.own_folder import own_folder
+from opsmigrate.isolated import Wanted, isolated_server, why_not_isolated
+from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.session import second_connection
+from opsmigrate.preflight.rehearsal.contents import OBSERVERS, SCHEDULERS
+from opsmigrate.scratch import looks_of
 
-ATTRIBUTES = """
-SELECT rolname, rolsuper, rolcreaterole FROM pg_roles WHERE rolname = current_user
+# With a role for each tenant, there may be many more; a migration names few.
+MOST_ROLES = 5000
+# undefined_file, feature_not_supported, undefined_object, invalid_parameter_value
+LACKING = frozenset({"58P01", "0A000", "42704", "22023"})
+# Our server speaks English, whatever the examined one does.
+OF_THE_SERVER = re.compile(
+    r"extension|collation|locale|text search|dictionary|configuration parameter|encoding|role"
+    r"|tablespace|could not (?:open|access) file",
+    re.IGNORECASE,
+)
+EXTENSIONS = "SELECT extname::text FROM pg_extension"
+TABLESPACES = (
+    "SELECT spcname::text FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')"
+)
+ROLES = """
+SELECT rolname::text, rolsuper, rolinherit, rolcreaterole, rolreplication, rolbypassrls,
+       rolname = current_user
+FROM pg_roles WHERE rolname !~ '^pg_' OR rolname = current_user
+"""
+# As JSON, because INHERIT and SET are a membership's own since PostgreSQL 16.
+MEMBERSHIPS = """
+SELECT pg_get_userbyid(roleid)::text, pg_get_userbyid(member)::text, admin_option,
+       to_jsonb(m) ->> 'inherit_option', to_jsonb(m) ->> 'set_option'
+FROM pg_auth_members m
+"""
+# What a server's own configuration says of how SQL is understood.
+CONFIGURED = """
+SELECT name::text, setting FROM pg_settings
+WHERE source IN ('configuration file', 'command line', 'environment variable')
+  AND name IN ('array_nulls', 'bytea_output', 'DateStyle', 'default_text_search_config',
+      'default_toast_compression', 'default_transaction_isolation', 'IntervalStyle',
+      'quote_all_identifiers', 'row_security', 'standard_conforming_strings', 'TimeZone',
+      'timezone_abbreviations', 'transform_null_equals', 'xmlbinary', 'xmloption')
 """
 
 
-def has_embedded(major: int) -> bool:
-    """Say whether the package is installed, with this major version of the server."""
-    return major in find_bindirs()
+def why_not_embedded(connection: BaseDatabaseWrapper, major: int, needed_bytes: int) -> str | None:
+    """Return why a copy of `needed_bytes` cannot be made on a server of our own; None where it can.
+
+    Nothing is started. Whether the locale is there is only seen then; see on_embedded_server.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(EXTENSIONS)
+        left_out = {*SCHEDULERS, *OBSERVERS}
+        extensions = tuple(sorted({row[0] for row in cursor.fetchall()} - left_out))
+        cursor.execute(TABLESPACES)
+        tablespaces = tuple(row[0] for row in cursor.fetchall())
+        cursor.execute(f"SELECT count(*) FROM ({ROLES}) AS r")  # noqa: S608 - no value in it
+        roles = int(cursor.fetchone()[0])
+    if roles > MOST_ROLES:
+        return f"there are {roles} roles"
+    return why_not_isolated(
+        Wanted(major=major, extensions=extensions, bytes=needed_bytes, tablespaces=tablespaces)
+    )
 
 
 @contextmanager
@@ -33,42 +79,101 @@ def on_embedded_server(
 ) -> Iterator[BaseDatabaseWrapper]:
     """Yield a connection like `connection`, to a server that is gone when the block ends.
 
-    The role has the same name there, and no more powers than it has here, but for CREATEDB.
+    The role has the same name there, and no more powers than it has here, but for CREATEDB. The
+    other roles are there too, with their memberships and without passwords, and the server is
+    configured as to how SQL is understood. Raises UnsuitableError where it lacks the locale.
     """
     with connection.cursor() as cursor:
-        cursor.execute(ATTRIBUTES)
-        role, superuser, creates_roles = cursor.fetchone()
-    try:
-        with own_folder() as home, running(home, major=major, durable=False) as server:
-            url = urlsplit(server.url)
-            boss = _pointed(connection, str(url.hostname), server.port, "postgres", url.password)
-            password = token_urlsafe(24)
-            kind = "SUPERUSER" if superuser else "NOSUPERUSER"
-            more = "CREATEROLE" if creates_roles else "NOCREATEROLE"
-            with boss.cursor() as cursor:
-                verb = "ALTER" if role == "postgres" else "CREATE"
+        cursor.execute(ROLES)
+        roles = cursor.fetchall()
+        cursor.execute(MEMBERSHIPS)
+        memberships = cursor.fetchall()
+        cursor.execute(CONFIGURED)
+        configured = cursor.fetchall()
+    with isolated_server(connection, major, socket=True) as boss:
+        _require_locale(boss, looks_of(connection)["locale"])
+        password = token_urlsafe(24)
+        [role] = [row[0] for row in roles if row[-1]]
+        with boss.cursor() as cursor:
+            for statement in (*_roles(roles, password), *_memberships(memberships, major)):
+                cursor.execute(statement)
+            for name, value in configured:
                 cursor.execute(
-                    sql.SQL(f"{verb} ROLE {{}} LOGIN CREATEDB {kind} {more} PASSWORD {{}}").format(
-                        sql.Identifier(role), sql.Literal(password)
+                    sql.SQL("ALTER SYSTEM SET {} = {}").format(
+                        sql.Identifier(name), sql.Literal(value)
                     )
                 )
-            boss.close()
-            place = _pointed(connection, str(url.hostname), server.port, role, password)
-            try:
-                yield place
-            finally:
-                place.close()
-    except EmbeddedServerError as error:
-        raise UndecidedError(
-            f"no server of our own could be started for the rehearsal: {error}",
-            id="copy-failed",
-            hint="--rehearse-on with the alias of another server",
-        ) from error
+            cursor.execute("SELECT pg_reload_conf()")
+        with second_connection(boss, database="postgres") as place:
+            place.close()
+            place.settings_dict.update(USER=role, PASSWORD=password)
+            yield place
 
 
-def _pointed(
-    connection: BaseDatabaseWrapper, host: str, port: int, user: str, password: str | None
-) -> BaseDatabaseWrapper:
-    other = open_second(connection, database="postgres")
-    other.settings_dict.update(HOST=host, PORT=str(port), USER=user, PASSWORD=password, OPTIONS={})
-    return other
+def lack_of_server(failure: Mapping[str, Any] | None) -> str | None:
+    """Return the words of a failure that a server of our own may be at fault for, else None.
+
+    It has not all that the examined one has: extensions, locales, dictionaries, parameters.
+    """
+    if failure is None or failure["sqlstate"] not in LACKING:
+        return None
+    words = str(failure["words"])
+    return words if OF_THE_SERVER.search(words) else None
+
+
+class UnsuitableError(UndecidedError):
+    """The server of our own turned out not to suit."""
+
+
+def _require_locale(boss: BaseDatabaseWrapper, locale: dict[str, Any]) -> None:
+    names = {locale["datcollate"], locale["datctype"]}
+    for name in sorted(names):
+        try:
+            with boss.cursor() as cursor:
+                cursor.execute(
+                    sql.SQL(
+                        "CREATE COLLATION pg_temp.probe (LC_COLLATE = {0}, LC_CTYPE = {0})"
+                    ).format(sql.Literal(name))
+                )
+                cursor.execute("DROP COLLATION pg_temp.probe")
+        except Error as error:
+            raise UnsuitableError(
+                f"this machine does not have the locale {name}", id="copy-failed"
+            ) from error
+    if locale.get("datlocprovider") == "i":
+        _require_icu(boss)
+
+
+def _require_icu(boss: BaseDatabaseWrapper) -> None:
+    with boss.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_collation WHERE collprovider = 'i'")
+        if not cursor.fetchone()[0]:
+            raise UnsuitableError("the embedded server was built without ICU", id="copy-failed")
+
+
+def _roles(rows: Sequence[tuple[Any, ...]], password: str) -> Iterator[Composable]:
+    for name, superuser, inherits, creates, replicates, bypasses, ours in rows:
+        words = [
+            "SUPERUSER" if superuser and ours else "NOSUPERUSER",
+            "INHERIT" if inherits else "NOINHERIT",
+            "CREATEROLE" if creates and ours else "NOCREATEROLE",
+            "REPLICATION" if replicates and ours else "NOREPLICATION",
+            "BYPASSRLS" if bypasses else "NOBYPASSRLS",
+        ]
+        statement = sql.SQL("CREATE ROLE {} " + " ".join(words)).format(sql.Identifier(name))
+        if ours:
+            statement += sql.SQL(" LOGIN CREATEDB PASSWORD {}").format(sql.Literal(password))
+        yield statement
+
+
+def _memberships(rows: Sequence[tuple[Any, ...]], major: int) -> Iterator[Composable]:
+    for role, member, admin, inherits, sets in rows:
+        if member.startswith("pg_"):
+            continue
+        words = [("ADMIN", admin)]
+        if major >= 16:
+            words += [("INHERIT", inherits == "true"), ("SET", sets == "true")]
+            kinds = " WITH " + ", ".join(f"{word} {str(on).upper()}" for word, on in words)
+        else:
+            kinds = " WITH ADMIN OPTION" if admin else ""
+        yield sql.SQL("GRANT {} TO {}" + kinds).format(sql.Identifier(role), sql.Identifier(member))

@@ -3,13 +3,17 @@
 import logging
 import multiprocessing.process
 import os
+import re
+import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from opsmigrate.preflight.rehearsal.driver_fence import FenceError
+from opsmigrate.preflight.rehearsal.fence_error import FenceError
 
 # Audit events of what leaves the process (Python documentation, Audit events table).
 LEAVING = frozenset(
@@ -37,29 +41,48 @@ CHANGING_FILES = {
     "os.chown": 1,
     "os.link": 2,
     "os.mkdir": 1,
+    "os.mkfifo": 1,
+    "os.mknod": 1,
+    "os.removexattr": 1,
     "os.remove": 1,
     "os.rename": 2,
     "os.rmdir": 1,
+    "os.setxattr": 1,
     "os.symlink": 2,
     "os.truncate": 1,
     "os.utime": 1,
     "shutil.move": 2,
     "shutil.rmtree": 1,
 }
+# Functions of C that no audit event of Python's would show once they are had.
+C_FUNCTIONS = re.compile(
+    r"(?:exec|fork|vfork|posix_spawn|system|popen|clone|kill|syscall|socket|connect|send|sendto"
+    r"|open|fopen|creat|unlink|rename|mknod|mkfifo|chmod|truncate|dlopen|PQ)\w*"
+)
+LOOKING_UP = frozenset(
+    {"socket.getaddrinfo", "socket.gethostbyaddr", "socket.gethostbyname", "socket.getnameinfo"}
+)
+# Functions that make or change files, and have no audit event.
+UNHEARD = ("mkfifo", "mknod")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
-def raise_fence(own_folder: Path, tell: Callable[[str], None]) -> None:
+def raise_fence(own_folder: Path, hosts: Iterable[str], tell: Callable[[str], None]) -> None:
     """Refuse whatever would leave this process, until it ends.
 
-    Files may be changed in `own_folder` only. `tell` hears of everything that was refused, but for
-    threads that ran before: those that report to somebody, and are no part of a migration.
+    Files may be changed in `own_folder` only, and the names of `hosts` looked up. `tell` hears of
+    everything that was refused, but for threads that ran before: those that report to somebody,
+    and are no part of a migration.
     """
     before = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
     inside = os.path.realpath(own_folder) + os.sep
+    known = {*hosts, "", "localhost", socket.gethostname(), socket.getfqdn()}
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
-        if not _leaves(event, arguments, inside):
+        if event in LOOKING_UP:
+            if _is_known(arguments[0], known):
+                return
+        elif not _leaves(event, arguments, inside):
             return
         if threading.get_ident() not in before:
             shown = f" {arguments[0]}" if arguments else ""
@@ -71,10 +94,44 @@ def raise_fence(own_folder: Path, tell: Callable[[str], None]) -> None:
         refuse("os.fork", ("by multiprocessing",))
 
     setattr(multiprocessing.process.BaseProcess, "start", start)  # noqa: B010 - as above
+    _replace_unheard(refuse)
     # Log files and collectors would be told of what never happened.
     logging.disable(logging.CRITICAL)
     sys.dont_write_bytecode = True
     sys.addaudithook(refuse)
+
+
+def _replace_unheard(refuse: Callable[[str, tuple[Any, ...]], None]) -> None:
+    """Let the functions that have no audit event have one."""
+
+    def heard(event: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            refuse(event, args or tuple(kwargs.values()))
+            return real(*args, **kwargs)
+
+        return run
+
+    for module in filter(None, map(sys.modules.get, ("os", "posix"))):
+        for name in UNHEARD:
+            if hasattr(module, name):
+                setattr(module, name, heard(f"os.{name}", getattr(module, name)))
+    for module_name, name in (("_posixsubprocess", "fork_exec"), ("subprocess", "_fork_exec")):
+        try:
+            module = import_module(module_name)
+            setattr(module, name, heard("os.fork", getattr(module, name)))
+        except (ImportError, AttributeError):
+            continue  # on Windows; in other versions of Python
+
+
+def _is_known(host: Any, known: set[str]) -> bool:
+    # getnameinfo has an address, of host and port.
+    name = host[0] if isinstance(host, tuple) else host
+    name = os.fsdecode(name) if isinstance(name, bytes) else str(name or "")
+    try:
+        ip_address(name.partition("%")[0])
+    except ValueError:
+        return name in known
+    return True
 
 
 def _leaves(event: str, arguments: tuple[Any, ...], inside: str) -> bool:
@@ -84,6 +141,11 @@ def _leaves(event: str, arguments: tuple[Any, ...], inside: str) -> bool:
             return False
         # An open descriptor: whoever opened it was asked.
         return not isinstance(path, int) and not _is_inside(path, inside)
+    if event == "ctypes.dlopen":
+        # The program itself and the C library; those of a package have names of their own.
+        return not arguments[0] or os.path.basename(str(arguments[0])).startswith("libc.")
+    if event == "ctypes.dlsym":
+        return C_FUNCTIONS.fullmatch(str(arguments[1])) is not None
     count = CHANGING_FILES.get(event)
     if count is None:
         return event in LEAVING

@@ -15,6 +15,9 @@ REHEARSE = "python manage.py preflight_migrate --rehearse clone"
 class Rehearsal:
     """What happened on the copy; `failure` is None where `migrate` applied, times in seconds.
 
+    `stopped` says that it was ended before its end. `isolation` says how far the process was kept
+    from what is live: on which `server` the copy was, in which `network` the process.
+
     `applied` are the migrations that it began, with their direction; `may_skip` says that it may
     have recorded some without beginning them. `asking` are the places, migration and operation,
     whose statements may have asked for what the copy lacks. `refused` is what the fence did not
@@ -23,6 +26,8 @@ class Rehearsal:
     """
 
     failure: Mapping[str, Any] | None
+    stopped: bool
+    isolation: Mapping[str, Any]
     applied: tuple[tuple[str, bool], ...]
     may_skip: bool
     asking: tuple[tuple[str | None, str | None], ...]

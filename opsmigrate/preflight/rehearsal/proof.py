@@ -68,7 +68,8 @@ def _same_plan(rehearsal: Rehearsal, plan: Plan) -> bool:
     planned = iter((step.label, step.backwards) for step in plan.steps)
     in_order = all(item in planned for item in rehearsal.applied)
     complete = len(rehearsal.applied) == len(plan.steps)
-    return in_order and (complete or rehearsal.failure is not None or rehearsal.may_skip)
+    ended = rehearsal.stopped or rehearsal.failure is not None
+    return in_order and (complete or ended or rehearsal.may_skip)
 
 
 def _ask_live(

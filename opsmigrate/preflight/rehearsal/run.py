@@ -1,44 +1,70 @@
 """The rehearsal, the proof: the project's own `migrate` on a copy of the database."""
 
-import json
 import os
-import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from django.conf import settings as django_settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.errors import UndecidedError
 from opsmigrate.pgtools.clients import Clients
-from opsmigrate.pgtools.run import dying_with_us
 from opsmigrate.postgres.session import second_connection
 from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.rehearsal.copying import Copied, Copy, copy_database
+from opsmigrate.preflight.rehearsal.credentials import live_of, pointed_at_copy, scrubbed
 from opsmigrate.preflight.rehearsal.database_settings import end_with_client, repeat_settings
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm, times_refused
 from opsmigrate.preflight.rehearsal.lacking import Lacking, lacking_in
 from opsmigrate.preflight.rehearsal.outcome import Rehearsal
-from opsmigrate.preflight.rehearsal.own_folder import own_folder
-from opsmigrate.preflight.rehearsal.places import identity_of
+from opsmigrate.preflight.rehearsal.process import Limits, run_child
 from opsmigrate.preflight.rehearsal.selection import Selection
+from opsmigrate.preflight.rehearsal.waits import WaitsForItself
 from opsmigrate.preflight.rehearsal.withheld import repeat_withheld
 from opsmigrate.progress import Progress
 from opsmigrate.scratch import looks_of, scratch_database
 
-SECONDS_TO_END = 2
+PLACE = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """Where the copy is made: `place` is a connection to that server, maybe the examined one."""
+    """Where the copy is made: `place` is a connection to that server, maybe the examined one.
+
+    `server` says which it is. `why_here` is why the examined one had to be taken, None where it
+    was asked for.
+    """
 
     place: BaseDatabaseWrapper
-    elsewhere: bool
+    server: Literal["embedded", "alias", "examined"]
     maintenance_db: str | None
     clients: Clients
+    why_here: str | None = None
+
+    @property
+    def elsewhere(self) -> bool:
+        """Say whether it is another server than the examined one."""
+        return self.server != "examined"
+
+    @property
+    def isolated(self) -> bool:
+        """Say whether it is a server of our own, on which there is nothing but the copy."""
+        return self.server == "embedded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """What a rehearsal keeps within: seconds for `migrate`, and what its process may know.
+
+    `same` are the aliases that lead to the examined database; `databases` are the entries of
+    DATABASES, of whose passwords the process learns none where the copy is on a server of ours.
+    """
+
+    seconds: float
+    same: tuple[str, ...]
+    databases: tuple[Mapping[str, Any], ...]
 
 
 def database_bytes(connection: BaseDatabaseWrapper) -> int:
@@ -53,6 +79,7 @@ def rehearse(
     target: Target,
     *,
     stage: Stage,
+    bounds: Bounds,
     selection: Selection,
     run_id: str,
     progress: Progress,
@@ -80,7 +107,7 @@ def rehearse(
         end_with_client(copy)
         copy.close()
         if kept:
-            copied_as = Copied(reach=disarm(copy), broken=())
+            copied_as = Copied(reach=disarm(copy, isolated=stage.isolated), broken=())
         else:
             progress.phase(f"Copying the database into {scratch.name}")
             copied_as = copy_database(
@@ -89,6 +116,7 @@ def rehearse(
                     scratch=copy,
                     clients=stage.clients,
                     selection=selection,
+                    isolated=stage.isolated,
                 )
             )
         unbelieved = any(not item.believed for item in copied_as.broken)
@@ -99,14 +127,29 @@ def rehearse(
         )
         copy.close()
         copied = time.monotonic()
-        progress.phase("Rehearsing migrate on the copy")
-        result = _run_child(_job(connection, copy, target, copied_as.reach, lacks))
+        progress.phase(
+            f"Rehearsing migrate on the copy, for at most {bounds.seconds:g} s"
+            " (REHEARSE_MAX_SECONDS)"
+        )
+        result = run_child(
+            _job(connection, copy, target, copied_as.reach, lacks, stage, bounds),
+            _environment(copy, connection, stage, bounds),
+            Limits(seconds=bounds.seconds, waits=WaitsForItself(stage.place, scratch.name)),
+            progress,
+        )
         refused = [*result["refused"], *map(_nowhere, (*lacking, *copied_as.reach.lacking))]
         if not refused and times_refused(copy):
             refused.append(_nowhere("it called a function that reaches beyond its database"))
         done = time.monotonic()
     return Rehearsal(
         failure=result["failure"],
+        stopped=result["stopped"],
+        isolation={
+            "server": stage.server,
+            "network": result["network"],
+            "fence": "isolated" if stage.isolated else "shared",
+            "why": [why for why in (stage.why_here, result["why_network"]) if why],
+        },
         applied=tuple((label, backwards) for label, backwards in result["applied"]),
         may_skip=target.fake or target.fake_initial,
         asking=tuple((migration, operation) for migration, operation in result["asking"]),
@@ -129,16 +172,16 @@ def _job(
     target: Target,
     reach: Reach,
     lacking: Lacking,
+    stage: Stage,
+    bounds: Bounds,
 ) -> dict[str, Any]:
     here, there = connection.settings_dict, copy.settings_dict
     elsewhere = any(here[key] != there[key] for key in ("USER", "HOST", "PORT"))
     return {
         "alias": connection.alias,
-        "examined": {
-            **{key: here[key] for key in ("NAME", "HOST", "PORT")},
-            "identity": identity_of(connection),
-        },
-        "place": {key: there[key] for key in ("NAME", "USER", "PASSWORD", "HOST", "PORT")},
+        "same": bounds.same,
+        "examined": str(here["NAME"] or ""),
+        "place": {key: there[key] for key in PLACE},
         "options": there["OPTIONS"] if elsewhere else {},
         "without_options": [key for key in here["OPTIONS"] if elsewhere],
         "arguments": [item for item in (target.app_label, target.migration_name) if item],
@@ -148,58 +191,23 @@ def _job(
             "run_syncdb": target.run_syncdb,
         },
         "files": reach.files,
+        "isolated": stage.isolated,
         "names": reach.names,
         "lacking": asdict(lacking),
     }
 
 
-def _run_child(job: dict[str, Any]) -> dict[str, Any]:
-    # What code writes to its temporary folder goes with this one.
-    with own_folder() as folder:
-        child = _start(str(folder))
-        stdout, words = _finish(child, json.dumps({**job, "folder": str(folder)}, default=str))
-    try:
-        body: dict[str, Any] = json.loads(stdout)
-    except ValueError:
-        lines = words.strip().splitlines()
-        last = lines[-1] if lines else f"exit status {child.returncode}"
-        raise UndecidedError(
-            f"the rehearsal's process ended before its end: {last}",
-            id="rehearsal-broken",
-            hint="--rehearse off, and report what it says",
-        ) from None
-    return body
-
-
-def _start(folder: str) -> subprocess.Popen[str]:
+def _environment(
+    copy: BaseDatabaseWrapper, connection: BaseDatabaseWrapper, stage: Stage, bounds: Bounds
+) -> dict[str, str]:
     # Where manage.py stands is on our path only; --settings is in the environment by now.
-    environment = {
+    own = {
         "DJANGO_SETTINGS_MODULE": str(django_settings.SETTINGS_MODULE),
         **os.environ,
         "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
-        **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder),
     }
-    return subprocess.Popen(
-        [*dying_with_us(), sys.executable, "-m", "opsmigrate.preflight.rehearsal.child"],
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-    )
-
-
-def _finish(child: subprocess.Popen[str], job: str) -> tuple[str, str]:
-    """Hand the job over, wait, and return what the child said; end it on an exception."""
-    try:
-        return child.communicate(job)
-    except BaseException:
-        child.terminate()
-        try:
-            child.communicate(timeout=SECONDS_TO_END)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.communicate()
-        raise
+    examined = str(connection.settings_dict["NAME"] or "")
+    place = {key: copy.settings_dict[key] for key in PLACE}
+    if stage.isolated:
+        return scrubbed(own, live_of(bounds.databases, os.environ), examined, place)
+    return pointed_at_copy(own, examined, place)

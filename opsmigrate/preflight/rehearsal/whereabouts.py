@@ -14,9 +14,11 @@ from opsmigrate.preflight.rehearsal.recording import Place
 class Whereabouts:
     """Follows `migrate`; `applied` are the migrations that it began, with their direction."""
 
-    def __init__(self) -> None:
+    def __init__(self, moved: Callable[[], None] = lambda: None) -> None:
+        """Call `moved` whenever another migration or operation begins."""
         self.place = Place()
         self.applied: list[tuple[str, bool]] = []
+        self._moved = moved
         self.planned_all = False
         self._deferred: list[tuple[Any, Place]] = []
 
@@ -51,6 +53,7 @@ class Whereabouts:
             result = method(*args, **kwargs)
             # What comes now is nobody's: the receivers of post_migrate.
             self.place, self.planned_all = Place(), True
+            self._moved()
             return result
 
         return run
@@ -72,6 +75,7 @@ class Whereabouts:
             label = f"{migration.app_label}.{migration.name}"
             self.place = Place(label)
             self.applied.append((label, backwards))
+            self._moved()
             for number, operation in enumerate(migration.operations):
                 place = Place(label, f"{number}: {type(operation).__name__}")
                 for name in ("database_forwards", "database_backwards"):
@@ -90,6 +94,7 @@ class Whereabouts:
     def _following_operation(self, place: Place, move: Callable[..., Any]) -> Callable[..., Any]:
         def run(app_label: str, editor: Any, *args: Any, **kwargs: Any) -> Any:
             self.place = place
+            self._moved()
             before = len(editor.deferred_sql)
             result = move(app_label, editor, *args, **kwargs)
             self._deferred += [(statement, place) for statement in editor.deferred_sql[before:]]

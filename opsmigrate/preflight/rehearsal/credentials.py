@@ -1,0 +1,107 @@
+"""What leads to the live databases, taken out of an environment and of settings."""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+# In their place; RFC 2606 keeps .invalid for names that lead nowhere.
+NO_PASSWORD = "taken-out-for-the-rehearsal"  # noqa: S105 - it is none
+NO_HOST = "taken-out-for-the-rehearsal.invalid"
+# Shorter ones are words of other values.
+SHORTEST = 6
+# The system's own, in which a word may look like a weak password.
+OF_THE_SYSTEM = re.compile(
+    r"(?:.*PATH|HOME|USER|LOGNAME|SHELL|PWD|OLDPWD|TERM|TZ|LANG|LC_.*|LD_.*|DYLD_.*|PYTHON.*"
+    r"|TMPDIR|TEMP|TMP|VIRTUAL_ENV|SYSTEMROOT|DJANGO_SETTINGS_MODULE)"
+)
+NOWHERE = ("PGPASSFILE", "PGSERVICEFILE", "PGSYSCONFDIR", "PGSSLCERT", "PGSSLKEY")
+# As dj-database-url and django-environ call PostgreSQL's engines.
+SCHEMES = re.compile(r"postg|psql|pgsql|redshift|timescale|cockroach")
+LOCAL = re.compile(r"|localhost|127\..*|::1|[/@].*")
+
+
+@dataclass(frozen=True)
+class Live:
+    """What leads to the databases of the project's aliases."""
+
+    hosts: frozenset[str]
+    passwords: frozenset[str]
+
+
+def live_of(databases: Iterable[Mapping[str, Any]], environment: Mapping[str, str]) -> Live:
+    """Return what leads to the databases of these entries of DATABASES, and of PGPASSWORD."""
+    entries = list(databases)
+    passwords = {str(each.get("PASSWORD") or "") for each in entries}
+    passwords |= {str((each.get("OPTIONS") or {}).get("password") or "") for each in entries}
+    passwords.add(environment.get("PGPASSWORD", ""))
+    hosts = {part for each in entries for part in str(each.get("HOST") or "").split(",")}
+    hosts.add(environment.get("PGHOST", ""))
+    return Live(
+        hosts=frozenset(host for host in hosts if not LOCAL.fullmatch(host)),
+        passwords=frozenset(passwords - {""}),
+    )
+
+
+def scrubbed(
+    variables: Mapping[str, str], live: Live, examined: str, place: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return the variables with no live password or host in them, and without libpq's own.
+
+    A URL of the database named `examined` becomes one of the copy, `place`: settings that read it
+    find one. PGPASSFILE and its like lead nowhere, so that what stands in the home folder does
+    not help either.
+    """
+    kept = {name: value for name, value in variables.items() if not name.startswith("PG")}
+    return {
+        **{name: clean(name, value, live, examined, place) for name, value in kept.items()},
+        **dict.fromkeys(NOWHERE, os.devnull),
+    }
+
+
+def pointed_at_copy(
+    variables: Mapping[str, str], examined: str, place: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return the variables with URLs of the copy in the place of those of the examined database.
+
+    All else stays: on the examined server the copy is reached with what leads there.
+    """
+    return {name: url_of_copy(value, examined, place) or value for name, value in variables.items()}
+
+
+def clean(name: str, value: str, live: Live, examined: str, place: Mapping[str, Any]) -> str:
+    """Return a variable's or a setting's value without what leads to a live database."""
+    if OF_THE_SYSTEM.fullmatch(name):
+        return value
+    if value in live.passwords:
+        return str(place["PASSWORD"])
+    url = url_of_copy(value, examined, place)
+    if url is not None:
+        return url
+    for password in live.passwords:
+        for written in {password, quote(password, safe=""), quote(password)}:
+            if len(written) >= SHORTEST:
+                value = _replaced(written, NO_PASSWORD, value)
+    for host in live.hosts:
+        value = _replaced(host, NO_HOST, value)
+    return value
+
+
+def _replaced(word: str, by: str, text: str) -> str:
+    return re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", lambda _: by, text)
+
+
+def url_of_copy(value: str, examined: str, place: Mapping[str, Any]) -> str | None:
+    """Return the copy's URL where `value` is one of the examined database, else None."""
+    try:
+        given = urlsplit(value)
+    except ValueError:
+        return None
+    if not SCHEMES.search(given.scheme) or unquote(given.path.lstrip("/")) != examined:
+        return None
+    user, password, host, name = (
+        quote(str(place[key] or ""), safe="") for key in ("USER", "PASSWORD", "HOST", "NAME")
+    )
+    return f"{given.scheme}://{user}:{password}@{host}:{place['PORT'] or ''}/{name}"

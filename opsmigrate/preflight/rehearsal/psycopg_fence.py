@@ -1,0 +1,71 @@
+"""The fence at psycopg 3."""
+
+from collections.abc import Callable
+from typing import Any
+
+from opsmigrate.preflight.rehearsal.sent_text import sent_texts, texts_of_many
+
+METHODS = ("execute", "stream", "copy")
+
+
+def fence_psycopg(
+    driver: Any, require_allowed: Callable[..., None], require_inside: Callable[[str], None]
+) -> None:
+    """Check every connection and every statement; see driver_fence.fence_driver."""
+    generators = driver.generators
+    real = generators.connect
+
+    # Every connection comes from here: of pools, of subclasses, asynchronous ones.
+    def connect(conninfo: str, *args: Any, **kwargs: Any) -> Any:
+        require_allowed(driver.conninfo.conninfo_to_dict(conninfo))
+        return real(conninfo, *args, **kwargs)
+
+    generators.connect = connect
+    driver.pq.PGconn = _fenced_pgconn(driver, require_allowed)
+    for kind in (driver.Cursor, driver.ServerCursor, driver.AsyncCursor, driver.AsyncServerCursor):
+        _fence_cursor(kind, require_inside)
+
+
+def _fenced_pgconn(driver: Any, require_allowed: Callable[..., None]) -> type:
+    """Return what stands in the place of the class with which libpq is called directly."""
+    real = driver.pq.PGconn
+
+    def checked(method: Callable[..., Any]) -> Any:
+        def run(conninfo: bytes) -> Any:
+            require_allowed(driver.conninfo.conninfo_to_dict(conninfo.decode()))
+            return method(conninfo)
+
+        return staticmethod(run)
+
+    class Fenced(type):
+        def __instancecheck__(cls, instance: Any) -> bool:
+            return isinstance(instance, real)
+
+    members = {name: checked(getattr(real, name)) for name in ("connect", "connect_start")}
+    return Fenced("PGconn", (), {**members, "ping": staticmethod(real.ping)})
+
+
+def _fence_cursor(kind: Any, require: Callable[[str], None]) -> None:
+    for name in METHODS:
+        if name in vars(kind):
+            setattr(kind, name, _checked(getattr(kind, name), require))
+    kind.executemany = _checked_many(kind.executemany, require)
+
+
+def _checked(method: Callable[..., Any], require: Callable[[str], None]) -> Callable[..., Any]:
+    def run(cursor: Any, query: Any, params: Any = None, *args: Any, **kwargs: Any) -> Any:
+        for text in sent_texts(query, params, cursor):
+            require(text)
+        return method(cursor, query, params, *args, **kwargs)
+
+    return run
+
+
+def _checked_many(method: Callable[..., Any], require: Callable[[str], None]) -> Callable[..., Any]:
+    def run(cursor: Any, query: Any, params_seq: Any, *args: Any, **kwargs: Any) -> Any:
+        many = list(params_seq)
+        for text in texts_of_many(query, many, cursor):
+            require(text)
+        return method(cursor, query, many, *args, **kwargs)
+
+    return run

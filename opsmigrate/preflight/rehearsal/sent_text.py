@@ -1,0 +1,82 @@
+"""The text of a statement as a driver will send it."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+from opsmigrate.sql.grammar import parse
+from opsmigrate.sql.statement import NoGrammarError, NotParsedError
+
+PLACEHOLDER = re.compile(r"%(?:%|(?:\([^)]*\))?[sbt])")
+# The drivers put these into literals, whatever is in them. An adapter of the project's own may
+# put in anything.
+PLAIN = frozenset(
+    {
+        type(None), bool, int, float, Decimal, str, bytes, bytearray, memoryview,
+        date, datetime, time, timedelta, UUID,
+    }
+)  # fmt: skip
+
+
+def sent_texts(query: Any, parameters: Any, cursor: Any) -> Iterator[str]:
+    """Yield a statement's text, with $1, $2 … for values that are values and nothing else.
+
+    Many executions of one statement have one text then. Where a parameter may become SQL, and
+    where the statement cannot be parsed without its values, it is what the driver makes of them.
+    """
+    text = written(query, cursor)
+    if parameters is None:
+        yield text
+        return
+    numbers = count(1)
+    template = PLACEHOLDER.sub(lambda found: "%" if found[0] == "%%" else f"${next(numbers)}", text)
+    mogrify = getattr(cursor, "mogrify", None)
+    if mogrify is None or (_is_plain(parameters) and _can_be_parsed(template)):
+        yield template
+    else:
+        yield written(mogrify(query, parameters), cursor)
+
+
+def written(query: Any, cursor: Any) -> str:
+    """Return what stands in a query, whatever the driver takes for one."""
+    if isinstance(query, bytes):
+        return query.decode(errors="replace")
+    if hasattr(query, "as_string"):
+        return str(query.as_string(cursor))
+    return str(query)
+
+
+def _is_plain(parameters: Any) -> bool:
+    waiting = [parameters]
+    while waiting:
+        value = waiting.pop()
+        if type(value) in PLAIN:
+            continue
+        if isinstance(value, Mapping):
+            waiting.extend(value.values())
+        elif isinstance(value, list | tuple):
+            waiting.extend(value)
+        else:
+            return False
+    return True
+
+
+@lru_cache(maxsize=1024)
+def _can_be_parsed(template: str) -> bool:
+    try:
+        parse(template)
+    except NotParsedError:
+        return False
+    except NoGrammarError:
+        return True
+    return True
+
+
+def texts_of_many(query: Any, many: Iterable[Any], cursor: Any) -> set[str]:
+    """Return the texts of a statement that is executed once for each set of parameters."""
+    return {text for parameters in many for text in sent_texts(query, parameters, cursor)}

@@ -1,0 +1,1 @@
+"""SQL by PostgreSQL's own grammar: statements, their names, and the tokens of bodies."""
