@@ -13,7 +13,7 @@ from opsmigrate.backup.sequences import read_sequences
 from opsmigrate.digest.archive import read_archive
 from opsmigrate.digest.server import Reading, read_database
 from opsmigrate.digest.tables import list_tables
-from opsmigrate.manifest import Manifest
+from opsmigrate.manifest import Manifest, size_of
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.run import ClientError
 from opsmigrate.pgtools.schema_text import schema_differences
@@ -37,7 +37,8 @@ class Verification:
 
 def verify_checksum(file: Path, manifest: Manifest) -> tuple[Finding, ...]:
     """Return a finding where a single bit of the backup is not as it was written."""
-    if sha256_of(file) != manifest.sha256:
+    # The size first: what is no file has none, and reading it might never end.
+    if size_of(file) != manifest.bytes or sha256_of(file) != manifest.sha256:
         return (
             broken(id="archive-changed", message=f"{file.name} is not the file that was written"),
         )
