@@ -55,9 +55,6 @@ from opsmigrate.schema.history import applied_migrations
 # The first half of the advisory lock's key, "opsb" in ASCII; there is one in each database.
 LOCK_SPACE = 0x6F707362
 SECONDS_BETWEEN_LOOKS = 0.1
-# What a client says where others hold a lock; pg_dump has --lock-wait-timeout be a time-out of its
-# LOCK TABLE statements, and no other.
-LOCK_WORDS = ("could not obtain lock", "lock timeout", "statement timeout")
 # pg_dump sets all others that the text of values depends on; the digests are read with these too.
 UNSET_BY_PG_DUMP = {"timezone": "UTC", "bytea_output": "hex"}
 
@@ -221,6 +218,7 @@ def _dump(
                     connection, holder, clients, snapshot, tables, options, properties, idle
                 ),
                 lambda read: _tell(progress, watch, partial, read),
+                watch,
             )
         return _Dumped(
             snapshot=snapshot,
@@ -242,7 +240,11 @@ Counts = tuple[dict[str, int], DatabaseContent | None]
 
 
 def _run(
-    argv: list[str], environment: ChildEnvironment, read: Callable[[Idle], Counts], tell: Idle
+    argv: list[str],
+    environment: ChildEnvironment,
+    read: Callable[[Idle], Counts],
+    tell: Idle,
+    watch: Watch,
 ) -> Counts:
     """Run pg_dump and `read` side by side, calling `tell` all the while."""
     found: Counts = ({}, None)
@@ -263,9 +265,12 @@ def _run(
             except _DumpEndedError:
                 pass  # started() raises ClientError with its words
     except ClientError as error:
-        if any(words in str(error) for words in LOCK_WORDS):
+        held = watch.what_is_held() or ("" if error.sqlstate == LOCK_NOT_AVAILABLE else None)
+        if held is not None:
+            who = f" ({held})" if held else ""
             raise UndecidedError(
-                f"a table was wanted by others, as by a migration, while it was dumped: {error}",
+                f"a table was wanted by others, as by a migration, while it was dumped{who}: "
+                f"{error}",
                 id="lock-not-obtained",
                 hint="python manage.py backup_db, when it has ended",
             ) from error

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.backup.blame import require_backup_to_blame, server_start
 from opsmigrate.backup.checksum import sha256_of
 from opsmigrate.backup.differences import broken, content_differences
 from opsmigrate.backup.properties import read_extensions
@@ -24,6 +25,10 @@ from opsmigrate.scratch import ScratchDatabase, keep_scratch, scratch_database
 
 JOBS = 2
 KEPT_HOURS = 24
+SEE_WORDS = (
+    "see the server's words: where it lacks room, a role or a right, mend that and run it again; "
+    "else python manage.py backup_db"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +73,8 @@ def verify_archive(
             clients, connection, file, encoding=_encoding(manifest), meanwhile=meanwhile
         )
     except ClientError as error:
+        if not error.of_its_own:
+            raise
         return (
             broken(id="archive-unreadable", message=f"pg_restore cannot read {file.name}: {error}"),
         )
@@ -118,6 +125,7 @@ def prove_restored(
 ) -> Verification:
     """Restore into the scratch database and compare rows, values, sequences and definitions."""
     progress.phase(f"Restoring into the scratch database {scratch.name}")
+    started = server_start(connection)
     try:
         restore_into(
             connection,
@@ -128,11 +136,9 @@ def prove_restored(
             meanwhile=lambda: progress.update("restoring"),
         )
     except ClientError as error:
-        return Verification(
-            findings=(
-                broken(id="restore-failed", message=f"{file.name} cannot be restored: {error}"),
-            )
-        )
+        require_backup_to_blame(connection, scratch.name, error, started=started)
+        failed = broken(id="restore-failed", message=f"{file.name} cannot be restored: {error}")
+        return Verification(findings=(replace(failed, hint=SEE_WORDS),))
     progress.phase("Comparing every row of it")
     with second_connection(connection, database=scratch.name) as restored:
         set_for_session(restored, **no_time_limits(restored))

@@ -160,6 +160,7 @@ def _psql(
     clients: Clients, environment: ChildEnvironment, script: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     argv = [clients.program("psql"), "-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1"]
+    argv += ["-v", "VERBOSITY=verbose"]  # for the code of an error, in whatever language it is
     with tempfile.TemporaryFile() as file:
         file.write(script.encode(errors="surrogateescape"))
         file.seek(0)

@@ -1,5 +1,6 @@
 """ReportCommand: options, output and exit codes of every command, once."""
 
+import errno
 import os
 import re
 import signal
@@ -27,6 +28,7 @@ from opsmigrate.conf import Settings, load_settings
 from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.files import require_writable, write_atomically
 from opsmigrate.management.database import ChosenDatabase
+from opsmigrate.pgtools.run import ClientError
 from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
 from opsmigrate.postgres.session import Session
 from opsmigrate.progress import Progress
@@ -276,6 +278,20 @@ def _crash(error: Exception, chosen: ChosenDatabase) -> UndecidedError:
             id="database-error",
             hint="see the server's words above; then run the command again",
             evidence={"sqlstate": sqlstate(error)},
+        )
+    if isinstance(error, ClientError):
+        return UndecidedError(
+            f"a PostgreSQL client program did not come to its end: {words}",
+            id="client-failed",
+            hint="see its words above; then run the command again",
+            evidence={"status": error.status, "sqlstate": error.sqlstate},
+        )
+    if isinstance(error, OSError) and error.errno is not None:
+        return UndecidedError(
+            f"the operating system refused: {words}",
+            id="system-refused",
+            hint="make room on the disk, or see to the file's rights; then run the command again",
+            evidence={"errno": errno.errorcode.get(error.errno, error.errno)},
         )
     return UndecidedError(
         f"internal error: {type(error).__name__}: {words}",

@@ -19,6 +19,12 @@ def sqlstate(error: Error) -> str | None:
     return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
 
 
+def severity(error: Error) -> str | None:
+    """Return what the server calls the kind of error in its own language, such as ERROR."""
+    said = getattr(getattr(error.__cause__, "diag", None), "severity", None)
+    return str(said) if said else None
+
+
 def first_line(error: BaseException) -> str:
     """Return the error's words on one line, without the statement and the pointer below it."""
     lines = [line.strip() for line in str(error).splitlines()]
