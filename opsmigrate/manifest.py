@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from opsmigrate.files import write_atomically
 from opsmigrate.json_files import OR_EMPTY, UnreadableError, read_object, shaped
+from opsmigrate.pgtools.printing import PRINTING
 from opsmigrate.postgres.session import Session
 
 SCHEMA = 2
@@ -77,8 +78,8 @@ class Manifest:
     where only rows were counted. `sequences` maps to the last values handed out before and after
     the dump; null: none yet. `counters` are the rows that were ever inserted, updated and deleted,
     as the server's statistics had them. `properties` are those of the database, which pg_dump
-    leaves out. `seconds` is how long the dump took. Every transaction with an id (xid8) before
-    `xmin` had ended at the snapshot.
+    leaves out, `printed` the settings that values were written with. `seconds` is how long the dump
+    took. Every transaction with an id (xid8) before `xmin` had ended at the snapshot.
     """
 
     file: str
@@ -112,6 +113,19 @@ class Manifest:
     xmin: int | None = None
     verified: str | None = None
     verified_at: str | None = None
+    printed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def printing(self) -> Mapping[str, str]:
+        """Return the settings that its text was written with (opsmigrate.pgtools.printing).
+
+        An older manifest says of them only what the database itself had set.
+        """
+        if self.printed:
+            return self.printed
+        settings = self.properties.get("settings", ())
+        own = dict(item.partition("=")[::2] for role, item in settings if role is None)
+        return {name: own[name] for name in PRINTING.keys() & own.keys()}
 
     def is_of(self, session: Session) -> bool:
         """Say whether it is of the database of `session`: of the same server and oid."""

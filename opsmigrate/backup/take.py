@@ -40,6 +40,7 @@ from opsmigrate.errors import RefusedError, UndecidedError
 from opsmigrate.manifest import Manifest, manifest_path, size_of, write_manifest
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.libpq import ChildEnvironment, child_environment
+from opsmigrate.pgtools.printing import PRINTING
 from opsmigrate.pgtools.run import ClientError, started
 from opsmigrate.postgres.errors import LOCK_NOT_AVAILABLE, sqlstate
 from opsmigrate.postgres.session import (
@@ -55,8 +56,6 @@ from opsmigrate.schema.history import applied_migrations
 # The first half of the advisory lock's key, "opsb" in ASCII; there is one in each database.
 LOCK_SPACE = 0x6F707362
 SECONDS_BETWEEN_LOOKS = 0.1
-# pg_dump sets all others that the text of values depends on; the digests are read with these too.
-UNSET_BY_PG_DUMP = {"timezone": "UTC", "bytea_output": "hex"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +142,7 @@ def take_backup(
         tables=dumped.counts,
         format="directory" if options.jobs > 1 else "custom",
         compress=options.compress,
+        printed=PRINTING,
         seconds=round(seconds, 3),
         digests={name: each.digest for name, each in content.tables.items()} if content else {},
         large_objects={
@@ -205,9 +205,8 @@ def _dump(
             f"with pg_dump {clients.version}"
         )
         name = f"opsmigrate dump {token_hex(4)}"
-        with child_environment(
-            connection, application=name, settings=UNSET_BY_PG_DUMP
-        ) as environment:
+        settings = {**PRINTING, **no_time_limits(connection)}
+        with child_environment(connection, application=name, settings=settings) as environment:
             argv = _argv(clients, environment, snapshot, partial, options, properties["encoding"])
             argv += [f"--exclude-table-data={_exactly(table)}" for table in excluded]
             watch = Watch(connection, name, patience=LOCK_TIMEOUT_SECONDS)
@@ -294,7 +293,12 @@ def _read(
 ) -> Counts:
     if not options.digests:
         return count_rows(holder, tables, idle=lambda: idle(0)), None
-    reading = Reading(snapshot=snapshot.id, jobs=options.jobs, lock_timeout=LOCK_TIMEOUT_SECONDS)
+    reading = Reading(
+        snapshot=snapshot.id,
+        jobs=options.jobs,
+        lock_timeout=LOCK_TIMEOUT_SECONDS,
+        printing=PRINTING,
+    )
     content = read_database(
         connection, clients, tables, reading, encoding=properties["encoding"], idle=idle
     )

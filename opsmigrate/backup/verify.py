@@ -133,6 +133,7 @@ def prove_restored(
             file,
             scratch.name,
             owners=owners,
+            printed=manifest.printing,
             meanwhile=lambda: progress.update("restoring"),
         )
     except ClientError as error:
@@ -146,7 +147,7 @@ def prove_restored(
             restored,
             clients,
             list_tables(restored),
-            Reading(jobs=JOBS),
+            Reading(jobs=JOBS, printing=manifest.printing),
             encoding=_encoding(manifest),
             idle=lambda read: progress.update(f"{read / 1e6:,.1f} MB of rows read"),
         )
@@ -160,7 +161,9 @@ def prove_restored(
         )
         unexamined: tuple[Unexamined, ...] = ()
         if clients.version == manifest.client_version:
-            objects = schema_differences(restored, clients, file, owners=owners)
+            objects = schema_differences(
+                restored, clients, file, owners=owners, printing=manifest.printing
+            )
             findings += tuple(_changed(each) for each in objects)
         else:
             why = f"pg_dump {manifest.client_version} wrote it, this is {clients.version}"

@@ -30,6 +30,7 @@ from opsmigrate.files import require_writable, write_atomically
 from opsmigrate.management.database import ChosenDatabase
 from opsmigrate.pgtools.run import ClientError
 from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
+from opsmigrate.postgres.idle import never_ended_for_idling
 from opsmigrate.postgres.session import Session
 from opsmigrate.progress import Progress
 from opsmigrate.report import Report, Result, Severity, Verdict
@@ -202,7 +203,8 @@ class ReportCommand(BaseCommand, ABC):
             progress=progress,
         )
         try:
-            return self.run(run, **options)
+            with never_ended_for_idling(connection):
+                return self.run(run, **options)
         finally:
             progress.done()
 
