@@ -1,8 +1,10 @@
 """The database a command was pointed at: chosen, reached, described, its secrets kept."""
 
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import quote
+from urllib.parse import unquote
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, NotSupportedError, connections
@@ -12,9 +14,9 @@ from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.session import Session, describe, read_session
 from opsmigrate.report import Database
+from opsmigrate.uat.redaction import NAMES, Redactor, secrets_of_settings
 
-# A shorter text is found in too many words for anybody to learn it from what is masked.
-SHORTEST_SECRET = 4
+IN_ADDRESS = re.compile(r"://[^/\s:@]*:([^\s@]+)@")
 
 
 @contextmanager
@@ -35,7 +37,7 @@ def postgresql_alias(alias: str, *, option: str) -> BaseDatabaseWrapper:
     """Return the connection of an alias that was typed as `option`, or raise UsageError."""
     if alias not in connections:
         raise UsageError(
-            f"there is no database alias {alias!r} in DATABASES",
+            f"there is no database alias {_named(alias)} in DATABASES",
             id="unknown-alias",
             hint=f"{option} {' or '.join(connections)}",
         )
@@ -48,6 +50,11 @@ def postgresql_alias(alias: str, *, option: str) -> BaseDatabaseWrapper:
             hint=f"{option} with the alias of a PostgreSQL database",
         )
     return connection
+
+
+def _named(alias: str) -> str:
+    # An address in its place has a password in it.
+    return "of that name" if set(alias) & set("@:/") else repr(alias)
 
 
 class ChosenDatabase:
@@ -106,15 +113,19 @@ class ChosenDatabase:
             return None
 
     def redact(self, text: str) -> str:
-        """Return `text` without the alias's password, plain or percent-encoded."""
-        if self._connection is None:
-            return text
-        settings = self._connection.settings_dict
-        # A password that equals a name is no secret worth garbling the report for.
-        shown = {str(settings.get(key)) for key in ("USER", "NAME", "HOST")}
-        secrets = [settings.get("PASSWORD"), settings.get("OPTIONS", {}).get("sslpassword")]
-        for secret in secrets:
-            if secret and len(secret) >= SHORTEST_SECRET and secret not in shown:
-                for form in (str(secret), repr(secret)[1:-1], quote(str(secret), safe="")):
-                    text = text.replace(form, "***")
-        return text
+        """Return `text` without the secrets of the settings, in whatever form they are written."""
+        shown = {
+            str(settings.get(key) or "")
+            for settings in (connections.settings[alias] for alias in connections)
+            for key in ("USER", "NAME", "HOST")
+        }
+        return Redactor(_secrets(), shown=shown).text(text)
+
+
+def _secrets() -> Iterator[str]:
+    yield from secrets_of_settings()
+    # What the settings were made of may have been mistyped, and then none of them has it.
+    for name, value in os.environ.items():
+        if NAMES.search(name) or "://" in value:
+            yield value
+        yield from (unquote(found) for found in IN_ADDRESS.findall(value))

@@ -162,7 +162,7 @@ def test_an_address_that_is_none_is_a_usage_error(accept: Accept, address: str) 
     answer = accept(site=address)
 
     assert (answer.code, answer.ids) == (2, ["bad-base-url"])
-    assert answer.report["findings"][0]["message"] == f"{address!r} is not the address of a site"
+    assert answer.report["findings"][0]["message"].startswith("the address of the site is none: ")
 
 
 def test_an_address_with_a_password_is_refused_and_not_repeated(accept: Accept) -> None:
