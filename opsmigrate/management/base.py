@@ -35,6 +35,7 @@ from opsmigrate.postgres.session import Session
 from opsmigrate.progress import Progress
 from opsmigrate.report import Report, Result, Severity, Verdict
 from opsmigrate.scratch import reap
+from opsmigrate.shown import shown
 
 INTERRUPTED = 130
 UNWRITTEN = Verdict.UNDECIDED.exit_code
@@ -149,14 +150,15 @@ class ReportCommand(BaseCommand, ABC):
             self._deliver(report, options)
             self.keep(report, options)
         except OSError as error:
-            self.stderr.write(f"the report cannot be written: {error}; it is:\n{report.as_text()}")
+            why = shown(str(error))
+            self.stderr.write(f"the report cannot be written: {why}; it is:\n{report.as_text()}")
             report = replace(report, exit_code=report.exit_code or UNWRITTEN)
         self._end(report, options)
 
     def _end(self, report: Report, options: dict[str, Any]) -> None:
         if not report.exit_code:
             return
-        message = f"{report.result.verdict.value}: {report.result.summary}"
+        message = shown(f"{report.result.verdict.value}: {report.result.summary}")
         if not self._from_shell:
             raise CommandError(message, returncode=report.exit_code)
         # On a terminal the text report says it already; a program's reader sees stderr.

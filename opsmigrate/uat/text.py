@@ -1,11 +1,8 @@
-"""What a reader sees of a page, and characters that no report can hold."""
+"""What a reader sees of a page."""
 
-import re
 from html.parser import HTMLParser
 
 UNSEEN = {"script", "style", "template", "noscript"}
-# What XML 1.0 does not allow, and what a terminal would obey.
-CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 class _Reader(HTMLParser):
@@ -32,8 +29,3 @@ def visible_text(page: str) -> str:
     reader.feed(page)
     reader.close()
     return " ".join(" ".join(reader.words).split())
-
-
-def printable(text: str) -> str:
-    """Return the text with a replacement character for each that no report can hold."""
-    return CONTROL.sub("\ufffd", text)

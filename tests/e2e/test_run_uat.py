@@ -143,7 +143,7 @@ def test_a_wrong_login_fails(
     name = {**LOGIN, **variables}["UAT_USERNAME"]
     assert check_of(answer, "key-urls")["saw"] == (
         f"the login of {name} at {live_site.url}/accounts/login/ was refused (status 200, where a "
-        "redirect says welcome)"
+        "redirect to another page says welcome)"
     )
     assert "not this one" not in answer.stdout + answer.stderr
 

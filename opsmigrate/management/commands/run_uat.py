@@ -11,6 +11,7 @@ from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.database import adopted
 from opsmigrate.report import Report, Result, Verdict
 from opsmigrate.schema.history import applied_migrations
+from opsmigrate.shown import shown
 from opsmigrate.uat.acceptance import Selection, accept, select
 from opsmigrate.uat.baseline.record import Baseline, read_baseline
 from opsmigrate.uat.included import read_included
@@ -166,7 +167,7 @@ class Command(ReportCommand):
         ):
             write_atomically(folder / f"{NAME}.{ending}", text)
         if options["verbosity"]:
-            self.stderr.write(f"Reports: {folder / NAME}.html, .txt, .json and .xml")
+            self.stderr.write(shown(f"Reports: {folder / NAME}.html, .txt, .json and .xml"))
             self.stderr.write(f"SHA-256: {body['sha256']}")
 
 

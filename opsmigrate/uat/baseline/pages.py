@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
+from opsmigrate.shown import shown
 from opsmigrate.uat.baseline.record import Page
 from opsmigrate.uat.site import Visitor, path_of
-from opsmigrate.uat.text import printable
 
 NOISE = "…"
 WORDS_OF_CONTEXT = 3
@@ -17,7 +17,9 @@ def fetch(visitor: Visitor, url: str, *, expected: int) -> tuple[str, Page]:
     path = path_of(url)
     first = visitor.get(path, expected=expected)
     second = visitor.get(path, expected=expected)
-    words = without_noise(printable(first.text).split(), printable(second.text).split())
+    words = without_noise(
+        shown(first.text, lines=True).split(), shown(second.text, lines=True).split()
+    )
     status = first.status if first.status == second.status else 0
     return path, Page(status=status, words=words, seconds=min(first.seconds, second.seconds))
 
