@@ -37,7 +37,7 @@ WHERE locktype = 'object' AND classid = 'pg_database'::regclass AND objid = %s
 """
 END_SESSIONS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE datid = %s AND pid <> ALL (%s) AND backend_type <> 'autovacuum worker'
+WHERE datid = %s AND pid <> ALL (%s::int[]) AND backend_type <> 'autovacuum worker'
 """
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datid = %s AND pid <> ALL (%s)"
 KEPT = "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname <> %s"
@@ -188,6 +188,9 @@ class _Swap:
             counters = read_counters(self._inside)
             require(counters)
             self._inside.close()
+            # A pooler between us keeps the session when we have left it.
+            with self._ending.cursor() as cursor:
+                cursor.execute(END_SESSIONS, [self._live, []])
             thread.join()
             if self._failure is not None:
                 raise self._failure
