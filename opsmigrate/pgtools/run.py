@@ -14,6 +14,7 @@ from typing import IO
 from opsmigrate.pgtools.libpq import ChildEnvironment
 
 SECONDS_TO_END = 10
+SECONDS_TO_FOLLOW = 1
 NOT_EXECUTED = 126
 # psql's words with VERBOSITY verbose: the severity in any language, the code, the message.
 WITH_CODE = re.compile(r"^(.*?: \S+:  )([0-9A-Z]{5}): ")
@@ -50,7 +51,8 @@ def started(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Yield the running program; at the end of the block wait for it, or end it on an exception.
 
-    Raises ClientError where it exits with another status than 0.
+    Raises ClientError where it exits with another status than 0; where the block raises one, and
+    this program had failed by itself, that of this program.
     """
     with tempfile.TemporaryFile() as words:
         process = subprocess.Popen(
@@ -64,6 +66,15 @@ def started(
         try:
             yield process
             process.wait()
+        except ClientError as error:
+            # Who read from this program failed, perhaps for want of what it did not say.
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(SECONDS_TO_FOLLOW)
+            failed = process.returncode not in (None, 0)
+            _end(process)
+            if failed:
+                raise _failed(words, process.returncode, Path(argv[0]).stem) from error
+            raise
         except BaseException:
             _end(process)
             raise
