@@ -29,7 +29,12 @@ from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.files import require_writable, write_atomically
 from opsmigrate.management.database import ChosenDatabase
 from opsmigrate.pgtools.run import ClientError
-from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
+from opsmigrate.postgres.errors import (
+    INSUFFICIENT_PRIVILEGE,
+    NOT_TEXT,
+    first_line,
+    sqlstate,
+)
 from opsmigrate.postgres.idle import never_ended_for_idling
 from opsmigrate.postgres.session import Session
 from opsmigrate.progress import Progress
@@ -275,6 +280,15 @@ def _crash(error: Exception, chosen: ChosenDatabase) -> UndecidedError:
             f"the role may not look at what must be examined: {words}",
             id="missing-right-to-look",
             hint="GRANT what is missing to the role of this alias, or use the owner's",
+        )
+    if isinstance(error, UnicodeError) or (
+        isinstance(error, Error) and sqlstate(error) in NOT_TEXT
+    ):
+        return UndecidedError(
+            f"{chosen.name} has names or values that are not text in its encoding, or cannot be "
+            f"read in UTF-8: {words}",
+            id="not-text",
+            hint="rename what has such a name, or convert the database to UTF8",
         )
     if isinstance(error, Error):
         return UndecidedError(

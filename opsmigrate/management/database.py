@@ -112,6 +112,12 @@ class ChosenDatabase:
         except ImproperlyConfigured:
             return None
 
+    @property
+    def name(self) -> str:
+        """Return what to call the database in a sentence."""
+        described = self.described()
+        return f"database {described.name}" if described else "the database"
+
     def redact(self, text: str) -> str:
         """Return `text` without the secrets of the settings, in whatever form they are written."""
         shown = {
