@@ -125,6 +125,8 @@ def prove_restored(
 ) -> Verification:
     """Restore into the scratch database and compare rows, values, sequences and definitions."""
     progress.phase(f"Restoring into the scratch database {scratch.name}")
+    # After a long silence the server, or a firewall, may have ended it: connect anew.
+    connection.close()
     started = server_start(connection)
     try:
         restore_into(

@@ -136,7 +136,7 @@ def _require_answers(ops: Ops, alias: str, path: Path, what: object) -> None:
     with override_settings(OPSMIGRATE=settings):
         for command, given in (
             ("backup_db", {"list": True}),
-            ("run_uat", {"check": ["migrations"], "report_dir": str(folder / "reports")}),
+            ("run_uat", {"check": ["migrations-on-disk"], "report_dir": str(folder / "reports")}),
         ):
             answer = ops(command, database=alias, **given)
             assert "internal-error" not in answer.ids, (what, answer.stdout)

@@ -94,7 +94,7 @@ def test_an_included_file_with_values_of_the_wrong_type_is_none(
     assert (
         "bad-included-file"
         not in accept(
-            ops, empty_database, tmp_path / "r", include=[str(file)], check=["migrations"]
+            ops, empty_database, tmp_path / "r", include=[str(file)], check=["migrations-on-disk"]
         ).ids
     )
     for name in [*good, "tool", "schema"]:
@@ -111,7 +111,7 @@ def test_a_report_with_values_of_the_wrong_type_is_none(
     empty_database: str, ops: Ops, tmp_path: Path
 ) -> None:
     folder = tmp_path / "reports"
-    accept(ops, empty_database, folder, check=["migrations"])
+    accept(ops, empty_database, folder, check=["migrations-on-disk"])
     page, file = folder / "uat_report.html", folder / "uat_report.json"
     good = json.loads(file.read_text(encoding="utf-8"))
     marked, written = '<script type="application/json" id="report">', page.read_text("utf-8")

@@ -72,7 +72,7 @@ def test_no_text_that_goes_out_obeys_a_name(
         ops("preflight_migrate", rehearse="clone", **given),
         ops("preflight_migrate", HOSTILE, **given),
         ops("seed_payment_id", model=HOSTILE, field="x", **given),
-        ops("run_uat", report_dir=str(reports), check=["migrations"], **given),
+        ops("run_uat", report_dir=str(reports), check=["migrations-on-disk"], **given),
         ops("run_uat", check=[HOSTILE], report_dir=str(reports), **given),
         ops("run_uat", baseline=str(tmp_path / HOSTILE), report_dir=str(reports), **given),
         ops("backup_db", **{**given, "database": HOSTILE}),
