@@ -1,5 +1,6 @@
 """A client program as a child process that never outlives us and whose words are kept."""
 
+import os
 import re
 import signal
 import subprocess
@@ -11,9 +12,12 @@ from pathlib import Path
 from shutil import which
 from typing import IO
 
+from opsmigrate.interrupts import seconds_left
 from opsmigrate.pgtools.libpq import ChildEnvironment
 
-SECONDS_TO_END = 10
+# pg_dump, told to end, asks the server to cancel, and waits for a silent one without end.
+SECONDS_TO_END = 2.0
+SECONDS_TO_END_AT_LEAST = 0.2
 SECONDS_TO_FOLLOW = 1
 NOT_EXECUTED = 126
 # psql's words with VERBOSITY verbose: the severity in any language, the code, the message.
@@ -62,6 +66,8 @@ def started(
             stdin=stdin,
             stdout=stdout,
             stderr=words,
+            # A group of its own: Ctrl-C on a terminal is for us, and pg_dump's workers end with it.
+            start_new_session=True,
         )
         try:
             yield process
@@ -71,12 +77,12 @@ def started(
             with suppress(subprocess.TimeoutExpired):
                 process.wait(SECONDS_TO_FOLLOW)
             failed = process.returncode not in (None, 0)
-            _end(process)
+            end(process)
             if failed:
                 raise _failed(words, process.returncode, Path(argv[0]).stem) from error
             raise
         except BaseException:
-            _end(process)
+            end(process)
             raise
         finally:
             if process.stdout:
@@ -106,12 +112,17 @@ def dying_with_us() -> list[str]:
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a program that leads a session of its own, and what it started; it has little time."""
     process.terminate()
     try:
-        process.wait(SECONDS_TO_END)
+        process.wait(max(seconds_left(SECONDS_TO_END), SECONDS_TO_END_AT_LEAST))
     except subprocess.TimeoutExpired:
-        process.kill()
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 

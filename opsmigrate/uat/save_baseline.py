@@ -20,6 +20,8 @@ from opsmigrate.uat.registry import discover, registry
 from opsmigrate.uat.site import Login, OutOfReachError, Site, Visitor
 
 NOT_FOUND = 404
+# A page that is mostly noise shows little of a change.
+WORDS_TO_COMPARE = 0.5
 
 
 def save_baseline(
@@ -52,9 +54,16 @@ def save_baseline(
         figures = measure(own, models, {key: marks[key] for key in live if key in marks})
         applied = applied_migrations(own)
     progress.phase("key pages …")
-    pages = _pages(site, settings) if site else {}
+    fetched = _pages(site, settings) if site else []
+    pages = {path: page for path, page, _ in fetched}
     absent = len(settings.uat.urls) - len(pages) if site else 0
     notes = _notes(settings, site=site, settled=settled, absent=absent)
+    notes += tuple(
+        f"of the words of {path} only {compared:.0%} will be compared: the others are not the same "
+        "from one answer to the next"
+        for path, _, compared in fetched
+        if compared < WORDS_TO_COMPARE
+    )
     baseline = Baseline(
         taken=datetime.now(timezone.utc).isoformat(),
         run_id=run_id,
@@ -91,18 +100,18 @@ def save_baseline(
     )
 
 
-def _pages(site: Site, settings: Settings) -> dict[str, Page]:
+def _pages(site: Site, settings: Settings) -> list[tuple[str, Page, float]]:
     visitor = Visitor(site, login=Login(site, settings.uat.login))
     try:
         visitor.log_in()
-        pages = {}
+        pages = []
         for url in settings.uat.urls:
-            path, page = fetch(visitor, url.url, expected=url.status)
+            path, page, compared = fetch(visitor, url.url, expected=url.status)
             if page.status not in (url.status, NOT_FOUND):
                 raise Failed(f"{path} answered {page.status or 'now so, now so'}, not {url.status}")
             # A page that only the next release has cannot be the same before it.
             if page.status == url.status:
-                pages[path] = page
+                pages.append((path, page, compared))
     except (OutOfReachError, Failed) as error:
         raise _incomplete(str(error)) from error
     if settings.uat.urls and not pages:
@@ -138,5 +147,6 @@ def _warning(note: str) -> Finding:
         id="baseline-partial",
         severity=Severity.WARNING,
         message=note,
-        hint="save it again with --base-url, and when nothing long is running",
+        hint="save it again with --base-url, and when nothing long is running; a page that is "
+        "never twice the same belongs in no baseline",
     )

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from opsmigrate import interrupts
 from opsmigrate.backup.levels import verify_to
 from opsmigrate.backup.properties import read_extensions
 from opsmigrate.backup.restore import require_extensions
@@ -106,14 +107,16 @@ class Command(ReportCommand):
             result = _verify(
                 run, clients, file, manifest, options["verify"], keep=options["keep_scratch"]
             )
-        except KeyboardInterrupt as interrupt:
+        except (KeyboardInterrupt, Exception) as error:
+            if not (isinstance(error, KeyboardInterrupt) or interrupts.asked()):
+                raise
             raise PartialError(
                 f"interrupted while {file} was being verified; it is whole, and its manifest says "
                 "how far it was verified",
                 id="interrupted",
-                hint="python manage.py backup_db",
+                hint=f"run it again, or: python manage.py verify_backup {file}",
                 facts={"file": str(file)},
-            ) from interrupt
+            ) from error
         result = result.with_findings(*passed_over(folder))
         keep = options["keep"] or run.settings.backup_keep
         if keep and result.verdict is Verdict.PASSED:
@@ -169,6 +172,8 @@ def _verify(
         progress=run.progress,
         keep=keep,
     )
+    # What was found wrong may be the interrupt itself: pg_restore was ended, the line closed.
+    interrupts.raise_if_asked()
     wrong = [item for item in found.findings if item.severity is Severity.ERROR]
     if wrong and {item.id for item in wrong} <= NOT_THE_FILE:
         # The file is whole; that it cannot be restored here may be for want of a right.
