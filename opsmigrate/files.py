@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from opsmigrate.errors import UsageError
@@ -25,20 +26,30 @@ def write_atomically(file: Path, text: str, *, mode: int = 0o644) -> None:
 
     A link is followed; what is no file but a device or a pipe (/dev/null) is written to as it is.
     """
-    file = file.resolve()
-    if _is_special(file):
-        file.write_text(text, encoding="utf-8")
-        return
-    descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    write_together({file: text}, mode=mode)
+
+
+def write_together(texts: Mapping[Path, str], *, mode: int = 0o644) -> None:
+    """Write files as write_atomically() does: none is renamed before all are on the disk."""
+    written: dict[Path, Path] = {}
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).chmod(mode)
-        Path(name).replace(file)
+        for each, text in texts.items():
+            file = each.resolve()
+            if _is_special(file):
+                file.write_text(text, encoding="utf-8")
+                continue
+            descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+            written[Path(name)] = file
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(name).chmod(mode)
+        for beside, file in written.items():
+            beside.replace(file)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        for beside in written:
+            beside.unlink(missing_ok=True)
         raise
 
 

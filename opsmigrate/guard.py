@@ -27,9 +27,10 @@ def require_backup(
 ) -> Manifest:
     """Return the newest verified backup of this database, all its rows, at this migration state.
 
-    Raises RefusedError where there is none, or where it is older than `hours`.
+    Raises RefusedError where there is none, or where it is older than `hours`. One that says that
+    it is of a time to come is none: nobody knows how old it is.
     """
-    folder = Path(settings.backup_dir)
+    folder, now = Path(settings.backup_dir), datetime.now(timezone.utc)
     ours = [
         manifest
         for manifest in read_manifests(folder)
@@ -38,6 +39,15 @@ def require_backup(
         and manifest.is_of(session)
         and manifest.migrations == applied
     ]
+    ahead = [manifest for manifest in ours if manifest.is_from_the_future(now)]
+    ours = [manifest for manifest in ours if manifest not in ahead]
+    if ahead and not ours:
+        raise RefusedError(
+            f"{ahead[0].file} says that it was taken at {ahead[0].taken}, which is still to come; "
+            "so nobody knows how old it is",
+            id="backup-from-future",
+            hint="see to the clocks of the server and of this machine; python manage.py backup_db",
+        )
     if not ours:
         raise RefusedError(
             f"there is no verified backup of all rows of database {session.database} at its "
@@ -45,7 +55,7 @@ def require_backup(
             id="backup-missing",
             hint="python manage.py backup_db",
         )
-    age = ours[0].age_hours(datetime.now(timezone.utc))
+    age = ours[0].age_hours(now)
     if age > hours:
         raise RefusedError(
             f"the newest verified backup of database {session.database}, {ours[0].file}, is "

@@ -4,11 +4,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypedDict
 
 from opsmigrate.files import write_atomically
+from opsmigrate.json_files import OR_EMPTY, UnreadableError, read_object, shaped
+from opsmigrate.pgtools.printing import PRINTING
 from opsmigrate.postgres.session import Session
 
 SCHEMA = 2
@@ -16,6 +18,52 @@ PRIVATE = 0o600
 BACKUP_SUFFIX = ".dump"
 # How far a backup can have been verified: not at all, from the file alone, by restoring it.
 VERIFIED = (None, "archive", "restore")
+# By so much the clocks of a server and of its client may differ.
+CLOCKS_DIFFER = timedelta(minutes=5)
+
+
+class _Identity(TypedDict):
+    name: str
+    oid: int
+    system_identifier: str
+
+
+class _LargeObjects(TypedDict):
+    chunks: int
+    digest: str
+
+
+class _Roles(TypedDict):
+    owners: Sequence[str]
+    grantees: Sequence[str]
+
+
+class _Provider(TypedDict, total=False):
+    datlocprovider: Literal["c", "i", "b"]
+    daticulocale: str | None
+    datlocale: str | None
+    daticurules: str | None
+
+
+class _Locale(_Provider):
+    datcollate: str
+    datctype: str
+
+
+class _SinceRoles(TypedDict, total=False):
+    roles: _Roles
+
+
+class _Properties(_SinceRoles):
+    owner: str
+    encoding: str
+    bytes: int
+    comment: str | None
+    connection_limit: int
+    is_template: bool
+    grants: Sequence[tuple[str | None, Literal["CREATE", "CONNECT", "TEMPORARY"], bool]] | None
+    settings: Sequence[tuple[str | None, str]]
+    locale: _Locale
 
 
 class UnreadableManifestError(Exception):
@@ -30,8 +78,8 @@ class Manifest:
     where only rows were counted. `sequences` maps to the last values handed out before and after
     the dump; null: none yet. `counters` are the rows that were ever inserted, updated and deleted,
     as the server's statistics had them. `properties` are those of the database, which pg_dump
-    leaves out. `seconds` is how long the dump took. Every transaction with an id (xid8) before
-    `xmin` had ended at the snapshot.
+    leaves out, `printed` the settings that values were written with. `seconds` is how long the dump
+    took. Every transaction with an id (xid8) before `xmin` had ended at the snapshot.
     """
 
     file: str
@@ -41,7 +89,7 @@ class Manifest:
     finished: str
     run_id: str
     release: str | None
-    database: Mapping[str, Any]
+    database: Annotated[Mapping[str, Any], _Identity]
     client_version: str
     lsn: str | None
     migrations: tuple[str, ...]
@@ -50,15 +98,34 @@ class Manifest:
     compress: str = "1"
     seconds: float = 0.0
     digests: Mapping[str, str] = field(default_factory=dict)
-    large_objects: Mapping[str, Any] = field(default_factory=dict)
-    sequences: Mapping[str, Sequence[int | None]] = field(default_factory=dict)
+    large_objects: Annotated[Mapping[str, Any], OR_EMPTY, _LargeObjects] = field(
+        default_factory=dict
+    )
+    sequences: Mapping[str, Annotated[Sequence[int | None], tuple[int | None, int | None]]] = field(
+        default_factory=dict
+    )
     extensions: Mapping[str, str] = field(default_factory=dict)
-    properties: Mapping[str, Any] = field(default_factory=dict)
-    counters: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    properties: Annotated[Mapping[str, Any], OR_EMPTY, _Properties] = field(default_factory=dict)
+    counters: Mapping[str, Annotated[Sequence[int], tuple[int, int, int, int]]] = field(
+        default_factory=dict
+    )
     excluded: tuple[str, ...] = ()
     xmin: int | None = None
     verified: str | None = None
     verified_at: str | None = None
+    printed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def printing(self) -> Mapping[str, str]:
+        """Return the settings that its text was written with (opsmigrate.pgtools.printing).
+
+        An older manifest says of them only what the database itself had set.
+        """
+        if self.printed:
+            return self.printed
+        settings = self.properties.get("settings", ())
+        own = dict(item.partition("=")[::2] for role, item in settings if role is None)
+        return {name: own[name] for name in PRINTING.keys() & own.keys()}
 
     def is_of(self, session: Session) -> bool:
         """Say whether it is of the database of `session`: of the same server and oid."""
@@ -74,6 +141,26 @@ class Manifest:
     def age_hours(self, now: datetime) -> float:
         """Return the hours since the snapshot."""
         return (now - datetime.fromisoformat(self.taken)).total_seconds() / 3600
+
+    def is_from_the_future(self, now: datetime) -> bool:
+        """Say whether the snapshot is told to be of a time to come: then its age is not known."""
+        return datetime.fromisoformat(self.taken) > now + CLOCKS_DIFFER
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """A file that looks like a manifest by its name, and why it is none that can be used."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shelf:
+    """What is in a folder of backups: the manifests, newest first, and what was passed over."""
+
+    manifests: tuple[Manifest, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
 
 
 def manifest_path(backup: Path) -> Path:
@@ -98,23 +185,29 @@ def read_manifest(backup: Path) -> Manifest:
     """
     path = manifest_path(backup)
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-        schema, seal = body.pop("schema"), body.pop("seal", None)
+        body = read_object(path)
     except FileNotFoundError as error:
         raise UnreadableManifestError(f"there is no manifest {path.name} beside it") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnreadableManifestError(f"its manifest {path.name} cannot be read") from error
+    except UnreadableError as error:
+        raise UnreadableManifestError(
+            f"its manifest {path.name} cannot be read: {error}"
+        ) from error
+    schema, seal = body.pop("schema", None), body.pop("seal", None)
     if schema != SCHEMA:
         raise UnreadableManifestError(
             f"its manifest {path.name} has the format {schema}; this version reads {SCHEMA}"
+            if isinstance(schema, int)
+            else f"{path.name} is no manifest"
         )
     if seal != _seal({"schema": schema, **body}):
         raise UnreadableManifestError(f"its manifest {path.name} is not the one that was written")
     try:
-        lists = {key: tuple(body[key]) for key in ("migrations", "excluded")}
-        manifest = Manifest(**{**body, **lists})
+        manifest = shaped(Manifest, body)
         manifest.age_hours(datetime.now(timezone.utc))  # its instant can be read
-    except (ValueError, KeyError, TypeError) as error:
+        int(manifest.client_version.partition(".")[0])
+    except UnreadableError as error:
+        raise UnreadableManifestError(f"its manifest {path.name} is incomplete: {error}") from error
+    except (ValueError, TypeError, OverflowError) as error:
         raise UnreadableManifestError(f"its manifest {path.name} is incomplete") from error
     if manifest.file != backup.name or manifest.verified not in VERIFIED:
         raise UnreadableManifestError(f"its manifest {path.name} is that of another backup")
@@ -122,21 +215,30 @@ def read_manifest(backup: Path) -> Manifest:
 
 
 def read_manifests(folder: Path) -> tuple[Manifest, ...]:
+    """Return the manifests in `folder` whose backup is there and whole in size, newest first."""
+    return read_shelf(folder).manifests
+
+
+def read_shelf(folder: Path) -> Shelf:
     """Return the manifests in `folder` whose backup is there and whole in size, newest first.
 
-    Other JSON files, and manifests that were damaged, are passed over.
+    Whatever else is called *.json there is passed over, and named: other JSON files, manifests
+    that were damaged, pipes and devices, what is too large to be one.
     """
-    found = []
+    found, passed_over = [], []
     for path in sorted(folder.glob("*.json")):
         try:
             manifest = read_manifest(path.with_suffix(BACKUP_SUFFIX))
-        except UnreadableManifestError:
+        except UnreadableManifestError as error:
+            passed_over.append(PassedOver(path.name, str(error)))
             continue
         if size_of(folder / manifest.file) == manifest.bytes:
             found.append(manifest)
-    return tuple(
-        sorted(found, key=lambda manifest: datetime.fromisoformat(manifest.taken), reverse=True)
-    )
+        else:
+            why = f"its backup {manifest.file} is not there, or not of its size"
+            passed_over.append(PassedOver(path.name, why))
+    found.sort(key=lambda manifest: datetime.fromisoformat(manifest.taken), reverse=True)
+    return Shelf(manifests=tuple(found), passed_over=tuple(passed_over))
 
 
 def _seal(body: Mapping[str, Any]) -> str:
@@ -148,6 +250,7 @@ def size_of(backup: Path) -> int:
     try:
         if backup.is_dir():
             return sum(path.stat().st_size for path in backup.iterdir())
-        return backup.stat().st_size
+        # What is neither has no size of its own, and reading it may never end.
+        return backup.stat().st_size if backup.is_file() else -1
     except OSError:
         return -1

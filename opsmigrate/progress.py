@@ -4,6 +4,8 @@ import shutil
 import time
 from typing import Protocol
 
+from opsmigrate.shown import shown
+
 SECONDS_BETWEEN_LINES = 5.0
 SECONDS_BETWEEN_REDRAWS = 0.1
 BAR = 20
@@ -33,7 +35,7 @@ class Progress:
         """Say that a phase begins."""
         if not self._silent:
             self._clear()
-            self._stream.write(text)
+            self._stream.write(shown(text))
             self._last = time.monotonic()
 
     def update(self, text: str, *, share: float | None = None) -> None:
@@ -50,10 +52,10 @@ class Progress:
             bar = "" if share is None else _bar(share)
             # A line that wraps could not be drawn over.
             room = shutil.get_terminal_size().columns - 1
-            self._stream.write(f"  {bar}{text}"[:room], ending="")
+            self._stream.write(f"  {bar}{shown(text)}"[:room], ending="")
             self._drawn = True
         else:
-            self._stream.write(f"  {text}")
+            self._stream.write(f"  {shown(text)}")
 
     def done(self) -> None:
         """Leave the terminal with a clean line."""

@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from opsmigrate.shown import shown
+
 WIDTH = 80
 SHOWN_INFOS = 10
 
@@ -143,12 +145,12 @@ class Report:
         """Return the report for people, within 80 columns where the words allow it."""
         result = self.result
         if result.text is not None:
-            return result.text
+            return shown(result.text, lines=True)
         headline = f"{result.verdict.value.upper()}: {result.summary}"
         lines = [*_wrapped(headline, first="", rest="  "), ""]
         lines += _wrapped(self._where(), first="", rest="  ")
         if result.detail:
-            lines += ["", *result.detail]
+            lines += ["", *map(shown, result.detail)]
         for finding in _shown(result.findings):
             lines += ["", *_finding_lines(finding)]
         for id, hidden in _hidden(result.findings).items():
@@ -206,12 +208,12 @@ def _finding_lines(finding: Finding) -> Iterable[str]:
         yield from _wrapped(", ".join(place), first="    in ", rest="       ")
     if finding.hint:
         # A migration to paste has several lines.
-        yield textwrap.indent(f"next: {finding.hint}", "    ")
+        yield textwrap.indent(f"next: {shown(finding.hint, lines=True)}", "    ")
 
 
 def _wrapped(text: str, *, first: str, rest: str) -> list[str]:
     return textwrap.wrap(
-        text,
+        shown(text),
         WIDTH,
         initial_indent=first,
         subsequent_indent=rest,

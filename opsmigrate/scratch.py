@@ -12,7 +12,7 @@ from django.db import Error, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.errors import UndecidedError
+from opsmigrate.errors import RefusedError, UndecidedError
 from opsmigrate.postgres.comments import comment_on, our_comment
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
@@ -75,8 +75,15 @@ def scratch_database(
     It has the encoding and the locale of the database of `connection`, or those that `like` says:
     `encoding`, and columns of pg_database in `locale`. With `template`, a scratch database that
     was kept, it is a copy of that one. Raises UndecidedError where the role may not create
-    databases, or others are in the template.
+    databases, or others are in the template; RefusedError where a pooler would keep our locks.
     """
+    if is_pooled_by_transaction(connection):
+        raise RefusedError(
+            "a connection pooler in transaction mode is in between; a scratch database needs one "
+            "session, whose lock says that it is in use",
+            id="pooled-by-transaction",
+            hint="point DATABASES at the server itself, not at the pooler",
+        )
     name = PREFIX + token_hex(6)
     with maintenance_connection(connection, maintenance_db) as maintenance:
         # Before CREATE DATABASE, so that no reaper sees it without a live owner.
@@ -243,6 +250,15 @@ def maintenance_connection(
         id="no-maintenance-database",
         hint='set OPSMIGRATE["MAINTENANCE_DB"] to a database that the role may connect to',
     )
+
+
+def leave(maintenance: BaseDatabaseWrapper, scratch: ScratchDatabase) -> None:
+    """End the sessions that a pooler kept open in a scratch database, which we have left."""
+    with maintenance.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+            [scratch.name],
+        )
 
 
 def _key(name: str) -> int:

@@ -43,6 +43,9 @@ TIERS = {
 SYSTEM_PROGRAMS = {
     "chromium": "apt install chromium",
     "pgbouncer": "apt install pgbouncer",
+    # A server that speaks other languages; the embedded one has no translations.
+    "initdb": "apt install postgresql locales",
+    "localedef": "apt install locales",
 }
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 NO_TESTS = 5
@@ -252,11 +255,16 @@ def server_folders(part: str) -> list[Path]:
     return [SERVERS / str(number) for number in range(count)]
 
 
+def installed(program: str) -> bool:
+    """Say whether a server's program is where Debian's packages put it, which is on no PATH."""
+    return any(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))
+
+
 def missing_programs(tier: str) -> Iterator[str]:
     """Yield what the tier needs and this machine has not."""
     if tier == "system":
         for program, remedy in SYSTEM_PROGRAMS.items():
-            if shutil.which(program, path=search_path()) is None:
+            if shutil.which(program, path=search_path()) is None and not installed(program):
                 yield f"{program} is not installed ({remedy})"
 
 

@@ -13,16 +13,26 @@ Answers = Callable[[str, int], tuple[int, dict[str, str], bytes]]
 
 @contextmanager
 def site_that_answers(answers: Answers) -> Iterator[str]:
-    """Yield the address of a site that answers every GET as the function says."""
+    """Yield the address of a site that answers every GET as the function says.
+
+    And every POST: then the path given is `POST <path> <body>`.
+    """
     asked: dict[str, int] = {}
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            self._answer(f"POST {self.path} {body}")
+
         def do_GET(self) -> None:
+            self._answer(self.path)
+
+        def _answer(self, path: str) -> None:
             with lock:
-                asked[self.path] = asked.get(self.path, 0) + 1
-                number = asked[self.path]
-            status, headers, body = answers(self.path, number)
+                asked[path] = asked.get(path, 0) + 1
+                number = asked[path]
+            status, headers, body = answers(path, number)
             self.send_response(status)
             for name, value in {"Content-Type": "text/html; charset=utf-8", **headers}.items():
                 self.send_header(name, value)

@@ -36,7 +36,12 @@ from opsmigrate.postgres.transaction import transaction
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Severity, Unexamined
 from opsmigrate.schema.history import applied_migrations
-from opsmigrate.scratch import ScratchDatabase, maintenance_connection, scratch_database
+from opsmigrate.scratch import (
+    ScratchDatabase,
+    leave,
+    maintenance_connection,
+    scratch_database,
+)
 
 Confirm = Callable[[Loss], bool]
 
@@ -89,14 +94,16 @@ def restore_beside(place: Place, file: Path, manifest: Manifest, name: str) -> V
     with (
         _restored(place, file, manifest, owners=why is None) as (scratch, proof),
         maintenance_connection(place.connection, place.maintenance_db) as maintenance,
-        transaction(maintenance) as cursor,
     ):
-        interrupts.hold_back()
-        cursor.execute(rename(scratch.name, name))
-        if why is None:
-            give_properties(maintenance, name, manifest.properties)
-        else:
-            cursor.execute(comment_on(name, manifest.properties["comment"]))
+        leave(maintenance, scratch)
+        with transaction(maintenance) as cursor:
+            interrupts.hold_back()
+            cursor.execute(rename(scratch.name, name))
+            if why is None:
+                give_properties(maintenance, name, manifest.properties)
+            else:
+                cursor.execute(comment_on(name, manifest.properties["comment"]))
+        if why is not None:
             missed = Unexamined("owners, rights and settings: not restored", why)
             proof = replace(proof, unexamined=(*proof.unexamined, missed))
     return proof

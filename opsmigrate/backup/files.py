@@ -107,7 +107,8 @@ def _reserved(partial: Path, final: Path, *, as_folder: bool) -> bool:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    # A link to a folder is a name and no more; what is behind it may be somebody else's.
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Restore a backup into a database of its own, whole or not at all."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -10,7 +10,9 @@ from opsmigrate.errors import RefusedError
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.libpq import child_environment
+from opsmigrate.pgtools.printing import READING
 from opsmigrate.pgtools.run import run
+from opsmigrate.postgres.session import no_time_limits
 
 MOST_JOBS = 4
 # Objects of the database by their owners. What initdb made is pinned, and not in pg_shdepend.
@@ -90,11 +92,13 @@ def restore_into(
     database: str,
     *,
     owners: bool,
+    printed: Mapping[str, str],
     meanwhile: Callable[[], None],
 ) -> None:
     """Restore a backup into `database`, a scratch database; raise ClientError at any error.
 
-    `owners` says whether owners and rights come along. Subscriptions never do: two databases
+    `printed` are the settings that its text was written with, and must be read with. `owners` says
+    whether owners and rights come along. Subscriptions never do: two databases
     must not apply the same changes.
     """
     argv = [
@@ -108,7 +112,8 @@ def restore_into(
     ]
     if not owners:
         argv[1:1] = ["--no-owner", "--no-privileges"]
-    with child_environment(connection, database=database) as environment:
+    settings = {**READING, **printed, **no_time_limits(connection)}
+    with child_environment(connection, database=database, settings=settings) as environment:
         if environment.role:
             argv.insert(1, f"--role={environment.role}")
         run(argv, environment, meanwhile=meanwhile)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -38,10 +38,18 @@ WHERE locktype = 'object' AND classid = 'pg_database'::regclass AND objid = %s
 """
 END_SESSIONS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE datid = %s AND pid <> ALL (%s) AND backend_type <> 'autovacuum worker'
+WHERE datid = %s AND pid <> ALL (%s::int[]) AND backend_type <> 'autovacuum worker'
 """
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datid = %s AND pid <> ALL (%s)"
-KEPT = "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname <> %s"
+# No name and no comment of others is read: databases have names that the encoding of this one
+# cannot hold, and nothing could be read then. The comments of ours are plain ASCII.
+KEPT = """
+SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database
+WHERE datname <> %s AND CASE
+    WHEN starts_with(shobj_description(oid, 'pg_database'), '{"opsmigrate": "kept"')
+    THEN strpos(shobj_description(oid, 'pg_database'), %s) > 0 END
+"""
+TAKEN = "SELECT 1 FROM pg_database WHERE datname = %s"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,16 +69,16 @@ class Kept:
     about: Mapping[str, Any]
 
 
-def kept_name(live: str, now: datetime, taken: Collection[str]) -> str:
+def kept_name(live: str, now: datetime, is_taken: Callable[[str], bool]) -> str:
     """Return what the live database is called when another takes its place: its name, and when.
 
-    None of `taken`, and no longer than a name may be.
+    None that `is_taken`, and no longer than a name may be.
     """
     for number in count(1):
         suffix = f"_before_{now.strftime('%Y%m%d_%H%M%S')}" + (f"_{number}" if number > 1 else "")
         room = LONGEST_NAME - len(suffix)
         name = live.encode()[:room].decode(errors="ignore") + suffix
-        if name not in taken:
+        if not is_taken(name):
             break
     return name
 
@@ -78,7 +86,7 @@ def kept_name(live: str, now: datetime, taken: Collection[str]) -> str:
 def find_kept_databases(connection: BaseDatabaseWrapper, live: str) -> list[Kept]:
     """Return the databases that were `live` once, the newest first."""
     with connection.cursor() as cursor:
-        cursor.execute(KEPT, [live])
+        cursor.execute(KEPT, [live, f'"of": {json.dumps(live)}'])
         rows = cursor.fetchall()
     ours = [
         Kept(name=name, about=about)
@@ -107,8 +115,12 @@ def swap(
     """
     now = datetime.now(timezone.utc)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT datname FROM pg_database")
-        kept = kept_name(live, now, {name for (name,) in cursor.fetchall()})
+
+        def is_taken(name: str) -> bool:
+            cursor.execute(TAKEN, [name])
+            return cursor.fetchone() is not None
+
+        kept = kept_name(live, now, is_taken)
     marker = {
         "opsmigrate": "kept",
         "of": live,
@@ -189,6 +201,9 @@ class _Swap:
             counters = read_counters(self._inside)
             require(counters)
             self._inside.close()
+            # A pooler between us keeps the session when we have left it.
+            with self._ending.cursor() as cursor:
+                cursor.execute(END_SESSIONS, [self._live, []])
             thread.join()
             if self._failure is not None:
                 raise self._failure

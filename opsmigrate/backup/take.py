@@ -40,6 +40,7 @@ from opsmigrate.errors import RefusedError, UndecidedError
 from opsmigrate.manifest import Manifest, manifest_path, size_of, write_manifest
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.libpq import ChildEnvironment, child_environment
+from opsmigrate.pgtools.printing import PRINTING
 from opsmigrate.pgtools.run import ClientError, started
 from opsmigrate.postgres.advisory import holder_of, obtain
 from opsmigrate.postgres.errors import LOCK_NOT_AVAILABLE, sqlstate
@@ -56,11 +57,6 @@ from opsmigrate.schema.history import applied_migrations
 # The first half of the advisory lock's key, "opsb" in ASCII; there is one in each database.
 LOCK_SPACE = 0x6F707362
 SECONDS_BETWEEN_LOOKS = 0.1
-# What a client says where others hold a lock; pg_dump has --lock-wait-timeout be a time-out of its
-# LOCK TABLE statements, and no other.
-LOCK_WORDS = ("could not obtain lock", "lock timeout", "statement timeout")
-# pg_dump sets all others that the text of values depends on; the digests are read with these too.
-UNSET_BY_PG_DUMP = {"timezone": "UTC", "bytea_output": "hex"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +143,7 @@ def take_backup(
         tables=dumped.counts,
         format="directory" if options.jobs > 1 else "custom",
         compress=options.compress,
+        printed=PRINTING,
         seconds=round(seconds, 3),
         digests={name: each.digest for name, each in content.tables.items()} if content else {},
         large_objects={
@@ -210,9 +207,8 @@ def _dump(
             f"with pg_dump {clients.version}"
         )
         name = f"opsmigrate dump {token_hex(4)}"
-        with child_environment(
-            connection, application=name, settings=UNSET_BY_PG_DUMP
-        ) as environment:
+        settings = {**PRINTING, **no_time_limits(connection)}
+        with child_environment(connection, application=name, settings=settings) as environment:
             argv = _argv(clients, environment, snapshot, partial, options, properties["encoding"])
             argv += [f"--exclude-table-data={_exactly(table)}" for table in excluded]
             watch = Watch(connection, name, patience=LOCK_TIMEOUT_SECONDS)
@@ -223,6 +219,7 @@ def _dump(
                     connection, holder, clients, snapshot, tables, options, properties, idle
                 ),
                 lambda read: _tell(progress, watch, partial, read),
+                watch,
             )
         return _Dumped(
             snapshot=snapshot,
@@ -244,7 +241,11 @@ Counts = tuple[dict[str, int], DatabaseContent | None]
 
 
 def _run(
-    argv: list[str], environment: ChildEnvironment, read: Callable[[Idle], Counts], tell: Idle
+    argv: list[str],
+    environment: ChildEnvironment,
+    read: Callable[[Idle], Counts],
+    tell: Idle,
+    watch: Watch,
 ) -> Counts:
     """Run pg_dump and `read` side by side, calling `tell` all the while."""
     found: Counts = ({}, None)
@@ -265,9 +266,12 @@ def _run(
             except _DumpEndedError:
                 pass  # started() raises ClientError with its words
     except ClientError as error:
-        if any(words in str(error) for words in LOCK_WORDS):
+        held = watch.what_is_held() or ("" if error.sqlstate == LOCK_NOT_AVAILABLE else None)
+        if held is not None:
+            who = f" ({held})" if held else ""
             raise UndecidedError(
-                f"a table was wanted by others, as by a migration, while it was dumped: {error}",
+                f"a table was wanted by others, as by a migration, while it was dumped{who}: "
+                f"{error}",
                 id="lock-not-obtained",
                 hint="python manage.py backup_db, when it has ended",
             ) from error
@@ -291,7 +295,12 @@ def _read(
 ) -> Counts:
     if not options.digests:
         return count_rows(holder, tables, idle=lambda: idle(0)), None
-    reading = Reading(snapshot=snapshot.id, jobs=options.jobs, lock_timeout=LOCK_TIMEOUT_SECONDS)
+    reading = Reading(
+        snapshot=snapshot.id,
+        jobs=options.jobs,
+        lock_timeout=LOCK_TIMEOUT_SECONDS,
+        printing=PRINTING,
+    )
     content = read_database(
         connection, clients, tables, reading, encoding=properties["encoding"], idle=idle
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.backup.blame import require_backup_to_blame, server_start
 from opsmigrate.backup.checksum import sha256_of
 from opsmigrate.backup.differences import broken, content_differences
 from opsmigrate.backup.properties import read_extensions
@@ -13,7 +14,7 @@ from opsmigrate.backup.sequences import read_sequences
 from opsmigrate.digest.archive import read_archive
 from opsmigrate.digest.server import Reading, read_database
 from opsmigrate.digest.tables import list_tables
-from opsmigrate.manifest import Manifest
+from opsmigrate.manifest import Manifest, size_of
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.run import ClientError
 from opsmigrate.pgtools.schema_text import schema_differences
@@ -24,6 +25,10 @@ from opsmigrate.scratch import ScratchDatabase, keep_scratch, scratch_database
 
 JOBS = 2
 KEPT_HOURS = 24
+SEE_WORDS = (
+    "see the server's words: where it lacks room, a role or a right, mend that and run it again; "
+    "else python manage.py backup_db"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +42,8 @@ class Verification:
 
 def verify_checksum(file: Path, manifest: Manifest) -> tuple[Finding, ...]:
     """Return a finding where a single bit of the backup is not as it was written."""
-    if sha256_of(file) != manifest.sha256:
+    # The size first: what is no file has none, and reading it might never end.
+    if size_of(file) != manifest.bytes or sha256_of(file) != manifest.sha256:
         return (
             broken(id="archive-changed", message=f"{file.name} is not the file that was written"),
         )
@@ -67,6 +73,8 @@ def verify_archive(
             clients, connection, file, encoding=_encoding(manifest), meanwhile=meanwhile
         )
     except ClientError as error:
+        if not error.of_its_own:
+            raise
         return (
             broken(id="archive-unreadable", message=f"pg_restore cannot read {file.name}: {error}"),
         )
@@ -117,6 +125,9 @@ def prove_restored(
 ) -> Verification:
     """Restore into the scratch database and compare rows, values, sequences and definitions."""
     progress.phase(f"Restoring into the scratch database {scratch.name}")
+    # After a long silence the server, or a firewall, may have ended it: connect anew.
+    connection.close()
+    started = server_start(connection)
     try:
         restore_into(
             connection,
@@ -124,14 +135,13 @@ def prove_restored(
             file,
             scratch.name,
             owners=owners,
+            printed=manifest.printing,
             meanwhile=lambda: progress.update("restoring"),
         )
     except ClientError as error:
-        return Verification(
-            findings=(
-                broken(id="restore-failed", message=f"{file.name} cannot be restored: {error}"),
-            )
-        )
+        require_backup_to_blame(connection, scratch.name, error, started=started)
+        failed = broken(id="restore-failed", message=f"{file.name} cannot be restored: {error}")
+        return Verification(findings=(replace(failed, hint=SEE_WORDS),))
     progress.phase("Comparing every row of it")
     with second_connection(connection, database=scratch.name) as restored:
         set_for_session(restored, **no_time_limits(restored))
@@ -139,7 +149,7 @@ def prove_restored(
             restored,
             clients,
             list_tables(restored),
-            Reading(jobs=JOBS),
+            Reading(jobs=JOBS, printing=manifest.printing),
             encoding=_encoding(manifest),
             idle=lambda read: progress.update(f"{read / 1e6:,.1f} MB of rows read"),
         )
@@ -153,7 +163,9 @@ def prove_restored(
         )
         unexamined: tuple[Unexamined, ...] = ()
         if clients.version == manifest.client_version:
-            objects = schema_differences(restored, clients, file, owners=owners)
+            objects = schema_differences(
+                restored, clients, file, owners=owners, printing=manifest.printing
+            )
             findings += tuple(_changed(each) for each in objects)
         else:
             why = f"pg_dump {manifest.client_version} wrote it, this is {clients.version}"

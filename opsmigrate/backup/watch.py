@@ -2,6 +2,7 @@
 
 import time
 
+from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.errors import UndecidedError
@@ -15,6 +16,13 @@ SELECT coalesce(l.relation::regclass::text, l.locktype), (
 FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid AND NOT l.granted
 WHERE a.application_name = %s AND l.waitstart < clock_timestamp() - make_interval(secs => %s)
 LIMIT 1
+"""
+# Whoever keeps pg_dump from reading a table holds this lock, or waits for it.
+EXCLUSIVE = """
+SELECT l.relation::regclass::text, l.pid FROM pg_locks l
+WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.pid <> pg_backend_pid()
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+ORDER BY l.granted DESC LIMIT 1
 """
 SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -47,3 +55,17 @@ class Watch:
                 id="lock-not-obtained",
                 hint="python manage.py backup_db, when it has ended",
             )
+
+    def what_is_held(self) -> str | None:
+        """Return what somebody has locked against readers, or is about to, and who; else None.
+
+        Right after a program of ours failed this tells whether a lock was the reason: its words
+        are the server's, in any language.
+        """
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(EXCLUSIVE)
+                row = cursor.fetchone()
+        except Error:
+            return None
+        return f"{row[0]}, by process {row[1]}" if row else None

@@ -2,10 +2,10 @@
 
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -40,11 +40,15 @@ SECONDS_BETWEEN_IDLES = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How to read: at which exported snapshot, on how many sessions, how long for a lock (s)."""
+    """How to read: at which exported snapshot, on how many sessions, how long for a lock (s).
+
+    `printing` are settings of the text of values besides (opsmigrate.pgtools.printing).
+    """
 
     snapshot: str | None = None
     jobs: int = 1
     lock_timeout: float = 5
+    printing: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +164,7 @@ def _psql(
     clients: Clients, environment: ChildEnvironment, script: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     argv = [clients.program("psql"), "-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1"]
+    argv += ["-v", "VERBOSITY=verbose"]  # for the code of an error, in whatever language it is
     with tempfile.TemporaryFile() as file:
         file.write(script.encode(errors="surrogateescape"))
         file.seek(0)
@@ -178,7 +183,7 @@ def _script(
     statements: list[Composable] = []
     if role:
         statements.append(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
-    settings = {**SETTINGS, **no_time_limits(connection)}
+    settings = {**SETTINGS, **reading.printing, **no_time_limits(connection)}
     settings["lock_timeout"] = f"{reading.lock_timeout * 1000:.0f}ms"
     for name, value in settings.items():
         statements.append(sql.SQL("SET {} TO {}").format(sql.SQL(name), sql.Literal(value)))

@@ -1,5 +1,6 @@
 """ReportCommand: options, output and exit codes of every command, once."""
 
+import errno
 import os
 import re
 import sys
@@ -26,12 +27,20 @@ from opsmigrate.files import require_writable, write_atomically
 from opsmigrate.interrupts import INTERRUPTED, Watch
 from opsmigrate.management.database import ChosenDatabase
 from opsmigrate.management.output import Messages, occupy_standard_descriptors
-from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
+from opsmigrate.pgtools.run import ClientError
+from opsmigrate.postgres.errors import (
+    INSUFFICIENT_PRIVILEGE,
+    NOT_TEXT,
+    first_line,
+    sqlstate,
+)
+from opsmigrate.postgres.idle import never_ended_for_idling
 from opsmigrate.postgres.session import Session
 from opsmigrate.postgres.waits import Waits
 from opsmigrate.progress import Progress
 from opsmigrate.report import Report, Result, Severity, Verdict
 from opsmigrate.scratch import reap
+from opsmigrate.shown import shown
 
 UNWRITTEN = Verdict.UNDECIDED.exit_code
 TAKING_AN_ALIAS = (
@@ -159,14 +168,15 @@ class ReportCommand(BaseCommand, ABC):
             self._deliver(report, options)
             self.keep(report, options)
         except OSError as error:
-            self.stderr.write(f"the report cannot be written: {error}; it is:\n{report.as_text()}")
+            why = shown(str(error))
+            self.stderr.write(f"the report cannot be written: {why}; it is:\n{report.as_text()}")
             report = replace(report, exit_code=report.exit_code or UNWRITTEN)
         self._end(report, options)
 
     def _end(self, report: Report, options: dict[str, Any]) -> None:
         if not report.exit_code:
             return
-        message = f"{report.result.verdict.value}: {report.result.summary}"
+        message = shown(f"{report.result.verdict.value}: {report.result.summary}")
         if not self._from_shell:
             raise CommandError(message, returncode=report.exit_code)
         # On a terminal the text report says it already; a program's reader sees stderr.
@@ -224,7 +234,8 @@ class ReportCommand(BaseCommand, ABC):
             progress=progress,
         )
         try:
-            return self.run(run, **options)
+            with never_ended_for_idling(connection):
+                return self.run(run, **options)
         finally:
             progress.done()
 
@@ -290,12 +301,35 @@ def _crash(error: Exception, chosen: ChosenDatabase) -> UndecidedError:
             id="missing-right-to-look",
             hint="GRANT what is missing to the role of this alias, or use the owner's",
         )
+    if isinstance(error, UnicodeError) or (
+        isinstance(error, Error) and sqlstate(error) in NOT_TEXT
+    ):
+        return UndecidedError(
+            f"{chosen.name} has names or values that are not text in its encoding, or cannot be "
+            f"read in UTF-8: {words}",
+            id="not-text",
+            hint="rename what has such a name, or convert the database to UTF8",
+        )
     if isinstance(error, Error):
         return UndecidedError(
             f"the database did not answer as expected: {words}",
             id="database-error",
             hint="see the server's words above; then run the command again",
             evidence={"sqlstate": sqlstate(error)},
+        )
+    if isinstance(error, ClientError):
+        return UndecidedError(
+            f"a PostgreSQL client program did not come to its end: {words}",
+            id="client-failed",
+            hint="see its words above; then run the command again",
+            evidence={"status": error.status, "sqlstate": error.sqlstate},
+        )
+    if isinstance(error, OSError) and error.errno is not None:
+        return UndecidedError(
+            f"the operating system refused: {words}",
+            id="system-refused",
+            hint="make room on the disk, or see to the file's rights; then run the command again",
+            evidence={"errno": errno.errorcode.get(error.errno, error.errno)},
         )
     return UndecidedError(
         f"internal error: {type(error).__name__}: {words}",

@@ -1,8 +1,10 @@
 """The database a command was pointed at: chosen, reached, described, its secrets kept."""
 
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from urllib.parse import quote
+from urllib.parse import unquote
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, NotSupportedError, connections
@@ -13,9 +15,9 @@ from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.session import Session, describe, read_session
 from opsmigrate.preflight.rehearsal.places import identity_of, leads_to
 from opsmigrate.report import Database
+from opsmigrate.uat.redaction import NAMES, Redactor, secrets_of_settings
 
-# A shorter text is found in too many words for anybody to learn it from what is masked.
-SHORTEST_SECRET = 4
+IN_ADDRESS = re.compile(r"://[^/\s:@]*:([^\s@]+)@")
 
 
 @contextmanager
@@ -36,7 +38,7 @@ def postgresql_alias(alias: str, *, option: str) -> BaseDatabaseWrapper:
     """Return the connection of an alias that was typed as `option`, or raise UsageError."""
     if alias not in connections:
         raise UsageError(
-            f"there is no database alias {alias!r} in DATABASES",
+            f"there is no database alias {_named(alias)} in DATABASES",
             id="unknown-alias",
             hint=f"{option} {' or '.join(connections)}",
         )
@@ -65,6 +67,11 @@ def aliases_of(connection: BaseDatabaseWrapper) -> tuple[str, ...]:
             if alias == connection.alias or leads_to(other, examined):
                 found.append(alias)
     return tuple(found)
+
+
+def _named(alias: str) -> str:
+    # An address in its place has a password in it.
+    return "of that name" if set(alias) & set("@:/") else repr(alias)
 
 
 class ChosenDatabase:
@@ -122,16 +129,26 @@ class ChosenDatabase:
         except ImproperlyConfigured:
             return None
 
+    @property
+    def name(self) -> str:
+        """Return what to call the database in a sentence."""
+        described = self.described()
+        return f"database {described.name}" if described else "the database"
+
     def redact(self, text: str) -> str:
-        """Return `text` without the alias's password, plain or percent-encoded."""
-        if self._connection is None:
-            return text
-        settings = self._connection.settings_dict
-        # A password that equals a name is no secret worth garbling the report for.
-        shown = {str(settings.get(key)) for key in ("USER", "NAME", "HOST")}
-        secrets = [settings.get("PASSWORD"), settings.get("OPTIONS", {}).get("sslpassword")]
-        for secret in secrets:
-            if secret and len(secret) >= SHORTEST_SECRET and secret not in shown:
-                for form in (str(secret), repr(secret)[1:-1], quote(str(secret), safe="")):
-                    text = text.replace(form, "***")
-        return text
+        """Return `text` without the secrets of the settings, in whatever form they are written."""
+        shown = {
+            str(settings.get(key) or "")
+            for settings in (connections.settings[alias] for alias in connections)
+            for key in ("USER", "NAME", "HOST")
+        }
+        return Redactor(_secrets(), shown=shown).text(text)
+
+
+def _secrets() -> Iterator[str]:
+    yield from secrets_of_settings()
+    # What the settings were made of may have been mistyped, and then none of them has it.
+    for name, value in os.environ.items():
+        if NAMES.search(name) or "://" in value:
+            yield value
+        yield from (unquote(found) for found in IN_ADDRESS.findall(value))

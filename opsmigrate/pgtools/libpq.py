@@ -104,7 +104,7 @@ def child_environment(
     if settings:
         options = [f"-c {name}={value}" for name, value in settings.items()]
         variables["PGOPTIONS"] = " ".join([variables.get("PGOPTIONS", ""), *options]).strip()
-    variables.update(PGAPPNAME=application, LC_MESSAGES="C")
+    variables.update(PGAPPNAME=application, **_untranslated(variables))
     variables.pop("PGCLIENTENCODING", None)
     with ExitStack() as stack:
         descriptors = []
@@ -124,6 +124,16 @@ def child_environment(
             descriptors += inherited
         role = connection.settings_dict.get("OPTIONS", {}).get("assume_role")
         yield ChildEnvironment(variables, tuple(descriptors), role)
+
+
+def _untranslated(variables: dict[str, str]) -> dict[str, str]:
+    """Return what makes a program say its own words as they are in its source; see setlocale(3).
+
+    LC_ALL goes before LC_MESSAGES, and LANGUAGE before both, so they are taken out.
+    """
+    variables.pop("LANGUAGE", None)
+    everything = variables.pop("LC_ALL", None)
+    return {"LC_MESSAGES": "C", **({"LC_CTYPE": everything} if everything else {})}
 
 
 def _service(name: str, variables: Mapping[str, str]) -> dict[str, str]:

@@ -1,12 +1,14 @@
 """A client program as a child process that never outlives us and whose words are kept."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from shutil import which
 from typing import IO
 
@@ -16,10 +18,31 @@ from opsmigrate.pgtools.libpq import ChildEnvironment
 # pg_dump, told to end, asks the server to cancel, and waits for a silent one without end.
 SECONDS_TO_END = 2.0
 SECONDS_TO_END_AT_LEAST = 0.2
+SECONDS_TO_FOLLOW = 1
+NOT_EXECUTED = 126
+# psql's words with VERBOSITY verbose: the severity in any language, the code, the message.
+WITH_CODE = re.compile(r"^(.*?: \S+:  )([0-9A-Z]{5}): ")
 
 
 class ClientError(Exception):
-    """A client program failed; the message is its own last words."""
+    """A client program failed; the message is its own last words.
+
+    `status` is what it ended with, negative for a signal; None where it ended well, and what it
+    wrote was not whole. `sqlstate` is the server's code, where the program tells it (psql does).
+    """
+
+    def __init__(
+        self, message: str, *, status: int | None = None, sqlstate: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.sqlstate = sqlstate
+
+    @property
+    def of_its_own(self) -> bool:
+        """Say whether the program ended by itself: nobody ended it, and it could be started."""
+        # 126 and 127 are what says that a program cannot be executed (POSIX, exec).
+        return self.status is None or 0 < self.status < NOT_EXECUTED
 
 
 @contextmanager
@@ -32,7 +55,8 @@ def started(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Yield the running program; at the end of the block wait for it, or end it on an exception.
 
-    Raises ClientError where it exits with another status than 0.
+    Raises ClientError where it exits with another status than 0; where the block raises one, and
+    this program had failed by itself, that of this program.
     """
     with tempfile.TemporaryFile() as words:
         process = subprocess.Popen(
@@ -48,6 +72,15 @@ def started(
         try:
             yield process
             process.wait()
+        except ClientError as error:
+            # Who read from this program failed, perhaps for want of what it did not say.
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(SECONDS_TO_FOLLOW)
+            failed = process.returncode not in (None, 0)
+            end(process)
+            if failed:
+                raise _failed(words, process.returncode, Path(argv[0]).stem) from error
+            raise
         except BaseException:
             end(process)
             raise
@@ -55,7 +88,7 @@ def started(
             if process.stdout:
                 process.stdout.close()
         if process.returncode != 0:
-            raise ClientError(_last_words(words, process.returncode))
+            raise _failed(words, process.returncode, Path(argv[0]).stem)
 
 
 def run(
@@ -93,11 +126,27 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _last_words(words: IO[bytes], status: int) -> str:
+def _failed(words: IO[bytes], status: int, program: str) -> ClientError:
+    """Return what the program said, in whatever language: the lines that it began itself.
+
+    It puts its name before each message; what follows in other lines is the server's hints, or
+    the statement. Where none begins so, the last lines are as good as any.
+    """
     words.seek(0)
     lines = words.read().decode(errors="replace").strip().splitlines()
-    telling = [line for line in lines if "error:" in line or "FATAL" in line]
-    return "; ".join((telling or lines)[-3:]) or f"{_ending(status)} without a word"
+    # Its own words are not translated (libpq.py): warnings are told by theirs.
+    telling = [
+        line
+        for line in lines
+        if line.startswith(f"{program}:") and not line.startswith(f"{program}: warning:")
+    ]
+    codes = [found.group(2) for line in telling if (found := WITH_CODE.match(line))]
+    said = [WITH_CODE.sub(r"\1", line) for line in (telling or lines)[-3:]]
+    return ClientError(
+        "; ".join(said) or f"{_ending(status)} without a word",
+        status=status,
+        sqlstate=codes[-1] if codes else None,
+    )
 
 
 def _ending(status: int) -> str:

@@ -3,13 +3,14 @@
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.libpq import child_environment
+from opsmigrate.pgtools.printing import PRINTING
 from opsmigrate.pgtools.run import started
 
 LOCK_TIMEOUT_MS = 5000
@@ -39,15 +40,17 @@ def schema_differences(
     backup: Path,
     *,
     owners: bool,
+    printing: Mapping[str, str],
 ) -> tuple[str, ...]:
     """Return the objects whose definition in the database of `connection` is not the backup's.
 
-    Each as `TYPE schema.name`; owners and rights are looked at where `owners` says so. Raises
-    ClientError.
+    Each as `TYPE schema.name`; owners and rights are looked at where `owners` says so. `printing`
+    are the settings that the backup was written with. Raises ClientError.
     """
     argv = [clients.program("pg_restore"), *_options(owners=owners), "--file=-"]
     in_backup = _text(connection, [*argv, str(backup.resolve())])
-    return _differing(in_backup, _of_database(connection, clients, owners=owners))
+    found = _of_database(connection, clients, owners=owners, printing=printing)
+    return _differing(in_backup, found)
 
 
 def database_differences(
@@ -59,8 +62,8 @@ def database_differences(
 ) -> tuple[str, ...]:
     """Return the objects that are defined otherwise in the database of `other`, likewise."""
     return _differing(
-        _of_database(connection, clients, owners=owners),
-        _of_database(other, clients, owners=owners),
+        _of_database(connection, clients, owners=owners, printing=PRINTING),
+        _of_database(other, clients, owners=owners, printing=PRINTING),
     )
 
 
@@ -69,10 +72,16 @@ def _options(*, owners: bool) -> list[str]:
     return options if owners else [*options, "--no-owner", "--no-privileges"]
 
 
-def _of_database(connection: BaseDatabaseWrapper, clients: Clients, *, owners: bool) -> str:
+def _of_database(
+    connection: BaseDatabaseWrapper,
+    clients: Clients,
+    *,
+    owners: bool,
+    printing: Mapping[str, str],
+) -> str:
     wait = f"--lock-wait-timeout={LOCK_TIMEOUT_MS}"
     argv = [clients.program("pg_dump"), *_options(owners=owners), "--no-password", wait]
-    return _text(connection, argv)
+    return _text(connection, argv, printing)
 
 
 def _differing(wanted: str, found: str) -> tuple[str, ...]:
@@ -80,8 +89,10 @@ def _differing(wanted: str, found: str) -> tuple[str, ...]:
     return tuple(sorted({name for name, _ in (ours - theirs) + (theirs - ours)}))
 
 
-def _text(connection: BaseDatabaseWrapper, argv: list[str]) -> str:
-    with child_environment(connection) as environment:
+def _text(
+    connection: BaseDatabaseWrapper, argv: list[str], printing: Mapping[str, str] | None = None
+) -> str:
+    with child_environment(connection, settings=printing) as environment:
         if environment.role and "--no-password" in argv:
             argv.append(f"--role={environment.role}")
         with started(argv, environment, stdout=subprocess.PIPE) as process:

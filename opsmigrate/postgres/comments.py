@@ -1,10 +1,10 @@
 """The comment of a database: set, and read again where it is one of ours."""
 
-import json
 from typing import Any
 
 from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.json_files import UnreadableError, parse_object
 from opsmigrate.postgres.compose import Composable
 
 
@@ -17,7 +17,7 @@ def comment_on(database: str, comment: str | None) -> Composable:
 def our_comment(comment: str | None, kind: str) -> dict[str, Any] | None:
     """Return what the comment of a database of ours says; None where it is of another kind."""
     try:
-        about = json.loads(comment or "")
-    except ValueError:
+        about = parse_object(comment or "")
+    except UnreadableError:
         return None
-    return about if isinstance(about, dict) and about.get("opsmigrate") == kind else None
+    return about if about.get("opsmigrate") == kind else None

@@ -1,15 +1,35 @@
 """Results of the load test and of the security scan, taken into the same report."""
 
 import json
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from opsmigrate.errors import UsageError
+from opsmigrate.json_files import UnreadableError, read_object, shaped
 from opsmigrate.uat.canonical import digest_of
 from opsmigrate.uat.outcome import Evidence, Outcome, Status
 
-TOOLS = ("load-test", "security-scan")
 SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Table:
+    title: str
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What a tool wrote; where it names no site or release, it is of any."""
+
+    tool: Literal["load-test", "security-scan"]
+    status: Literal["PASS", "FAIL", "ERROR", "NOT_RUN"]
+    saw: str
+    seconds: float = 0.0
+    base_url: str | None = None
+    release: str | None = None
+    tables: tuple[_Table, ...] = ()
 
 
 def sealed(tool: str, body: dict[str, Any]) -> str:
@@ -25,39 +45,36 @@ def read_included(file: Path, *, base_url: str | None, release: str | None) -> O
     Raises UsageError where the file is none of scripts/load_test.py or scripts/security_scan.py,
     or was changed.
     """
-    body = _read(file)
-    status, saw = Status(body["status"]), str(body["saw"])
+    found = _read(file)
+    status, saw = Status(found.status), found.saw
     for name, theirs, ours in (
-        ("site", body.get("base_url"), base_url),
-        ("release", body.get("release"), release),
+        ("site", found.base_url, base_url),
+        ("release", found.release, release),
     ):
         if theirs is not None and ours is not None and theirs != ours:
             status, saw = Status.NOT_RUN, f"{file.name} is of the {name} {theirs}, not {ours}"
     return Outcome(
-        id=str(body["tool"]),
+        id=found.tool,
         status=status,
         severity="major",
         tags=("included",),
-        seconds=float(body.get("seconds", 0)),
+        seconds=found.seconds,
         saw=saw,
         evidence=tuple(
-            Evidence(
-                kind="table", title=part["title"], rows=tuple(tuple(row) for row in part["rows"])
-            )
-            for part in body.get("tables", [])
+            Evidence(kind="table", title=part.title, rows=part.rows) for part in found.tables
         ),
-        hint=f"python scripts/{str(body['tool']).replace('-', '_')}.py --help",
+        hint=f"python scripts/{found.tool.replace('-', '_')}.py --help",
     )
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> _Found:
     try:
-        body: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        whole = dict(body)
-        told = whole.pop("sha256")
-        if whole["tool"] in TOOLS and whole["schema"] == SCHEMA and told == digest_of(whole):
-            return body
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        body = read_object(file)
+        told = body.pop("sha256", None)
+        if body.get("schema") == SCHEMA and told == digest_of(body):
+            known = {each.name for each in fields(_Found)}
+            return shaped(_Found, {name: body[name] for name in body.keys() & known})
+    except (OSError, UnreadableError):
         pass
     raise UsageError(
         f"{file} is not what scripts/load_test.py or scripts/security_scan.py wrote, or it was "

@@ -9,8 +9,8 @@ from urllib.parse import quote, quote_plus
 from django.conf import settings as django_settings
 
 from opsmigrate.deprecations import without_deprecations
+from opsmigrate.shown import shown
 from opsmigrate.uat.outcome import Outcome
-from opsmigrate.uat.text import printable
 
 MASK = "***"
 # A shorter text is found in too many words for anybody to learn it from what is masked.
@@ -37,12 +37,12 @@ class Redactor:
         self._forms = sorted(forms, key=len, reverse=True)
 
     def text(self, text: str) -> str:
-        """Return the text without secrets, and without characters that no report can hold."""
+        """Return the text without secrets, and with an escape for each that would act."""
         for form in self._forms:
             text = text.replace(form, MASK)
         for pattern, mask in PATTERNS:
             text = pattern.sub(mask, text)
-        return printable(text)
+        return shown(text, lines=True)
 
     def outcome(self, outcome: Outcome) -> Outcome:
         """Return the outcome without secrets."""

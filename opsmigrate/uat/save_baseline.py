@@ -19,6 +19,7 @@ from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import discover, registry
 from opsmigrate.uat.site import Login, OutOfReachError, Site, Visitor
 
+NOT_FOUND = 404
 # A page that is mostly noise shows little of a change.
 WORDS_TO_COMPARE = 0.5
 
@@ -55,7 +56,8 @@ def save_baseline(
     progress.phase("key pages …")
     fetched = _pages(site, settings) if site else []
     pages = {path: page for path, page, _ in fetched}
-    notes = _notes(settings, site=site, settled=settled)
+    absent = len(settings.uat.urls) - len(pages) if site else 0
+    notes = _notes(settings, site=site, settled=settled, absent=absent)
     notes += tuple(
         f"of the words of {path} only {compared:.0%} will be compared: the others are not the same "
         "from one answer to the next"
@@ -102,17 +104,34 @@ def _pages(site: Site, settings: Settings) -> list[tuple[str, Page, float]]:
     visitor = Visitor(site, login=Login(site, settings.uat.login))
     try:
         visitor.log_in()
-        return [fetch(visitor, url.url, expected=url.status) for url in settings.uat.urls]
+        pages = []
+        for url in settings.uat.urls:
+            path, page, compared = fetch(visitor, url.url, expected=url.status)
+            if page.status not in (url.status, NOT_FOUND):
+                raise Failed(f"{path} answered {page.status or 'now so, now so'}, not {url.status}")
+            # A page that only the next release has cannot be the same before it.
+            if page.status == url.status:
+                pages.append((path, page, compared))
     except (OutOfReachError, Failed) as error:
-        raise UndecidedError(
-            f"the pages before the migration cannot be had: {error}",
-            id="baseline-incomplete",
-            hint="see that the site is up and the login right, or save it without --base-url",
-        ) from error
+        raise _incomplete(str(error)) from error
+    if settings.uat.urls and not pages:
+        raise _incomplete("not one of them is there")
+    return pages
 
 
-def _notes(settings: Settings, *, site: Site | None, settled: bool) -> tuple[str, ...]:
+def _incomplete(why: str) -> UndecidedError:
+    return UndecidedError(
+        f"the pages before the migration cannot be had: {why}",
+        id="baseline-incomplete",
+        hint="see that the site is up, its address and the login right, or save it without "
+        "--base-url",
+    )
+
+
+def _notes(settings: Settings, *, site: Site | None, settled: bool, absent: int) -> tuple[str, ...]:
     notes = []
+    if absent:
+        notes.append(f"{absent} of the key URLs are not there yet (404), and not in the baseline")
     if site is None and settings.uat.urls:
         notes.append("no site was given, so no page is in the baseline")
     if not settled:

@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from shlex import quote
 from typing import Any
 
@@ -66,7 +67,9 @@ def _applied(connection: BaseDatabaseWrapper) -> dict[str, str]:
 
 def _backup(settings: Settings, session: Session, applied: set[str]) -> dict[str, Any] | None:
     """Return the newest backup from before the migration, else the newest, else None."""
+    now = datetime.now(timezone.utc)
     ours = [manifest for manifest in read_manifests(settings.backup_dir) if manifest.is_of(session)]
+    ours.sort(key=lambda manifest: manifest.is_from_the_future(now))
     before = [manifest for manifest in ours if set(manifest.migrations) < applied]
     chosen = next(iter([*before, *ours]), None)
     if chosen is None:

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import unescape
 from http.client import (
     HTTPConnection,
@@ -31,6 +31,7 @@ from urllib.request import (
 from django.urls import NoReverseMatch, reverse
 
 from opsmigrate.errors import UsageError
+from opsmigrate.uat.address import wrong_with
 from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.text import visible_text
 
@@ -44,6 +45,10 @@ TOKEN = re.compile(r'name="csrfmiddlewaretoken"\s+value="([^"]+)"')
 GATEWAY_STATUSES = (502, 503, 504)
 ATTEMPTS = 3
 PAUSE_SECONDS = 0.5
+OK = 200
+LONG_ENOUGH = 8
+SET_COOKIE = "set-cookie"
+REDIRECTS = range(300, 400)
 
 
 class OutOfReachError(Exception):
@@ -74,12 +79,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class Site:
-    """Where the live site is."""
+    """Where the live site is.
+
+    `given` are the values of the cookies that it gave to any visitor, which no report may show.
+    """
 
     base_url: str
     scheme: str
     host: str
     port: int
+    given: set[str] = field(default_factory=set, compare=False, repr=False)
 
     @property
     def is_https(self) -> bool:
@@ -97,26 +106,24 @@ class Site:
 
 
 def site_at(base_url: str) -> Site:
-    """Return the site; raise UsageError where `base_url` is not the address of one."""
-    example = "--base-url https://staging.example.org"
+    """Return the site; raise UsageError where `base_url` is not the address of one.
+
+    What was given is never repeated: a mistyped address may have a password anywhere in it.
+    """
     try:
         parts = urlsplit(base_url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        wrong = wrong_with(base_url, parts)
+        port = parts.port
     except ValueError:
-        usable = None
-    if not usable:
+        wrong, port = "is none: its host or its port cannot be read", None
+    if wrong:
         raise UsageError(
-            f"{base_url!r} is not the address of a site", id="bad-base-url", hint=example
-        )
-    if parts.username is not None:
-        # Not repeated: the address stands in the reports.
-        raise UsageError(
-            "the address of the site holds a user name, which the reports would show",
+            f"the address of the site {wrong}",
             id="bad-base-url",
-            hint=example,
+            hint="--base-url https://staging.example.org",
         )
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return Site(base_url.rstrip("/"), parts.scheme, str(parts.hostname), port)
+    default = 443 if parts.scheme == "https" else 80
+    return Site(base_url.rstrip("/"), parts.scheme, str(parts.hostname), port or default)
 
 
 class _Timed(RawIOBase):
@@ -224,8 +231,13 @@ class Visitor:
                 self._jar.set_cookie(cookie)
 
     def submit_login(self, path: str, username: str, password: str) -> Answer:
-        """Fill in the login form at `path`; return the answer to the POST (302 when let in)."""
+        """Fill in the login form at `path`; return the answer to the POST (302 when let in).
+
+        Raises Failed, and sends nothing, where the login page leads elsewhere; and over plain http
+        to another machine, unless the page itself is there: what is posted goes out in clear.
+        """
         form = self.get(path)
+        _require_form(self.site, form)
         token = TOKEN.search(form.body)
         fields = {"username": username, "password": password}
         if token:
@@ -253,6 +265,7 @@ class Visitor:
                 answer = _answer(request.full_url, response, started)
         except (OSError, HTTPException) as error:
             raise _out_of_reach(request, error) from error
+        self.site.given.update(map(_value_of, answer.cookies))
         self.answers.append(answer)
         return answer
 
@@ -284,24 +297,62 @@ class Login:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What nobody may read in a report: the cookies that would let them in."""
-        return tuple(cookie.value for cookie in self._cookies or () if cookie.value)
+        """What nobody may read in a report: the cookies of the login, and all long ones besides.
+
+        A short one, such as a language, is a word that reports have for other reasons.
+        """
+        held = (cookie.value for cookie in self._cookies or () if cookie.value)
+        return (*held, *(value for value in self._site.given if len(value) >= LONG_ENOUGH))
 
     def _enter(self) -> tuple[Cookie, ...]:
         assert self._account is not None  # noqa: S101 - there is a user name
         visitor = Visitor(self._site)
         path = path_of(self._account["url"])
-        answer = visitor.submit_login(path, self.username, self._account.get("password", ""))
-        if answer.status not in (302, 303):
+        try:
+            answer = visitor.submit_login(path, self.username, self._account.get("password", ""))
+        except Failed as failed:
+            self._refused = failed
+            raise
+        if answer.status not in (302, 303) or _leads_to(answer) in (answer.url, "https"):
             self._refused = Failed(
                 f"the login of {self.username} at {answer.url} was refused (status "
-                f"{answer.status}, where a redirect says welcome)",
+                f"{answer.status}, where a redirect to another page says welcome)",
                 evidence="check the user name and the password that the settings give to UAT",
             )
             raise self._refused
         self.made = 1
         self.set_cookies = answer.cookies
         return visitor.cookies
+
+
+def _require_form(site: Site, form: Answer) -> None:
+    if form.status in REDIRECTS:
+        to = "https" if _leads_to(form) == "https" else "another page"
+        raise Failed(
+            f"the login page {form.url} leads to {to} (status {form.status}), so the login was not "
+            "posted",
+            evidence=f"--base-url with {to} instead"
+            if to == "https"
+            else 'give the address of the page itself as the "url" of LOGIN',
+        )
+    if not site.is_https and not site.is_plain_loopback and form.status != OK:
+        raise Failed(
+            f"the login page {form.url} is not there (status {form.status}), and what is posted "
+            "over plain http goes out in clear, so the login was not posted",
+            evidence="--base-url with https",
+        )
+
+
+def _leads_to(answer: Answer) -> str:
+    """Return `https` where a redirect leaves plain http for it, else the page that it leads to."""
+    target = urlsplit(urljoin(answer.url, answer.headers.get("location", "")))
+    if target.scheme == "https" and urlsplit(answer.url).scheme != "https":
+        return "https"
+    return target._replace(query="", fragment="").geturl()
+
+
+def _value_of(cookie: str) -> str:
+    return cookie.partition(";")[0].partition("=")[2].strip().strip('"')
 
 
 def path_of(url: str) -> str:
@@ -328,8 +379,11 @@ def _answer(url: str, response: HTTPResponse | HTTPError, started: float) -> Ans
     return Answer(
         url=url,
         status=int(response.status or 0),
-        headers={name.lower(): value for name, value in headers.items()},
+        # What it gives to keep is for the visitor's jar, and for no report.
+        headers={
+            name.lower(): value for name, value in headers.items() if name.lower() != SET_COOKIE
+        },
         body=body,
         seconds=time.monotonic() - started,
-        cookies=tuple(headers.get_all("set-cookie") or ()),
+        cookies=tuple(headers.get_all(SET_COOKIE) or ()),
     )

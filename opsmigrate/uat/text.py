@@ -1,4 +1,4 @@
-"""What a reader sees of a page, and characters that no report can hold."""
+"""What a reader sees of a page."""
 
 import re
 from collections.abc import Iterator
@@ -7,8 +7,6 @@ from html import unescape
 UNSEEN = {"script", "style", "template", "noscript"}
 # In these nothing is markup but their own end.
 RAW = ("script", "style")
-# What XML 1.0 does not allow, and what a terminal would obey.
-CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)")
 # A > within a quoted value does not end the tag.
 IN_TAG = re.compile(r"""=\s*(["'])|>""")
@@ -73,8 +71,3 @@ def _end_of_other(page: str, begin: int) -> int:
         found = page.find(ending, begin + 2)
         return found + len(ending) if found >= 0 else len(page)
     return begin + 1
-
-
-def printable(text: str) -> str:
-    """Return the text with a replacement character for each that no report can hold."""
-    return CONTROL.sub("\ufffd", text)

@@ -143,7 +143,7 @@ def test_a_wrong_login_fails(
     name = {**LOGIN, **variables}["UAT_USERNAME"]
     assert check_of(answer, "key-urls")["saw"] == (
         f"the login of {name} at {live_site.url}/accounts/login/ was refused (status 200, where a "
-        "redirect says welcome)"
+        "redirect to another page says welcome)"
     )
     assert "not this one" not in answer.stdout + answer.stderr
 
@@ -162,7 +162,7 @@ def test_an_address_that_is_none_is_a_usage_error(accept: Accept, address: str) 
     answer = accept(site=address)
 
     assert (answer.code, answer.ids) == (2, ["bad-base-url"])
-    assert answer.report["findings"][0]["message"] == f"{address!r} is not the address of a site"
+    assert answer.report["findings"][0]["message"].startswith("the address of the site is none: ")
 
 
 def test_an_address_with_a_password_is_refused_and_not_repeated(accept: Accept) -> None:

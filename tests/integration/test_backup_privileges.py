@@ -1,9 +1,12 @@
 """backup_db as roles that may not do everything: a whole backup, or a refusal and nothing."""
 
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
+from django.db import connections
 
 from tests.backups import act_as, backup, names
 from tests.conftest import Ops
@@ -74,3 +77,58 @@ def test_without_createdb_a_restore_is_undecided_before_anything_is_dumped(
     assert finding["hint"] == f'ALTER ROLE "{made["USER"]}" CREATEDB'
     assert names(tmp_path) == []
     backup(ops, staging, tmp_path, verify="archive")
+
+
+@pytest.mark.parametrize(
+    ("grant", "refused"),
+    [
+        ("SELECT 1", True),
+        ("GRANT UPDATE ON LARGE OBJECT 4711 TO PUBLIC", True),
+        ("GRANT SELECT ON LARGE OBJECT 4711 TO PUBLIC", False),
+        ("GRANT SELECT ON LARGE OBJECT 4711 TO {role}", False),
+        ("ALTER LARGE OBJECT 4711 OWNER TO {role}", False),
+        ("GRANT readers TO {role}; GRANT SELECT ON LARGE OBJECT 4711 TO readers", False),
+        ("ALTER ROLE {role} SUPERUSER", False),
+    ],
+)
+def test_large_objects_that_the_role_may_not_read_refuse_before_anything_is_dumped(
+    staging: str,
+    ops: Ops,
+    tmp_path: Path,
+    role: Callable[..., dict[str, str]],
+    grant: str,
+    refused: bool,
+) -> None:
+    made = role("CREATEDB")
+    readers = role()["USER"]
+    grant = grant.format(role=f'"{made["USER"]}"').replace("readers", f'"{readers}"')
+    owner = connections[staging].settings_dict["USER"]
+    act_as(staging, made, "SELECT lo_from_bytea(4711, 'abc'), lo_from_bytea(4712, 'abc')",
+           "GRANT SELECT ON LARGE OBJECT 4712 TO PUBLIC", grant)  # fmt: skip
+
+    answer = ops("backup_db", database=staging, directory=str(tmp_path))
+
+    if not refused:
+        assert (answer.code, answer.ids) == (0, []), answer.stdout
+        return
+    assert (answer.code, answer.ids) == (4, ["missing-privilege"])
+    [finding] = answer.report["findings"]
+    assert finding["message"] == (
+        f"the role may not read every large object (1 of {owner}), so the backup would not be whole"
+    )
+    assert finding["hint"].startswith(f'GRANT SELECT ON LARGE OBJECT 4711 TO "{made["USER"]}"')
+    assert names(tmp_path) == []
+
+
+def test_a_rehearsal_tells_what_the_dump_said_and_not_that_its_reader_saw_the_end(
+    staging: str, ops: Ops, role: Callable[..., dict[str, str]]
+) -> None:
+    call_command("seed_payment_id", database=staging, verbosity=0, stdout=StringIO())
+    act_as(staging, role("CREATEDB"), "SELECT lo_from_bytea(4711, 'abc')")
+
+    answer = ops("preflight_migrate", database=staging, rehearse="clone")
+
+    assert answer.code == 3
+    assert "4711" in answer.stdout
+    assert "pg_dump: error:" in answer.stdout
+    assert "end of file" not in answer.stdout

@@ -9,16 +9,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 from django.db import connections
+from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.pgtools.account import give, server_account
 from opsmigrate.postgres.session import backend_pid, is_pooled_by_transaction, second_connection
 from scripts.demonstration.background import free_port
 from tests.aliases import alias_of
 from tests.backups import names
-from tests.conftest import Ops, query
+from tests.conftest import Ops, execute, query
 from tests.integration.zoo_migrations import migrate
 
 pytestmark = pytest.mark.system
@@ -189,3 +191,42 @@ def test_a_rollback_refuses_behind_it_before_it_begins(
 
     assert (answer.code, answer.ids) == (4, ["pooled-by-transaction"])
     assert query(staging, "SELECT count(*) FROM treasury_payment") == [(500,)]
+
+
+def test_a_rollback_through_session_mode_is_as_good_as_a_direct_one(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    assert ops("backup_db", database=staging, directory=str(tmp_path)).code == 0
+    [file] = tmp_path.glob("*.dump")
+    beside = f"beside {token_hex(4)}"
+    with through(staging, "session") as pooled:
+        into = ops("restore_db", str(file), database=pooled, into=beside)
+        answer = ops("restore_db", str(file), database=pooled, no_input=True)
+        connections[staging].close()
+        undone = ops("restore_db", undo=True, database=pooled, no_input=True)
+        connections[staging].close()
+        connections[pooled].close()
+    kept = undone.report["facts"].get("kept")
+    for name in (beside, kept):
+        drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        execute(connections[staging], drop.format(sql.Identifier(str(name))))
+
+    assert into.code == 0, into.stdout
+    assert answer.code == 0, answer.stdout
+    assert undone.code == 0, undone.stdout
+    assert query(staging, "SELECT count(*) FROM treasury_payment") == [(500,)]
+
+
+@pytest.mark.parametrize("command", ["verify_backup", "restore_db"])
+def test_in_transaction_mode_nothing_is_restored_and_no_lock_is_left(
+    staging: str, ops: Ops, tmp_path: Path, command: str
+) -> None:
+    assert ops("backup_db", database=staging, directory=str(tmp_path)).code == 0
+    [file] = tmp_path.glob("*.dump")
+    options = {"level": "restore"} if command == "verify_backup" else {"into": "never_made"}
+    with through(staging, "transaction") as pooled:
+        answer = ops(command, str(file), database=pooled, **options)
+        locks = query(staging, "SELECT 1 FROM pg_locks WHERE locktype = 'advisory'")
+
+    assert (answer.code, answer.ids) == (4, ["pooled-by-transaction"])
+    assert locks == []

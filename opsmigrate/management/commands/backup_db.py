@@ -2,6 +2,8 @@
 
 import re
 from argparse import ArgumentParser
+from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from opsmigrate import interrupts
 from opsmigrate.backup.levels import verify_to
 from opsmigrate.backup.properties import read_extensions
 from opsmigrate.backup.restore import require_extensions
-from opsmigrate.backup.retention import remove_old
+from opsmigrate.backup.retention import Kept, passed_over, remove_old
 from opsmigrate.backup.take import BackupOptions, take_backup
 from opsmigrate.backup.verify import Verification
 from opsmigrate.errors import PartialError, UsageError
@@ -100,7 +102,7 @@ class Command(ReportCommand):
             run.progress,
         )
         if options["verify"] == "none":
-            return _result(file, manifest, "not verified")
+            return _result(file, manifest, "not verified").with_findings(*passed_over(folder))
         try:
             result = _verify(
                 run, clients, file, manifest, options["verify"], keep=options["keep_scratch"]
@@ -115,11 +117,18 @@ class Command(ReportCommand):
                 hint=f"run it again, or: python manage.py verify_backup {file}",
                 facts={"file": str(file)},
             ) from error
+        result = result.with_findings(*passed_over(folder))
         keep = options["keep"] or run.settings.backup_keep
         if keep and result.verdict is Verdict.PASSED:
             [newest] = [each for each in read_manifests(folder) if each.file == file.name]
-            result = result.with_facts(removed=list(remove_old(folder, newest, keep)))
+            result = _cleared(result, remove_old(folder, newest, keep))
         return result
+
+
+def _cleared(result: Result, kept: Kept) -> Result:
+    removed = list(kept.removed)
+    said = replace(result, detail=(*result.detail, *(f"  removed: {name}" for name in removed)))
+    return said.with_findings(*kept.findings).with_facts(removed=removed)
 
 
 def _compression(wanted: str | None, clients: Clients) -> str:
@@ -222,15 +231,17 @@ def _unrestorable(file: Path, manifest: Manifest, found: Verification) -> Result
 
 
 def _listed(folder: Path) -> Result:
-    manifests = read_manifests(folder)
+    manifests, now = read_manifests(folder), datetime.now(timezone.utc)
     lines = [
         f"  {item.file}  {item.bytes / 1e6:,.1f} MB  taken {item.taken[:19]}  "
         f"{'verified by ' + item.verified if item.verified else 'not verified'}"
+        + (", of a time still to come" if item.is_from_the_future(now) else "")
         for item in manifests
     ]
     return Result(
         verdict=Verdict.PASSED,
         summary=f"{len(manifests)} backups in {folder}",
+        findings=passed_over(folder),
         facts={"backups": [item.file for item in manifests]},
         detail=tuple(lines),
     )

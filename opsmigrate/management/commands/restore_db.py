@@ -23,6 +23,7 @@ from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.report import Result, Verdict
 from opsmigrate.scratch import require_scratch_allowed
+from opsmigrate.shown import shown
 
 MOST_LINES = 30
 
@@ -154,7 +155,7 @@ class Command(ReportCommand):
 
     def _confirm(self, loss: Loss) -> bool:
         self.stderr.write("This would be lost, written since the backup:")
-        self.stderr.write("\n".join(_shown(loss)))
+        self.stderr.write("\n".join(map(shown, _shown(loss))))
         self.stderr.write("Type 'yes' to go on: ", ending="")
         self.stderr.flush()
         if isinstance(self.stderr, Messages) and self.stderr.lost:

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from opsmigrate.errors import UsageError
-from opsmigrate.files import require_writable, write_atomically
+from opsmigrate.files import require_writable, write_together
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.database import adopted
 from opsmigrate.report import Report, Result, Verdict
 from opsmigrate.schema.history import applied_migrations
+from opsmigrate.shown import shown
 from opsmigrate.uat.acceptance import Selection, accept, select
 from opsmigrate.uat.baseline.record import Baseline, read_baseline
 from opsmigrate.uat.included import read_included
@@ -158,15 +159,15 @@ class Command(ReportCommand):
         folder.mkdir(parents=True, exist_ok=True)
         body = sealed(json.loads(report.as_json()))
         closing = f"\n\nSHA-256 of the report:\n{body['sha256']}\n"
-        for ending, text in (
-            ("txt", report.as_text() + closing),
-            ("json", json.dumps(body, indent=2) + "\n"),
-            ("xml", junit_xml(body)),
-            ("html", html_page(body, self._images)),
-        ):
-            write_atomically(folder / f"{NAME}.{ending}", text)
+        texts = {
+            "txt": report.as_text() + closing,
+            "json": json.dumps(body, indent=2) + "\n",
+            "xml": junit_xml(body),
+            "html": html_page(body, self._images),
+        }
+        write_together({folder / f"{NAME}.{ending}": text for ending, text in texts.items()})
         if options["verbosity"]:
-            self.stderr.write(f"Reports: {folder / NAME}.html, .txt, .json and .xml")
+            self.stderr.write(shown(f"Reports: {folder / NAME}.html, .txt, .json and .xml"))
             self.stderr.write(f"SHA-256: {body['sha256']}")
 
 

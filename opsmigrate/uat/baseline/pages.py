@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from opsmigrate.shown import shown
 from opsmigrate.uat.baseline.alignment import aligned
 from opsmigrate.uat.baseline.record import Page
 from opsmigrate.uat.site import Visitor, path_of
-from opsmigrate.uat.text import printable
 
 NOISE = "…"
 WORDS_OF_CONTEXT = 3
@@ -21,8 +21,8 @@ def fetch(visitor: Visitor, url: str, *, expected: int) -> tuple[str, Page, floa
     path = path_of(url)
     first = visitor.get(path, expected=expected)
     second = visitor.get(path, expected=expected)
-    said = printable(first.text).split()
-    words = without_noise(said, printable(second.text).split())
+    said = shown(first.text, lines=True).split()
+    words = without_noise(said, shown(second.text, lines=True).split())
     compared = sum(word != NOISE for word in words) / max(1, len(said))
     status = first.status if first.status == second.status else 0
     page = Page(status=status, words=words, seconds=min(first.seconds, second.seconds))

@@ -9,6 +9,7 @@ from typing import Any
 
 from opsmigrate.errors import RefusedError
 from opsmigrate.files import write_atomically
+from opsmigrate.json_files import UnreadableError, read_object, shaped
 from opsmigrate.postgres.session import Session
 from opsmigrate.uat.canonical import digest_of
 
@@ -55,6 +56,11 @@ class Baseline:
         """What the reports call it."""
         return f"run {self.run_id}, {self.taken[:19]}"
 
+    def age_seconds(self) -> float:
+        """Return how long ago it was taken."""
+        moment = datetime.fromisoformat(self.taken)
+        return (datetime.now(timezone.utc) - moment).total_seconds()
+
 
 def identity(session: Session) -> dict[str, Any]:
     """Return what tells this database from every other one."""
@@ -95,7 +101,7 @@ def read_baseline(
             f"the baseline {file} was saved when {undone[0]} was applied, and it is not applied "
             "now: this is not what came after it"
         )
-    age = (datetime.now(timezone.utc) - datetime.fromisoformat(baseline.taken)).total_seconds()
+    age = baseline.age_seconds()
     if not 0 <= age <= max_age_hours * 3600:
         was = f"{age / 3600:.1f} hours old" if age > 0 else f"from the future ({baseline.taken})"
         raise RefusedError(
@@ -112,27 +118,23 @@ def _foreign(words: str) -> RefusedError:
 
 def _read(file: Path) -> Baseline:
     try:
-        body = json.loads(file.read_text(encoding="utf-8"))
+        body = read_object(file)
+        told, kind = body.pop("sha256", None), body.pop("kind", None)
+        schema = body.pop("schema", None)
+        if (kind, schema) != (KIND, SCHEMA) or told != digest_of(
+            {"schema": SCHEMA, "kind": KIND, **body}
+        ):
+            raise _damaged(file)
+        baseline = shaped(Baseline, body)
+        # Without a time zone no age can be known.
+        baseline.age_seconds()
     except FileNotFoundError as error:
         raise RefusedError(
             f"there is no baseline {file}", id="baseline-missing", hint=SAVE
         ) from error
-    except (OSError, ValueError) as error:
+    except (UnreadableError, ValueError, TypeError, OverflowError) as error:
         raise _damaged(file) from error
-    if not isinstance(body, dict) or body.pop("kind", None) != KIND:
-        raise _damaged(file)
-    told = body.pop("sha256", None)
-    if body.pop("schema", None) != SCHEMA or told != digest_of(
-        {"schema": SCHEMA, "kind": KIND, **body}
-    ):
-        raise _damaged(file)
-    models = {label: ModelFigures(**each) for label, each in body.pop("models").items()}
-    pages = {
-        path: Page(**{**each, "words": tuple(each["words"])})
-        for path, each in body.pop("pages").items()
-    }
-    body.update(migrations=tuple(body["migrations"]), notes=tuple(body["notes"]))
-    return Baseline(models=models, pages=pages, **body)
+    return baseline
 
 
 def _damaged(file: Path) -> RefusedError:

@@ -1,12 +1,12 @@
 """This release, asked in this process, answers as the live site must; is the live one this one?"""
 
-import json
 from collections import Counter
 from contextlib import suppress
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
 
+from opsmigrate.json_files import UnreadableError, parse_object
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.inside import inside
 from opsmigrate.uat.outcome import Failed, NotRun
@@ -78,10 +78,9 @@ def _release_here(context: Context, path: str) -> str | None:
 
 def _named(body: str) -> str | None:
     try:
-        told = json.loads(body)
-    except ValueError:
+        named = parse_object(body).get("release")
+    except UnreadableError:
         return None
-    named = told.get("release") if isinstance(told, dict) else None
     return str(named) if named else None
 
 

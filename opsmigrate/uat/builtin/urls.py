@@ -1,11 +1,11 @@
 """The key URLs of the settings answer as they should, on the live site."""
 
 from opsmigrate.conf import KeyUrl
+from opsmigrate.shown import shown
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import check
 from opsmigrate.uat.site import Answer, path_of
-from opsmigrate.uat.text import printable
 
 EXCERPT = 200
 TRIES_WITHIN_BUDGET = 3
@@ -65,4 +65,4 @@ def require_answer(answer: Answer, url: KeyUrl) -> None:
 
 
 def _excerpt(answer: Answer) -> str:
-    return " ".join(printable(answer.text).split())[:EXCERPT]
+    return " ".join(shown(answer.text, lines=True).split())[:EXCERPT]

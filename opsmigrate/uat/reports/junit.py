@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree
 
-from opsmigrate.uat.text import printable
+from opsmigrate.shown import shown
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
 KINDS = {"FAIL": "failure", "ERROR": "error"}
@@ -46,11 +46,11 @@ def _add_case(suite: ElementTree.Element, check: Mapping[str, Any], kind: str | 
     attributes = {"classname": place, "name": check["id"], "time": f"{check['seconds']:.3f}"}
     case = ElementTree.SubElement(suite, "testcase", _words(attributes))
     if kind is None:
-        ElementTree.SubElement(case, "system-out").text = printable(check["saw"])
+        ElementTree.SubElement(case, "system-out").text = shown(check["saw"], lines=True)
         return
     waived = f" (waived: {check['waived']})" if check["waived"] else ""
     words = {"message": f"{check['saw']}{waived}", "type": check["status"]}
-    ElementTree.SubElement(case, kind, _words(words)).text = printable(check["told_by"])
+    ElementTree.SubElement(case, kind, _words(words)).text = shown(check["told_by"], lines=True)
 
 
 def _kind(check: Mapping[str, Any]) -> str | None:
@@ -75,4 +75,4 @@ def _no_checks(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _words(attributes: Mapping[str, Any]) -> dict[str, str]:
-    return {name: printable(str(value)) for name, value in attributes.items()}
+    return {name: shown(str(value), lines=True) for name, value in attributes.items()}

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.template import Context, Engine
 
+from opsmigrate.shown import shown
 from opsmigrate.uat.reports.plot import Bar
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -55,7 +56,8 @@ def html_page(body: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
         "bars": _bars(facts.get("checks", [])),
         "json": json.dumps(body, sort_keys=True).replace("<", LESS_THAN),
     }
-    return engine.get_template("uat_report.html").render(Context(context))
+    page = engine.get_template("uat_report.html").render(Context(context))
+    return shown(page, lines=True)
 
 
 def headline(verdict: str, checks: Sequence[Mapping[str, Any]]) -> str:

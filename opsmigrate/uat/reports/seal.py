@@ -1,6 +1,5 @@
 """The SHA-256 of a report, and whether a file is still what was written."""
 
-import json
 import re
 from base64 import b64decode
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from opsmigrate.errors import UsageError
+from opsmigrate.json_files import UnreadableError, parse_object, read_text
 from opsmigrate.report import Finding, Result, Severity, Verdict
 from opsmigrate.uat.canonical import digest_of
 from opsmigrate.uat.reports.page import html_page
@@ -39,7 +39,7 @@ def verify_report(file: Path) -> Result:
         return _changed(f"{file} was changed: it says SHA-256 {told}, and it has {found}", facts)
     if is_page:
         images = {sha256(image).hexdigest(): image for image in map(b64decode, IMAGE.findall(text))}
-        if html_page({**body, "sha256": told}, images) != text:
+        if _page_of(file, {**body, "sha256": told}, images) != text:
             return _changed(
                 f"the page of {file} was changed, or another version of opsmigrate wrote it: it is "
                 "not the page of the figures inside",
@@ -64,8 +64,8 @@ def _changed(words: str, facts: dict[str, Any]) -> Result:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_text(file)
+    except (OSError, UnreadableError) as error:
         raise _no_report(file) from error
 
 
@@ -74,12 +74,21 @@ def _body(file: Path, text: str, *, is_page: bool) -> dict[str, Any]:
         found = EMBEDDED.search(text)
         text = found.group(1) if found else ""
     try:
-        body = json.loads(text)
-    except ValueError as error:
+        body = parse_object(text)
+    except UnreadableError as error:
         raise _no_report(file) from error
-    if not isinstance(body, dict) or body.get("command") != "run_uat" or "sha256" not in body:
+    is_report = body.get("command") == "run_uat" and "sha256" in body
+    if not is_report or not all(isinstance(body.get(key), str) for key in ("run_id", "verdict")):
         raise _no_report(file)
     return body
+
+
+def _page_of(file: Path, body: dict[str, Any], images: dict[str, bytes]) -> str:
+    try:
+        return html_page(body, images)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        # Sealed with figures that no run writes.
+        raise _no_report(file) from error
 
 
 def _no_report(file: Path) -> UsageError:
