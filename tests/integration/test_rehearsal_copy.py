@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -218,11 +219,12 @@ def test_a_publication_that_the_role_may_not_create_leaves_open_what_it_may_forb
     assert any("lacks the publication p" in why for why in reasons(without))
 
 
-def test_a_role_without_powers_may_run_what_cannot_leave_the_database(
+def test_a_role_without_powers_may_run_sql_that_nothing_shows_where_nobody_else_is(
     empty_database: str,
     role: Callable[..., dict[str, str]],
     write_migrations: Write,
     ops: Ops,
+    settings: Any,
 ) -> None:
     pending = """
 migrations.RunSQL("DO $$ DECLARE r record; BEGIN FOR r IN SELECT name FROM zoo_cage LOOP"
@@ -233,8 +235,11 @@ migrations.RunSQL("DO $$ DECLARE r record; BEGIN FOR r IN SELECT name FROM zoo_c
     )
     user = role("CREATEDB")
     with owner_of_zoo(alias, user) as owner:
+        shared = rehearse(ops, owner)
+        settings.OPSMIGRATE = {"ENVIRONMENT": "test"}
         with_powers, without = rehearse(ops, alias), rehearse(ops, owner)
 
+    assert (shared.code, shared.ids) == (3, [])
     assert (with_powers.code, with_powers.ids) == (3, [])
     assert (without.code, reasons(without)) == (0, [])
 
