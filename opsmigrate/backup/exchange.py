@@ -19,10 +19,17 @@ from opsmigrate.backup.rollback import (
     require_swappable,
 )
 from opsmigrate.backup.swap import Swapped, find_kept_databases, rename, swap
-from opsmigrate.backup.verify import Verification, prove_restored, verify_checksum
+from opsmigrate.backup.venue import Venue, not_by_a_role, venue_to_stay
+from opsmigrate.backup.verify import (
+    Verification,
+    prove_restored,
+    unreadable,
+    verify_checksum,
+)
 from opsmigrate.errors import RefusedError, UsageError
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import Clients
+from opsmigrate.pgtools.run import ClientError
 from opsmigrate.postgres.comments import comment_on
 from opsmigrate.postgres.names import LONGEST_NAME
 from opsmigrate.postgres.session import (
@@ -36,6 +43,7 @@ from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Severity, Unexamined
 from opsmigrate.schema.history import applied_migrations
 from opsmigrate.scratch import ScratchDatabase, maintenance_connection, scratch_database
+from opsmigrate.scratch_role import hand_over
 
 Confirm = Callable[[Loss], bool]
 
@@ -45,6 +53,7 @@ class Place:
     """Where to work: the live database, its server, and the clients that suit it.
 
     `confirm` is asked with what would be lost; None: whatever is lost was accepted beforehand.
+    `trust_code`: what others wrote may run with a superuser's rights.
     """
 
     connection: BaseDatabaseWrapper
@@ -55,6 +64,7 @@ class Place:
     progress: Progress
     keep_slots: bool = False
     confirm: Confirm | None = None
+    trust_code: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,15 +202,19 @@ def _restored(
     place: Place, file: Path, manifest: Manifest, *, owners: bool
 ) -> Iterator[tuple[ScratchDatabase, Verification]]:
     """Yield a scratch database that is, row by row, what was backed up, and analyzed."""
+    venue = _venue(place, file, manifest, owners=owners)
     with scratch_database(
         place.connection,
         run_id=place.run_id,
         maintenance_db=place.maintenance_db,
         like=manifest.properties,
     ) as scratch:
-        proof = prove_restored(
-            place.connection, place.clients, file, manifest, scratch, place.progress, owners=owners
-        )
+        with venue.hands(scratch, manifest, owners=owners) as hands:
+            proof = prove_restored(
+                hands, place.clients, file, manifest, scratch, place.progress, owners=owners
+            )
+        if lacking := venue.lacking(proof.findings):
+            raise not_by_a_role(file, venue, lacking)
         wrong = tuple(item for item in proof.findings if item.severity is Severity.ERROR)
         if wrong:
             raise NotProvenError(wrong)
@@ -210,8 +224,26 @@ def _restored(
             restored.cursor() as cursor,
         ):
             set_for_session(restored, **no_time_limits(restored))
+            if scratch.role:
+                hand_over(cursor, scratch.role)
             cursor.execute("ANALYZE")
-        yield scratch, proof
+        yield scratch, replace(proof, where=venue.where)
+
+
+def _venue(place: Place, file: Path, manifest: Manifest, *, owners: bool) -> Venue:
+    try:
+        return venue_to_stay(
+            place.connection,
+            place.clients,
+            file,
+            manifest,
+            run_id=place.run_id,
+            maintenance_db=place.maintenance_db,
+            trust_code=place.trust_code,
+            owners=owners,
+        )
+    except ClientError as error:
+        raise NotProvenError((unreadable(file, error),)) from error
 
 
 def _require_whole(file: Path, manifest: Manifest) -> None:

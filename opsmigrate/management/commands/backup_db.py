@@ -11,7 +11,8 @@ from opsmigrate.backup.restore import require_extensions
 from opsmigrate.backup.retention import remove_old
 from opsmigrate.backup.take import BackupOptions, take_backup
 from opsmigrate.backup.verify import Verification
-from opsmigrate.errors import PartialError, UsageError
+from opsmigrate.errors import PartialError, RefusedError, UsageError
+from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.numbers import positive_int
 from opsmigrate.manifest import Manifest, manifest_path, read_manifests
@@ -71,6 +72,7 @@ class Command(ReportCommand):
             help="leave out the rows of these tables, [schema.]name with * and ?; may be given "
             "several times",
         )
+        add_trust_code(parser)
         parser.add_argument("--list", action="store_true", help="list the backups that are there")
 
     def run(self, run: Run, **options: Any) -> Result:
@@ -101,9 +103,9 @@ class Command(ReportCommand):
         if options["verify"] == "none":
             return _result(file, manifest, "not verified")
         try:
-            result = _verify(
-                run, clients, file, manifest, options["verify"], keep=options["keep_scratch"]
-            )
+            result = _verify(run, clients, file, manifest, options)
+        except RefusedError as error:
+            raise _whole_but(error, file) from error
         except KeyboardInterrupt as interrupt:
             raise PartialError(
                 f"interrupted while {file} was being verified; it is whole, and its manifest says "
@@ -146,9 +148,21 @@ def _require_sense(options: dict[str, Any]) -> None:
         )
 
 
+def _whole_but(error: RefusedError, file: Path) -> RefusedError:
+    """Return the refusal to restore it, with the file, which is whole and verified by archive."""
+    return RefusedError(
+        f"{file} is whole, and verified by archive; but {error}",
+        id=error.id,
+        hint=error.hint,
+        evidence=error.evidence,
+        facts={"file": str(file), "verified": "archive"},
+    )
+
+
 def _verify(
-    run: Run, clients: Clients, file: Path, manifest: Manifest, level: str, *, keep: bool
+    run: Run, clients: Clients, file: Path, manifest: Manifest, options: dict[str, Any]
 ) -> Result:
+    level = options["verify"]
     manifest, found = verify_to(
         level,
         run.connection,
@@ -158,7 +172,8 @@ def _verify(
         run_id=run.id,
         maintenance_db=run.settings.maintenance_db,
         progress=run.progress,
-        keep=keep,
+        keep=options["keep_scratch"],
+        trust_code=options["trust_code"],
     )
     wrong = [item for item in found.findings if item.severity is Severity.ERROR]
     if wrong and {item.id for item in wrong} <= NOT_THE_FILE:
@@ -192,6 +207,7 @@ def _result(file: Path, manifest: Manifest, how: str, found: Verification | None
             "seconds": manifest.seconds,
             "migrations": list(manifest.migrations),
             "scratch": found.scratch if found else None,
+            "restored_on": found.where if found else None,
         },
     )
 
