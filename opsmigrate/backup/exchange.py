@@ -1,6 +1,6 @@
 """Restore a backup beside the live database, prove it, and let the two change places; or undo."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from opsmigrate.backup.rollback import (
     require_same_database,
     require_swappable,
 )
-from opsmigrate.backup.swap import Swapped, find_kept_databases, rename, swap
+from opsmigrate.backup.swap import Kept, Swapped, find_kept_databases, rename, swap
 from opsmigrate.backup.venue import Venue, not_by_a_role, venue_to_stay
 from opsmigrate.backup.verify import (
     Verification,
@@ -69,11 +69,12 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Exchanged:
-    """Who is who now, what was lost, and what the verification warned of."""
+    """Who is who now, what was lost, and what the verification and the search for it warned of."""
 
     swapped: Swapped
     loss: Loss
     proof: Verification | None = None
+    strangers: tuple[Finding, ...] = ()
 
 
 class NotProvenError(Exception):
@@ -140,7 +141,12 @@ def roll_back(place: Place, file: Path, manifest: Manifest) -> Exchanged:
             place.maintenance_db,
             live=live,
             replacement=scratch.name,
-            about={"backup": manifest.sha256, "file": manifest.file, "counters": baseline},
+            about={
+                "backup": manifest.sha256,
+                "file": manifest.file,
+                "counters": baseline,
+                "migrations": applied_migrations(connection),
+            },
             require=lambda counters: _require_no_more(place, stated, counters),
             finish=lambda renaming: give_properties(renaming, live, manifest.properties),
         )
@@ -157,21 +163,16 @@ def roll_back(place: Place, file: Path, manifest: Manifest) -> Exchanged:
 def undo(place: Place) -> Exchanged:
     """Put the database that was kept last back in the place of the live one, which is kept.
 
-    Raises UsageError where none was kept, RefusedError before anything is done.
+    Raises UsageError where none was kept, RefusedError before anything is done: also where what
+    is there was not put aside by this program, for the present live one.
     """
     connection, live = place.connection, place.session.database
-    kept = find_kept_databases(connection, live)
-    if not kept:
-        raise UsageError(
-            f"no database was kept that was {live} once",
-            id="nothing-to-undo",
-            hint="python manage.py restore_db FILE",
-        )
-    former = kept[0]
+    former, strangers = _put_aside(connection, live)
     require_swappable(connection, place.session, keep_slots=place.keep_slots)
     with second_connection(connection, database=former.name) as other:
         theirs = read_counters(other)
         recorded = applied_migrations(other)
+    _require_whole_again(former, theirs, recorded)
     counters = read_counters(connection)
     stated = Loss(
         written=written_since(former.about["counters"], counters),
@@ -189,12 +190,60 @@ def undo(place: Place) -> Exchanged:
         place.maintenance_db,
         live=live,
         replacement=former.name,
-        about={"counters": theirs},
+        about={"counters": theirs, "migrations": applied_migrations(connection)},
         require=lambda counters: _require_no_more(place, stated, counters),
         finish=finish,
     )
     written = written_since(former.about["counters"], swapped.counters)
-    return Exchanged(swapped=swapped, loss=replace(stated, written=written))
+    loss = replace(stated, written=written)
+    return Exchanged(swapped=swapped, loss=loss, strangers=strangers)
+
+
+def _put_aside(connection: BaseDatabaseWrapper, live: str) -> tuple[Kept, tuple[Finding, ...]]:
+    """Return what was kept last, and a warning for each database that only says that it was."""
+    found = find_kept_databases(connection, live)
+    strangers = tuple(
+        Finding(
+            id="not-put-aside",
+            severity=Severity.WARNING,
+            message=f"the database {each.name} says that it was {live} once, and restore_db did "
+            f"not put it aside for the present one: {each.stranger}",
+            hint="look whose it is, and drop it, or remove its comment",
+        )
+        for each in found
+        if each.stranger
+    )
+    kept = [each for each in found if not each.stranger]
+    if kept:
+        return kept[0], strangers
+    if strangers:
+        raise RefusedError(
+            strangers[0].message,
+            id="not-put-aside",
+            hint="restore_db FILE; or, where you are sure of it, let the two change names by hand: "
+            "ALTER DATABASE … RENAME TO …",
+            evidence={"databases": [each.name for each in found]},
+        )
+    raise UsageError(
+        f"no database was kept that was {live} once",
+        id="nothing-to-undo",
+        hint="python manage.py restore_db FILE",
+    )
+
+
+def _require_whole_again(former: Kept, tables: Iterable[str], migrations: Iterable[str]) -> None:
+    """Raise RefusedError where the kept database lacks what it had when it was put aside."""
+    there = {"tables": set(tables), "migrations": set(migrations)}
+    for what, name in (("table", "tables"), ("migration", "migrations")):
+        lacking = sorted(set(former.about.get(name, ())) - there[name])
+        if lacking:
+            raise RefusedError(
+                f"the kept database {former.name} is not what it was when it was put aside: it "
+                f"lacks the {what} {lacking[0]}",
+                id="not-put-aside",
+                hint="python manage.py restore_db FILE",
+                evidence={name: lacking},
+            )
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.conf import load_seal_key
 from opsmigrate.errors import RefusedError
 from opsmigrate.manifest import manifest_path
 from opsmigrate.pgtools.archive_entries import ArchiveEntry, read_entries
@@ -124,8 +125,11 @@ def _trusted(connection: BaseDatabaseWrapper) -> dict[str, bool]:
 
 
 def _files_of_others(file: Path) -> list[Code]:
-    """Return the files of the backup that others of this system may write, or have written."""
-    if not hasattr(os, "geteuid"):
+    """Return the files of the backup that others of this system may write, or have written.
+
+    None where a key is set: without it nobody could have made the manifest, nor its SHA-256.
+    """
+    if not hasattr(os, "geteuid") or load_seal_key() is not None:
         return []
     paths = [file.parent, file, manifest_path(file), *(file.iterdir() if file.is_dir() else ())]
     found = []

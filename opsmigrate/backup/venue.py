@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from django.db import Error
@@ -39,8 +40,9 @@ class Venue:
     """A server, by its superuser or the project's role, and how it is restored there.
 
     `where` is for the report. `made` says that a role is made for the restore; then `owners` are
-    the roles that it may be made a member of, so that objects come with their owners. `code` is
-    what it was chosen for.
+    the roles that it may be made a member of, so that objects come with their owners, and the
+    scratch database is that of `database_owner`, where it is not the backup's. `code` is what the
+    place was chosen for.
     """
 
     server: BaseDatabaseWrapper
@@ -48,6 +50,7 @@ class Venue:
     maintenance_db: str | None
     made: bool = False
     owners: tuple[str, ...] = ()
+    database_owner: str | None = None
     code: tuple[Code, ...] = ()
 
     @contextmanager
@@ -58,8 +61,10 @@ class Venue:
         if not self.made:
             yield self.server
             return
-        owner = str(manifest.properties.get("owner")) if owners else None
-        members = self.owners if owners else ()
+        owner = self.database_owner or str(manifest.properties.get("owner"))
+        members = (*self.owners, owner) if self.database_owner else self.owners
+        if not owners:
+            owner, members = None, ()
         with scratch_role(self.server, scratch, member_of=members, owner=owner) as hands:
             yield hands
 
@@ -154,13 +159,16 @@ def isolated_venue(
         roles = manifest.properties.get("roles", {})
         named = [entry.owner for entry in read_entries(connection, clients, file)]
         owners = _names(manifest.properties.get("owner"), *roles.get("owners", ()), *named)
-        _make_roles(superuser, _names(*owners, *roles.get("grantees", ())))
+        database_owner = f"opsmigrate_{token_hex(6)}"
+        _make_roles(superuser, (database_owner, *_names(*owners, *roles.get("grantees", ()))))
+        _let_create(superuser, owners, database_owner)
         yield Venue(
             server=superuser,
             where=ISOLATED,
             maintenance_db=None,
             made=True,
             owners=owners,
+            database_owner=database_owner,
             code=code,
         )
 
@@ -216,6 +224,18 @@ def _make_roles(superuser: BaseDatabaseWrapper, names: Iterable[str]) -> None:
         for name in names:
             with suppress(Error):
                 cursor.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(name)))
+
+
+def _let_create(superuser: BaseDatabaseWrapper, owners: Iterable[str], hub: str) -> None:
+    """Let the owners create in the schema public, as members of the owner of the database.
+
+    Who gets a table needs that right, and the archive grants it after the tables.
+    """
+    with superuser.cursor() as cursor:
+        for name in owners:
+            with suppress(Error):
+                grant = sql.SQL("GRANT {} TO {}")
+                cursor.execute(grant.format(sql.Identifier(hub), sql.Identifier(name)))
 
 
 def venue_to_stay(

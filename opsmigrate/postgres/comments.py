@@ -18,6 +18,6 @@ def our_comment(comment: str | None, kind: str) -> dict[str, Any] | None:
     """Return what the comment of a database of ours says; None where it is of another kind."""
     try:
         about = json.loads(comment or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return about if isinstance(about, dict) and about.get("opsmigrate") == kind else None

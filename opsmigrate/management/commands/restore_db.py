@@ -144,6 +144,7 @@ class Command(ReportCommand):
             verdict=Verdict.PASSED,
             summary=f"{run.session.database} is the database again that was kept; the one that "
             f"was restored is kept as {done.swapped.kept}",
+            findings=done.strangers,
             facts={"approval": options["approval"], **_facts(done)},
             detail=("Lost, but in the database that is kept:", *_shown(done.loss)),
         )

@@ -10,6 +10,7 @@ from typing import Any
 from opsmigrate.errors import RefusedError
 from opsmigrate.files import write_atomically
 from opsmigrate.postgres.session import Session
+from opsmigrate.seal import WrongSealError, require_keyed_seal, with_keyed_seal
 from opsmigrate.uat.canonical import digest_of
 
 KIND = "uat-baseline"
@@ -68,7 +69,7 @@ def identity(session: Session) -> dict[str, Any]:
 def write_baseline(file: Path, baseline: Baseline) -> None:
     """Write the file, whole or not at all, readable by its owner only."""
     body = {"schema": SCHEMA, "kind": KIND, **asdict(baseline)}
-    sealed = {**body, "sha256": digest_of(body)}
+    sealed = with_keyed_seal({**body, "sha256": digest_of(body)})
     write_atomically(file, json.dumps(sealed, indent=1, ensure_ascii=False) + "\n", mode=PRIVATE)
 
 
@@ -77,8 +78,9 @@ def read_baseline(
 ) -> Baseline:
     """Return the baseline of this database.
 
-    Raises RefusedError where the file is missing or damaged, of another database, not from before
-    the present migration state, or older than `max_age_hours`.
+    Raises RefusedError where the file is missing or damaged, not sealed with the key that is set,
+    of another database, not from before the present migration state, or older than
+    `max_age_hours`.
     """
     baseline = _read(file)
     ours = identity(session)
@@ -119,8 +121,13 @@ def _read(file: Path) -> Baseline:
         ) from error
     except (OSError, ValueError) as error:
         raise _damaged(file) from error
-    if not isinstance(body, dict) or body.pop("kind", None) != KIND:
+    if not isinstance(body, dict) or body.get("kind") != KIND:
         raise _damaged(file)
+    try:
+        body = require_keyed_seal(body)
+    except WrongSealError as error:
+        raise RefusedError(f"the baseline {file} {error}", id="seal-unkeyed", hint=SAVE) from error
+    del body["kind"]
     told = body.pop("sha256", None)
     if body.pop("schema", None) != SCHEMA or told != digest_of(
         {"schema": SCHEMA, "kind": KIND, **body}
