@@ -105,6 +105,8 @@ class Command(ReportCommand):
         try:
             result = _verify(run, clients, file, manifest, options)
         except RefusedError as error:
+            if error.id != "restore-runs-code":
+                raise
             raise _whole_but(error, file) from error
         except KeyboardInterrupt as interrupt:
             raise PartialError(
@@ -152,7 +154,7 @@ def _whole_but(error: RefusedError, file: Path) -> RefusedError:
     """Return the refusal to restore it, with the file, which is whole and verified by archive."""
     return RefusedError(
         f"{file} is whole, and verified by archive; but {error}",
-        id=error.id,
+        id="restore-runs-code",
         hint=error.hint,
         evidence=error.evidence,
         facts={"file": str(file), "verified": "archive"},
