@@ -43,12 +43,16 @@ def evil(new_database: Callable[..., str], roles: Callable[..., dict[str, str]])
     """Let a role that may make databases, and nothing else, make one with this comment."""
     made = roles("CREATEDB")
 
-    def make(alias: str, comment: str) -> None:
+    def make(alias: str, comment: str, **about: Any) -> None:
         name = f"{name_of(alias)}_before_20990101_000000"
         other = open_second(connections[alias], database="postgres")
         other.settings_dict.update(made)
         execute(other, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        execute(other, comment_on(name, comment))
+        with other.cursor() as cursor:
+            cursor.execute("SELECT oid FROM pg_database WHERE datname = %s", [name])
+            [number] = cursor.fetchone()
+        # Whatever we write down of ours, anybody may find out of his own.
+        execute(other, comment_on(name, comment or claim(alias, oid=number, **about)))
         other.close()
 
     return make
@@ -58,7 +62,7 @@ def test_a_stranger_who_says_that_his_was_the_live_one_is_refused_and_named(
     staging: str, ops: Ops, evil: Make
 ) -> None:
     live = oid(staging)
-    evil(staging, claim(staging, replaced_by=live))
+    evil(staging, "", replaced_by=live)
     [theirs] = kept_databases(staging)
 
     answer = restore(ops, staging, undo=True)
@@ -78,7 +82,7 @@ def test_a_stranger_does_not_stand_in_the_way_of_the_right_one(
     live = oid(alias)
     assert restore(ops, alias, str(file)).code == 0
     connections[alias].close()
-    evil(alias, claim(alias, replaced_by=oid(alias)))
+    evil(alias, "", replaced_by=oid(alias))
 
     answer = restore(ops, alias, undo=True)
 
