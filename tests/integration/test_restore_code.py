@@ -15,6 +15,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate import isolated
 from opsmigrate.manifest import read_manifest, write_manifest
 from opsmigrate.pgtools.embedded import find_bindirs, running
+from opsmigrate.postgres.session import open_second
 from tests.backups import act_as, backup, scratch_databases
 from tests.conftest import Answer, Ops, execute, query
 from tests.rollbacks import restore
@@ -27,7 +28,7 @@ pytestmark = [
 
 # It takes off every cloak, becomes a superuser where it can, and starts a program.
 ATTACK = """
-CREATE FUNCTION low.attack() RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $body$
+CREATE FUNCTION low.attack() RETURNS boolean LANGUAGE plpgsql AS $body$
 DECLARE cloak text; what text;
 BEGIN
   FOREACH cloak IN ARRAY ARRAY[
@@ -42,11 +43,16 @@ BEGIN
   RETURN true;
 END $body$
 """
+# What is declared to change nothing may not, but may call what does.
+PURE = """
+CREATE FUNCTION low.pure() RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS 'BEGIN RETURN low.attack(); END'
+"""
 ROW = "INSERT INTO low.t VALUES (1)"
 KINDS = {
     "check": ("CREATE TABLE low.t (x int CHECK (low.attack()))", ROW),
     "generated": (
-        "CREATE TABLE low.t (x int, y boolean GENERATED ALWAYS AS (low.attack()) STORED)",
+        "CREATE TABLE low.t (x int, y boolean GENERATED ALWAYS AS (low.pure()) STORED)",
         ROW,
     ),
     "default": (
@@ -57,7 +63,7 @@ KINDS = {
         "ALTER TABLE low.t ENABLE ALWAYS TRIGGER fires",
         ROW,
     ),
-    "index": ("CREATE TABLE low.t (x int)", ROW, "CREATE INDEX ON low.t ((low.attack()))"),
+    "index": ("CREATE TABLE low.t (x int)", ROW, "CREATE INDEX ON low.t ((low.pure()))"),
     "view": ("CREATE TABLE low.t (x int)", "CREATE MATERIALIZED VIEW low.v AS SELECT low.attack()"),
     "domain": (
         "CREATE DOMAIN low.d AS int CHECK (low.attack())",
@@ -65,7 +71,7 @@ KINDS = {
         ROW,
     ),
     "operator": (
-        "CREATE FUNCTION low.same(int, text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE"
+        "CREATE FUNCTION low.same(int, text) RETURNS boolean LANGUAGE plpgsql"
         " AS 'BEGIN RETURN low.attack(); END'",
         "CREATE OPERATOR low.== (LEFTARG = int, RIGHTARG = text, FUNCTION = low.same)",
         "CREATE TABLE low.t (x int CHECK (x OPERATOR(low.==) 'a'::text))",
@@ -89,29 +95,34 @@ class Attacked:
     """A superuser's database in which a role without powers owns a schema, and what it tries."""
 
     alias: str
-    low: str
+    login: dict[str, str]
     written: Path
     folder: Path
     ops: Ops
 
+    @property
+    def low(self) -> str:
+        """The name of the role."""
+        return self.login["USER"]
+
     def plant(self, *statements: str) -> None:
         """Let the role make what it may, in its schema."""
         connection = connections[self.alias]
-        connection.ensure_connection()
         name = sql.Identifier(self.low)
-        alter = sql.SQL("ALTER ROLE {} SUPERUSER").format(name).as_string(connection.connection)
-        program = f"COPY (SELECT current_user) TO PROGRAM 'cat > {self.written}'"
-        with connection.cursor() as cursor:
-            cursor.execute(sql.SQL("CREATE SCHEMA low AUTHORIZATION {}").format(name))
-            cursor.execute(sql.SQL("SET ROLE {}").format(name))
+        execute(connection, sql.SQL("CREATE SCHEMA low AUTHORIZATION {}").format(name))
+        # By a session of its own: in a superuser's, it would get its way at once.
+        own = open_second(connection)
+        own.settings_dict.update(self.login)
+        with own.cursor() as cursor:
+            alter = sql.SQL("ALTER ROLE {} SUPERUSER").format(name).as_string(own.connection)
+            program = f"COPY (SELECT current_user) TO PROGRAM 'cat > {self.written}'"
             literals = {
-                "alter": sql.Literal(alter).as_string(connection.connection),
-                "program": sql.Literal(program).as_string(connection.connection),
+                "alter": sql.Literal(alter).as_string(own.connection),
+                "program": sql.Literal(program).as_string(own.connection),
             }
-            cursor.execute(ATTACK.format(**literals).replace("%", "%%"))
-            for statement in statements:
+            for statement in (ATTACK.format(**literals), PURE, *statements):
                 cursor.execute(statement)
-            cursor.execute("RESET ROLE")
+        own.close()
         self.require_harmless()
 
     def run(self, command: str, **options: object) -> Answer:
@@ -155,7 +166,7 @@ def attacked(
 ) -> Iterator[Attacked]:
     alias = new_database()
     written = Path("/tmp") / f"opsmigrate-test-{alias}"
-    yield Attacked(alias, roles()["USER"], written, tmp_path, ops)
+    yield Attacked(alias, roles(), written, tmp_path, ops)
     written.unlink(missing_ok=True)
     connections[alias].close()
     name = connections[alias].settings_dict["NAME"] + "_into"
@@ -190,7 +201,9 @@ def test_what_others_own_never_runs_with_a_superusers_rights(
     assert answer.code == 0, answer.stdout
     expected = OWN if command in COMMANDS[:2] else BY_A_ROLE
     assert answer.report["facts"]["restored_on"] == expected
-    assert answer.report["unexamined"] == []
+    # It may make the restore with owners fail, by taking another role; then they are not proven.
+    missed = {each["what"] for each in answer.report["unexamined"]}
+    assert missed <= {"owners and rights of the restored objects"}
     assert attacked.leftovers() == []
 
 
