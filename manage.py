@@ -4,9 +4,12 @@
 import os
 import sys
 
+from opsmigrate import interrupts
+
 
 def main(argv: list[str]) -> None:
     """Hand the command line to Django, or say in one sentence what is missing."""
+    interrupts.end_with_130(argv)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "staging_settings")
     try:
         from django.core.exceptions import ImproperlyConfigured

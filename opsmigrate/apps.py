@@ -1,7 +1,12 @@
 """Registration with Django."""
 
+import sys
+from types import ModuleType
+
 from django.apps import AppConfig
 from django.core import checks
+
+from opsmigrate import interrupts
 
 
 class OpsmigrateConfig(AppConfig):
@@ -9,6 +14,11 @@ class OpsmigrateConfig(AppConfig):
 
     name = "opsmigrate"
     verbose_name = "opsmigrate"
+
+    def __init__(self, app_name: str, app_module: ModuleType | None) -> None:
+        # Before the models of all apps are imported: most of the time until a command runs.
+        interrupts.end_with_130(sys.argv)
+        super().__init__(app_name, app_module)
 
     def ready(self) -> None:
         """Register the system checks of OPSMIGRATE."""

@@ -16,7 +16,6 @@ from opsmigrate.errors import UndecidedError
 from opsmigrate.postgres.comments import comment_on, our_comment
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
-from opsmigrate.postgres.interruptible import run_interruptibly
 from opsmigrate.postgres.session import (
     is_pooled_by_transaction,
     no_time_limits,
@@ -315,8 +314,7 @@ def _create(
     scratch = ScratchDatabase(name, source=oid, run=run_id)
     with maintenance.cursor() as cursor:
         try:
-            # A large one takes its time to copy: Ctrl-C must not wait for it.
-            run_interruptibly(maintenance, lambda: cursor.execute(statement))
+            cursor.execute(statement)
         except Error as error:
             if sqlstate(error) in TEMPLATE_IN_USE:
                 raise UndecidedError(

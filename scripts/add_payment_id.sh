@@ -17,7 +17,7 @@ usage: add_payment_id.sh --database NAME [--host HOST] [--port PORT] [--user USE
   --no-password  ask for none: trust, a certificate, or your own ~/.pgpass
 
 exit code: 0 done; 1 refused or stopped, psql said why, run it again; 2 bad usage;
-           3 psql is missing or the server cannot be reached
+           3 psql is missing or the server cannot be reached; 130 interrupted
 EOF
 }
 
@@ -70,8 +70,7 @@ clean_up() {
     [ "$hidden" = no ] || stty echo
 }
 trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+trap 'exit 130' INT TERM HUP
 
 if [ "$ask" = yes ]; then
     umask 077

@@ -18,7 +18,7 @@ if sys.version_info < (3, 10):  # noqa: UP036 - so that an older Python says it 
     sys.exit("opsmigrate needs Python 3.10 or newer")
 
 from opsmigrate.pgtools.embedded import EmbeddedServerError, discard_all, running
-from scripts import processes
+from scripts import interpreters, processes
 from scripts.environment import (
     DEMO,
     ROOT,
@@ -34,7 +34,12 @@ SERVERS = DEMO / "test-servers"
 # Each server major with one of the two drivers, so that both are tried.
 DRIVERS = {18: "psycopg2", 17: "psycopg", 16: "psycopg", 15: "psycopg2", 14: "psycopg"}
 MAJORS = (18, 16)
-TIERS = {"core": "not system and not long", "system": "system", "long": "long"}
+TIERS = {
+    "core": "not system and not long and not faults",
+    "system": "system",
+    "long": "long",
+    "faults": "faults",
+}
 SYSTEM_PROGRAMS = {
     "chromium": "apt install chromium",
     "pgbouncer": "apt install pgbouncer",
@@ -42,6 +47,8 @@ SYSTEM_PROGRAMS = {
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 NO_TESTS = 5
 MOST_PROCESSES = 4
+# What the core tier takes on two cores, the checks of the source included.
+MINUTES = "about ten minutes on two cores, and a few more the first time, for pip"
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ class Session:
 
     environment: Environment
     pytest_arguments: Sequence[str]
+    driver: str | None = None
     results: list[Result] = field(default_factory=list)
     not_run: list[str] = field(default_factory=list)
 
@@ -84,7 +92,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         choices=TIERS,
         default="core",
         help="core: everything that needs only Python (default); system: the tests that need "
-        "packages of the operating system; long: the tests that take long",
+        "packages of the operating system; long: the tests that take long; "
+        "faults: every fault at every moment",
     )
     parser.add_argument(
         "--major",
@@ -92,6 +101,33 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         choices=sorted(DRIVERS),
         help="run the whole suite on this PostgreSQL and nothing on another; 14, 15 and 17 are "
         "fetched first (default: the whole suite on 18 and the tests marked `major` on 16)",
+    )
+    parser.add_argument(
+        "--python",
+        metavar="VERSION",
+        help="run with this Python, such as 3.13, which is on the PATH, of pyenv or of the "
+        "launcher `py` (default: the one that runs this script)",
+    )
+    parser.add_argument(
+        "--django",
+        choices=interpreters.DJANGOS,
+        help="run with this Django (default: the newest that pip finds for the Python)",
+    )
+    parser.add_argument(
+        "--driver",
+        choices=("psycopg2", "psycopg"),
+        help="run with this driver (default: one for each PostgreSQL, so that both are tried)",
+    )
+    parser.add_argument(
+        "--newest",
+        action="store_true",
+        help="run the whole suite on PostgreSQL 18 with the newest supported Python at hand and "
+        "the newest supported Django, where that is another than the one of a plain run",
+    )
+    parser.add_argument(
+        "--tests-only",
+        action="store_true",
+        help="leave out what looks at the source only: ruff, mypy, import-linter",
     )
     parser.add_argument(
         "--strict",
@@ -103,13 +139,19 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def make_environment() -> Environment:
-    """Return the environment with the project's requirements and the tools that check it."""
-    return ensure(
-        DEMO / "test-venv",
-        ["-r", "requirements.txt", "-e", ".[dev]"],
-        files=[ROOT / "requirements.txt", ROOT / "pyproject.toml"],
-    )
+def make_environment(django: str | None, *, named: bool) -> Environment:
+    """Return the environment with the project's requirements and the tools that check it.
+
+    One with a Django or Python that was asked for has a folder of its own.
+    """
+    wanted = ["-r", "requirements.txt", "-e", ".[dev]"]
+    name = "test-venv"
+    if named:
+        name += f"-{interpreters.own_version()}"
+    if django:
+        name += f"-django-{django}"
+        wanted.append(f"django=={django}.*")
+    return ensure(DEMO / name, wanted, files=[ROOT / "requirements.txt", ROOT / "pyproject.toml"])
 
 
 def run_static_checks(session: Session) -> None:
@@ -172,7 +214,8 @@ def run_tests(session: Session, tier: str, major: int | None) -> None:
         return
     url = os.environ.get(URL_VARIABLE)
     for number, (each, marks) in enumerate(suites(tier, major)):
-        part = f"pytest ({tier}) on PostgreSQL {each}, {DRIVERS[each]}"
+        driver = session.driver or DRIVERS[each]
+        part = f"pytest ({tier}) on PostgreSQL {each}, {driver}"
         part += ", marked major" if number else ""
         if number and not has_tests(session, marks):
             continue
@@ -180,12 +223,12 @@ def run_tests(session: Session, tier: str, major: int | None) -> None:
             session.skip(part, f"{URL_VARIABLE} names one server")
         elif url:
             given = f"pytest ({tier}) on the server of {URL_VARIABLE}"
-            run_suite(session, given, marks, url, DRIVERS[each])
+            run_suite(session, given, marks, url, driver)
         else:
-            run_embedded(session, part, marks, each)
+            run_embedded(session, part, marks, each, driver)
 
 
-def run_embedded(session: Session, part: str, marks: str, major: int) -> None:
+def run_embedded(session: Session, part: str, marks: str, major: int, driver: str) -> None:
     """Run tests on an embedded server, or keep why there is none."""
     packages = [str(session.environment.packages)]
     try:
@@ -197,14 +240,15 @@ def run_embedded(session: Session, part: str, marks: str, major: int) -> None:
                 for folder in server_folders(part)
             ]
             urls = " ".join(server.url for server in servers)
-            run_suite(session, part, marks, urls, DRIVERS[major])
+            run_suite(session, part, marks, urls, driver)
     except (EmbeddedServerError, EnvironmentProblem) as error:
         session.skip(part, str(error))
 
 
 def server_folders(part: str) -> list[Path]:
     """Return a folder for the server of each process: on one they would see each other's work."""
-    count = min(MOST_PROCESSES, os.cpu_count() or 1) if "(core)" in part else 1
+    side_by_side = "(core)" in part or "(faults)" in part
+    count = min(MOST_PROCESSES, os.cpu_count() or 1) if side_by_side else 1
     return [SERVERS / str(number) for number in range(count)]
 
 
@@ -242,9 +286,11 @@ def exit_code(session: Session, *, strict: bool) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """Run every part of the tier, also after one has failed."""
-    session = Session(make_environment(), options.pytest)
+    environment = make_environment(options.django, named=options.python is not None)
+    session = Session(environment, options.pytest, options.driver)
+    print(beginning(session, options), flush=True)
     try:
-        if options.tier == "core":
+        if options.tier == "core" and not options.tests_only:
             run_static_checks(session)
         run_tests(session, options.tier, options.major)
     finally:
@@ -255,10 +301,71 @@ def check(options: argparse.Namespace) -> int:
     return exit_code(session, strict=options.strict)
 
 
-def main() -> int:
-    """Run the checks and return the exit code."""
-    options = parse(sys.argv[1:])
+def beginning(session: Session, options: argparse.Namespace) -> str:
+    """Return what is said first: on what it runs, how long it takes, how to run a part."""
+    show = "import django; print(django.__version__)"
+    done = processes.run(
+        [session.environment.python, "-c", show],
+        cwd=ROOT,
+        environment=child_environment(),
+        capture=True,
+    )
+    lines = [f"Python {sys.version.split()[0]}, Django {done.stdout.strip()}"]
+    if options.tier == "core" and not options.pytest:
+        lines += [
+            f"Everything takes {MINUTES}.",
+            "A part of the tests: python scripts/test.py -- tests/unit, or -- -k WORD",
+        ]
+    return "\n".join(lines)
+
+
+def with_other_python(python: Path, arguments: Sequence[str]) -> int:
+    """Run this script with another interpreter and return its exit code."""
+    command = [python, Path(__file__).resolve(), *arguments]
+    with processes.interruptible():
+        done = processes.run(command, cwd=ROOT, environment=dict(os.environ))
+    return done.returncode
+
+
+def run_newest(options: argparse.Namespace) -> int:
+    """Run the suite on 18 with the newest Python at hand, or say that it is the usual one."""
+    found = interpreters.newest()
+    usual = interpreters.own_version()
+    if found is None or found[0] == usual:
+        wanted = interpreters.PYTHONS[-1]
+        print(
+            f"NOT RUN: the suite on a Python newer than {usual}, because there is none that is "
+            f"supported (up to {wanted}) on the PATH, of pyenv or of the launcher `py`"
+        )
+        return 0
+    version, python = found
+    arguments = [f"--python={version}", f"--django={interpreters.django_for(version)}"]
+    arguments += ["--major=18", f"--driver={options.driver or 'psycopg'}", "--tests-only"]
+    arguments += [*(["--strict"] if options.strict else []), "--", *options.pytest]
+    return with_other_python(python, arguments)
+
+
+def run_on(options: argparse.Namespace, arguments: Sequence[str]) -> int | None:
+    """Run with the Python that was asked for; None where this one is it."""
+    if options.newest:
+        return run_newest(options)
+    if options.python in (None, interpreters.own_version()):
+        return None
+    python = interpreters.find(options.python)
+    if python is None:
+        raise EnvironmentProblem(
+            f"there is no Python {options.python} on the PATH, of pyenv or of the launcher `py`"
+        )
+    return with_other_python(python, arguments)
+
+
+def main_with(arguments: Sequence[str]) -> int:
+    """Run the checks that a command line asks for and return the exit code."""
+    options = parse(arguments)
     try:
+        other = run_on(options, arguments)
+        if other is not None:
+            return other
         with processes.interruptible(), processes.alone(DEMO / "test.lock") as free:
             if free:
                 return check(options)
@@ -272,4 +379,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main_with(sys.argv[1:]))

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.management.base import OutputWrapper
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.progress import Progress
@@ -54,10 +55,18 @@ def scratch_databases(alias: str) -> list[str]:
     return [name for (name,) in rows]
 
 
+def is_public_everybodys(connection: BaseDatabaseWrapper) -> bool:
+    """Say whether the schema public is the superuser's, open to all: before PostgreSQL 15."""
+    connection.ensure_connection()
+    return bool(connection.connection.info.server_version < 150_000)
+
+
 def act_as(alias: str, made: dict[str, str], *statements: str) -> None:
     """Make the role the owner of all tables but what `statements` add, and connect as it."""
     connection, name = connections[alias], sql.Identifier(made["USER"])
-    execute(connection, sql.SQL("GRANT ALL ON SCHEMA public TO {}").format(name))
+    # Where anybody may create in it, only its owner could give rights on it again in a copy.
+    if not is_public_everybodys(connection):
+        execute(connection, sql.SQL("GRANT ALL ON SCHEMA public TO {}").format(name))
     tables = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
     for (table,) in query(alias, f"{tables} AND relkind = 'r'"):
         change = sql.SQL("ALTER TABLE {} OWNER TO {}")

@@ -17,15 +17,12 @@ from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.phases import ROW, Phase, before_fill, not_null_phases, unique_phases
 from opsmigrate.backfill.state import State, read_state
 from opsmigrate.backfill.work import SeedOptions
-from opsmigrate.postgres.interruptible import run_interruptibly
 from opsmigrate.report import Result, Verdict
 
 
 def plan_of(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -> Result:
     """Return what `seed` would do: phases, statements, locks, seconds; nothing is written."""
-    examined = run_interruptibly(
-        connection, lambda: examine(connection, goal, triggers=options.triggers)
-    )
+    examined = examine(connection, goal, triggers=options.triggers)
     state = examined.state
     before, after = _phases(connection, state, goal)
     phases = [*before, *after]

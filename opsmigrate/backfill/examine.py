@@ -31,7 +31,7 @@ class Examined:
 def examine(connection: BaseDatabaseWrapper, goal: Goal, *, triggers: str) -> Examined:
     """Return what is there; raise RefusedError where the goal cannot be reached from it.
 
-    It may read every row: run it with run_interruptibly.
+    It may read every row.
     """
     require_session(connection)
     prepare(connection)

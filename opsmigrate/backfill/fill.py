@@ -26,7 +26,7 @@ MOST_ABOVE_PLAN = 1.25
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_BETWEEN_REPORTS = 0.1
 # A commit waits for ever for a synchronous standby that is gone.
-SECONDS_FOR_THE_LAST_BATCH = 2.0
+SECONDS_FOR_THE_LAST_BATCH = 1.0
 
 
 @dataclass

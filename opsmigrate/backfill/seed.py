@@ -1,7 +1,7 @@
 """From whatever is there to the goal, while the application keeps writing."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -136,7 +136,7 @@ def _run_phases(work: Work) -> None:
     if work.begun:
         analyze = sql.SQL("ANALYZE {}").format(goal.relation)
         with work.phase("analyze"):
-            _interruptibly(work, (analyze,))
+            _execute(work, (analyze,))
 
 
 def _fill_and_constrain(work: Work) -> None:
@@ -168,14 +168,11 @@ def _run(work: Work, phases: Sequence[Phase]) -> None:
 def _run_locking(work: Work, phase: Phase) -> None:
     oids = _oids(work)
 
-    def execute() -> None:
-        execute_with_short_locks(
-            work.connection, phase.statements, table_oids=oids, tries=work.tries
-        )
-
     for left in reversed(range(MOST_VALIDATIONS)):
         try:
-            run_interruptibly(work.connection, execute)
+            execute_with_short_locks(
+                work.connection, phase.statements, table_oids=oids, tries=work.tries
+            )
             break
         except IntegrityError as error:
             if phase.name == COMPARE:
@@ -237,7 +234,8 @@ def _run_concurrently(work: Work, phase: Phase) -> None:
                 if not building:
                     work.require_time()
 
-            _interruptibly(work, (no_timeout, *phase.statements), watch)
+            statements = (no_timeout, *phase.statements)
+            run_interruptibly(work.connection, lambda: _execute(work, statements), watch=watch)
     except IntegrityError as error:
         _drop_invalid_index(work)
         _, _, duplicates = count_grouped(work.connection, work.goal)
@@ -267,15 +265,10 @@ def _drop_invalid_index(work: Work) -> None:
                 cursor.execute(drop.format(sql.Identifier(work.goal.schema, invalid)))
 
 
-def _interruptibly(
-    work: Work, statements: Sequence[Composable], watch: Callable[[], None] = lambda: None
-) -> None:
-    def execute() -> None:
-        with work.connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
-
-    run_interruptibly(work.connection, execute, watch=watch)
+def _execute(work: Work, statements: Sequence[Composable]) -> None:
+    with work.connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
 
 
 def _fill(work: Work, state: State) -> None:

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate import interrupts
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.errors import RefusedError
+from opsmigrate.postgres.advisory import Holder, holder_of, obtain
 from opsmigrate.postgres.locks import as_timeout
 from opsmigrate.postgres.session import (
     is_pooled_by_transaction,
@@ -99,14 +101,10 @@ def only_one(
     # As a signed int4: oids go to 2^32 - 1.
     key = oid - (1 << 32) if oid >= 1 << 31 else oid
     deadline = time.monotonic() + patience
-    while not _obtained(connection, key):
+    while not obtain(connection, LOCK_SPACE, key, what="seed"):
         if time.monotonic() >= deadline:
-            raise RefusedError(
-                f"another run is seeding {goal.label} at this moment",
-                id="already-running",
-                hint="wait for it to end; its progress stands in its own output",
-                table=goal.label,
-            )
+            raise _already_running(goal, holder_of(connection, LOCK_SPACE, key))
+        interrupts.raise_if_asked()
         time.sleep(SECONDS_BETWEEN_TRIES)
     try:
         yield
@@ -116,10 +114,15 @@ def only_one(
                 cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK_SPACE, key])
 
 
-def _obtained(connection: BaseDatabaseWrapper, key: int) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_SPACE, key])
-        return bool(cursor.fetchone()[0])
+def _already_running(goal: Goal, holder: Holder | None) -> RefusedError:
+    by = f": {holder}" if holder else ""
+    return RefusedError(
+        f"another run is seeding {goal.label} at this moment{by}",
+        id="already-running",
+        hint=holder.hint if holder else "run it again",
+        table=goal.label,
+        evidence=holder.evidence if holder else None,
+    )
 
 
 def is_lost(connection: BaseDatabaseWrapper) -> bool:
@@ -133,6 +136,7 @@ def get_back(
     """Connect again, with growing pauses for `patience` seconds; say whether it worked."""
     deadline, pause = time.monotonic() + patience, 0.25
     while True:
+        interrupts.raise_if_asked()
         connection.close()
         try:
             connection.ensure_connection()

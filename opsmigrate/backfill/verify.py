@@ -8,7 +8,6 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.state import State, read_state
-from opsmigrate.postgres.interruptible import run_interruptibly
 from opsmigrate.postgres.values import count_nulls_and_duplicates
 from opsmigrate.report import Finding, Result, Severity, Verdict
 
@@ -32,7 +31,7 @@ def verify(
     if state.has_column:
         group = goal.unique and (thorough or state.valid_index is None)
         count = count_grouped if group else _count
-        rows, nulls, duplicates = run_interruptibly(connection, lambda: count(connection, goal))
+        rows, nulls, duplicates = count(connection, goal)
         wrong += [f"{nulls} rows without a value"] if nulls and not goal.nullable else []
         wrong += [f"{duplicates} values on more than one row"] if duplicates else []
     facts = {"rows": rows, **done, "nulls": nulls, "duplicates": duplicates}

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate import interrupts
 from opsmigrate.backfill.fill import Tally
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.pace import Pace
@@ -83,7 +84,7 @@ class Work:
     def require_time(self) -> None:
         """Raise OutOfTimeError where the time budget is used up."""
         if self.seconds_left <= 0:
-            raise OutOfTimeError(f"the time budget of {self.options.time_budget:g} s is used up")
+            raise OutOfTimeError(f"{self._budget} is used up")
 
     def require_time_for(self, what: str, expected: Callable[[], float]) -> None:
         """Raise OutOfTimeError where `what`, which must not be stopped half way, is not to begin.
@@ -141,6 +142,27 @@ class Work:
             facts=self.facts(),
         )
 
+    @property
+    def _budget(self) -> str:
+        return f"the time budget of {self.options.time_budget:g} s"
+
+    def _interrupted(self) -> BaseException:
+        """Return what an interrupt ends in: nothing may be known of a statement's end."""
+        unknown = self.running != "examine" and is_lost(self.connection)
+        return self.partial("interrupted") if self.begun or unknown else KeyboardInterrupt()
+
+    def _ended_by(self, error: DatabaseError) -> BaseException:
+        if interrupts.asked():
+            return self._interrupted()
+        lost = "the connection was lost: " if is_lost(self.connection) else ""
+        if lost and self.seconds_left <= 0:
+            # A server that is silent is not waited for any longer (Waits.end_where_silent).
+            late = OutOfTimeError(f"the server was silent when {self._budget} was used up")
+            return self.partial(str(late)) if self.begun else self._too_short(late)
+        if not self.begun:
+            return error
+        return self.partial(f"{lost}{first_line(error)}")
+
     def _too_short(self, error: OutOfTimeError) -> UndecidedError:
         return UndecidedError(
             f"{error} before this run could write anything to {self.goal.label}; it came to the "
@@ -173,11 +195,8 @@ class Work:
         except AutovacuumAgainstWraparoundError as error:
             raise self.partial(str(error)) from error
         except KeyboardInterrupt:
-            if not self.begun:
-                raise
-            raise self.partial("interrupted") from None
+            raise self._interrupted() from None
         except DatabaseError as error:
-            if not self.begun:
+            if (ended := self._ended_by(error)) is error:
                 raise
-            lost = "the connection was lost: " if is_lost(self.connection) else ""
-            raise self.partial(f"{lost}{first_line(error)}") from error
+            raise ended from error

@@ -1,5 +1,6 @@
 """How many rows were written to each table, by the server's own cumulative statistics."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.digest.tables import label
 
+KNOWS_AT_ONCE = 150_000
+COLLECTOR_SECONDS = 1.1
 COUNTERS = """
 SELECT schemaname, relname, n_tup_ins, n_tup_upd, n_tup_del, relid::bigint
 FROM pg_stat_user_tables
@@ -44,8 +47,13 @@ Counters = Mapping[str, Sequence[int]]
 def read_counters(connection: BaseDatabaseWrapper) -> dict[str, list[int]]:
     """Return (rows inserted, updated, deleted, oid) of each table, ever, by its label.
 
-    Rolled back ones count too (documentation, The Cumulative Statistics System).
+    Rolled back ones count too (documentation, The Cumulative Statistics System). Before PostgreSQL
+    15 it takes a second: what sessions send to the statistics collector may be half a second late,
+    and what is read of it half a second old (documentation of 14, 28.2.3).
     """
+    connection.ensure_connection()
+    if connection.connection.info.server_version < KNOWS_AT_ONCE:
+        time.sleep(COLLECTOR_SECONDS)
     with connection.cursor() as cursor:
         cursor.execute(COUNTERS)
         return {

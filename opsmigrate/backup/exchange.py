@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate import interrupts
 from opsmigrate.backup.counters import Counters, read_counters, written_since
 from opsmigrate.backup.properties import give_properties
 from opsmigrate.backup.restore import require_extensions, why_not_owners
@@ -101,6 +102,7 @@ def restore_beside(place: Place, file: Path, manifest: Manifest, name: str) -> V
         maintenance_connection(place.connection, place.maintenance_db) as maintenance,
         transaction(maintenance) as cursor,
     ):
+        interrupts.hold_back()
         cursor.execute(rename(scratch.name, name))
         if why is None:
             give_properties(maintenance, name, manifest.properties)

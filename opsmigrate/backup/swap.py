@@ -14,9 +14,10 @@ from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate import interrupts
 from opsmigrate.backup.counters import Counters, read_counters
 from opsmigrate.backup.properties import read_properties
-from opsmigrate.errors import OpsmigrateError, UndecidedError
+from opsmigrate.errors import OpsmigrateError, PartialError, UndecidedError
 from opsmigrate.postgres.comments import comment_on, our_comment
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import first_line
@@ -285,11 +286,17 @@ class _Swap:
             cursor.execute("ROLLBACK")
 
     def _commit(self) -> None:
+        # Whoever is told that it was interrupted must be told on which side of this.
+        interrupts.hold_back()
         try:
             with self._renaming.cursor() as cursor:
                 cursor.execute("COMMIT")
         except Error as error:
-            if not self._is_swapped():
+            try:
+                swapped = self._is_swapped()
+            except Error:
+                raise _unknown(error) from error
+            if not swapped:
                 raise _not_swapped(error) from error
 
     def _is_swapped(self) -> bool:
@@ -320,6 +327,15 @@ def rename(name: str, to: str) -> Composable:
     """Return the statement that gives a database another name."""
     return sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
         sql.Identifier(name), sql.Identifier(to)
+    )
+
+
+def _unknown(error: Exception) -> PartialError:
+    return PartialError(
+        "the databases were changing places when the server fell silent, and whether they did is "
+        f"not known: {first_line(error)}",
+        id="swap-failed",
+        hint="see which database has the name: SELECT oid, datname FROM pg_database",
     )
 
 

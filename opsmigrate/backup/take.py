@@ -41,6 +41,7 @@ from opsmigrate.manifest import Manifest, manifest_path, size_of, write_manifest
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.libpq import ChildEnvironment, child_environment
 from opsmigrate.pgtools.run import ClientError, started
+from opsmigrate.postgres.advisory import holder_of, obtain
 from opsmigrate.postgres.errors import LOCK_NOT_AVAILABLE, sqlstate
 from opsmigrate.postgres.session import (
     Session,
@@ -171,14 +172,15 @@ def _observer(connection: BaseDatabaseWrapper, session: Session) -> Iterator[Bas
     with second_connection(connection) as observer:
         lock_timeout = f"{LOCK_TIMEOUT_SECONDS * 1000:.0f}ms"
         set_for_session(observer, lock_timeout=lock_timeout, **no_time_limits(observer))
-        with observer.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s, 0)", [LOCK_SPACE])
-            if not cursor.fetchone()[0]:
-                raise RefusedError(
-                    f"another backup of database {session.database} is running",
-                    id="already-running",
-                    hint="wait for its end",
-                )
+        if not obtain(observer, LOCK_SPACE, 0, what="backup"):
+            holder = holder_of(observer, LOCK_SPACE, 0)
+            raise RefusedError(
+                f"another backup of database {session.database} is running"
+                + (f": {holder}" if holder else ""),
+                id="already-running",
+                hint=holder.hint if holder else "run it again",
+                evidence=holder.evidence if holder else None,
+            )
         try:
             yield observer
         except OperationalError as error:

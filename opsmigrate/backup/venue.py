@@ -64,7 +64,7 @@ class Venue:
         owner = self.database_owner or str(manifest.properties.get("owner"))
         members = (*self.owners, owner) if self.database_owner else self.owners
         if not owners:
-            owner, members = None, ()
+            members = ()
         with scratch_role(self.server, scratch, member_of=members, owner=owner) as hands:
             yield hands
 

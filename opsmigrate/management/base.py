@@ -2,14 +2,10 @@
 
 import os
 import re
-import signal
 import sys
-import threading
 import traceback
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from io import TextIOWrapper
@@ -20,20 +16,27 @@ from uuid import uuid4
 from django.core.checks import run_checks
 from django.core.management.base import BaseCommand, CommandError
 from django.core.management.color import no_style
-from django.db import DEFAULT_DB_ALIAS, Error
+from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate import interrupts
 from opsmigrate.conf import Settings, load_settings
 from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.files import require_writable, write_atomically
+from opsmigrate.interrupts import INTERRUPTED, Watch
 from opsmigrate.management.database import ChosenDatabase
+from opsmigrate.management.output import (
+    Messages,
+    let_go_of_stderr,
+    occupy_standard_descriptors,
+)
 from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
 from opsmigrate.postgres.session import Session
+from opsmigrate.postgres.waits import Waits
 from opsmigrate.progress import Progress
 from opsmigrate.report import Report, Result, Severity, Verdict
 from opsmigrate.scratch import reap
 
-INTERRUPTED = 130
 UNWRITTEN = Verdict.UNDECIDED.exit_code
 TAKING_AN_ALIAS = (
     "backup_db",
@@ -116,6 +119,7 @@ class ReportCommand(BaseCommand, ABC):
 
     def run_from_argv(self, argv: list[str]) -> None:
         """Run as from the shell; --traceback adds to stderr and changes no exit code."""
+        occupy_standard_descriptors()
         if os.environ.get("NO_COLOR"):
             self.style = no_style()
             self.stderr.style_func = None
@@ -123,15 +127,31 @@ class ReportCommand(BaseCommand, ABC):
             # A name that the terminal's encoding lacks must not end the command.
             sys.stdout.reconfigure(errors="backslashreplace")
         self._from_shell = True
-        super().run_from_argv(argv)
+        try:
+            super().run_from_argv(argv)
+        finally:
+            let_go_of_stderr()
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run, report, and raise CommandError with the verdict's exit code unless it passed."""
+        self.stderr = Messages(self.stderr)
+        waits = Waits(connections.all(initialized_only=True))
+        with (
+            waits.known(),
+            interrupts.watched(
+                waits.insist,
+                waits.end_where_silent,
+                seconds=options.get("time_budget"),
+                for_good=self._from_shell,
+            ) as watch,
+        ):
+            self._handle(watch, options)
+
+    def _handle(self, watch: Watch, options: dict[str, Any]) -> None:
         started = datetime.now(timezone.utc)
         run_id = os.environ.get("OPSMIGRATE_RUN_ID") or uuid4().hex[:12]
         chosen = ChosenDatabase()
-        with _terminated_as_interrupted():
-            result, exit_code = self._result(run_id, chosen, options)
+        result, exit_code = self._result(watch, run_id, chosen, options)
         result = _aimed(result.failing_on(Severity(options["fail_on"])), options["database"])
         report = Report(
             command=type(self).__module__.rsplit(".", 1)[-1],
@@ -161,23 +181,34 @@ class ReportCommand(BaseCommand, ABC):
             self.stderr.write(f"{report.command} {message}")
         sys.exit(report.exit_code)
 
+    def _written(self, text: str, style_func: Any = None) -> None:
+        if self.stdout._out is None:
+            raise OSError("stdout is closed")
+        self.stdout.write(text, style_func)
+
     def _result(
-        self, run_id: str, chosen: ChosenDatabase, options: dict[str, Any]
+        self, watch: Watch, run_id: str, chosen: ChosenDatabase, options: dict[str, Any]
     ) -> tuple[Result, int | None]:
         """Return the result, and the exit code where it is not the verdict's own."""
         try:
-            return self._run(run_id, chosen, options), None
+            try:
+                watch.begin()
+                result = self._run(run_id, chosen, options)
+            finally:
+                watch.end()
         except OpsmigrateError as error:
-            return error.as_result(), None
+            result = error.as_result()
         except KeyboardInterrupt:
-            stopped = UndecidedError(
-                "interrupted; nothing was begun", id="interrupted", hint="run it again"
-            )
-            return stopped.as_result(), INTERRUPTED
+            return _interrupted(), INTERRUPTED
         except Exception as error:
             if options["traceback"]:
                 self.stderr.write(chosen.redact(traceback.format_exc()))
-            return _crash(error, chosen).as_result(), None
+            result = _crash(error, chosen).as_result()
+        if watch.asked is None:
+            return result, None
+        # What failed after a signal failed because of it: it proves nothing.
+        told = result.verdict in (Verdict.PASSED, Verdict.PARTIAL)
+        return result if told else _interrupted(), INTERRUPTED
 
     def _run(self, run_id: str, chosen: ChosenDatabase, options: dict[str, Any]) -> Result:
         if options["output"]:
@@ -209,12 +240,12 @@ class ReportCommand(BaseCommand, ABC):
         if options["output"]:
             write_atomically(Path(options["output"]), text + "\n")
         elif options["format"] == "json":
-            self.stdout.write(text)
+            self._written(text)
         else:
             passed = report.result.verdict is Verdict.PASSED
             first, _, rest = text.partition("\n\n")
-            self.stdout.write(first, self.style.SUCCESS if passed else self.style.ERROR)
-            self.stdout.write(f"\n{rest}")
+            self._written(first, self.style.SUCCESS if passed else self.style.ERROR)
+            self._written(f"\n{rest}")
 
 
 def _aimed(result: Result, alias: str) -> Result:
@@ -249,17 +280,13 @@ def _require_clean_checks(connection: BaseDatabaseWrapper) -> None:
         )
 
 
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM end a run as Ctrl-C does, so that everything begun is undone or finished."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _interrupted() -> Result:
+    stopped = UndecidedError(
+        "interrupted; nothing was changed",
+        id="interrupted",
+        hint="run it again; it removes what this run could not put away",
+    )
+    return stopped.as_result()
 
 
 def _crash(error: Exception, chosen: ChosenDatabase) -> UndecidedError:

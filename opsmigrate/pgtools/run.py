@@ -1,5 +1,6 @@
 """A client program as a child process that never outlives us and whose words are kept."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,9 +10,12 @@ from contextlib import contextmanager, suppress
 from shutil import which
 from typing import IO
 
+from opsmigrate.interrupts import seconds_left
 from opsmigrate.pgtools.libpq import ChildEnvironment
 
-SECONDS_TO_END = 10
+# pg_dump, told to end, asks the server to cancel, and waits for a silent one without end.
+SECONDS_TO_END = 2.0
+SECONDS_TO_END_AT_LEAST = 0.2
 
 
 class ClientError(Exception):
@@ -38,12 +42,14 @@ def started(
             stdin=stdin,
             stdout=stdout,
             stderr=words,
+            # A group of its own: Ctrl-C on a terminal is for us, and pg_dump's workers end with it.
+            start_new_session=True,
         )
         try:
             yield process
             process.wait()
         except BaseException:
-            _end(process)
+            end(process)
             raise
         finally:
             if process.stdout:
@@ -73,12 +79,17 @@ def dying_with_us() -> list[str]:
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a program that leads a session of its own, and what it started; it has little time."""
     process.terminate()
     try:
-        process.wait(SECONDS_TO_END)
+        process.wait(max(seconds_left(SECONDS_TO_END), SECONDS_TO_END_AT_LEAST))
     except subprocess.TimeoutExpired:
-        process.kill()
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 

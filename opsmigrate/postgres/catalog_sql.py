@@ -53,15 +53,21 @@ ORDER BY i.indexrelid
 """
 # What PostgreSQL lets stand in the way of ALTER COLUMN … TYPE and DROP COLUMN, besides views,
 # constraints and plain indexes (documentation of ALTER TABLE; RememberAllDependentForRebuilding).
+# Before PostgreSQL 15 a generated column itself depends on others, and not its expression.
 DEPENDENTS = """
 SELECT d.refobjid, d.refobjsubid, w.type, w.identity
 FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid
 JOIN pg_namespace n ON n.oid = c.relnamespace
-CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) w
+LEFT JOIN pg_attrdef g ON d.classid = 'pg_class'::regclass AND d.objid = d.refobjid
+    AND g.adrelid = d.objid AND g.adnum = d.objsubid
+CROSS JOIN LATERAL pg_identify_object(
+    CASE WHEN g.oid IS NULL THEN d.classid ELSE 'pg_attrdef'::regclass END,
+    coalesce(g.oid, d.objid), 0) w
 WHERE d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
   AND (d.classid IN ('pg_policy'::regclass, 'pg_trigger'::regclass, 'pg_proc'::regclass,
                      'pg_publication_rel'::regclass)
+       OR g.oid IS NOT NULL
        OR d.classid = 'pg_attrdef'::regclass AND NOT EXISTS (
            SELECT FROM pg_attrdef a
            WHERE a.oid = d.objid AND a.adrelid = d.refobjid AND a.adnum = d.refobjsubid)

@@ -1,27 +1,25 @@
-"""Long statements that Ctrl-C, SIGTERM or a deadline ends at once, whichever driver waits."""
+"""A statement that is watched while it runs, in a thread of its own, and can be stopped."""
 
 import threading
+import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TypeVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.postgres.waits import SECONDS_IN_GOOD_ORDER, cancel, close_line
 
 Answer = TypeVar("Answer")
 SECONDS_BETWEEN_LOOKS = 0.2
 
 
 def run_interruptibly(
-    connection: BaseDatabaseWrapper,
-    work: Callable[[], Answer],
-    *,
-    watch: Callable[[], None] = lambda: None,
+    connection: BaseDatabaseWrapper, work: Callable[[], Answer], *, watch: Callable[[], None]
 ) -> Answer:
     """Return what `work` returns, which uses `connection` alone, from a thread of its own.
 
-    psycopg2 waits inside C, where no signal is seen; the caller's thread waits here instead. It
-    calls `watch` again and again, which may raise to stop. Whatever stops us, the statement that
-    runs is cancelled, and `work` has ended when the exception leaves.
+    The caller's thread calls `watch` meanwhile, again and again; it may raise to stop. Whatever
+    stops us, the statement that runs is cancelled, and `work` has ended when the exception leaves.
     """
     answers: list[Answer] = []
     errors: list[BaseException] = []
@@ -56,7 +54,7 @@ def run_interruptibly(
 
 
 def pause(connection: BaseDatabaseWrapper, seconds: float) -> None:
-    """Wait for so many seconds on the server: within run_interruptibly a cancel ends it at once.
+    """Wait for so many seconds on the server: a cancel ends it at once, in whichever thread.
 
     A time.sleep() there would go on, and the work after it as well: no cancel finds a statement.
     """
@@ -65,10 +63,14 @@ def pause(connection: BaseDatabaseWrapper, seconds: float) -> None:
 
 
 def cancel_until(connection: BaseDatabaseWrapper, ended: threading.Event) -> None:
-    """Cancel what runs on the connection, in another thread, until `ended` is set."""
+    """Cancel what runs on the connection, in another thread, until `ended` is set.
+
+    Where that does not help, the line is closed: nothing is waited for without end.
+    """
+    begun = time.monotonic()
     # Again and again: a cancel that arrives between two statements is lost.
     while not ended.is_set():
-        driver = connection.connection
-        with suppress(Exception):
-            driver.cancel()
+        cancel(connection)
+        if time.monotonic() - begun > SECONDS_IN_GOOD_ORDER:
+            close_line(connection)
         ended.wait(SECONDS_BETWEEN_LOOKS)

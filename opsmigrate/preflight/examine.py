@@ -45,6 +45,7 @@ from opsmigrate.preflight.walk.operations import (
     walk_operation,
 )
 from opsmigrate.preflight.walk.receivers import require_history, require_receivers
+from opsmigrate.preflight.walk.renamed_permissions import require_renamed_permissions
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.rows import row_counter
 from opsmigrate.preflight.walk.syncdb import walk_syncdb
@@ -134,6 +135,8 @@ def _examine_steps(
         require_receivers(requirements, plan, state)
     unchanged = not plan.steps or target.fake
     require_post_migrate(() if unchanged else plan.steps, lambda: state, requirements)
+    if state is not None:
+        require_renamed_permissions(plan, state, requirements, faked=target.fake)
     # What is found from here on was not told from the simulated schema.
     requirements.ledger.reshaped = None
 

@@ -11,6 +11,8 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.test import Client, override_settings
 
 from opsmigrate.conf import Settings
+from opsmigrate.deprecations import without_deprecations
+from opsmigrate.mail import mail_settings
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Failed, NotRun
 
@@ -41,7 +43,7 @@ def inside(context: Context, *, anonymous: bool = False) -> Iterator[Inside]:
     would the time of a login. Raises NotRun where the project answers to no host.
     """
     host = _host(context)
-    with _alone, override_settings(SESSION_ENGINE=COOKIE_SESSIONS, EMAIL_BACKEND=NO_MAIL):
+    with _alone, _overridden(SESSION_ENGINE=COOKIE_SESSIONS, **mail_settings(NO_MAIL)):
         client = Client(raise_request_exception=False, SERVER_NAME=host)
         # Middleware picks its session engine when it is loaded, and keeps it.
         client.handler.load_middleware()
@@ -49,6 +51,18 @@ def inside(context: Context, *, anonymous: bool = False) -> Iterator[Inside]:
         if cookie:
             client.cookies[django_settings.SESSION_COOKIE_NAME] = cookie
         yield Inside(client, secure=bool(django_settings.SECURE_SSL_REDIRECT) or _is_https(context))
+
+
+@contextmanager
+def _overridden(**values: Any) -> Iterator[None]:
+    override = override_settings(**values)
+    with without_deprecations():
+        override.enable()
+    try:
+        yield
+    finally:
+        with without_deprecations():
+            override.disable()
 
 
 def username_of(settings: Settings) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import quote, quote_plus
 
 from django.conf import settings as django_settings
 
+from opsmigrate.deprecations import without_deprecations
 from opsmigrate.uat.outcome import Outcome
 from opsmigrate.uat.text import printable
 
@@ -65,9 +66,12 @@ class Redactor:
 
 def secrets_of_settings() -> Iterator[str]:
     """Yield every text in the project's settings whose name says that it is a secret."""
-    for name in dir(django_settings):
-        if name.isupper():
-            yield from _secrets(name, getattr(django_settings, name))
+    with without_deprecations():
+        values = {
+            name: getattr(django_settings, name) for name in dir(django_settings) if name.isupper()
+        }
+    for name, value in values.items():
+        yield from _secrets(name, value)
 
 
 def _secrets(name: str, value: Any) -> Iterator[str]:

@@ -3,8 +3,8 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import Empty, Queue
 from typing import Any
@@ -14,6 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.conf import Settings
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.session import read_only_thread, second_connection, set_for_session
+from opsmigrate.postgres.waits import cancel
 from opsmigrate.uat.baseline.record import Baseline
 from opsmigrate.uat.context import Context, no_site
 from opsmigrate.uat.outcome import Evidence, Failed, NotRun, Outcome, Status
@@ -79,7 +80,7 @@ def run_checks(
             running[number] = _Running(check, origin)
             _start(number, running[number], surroundings, answers)
         patience = min(item.deadline for item in running.values()) - time.monotonic()
-        with suppress(Empty):
+        with suppress(Empty), _cancelled_with_us(running):
             number, outcome = answers.get(timeout=max(patience, 0))
             if running.pop(number, None):
                 done[number] = outcome
@@ -87,6 +88,18 @@ def run_checks(
             if time.monotonic() >= item.deadline:
                 done[number] = _left_behind(running.pop(number))
     return tuple(done[number] for number in range(len(checks)))
+
+
+@contextmanager
+def _cancelled_with_us(running: Mapping[int, _Running]) -> Iterator[None]:
+    """Cancel the statements of the checks that run where an interrupt ends the block."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        for item in running.values():
+            if item.session is not None:
+                cancel(item.session)
+        raise
 
 
 def outcome_of(broken: BrokenModule) -> Outcome:
@@ -117,9 +130,7 @@ def _start(
 def _left_behind(item: _Running) -> Outcome:
     session = item.session
     if session is not None and session.connection is not None:
-        # Both drivers' connections can be cancelled from another thread.
-        with suppress(Exception):
-            session.connection.cancel()
+        cancel(session)
     return _outcome(item, Status.ERROR, f"no answer within {item.check.timeout:g} s")
 
 

@@ -19,6 +19,9 @@ from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import discover, registry
 from opsmigrate.uat.site import Login, OutOfReachError, Site, Visitor
 
+# A page that is mostly noise shows little of a change.
+WORDS_TO_COMPARE = 0.5
+
 
 def save_baseline(
     connection: BaseDatabaseWrapper,
@@ -50,8 +53,15 @@ def save_baseline(
         figures = measure(own, models, {key: marks[key] for key in live if key in marks})
         applied = applied_migrations(own)
     progress.phase("key pages …")
-    pages = _pages(site, settings) if site else {}
+    fetched = _pages(site, settings) if site else []
+    pages = {path: page for path, page, _ in fetched}
     notes = _notes(settings, site=site, settled=settled)
+    notes += tuple(
+        f"of the words of {path} only {compared:.0%} will be compared: the others are not the same "
+        "from one answer to the next"
+        for path, _, compared in fetched
+        if compared < WORDS_TO_COMPARE
+    )
     baseline = Baseline(
         taken=datetime.now(timezone.utc).isoformat(),
         run_id=run_id,
@@ -88,11 +98,11 @@ def save_baseline(
     )
 
 
-def _pages(site: Site, settings: Settings) -> dict[str, Page]:
+def _pages(site: Site, settings: Settings) -> list[tuple[str, Page, float]]:
     visitor = Visitor(site, login=Login(site, settings.uat.login))
     try:
         visitor.log_in()
-        return dict(fetch(visitor, url.url, expected=url.status) for url in settings.uat.urls)
+        return [fetch(visitor, url.url, expected=url.status) for url in settings.uat.urls]
     except (OutOfReachError, Failed) as error:
         raise UndecidedError(
             f"the pages before the migration cannot be had: {error}",
@@ -118,5 +128,6 @@ def _warning(note: str) -> Finding:
         id="baseline-partial",
         severity=Severity.WARNING,
         message=note,
-        hint="save it again with --base-url, and when nothing long is running",
+        hint="save it again with --base-url, and when nothing long is running; a page that is "
+        "never twice the same belongs in no baseline",
     )

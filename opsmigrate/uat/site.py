@@ -1,17 +1,32 @@
 """The live site over HTTP, as a person who logs in sees it."""
 
 import re
+import socket
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import unescape
-from http.client import HTTPException, HTTPMessage, HTTPResponse
+from http.client import (
+    HTTPConnection,
+    HTTPException,
+    HTTPMessage,
+    HTTPResponse,
+    HTTPSConnection,
+)
 from http.cookiejar import Cookie, CookieJar
+from io import BufferedReader, RawIOBase
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urljoin, urlsplit
-from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, Request, build_opener
+from urllib.request import (
+    HTTPCookieProcessor,
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    Request,
+    build_opener,
+)
 
 from django.urls import NoReverseMatch, reverse
 
@@ -20,6 +35,8 @@ from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.text import visible_text
 
 TIMEOUT_SECONDS = 15
+# For the whole answer, from the connection to the last byte.
+SECONDS_FOR_AN_ANSWER = 30.0
 LONGEST_BODY = 5_000_000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TOKEN = re.compile(r'name="csrfmiddlewaretoken"\s+value="([^"]+)"')
@@ -102,6 +119,56 @@ def site_at(base_url: str) -> Site:
     return Site(base_url.rstrip("/"), parts.scheme, str(parts.hostname), port)
 
 
+class _Timed(RawIOBase):
+    """What a site answers, until a deadline (monotonic): each read waits no longer than to it."""
+
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        self._sock, self._deadline = sock, deadline
+        self._raw = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        try:
+            if (left := self._deadline - time.monotonic()) > 0:
+                self._sock.settimeout(min(left, TIMEOUT_SECONDS))
+                return self._raw.readinto(buffer)
+        except TimeoutError:
+            if time.monotonic() < self._deadline:
+                raise
+        raise TimeoutError(f"no whole answer within {SECONDS_FOR_AN_ANSWER:g} s")
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _TimedResponse(HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        self.fp = BufferedReader(_Timed(sock, time.monotonic() + SECONDS_FOR_AN_ANSWER))
+
+
+class _Connection(HTTPConnection):
+    response_class = _TimedResponse
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _TimedResponse
+
+
+class _Plain(HTTPHandler):
+    def http_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(_Connection, req)
+
+
+class _Secure(HTTPSHandler):
+    def https_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(_SecureConnection, req)
+
+
 class _NoRedirects(HTTPRedirectHandler):
     def redirect_request(self, *args: Any, **kwargs: Any) -> None:
         return None
@@ -119,7 +186,9 @@ class Visitor:
         self.retried: list[str] = []
         self.login = login
         self._jar = CookieJar()
-        self._opener = build_opener(HTTPCookieProcessor(self._jar), _NoRedirects())
+        self._opener = build_opener(
+            _Plain(), _Secure(), HTTPCookieProcessor(self._jar), _NoRedirects()
+        )
 
     def get(self, path: str, *, expected: int = 200) -> Answer:
         """Return the answer to a GET; raise OutOfReachError where there is none.

@@ -285,7 +285,7 @@ def test_interrupted_before_anything_was_begun_it_ends_with_130(
 
     answer = Answer(process.returncode, stdout, stderr)
     assert_report(answer, command, 130, "interrupted")
-    assert answer.report["findings"][0]["message"] == "interrupted; nothing was begun"
+    assert answer.report["findings"][0]["message"] == "interrupted; nothing was changed"
 
 
 def test_the_run_id_is_the_playbooks(command: str, call: Call) -> None:

@@ -120,7 +120,8 @@ def test_interrupted_while_it_verifies_the_backup_stays_and_the_report_says_so(
         process.send_signal(number)
         answer = ended(process)
 
-    assert (answer.code, answer.ids) == (5, ["interrupted"])
+    assert (answer.code, answer.ids) == (130, ["interrupted"])
+    assert (answer.report["verdict"], answer.report["exit_code"]) == ("partial", 130)
     file = Path(answer.report["facts"]["file"])
     assert answer.report["findings"][0]["message"] == (
         f"interrupted while {file} was being verified; it is whole, and its manifest says how far "

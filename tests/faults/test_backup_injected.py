@@ -106,15 +106,22 @@ def test_ddl_that_comes_while_the_digests_are_read_holds_none_of_them_up(
     staging: str, tmp_path: Path, ops: Ops, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(take, "LOCK_TIMEOUT_SECONDS", 0.3)
+    [(extension,)] = query(
+        staging,
+        "SELECT name FROM pg_available_extensions WHERE name IN ('vector', 'pgcrypto')"
+        " ORDER BY name DESC LIMIT 1",
+    )
     for statement in (
+        f"CREATE EXTENSION {extension}",
         # Read first, for it is the largest; and slowly, for its condition sleeps.
         "CREATE TABLE sleepy AS SELECT n AS id, repeat('x', 500) AS x"
         " FROM generate_series(1, 5000) n",
         "DELETE FROM sleepy WHERE id > 1",
         "ANALYZE sleepy",
-        "ALTER EXTENSION plpgsql ADD TABLE sleepy",
+        f"ALTER EXTENSION {extension} ADD TABLE sleepy",
         "UPDATE pg_extension SET extconfig = ARRAY['sleepy'::regclass::oid],"
-        " extcondition = ARRAY['WHERE pg_sleep(2) IS NOT NULL'] WHERE extname = 'plpgsql'",
+        " extcondition = ARRAY['WHERE pg_sleep(2) IS NOT NULL']"
+        f" WHERE extname = '{extension}'",
     ):
         execute(connections[staging], statement)
     other, queued = connections[staging].copy(), []

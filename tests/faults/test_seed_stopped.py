@@ -79,15 +79,16 @@ def test_killed_in_the_middle_and_run_again_it_ends_right_and_changes_no_value(
 
 
 @pytest.mark.major
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_stops_with_code_5_and_a_sentence(
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_it_stops_with_130_and_says_how_far_it_came(
     number: signal.Signals, staging: str, ops: Ops
 ) -> None:
     process = seeding(staging)
     process.send_signal(number)
     answer = ended(process)
 
-    assert (answer.code, answer.ids) == (5, ["stopped-part-way"])
+    assert (answer.code, answer.ids) == (130, ["stopped-part-way"])
+    assert (answer.report["verdict"], answer.report["exit_code"]) == ("partial", 130)
     assert "stopped part of the way: interrupted" in answer.report["findings"][0]["message"]
     assert "Traceback" not in answer.stderr
     before = given(staging)
@@ -113,7 +114,7 @@ def test_interrupted_while_commits_wait_for_a_standby_that_is_gone_it_stops(stag
         execute(connection, "ALTER SYSTEM RESET synchronous_standby_names")
         execute(connection, "SELECT pg_reload_conf()")
 
-    assert (answer.code, answer.ids) == (5, ["stopped-part-way"])
+    assert (answer.code, answer.ids) == (130, ["stopped-part-way"])
 
 
 @pytest.mark.major
@@ -163,7 +164,7 @@ def test_stopped_while_the_index_waits_for_an_old_writer_the_next_run_makes_it(
     again = ops("seed_payment_id", database=staging)
 
     if how is signal.SIGINT:
-        assert (answer.code, answer.ids) == (5, ["stopped-part-way"])
+        assert (answer.code, answer.ids) == (130, ["stopped-part-way"])
         assert answer.report["facts"]["seeded"] == 500
     assert len(before) == 500
     assert again.code == 0, again.stdout
@@ -173,16 +174,16 @@ def test_stopped_while_the_index_waits_for_an_old_writer_the_next_run_makes_it(
 
 
 STANDSTILLS = {
-    # Each with the code, and what the command says when it is where it waits.
-    "LOCK TABLE treasury_payment IN ACCESS SHARE MODE": (130, "waiting: "),
-    "SELECT FROM treasury_payment WHERE id = 7 FOR UPDATE": (5, "sweep"),
+    # Each with the verdict, and what the command says when it is where it waits.
+    "LOCK TABLE treasury_payment IN ACCESS SHARE MODE": ("UNDECIDED", "waiting: "),
+    "SELECT FROM treasury_payment WHERE id = 7 FOR UPDATE": ("PARTIAL", "sweep"),
 }
 
 
 @pytest.mark.parametrize("held", STANDSTILLS)
 def test_interrupted_while_it_waits_for_others_it_stops_at_once(held: str, staging: str) -> None:
-    code, words = STANDSTILLS[held]
-    if code == 5:
+    verdict, words = STANDSTILLS[held]
+    if verdict == "PARTIAL":
         execute(connections[staging], "ALTER TABLE treasury_payment ADD COLUMN payment_id uuid")
         execute(
             connections[staging],
@@ -198,10 +199,11 @@ def test_interrupted_while_it_waits_for_others_it_stops_at_once(held: str, stagi
         process.send_signal(signal.SIGINT)
         try:
             # Far less than the minute for which it would go on trying.
-            process.communicate(timeout=5)
+            stdout, _ = process.communicate(timeout=5)
         finally:
             process.kill()
-    assert process.returncode == code
+    assert process.returncode == 130
+    assert stdout.startswith(f"{verdict}: ")
 
 
 def test_a_server_that_crashes_is_come_back_to_and_no_value_that_was_seen_is_lost(

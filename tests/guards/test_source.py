@@ -76,7 +76,7 @@ def texts() -> Iterator[Path]:
     for entry in ROOT.iterdir():
         if entry.is_dir() and entry.name not in LOCAL and (entry.name[0] != "." or is_ci(entry)):
             yield from (path for path in entry.rglob("*") if is_text(path))
-        elif is_text(entry) and entry.name != ".env":
+        elif is_text(entry) and entry.name not in (".env", ".git"):  # in a work tree, a file
             yield entry
 
 

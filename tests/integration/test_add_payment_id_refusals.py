@@ -103,7 +103,7 @@ def test_what_the_command_refuses_the_script_refuses(why: str, empty_database: s
 
 
 RIGHTS = {
-    "an index": ("REVOKE CREATE ON SCHEMA public FROM {user}", {}, "may not create an index"),
+    "an index": ("REVOKE CREATE ON SCHEMA public FROM {user}, PUBLIC", {}, "may not create an index"),
     "temporary objects": (
         "REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC",
         {},

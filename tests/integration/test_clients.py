@@ -125,11 +125,19 @@ def test_there_are_real_clients_for_the_server_of_the_tests(empty_database: str)
 
 @pytest.mark.major
 @pytest.mark.major
-def test_clients_of_another_major_back_up_nothing(
+def suits(client: int, server: int) -> bool:
+    """Say whether what pg_dump of a major writes can be restored into a server of another.
+
+    From 17 on it sets transaction_timeout, which older servers do not know.
+    """
+    return client >= server and not (server < 17 <= client)
+
+
+def test_clients_of_a_major_that_does_not_suit_back_up_nothing(
     staging: str, ops: Ops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = read_session(connections[staging]).major
-    others = {major: folder for major, folder in find_bindirs().items() if major != server}
+    others = {major: folder for major, folder in find_bindirs().items() if not suits(major, server)}
     assert others, "the embedded package has clients of two majors"
     monkeypatch.setattr(module, "VERSIONED_FOLDERS", ())
     monkeypatch.setattr(module, "find_bindirs", lambda: others)

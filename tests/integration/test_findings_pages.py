@@ -28,7 +28,7 @@ IDS = finding_ids(
 NOT_RUN = {
     "it is about migration files": {"broken-graph", "conflicting-migrations"},
     "it is about settings": {"bad-setting"},
-    "it is about the apps contenttypes and auth": {"insert-refused"},
+    "it is about the apps contenttypes and auth": {"insert-refused", "permission-exists"},
     "it is about code of the project": {"drift-unknown"},
     "it is about the rehearsal": {
         "broken-check",

@@ -69,6 +69,10 @@ def try_both(
         answer = ops("preflight_migrate", "zoo", database=alias, rehearse=rehearse)
         failure = migrate(alias, "zoo")
 
+        if "nulls_distinct" in pair.pending and connections[alias].pg_version < 150000:
+            # Django leaves it out, so that no row can be in its way.
+            assert (answer.ids, failure) == (["constraint-not-created"], None)
+            continue
         assert answer.report["unexamined"] == []
         assert answer.code == (1 if bad else 0), answer.stdout
         assert (failure is not None) == bad, failure

@@ -146,13 +146,18 @@ CASES = (
     Case(
         "a member of the owner that inherits",
         ADD,
-        ("ALTER TABLE zoo_cage OWNER TO {other}", "GRANT {other} TO {role} WITH INHERIT TRUE"),
+        ("ALTER TABLE zoo_cage OWNER TO {other}", "GRANT {other} TO {role}"),
         None,
     ),
     Case(
         "a member of the owner that does not inherit",
         ADD,
-        ("ALTER TABLE zoo_cage OWNER TO {other}", "GRANT {other} TO {role} WITH INHERIT FALSE"),
+        (
+            "ALTER TABLE zoo_cage OWNER TO {other}",
+            # From PostgreSQL 16 on, what the role inherits is decided when it becomes a member.
+            "ALTER ROLE {role} NOINHERIT",
+            "GRANT {other} TO {role}",
+        ),
     ),
     Case("dropping is for the owner", 'migrations.DeleteModel("Cage"),', (TO_OTHERS,)),
     Case(

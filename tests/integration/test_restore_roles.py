@@ -8,7 +8,7 @@ from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.session import open_second
-from tests.backups import act_as, backup, scratch_databases
+from tests.backups import act_as, backup, is_public_everybodys, scratch_databases
 from tests.conftest import Ops, execute, query
 from tests.rollbacks import kept_databases, payments, restore
 
@@ -97,6 +97,27 @@ def test_the_owner_of_the_database_who_is_no_superuser_rolls_back(
     assert answer.code == 0, answer.stdout
     assert payments(staging) == 500
     assert query(staging, owned) == before
+
+
+def test_rights_on_public_that_only_its_owner_could_give_again_leave_the_live_one_as_it_was(
+    staging: str, ops: Ops, tmp_path: Path, roles: Callable[..., dict[str, str]]
+) -> None:
+    made, name = roles("CREATEDB"), connections[staging].settings_dict["NAME"]
+    own = sql.SQL("ALTER DATABASE {} OWNER TO {}")
+    execute(connections[staging], own.format(sql.Identifier(name), sql.Identifier(made["USER"])))
+    grant = sql.SQL("GRANT ALL ON SCHEMA public TO {}")
+    execute(connections[staging], grant.format(sql.Identifier(made["USER"])))
+    # From PostgreSQL 15 on the owner of the database owns it.
+    possible = not is_public_everybodys(connections[staging])
+    act_as(staging, made)
+    _, file = backup(ops, staging, tmp_path)
+    execute(connections[staging], "DELETE FROM treasury_payment WHERE id > 100")
+
+    answer = restore(ops, staging, str(file))
+
+    assert answer.code == (0 if possible else 1)
+    assert answer.ids == ([] if possible else ["schema-differs"])
+    assert payments(staging) == (500 if possible else 100)
 
 
 def test_one_who_does_not_own_the_database_is_refused(

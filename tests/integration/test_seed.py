@@ -219,6 +219,8 @@ def test_an_owner_who_may_not_create_in_the_schema_is_refused_before_anything_is
 ) -> None:
     user = role()
     execute(connections[staging], f"""ALTER TABLE treasury_payment OWNER TO "{user["USER"]}" """)
+    # Before PostgreSQL 15 everybody may.
+    execute(connections[staging], "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     with guest(staging, user) as alias:
         answer = ops("seed_payment_id", database=alias)
 

@@ -31,28 +31,41 @@ def test_virtual_columns_are_for_servers_that_have_them(
     assert not (stored and failure)
 
 
-@pytest.mark.parametrize("inside", [False, True])
+NULLS_EQUAL = 'models.UniqueConstraint(fields=["size"], name="zoo_once", nulls_distinct=False)'
+PEN = """migrations.CreateModel("Pen", [
+    ("id", models.BigAutoField(primary_key=True)), ("size", models.IntegerField(null=True%s)),
+], options={"constraints": [%s]}),"""
+WITH_NULLS_EQUAL = {
+    "added": f'migrations.AddConstraint("cage", {NULLS_EQUAL}),',
+    "created": PEN % ("", NULLS_EQUAL),
+    "created beside a parameter": PEN % (", db_default=1", NULLS_EQUAL),
+}
+
+
+@pytest.mark.parametrize("pending", WITH_NULLS_EQUAL.values(), ids=WITH_NULLS_EQUAL)
 @pytest.mark.parametrize("supported", [False, True])
-def test_what_django_leaves_out_is_a_warning(
-    supported: bool, inside: bool, empty_database: str, write_migrations: Write, ops: Ops
+def test_what_django_leaves_out_is_a_warning_and_what_it_executes_as_none_is_a_no(
+    supported: bool,
+    pending: str,
+    empty_database: str,
+    write_migrations: Write,
+    ops: Ops,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    constraint = 'models.UniqueConstraint(fields=["size"], name="zoo_once", nulls_distinct=False)'
-    pending = (
-        f'migrations.CreateModel("Pen", [("id", models.BigAutoField(primary_key=True)),'
-        f' ("size", models.IntegerField(null=True))], options={{"constraints": [{constraint}]}}),'
-        if inside
-        else f'migrations.AddConstraint("cage", {constraint}),'
-    )
     write_migrations(CAGE)
     assert migrate(empty_database, "zoo") is None
     write_migrations(CAGE, pending)
     # As on PostgreSQL 14, which has it no other way.
     supported &= connections[empty_database].pg_version >= 150000
-    vars(connections[empty_database].features)["is_postgresql_15"] = supported
+    features = type(connections[empty_database].features)
+    monkeypatch.setattr(features, "supports_nulls_distinct_unique_constraints", supported)
 
     answer = ops("preflight_migrate", "zoo", database=empty_database)
 
-    assert (answer.code, answer.ids) == (0, [] if supported else ["constraint-not-created"])
-    assert migrate(empty_database, "zoo") is None
+    failure = migrate(empty_database, "zoo")
+    assert answer.ids == ([] if supported else ["constraint-not-created"])
+    assert answer.code == int(failure is not None)
+    fails = not supported and "db_default" in pending
+    assert ("None" in (failure or "")) == fails
     made = query(empty_database, "SELECT 1 FROM pg_class WHERE relname = 'zoo_once'")
     assert bool(made) == supported

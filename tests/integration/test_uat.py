@@ -274,3 +274,22 @@ def test_a_system_check_error_of_the_project_is_a_failed_check_and_not_the_end(
     assert (answer.code, answer.ids) == (1, ["check-failed"])
     assert check_of(answer, "django-checks")["saw"] == "treasury.E001: the treasury is broken"
     assert check_of(answer, "migrations-on-disk")["status"] == "PASS"
+
+
+def test_an_error_of_check_deploy_alone_is_minor_and_no_blocker(
+    migrated: str, ops: Ops, tmp_path: Path
+) -> None:
+    def lax(**kwargs: Any) -> list[checks.CheckMessage]:
+        return [checks.Error("mail goes to the console", id="treasury.E002")]
+
+    checks.register(lax, deploy=True)
+    try:
+        answer = accept(ops, migrated, tmp_path, check=["django-checks", "deployment-checks"])
+    finally:
+        checks.registry.registry.deployment_checks.discard(lax)
+
+    assert check_of(answer, "django-checks")["status"] == "PASS"
+    deployment = check_of(answer, "deployment-checks")
+    assert (deployment["status"], deployment["severity"]) == ("FAIL", "minor")
+    assert "treasury.E002: mail goes to the console" in deployment["saw"]
+    assert answer.code == 0

@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from opsmigrate import interrupts
 from opsmigrate.backup.levels import verify_to
 from opsmigrate.backup.properties import read_extensions
 from opsmigrate.backup.restore import require_extensions
@@ -104,18 +105,16 @@ class Command(ReportCommand):
             return _result(file, manifest, "not verified")
         try:
             result = _verify(run, clients, file, manifest, options)
-        except RefusedError as error:
-            if error.id != "restore-runs-code":
+        except (KeyboardInterrupt, Exception) as error:
+            if not (isinstance(error, KeyboardInterrupt) or interrupts.asked()):
                 raise
-            raise _whole_but(error, file) from error
-        except KeyboardInterrupt as interrupt:
             raise PartialError(
                 f"interrupted while {file} was being verified; it is whole, and its manifest says "
                 "how far it was verified",
                 id="interrupted",
-                hint="python manage.py backup_db",
+                hint=f"run it again, or: python manage.py verify_backup {file}",
                 facts={"file": str(file)},
-            ) from interrupt
+            ) from error
         keep = options["keep"] or run.settings.backup_keep
         if keep and result.verdict is Verdict.PASSED:
             [newest] = [each for each in read_manifests(folder) if each.file == file.name]
@@ -165,18 +164,23 @@ def _verify(
     run: Run, clients: Clients, file: Path, manifest: Manifest, options: dict[str, Any]
 ) -> Result:
     level = options["verify"]
-    manifest, found = verify_to(
-        level,
-        run.connection,
-        clients,
-        file,
-        manifest,
-        run_id=run.id,
-        maintenance_db=run.settings.maintenance_db,
-        progress=run.progress,
-        keep=options["keep_scratch"],
-        trust_code=options["trust_code"],
-    )
+    try:
+        manifest, found = verify_to(
+            level,
+            run.connection,
+            clients,
+            file,
+            manifest,
+            run_id=run.id,
+            maintenance_db=run.settings.maintenance_db,
+            progress=run.progress,
+            keep=options["keep_scratch"],
+            trust_code=options["trust_code"],
+        )
+    except RefusedError as error:
+        raise _whole_but(error, file) if error.id == "restore-runs-code" else error from None
+    # What was found wrong may be the interrupt itself: pg_restore was ended, the line closed.
+    interrupts.raise_if_asked()
     wrong = [item for item in found.findings if item.severity is Severity.ERROR]
     if wrong and {item.id for item in wrong} <= NOT_THE_FILE:
         # The file is whole; that it cannot be restored here may be for want of a right.

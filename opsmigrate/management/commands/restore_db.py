@@ -19,6 +19,7 @@ from opsmigrate.errors import UsageError
 from opsmigrate.guard import require_approval
 from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.management.output import Messages
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.report import Result, Verdict
@@ -170,6 +171,8 @@ class Command(ReportCommand):
         self.stderr.write("\n".join(_shown(loss)))
         self.stderr.write("Type 'yes' to go on: ", ending="")
         self.stderr.flush()
+        if isinstance(self.stderr, Messages) and self.stderr.lost:
+            return False  # nobody has read what they would say yes to
         return sys.stdin.readline().strip() == "yes"
 
 

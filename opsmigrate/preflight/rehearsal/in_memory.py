@@ -14,6 +14,9 @@ from django.core.files.storage import (
 )
 from django.utils.functional import cached_property, empty
 
+from opsmigrate.deprecations import without_deprecations
+from opsmigrate.mail import mail_settings
+
 MAIL = "django.core.mail.backends.locmem.EmailBackend"
 CACHE = "django.core.cache.backends.locmem.LocMemCache"
 TASKS = "django.tasks.backends.dummy.DummyBackend"
@@ -112,11 +115,9 @@ def keep_in_memory(tell: Callable[[str], None]) -> None:
     find what it will find in the real run. `tell` hears of what cannot be had from memory.
     """
     OverlayStorage.tell = staticmethod(tell)
-    if hasattr(settings, "MAILERS"):  # Django 6.1 and later; they are made anew for each mail
-        mailers: Any = getattr(settings, "MAILERS")  # noqa: B009 - the stubs do not know it
-        setattr(settings, "MAILERS", {name: {"BACKEND": MAIL} for name in mailers})  # noqa: B010
-    else:
-        settings.EMAIL_BACKEND = MAIL
+    with without_deprecations():
+        for name, value in mail_settings(MAIL).items():
+            setattr(settings, name, value)
     names = (*settings.CACHES, "default")
     _give(caches, {name: {"BACKEND": CACHE, "LOCATION": name} for name in names})
     if hasattr(settings, "TASKS"):  # Django 6.0 and later

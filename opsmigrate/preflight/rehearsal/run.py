@@ -28,7 +28,7 @@ from opsmigrate.preflight.rehearsal.withheld import repeat_withheld
 from opsmigrate.progress import Progress
 from opsmigrate.scratch import looks_of, scratch_database
 
-SECONDS_TO_END = 10
+SECONDS_TO_END = 2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,7 +57,7 @@ def require_record(step: Step, requirements: Requirements) -> None:
         lack = lacking_to_insert(connection, relation, columns, returning=["id"])
     if lack is not None:
         requirements.ledger.migration = step.label
-        _find(requirements, lack, relation, "record the migration")
+        find_lack(requirements, lack, relation, "record the migration")
         requirements.ledger.migration = None
 
 
@@ -78,8 +78,8 @@ def require_post_migrate(
 
     `state_after` the plan is None where it is not known; it is asked for only where a right lacks.
     """
-    types = _handled(requirements, CONTENT_TYPES, "contenttypes.ContentType")
-    permissions = _handled(requirements, PERMISSIONS, "auth.Permission")
+    types = live_table(requirements, CONTENT_TYPES, "contenttypes.ContentType")
+    permissions = live_table(requirements, PERMISSIONS, "auth.Permission")
     lacks = dict(_lacks(requirements.connection, types, permissions))
     if not lacks:
         return
@@ -88,7 +88,7 @@ def require_post_migrate(
     for relation in (types, permissions):
         if relation is not None and (relation.label, "SELECT") in lacks:
             lack = lacks[relation.label, "SELECT"]
-            _find(requirements, lack, relation, "read after every plan")
+            find_lack(requirements, lack, relation, "read after every plan")
             ledger.operation = None
             return
     state = state_after()
@@ -108,21 +108,25 @@ def _require_rows(
 ) -> None:
     types, permissions = tables
     rows = _rows(requirements.connection, types, permissions)
-    renamed = dict(_renamed(steps, rows))
+    renamed = {
+        live: later
+        for later, live in content_types_after(steps, rows.types).items()
+        if live != later
+    }
     if renamed and (lack := lacks.get((types.label, "UPDATE"))):
-        _find(requirements, lack, types, "rename content types with their models")
+        find_lack(requirements, lack, types, "rename content types with their models")
         return
     known = {renamed.get(key, key) for key in rows.types}
     wanted = {(model._meta.app_label, _name(model)): model for model in _models(state)}
     if set(wanted) - known and (lack := lacks.get((types.label, "INSERT"))):
-        _find(requirements, lack, types, "add content types")
+        find_lack(requirements, lack, types, "add content types")
     if permissions is None or not (lack := lacks.get((permissions.label, "INSERT"))):
         return
     held = {
         (*renamed.get((app, model), (app, model)), code) for app, model, code in rows.permissions
     }
     if any((*key, code) not in held for key, model in wanted.items() for code in _codes(model)):
-        _find(requirements, lack, permissions, "add permissions")
+        find_lack(requirements, lack, permissions, "add permissions")
 
 
 def _live(requirements: Requirements, db_table: str) -> Relation | None:
@@ -130,7 +134,7 @@ def _live(requirements: Requirements, db_table: str) -> Relation | None:
     return live_relation(requirements.catalog, table.origin) if table else None
 
 
-def _handled(requirements: Requirements, receiver: str, label: str) -> Relation | None:
+def live_table(requirements: Requirements, receiver: str, label: str) -> Relation | None:
     """Return the model's live table, where migrate would call the receiver that writes to it."""
     if receiver not in receivers_of_migrate():
         return None
@@ -188,20 +192,30 @@ def _rows(connection: BaseDatabaseWrapper, types: Relation, permissions: Relatio
         return _Rows(found, frozenset(cursor.fetchall()))
 
 
-def _renamed(
-    steps: tuple[Step, ...], rows: _Rows
-) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
-    """Yield the content types that RenameModel renames, as they are now and will be."""
-    now: dict[tuple[str, str], tuple[str, str]] = {key: key for key in rows.types}
+def content_types_after(
+    steps: tuple[Step, ...], live: frozenset[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return the content types (app, model) after the plan, each with what it is called now.
+
+    One whose new name is taken keeps its old one
+    (django.contrib.contenttypes.management.RenameContentType).
+    """
+    now = {key: key for key in live}
     for step in steps:
-        app, operations = step.migration.app_label, step.migration.operations
-        for operation in reversed(operations) if step.backwards else operations:
-            if isinstance(operation, RenameModel):
-                names = (operation.old_name_lower, operation.new_name_lower)
-                old, new = reversed(names) if step.backwards else names
-                if (app, old) in now:
-                    now[app, new] = now.pop((app, old))
-    yield from ((live, later) for later, live in now.items() if live != later)
+        for old, new in renames(step):
+            app = step.migration.app_label
+            if (app, old.lower()) in now and (app, new.lower()) not in now:
+                now[app, new.lower()] = now.pop((app, old.lower()))
+    return now
+
+
+def renames(step: Step) -> Iterator[tuple[str, str]]:
+    """Yield the old and new names of the models that a step renames, in its order."""
+    operations = step.migration.operations
+    for operation in reversed(operations) if step.backwards else operations:
+        if isinstance(operation, RenameModel):
+            names = operation.old_name, operation.new_name
+            yield (names[1], names[0]) if step.backwards else names
 
 
 def _models(state: ProjectState) -> Iterator[Any]:
@@ -223,7 +237,8 @@ def _codes(model: Any) -> Iterator[str]:
     yield from (code for code, _ in options.permissions)
 
 
-def _find(requirements: Requirements, lack: Lack, relation: Relation, purpose: str) -> None:
+def find_lack(requirements: Requirements, lack: Lack, relation: Relation, purpose: str) -> None:
+    """Note that the role lacks a right for what migrate does besides the plan."""
     requirements.ledger.find(
         "missing-privilege",
         f"migrate must {purpose}, and {lack.privilege} on {lack.on} is not granted to the role",

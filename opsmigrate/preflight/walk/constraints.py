@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Field, Model
+from django.db.models import BaseConstraint, Field, Model
 
 from opsmigrate.preflight.walk.casts import may_join
 from opsmigrate.preflight.walk.columns import UNKNOWN
@@ -12,6 +12,7 @@ from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.probes import points_nowhere
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import CHECK, FOREIGN_KEY, ForeignKey, SimulatedTable
+from opsmigrate.report import Severity
 from opsmigrate.schema.types import base
 
 
@@ -197,3 +198,21 @@ def _require_comparable(
                 table=target.label,
                 column=to_column,
             )
+
+
+def note_left_out(
+    requirements: Requirements, model: type[Model], constraint: BaseConstraint, *, executed: bool
+) -> None:
+    """Note a constraint that Django leaves out without a word, as the server is too old for it.
+
+    Where "None" would be `executed` in its place, `migrate` fails.
+    """
+    table = requirements.schema.label(model._meta.db_table)
+    does = "executes None in its place, and fails" if executed else "leaves it out and says OK"
+    requirements.ledger.find(
+        "constraint-not-created",
+        f"the server is too old for the constraint {constraint.name} of {table}: migrate {does}",
+        hint="upgrade the server first; or drop the option that it does not support",
+        table=table,
+        severity=Severity.ERROR if executed else Severity.WARNING,
+    )

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.apps import apps
 from django.db import router
-from django.db.migrations.operations import RenameModel
 from django.db.migrations.state import ProjectState
 from django.db.models.signals import post_migrate, pre_migrate
 
@@ -33,6 +32,8 @@ class Known:
 
 CONTENT_TYPES = "django.contrib.contenttypes.management.create_contenttypes"
 PERMISSIONS = "django.contrib.auth.management.create_permissions"
+# From Django 6.1 on.
+RENAMES = "django.contrib.auth.management.rename_permissions_after_model_rename"
 KNOWN = {
     CONTENT_TYPES: (Known("contenttypes", "contenttype", frozenset({"app_label", "model"})),),
     PERMISSIONS: (
@@ -44,9 +45,9 @@ KNOWN = {
     ),
     # It adds operations to migrations that rename models; they catch what fails.
     "django.contrib.contenttypes.management.inject_rename_contenttypes_operations": (),
+    # Which rows it renames, and when it refuses: renamed_permissions.py.
+    RENAMES: (),
 }
-# Django 6.1's looks at the plan, and does nothing where no step itself is a RenameModel.
-ON_RENAMES = "django.contrib.auth.management.rename_permissions_after_model_rename"
 
 
 def require_history(requirements: Requirements, plan: Plan) -> None:
@@ -104,8 +105,6 @@ def require_receivers(requirements: Requirements, plan: Plan, state: ProjectStat
     for item in dict.fromkeys(known):
         _require(requirements, item, state, inserts=_makes_models(plan))
     for name in receivers_of_migrate():
-        if name == ON_RENAMES and not _renames_models(plan):
-            continue
         if name not in KNOWN:
             requirements.ledger.leave_open(f"{name} runs with every migrate: only running decides")
     requirements.ledger.operation = None
@@ -138,14 +137,6 @@ def _live(signal: Any, sender: Any) -> list[Callable[..., Any]]:
         receiver if hasattr(receiver, "__qualname__") else type(receiver)
         for receiver in (*synchronous, *asynchronous)
     ]
-
-
-def _renames_models(plan: Plan) -> bool:
-    return any(
-        isinstance(operation, RenameModel)
-        for step in plan.steps
-        for operation in step.migration.operations
-    )
 
 
 def _makes_models(plan: Plan) -> bool:

@@ -17,7 +17,7 @@ from opsmigrate.postgres.errors import first_line
 from opsmigrate.preflight.walk.altering import add_identity, alter_null, alter_type, rename_column
 from opsmigrate.preflight.walk.collations import is_deterministic
 from opsmigrate.preflight.walk.columns import UNKNOWN, add_column, drop_column
-from opsmigrate.preflight.walk.constraints import require_inline_target
+from opsmigrate.preflight.walk.constraints import note_left_out, require_inline_target
 from opsmigrate.preflight.walk.defaults import alter_default
 from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
 from opsmigrate.preflight.walk.fields import column_of, is_auto
@@ -27,7 +27,6 @@ from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.statements import examine_statement
 from opsmigrate.preflight.walk.surroundings import require_surroundings
 from opsmigrate.preflight.walk.touched import QUALIFIED, tables_of
-from opsmigrate.report import Severity
 
 
 def tracing_editor(
@@ -183,11 +182,16 @@ class TracingEditor(DatabaseSchemaEditor):
         """CREATE TABLE; its foreign keys and indexes come deferred."""
         with self._known():
             self.requirements.create_table(model)
-            for constraint in model._meta.constraints:
-                self._warn_of_nothing(model, constraint)
             for constraint in filter(is_exclusion, model._meta.constraints):
                 require_exclusion(self.requirements, model, constraint, self)
             super().create_model(model)
+            # Beside a column whose default has a parameter, Django keeps what it leaves out as the
+            # statement "None" (BaseDatabaseSchemaEditor.table_sql).
+            executed = None in self.deferred_sql
+            self.deferred_sql[:] = [each for each in self.deferred_sql if each is not None]
+            for constraint in model._meta.constraints:
+                if constraint.create_sql(model, self) is None:
+                    note_left_out(self.requirements, model, constraint, executed=executed)
 
     def delete_model(self, model: type[Model]) -> None:
         """DROP TABLE … CASCADE."""
@@ -328,26 +332,14 @@ class TracingEditor(DatabaseSchemaEditor):
     def add_constraint(self, model: type[Model], constraint: BaseConstraint) -> None:
         """ADD CONSTRAINT, whose condition or expressions may name columns."""
         with self._known():
-            self._warn_of_nothing(model, constraint)
+            if constraint.create_sql(model, self) is None:
+                note_left_out(self.requirements, model, constraint, executed=False)
             if is_exclusion(constraint):
                 require_exclusion(self.requirements, model, constraint, self)
                 self.note(constraint.create_sql(model, self), None)
                 return
             self.requirements.name_columns(model, _text(constraint.create_sql(model, self)))
             super().add_constraint(model, constraint)
-
-    def _warn_of_nothing(self, model: type[Model], constraint: BaseConstraint) -> None:
-        """Django leaves out without a word what the server's version does not support."""
-        if constraint.create_sql(model, self) is None:
-            table = self.requirements.schema.label(model._meta.db_table)
-            self.requirements.ledger.find(
-                "constraint-not-created",
-                f"the server is too old for the constraint {constraint.name} of {table}: migrate "
-                "leaves it out and says OK",
-                hint="upgrade the server first; or drop the option that it does not support",
-                table=table,
-                severity=Severity.WARNING,
-            )
 
     @contextmanager
     def _wrong_number(self, model: type[Model]) -> Iterator[None]:

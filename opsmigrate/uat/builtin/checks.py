@@ -1,4 +1,4 @@
-"""Django's own system checks, those for deployment included."""
+"""Django's own system checks: those of `manage.py check`, and those of `check --deploy`."""
 
 from django.core.checks import ERROR, WARNING, CheckMessage, run_checks
 
@@ -19,8 +19,8 @@ TLS_IDS = {
 
 @check("django-checks", tags=("django",), severity="blocker")
 def django_checks(context: Context) -> str:
-    """No system check of the project has an error."""
-    errors = _messages(context, at_least=ERROR)
+    """No system check of `manage.py check` has an error."""
+    errors = _messages(context, at_least=ERROR, deployment=False)
     if errors:
         raise Failed(_words(errors))
     return "no errors"
@@ -28,8 +28,10 @@ def django_checks(context: Context) -> str:
 
 @check("deployment-checks", tags=("django", "security"), severity="minor")
 def deployment_checks(context: Context) -> str:
-    """No deployment check warns, but for those of TLS where the site is plain HTTP on loopback."""
-    warnings = _messages(context, at_least=WARNING)
+    """Nothing else of `check --deploy` warns; TLS may be off for plain HTTP on loopback."""
+    told = _messages(context, at_least=ERROR, deployment=False)
+    found = _messages(context, at_least=WARNING, deployment=True)
+    warnings = [item for item in found if item not in told]
     relaxed = [item for item in warnings if item.id in TLS_IDS]
     if context.site is None or not context.site.is_plain_loopback:
         relaxed = []
@@ -42,8 +44,9 @@ def deployment_checks(context: Context) -> str:
     return "no warnings"
 
 
-def _messages(context: Context, *, at_least: int) -> list[CheckMessage]:
-    found = run_checks(include_deployment_checks=True, databases=[context.connection.alias])
+def _messages(context: Context, *, at_least: int, deployment: bool) -> list[CheckMessage]:
+    databases = [context.connection.alias]
+    found = run_checks(include_deployment_checks=deployment, databases=databases)
     return [item for item in found if item.level >= at_least and not item.is_silenced()]
 
 
