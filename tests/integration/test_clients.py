@@ -137,7 +137,9 @@ def test_clients_of_a_major_that_does_not_suit_back_up_nothing(
     staging: str, ops: Ops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = read_session(connections[staging]).major
-    others = {major: folder for major, folder in find_bindirs().items() if not suits(major, server)}
+    others = {
+        major: folder for major, folder in find_bindirs().items() if not suits(major, server)
+    }
     assert others, "the embedded package has clients of two majors"
     monkeypatch.setattr(module, "VERSIONED_FOLDERS", ())
     monkeypatch.setattr(module, "find_bindirs", lambda: others)
