@@ -257,6 +257,17 @@ def test_where_only_a_superuser_could_it_is_refused_unless_the_code_is_trusted(
     assert trusting.report["facts"]["restored_on"] == "the examined server"
 
 
+def test_what_is_to_be_kept_here_is_refused(attacked: Attacked) -> None:
+    attacked.plant(*KINDS["check"])
+
+    answer = attacked.run("backup_db", keep_scratch=True)
+
+    attacked.require_harmless()
+    assert (answer.code, answer.ids) == (4, ["restore-runs-code"])
+    assert "cannot be kept on this server" in answer.report["findings"][0]["message"]
+    assert attacked.leftovers() == []
+
+
 def test_on_a_server_of_our_own_no_program_is_started(attacked: Attacked) -> None:
     attacked.plant(*KINDS["check"])
     _, file = backup(attacked.ops, attacked.alias, attacked.folder)
