@@ -104,7 +104,15 @@ class Command(ReportCommand):
         if options["verify"] == "none":
             return _result(file, manifest, "not verified")
         try:
-            result = _verify(run, clients, file, manifest, options)
+            result = _verify(
+                run,
+                clients,
+                file,
+                manifest,
+                options["verify"],
+                keep=options["keep_scratch"],
+                trust_code=options["trust_code"],
+            )
         except (KeyboardInterrupt, Exception) as error:
             if not (isinstance(error, KeyboardInterrupt) or interrupts.asked()):
                 raise
@@ -161,9 +169,15 @@ def _whole_but(error: RefusedError, file: Path) -> RefusedError:
 
 
 def _verify(
-    run: Run, clients: Clients, file: Path, manifest: Manifest, options: dict[str, Any]
+    run: Run,
+    clients: Clients,
+    file: Path,
+    manifest: Manifest,
+    level: str,
+    *,
+    keep: bool,
+    trust_code: bool = False,
 ) -> Result:
-    level = options["verify"]
     try:
         manifest, found = verify_to(
             level,
@@ -174,8 +188,8 @@ def _verify(
             run_id=run.id,
             maintenance_db=run.settings.maintenance_db,
             progress=run.progress,
-            keep=options["keep_scratch"],
-            trust_code=options["trust_code"],
+            keep=keep,
+            trust_code=trust_code,
         )
     except RefusedError as error:
         raise _whole_but(error, file) if error.id == "restore-runs-code" else error from None
