@@ -128,6 +128,7 @@ STATIC_ROOT = BASE_DIR / ".static"
 OPSMIGRATE = {
     "ENVIRONMENT": "staging",
     "BACKUP_DIR": env.str("BACKUP_DIR", default="") or str(BASE_DIR / "backups"),
+    "SEAL_KEY": env.str("OPSMIGRATE_SEAL_KEY", default="") or None,
     "SEED": {"model": "treasury.Payment", "field": "payment_id"},
     "UAT": {
         "BASE_URL": env.str("UAT_BASE_URL", default="") or None,

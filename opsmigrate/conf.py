@@ -16,6 +16,12 @@ from opsmigrate.errors import SettingsError
 
 ENVIRONMENTS = ("development", "test", "staging", "production")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# As many as an HMAC with SHA-256 is worth something with (RFC 2104 asks for 32).
+SHORTEST_KEY = 16
+MAKE_KEY = (
+    "set the variable OPSMIGRATE_SEAL_KEY to what this prints: "
+    "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+)
 REHEARSALS = ("auto", "off", "schema", "clone", "kept")
 
 
@@ -89,6 +95,7 @@ KEYS = (
     "BACKUP_DIR",
     "BACKUP_KEEP",
     "BACKUP_MAX_AGE_HOURS",
+    "SEAL_KEY",
     "PG_BIN",
     "MAINTENANCE_DB",
     "SEED",
@@ -116,6 +123,7 @@ def load_settings() -> Settings:
     """Return OPSMIGRATE as Settings; raise SettingsError naming the key that is wrong."""
     raw = getattr(django_settings, "OPSMIGRATE", {})
     _require_mapping("OPSMIGRATE", raw, KEYS)
+    _seal_key(raw)
     pg_bin = _text(raw, "PG_BIN")
     return Settings(
         environment=_environment(raw),
@@ -133,6 +141,28 @@ def load_settings() -> Settings:
         rehearse_max_seconds=_positive(raw, "REHEARSE_MAX_SECONDS", 3600),
         uat=_uat(raw),
     )
+
+
+def load_seal_key() -> bytes | None:
+    """Return the key of seals, None where none is set; raise SettingsError where it is none.
+
+    It is in no Settings, so that it is in nothing that somebody prints.
+    """
+    raw = getattr(django_settings, "OPSMIGRATE", {})
+    return _seal_key(raw) if isinstance(raw, Mapping) else None
+
+
+def _seal_key(raw: Mapping[str, Any]) -> bytes | None:
+    value = raw.get("SEAL_KEY", os.environ.get("OPSMIGRATE_SEAL_KEY") or None)
+    if value is None:
+        return None
+    # Its value is never repeated.
+    if not isinstance(value, str | bytes):
+        raise _error("SEAL_KEY", "is neither a text nor bytes", MAKE_KEY)
+    key = value.encode() if isinstance(value, str) else value
+    if len(key) < SHORTEST_KEY:
+        raise _error("SEAL_KEY", f"has fewer than {SHORTEST_KEY} bytes", MAKE_KEY)
+    return key
 
 
 def _error(key: str, wrong: str, hint: str) -> SettingsError:

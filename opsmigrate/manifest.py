@@ -12,6 +12,7 @@ from opsmigrate.files import write_atomically
 from opsmigrate.json_files import OR_EMPTY, UnreadableError, read_object, shaped
 from opsmigrate.pgtools.printing import PRINTING
 from opsmigrate.postgres.session import Session
+from opsmigrate.seal import WrongSealError, require_keyed_seal, with_keyed_seal
 
 SCHEMA = 2
 PRIVATE = 0o600
@@ -68,6 +69,10 @@ class _Properties(_SinceRoles):
 
 class UnreadableManifestError(Exception):
     """There is no manifest, or it is not what was written; the message says which."""
+
+
+class UnsealedManifestError(UnreadableManifestError):
+    """A key is set, and the manifest is not sealed with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +178,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> Path:
     path = manifest_path(folder / manifest.file)
     body = {"schema": SCHEMA, **asdict(manifest)}
     body["seal"] = _seal(body)
+    body = with_keyed_seal(body)
     write_atomically(path, json.dumps(body, indent=2, ensure_ascii=False) + "\n", mode=PRIVATE)
     return path
 
@@ -181,7 +187,8 @@ def read_manifest(backup: Path) -> Manifest:
     """Return the manifest of a backup; raise UnreadableManifestError where it cannot be relied on.
 
     The seal is the SHA-256 of the other entries: an edit, or a byte that changed, is seen. It is
-    no signature: whoever means to forge a manifest can make a new one.
+    no signature: whoever means to forge a manifest can make a new one, but for the seal by a key
+    (opsmigrate.seal) which it must have besides where one is set: UnsealedManifestError.
     """
     path = manifest_path(backup)
     try:
@@ -199,6 +206,11 @@ def read_manifest(backup: Path) -> Manifest:
             if isinstance(schema, int)
             else f"{path.name} is no manifest"
         )
+    try:
+        body = require_keyed_seal({"schema": schema, "seal": seal, **body})
+    except WrongSealError as error:
+        raise UnsealedManifestError(f"its manifest {path.name} {error}") from error
+    del body["schema"], body["seal"]
     if seal != _seal({"schema": schema, **body}):
         raise UnreadableManifestError(f"its manifest {path.name} is not the one that was written")
     try:

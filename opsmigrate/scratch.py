@@ -24,6 +24,14 @@ from opsmigrate.postgres.session import (
 )
 
 PREFIX = "opsmigrate_scratch_"
+ROLE_PREFIX = "opsmigrate_role_"
+# A scratch database is ours by its owner: our role, or, for a superuser, the role made for it.
+OURS = f"""
+(pg_get_userbyid(d.datdba) = current_user
+ OR EXISTS (SELECT FROM pg_roles r, pg_roles me
+            WHERE r.rolname = '{ROLE_PREFIX}' || right(d.datname, 12)
+              AND me.rolname = current_user AND me.rolsuper))
+"""
 # The first half of the advisory lock's key: "opsm" in ASCII; the second half is the database's.
 LOCK_SPACE = 0x6F70736D
 KNOWS_STRATEGY = 150_000
@@ -33,12 +41,16 @@ PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}  # pg_database.datlocprovi
 
 @dataclass
 class ScratchDatabase:
-    """A database of ours; gone when the `with` block that made it ends, unless it is `kept`."""
+    """A database of ours; gone when the `with` block that made it ends, unless it is `kept`.
+
+    `role` is that which was made for it, and goes with it.
+    """
 
     name: str
     source: int
     run: str
     kept: bool = False
+    role: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,20 +100,26 @@ def scratch_database(
     with maintenance_connection(connection, maintenance_db) as maintenance:
         # Before CREATE DATABASE, so that no reaper sees it without a live owner.
         _lock(maintenance, name)
-        kept = False
+        kept, role = False, None
         try:
             if template is None:
                 new = _like(name, like or looks_of(connection))
             else:
                 new = _copying(name, template, maintenance)
             scratch = _create(connection, maintenance, name, run_id, new)
-            yield scratch
-            kept = scratch.kept
+            try:
+                yield scratch
+                kept = scratch.kept
+            finally:
+                role = scratch.role
         finally:
             # What cannot be dropped now (the server went away) is reaped by the next run.
             if not kept:
                 with suppress(Error):
                     _drop(maintenance, name)
+            if role:
+                with suppress(Error):
+                    _drop_role(maintenance, role)
 
 
 def looks_of(connection: BaseDatabaseWrapper) -> dict[str, Any]:
@@ -187,12 +205,19 @@ def reap(connection: BaseDatabaseWrapper, maintenance_db: str | None) -> tuple[s
 def _abandoned(connection: BaseDatabaseWrapper) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT datname FROM pg_database d"
-            " WHERE datname ~ %s AND pg_get_userbyid(datdba) = current_user"
+            f"SELECT datname FROM pg_database d WHERE datname ~ %s AND {OURS}"  # noqa: S608 - ours
             " AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datid = d.oid)",
             [f"^{PREFIX}[0-9a-f]{{12}}$"],
         )
         names = [row[0] for row in cursor.fetchall()]
+        # Of runs that were killed between the drop of the database and that of its role.
+        cursor.execute(
+            "SELECT rolname FROM pg_roles r WHERE rolname ~ %s AND NOT EXISTS"
+            " (SELECT FROM pg_database WHERE datname = %s || right(rolname, 12)) AND EXISTS"
+            " (SELECT FROM pg_roles WHERE rolname = current_user AND rolsuper)",
+            [f"^{ROLE_PREFIX}[0-9a-f]{{12}}$", PREFIX],
+        )
+        names += [PREFIX + row[0].removeprefix(ROLE_PREFIX) for row in cursor.fetchall()]
         # Advisory locks belong to one database; another run may hold its own through another
         # maintenance database, so look in all of them (pg_locks shows the whole server).
         cursor.execute(
@@ -213,6 +238,9 @@ def _reap_one(maintenance: BaseDatabaseWrapper, name: str) -> bool:
             return False
         try:
             cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role_of(name)])
+            if cursor.fetchone():
+                _drop_role(maintenance, role_of(name))
         except Error:
             return False
         finally:
@@ -259,6 +287,16 @@ def leave(maintenance: BaseDatabaseWrapper, scratch: ScratchDatabase) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
             [scratch.name],
         )
+
+
+def role_of(name: str) -> str:
+    """Return the name of the role that is made for a scratch database, where one is made."""
+    return ROLE_PREFIX + name.removeprefix(PREFIX)
+
+
+def _drop_role(maintenance: BaseDatabaseWrapper, role: str) -> None:
+    with maintenance.cursor() as cursor:
+        cursor.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
 
 
 def _key(name: str) -> int:

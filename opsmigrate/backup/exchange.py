@@ -1,6 +1,6 @@
 """Restore a backup beside the live database, prove it, and let the two change places; or undo."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,11 +19,18 @@ from opsmigrate.backup.rollback import (
     require_same_database,
     require_swappable,
 )
-from opsmigrate.backup.swap import Swapped, find_kept_databases, rename, swap
-from opsmigrate.backup.verify import Verification, prove_restored, verify_checksum
+from opsmigrate.backup.swap import Kept, Swapped, find_kept_databases, rename, swap
+from opsmigrate.backup.venue import Venue, not_by_a_role, venue_to_stay
+from opsmigrate.backup.verify import (
+    Verification,
+    prove_restored,
+    unreadable,
+    verify_checksum,
+)
 from opsmigrate.errors import RefusedError, UsageError
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import Clients
+from opsmigrate.pgtools.run import ClientError
 from opsmigrate.postgres.comments import comment_on
 from opsmigrate.postgres.names import LONGEST_NAME
 from opsmigrate.postgres.session import (
@@ -42,6 +49,7 @@ from opsmigrate.scratch import (
     maintenance_connection,
     scratch_database,
 )
+from opsmigrate.scratch_role import hand_over
 
 Confirm = Callable[[Loss], bool]
 
@@ -51,6 +59,7 @@ class Place:
     """Where to work: the live database, its server, and the clients that suit it.
 
     `confirm` is asked with what would be lost; None: whatever is lost was accepted beforehand.
+    `trust_code`: what others wrote may run with a superuser's rights.
     """
 
     connection: BaseDatabaseWrapper
@@ -61,15 +70,17 @@ class Place:
     progress: Progress
     keep_slots: bool = False
     confirm: Confirm | None = None
+    trust_code: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exchanged:
-    """Who is who now, what was lost, and what the verification warned of."""
+    """Who is who now, what was lost, and what the verification and the search for it warned of."""
 
     swapped: Swapped
     loss: Loss
     proof: Verification | None = None
+    strangers: tuple[Finding, ...] = ()
 
 
 class NotProvenError(Exception):
@@ -139,7 +150,12 @@ def roll_back(place: Place, file: Path, manifest: Manifest) -> Exchanged:
             place.maintenance_db,
             live=live,
             replacement=scratch.name,
-            about={"backup": manifest.sha256, "file": manifest.file, "counters": baseline},
+            about={
+                "backup": manifest.sha256,
+                "file": manifest.file,
+                "counters": baseline,
+                "migrations": applied_migrations(connection),
+            },
             require=lambda counters: _require_no_more(place, stated, counters),
             finish=lambda renaming: give_properties(renaming, live, manifest.properties),
         )
@@ -156,21 +172,16 @@ def roll_back(place: Place, file: Path, manifest: Manifest) -> Exchanged:
 def undo(place: Place) -> Exchanged:
     """Put the database that was kept last back in the place of the live one, which is kept.
 
-    Raises UsageError where none was kept, RefusedError before anything is done.
+    Raises UsageError where none was kept, RefusedError before anything is done: also where what
+    is there was not put aside by this program, for the present live one.
     """
     connection, live = place.connection, place.session.database
-    kept = find_kept_databases(connection, live)
-    if not kept:
-        raise UsageError(
-            f"no database was kept that was {live} once",
-            id="nothing-to-undo",
-            hint="python manage.py restore_db FILE",
-        )
-    former = kept[0]
+    former, strangers = _put_aside(connection, live)
     require_swappable(connection, place.session, keep_slots=place.keep_slots)
     with second_connection(connection, database=former.name) as other:
         theirs = read_counters(other)
         recorded = applied_migrations(other)
+    _require_whole_again(former, theirs, recorded)
     counters = read_counters(connection)
     stated = Loss(
         written=written_since(former.about["counters"], counters),
@@ -188,12 +199,60 @@ def undo(place: Place) -> Exchanged:
         place.maintenance_db,
         live=live,
         replacement=former.name,
-        about={"counters": theirs},
+        about={"counters": theirs, "migrations": applied_migrations(connection)},
         require=lambda counters: _require_no_more(place, stated, counters),
         finish=finish,
     )
     written = written_since(former.about["counters"], swapped.counters)
-    return Exchanged(swapped=swapped, loss=replace(stated, written=written))
+    loss = replace(stated, written=written)
+    return Exchanged(swapped=swapped, loss=loss, strangers=strangers)
+
+
+def _put_aside(connection: BaseDatabaseWrapper, live: str) -> tuple[Kept, tuple[Finding, ...]]:
+    """Return what was kept last, and a warning for each database that only says that it was."""
+    found = find_kept_databases(connection, live)
+    strangers = tuple(
+        Finding(
+            id="not-put-aside",
+            severity=Severity.WARNING,
+            message=f"the database {each.name} says that it was {live} once, and restore_db did "
+            f"not put it aside for the present one: {each.stranger}",
+            hint="look whose it is, and drop it, or remove its comment",
+        )
+        for each in found
+        if each.stranger
+    )
+    kept = [each for each in found if not each.stranger]
+    if kept:
+        return kept[0], strangers
+    if strangers:
+        raise RefusedError(
+            strangers[0].message,
+            id="not-put-aside",
+            hint="restore_db FILE; or, where you are sure of it, let the two change names by hand: "
+            "ALTER DATABASE … RENAME TO …",
+            evidence={"databases": [each.name for each in found]},
+        )
+    raise UsageError(
+        f"no database was kept that was {live} once",
+        id="nothing-to-undo",
+        hint="python manage.py restore_db FILE",
+    )
+
+
+def _require_whole_again(former: Kept, tables: Iterable[str], migrations: Iterable[str]) -> None:
+    """Raise RefusedError where the kept database lacks what it had when it was put aside."""
+    there = {"tables": set(tables), "migrations": set(migrations)}
+    for what, name in (("table", "tables"), ("migration", "migrations")):
+        lacking = sorted(set(former.about.get(name, ())) - there[name])
+        if lacking:
+            raise RefusedError(
+                f"the kept database {former.name} is not what it was when it was put aside: it "
+                f"lacks the {what} {lacking[0]}",
+                id="not-put-aside",
+                hint="python manage.py restore_db FILE",
+                evidence={name: lacking},
+            )
 
 
 @contextmanager
@@ -201,15 +260,19 @@ def _restored(
     place: Place, file: Path, manifest: Manifest, *, owners: bool
 ) -> Iterator[tuple[ScratchDatabase, Verification]]:
     """Yield a scratch database that is, row by row, what was backed up, and analyzed."""
+    venue = _venue(place, file, manifest, owners=owners)
     with scratch_database(
         place.connection,
         run_id=place.run_id,
         maintenance_db=place.maintenance_db,
         like=manifest.properties,
     ) as scratch:
-        proof = prove_restored(
-            place.connection, place.clients, file, manifest, scratch, place.progress, owners=owners
-        )
+        with venue.hands(scratch, manifest, owners=owners) as hands:
+            proof = prove_restored(
+                hands, place.clients, file, manifest, scratch, place.progress, owners=owners
+            )
+        if lacking := venue.lacking(proof.findings):
+            raise not_by_a_role(file, venue, lacking)
         wrong = tuple(item for item in proof.findings if item.severity is Severity.ERROR)
         if wrong:
             raise NotProvenError(wrong)
@@ -219,8 +282,26 @@ def _restored(
             restored.cursor() as cursor,
         ):
             set_for_session(restored, **no_time_limits(restored))
+            if scratch.role:
+                hand_over(cursor, scratch.role)
             cursor.execute("ANALYZE")
-        yield scratch, proof
+        yield scratch, replace(proof, where=venue.where)
+
+
+def _venue(place: Place, file: Path, manifest: Manifest, *, owners: bool) -> Venue:
+    try:
+        return venue_to_stay(
+            place.connection,
+            place.clients,
+            file,
+            manifest,
+            run_id=place.run_id,
+            maintenance_db=place.maintenance_db,
+            trust_code=place.trust_code,
+            owners=owners,
+        )
+    except ClientError as error:
+        raise NotProvenError((unreadable(file, error),)) from error
 
 
 def _require_whole(file: Path, manifest: Manifest) -> None:

@@ -23,11 +23,14 @@ def verify_to(
     maintenance_db: str | None,
     progress: Progress,
     keep: bool = False,
+    trust_code: bool = False,
+    isolated: int | None = None,
 ) -> tuple[Manifest, Verification]:
     """Verify up to `archive` or `restore`; return the manifest, now saying so, and what was found.
 
     Where only rows were counted when the backup was taken, their values cannot be compared: then
     the manifest goes on to say that it is not verified, and the values are named as unexamined.
+    `keep`, `trust_code` and `isolated` are those of verify_by_restoring.
     """
     found = Verification(findings=verify_archive(connection, clients, file, manifest, progress))
     manifest = _noted(file, manifest, "archive", found)
@@ -41,6 +44,8 @@ def verify_to(
             maintenance_db=maintenance_db,
             progress=progress,
             keep=keep,
+            trust_code=trust_code,
+            isolated=isolated,
         )
         manifest = _noted(file, manifest, "restore", found)
     if manifest.tables and not manifest.digests:

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
+from opsmigrate.errors import OpsmigrateError, RefusedError, UndecidedError, UsageError
 from opsmigrate.manifest import (
     BACKUP_SUFFIX,
     Manifest,
     UnreadableManifestError,
+    UnsealedManifestError,
     read_manifest,
 )
 from opsmigrate.pgtools.clients import Clients, find_clients
@@ -16,7 +17,7 @@ def open_backup(name: str, folder: Path) -> tuple[Path, Manifest]:
     """Return the backup that `name` says, a path or a name in `folder`, and its manifest.
 
     Raises UsageError where there is none, OpsmigrateError (failed) where its manifest cannot be
-    relied on.
+    relied on, RefusedError where a key is set and it is not sealed with that.
     """
     given = Path(name)
     if given.suffix == ".json":
@@ -30,6 +31,12 @@ def open_backup(name: str, folder: Path) -> tuple[Path, Manifest]:
         )
     try:
         return backup, read_manifest(backup)
+    except UnsealedManifestError as error:
+        raise RefusedError(
+            f"{backup.name} is not one of ours: {error}",
+            id="seal-unkeyed",
+            hint="python manage.py backup_db; or the SEAL_KEY that it was taken with",
+        ) from error
     except UnreadableManifestError as error:
         raise OpsmigrateError(
             f"{backup.name} cannot be verified: {error}",

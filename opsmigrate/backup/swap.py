@@ -41,13 +41,17 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datid = %s AND pid <> ALL (%s::int[]) AND backend_type <> 'autovacuum worker'
 """
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datid = %s AND pid <> ALL (%s)"
-# No name and no comment of others is read: databases have names that the encoding of this one
-# cannot hold, and nothing could be read then. The comments of ours are plain ASCII.
+# Only its owner may write the comment of a database, or a superuser; and nobody can make one that
+# belongs to a role of which he is no member. No name and no comment of others is read: databases
+# have names that the encoding of this one cannot hold, and nothing could be read then.
 KEPT = """
-SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database
-WHERE datname <> %s AND CASE
-    WHEN starts_with(shobj_description(oid, 'pg_database'), '{"opsmigrate": "kept"')
-    THEN strpos(shobj_description(oid, 'pg_database'), %s) > 0 END
+SELECT d.datname, d.oid, shobj_description(d.oid, 'pg_database'), o.rolname,
+       o.rolsuper OR o.rolname = current_user OR d.datdba = live.datdba, live.oid
+FROM pg_database d JOIN pg_roles o ON o.oid = d.datdba, pg_database live
+WHERE live.datname = %s AND d.datname <> live.datname AND CASE
+    WHEN replace(shobj_description(d.oid, 'pg_database'), '": "', '":"')
+         LIKE '{"opsmigrate":"kept"%%'
+    THEN strpos(replace(shobj_description(d.oid, 'pg_database'), '": "', '":"'), %s) > 0 END
 """
 TAKEN = "SELECT 1 FROM pg_database WHERE datname = %s"
 
@@ -63,10 +67,15 @@ class Swapped:
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """A database that was live until another took its place; `about` is what its comment says."""
+    """A database of which the comment says that it was live until another took its place.
+
+    `about` is what the comment says. `stranger` says why it is not the one that was put aside when
+    the live database took its place, None where it is.
+    """
 
     name: str
     about: Mapping[str, Any]
+    stranger: str | None = None
 
 
 def kept_name(live: str, now: datetime, is_taken: Callable[[str], bool]) -> str:
@@ -84,16 +93,39 @@ def kept_name(live: str, now: datetime, is_taken: Callable[[str], bool]) -> str:
 
 
 def find_kept_databases(connection: BaseDatabaseWrapper, live: str) -> list[Kept]:
-    """Return the databases that were `live` once, the newest first."""
+    """Return the databases that say that they were `live` once, the newest first.
+
+    Anybody may give a database of his own such a comment: only what has no `stranger` was put
+    aside by this program, and for the present live database.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(KEPT, [live, f'"of": {json.dumps(live)}'])
+        cursor.execute(KEPT, [live, f'"of":{json.dumps(live)}'])
         rows = cursor.fetchall()
     ours = [
-        Kept(name=name, about=about)
-        for name, comment in rows
+        Kept(
+            name=name,
+            about=about,
+            stranger=_stranger(about, oid=oid, live=live_oid)
+            if trusted
+            else f"it belongs to {owner}, and the live one does not",
+        )
+        for name, oid, comment, owner, trusted, live_oid in rows
         if (about := our_comment(comment, "kept")) and about.get("of") == live
     ]
     return sorted(ours, key=lambda each: str(each.about.get("replaced")), reverse=True)
+
+
+def _stranger(about: Mapping[str, Any], *, oid: int, live: int) -> str | None:
+    if "oid" not in about or "replaced_by" not in about:
+        return "which database it was, and which took its place, was not written down"
+    if about["oid"] != oid:
+        return f"its comment is that of another database (oid {about['oid']}, this is {oid})"
+    if about["replaced_by"] != live:
+        return (
+            f"the database that took its place (oid {about['replaced_by']}) is not the live one "
+            f"(oid {live})"
+        )
+    return None
 
 
 def swap(
@@ -124,6 +156,7 @@ def swap(
     marker = {
         "opsmigrate": "kept",
         "of": live,
+        **_who_is_who(connection, live, replacement),
         "replaced": now.isoformat(),
         "comment": read_properties(connection, live)["comment"],
         **about,
@@ -139,8 +172,12 @@ def swap(
         try:
             inside.ensure_connection()
             swapping = _Swap(renaming, ending, inside, live, replacement)
-            statements = [rename(replacement, live), comment_on(kept, json.dumps(marker))]
-            counters, seconds = swapping.run(rename(live, kept), statements, require, finish)
+
+            def then(counters: Counters) -> list[Composable]:
+                about = {**marker, "tables": lasting_tables(counters)}
+                return [rename(replacement, live), comment_on(kept, json.dumps(about))]
+
+            counters, seconds = swapping.run(rename(live, kept), then, require, finish)
         finally:
             inside.close()
     return Swapped(kept=kept, outage_seconds=seconds, counters=counters)
@@ -173,7 +210,7 @@ class _Swap:
     def run(
         self,
         first: Composable,
-        then: list[Composable],
+        then: Callable[[Counters], list[Composable]],
         require: Callable[[Counters], None],
         finish: Callable[[BaseDatabaseWrapper], None],
     ) -> tuple[Counters, float]:
@@ -208,7 +245,7 @@ class _Swap:
             if self._failure is not None:
                 raise self._failure
             with self._renaming.cursor() as cursor:
-                for statement in then:
+                for statement in then(counters):
                     cursor.execute(statement)
             finish(self._renaming)
         except BaseException as error:
@@ -280,6 +317,22 @@ class _Swap:
         with self._ending.cursor() as cursor:
             cursor.execute("SELECT datname FROM pg_database WHERE oid = %s", [self._replacement])
             return bool(cursor.fetchone() == (self._name,))
+
+
+def lasting_tables(counters: Counters) -> list[str]:
+    """Return the tables that are there, but for the temporary ones of some session."""
+    return sorted(name for name in counters if not name.startswith("pg_temp_"))
+
+
+def _who_is_who(connection: BaseDatabaseWrapper, live: str, replacement: str) -> dict[str, int]:
+    """Return the numbers by which each knows the other afterwards, whatever they are called."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (SELECT oid FROM pg_database WHERE datname = %s),"
+            " (SELECT oid FROM pg_database WHERE datname = %s)",
+            [live, replacement],
+        )
+        return dict(zip(("oid", "replaced_by"), cursor.fetchone(), strict=True))
 
 
 def rename(name: str, to: str) -> Composable:

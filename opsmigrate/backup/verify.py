@@ -1,5 +1,6 @@
 """Prove a backup: against its manifest, from the file alone or by restoring it."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from opsmigrate.backup.differences import broken, content_differences
 from opsmigrate.backup.properties import read_extensions
 from opsmigrate.backup.restore import restore_into, why_not_owners
 from opsmigrate.backup.sequences import read_sequences
+from opsmigrate.backup.venue import isolated_venue, not_by_a_role, venue_for
 from opsmigrate.digest.archive import read_archive
 from opsmigrate.digest.server import Reading, read_database
 from opsmigrate.digest.tables import list_tables
@@ -29,15 +31,20 @@ SEE_WORDS = (
     "see the server's words: where it lacks room, a role or a right, mend that and run it again; "
     "else python manage.py backup_db"
 )
+NO_MEMBER = "the role that was made to restore it is a member of no other"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What was found wrong, what could not be looked at, and the scratch database if kept."""
+    """What was found wrong, what could not be looked at, and the scratch database if kept.
+
+    `where` says where it was restored, if it was.
+    """
 
     findings: tuple[Finding, ...] = ()
     unexamined: tuple[Unexamined, ...] = ()
     scratch: str | None = None
+    where: str | None = None
 
 
 def verify_checksum(file: Path, manifest: Manifest) -> tuple[Finding, ...]:
@@ -75,9 +82,7 @@ def verify_archive(
     except ClientError as error:
         if not error.of_its_own:
             raise
-        return (
-            broken(id="archive-unreadable", message=f"pg_restore cannot read {file.name}: {error}"),
-        )
+        return (unreadable(file, error),)
     return content_differences(manifest, content.tables, content.sequences, content.large_objects)
 
 
@@ -91,26 +96,66 @@ def verify_by_restoring(
     maintenance_db: str | None,
     progress: Progress,
     keep: bool = False,
+    trust_code: bool = False,
+    isolated: int | None = None,
 ) -> Verification:
-    """Restore the backup in a scratch database, compare everything, and drop it, or keep it."""
+    """Restore the backup in a scratch database, compare everything, and drop it, or keep it.
+
+    With `isolated`, on a server of our own of that major; else on the server of `connection`,
+    where nothing that others own is then run by a superuser, unless `trust_code`. Raises
+    RefusedError where there is no place for it.
+    """
     # After a long silence the server, or a firewall, may have ended it: connect anew.
     connection.close()
-    with scratch_database(
-        connection, run_id=run_id, maintenance_db=maintenance_db, like=manifest.properties or None
-    ) as scratch:
-        why = why_not_owners(connection, manifest)
-        proof = prove_restored(
-            connection, clients, file, manifest, scratch, progress, owners=why is None
+    chosen = (
+        venue_for(
+            connection,
+            clients,
+            file,
+            manifest,
+            run_id=run_id,
+            maintenance_db=maintenance_db,
+            trust_code=trust_code,
+            keep=keep,
         )
-        if why is not None:
-            missed = Unexamined("owners and rights of the restored objects", why)
-            proof = replace(proof, unexamined=(*proof.unexamined, missed))
-        if keep and not proof.findings:
-            connection.close()
-            described = _about(manifest, owners=why is None)
-            keep_scratch(connection, scratch, described, hours=KEPT_HOURS)
-            return Verification(unexamined=proof.unexamined, scratch=scratch.name)
-        return proof
+        if isolated is None
+        else isolated_venue(connection, clients, file, manifest, major=isolated)
+    )
+    with ExitStack() as stack:
+        try:
+            venue = stack.enter_context(chosen)
+        except ClientError as error:
+            if not error.of_its_own:
+                raise
+            return Verification(findings=(unreadable(file, error),))
+        why, lacking = why_not_owners(venue.server, manifest), None
+        for owners in venue.attempts(owners=why is None):
+            with (
+                scratch_database(
+                    venue.server,
+                    run_id=run_id,
+                    maintenance_db=venue.maintenance_db,
+                    like=manifest.properties or None,
+                ) as scratch,
+                venue.hands(scratch, manifest, owners=owners) as hands,
+            ):
+                proof = prove_restored(
+                    hands, clients, file, manifest, scratch, progress, owners=owners
+                )
+                if lacking := venue.lacking(proof.findings):
+                    continue
+                if not owners:
+                    missed = Unexamined(
+                        "owners and rights of the restored objects", why or NO_MEMBER
+                    )
+                    proof = replace(proof, unexamined=(*proof.unexamined, missed))
+                if keep and not proof.findings:
+                    connection.close()
+                    about = _about(manifest, owners=owners)
+                    keep_scratch(connection, scratch, about, hours=KEPT_HOURS)
+                    proof = replace(proof, scratch=scratch.name)
+                return replace(proof, where=venue.where)
+        raise not_by_a_role(file, venue, lacking)
 
 
 def prove_restored(
@@ -171,6 +216,11 @@ def prove_restored(
             why = f"pg_dump {manifest.client_version} wrote it, this is {clients.version}"
             unexamined = (Unexamined("the definitions of the restored objects", why),)
     return Verification(findings=findings, unexamined=unexamined)
+
+
+def unreadable(file: Path, error: ClientError) -> Finding:
+    """Return the finding where pg_restore cannot read the file, in its own words."""
+    return broken(id="archive-unreadable", message=f"pg_restore cannot read {file.name}: {error}")
 
 
 def _about(manifest: Manifest, *, owners: bool) -> dict[str, object]:

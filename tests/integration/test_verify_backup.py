@@ -209,19 +209,35 @@ def test_settings_of_role_and_database_change_no_digest(
     assert verify(ops, staging, plain, level="restore").code == 0
 
 
-def test_on_a_server_without_its_roles_owners_are_left_out_and_named(
+def test_a_server_of_our_own_has_its_roles_so_that_owners_and_rights_are_proven(
     staging: str, ops: Ops, tmp_path: Path, role: Callable[..., dict[str, str]]
 ) -> None:
-    made = role()
-    act_as(staging, made)
+    act_as(staging, role())
     _, file = backup(ops, staging, tmp_path)
 
     answer = verify(ops, staging, file, level="restore", on="embedded")
 
     assert answer.code == 0, answer.stdout
+    assert answer.report["unexamined"] == []
+    assert answer.report["facts"]["restored_on"] == "a server of our own"
+
+
+def test_without_its_roles_owners_are_left_out_and_named(
+    staging: str, ops: Ops, tmp_path: Path, roles: Callable[..., dict[str, str]]
+) -> None:
+    act_as(staging, roles("CREATEDB"))
+    _, file = backup(ops, staging, tmp_path)
+    manifest = read_manifest(file)
+    missing = {"owners": ["nobody has it"], "grantees": []}
+    properties = {**manifest.properties, "roles": missing}
+    write_manifest(tmp_path, replace(manifest, properties=properties))
+
+    answer = verify(ops, staging, file, level="restore")
+
+    assert answer.code == 0, answer.stdout
     [missed] = answer.report["unexamined"]
     assert missed["what"] == "owners and rights of the restored objects"
-    assert missed["why"] == f'there is no role "{made["USER"]}"'
+    assert missed["why"] == 'there is no role "nobody has it"'
 
 
 def test_on_another_alias_it_is_restored_there(

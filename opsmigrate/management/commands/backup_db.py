@@ -14,7 +14,8 @@ from opsmigrate.backup.restore import require_extensions
 from opsmigrate.backup.retention import Kept, passed_over, remove_old
 from opsmigrate.backup.take import BackupOptions, take_backup
 from opsmigrate.backup.verify import Verification
-from opsmigrate.errors import PartialError, UsageError
+from opsmigrate.errors import PartialError, RefusedError, UsageError
+from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.numbers import positive_int
 from opsmigrate.manifest import Manifest, manifest_path, read_manifests
@@ -74,6 +75,7 @@ class Command(ReportCommand):
             help="leave out the rows of these tables, [schema.]name with * and ?; may be given "
             "several times",
         )
+        add_trust_code(parser)
         parser.add_argument("--list", action="store_true", help="list the backups that are there")
 
     def run(self, run: Run, **options: Any) -> Result:
@@ -105,7 +107,13 @@ class Command(ReportCommand):
             return _result(file, manifest, "not verified").with_findings(*passed_over(folder))
         try:
             result = _verify(
-                run, clients, file, manifest, options["verify"], keep=options["keep_scratch"]
+                run,
+                clients,
+                file,
+                manifest,
+                options["verify"],
+                keep=options["keep_scratch"],
+                trust_code=options["trust_code"],
             )
         except (KeyboardInterrupt, Exception) as error:
             if not (isinstance(error, KeyboardInterrupt) or interrupts.asked()):
@@ -158,20 +166,42 @@ def _require_sense(options: dict[str, Any]) -> None:
         )
 
 
-def _verify(
-    run: Run, clients: Clients, file: Path, manifest: Manifest, level: str, *, keep: bool
-) -> Result:
-    manifest, found = verify_to(
-        level,
-        run.connection,
-        clients,
-        file,
-        manifest,
-        run_id=run.id,
-        maintenance_db=run.settings.maintenance_db,
-        progress=run.progress,
-        keep=keep,
+def _whole_but(error: RefusedError, file: Path) -> RefusedError:
+    """Return the refusal to restore it, with the file, which is whole and verified by archive."""
+    return RefusedError(
+        f"{file} is whole, and verified by archive; but {error}",
+        id="restore-runs-code",
+        hint=error.hint,
+        evidence=error.evidence,
+        facts={"file": str(file), "verified": "archive"},
     )
+
+
+def _verify(
+    run: Run,
+    clients: Clients,
+    file: Path,
+    manifest: Manifest,
+    level: str,
+    *,
+    keep: bool,
+    trust_code: bool = False,
+) -> Result:
+    try:
+        manifest, found = verify_to(
+            level,
+            run.connection,
+            clients,
+            file,
+            manifest,
+            run_id=run.id,
+            maintenance_db=run.settings.maintenance_db,
+            progress=run.progress,
+            keep=keep,
+            trust_code=trust_code,
+        )
+    except RefusedError as error:
+        raise _whole_but(error, file) if error.id == "restore-runs-code" else error from None
     # What was found wrong may be the interrupt itself: pg_restore was ended, the line closed.
     interrupts.raise_if_asked()
     wrong = [item for item in found.findings if item.severity is Severity.ERROR]
@@ -206,6 +236,7 @@ def _result(file: Path, manifest: Manifest, how: str, found: Verification | None
             "seconds": manifest.seconds,
             "migrations": list(manifest.migrations),
             "scratch": found.scratch if found else None,
+            "restored_on": found.where if found else None,
         },
     )
 

@@ -17,6 +17,7 @@ from opsmigrate.backup.open import clients_for, open_backup
 from opsmigrate.backup.rollback import Loss
 from opsmigrate.errors import UsageError
 from opsmigrate.guard import require_approval
+from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.output import Messages
 from opsmigrate.manifest import Manifest
@@ -63,6 +64,7 @@ class Command(ReportCommand):
         parser.add_argument(
             "--approval", metavar="TEXT", help="who approved this; needed in production"
         )
+        add_trust_code(parser)
 
     def prepare(self, options: dict[str, Any]) -> None:
         """Refuse what does not go together, and a question that nobody would see."""
@@ -99,7 +101,12 @@ class Command(ReportCommand):
                     "proven; the live one was not touched",
                     findings=proof.findings,
                     unexamined=proof.unexamined,
-                    facts={**facts, "into": options["into"], **_belongs(manifest)},
+                    facts={
+                        **facts,
+                        "into": options["into"],
+                        "restored_on": proof.where,
+                        **_belongs(manifest),
+                    },
                 )
             done = roll_back(place, file, manifest)
         except NotProvenError as error:
@@ -116,7 +123,12 @@ class Command(ReportCommand):
             f"one is kept as {done.swapped.kept}",
             findings=done.proof.findings if done.proof else (),
             unexamined=done.proof.unexamined if done.proof else (),
-            facts={**facts, **_belongs(manifest), **_facts(done)},
+            facts={
+                **facts,
+                "restored_on": done.proof.where if done.proof else None,
+                **_belongs(manifest),
+                **_facts(done),
+            },
             detail=(
                 "Lost, but in the database that is kept:",
                 *_shown(done.loss),
@@ -134,6 +146,7 @@ class Command(ReportCommand):
             verdict=Verdict.PASSED,
             summary=f"{run.session.database} is the database again that was kept; the one that "
             f"was restored is kept as {done.swapped.kept}",
+            findings=done.strangers,
             facts={"approval": options["approval"], **_facts(done)},
             detail=("Lost, but in the database that is kept:", *_shown(done.loss)),
         )
@@ -151,6 +164,7 @@ class Command(ReportCommand):
             progress=run.progress,
             keep_slots=options["keep_slots"],
             confirm=None if options["no_input"] else self._confirm,
+            trust_code=options["trust_code"],
         )
 
     def _confirm(self, loss: Loss) -> bool:

@@ -11,8 +11,9 @@ from opsmigrate.backup.open import clients_for, open_backup
 from opsmigrate.backup.restore import require_extensions
 from opsmigrate.backup.verify import Verification
 from opsmigrate.conf import load_settings
+from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
-from opsmigrate.management.elsewhere import server_of
+from opsmigrate.management.elsewhere import EMBEDDED, server_of
 from opsmigrate.manifest import Manifest
 from opsmigrate.postgres.session import read_session
 from opsmigrate.progress import Progress
@@ -39,6 +40,7 @@ class Command(ReportCommand):
             help="restore on the server of this alias, or on one of our own (embedded); "
             "default: the server of --database",
         )
+        add_trust_code(parser)
 
     def prepare(self, options: dict[str, Any]) -> Result | None:
         """Verify by the file alone, where that was asked for: the server may be away."""
@@ -66,20 +68,27 @@ class Command(ReportCommand):
         """Verify the backup by restoring it, and return what was found."""
         file, manifest = open_backup(options["file"], run.settings.backup_dir)
         wrote = int(manifest.client_version.partition(".")[0])
-        with server_of(options["on"], run.connection, major=wrote) as server:
+        on_embedded = options["on"] == EMBEDDED
+        server = run.connection if on_embedded else server_of(options["on"], run.connection)
+        if not on_embedded:
             require_scratch_allowed(server)
             require_extensions(server, manifest.extensions)
-            ours = server is run.connection
-            manifest, found = verify_to(
-                "restore",
-                server,
-                clients_for(manifest, read_session(server).major, run.settings.pg_bin),
-                file,
+        manifest, found = verify_to(
+            "restore",
+            server,
+            clients_for(
                 manifest,
-                run_id=run.id,
-                maintenance_db=run.settings.maintenance_db if ours else None,
-                progress=run.progress,
-            )
+                wrote if on_embedded else read_session(server).major,
+                run.settings.pg_bin,
+            ),
+            file,
+            manifest,
+            run_id=run.id,
+            maintenance_db=run.settings.maintenance_db if server is run.connection else None,
+            progress=run.progress,
+            trust_code=options["trust_code"],
+            isolated=wrote if on_embedded else None,
+        )
         return _result(file, manifest, found, "restore")
 
 
@@ -87,6 +96,8 @@ def _result(file: Path, manifest: Manifest, found: Verification, level: str) -> 
     wrong = [item for item in found.findings if item.severity is Severity.ERROR]
     rows = sum(manifest.tables.values())
     facts = {"file": str(file), "level": level, "verified": manifest.verified}
+    if found.where:
+        facts["restored_on"] = found.where
     if wrong:
         return Result(
             verdict=Verdict.FAILED,

@@ -11,6 +11,7 @@ from opsmigrate.errors import RefusedError
 from opsmigrate.files import write_atomically
 from opsmigrate.json_files import UnreadableError, read_object, shaped
 from opsmigrate.postgres.session import Session
+from opsmigrate.seal import WrongSealError, require_keyed_seal, with_keyed_seal
 from opsmigrate.uat.canonical import digest_of
 
 KIND = "uat-baseline"
@@ -74,7 +75,7 @@ def identity(session: Session) -> dict[str, Any]:
 def write_baseline(file: Path, baseline: Baseline) -> None:
     """Write the file, whole or not at all, readable by its owner only."""
     body = {"schema": SCHEMA, "kind": KIND, **asdict(baseline)}
-    sealed = {**body, "sha256": digest_of(body)}
+    sealed = with_keyed_seal({**body, "sha256": digest_of(body)})
     write_atomically(file, json.dumps(sealed, indent=1, ensure_ascii=False) + "\n", mode=PRIVATE)
 
 
@@ -83,8 +84,9 @@ def read_baseline(
 ) -> Baseline:
     """Return the baseline of this database.
 
-    Raises RefusedError where the file is missing or damaged, of another database, not from before
-    the present migration state, or older than `max_age_hours`.
+    Raises RefusedError where the file is missing or damaged, not sealed with the key that is set,
+    of another database, not from before the present migration state, or older than
+    `max_age_hours`.
     """
     baseline = _read(file)
     ours = identity(session)
@@ -118,7 +120,7 @@ def _foreign(words: str) -> RefusedError:
 
 def _read(file: Path) -> Baseline:
     try:
-        body = read_object(file)
+        body = _trusted(file, read_object(file))
         told, kind = body.pop("sha256", None), body.pop("kind", None)
         schema = body.pop("schema", None)
         if (kind, schema) != (KIND, SCHEMA) or told != digest_of(
@@ -135,6 +137,16 @@ def _read(file: Path) -> Baseline:
     except (UnreadableError, ValueError, TypeError, OverflowError) as error:
         raise _damaged(file) from error
     return baseline
+
+
+def _trusted(file: Path, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the baseline without its keyed seal; raises RefusedError where a key is not its."""
+    if body.get("kind") != KIND:
+        raise _damaged(file)
+    try:
+        return require_keyed_seal(body)
+    except WrongSealError as error:
+        raise RefusedError(f"the baseline {file} {error}", id="seal-unkeyed", hint=SAVE) from error
 
 
 def _damaged(file: Path) -> RefusedError:

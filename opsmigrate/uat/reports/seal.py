@@ -7,9 +7,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from opsmigrate.errors import UsageError
+from opsmigrate.errors import RefusedError, UsageError
 from opsmigrate.json_files import UnreadableError, parse_object, read_text
 from opsmigrate.report import Finding, Result, Severity, Verdict
+from opsmigrate.seal import WrongSealError, require_keyed_seal, with_keyed_seal
 from opsmigrate.uat.canonical import digest_of
 from opsmigrate.uat.reports.page import html_page
 
@@ -18,20 +19,30 @@ IMAGE = re.compile(r'"data:image/(?:jpeg|png);base64,([A-Za-z0-9+/=]+)"')
 
 
 def sealed(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the JSON report with the SHA-256 over its canonical form."""
-    return {**body, "sha256": digest_of(body)}
+    """Return the JSON report with the SHA-256 over its canonical form, and the seal by the key."""
+    return with_keyed_seal({**body, "sha256": digest_of(body)})
 
 
 def verify_report(file: Path) -> Result:
     """Return whether a report (.json or .html) is what run_uat wrote.
 
     It finds what was changed by chance or in haste. Who changes a report on purpose can seal it
-    anew, so compare the SHA-256 with the one that was noted when it was written. Raises UsageError
-    where the file is no such report.
+    anew, so set OPSMIGRATE["SEAL_KEY"], or compare the SHA-256 with the one that was noted when it
+    was written. Raises UsageError where the file is no such report, RefusedError where a key is
+    set and it is not sealed with that.
     """
     text = _text(file)
     is_page = not text.lstrip().startswith("{")
     body = _body(file, text, is_page=is_page)
+    written = dict(body)
+    try:
+        body = require_keyed_seal(body)
+    except WrongSealError as error:
+        raise RefusedError(
+            f"{file} {error}",
+            id="seal-unkeyed",
+            hint="take the file that the run itself wrote, or run it again",
+        ) from error
     told = body.pop("sha256")
     found = digest_of(body)
     facts = {"file": str(file), "sha256": found, "run_id": body.get("run_id")}
@@ -39,7 +50,7 @@ def verify_report(file: Path) -> Result:
         return _changed(f"{file} was changed: it says SHA-256 {told}, and it has {found}", facts)
     if is_page:
         images = {sha256(image).hexdigest(): image for image in map(b64decode, IMAGE.findall(text))}
-        if _page_of(file, {**body, "sha256": told}, images) != text:
+        if _page_of(file, written, images) != text:
             return _changed(
                 f"the page of {file} was changed, or another version of opsmigrate wrote it: it is "
                 "not the page of the figures inside",

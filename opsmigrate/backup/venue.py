@@ -1,0 +1,271 @@
+"""Where a backup is restored to be proven, and by whom: never by a superuser, what others wrote."""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+from django.db import Error
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
+
+from opsmigrate.backup.foreign_code import Code, foreign_code, is_powerful, refused
+from opsmigrate.errors import RefusedError, UndecidedError
+from opsmigrate.isolated import Wanted, isolated_server, why_not_isolated
+from opsmigrate.manifest import Manifest
+from opsmigrate.pgtools.archive_entries import read_entries, read_tablespaces
+from opsmigrate.pgtools.clients import Clients
+from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.session import read_session
+from opsmigrate.report import Finding
+from opsmigrate.scratch import ScratchDatabase, scratch_database
+from opsmigrate.scratch_role import scratch_role
+
+EXAMINED = "the examined server"
+ISOLATED = "a server of our own"
+BY_A_ROLE = "the examined server, by a role made for it"
+# In English: lc_messages of the roles that these come from is C.
+LACKS_RIGHT = re.compile(
+    r"permission denied|must be superuser|must be owner|must be member|must be able to SET ROLE"
+    r"|[Oo]nly (?:a )?superuser"
+)
+PREDEFINED = re.compile(r"pg_")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Venue:
+    """A server, by its superuser or the project's role, and how it is restored there.
+
+    `where` is for the report. `made` says that a role is made for the restore; then `owners` are
+    the roles that it may be made a member of, so that objects come with their owners, and the
+    scratch database is that of `database_owner`, where it is not the backup's. `code` is what the
+    place was chosen for.
+    """
+
+    server: BaseDatabaseWrapper
+    where: str
+    maintenance_db: str | None
+    made: bool = False
+    owners: tuple[str, ...] = ()
+    database_owner: str | None = None
+    code: tuple[Code, ...] = ()
+
+    @contextmanager
+    def hands(
+        self, scratch: ScratchDatabase, manifest: Manifest, *, owners: bool
+    ) -> Iterator[BaseDatabaseWrapper]:
+        """Yield the connection that restores into the scratch database, and looks at it then."""
+        if not self.made:
+            yield self.server
+            return
+        owner = self.database_owner or str(manifest.properties.get("owner"))
+        members = (*self.owners, owner) if self.database_owner else self.owners
+        if not owners:
+            members = ()
+        with scratch_role(self.server, scratch, member_of=members, owner=owner) as hands:
+            yield hands
+
+    def attempts(self, *, owners: bool) -> tuple[bool, ...]:
+        """Return whether to restore with owners and rights: with a made role, first the one."""
+        if not self.made:
+            return (owners,)
+        return (True, False) if owners and self.owners else (False,)
+
+    def lacking(self, findings: Iterable[Finding]) -> str | None:
+        """Return the words of a restore that failed for what the role made for it may not do."""
+        failed = [item.message for item in findings if item.id == "restore-failed"]
+        return failed[0] if self.made and failed and LACKS_RIGHT.search(failed[0]) else None
+
+
+def not_by_a_role(file: Path, venue: Venue, words: str | None) -> RefusedError:
+    """Return the refusal where the role that was made for it lacked a right, in these words."""
+    if venue.code:
+        return refused(file, venue.code, f"and by a role that is no superuser, {words}")
+    return RefusedError(
+        f"on {venue.where} no superuser restores, lest what others wrote start programs; and "
+        f"{words}",
+        id="restore-runs-code",
+        hint="--on with the alias of another server, or without --on",
+    )
+
+
+@contextmanager
+def venue_for(
+    connection: BaseDatabaseWrapper,
+    clients: Clients,
+    file: Path,
+    manifest: Manifest,
+    *,
+    run_id: str,
+    maintenance_db: str | None,
+    trust_code: bool,
+    keep: bool,
+) -> Iterator[Venue]:
+    """Yield where to restore the backup, on the server of `connection` unless code forbids it.
+
+    Raises RefusedError where it would run others' code with a superuser's rights, and there is no
+    other place; ClientError where the archive cannot be read.
+    """
+    here = Venue(server=connection, where=EXAMINED, maintenance_db=maintenance_db)
+    code = () if trust_code else foreign_code(connection, clients, file)
+    if not code:
+        yield here
+        return
+    if keep:
+        raise refused(file, code, "what is restored elsewhere cannot be kept on this server")
+    major = read_session(connection).major
+    with ExitStack() as stack:
+        try:
+            venue = stack.enter_context(
+                isolated_venue(connection, clients, file, manifest, major=major, code=code)
+            )
+            why = _why_not_made(venue, manifest, run_id)
+        except UndecidedError as error:
+            why = first_line(error)
+        if why is not None:
+            stack.close()
+            venue = replace(here, where=BY_A_ROLE, made=True, code=code)
+            because = _why_not_made(venue, manifest, run_id)
+            if because is not None:
+                raise refused(file, code, f"{why}; no role can be made for it here: {because}")
+        yield venue
+
+
+@contextmanager
+def isolated_venue(
+    connection: BaseDatabaseWrapper,
+    clients: Clients,
+    file: Path,
+    manifest: Manifest,
+    *,
+    major: int,
+    code: tuple[Code, ...] = (),
+) -> Iterator[Venue]:
+    """Yield a server of our own, with the roles of the backup, none of which is a superuser.
+
+    Code that is restored there could start programs as a superuser: so it runs as none.
+    """
+    why = _why_not_isolated(connection, clients, file, manifest, major)
+    if why is not None:
+        raise UndecidedError(
+            f"nothing can be restored on a server of our own: {why}",
+            id="no-embedded-server",
+            hint="pip install 'opsmigrate[clients]', or --on ALIAS",
+        )
+    with isolated_server(connection, major) as superuser:
+        roles = manifest.properties.get("roles", {})
+        named = [entry.owner for entry in read_entries(connection, clients, file)]
+        owners = _names(manifest.properties.get("owner"), *roles.get("owners", ()), *named)
+        database_owner = f"opsmigrate_{token_hex(6)}"
+        _make_roles(superuser, (database_owner, *_names(*owners, *roles.get("grantees", ()))))
+        _let_create(superuser, owners, database_owner)
+        yield Venue(
+            server=superuser,
+            where=ISOLATED,
+            maintenance_db=None,
+            made=True,
+            owners=owners,
+            database_owner=database_owner,
+            code=code,
+        )
+
+
+def _why_not_isolated(
+    connection: BaseDatabaseWrapper, clients: Clients, file: Path, manifest: Manifest, major: int
+) -> str | None:
+    return why_not_isolated(
+        Wanted(
+            major=major,
+            extensions=tuple(manifest.extensions),
+            bytes=int(manifest.properties.get("bytes", 0)),
+            tablespaces=read_tablespaces(connection, clients, file),
+        )
+    )
+
+
+def _why_not_made(venue: Venue, manifest: Manifest, run_id: str) -> str | None:
+    """Return why no such database, or no such role, can be had there; by trying it."""
+    try:
+        with (
+            _scratch(venue, manifest, run_id) as scratch,
+            venue.hands(scratch, manifest, owners=False) as hands,
+        ):
+            return "the role would be a superuser" if is_powerful(hands) else None
+    except (Error, UndecidedError) as error:
+        return first_line(error)
+
+
+def _scratch(venue: Venue, manifest: Manifest, run_id: str) -> Any:
+    return scratch_database(
+        venue.server,
+        run_id=run_id,
+        maintenance_db=venue.maintenance_db,
+        like=manifest.properties or None,
+    )
+
+
+def _names(*names: Any) -> tuple[str, ...]:
+    """Return the names that a role may be given, each once, in their order."""
+    return tuple(
+        dict.fromkeys(
+            str(name)
+            for name in names
+            if name and name not in ("-", "?") and not PREDEFINED.match(str(name))
+        )
+    )
+
+
+def _make_roles(superuser: BaseDatabaseWrapper, names: Iterable[str]) -> None:
+    """Make them; those whose names no role can have stay unmade, and why_not_owners names one."""
+    with superuser.cursor() as cursor:
+        for name in names:
+            with suppress(Error):
+                cursor.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(name)))
+
+
+def _let_create(superuser: BaseDatabaseWrapper, owners: Iterable[str], hub: str) -> None:
+    """Let the owners create in the schema public, as members of the owner of the database.
+
+    Who gets a table needs that right, and the archive grants it after the tables.
+    """
+    with superuser.cursor() as cursor:
+        for name in owners:
+            with suppress(Error):
+                grant = sql.SQL("GRANT {} TO {}")
+                cursor.execute(grant.format(sql.Identifier(hub), sql.Identifier(name)))
+
+
+def venue_to_stay(
+    connection: BaseDatabaseWrapper,
+    clients: Clients,
+    file: Path,
+    manifest: Manifest,
+    *,
+    run_id: str,
+    maintenance_db: str | None,
+    trust_code: bool,
+    owners: bool,
+) -> Venue:
+    """Return how to restore what is to stay on the server, with its owners where `owners` says so.
+
+    What a single role wrote is restored by a member of that role, who may do no more than it.
+    Raises RefusedError where others' code would run with a superuser's rights otherwise: a member
+    of several roles would lend each the rights of the others.
+    """
+    here = Venue(server=connection, where=EXAMINED, maintenance_db=maintenance_db)
+    code = () if trust_code else foreign_code(connection, clients, file)
+    if not code:
+        return here
+    names = _names(*(each.owner for each in code))
+    if not owners:
+        raise refused(file, code, "here it would all belong to a superuser from then on")
+    if len(names) != 1 or any(each.owner not in names for each in code):
+        raise refused(file, code, "and no other role may restore what is of several")
+    venue = replace(here, where=BY_A_ROLE, made=True, owners=names, code=code)
+    because = _why_not_made(venue, manifest, run_id)
+    if because is not None:
+        raise refused(file, code, f"no role can be made for it: {because}")
+    return venue

@@ -1,0 +1,443 @@
+"""What others own runs while it is restored: never with a superuser's rights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import environ
+import pytest
+from django.db import connections
+from django.db.backends.postgresql.psycopg_any import sql
+
+from opsmigrate import isolated
+from opsmigrate.manifest import read_manifest, write_manifest
+from opsmigrate.pgtools.embedded import find_bindirs, running
+from opsmigrate.postgres.session import open_second
+from tests.backups import act_as, backup, scratch_databases
+from tests.conftest import Answer, Ops, execute, query
+from tests.rollbacks import restore
+
+pytestmark = [
+    pytest.mark.major,
+    pytest.mark.usefixtures("no_kept_database"),
+    pytest.mark.skipif(not find_bindirs(), reason="needs the embedded package"),
+]
+
+# It takes off every cloak, becomes a superuser where it can, and starts a program.
+ATTACK = """
+CREATE FUNCTION low.attack() RETURNS boolean LANGUAGE plpgsql AS $body$
+DECLARE cloak text; what text;
+BEGIN
+  FOREACH cloak IN ARRAY ARRAY[
+    'SELECT 1', 'RESET ROLE', 'RESET SESSION AUTHORIZATION', 'SET ROLE postgres',
+    'SET SESSION AUTHORIZATION postgres'
+  ] LOOP
+    BEGIN EXECUTE cloak; EXCEPTION WHEN OTHERS THEN NULL; END;
+    FOREACH what IN ARRAY ARRAY[{alter}, {program}] LOOP
+      BEGIN EXECUTE what; EXCEPTION WHEN OTHERS THEN NULL; END;
+    END LOOP;
+  END LOOP;
+  RETURN true;
+END $body$
+"""
+# What is declared to change nothing may not, but may call what does.
+PURE = """
+CREATE FUNCTION low.pure() RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS 'BEGIN RETURN low.attack(); END'
+"""
+ROW = "INSERT INTO low.t VALUES (1)"
+KINDS = {
+    "check": ("CREATE TABLE low.t (x int CHECK (low.attack()))", ROW),
+    "generated": (
+        "CREATE TABLE low.t (x int, y boolean GENERATED ALWAYS AS (low.pure()) STORED)",
+        ROW,
+    ),
+    "default": (
+        "CREATE TABLE low.t (x int, y boolean DEFAULT low.attack())",
+        "CREATE FUNCTION low.fires() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN PERFORM low.attack(); RETURN NEW; END'",
+        "CREATE TRIGGER fires BEFORE INSERT ON low.t FOR EACH ROW EXECUTE FUNCTION low.fires()",
+        "ALTER TABLE low.t ENABLE ALWAYS TRIGGER fires",
+        ROW,
+    ),
+    "index": ("CREATE TABLE low.t (x int)", ROW, "CREATE INDEX ON low.t ((low.pure()))"),
+    "view": ("CREATE TABLE low.t (x int)", "CREATE MATERIALIZED VIEW low.v AS SELECT low.attack()"),
+    "domain": (
+        "CREATE DOMAIN low.d AS int CHECK (low.attack())",
+        "CREATE TABLE low.t (x low.d)",
+        ROW,
+    ),
+    "operator": (
+        "CREATE FUNCTION low.same(int, text) RETURNS boolean LANGUAGE plpgsql"
+        " AS 'BEGIN RETURN low.attack(); END'",
+        "CREATE OPERATOR low.== (LEFTARG = int, RIGHTARG = text, FUNCTION = low.same)",
+        "CREATE TABLE low.t (x int CHECK (x OPERATOR(low.==) 'a'::text))",
+        ROW,
+    ),
+    "rls": (
+        "CREATE TABLE low.t (x int)",
+        ROW,
+        "ALTER TABLE low.t ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY p ON low.t USING (low.attack())",
+        "CREATE TABLE low.u (x int CHECK (low.attack()))",
+        "INSERT INTO low.u VALUES (1)",
+    ),
+}
+OWN, BY_A_ROLE = "a server of our own", "the examined server, by a role made for it"
+COMMANDS = ("backup_db", "verify_backup", "restore_db", "into")
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """A superuser's database in which a role without powers owns a schema, and what it tries."""
+
+    alias: str
+    login: dict[str, str]
+    written: Path
+    folder: Path
+    ops: Ops
+
+    @property
+    def low(self) -> str:
+        """The name of the role."""
+        return self.login["USER"]
+
+    def plant(self, *statements: str) -> None:
+        """Let the role make what it may, in its schema."""
+        connection = connections[self.alias]
+        name = sql.Identifier(self.low)
+        execute(connection, sql.SQL("CREATE SCHEMA low AUTHORIZATION {}").format(name))
+        # By a session of its own: in a superuser's, it would get its way at once.
+        own = open_second(connection)
+        own.settings_dict.update(self.login)
+        with own.cursor() as cursor:
+            alter = sql.SQL("ALTER ROLE {} SUPERUSER").format(name).as_string(own.connection)
+            program = f"COPY (SELECT current_user) TO PROGRAM 'cat > {self.written}'"
+            literals = {
+                "alter": sql.Literal(alter).as_string(own.connection),
+                "program": sql.Literal(program).as_string(own.connection),
+            }
+            for statement in (ATTACK.format(**literals), PURE, *statements):
+                cursor.execute(statement)
+        own.close()
+        self.require_harmless()
+
+    def run(self, command: str, **options: object) -> Answer:
+        """Run a command as the superuser that restores what is planted."""
+        if command == "backup_db":
+            folder = str(self.folder)
+            return self.ops(
+                command, database=self.alias, directory=folder, verify="restore", **options
+            )
+        _, file = backup(self.ops, self.alias, self.folder)
+        self.require_harmless()
+        if command == "verify_backup":
+            return self.ops(command, str(file), database=self.alias, level="restore", **options)
+        if command == "into":
+            options["into"] = f"{connections[self.alias].settings_dict['NAME']}_into"
+        return restore(self.ops, self.alias, str(file), **options)
+
+    def is_superuser(self) -> bool:
+        """Say whether the role has got its way."""
+        connections[self.alias].close()
+        asked = "SELECT rolsuper FROM pg_roles WHERE rolname = %s"
+        return bool(query(self.alias, asked, [self.low])[0][0])
+
+    def require_harmless(self) -> None:
+        """Fail where it has got its way, or a program of its was started."""
+        assert not self.is_superuser()
+        assert not self.written.exists()
+
+    def leftovers(self) -> list[str]:
+        """Return what was made for the run and not removed."""
+        roles = "SELECT rolname FROM pg_roles WHERE rolname ~ '^opsmigrate_'"
+        return scratch_databases(self.alias) + [name for (name,) in query(self.alias, roles)]
+
+
+@pytest.fixture
+def attacked(
+    new_database: Callable[..., str],
+    roles: Callable[..., dict[str, str]],
+    ops: Ops,
+    tmp_path: Path,
+) -> Iterator[Attacked]:
+    alias = new_database()
+    written = Path("/tmp") / f"opsmigrate-test-{alias}"
+    yield Attacked(alias, roles(), written, tmp_path, ops)
+    written.unlink(missing_ok=True)
+    connections[alias].close()
+    name = connections[alias].settings_dict["NAME"] + "_into"
+    execute(
+        connections[alias],
+        sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)),
+    )
+    connections[alias].close()
+
+
+@pytest.fixture
+def no_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no embedded server at hand, though its clients are."""
+    monkeypatch.setattr(isolated, "find_bindirs", dict)
+
+
+CASES = [(kind, "backup_db") for kind in KINDS] + [
+    ("check", "verify_backup"),
+    *((kind, command) for kind in ("check", "default", "view") for command in COMMANDS[2:]),
+]
+
+
+@pytest.mark.parametrize(("kind", "command"), CASES)
+def test_what_others_own_never_runs_with_a_superusers_rights(
+    attacked: Attacked, kind: str, command: str
+) -> None:
+    attacked.plant(*KINDS[kind])
+
+    answer = attacked.run(command)
+
+    attacked.require_harmless()
+    assert answer.code == 0, answer.stdout
+    expected = OWN if command in COMMANDS[:2] else BY_A_ROLE
+    assert answer.report["facts"]["restored_on"] == expected
+    # It may make the restore with owners fail, by taking another role; then they are not proven.
+    missed = {each["what"] for each in answer.report["unexamined"]}
+    assert missed <= {"owners and rights of the restored objects"}
+    assert attacked.leftovers() == []
+
+
+@pytest.mark.parametrize("kind", ["check", "generated", "domain"])
+@pytest.mark.parametrize("command", COMMANDS[:2])
+def test_without_a_server_of_our_own_a_role_is_made_for_it(
+    attacked: Attacked, kind: str, command: str, no_embedded: None
+) -> None:
+    attacked.plant(*KINDS[kind])
+
+    answer = attacked.run(command)
+
+    attacked.require_harmless()
+    assert answer.code == 0, answer.stdout
+    assert answer.report["facts"]["restored_on"] == BY_A_ROLE
+    [missed] = answer.report["unexamined"]
+    assert missed["what"] == "owners and rights of the restored objects"
+    assert attacked.leftovers() == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_where_only_a_superuser_could_it_is_refused_unless_the_code_is_trusted(
+    attacked: Attacked, command: str
+) -> None:
+    # Nobody else may make an event trigger, and anybody may change the function that is theirs.
+    attacked.plant(
+        *KINDS["check"],
+        "CREATE FUNCTION low.on_ddl() RETURNS event_trigger LANGUAGE plpgsql"
+        " AS 'BEGIN PERFORM low.attack(); END'",
+    )
+    execute(
+        connections[attacked.alias],
+        "CREATE EVENT TRIGGER watching ON ddl_command_end EXECUTE FUNCTION low.on_ddl()",
+    )
+
+    answer = attacked.run(command)
+
+    attacked.require_harmless()
+    assert (answer.code, answer.ids) == (4, ["restore-runs-code"])
+    [finding] = answer.report["findings"]
+    assert attacked.low in finding["message"]
+    assert "low.attack" in finding["message"]
+    assert "--trust-code" in finding["hint"]
+    assert finding["evidence"]["owners"] == [attacked.low]
+    assert {"kind": "TABLE", "name": "low.t", "owner": attacked.low} in finding["evidence"]["code"]
+    assert attacked.leftovers() == []
+
+    trusting = attacked.run(command, trust_code=True)
+
+    assert trusting.code == 0, trusting.stdout
+    assert trusting.report["facts"]["restored_on"] == "the examined server"
+
+
+def test_what_is_to_be_kept_here_is_refused(attacked: Attacked) -> None:
+    attacked.plant(*KINDS["check"])
+
+    answer = attacked.run("backup_db", keep_scratch=True)
+
+    attacked.require_harmless()
+    assert (answer.code, answer.ids) == (4, ["restore-runs-code"])
+    assert "cannot be kept on this server" in answer.report["findings"][0]["message"]
+    assert attacked.leftovers() == []
+
+
+def test_on_a_server_of_our_own_no_program_is_started(attacked: Attacked) -> None:
+    attacked.plant(*KINDS["check"])
+    _, file = backup(attacked.ops, attacked.alias, attacked.folder)
+
+    answer = attacked.ops(
+        "verify_backup", str(file), database=attacked.alias, level="restore", on="embedded"
+    )
+
+    attacked.require_harmless()
+    assert answer.code == 0, answer.stdout
+    assert answer.report["facts"]["restored_on"] == OWN
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_login_that_only_acts_as_another_role_is_a_superuser_still(
+    attacked: Attacked, command: str
+) -> None:
+    attacked.plant(*KINDS["check"])
+    alias = attacked.alias
+    execute(
+        connections[alias], sql.SQL("ALTER ROLE {} CREATEDB").format(sql.Identifier(attacked.low))
+    )
+    connections[alias].close()
+    # What runs as that role may RESET it, and is who logged in.
+    connections[alias].settings_dict["OPTIONS"]["assume_role"] = attacked.low
+
+    answer = attacked.run(command)
+
+    attacked.require_harmless()
+    assert answer.code in (0, 4), answer.stdout
+
+
+def test_a_crafted_backup_is_looked_at_itself_and_not_its_manifest(attacked: Attacked) -> None:
+    attacked.plant(*KINDS["check"])
+    _, file = backup(attacked.ops, attacked.alias, attacked.folder)
+    manifest = read_manifest(file)
+    owner = query(attacked.alias, "SELECT current_user")[0][0]
+    roles = {"owners": [owner], "grantees": []}
+    properties = {**manifest.properties, "roles": roles, "owner": owner}
+    write_manifest(file.parent, replace(manifest, properties=properties))
+
+    for level in ("verify_backup", "restore_db"):
+        options = {"level": "restore"} if level == "verify_backup" else {"no_input": True}
+        answer = attacked.ops(level, str(file), database=attacked.alias, **options)
+
+        attacked.require_harmless()
+        assert answer.code in (0, 4), answer.stdout
+        assert answer.report["facts"].get("restored_on") != "the examined server"
+
+
+def test_a_backup_that_others_of_the_machine_may_write_is_foreign(attacked: Attacked) -> None:
+    execute(connections[attacked.alias], "CREATE TABLE mine (x int CHECK (x > 0))")
+    _, file = backup(attacked.ops, attacked.alias, attacked.folder)
+    plain = restore(attacked.ops, attacked.alias, str(file))
+    assert plain.report["facts"]["restored_on"] == "the examined server"
+    file.chmod(0o666)
+
+    answer = restore(attacked.ops, attacked.alias, str(file))
+
+    assert (answer.code, answer.ids) == (4, ["restore-runs-code"])
+    assert "everybody on this machine" in answer.report["findings"][0]["message"]
+
+
+def test_what_several_wrote_is_restored_by_none_of_them(
+    attacked: Attacked, roles: Callable[..., dict[str, str]]
+) -> None:
+    attacked.plant(*KINDS["check"])
+    other = roles()["USER"]
+    for statement in ("CREATE TABLE theirs (x int)", "ALTER TABLE theirs OWNER TO {}"):
+        execute(connections[attacked.alias], sql.SQL(statement).format(sql.Identifier(other)))
+
+    answer = attacked.run("restore_db")
+
+    attacked.require_harmless()
+    assert (answer.code, answer.ids) == (4, ["restore-runs-code"])
+    [finding] = answer.report["findings"]
+    assert set(finding["evidence"]["owners"]) == {attacked.low, other}
+    assert "no other role may restore what is of several" in finding["message"]
+    assert attacked.leftovers() == []
+
+
+def test_a_database_of_one_role_comes_back_with_its_owner(
+    staging: str, ops: Ops, tmp_path: Path, roles: Callable[..., dict[str, str]]
+) -> None:
+    made, connection = roles(), connections[staging]
+    owner, name = sql.Identifier(made["USER"]), sql.Identifier(connection.settings_dict["NAME"])
+    superuser = dict(connection.settings_dict)
+    act_as(staging, made, sql.SQL("ALTER DATABASE {} OWNER TO {}").format(name, owner))
+    connections[staging].close()
+    connections.settings[staging].update(USER=superuser["USER"], PASSWORD=superuser["PASSWORD"])
+    del connections[staging]
+    owned = "SELECT relname, pg_get_userbyid(relowner) FROM pg_class WHERE relname ~ '^treasury'"
+    before = query(staging, owned + " ORDER BY 1")
+    _, file = backup(ops, staging, tmp_path)
+
+    answer = restore(ops, staging, str(file))
+
+    assert answer.code == 0, answer.stdout
+    assert answer.report["facts"]["restored_on"] == BY_A_ROLE
+    assert query(staging, owned + " ORDER BY 1") == before
+    assert query(staging, "SELECT rolname FROM pg_roles WHERE rolname ~ '^opsmigrate_'") == []
+
+
+def test_nothing_is_slower_where_nothing_is_of_others(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    answer = ops("backup_db", database=staging, directory=str(tmp_path), verify="restore")
+
+    assert answer.report["facts"]["restored_on"] == "the examined server"
+
+
+def test_where_the_server_lets_no_such_role_in_it_is_refused(
+    ops: Ops, tmp_path: Path, no_embedded: None, django_db_modify_db_settings: None
+) -> None:
+    with running(tmp_path / "server", durable=False) as server:
+        hba = server.data / "pg_hba.conf"
+        mode = hba.stat()
+        hba.write_text("host all postgres 127.0.0.1/32 scram-sha-256\n")
+        os.chown(hba, mode.st_uid, mode.st_gid)
+        connections.settings["closed"] = {
+            **connections.settings["default"],
+            **environ.Env.db_url_config(server.url),
+        }
+        try:
+            for statement in (
+                "SELECT pg_reload_conf()",
+                "CREATE ROLE low",
+                "CREATE TABLE t (x int CHECK (x > 0))",
+                "ALTER TABLE t OWNER TO low",
+            ):
+                execute(connections["closed"], statement)
+            folder = str(tmp_path / "backups")
+            answer = ops("backup_db", database="closed", directory=folder, verify="restore")
+            roles = query("closed", "SELECT rolname FROM pg_roles WHERE rolname ~ '^opsmigrate_'")
+        finally:
+            connections["closed"].close()
+            del connections["closed"], connections.settings["closed"]
+
+    assert (answer.code, answer.ids) == (4, ["restore-runs-code"])
+    message = answer.report["findings"][0]["message"]
+    assert "no role can be made for it here: " in message
+    assert "pg_hba.conf" in message
+    assert Path(answer.report["facts"]["file"]).exists()
+    assert roles == []
+
+
+def test_what_a_killed_run_made_is_removed_by_the_next(attacked: Attacked) -> None:
+    connection = connections[attacked.alias]
+    for number, statements in enumerate(
+        (
+            ("CREATE ROLE {role}", "CREATE DATABASE {database}", OWNS),
+            ("CREATE ROLE {role}", "CREATE DATABASE {database}", GRANTS, OWNS_OTHER),
+            ("CREATE ROLE {role}",),
+        )
+    ):
+        end = f"0123456789{number:02}"
+        names = {
+            "role": sql.Identifier(f"opsmigrate_role_{end}"),
+            "database": sql.Identifier(f"opsmigrate_scratch_{end}"),
+            "owner": sql.Identifier(attacked.low),
+        }
+        for statement in statements:
+            execute(connection, sql.SQL(statement).format(**names))
+    assert len(attacked.leftovers()) == 5
+
+    assert attacked.ops("backup_db", database=attacked.alias, list=True).code == 0
+
+    assert attacked.leftovers() == []
+
+
+OWNS = "ALTER DATABASE {database} OWNER TO {role}"
+OWNS_OTHER = "ALTER DATABASE {database} OWNER TO {owner}"
+GRANTS = "GRANT {owner} TO {role}"
