@@ -30,7 +30,7 @@ def database() -> dict[str, object]:
     url = required("DATABASE_URL", f"for the PostgreSQL of compose.yaml: {example}")
     try:
         # An @ after the name of the host is part of a password with / ? or # in it.
-        is_url = re.match(r"\w+://[^/?#]+($|[/?#][^@]*$)", url)
+        is_url = re.match(r"\w+://[^/?#]*($|[/?#][^@]*$)", url)
         parsed: dict[str, object] = read_url(url) if is_url else {}
     except Exception:
         parsed = {}

@@ -266,7 +266,8 @@ def _run(
             except _DumpEndedError:
                 pass  # started() raises ClientError with its words
     except ClientError as error:
-        held = watch.what_is_held() or ("" if error.sqlstate == LOCK_NOT_AVAILABLE else None)
+        asked = watch.what_is_held() if error.of_its_own else None
+        held = asked or ("" if error.sqlstate == LOCK_NOT_AVAILABLE else None)
         if held is not None:
             who = f" ({held})" if held else ""
             raise UndecidedError(

@@ -17,5 +17,4 @@ READING = {
     "transform_null_equals": "off",
     "intervalstyle": "postgres",
     "datestyle": "ISO,YMD",
-    "session_replication_role": "origin",
 }

@@ -258,13 +258,15 @@ def test_a_definition_that_is_not_the_backups_is_named(
     connection = connections[staging]
     clients = find_clients(read_session(connection).major, None)
     with scratch_database(connection, run_id="test", maintenance_db=None) as scratch:
-        restore_into(connection, clients, file, scratch.name, owners=True, meanwhile=lambda: None)
+        restore_into(
+            connection, clients, file, scratch.name, owners=True, printed={}, meanwhile=lambda: None
+        )
         with second_connection(connection, database=scratch.name) as restored:
-            assert schema_differences(restored, clients, file, owners=True) == ()
+            assert schema_differences(restored, clients, file, owners=True, printing={}) == ()
             execute(restored, "ALTER TABLE treasury_payment ALTER memo SET DEFAULT 'other'")
             execute(restored, "GRANT SELECT ON treasury_payment TO PUBLIC")
             execute(restored, "CREATE INDEX added ON treasury_payment (memo)")
-            found = schema_differences(restored, clients, file, owners=True)
+            found = schema_differences(restored, clients, file, owners=True, printing={})
 
     assert "INDEX public.added" in found
     assert any(each.startswith("ACL public.TABLE treasury_payment") for each in found)
