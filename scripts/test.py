@@ -329,7 +329,7 @@ def beginning(session: Session, options: argparse.Namespace) -> str:
 
 def with_other_python(python: Path, arguments: Sequence[str]) -> int:
     """Run this script with another interpreter and return its exit code."""
-    command = [python, Path(__file__).resolve(), *arguments]
+    command: list[str | Path] = [python, Path(__file__).resolve(), *arguments]
     with processes.interruptible():
         done = processes.run(command, cwd=ROOT, environment=dict(os.environ))
     return done.returncode

@@ -21,10 +21,13 @@ from pathlib import Path
 import pytest
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.postgres.session import second_connection
 from tests.backups import backup, scratch_databases
 from tests.conftest import Answer, Ops, environment_for, execute, query, start, url_of
 from tests.interrupting import clients_of, wait_until
+from tests.rollbacks import kept_databases
 from tests.silence import Proxy
 
 RANDOM_MOMENTS = 5
@@ -173,6 +176,16 @@ class Case:
         process = self.start()
         stdout, stderr = process.communicate(timeout=120)
         return Answer(process.returncode, stdout, stderr)
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(staging: str) -> Iterator[None]:
+    """Drop the databases that rollbacks have put aside."""
+    yield
+    connections[staging].close()
+    with second_connection(connections[staging], database="postgres") as other:
+        for name in kept_databases(staging):
+            execute(other, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 _seconds: dict[str, float] = {}
