@@ -130,8 +130,11 @@ class ReportCommand(BaseCommand, ABC):
         started = datetime.now(timezone.utc)
         run_id = os.environ.get("OPSMIGRATE_RUN_ID") or uuid4().hex[:12]
         chosen = ChosenDatabase()
-        with _terminated_as_interrupted():
-            result, exit_code = self._result(run_id, chosen, options)
+        try:
+            with _terminated_as_interrupted():
+                result, exit_code = self._result(run_id, chosen, options)
+        finally:
+            chosen.leave()
         result = _aimed(result.failing_on(Severity(options["fail_on"])), options["database"])
         report = Report(
             command=type(self).__module__.rsplit(".", 1)[-1],

@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.opening import own, release
 from opsmigrate.postgres.session import Session, describe, read_session
 from opsmigrate.report import Database
 
@@ -71,6 +72,7 @@ class ChosenDatabase:
         Raises `too_old` where Django no longer works with a server of this version.
         """
         assert self._connection is not None  # noqa: S101 - choose() comes first
+        own(self._connection)
         try:
             self._session = read_session(self._connection)
         except NotSupportedError as error:
@@ -95,6 +97,11 @@ class ChosenDatabase:
                 hint="complete it in the settings",
             ) from error
         return self._session
+
+    def leave(self) -> None:
+        """Give the connection back to the project, whatever came of it."""
+        if self._connection is not None:
+            release(self._connection)
 
     def described(self) -> Database | None:
         """Return the report's words for the database, as far as they are known."""

@@ -33,8 +33,11 @@ def server_of(
     else:
         chosen = ChosenDatabase()
         other = chosen.choose(on, option="--on")
-        chosen.reach()
-        yield other
+        try:
+            chosen.reach()
+            yield other
+        finally:
+            chosen.leave()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from opsmigrate.management.base import Run
 from opsmigrate.management.database import postgresql_alias
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.opening import own, release
 from opsmigrate.postgres.session import Session, is_pooled_by_transaction, read_session
 from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.rehearsal.embedded_stage import (
@@ -136,7 +137,10 @@ def _stage(run: Run, asked: Asked) -> Iterator[Stage]:
         with on_embedded_server(run.connection, run.session.major) as own:
             yield replace(here, place=own, elsewhere=True, maintenance_db=None)
     elif place is not None:
-        yield replace(here, place=place, elsewhere=True, maintenance_db=None)
+        try:
+            yield replace(here, place=place, elsewhere=True, maintenance_db=None)
+        finally:
+            release(place)
     else:
         yield here
 
@@ -181,6 +185,7 @@ def _saying_why(*, unasked: bool) -> Iterator[None]:
 def _other_server(run: Run, alias: str) -> BaseDatabaseWrapper | None:
     """Return the connection of the alias, or None where it leads to the examined server."""
     place = postgresql_alias(alias, option="--rehearse-on")
+    own(place)
     session = _reached(place)
     if session.system_identifier == run.session.system_identifier:
         return None
