@@ -28,6 +28,7 @@ from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.files import require_writable, write_atomically
 from opsmigrate.management.database import ChosenDatabase
 from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
+from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import Session
 from opsmigrate.progress import Progress
 from opsmigrate.report import Report, Result, Severity, Verdict
@@ -241,7 +242,8 @@ def _require_output(options: dict[str, Any]) -> None:
 
 def _require_clean_checks(connection: BaseDatabaseWrapper) -> None:
     """Raise UndecidedError where the checks fail that `migrate` runs before anything else."""
-    found = run_checks(databases=[connection.alias])
+    with project_search_path(connection):
+        found = run_checks(databases=[connection.alias])
     errors = [item for item in found if item.is_serious() and not item.is_silenced()]
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""

@@ -57,6 +57,7 @@ class ChosenDatabase:
     def __init__(self) -> None:
         self._connection: BaseDatabaseWrapper | None = None
         self._session: Session | None = None
+        self._reached = False
 
     def choose(self, alias: str, *, option: str = "--database") -> BaseDatabaseWrapper:
         """Return the connection of `alias`, which was typed as `option`.
@@ -72,8 +73,9 @@ class ChosenDatabase:
         Raises `too_old` where Django no longer works with a server of this version.
         """
         assert self._connection is not None  # noqa: S101 - choose() comes first
-        own(self._connection)
+        self._reached = True
         try:
+            own(self._connection)
             self._session = read_session(self._connection)
         except NotSupportedError as error:
             raise too_old(
@@ -100,7 +102,7 @@ class ChosenDatabase:
 
     def leave(self) -> None:
         """Give the connection back to the project, whatever came of it."""
-        if self._connection is not None:
+        if self._connection is not None and self._reached:
             release(self._connection)
 
     def described(self) -> Database | None:

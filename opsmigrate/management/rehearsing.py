@@ -1,7 +1,7 @@
 """Where a rehearsal takes place, and how much of the database it gets."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from django.db import Error
@@ -185,10 +185,22 @@ def _saying_why(*, unasked: bool) -> Iterator[None]:
 def _other_server(run: Run, alias: str) -> BaseDatabaseWrapper | None:
     """Return the connection of the alias, or None where it leads to the examined server."""
     place = postgresql_alias(alias, option="--rehearse-on")
-    own(place)
+    with suppress(Error):  # A session that is lost says so when it is asked.
+        own(place)
+    try:
+        if _is_another_server(run, alias, place):
+            return place
+    except BaseException:
+        release(place)
+        raise
+    release(place)
+    return None
+
+
+def _is_another_server(run: Run, alias: str, place: BaseDatabaseWrapper) -> bool:
     session = _reached(place)
     if session.system_identifier == run.session.system_identifier:
-        return None
+        return False
     if session.major != run.session.major:
         raise UndecidedError(
             f"the server of the alias {alias!r} is PostgreSQL {session.major}, the examined one is "
@@ -198,7 +210,7 @@ def _other_server(run: Run, alias: str) -> BaseDatabaseWrapper | None:
         )
     reap(place, None)
     require_scratch_allowed(place)
-    return place
+    return True
 
 
 def _reached(place: BaseDatabaseWrapper) -> Session:

@@ -116,7 +116,7 @@ def open_second(
         other.settings_dict["NAME"] = database
         _known_while_it_connects(other)
     _close_for_good(other)
-    own(other)
+    own(other, kept=False)
     return other
 
 

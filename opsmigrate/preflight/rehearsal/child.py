@@ -124,7 +124,7 @@ def _repoint(job: dict[str, Any]) -> BaseDatabaseWrapper:
             del connections[name]
     connection = connections[alias]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT current_database()")
+        cursor.execute("SELECT pg_catalog.current_database()")
         if cursor.fetchone()[0] != place["NAME"]:
             raise SystemExit("the rehearsal did not reach its scratch database")
     return connection
