@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -21,8 +22,10 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
+from django.db.backends.signals import connection_created
 
 from opsmigrate.pgtools.embedded import running
+from opsmigrate.postgres.opening import pin_of
 from tests.integration.zoo_migrations import writer
 from tests.server import given_url
 
@@ -165,6 +168,23 @@ class Answer:
 Ops = Callable[..., Answer]
 
 
+@contextmanager
+def every_session_is_ours(alias: str) -> Iterator[None]:
+    """Fail where a session of the alias, or one like it, is opened that is not one of ours."""
+    strangers: list[str] = []
+
+    def look(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+        if connection.alias.partition(" ")[0] == alias and pin_of(connection) is None:
+            strangers.append(connection.alias)
+
+    connection_created.connect(look)
+    try:
+        yield
+    finally:
+        connection_created.disconnect(look)
+    assert strangers == [], "own() it: see opsmigrate/postgres/opening.py"
+
+
 @pytest.fixture
 def ops() -> Ops:
     """Return a function that calls a command in this process, with --format json."""
@@ -172,10 +192,11 @@ def ops() -> Ops:
     def call(name: str, *args: str, database: str, **options: Any) -> Answer:
         out, err = StringIO(), StringIO()
         options = {"format": "json", "verbosity": 0, **options}
-        try:
-            call_command(name, *args, database=database, stdout=out, stderr=err, **options)
-        except CommandError as error:
-            return Answer(error.returncode, out.getvalue(), err.getvalue())
+        with every_session_is_ours(database):
+            try:
+                call_command(name, *args, database=database, stdout=out, stderr=err, **options)
+            except CommandError as error:
+                return Answer(error.returncode, out.getvalue(), err.getvalue())
         return Answer(0, out.getvalue(), err.getvalue())
 
     return call

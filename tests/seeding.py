@@ -20,9 +20,9 @@ from django.db import Error, connections
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.pace import Pace
 from opsmigrate.backfill.work import SeedOptions
-from opsmigrate.postgres.session import second_connection
 from opsmigrate.progress import Progress
 from tests.conftest import ROOT, environment_for, execute, query, url_of
+from tests.sessions import stranger
 
 QUIET = Progress(OutputWrapper(StringIO()), verbosity=0)
 PAYMENTS = Goal(
@@ -90,7 +90,7 @@ def holding(
     alias: str, statement: str, params: Any = None, *, end: str = "ROLLBACK"
 ) -> Iterator[Callable[[], None]]:
     """Hold the locks of a statement in another session; yields what ends its transaction."""
-    with second_connection(connections[alias]) as other:
+    with stranger(alias) as other:
         other.inc_thread_sharing()
         execute(other, "BEGIN")
         execute(other, statement, params)
@@ -115,7 +115,7 @@ def writing(alias: str, *statements: str) -> Iterator[Written]:
     written, stop = Written(), threading.Event()
 
     def write() -> None:
-        with second_connection(connections[alias]) as other:
+        with stranger(alias) as other:
             while not stop.is_set():
                 statement = random.choice(statements).format(random.randint(1, 1_000_000))  # noqa: S311
                 started = time.monotonic()

@@ -1,4 +1,4 @@
-"""Sessions of others, which hold what they locked."""
+"""Sessions of others: of the application, of a person; they are none of ours."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,19 +6,27 @@ from contextlib import contextmanager
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.postgres.session import open_second
 from tests.conftest import execute
+
+
+@contextmanager
+def stranger(alias: str, *, database: str | None = None) -> Iterator[BaseDatabaseWrapper]:
+    """Yield a session as the project's own processes have it, closed at the end."""
+    other: BaseDatabaseWrapper = connections[alias].copy()
+    if database is not None:
+        other.settings_dict["NAME"] = database
+    try:
+        yield other
+    finally:
+        other.close()
 
 
 @contextmanager
 def held(alias: str, *statements: str) -> Iterator[BaseDatabaseWrapper]:
     """Hold a transaction open in which these statements were executed, by an application `till`."""
-    other = open_second(connections[alias])
-    try:
+    with stranger(alias) as other:
         execute(other, "SET application_name = 'till'")
         execute(other, "BEGIN")
         for statement in statements:
             execute(other, statement)
         yield other
-    finally:
-        other.close()

@@ -16,20 +16,29 @@ from opsmigrate.postgres.errors import (
     SERIALIZATION_FAILURE,
     sqlstate,
 )
+from opsmigrate.postgres.search_path import transaction_as_project
 
-RANGE = "ctid >= {start}::tid AND ctid < {end}::tid AND {column} IS NULL"
-SHARE = " AND get_byte(tidsend(ctid), 5) % {slots} < {below}"
+# An expression of the project fills the column, and its triggers and checks see the search_path
+# that they know: all names of ours are written in full.
+RANGE = (
+    "ctid OPERATOR(pg_catalog.>=) {start}::pg_catalog.tid"
+    " AND ctid OPERATOR(pg_catalog.<) {end}::pg_catalog.tid AND {column} IS NULL"
+)
+SHARE = (
+    " AND (pg_catalog.get_byte(pg_catalog.tidsend(ctid), 5) OPERATOR(pg_catalog.%) {slots})"
+    " OPERATOR(pg_catalog.<) {below}"
+)
 # Rows for which there is none would be taken again and again.
 HAS_VALUE = " AND ({expression}) IS NOT NULL"
 FILL = "UPDATE ONLY {table} SET {column} = {expression} WHERE {rows}"
 # NO KEY, as the UPDATE itself locks them: an insert that refers to a row holds no batch up.
 FILL_UNLOCKED = """
 UPDATE ONLY {table} SET {column} = {expression}
-WHERE ctid = ANY (ARRAY(
+WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(
     SELECT ctid FROM ONLY {table} WHERE {rows} LIMIT {limit} FOR NO KEY UPDATE SKIP LOCKED))
   AND {column} IS NULL
 """
-COUNT_LEFT = "SELECT count(*) FROM ONLY {table} WHERE {rows}"
+COUNT_LEFT = "SELECT pg_catalog.count(*) FROM ONLY {table} WHERE {rows}"
 ANY_LEFT = "SELECT EXISTS (SELECT FROM ONLY {table} WHERE {rows})"
 
 
@@ -106,18 +115,18 @@ def any_left(connection: BaseDatabaseWrapper, goal: Goal, window: Window) -> boo
 
 def _look(connection: BaseDatabaseWrapper, template: str, goal: Goal, window: Window) -> int | None:
     statement = sql.SQL(template).format(**_names(goal, window, EVERY_ROW))
-    with connection.cursor() as cursor:
-        try:
+    try:
+        with transaction_as_project(connection) as cursor:
             cursor.execute(statement)
-        except OperationalError as error:
-            if not is_held_by_others(error):
-                raise
-            return None
-        return int(cursor.fetchone()[0])
+            return int(cursor.fetchone()[0])
+    except OperationalError as error:
+        if not is_held_by_others(error):
+            raise
+        return None
 
 
 def _execute(connection: BaseDatabaseWrapper, statement: Composable) -> int:
-    with connection.cursor() as cursor:
+    with transaction_as_project(connection) as cursor:
         cursor.execute(statement)
         return max(int(cursor.rowcount), 0)
 
@@ -139,11 +148,11 @@ def _names(goal: Goal, window: Window, turn: Turn) -> dict[str, Composable]:
         column=column,
         slots=sql.Literal(turn.slots),
         below=sql.Literal(turn.below),
-        expression=sql.SQL(goal.expression),
+        expression=goal.value,
     )
     return {
         "table": window.leaf.relation,
         "column": column,
-        "expression": sql.SQL(goal.expression),
+        "expression": goal.value,
         "rows": rows,
     }

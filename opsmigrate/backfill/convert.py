@@ -18,8 +18,9 @@ VALID = "^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]
 COMPARE = "check that the uuid column holds what the text does"
 
 CONVERTED = (
-    "CASE WHEN {text} IS NULL THEN gen_random_uuid()"
-    " WHEN {text}::text ~* {valid} THEN {text}::text::uuid END"
+    "CASE WHEN {text} IS NULL THEN pg_catalog.gen_random_uuid()"
+    " WHEN {text}::pg_catalog.text OPERATOR(pg_catalog.~*) {valid}"
+    " THEN {text}::pg_catalog.text::pg_catalog.uuid END"
 )
 # A value that is no UUID is let in as before; the column then stays NULL and stops the run, not
 # the writer.

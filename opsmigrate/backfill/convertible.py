@@ -11,6 +11,7 @@ from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.state import State
 from opsmigrate.errors import RefusedError
 from opsmigrate.postgres.names import generated_name, quoted
+from opsmigrate.postgres.search_path import seen_by_project
 
 SHOWN = 5
 
@@ -79,9 +80,7 @@ def require_nothing_hangs_on_it(connection: BaseDatabaseWrapper, goal: Goal, sta
         "same": same_check(goal),
         "triggers": list(follow_triggers(goal)),
     }
-    with connection.cursor() as cursor:
-        cursor.execute(DEPENDENTS, params)
-        dependents = [row[0] for row in cursor.fetchall()]
+    dependents = [row[0] for row in seen_by_project(connection, DEPENDENTS, params)]
     if state.in_hierarchy:
         dependents.append("the table has partitions or children")
     if dependents:

@@ -8,6 +8,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import NOT_PROVIDED, Field, UUIDField
 
+from opsmigrate.postgres.search_path import transaction_as_project
+from opsmigrate.schema.types import in_full
+
+GENERATED = "gen_random_uuid()"
+
 
 class UnknownValueError(Exception):
     """The field does not say it; the message begins with a verb."""
@@ -21,7 +26,7 @@ def expression_of(connection: BaseDatabaseWrapper, field: Field[Any, Any]) -> st
     """
     if isinstance(field, UUIDField) and (field.unique or callable(field.default)):
         # In the server's core since PostgreSQL 13; uuid-ossp and pgcrypto need not be there.
-        return "gen_random_uuid()"
+        return GENERATED
     if field.unique:
         raise UnknownValueError("is unique, and every row needs a value of its own")
     if field.db_default is not NOT_PROVIDED:
@@ -41,10 +46,11 @@ def is_one_for_all(connection: BaseDatabaseWrapper, expression: str, type_: str)
     what cannot differ: neither by a constant nor by now(), but by random().
     """
     query = (
-        "EXPLAIN (COSTS OFF) SELECT FROM generate_series(1, 2) ORDER BY CAST(({value}) AS {type})"
+        "EXPLAIN (COSTS OFF) SELECT FROM pg_catalog.generate_series(1, 2)"
+        " ORDER BY CAST(({value}) AS {type})"
     )
-    statement = sql.SQL(query).format(value=sql.SQL(expression), type=sql.SQL(type_))
-    with connection.cursor() as cursor:
+    statement = sql.SQL(query).format(value=sql.SQL(expression), type=sql.SQL(in_full(type_)))
+    with transaction_as_project(connection, "READ ONLY") as cursor:
         cursor.execute(statement)
         return not any(row[0].lstrip(" ->").startswith("Sort") for row in cursor.fetchall())
 

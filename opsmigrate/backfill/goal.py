@@ -12,11 +12,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import AutoField, Field, GeneratedField
 
-from opsmigrate.backfill.expression import UnknownValueError, expression_of
+from opsmigrate.backfill.expression import GENERATED, UnknownValueError, expression_of
 from opsmigrate.errors import UsageError
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import UNDEFINED_COLUMN, first_line, sqlstate
 from opsmigrate.postgres.names import generated_name, quoted
+from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
+from opsmigrate.schema.types import in_full
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,12 @@ class Goal:
     def constraint(self) -> str:
         """Return the name that PostgreSQL itself gives to the unique constraint of a column."""
         return generated_name(self.table, self.column, "key")
+
+    @property
+    def value(self) -> Composable:
+        """Return the expression as SQL in which nobody can slip in a function of that name."""
+        ours = self.expression == GENERATED
+        return sql.SQL(f"pg_catalog.{GENERATED}" if ours else self.expression)
 
     @property
     def wants_default(self) -> bool:
@@ -156,9 +164,11 @@ def _is_text(field: Field[Any, Any]) -> bool:
 
 def _as_the_server_says(connection: BaseDatabaseWrapper, type_: str) -> str:
     """Return the type as format_type() would show it: `character varying(9)` for varchar(9)."""
-    with connection.cursor() as cursor:
+    with transaction_as_project(connection) as cursor:
         cursor.execute(
-            sql.SQL("EXPLAIN (VERBOSE, COSTS OFF) SELECT CAST(NULL AS {})").format(sql.SQL(type_))
+            sql.SQL("EXPLAIN (VERBOSE, COSTS OFF) SELECT CAST(NULL AS {})").format(
+                sql.SQL(in_full(type_))
+            )
         )
         lines = [row[0].strip() for row in cursor.fetchall()]
     shown = next((line for line in lines if line.startswith("Output: NULL::")), None)
@@ -189,9 +199,9 @@ def _reads_row(connection: BaseDatabaseWrapper, goal: Goal) -> bool:
 
 def _explain(connection: BaseDatabaseWrapper, goal: Goal, template: str) -> None:
     statement = sql.SQL(template).format(
-        value=sql.SQL(goal.expression), type=sql.SQL(goal.type), table=goal.relation
+        value=goal.value, type=sql.SQL(in_full(goal.type)), table=goal.relation
     )
-    with connection.cursor() as cursor:
+    with transaction_as_project(connection, "READ ONLY") as cursor:
         cursor.execute(statement)
 
 
@@ -207,19 +217,18 @@ def _bad_expression(goal: Goal, error: Error) -> UsageError:
 
 
 def _locate(connection: BaseDatabaseWrapper, db_table: str) -> tuple[str, str]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT n.nspname, c.relname FROM pg_class c"
-            " JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " WHERE c.oid = to_regclass(%s)",
-            [connection.ops.quote_name(db_table)],
-        )
-        row = cursor.fetchone()
-    if row is None:
+    rows = seen_by_project(
+        connection,
+        "SELECT n.nspname, c.relname FROM pg_class c"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.oid = to_regclass(%s)",
+        [connection.ops.quote_name(db_table)],
+    )
+    if not rows:
         raise UsageError(
             f"there is no table {db_table} in this database",
             id="missing-table",
             hint="python manage.py showmigrations; then migrate up to what creates it",
             table=db_table,
         )
-    return row[0], row[1]
+    return rows[0][0], rows[0][1]

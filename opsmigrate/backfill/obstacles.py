@@ -10,6 +10,7 @@ from django.db.backends.utils import CursorWrapper
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.state import State
 from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, sqlstate
+from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
 
 # tgtype: bit 1 is FOR EACH ROW, bit 16 is UPDATE (PostgreSQL source, catalog/pg_trigger.h).
 # Column triggers fire only for the columns that they name. A statement trigger of a parent does
@@ -109,17 +110,17 @@ def read_obstacles(
 
 
 def _names(cursor: CursorWrapper, query: str, oids: list[int]) -> tuple[str, ...]:
-    cursor.execute(query, [oids])
-    return tuple(row[0] for row in cursor.fetchall())
+    return tuple(row[0] for row in seen_by_project(cursor.db, query, [oids]))
 
 
 def _violated(cursor: CursorWrapper, oids: list[int], ours: Ours) -> tuple[str, ...]:
-    cursor.execute(UNVALIDATED, [oids, list(ours.checks)])
+    unvalidated = seen_by_project(cursor.db, UNVALIDATED, [oids, list(ours.checks)])
     violated = []
-    for name, condition, schema, table in cursor.fetchall():
+    for name, condition, schema, table in unvalidated:
         query = sql.SQL("SELECT EXISTS (SELECT FROM ONLY {} WHERE NOT ({}))")
-        cursor.execute(query.format(sql.Identifier(schema, table), sql.SQL(condition)))
-        violated += [name] if cursor.fetchone()[0] else []
+        with transaction_as_project(cursor.db, "READ ONLY") as asking:
+            asking.execute(query.format(sql.Identifier(schema, table), sql.SQL(condition)))
+            violated += [name] if asking.fetchone()[0] else []
     return tuple(dict.fromkeys(violated))
 
 

@@ -7,6 +7,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.state import CHECK, State
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.schema.types import in_full
 
 ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE, for milliseconds"
 SHARE_UPDATE = "SHARE UPDATE EXCLUSIVE, which lets readers and writers go on"
@@ -27,6 +28,8 @@ class Phase:
     lock: str
     in_transaction: bool = True
     whole: bool = False
+    # Of the project's are the types and expressions in them; nothing else in them has a name.
+    as_project: bool = False
 
 
 def before_fill(state: State, goal: Goal) -> tuple[Phase, ...]:
@@ -35,10 +38,10 @@ def before_fill(state: State, goal: Goal) -> tuple[Phase, ...]:
     if not state.has_column:
         # Without the default: one ALTER with a volatile default would rewrite the table.
         add = _sql("ALTER TABLE {table} ADD COLUMN {column} {type}", goal)
-        phases.append(Phase("add the column", (add,), ACCESS_EXCLUSIVE))
+        phases.append(Phase("add the column", (add,), ACCESS_EXCLUSIVE, as_project=True))
     if state.default is None and goal.wants_default:
         default = _sql("ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {expression}", goal)
-        phases.append(Phase("set the default", (default,), ACCESS_EXCLUSIVE))
+        phases.append(Phase("set the default", (default,), ACCESS_EXCLUSIVE, as_project=True))
     return tuple(phases)
 
 
@@ -102,8 +105,8 @@ def _sql(template: str, goal: Goal, old: str = "") -> Composable:
         schema=sql.Identifier(goal.schema),
         table=goal.relation,
         column=sql.Identifier(goal.column),
-        type=sql.SQL(goal.type),
-        expression=sql.SQL(goal.expression),
+        type=sql.SQL(in_full(goal.type)),
+        expression=goal.value,
         constraint=sql.Identifier(goal.constraint),
         old=sql.Identifier(old),
     )

@@ -171,7 +171,11 @@ def _run_locking(work: Work, phase: Phase) -> None:
     for left in reversed(range(MOST_VALIDATIONS)):
         try:
             execute_with_short_locks(
-                work.connection, phase.statements, table_oids=oids, tries=work.tries
+                work.connection,
+                phase.statements,
+                table_oids=oids,
+                tries=work.tries,
+                as_project=phase.as_project,
             )
             break
         except IntegrityError as error:

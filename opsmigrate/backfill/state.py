@@ -7,6 +7,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.tables import Leaf, read_leaves
+from opsmigrate.postgres.search_path import seen_by_project
 
 # Stands in for NOT NULL until it is validated; scripts/add_payment_id.sql calls it so as well.
 CHECK = "opsmigrate_seeded"
@@ -103,8 +104,7 @@ def read_state(connection: BaseDatabaseWrapper, goal: Goal) -> State:
         row = cursor.fetchone()
         oid, kind, is_partition, has_children, owned, may_create, is_typed, typed_user = row
         leaves = read_leaves(cursor, oid, goal.column)
-        cursor.execute(COLUMN, [CHECK, oid, goal.column])
-        column = cursor.fetchone()
+        column = next(iter(seen_by_project(connection, COLUMN, [CHECK, oid, goal.column])), None)
         number = column[0] if column else -1
         cursor.execute(UNIQUE, [oid, number])
         indexes = cursor.fetchall()

@@ -6,6 +6,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from django.db.backends.utils import CursorWrapper
 
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.search_path import seen_by_project
 
 SAMPLED_BLOCKS = 100
 # A table that has grown by more since it was analyzed is not like it was.
@@ -57,9 +58,9 @@ class Leaf:
 
 def read_leaves(cursor: CursorWrapper, oid: int, column: str) -> tuple[Leaf, ...]:
     """Return the tables that hold the rows of the table `oid`, down through every level."""
-    cursor.execute(LEAVES, [oid, column])
     leaves = []
-    for leaf_oid, schema, table, kind, rows, then, blocks, column_type, owned in cursor.fetchall():
+    for row in seen_by_project(cursor.db, LEAVES, [oid, column]):
+        leaf_oid, schema, table, kind, rows, then, blocks, column_type, owned = row
         # As the planner does it: what is known is how many rows a block had when it was analyzed.
         if kind == "r" and blocks and (rows < 1 or blocks > then * MOST_GROWTH):
             rows = _estimate(cursor, sql.Identifier(schema, table), blocks)

@@ -35,6 +35,7 @@ from opsmigrate.postgres.errors import (
     sqlstate,
 )
 from opsmigrate.postgres.idle import never_ended_for_idling
+from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import Session
 from opsmigrate.postgres.waits import Waits
 from opsmigrate.progress import Progress
@@ -153,7 +154,10 @@ class ReportCommand(BaseCommand, ABC):
         started = datetime.now(timezone.utc)
         run_id = os.environ.get("OPSMIGRATE_RUN_ID") or uuid4().hex[:12]
         chosen = ChosenDatabase()
-        result, exit_code = self._result(watch, run_id, chosen, options)
+        try:
+            result, exit_code = self._result(watch, run_id, chosen, options)
+        finally:
+            chosen.leave(stopped=watch.asked is not None)
         result = _aimed(result.failing_on(Severity(options["fail_on"])), options["database"])
         report = Report(
             command=type(self).__module__.rsplit(".", 1)[-1],
@@ -273,7 +277,8 @@ def _require_output(options: dict[str, Any]) -> None:
 
 def _require_clean_checks(connection: BaseDatabaseWrapper) -> None:
     """Raise UndecidedError where the checks fail that `migrate` runs before anything else."""
-    found = run_checks(databases=[connection.alias])
+    with project_search_path(connection):
+        found = run_checks(databases=[connection.alias])
     errors = [item for item in found if item.is_serious() and not item.is_silenced()]
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""

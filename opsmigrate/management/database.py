@@ -12,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.opening import own, release
 from opsmigrate.postgres.session import Session, describe, read_session
 from opsmigrate.preflight.rehearsal.places import identity_of, leads_to
 from opsmigrate.report import Database
@@ -80,6 +81,7 @@ class ChosenDatabase:
     def __init__(self) -> None:
         self._connection: BaseDatabaseWrapper | None = None
         self._session: Session | None = None
+        self._reached = False
 
     def choose(self, alias: str, *, option: str = "--database") -> BaseDatabaseWrapper:
         """Return the connection of `alias`, which was typed as `option`.
@@ -95,7 +97,9 @@ class ChosenDatabase:
         Raises `too_old` where Django no longer works with a server of this version.
         """
         assert self._connection is not None  # noqa: S101 - choose() comes first
+        self._reached = True
         try:
+            own(self._connection)
             self._session = read_session(self._connection)
         except NotSupportedError as error:
             raise too_old(
@@ -119,6 +123,14 @@ class ChosenDatabase:
                 hint="complete it in the settings",
             ) from error
         return self._session
+
+    def leave(self, *, stopped: bool = False) -> None:
+        """Give the connection back to the project, whatever came of it.
+
+        Where the run was `stopped`, nothing is asked of the server any more: it may not answer.
+        """
+        if self._connection is not None and self._reached:
+            release(self._connection, closed=stopped)
 
     def described(self) -> Database | None:
         """Return the report's words for the database, as far as they are known."""

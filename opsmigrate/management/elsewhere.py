@@ -1,5 +1,8 @@
 """Another server than that of the alias, to restore a backup on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.management.database import ChosenDatabase
@@ -7,14 +10,19 @@ from opsmigrate.management.database import ChosenDatabase
 EMBEDDED = "embedded"
 
 
-def server_of(on: str | None, connection: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
-    """Return a connection to the server that `on` says: of an alias, or None: of `connection`.
+@contextmanager
+def server_of(on: str | None, connection: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
+    """Yield a connection to the server that `on` says: of an alias, or None: of `connection`.
 
     Raises UsageError, or UndecidedError where it cannot be reached.
     """
     if on is None:
-        return connection
+        yield connection
+        return
     chosen = ChosenDatabase()
     other = chosen.choose(on, option="--on")
-    chosen.reach()
-    return other
+    try:
+        chosen.reach()
+        yield other
+    finally:
+        chosen.leave()

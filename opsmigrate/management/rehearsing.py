@@ -1,7 +1,7 @@
 """Where a rehearsal takes place, and how much of the database it gets."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from django.db import Error, connections
@@ -13,6 +13,7 @@ from opsmigrate.management.base import Run
 from opsmigrate.management.database import aliases_of, postgresql_alias
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.opening import own, release
 from opsmigrate.postgres.session import Session, is_pooled_by_transaction, read_session
 from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.rehearsal.embedded_stage import (
@@ -160,16 +161,19 @@ def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
         asked_here = asked.mode == "kept" or alias is not None
         why = None if asked_here else unfit or _why_not_embedded(run, asked)
     if place is not None:
-        yield replace(here, place=place, server="alias", maintenance_db=None)
+        try:
+            yield replace(here, place=place, server="alias", maintenance_db=None)
+        finally:
+            release(place)
         return
     if not asked_here and why is None:
         with ExitStack() as stack:
             try:
-                own = stack.enter_context(on_embedded_server(run.connection, run.session.major))
+                ours = stack.enter_context(on_embedded_server(run.connection, run.session.major))
             except UndecidedError as error:
                 why = str(error)
             else:
-                yield replace(here, place=own, server="embedded", maintenance_db=None)
+                yield replace(here, place=ours, server="embedded", maintenance_db=None)
                 return
     with _saying_why(unasked=unasked):
         _require_allowed_here(run, asked, why)
@@ -217,9 +221,22 @@ def _saying_why(*, unasked: bool) -> Iterator[None]:
 def _other_server(run: Run, alias: str) -> BaseDatabaseWrapper | None:
     """Return the connection of the alias, or None where it leads to the examined server."""
     place = postgresql_alias(alias, option="--rehearse-on")
+    with suppress(Error):  # A session that is lost says so when it is asked.
+        own(place)
+    try:
+        if _is_another_server(run, alias, place):
+            return place
+    except BaseException:
+        release(place)
+        raise
+    release(place)
+    return None
+
+
+def _is_another_server(run: Run, alias: str, place: BaseDatabaseWrapper) -> bool:
     session = _reached(place)
     if session.system_identifier == run.session.system_identifier:
-        return None
+        return False
     if session.major != run.session.major:
         raise UndecidedError(
             f"the server of the alias {alias!r} is PostgreSQL {session.major}, the examined one is "
@@ -229,7 +246,7 @@ def _other_server(run: Run, alias: str) -> BaseDatabaseWrapper | None:
         )
     reap(place, None)
     require_scratch_allowed(place)
-    return place
+    return True
 
 
 def _reached(place: BaseDatabaseWrapper) -> Session:

@@ -3,7 +3,6 @@
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from configparser import RawConfigParser
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.errors import UndecidedError
+from opsmigrate.postgres.silence import LIMITS, service_section, with_limits
 
 # PostgreSQL documentation, libpq, Environment Variables. client_encoding is left out: the drivers
 # set it for themselves, and pg_dump would write the archive in it.
@@ -58,6 +58,10 @@ SERVICE_ONLY = (
     "sslpassword",
 )
 SERVICE = "opsmigrate"
+# pg_restore sends as fast as the server takes it, and Linux counts the time in which a busy server
+# takes nothing (zero window) as it counts that in which it does not answer (tcp_probe_timer() in
+# net/ipv4/tcp_timer.c): ten minutes.
+LIMITS_OF_CLIENTS = {**LIMITS, "tcp_user_timeout": 600_000}
 INHERITED = ("PATH", "HOME", "USER", "USERPROFILE", "APPDATA", "SYSTEMROOT", "TMPDIR", "TEMP", "TZ")
 INHERITED_PREFIXES = ("PG", "LD_", "DYLD_", "KRB5", "LANG", "LC_")
 
@@ -88,8 +92,14 @@ def child_environment(
     temporary file where the system has no memfd), gone when the block ends. Nothing of the
     project's own environment is handed on but what such programs need.
     """
-    given = connection.get_connection_params()
-    params = {key: str(value) for key, value in given.items() if value}
+    # The class's: on the connection itself, it has the limits of our own sessions.
+    given = type(connection).get_connection_params(connection)
+    params = {
+        # 0 says something of those: no keepalives, no limit.
+        key: str(value)
+        for key, value in with_limits(given, LIMITS_OF_CLIENTS).items()
+        if value or (key in SERVICE_ONLY and value is not None)
+    }
     if database is not None:
         params["dbname"] = database
     variables = {
@@ -114,9 +124,10 @@ def child_environment(
             variables["PGPASSFILE"] = path
             descriptors += inherited
         service = {key: params[key] for key in SERVICE_ONLY if key in params}
-        named = _service(params["service"], variables) if "service" in params else {}
+        wanted = params.get("service") or variables.get("PGSERVICE")
+        named = service_section(wanted, variables) if wanted else {}
         # A service that is not found stays libpq's to complain of.
-        if service and (named or "service" not in params):
+        if service and (named or not wanted):
             pairs = {**named, **service}.items()
             lines = [f"[{SERVICE}]", *(f"{key}={value}" for key, value in pairs)]
             path, inherited = stack.enter_context(_secret_file("\n".join(lines) + "\n"))
@@ -134,21 +145,6 @@ def _untranslated(variables: dict[str, str]) -> dict[str, str]:
     variables.pop("LANGUAGE", None)
     everything = variables.pop("LC_ALL", None)
     return {"LC_MESSAGES": "C", **({"LC_CTYPE": everything} if everything else {})}
-
-
-def _service(name: str, variables: Mapping[str, str]) -> dict[str, str]:
-    """Return what the user's service file says of a service (documentation of libpq, 32.17)."""
-    places = (
-        variables.get("PGSERVICEFILE"),
-        Path("~/.pg_service.conf").expanduser(),
-        Path(variables.get("PGSYSCONFDIR", "/etc"), "pg_service.conf"),
-    )
-    for place in places:
-        parser = RawConfigParser(delimiters=("=",), comment_prefixes=("#",), strict=False)
-        parser.optionxform = str  # type: ignore[assignment,method-assign]
-        if place and parser.read(place, encoding="utf-8") and parser.has_section(name):
-            return dict(parser.items(name))
-    return {}
 
 
 def _passfile(password: str) -> str:

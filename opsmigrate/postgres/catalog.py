@@ -21,6 +21,7 @@ from opsmigrate.postgres.catalog_sql import (
     VIEWS,
 )
 from opsmigrate.postgres.garbage import uncollected
+from opsmigrate.postgres.search_path import all_seen_by_project
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 
 TABLE_KINDS = frozenset("rp")
@@ -169,19 +170,23 @@ class Catalog:
 
 def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
     """Return the catalog of the database of `connection`, without touching any table."""
+    # Not before PostgreSQL 15; where it is not there, all NULLs are distinct.
+    version: int = getattr(connection, "pg_version", 0)
+    query = INDEXES if version >= 150_000 else INDEXES.replace("i.indnullsnotdistinct", "false")
     with uncollected(), transaction(connection, SNAPSHOT) as cursor:
-        columns = _columns_by_table(_rows(cursor, COLUMNS))
-        constraints = _constraints_by_table(_rows(cursor, CONSTRAINTS), columns)
+        read, constrained, indexed, found, [surroundings] = all_seen_by_project(
+            connection,
+            *((each, None) for each in (COLUMNS, CONSTRAINTS, query, RELATIONS, SURROUNDINGS)),
+        )
+        columns = _columns_by_table(read)
+        constraints = _constraints_by_table(constrained, columns)
         classes = {oid: (name, default) for oid, name, default in _rows(cursor, OPERATOR_CLASSES)}
-        # Not before PostgreSQL 15; where it is not there, all NULLs are distinct.
-        version: int = getattr(connection, "pg_version", 0)
-        query = INDEXES if version >= 150_000 else INDEXES.replace("i.indnullsnotdistinct", "false")
-        indexes = _indexes_by_table(_rows(cursor, query), columns, classes)
+        indexes = _indexes_by_table(indexed, columns, classes)
         views = _views_by_table(_rows(cursor, VIEWS), columns)
         dependents = _dependents_by_table(_rows(cursor, DEPENDENTS), columns)
         types = frozenset((schema, name) for schema, name in _rows(cursor, TYPE_NAMES))
         relations = []
-        for key, *row in _rows(cursor, RELATIONS):
+        for key, *row in found:
             oid = row[0]
             relation = (
                 *row,
@@ -193,7 +198,7 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
                 dependents.get(oid, NOTHING),
             )
             relations.append(Relation(*relation))
-        return _with_surroundings(tuple(relations), types, next(iter(_rows(cursor, SURROUNDINGS))))
+        return _with_surroundings(tuple(relations), types, surroundings)
 
 
 Row = tuple[Any, ...]

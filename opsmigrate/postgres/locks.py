@@ -12,6 +12,7 @@ from opsmigrate.postgres.autovacuum import AutovacuumAgainstWraparoundError, mak
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, sqlstate
 from opsmigrate.postgres.interruptible import pause
+from opsmigrate.postgres.search_path import transaction_as_project
 from opsmigrate.postgres.transaction import transaction
 
 __all__ = [
@@ -79,23 +80,27 @@ def execute_with_short_locks(
     *,
     table_oids: Sequence[int],
     tries: LockTries,
+    as_project: bool = False,
 ) -> None:
     """Execute `statements` in one transaction, waiting at most `lock_timeout` seconds for a lock.
 
     Tried again with growing, jittered pauses until `patience` seconds are over; then raises
     LockNotObtainedError. Between two tries every writer that queued behind us goes on. Where only
     an autovacuum is in the way it is asked to end; where it works against wraparound,
-    AutovacuumAgainstWraparoundError is raised.
+    AutovacuumAgainstWraparoundError is raised. Names in them are looked up in pg_catalog, or
+    `as_project` does.
     """
+    begin = transaction_as_project if as_project else transaction
     deadline = time.monotonic() + tries.patience
     seconds = lock_timeout = tries.lock_timeout
     waited_long = False
     while True:
         started = time.monotonic()
         try:
-            with transaction(connection) as cursor:
+            with begin(connection) as cursor:
                 cursor.execute(
-                    "SELECT set_config('lock_timeout', %s, true)", [as_timeout(lock_timeout)]
+                    "SELECT pg_catalog.set_config('lock_timeout', %s, true)",
+                    [as_timeout(lock_timeout)],
                 )
                 for statement in statements:
                     cursor.execute(statement)

@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from opsmigrate.errors import UndecidedError
+from opsmigrate.postgres.opening import own
 from opsmigrate.report import Database
 
 KNOWS_TRANSACTION_TIMEOUT = 170_000
@@ -115,6 +116,7 @@ def open_second(
         other.settings_dict["NAME"] = database
         _known_while_it_connects(other)
     _close_for_good(other)
+    own(other, kept=False)
     return other
 
 

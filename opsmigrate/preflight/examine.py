@@ -11,6 +11,7 @@ from django.db.migrations.state import ProjectState
 from opsmigrate.postgres.catalog import read_catalog
 from opsmigrate.postgres.errors import READ_ONLY_TRANSACTION, first_line, sqlstate
 from opsmigrate.postgres.garbage import settled
+from opsmigrate.postgres.search_path import project_search_path, seen_by_project
 from opsmigrate.postgres.session import Session
 from opsmigrate.preflight.drift import judge_drift, look_for_drift
 from opsmigrate.preflight.forecast.report import look_ahead
@@ -215,7 +216,8 @@ def _stopping_at_what_raises(ledger: Ledger) -> Iterator[None]:
 
 def _soft_applied(plan: Plan, state: ProjectState, migration: Migration) -> bool:
     assert plan.executor is not None  # noqa: S101 - a plan with steps has one
-    return bool(plan.executor.detect_soft_applied(state, migration)[0])
+    with project_search_path(plan.executor.connection):
+        return bool(plan.executor.detect_soft_applied(state, migration)[0])
 
 
 def _walk_forwards(step: Step, state: ProjectState, requirements: Requirements) -> ProjectState:
@@ -293,9 +295,7 @@ def _require_types(connection: BaseDatabaseWrapper, requirements: Requirements) 
         " WHERE coalesce(NOT has_type_privilege(to_regtype(t), 'USAGE'), true)"
     )
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(query, [list(needed)])
-            lacking = cursor.fetchall()
+        lacking = seen_by_project(connection, query, [list(needed)])
     except Error as error:
         requirements.ledger.leave_open(f"whether the column types are there: {first_line(error)}")
         return

@@ -24,6 +24,7 @@ from opsmigrate.postgres.errors import (
     first_line,
     sqlstate,
 )
+from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.report import Finding, Severity
 from opsmigrate.schema.applied import applied_state
 
@@ -73,8 +74,9 @@ def make_plan(connection: BaseDatabaseWrapper, target: Target) -> Plan:
     plan is empty and has a finding of severity error.
     """
     try:
-        executor = MigrationExecutor(connection)
-        executor.loader.check_consistent_history(connection)
+        with project_search_path(connection):
+            executor = MigrationExecutor(connection)
+            executor.loader.check_consistent_history(connection)
     except InconsistentMigrationHistory as error:
         return Plan((), (_inconsistent(error),))
     except DatabaseError as error:

@@ -28,14 +28,17 @@ from django.db.models.sql import Query
 from opsmigrate.postgres.catalog import Column, Constraint, Index, Relation
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.postgres.transaction import SNAPSHOT, transaction
+from opsmigrate.postgres.search_path import transaction_as_project
+from opsmigrate.postgres.transaction import SNAPSHOT
 from opsmigrate.schema.differences import Drift
 from opsmigrate.schema.samples import samples
+from opsmigrate.schema.types import in_full
 
 # NULL is neither: it passes a check, and is not in an index.
-CHECK = "(({claimed}) IS FALSE) <> (({live}) IS FALSE)"
-PREDICATE = "(({claimed}) IS TRUE) <> (({live}) IS TRUE)"
-EXPRESSIONS = "ROW({claimed}) IS DISTINCT FROM ROW({live})"
+CHECK = "(({claimed}) IS FALSE) OPERATOR(pg_catalog.<>) (({live}) IS FALSE)"
+PREDICATE = "(({claimed}) IS TRUE) OPERATOR(pg_catalog.<>) (({live}) IS TRUE)"
+# IS DISTINCT FROM would look for an operator = along the search_path.
+EXPRESSIONS = "pg_catalog.record_ne(ROW({claimed}), ROW({live}))"
 TIMEOUT = "SET LOCAL statement_timeout = '5s'"
 MOST_ROWS = 5000
 
@@ -183,10 +186,11 @@ def _question(demand: Demand) -> Composable | None:
         )
         for column, values in zip(columns, tried, strict=True)
     ]
-    return sql.SQL("SELECT {}::text[] FROM {} WHERE {} LIMIT 1").format(
+    return sql.SQL("SELECT {}::pg_catalog.text[] FROM {} WHERE {} LIMIT 1").format(
         sql.SQL("ARRAY[{}]").format(
             sql.SQL(", ").join(
-                sql.SQL("{}::text").format(sql.Identifier(column.name)) for column in columns
+                sql.SQL("{}::pg_catalog.text").format(sql.Identifier(column.name))
+                for column in columns
             )
         ),
         sql.SQL(" CROSS JOIN ").join(sources),
@@ -204,7 +208,9 @@ def _tried(column: Column, demand: Demand) -> list[Composable]:
         else sql.SQL("")
     )
     cast = sql.SQL("CAST({} AS {}){}")
-    return [cast.format(sql.Literal(value), sql.SQL(column.type), collate) for value in values]
+    return [
+        cast.format(sql.Literal(value), sql.SQL(in_full(column.type)), collate) for value in values
+    ]
 
 
 def _answers(
@@ -222,7 +228,7 @@ def _answers(
         for number, (_, question) in enumerate(questions)
     ]
     try:
-        with transaction(connection, SNAPSHOT) as cursor:
+        with transaction_as_project(connection, SNAPSHOT) as cursor:
             cursor.execute(TIMEOUT)
             cursor.execute(sql.SQL(" UNION ALL ").join(parts))
             rows = cursor.fetchall()

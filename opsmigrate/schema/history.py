@@ -4,6 +4,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 from django.db.migrations.recorder import MigrationRecorder
 
+from opsmigrate.postgres.search_path import seen_by_project
+
+TABLE = """
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = to_regclass(%s)
+"""
+
 
 def applied_migrations(connection: BaseDatabaseWrapper) -> tuple[str, ...]:
     """Return the applied migrations as sorted `app.name`; empty where nothing was ever applied.
@@ -11,12 +18,11 @@ def applied_migrations(connection: BaseDatabaseWrapper) -> tuple[str, ...]:
     Read on this very connection, for instance inside its snapshot: the recorder itself asks
     whichever connection its alias has.
     """
-    recorder = MigrationRecorder(connection)
-    if not recorder.has_table():
+    name = connection.ops.quote_name(MigrationRecorder.Migration._meta.db_table)
+    found = seen_by_project(connection, TABLE, [name])
+    if not found:
         return ()
-    query = sql.SQL("SELECT app, name FROM {}").format(
-        sql.Identifier(recorder.Migration._meta.db_table)
-    )
+    query = sql.SQL("SELECT app, name FROM {}").format(sql.Identifier(*found[0]))
     with connection.cursor() as cursor:
         cursor.execute(query)
         return tuple(sorted(f"{app}.{name}" for app, name in cursor.fetchall()))

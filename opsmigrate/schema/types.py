@@ -7,6 +7,8 @@ from functools import lru_cache
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.postgres.search_path import seen_by_project
+
 SPELLINGS = {
     "varchar": "character varying",
     "char": "character",
@@ -42,6 +44,14 @@ AFTER_TYPE = re.compile(
 )
 DIMENSIONS = re.compile(r"(\s*\[\d*\])+$|\s+array(\s*\[\d*\])?$", re.IGNORECASE)
 MODIFIERS = re.compile(r"\s*\(([^)]*)\)")
+# Types of pg_catalog that are looked up as any name is.
+ONE_WORD = frozenset(
+    {
+        *("bytea", "cidr", "date", "inet", "json", "jsonb", "macaddr", "money", "name", "oid"),
+        *("regclass", "text", "tsquery", "tsvector", "uuid", "xml", "int4range", "int8range"),
+        *("numrange", "daterange", "tsrange", "tstzrange"),
+    }
+)
 INTEGERS = frozenset({"smallint", "integer", "bigint"})
 
 
@@ -79,6 +89,14 @@ def base(type_: str) -> str:
     return without_modifiers(canonical(type_))
 
 
+def in_full(type_: str) -> str:
+    """Return the type as SQL in which no type of that name in another schema can be meant.
+
+    Those with a grammar of their own (`integer`, `character varying(9)`) are PostgreSQL's anyway.
+    """
+    return f"pg_catalog.{type_}" if type_.removesuffix("[]") in ONE_WORD else type_
+
+
 def is_array(type_: str) -> bool:
     """Say whether the type is an array."""
     return canonical(type_).endswith("[]")
@@ -106,9 +124,7 @@ def same_types(
     names = sorted({without_modifiers(AFTER_TYPE.sub("", written)) for written, _ in pairs})
     query = "SELECT t, format_type(to_regtype(t), NULL) FROM unnest(%s::text[]) AS t"
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(query, [names])
-            known = dict(cursor.fetchall())
+        known: dict[str, str | None] = dict(seen_by_project(connection, query, [names]))
     except Error:
         # Before PostgreSQL 16 to_regtype() raises for what is no type's name.
         return frozenset()

@@ -13,6 +13,7 @@ from django.test import Client, override_settings
 from opsmigrate.conf import Settings
 from opsmigrate.deprecations import without_deprecations
 from opsmigrate.mail import mail_settings
+from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Failed, NotRun
 
@@ -43,7 +44,11 @@ def inside(context: Context, *, anonymous: bool = False) -> Iterator[Inside]:
     would the time of a login. Raises NotRun where the project answers to no host.
     """
     host = _host(context)
-    with _alone, _overridden(SESSION_ENGINE=COOKIE_SESSIONS, **mail_settings(NO_MAIL)):
+    with (
+        _alone,
+        _overridden(SESSION_ENGINE=COOKIE_SESSIONS, **mail_settings(NO_MAIL)),
+        project_search_path(context.connection),
+    ):
         client = Client(raise_request_exception=False, SERVER_NAME=host)
         # Middleware picks its session engine when it is loaded, and keeps it.
         client.handler.load_middleware()

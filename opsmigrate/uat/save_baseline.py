@@ -7,6 +7,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.conf import Settings
 from opsmigrate.errors import UndecidedError
+from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import Session, read_only_thread, second_connection
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Result, Severity, Verdict
@@ -48,7 +49,9 @@ def save_baseline(
         )
     progress.phase("figures of every model …")
     with read_only_thread(), second_connection(connection) as own:
-        models = measured_models(own)
+        # The history is read by Django, which asks whatever connection the alias has.
+        with project_search_path(connection):
+            models = measured_models(own)
         marks, settled = settled_marks(own, models)
         live = live_models(registry.expectations, [model.label for model in models])
         figures = measure(own, models, {key: marks[key] for key in live if key in marks})

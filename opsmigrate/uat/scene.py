@@ -12,6 +12,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from opsmigrate.conf import Settings
 from opsmigrate.manifest import read_manifests
+from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import Session
 from opsmigrate.uat.baseline.record import Baseline
 from opsmigrate.uat.site import Login
@@ -59,10 +60,11 @@ def _versions(connection: BaseDatabaseWrapper) -> dict[str, str]:
 
 def _applied(connection: BaseDatabaseWrapper) -> dict[str, str]:
     recorder = MigrationRecorder(connection)
-    if not recorder.has_table():
-        return {}
-    rows = recorder.migration_qs.order_by("applied", "id").values_list("app", "name", "applied")
-    return {f"{app}.{name}": when.isoformat() for app, name, when in rows}
+    with project_search_path(connection):
+        if not recorder.has_table():
+            return {}
+        rows = recorder.migration_qs.order_by("applied", "id").values_list("app", "name", "applied")
+        return {f"{app}.{name}": when.isoformat() for app, name, when in rows}
 
 
 def _backup(settings: Settings, session: Session, applied: set[str]) -> dict[str, Any] | None:

@@ -6,25 +6,30 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from secrets import token_hex
 
 import pytest
-from django.db import connections
+from django.db import ProgrammingError, connections
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.pgtools.account import give, server_account
+from opsmigrate.postgres.opening import PINNED, owned
+from opsmigrate.postgres.search_path import project_search_path, transaction_as_project
 from opsmigrate.postgres.session import backend_pid, is_pooled_by_transaction, second_connection
+from opsmigrate.postgres.transaction import transaction
 from scripts.demonstration.background import free_port
 from tests.aliases import alias_of
 from tests.backups import names
 from tests.conftest import Ops, execute, query
 from tests.integration.zoo_migrations import migrate
+from tests.planting import planted
 
 pytestmark = pytest.mark.system
 
+POOL_SIZE = 5
 CONFIGURATION = """
 [databases]
 * = host={HOST} port={PORT} user={USER} password={PASSWORD}
@@ -34,7 +39,7 @@ listen_port = {port}
 unix_socket_dir =
 auth_type = any
 pool_mode = {mode}
-default_pool_size = 5
+default_pool_size = {size}
 ignore_startup_parameters = extra_float_digits,options
 logfile = {folder}/log
 pidfile = {folder}/pid
@@ -51,7 +56,7 @@ def pgbouncer(mode: str) -> Iterator[int]:
     folder = Path(tempfile.mkdtemp(prefix="opsmigrate-pgbouncer-"))
     settings = connections["default"].settings_dict
     (folder / "ini").write_text(
-        CONFIGURATION.format(port=port, mode=mode, folder=folder, **settings)
+        CONFIGURATION.format(port=port, mode=mode, folder=folder, size=POOL_SIZE, **settings)
     )
     for path in (folder, folder / "ini"):
         give(account, path)
@@ -166,6 +171,60 @@ def test_in_transaction_mode_the_verdict_stands_and_the_pooler_is_a_warning(
     assert failure is None
     assert (answer.code, answer.ids) == (0, ["pooled-by-transaction"])
     assert answer.report["facts"]["server"]["pooled_by_transaction"] is True
+
+
+def paths_of_pool(pooled: str) -> set[str]:
+    """Return the search_paths of the pool's sessions, each held while the others are asked."""
+    # In session mode the pool would have no session for it.
+    connections[pooled].close()
+    with ExitStack() as stack:
+        # As somebody else's connections, which are none of ours.
+        others = [connections[pooled].copy() for _ in range(POOL_SIZE)]
+        for other in others:
+            stack.callback(other.close)
+            other.set_autocommit(False)
+        paths = set()
+        for other in others:
+            with other.cursor() as cursor:
+                cursor.execute("SHOW search_path")
+                paths.add(cursor.fetchone()[0])
+        return paths
+
+
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+def test_nothing_planted_is_called_and_the_pool_keeps_its_search_path(
+    staging: str, role: Callable[..., dict[str, str]], ops: Ops, tmp_path: Path, mode: str
+) -> None:
+    baseline = str(tmp_path / "baseline")
+    with planted(staging, role()["USER"], first=False) as plants:
+        with through(staging, mode) as pooled:
+            before = paths_of_pool(pooled)
+            codes = [
+                ops("preflight_migrate", database=pooled).code,
+                ops("run_uat", database=pooled, save_baseline=baseline).code,
+                ops("run_uat", database=pooled, exclude=["inside"], baseline=baseline).code,
+            ]
+            assert paths_of_pool(pooled) == before == {'"$user", public'}
+        assert plants.called(but_for=["FROM treasury_payment GROUP BY currency"]) == []
+    assert codes == [1, 0, 1]
+
+
+def test_in_transaction_mode_a_pinned_session_is_pinned_in_each_transaction(staging: str) -> None:
+    with through(staging, "transaction") as pooled, owned(connections[pooled]) as connection:
+        assert query(pooled, "SELECT pg_catalog.current_setting('search_path')") == [(PINNED,)]
+        with transaction(connection) as cursor:
+            cursor.execute("SELECT pg_catalog.current_setting('search_path')")
+            assert cursor.fetchone() == (PINNED,)
+        with project_search_path(connection):
+            assert query(pooled, "SELECT count(*) FROM treasury_payment") == [(500,)]
+        with pytest.raises(ProgrammingError), transaction(connection) as cursor:
+            cursor.execute("SELECT count(*) FROM treasury_payment")
+        with pytest.raises(ProgrammingError):
+            query(pooled, "SELECT count(*) FROM treasury_payment")
+        with transaction_as_project(connection) as cursor:
+            cursor.execute("SELECT pg_catalog.count(*) FROM treasury_payment")
+            assert cursor.fetchone() == (500,)
+        assert paths_of_pool(pooled) == {'"$user", public'}
 
 
 def test_in_transaction_mode_nothing_is_reaped(staging: str, ops: Ops) -> None:

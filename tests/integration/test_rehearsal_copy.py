@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from opsmigrate.postgres.session import open_second
 from tests.conftest import Ops, execute, query
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import DOUBLE, SCRATCH, owner_of_zoo, prepared, reasons, rehearse
+from tests.sessions import stranger
 
 pytestmark = pytest.mark.major
 
@@ -257,19 +257,15 @@ def test_the_copy_gives_way_to_a_statement_that_waits_for_a_lock(
     waited: list[float] = []
 
     def alter() -> None:
-        other = open_second(connections[alias])
         copying = "SELECT FROM pg_stat_activity WHERE application_name LIKE 'opsmigrate_copy%%'"
-        try:
-            with other.cursor() as cursor:
-                while not waited:
-                    cursor.execute(f"{copying} AND query LIKE 'COPY%%large%%'")
-                    if cursor.fetchone() is not None:
-                        begun = time.monotonic()
-                        cursor.execute("ALTER TABLE large ADD n int")
-                        waited.append(time.monotonic() - begun)
-                    time.sleep(0.01)
-        finally:
-            other.close()
+        with stranger(alias) as other, other.cursor() as cursor:
+            while not waited:
+                cursor.execute(f"{copying} AND query LIKE 'COPY%%large%%'")
+                if cursor.fetchone() is not None:
+                    begun = time.monotonic()
+                    cursor.execute("ALTER TABLE large ADD n int")
+                    waited.append(time.monotonic() - begun)
+                time.sleep(0.01)
 
     thread = threading.Thread(target=alter)
     thread.start()

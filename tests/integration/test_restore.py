@@ -16,6 +16,7 @@ from opsmigrate.schema.history import applied_migrations
 from tests.backups import scratch_databases
 from tests.conftest import ODD_NAME, Answer, Ops, execute, query, url_of
 from tests.rollbacks import kept_databases, oid, payments, restore
+from tests.sessions import stranger
 
 pytestmark = [pytest.mark.major, pytest.mark.usefixtures("no_kept_database")]
 
@@ -95,11 +96,9 @@ def test_into_restores_beside_and_touches_nothing(taken: tuple[str, Path], ops: 
     assert answer.code == 0, answer.stdout
     assert oid(alias) == live
     assert kept_databases(alias) == [name]
-    beside = open_second(connections[alias], database=name)
-    with beside.cursor() as cursor:
+    with stranger(alias, database=name) as beside, beside.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM treasury_payment")
         assert cursor.fetchone() == (500,)
-    beside.close()
     again = ops("restore_db", str(file), database=alias, into=name)
     assert (again.code, again.ids) == (2, ["database-exists"])
     assert scratch_databases(alias) == []

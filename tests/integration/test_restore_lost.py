@@ -14,10 +14,10 @@ from opsmigrate.backup.exchange import roll_back
 from opsmigrate.backup.rollback import Loss, loss_since
 from opsmigrate.errors import RefusedError
 from opsmigrate.manifest import read_manifests
-from opsmigrate.postgres.session import open_second
 from tests.backups import backup, scratch_databases
 from tests.conftest import ROOT, Ops, environment_for, execute, query, url_of
 from tests.rollbacks import kept_databases, oid, place_of, restore
+from tests.sessions import stranger
 
 pytestmark = [pytest.mark.major, pytest.mark.usefixtures("no_kept_database")]
 
@@ -120,9 +120,8 @@ def test_more_lost_than_somebody_said_yes_to_stops_it(taken: tuple[str, Path]) -
 
     def yes(loss: Loss) -> bool:
         asked.append(loss)
-        other = open_second(connections[alias])
-        execute(other, "UPDATE treasury_payment SET memo = 'late' WHERE id = 1")
-        other.close()
+        with stranger(alias) as other:
+            execute(other, "UPDATE treasury_payment SET memo = 'late' WHERE id = 1")
         return True
 
     with pytest.raises(RefusedError, match="more was written since you said yes") as caught:

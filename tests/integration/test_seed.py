@@ -189,7 +189,10 @@ def test_a_dry_run_shows_the_statements_and_writes_nothing(staging: str, ops: Op
 
     statements = [s for phase in answer.report["facts"]["phases"] for s in phase["statements"]]
     assert answer.code == 0
-    assert statements[0] == 'ALTER TABLE "public"."treasury_payment" ADD COLUMN "payment_id" uuid'
+    assert (
+        statements[0]
+        == 'ALTER TABLE "public"."treasury_payment" ADD COLUMN "payment_id" pg_catalog.uuid'
+    )
     assert query(staging, COLUMN) == []
 
 

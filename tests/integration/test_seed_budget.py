@@ -15,6 +15,7 @@ from opsmigrate.postgres.session import second_connection
 from opsmigrate.report import Verdict
 from tests.conftest import execute, query
 from tests.seeding import PAYMENTS, QUIET, goal_for, holding, options, wait_for
+from tests.sessions import stranger
 
 FILLED = (
     "CREATE TABLE t AS SELECT n AS id, gen_random_uuid() AS c FROM generate_series(1, 900) n",
@@ -108,7 +109,7 @@ def test_an_index_that_is_being_built_is_let_finish(empty_database: str) -> None
                 answers.append(error)
 
     thread = threading.Thread(target=run)
-    with second_connection(connections[empty_database]) as later:
+    with stranger(empty_database) as later:
         with holding(empty_database, WRITER):
             thread.start()
             wait_for(empty_database, PHASE.format("waiting for writers before build"))

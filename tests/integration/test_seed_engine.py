@@ -20,6 +20,7 @@ from opsmigrate.postgres.session import second_connection
 from opsmigrate.report import Verdict
 from tests.conftest import Ops, execute, query
 from tests.seeding import PAYMENTS, QUIET, goal_for, holding, options, wait_for
+from tests.sessions import stranger
 
 pytestmark = pytest.mark.major
 
@@ -158,7 +159,7 @@ def test_nobody_waits_behind_us_for_longer_than_the_lock_timeout(staging: str) -
     stop = threading.Event()
 
     def read() -> None:
-        with second_connection(connections[staging]) as reader:
+        with stranger(staging) as reader:
             while not stop.is_set():
                 started = time.monotonic()
                 execute(reader, "SELECT count(*) FROM treasury_payment")

@@ -36,6 +36,7 @@ from tests.seeding import (
     wait_for,
     writing,
 )
+from tests.sessions import stranger
 
 # 100,000 is the least that the server takes for it; each savepoint that writes uses up
 # a transaction id.
@@ -120,7 +121,7 @@ def test_sessions_that_wait_for_a_worker_make_it_rest_and_its_batches_smaller(
 ) -> None:
     execute(connections[empty_database], "CREATE TABLE t AS SELECT 1 AS id")
     throttle = throttle_for(empty_database)
-    with second_connection(connections[empty_database]) as worker:
+    with stranger(empty_database) as worker:
         execute(worker, "BEGIN")
         execute(worker, "SELECT FROM t FOR UPDATE")
         with writing(empty_database, "UPDATE t SET id = id"):

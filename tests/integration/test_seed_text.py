@@ -12,11 +12,12 @@ from django.db import ProgrammingError, connections
 
 from opsmigrate.backfill.seed import seed
 from opsmigrate.errors import OpsmigrateError, PartialError, RefusedError
-from opsmigrate.postgres.session import read_session, second_connection
+from opsmigrate.postgres.session import read_session
 from opsmigrate.report import Verdict
 from tests.conftest import Ops, execute, query
 from tests.integration.zoo_migrations import migrate
 from tests.seeding import PAYMENTS, QUIET, goal_for, options, wait_for, writing
+from tests.sessions import stranger
 
 pytestmark = pytest.mark.major
 
@@ -115,7 +116,7 @@ def test_text_that_is_no_uuid_and_written_meanwhile_is_not_lost(empty_database: 
             wait_for(empty_database, followed)
         finally:
             connections[empty_database].close()
-        with second_connection(connections[empty_database]) as other:
+        with stranger(empty_database) as other:
             execute(other, "UPDATE t SET c = 'precious' WHERE id = 7")
 
     writer = threading.Thread(target=write)

@@ -16,10 +16,11 @@ from opsmigrate.backup.verify import verify_archive
 from opsmigrate.manifest import read_manifest, write_manifest
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.pgtools.schema_text import schema_differences
-from opsmigrate.postgres.session import read_session, second_connection
+from opsmigrate.postgres.session import read_session
 from opsmigrate.scratch import find_kept, reap, scratch_database
 from tests.backups import SILENT, act_as, backup, manifest_of, mode_of, scratch_databases
 from tests.conftest import Answer, Ops, execute, query
+from tests.sessions import stranger
 
 pytestmark = pytest.mark.major
 
@@ -261,7 +262,7 @@ def test_a_definition_that_is_not_the_backups_is_named(
         restore_into(
             connection, clients, file, scratch.name, owners=True, printed={}, meanwhile=lambda: None
         )
-        with second_connection(connection, database=scratch.name) as restored:
+        with stranger(staging, database=scratch.name) as restored:
             assert schema_differences(restored, clients, file, owners=True, printing={}) == ()
             execute(restored, "ALTER TABLE treasury_payment ALTER memo SET DEFAULT 'other'")
             execute(restored, "GRANT SELECT ON treasury_payment TO PUBLIC")

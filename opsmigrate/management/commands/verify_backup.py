@@ -69,26 +69,27 @@ class Command(ReportCommand):
         file, manifest = open_backup(options["file"], run.settings.backup_dir)
         wrote = int(manifest.client_version.partition(".")[0])
         on_embedded = options["on"] == EMBEDDED
-        server = run.connection if on_embedded else server_of(options["on"], run.connection)
-        if not on_embedded:
-            require_scratch_allowed(server)
-            require_extensions(server, manifest.extensions)
-        manifest, found = verify_to(
-            "restore",
-            server,
-            clients_for(
+        on = None if on_embedded else options["on"]
+        with server_of(on, run.connection) as server:
+            if not on_embedded:
+                require_scratch_allowed(server)
+                require_extensions(server, manifest.extensions)
+            manifest, found = verify_to(
+                "restore",
+                server,
+                clients_for(
+                    manifest,
+                    wrote if on_embedded else read_session(server).major,
+                    run.settings.pg_bin,
+                ),
+                file,
                 manifest,
-                wrote if on_embedded else read_session(server).major,
-                run.settings.pg_bin,
-            ),
-            file,
-            manifest,
-            run_id=run.id,
-            maintenance_db=run.settings.maintenance_db if server is run.connection else None,
-            progress=run.progress,
-            trust_code=options["trust_code"],
-            isolated=wrote if on_embedded else None,
-        )
+                run_id=run.id,
+                maintenance_db=run.settings.maintenance_db if server is run.connection else None,
+                progress=run.progress,
+                trust_code=options["trust_code"],
+                isolated=wrote if on_embedded else None,
+            )
         return _result(file, manifest, found, "restore")
 
 

@@ -8,6 +8,7 @@ from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.errors import LOCK_NOT_AVAILABLE, QUERY_CANCELED, sqlstate
+from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.postgres.transaction import transaction
 from opsmigrate.schema.types import base
 
@@ -70,9 +71,7 @@ class Server:
 
 def read_server(connection: BaseDatabaseWrapper) -> Server:
     """Return what the server says of casts, functions and checks, in one query."""
-    with connection.cursor() as cursor:
-        cursor.execute(SERVER)
-        casts, volatile, checks = cursor.fetchone()
+    [(casts, volatile, checks)] = seen_by_project(connection, SERVER)
     pairs = (cast.partition(">") for cast in casts)
     return Server(
         free_casts=frozenset((base(old), base(new)) for old, _, new in pairs),

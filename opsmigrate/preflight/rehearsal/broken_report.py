@@ -6,10 +6,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.names import quoted
-from opsmigrate.postgres.transaction import transaction
+from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.rehearsal.broken import BrokenConstraint
-from opsmigrate.preflight.walk.probes import BadRows, Probe, ask, orphans, violations
+from opsmigrate.preflight.walk.probes import BadRows, Probe, ask, orphans_of, violations
 from opsmigrate.preflight.walk.simulation import ForeignKey, SimulatedTable, Simulation
 from opsmigrate.report import Finding, Severity
 
@@ -59,7 +59,7 @@ def _of_check(
 def _of_key(
     connection: BaseDatabaseWrapper, item: BrokenConstraint, key: ForeignKey | None
 ) -> list[Finding]:
-    probe = orphans(key.table, key.columns, key.target, key.to_columns) if key else None
+    probe = orphans_of(connection, key) if key else None
     bad = ask(connection, probe) if probe else None
     return [
         Finding(
@@ -88,7 +88,5 @@ def _violations(
 ) -> Probe | None:
     if table is None or name not in table.constraints:
         return None
-    with transaction(connection) as cursor:
-        cursor.execute(EXPRESSION, [table.schema, table.name, name])
-        row = cursor.fetchone()
-    return violations(table, row[0], table.constraints[name][1]) if row else None
+    rows = seen_by_project(connection, EXPRESSION, [table.schema, table.name, name])
+    return violations(table, rows[0][0], table.constraints[name][1]) if rows else None

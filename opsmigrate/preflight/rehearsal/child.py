@@ -171,7 +171,7 @@ def _connected(job: dict[str, Any]) -> BaseDatabaseWrapper:
     """Return the alias's connection, to the scratch database."""
     connection = connections[job["alias"]]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT current_database()")
+        cursor.execute("SELECT pg_catalog.current_database()")
         if cursor.fetchone()[0] != job["place"]["NAME"]:
             raise SystemExit("the rehearsal did not reach its scratch database")
     return connection

@@ -20,23 +20,29 @@ MODES = (
 )
 STRENGTH = {mode: number for number, mode in enumerate(MODES)}
 TABLES = "rpm"
+# In the session of the project's own `migrate`, whose search_path is the project's: every name has
+# its schema, operators too.
 RELATIONS = """
-SELECT c.oid::bigint, n.nspname || '.' || c.relname, c.relname, c.relkind::text,
-       pg_catalog.pg_relation_filenode(c.oid)::bigint
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'm', 'i', 'I') AND n.nspname <> 'information_schema'
-  AND n.nspname !~ '^pg_'
+SELECT c.oid::bigint, pg_catalog.concat(n.nspname, '.', c.relname), c.relname,
+       c.relkind::pg_catalog.text, pg_catalog.pg_relation_filenode(c.oid)::bigint
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,m,i,I}'::pg_catalog."char"[])
+  AND n.nspname OPERATOR(pg_catalog.<>) 'information_schema'
+  AND n.nspname OPERATOR(pg_catalog.!~) '^pg_'
 """
 LOCKS = """
 SELECT l.virtualtransaction, l.relation::bigint, l.mode
 FROM pg_catalog.pg_locks l
-WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND l.granted
-  AND l.database = (SELECT oid FROM pg_catalog.pg_database
-                    WHERE datname = pg_catalog.current_database())
+WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
+  AND l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.granted
+  AND l.database OPERATOR(pg_catalog.=) (
+      SELECT d.oid FROM pg_catalog.pg_database d
+      WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
 """
 FILENODES = """
 SELECT oid::bigint, pg_catalog.pg_relation_filenode(oid)::bigint
-FROM pg_catalog.pg_class WHERE oid = ANY(%s)
+FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) ANY(%s)
 """
 NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)'
 TABLE = rf"(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?P<name>{NAME}(?:\s*\.\s*{NAME})?)"

@@ -22,13 +22,13 @@ from opsmigrate.preflight.walk.probes import (
     duplicates,
     fails_on_rows,
     nulls,
-    orphans,
+    orphans_of,
     points_nowhere,
     violations,
 )
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import CHECK, PRIMARY_KEY, SimulatedTable, constant
-from opsmigrate.schema.types import INTEGERS, base, modifiers
+from opsmigrate.schema.types import INTEGERS, base, in_full, modifiers
 
 TEXTS = {"character varying", "text"}
 
@@ -81,7 +81,7 @@ def alter_type(
         value = table.values.pop(column, None)
         if value is not None and _collation(requirements, old) == _collation(requirements, new):
             same = _alike(before, after) and always_casts(before, after)
-            cast = sql.SQL("({})::{}").format(value, sql.SQL(PLAIN.get(after, after)))
+            cast = sql.SQL("({})::{}").format(value, sql.SQL(in_full(PLAIN.get(after, after))))
             table.values[column] = value if same else cast
         _what_is_on_it_fits(requirements, table, column, after)
         _suits_collation(requirements, table, old, new, value)
@@ -106,7 +106,7 @@ def _suits_collation(
     require_no_patterns(requirements, table, column, name)
     if value is not None and name in requirements.catalog.collations:
         table.values[column] = sql.SQL("({})::{} COLLATE {}").format(
-            value, sql.SQL(PLAIN.get(table.types[column], "text")), sql.Identifier(name)
+            value, sql.SQL(in_full(PLAIN.get(table.types[column], "text"))), sql.Identifier(name)
         )
     _unique_holds(requirements, table, column)
 
@@ -238,7 +238,7 @@ def _foreign_keys_hold(requirements: Requirements, table: SimulatedTable, column
             requirements.if_rows(
                 key.table,
                 f"whether the rows of {key.table.label} satisfy {key.name}",
-                orphans(key.table, key.columns, key.target, key.to_columns),
+                orphans_of(requirements.connection, key),
             )
 
 
@@ -306,7 +306,7 @@ def _values_cast(
     rows = requirements.rows(table)
     if rows == 0:
         return
-    cast = sql.SQL("found.{}::{}").format(sql.Identifier(column), sql.SQL(after))
+    cast = sql.SQL("found.{}::{}").format(sql.Identifier(column), sql.SQL(in_full(after)))
     failure = fails_on_rows(requirements.connection, table, cast, (column,)) if rows else None
     if failure is None:
         requirements.ledger.leave_open(f"{question}: it depends on the rows")

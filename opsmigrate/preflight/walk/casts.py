@@ -6,12 +6,12 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import sqlstate
-from opsmigrate.postgres.transaction import transaction
+from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
 from opsmigrate.preflight.walk.compatible import comparable
 from opsmigrate.preflight.walk.probes import Probe, known, rows_where
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.report import Severity
-from opsmigrate.schema.types import base, element, is_array, modifiers
+from opsmigrate.schema.types import base, element, in_full, is_array, modifiers
 
 RANGES = {
     "smallint": (-(2**15), 2**15 - 1),
@@ -60,29 +60,25 @@ def castable(connection: BaseDatabaseWrapper, old: str, new: str, *, explicit: b
     """
     if explicit:
         return _casts_when_told(connection, old, new)
-    with connection.cursor() as cursor:
-        cursor.execute(ASSIGNED, [base(old), base(new)])
-        row = cursor.fetchone()
-    return None if row is None else bool(row[0])
+    rows = seen_by_project(connection, ASSIGNED, [base(old), base(new)])
+    return bool(rows[0][0]) if rows else None
 
 
 def may_join(connection: BaseDatabaseWrapper, left: str, right: str) -> bool:
     """Say whether a foreign key may join columns of these types; of domains, their bases count."""
     if comparable(left, right):
         return True
-    with connection.cursor() as cursor:
-        cursor.execute(BASES, [base(left), base(right)])
-        bases = dict(cursor.fetchall())
+    bases: dict[str, str] = dict(seen_by_project(connection, BASES, [base(left), base(right)]))
     return comparable(bases.get(base(left), left), bases.get(base(right), right))
 
 
 def _casts_when_told(connection: BaseDatabaseWrapper, old: str, new: str) -> bool | None:
     # Without a row, so that nothing is computed.
     query = sql.SQL("SELECT x::{} FROM (SELECT NULL::{} AS x LIMIT 0) AS found").format(
-        sql.SQL(new), sql.SQL(old)
+        sql.SQL(in_full(new)), sql.SQL(in_full(old))
     )
     try:
-        with transaction(connection, "READ ONLY") as cursor:
+        with transaction_as_project(connection, "READ ONLY") as cursor:
             cursor.execute(query)
     except Error as error:
         return False if sqlstate(error) == CANNOT_COERCE else None
@@ -153,22 +149,30 @@ def bad_values(
 def _predicate(old: str, new: str, value: Composable, version: int) -> Composable | None:
     if is_array(old) and is_array(new):
         one = _predicate(element(old), element(new), sql.SQL("one"), version)
-        each = sql.SQL("EXISTS (SELECT FROM unnest({}) AS one WHERE {})")
+        each = sql.SQL("EXISTS (SELECT FROM pg_catalog.unnest({}) AS one WHERE {})")
         return None if one is None else each.format(value, one)
     kind, sizes = base(new), modifiers(new)
     if kind in TEXTS and sizes:
         # Spaces at the end that do not fit are dropped without a word.
-        return sql.SQL("rtrim(substr({}::text, {})) <> ''").format(value, sql.Literal(sizes[0] + 1))
+        return sql.SQL(
+            "pg_catalog.rtrim(pg_catalog.substr({}::pg_catalog.text, {}))"
+            " OPERATOR(pg_catalog.<>) ''"
+        ).format(value, sql.Literal(sizes[0] + 1))
     if old in RANGES and kind in RANGES:
         low, high = RANGES[kind]
-        return sql.SQL("{} NOT BETWEEN {} AND {}").format(
-            value, sql.Literal(low), sql.Literal(high)
+        return sql.SQL("({} OPERATOR(pg_catalog.<) {} OR {} OPERATOR(pg_catalog.>) {})").format(
+            value, sql.Literal(low), value, sql.Literal(high)
         )
     if old in (*RANGES, "numeric") and kind == "numeric" and len(sizes) == 2:
         digits, scale = sizes
-        return sql.SQL("abs(round(nullif({}::numeric, 'NaN'), {})) >= 10::numeric ^ {}").format(
-            value, sql.Literal(scale), sql.Literal(digits - scale)
-        )
+        # Not a number fits every size.
+        return sql.SQL(
+            "CASE WHEN {value}::numeric OPERATOR(pg_catalog.<>) 'NaN' THEN"
+            " pg_catalog.abs(pg_catalog.round({value}::numeric, {scale}))"
+            " OPERATOR(pg_catalog.>=) (10::numeric OPERATOR(pg_catalog.^) {digits}) END"
+        ).format(value=value, scale=sql.Literal(scale), digits=sql.Literal(digits - scale))
     if old in TEXTS and version >= KNOWS_INPUT_IS_VALID:
-        return sql.SQL("NOT pg_input_is_valid({}::text, {})").format(value, sql.Literal(new))
+        return sql.SQL("NOT pg_catalog.pg_input_is_valid({}::pg_catalog.text, {})").format(
+            value, sql.Literal(new)
+        )
     return None

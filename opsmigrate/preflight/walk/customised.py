@@ -1,8 +1,10 @@
 """What of `migrate` is not Django's own: the command, the engine, how a migration is applied."""
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any
 
 from django.core.management import get_commands, load_command_class
@@ -11,6 +13,7 @@ from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 
+from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import is_pooled_by_transaction
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Step
@@ -66,6 +69,9 @@ def nothing_written(connection: BaseDatabaseWrapper) -> Iterator[None]:
         if WRITES.match(str(sql)):
             words = " ".join(str(sql).split())
             raise RuntimeError(f"the database engine would execute here: {words[:60]}")
+        if _asked_by_project(sys._getframe(1)):
+            with project_search_path(connection):
+                return execute(sql, *args)
         return execute(sql, *args)
 
     before = None if is_pooled_by_transaction(connection) else _set_read_only(connection, "on")
@@ -76,6 +82,16 @@ def nothing_written(connection: BaseDatabaseWrapper) -> Iterator[None]:
         if before is not None:
             with suppress(Error):  # A session that was lost takes its settings along.
                 _set_read_only(connection, before)
+
+
+def _asked_by_project(frame: FrameType | None) -> bool:
+    """Say whether what executes a statement is code of the project, such as its engine's.
+
+    `frame` is the one that execute() was called from, through Django's own.
+    """
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith("django."):
+        frame = frame.f_back
+    return frame is not None and not str(frame.f_globals["__name__"]).startswith("opsmigrate.")
 
 
 def _set_read_only(connection: BaseDatabaseWrapper, value: str) -> str:

@@ -9,13 +9,14 @@ from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import Field
 
 from opsmigrate.postgres.errors import first_line, sqlstate
-from opsmigrate.postgres.transaction import transaction
+from opsmigrate.postgres.search_path import transaction_as_project
 from opsmigrate.preflight.walk.casts import castable
 from opsmigrate.preflight.walk.columns import UNKNOWN
 from opsmigrate.preflight.walk.compatible import comparable
 from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.schema.types import in_full
 
 SETS = " SET DEFAULT "
 # What a constant in quotes is, until something says what it stands for.
@@ -83,11 +84,13 @@ def _require_fit(
     type_ = table.types[column]
     value = sql.SQL(connection.ops.compose_sql(text, params))
     try:
-        with transaction(connection, "READ ONLY") as cursor:
-            cursor.execute(sql.SQL("SELECT pg_typeof({})::text").format(value))
+        with transaction_as_project(connection, "READ ONLY") as cursor:
+            cursor.execute(
+                sql.SQL("SELECT pg_catalog.pg_typeof({})::pg_catalog.text").format(value)
+            )
             kind = cursor.fetchone()[0]
             if kind in UNTYPED:
-                cursor.execute(sql.SQL("SELECT {}::{}").format(value, sql.SQL(type_)))
+                cursor.execute(sql.SQL("SELECT {}::{}").format(value, sql.SQL(in_full(type_))))
     except Error as error:
         words = first_line(error) if (sqlstate(error) or "").startswith(INVALID_VALUE) else None
     else:

@@ -73,9 +73,9 @@ def _probe(
         id="rows-exclude-each-other",
         words=f"of {table.label} exclude each other",
         keys=sql.SQL("one.key, other.key"),
-        rest=sql.SQL("FROM {} AS one JOIN {} AS other ON one.row < other.row AND {}").format(
-            side, side, together
-        ),
+        rest=sql.SQL(
+            "FROM {} AS one JOIN {} AS other ON pg_catalog.record_lt(one.row, other.row) AND {}"
+        ).format(side, side, together),
     )
 
 
@@ -86,8 +86,8 @@ def _side(
         sql.SQL("{} AS {}").format(sql.SQL(text), sql.Identifier(f"e{number}"))
         for number, text in enumerate(expressions)
     ]
-    key = sql.SQL(" || ', ' || ").join(
-        sql.SQL("{}::text").format(item) for item in keys_of_rows(table, columns)
+    key = sql.SQL(" OPERATOR(pg_catalog.||) ', ' OPERATOR(pg_catalog.||) ").join(
+        sql.SQL("{}::pg_catalog.text").format(item) for item in keys_of_rows(table, columns)
     )
     return sql.SQL(
         "(SELECT (found.tableoid, found.ctid) AS row, {} AS key, {} FROM {} AS found{})"

@@ -17,10 +17,11 @@ from opsmigrate.postgres.errors import (
     first_line,
     sqlstate,
 )
-from opsmigrate.postgres.transaction import transaction
+from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
 from opsmigrate.preflight.walk.probes import fails_on_rows
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable
+from opsmigrate.schema.types import in_full
 
 # Class 42: it does not fit. Class 22: a constant in it cannot become the column's type.
 MISFITS = ("42", "22")
@@ -142,7 +143,7 @@ def misfit(
     """
     query = _on_nulls(table, expression, types)
     try:
-        with transaction(requirements.connection, "READ ONLY") as cursor:
+        with transaction_as_project(requirements.connection, "READ ONLY") as cursor:
             cursor.execute(query)
     except Error as error:
         state = sqlstate(error) or ""
@@ -158,11 +159,12 @@ def types_of(requirements: Requirements, table: SimulatedTable, expressions: str
     """Return the type of each expression, without modifiers; nothing where one does not fit."""
     query = _on_nulls(table, expressions, {})
     try:
-        with transaction(requirements.connection, "READ ONLY") as cursor:
+        with transaction_as_project(requirements.connection, "READ ONLY") as cursor:
             cursor.execute(query)
             oids = [column[1] for column in cursor.description or ()]
             cursor.execute(
-                "SELECT format_type(t, NULL) FROM unnest(%s::oid[]) WITH ORDINALITY AS u (t, n)"
+                "SELECT pg_catalog.format_type(t, NULL)"
+                " FROM pg_catalog.unnest(%s::pg_catalog.oid[]) WITH ORDINALITY AS u (t, n)"
                 " ORDER BY n",
                 [oids],
             )
@@ -188,7 +190,7 @@ def _nulls(
             if name in expression:
                 kind = types.get(column, known)
                 yield sql.SQL("NULL::{} AS {}").format(
-                    sql.SQL(PLAIN.get(kind, kind)), sql.Identifier(name)
+                    sql.SQL(in_full(PLAIN.get(kind, kind))), sql.Identifier(name)
                 )
 
 
@@ -197,10 +199,10 @@ def holds(
 ) -> bool | None:
     """Say whether one value passes a check; None where PostgreSQL cannot tell, or says NULL."""
     query = sql.SQL("SELECT {} FROM (SELECT %s::{} AS {}) AS found").format(
-        sql.SQL(check.replace("%", "%%")), sql.SQL(type_), sql.Identifier(column)
+        sql.SQL(check.replace("%", "%%")), sql.SQL(in_full(type_)), sql.Identifier(column)
     )
     try:
-        with transaction(connection, "READ ONLY") as cursor:
+        with transaction_as_project(connection, "READ ONLY") as cursor:
             cursor.execute(query, [value])
             passed: bool | None = cursor.fetchone()[0]
     except Error:
@@ -225,9 +227,7 @@ def live_expressions(
     }
     if not users and not checks:
         return []
-    with transaction(requirements.connection, "READ ONLY") as cursor:
-        cursor.execute(EXPRESSIONS, [*table.origin, *table.origin])
-        rows = cursor.fetchall()
+    rows = seen_by_project(requirements.connection, EXPRESSIONS, [*table.origin, *table.origin])
     return [
         (name, kind, text, validated)
         for name, kind, text, validated in rows

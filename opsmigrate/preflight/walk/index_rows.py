@@ -58,13 +58,14 @@ def _probe(
         return None
     # pg_column_size() tells the stored size. An index takes over what is compressed, and would
     # not compress better what could not be (index_form_tuple()).
-    sizes = sql.SQL(" + ").join(
-        sql.SQL("coalesce(pg_column_size({}), 0)").format(sql.SQL(text)) for text in texts
+    sizes = sql.SQL(" OPERATOR(pg_catalog.+) ").join(
+        sql.SQL("coalesce(pg_catalog.pg_column_size({}), 0)").format(sql.SQL(text))
+        for text in texts
     )
     return rows_where(
         table,
         columns,
-        sql.SQL("{} > {}").format(sizes, sql.Literal(LARGEST)),
+        sql.SQL("({}) OPERATOR(pg_catalog.>) {}").format(sizes, sql.Literal(LARGEST)),
         id="index-row-too-big",
         words=f"of {table.label} are too big for an index on ({', '.join(columns)})",
         column=columns[0],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.walk.expressions import types_of
 from opsmigrate.preflight.walk.index_keys import Key
 from opsmigrate.preflight.walk.requirements import Requirements
@@ -104,8 +105,6 @@ def special_indexes_fit(
 def _there_is(requirements: Requirements, type_: str, method: str, name: str) -> bool | None:
     known = requirements.operator_classes
     if (type_, method, name) not in known:
-        with requirements.connection.cursor() as cursor:
-            cursor.execute(QUERY, [type_, method, name, name])
-            row = cursor.fetchone()
-        known[type_, method, name] = bool(row[0]) if row else None
+        rows = seen_by_project(requirements.connection, QUERY, [type_, method, name, name])
+        known[type_, method, name] = bool(rows[0][0]) if rows else None
     return known[type_, method, name]

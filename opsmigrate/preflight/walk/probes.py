@@ -1,5 +1,6 @@
 """What the rows themselves say: those that a constraint or a cast of the plan would refuse."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +16,12 @@ from opsmigrate.postgres.errors import (
     first_line,
     sqlstate,
 )
-from opsmigrate.postgres.transaction import transaction
+from opsmigrate.postgres.operators import equality
+from opsmigrate.postgres.search_path import transaction_as_project
 from opsmigrate.preflight.walk.compatible import comparable
-from opsmigrate.preflight.walk.simulation import SimulatedTable, live_value
+from opsmigrate.preflight.walk.simulation import ForeignKey, SimulatedTable, live_value
 from opsmigrate.report import Severity
+from opsmigrate.schema.types import base
 
 TIMEOUT = "60s"
 UNANSWERED = (INSUFFICIENT_PRIVILEGE, QUERY_CANCELED, LOCK_NOT_AVAILABLE)
@@ -26,9 +29,13 @@ UNANSWERED = (INSUFFICIENT_PRIVILEGE, QUERY_CANCELED, LOCK_NOT_AVAILABLE)
 # the live table, whose columns the plan has altered by then.
 UNASKABLE = ("22", "42")
 LIMITS = (
-    "SELECT set_config('row_security', 'off', true), set_config('statement_timeout', %s, true),"
-    " set_config('lock_timeout', %s, true)"
+    "SELECT pg_catalog.set_config('row_security', 'off', true),"
+    " pg_catalog.set_config('statement_timeout', %s, true),"
+    " pg_catalog.set_config('lock_timeout', %s, true)"
 )
+# Expressions of the project stand in the queries, so that its search_path is in force: all other
+# names are written in full. Whoever types the query has a session of their own.
+IN_FULL = re.compile(r"OPERATOR\(pg_catalog\.([^)]+)\)|pg_catalog\.")
 COUNTED = 1000
 SHOWN = 5
 
@@ -91,6 +98,7 @@ def violations(table: SimulatedTable, expression: str, columns: tuple[str, ...])
 
 
 def orphans(
+    connection: BaseDatabaseWrapper,
     table: SimulatedTable,
     columns: tuple[str, ...],
     target: SimulatedTable,
@@ -108,7 +116,9 @@ def orphans(
     if not all(comparable(table.types[ours], target.types[theirs]) for ours, theirs in pairs):
         return None
     same = sql.SQL(" AND ").join(
-        sql.SQL("target.{} = {}").format(sql.Identifier(theirs), _found(ours))
+        sql.SQL("target.{} {} {}").format(
+            sql.Identifier(theirs), equality(connection, base(table.types[ours])), _found(ours)
+        )
         for ours, theirs in zip(columns, to_columns, strict=True)
     )
     given = sql.SQL(" AND ").join(
@@ -125,6 +135,11 @@ def orphans(
     )
 
 
+def orphans_of(connection: BaseDatabaseWrapper, key: ForeignKey) -> Probe | None:
+    """Return the probe for rows that a foreign key lets point to nothing."""
+    return orphans(connection, key.table, key.columns, key.target, key.to_columns)
+
+
 def points_nowhere(
     table: SimulatedTable, column: str, target: SimulatedTable, to_column: str, value: object
 ) -> Probe | None:
@@ -132,8 +147,9 @@ def points_nowhere(
     if to_column not in target.values:
         return None
     rest = sql.SQL(
-        "FROM (SELECT {}::text AS value) AS found WHERE NOT EXISTS (SELECT FROM {} AS target"
-        " WHERE target.{}::text = found.value)"
+        "FROM (SELECT {}::pg_catalog.text AS value) AS found WHERE NOT EXISTS ("
+        "SELECT FROM {} AS target"
+        " WHERE target.{}::pg_catalog.text OPERATOR(pg_catalog.=) found.value)"
     )
     return Probe(
         id="orphan-rows",
@@ -154,7 +170,8 @@ def same_expressions(
         return None
     where = condition.replace(" WHERE ", " AND ", 1) if condition else ""
     rest = sql.SQL(
-        "FROM {} AS found WHERE num_nulls({}) = 0{} GROUP BY {} HAVING count(*) > 1"
+        "FROM {} AS found WHERE pg_catalog.num_nulls({}) OPERATOR(pg_catalog.=) 0{} GROUP BY {}"
+        " HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1"
     ).format(rows_of(table, columns), sql.SQL(expressions), sql.SQL(where), sql.SQL(expressions))
     return Probe(
         id="duplicate-values",
@@ -183,9 +200,10 @@ def duplicates(
     if not nulls_distinct:
         given = sql.SQL("true")
     where = condition.replace(" WHERE ", " AND ", 1) if condition else ""
-    rest = sql.SQL("FROM {} AS found WHERE {}{} GROUP BY {} HAVING count(*) > 1").format(
-        rows_of(table, (*columns, *named)), given, sql.SQL(where), names
-    )
+    rest = sql.SQL(
+        "FROM {} AS found WHERE {}{} GROUP BY {}"
+        " HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1"
+    ).format(rows_of(table, (*columns, *named)), given, sql.SQL(where), names)
     return Probe(
         id="duplicate-values",
         words=f"of {table.label} ({', '.join(columns)}) stand on more than one row",
@@ -205,11 +223,11 @@ def ask(connection: BaseDatabaseWrapper, probe: Probe) -> BadRows | None:
     )
     shown = sql.SQL("SELECT {} {} LIMIT {}").format(probe.keys, probe.rest, sql.Literal(SHOWN))
     try:
-        with transaction(connection, "READ ONLY") as cursor:
+        with transaction_as_project(connection, "READ ONLY") as cursor:
             cursor.execute(LIMITS, [TIMEOUT, TIMEOUT])
             cursor.execute(query)
             rows = cursor.fetchall()
-            text = shown.as_string(cursor.cursor)
+            text = IN_FULL.sub(r"\1", shown.as_string(cursor.cursor))
     except Error as error:
         if _unanswered(error):
             return None
@@ -234,11 +252,11 @@ def fails_on_rows(
     """
     if not known(table, columns):
         return None
-    query = sql.SQL("SELECT count(({})::text) FROM {} AS found").format(
+    query = sql.SQL("SELECT pg_catalog.count(({})) FROM {} AS found").format(
         expression, rows_of(table, columns)
     )
     try:
-        with transaction(connection, "READ ONLY") as cursor:
+        with transaction_as_project(connection, "READ ONLY") as cursor:
             cursor.execute(LIMITS, [TIMEOUT, TIMEOUT])
             cursor.execute(query)
     except Error as error:

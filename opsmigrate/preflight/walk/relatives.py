@@ -4,6 +4,7 @@ from functools import cached_property
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 
 # ALTER TABLE goes on to the children and partitions, and asks to own each of them.
@@ -53,6 +54,5 @@ class Relatives:
         return self._ask(ROW_TYPES)
 
     def _ask(self, query: str) -> Names:
-        with self._connection.cursor() as cursor:
-            cursor.execute(query)
-            return {(schema, name): found for schema, name, found in cursor.fetchall()}
+        rows = seen_by_project(self._connection, query)
+        return {(schema, name): found for schema, name, found in rows}

@@ -10,6 +10,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Dependent, Index, Relation
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.names import split_table
+from opsmigrate.schema.types import in_full
 
 # Where unqualified names go, where the search_path has no schema that is there and ours to use.
 NOWHERE = "?"
@@ -319,7 +320,7 @@ def live_value(column: str) -> Composable:
 
 def constant(value: object, type_: str) -> Composable:
     """Return a value that Django hands to the driver, as SQL of that type."""
-    return sql.SQL("{}::{}").format(sql.Literal(value), sql.SQL(type_))
+    return sql.SQL("{}::{}").format(sql.Literal(value), sql.SQL(in_full(type_)))
 
 
 def _simulated(relation: Relation) -> SimulatedTable:

@@ -211,7 +211,14 @@ def _create_foreign_key(
     requirements.if_rows(
         table,
         f"whether every {table.label} ({', '.join(columns)}) points to a row",
-        orphans(table, columns, target, to_columns, empty=requirements.rows(target) == 0)
+        orphans(
+            requirements.connection,
+            table,
+            columns,
+            target,
+            to_columns,
+            empty=requirements.rows(target) == 0,
+        )
         if target
         else None,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from opsmigrate.postgres.catalog import Constraint
 from opsmigrate.preflight.walk.constraints import need_constraint
 from opsmigrate.preflight.walk.expressions import require_no_failure
-from opsmigrate.preflight.walk.probes import Probe, orphans, violations
+from opsmigrate.preflight.walk.probes import Probe, orphans_of, violations
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.rights import live_relation
 from opsmigrate.preflight.walk.simulation import CHECK, FOREIGN_KEY, SimulatedTable
@@ -43,5 +43,5 @@ def _orphans(requirements: Requirements, table: SimulatedTable, name: str) -> Pr
         return None
     for key in requirements.schema.foreign_keys:
         if key.table is table and key.name == name:
-            return orphans(table, key.columns, key.target, key.to_columns)
+            return orphans_of(requirements.connection, key)
     return None

@@ -13,6 +13,7 @@ from django.db.models import DecimalField, Field, IntegerField, Model
 from opsmigrate.postgres.catalog import Relation, read_catalog
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import transactions_under_way
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 from opsmigrate.uat.baseline.record import ModelFigures
@@ -35,7 +36,8 @@ def measured_models(connection: BaseDatabaseWrapper) -> tuple[Measured, ...]:
 
     Today's models would not do: before a migration the database does not have their columns.
     """
-    loader = MigrationLoader(connection)
+    with project_search_path(connection):
+        loader = MigrationLoader(connection)
     applied = [node for node in loader.graph.nodes if node in loader.applied_migrations]
     leaves = [node for node in applied if not _is_followed(loader, node, set(applied))]
     models = loader.project_state(leaves).apps.get_models(include_auto_created=True)

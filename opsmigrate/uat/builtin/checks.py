@@ -2,6 +2,7 @@
 
 from django.core.checks import ERROR, WARNING, CheckMessage, run_checks
 
+from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import check
@@ -46,7 +47,8 @@ def deployment_checks(context: Context) -> str:
 
 def _messages(context: Context, *, at_least: int, deployment: bool) -> list[CheckMessage]:
     databases = [context.connection.alias]
-    found = run_checks(include_deployment_checks=deployment, databases=databases)
+    with project_search_path(context.connection):
+        found = run_checks(include_deployment_checks=deployment, databases=databases)
     return [item for item in found if item.level >= at_least and not item.is_silenced()]
 
 

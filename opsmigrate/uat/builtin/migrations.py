@@ -3,6 +3,7 @@
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
+from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import check
@@ -11,8 +12,9 @@ from opsmigrate.uat.registry import check
 @check("migrations-applied", tags=("database", "migrations"), severity="blocker")
 def migrations_applied(context: Context) -> str:
     """The target of every app is applied, and nothing is pending."""
-    executor = MigrationExecutor(context.connection)
-    executor.loader.check_consistent_history(context.connection)
+    with project_search_path(context.connection):
+        executor = MigrationExecutor(context.connection)
+        executor.loader.check_consistent_history(context.connection)
     leaves = executor.loader.graph.leaf_nodes()
     plan = executor.migration_plan(leaves)
     if plan:
@@ -25,7 +27,8 @@ def migrations_applied(context: Context) -> str:
 @check("migrations-on-disk", tags=("database", "migrations"), severity="major")
 def migrations_on_disk(context: Context) -> str:
     """No migration is recorded as applied whose file this release does not have."""
-    loader = MigrationLoader(context.connection)
+    with project_search_path(context.connection):
+        loader = MigrationLoader(context.connection)
     replaced = {key for item in loader.replacements.values() for key in item.replaces}
     applied = {key for key in loader.applied_migrations if key[0] in loader.migrated_apps}
     missing = sorted(applied - set(loader.disk_migrations) - replaced)

@@ -3,6 +3,7 @@
 from django.db.migrations.executor import MigrationExecutor
 
 from opsmigrate.postgres.catalog import read_catalog
+from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.schema.drift import drift_of
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Failed
@@ -14,7 +15,8 @@ NAMED = 8
 @check("schema-as-claimed", tags=("database", "schema", "migrations"), severity="blocker")
 def schema_as_claimed(context: Context) -> str:
     """Tables, columns, types, NULLs, defaults, keys, indexes and checks are as migrations say."""
-    executor = MigrationExecutor(context.connection)
+    with project_search_path(context.connection):
+        executor = MigrationExecutor(context.connection)
     catalog = read_catalog(context.connection)
     found = drift_of(context.connection, executor, catalog)
     if found:

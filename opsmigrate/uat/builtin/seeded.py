@@ -4,6 +4,7 @@ from django.apps import apps
 from django.db.models import Count, Q
 
 from opsmigrate.postgres.catalog import Catalog, Column, Relation, read_catalog
+from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.values import count_nulls_and_duplicates
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Failed
@@ -66,7 +67,8 @@ def _samples(context: Context) -> list[tuple[str, ...]]:
     rows = model._default_manager.using(context.connection.alias).order_by("pk")
     twice = rows.order_by().values(name).annotate(n=Count("pk")).filter(n__gt=1).values(name)
     wrong = rows.filter(Q(**{name: None}) | Q(**{f"{name}__in": twice}))
-    found = wrong.values_list("pk", name)[:SAMPLES]
+    with project_search_path(context.connection):
+        found = list(wrong.values_list("pk", name)[:SAMPLES])
     return [("key", name), *((str(key), str(value or "NULL")) for key, value in found)]
 
 

@@ -1,0 +1,220 @@
+"""Where every session of ours is made: the one place that says what holds in each of them.
+
+Names in it resolve in pg_catalog only. A function of one's own that fits the arguments better than
+PostgreSQL's polymorphic one wins wherever its schema stands in the search_path (CVE-2018-1058), and
+whoever may create in such a schema would be what we run as. What must see the project's tables and
+types by their bare names asks through search_path.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import Any
+
+from django.db import ProgrammingError
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.postgres.silence import with_limits
+
+# What a session creates for itself comes last: by default, temporary tables come first of all.
+PINNED = "pg_catalog, pg_temp"
+SET = "SELECT pg_catalog.set_config('search_path', %s, false)"
+SET_LOCAL = "SELECT pg_catalog.set_config('search_path', %s, true)"
+# In one round trip: expressions of a row are computed from left to right. Behind a pooler libpq's
+# own process id is not the server's, and a session's setting would be other people's too.
+TAKE = """
+SELECT pg_catalog.current_setting('search_path'), pg_catalog.set_config('search_path',
+    CASE WHEN pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) '{pid}' THEN '{pinned}'
+    ELSE pg_catalog.current_setting('search_path') END, false)
+"""
+# As both drivers number them (libpq, PQtransactionStatus).
+IDLE = 0
+# What resolves no name that a schema could hide, or cannot be in a transaction.
+BARE = re.compile(
+    r"\s*(?:BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|SET|RESET|SHOW|FETCH|VACUUM"
+    r"|(?:CREATE|ALTER|DROP)\s+(?:DATABASE|SUBSCRIPTION|SYSTEM|TABLESPACE)|(?:CREATE|DROP)\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY)\b",
+    re.IGNORECASE,
+)
+PATCHED = ("get_connection_params", "get_new_connection", "connect", "close")
+_ATTRIBUTE = "opsmigrate_pin"
+
+
+class Pin:
+    """The search_path of one connection: the project's, and whether ours is in force.
+
+    `project` is the project's own, as SHOW says it. `lifted` counts the blocks that have asked for
+    it. Behind a pooler (`per_transaction`) nothing is set for longer than a transaction.
+    """
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
+        self.project: str | None = None
+        self.per_transaction = False
+        self.lifted = 0
+        self.owners = 1
+        self._receivers_need_names = False
+
+    @property
+    def wanted(self) -> str:
+        """Return the search_path that statements are to have now."""
+        assert self.project is not None  # noqa: S101 - known since the session was made
+        return self.project if self.lifted else PINNED
+
+    def take(self, raw: Any) -> None:
+        """Pin the session of the driver's connection `raw`, and remember what it had."""
+        self.project, now = _in_own_transaction(raw, _take(raw))
+        self.per_transaction = now != PINNED
+        wrappers = self.connection.execute_wrappers
+        if self.per_transaction and self._for_one_transaction not in wrappers:
+            wrappers.append(self._for_one_transaction)
+
+    def new(self, connection: BaseDatabaseWrapper, params: dict[str, Any]) -> Any:
+        """Return a new session, pinned before its first statement."""
+        raw = type(connection).get_new_connection(connection, params)
+        if not self._receivers_need_names:
+            with connection.wrap_database_errors:
+                self.take(raw)
+        return raw
+
+    def connect(self, connect: Callable[[], None]) -> None:
+        """Connect, and pin again what a receiver of connection_created has set of its own."""
+        try:
+            connect()
+        except ProgrammingError:
+            # A receiver of the project needs the project's names.
+            self.connection.close()
+            self._receivers_need_names = True
+            connect()
+        raw = self.connection.connection
+        with self.connection.wrap_database_errors:
+            if self._receivers_need_names:
+                self.take(raw)
+            elif not self.per_transaction:
+                before, _ = _in_own_transaction(raw, _take(raw))
+                self.project = self.project if before == PINNED else before
+            if self.lifted and not self.per_transaction:
+                _in_own_transaction(raw, SET, [self.project])
+
+    def put_back(self) -> None:
+        """Give the session, where there is one, the project's search_path again."""
+        raw = self.connection.connection
+        if raw is None or self.project is None or self.per_transaction:
+            return
+        # Lost, or in a transaction that failed, which takes the setting along as it is undone.
+        with suppress(Exception):
+            _in_own_transaction(raw, SET, [self.project])
+
+    def _for_one_transaction(
+        self, execute: Callable[..., Any], statement: Any, params: Any, many: bool, context: Any
+    ) -> Any:
+        """Execute a statement in a transaction with our search_path, of its own if need be."""
+        raw = self.connection.connection
+        text = statement.as_string(raw) if hasattr(statement, "as_string") else str(statement)
+        if BARE.match(text):
+            return execute(statement, params, many, context)
+        own = raw.autocommit and raw.info.transaction_status == IDLE
+        with self.connection.wrap_database_errors, closing(raw.cursor()) as cursor:
+            if own:
+                cursor.execute("BEGIN")
+            try:
+                cursor.execute(SET_LOCAL, [self.wanted])
+                result = execute(statement, params, many, context)
+            except BaseException:
+                if own:
+                    with suppress(Exception):
+                        cursor.execute("ROLLBACK")
+                raise
+            if own:
+                cursor.execute("COMMIT")
+            return result
+
+
+def _take(raw: Any) -> str:
+    return TAKE.format(pid=int(raw.info.backend_pid), pinned=PINNED)
+
+
+def _in_own_transaction(raw: Any, query: str, params: Any = None) -> Any:
+    """Return the row of a query that leaves no transaction open where there was none."""
+    alone = not raw.autocommit and raw.info.transaction_status == IDLE
+    if alone:
+        raw.autocommit = True
+    try:
+        with closing(raw.cursor()) as cursor:
+            cursor.execute(query, params)
+            return cursor.fetchone()
+    finally:
+        if alone:
+            raw.autocommit = False
+
+
+def pin_of(connection: BaseDatabaseWrapper) -> Pin | None:
+    """Return the pin of a connection of ours, None where it is the project's."""
+    found: Pin | None = vars(connection).get(_ATTRIBUTE)
+    return found
+
+
+def own(connection: BaseDatabaseWrapper, *, kept: bool = True) -> None:
+    """Make the session of `connection`, and every later one, ours until `release`.
+
+    It waits no longer than LIMITS (silence.py) for a network that says nothing, and its names
+    resolve in pg_catalog only. `kept` says that a session may outlive close(), in a pool. Raises
+    django.db.Error where a session that is there cannot be asked.
+    """
+    there = pin_of(connection)
+    if there is not None:
+        there.owners += 1
+        return
+    pin, connect, close = Pin(connection), connection.connect, connection.close
+
+    def limited() -> dict[str, Any]:
+        return with_limits(type(connection).get_connection_params(connection))
+
+    def closing_it() -> None:
+        pin.put_back()
+        close()
+
+    patches: dict[str, Any] = {
+        _ATTRIBUTE: pin,
+        "get_connection_params": limited,
+        "get_new_connection": lambda params: pin.new(connection, params),
+        "connect": lambda: pin.connect(connect),
+    }
+    vars(connection).update(patches, **({"close": closing_it} if kept else {}))
+    connection.close_if_health_check_failed()
+    if connection.connection is not None:
+        with connection.wrap_database_errors:
+            pin.take(connection.connection)
+
+
+def release(connection: BaseDatabaseWrapper, *, closed: bool = False) -> None:
+    """Give `connection` back to the project, with its own search_path, or `closed`.
+
+    Where two have made it theirs (`--rehearse-on` with the alias that is examined, say), the second
+    to release it does.
+    """
+    pin = pin_of(connection)
+    if pin is None:
+        return
+    pin.owners -= 1
+    if pin.owners:
+        return
+    if closed:
+        pin.project = None
+        connection.close()
+    pin.put_back()
+    if pin._for_one_transaction in connection.execute_wrappers:
+        connection.execute_wrappers.remove(pin._for_one_transaction)
+    for name in (_ATTRIBUTE, *PATCHED):
+        vars(connection).pop(name, None)
+
+
+@contextmanager
+def owned(connection: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
+    """Yield `connection` as one of ours, and give it back to the project at the end."""
+    own(connection)
+    try:
+        yield connection
+    finally:
+        release(connection)
