@@ -22,6 +22,8 @@ from tests.conftest import Answer, Ops, execute, query
 from tests.interrupting import BUSY, make_slow_to_restore, wait_until
 from tests.resetting import way_to
 
+pytestmark = pytest.mark.adversary
+
 COMMANDS = {
     "verify_backup": {"level": "restore"},
     "restore_db": {"no_input": True},

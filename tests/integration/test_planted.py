@@ -17,7 +17,7 @@ from opsmigrate.postgres.session import second_connection
 from tests.conftest import ODD_NAME, Ops, execute, query
 from tests.planting import planted
 
-pytestmark = pytest.mark.major
+pytestmark = [pytest.mark.adversary, pytest.mark.major]
 PLACES = {"public": False, "before pg_catalog": True}
 Role = Callable[..., dict[str, str]]
 
