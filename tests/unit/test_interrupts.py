@@ -22,9 +22,12 @@ def test_further_signals_do_not_stop_what_the_first_one_has_begun() -> None:
         watch.begin()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(SIGNALS[0])
-        for number in SIGNALS * 2:
-            signal.raise_signal(number)
-        tidied = True
+        try:
+            for number in SIGNALS * 2:
+                signal.raise_signal(number)
+            tidied = True
+        except KeyboardInterrupt:
+            pass
         watch.end()
 
     assert tidied
