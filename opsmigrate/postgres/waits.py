@@ -13,10 +13,8 @@ from weakref import WeakSet
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-# What the regular ways have, from the signal on: a cancel, a ROLLBACK, DROP DATABASE. After that
-# the lines are closed, whatever is on them: the server undoes what was not committed, and the next
-# run drops what was left.
-SECONDS_IN_GOOD_ORDER = 2.5
+from opsmigrate.interrupts import SECONDS_IN_GOOD_ORDER
+
 # After a deadline the lines are closed where the server answers nobody: so often, each so long.
 SECONDS_AFTER_DEADLINE = 1.5
 TRIES = 3
