@@ -32,6 +32,7 @@ OURS = f"""
             WHERE r.rolname = '{ROLE_PREFIX}' || right(d.datname, 12)
               AND me.rolname = current_user AND me.rolsuper))
 """
+END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
 # The first half of the advisory lock's key: "opsm" in ASCII; the second half is the database's.
 LOCK_SPACE = 0x6F70736D
 KNOWS_STRATEGY = 150_000
@@ -63,11 +64,9 @@ class KeptScratch:
 
 def require_scratch_allowed(connection: BaseDatabaseWrapper) -> None:
     """Raise UndecidedError where the role may not create databases, before it is relied on."""
+    asked = "SELECT rolcreatedb OR rolsuper, quote_ident(rolname) FROM pg_roles"
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT rolcreatedb OR rolsuper, quote_ident(rolname)"
-            " FROM pg_roles WHERE rolname = current_user"
-        )
+        cursor.execute(f"{asked} WHERE rolname = current_user")
         allowed, role = cursor.fetchone()
     if not allowed:
         raise _not_allowed(role)
@@ -295,8 +294,12 @@ def role_of(name: str) -> str:
 
 
 def _drop_role(maintenance: BaseDatabaseWrapper, role: str) -> None:
+    """Drop the role; where something elsewhere was made its own, it lets nobody in any more."""
+    name = sql.Identifier(role)
     with maintenance.cursor() as cursor:
-        cursor.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
+        cursor.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(name))
+        cursor.execute(END_SESSIONS, [role])
+        cursor.execute(sql.SQL("DROP ROLE {}").format(name))
 
 
 def _key(name: str) -> int:
@@ -390,8 +393,7 @@ def _locale(row: dict[str, str | None]) -> Composable:
 
 
 def _drop(maintenance: BaseDatabaseWrapper, name: str) -> None:
+    # WITH (FORCE) ends what a killed pg_restore left behind.
+    drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
     with maintenance.cursor() as cursor:
-        # WITH (FORCE) ends what a killed pg_restore left behind (PostgreSQL 13 and later).
-        cursor.execute(
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-        )
+        cursor.execute(drop)

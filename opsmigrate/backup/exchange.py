@@ -283,7 +283,7 @@ def _restored(
         ):
             set_for_session(restored, **no_time_limits(restored))
             if scratch.role:
-                hand_over(cursor, scratch.role)
+                hand_over(cursor, scratch.role, scratch.name)
             cursor.execute("ANALYZE")
         yield scratch, replace(proof, where=venue.where)
 
