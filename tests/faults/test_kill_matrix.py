@@ -118,7 +118,7 @@ class Writer:
 def writing_always(alias: str) -> Iterator[Writer]:
     """Insert payments one by one, connecting anew whenever the session was ended."""
     writer, stop = Writer(), threading.Event()
-    connection: BaseDatabaseWrapper = connections[alias].copy()
+    connection: BaseDatabaseWrapper = connections[alias].copy(f"stranger {alias}")
     connection.inc_thread_sharing()
 
     def write() -> None:
