@@ -10,10 +10,7 @@ from opsmigrate.errors import UsageError
 
 def require_writable(file: Path) -> None:
     """Raise UsageError where `file` cannot be written, before anything else is done."""
-    real = file.resolve()
-    # A file is replaced by another one in its folder; a device or a pipe is written to.
-    written = real if _is_special(real) else real.parent
-    if real.is_dir() or not real.parent.is_dir() or not os.access(written, os.W_OK):
+    if not _can_be_written(file):
         raise UsageError(
             f"cannot write {file}: its folder is not there or not writable",
             id="cannot-write-output",
@@ -34,10 +31,11 @@ def write_together(texts: Mapping[Path, str], *, mode: int = 0o644) -> None:
     written: dict[Path, Path] = {}
     try:
         for each, text in texts.items():
-            file = each.resolve()
-            if _is_special(file):
-                file.write_text(text, encoding="utf-8")
+            if _is_special(each):
+                # Not resolved: where /dev/stdout and >(…) of a shell lead to has no path.
+                each.write_text(text, encoding="utf-8")
                 continue
+            file = each.resolve()
             descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
             written[Path(name)] = file
             with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
@@ -51,6 +49,17 @@ def write_together(texts: Mapping[Path, str], *, mode: int = 0o644) -> None:
         for beside in written:
             beside.unlink(missing_ok=True)
         raise
+
+
+def _can_be_written(file: Path) -> bool:
+    try:
+        # A file is replaced by another one in its folder; a device or a pipe is written to.
+        special = _is_special(file)
+        written = file if special else file.resolve().parent
+        return not file.is_dir() and (special or written.is_dir()) and os.access(written, os.W_OK)
+    except (OSError, RuntimeError):
+        # A name that is too long; a link to itself, until Python 3.13.
+        return False
 
 
 def _is_special(file: Path) -> bool:

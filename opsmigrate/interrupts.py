@@ -27,6 +27,11 @@ MAY_BE_IGNORED = tuple(number for number in SIGNALS if number != signal.SIGTERM)
 SECONDS_BETWEEN_LOOKS = 0.1
 # A report that nobody takes, a library that is stuck: the process ends without more ado.
 SECONDS_TO_DELIVER = 3.0
+# What the regular ways have, from the signal on: a cancel, a ROLLBACK, DROP DATABASE. After that
+# lines are closed, whatever is on them: the server undoes what was not committed, and the next run
+# drops what was left. A terminal that is closed, a service manager and an impatient hand send more
+# than one signal: in this time another one stops nothing of it.
+SECONDS_IN_GOOD_ORDER = 2.5
 SECONDS_AT_MOST = 60.0
 
 # Called again and again from another thread, with the seconds since the first signal, and whether
@@ -67,8 +72,10 @@ class Watch:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.note()
+        since = 0.0 if self.asked is None else time.monotonic() - self.asked
+        ending = self.heard and since < SECONDS_IN_GOOD_ORDER
         self.heard = True
-        if self._running and self._raises:
+        if self._running and self._raises and not ending:
             raise KeyboardInterrupt
 
     def _look(self, woken: socket.socket, insist: Insist, too_late: Insist) -> None:

@@ -301,6 +301,8 @@ def _venue(place: Place, file: Path, manifest: Manifest, *, owners: bool) -> Ven
             owners=owners,
         )
     except ClientError as error:
+        if not error.of_its_own:
+            raise
         raise NotProvenError((unreadable(file, error),)) from error
 
 

@@ -12,13 +12,14 @@ from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.backup.foreign_code import Code, foreign_code, is_powerful, refused
+from opsmigrate.backup.foreign_code import Code, foreign_code, refused
 from opsmigrate.errors import RefusedError, UndecidedError
 from opsmigrate.isolated import Wanted, isolated_server, why_not_isolated
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.archive_entries import forces_row_security, read_entries, read_tablespaces
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.powers import is_powerful
 from opsmigrate.postgres.session import read_session
 from opsmigrate.report import Finding
 from opsmigrate.scratch import ScratchDatabase, scratch_database

@@ -239,7 +239,10 @@ class ReportCommand(BaseCommand, ABC):
         )
         try:
             with never_ended_for_idling(connection):
-                return self.run(run, **options)
+                result = self.run(run, **options)
+                # It is done: an interrupt that comes now must not say that nothing was.
+                interrupts.hold_back()
+                return result
         finally:
             progress.done()
 

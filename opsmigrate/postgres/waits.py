@@ -13,10 +13,8 @@ from weakref import WeakSet
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-# What the regular ways have, from the signal on: a cancel, a ROLLBACK, DROP DATABASE. After that
-# the lines are closed, whatever is on them: the server undoes what was not committed, and the next
-# run drops what was left.
-SECONDS_IN_GOOD_ORDER = 2.5
+from opsmigrate.interrupts import SECONDS_IN_GOOD_ORDER
+
 # After a deadline the lines are closed where the server answers nobody: so often, each so long.
 SECONDS_AFTER_DEADLINE = 1.5
 TRIES = 3
@@ -117,11 +115,11 @@ def peer_of(session: BaseDatabaseWrapper) -> Peer | None:
 def answers(peer: Peer) -> bool:
     """Say whether a server answers a new connection, within a second."""
     family, address = peer
-    with suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as new:
-        new.settimeout(SECONDS_FOR_AN_ANSWER)
-        new.connect(address)
-        new.sendall(SSL_REQUEST)
-        return bool(new.recv(1))
+    with suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as line:
+        line.settimeout(SECONDS_FOR_AN_ANSWER)
+        line.connect(address)
+        line.sendall(SSL_REQUEST)
+        return bool(line.recv(1))
     return False
 
 

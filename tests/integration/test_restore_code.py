@@ -21,6 +21,7 @@ from tests.conftest import Ops, execute, query
 from tests.rollbacks import restore
 
 pytestmark = [
+    pytest.mark.adversary,
     pytest.mark.major,
     pytest.mark.usefixtures("no_kept_database"),
     pytest.mark.skipif(not find_bindirs(), reason="needs the embedded package"),

@@ -82,6 +82,27 @@ def test_what_is_no_file_is_written_to_and_never_replaced(tmp_path: Path) -> Non
         os.close(reader)
 
 
+def test_a_pipe_of_the_shell_has_no_path_and_is_written_to(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    try:
+        for name in (f"/dev/fd/{writing}", f"/proc/self/fd/{writing}"):
+            require_writable(Path(name))
+            write_atomically(Path(name), "through")
+
+            assert os.read(reading, 100) == b"through"
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_a_name_that_can_be_no_file_is_a_usage_error(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for file in (loop, tmp_path / ("x" * 300)):
+        with pytest.raises(UsageError):
+            require_writable(file)
+
+
 def test_a_file_in_a_folder_that_is_there_can_be_written(tmp_path: Path) -> None:
     require_writable(tmp_path / "report.json")
     require_writable(Path("/dev/null"))
