@@ -319,6 +319,28 @@ def test_in_a_network_of_its_own_only_the_copys_socket_is_in_reach(account: str)
     assert done.returncode == 0, done.stderr
 
 
+OF_THE_PARENT = """
+import os
+for path in (f"/proc/{os.getppid()}/environ", f"/proc/self/../{os.getppid()}/environ"):
+    try:
+        with open(path) as environment:
+            raise AssertionError(environment.read()[:9])
+    except (OSError, RuntimeError):
+        pass
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux's /proc")
+@pytest.mark.parametrize("threads", ["", THREAD], ids=["namespace", "shared"])
+def test_the_variables_of_the_process_that_started_it_are_not_read(
+    empty_database: str, tmp_path: Path, threads: str
+) -> None:
+    answer = rehearse_project(empty_database, tmp_path, code=OF_THE_PARENT, settings=threads)
+
+    assert "rehearsal-failed" not in answer.ids, answer.stdout
+    assert answer.code in (0, 3), answer.stdout
+
+
 def test_threads_of_the_settings_keep_the_network_shared_and_the_report_says_so(
     empty_database: str, tmp_path: Path
 ) -> None:
