@@ -33,6 +33,7 @@ OURS = f"""
             WHERE r.rolname = '{ROLE_PREFIX}' || right(d.datname, 12)
               AND me.rolname = current_user AND me.rolsuper))
 """
+END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
 # The first half of the advisory lock's key: "opsm" in ASCII; the second half is the database's.
 LOCK_SPACE = 0x6F70736D
 KNOWS_STRATEGY = 150_000
@@ -284,8 +285,12 @@ def role_of(name: str) -> str:
 
 
 def _drop_role(maintenance: BaseDatabaseWrapper, role: str) -> None:
+    """Drop the role; where something elsewhere was made its own, it lets nobody in any more."""
+    name = sql.Identifier(role)
     with maintenance.cursor() as cursor:
-        cursor.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
+        cursor.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(name))
+        cursor.execute(END_SESSIONS, [role])
+        cursor.execute(sql.SQL("DROP ROLE {}").format(name))
 
 
 def _key(name: str) -> int:
@@ -371,8 +376,7 @@ def _locale(row: dict[str, str | None]) -> Composable:
 
 
 def _drop(maintenance: BaseDatabaseWrapper, name: str) -> None:
+    # WITH (FORCE) ends what a killed pg_restore left behind.
+    drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
     with maintenance.cursor() as cursor:
-        # WITH (FORCE) ends what a killed pg_restore left behind (PostgreSQL 13 and later).
-        cursor.execute(
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-        )
+        cursor.execute(drop)

@@ -9,6 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 from django.db.backends.utils import CursorWrapper
 
+from opsmigrate.errors import RefusedError
 from opsmigrate.postgres.session import open_second
 from opsmigrate.postgres.transaction import transaction
 from opsmigrate.scratch import ScratchDatabase, role_of
@@ -25,6 +26,19 @@ UNLOGGED = {
 GRANTABLE = """
 SELECT rolname FROM pg_roles WHERE rolname = ANY (%s) AND NOT rolsuper AND rolname !~ '^pg_'
 """
+# Each is waited for, 10 s at most.
+OTHERS = """
+SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+OWNED = """
+SELECT pg_describe_object(d.classid, d.objid, d.objsubid)
+FROM pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid
+WHERE d.refclassid = 'pg_authid'::regclass AND d.deptype = 'o' AND r.rolname = %s
+  AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND d.classid <> 'pg_extension'::regclass
+ORDER BY 1
+"""
 
 
 @contextmanager
@@ -34,11 +48,13 @@ def scratch_role(
     *,
     member_of: Iterable[str] = (),
     owner: str | None = None,
+    sees_all: bool = False,
 ) -> Iterator[BaseDatabaseWrapper]:
     """Yield a connection to the scratch database, by a role that is made for it.
 
     It is no superuser, and a member of none but `member_of`; of those, superusers and the server's
-    predefined roles are passed over. The scratch database becomes that of `owner`, one of those,
+    predefined roles are passed over; on a server of our own it may be let see all rows, whatever
+    row security says. The scratch database becomes that of `owner`, one of those,
     else the new role's. The role goes with the scratch database. The connection is not opened yet:
     whether the server lets the role in is seen when it is.
     """
@@ -48,10 +64,11 @@ def scratch_role(
         for name, value in UNLOGGED.items():
             cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
         cursor.execute(
-            # Row security would hide rows from the comparison.
+            # What it restores runs as it, and may give it a password for others to log in with.
             sql.SQL(
                 "CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION INHERIT"
-                " BYPASSRLS PASSWORD {} VALID UNTIL {}"
+                + (" BYPASSRLS" if sees_all else "")
+                + " PASSWORD {} VALID UNTIL {}"
             ).format(sql.Identifier(role), sql.Literal(password), sql.Literal(until.isoformat()))
         )
         scratch.role = role
@@ -78,11 +95,28 @@ def scratch_role(
         other.close()
 
 
-def hand_over(superuser: CursorWrapper, role: str) -> None:
-    """Let what the role owns in the database of a superuser's session be the superuser's.
+def hand_over(superuser: CursorWrapper, role: str, database: str) -> None:
+    """Let what the role owns in `database`, that of a superuser's session, be the superuser's.
 
-    Nothing but what a dump gives to whoever restores it, such as extensions: the rest has its
-    owners by then.
+    Nothing but extensions, which a dump gives to whoever restores it: the rest has its owners by
+    then. What else is the role's was made by code that ran as it was restored, maybe where no dump
+    shows it, and a superuser's function may have his rights. Raises RefusedError for that.
     """
+    # Whoever knows the role by now is kept out, so that nothing is made after the look.
+    name = sql.Identifier(database)
+    superuser.execute(sql.SQL("ALTER DATABASE {} CONNECTION LIMIT 0").format(name))
+    superuser.execute(OTHERS)
+    superuser.fetchall()
+    superuser.execute(OWNED, [role])
+    made = [what for (what,) in superuser.fetchall()]
+    if made:
+        raise RefusedError(
+            f"as it was restored, what others wrote made {made[0]} by the role that restored it; "
+            "it would belong to a superuser now",
+            id="restore-runs-code",
+            hint="look at what is called in the checks, defaults and indexes of the backup",
+            evidence={"made": made},
+        )
     for statement in ("REASSIGN OWNED BY {} TO CURRENT_USER", "DROP OWNED BY {}"):
         superuser.execute(sql.SQL(statement).format(sql.Identifier(role)))
+    superuser.execute(sql.SQL("ALTER DATABASE {} CONNECTION LIMIT -1").format(name))

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from opsmigrate.postgres.opening import pin_of
 from tests.integration.zoo_migrations import writer
 from tests.server import given_url
 
-pytest_plugins = ["tests.interrupting", "tests.prepared", "tests.rollbacks"]
+pytest_plugins = ["tests.interrupting", "tests.prepared", "tests.rollbacks", "tests.attacked"]
 # A shell without job control starts what it puts in the background deaf to Ctrl-C, and what that
 # starts is deaf too: tests that interrupt processes must be able to.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -168,13 +169,19 @@ class Answer:
 Ops = Callable[..., Answer]
 
 
+# The name of a thread in which a test plays somebody else while a command runs.
+STRANGER = "stranger"
+
+
 @contextmanager
 def every_session_is_ours(alias: str) -> Iterator[None]:
     """Fail where a session of the alias, or one like it, is opened that is not one of ours."""
     strangers: list[str] = []
 
     def look(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
-        if connection.alias.partition(" ")[0] == alias and pin_of(connection) is None:
+        of_the_test = threading.current_thread().name == STRANGER
+        ours = of_the_test or pin_of(connection) is not None
+        if connection.alias.partition(" ")[0] == alias and not ours:
             strangers.append(connection.alias)
 
     connection_created.connect(look)

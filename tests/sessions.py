@@ -12,7 +12,8 @@ from tests.conftest import execute
 @contextmanager
 def stranger(alias: str, *, database: str | None = None) -> Iterator[BaseDatabaseWrapper]:
     """Yield a session as the project's own processes have it, closed at the end."""
-    other: BaseDatabaseWrapper = connections[alias].copy()
+    # By another alias, so that nobody takes it for one that a command has opened meanwhile.
+    other: BaseDatabaseWrapper = connections[alias].copy(f"stranger {alias}")
     if database is not None:
         other.settings_dict["NAME"] = database
     try:

@@ -283,7 +283,7 @@ def _restored(
         ):
             set_for_session(restored, **no_time_limits(restored))
             if scratch.role:
-                hand_over(cursor, scratch.role)
+                hand_over(cursor, scratch.role, scratch.name)
             cursor.execute("ANALYZE")
         yield scratch, replace(proof, where=venue.where)
 
@@ -301,6 +301,8 @@ def _venue(place: Place, file: Path, manifest: Manifest, *, owners: bool) -> Ven
             owners=owners,
         )
     except ClientError as error:
+        if not error.of_its_own:
+            raise
         raise NotProvenError((unreadable(file, error),)) from error
 
 

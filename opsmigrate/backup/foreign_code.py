@@ -14,15 +14,8 @@ from opsmigrate.errors import RefusedError
 from opsmigrate.manifest import manifest_path
 from opsmigrate.pgtools.archive_entries import ArchiveEntry, read_entries
 from opsmigrate.pgtools.clients import Clients
+from opsmigrate.postgres.powers import is_powerful
 
-# Of the login: whatever SET ROLE or SET SESSION AUTHORIZATION say, what it runs can reset them.
-POWERFUL = """
-SELECT EXISTS (
-  SELECT FROM pg_roles r
-  WHERE (r.rolsuper OR r.rolname IN ('pg_execute_server_program', 'pg_write_server_files',
-                                     'pg_read_server_files'))
-    AND pg_has_role(session_user, r.oid, 'MEMBER'))
-"""
 ROLES = "SELECT rolname, rolsuper OR rolname = session_user FROM pg_roles"
 # Nothing that their owner wrote is evaluated when these are restored. Whatever is not named here
 # counts as code: a table has checks, defaults and generated columns, an index has expressions.
@@ -41,6 +34,24 @@ NO_CODE = {
     "SEQUENCE SET",
     "TABLE DATA",
 }
+# The same, of a database that is there: what a copy of it would evaluate.
+LIVE = """
+WITH other AS (
+  SELECT oid, rolname FROM pg_roles WHERE NOT rolsuper AND rolname <> session_user
+),
+own AS (SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema')
+SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
+            WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END, c.relname, rolname
+FROM pg_class c JOIN other ON other.oid = relowner
+WHERE relnamespace IN (SELECT oid FROM own) AND relkind IN ('r', 'p', 'v', 'm', 'f')
+UNION ALL SELECT 'FUNCTION', proname, rolname FROM pg_proc JOIN other ON other.oid = proowner
+UNION ALL SELECT 'TYPE', typname, rolname FROM pg_type JOIN other ON other.oid = typowner
+WHERE typtype IN ('d', 'b') AND typelem = 0
+UNION ALL SELECT 'OPERATOR', oprname, rolname FROM pg_operator JOIN other ON other.oid = oprowner
+UNION ALL SELECT 'EVENT TRIGGER', evtname, rolname FROM pg_event_trigger
+JOIN other ON other.oid = evtowner
+ORDER BY 1, 2
+"""
 NO_OWNER = "-"
 LINE_BREAKS = re.compile(r"[\r\n]")
 SHOWN = 3
@@ -58,13 +69,6 @@ class Code:
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name} of {self.owner}"
-
-
-def is_powerful(connection: BaseDatabaseWrapper) -> bool:
-    """Say whether the login role is a superuser, may become one, or has the server's files."""
-    with connection.cursor() as cursor:
-        cursor.execute(POWERFUL)
-        return bool(cursor.fetchone()[0])
 
 
 def foreign_code(connection: BaseDatabaseWrapper, clients: Clients, file: Path) -> tuple[Code, ...]:
@@ -86,14 +90,39 @@ def foreign_code(connection: BaseDatabaseWrapper, clients: Clients, file: Path) 
     return (*_files_of_others(file), *found)
 
 
+def foreign_code_of_database(connection: BaseDatabaseWrapper) -> tuple[Code, ...]:
+    """Return what others wrote in the database, which whoever copies it would run.
+
+    Others are all roles but the login role and superusers.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(LIVE)
+        found = [Code(kind=kind, name=name, owner=owner) for kind, name, owner in cursor]
+    return tuple(sorted(found, key=lambda code: code.kind not in CALLED))
+
+
+def refused_copy(code: Iterable[Code]) -> RefusedError:
+    """Return the refusal to copy a database, within a server that others use, with its `code`."""
+    return _refusal(
+        code,
+        "a copy on a server that others use would run what others wrote with the rights of a "
+        "superuser",
+        "a server of our own does not suit (pip install 'opsmigrate[clients]')",
+    )
+
+
 def refused(file: Path, code: Iterable[Code], why: str) -> RefusedError:
     """Return the refusal to run `code`; `why` says what else was thought of, and the remedies."""
+    what = f"restoring {file.name} would run what others wrote with the rights of a superuser"
+    return _refusal(code, what, why)
+
+
+def _refusal(code: Iterable[Code], what: str, why: str) -> RefusedError:
     everything = tuple(code)
     owners = sorted({each.owner for each in everything})
     more = f" and {len(everything) - SHOWN} more" if len(everything) > SHOWN else ""
     return RefusedError(
-        f"restoring {file.name} would run what others wrote with the rights of a superuser: "
-        f"{', '.join(map(str, everything[:SHOWN]))}{more}; {why}",
+        f"{what}: {', '.join(map(str, everything[:SHOWN]))}{more}; {why}",
         id="restore-runs-code",
         hint="--database with the alias of a role that is no superuser; or, where you trust "
         f"{', '.join(owners)} as you trust a superuser: --trust-code",

@@ -12,13 +12,14 @@ from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.backup.foreign_code import Code, foreign_code, is_powerful, refused
+from opsmigrate.backup.foreign_code import Code, foreign_code, refused
 from opsmigrate.errors import RefusedError, UndecidedError
 from opsmigrate.isolated import Wanted, isolated_server, why_not_isolated
 from opsmigrate.manifest import Manifest
-from opsmigrate.pgtools.archive_entries import read_entries, read_tablespaces
+from opsmigrate.pgtools.archive_entries import forces_row_security, read_entries, read_tablespaces
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.powers import is_powerful
 from opsmigrate.postgres.session import read_session
 from opsmigrate.report import Finding
 from opsmigrate.scratch import ScratchDatabase, scratch_database
@@ -65,7 +66,13 @@ class Venue:
         members = (*self.owners, owner) if self.database_owner else self.owners
         if not owners:
             members = ()
-        with scratch_role(self.server, scratch, member_of=members, owner=owner) as hands:
+        with scratch_role(
+            self.server,
+            scratch,
+            member_of=members,
+            owner=owner,
+            sees_all=self.where == ISOLATED,
+        ) as hands:
             yield hands
 
     def attempts(self, *, owners: bool) -> tuple[bool, ...]:
@@ -128,7 +135,7 @@ def venue_for(
         if why is not None:
             stack.close()
             venue = replace(here, where=BY_A_ROLE, made=True, code=code)
-            because = _why_not_made(venue, manifest, run_id)
+            because = _why_not_here(venue, clients, file, manifest, run_id)
             if because is not None:
                 raise refused(file, code, f"{why}; no role can be made for it here: {because}")
         yield venue
@@ -198,6 +205,16 @@ def _why_not_made(venue: Venue, manifest: Manifest, run_id: str) -> str | None:
         return first_line(error)
 
 
+def _why_not_here(
+    venue: Venue, clients: Clients, file: Path, manifest: Manifest, run_id: str
+) -> str | None:
+    """Return why no role can be made for it on a server with others, None where one can."""
+    # To see every row, it would have to see those of every database.
+    if forces_row_security(venue.server, clients, file):
+        return "row security is forced on the owner of a table, and would hide rows from it"
+    return _why_not_made(venue, manifest, run_id)
+
+
 def _scratch(venue: Venue, manifest: Manifest, run_id: str) -> Any:
     return scratch_database(
         venue.server,
@@ -265,7 +282,7 @@ def venue_to_stay(
     if len(names) != 1 or any(each.owner not in names for each in code):
         raise refused(file, code, "and no other role may restore what is of several")
     venue = replace(here, where=BY_A_ROLE, made=True, owners=names, code=code)
-    because = _why_not_made(venue, manifest, run_id)
+    because = _why_not_here(venue, clients, file, manifest, run_id)
     if because is not None:
         raise refused(file, code, f"no role can be made for it: {because}")
     return venue

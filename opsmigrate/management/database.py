@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.opening import own, release
-from opsmigrate.postgres.session import Session, describe, read_session
+from opsmigrate.postgres.session import Session, describe, open_second, read_session
 from opsmigrate.preflight.rehearsal.places import identity_of, leads_to
 from opsmigrate.report import Database
 from opsmigrate.uat.redaction import NAMES, Redactor, secrets_of_settings
@@ -64,8 +64,10 @@ def aliases_of(connection: BaseDatabaseWrapper) -> tuple[str, ...]:
     found = []
     for alias in connections.settings:
         with suppress(ImproperlyConfigured):
-            other = connections.create_connection(alias).copy()
-            if alias == connection.alias or leads_to(other, examined):
+            other = connections[alias]
+            if alias == connection.alias or (
+                other.vendor == "postgresql" and leads_to(open_second(other), examined)
+            ):
                 found.append(alias)
     return tuple(found)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.backup.foreign_code import foreign_code_of_database, refused_copy
 from opsmigrate.errors import OpsmigrateError, UndecidedError
 from opsmigrate.guard import PRODUCTION, require_approval
 from opsmigrate.management.base import Run
@@ -14,6 +15,7 @@ from opsmigrate.management.database import aliases_of, postgresql_alias
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.opening import own, release
+from opsmigrate.postgres.powers import is_powerful
 from opsmigrate.postgres.session import Session, is_pooled_by_transaction, read_session
 from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.rehearsal.embedded_stage import (
@@ -46,6 +48,7 @@ class Asked:
     mode: str
     on: str | None
     approval: str | None
+    trust_code: bool = False
 
 
 def rehearse_as_asked(run: Run, target: Target, asked: Asked) -> Rehearsal | NotRehearsed:
@@ -158,7 +161,9 @@ def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
         )
         place = None if alias is None else _other_server(run, alias)
         if place is not None:
-            require_grammar_here()
+            with _released_where_refused(place):
+                require_grammar_here()
+                _require_trusted(run, asked, place)
         asked_here = asked.mode == "kept" or alias is not None
         why = None if asked_here else unfit or _why_not_embedded(run, asked)
     if place is not None:
@@ -179,7 +184,25 @@ def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
     with _saying_why(unasked=unasked):
         _require_allowed_here(run, asked, why)
         require_grammar_here()
+        _require_trusted(run, asked, run.connection)
     yield replace(here, why_here=why)
+
+
+@contextmanager
+def _released_where_refused(place: BaseDatabaseWrapper) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        release(place)
+        raise
+
+
+def _require_trusted(run: Run, asked: Asked, place: BaseDatabaseWrapper) -> None:
+    """Raise where the copy would run what others wrote with the powers of the role at `place`."""
+    if not asked.trust_code and is_powerful(place):
+        code = foreign_code_of_database(run.connection)
+        if code:
+            raise refused_copy(code)
 
 
 def _why_not_embedded(run: Run, asked: Asked) -> str | None:

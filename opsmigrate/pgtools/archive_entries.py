@@ -15,6 +15,7 @@ from opsmigrate.pgtools.run import started
 HEAD = re.compile(r"^-- (?:Data for )?Name: (.*); Type: (.*); Schema: (.*); Owner: (.*)$", re.M)
 MARKS = ("; Type: ", "; Schema: ", "; Owner: ")
 TABLESPACE = re.compile(r"^SET default_tablespace = (?!'')(.+);$", re.M)
+FORCED = re.compile(r"^ALTER TABLE .* FORCE ROW LEVEL SECURITY;$", re.M)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,11 @@ def read_tablespaces(
 ) -> tuple[str, ...]:
     """Return the tablespaces that the archive's tables and indexes want; may raise ClientError."""
     return tuple(sorted(set(TABLESPACE.findall(_text(connection, clients, backup)))))
+
+
+def forces_row_security(connection: BaseDatabaseWrapper, clients: Clients, backup: Path) -> bool:
+    """Say whether a table of the archive hides rows from its own owner; may raise ClientError."""
+    return FORCED.search(_text(connection, clients, backup)) is not None
 
 
 def _entry(match: re.Match[str]) -> ArchiveEntry:

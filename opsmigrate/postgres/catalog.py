@@ -21,6 +21,7 @@ from opsmigrate.postgres.catalog_sql import (
     VIEWS,
 )
 from opsmigrate.postgres.garbage import uncollected
+from opsmigrate.postgres.powers import distrusted_roles
 from opsmigrate.postgres.search_path import all_seen_by_project
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 
@@ -156,6 +157,8 @@ class Catalog:
     types: frozenset[tuple[str, str]] = frozenset()
     # Those that are enabled and no extension's.
     event_triggers: tuple[str, ...] = ()
+    # The roles whose code would have a superuser's rights in our session (powers.py).
+    distrusted: frozenset[str] = frozenset()
 
     @cached_property
     def kinds(self) -> Mapping[tuple[str, str], str]:
@@ -198,7 +201,8 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
                 dependents.get(oid, NOTHING),
             )
             relations.append(Relation(*relation))
-        return _with_surroundings(tuple(relations), types, surroundings)
+        distrusted = distrusted_roles(connection)
+        return _with_surroundings(tuple(relations), types, distrusted, surroundings)
 
 
 Row = tuple[Any, ...]
@@ -210,7 +214,10 @@ def _rows(cursor: Any, query: str) -> list[Row]:
 
 
 def _with_surroundings(
-    relations: tuple[Relation, ...], types: frozenset[tuple[str, str]], row: Row
+    relations: tuple[Relation, ...],
+    types: frozenset[tuple[str, str]],
+    distrusted: frozenset[str],
+    row: Row,
 ) -> Catalog:
     version, schema, schemas, creatable, owned, tablespaces, default_tablespace, *rest = row
     may_extend, superuser, extensions, available, collations, event_triggers = rest
@@ -230,6 +237,7 @@ def _with_surroundings(
         collations=frozenset(collations),
         types=types,
         event_triggers=tuple(event_triggers),
+        distrusted=distrusted,
     )
 
 

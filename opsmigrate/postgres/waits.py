@@ -115,11 +115,11 @@ def peer_of(session: BaseDatabaseWrapper) -> Peer | None:
 def answers(peer: Peer) -> bool:
     """Say whether a server answers a new connection, within a second."""
     family, address = peer
-    with suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as new:
-        new.settimeout(SECONDS_FOR_AN_ANSWER)
-        new.connect(address)
-        new.sendall(SSL_REQUEST)
-        return bool(new.recv(1))
+    with suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as line:
+        line.settimeout(SECONDS_FOR_AN_ANSWER)
+        line.connect(address)
+        line.sendall(SSL_REQUEST)
+        return bool(line.recv(1))
     return False
 
 

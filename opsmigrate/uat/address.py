@@ -4,6 +4,8 @@ import re
 from urllib.parse import SplitResult
 
 ADDRESS = re.compile(r"[!-~]+")
+# A name, its labels in ASCII, or an address of IPv4 or IPv6. With % or \\ in it, it is none.
+HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 
 
 def wrong_with(base_url: str, parts: SplitResult) -> str | None:
@@ -15,7 +17,8 @@ def wrong_with(base_url: str, parts: SplitResult) -> str | None:
         return "holds a user name or another @, which the reports would show"
     if parts.scheme not in ("http", "https"):
         return "is none: it begins with neither http:// nor https://"
-    if not parts.hostname or parts.port == 0 or not ADDRESS.fullmatch(base_url):
+    host = parts.hostname or ""
+    if parts.port == 0 or not HOST.fullmatch(host) or not ADDRESS.fullmatch(base_url):
         return "is none: its host or its port cannot be read"
     if "?" in base_url or "#" in base_url:
         return "goes on after a ? or a #, which the reports would show"

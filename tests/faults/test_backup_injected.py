@@ -51,7 +51,9 @@ def test_what_somebody_alters_for_long_is_named_and_pg_dump_does_not_wait_for_ev
 
     assert (answer.code, answer.ids) == (3, ["lock-not-obtained"])
     message = answer.report["findings"][0]["message"]
-    assert message.startswith("pg_dump waited for more than 0.3 s for a lock on held, held up by")
+    assert message.startswith(
+        "pg_dump waited for more than 0.3 s for a lock on public.held, held up by"
+    )
     assert "ALTER VIEW held RENAME" in message
     assert clients_of(earlier) == []
 
@@ -81,7 +83,7 @@ def test_ddl_that_comes_while_it_is_dumped_waits_and_takes_no_row_from_the_backu
     queued = "SELECT 1 FROM pg_stat_activity WHERE query = %s AND wait_event_type = 'Lock'"
 
     def alter() -> None:
-        other = connections[staging].copy()
+        other = connections[staging].copy(f"stranger {staging}")
         execute(other, statement)
         other.close()
 
@@ -124,7 +126,7 @@ def test_ddl_that_comes_while_the_digests_are_read_holds_none_of_them_up(
         f" WHERE extname = '{extension}'",
     ):
         execute(connections[staging], statement)
-    other, queued = connections[staging].copy(), []
+    other, queued = connections[staging].copy(f"stranger {staging}"), []
     other.inc_thread_sharing()
 
     def truncate() -> None:
@@ -231,7 +233,7 @@ def test_the_server_process_of_pg_dump_is_ended_while_it_copies_rows(
         "CREATE TABLE many AS SELECT n, md5(n::text) AS a, md5(n::text) AS b"
         " FROM generate_series(1, 400000) n",
     )
-    watcher, ended_one = connections[staging].copy(), []
+    watcher, ended_one = connections[staging].copy(f"stranger {staging}"), []
     watcher.inc_thread_sharing()
 
     def end_it() -> None:

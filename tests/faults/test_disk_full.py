@@ -15,6 +15,8 @@ from django.db import connections
 from tests.backups import backup, names
 from tests.conftest import ROOT, Ops, environment_for, execute, url_of
 
+pytestmark = pytest.mark.adversary
+
 # Each command that writes a file, with the bytes after which the system takes no more.
 WRITERS = {
     "the dump": (["backup_db", "--directory", "{}"], 2_000),

@@ -30,7 +30,7 @@ from tests.interrupting import clients_of, wait_until
 from tests.rollbacks import kept_databases
 from tests.silence import Proxy
 
-RANDOM_MOMENTS = 5
+RANDOM_MOMENTS = 4
 # Not before Python has begun to import Django: what comes earlier is Python's own to answer.
 EARLIEST_SECONDS = 0.25
 INTERRUPTED = 130
@@ -118,7 +118,7 @@ class Writer:
 def writing_always(alias: str) -> Iterator[Writer]:
     """Insert payments one by one, connecting anew whenever the session was ended."""
     writer, stop = Writer(), threading.Event()
-    connection: BaseDatabaseWrapper = connections[alias].copy()
+    connection: BaseDatabaseWrapper = connections[alias].copy(f"stranger {alias}")
     connection.inc_thread_sharing()
 
     def write() -> None:

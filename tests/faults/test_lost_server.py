@@ -18,9 +18,11 @@ from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.pgtools.embedded import running
 from tests.aliases import alias_of
 from tests.backups import backup, names
-from tests.conftest import Answer, Ops, execute, query
+from tests.conftest import STRANGER, Answer, Ops, execute, query
 from tests.interrupting import BUSY, make_slow_to_restore, wait_until
 from tests.resetting import way_to
+
+pytestmark = pytest.mark.adversary
 
 COMMANDS = {
     "verify_backup": {"level": "restore"},
@@ -43,7 +45,7 @@ def meanwhile(ready: Callable[[], object], act: Callable[[], object]) -> Iterato
         finally:
             connections.close_all()
 
-    thread = threading.Thread(target=wait)
+    thread = threading.Thread(target=wait, name=STRANGER)
     thread.start()
     try:
         yield

@@ -14,11 +14,14 @@ PACKAGE = ROOT / "opsmigrate"
 # second_connection() and open_second(), which own() what they make; own() itself.
 OPENS = {PACKAGE / "postgres" / name for name in ("opening.py", "session.py")}
 # The rehearsal's process runs the project's own `migrate`, in sessions of the project.
-REHEARSAL = {PACKAGE / "preflight" / "rehearsal" / name for name in ("child.py", "driver_fence.py")}
+REHEARSAL = {
+    PACKAGE / "preflight" / "rehearsal" / name
+    for name in ("child.py", "driver_fence.py", "psycopg_fence.py", "psycopg2_fence.py")
+}
 OPENING = re.compile(r"connection(?:s\[[^]]*\])?\.copy$|create_connection\(.*\)\.copy$")
 DRIVERS_WAYS = {"connect", "get_new_connection", "create_connection"}
-# What the words of a driver are used for besides.
-ELSEWHERE = ("connection_created.connect", "socket.create_connection")
+# What the words of a driver are used for besides: signals, and sockets that no driver has.
+ELSEWHERE = ("connection_created.connect", "socket.create_connection", "line.connect")
 WHERE_TO_GO = (
     "sessions are opened by second_connection() and open_second() of postgres/session.py, and a "
     "connection of an alias is made ours by own() of postgres/opening.py: only so does nothing "

@@ -139,7 +139,7 @@ def require_restorable(ops: Ops, alias: str, folder: Path) -> None:
     kept = answer.report["facts"].get("kept")
     if kept:
         drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(kept))
-        other = connections[alias].copy()
+        other = connections[alias].copy(f"stranger {alias}")
         execute(other, drop)
         other.close()
     assert answer.code == 0, answer.stdout

@@ -40,6 +40,7 @@ NOT_RUN = {
         "rehearsal-failed",
         "stale-copy",
     },
+    "it is about the installation": {"no-grammar"},
     "it is about what is typed": {
         "ambiguous-migration",
         "app-without-migrations",

@@ -322,8 +322,11 @@ def test_the_server_locks_rewrites_and_reads_what_the_forecast_says(
 
 def waits(alias: str, statement: str) -> dict[str, str]:
     """Return the locks of a statement that waits for a writer, which makes it visible."""
-    writer, seen = connections[alias].copy(), connections[alias].copy()
-    runner = connections[alias].copy()
+    writer, seen = (
+        connections[alias].copy(f"stranger {alias}"),
+        connections[alias].copy(f"stranger {alias}"),
+    )
+    runner = connections[alias].copy(f"stranger {alias}")
     runner.inc_thread_sharing()
     execute(writer, "BEGIN; UPDATE zoo_cage SET size = 1 WHERE id = 1")
     thread = threading.Thread(target=lambda: execute(runner, statement))

@@ -169,7 +169,7 @@ def test_a_table_that_somebody_holds_exclusively_does_not_hold_up_the_forecast(
     cages: str, write_migrations: Write, ops: Ops
 ) -> None:
     write_migrations(CAGE, ADDED)
-    holder = connections[cages].copy()
+    holder = connections[cages].copy(f"stranger {cages}")
     execute(holder, "BEGIN; LOCK TABLE zoo_cage")
     try:
         answer = ops("preflight_migrate", "zoo", database=cages)

@@ -19,6 +19,8 @@ from tests.backups import backup
 from tests.conftest import Ops
 from tests.foreign_files import KINDS, WRONG_VALUES
 
+pytestmark = pytest.mark.adversary
+
 SECONDS = 20
 MOST_GROWN_KB = 300_000
 

@@ -18,7 +18,7 @@ from tests.foreign_files import DEEP, KINDS, WRONG_VALUES
 from tests.integration.test_foreign_files import _inner
 from tests.sites import site_that_answers
 
-pytestmark = pytest.mark.usefixtures("own_registry")
+pytestmark = [pytest.mark.adversary, pytest.mark.usefixtures("own_registry")]
 
 
 def resealed(file: Path, body: dict[str, Any]) -> None:

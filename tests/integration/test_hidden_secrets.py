@@ -17,6 +17,8 @@ from tests.aliases import alias_of
 from tests.conftest import Answer, Ops
 from tests.sites import site_that_answers
 
+pytestmark = pytest.mark.adversary
+
 FIRST, LAST = "Tt0pHa1f", "B0ttomHa1f"
 BASE_URLS = (
     "ftp://admin:{0}@h/",

@@ -15,6 +15,8 @@ from tests.aliases import alias_of
 from tests.backups import act_as
 from tests.conftest import Answer, Ops, execute
 
+pytestmark = pytest.mark.adversary
+
 FORGED = "PASSED: all is well"
 HOSTILE = f"a\x1b[31m\u202eb\x07\x9b\n{FORGED}\r\x7f\u2066\u200f\u2028"
 # What a report says by itself.

@@ -17,6 +17,8 @@ from opsmigrate.postgres.advisory import age, holder_of
 from opsmigrate.postgres.session import backend_pid, open_second, second_connection
 from tests.conftest import Answer, Ops, execute, query
 
+pytestmark = pytest.mark.adversary
+
 OID = "SELECT 'treasury_payment'::regclass::oid::bigint"
 
 

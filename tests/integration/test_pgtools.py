@@ -164,7 +164,7 @@ def test_a_program_that_fails_says_its_last_words() -> None:
     noise = "echo noise >&2; echo 'pg_dump: error: it broke' >&2; echo 'hint: x' >&2; exit 1"
     with pytest.raises(ClientError) as caught:
         run(["sh", "-c", noise], BARE, meanwhile=lambda: None)
-    assert str(caught.value) == "pg_dump: error: it broke"
+    assert str(caught.value) == "noise; pg_dump: error: it broke; hint: x"
 
     with pytest.raises(ClientError) as caught:
         run(["sh", "-c", "exit 3"], BARE, meanwhile=lambda: None)

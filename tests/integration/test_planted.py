@@ -17,7 +17,7 @@ from opsmigrate.postgres.session import second_connection
 from tests.conftest import ODD_NAME, Ops, execute, query
 from tests.planting import planted
 
-pytestmark = pytest.mark.major
+pytestmark = [pytest.mark.adversary, pytest.mark.major]
 PLACES = {"public": False, "before pg_catalog": True}
 Role = Callable[..., dict[str, str]]
 
@@ -79,8 +79,9 @@ def test_backups_and_rollbacks_call_nothing(
             ops("backup_db", database=staging, directory=str(tmp_path), jobs=2),
             ops("verify_backup", file, database=staging, level="archive"),
             ops("verify_backup", file, database=staging, level="restore"),
-            ops("restore_db", file, database=staging, into=beside),
-            ops("restore_db", file, database=staging, no_input=True),
+            # What others wrote would run in a rollback; not what they planted for our questions.
+            ops("restore_db", file, database=staging, into=beside, trust_code=True),
+            ops("restore_db", file, database=staging, no_input=True, trust_code=True),
             ops("restore_db", database=staging, undo=True, no_input=True),
         ]
         assert [(each.code, each.ids) for each in there if each.code] == []

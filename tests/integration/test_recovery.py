@@ -163,7 +163,7 @@ def test_a_kill_while_an_index_is_made_leaves_an_invalid_one_that_the_hint_drops
     cages: str, write_migrations: Write, ops: Ops, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     write_migrations(CAGE, INDEX, atomic=False)
-    holder = connections[cages].copy()
+    holder = connections[cages].copy(f"stranger {cages}")
     execute(holder, "BEGIN; UPDATE zoo_cage SET size = 5")
     runner = subprocess.Popen(
         [sys.executable, "-c", KILLED],

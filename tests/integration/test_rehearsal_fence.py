@@ -10,6 +10,8 @@ from tests.conftest import Ops, query
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import prepared, reasons, rehearse, rehearse_project
 
+pytestmark = pytest.mark.adversary
+
 PLACE = "host='127.0.0.1', dbname='postgres'"
 PSYCOPG = {
     "another database": f"psycopg.connect({PLACE})",

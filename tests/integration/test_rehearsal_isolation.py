@@ -24,6 +24,8 @@ from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write
 from tests.rehearsals import DOUBLE, owner_of_zoo, prepared, reasons, rehearse, rehearse_project
 
+pytestmark = pytest.mark.adversary
+
 EVERYTHING = """
 SELECT (SELECT jsonb_agg(to_jsonb(d) - 'datfrozenxid' - 'datminmxid' ORDER BY oid)
         FROM pg_database d WHERE datname !~ '^opsmigrate_scratch')::text,

@@ -16,7 +16,7 @@ from opsmigrate.postgres.session import open_second
 from tests.conftest import Ops, execute, query
 from tests.rollbacks import kept_databases, oid, payments, restore
 
-pytestmark = [pytest.mark.major, pytest.mark.usefixtures("no_kept_database")]
+pytestmark = [pytest.mark.adversary, pytest.mark.major, pytest.mark.usefixtures("no_kept_database")]
 
 Make = Callable[..., None]
 

@@ -106,7 +106,7 @@ def test_the_right_that_is_missing_can_be_granted_as_it_stands(
         connections[empty_database],
         usage.format(sql.Identifier(ODD.schema), sql.Identifier(user["USER"])),
     )
-    theirs = connections[empty_database].copy()
+    theirs = connections[empty_database].copy(f"stranger {empty_database}")
     theirs.settings_dict.update(user)
     try:
         with pytest.raises(RefusedError, match="may not create an index") as refused:

@@ -80,7 +80,7 @@ def test_who_may_not_end_it_announces_one_try_that_waits_longer(
     owner = f"""ALTER TABLE t OWNER TO "{user["USER"]}" """
     grant = f"""GRANT ALL ON SCHEMA public TO "{user["USER"]}" """
     with autovacuum_working(empty_database, owner, grant):
-        theirs = connections[empty_database].copy()
+        theirs = connections[empty_database].copy(f"stranger {empty_database}")
         theirs.settings_dict.update(user)
         result = seed(theirs, goal_for(), options(batch_rows=5000, patience=20), progress)
         theirs.close()
@@ -166,7 +166,7 @@ def test_what_an_ordinary_role_may_not_see_is_said(
     empty_database: str, role: Callable[..., dict[str, str]], tmp_path: Path
 ) -> None:
     execute(connections[empty_database], "CREATE TABLE t AS SELECT 1 AS id")
-    theirs = connections[empty_database].copy()
+    theirs = connections[empty_database].copy(f"stranger {empty_database}")
     theirs.settings_dict.update(role())
     with receiving_wal(empty_database, tmp_path):
         throttle = throttle_for(empty_database)

@@ -196,7 +196,7 @@ def test_rows_that_a_live_table_gains_do_not_count_and_a_change_of_the_old_ones_
 def test_a_payment_on_its_way_while_the_baseline_is_saved_is_waited_for(
     migrated: str, ops: Ops, save: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    writer = connections[migrated].copy()
+    writer = connections[migrated].copy(f"stranger {migrated}")
     writer.inc_thread_sharing()
     execute(writer, "BEGIN")
     execute(writer, INSERT, ["on its way"])

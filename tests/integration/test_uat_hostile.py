@@ -18,6 +18,8 @@ from tests.acceptance import accept, check_of
 from tests.conftest import Ops
 from tests.sites import site_that_answers
 
+pytestmark = pytest.mark.adversary
+
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
 SECONDS = 1.0
 # All of these together: the deadline, three times, and what a busy machine adds.

@@ -9,6 +9,7 @@ from django.core.exceptions import FieldDoesNotExist
 from opsmigrate.conf import REHEARSALS, SeedTarget
 from opsmigrate.errors import OpsmigrateError, SettingsError
 from opsmigrate.guard import require_backup
+from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.numbers import positive_float
 from opsmigrate.pages import page_of
@@ -50,6 +51,7 @@ class Command(ReportCommand):
         parser.add_argument(
             "--approval", metavar="TEXT", help="who approved a copy on a production server"
         )
+        add_trust_code(parser)
         parser.add_argument(
             "--require-backup",
             type=positive_float,
@@ -107,7 +109,12 @@ def _rehearse(run: Run, target: Target, options: dict[str, Any]) -> Rehearsal | 
     # Loaded only where it is used, as it takes a while.
     from opsmigrate.management.rehearsing import Asked, rehearse_as_asked
 
-    asked = Asked(mode=mode, on=options["rehearse_on"], approval=options["approval"])
+    asked = Asked(
+        mode=mode,
+        on=options["rehearse_on"],
+        approval=options["approval"],
+        trust_code=options["trust_code"],
+    )
     return rehearse_as_asked(run, target, asked)
 
 

@@ -30,8 +30,6 @@ def leads_to(alias: BaseDatabaseWrapper, examined: Mapping[str, Any]) -> bool:
 
     `alias` is a connection to try it with; whoever has another name or port is not asked.
     """
-    if alias.vendor != "postgresql":
-        return False
     settings = alias.settings_dict
     if (settings["NAME"] or "", _port(settings["PORT"])) != (
         examined["NAME"] or "",

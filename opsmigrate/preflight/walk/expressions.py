@@ -20,6 +20,7 @@ from opsmigrate.postgres.errors import (
 from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
 from opsmigrate.preflight.walk.probes import fails_on_rows
 from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.rights import live_relation
 from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable
 from opsmigrate.schema.types import in_full
 
@@ -226,6 +227,13 @@ def live_expressions(
         if kind == CHECK and column in columns
     }
     if not users and not checks:
+        return []
+    live = live_relation(requirements.catalog, table.origin)
+    if live is not None and live.owner in requirements.catalog.distrusted:
+        requirements.ledger.leave_open(
+            f"what stands on {table.label}.{column} is what {live.owner} wrote, and computing it "
+            "here would give that a superuser's rights"
+        )
         return []
     rows = seen_by_project(requirements.connection, EXPRESSIONS, [*table.origin, *table.origin])
     return [
