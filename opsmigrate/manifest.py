@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta, timezone
@@ -14,6 +15,8 @@ from opsmigrate.pgtools.printing import PRINTING
 from opsmigrate.postgres.session import Session
 from opsmigrate.seal import WrongSealError, require_keyed_seal, with_keyed_seal
 
+# As JSON writes it, and not a backslash that is followed by the same letters.
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 SCHEMA = 2
 PRIVATE = 0o600
 BACKUP_SUFFIX = ".dump"
@@ -214,6 +217,7 @@ def read_manifest(backup: Path) -> Manifest:
     if seal != _seal({"schema": schema, **body}):
         raise UnreadableManifestError(f"its manifest {path.name} is not the one that was written")
     try:
+        _require_no_nul(body)
         manifest = shaped(Manifest, body)
         manifest.age_hours(datetime.now(timezone.utc))  # its instant can be read
         int(manifest.client_version.partition(".")[0])
@@ -251,6 +255,12 @@ def read_shelf(folder: Path) -> Shelf:
             passed_over.append(PassedOver(path.name, why))
     found.sort(key=lambda manifest: datetime.fromisoformat(manifest.taken), reverse=True)
     return Shelf(manifests=tuple(found), passed_over=tuple(passed_over))
+
+
+def _require_no_nul(body: Mapping[str, Any]) -> None:
+    # No text of PostgreSQL's, and no name of a file, has one; whatever is given one raises.
+    if NUL.search(json.dumps(body)):
+        raise UnreadableError("it holds a NUL character")
 
 
 def _seal(body: Mapping[str, Any]) -> str:

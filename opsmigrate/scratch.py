@@ -22,6 +22,7 @@ from opsmigrate.postgres.session import (
     open_second,
     set_for_session,
 )
+from opsmigrate.scratch_rights import not_allowed
 
 PREFIX = "opsmigrate_scratch_"
 ROLE_PREFIX = "opsmigrate_role_"
@@ -60,16 +61,6 @@ class KeptScratch:
 
     name: str
     about: Mapping[str, Any]
-
-
-def require_scratch_allowed(connection: BaseDatabaseWrapper) -> None:
-    """Raise UndecidedError where the role may not create databases, before it is relied on."""
-    asked = "SELECT rolcreatedb OR rolsuper, quote_ident(rolname) FROM pg_roles"
-    with connection.cursor() as cursor:
-        cursor.execute(f"{asked} WHERE rolname = current_user")
-        allowed, role = cursor.fetchone()
-    if not allowed:
-        raise _not_allowed(role)
 
 
 @contextmanager
@@ -343,7 +334,7 @@ def _create(
                 ) from error
             if sqlstate(error) != INSUFFICIENT_PRIVILEGE:
                 raise
-            raise _not_allowed(role) from error
+            raise not_allowed(role) from error
         cursor.execute(comment_on(name, json.dumps(_comment(scratch))))
     return scratch
 
@@ -362,14 +353,6 @@ def _copying(name: str, template: str, maintenance: BaseDatabaseWrapper) -> Comp
         return statement
     # The default writes every page to the WAL (PostgreSQL documentation, CREATE DATABASE).
     return statement + sql.SQL(" STRATEGY FILE_COPY")
-
-
-def _not_allowed(role: str) -> UndecidedError:
-    return UndecidedError(
-        "the role may not create a scratch database",
-        id="cannot-create-database",
-        hint=f"ALTER ROLE {role} CREATEDB",
-    )
 
 
 def _locale(row: dict[str, str | None]) -> Composable:

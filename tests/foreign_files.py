@@ -58,5 +58,5 @@ KINDS: dict[str, Callable[[Path], None]] = {
 # What is put into a field whose seal is then made anew.
 WRONG_VALUES: tuple[object, ...] = (
     None, True, 5, -1.5, "x", "", [], ["x"], [[1]], [None, 1, "x"], {}, {"x": 1}, {"x": None},
-    {"x": []}, {"x": {"x": "x"}}, "\ud800", "9999-99-99", 1e308,
+    {"x": []}, {"x": {"x": "x"}}, "\ud800", "9999-99-99", 1e308, {"x": "a\0b"},
 )  # fmt: skip

@@ -12,7 +12,7 @@ from opsmigrate.errors import RefusedError
 from opsmigrate.manifest import Manifest
 from opsmigrate.postgres.session import Session, is_pooled_by_transaction
 from opsmigrate.schema.history import applied_migrations
-from opsmigrate.scratch import require_scratch_allowed
+from opsmigrate.scratch_rights import require_scratch_allowed
 
 RIGHTS = """
 SELECT pg_has_role(current_user, d.datdba, 'MEMBER'), r.rolsuper, quote_ident(current_user),

@@ -33,7 +33,8 @@ from opsmigrate.preflight.rehearsal.selection import (
     select_small,
 )
 from opsmigrate.preflight.rehearsal.sql_fence import require_grammar_here
-from opsmigrate.scratch import reap, require_scratch_allowed
+from opsmigrate.scratch import reap
+from opsmigrate.scratch_rights import require_scratch_allowed
 
 APPROVED = f'{REHEARSE} --approval "who approved it"'
 # A rehearsal of the schema takes whole tables up to this part of REHEARSE_MAX_BYTES.

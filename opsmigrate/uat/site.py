@@ -177,8 +177,11 @@ class _Secure(HTTPSHandler):
 
 
 class _NoRedirects(HTTPRedirectHandler):
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+    # Not redirect_request(), before which the standard library has taken the address apart.
+    def http_error_302(self, *args: Any, **kwargs: Any) -> None:
         return None
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 class Visitor:
@@ -345,7 +348,11 @@ def _require_form(site: Site, form: Answer) -> None:
 
 def _leads_to(answer: Answer) -> str:
     """Return `https` where a redirect leaves plain http for it, else the page that it leads to."""
-    target = urlsplit(urljoin(answer.url, answer.headers.get("location", "")))
+    location = answer.headers.get("location", "")
+    try:
+        target = urlsplit(urljoin(answer.url, location))
+    except ValueError:
+        return location  # no address, but whatever it is, the page is not here
     if target.scheme == "https" and urlsplit(answer.url).scheme != "https":
         return "https"
     return target._replace(query="", fragment="").geturl()

@@ -12,9 +12,10 @@ import pytest
 from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.errors import UndecidedError
+from opsmigrate.errors import RefusedError, UndecidedError
 from opsmigrate.postgres.session import open_second, read_session
-from opsmigrate.scratch import reap, require_scratch_allowed, scratch_database
+from opsmigrate.scratch import reap, scratch_database
+from opsmigrate.scratch_rights import require_scratch_allowed
 from tests.conftest import ROOT, Ops, environment_for, execute, query, url_of
 from tests.seeding import wait_for
 
@@ -174,6 +175,34 @@ def test_a_role_with_createdb_is_allowed(
     require_scratch_allowed(connections[alias])
     with scratch_of(alias) as name:
         assert exists(alias, name)
+
+
+@pytest.mark.parametrize("whose", ["role", "options", "database"])
+def test_where_every_session_is_read_only_it_is_said_beforehand(
+    whose: str, new_database: Callable[..., str], role: Callable[..., dict[str, str]]
+) -> None:
+    made = role("CREATEDB")
+    options = {"options": "-c default_transaction_read_only=on"} if whose == "options" else {}
+    alias = new_database(**made, OPTIONS=options)
+    connection = connections[alias]
+    superuser = connections["default"].copy()
+    superuser.settings_dict["NAME"] = "postgres"
+    names = {"role": made["USER"], "database": connection.settings_dict["NAME"]}
+    if whose in names:
+        change = sql.SQL("ALTER {} {} SET default_transaction_read_only = on")
+        execute(superuser, change.format(sql.SQL(whose), sql.Identifier(names[whose])))
+
+    if whose == "database":  # where the new one is made, it is not set
+        require_scratch_allowed(connection)
+        with scratch_of(alias) as name:
+            assert exists(alias, name)
+        reset = sql.SQL("ALTER DATABASE {} RESET ALL")
+        execute(superuser, reset.format(sql.Identifier(names[whose])))
+    else:
+        with pytest.raises(RefusedError) as caught:
+            require_scratch_allowed(connection)
+        assert caught.value.id == "read-only"
+    superuser.close()
 
 
 def test_a_maintenance_database_that_is_not_there_is_named(empty_database: str) -> None:

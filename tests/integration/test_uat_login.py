@@ -24,6 +24,7 @@ PAGES = {
     "to https elsewhere": ((308, {"Location": "https://example.org/"}, b""), False, False),
     "to another page": ((302, {"Location": "/en/login/"}, b""), False, False),
     "to nowhere": ((302, {}, b""), False, False),
+    "to no address": ((302, {"Location": "http://[::1:99/"}, b""), False, False),
     "not there": ((404, {}, b""), True, False),
     "an error": ((500, {}, b""), True, False),
     "no GET": ((405, {}, b""), True, False),

@@ -21,7 +21,7 @@ from opsmigrate.management.numbers import positive_int
 from opsmigrate.manifest import Manifest, manifest_path, read_manifests
 from opsmigrate.pgtools.clients import Clients, best_compression, find_clients
 from opsmigrate.report import Result, Severity, Verdict
-from opsmigrate.scratch import require_scratch_allowed
+from opsmigrate.scratch_rights import require_scratch_allowed
 
 COMPRESS = re.compile(r"\d|(none|gzip|lz4|zstd)(:[\w=,-]+)?")
 LEVELS = ("none", "archive", "restore")

@@ -23,7 +23,7 @@ from opsmigrate.management.output import Messages
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.report import Result, Verdict
-from opsmigrate.scratch import require_scratch_allowed
+from opsmigrate.scratch_rights import require_scratch_allowed
 from opsmigrate.shown import shown
 
 MOST_LINES = 30

@@ -18,7 +18,7 @@ from opsmigrate.manifest import Manifest
 from opsmigrate.postgres.session import read_session
 from opsmigrate.progress import Progress
 from opsmigrate.report import Result, Severity, Verdict
-from opsmigrate.scratch import require_scratch_allowed
+from opsmigrate.scratch_rights import require_scratch_allowed
 
 LEVELS = ("archive", "restore")
 
