@@ -17,6 +17,7 @@ from opsmigrate.backup.rollback import (
     loss_since,
     require_owners,
     require_same_database,
+    require_settings,
     require_swappable,
 )
 from opsmigrate.backup.swap import Kept, Swapped, find_kept_databases, rename, swap
@@ -102,6 +103,8 @@ def restore_beside(place: Place, file: Path, manifest: Manifest, name: str) -> V
     require_extensions(place.connection, manifest.extensions)
     _require_whole(file, manifest)
     why = why_not_owners(place.connection, manifest)
+    if why is None:
+        require_settings(place.connection, manifest)
     with (
         _restored(place, file, manifest, owners=why is None) as (scratch, proof),
         maintenance_connection(place.connection, place.maintenance_db) as maintenance,
@@ -130,6 +133,7 @@ def roll_back(place: Place, file: Path, manifest: Manifest) -> Exchanged:
     require_same_database(place.session, manifest)
     require_swappable(connection, place.session, keep_slots=place.keep_slots)
     require_owners(connection, manifest)
+    require_settings(connection, manifest)
     require_extensions(connection, manifest.extensions)
     _require_whole(file, manifest)
     stated = _require_confirmed(place, loss_since(connection, manifest))

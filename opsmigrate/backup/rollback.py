@@ -28,6 +28,15 @@ WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
                           OR pg_has_role(current_user, 'pg_signal_backend', 'USAGE')))
 ORDER BY 1 LIMIT 1
 """
+# What only a superuser, or who was granted it, may set: log_min_duration_statement, say.
+NOT_THEIRS = """
+SELECT quote_ident(s.name), quote_ident(current_user) FROM pg_settings s
+WHERE s.context IN ('superuser', 'superuser-backend') AND lower(s.name) = ANY(%s)
+  AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) {}
+ORDER BY 1 LIMIT 1
+"""
+GRANTED = "AND NOT has_parameter_privilege(s.name, 'SET')"
+KNOWS_PARAMETER_RIGHTS = 150_000
 PREPARED = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY 1"
 SLOTS = "SELECT slot_name FROM pg_replication_slots WHERE database = current_database() ORDER BY 1"
 SUBSCRIPTIONS = """
@@ -121,6 +130,23 @@ def require_owners(connection: BaseDatabaseWrapper, manifest: Manifest) -> None:
         raise _denied(
             f"owners and rights cannot be restored: {why}",
             "--database with the alias of a superuser, or make the role a member",
+        )
+
+
+def require_settings(connection: BaseDatabaseWrapper, manifest: Manifest) -> None:
+    """Raise RefusedError where the role may not give the database a setting that it had."""
+    had = {item.partition("=")[0].lower() for _, item in manifest.properties.get("settings", ())}
+    knows = getattr(connection, "pg_version", 0) >= KNOWS_PARAMETER_RIGHTS
+    with connection.cursor() as cursor:
+        cursor.execute(NOT_THEIRS.format(GRANTED if knows else ""), [sorted(had)])
+        row = cursor.fetchone()
+    if row is not None:
+        setting, role = row
+        grant = f", or: GRANT SET ON PARAMETER {setting} TO {role}" if knows else ""
+        raise RefusedError(
+            f"the role may not give the restored database its setting {setting}",
+            id="property-not-restored",
+            hint=f"--database with the alias of a superuser{grant}",
         )
 
 

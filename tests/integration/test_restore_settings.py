@@ -1,0 +1,49 @@
+"""Settings of a database that its owner may not give: known before anything is restored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.db import connections
+from django.db.backends.postgresql.psycopg_any import sql
+
+from opsmigrate.backup.rollback import require_settings
+from opsmigrate.manifest import read_manifest
+from tests.backups import backup
+from tests.conftest import Ops, execute, query
+
+pytestmark = pytest.mark.major
+SETTING = "log_min_duration_statement"
+
+
+def test_what_only_a_superuser_may_set_is_refused_before_the_restore(
+    new_database: Callable[..., str], role: Callable[..., dict[str, str]], ops: Ops, tmp_path: Path
+) -> None:
+    made = role("CREATEDB")
+    alias = new_database(**made)
+    connection, superuser = connections[alias], connections["default"].copy()
+    name, owner = connection.settings_dict["NAME"], sql.Identifier(made["USER"])
+    superuser.settings_dict["NAME"] = "postgres"
+    for statement in ("ALTER DATABASE {} OWNER TO {}", "ALTER DATABASE {} SET {} = 250"):
+        what = owner if "OWNER" in statement else sql.Identifier(SETTING)
+        execute(superuser, sql.SQL(statement).format(sql.Identifier(name), what))
+    _, file = backup(ops, alias, tmp_path)
+    oid = "SELECT oid FROM pg_database WHERE datname = current_database()"
+    before = query(alias, oid)
+
+    for options in ({"no_input": True}, {"into": f"{name[:20]} beside"}):
+        answer = ops("restore_db", str(file), database=alias, **options)
+
+        assert (answer.code, answer.ids) == (4, ["property-not-restored"])
+        assert SETTING in answer.report["findings"][0]["message"]
+    assert query(alias, oid) == before
+
+    if connection.pg_version >= 150_000:
+        grant = sql.SQL("GRANT SET ON PARAMETER {} TO {}").format(sql.Identifier(SETTING), owner)
+        execute(superuser, grant)
+        require_settings(connection, read_manifest(file))
+    back = sql.SQL("ALTER DATABASE {} OWNER TO CURRENT_USER")
+    execute(superuser, back.format(sql.Identifier(name)))
+    superuser.close()
