@@ -116,8 +116,8 @@ def find_kept_databases(connection: BaseDatabaseWrapper, live: str) -> list[Kept
 
 
 def _stranger(about: Mapping[str, Any], *, oid: int, live: int) -> str | None:
-    if "oid" not in about or "replaced_by" not in about:
-        return "which database it was, and which took its place, was not written down"
+    if not _is_whole(about):
+        return "what is written down of every database that is put aside is not there"
     if about["oid"] != oid:
         return f"its comment is that of another database (oid {about['oid']}, this is {oid})"
     if about["replaced_by"] != live:
@@ -126,6 +126,21 @@ def _stranger(about: Mapping[str, Any], *, oid: int, live: int) -> str | None:
             f"(oid {live})"
         )
     return None
+
+
+def _is_whole(about: Mapping[str, Any]) -> bool:
+    """Say whether a comment has all that swap() writes, and nothing that it cannot write.
+
+    Whoever owned the database once may have left a comment behind.
+    """
+    tables, migrations = about.get("tables"), about.get("migrations")
+    lists = isinstance(tables, list) and isinstance(migrations, list) and bool(tables)
+    known = {"oid", "replaced_by", "comment"} <= about.keys()
+    try:
+        past = datetime.fromisoformat(str(about.get("replaced"))) <= datetime.now(timezone.utc)
+    except (ValueError, TypeError):
+        return False
+    return lists and known and past and isinstance(about.get("counters"), dict)
 
 
 def swap(

@@ -6,8 +6,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 POWERFUL = """
 SELECT EXISTS (
   SELECT FROM pg_roles r
-  WHERE (r.rolsuper OR r.rolname IN ('pg_execute_server_program', 'pg_write_server_files',
-                                     'pg_read_server_files'))
+  -- Before 16 who may make roles may make himself a member of any but superusers.
+  WHERE (r.rolsuper
+         OR r.rolcreaterole AND current_setting('server_version_num')::int < 160000
+         OR r.rolname IN ('pg_execute_server_program', 'pg_write_server_files',
+                          'pg_read_server_files'))
     AND pg_has_role(session_user, r.oid, 'MEMBER'))
 """
 OTHERS = "SELECT rolname FROM pg_roles WHERE NOT rolsuper AND rolname <> session_user"

@@ -12,7 +12,7 @@ from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.comments import comment_on
-from opsmigrate.postgres.session import open_second
+from opsmigrate.postgres.session import open_second, second_connection
 from tests.conftest import Ops, execute, query
 from tests.rollbacks import kept_databases, oid, payments, restore
 
@@ -72,6 +72,31 @@ def test_a_stranger_who_says_that_his_was_the_live_one_is_refused_and_named(
     assert theirs in finding["message"]
     assert "it belongs to role " in finding["message"]
     assert finding["evidence"] == {"databases": [theirs]}
+    assert oid(staging) == live
+
+
+LEFT_BEHIND = {
+    "with nothing of what is written down": {},
+    "without a table": {"tables": [], "migrations": []},
+    "from the future": {"tables": ["public.t"], "migrations": []},
+    "of no time": {"tables": ["public.t"], "migrations": [], "replaced": "once"},
+}
+
+
+@pytest.mark.parametrize("about", LEFT_BEHIND.values(), ids=LEFT_BEHIND)
+def test_a_comment_that_its_author_left_behind_is_not_believed(
+    about: dict[str, Any], staging: str, ops: Ops, evil: Make
+) -> None:
+    live = oid(staging)
+    evil(staging, "", replaced_by=live, **about)
+    name = sql.Identifier(f"{name_of(staging)}_before_20990101_000000")
+    # As REASSIGN OWNED does, before a role is dropped.
+    with second_connection(connections[staging], database="postgres") as other:
+        execute(other, sql.SQL("ALTER DATABASE {} OWNER TO CURRENT_USER").format(name))
+
+    answer = restore(ops, staging, undo=True)
+
+    assert (answer.code, answer.ids) == (4, ["not-put-aside"]), answer.stdout
     assert oid(staging) == live
 
 
