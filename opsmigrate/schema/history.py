@@ -6,14 +6,16 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from opsmigrate.postgres.search_path import seen_by_project
 
+# A table: to read a view is to run what its owner wrote.
 TABLE = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.oid = to_regclass(%s)
+WHERE c.oid = to_regclass(%s) AND c.relkind IN ('r', 'p')
 """
 
 
 def applied_migrations(connection: BaseDatabaseWrapper) -> tuple[str, ...]:
-    """Return the applied migrations as sorted `app.name`; empty where nothing was ever applied.
+    """Return the applied migrations as sorted `app.name`; empty where nothing was ever applied,
+    and where what has the name is no table.
 
     Read on this very connection, for instance inside its snapshot: the recorder itself asks
     whichever connection its alias has.

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from opsmigrate.sql.grammar import constant, parse, scan
-from opsmigrate.sql.statement import Statement, Token
+from opsmigrate.sql.statement import NoGrammarError, NotParsedError, Statement, Token
 
 # What may follow a statement's text in PL/pgSQL (documentation, Executing Dynamic Commands).
 AFTER_TEXT = frozenset({";", "USING", "INTO", "LOOP"})
-# EXECUTE is a word of other statements too: GRANT EXECUTE ON, EXECUTE FUNCTION of a trigger.
-NOT_DYNAMIC = frozenset({"ON", "FUNCTION", "PROCEDURE"})
+# What a statement of PL/pgSQL may stand behind.
+BEFORE_STATEMENT = frozenset({";", "BEGIN", "THEN", "ELSE", "LOOP"})
 # format() puts names and literals in quotes: the text around them stays what it is.
 QUOTED_PLACE = re.compile(r"%(?:\d+\$)?-?\d*([IL%s])")
-STAND_IN = {"I": '"?"', "L": "'?'", "%": "%"}
+UNKNOWN = "?"
+STAND_IN = {"I": f'"{UNKNOWN}"', "L": f"'{UNKNOWN}'", "%": "%"}
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,21 @@ def executed(tokens: Sequence[Token]) -> Iterator[str | None]:
     for number, token in enumerate(tokens):
         if token.kind != "EXECUTE":
             continue
-        rest = tokens[number + 1 :]
-        if rest and rest[0].kind in NOT_DYNAMIC:
-            continue
-        yield _text_of(rest)
+        if not _is_of_another_statement(tokens, number):
+            yield _text_of(tokens[number + 1 :])
+
+
+def _is_of_another_statement(tokens: Sequence[Token], number: int) -> bool:
+    """Say whether EXECUTE is a word of GRANT EXECUTE ON, or of CREATE TRIGGER.
+
+    What follows does not tell: a variable may be called `function`.
+    """
+    if tokens[number + 1 : number + 2] and tokens[number + 1].kind == "ON":
+        return True
+    begins = number
+    while begins and tokens[begins - 1].text.upper() not in BEFORE_STATEMENT:
+        begins -= 1
+    return tokens[begins].kind == "CREATE"
 
 
 def _text_of(tokens: Sequence[Token]) -> str | None:
@@ -117,3 +129,22 @@ def names_in(text: str) -> tuple[str, ...]:
             for inner in executed(tokens):
                 found += names_in(inner) if inner else ()
     return tuple(found)
+
+
+def names_in_bodies(text: str) -> frozenset[str]:
+    """Return the names in the bodies of a text, and in bodies in these; none if unreadable."""
+    try:
+        bodies = [body_of(statement) for statement in parse(text)]
+        return frozenset(
+            name for body in bodies if body and body.text for name in _names_within(body.text)
+        )
+    except (NotParsedError, NoGrammarError):
+        return frozenset()
+
+
+def _names_within(body: str) -> Iterator[str]:
+    for token in scan(body):
+        if token.name is not None:
+            yield token.name
+        elif token.text.startswith("$") and token.kind == "SCONST":
+            yield from _names_within(constant(token.text))

@@ -78,6 +78,48 @@ OWNER = {
     "a node": "__import__('os').mknod(trace)",
     "a pipe with a name": "__import__('os').mkfifo(trace)",
     "a name to look up": "__import__('socket').getaddrinfo('opsmigrate.invalid', 80)",
+    "a variable named like a key word": sql(
+        "DO $$ DECLARE function text := 'ALTER RO' || 'LE ROLE_ SET work_mem = 77000';"
+        " BEGIN EXECUTE function; END $$"
+    ),
+    "a formatted name of a function": sql(
+        "DO $$ BEGIN EXECUTE format('SELECT %I(%L)', 'pg_terminate_' || 'backend', PID_); END $$"
+    ),
+    "a function made after its caller": sql(
+        "CREATE FUNCTION calls() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM late(); END $$"
+    )
+    + "; "
+    + sql(
+        "CREATE FUNCTION late() RETURNS void LANGUAGE plpgsql AS"
+        " $$ BEGIN EXECUTE 'ALTER RO' || 'LE ROLE_ SET work_mem = 77000'; END $$"
+    )
+    + "; "
+    + sql("SELECT calls()"),
+    "a function named in a literal that is executed": sql(
+        "CREATE FUNCTION hidden() RETURNS int LANGUAGE plpgsql AS"
+        " $$ BEGIN EXECUTE 'ALTER RO' || 'LE ROLE_ SET work_mem = 77000'; RETURN 1; END $$"
+    )
+    + "; "
+    + sql("SELECT query_to_xml('SELECT hidden()', true, true, '')"),
+    "backslashes that escape": sql("SET standard_conforming_strings = off")
+    + "; "
+    + sql("SELECT 'a\\', '; ALTER ROLE ROLE_ SET work_mem TO 77000 --'"),
+    "backslashes that escape in a block": sql(
+        "DO $$ BEGIN PERFORM set_config('standard_conforming_strings', 'off', true);"
+        " EXECUTE $q$SELECT 'a\\', '; ALTER ROLE ROLE_ SET work_mem TO 77000 --'$q$; END $$"
+    ),
+    "letters that swallow a backslash": sql("SET client_encoding = 'GBK'")
+    + "; raw.execute(b\"SELECT E'\\xbf\\\\'; ALTER ROLE \" + role.encode()"
+    ' + b" SET work_mem TO 77000 --\'")',
+    "a text that is executed after a query": sql("CREATE TABLE tsq (t tsquery, s tsquery)")
+    + "; "
+    + sql(
+        "SELECT ts_rewrite('commit', 'SELECT t, s FROM tsq"
+        " UNION SELECT ''a'', ''b'' WHERE pg_terminate_backend(PID_)')"
+    ),
+    "a transaction that stays, by the driver": "c = DRIVER.connect(**own);"
+    " c.tpc_begin(c.xid(1, 'fence', 'x')); c.cursor().execute('SELECT 1'); c.tpc_prepare()",
+    "a file written by the driver": "DRIVER.connect(**own).lobject(0, 'wb').export(trace)",
     "a shell": "__import__('os').system(f'touch {trace}')",
     "a process": "__import__('subprocess').run(['touch', trace])",
 }
@@ -96,6 +138,18 @@ SUPERUSER = {
     "a lock of the whole server": sql("LOCK TABLE pg_authid IN ACCESS EXCLUSIVE MODE"),
     "the server's configuration": sql("ALTER SYSTEM SET work_mem = '77MB'"),
     "a file of the server": sql("SELECT lo_export(lo_from_bytea(0, 'x'), 'TRACE_')"),
+    "a catalog under another name": sql("CREATE VIEW bases AS SELECT * FROM pg_database")
+    + "; "
+    + sql("UPDATE bases SET datconnlimit = 77 WHERE NOT datistemplate"),
+    "a function under another name": sql(
+        "ALTER FUNCTION pg_catalog.pg_terminate_backend(int, bigint) RENAME TO ends_it"
+    )
+    + "; "
+    + sql("SELECT ends_it(PID_)"),
+    "a formatted name of a catalog": sql(
+        "DO $$ BEGIN EXECUTE format('UPDATE %I SET datconnlimit = 77 WHERE NOT datistemplate',"
+        " 'pg_data' || 'base'); END $$"
+    ),
     "a label": sql("SECURITY LABEL ON ROLE ROLE_ IS 'x'"),
 }
 # Below the drivers: nothing in Python sees it. Only a server and a network of its own hold it.
@@ -114,5 +168,14 @@ UNSEEN = {
     "a formatted statement",
     "a statement with a variable",
     "a function with pieces",
+    "a variable named like a key word",
+    "a formatted name of a function",
+    "a function made after its caller",
+    "a function named in a literal that is executed",
+    "letters that swallow a backslash",
+    "a text that is executed after a query",
 }
+# It changes catalogs of that server, which has nothing but the copy.
+OF_ITS_OWN = {"a catalog under another name", "a formatted name of a catalog"}
+WITH_PSYCOPG2 = {"a file written by the driver"}
 WITH_PSYCOPG = {"another driver", "libpq itself", "a statement to libpq", "libpq's class in C"}

@@ -102,6 +102,28 @@ def test_a_seed_calls_nothing(staging: str, role: Role, ops: Ops, place: str) ->
     assert query(staging, default) == [("gen_random_uuid()",)]
 
 
+def test_a_view_in_the_place_of_the_history_is_not_read(
+    staging: str, role: Role, ops: Ops, tmp_path: Path
+) -> None:
+    lowly = role()["USER"]
+    with planted(staging, lowly, first=False) as plants:
+        for statement in (
+            "ALTER TABLE django_migrations OWNER TO {}",
+            "SET ROLE {}",
+            "ALTER TABLE django_migrations RENAME TO history",
+            "CREATE VIEW django_migrations AS SELECT * FROM history WHERE public.seen('view')",
+            "RESET ROLE",
+        ):
+            execute(connections[staging], sql.SQL(statement).format(sql.Identifier(lowly)))
+        codes = [
+            ops("backup_db", database=staging, directory=str(tmp_path), verify="none").code,
+            ops("preflight_migrate", database=staging, rehearse="off").code,
+            ops("seed_payment_id", database=staging, dry_run=True).code,
+        ]
+        assert plants.called() == []
+    assert codes == [0, 1, 0]
+
+
 @pytest.mark.parametrize("mode", ["schema", "clone"])
 @pytest.mark.parametrize("place", PLACES)
 def test_a_rehearsal_calls_nothing(

@@ -19,7 +19,15 @@ from opsmigrate.pgtools.embedded import running
 from opsmigrate.postgres.session import backend_pid, second_connection
 from opsmigrate.sql import grammar
 from tests.conftest import ROOT, Answer, Ops, execute, query, url_of
-from tests.integration.fence_attempts import BELOW, OWNER, SUPERUSER, UNSEEN, WITH_PSYCOPG
+from tests.integration.fence_attempts import (
+    BELOW,
+    OF_ITS_OWN,
+    OWNER,
+    SUPERUSER,
+    UNSEEN,
+    WITH_PSYCOPG,
+    WITH_PSYCOPG2,
+)
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write
 from tests.rehearsals import DOUBLE, owner_of_zoo, prepared, reasons, rehearse, rehearse_project
@@ -138,7 +146,7 @@ PLACES = {"isolated": {}, "shared": {"REHEARSE_ON": "default"}}
 def of_this_driver(tried: dict[str, str]) -> dict[str, str]:
     """Return the attempts that the installed drivers allow for."""
     psycopg2 = connections["default"].Database.__name__ == "psycopg2"
-    left_out = WITH_PSYCOPG if psycopg2 else frozenset()
+    left_out = WITH_PSYCOPG if psycopg2 else WITH_PSYCOPG2
     return {name: code for name, code in tried.items() if name not in left_out}
 
 
@@ -171,7 +179,8 @@ def test_an_adversary_gets_nowhere(
         answer, passed = try_all(examined, other, tried, tmp_path, write_migrations, ops, alias)
 
     assert answer.code == 3, [answer.report["findings"], *told(answer)]
-    may_run = set(below) | (UNSEEN if (who, place) == ("owner", "isolated") else set())
+    apart = UNSEEN if who == "owner" else OF_ITS_OWN
+    may_run = set(below) | (apart if place == "isolated" else set())
     assert passed <= may_run, "\n".join(told(answer))
 
 
@@ -308,6 +317,28 @@ def test_in_a_network_of_its_own_only_the_copys_socket_is_in_reach(account: str)
         )
 
     assert done.returncode == 0, done.stderr
+
+
+OF_THE_PARENT = """
+import os
+for path in (f"/proc/{os.getppid()}/environ", f"/proc/self/../{os.getppid()}/environ"):
+    try:
+        with open(path) as environment:
+            raise AssertionError(environment.read()[:9])
+    except (OSError, RuntimeError):
+        pass
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux's /proc")
+@pytest.mark.parametrize("threads", ["", THREAD], ids=["namespace", "shared"])
+def test_the_variables_of_the_process_that_started_it_are_not_read(
+    empty_database: str, tmp_path: Path, threads: str
+) -> None:
+    answer = rehearse_project(empty_database, tmp_path, code=OF_THE_PARENT, settings=threads)
+
+    assert "rehearsal-failed" not in answer.ids, answer.stdout
+    assert answer.code in (0, 3), answer.stdout
 
 
 def test_threads_of_the_settings_keep_the_network_shared_and_the_report_says_so(

@@ -54,6 +54,7 @@ CHANGING_FILES = {
     "shutil.move": 2,
     "shutil.rmtree": 1,
 }
+OF_A_PROCESS = re.compile(r"/proc/(\d+)(?:/|$)")
 # Functions of C that no audit event of Python's would show once they are had.
 C_FUNCTIONS = re.compile(
     r"(?:exec|fork|vfork|posix_spawn|system|popen|clone|kill|syscall|socket|connect|send|sendto"
@@ -137,6 +138,8 @@ def _is_known(host: Any, known: set[str]) -> bool:
 def _leaves(event: str, arguments: tuple[Any, ...], inside: str) -> bool:
     if event == "open":
         path, _, flags = arguments
+        if _is_of_another_process(path):
+            return True
         if not isinstance(flags, int) or not flags & WRITING or path == os.devnull:
             return False
         # An open descriptor: whoever opened it was asked.
@@ -151,6 +154,14 @@ def _leaves(event: str, arguments: tuple[Any, ...], inside: str) -> bool:
         return event in LEAVING
     folders = [each for each in arguments[count:] if isinstance(each, int) and each >= 0]
     return not all(_is_inside(path, inside, folders) for path in arguments[:count])
+
+
+def _is_of_another_process(path: Any) -> bool:
+    """Say whether a file is what Linux tells of another process: its variables have passwords."""
+    if isinstance(path, int):
+        return False
+    found = OF_A_PROCESS.match(os.path.realpath(os.fsdecode(path)))
+    return found is not None and int(found[1]) != os.getpid()
 
 
 def _is_inside(path: Any, inside: str, folders: list[int] | None = None) -> bool:

@@ -1,18 +1,21 @@
 """What a statement would do beyond its database, read from PostgreSQL's own grammar."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from opsmigrate.preflight.rehearsal.outward_bodies import beyond_in_body, called
+from opsmigrate.preflight.rehearsal.outward_bodies import beyond_in_body, called, changed_settings
 from opsmigrate.preflight.rehearsal.outward_names import (
+    SETTINGS,
     SQL_TEXT,
+    SQL_TEXTS,
     is_catalog,
     is_outward,
     is_outward_extension,
     is_shared_catalog,
 )
-from opsmigrate.sql.bodies import Body, body_of, executed
+from opsmigrate.sql import nodes
+from opsmigrate.sql.bodies import UNKNOWN, Body, body_of, executed
 from opsmigrate.sql.grammar import parse, scan
 from opsmigrate.sql.statement import Node, NoGrammarError, NotParsedError, Statement
 
@@ -74,8 +77,24 @@ TARGETS = {
     "UpdateStmt": ("relation",),
     "VacuumStmt": ("rels",),
 }
+# Those that write the rows of a catalog for a superuser, or let nobody else do so.
+WRITING = {
+    "CopyStmt": "relation",
+    "DeleteStmt": "relation",
+    "InsertStmt": "relation",
+    "LockStmt": "relations",
+    "MergeStmt": "relation",
+    "UpdateStmt": "relation",
+}
 # Statements that let a function be called by others.
-CALLERS = ("CreateCastStmt", "CreateEventTrigStmt", "CreateOpClassStmt", "DefineStmt")
+CALLERS = (
+    "CreateCastStmt",
+    "CreateEventTrigStmt",
+    "CreateOpClassStmt",
+    "CreateTrigStmt",
+    "DefineStmt",
+    "RenameStmt",
+)
 
 
 @dataclass(frozen=True)
@@ -157,7 +176,36 @@ def _in_statement(statement: Statement, bounds: Bounds, depth: int) -> Iterator[
         why = _why(part, bounds)
         if why:
             yield Beyond(why)
+        elif _is_unnamed(part, bounds):
+            yield Beyond("a name that no text shows", unseen=True)
         yield from _in_call(part, bounds, depth)
+    if bounds.files and not bounds.isolated and statement.kind == "view_stmt":
+        yield from _in_view(statement)
+
+
+def _in_view(statement: Statement) -> Iterator[Beyond]:
+    """Yield a view of a catalog, through which that could be changed under another name."""
+    for part in statement.parts():
+        name = part.value.relname if part.kind == "RangeVar" else ""
+        if name == "pg_proc" or (name and is_shared_catalog(part.value.schemaname, name)):
+            yield Beyond(f"a view of {name}", created=statement.node.view.relname)
+
+
+def _is_unnamed(part: Node, bounds: Bounds) -> bool:
+    """Say whether what is called, or changed, has a name that format() puts in."""
+    if part.kind == "FuncCall":
+        name, args = nodes.names(part.value.funcname)[-1], part.value.args
+        sets = name == "set_config" and args and nodes.text(args[0]) in (None, UNKNOWN)
+        return name == UNKNOWN or bool(sets)
+    if part.kind == "VariableSetStmt":
+        return bool(part.value.name == UNKNOWN)
+    if part.kind in WRITING:
+        # Only who may write catalogs can change them.
+        value = getattr(part.value, WRITING[part.kind])
+        named = [value] if hasattr(value, "DESCRIPTOR") else [each.range_var for each in value]
+        unnamed = any(UNKNOWN in (each.relname, each.schemaname) for each in named)
+        return bounds.files and not bounds.isolated and unnamed
+    return part.kind in CALLERS and UNKNOWN in nodes.all_names(part.value)
 
 
 def _created(statement: Statement) -> str | None:
@@ -189,8 +237,11 @@ def _in_block(text: str, bounds: Bounds, depth: int) -> Iterator[Beyond]:
         return
     for why in beyond_in_body(tokens, files=bounds.files, database=bounds.database):
         yield Beyond(why)
-    for name in called(tokens) & SQL_TEXT:
+    names = called(tokens)
+    for name in names & SQL_TEXT:
         yield Beyond(f"{name}(), which executes SQL", unseen=True)
+    if UNKNOWN in names or None in changed_settings(tokens):
+        yield Beyond("a name that no text shows", unseen=True)
     for each in texts:
         if each is None:
             yield Beyond("EXECUTE of SQL that no text shows", unseen=True)
@@ -199,13 +250,15 @@ def _in_block(text: str, bounds: Bounds, depth: int) -> Iterator[Beyond]:
 
 
 def _in_call(part: Node, bounds: Bounds, depth: int) -> Iterator[Beyond]:
-    if part.kind != "FuncCall" or _names(part.value.funcname)[-1] not in SQL_TEXT:
+    if part.kind != "FuncCall" or nodes.names(part.value.funcname)[-1] not in SQL_TEXT:
         return
-    first = part.value.args[0] if part.value.args else None
-    if first is not None and first.a_const.WhichOneof("val") == "sval" and depth < DEEPEST:
-        yield from _in_text(first.a_const.sval.sval, bounds, depth + 1)
-    else:
+    texts = [nodes.text(each) for each in part.value.args]
+    read = SQL_TEXTS.get(nodes.names(part.value.funcname)[-1], 0)
+    if depth >= DEEPEST or not read or not texts or None in texts[:read]:
         yield Beyond("a function that executes SQL that no text shows", unseen=True)
+        return
+    for text in texts[:read]:
+        yield from _in_text(str(text), bounds, depth + 1)
 
 
 def _why(part: Node, bounds: Bounds) -> str | None:
@@ -237,16 +290,18 @@ def _is_theirs(relation: Any, bounds: Bounds) -> bool:
 
 
 def _reindex(node: Any) -> str | None:
-    kind = _label(node, "kind")
+    kind = nodes.label(node, "kind")
     return "REINDEX of shared catalogs" if kind.endswith(("_SYSTEM", "_DATABASE")) else None
 
 
 def _call(node: Any, bounds: Bounds) -> str | None:
-    name = _names(node.funcname)[-1]
+    name = nodes.names(node.funcname)[-1]
     if is_outward(name):
         return f"{name}()"
-    if name == "set_config" and node.args and _text(node.args[0]) == "session_authorization":
-        return "SET SESSION AUTHORIZATION"
+    if name == "set_config" and node.args:
+        setting = nodes.text(node.args[0])
+        if setting is not None and setting.lower() in SETTINGS:
+            return f"a change of {setting}"
     return None
 
 
@@ -275,11 +330,11 @@ def _own_database(node: Any, bounds: Bounds) -> str | None:
 
 def _object(field: str, verb: str) -> Callable[[Any, Bounds], str | None]:
     def rule(node: Any, bounds: Bounds) -> str | None:
-        label = _label(node, field)
+        label = nodes.label(node, field)
         if label not in (*SHARED_OBJECTS, *OUTSIDE_OBJECTS):
             return None
         named = getattr(node, "object", None)
-        own = named is not None and _text(named) == bounds.database
+        own = named is not None and nodes.text(named) == bounds.database
         if own and label == "OBJECT_DATABASE":
             return None
         return f"{verb} {label.removeprefix('OBJECT_').replace('_', ' ')}"
@@ -288,8 +343,8 @@ def _object(field: str, verb: str) -> Callable[[Any, Bounds], str | None]:
 
 
 def _grant(node: Any, bounds: Bounds) -> str | None:
-    names = [_text(each) for each in node.objects]
-    if _label(node, "objtype") == "OBJECT_DATABASE" and set(names) == {bounds.database}:
+    names = [nodes.text(each) for each in node.objects]
+    if nodes.label(node, "objtype") == "OBJECT_DATABASE" and set(names) == {bounds.database}:
         return None
     return _object("objtype", "GRANT or REVOKE on a")(node, bounds)
 
@@ -299,19 +354,23 @@ def _extension(node: Any, bounds: Bounds) -> str | None:
 
 
 def _set(node: Any, bounds: Bounds) -> str | None:
-    authorised = node.name == "session_authorization" and _label(node, "kind") == "VAR_SET_VALUE"
-    return "SET SESSION AUTHORIZATION" if authorised else None
+    sets = nodes.label(node, "kind") in ("VAR_SET_VALUE", "VAR_SET_CURRENT")
+    return f"SET {node.name}" if sets and node.name.lower() in SETTINGS else None
 
 
 def _transaction(node: Any, bounds: Bounds) -> str | None:
     # It would outlive the copy, which then could not be dropped.
-    prepares = _label(node, "kind") == "TRANS_STMT_PREPARE"
+    prepares = nodes.label(node, "kind") == "TRANS_STMT_PREPARE"
     return "PREPARE TRANSACTION" if prepares else None
 
 
 def _caller(node: Any, bounds: Bounds) -> str | None:
-    outward = [name for name in _all_names(node) if is_outward(name)]
+    outward = [name for name in nodes.all_names(node) if is_outward(name)]
     return f"a use of {outward[0]}" if outward else None
+
+
+def _rename(node: Any, bounds: Bounds) -> str | None:
+    return _object("rename_type", "RENAME of a")(node, bounds) or _caller(node, bounds)
 
 
 RULES: dict[str, Callable[[Any, Bounds], str | None]] = {
@@ -325,34 +384,10 @@ RULES: dict[str, Callable[[Any, Bounds], str | None]] = {
     "DropStmt": _object("remove_type", "DROP"),
     "FuncCall": _call,
     "GrantStmt": _grant,
-    "RenameStmt": _object("rename_type", "RENAME of a"),
     "SecLabelStmt": _object("objtype", "SECURITY LABEL ON"),
     "SelectStmt": _select,
     "TransactionStmt": _transaction,
     "VariableSetStmt": _set,
     **dict.fromkeys(CALLERS, _caller),
+    "RenameStmt": _rename,
 }
-
-
-def _label(node: Any, field: str) -> str:
-    descriptor = node.DESCRIPTOR.fields_by_name[field]
-    return str(descriptor.enum_type.values_by_number[getattr(node, field)].name)
-
-
-def _names(nodes: Iterable[Any]) -> list[str]:
-    return [str(each.string.sval) for each in nodes] or [""]
-
-
-def _text(node: Any) -> str | None:
-    if node.WhichOneof("node") == "string":
-        return str(node.string.sval)
-    return str(node.a_const.sval.sval) if node.a_const.WhichOneof("val") == "sval" else None
-
-
-def _all_names(node: Any) -> Iterator[str]:
-    for descriptor, value in node.ListFields():
-        if descriptor.message_type is not None:
-            for each in [value] if hasattr(value, "DESCRIPTOR") else value:
-                yield from _all_names(each)
-        elif node.DESCRIPTOR.name == "String":
-            yield value

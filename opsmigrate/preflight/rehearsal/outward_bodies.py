@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from opsmigrate.preflight.rehearsal.outward_names import (
+    SETTINGS,
     SHARED_CATALOGS,
     is_outward,
     is_outward_extension,
 )
 from opsmigrate.sql.bodies import normal_form
+from opsmigrate.sql.grammar import constant
 from opsmigrate.sql.statement import Token
 
 # In the normal form of opsmigrate.sql.bodies: key words in capitals, "names", '' for literals.
@@ -26,6 +28,7 @@ STATEMENTS = re.compile(
     r"|\bGRANT (?:(?!\bON\b)[^;])*\bTO\b|\bREVOKE (?:(?!\bON\b)[^;])*\bFROM\b"
     r"|\bIMPORT FOREIGN SCHEMA\b"
     r"|\bSET (?:LOCAL |SESSION )?SESSION AUTHORIZATION\b"
+    rf'|\bSET (?:LOCAL |SESSION )?(?i:"(?:{"|".join(sorted(SETTINGS))})")'
     r"|\bREINDEX (?:\([^)]*\) )?(?:SYSTEM|DATABASE)\b"
 )
 FILES = re.compile(r"\b(?:FROM|TO) PROGRAM\b|\bCOPY\b[^;]*? (?:FROM|TO) ''|(?:^|;) LOAD\b")
@@ -53,9 +56,21 @@ def beyond_in_body(tokens: Sequence[Token], *, files: bool, database: str) -> It
     for name in called(tokens):
         if is_outward(name):
             yield f"{name}()"
+    for setting in changed_settings(tokens):
+        if setting is not None and setting.lower() in SETTINGS:
+            yield f"a change of {setting}"
     for name in EXTENSION.findall(text):
         if is_outward_extension(name.strip('"').lower()):
             yield f"the extension {name}"
+
+
+def changed_settings(tokens: Sequence[Token]) -> Iterator[str | None]:
+    """Yield what set_config() is called with; None for what is no constant."""
+    for number, token in enumerate(tokens[:-2]):
+        if token.name == "set_config" and tokens[number + 1].text == "(":
+            first, *after = tokens[number + 2 : number + 4]
+            whole = first.kind in ("SCONST", "USCONST") and after and after[0].text == ","
+            yield constant(first.text) if whole else None
 
 
 def called(tokens: Sequence[Token]) -> set[str]:

@@ -30,6 +30,19 @@ SQL_TEXT = frozenset(
         "xpath_table",
     }
 )
+# How many of their first arguments are such texts, whole. The others put theirs together.
+SQL_TEXTS = {
+    **dict.fromkeys(("crosstab", "crosstab2", "crosstab3", "crosstab4"), 2),
+    "query_to_xml": 1,
+    "query_to_xml_and_xmlschema": 1,
+    "query_to_xmlschema": 1,
+    "ts_stat": 1,
+}
+# With these, a session is another's, its text is read otherwise than it is read here, or the
+# catalogs of all databases may be changed.
+SETTINGS = frozenset(
+    {"allow_system_table_mods", "session_authorization", "standard_conforming_strings"}
+)
 # pg_class.relisshared, and the view that hides one of them.
 SHARED_CATALOGS = frozenset(
     {

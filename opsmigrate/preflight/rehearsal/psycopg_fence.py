@@ -22,6 +22,8 @@ def fence_psycopg(
 
     generators.connect = connect
     driver.pq.PGconn = _fenced_pgconn(driver, require_allowed)
+    for kind in (driver.Connection, driver.AsyncConnection):
+        kind.tpc_prepare = _checked_prepare(kind.tpc_prepare, require_inside)
     for kind in (driver.Cursor, driver.ServerCursor, driver.AsyncCursor, driver.AsyncServerCursor):
         _fence_cursor(kind, require_inside)
 
@@ -43,6 +45,14 @@ def _fenced_pgconn(driver: Any, require_allowed: Callable[..., None]) -> type:
 
     members = {name: checked(getattr(real, name)) for name in ("connect", "connect_start")}
     return Fenced("PGconn", (), {**members, "ping": staticmethod(real.ping)})
+
+
+def _checked_prepare(method: Callable[..., Any], require: Callable[[str], None]) -> Any:
+    def prepare(connection: Any) -> Any:
+        require("PREPARE TRANSACTION ''")
+        return method(connection)
+
+    return prepare
 
 
 def _fence_cursor(kind: Any, require: Callable[[str], None]) -> None:

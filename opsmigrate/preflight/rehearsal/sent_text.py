@@ -22,6 +22,38 @@ PLAIN = frozenset(
     }
 )  # fmt: skip
 
+# Client encodings in which a letter may end with the byte of a backslash or of a quote
+# (PostgreSQL documentation, Character Set Support: those that no database can have).
+AMBIGUOUS = frozenset({"BIG5", "GB18030", "GBK", "JOHAB", "SHIFT_JIS_2004", "SJIS", "UHC"})
+
+
+class SentText(str):
+    """A statement's text; `unreadable` says why the server may read another one in it."""
+
+    unreadable: str | None = None
+
+
+def _as_read(text: str, cursor: Any) -> SentText:
+    """Return the text with what the session says of how it is read."""
+    sent = SentText(text)
+    if _reported(cursor, "standard_conforming_strings") == "off":
+        # Also of the functions that it calls.
+        sent.unreadable = "literals where standard_conforming_strings is off"
+    encoding = _reported(cursor, "client_encoding")
+    if not text.isascii() and encoding in AMBIGUOUS:
+        sent.unreadable = f"letters in the encoding {encoding}"
+    return sent
+
+
+def _reported(cursor: Any, name: str) -> str | None:
+    """Return what the server reports of a setting as soon as it changes."""
+    connection = cursor.connection
+    if hasattr(connection, "get_parameter_status"):
+        value = connection.get_parameter_status(name)
+    else:
+        value = connection.pgconn.parameter_status(name.encode())
+    return value.decode() if isinstance(value, bytes) else value
+
 
 def sent_texts(query: Any, parameters: Any, cursor: Any) -> Iterator[str]:
     """Yield a statement's text, with $1, $2 … for values that are values and nothing else.
@@ -31,15 +63,17 @@ def sent_texts(query: Any, parameters: Any, cursor: Any) -> Iterator[str]:
     """
     text = written(query, cursor)
     if parameters is None:
-        yield text
+        yield _as_read(text, cursor)
         return
     numbers = count(1)
     template = PLACEHOLDER.sub(lambda found: "%" if found[0] == "%%" else f"${next(numbers)}", text)
     mogrify = getattr(cursor, "mogrify", None)
-    if mogrify is None or (_is_plain(parameters) and _can_be_parsed(template)):
-        yield template
+    # Which setting it is matters.
+    sets = "set_config" in template.lower()
+    if mogrify is None or (not sets and _is_plain(parameters) and _can_be_parsed(template)):
+        yield _as_read(template, cursor)
     else:
-        yield written(mogrify(query, parameters), cursor)
+        yield _as_read(written(mogrify(query, parameters), cursor), cursor)
 
 
 def written(query: Any, cursor: Any) -> str:

@@ -10,12 +10,14 @@ from opsmigrate.errors import UndecidedError
 from opsmigrate.preflight.rehearsal.copy_name import WHAT, asks_for_name
 from opsmigrate.preflight.rehearsal.fence_error import FenceError
 from opsmigrate.preflight.rehearsal.outward import Bounds, beyond
-from opsmigrate.sql.bodies import names_in
+from opsmigrate.preflight.rehearsal.outward_names import SQL_TEXT
+from opsmigrate.sql.bodies import names_in, names_in_bodies
 from opsmigrate.sql.grammar import INSTALL, require_grammar
 from opsmigrate.sql.statement import NoGrammarError, NotParsedError
 
 # Raised in the copy by what stands in the place of a function that leads outside.
 DISARMED = "OPS01"
+FUNCTION = re.compile(r"\b(?:FUNCTION|PROCEDURE)\b", re.IGNORECASE)
 
 
 def require_grammar_here() -> None:
@@ -37,6 +39,8 @@ def sql_fence(
     foreign tables, schedulers.
     """
     outside = set(names)
+    # What functions call is only looked for when they are called: it may be made after them.
+    in_bodies: set[str] = set()
     # The package loads its library now: once the fence stands, nobody may.
     with suppress(NoGrammarError):
         names_in("SELECT 1")
@@ -50,17 +54,21 @@ def sql_fence(
         if known or created:
             times = _times_named(statement)
             used = [name for name in known if times[name]]
-            used += [name for name in created if times[name] > 1]
+            used += [name for name in created if times[name] > 1 or name in in_bodies]
             why += [f"it names {name}, which leads outside" for name in sorted(used)]
         return (why[0] if why else None), created
 
     def require_inside(statement: str) -> None:
         if asks_for_name(statement, live):
             tell(WHAT)
-        why, created = refusal(statement, frozenset(outside))
+        why, created = refusal(str(statement), frozenset(outside))
+        if not bounds.unseen_may_run:
+            why = getattr(statement, "unreadable", None) or why
         if why is None:
             # To make them is no harm; to use them is.
             outside.update(created)
+            if FUNCTION.search(statement):
+                in_bodies.update(names_in_bodies(statement))
             return
         tell(f"it may not do this on a copy: {why}")
         raise FenceError(f"a rehearsal may not run SQL that reaches beyond its database: {why}")
@@ -69,7 +77,10 @@ def sql_fence(
 
 
 def _times_named(statement: str) -> Counter[str]:
+    words = Counter(re.findall(r"\w+", statement))
     try:
-        return Counter(names_in(statement))
+        names = Counter(names_in(statement))
     except (NotParsedError, NoGrammarError):
-        return Counter(re.findall(r"\w+", statement))
+        return words
+    # The texts that these execute are literals.
+    return words if SQL_TEXT & names.keys() else names
