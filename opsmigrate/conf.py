@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings as django_settings
 
 from opsmigrate.errors import SettingsError
+from opsmigrate.shown import shown
 
 ENVIRONMENTS = ("development", "test", "staging", "production")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -227,7 +228,9 @@ def _environment(raw: Mapping[str, Any]) -> str:
 
 
 def _release(raw: Mapping[str, Any]) -> str | None:
-    return _text(raw, "RELEASE") or os.environ.get("OPSMIGRATE_RELEASE") or _git_commit(Path.cwd())
+    told = _text(raw, "RELEASE") or os.environ.get("OPSMIGRATE_RELEASE") or _git_commit(Path.cwd())
+    # A variable may hold what is no text, and it goes into every manifest.
+    return told and shown(told)
 
 
 def _git_commit(folder: Path) -> str | None:

@@ -54,6 +54,8 @@ TAKING_AN_ALIAS = (
     "showmigrations",
     "verify_backup",
 )
+# What Python makes of bytes of the command line that are no text (PEP 383).
+TYPED_BYTES = re.compile("[\udc80-\udcff]")
 TYPED = re.compile(rf"^python manage\.py (?:{'|'.join(TAKING_AN_ALIAS)})\b", re.MULTILINE)
 
 
@@ -152,7 +154,7 @@ class ReportCommand(BaseCommand, ABC):
 
     def _handle(self, watch: Watch, options: dict[str, Any]) -> None:
         started = datetime.now(timezone.utc)
-        run_id = os.environ.get("OPSMIGRATE_RUN_ID") or uuid4().hex[:12]
+        run_id = shown(os.environ.get("OPSMIGRATE_RUN_ID") or uuid4().hex[:12])
         chosen = ChosenDatabase()
         try:
             result, exit_code = self._result(watch, run_id, chosen, options)
@@ -308,6 +310,12 @@ def _crash(error: Exception, chosen: ChosenDatabase) -> UndecidedError:
             f"the role may not look at what must be examined: {words}",
             id="missing-right-to-look",
             hint="GRANT what is missing to the role of this alias, or use the owner's",
+        )
+    if isinstance(error, UnicodeEncodeError) and TYPED_BYTES.search(error.object):
+        return UndecidedError(
+            "what was typed, or a variable of the environment, is not text in UTF-8",
+            id="not-text",
+            hint="type it in UTF-8, on a terminal that is set to it",
         )
     if isinstance(error, UnicodeError) or (
         isinstance(error, Error) and sqlstate(error) in NOT_TEXT

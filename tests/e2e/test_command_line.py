@@ -352,3 +352,19 @@ def test_a_terminal_is_coloured_unless_no_color_is_set(on_terminal: Callable[...
     assert "\x1b[" not in plain
     for shown in (coloured, plain):
         assert "UNDECIDED: cannot connect" in shown
+
+
+def test_bytes_that_are_no_text_are_not_told_as_a_fault_of_the_database(
+    staging: str, tmp_path: Path
+) -> None:
+    no_text = os.fsdecode(b"b\xf6rse\x1b[31m")
+    env = environment_for(url_of(staging), OPSMIGRATE_RUN_ID=no_text, OPSMIGRATE_RELEASE=no_text)
+    json_ = ("--format", "json")
+
+    taken = run("manage.py", "backup_db", "--directory", str(tmp_path), *json_, env=env)
+    file = taken.report["facts"]["file"]
+    beside = run("manage.py", "restore_db", file, "--into", no_text, *json_, env=env)
+
+    assert (taken.code, taken.report["run_id"]) == (0, r"b\udcf6rse\x1b[31m")
+    assert (beside.code, beside.ids) == (3, ["not-text"])
+    assert beside.report["findings"][0]["message"].startswith("what was typed")
