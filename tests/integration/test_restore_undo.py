@@ -15,6 +15,7 @@ from opsmigrate.postgres.comments import comment_on
 from opsmigrate.postgres.session import open_second, second_connection
 from tests.conftest import Ops, execute, query
 from tests.rollbacks import kept_databases, oid, payments, restore
+from tests.sessions import stranger
 
 pytestmark = [pytest.mark.adversary, pytest.mark.major, pytest.mark.usefixtures("no_kept_database")]
 
@@ -184,9 +185,8 @@ def test_a_kept_database_that_lost_what_it_had_is_not_taken_back(
     alias, file = taken
     assert restore(ops, alias, str(file)).code == 0
     live = oid(alias)
-    inside = open_second(connections[alias], database=kept_databases(alias)[0])
-    execute(inside, damage)
-    inside.close()
+    with stranger(alias, database=kept_databases(alias)[0]) as inside:
+        execute(inside, damage)
 
     answer = restore(ops, alias, undo=True)
 
