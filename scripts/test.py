@@ -51,7 +51,7 @@ SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 NO_TESTS = 5
 MOST_PROCESSES = 4
 # What the core tier takes on two cores, the checks of the source included.
-MINUTES = "about ten minutes on two cores, and a few more the first time, for pip"
+MINUTES = "ten to twenty minutes on two cores, and a few more the first time, for pip"
 
 
 @dataclass(frozen=True)
