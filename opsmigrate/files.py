@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from opsmigrate.errors import UsageError
@@ -55,6 +56,9 @@ def _can_be_written(file: Path) -> bool:
     try:
         # A file is replaced by another one in its folder; a device or a pipe is written to.
         special = _is_special(file)
+        # From 3.13 on, resolve() says nothing of a link that leads to itself; stat() does.
+        with suppress(FileNotFoundError):
+            file.stat()
         written = file if special else file.resolve().parent
         return not file.is_dir() and (special or written.is_dir()) and os.access(written, os.W_OK)
     except (OSError, RuntimeError):

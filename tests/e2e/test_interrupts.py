@@ -140,7 +140,7 @@ def test_a_report_that_nobody_takes_holds_nothing_up(tmp_path: Path) -> None:
         time.sleep(3)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=6)
+        process.communicate(timeout=20)
 
     assert process.returncode == 130
 

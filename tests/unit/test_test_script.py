@@ -10,6 +10,7 @@ import pytest
 from scripts import test as script
 from scripts.environment import Environment
 
+FAULTS = "(faults or adversary) and not system"
 CORE = "not system and not long and not faults"
 
 
@@ -28,7 +29,7 @@ def parse(monkeypatch: pytest.MonkeyPatch, *argv: str, ci: str = "") -> argparse
         ),
         ("core", 16, [(16, CORE)]),
         ("system", None, [(18, "system"), (16, "major and system")]),
-        ("faults", None, [(18, "faults"), (16, "major and faults")]),
+        ("faults", None, [(18, FAULTS), (16, f"major and {FAULTS}")]),
     ],
 )
 def test_the_whole_suite_runs_on_one_major_and_the_marked_tests_on_the_other(
