@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -266,3 +267,17 @@ def write_migrations(
     """Return a function that gives the app zoo migrations, from the text of their operations."""
     monkeypatch.syspath_prepend(tmp_path)
     return writer(tmp_path, settings, monkeypatch)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say how many runs were faulted, and how many of them the fault met at work."""
+    counts: Counter[str] = Counter()
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            if report.when == "call":
+                counts.update(value for name, value in report.user_properties if name == "fault")
+    if counts:
+        terminalreporter.write_line(
+            f"{counts.total()} faulted runs: {counts['met']} were met at work, {counts['late']} at "
+            "their end"
+        )
