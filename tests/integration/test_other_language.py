@@ -71,7 +71,7 @@ def test_the_way_from_preflight_to_rollback_is_the_same(
     before = ops("preflight_migrate", database=german)
     _, file = backup(ops, german, tmp_path, verify="restore")
     seeded = ops("seed_payment_id", database=german)
-    after = ops("preflight_migrate", database=german, rehearse="clone")
+    after = ops("preflight_migrate", database=german, rehearse="clone", rehearse_on=german)
     back = ops("restore_db", str(file), database=german, no_input=True)
     connections[german].close()
 
