@@ -220,11 +220,8 @@ def url_of(alias: str, **changes: Any) -> str:
 
 def environment_for(url: str | None, **variables: str) -> dict[str, str]:
     """Return the environment in which a user would call manage.py."""
-    kept = {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith(("OPSMIGRATE", "DJANGO", "DATABASE_URL", "SECRET_KEY"))
-    }
+    ours = ("OPSMIGRATE", "DJANGO", "DATABASE_URL", "SECRET_KEY", "PYTHONUNBUFFERED")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     given = {"DATABASE_URL": url} if url else {}
     return {**kept, **given, "SECRET_KEY": "s" * 25 + "0123456789" * 3, **variables}
 

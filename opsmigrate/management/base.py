@@ -26,7 +26,7 @@ from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.files import require_writable, write_atomically
 from opsmigrate.interrupts import INTERRUPTED, Watch
 from opsmigrate.management.database import ChosenDatabase
-from opsmigrate.management.output import Messages, occupy_standard_descriptors
+from opsmigrate.management.output import Messages, forget_unwritten, occupy_standard_descriptors
 from opsmigrate.pgtools.run import ClientError
 from opsmigrate.postgres.errors import (
     INSUFFICIENT_PRIVILEGE,
@@ -193,7 +193,14 @@ class ReportCommand(BaseCommand, ABC):
     def _written(self, text: str, style_func: Any = None) -> None:
         if self.stdout._out is None:
             raise OSError("stdout is closed")
-        self.stdout.write(text, style_func)
+        try:
+            self.stdout.write(text, style_func)
+            # What is kept back until Python ends fails then, with 120, or waits for ever.
+            self.stdout.flush()
+        except OSError:
+            if self.stdout._out is sys.stdout:
+                forget_unwritten(sys.stdout)
+            raise
 
     def _result(
         self, watch: Watch, run_id: str, chosen: ChosenDatabase, options: dict[str, Any]

@@ -1,6 +1,8 @@
-"""stderr that cannot end a run: whoever reads it may have gone, and its disk may be full."""
+"""Streams that cannot end a run: whoever reads them may have gone, and their disk may be full."""
 
 import os
+import sys
+from contextlib import suppress
 from typing import Any
 
 from django.core.management.base import OutputWrapper
@@ -22,12 +24,13 @@ class Messages(OutputWrapper):
     def write(  # type: ignore[override]
         self, msg: str = "", style_func: Any = None, ending: str | None = None
     ) -> None:
-        """Write it, if that can be done."""
+        """Write it at once, if that can be done."""
         if not self.lost:
             try:
                 super().write(msg, style_func, ending)
+                super().flush()
             except (OSError, ValueError):
-                self.lost = True
+                self._lose()
 
     def flush(self) -> None:
         """Flush it, if that can be done."""
@@ -35,7 +38,23 @@ class Messages(OutputWrapper):
             try:
                 super().flush()
             except (OSError, ValueError):
-                self.lost = True
+                self._lose()
+
+    def _lose(self) -> None:
+        self.lost = True
+        if self._out is sys.stderr:
+            forget_unwritten(sys.stderr)
+
+
+def forget_unwritten(stream: Any) -> None:
+    """Have nothing that a standard stream still holds tried again when Python ends.
+
+    It would fail again, and then Python ends with 120 (documentation of sys.exit).
+    """
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
 
 
 def occupy_standard_descriptors() -> None:

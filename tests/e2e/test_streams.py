@@ -65,16 +65,26 @@ def test_a_seed_whose_stderr_breaks_half_way_fills_every_row(staging: str, tmp_p
     assert left == 0
 
 
+STDOUTS = {
+    ">&-": "stdout is closed",
+    ">/dev/full": "[Errno 28] No space left on device",
+    "| true": "[Errno 32] Broken pipe",
+}
+
+
+@pytest.mark.parametrize("environment", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["", "unbuffered"])
 @pytest.mark.parametrize("options", ["", "--format=json"])
-def test_a_closed_stdout_is_told_in_a_sentence_with_the_report(
-    options: str, staging: str, tmp_path: Path
+@pytest.mark.parametrize("stdout", STDOUTS)
+def test_a_stdout_that_cannot_be_written_is_told_in_a_sentence_with_the_report(
+    stdout: str, options: str, environment: dict[str, str], staging: str, tmp_path: Path
 ) -> None:
-    line = f"$PYTHON manage.py seed_payment_id --dry-run {options} >&-"
-    done = shell(line, url=url_of(staging), folder=tmp_path)
+    line = f"$PYTHON manage.py seed_payment_id --dry-run {options} {stdout}"
+    done = shell(line, url=url_of(staging), folder=tmp_path, **environment)
 
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr.startswith("the report cannot be written: stdout is closed; it is:\nPASSED")
-    assert "Traceback" not in done.stderr
+    told = f"the report cannot be written: {STDOUTS[stdout]}; it is:\nPASSED"
+    assert done.stderr.startswith(told), done.stderr
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr
 
 
 def test_nothing_is_opened_in_the_place_of_a_closed_stream(staging: str, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ class Moment:
 
 SEED = "seed_payment_id --batch-rows=20 --max-rows-per-second=200"
 RESTORE = "restore_db FILE --no-input --approval=me"
-PREFLIGHT = "preflight_migrate --rehearse=clone --approval=me"
+PREFLIGHT = "preflight_migrate --rehearse=clone --rehearse-on=default --approval=me"
 MOMENTS = {
     "seed, connecting": Moment(SEED, None),
     "seed, its first question": Moment(SEED, "pg_control_system"),
