@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from opsmigrate.report import Finding, Result, Severity, Verdict
+from opsmigrate.steps import Step
 
 
 class OpsmigrateError(Exception):
@@ -25,6 +26,7 @@ class OpsmigrateError(Exception):
         *,
         id: str,
         hint: str | None = None,
+        steps: tuple[Step, ...] = (),
         table: str | None = None,
         column: str | None = None,
         evidence: Mapping[str, Any] | None = None,
@@ -33,6 +35,7 @@ class OpsmigrateError(Exception):
         super().__init__(message)
         self.id = id
         self.hint = hint
+        self.steps = steps
         self.table = table
         self.column = column
         self.evidence = evidence or {}
@@ -45,6 +48,7 @@ class OpsmigrateError(Exception):
             severity=Severity.ERROR,
             message=str(self),
             hint=self.hint,
+            steps=self.steps,
             table=self.table,
             column=self.column,
             evidence=self.evidence,

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from opsmigrate.shown import shown
+from opsmigrate.steps import Step, as_lines
 
 WIDTH = 80
 SHOWN_INFOS = 10
@@ -41,12 +42,16 @@ class Verdict(str, Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that was found; `id` is a lasting slug, `hint` is what to type next."""
+    """One thing that was found; `id` is a lasting slug.
+
+    `hint` says in words what to do next, `steps` are what to type for it.
+    """
 
     id: str
     severity: Severity
     message: str
     hint: str | None = None
+    steps: tuple[Step, ...] = ()
     migration: str | None = None
     operation: str | None = None
     table: str | None = None
@@ -206,9 +211,8 @@ def _finding_lines(finding: Finding) -> Iterable[str]:
     ]
     if place:
         yield from _wrapped(", ".join(place), first="    in ", rest="       ")
-    if finding.hint:
-        # A migration to paste has several lines.
-        yield textwrap.indent(f"next: {shown(finding.hint, lines=True)}", "    ")
+    if finding.hint or finding.steps:
+        yield from (f"    {line}" for line in as_lines(finding.hint, finding.steps))
 
 
 def _wrapped(text: str, *, first: str, rest: str) -> list[str]:

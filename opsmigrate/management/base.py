@@ -42,21 +42,11 @@ from opsmigrate.progress import Progress
 from opsmigrate.report import Report, Result, Severity, Verdict
 from opsmigrate.scratch import reap
 from opsmigrate.shown import shown
+from opsmigrate.steps import aimed, aimed_text
 
 UNWRITTEN = Verdict.UNDECIDED.exit_code
-TAKING_AN_ALIAS = (
-    "backup_db",
-    "migrate",
-    "preflight_migrate",
-    "restore_db",
-    "run_uat",
-    "seed_payment_id",
-    "showmigrations",
-    "verify_backup",
-)
 # What Python makes of bytes of the command line that are no text (PEP 383).
 TYPED_BYTES = re.compile("[\udc80-\udcff]")
-TYPED = re.compile(rf"^python manage\.py (?:{'|'.join(TAKING_AN_ALIAS)})\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,7 +263,11 @@ def _aimed(result: Result, alias: str) -> Result:
     if alias == DEFAULT_DB_ALIAS:
         return result
     findings = tuple(
-        replace(item, hint=TYPED.sub(rf"\g<0> --database {alias}", item.hint or "") or None)
+        replace(
+            item,
+            hint=aimed_text(item.hint, alias) if item.hint else None,
+            steps=aimed(item.steps, alias),
+        )
         for item in result.findings
     )
     return replace(result, findings=findings)

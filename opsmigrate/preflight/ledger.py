@@ -8,6 +8,7 @@ from typing import Any
 
 from opsmigrate.postgres.mentions import naming
 from opsmigrate.report import Finding, Severity, Unexamined
+from opsmigrate.steps import Step
 
 ALTERS = re.compile(r"\b(?:ALTER|DROP|EXECUTE)\s", re.IGNORECASE)
 
@@ -45,6 +46,7 @@ class Ledger:
         message: str,
         *,
         hint: str | None = None,
+        steps: tuple[Step, ...] = (),
         table: str | None = None,
         column: str | None = None,
         name: str | None = None,
@@ -74,6 +76,7 @@ class Ledger:
                 severity=severity,
                 message=message,
                 hint=hint,
+                steps=steps,
                 migration=self.migration,
                 operation=self.operation,
                 table=table,

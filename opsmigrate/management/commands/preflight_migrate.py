@@ -46,8 +46,8 @@ class Command(ReportCommand):
         parser.add_argument(
             "--rehearse-on",
             metavar="ALIAS",
-            help="make the copy on the server of this alias (default: REHEARSE_ON, else a server of "
-            "our own where one suits, else the same)",
+            help="make the copy on the server of this alias (default: REHEARSE_ON, else a "
+            "server of our own where one suits, else the same)",
         )
         parser.add_argument(
             "--approval", metavar="TEXT", help="who approved a copy on a production server"

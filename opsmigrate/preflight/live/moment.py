@@ -223,7 +223,11 @@ def _finding(holder: Holder, wait: Wanted, lock_timeout: float) -> Finding:
         "locks": sorted({mode for modes in holder.modes.values() for mode in modes}),
         "wanted": wait.mode,
     }
-    place = {"migration": wait.migration, "operation": wait.operation, "table": wait.table}
+    place: dict[str, Any] = {
+        "migration": wait.migration,
+        "operation": wait.operation,
+        "table": wait.table,
+    }
     if holder.pid is None:
         return Finding(
             id="prepared-transaction",

@@ -1,0 +1,82 @@
+"""What a finding says to type: steps, one a line, each as it is, with real names."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Literal
+
+from opsmigrate.shown import shown
+
+TAKING_AN_ALIAS = (
+    "backup_db",
+    "dbshell",
+    "migrate",
+    "preflight_migrate",
+    "restore_db",
+    "run_uat",
+    "seed_payment_id",
+    "showmigrations",
+    "verify_backup",
+)
+TYPED = re.compile(rf"^python manage\.py (?:{'|'.join(TAKING_AN_ALIAS)})\b", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One line to type: a shell command in the project's folder, or SQL on the database.
+
+    SQL is typed by the role that migrates, and ends with a semicolon. `risk` says in a few words
+    what the step may cost, such as "loses values". Steps of one `alternative` belong together;
+    where there is more than one alternative, a person decides, and the first is the likelier.
+    """
+
+    kind: Literal["command", "sql"]
+    text: str
+    risk: str | None = None
+    alternative: int = 1
+
+
+def command(text: str, *, risk: str | None = None, alternative: int = 1) -> Step:
+    """Return the step that types a shell command."""
+    return Step(kind="command", text=text, risk=risk, alternative=alternative)
+
+
+def statement(text: str, *, risk: str | None = None, alternative: int = 1) -> Step:
+    """Return the step that types one SQL statement, without its semicolon."""
+    return Step(kind="sql", text=f"{text};", risk=risk, alternative=alternative)
+
+
+def aimed(steps: Iterable[Step], alias: str) -> tuple[Step, ...]:
+    """Return the steps for another alias than the default one: commands name it."""
+    return tuple(
+        replace(step, text=aimed_text(step.text, alias)) if step.kind == "command" else step
+        for step in steps
+    )
+
+
+def aimed_text(text: str, alias: str) -> str:
+    """Return words that have commands on lines of their own, each with the alias."""
+    return TYPED.sub(rf"\g<0> --database {alias}", text)
+
+
+def as_lines(hint: str | None, steps: Sequence[Step]) -> Iterator[str]:
+    """Yield the lines of a text report: the words, and each step whole on a line of its own."""
+    if hint or not steps:
+        # A migration to paste has several lines.
+        yield from f"next: {shown(hint or '', lines=True)}".splitlines()
+    elif len(steps) == 1:
+        yield f"next: {_line(steps[0])}"
+        return
+    else:
+        yield "next:"
+    for number, (_, group) in enumerate(groupby(steps, key=lambda step: step.alternative)):
+        if number:
+            yield "or:"
+        yield from (f"  {_line(step)}" for step in group)
+
+
+def _line(step: Step) -> str:
+    """Return the step as it is typed; what it may cost stands behind it as a comment."""
+    mark = "#" if step.kind == "command" else "--"
+    return shown(step.text) + (f"  {mark} {step.risk}" if step.risk else "")
