@@ -19,7 +19,6 @@ from opsmigrate.errors import UsageError
 from opsmigrate.guard import require_approval
 from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
-from opsmigrate.management.output import Messages
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.report import Result, Verdict
@@ -172,7 +171,7 @@ class Command(ReportCommand):
         self.stderr.write("\n".join(map(shown, _shown(loss))))
         self.stderr.write("Type 'yes' to go on: ", ending="")
         self.stderr.flush()
-        if isinstance(self.stderr, Messages) and self.stderr.lost:
+        if self.messages.lost:
             return False  # nobody has read what they would say yes to
         return sys.stdin.readline().strip() == "yes"
 
