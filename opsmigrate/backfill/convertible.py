@@ -9,6 +9,7 @@ from django.db.backends.utils import CursorWrapper
 from opsmigrate.backfill.convert import VALID, follow_triggers, same_check, shadow_of
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.state import State
+from opsmigrate.counted import counted
 from opsmigrate.errors import RefusedError
 from opsmigrate.postgres.names import generated_name, quoted
 from opsmigrate.postgres.search_path import seen_by_project
@@ -129,9 +130,10 @@ def _require_valid(cursor: CursorWrapper, goal: Goal) -> None:
     )
     cursor.execute(query.format(**names, invalid=invalid, shown=sql.Literal(SHOWN)))
     shown = dict(cursor.fetchall())
+    some = counted(rows, "value that is no UUID", "values that are no UUIDs")
     raise _refused(
         goal,
-        f"holds {rows} values that are no UUID: {', '.join(map(repr, shown.values()))}",
+        f"holds {some}: {', '.join(map(repr, shown.values()))}",
         f"SELECT * FROM {goal.typed_table} WHERE ctid = '{next(iter(shown), '(0,1)')}'",  # noqa: S608
         {"invalid": rows, "values": shown},
     )

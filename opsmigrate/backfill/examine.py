@@ -14,6 +14,7 @@ from opsmigrate.backfill.possible import require_no_obstacle, require_possible
 from opsmigrate.backfill.sessions import prepare, require_session
 from opsmigrate.backfill.state import CHECK, State, read_state
 from opsmigrate.backfill.verify import count_grouped
+from opsmigrate.counted import counted
 from opsmigrate.errors import RefusedError
 from opsmigrate.report import Finding, Severity
 
@@ -112,8 +113,9 @@ def duplicates_found(connection: BaseDatabaseWrapper, goal: Goal, duplicates: in
         values = dict(cursor.fetchall())
     shown = ", ".join(f"{value} on {rows}" for value, rows in values.items())
     return RefusedError(
-        f"{duplicates} values of {goal.label}.{goal.column} stand on more than one row, so it "
-        f"cannot become unique: {shown}",
+        f"{counted(duplicates, 'value')} of {goal.label}.{goal.column} "
+        f"{'stands' if duplicates == 1 else 'stand'} on more than one row, so it cannot become "
+        f"unique: {shown}",
         id="duplicates",
         hint=f"SELECT {goal.typed_column}, count(*) FROM {goal.typed_table} WHERE"  # noqa: S608
         f" {goal.typed_column} IS NOT NULL GROUP BY 1 HAVING count(*) > 1",

@@ -41,6 +41,7 @@ from opsmigrate.backfill.state import State, read_state
 from opsmigrate.backfill.sweep import sweep
 from opsmigrate.backfill.verify import count_grouped, verify
 from opsmigrate.backfill.work import OutOfTimeError, SeedOptions, Work
+from opsmigrate.counted import counted
 from opsmigrate.errors import OpsmigrateError, RefusedError
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.interruptible import run_interruptibly
@@ -281,7 +282,9 @@ def _fill(work: Work, state: State) -> None:
         work.tally.started = time.monotonic()
     options = work.options
     with work.phase("fill"):
-        work.progress.phase(f"  about {state.rows:,} rows in {state.blocks:,} blocks")
+        work.progress.phase(
+            f"  about {counted(state.rows, 'row')} in {counted(state.blocks, 'block')}"
+        )
         fill(
             work.connection,
             work.goal,
@@ -325,7 +328,7 @@ def _sweep(work: Work) -> None:
 def _between(work: Work, tally: Tally, rows: int) -> None:
     share = tally.share
     expected = max(rows, tally.rows)
-    text = f"{tally.rows:,} of about {expected:,} rows ({share:.0%})"
+    text = f"{tally.rows:,} of about {counted(expected, 'row')} ({share:.0%})"
     text += f", {tally.rows_per_second:,.0f} rows/s"
     elapsed = time.monotonic() - tally.started
     if 0.01 < share < 1:

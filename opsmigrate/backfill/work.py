@@ -15,6 +15,7 @@ from opsmigrate.backfill.fill import Tally
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.pace import Pace
 from opsmigrate.backfill.sessions import is_lost
+from opsmigrate.counted import counted
 from opsmigrate.errors import PartialError, UndecidedError
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.locks import (
@@ -132,7 +133,10 @@ class Work:
 
     def partial(self, why: str) -> PartialError:
         """Return the error that says how far the work came."""
-        done = f"{self.tally.rows:,} rows filled in {self.tally.batches:,} batches, all committed"
+        done = (
+            f"{counted(self.tally.rows, 'row')} filled in "
+            f"{counted(self.tally.batches, 'batch', 'batches')}, all committed"
+        )
         budget = self.options.time_budget
         return PartialError(
             f"stopped part of the way: {why}; {done}",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from opsmigrate.backup.sequences import is_between
+from opsmigrate.counted import counted
 from opsmigrate.digest.lines import TableDigest
 from opsmigrate.digest.server import LARGE_OBJECTS
 from opsmigrate.manifest import Manifest
@@ -37,7 +38,7 @@ def _rows(manifest: Manifest, found: Mapping[str, TableDigest]) -> Iterator[Find
             yield Finding(
                 id="rows-differ",
                 severity=Severity.ERROR,
-                message=f"{table} had {rows:,} rows when it was backed up; the backup has "
+                message=f"{table} had {counted(rows, 'row')} when it was backed up; the backup has "
                 + (f"{seen.rows:,}" if seen else "no such table"),
                 hint=AGAIN,
                 table=table,
@@ -64,8 +65,8 @@ def _values(
             yield Finding(
                 id="values-differ",
                 severity=Severity.ERROR,
-                message=f"{table} has its {seen.rows:,} rows in the backup, but not the values "
-                "that it had when it was backed up",
+                message=f"{table} has its {counted(seen.rows, 'row')} in the backup, but not "
+                "the values that it had when it was backed up",
                 hint=AGAIN,
                 table=table,
                 evidence={"source": digest, "backup": seen.digest},

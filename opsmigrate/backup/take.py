@@ -34,6 +34,7 @@ from opsmigrate.backup.snapshot import (
     locked_by_others,
 )
 from opsmigrate.backup.watch import Watch
+from opsmigrate.counted import counted
 from opsmigrate.digest.server import DatabaseContent, Reading, read_database
 from opsmigrate.digest.tables import DataTable, count_rows
 from opsmigrate.errors import RefusedError, UndecidedError
@@ -203,8 +204,8 @@ def _dump(
         }
         counters, before = read_counters(connection), read_sequences(connection)
         progress.phase(
-            f"Dumping {len(tables)} tables, a database of {properties['bytes'] / 1e6:,.1f} MB, "
-            f"with pg_dump {clients.version}"
+            f"Dumping {counted(len(tables), 'table')}, a database of "
+            f"{properties['bytes'] / 1e6:,.1f} MB, with pg_dump {clients.version}"
         )
         name = f"opsmigrate dump {token_hex(4)}"
         settings = {**PRINTING, **no_time_limits(connection)}

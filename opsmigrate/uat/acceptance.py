@@ -10,6 +10,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.conf import Settings
+from opsmigrate.counted import counted
 from opsmigrate.errors import UndecidedError, UsageError
 from opsmigrate.postgres.session import Session
 from opsmigrate.progress import Progress
@@ -190,7 +191,7 @@ def _summary(outcomes: Sequence[Outcome]) -> str:
     counts = {status: sum(item.status is status for item in outcomes) for status in Status}
     said = ", ".join(f"{number} {status.value}" for status, number in counts.items() if number)
     waived = sum(item.waived is not None for item in outcomes)
-    return f"{len(outcomes)} checks: {said}" + (f" ({waived} waived)" if waived else "")
+    return f"{counted(len(outcomes), 'check')}: {said}" + (f" ({waived} waived)" if waived else "")
 
 
 def _finding(outcome: Outcome) -> Finding:

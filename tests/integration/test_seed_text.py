@@ -292,7 +292,7 @@ def test_a_view_that_is_made_meanwhile_stops_the_run_and_loses_nothing(empty_dat
 REFUSALS: dict[str, tuple[list[str], str]] = {
     "no uuid": (
         ["UPDATE t SET c = 'payment ' || id WHERE id < 4"],
-        "3 values that are no UUID: 'payment 1', 'payment 2', 'payment 3'",
+        "3 values that are no UUIDs: 'payment 1', 'payment 2', 'payment 3'",
     ),
     "the same uuid twice": (
         ["UPDATE t SET c = upper((SELECT c FROM t WHERE id = 1)) WHERE id = 2"],

@@ -110,7 +110,7 @@ def test_an_applied_migration_that_is_not_on_disk_fails(
             "UPDATE treasury_payment p SET payment_id = q.payment_id FROM treasury_payment q"
             " WHERE p.id = 5 AND q.id = 4",
             "seeded-values",
-            "public.treasury_payment.payment_id: 200 rows, 3 NULLs, 1 duplicates",
+            "public.treasury_payment.payment_id: 200 rows, 3 NULLs, 1 duplicate",
         ),
         (
             "UPDATE treasury_payment SET amount = 1 WHERE id = 1;"

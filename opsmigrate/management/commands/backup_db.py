@@ -14,6 +14,7 @@ from opsmigrate.backup.restore import require_extensions
 from opsmigrate.backup.retention import Kept, passed_over, remove_old
 from opsmigrate.backup.take import BackupOptions, take_backup
 from opsmigrate.backup.verify import Verification
+from opsmigrate.counted import counted
 from opsmigrate.errors import PartialError, RefusedError, UsageError
 from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
@@ -217,11 +218,10 @@ def _verify(
 
 
 def _result(file: Path, manifest: Manifest, how: str, found: Verification | None = None) -> Result:
-    rows = sum(manifest.tables.values())
+    tables, rows = counted(len(manifest.tables), "table"), sum(manifest.tables.values())
     return Result(
         verdict=Verdict.PASSED,
-        summary=f"{file}: {manifest.bytes / 1e6:,.1f} MB, {len(manifest.tables)} tables, "
-        f"{rows:,} rows, {how}",
+        summary=f"{file}: {manifest.bytes / 1e6:,.1f} MB, {tables}, {counted(rows, 'row')}, {how}",
         findings=found.findings if found else (),
         unexamined=found.unexamined if found else (),
         facts={
@@ -271,7 +271,7 @@ def _listed(folder: Path) -> Result:
     ]
     return Result(
         verdict=Verdict.PASSED,
-        summary=f"{len(manifests)} backups in {folder}",
+        summary=f"{counted(len(manifests), 'backup')} in {folder}",
         findings=passed_over(folder),
         facts={"backups": [item.file for item in manifests]},
         detail=tuple(lines),

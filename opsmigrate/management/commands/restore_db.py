@@ -15,6 +15,7 @@ from opsmigrate.backup.exchange import (
 )
 from opsmigrate.backup.open import clients_for, open_backup
 from opsmigrate.backup.rollback import Loss
+from opsmigrate.counted import counted
 from opsmigrate.errors import UsageError
 from opsmigrate.guard import require_approval
 from opsmigrate.management.arguments import add_trust_code
@@ -132,7 +133,8 @@ class Command(ReportCommand):
                 "Lost, but in the database that is kept:",
                 *_shown(done.loss),
                 "",
-                f"What belongs to it: {release}, with {len(manifest.migrations)} migrations "
+                f"What belongs to it: {release}, with "
+                f"{counted(len(manifest.migrations), 'migration')} "
                 "applied; start that, not the newer one.",
                 "To undo: python manage.py restore_db --undo. When all is well: drop the kept one.",
             ),

@@ -5,6 +5,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
+from opsmigrate.counted import counted
 from opsmigrate.errors import UsageError
 from opsmigrate.files import require_writable, write_together
 from opsmigrate.management.base import ReportCommand, Run
@@ -222,7 +223,7 @@ def _listed(options: dict[str, Any]) -> Result:
     lines += [f"  {item.module} cannot be imported: {item.words}" for item in broken]
     return Result(
         verdict=Verdict.FAILED if broken else Verdict.PASSED,
-        summary=f"{len(checks)} checks"
+        summary=counted(len(checks), "check")
         + (f"; {len(broken)} uat.py cannot be imported" if broken else ""),
         facts={"checks": [check.id for check in checks]},
         detail=tuple(lines),

@@ -1,5 +1,6 @@
 """Indexes and constraints that PostgreSQL trusts, and sequences that give new keys."""
 
+from opsmigrate.counted import counted
 from opsmigrate.postgres.catalog import read_catalog
 from opsmigrate.postgres.sequences import read_sequences
 from opsmigrate.uat.context import Context
@@ -26,7 +27,10 @@ def constraints_valid(context: Context) -> str:
             "; ".join(told[:NAMED]) + (f"; {len(told) - NAMED} more" if len(told) > NAMED else ""),
             evidence="REINDEX INDEX CONCURRENTLY, or ALTER TABLE … VALIDATE CONSTRAINT",
         )
-    return f"{len(indexes)} indexes and {len(constraints)} constraints, all valid"
+    return (
+        f"{counted(len(indexes), 'index', 'indexes')} and "
+        f"{counted(len(constraints), 'constraint')}, all valid"
+    )
 
 
 @check("sequences-ahead", tags=("database", "schema"), severity="blocker", timeout=300)
@@ -40,7 +44,8 @@ def sequences_ahead(context: Context) -> str:
             for each in behind[:NAMED]
         )
         raise Failed(
-            f"{len(behind)} of {len(sequences)} sequences are behind: {told}",
+            f"{len(behind)} of {counted(len(sequences), 'sequence')} "
+            f"{'is' if len(behind) == 1 else 'are'} behind: {told}",
             evidence="; ".join(each.remedy for each in behind[:NAMED]),
         )
-    return f"{len(sequences)} sequences, each ahead of its column"
+    return f"{counted(len(sequences), 'sequence')}, each ahead of its column"

@@ -3,6 +3,7 @@
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
+from opsmigrate.counted import counted
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Failed
@@ -34,4 +35,5 @@ def migrations_on_disk(context: Context) -> str:
     missing = sorted(applied - set(loader.disk_migrations) - replaced)
     if missing:
         raise Failed("applied, but not on disk: " + ", ".join(f"{a}.{n}" for a, n in missing))
-    return f"all {len(applied)} applied migrations are on disk"
+    some = counted(len(applied), "applied migration is", "applied migrations are all")
+    return f"{some} on disk"

@@ -3,6 +3,7 @@
 from django.apps import apps
 from django.db.models import Count, Q
 
+from opsmigrate.counted import counted
 from opsmigrate.postgres.catalog import Catalog, Column, Relation, read_catalog
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.values import count_nulls_and_duplicates
@@ -36,7 +37,9 @@ def seeded_values(context: Context) -> str:
     rows, nulls, duplicates = count_nulls_and_duplicates(
         context.connection, table.schema, table.name, column.name
     )
-    said = f"{rows:,} rows, {nulls:,} NULLs, {duplicates:,} duplicates"
+    said = ", ".join(
+        (counted(rows, "row"), counted(nulls, "NULL"), counted(duplicates, "duplicate"))
+    )
     if nulls or duplicates:
         context.keep_table("Rows without a value, or with another one's", _samples(context))
         raise Failed(f"{table.label}.{column.name}: {said}")
@@ -57,7 +60,8 @@ def seeded_references(context: Context) -> str:
     invalid = [f"{label}.{item.name}" for label, item in pointing if not item.validated]
     if invalid:
         raise Failed(f"not validated: {', '.join(invalid)}")
-    return f"{len(pointing)} foreign keys point to {table.label}, all validated"
+    some = counted(len(pointing), "foreign key points", "foreign keys point")
+    return f"{some} to {table.label}, all validated"
 
 
 def _samples(context: Context) -> list[tuple[str, ...]]:
