@@ -56,7 +56,7 @@ def test_a_sequence_behind_its_column_fails_and_its_remedy_works(
 
     assert answer.code == 1
     assert outcome["saw"].endswith(
-        "sequences are behind: public.treasury_payment_id_seq gives 8 next, "
+        "sequences is behind: public.treasury_payment_id_seq gives 8 next, "
         "public.treasury_payment.id goes up to 200"
     )
     assert again.code == 0
