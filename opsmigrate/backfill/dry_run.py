@@ -23,7 +23,7 @@ from opsmigrate.report import Result, Verdict
 
 def plan_of(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -> Result:
     """Return what `seed` would do: phases, statements, locks, seconds; nothing is written."""
-    examined = examine(connection, goal, triggers=options.triggers)
+    examined = examine(connection, goal, options)
     state = examined.state
     before, after = _phases(connection, state, goal)
     phases = [*before, *after]

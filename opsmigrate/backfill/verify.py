@@ -11,6 +11,7 @@ from opsmigrate.backfill.state import State, read_state
 from opsmigrate.counted import counted
 from opsmigrate.postgres.values import count_nulls_and_duplicates
 from opsmigrate.report import Finding, Result, Severity, Verdict
+from opsmigrate.steps import command
 
 
 def verify(
@@ -94,7 +95,7 @@ def _unseeded(goal: Goal, wrong: Sequence[str], facts: dict[str, Any], again: st
         id="not-seeded",
         severity=Severity.ERROR,
         message=f"{goal.label}.{goal.column} is not as it must be: {'; '.join(wrong)}",
-        hint=again,
+        steps=(command(again),),
         table=goal.label,
         column=goal.column,
     )
