@@ -47,7 +47,7 @@ from opsmigrate.progress import Progress
 from opsmigrate.report import WIDTH, Report, Result, Severity, Verdict
 from opsmigrate.scratch import reap
 from opsmigrate.shown import shown
-from opsmigrate.steps import aimed, aimed_text
+from opsmigrate.steps import aimed, aimed_text, command
 
 UNWRITTEN = Verdict.UNDECIDED.exit_code
 # What Python makes of bytes of the command line that are no text (PEP 383).
@@ -301,7 +301,8 @@ def _require_clean_checks(connection: BaseDatabaseWrapper) -> None:
         raise UndecidedError(
             f"the system check {errors[0].id} fails: {errors[0].msg}{more}",
             id="system-check",
-            hint="python manage.py check",
+            hint="correct what it says",
+            steps=(command("python manage.py check"),),
         )
 
 

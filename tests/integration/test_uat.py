@@ -251,7 +251,9 @@ def test_a_folder_of_reports_that_cannot_be_made_is_a_usage_error(
     answer = accept(ops, migrated, tmp_path / "file")
 
     assert (answer.code, answer.ids) == (2, ["cannot-write-output"])
-    assert answer.report["findings"][0]["hint"] == "--report-dir with a folder that can be written"
+    assert answer.report["findings"][0]["hint"] == (
+        "name a folder that can be written with --report-dir"
+    )
 
 
 def test_a_system_check_error_of_the_project_is_a_failed_check_and_not_the_end(

@@ -25,6 +25,7 @@ from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.report import Result, Verdict
 from opsmigrate.scratch_rights import require_scratch_allowed
 from opsmigrate.shown import shown
+from opsmigrate.steps import command
 
 MOST_LINES = 30
 
@@ -72,14 +73,15 @@ class Command(ReportCommand):
             raise UsageError(
                 "restore_db takes the FILE of a backup, or --undo without one",
                 id="no-backup-given",
-                hint="python manage.py restore_db FILE; python manage.py backup_db --list",
+                hint="give the file of a backup, or --undo; see which backups there are",
+                steps=(command("python manage.py backup_db --list"),),
             )
         asks = not options["no_input"] and options["into"] is None
         if asks and not sys.stdin.isatty():
             raise UsageError(
                 "there is nobody to ask whether what would be lost may be lost",
                 id="not-confirmed",
-                hint="--no-input",
+                hint="run it on a terminal, or say with --no-input that it may be lost",
             )
 
     def run(self, run: Run, **options: Any) -> Result:

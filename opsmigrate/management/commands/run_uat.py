@@ -108,7 +108,7 @@ class Command(ReportCommand):
             raise UsageError(
                 f"cannot write reports to {folder}",
                 id="cannot-write-output",
-                hint="--report-dir with a folder that can be written",
+                hint="name a folder that can be written with --report-dir",
             ) from error
         return None
 
@@ -209,7 +209,7 @@ def _require_place(file: Path) -> None:
         raise UsageError(
             str(error),
             id="cannot-write-output",
-            hint="--save-baseline with a file in a folder that exists",
+            hint="name a file in a folder that exists with --save-baseline",
         ) from error
 
 
