@@ -59,6 +59,13 @@ def drifted(alias: str, statements: str) -> Iterator[BaseDatabaseWrapper]:
         transaction.set_rollback(True, using=alias)
 
 
+def filled_now(alias: str, statements: str) -> None:
+    """Execute the statements, and keep what they did."""
+    found = {item.name: item for item in read_catalog(connections[alias]).relations}
+    with connections[alias].cursor() as cursor:
+        cursor.execute(filled(statements, found))
+
+
 def filled(statements: str, tables: dict[str, Relation]) -> str:
     """Fill in the names that Django made up: of a table's constraint or index on columns."""
     role = f"role_{token_hex(4)}"

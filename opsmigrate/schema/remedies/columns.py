@@ -21,16 +21,22 @@ def null_remedy(case: Case) -> Remedy:
     if not case.claimed_column.not_null:
         return Remedy(None, (case.alter_column("DROP NOT NULL"),))
     set_not_null = case.alter_column("SET NOT NULL")
-    if has_nulls(case.connection, case.relation, found.name) is False:
+    nulls = has_nulls(case.connection, case.relation, found.name)
+    if nulls is False:
         return Remedy(None, (set_not_null,))
     look = statement(f"SELECT * FROM {case.where} WHERE {case.column} IS NULL")
     with editing(case) as editor:
         value = default_of(case, editor, case.field(found.name))
     if value is None:
+        if nulls is None:
+            return Remedy(
+                "rows without a value, which the query lists, must get one first",
+                (look, set_not_null),
+            )
         return Remedy(
-            "rows have no value in this column: decide which they get; the query lists them, and "
-            "PostgreSQL refuses NOT NULL as long as there are any",
-            (look, set_not_null),
+            "rows have no value in this column: decide which they get. The query lists them; as "
+            "long as there are any, PostgreSQL refuses NOT NULL",
+            (look,),
         )
     fill = statement(
         f"UPDATE {case.where} SET {case.column} = {value} WHERE {case.column} IS NULL",

@@ -11,6 +11,7 @@ from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import check
 
 NAMED = 8
+EACH = "preflight_migrate says for each what to type"
 
 
 @check("schema-as-claimed", tags=("database", "schema", "migrations"), severity="blocker")
