@@ -116,9 +116,7 @@ def identity_remedy(case: Case) -> Remedy:
         f"SELECT setval('{literal}', greatest({highest}, 1), coalesce({highest} >= 1, false)) "
         f"FROM {case.where}"
     )
-    return Remedy(
-        "type both at once: rows come in between with numbers that are taken", (add, restart)
-    )
+    return Remedy(None, (add, restart))
 
 
 def default_remedy(case: Case) -> Remedy:

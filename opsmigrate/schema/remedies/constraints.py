@@ -11,10 +11,10 @@ from opsmigrate.schema.remedies.case import Case, Remedy
 from opsmigrate.schema.remedies.ddl import editing
 from opsmigrate.steps import Step, statement
 
-CORRECT = "Rows that contradict it must be corrected first"
+CORRECT = "rows that contradict it must be corrected first"
 # The suffix of Django's names for foreign keys (BaseDatabaseSchemaEditor).
 SUFFIX = "_fk_%(to_table)s_%(to_column)s"
-VALIDATION = "new rows are checked from the first step on, those of before by the last one"
+VALIDATION = "New rows are checked as soon as it is there, those of before by the last step"
 
 
 def foreign_key_remedy(case: Case) -> Remedy:
@@ -26,12 +26,12 @@ def foreign_key_remedy(case: Case) -> Remedy:
     with editing(case) as editor:
         text = str(editor._create_fk_sql(case.model, case.field(key.column), SUFFIX))
     look = _orphans(case, key.column, quoted(target.schema, target.name), key.to_column)
-    hint = f"{CORRECT}; the query lists what points nowhere."
+    hint = f"{CORRECT}; the query lists what points nowhere"
     if isinstance(there, Constraint):
         head = f"ALTER TABLE {case.where} "
         text = f"{head}DROP CONSTRAINT {quoted(there.name)}, {text.removeprefix(head)}"
         return Remedy(hint, (look, statement(text)))
-    return Remedy(f"{hint} Of the others {VALIDATION}.", (look, *_in_two(case, text)))
+    return Remedy(f"{hint}. {VALIDATION}", (look, *_in_two(case, text)))
 
 
 def not_validated_remedy(case: Case) -> Remedy:
@@ -43,10 +43,10 @@ def not_validated_remedy(case: Case) -> Remedy:
         (item for item in case.live.catalog.relations if item.oid == there.references), None
     )
     if target is None or len(there.columns) != 1 or len(there.to_columns) != 1:
-        return Remedy(f"{CORRECT}.", (validate,))
+        return Remedy(CORRECT, (validate,))
     where = quoted(target.schema, target.name)
     look = _orphans(case, there.columns[0], where, there.to_columns[0])
-    return Remedy(f"{CORRECT}; the query lists what points nowhere.", (look, validate))
+    return Remedy(f"{CORRECT}; the query lists what points nowhere", (look, validate))
 
 
 def check_remedy(case: Case) -> Remedy:
@@ -63,10 +63,10 @@ def check_remedy(case: Case) -> Remedy:
     if isinstance(there, Constraint):
         head = f"ALTER TABLE {case.where} "
         text = f"{head}DROP CONSTRAINT {quoted(there.name)}, {text.removeprefix(head)}"
-        return Remedy(f"{CORRECT}.", (statement(text),))
+        return Remedy(CORRECT, (statement(text),))
     if item is None:
-        return Remedy(f"{CORRECT}.", (statement(text),))
-    return Remedy(f"{CORRECT}: {VALIDATION}.", _in_two(case, text))
+        return Remedy(CORRECT, (statement(text),))
+    return Remedy(f"{CORRECT}. {VALIDATION}", _in_two(case, text))
 
 
 def exclusion_remedy(case: Case) -> Remedy:
@@ -74,7 +74,7 @@ def exclusion_remedy(case: Case) -> Remedy:
     item = _constraint(case)
     with editing(case) as editor:
         text = str(item.create_sql(case.model, editor))
-    return Remedy(f"{CORRECT}.", (statement(text),))
+    return Remedy(CORRECT, (statement(text),))
 
 
 def _constraint(case: Case) -> Any:

@@ -18,7 +18,8 @@ from opsmigrate.steps import Step, statement
 
 # What REINDEX CONCURRENTLY leaves behind where it stops (documentation of REINDEX).
 LEFT_BEHIND = re.compile(r"_cc(new|old)\d*$")
-DUPLICATES = "Rows that have the same must be told apart first; the query lists what they have."
+APART = "rows that have the same must be told apart first"
+DUPLICATES = f"{APART}; the query lists what they have"
 AGAIN = "foreign keys rest on {}: drop them, make anew what is claimed, and add them again"
 UPGRADE = "this server is too old for it: Django leaves it out, and nothing can be typed"
 
@@ -50,7 +51,7 @@ def unique_remedy(case: Case) -> Remedy:
             return Remedy(UPGRADE)
         text = str(made)
     looks = list(_duplicates(case, claim)) if isinstance(claim, ClaimedIndex) else []
-    hint = DUPLICATES if looks else "Rows that have the same must be told apart first."
+    hint = DUPLICATES if looks else APART
     old = there.name if isinstance(there, Index) else ""
     if old and any(item.name == old and item.kind == "u" for item in case.relation.constraints):
         if _rested_on(case, old):
@@ -72,7 +73,7 @@ def primary_key_remedy(case: Case) -> Remedy:
         if _rested_on(case, there.name):
             return Remedy(AGAIN.format(there.name))
         add = f"DROP CONSTRAINT {quoted(there.name)}, {add}"
-    return Remedy(f"{DUPLICATES} No row may be without.", (*looks, case.alter(add)))
+    return Remedy(f"{DUPLICATES}, and no row may be without", (*looks, case.alter(add)))
 
 
 def invalid_remedy(case: Case) -> Remedy:
@@ -91,8 +92,10 @@ def invalid_remedy(case: Case) -> Remedy:
     steps = (*looks, statement(f"REINDEX INDEX CONCURRENTLY {name}"))
     if any(index.name == there.name for index in case.claimed.indexes):
         return Remedy(DUPLICATES if looks else None, steps)
-    hint = f"decide whether it is wanted: no migration makes it. {DUPLICATES if looks else ''}"
-    return Remedy(hint.rstrip(), (*steps, statement(drop, alternative=2)))
+    hint = "decide whether it is wanted: no migration makes it"
+    return Remedy(
+        f"{hint}; {DUPLICATES}" if looks else hint, (*steps, statement(drop, alternative=2))
+    )
 
 
 def _named(case: Case, kind: type[DjangosIndex | UniqueConstraint]) -> Any:

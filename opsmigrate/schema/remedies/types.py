@@ -29,6 +29,7 @@ DAYS = frozenset(
 DATES = frozenset({"date", "timestamp without time zone", "timestamp with time zone"})
 # No operator = is there for them.
 INCOMPARABLE = frozenset({"json", "xml", "point", "polygon"})
+LOSES_SPACES = "refuses what is too long, and loses spaces at its end"
 CHANGES = "changes the values that the query lists"
 NO_DEFAULT = "the column has no default any more"
 
@@ -38,7 +39,7 @@ def type_remedy(case: Case) -> Remedy:
     found, claimed = case.drift.there, case.claimed_column
     assert isinstance(found, Column)  # noqa: S101 - it is there, and of another type
     type_ = claimed.type or "bigint"
-    hint = f"decide: give the column its type, {OR_SAY_SO}. The table is locked meanwhile."
+    hint = f"decide: give the column its type, while the table is locked; {OR_SAY_SO}"
     obstacle = in_the_way(case, found)
     if obstacle:
         return Remedy(
@@ -55,7 +56,8 @@ def type_remedy(case: Case) -> Remedy:
         return Remedy(f"decide how these texts are read as {type_}, and convert them by a query")
     look = _changed(case, found, f"{case.column}::{type_}", case.column)
     if casts(case.connection, found.type, type_):
-        return Remedy(hint, (look, case.alter_column(f"TYPE {type_}{collate}", risk=CHANGES)))
+        risk = LOSES_SPACES if old in TEXTS and new in TEXTS else CHANGES
+        return Remedy(hint, (look, case.alter_column(f"TYPE {type_}{collate}", risk=risk)))
     using = f"TYPE {type_}{collate} USING {case.column}::{type_}"
     steps: tuple[Step, ...] = (look, case.alter_column(using, risk=CHANGES))
     if found.has_default and not found.identity:
@@ -125,9 +127,9 @@ def _through_zone(case: Case, found: Column, type_: str) -> Remedy:
     shift = f"AT TIME ZONE '{zone}'"
     hint = (
         f"decide in which time zone the values are; Django reads and writes here in {zone}. "
-        f"Then give the column its type, {OR_SAY_SO}."
+        f"Then give the column its type, {OR_SAY_SO}"
     )
-    risk = f"takes the values for times of {zone}"
+    risk = f"changes the values to times of {zone}"
     column: Any = case.column
     if new in ZONED:
         plain = column if old != "date" else f"{column}::timestamp"
