@@ -77,8 +77,9 @@ migrations.AddConstraint("cage", models.UniqueConstraint(
 ROWS = """
 INSERT INTO zoo_cage (code, name, label, size, price, note, tags, data, open, token, more, opened)
 SELECT gen_random_uuid(), 'cage ' || n, 'Käfig ' || n, n, n + 0.25, 'note  ' || n || '  ',
-       ARRAY['tag', 'x' || n], jsonb_build_object('n', n), daterange('2024-01-01'::date + n, '2024-01-01'::date + n + 1),
-       gen_random_uuid(), '{"a": 1.50}', '2024-03-31 01:30:15.123456+00'::timestamptz + n * '1 day'::interval
+       ARRAY['tag', 'x' || n], jsonb_build_object('n', n),
+       daterange('2024-01-01'::date + n, '2024-01-01'::date + n + 1), gen_random_uuid(),
+       '{"a": 1.50}', '2024-03-31 01:30:15.123456+00'::timestamptz + n * interval '1 day'
 FROM generate_series(1, 3) AS n;
 INSERT INTO zoo_keeper (cage_id, second_id)
 SELECT id, CASE WHEN size > 1 THEN code END FROM zoo_cage;

@@ -23,10 +23,11 @@ from tests.integration.test_findings_pages import (  # noqa: F401
     findings,
     prepare,
 )
-from tests.prepared import database_alias
 
 # As often as what is made again has something of its own to be made.
 ROUNDS = 3
+from tests.prepared import database_alias
+
 CONCURRENTLY = " CONCURRENTLY "
 # What somebody has to give back who has a backup, before what rests on it can be made.
 GIVEN_BACK = {
@@ -77,7 +78,7 @@ def test_a_drift_is_found_once_and_cured_by_what_it_says_to_type(
         before = contents_seen(cursor)
         execute(connection, keep)
         filled_now(peopled, injected.statements)
-        first_found = found = drifts(connection)
+        said = found = drifts(connection)
         execute(connection, "RESET ROLE")
         damaged = contents_seen(cursor)
         for number in range(ROUNDS):
@@ -97,12 +98,32 @@ def test_a_drift_is_found_once_and_cured_by_what_it_says_to_type(
         left = [drift.words for drift in drifts(connection) if drift.steps]
         transaction.set_rollback(True, using=peopled)
 
-    assert [(item.id, item.table, item.column) for item in first_found] == [
+    assert [(item.id, item.table, item.column) for item in said] == [
         (injected.id, injected.table, injected.column)
-    ], [item.words for item in first_found]
+    ], [item.words for item in said]
     if injected.constraint:
-        assert first_found[0].name == injected.constraint
-    assert first_found[0].claimed or first_found[0].live
+        assert said[0].name == injected.constraint
+    assert said[0].claimed or said[0].live
+    assert left == []
+    # What a statement of the damage took away cannot come back.
+    assert losses(before, after) == [] or losses(damaged, after) == []
+
+
+def test_what_is_made_concurrently_is_typed_as_it_stands(peopled: str, typist: Typist) -> None:
+    connections[peopled].close()
+    with database_alias(connections[peopled].settings_dict["NAME"]) as alias:
+        before, names = contents(alias), []
+        for injected in DRIFTS:
+            if injected.id == "drift-index":
+                filled_now(alias, injected.statements)
+                (drift,) = drifts(connections[alias])
+                assert any(CONCURRENTLY in step.text for step in drift.steps)
+                assert typist.type(alias, asdict(drift)) == []
+                names.append(injected.name)
+                assert drifts(connections[alias]) == ()
+
+        assert losses(before, contents(alias)) == []
+        assert len(names) > 5
 
 
 @pytest.mark.parametrize("id", [id for id in RUN if id.startswith("drift-")])
@@ -112,16 +133,16 @@ def test_the_steps_of_its_page_cure_it_for_preflight_and_migrate(
     typist: Typist,
 ) -> None:
     bad, _ = examples(id)
-    zoo, ways = prepare(bad), [1]
+    ways = [1]
     for way in ways:
-        zoo = zoo if way == 1 else prepare(bad)
-        (found,) = [each for each in findings(zoo, id) if each["id"] == id]
+        page = prepare(bad)
+        (found,) = [each for each in findings(page, id) if each["id"] == id]
         ways += [each for each in alternatives(found) if each not in ways]
 
-        gone = typist.type(zoo.alias, found, alternative=way)
+        gone = typist.type(page.alias, found, alternative=way)
 
         assert unannounced(found, gone, alternative=way) == []
-        assert [each["id"] for each in findings(zoo, id)] in ([], ["drift-column-unknown"])
-        assert id not in [each["id"] for each in findings(zoo, id)]
-        assert zoo.preflight().code == 0
-        assert zoo.migrate() is None
+        assert [each["id"] for each in findings(page, id)] in ([], ["drift-column-unknown"])
+        assert id not in [each["id"] for each in findings(page, id)]
+        assert page.preflight().code == 0
+        assert page.migrate() is None

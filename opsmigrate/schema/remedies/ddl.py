@@ -52,7 +52,10 @@ def column_definition(
     plain: Any = copy(field)
     plain.primary_key = plain._unique = False
     plain.null = plain.null or nullable
-    return filled(case, *editor.column_sql(case.model, plain, include_default=default))
+    definition = filled(case, *editor.column_sql(case.model, plain, include_default=default))
+    # As add_field() does with identity columns.
+    suffix = field.db_type_suffix(case.connection)
+    return f"{definition} {suffix}" if suffix else definition
 
 
 def default_of(case: Case, editor: Any, field: Any) -> str | None:
