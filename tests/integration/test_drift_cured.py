@@ -23,11 +23,10 @@ from tests.integration.test_findings_pages import (  # noqa: F401
     findings,
     prepare,
 )
+from tests.prepared import database_alias
 
 # As often as what is made again has something of its own to be made.
 ROUNDS = 3
-from tests.prepared import database_alias
-
 CONCURRENTLY = " CONCURRENTLY "
 # What somebody has to give back who has a backup, before what rests on it can be made.
 GIVEN_BACK = {
@@ -47,8 +46,6 @@ GIVEN_BACK = {
     "oddly named column gone": ("SELECT", 'UPDATE zoo_head SET "The Rank" = 7'),
     "order column gone": ("SELECT", 'UPDATE aside."The Ticket" SET _order = 1'),
 }
-# Nothing to type: somebody has to decide.
-WORDS_ONLY = {}
 
 
 @pytest.fixture(scope="module")

@@ -332,3 +332,27 @@ def test_where_a_renamed_column_stops_the_plan_renaming_it_is_the_first_thing_to
     assert ops("preflight_migrate", "zoo", database=alias).code == 0
     assert migrate(alias, "zoo") is None
     assert asked(alias, "SELECT name FROM zoo_cage") == [("a",)]
+
+
+SORTED = """
+migrations.AddField("cage", "keepers", __import__("tests.zoo.sorted_field",
+    fromlist=["zoo"]).SortedManyToManyField("zoo.Cage", related_name="+")),
+"""
+
+
+def test_the_column_of_a_sorted_relation_is_known_and_not_dropped(
+    write_migrations: Write, new_database: Callable[..., str], ops: Ops
+) -> None:
+    write_migrations(SMALL_CAGE, SORTED)
+    alias = new_database()
+    assert migrate(alias, "zoo") is None
+
+    answer = ops("preflight_migrate", "zoo", database=alias)
+    execute(connections[alias], "ALTER TABLE zoo_cage_keepers DROP COLUMN sort_value")
+    (finding,) = ops("preflight_migrate", "zoo", database=alias).report["findings"]
+
+    assert answer.report["facts"]["drift"] == []
+    assert (finding["id"], finding["column"]) == ("drift-column-missing", "sort_value")
+    assert [step["text"] for step in finding["steps"]] == [
+        'ALTER TABLE "public"."zoo_cage_keepers" ADD COLUMN "sort_value" integer NOT NULL;'
+    ]
