@@ -17,7 +17,7 @@ from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import read_only_thread, second_connection, set_for_session
 from opsmigrate.postgres.waits import cancel
 from opsmigrate.uat.baseline.record import Baseline
-from opsmigrate.uat.context import Context, no_site
+from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Evidence, Failed, NotRun, Outcome, Status
 from opsmigrate.uat.registry import BrokenModule, Check
 from opsmigrate.uat.site import Login, OutOfReachError, Site, Visitor
@@ -43,6 +43,7 @@ class Surroundings:
     login: Login | None
     baseline: Baseline | None
     adopted: Adopted
+    no_site: NotRun
 
 
 @dataclass
@@ -137,7 +138,7 @@ def _left_behind(item: _Running) -> Outcome:
 
 def _run(item: _Running, surroundings: Surroundings) -> Outcome:
     if "site" in item.check.needs and surroundings.site is None:
-        reason = no_site()
+        reason = surroundings.no_site
         return _outcome(item, Status.NOT_RUN, str(reason), hint=reason.hint)
     site = surroundings.site
     visitor = Visitor(site, login=surroundings.login) if site else None
@@ -160,12 +161,13 @@ def _run(item: _Running, surroundings: Surroundings) -> Outcome:
                 site=site,
                 visitor=visitor,
                 baseline=surroundings.baseline,
+                no_site=surroundings.no_site,
                 evidence=item.evidence,
             )
             with nullcontext() if is_ours(item.check) else project_search_path(session):
                 saw = item.check.function(context)
     except Failed as failed:
-        return _outcome(item, Status.FAIL, str(failed), visitor, told_by=failed.evidence)
+        return _failed(item, failed, visitor)
     except NotRun as reason:
         return _outcome(
             item,
@@ -184,6 +186,22 @@ def _run(item: _Running, surroundings: Surroundings) -> Outcome:
         said = "the check did not say what it saw: it must return a sentence"
         return _outcome(item, Status.ERROR, said, visitor)
     return _outcome(item, Status.PASS, saw, visitor)
+
+
+def _failed(item: _Running, failed: Failed, visitor: Visitor | None) -> Outcome:
+    """Return the failure; where this run itself serves the site, with what its code raised."""
+    served = visitor.site.served if visitor else None
+    crash = served.crash_behind(str(failed)) if served else None
+    if crash is None:
+        return _outcome(item, Status.FAIL, str(failed), visitor, told_by=failed.evidence)
+    if crash.wrote:
+        said = (
+            f"{crash.path} writes to the database when it is asked, which the site that this run "
+            f"serves may not ({failed})"
+        )
+        hint = "--base-url with the address of the running site"
+        return _outcome(item, Status.NOT_RUN, said, visitor, told_by=crash.words, hint=hint)
+    return _outcome(item, Status.FAIL, str(failed), visitor, told_by=crash.words)
 
 
 def is_ours(check: Check) -> bool:
