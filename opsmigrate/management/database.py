@@ -77,6 +77,18 @@ def _named(alias: str) -> str:
     return "of that name" if set(alias) & set("@:/") else repr(alias)
 
 
+def _require_text(connection: BaseDatabaseWrapper) -> None:
+    """Raise UndecidedError where a setting has a NUL: libpq would stop reading there, or fail."""
+    parts = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
+    for key in (key for key in parts if "\0" in str(connection.settings_dict.get(key) or "")):
+        raise UndecidedError(
+            f"the {key} of DATABASES[{connection.alias!r}] has a NUL character (%00 in a URL), "
+            "which PostgreSQL knows nowhere",
+            id="bad-setting",
+            hint="correct it in the settings, or in DATABASE_URL",
+        )
+
+
 class ChosenDatabase:
     """What is found out of an alias, step by step, so that a report can say how far it came."""
 
@@ -100,6 +112,7 @@ class ChosenDatabase:
         """
         assert self._connection is not None  # noqa: S101 - choose() comes first
         self._reached = True
+        _require_text(self._connection)
         try:
             own(self._connection)
             self._session = read_session(self._connection)

@@ -23,6 +23,7 @@ from opsmigrate.uat.redaction import Redactor, secrets_of_settings
 from opsmigrate.uat.registry import Check, discover, registry
 from opsmigrate.uat.runner import JOBS, Adopted, Surroundings, outcome_of, run_checks
 from opsmigrate.uat.scene import scene
+from opsmigrate.uat.serving import site_of_run
 from opsmigrate.uat.site import Login, Site
 from opsmigrate.uat.waivers import UsedWaiver, apply_waivers
 
@@ -35,12 +36,16 @@ FINDING_IDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which checks are asked for, how many run at a time, and what else is taken in."""
+    """Which checks are asked for, how many run at a time, and what else is taken in.
+
+    `serve` says that this run is to serve the site where none was given.
+    """
 
     tags: Sequence[str] = ()
     exclude: Sequence[str] = ()
     ids: Sequence[str] = ()
     jobs: int = JOBS
+    serve: bool = True
     included: tuple[Outcome, ...] = ()
 
     @property
@@ -96,24 +101,27 @@ def accept(
     """
     broken = discover()
     selected = select(selection)
-    there = _what_is_there(connection, settings, site, baseline)
-    checks = tuple(check for check in selected if set(check.needs) <= there | {"site"})
-    left_out = tuple(check.id for check in selected if check not in checks)
-    login = Login(site, settings.uat.login) if site else None
-    surroundings = Surroundings(
-        connection=connection,
-        settings=settings,
-        site=site,
-        login=login,
-        baseline=baseline,
-        adopted=adopted,
-    )
-    outcomes = tuple(map(outcome_of, broken)) + run_checks(
-        checks,
-        surroundings,
-        jobs=selection.jobs,
-        tell=lambda id: progress.phase(f"check {id} …"),
-    )
+    serve = selection.serve and any("site" in check.needs for check in selected)
+    with site_of_run(site, connection, settings.uat.login, serve=serve) as (site, no_site):
+        there = _what_is_there(connection, settings, site, baseline)
+        checks = tuple(check for check in selected if set(check.needs) <= there | {"site"})
+        left_out = tuple(check.id for check in selected if check not in checks)
+        login = Login(site, settings.uat.login) if site else None
+        surroundings = Surroundings(
+            connection=connection,
+            settings=settings,
+            site=site,
+            no_site=no_site,
+            login=login,
+            baseline=baseline,
+            adopted=adopted,
+        )
+        outcomes = tuple(map(outcome_of, broken)) + run_checks(
+            checks,
+            surroundings,
+            jobs=selection.jobs,
+            tell=lambda id: progress.phase(f"check {id} …"),
+        )
     outcomes += selection.included
     if not outcomes:
         raise UndecidedError(
@@ -130,7 +138,8 @@ def accept(
     findings = [_finding(item) for item in outcomes if item.status is not Status.PASS]
     facts = {
         "base_url": site.base_url if site else None,
-        "tls_relaxed": bool(site and site.is_plain_loopback),
+        "served": bool(site and site.served),
+        "tls_relaxed": bool(site and site.is_plain_loopback and not site.is_secure),
         "release": settings.release,
         "environment": settings.environment,
         **scene(connection, session, settings, login=login, baseline=baseline),
@@ -162,6 +171,7 @@ def _what_is_there(
         "health": settings.uat.health_url is not None,
         "served": site is not None or bool(urls) or settings.uat.login is not None,
         "tls": site is None or not site.is_plain_loopback,
+        "elsewhere": site is None or site.served is None,
         "baseline": baseline is not None,
         "baseline-pages": baseline is not None and bool(baseline.pages),
         "default-alias": connection.alias == DEFAULT_DB_ALIAS,

@@ -164,6 +164,23 @@ def test_a_wrong_password_is_undecided(command: str, call: Call, password_server
     assert "password authentication failed" in answer.report["findings"][0]["message"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ("staging_settings", "postgres://staging:geh%00eim@127.0.0.1/staging"),
+        ("tests.psycopg2_settings", "postgres://staging:geheim@127.0.0.1/staging%00"),
+    ],
+)
+def test_a_nul_in_the_url_is_said_and_the_password_is_not(
+    settings: str, url: str, command: str, call: Call
+) -> None:
+    answer = call(command, url=url, DJANGO_SETTINGS_MODULE=settings)
+
+    assert_report(answer, command, 3, "bad-setting")
+    assert "has a NUL character (%00 in a URL)" in answer.report["findings"][0]["message"]
+    assert "eim" not in answer.stdout + answer.stderr
+
+
 def test_an_option_that_libpq_does_not_know_is_undecided(command: str, call: Call) -> None:
     answer = call(command, url=f"{unreachable()}?sslmood=disable")
 

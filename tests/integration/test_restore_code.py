@@ -159,6 +159,22 @@ def test_what_is_to_be_kept_here_is_refused(attacked: Attacked) -> None:
     assert attacked.leftovers() == []
 
 
+def test_where_row_security_hides_rows_from_their_owner_no_role_could_restore_them(
+    attacked: Attacked, no_embedded: None
+) -> None:
+    attacked.plant(
+        *KINDS["check"],
+        "ALTER TABLE low.t ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE low.t FORCE ROW LEVEL SECURITY",
+    )
+
+    answer = attacked.run("backup_db")
+
+    attacked.require_harmless()
+    assert (answer.code, answer.ids) == (4, ["restore-runs-code"])
+    assert "row security is forced on the owner" in answer.report["findings"][0]["message"]
+
+
 def test_on_a_server_of_our_own_no_program_is_started(attacked: Attacked) -> None:
     attacked.plant(*KINDS["check"])
     _, file = backup(attacked.ops, attacked.alias, attacked.folder)

@@ -278,11 +278,14 @@ def test_a_system_check_error_of_the_project_is_a_failed_check_and_not_the_end(
     assert check_of(answer, "migrations-on-disk")["status"] == "PASS"
 
 
-def test_an_error_of_check_deploy_alone_is_minor_and_no_blocker(
+def test_an_error_of_check_deploy_blocks_and_is_told_once(
     migrated: str, ops: Ops, tmp_path: Path
 ) -> None:
     def lax(**kwargs: Any) -> list[checks.CheckMessage]:
-        return [checks.Error("mail goes to the console", id="treasury.E002")]
+        return [
+            checks.Error("mail goes to the console", id="treasury.E002"),
+            checks.Warning("mail is slow", id="treasury.W003"),
+        ]
 
     checks.register(lax, deploy=True)
     try:
@@ -290,8 +293,11 @@ def test_an_error_of_check_deploy_alone_is_minor_and_no_blocker(
     finally:
         checks.registry.registry.deployment_checks.discard(lax)
 
-    assert check_of(answer, "django-checks")["status"] == "PASS"
-    deployment = check_of(answer, "deployment-checks")
-    assert (deployment["status"], deployment["severity"]) == ("FAIL", "minor")
-    assert "treasury.E002: mail goes to the console" in deployment["saw"]
-    assert answer.code == 0
+    blocking = check_of(answer, "django-checks")
+    assert (blocking["status"], blocking["severity"]) == ("FAIL", "blocker")
+    assert blocking["saw"] == "treasury.E002: mail goes to the console"
+    warned = check_of(answer, "deployment-checks")
+    assert (warned["status"], warned["severity"]) == ("FAIL", "minor")
+    assert "treasury.W003: mail is slow" in warned["saw"]
+    assert "treasury.E002" not in warned["saw"]
+    assert answer.code == 1

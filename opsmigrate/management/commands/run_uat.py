@@ -43,7 +43,14 @@ class Command(ReportCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options of the acceptance run."""
         super().add_arguments(parser)
-        parser.add_argument("--base-url", metavar="URL", help="the live site")
+        parser.add_argument(
+            "--base-url", metavar="URL", help="the live site; without one this run serves it itself"
+        )
+        parser.add_argument(
+            "--no-serve",
+            action="store_true",
+            help="without a site, serve none: checks that need one do not run",
+        )
         parser.add_argument(
             "--tag", action="append", default=[], metavar="T", help="only checks with this tag"
         )
@@ -144,6 +151,7 @@ class Command(ReportCommand):
                 exclude=options["exclude"],
                 ids=options["check"],
                 jobs=options["jobs"],
+                serve=not options["no_serve"],
                 included=included,
             ),
             progress=run.progress,

@@ -1,4 +1,4 @@
-"""Django's own system checks: those of `manage.py check`, and those of `check --deploy`."""
+"""Django's own system checks, as `manage.py check --deploy` has them: errors, then warnings."""
 
 from django.core.checks import ERROR, WARNING, CheckMessage, run_checks
 
@@ -20,8 +20,8 @@ TLS_IDS = {
 
 @check("django-checks", tags=("django",), severity="blocker")
 def django_checks(context: Context) -> str:
-    """No system check of `manage.py check` has an error."""
-    errors = _messages(context, at_least=ERROR, deployment=False)
+    """No system check has an error, also of those of `manage.py check --deploy`."""
+    errors = _messages(context, at_least=ERROR)
     if errors:
         raise Failed(_words(errors))
     return "no errors"
@@ -29,10 +29,8 @@ def django_checks(context: Context) -> str:
 
 @check("deployment-checks", tags=("django", "security"), severity="minor")
 def deployment_checks(context: Context) -> str:
-    """Nothing else of `check --deploy` warns; TLS may be off for plain HTTP on loopback."""
-    told = _messages(context, at_least=ERROR, deployment=False)
-    found = _messages(context, at_least=WARNING, deployment=True)
-    warnings = [item for item in found if item not in told]
+    """No system check of `check --deploy` warns; TLS may be off for plain HTTP on loopback."""
+    warnings = [item for item in _messages(context, at_least=WARNING) if item.level < ERROR]
     relaxed = [item for item in warnings if item.id in TLS_IDS]
     if context.site is None or not context.site.is_plain_loopback:
         relaxed = []
@@ -45,10 +43,10 @@ def deployment_checks(context: Context) -> str:
     return "no warnings"
 
 
-def _messages(context: Context, *, at_least: int, deployment: bool) -> list[CheckMessage]:
+def _messages(context: Context, *, at_least: int) -> list[CheckMessage]:
     databases = [context.connection.alias]
     with project_search_path(context.connection):
-        found = run_checks(include_deployment_checks=deployment, databases=databases)
+        found = run_checks(include_deployment_checks=True, databases=databases)
     return [item for item in found if item.level >= at_least and not item.is_silenced()]
 
 

@@ -18,7 +18,9 @@ from opsmigrate.uat.site import Answer, Visitor, path_of
 TIMES_ASKED = 8
 
 
-@check("inside-urls", tags=("inside",), severity="major", needs=("urls", "default-alias"))
+@check(
+    "inside-urls", tags=("inside",), severity="major", needs=("urls", "default-alias", "elsewhere")
+)
 def inside_urls(context: Context) -> str:
     """The key URLs, asked of the code and the database of this process, without a web server."""
     told = []
@@ -35,6 +37,9 @@ def inside_urls(context: Context) -> str:
 def release(context: Context) -> str:
     """The release that the live site names at HEALTH_URL is this one, whichever worker answers."""
     path = path_of(str(context.settings.uat.health_url))
+    if context.require_site().served:
+        named = _release_of(context.http.get(path)) or context.settings.release or "unknown"
+        return f"release {named}: this run serves the site itself, there is no other worker"
     ours = _release_here(context, path)
     releases = Counter(_release_of(answer) for answer in _ask_often(context, path))
     if not ours or None in releases:
