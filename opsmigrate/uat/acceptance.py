@@ -15,7 +15,7 @@ from opsmigrate.errors import UndecidedError, UsageError
 from opsmigrate.postgres.session import Session
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Result, Severity, Verdict
-from opsmigrate.steps import command
+from opsmigrate.steps import aimed, command
 from opsmigrate.uat.baseline.record import Baseline
 from opsmigrate.uat.lines import report_lines
 from opsmigrate.uat.outcome import Outcome, Status
@@ -72,7 +72,7 @@ def select(selection: Selection) -> tuple[Check, ...]:
         raise UsageError(
             f"there is no check or tag {unknown[0]!r}",
             id="unknown-check",
-            hint="python manage.py run_uat --list",
+            steps=(command("python manage.py run_uat --list"),),
         )
     return tuple(
         check
@@ -123,11 +123,15 @@ def accept(
             tell=lambda id: progress.phase(f"check {id} …"),
         )
     outcomes += selection.included
+    if connection.alias != DEFAULT_DB_ALIAS:
+        outcomes = tuple(
+            replace(item, steps=aimed(item.steps, connection.alias)) for item in outcomes
+        )
     if not outcomes:
         raise UndecidedError(
             "no check was selected, so nothing is known",
             id="no-checks",
-            hint="python manage.py run_uat --list",
+            steps=(command("python manage.py run_uat --list"),),
         )
     if selection.is_explicit:
         outcomes = tuple(replace(item, required=True) for item in outcomes)

@@ -1,6 +1,6 @@
 """How a check ended, and what it saw: the words that every part of the acceptance run shares."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import Enum
 from hashlib import sha256
 from typing import Any
@@ -29,15 +29,23 @@ class Failed(Exception):
 
 
 class NotRun(Exception):
-    """The check could not look; the message says why, the hint what to type.
+    """The check could not look; the message says why, the hint what to do, the steps what to type.
 
     An `optional` one weighs only where the check was asked for by --check or --tag: what it needs
     is an extra that not everybody has.
     """
 
-    def __init__(self, message: str, *, hint: str | None = None, optional: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        steps: tuple[Step, ...] = (),
+        optional: bool = False,
+    ) -> None:
         super().__init__(message)
         self.hint = hint
+        self.steps = steps
         self.optional = optional
 
 
@@ -118,6 +126,8 @@ class Outcome:
             "told_by": self.told_by,
             "evidence": [item.as_fact() for item in self.evidence],
             "retried": list(self.retried),
+            "hint": self.hint,
+            "steps": [asdict(step) for step in self.steps],
             "required": self.required,
             "waived": self.waived,
         }

@@ -140,7 +140,7 @@ def _left_behind(item: _Running) -> Outcome:
 def _run(item: _Running, surroundings: Surroundings) -> Outcome:
     if "site" in item.check.needs and surroundings.site is None:
         reason = surroundings.no_site
-        return _outcome(item, Status.NOT_RUN, str(reason), hint=reason.hint)
+        return _outcome(item, Status.NOT_RUN, str(reason), hint=reason.hint, steps=reason.steps)
     site = surroundings.site
     visitor = Visitor(site, login=surroundings.login) if site else None
     try:
@@ -176,6 +176,7 @@ def _run(item: _Running, surroundings: Surroundings) -> Outcome:
             str(reason),
             visitor,
             hint=reason.hint,
+            steps=reason.steps,
             required=not reason.optional,
         )
     except OutOfReachError as unanswered:
@@ -208,7 +209,7 @@ def _failed(item: _Running, failed: Failed, visitor: Visitor | None) -> Outcome:
             f"{crash.path} writes to the database when it is asked, which the site that this run "
             f"serves may not ({failed})"
         )
-        hint = "--base-url with the address of the running site"
+        hint = "give the address of the running site with --base-url"
         return _outcome(item, Status.NOT_RUN, said, visitor, told_by=crash.words, hint=hint)
     return _outcome(item, Status.FAIL, str(failed), visitor, told_by=crash.words)
 
