@@ -176,17 +176,18 @@ class Report:
 
     def _where(self) -> str:
         seconds = (self.finished - self.started).total_seconds()
-        database = f"{_place(self.database)}, " if self.database else ""
+        database = f"{_described(self.database)}, " if self.database else ""
         return f"{self.command}: {database}{seconds:.1f} s, run {self.run_id}"
 
 
-def _place(database: Database) -> str:
-    host, port = database.host, f":{database.port}" if database.port else ""
-    where = ""
-    if host and host.startswith(("/", "@")):
-        where = f" on the local socket {host}{port}"
-    elif host:
-        where = f" on {host}{port}"
+def place(host: str | None, port: int | None) -> str:
+    """Return where a server was reached, in words; of a Unix socket `host` is the folder."""
+    where = f"{host or ''}{f':{port}' if port else ''}"
+    return f"the local socket {where}" if where.startswith(("/", "@")) else where
+
+
+def _described(database: Database) -> str:
+    where = f" on {place(database.host, database.port)}" if database.host else ""
     version = database.server_version
     server = f" (PostgreSQL {version})" if version is not None else ""
     return f"database {database.name}{where}{server}"

@@ -139,7 +139,10 @@ def accept(
     outcomes, waivers = apply_waivers(outcomes, settings.uat.waivers, known=known, today=_today())
     redactor = _redactor(connection, login)
     outcomes = tuple(map(redactor.outcome, outcomes))
-    findings = [_finding(item) for item in outcomes if item.status is not Status.PASS]
+    concerns = sorted(
+        (item for item in outcomes if item.status is not Status.PASS), key=lambda item: item.rank
+    )
+    findings = [_finding(item) for item in concerns]
     facts = {
         "base_url": site.base_url if site else None,
         "served": bool(site and site.served),

@@ -58,6 +58,28 @@ class Status(str, Enum):
     NOT_RUN = "NOT_RUN"
 
 
+# From what stands most in the way to what does least.
+SEVERITIES = ("blocker", "major", "minor")
+WORST_FIRST = ("ERROR", "FAIL", "NOT_RUN", "PASS")
+
+
+def decides(status: str, severity: str, *, required: bool, waived: bool) -> bool:
+    """Say whether the run cannot pass because of a check that ended so."""
+    optional = status == "NOT_RUN" and not required
+    return status != "PASS" and severity != SEVERITIES[-1] and not optional and not waived
+
+
+def rank(status: str, severity: str, *, required: bool, waived: bool) -> tuple[int, ...]:
+    """Return by what checks are sorted, so that what decided comes first.
+
+    Of what decided, that which was seen to be wrong comes before what was not looked at.
+    """
+    decided = decides(status, severity, required=required, waived=waived)
+    unseen, weight = status == "NOT_RUN", SEVERITIES.index(severity)
+    within = (unseen, weight) if decided else (weight, unseen)
+    return (not decided, waived, *within, WORST_FIRST.index(status))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
     """Something that a check saw; `seconds` is what it took.
@@ -109,9 +131,17 @@ class Outcome:
 
     @property
     def weighs(self) -> bool:
-        """Say whether the run cannot pass unless this check does."""
-        optional = self.status is Status.NOT_RUN and not self.required
-        return self.severity in ("blocker", "major") and not optional and not self.waived
+        """Say whether the run cannot pass because of how this check ended."""
+        return decides(
+            self.status.value, self.severity, required=self.required, waived=bool(self.waived)
+        )
+
+    @property
+    def rank(self) -> tuple[int, ...]:
+        """Return by what outcomes are sorted, so that what decided comes first."""
+        return rank(
+            self.status.value, self.severity, required=self.required, waived=bool(self.waived)
+        )
 
     def as_fact(self) -> dict[str, Any]:
         """Return it for the report."""
