@@ -4,8 +4,6 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.db import connections
-
 from opsmigrate.backup.levels import verify_to
 from opsmigrate.backup.open import clients_for, open_backup
 from opsmigrate.backup.restore import require_extensions
@@ -14,8 +12,10 @@ from opsmigrate.conf import load_settings
 from opsmigrate.counted import counted
 from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.management.database import postgresql_alias
 from opsmigrate.management.elsewhere import EMBEDDED, server_of
 from opsmigrate.manifest import Manifest
+from opsmigrate.pgtools.libpq import require_password_for_clients
 from opsmigrate.postgres.session import read_session
 from opsmigrate.progress import Progress
 from opsmigrate.report import Result, Severity, Verdict
@@ -45,7 +45,8 @@ class Command(ReportCommand):
 
     def prepare(self, options: dict[str, Any]) -> Result | None:
         """Verify by the file alone, where that was asked for: the server may be away."""
-        if options["level"] != "archive" or options["database"] not in connections:
+        connection = postgresql_alias(options["database"], option="--database")
+        if options["level"] != "archive":
             return None
         settings = load_settings()
         file, manifest = open_backup(options["file"], settings.backup_dir)
@@ -53,7 +54,7 @@ class Command(ReportCommand):
         try:
             manifest, found = verify_to(
                 "archive",
-                connections[options["database"]],
+                connection,
                 clients_for(manifest, None, settings.pg_bin),
                 file,
                 manifest,
@@ -74,6 +75,7 @@ class Command(ReportCommand):
         with server_of(on, run.connection) as server:
             if not on_embedded:
                 require_scratch_allowed(server)
+                require_password_for_clients(server)
                 require_extensions(server, manifest.extensions)
             manifest, found = verify_to(
                 "restore",
