@@ -12,6 +12,9 @@ from opsmigrate.preflight.rehearsal.broken import BrokenConstraint
 from opsmigrate.preflight.walk.probes import BadRows, Probe, ask, orphans_of, violations
 from opsmigrate.preflight.walk.simulation import ForeignKey, SimulatedTable, Simulation
 from opsmigrate.report import Finding, Severity
+from opsmigrate.steps import statement
+
+CORRECT = "correct these rows, or say in the migrations that they may be so"
 
 EXPRESSION = """
 SELECT pg_get_expr(k.conbin, k.conrelid) FROM pg_constraint k
@@ -50,7 +53,8 @@ def _of_check(
             id="broken-check",
             severity=Severity.WARNING,
             message=f"the check {_believed(item)}, but {_words(probe, bad)}",
-            hint=bad.query if bad else None,
+            hint=CORRECT,
+            steps=(statement(bad.query),) if bad else (),
             table=f"{item.schema}.{item.table}",
         )
     ]
@@ -66,7 +70,8 @@ def _of_key(
             id="broken-foreign-key",
             severity=Severity.WARNING,
             message=f"the foreign key {_believed(item)}, but {_words(probe, bad)}",
-            hint=bad.query if bad and bad.count else None,
+            hint=CORRECT,
+            steps=(statement(bad.query),) if bad and bad.count else (),
             table=f"{item.schema}.{item.table}",
             column=key.columns[0] if key else None,
         )
