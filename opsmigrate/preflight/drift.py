@@ -19,11 +19,11 @@ from opsmigrate.preflight.walk.probes import LIMITS
 from opsmigrate.report import Finding, Severity
 from opsmigrate.schema.differences import Drift
 from opsmigrate.schema.drift import drift_of
+from opsmigrate.steps import statement as typed
 
 TIMEOUT = "5s"
 # The drift that leads to a finding, and knows what to type.
 CAUSE = {"missing-column": "drift-column-missing"}
-OPEN_END = " …"
 
 
 def look_for_drift(
@@ -79,12 +79,8 @@ def _explained(drift: Drift, ledger: Ledger) -> Severity | None:
     for number, finding in enumerate(ledger.findings):
         same = finding.table == drift.table and finding.column in (None, drift.column)
         if finding.severity is Severity.ERROR and same:
-            if (
-                drift.remedy
-                and drift.id == CAUSE.get(finding.id)
-                and OPEN_END in (finding.hint or "")
-            ):
-                ledger.findings[number] = replace(finding, hint=drift.remedy)
+            if drift.remedy and drift.id == CAUSE.get(finding.id) and not finding.steps:
+                ledger.findings[number] = replace(finding, steps=(typed(drift.remedy),))
             return Severity.ERROR
     return None
 
