@@ -4,13 +4,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.names import quoted
 
+READ_ONLY = "default_transaction_read_only"
 SOURCE = """
 SELECT source, current_user::text, current_database()::text FROM pg_settings WHERE name = %s
 """
 
 
-def reset_of(connection: BaseDatabaseWrapper, name: str) -> str | None:
-    """Return the statement that takes back what ALTER ROLE or ALTER DATABASE set.
+def resets_of(connection: BaseDatabaseWrapper, name: str) -> tuple[str, ...]:
+    """Return the statements that take back what ALTER ROLE or ALTER DATABASE set.
 
     None where it was set elsewhere: by the client, or in the server's configuration.
     """
@@ -22,4 +23,8 @@ def reset_of(connection: BaseDatabaseWrapper, name: str) -> str | None:
         "database": f"ALTER DATABASE {quoted(database)} RESET {name}",
         "database user": f"ALTER ROLE {quoted(role)} IN DATABASE {quoted(database)} RESET {name}",
     }
-    return statements.get(source)
+    if source not in statements:
+        return ()
+    # It holds for who takes it back, too.
+    before = (f"SET {name} = off",) if name == READ_ONLY else ()
+    return (*before, statements[source])

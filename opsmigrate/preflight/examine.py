@@ -14,6 +14,7 @@ from opsmigrate.postgres.garbage import settled
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import project_search_path, seen_by_project
 from opsmigrate.postgres.session import Session
+from opsmigrate.postgres.settings import READ_ONLY, resets_of
 from opsmigrate.preflight.drift import judge_drift, look_for_drift
 from opsmigrate.preflight.forecast.report import look_ahead
 from opsmigrate.preflight.ledger import Ledger
@@ -30,6 +31,7 @@ from opsmigrate.preflight.plan import (
 from opsmigrate.preflight.recovery.already_there import note_already_there
 from opsmigrate.preflight.recovery.half_applied import note_half_applied
 from opsmigrate.preflight.recovery.history import with_steps
+from opsmigrate.preflight.recovery.renamed import note_renamed
 from opsmigrate.preflight.rehearsal.outcome import NotRehearsed, Rehearsal
 from opsmigrate.preflight.verdict import decide
 from opsmigrate.preflight.walk.bookkeeping import (
@@ -91,7 +93,7 @@ def examine(
         )
         leave_open_what_is_customised(connection, ledger)
         if plan.steps:
-            _require_writable(session, ledger)
+            _require_writable(connection, session, ledger)
             require_history_table(requirements)
             require_history(requirements, plan)
             for name in catalog.event_triggers:
@@ -102,6 +104,7 @@ def examine(
                 with _stopping_at_what_raises(ledger):
                     note_half_applied(connection, catalog, plan, ledger)
                     note_already_there(connection, catalog, plan, ledger)
+                    note_renamed(connection, catalog, plan, ledger)
     open_before = tuple(ledger.unexamined)
     failed = any(finding.severity is Severity.ERROR for finding in ledger.findings)
     something = bool(plan.steps) and not target.fake
@@ -149,14 +152,18 @@ def _examine_steps(
     requirements.ledger.reshaped = None
 
 
-def _require_writable(session: Session, ledger: Ledger) -> None:
+def _require_writable(connection: BaseDatabaseWrapper, session: Session, ledger: Ledger) -> None:
     """Note what forbids any migration: a standby, a read-only session."""
     if session.in_recovery or session.read_only:
         what = "a standby in recovery" if session.in_recovery else "set to read-only transactions"
+        resets = () if session.in_recovery else resets_of(connection, READ_ONLY)
         ledger.find(
             "read-only",
             f"this session cannot write: it is {what}",
-            hint="point DATABASES at the primary, and unset default_transaction_read_only",
+            hint="a superuser types it"
+            if resets
+            else "point DATABASES at the primary, or unset default_transaction_read_only there",
+            steps=tuple(map(statement, resets)),
         )
 
 

@@ -9,7 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.names import literal
 from opsmigrate.postgres.session import is_pooled_by_transaction
-from opsmigrate.postgres.settings import reset_of
+from opsmigrate.postgres.settings import resets_of
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.report import Finding, Severity
 from opsmigrate.steps import statement
@@ -148,14 +148,14 @@ def _triggers_off(
     connection: BaseDatabaseWrapper, settings: Mapping[str, str]
 ) -> Iterable[Finding]:
     if settings["session_replication_role"] == "replica":
-        reset = reset_of(connection, "session_replication_role")
+        resets = resets_of(connection, "session_replication_role")
         yield Finding(
             id="triggers-off",
             severity=Severity.WARNING,
             message="session_replication_role is replica: what the migration writes is not checked "
             "against foreign keys, and ordinary triggers do not fire",
-            hint="a superuser types it" if reset else "take it out of OPTIONS or PGOPTIONS",
-            steps=(statement(reset),) if reset else (),
+            hint="a superuser types it" if resets else "take it out of OPTIONS or PGOPTIONS",
+            steps=tuple(map(statement, resets)),
         )
 
 

@@ -1,5 +1,6 @@
 """What to type after a migration stopped half-way: the rest of it, or its undoing."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.preflight.recovery.writing import WritingEditor, writing_editor
 from opsmigrate.preflight.walk.operations import Move, walk_operation
 from opsmigrate.steps import Step, command, statement
+
+# Migrate makes it again, but what was written into it since is gone.
+LOSES = re.compile(r"DROP TABLE |ALTER TABLE .* DROP COLUMN ")
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,12 @@ def _written(
 
 
 def _lines(statements: Sequence[str], last: str) -> tuple[Step, ...]:
-    return (*map(statement, statements), command(last))
+    return (*map(_typed, statements), command(last))
+
+
+def _typed(text: str) -> Step:
+    loses = "loses what it holds" if LOSES.match(text) else None
+    return statement(text, risk=loses)
 
 
 def _quoted(connection: BaseDatabaseWrapper, name: str) -> str:

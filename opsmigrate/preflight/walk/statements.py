@@ -285,6 +285,7 @@ def _rename_index(statement: Statement, table: SimulatedTable, requirements: Req
             hint=f"rename the index that stands for it to {old}, or create it",
             table=table.label,
             name=old,
+            evidence={"name": old},
         )
     requirements.need_free(table, new)
     requirements.schema.forget_relation(table, old)
