@@ -180,6 +180,30 @@ def test_a_column_under_another_name_is_renamed_first_and_added_second(
     assert unknown.hint == "it may be note, which is missing: decide that first"
 
 
+def test_a_table_under_another_name_is_renamed_first_and_made_second(
+    peopled: str,  # noqa: F811
+) -> None:
+    moved = (
+        "ALTER TABLE zoo_keeper_cages RENAME TO held",
+        "ALTER TABLE held SET SCHEMA aside",
+    )
+    with damaged(peopled, *moved) as found:
+        (drift,) = found
+        for step in drift.steps:
+            if step.alternative == 1:
+                execute(connections[peopled], step.text)
+        after = drifts(connections[peopled])
+        rows = asked(peopled, "SELECT count(*) FROM zoo_keeper_cages")
+
+    assert [text for number, text in texts(drift) if number == 1] == [
+        'ALTER TABLE "aside"."held" RENAME TO "zoo_keeper_cages";',
+        'ALTER TABLE "aside"."zoo_keeper_cages" SET SCHEMA "public";',
+    ]
+    assert texts(drift)[2][1].startswith('CREATE TABLE "public"."zoo_keeper_cages" (')
+    assert (drift.hint or "").startswith("decide: it may be aside.held under another name")
+    assert (after, rows) == ((), [(9,)])
+
+
 @pytest.mark.parametrize(
     ("statements", "words"),
     [
