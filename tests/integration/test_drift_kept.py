@@ -380,3 +380,23 @@ def test_the_column_of_a_sorted_relation_is_known_and_not_dropped(
     assert [step["text"] for step in finding["steps"]] == [
         'ALTER TABLE "public"."zoo_cage_keepers" ADD COLUMN "sort_value" integer NOT NULL;'
     ]
+
+
+@pytest.mark.parametrize("rows", [True, False])
+def test_rows_are_numbered_again_from_behind_the_highest(
+    rows: bool,
+    peopled: str,  # noqa: F811
+) -> None:
+    emptied = [] if rows else ["TRUNCATE zoo_keeper_cages"]
+    lost = "ALTER TABLE zoo_keeper_cages ALTER COLUMN id DROP IDENTITY"
+    with damaged(peopled, *emptied, lost) as found:
+        for step in of_id(found, "drift-identity", "id").steps:
+            execute(connections[peopled], step.text)
+        execute(connections[peopled], "DELETE FROM zoo_keeper_cages WHERE id < 3")
+        numbered = asked(
+            peopled,
+            "INSERT INTO zoo_keeper_cages (keeper_id, cage_id) "
+            "SELECT min(k.id), min(c.id) FROM zoo_keeper k, zoo_cage c RETURNING id",
+        )
+
+    assert numbered == [(10 if rows else 1,)]

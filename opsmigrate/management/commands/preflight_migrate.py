@@ -11,7 +11,7 @@ from opsmigrate.errors import OpsmigrateError, SettingsError
 from opsmigrate.guard import require_backup
 from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
-from opsmigrate.management.database import postgresql_alias
+from opsmigrate.management.database import require_alias
 from opsmigrate.management.numbers import positive_float
 from opsmigrate.pages import page_of
 from opsmigrate.pgtools.own_folder import reap_folders
@@ -93,7 +93,7 @@ class Command(ReportCommand):
         )
         if options["rehearse_on"] is not None:
             # Said also where no rehearsal follows: what was mistyped was meant.
-            postgresql_alias(options["rehearse_on"], option="--rehearse-on")
+            require_alias(options["rehearse_on"], option="--rehearse-on")
         reap_folders()
         backup = _backup(run, options["require_backup"])
         result = examine(
