@@ -1,6 +1,6 @@
 """The steps of a finding, typed literally as a person would, and which values were lost by it.
 
-SQL goes through a real psql, one statement at a time, as the role that migrates; where the hint
+SQL goes through a real psql, line by line, as the role that migrates; where the hint
 says that a superuser types it, as the server's. `python manage.py …` is split as a shell splits it.
 It runs as a process in the project's folder where the migrations stand in files of the project. The
 migrations of the app zoo exist only in the settings of the running test, and its database only
@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -38,6 +39,16 @@ ORDER BY c.oid, a.attnum
 """
 MANAGE = ["python", "manage.py"]
 # What they say about the database is their answer and no failure of the step.
+# A step shows the rows; which of them to change, and to what, a person must decide.
+SHOWN = {
+    "check-violated",
+    "duplicate-values",
+    "index-row-too-big",
+    "null-values",
+    "orphan-rows",
+    "rows-exclude-each-other",
+    "value-not-castable",
+}
 JUDGES = {"preflight_migrate", "run_uat"}
 
 
@@ -60,8 +71,8 @@ Contents = Mapping[int, Table]
 
 def contents(alias: str) -> Contents:
     """Return every row of every table of the project's, whoever may read it."""
-    superuser = connections["default"].copy()
-    superuser.settings_dict["NAME"] = connections[alias].settings_dict["NAME"]
+    superuser = connections[alias].copy()
+    superuser.settings_dict = {**superuser.settings_dict, **account_of_superuser(alias)}
     try:
         with superuser.cursor() as cursor:
             return contents_seen(cursor)
@@ -130,15 +141,19 @@ class Typist:
         before = contents(alias)
         # What holds locks, or a snapshot, is the session of nobody who types.
         connections[alias].close()
-        for step in steps:
-            assert "…" not in step["text"], step
-            if step["kind"] == "sql":
-                psql(alias, step["text"], superuser="superuser" in (finding["hint"] or ""))
-            elif process is not None:
-                _as_process(step["text"], process)
-            else:
-                _in_this_process(step["text"])
-            self.typed(finding["id"])
+        for kind, group in groupby(steps, key=lambda step: step["kind"]):
+            texts = [str(step["text"]) for step in group]
+            assert "…" not in " ".join(texts)
+            if kind == "sql":
+                # In one session of psql, as one goes down the lines.
+                psql(alias, *texts, superuser="superuser" in (finding["hint"] or ""))
+            for text in texts if kind == "command" else ():
+                if process is not None:
+                    _as_process(text, process)
+                else:
+                    _in_this_process(text)
+            for _ in texts:
+                self.typed(finding["id"])
         return losses(before, contents(alias))
 
     def typed(self, id: str) -> None:
@@ -159,16 +174,23 @@ def alternatives(finding: Mapping[str, Any]) -> list[int]:
     return sorted({step["alternative"] for step in finding["steps"]})
 
 
-def psql(alias: str, statement: str, *, superuser: bool = False) -> str:
-    """Type one statement into psql, as the alias's role or as the server's superuser."""
-    account = connections["default"].settings_dict if superuser else {}
-    changes = {key: account[key] for key in ("USER", "PASSWORD") if key in account}
+def account_of_superuser(alias: str) -> dict[str, str]:
+    """Return the superuser's settings; on a server of its own, the alias is one."""
+    ours, default = connections[alias].settings_dict, connections["default"].settings_dict
+    if (ours["HOST"], str(ours["PORT"])) != (default["HOST"], str(default["PORT"])):
+        return {}
+    return {key: default[key] for key in ("USER", "PASSWORD")}
+
+
+def psql(alias: str, *statements: str, superuser: bool = False) -> str:
+    """Type statements into psql, as the alias's role or as the server's superuser."""
+    changes = account_of_superuser(alias) if superuser else {}
     options = connections[alias].settings_dict["OPTIONS"]
     env = {**os.environ, "PGOPTIONS": options.get("options", "")}
     argv = [str(max(find_bindirs().items())[1] / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1"]
     done = subprocess.run(
         [*argv, "-d", url_of(alias, **changes), "-f", "-"],
-        input=statement,
+        input="\n".join(statements),
         capture_output=True,
         text=True,
         timeout=60,
@@ -177,7 +199,7 @@ def psql(alias: str, statement: str, *, superuser: bool = False) -> str:
     )
     if done.returncode:
         # Without what assert tells besides: the URL has a password.
-        raise AssertionError(f"{statement}\n{done.stderr}")
+        raise AssertionError(f"{' '.join(statements)}\n{done.stderr}")
     return done.stdout
 
 

@@ -61,5 +61,5 @@ def test_a_foreign_key_that_rows_contradict_is_copied_and_said(
     finding = next(item for item in answer.report["findings"] if item["id"] == "broken-foreign-key")
     assert (finding["severity"], finding["table"]) == ("warning", "public.zoo_cage")
     assert "in_yard" in finding["message"]
-    assert "1 rows of public.zoo_cage (size) point to no row of public.yard" in finding["message"]
+    assert "1 row of public.zoo_cage (size) points to no row of public.yard" in finding["message"]
     assert query(empty_database, SCRATCH) == []

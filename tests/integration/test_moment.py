@@ -78,7 +78,7 @@ def test_who_holds_a_table_that_the_plan_locks_is_named(
     assert (finding["severity"], finding["table"]) == ("warning", "public.zoo_cage")
     assert finding["migration"] == "zoo.0002_step"
     assert f"process {pid} (role postgres, till), idle in transaction" in finding["message"]
-    assert finding["hint"].endswith(f"SELECT pg_terminate_backend({pid})")
+    assert [step["text"] for step in finding["steps"]] == [f"SELECT pg_terminate_backend({pid});"]
     evidence = finding["evidence"]
     assert (evidence["pid"], evidence["application"]) == (pid, "till")
     assert evidence["seconds"] >= 0

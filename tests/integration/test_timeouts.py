@@ -70,7 +70,9 @@ def test_only_what_is_sure_is_an_error(
         assert finding.id == "timeout-too-short"
         assert f"{name} is 0.15 s, set for the database" in finding.message
         assert finding.evidence["expected_seconds"] == seconds
-        assert f"PGOPTIONS='-c {name}=0'" in str(finding.hint)
+        assert [step.text for step in finding.steps] == [
+            f"PGOPTIONS='-c {name}=0' python manage.py migrate"
+        ]
 
 
 def test_without_a_rehearsal_the_size_of_the_table_warns(
