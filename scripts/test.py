@@ -6,6 +6,7 @@ import argparse
 import os
 import shutil
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
@@ -27,10 +28,12 @@ from scripts.environment import (
     child_environment,
     ensure,
 )
+from scripts.memory import in_memory
 from scripts.other_majors import VERSIONS, add_major
 
 URL_VARIABLE = "OPSMIGRATE_TEST_DATABASE_URL"
-SERVERS = DEMO / "test-servers"
+# Where there is no place in memory.
+ON_DISK = DEMO / "test-servers"
 # Each server major with one of the two drivers, so that both are tried.
 DRIVERS = {18: "psycopg2", 17: "psycopg", 16: "psycopg", 15: "psycopg2", 14: "psycopg"}
 MAJORS = (18, 16)
@@ -70,6 +73,8 @@ class Session:
     environment: Environment
     pytest_arguments: Sequence[str]
     driver: str | None = None
+    servers: Path = ON_DISK
+    temporary: Path | None = None
     results: list[Result] = field(default_factory=list)
     not_run: list[str] = field(default_factory=list)
 
@@ -177,6 +182,10 @@ def run_suite(session: Session, part: str, marks: str, url: str, driver: str) ->
         "PYTHONDEVMODE": "1",
         "PATH": search_path(),
     }
+    if session.temporary is not None:
+        # What a failed test leaves stays on the disk, to be looked at.
+        kept = os.environ.get("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+        variables |= {"TMPDIR": str(session.temporary), "PYTEST_DEBUG_TEMPROOT": kept}
     session.run(part, [*command, *session.pytest_arguments], **variables)
     for name, reason in skipped_tests(report):
         session.skip(f"{name} ({part})", reason)
@@ -260,7 +269,7 @@ def run_embedded(session: Session, part: str, marks: str, major: int, driver: st
         with ExitStack() as stack:
             servers = [
                 stack.enter_context(running(folder, major=major, durable=False, search=packages))
-                for folder in server_folders(part)
+                for folder in server_folders(session.servers, part)
             ]
             urls = " ".join(server.url for server in servers)
             run_suite(session, part, marks, urls, driver)
@@ -268,11 +277,11 @@ def run_embedded(session: Session, part: str, marks: str, major: int, driver: st
         session.skip(part, str(error))
 
 
-def server_folders(part: str) -> list[Path]:
+def server_folders(servers: Path, part: str) -> list[Path]:
     """Return a folder for the server of each process: on one they would see each other's work."""
     side_by_side = "(core)" in part or "(faults)" in part
     count = min(MOST_PROCESSES, os.cpu_count() or 1) if side_by_side else 1
-    return [SERVERS / str(number) for number in range(count)]
+    return [servers / str(number) for number in range(count)]
 
 
 def installed(program: str) -> bool:
@@ -315,17 +324,23 @@ def exit_code(session: Session, *, strict: bool) -> int:
 def check(options: argparse.Namespace) -> int:
     """Run every part of the tier, also after one has failed."""
     environment = make_environment(options.django, named=options.python is not None)
-    session = Session(environment, options.pytest, options.driver)
-    print(beginning(session, options), flush=True)
-    try:
-        if options.tier == "core" and not options.tests_only:
-            run_static_checks(session)
-        run_tests(session, options)
-    finally:
-        with processes.undisturbed():
-            for folder in [SERVERS, *SERVERS.glob("[0-9]*")]:
-                discard_all(folder)
-        print(summary(session), flush=True)
+    with in_memory(ROOT) as memory:
+        session = Session(environment, options.pytest, options.driver)
+        if memory is not None:
+            session.servers, session.temporary = memory / "servers", memory / "tmp"
+            session.temporary.mkdir(exist_ok=True)
+            # Of servers that root starts as another account, too.
+            session.temporary.chmod(0o1777)
+        print(beginning(session, options), flush=True)
+        try:
+            if options.tier == "core" and not options.tests_only:
+                run_static_checks(session)
+            run_tests(session, options)
+        finally:
+            with processes.undisturbed():
+                for folder in [session.servers, *session.servers.glob("[0-9]*")]:
+                    discard_all(folder)
+            print(summary(session), flush=True)
     return exit_code(session, strict=options.strict)
 
 
