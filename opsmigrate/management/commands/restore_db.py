@@ -20,7 +20,7 @@ from opsmigrate.errors import UsageError
 from opsmigrate.guard import require_approval
 from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
-from opsmigrate.management.database import postgresql_alias
+from opsmigrate.management.database import require_alias
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.pgtools.libpq import require_password_for_clients
@@ -71,7 +71,7 @@ class Command(ReportCommand):
 
     def prepare(self, options: dict[str, Any]) -> None:
         """Refuse what does not go together, and a question that nobody would see."""
-        postgresql_alias(options["database"], option="--database")
+        require_alias(options["database"], option="--database")
         if options["undo"] == bool(options["file"]) or (options["undo"] and options["into"]):
             raise UsageError(
                 "restore_db takes the FILE of a backup, or --undo without one",

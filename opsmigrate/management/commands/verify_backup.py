@@ -4,6 +4,8 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from django.db import connections
+
 from opsmigrate.backup.levels import verify_to
 from opsmigrate.backup.open import clients_for, open_backup
 from opsmigrate.backup.restore import require_extensions
@@ -12,7 +14,7 @@ from opsmigrate.conf import load_settings
 from opsmigrate.counted import counted
 from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
-from opsmigrate.management.database import postgresql_alias
+from opsmigrate.management.database import require_alias
 from opsmigrate.management.elsewhere import EMBEDDED, server_of
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.libpq import require_password_for_clients
@@ -45,7 +47,7 @@ class Command(ReportCommand):
 
     def prepare(self, options: dict[str, Any]) -> Result | None:
         """Verify by the file alone, where that was asked for: the server may be away."""
-        connection = postgresql_alias(options["database"], option="--database")
+        require_alias(options["database"], option="--database")
         if options["level"] != "archive":
             return None
         settings = load_settings()
@@ -54,7 +56,7 @@ class Command(ReportCommand):
         try:
             manifest, found = verify_to(
                 "archive",
-                connection,
+                connections[options["database"]],
                 clients_for(manifest, None, settings.pg_bin),
                 file,
                 manifest,
