@@ -75,9 +75,9 @@ def test_the_percentile_is_over_all_urls_together() -> None:
 @pytest.mark.parametrize(
     ("dependencies", "status", "words"),
     [
-        ([{"name": "a", "version": "1", "vulns": []}], "PASS", "in 1 packages"),
-        ([{"name": "a", "skip_reason": "not on PyPI"}], "NOT_RUN", "1 of 1 packages were skipped"),
-        ([], "NOT_RUN", "0 of 0 packages"),
+        ([{"name": "a", "version": "1", "vulns": []}], "PASS", "in 1 package"),
+        ([{"name": "a", "skip_reason": "not on PyPI"}], "NOT_RUN", "1 of 1 package skipped"),
+        ([], "NOT_RUN", "0 of 0 packages skipped"),
         ([{"name": "a", "version": "1", "vulns": [{"id": "CVE-1"}]}], "FAIL", "a 1: CVE-1"),
     ],
 )
