@@ -14,7 +14,7 @@ import shlex
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from itertools import groupby
@@ -152,6 +152,21 @@ class Typist:
                     _in_this_process(text)
             self.node.user_properties += [("step of", finding["id"])] * len(texts)
         return losses(before, contents(alias))
+
+    def type_each(
+        self, alias: str, findings: Iterable[Mapping[str, Any]], *, alternative: int = 1
+    ) -> int:
+        """Type the steps of findings, those that several share only once; return of how many.
+
+        What is lost by them without a word is an AssertionError.
+        """
+        typed: list[Any] = []
+        for finding in findings:
+            if finding["steps"] and finding["steps"] not in typed:
+                typed.append(finding["steps"])
+                gone = self.type(alias, finding, alternative=alternative)
+                assert unannounced(finding, gone, alternative=alternative) == []
+        return len(typed)
 
 
 def unannounced(finding: Mapping[str, Any], gone: list[str], *, alternative: int = 1) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 from django.db import connections
 
 from tests.conftest import Answer, Ops, execute, query
-from tests.cures import SHOWN, Typist, alternatives, unannounced
+from tests.cures import SHOWN, Typist, alternatives
 from tests.guards.test_docs import (
     PACKAGE,
     PAGES,
@@ -294,14 +294,14 @@ def test_the_steps_of_a_finding_cure_its_bad_example(
         if alternative > 1:
             zoo = prepare(bad)
             found = of_id(zoo, id)
-        type_all(typist, zoo, found, alternative)
+        typist.type_each(zoo.alias, found, alternative=alternative)
 
         assert bool(of_id(zoo, id)) == (id in {*SHOWN, *ids_in(STAYS)})
         if id in SHOWN:
             return
         if zoo.preflight().code:
             # What was behind it is said now, with its steps.
-            type_all(typist, zoo, errors(zoo), 1)
+            assert typist.type_each(zoo.alias, errors(zoo))
         assert zoo.preflight().code == 0
         assert zoo.migrate() is None
 
@@ -309,17 +309,6 @@ def test_the_steps_of_a_finding_cure_its_bad_example(
 def errors(zoo: Zoo) -> list[dict[str, Any]]:
     """Return what is found of errors."""
     return [each for each in zoo.preflight().report["findings"] if each["severity"] == "error"]
-
-
-def type_all(typist: Typist, zoo: Zoo, found: list[dict[str, Any]], alternative: int) -> None:
-    """Type the steps of findings, those that several have only once; nothing may be lost."""
-    typed: list[Any] = []
-    for finding in found:
-        if finding["steps"] not in typed and finding["steps"]:
-            gone = typist.type(zoo.alias, finding, alternative=alternative)
-            assert unannounced(finding, gone, alternative=alternative) == []
-            typed.append(finding["steps"])
-    assert typed
 
 
 def test_every_finding_with_steps_has_them_typed_or_says_why_not() -> None:
