@@ -74,25 +74,28 @@ def contents(alias: str) -> Contents:
     """Return every row of every table of the project's, whoever may read it."""
     superuser = connections[alias].copy()
     superuser.settings_dict = {**superuser.settings_dict, **account_of_superuser(alias)}
-    found: dict[int, Table] = {}
     try:
         with superuser.cursor() as cursor:
-            cursor.execute(COLUMNS)
-            described = cursor.fetchall()
-            for oid in dict.fromkeys(row[0] for row in described):
-                of_it = [row for row in described if row[0] == oid]
-                columns = {number: name for *_, number, name in of_it if number is not None}
-                texts = [
-                    sql.SQL("{}::text").format(sql.Identifier(each)) for each in columns.values()
-                ]
-                schema, name = of_it[0][1:3]
-                select = sql.SQL("SELECT {} FROM ONLY {}").format(
-                    sql.SQL(", ").join(texts), sql.Identifier(schema, name)
-                )
-                cursor.execute(select)
-                found[oid] = Table(f"{schema}.{name}", columns, cursor.fetchall())
+            return contents_seen(cursor)
     finally:
         superuser.close()
+
+
+def contents_seen(cursor: Any) -> Contents:
+    """Return every row that the cursor's session sees, in its transaction."""
+    found: dict[int, Table] = {}
+    cursor.execute(COLUMNS)
+    described = cursor.fetchall()
+    for oid in dict.fromkeys(row[0] for row in described):
+        of_it = [row for row in described if row[0] == oid]
+        columns = {number: name for *_, number, name in of_it if number is not None}
+        texts = [sql.SQL("{}::text").format(sql.Identifier(each)) for each in columns.values()]
+        schema, name = of_it[0][1:3]
+        select = sql.SQL("SELECT {} FROM ONLY {}").format(
+            sql.SQL(", ").join(texts), sql.Identifier(schema, name)
+        )
+        cursor.execute(select)
+        found[oid] = Table(f"{schema}.{name}", columns, cursor.fetchall())
     return found
 
 
@@ -150,7 +153,8 @@ class Typist:
                     _as_process(text, process)
                 else:
                     _in_this_process(text)
-            self.node.user_properties += [("step of", finding["id"])] * len(texts)
+            for _ in texts:
+                self.typed(finding["id"])
         return losses(before, contents(alias))
 
     def type_each(
@@ -167,6 +171,10 @@ class Typist:
                 gone = self.type(alias, finding, alternative=alternative)
                 assert unannounced(finding, gone, alternative=alternative) == []
         return len(typed)
+
+    def typed(self, id: str) -> None:
+        """Count a step of a finding."""
+        self.node.user_properties.append(("step of", id))
 
 
 def unannounced(finding: Mapping[str, Any], gone: list[str], *, alternative: int = 1) -> list[str]:

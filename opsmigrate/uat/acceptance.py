@@ -14,6 +14,7 @@ from opsmigrate.errors import UndecidedError, UsageError
 from opsmigrate.postgres.session import Session
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Result, Severity, Verdict
+from opsmigrate.steps import command
 from opsmigrate.uat.baseline.record import Baseline
 from opsmigrate.uat.lines import report_lines
 from opsmigrate.uat.outcome import Outcome, Status
@@ -200,7 +201,9 @@ def _finding(outcome: Outcome) -> Finding:
         severity=Severity.INFO if outcome.waived else severity,
         message=f"{outcome.id}: {outcome.saw}"
         + (f" (waived: {outcome.waived})" if outcome.waived else ""),
-        hint=outcome.hint or f"python manage.py run_uat --check {outcome.id}",
+        hint=outcome.hint,
+        steps=outcome.steps
+        or (() if outcome.hint else (command(f"python manage.py run_uat --check {outcome.id}"),)),
         evidence={"check": outcome.id, "status": outcome.status.value, "saw": outcome.told_by},
     )
 

@@ -5,13 +5,27 @@ from enum import Enum
 from hashlib import sha256
 from typing import Any
 
+from opsmigrate.steps import Step
+
 
 class Failed(Exception):
-    """What the check saw is wrong: the message says what, the evidence what it was told by."""
+    """What the check saw is wrong: the message says what, the evidence what it was told by.
 
-    def __init__(self, message: str, *, evidence: str = "") -> None:
+    The hint says in words what to do, the steps what to type.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        evidence: str = "",
+        hint: str | None = None,
+        steps: tuple[Step, ...] = (),
+    ) -> None:
         super().__init__(message)
         self.evidence = evidence
+        self.hint = hint
+        self.steps = steps
 
 
 class NotRun(Exception):
@@ -81,6 +95,7 @@ class Outcome:
     evidence: tuple[Evidence, ...] = ()
     retried: tuple[str, ...] = ()
     hint: str | None = None
+    steps: tuple[Step, ...] = ()
     required: bool = True
     waived: str | None = None
 

@@ -16,6 +16,7 @@ from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import read_only_thread, second_connection, set_for_session
 from opsmigrate.postgres.waits import cancel
+from opsmigrate.steps import Step
 from opsmigrate.uat.baseline.record import Baseline
 from opsmigrate.uat.context import Context, no_site
 from opsmigrate.uat.outcome import Evidence, Failed, NotRun, Outcome, Status
@@ -165,7 +166,15 @@ def _run(item: _Running, surroundings: Surroundings) -> Outcome:
             with nullcontext() if is_ours(item.check) else project_search_path(session):
                 saw = item.check.function(context)
     except Failed as failed:
-        return _outcome(item, Status.FAIL, str(failed), visitor, told_by=failed.evidence)
+        return _outcome(
+            item,
+            Status.FAIL,
+            str(failed),
+            visitor,
+            told_by=failed.evidence,
+            hint=failed.hint,
+            steps=failed.steps,
+        )
     except NotRun as reason:
         return _outcome(
             item,
@@ -222,6 +231,7 @@ def _outcome(
     *,
     told_by: str = "",
     hint: str | None = None,
+    steps: tuple[Step, ...] = (),
     required: bool = True,
 ) -> Outcome:
     answers = [
@@ -245,5 +255,6 @@ def _outcome(
         evidence=(*item.evidence, *answers),
         retried=tuple(visitor.retried) if visitor else (),
         hint=hint,
+        steps=steps,
         required=required,
     )
