@@ -206,6 +206,40 @@ def test_an_alteration_that_comes_to_nothing_needs_nothing(
     assert migrate(empty_database, "zoo") is None
 
 
+NO_MORE_UNIQUE = """
+migrations.AlterField("cage", "slug", models.SlugField(null=True, db_index=False)),
+migrations.AlterField("cage", "rank", models.IntegerField(null=True)),
+"""
+
+
+@pytest.mark.parametrize(
+    "drift",
+    [
+        "ALTER TABLE zoo_cage RENAME TO zoo_cage_former",
+        "ALTER TABLE zoo_cage DROP COLUMN slug, DROP COLUMN rank",
+        "ALTER TABLE zoo_cage DROP COLUMN rank",
+        "SELECT",
+    ],
+    ids=["table", "columns", "a column", "nothing"],
+)
+def test_a_uniqueness_that_goes_needs_nothing_of_what_is_gone(
+    drift: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    first = CAGE + (
+        'migrations.AddField("cage", "slug", models.SlugField(null=True, unique=True)),\n'
+        'migrations.AddField("cage", "rank", models.IntegerField(null=True, unique=True)),\n'
+    )
+    write_migrations(first, NO_MORE_UNIQUE)
+    assert migrate(empty_database, "zoo", "0001") is None
+    execute(connections[empty_database], drift)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+
+    errors = [item for item in answer.report["findings"] if item["severity"] == "error"]
+    assert (answer.code, errors) == (0, []), answer.stdout
+    assert migrate(empty_database, "zoo") is None
+
+
 @pytest.mark.major
 @pytest.mark.parametrize(
     "pending", MALFORMED.values(), ids=[name.replace(" ", "-") for name in MALFORMED]
