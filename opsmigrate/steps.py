@@ -19,7 +19,9 @@ TAKING_AN_ALIAS = (
     "showmigrations",
     "verify_backup",
 )
-TYPED = re.compile(rf"^python manage\.py (?:{'|'.join(TAKING_AN_ALIAS)})\b", re.MULTILINE)
+TYPED = re.compile(
+    rf"^python manage\.py (?:{'|'.join(TAKING_AN_ALIAS)})\b(?!.* --database )", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, kw_only=True)

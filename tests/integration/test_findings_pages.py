@@ -12,18 +12,25 @@ import pytest
 from django.db import connections
 
 from tests.conftest import Answer, Ops, execute, query
-from tests.guards.test_docs import PACKAGE, PAGES, finding_ids, sections, trees
+from tests.cures import Typist, alternatives, unannounced
+from tests.guards.test_docs import (
+    PACKAGE,
+    PAGES,
+    finding_ids,
+    ids_with_steps,
+    sections,
+    trees,
+)
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
 
 COMMAND = PACKAGE / "management" / "commands" / "preflight_migrate.py"
-IDS = finding_ids(
-    [
-        *trees(PACKAGE / "preflight"),
-        *trees(PACKAGE / "schema"),
-        ast.parse(COMMAND.read_text(encoding="utf-8")),
-    ]
-)
+TREES = [
+    *trees(PACKAGE / "preflight"),
+    *trees(PACKAGE / "schema"),
+    ast.parse(COMMAND.read_text(encoding="utf-8")),
+]
+IDS = finding_ids(TREES)
 # What is no rule about a plan and a database, by what its page says.
 NOT_RUN = {
     "it is about migration files": {"broken-graph", "conflicting-migrations"},
@@ -60,6 +67,10 @@ NOT_RUN = {
     "it takes an older server": {"constraint-not-created"},
     "it takes other sessions": {"activity-hidden", "blocking-session", "old-snapshot"},
 }
+# Said still after the steps were typed, and why.
+STAYS: dict[str, set[str]] = {}
+# With steps, but the page is not run: where they are typed, or why they are not.
+TYPED_ELSEWHERE: dict[str, set[str]] = {}
 BLOCK = re.compile(r"^```(sql|python|sh)(?: (applied|harm))?\n(.+?)\n```$", re.M | re.S)
 OWNED = """
 ALTER TABLE zoo_cage OWNER TO deploy;
@@ -76,6 +87,18 @@ def text_of(id: str) -> str:
 RUN = sorted(
     id for id in IDS if (PAGES / f"{id}.md").exists() and "<!-- not run" not in text_of(id)
 )
+
+
+CURED = [id for id in RUN if not id.startswith("drift-") and id != "unsupported-by-server"]
+
+
+# Nothing to type: the hint says which decision is needed.
+WORDS_ONLY: dict[str, set[str]] = {"still to come": set(CURED)}
+
+
+def ids_in(table: dict[str, set[str]]) -> set[str]:
+    """Return all ids of a table of reasons."""
+    return set().union(*table.values())
 
 
 @dataclass(frozen=True)
@@ -158,6 +181,11 @@ def findings(zoo: Zoo, id: str) -> list[dict[str, Any]]:
     ]
 
 
+def of_id(zoo: Zoo, id: str) -> list[dict[str, Any]]:
+    """Return what is found of this id."""
+    return [each for each in findings(zoo, id) if each["id"] == id]
+
+
 @pytest.mark.parametrize(
     "id",
     [
@@ -189,6 +217,36 @@ def test_the_bad_example_raises_the_finding_and_the_good_one_does_not(
     assert zoo.migrate() is None
     if bad.get("sql", "harm"):
         assert query(zoo.alias, bad.get("sql", "harm")) != [(True,)]
+
+
+@pytest.mark.parametrize("id", CURED)
+def test_the_steps_of_a_finding_cure_its_bad_example(
+    id: str, prepare: Prepare, typist: Typist
+) -> None:
+    bad, _ = examples(id)
+    zoo = prepare(bad)
+    found = of_id(zoo, id)
+    if id in ids_in(WORDS_ONLY):
+        assert found[0]["steps"] == []
+        assert found[0]["hint"]
+        return
+    for alternative in alternatives(found[0]):
+        if alternative > 1:
+            zoo = prepare(bad)
+            found = of_id(zoo, id)
+        for finding in found:
+            gone = typist.type(zoo.alias, finding, alternative=alternative)
+            assert unannounced(finding, gone, alternative=alternative) == []
+
+        assert bool(of_id(zoo, id)) == (id in ids_in(STAYS))
+        assert zoo.preflight().code == 0
+        assert zoo.migrate() is None
+
+
+def test_every_finding_with_steps_has_them_typed_or_says_why_not() -> None:
+    assert ids_with_steps(TREES) - set(CURED) == ids_in(TYPED_ELSEWHERE)
+    assert ids_in(WORDS_ONLY) <= set(CURED)
+    assert ids_in(STAYS) <= set(CURED) - ids_in(WORDS_ONLY)
 
 
 def test_a_page_whose_examples_are_not_run_says_why() -> None:

@@ -76,7 +76,7 @@ def require_renamed_permissions(
         break
     else:
         if lack is not None:
-            find_lack(requirements, lack, permissions, "rename permissions with their models")
+            find_lack(requirements, (lack,), permissions, "rename permissions with their models")
     ledger.operation = None
 
 
