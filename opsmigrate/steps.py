@@ -19,8 +19,10 @@ TAKING_AN_ALIAS = (
     "showmigrations",
     "verify_backup",
 )
+# A variable may stand before, as the shell takes it: PGOPTIONS='…' python manage.py migrate
 TYPED = re.compile(
-    rf"^python manage\.py (?:{'|'.join(TAKING_AN_ALIAS)})\b(?!.* --database )", re.MULTILINE
+    rf"^(?:\w+='[^']*' )?python manage\.py (?:{'|'.join(TAKING_AN_ALIAS)})\b(?!.* --database )",
+    re.MULTILINE,
 )
 
 

@@ -1,6 +1,6 @@
 """The steps of a finding, typed literally as a person would, and which values were lost by it.
 
-SQL goes through a real psql, one statement at a time, as the role that migrates; where the hint
+SQL goes through a real psql, line by line, as the role that migrates; where the hint
 says that a superuser types it, as the server's. `python manage.py …` is split as a shell splits it.
 It runs as a process in the project's folder where the migrations stand in files of the project. The
 migrations of the app zoo exist only in the settings of the running test, and its database only
@@ -14,10 +14,12 @@ import shlex
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
+from itertools import groupby
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -38,6 +40,16 @@ ORDER BY c.oid, a.attnum
 """
 MANAGE = ["python", "manage.py"]
 # What they say about the database is their answer and no failure of the step.
+# A step shows the rows; which of them to change, and to what, a person must decide.
+SHOWN = {
+    "check-violated",
+    "duplicate-values",
+    "index-row-too-big",
+    "null-values",
+    "orphan-rows",
+    "rows-exclude-each-other",
+    "value-not-castable",
+}
 JUDGES = {"preflight_migrate", "run_uat"}
 
 
@@ -159,16 +171,23 @@ def alternatives(finding: Mapping[str, Any]) -> list[int]:
     return sorted({step["alternative"] for step in finding["steps"]})
 
 
-def psql(alias: str, statement: str, *, superuser: bool = False) -> str:
-    """Type one statement into psql, as the alias's role or as the server's superuser."""
-    account = connections["default"].settings_dict if superuser else {}
-    changes = {key: account[key] for key in ("USER", "PASSWORD") if key in account}
+def account_of_superuser(alias: str) -> dict[str, str]:
+    """Return the superuser's settings; on a server of its own, the alias is one."""
+    ours, default = connections[alias].settings_dict, connections["default"].settings_dict
+    if (ours["HOST"], str(ours["PORT"])) != (default["HOST"], str(default["PORT"])):
+        return {}
+    return {key: default[key] for key in ("USER", "PASSWORD")}
+
+
+def psql(alias: str, *statements: str, superuser: bool = False) -> str:
+    """Type statements into psql, as the alias's role or as the server's superuser."""
+    changes = account_of_superuser(alias) if superuser else {}
     options = connections[alias].settings_dict["OPTIONS"]
     env = {**os.environ, "PGOPTIONS": options.get("options", "")}
     argv = [str(max(find_bindirs().items())[1] / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1"]
     done = subprocess.run(
         [*argv, "-d", url_of(alias, **changes), "-f", "-"],
-        input=statement,
+        input="\n".join(statements),
         capture_output=True,
         text=True,
         timeout=60,
@@ -177,35 +196,43 @@ def psql(alias: str, statement: str, *, superuser: bool = False) -> str:
     )
     if done.returncode:
         # Without what assert tells besides: the URL has a password.
-        raise AssertionError(f"{statement}\n{done.stderr}")
+        raise AssertionError(f"{' '.join(statements)}\n{done.stderr}")
     return done.stdout
 
 
 def _in_this_process(text: str) -> None:
-    python, manage, name, *arguments = shlex.split(text)
-    assert [python, manage] == MANAGE, text
+    variables, (name, *arguments) = _split(text)
     out = StringIO()
     try:
-        call_command(name, *arguments, stdout=out, stderr=out)
+        with mock.patch.dict(os.environ, variables):
+            call_command(name, *arguments, stdout=out, stderr=out)
     except Exception as error:  # what migrate raises is anybody's guess
         if name not in JUDGES or not isinstance(error, CommandError):
             raise AssertionError(f"{text}\n{error}\n{out.getvalue()}") from error
 
 
+def _split(text: str) -> tuple[dict[str, str], list[str]]:
+    """Return the variables before a command of manage.py, and its name with its arguments."""
+    words = shlex.split(text)
+    start = words.index(MANAGE[0])
+    assert words[start : start + 2] == MANAGE, text
+    variables = dict(word.split("=", 1) for word in words[:start])
+    return variables, words[start + 2 :]
+
+
 def _as_process(text: str, env: Mapping[str, str]) -> None:
-    argv = shlex.split(text)
-    assert argv[:2] == MANAGE, text
+    variables, argv = _split(text)
     done = subprocess.run(
-        [sys.executable, *argv[1:]],
+        [sys.executable, "manage.py", *argv],
         cwd=ROOT,
-        env=dict(env),
+        env={**env, **variables},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0 or argv[2] in JUDGES, f"{text}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0 or argv[0] in JUDGES, f"{text}\n{done.stdout}\n{done.stderr}"
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.rehearsal.outcome import REHEARSE, NotRehearsed, Rehearsal
 from opsmigrate.report import Result, Verdict
 from opsmigrate.schema.history import applied_migrations
+from opsmigrate.steps import Step, command
 
 
 class Command(ReportCommand):
@@ -93,7 +94,7 @@ class Command(ReportCommand):
             run.session,
             target,
             accept_unexamined=options["accept_unexamined"],
-            seed_hint=lambda table, column: _seed_hint(run.settings.seed, table, column),
+            seed_step=lambda table, column: _seed_step(run.settings.seed, table, column),
             rehearse=lambda: _rehearse(run, target, options),
             progress=run.progress,
         )
@@ -124,11 +125,11 @@ def _backup(run: Run, hours: float | None) -> str | None:
     return require_backup(run.settings, run.session, applied, hours=hours).file
 
 
-def _seed_hint(seed: SeedTarget | None, table: str, column: str) -> str | None:
+def _seed_step(seed: SeedTarget | None, table: str, column: str) -> Step | None:
     """Return the command that adds this very column, where the settings name it as the seed."""
     if seed is None:
         return None
     model, field = seeded_field(seed)
     if (table, column) == (model._meta.db_table, getattr(field, "column", None)):
-        return "python manage.py seed_payment_id"
+        return command("python manage.py seed_payment_id")
     return None

@@ -79,14 +79,14 @@ def bad_casts(
     predicate = _predicate(old, new, sql.SQL("found.{}").format(sql.Identifier(column)), version)
     if predicate is None:
         return None
-    where = f"hold a value in {table.label}.{column}"
+    where = f"a value in {table.label}.{column}"
     if explicit and base(new) in TEXTS:
         return rows_where(
             table,
             (column,),
             predicate,
             id="value-cut-off",
-            words=f"{where} that {new} would cut off without a word",
+            words=("", "hold", f"{where} that {new} would cut off without a word"),
             column=column,
             severity=Severity.WARNING,
         )
@@ -95,7 +95,7 @@ def bad_casts(
         (column,),
         predicate,
         id="value-not-castable",
-        words=f"{where} that cannot become {new}",
+        words=("", "hold", f"{where} that cannot become {new}"),
         column=column,
     )
 
@@ -121,7 +121,7 @@ def bad_values(
         columns,
         predicate,
         id="value-not-castable",
-        words=f"make a value of {table.label}.{column} that cannot become {types[1]}",
+        words=("", "make", f"a value of {table.label}.{column} that cannot become {types[1]}"),
         column=column,
     )
 

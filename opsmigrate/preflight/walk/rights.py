@@ -65,6 +65,11 @@ def on_relation(privilege: str, relation: Relation) -> Lack:
     return Lack(privilege, relation.label, f"{kind} {quoted(relation.schema, relation.name)}")
 
 
+def owner(schema: str, name: str, role: str) -> Step:
+    """Return what gives a table to the role."""
+    return statement(f"ALTER TABLE {quoted(schema, name)} OWNER TO {quoted(role)}")
+
+
 def on_schema(privilege: str, schema: str) -> Lack:
     """Return the lack of a privilege on a schema, or of its ownership."""
     return Lack(privilege, f"SCHEMA {schema}", f"SCHEMA {quoted(schema)}")

@@ -14,11 +14,11 @@ from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 from django.db.models import BaseConstraint, Field, Index, Model
 
 from opsmigrate.postgres.errors import first_line
-from opsmigrate.preflight.walk.altering import add_identity, alter_null, alter_type, rename_column
+from opsmigrate.preflight.walk.altering import alter_null, alter_type, rename_column
 from opsmigrate.preflight.walk.collations import is_deterministic
 from opsmigrate.preflight.walk.columns import UNKNOWN, add_column, drop_column
 from opsmigrate.preflight.walk.constraints import note_left_out, require_inline_target
-from opsmigrate.preflight.walk.defaults import alter_default
+from opsmigrate.preflight.walk.defaults import add_identity, alter_default
 from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
 from opsmigrate.preflight.walk.fields import column_of, is_auto
 from opsmigrate.preflight.walk.introspected import constraints_of
