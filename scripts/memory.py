@@ -12,7 +12,7 @@ from pathlib import Path
 
 # Linux keeps in memory what is written here; Docker gives a container 64 MB of it by default, and
 # lets no program run from it.
-MEMORY = Path("/dev/shm")  # noqa: S108 - whose folder is looked at below
+MEMORY = Path("/dev/shm")  # noqa: S108  # nosec B108 - whose folder is looked at below
 ROOM_BYTES = 4 << 30
 
 

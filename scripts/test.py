@@ -8,7 +8,6 @@ import shutil
 import sys
 import tempfile
 import time
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from scripts.environment import (
 )
 from scripts.memory import in_memory
 from scripts.other_majors import VERSIONS, add_major
+from scripts.skipped import SKIPPED_VARIABLE, skipped_tests
 
 URL_VARIABLE = "OPSMIGRATE_TEST_DATABASE_URL"
 # Where there is no place in memory.
@@ -170,14 +170,15 @@ def run_static_checks(session: Session) -> None:
 
 def run_suite(session: Session, part: str, marks: str, url: str, driver: str) -> None:
     """Run the tests that have these marks against one server."""
-    report = DEMO / "pytest.xml"
-    report.unlink(missing_ok=True)
+    skipped = DEMO / "skipped.json"
+    skipped.unlink(missing_ok=True)
     python = str(session.environment.python)
-    command = [python, "-m", "pytest", "-m", marks, f"--junitxml={report}"]
+    command = [python, "-m", "pytest", "-m", marks]
     if (processes_wanted := len(url.split())) > 1:
         command += [f"--numprocesses={processes_wanted}", "--dist=loadfile"]
     variables = {
         URL_VARIABLE: url,
+        SKIPPED_VARIABLE: str(skipped),
         "OPSMIGRATE_TEST_DRIVER": driver,
         "PYTHONDEVMODE": "1",
         "PATH": search_path(),
@@ -187,18 +188,8 @@ def run_suite(session: Session, part: str, marks: str, url: str, driver: str) ->
         kept = os.environ.get("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
         variables |= {"TMPDIR": str(session.temporary), "PYTEST_DEBUG_TEMPROOT": kept}
     session.run(part, [*command, *session.pytest_arguments], **variables)
-    for name, reason in skipped_tests(report):
+    for name, reason in skipped_tests(skipped):
         session.skip(f"{name} ({part})", reason)
-
-
-def skipped_tests(report: Path) -> Iterator[tuple[str, str]]:
-    """Yield the tests that were skipped, and why; an expected failure is none."""
-    if not report.exists():
-        return
-    for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - as above
-        for skipped in case.iter("skipped"):
-            if skipped.get("type") == "pytest.skip":
-                yield f"{case.get('classname')}.{case.get('name')}", skipped.get("message") or "?"
 
 
 def search_path() -> str:

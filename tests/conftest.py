@@ -28,6 +28,7 @@ from django.db.backends.signals import connection_created
 
 from opsmigrate.pgtools.embedded import running
 from opsmigrate.postgres.opening import pin_of
+from scripts.skipped import SKIPPED_VARIABLE, write_down
 from tests.integration.zoo_migrations import writer
 from tests.server import given_url
 
@@ -310,7 +311,14 @@ def write_migrations(
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say how many runs were faulted, and how many of them the fault met at work."""
+    """Say how many runs were faulted, and how many of them the fault met at work.
+
+    Write down what was skipped, and why, where scripts/test.py asks for it.
+    """
+    if file := os.environ.get(SKIPPED_VARIABLE):
+        told = terminalreporter.stats.get("skipped", ())
+        skipped = ((each.nodeid, each.longrepr[2].removeprefix("Skipped: ")) for each in told)
+        write_down(skipped, Path(file))
     counts: Counter[str] = Counter()
     for outcome in ("passed", "failed"):
         for report in terminalreporter.stats.get(outcome, ()):

@@ -206,11 +206,11 @@ def _failed(item: _Running, failed: Failed, visitor: Visitor | None) -> Outcome:
         )
     if crash.wrote:
         said = (
-            f"{crash.path} writes to the database when it is asked, which the site that this run "
-            f"serves may not ({failed})"
+            f"{crash.path} wants to write to the database when it is asked, which the site that "
+            f"this run serves may not: {crash.words} ({failed})"
         )
         hint = "give the address of the running site with --base-url"
-        return _outcome(item, Status.NOT_RUN, said, visitor, told_by=crash.words, hint=hint)
+        return _outcome(item, Status.NOT_RUN, said, visitor, hint=hint)
     return _outcome(item, Status.FAIL, str(failed), visitor, told_by=crash.words)
 
 

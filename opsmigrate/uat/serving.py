@@ -75,8 +75,8 @@ def _require_same_database(connection: BaseDatabaseWrapper) -> None:
         )
     if pin is not None and pin.per_transaction:
         raise NotRun(
-            "no site was given, and this run does not serve it: behind a pooler in transaction "
-            "mode its sessions could not be kept from writing",
+            "no site was given, and this run does not serve it: behind a pooler its sessions could "
+            "not be kept from writing",
             hint=f"connect to the server itself; or {GIVE_A_SITE}",
         )
 

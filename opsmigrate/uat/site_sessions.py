@@ -11,7 +11,7 @@ from typing import Any
 from weakref import WeakSet
 
 from django.conf import settings as django_settings
-from django.db import Error
+from django.db import Error, NotSupportedError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
@@ -22,6 +22,10 @@ from opsmigrate.uat.timed import SECONDS_FOR_AN_ANSWER
 
 REFUSED = (READ_ONLY_TRANSACTION, ACTIVE_SQL_TRANSACTION)
 _this_thread = threading.local()
+
+
+class PooledError(NotSupportedError):
+    """A session of the site is behind a pooler, and may be other people's too."""
 
 
 class SiteSessions:
@@ -55,6 +59,12 @@ class SiteSessions:
         # Those of opsmigrate have rules of their own (runner.py).
         if connection.vendor != "postgresql" or pin_of(connection) is not None:
             return
+        raw = connection.connection
+        if _execute(connection, "SELECT pg_catalog.pg_backend_pid()") != raw.info.backend_pid:
+            # What is set there would be set for other people too.
+            raise PooledError(
+                f"the alias {connection.alias} is behind a pooler: it cannot be kept from writing"
+            )
         self._opened.add(connection)
         writes = getattr(_this_thread, "writes", False)
         _set(connection, "default_transaction_read_only", "off" if writes else "on")
@@ -85,9 +95,10 @@ class SiteSessions:
 
 
 def refused_to_write(error: BaseException | None) -> bool:
-    """Say whether an error comes of a session that may not write."""
+    """Say whether an error comes of a session that may not write, or must not be used for it."""
     while error is not None:
-        if isinstance(error, Error) and sqlstate(error) in REFUSED:
+        is_refused = isinstance(error, Error) and sqlstate(error) in REFUSED
+        if is_refused or isinstance(error, PooledError):
             return True
         error = error.__cause__ or error.__context__
     return False
@@ -109,7 +120,7 @@ def _shown(connection: BaseDatabaseWrapper, name: str) -> str:
 
 
 def _execute(connection: BaseDatabaseWrapper, statement: str) -> Any:
-    """Execute what resolves no name; return the first value of the answer, None where it has none.
+    """Execute what resolves no bare name; return the first value of the answer, None without one.
 
     By the driver's own cursor: the project's wrappers are not to see it.
     """
