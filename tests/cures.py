@@ -142,15 +142,19 @@ class Typist:
         before = contents(alias)
         # What holds locks, or a snapshot, is the session of nobody who types.
         connections[alias].close()
-        for step in steps:
-            assert "…" not in step["text"], step
-            if step["kind"] == "sql":
-                psql(alias, step["text"], superuser="superuser" in (finding["hint"] or ""))
-            elif process is not None:
-                _as_process(step["text"], process)
-            else:
-                _in_this_process(step["text"])
-            self.typed(finding["id"])
+        for kind, group in groupby(steps, key=lambda step: step["kind"]):
+            texts = [str(step["text"]) for step in group]
+            assert "…" not in " ".join(texts)
+            if kind == "sql":
+                # In one session of psql, as one goes down the lines.
+                psql(alias, *texts, superuser="superuser" in (finding["hint"] or ""))
+            for text in texts if kind == "command" else ():
+                if process is not None:
+                    _as_process(text, process)
+                else:
+                    _in_this_process(text)
+            for _ in texts:
+                self.typed(finding["id"])
         return losses(before, contents(alias))
 
     def typed(self, id: str) -> None:

@@ -54,6 +54,11 @@ def postgresql_alias(alias: str, *, option: str) -> BaseDatabaseWrapper:
     return connection
 
 
+def require_alias(alias: str, *, option: str) -> None:
+    """Raise UsageError where an alias that was typed as `option` is none of PostgreSQL."""
+    postgresql_alias(alias, option=option)
+
+
 def aliases_of(connection: BaseDatabaseWrapper) -> tuple[str, ...]:
     """Return the aliases that lead to the database of `connection`, whatever they call its host."""
     settings = connection.settings_dict

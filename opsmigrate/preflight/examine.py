@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from django.db import DatabaseError, Error
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -112,10 +113,11 @@ def examine(
     if isinstance(rehearsal, Rehearsal):
         # Loaded only where there is a rehearsal, as it takes a while.
         from opsmigrate.preflight.rehearsal.broken_report import report_broken
+        from opsmigrate.preflight.rehearsal.causes import cause_of
         from opsmigrate.preflight.rehearsal.proof import take_in
         from opsmigrate.preflight.rehearsal.rehearsed_rights import question_rights
 
-        take_in(rehearsal, plan, ledger)
+        take_in(rehearsal, plan, ledger, partial(cause_of, connection, catalog, target))
         report_broken(connection, catalog, rehearsal.broken, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
     ledger.drift = judge_drift(connection, catalog, drifts, ledger) if plan.executor else None

@@ -59,7 +59,7 @@ def drift_of(
         for table, item in found
         if item.id != "drift-type" or (item.claimed, item.live) not in same
     ]
-    return remedied(found, fields, LiveTables(catalog), applied)
+    return remedied(found, claimed, fields, LiveTables(catalog), applied)
 
 
 def _was_meant(drift: Drift, claimed: ClaimedTable, applied: AppliedMigrations) -> bool:

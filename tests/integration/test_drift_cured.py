@@ -31,11 +31,11 @@ CONCURRENTLY = " CONCURRENTLY "
 # What somebody has to give back who has a backup, before what rests on it can be made.
 GIVEN_BACK = {
     "table gone": (
-        "CREATE TABLE kept AS TABLE zoo_head",
-        "INSERT INTO zoo_head TABLE kept",
+        'CREATE TABLE kept AS SELECT keeper_ptr_id AS k, "The Rank" AS r FROM zoo_head',
+        "INSERT INTO zoo_head SELECT k, r FROM kept",
     ),
     "table in another schema gone": (
-        'CREATE TABLE kept AS TABLE aside."The Ticket"',
+        'CREATE TABLE kept AS SELECT *, 1 AS one FROM aside."The Ticket"',
         'INSERT INTO aside."The Ticket" (name, head_id, shadow_id, _order)'
         " SELECT name, head_id, shadow_id, _order FROM kept",
     ),

@@ -180,6 +180,30 @@ def test_a_column_under_another_name_is_renamed_first_and_added_second(
     assert unknown.hint == "it may be note, which is missing: decide that first"
 
 
+def test_a_table_under_another_name_is_renamed_first_and_made_second(
+    peopled: str,  # noqa: F811
+) -> None:
+    moved = (
+        "ALTER TABLE zoo_keeper_cages RENAME TO held",
+        "ALTER TABLE held SET SCHEMA aside",
+    )
+    with damaged(peopled, *moved) as found:
+        (drift,) = found
+        for step in drift.steps:
+            if step.alternative == 1:
+                execute(connections[peopled], step.text)
+        after = drifts(connections[peopled])
+        rows = asked(peopled, "SELECT count(*) FROM zoo_keeper_cages")
+
+    assert [text for number, text in texts(drift) if number == 1] == [
+        'ALTER TABLE "aside"."held" RENAME TO "zoo_keeper_cages";',
+        'ALTER TABLE "aside"."zoo_keeper_cages" SET SCHEMA "public";',
+    ]
+    assert texts(drift)[2][1].startswith('CREATE TABLE "public"."zoo_keeper_cages" (')
+    assert (drift.hint or "").startswith("decide: it may be aside.held under another name")
+    assert (after, rows) == ((), [(9,)])
+
+
 @pytest.mark.parametrize(
     ("statements", "words"),
     [
@@ -356,3 +380,23 @@ def test_the_column_of_a_sorted_relation_is_known_and_not_dropped(
     assert [step["text"] for step in finding["steps"]] == [
         'ALTER TABLE "public"."zoo_cage_keepers" ADD COLUMN "sort_value" integer NOT NULL;'
     ]
+
+
+@pytest.mark.parametrize("rows", [True, False])
+def test_rows_are_numbered_again_from_behind_the_highest(
+    rows: bool,
+    peopled: str,  # noqa: F811
+) -> None:
+    emptied = [] if rows else ["TRUNCATE zoo_keeper_cages"]
+    lost = "ALTER TABLE zoo_keeper_cages ALTER COLUMN id DROP IDENTITY"
+    with damaged(peopled, *emptied, lost) as found:
+        for step in of_id(found, "drift-identity", "id").steps:
+            execute(connections[peopled], step.text)
+        execute(connections[peopled], "DELETE FROM zoo_keeper_cages WHERE id < 3")
+        numbered = asked(
+            peopled,
+            "INSERT INTO zoo_keeper_cages (keeper_id, cage_id) "
+            "SELECT min(k.id), min(c.id) FROM zoo_keeper k, zoo_cage c RETURNING id",
+        )
+
+    assert numbered == [(10 if rows else 1,)]

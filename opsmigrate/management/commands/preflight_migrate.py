@@ -8,6 +8,7 @@ from opsmigrate.errors import OpsmigrateError
 from opsmigrate.guard import require_backup
 from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.management.database import require_alias
 from opsmigrate.management.numbers import positive_float
 from opsmigrate.pages import page_of
 from opsmigrate.pgtools.own_folder import reap_folders
@@ -87,6 +88,9 @@ class Command(ReportCommand):
             fake_initial=options["fake_initial"],
             run_syncdb=options["run_syncdb"],
         )
+        if options["rehearse_on"] is not None:
+            # Said also where no rehearsal follows: what was mistyped was meant.
+            require_alias(options["rehearse_on"], option="--rehearse-on")
         reap_folders()
         backup = _backup(run, options["require_backup"])
         result = examine(
@@ -104,7 +108,7 @@ class Command(ReportCommand):
 def _rehearse(run: Run, target: Target, options: dict[str, Any]) -> Rehearsal | NotRehearsed:
     mode = options["rehearse"] or run.settings.rehearse
     if mode == "off":
-        return NotRehearsed("a rehearsal was switched off", REHEARSE)
+        return NotRehearsed("a rehearsal was switched off", steps=(REHEARSE,), switched_off=True)
     # Loaded only where it is used, as it takes a while.
     from opsmigrate.management.rehearsing import Asked, rehearse_as_asked
 

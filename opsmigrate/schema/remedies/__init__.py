@@ -8,9 +8,10 @@ knows the rows, there are words instead.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from opsmigrate.postgres.catalog import TABLE_KINDS
 from opsmigrate.schema.applied import AppliedMigrations
 from opsmigrate.schema.claims import ClaimedTable
 from opsmigrate.schema.differences import Drift
@@ -50,27 +51,37 @@ UNKNOWN = Remedy("make it as the migrations say, or write a migration that says 
 
 def remedied(
     found: Sequence[tuple[ClaimedTable, Drift]],
+    claimed: Iterable[ClaimedTable],
     fields: StateFields,
     live: LiveTables,
     applied: AppliedMigrations,
 ) -> tuple[Drift, ...]:
-    """Return each drift with its remedy."""
+    """Return each drift with its remedy; `claimed` are all tables that are claimed."""
+    if not found:
+        return ()
     by_table: dict[str, list[Drift]] = defaultdict(list)
     for _, drift in found:
         by_table[drift.table].append(drift)
+    known = {table.oid for item in claimed if (table := live.find(item.db_table)) is not None}
+    unclaimed = tuple(
+        item
+        for item in live.catalog.relations
+        if item.kind in TABLE_KINDS and item.oid not in known and not item.is_partition
+    )
     return tuple(
         _with_remedy(
             Case(
                 drift=drift,
-                claimed=claimed,
-                table=live.find(claimed.db_table),
+                claimed=table,
+                table=live.find(table.db_table),
                 others=tuple(by_table[drift.table]),
+                unclaimed=unclaimed,
                 live=live,
                 fields=fields,
                 applied=applied,
             )
         )
-        for claimed, drift in found
+        for table, drift in found
     )
 
 

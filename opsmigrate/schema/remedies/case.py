@@ -29,12 +29,16 @@ class Remedy(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A drift, its table as claimed and as live, and the other drift of the same table."""
+    """A drift, its table as claimed and as live, and the other drift of the same table.
+
+    `unclaimed` are the live tables of which no model says anything.
+    """
 
     drift: Drift
     claimed: ClaimedTable
     table: Relation | None
     others: tuple[Drift, ...]
+    unclaimed: tuple[Relation, ...]
     live: LiveTables
     fields: StateFields
     applied: AppliedMigrations

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from opsmigrate.postgres.catalog import Relation
 from opsmigrate.postgres.names import quoted
 from opsmigrate.schema.remedies.case import Case, Remedy
 from opsmigrate.schema.remedies.ddl import editing, filled
@@ -32,7 +34,34 @@ def table_remedy(case: Case) -> Remedy:
             "decide: restore the table with its rows from a backup (python manage.py backup_db "
             "--list); or make it, as the applied migrations describe it"
         )
+        columns = {column.name for column in case.claimed.columns}
+        alike = [
+            item for item in case.unclaimed if {column.name for column in item.columns} == columns
+        ]
+        if alike:
+            return _renamed(case, alike)
     return Remedy(hint, (*steps, *_made(case)))
+
+
+def _renamed(case: Case, alike: list[Relation]) -> Remedy:
+    """Return a RENAME of each table that it may be, and last what makes it, without its rows."""
+    schema, name = case.live.schema_and_name(case.claimed.db_table)
+    steps = []
+    for number, item in enumerate(alike, 1):
+        where = quoted(item.schema, item.name)
+        rename = statement(f"ALTER TABLE {where} RENAME TO {quoted(name)}", alternative=number)
+        steps.append(rename)
+        if item.schema != schema:
+            where = quoted(item.schema, name)
+            move = f"ALTER TABLE {where} SET SCHEMA {quoted(schema)}"
+            steps.append(statement(move, alternative=number))
+    made = (replace(step, alternative=len(alike) + 1) for step in _made(case))
+    names = " or ".join(item.label for item in alike)
+    return Remedy(
+        f"decide: it may be {names} under another name, which no model has and which has its "
+        "columns; then rename it. Else make it, as the applied migrations describe it",
+        (*steps, *made),
+    )
 
 
 def _made(case: Case) -> Iterator[Step]:
