@@ -19,7 +19,11 @@ TAKING_AN_ALIAS = (
     "showmigrations",
     "verify_backup",
 )
-TYPED = re.compile(rf"^python manage\.py (?:{'|'.join(TAKING_AN_ALIAS)})\b", re.MULTILINE)
+# A variable may stand before, as the shell takes it: PGOPTIONS='…' python manage.py migrate
+TYPED = re.compile(
+    rf"^(?:\w+='[^']*' )?python manage\.py (?:{'|'.join(TAKING_AN_ALIAS)})\b(?!.* --database )",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

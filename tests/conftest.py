@@ -32,7 +32,13 @@ from scripts.skipped import SKIPPED_VARIABLE, write_down
 from tests.integration.zoo_migrations import writer
 from tests.server import given_url
 
-pytest_plugins = ["tests.interrupting", "tests.prepared", "tests.rollbacks", "tests.attacked"]
+pytest_plugins = [
+    "tests.cures",
+    "tests.interrupting",
+    "tests.prepared",
+    "tests.rollbacks",
+    "tests.attacked",
+]
 # A shell without job control starts what it puts in the background deaf to Ctrl-C, and what that
 # starts is deaf too: tests that interrupt processes must be able to.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -15,6 +15,7 @@ from opsmigrate.backfill.fill import Tally
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.pace import Pace
 from opsmigrate.backfill.sessions import is_lost
+from opsmigrate.counted import counted
 from opsmigrate.errors import PartialError, UndecidedError
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.locks import (
@@ -24,6 +25,7 @@ from opsmigrate.postgres.locks import (
     LockWaits,
 )
 from opsmigrate.progress import Progress
+from opsmigrate.steps import command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,12 +137,15 @@ class Work:
 
         `stopped_by` is for scripts: time-budget, interrupt, lock, or trouble for anything else.
         """
-        done = f"{self.tally.rows:,} rows filled in {self.tally.batches:,} batches, all committed"
+        done = (
+            f"{counted(self.tally.rows, 'row')} filled in "
+            f"{counted(self.tally.batches, 'batch', 'batches')}, all committed"
+        )
         budget = self.options.time_budget
         return PartialError(
             f"stopped part of the way: {why}; {done}",
             id="stopped-part-way",
-            hint=self.options.again + (f" --time-budget {budget:g}" if budget else ""),
+            steps=(command(self.options.again + (f" --time-budget {budget:g}" if budget else "")),),
             table=self.goal.label,
             facts={**self.facts(), "stopped_by": stopped_by},
         )
@@ -172,11 +177,12 @@ class Work:
         return self.partial(f"{lost}{first_line(error)}")
 
     def _too_short(self, error: OutOfTimeError) -> UndecidedError:
+        twice = 2 * (self.options.time_budget or 0)
         return UndecidedError(
             f"{error} before this run could write anything to {self.goal.label}; it came to the "
             f"phase: {self.running}",
             id="time-budget-too-short",
-            hint=f"{self.options.again} --time-budget {2 * (self.options.time_budget or 0):g}",
+            steps=(command(f"{self.options.again} --time-budget {twice:g}"),),
             table=self.goal.label,
             facts=self.facts(),
         )
@@ -193,7 +199,8 @@ class Work:
             raise UndecidedError(
                 f"not begun, because the lock on {self.goal.label} was not obtained: {error}",
                 id="lock-not-obtained",
-                hint=f"end or wait for what holds the table; then {self.options.again}",
+                hint="wait for what holds the table, or end it; then run it again",
+                steps=(command(self.options.again),),
                 table=self.goal.label,
             ) from error
         except OutOfTimeError as error:

@@ -41,7 +41,7 @@ def postgresql_alias(alias: str, *, option: str) -> BaseDatabaseWrapper:
         raise UsageError(
             f"there is no database alias {_named(alias)} in DATABASES",
             id="unknown-alias",
-            hint=f"{option} {' or '.join(connections)}",
+            hint=f"name one that is there with {option}: {', '.join(connections)}",
         )
     connection = connections[alias]
     if connection.vendor != "postgresql":
@@ -49,9 +49,14 @@ def postgresql_alias(alias: str, *, option: str) -> BaseDatabaseWrapper:
             f"the database alias {alias!r} is {connection.display_name}; "
             "opsmigrate works on PostgreSQL",
             id="not-postgresql",
-            hint=f"{option} with the alias of a PostgreSQL database",
+            hint=f"name the alias of a PostgreSQL database with {option}",
         )
     return connection
+
+
+def require_alias(alias: str, *, option: str) -> None:
+    """Raise UsageError where an alias that was typed as `option` is none of PostgreSQL."""
+    postgresql_alias(alias, option=option)
 
 
 def aliases_of(connection: BaseDatabaseWrapper) -> tuple[str, ...]:

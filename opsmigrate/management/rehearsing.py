@@ -35,8 +35,10 @@ from opsmigrate.preflight.rehearsal.selection import (
 from opsmigrate.preflight.rehearsal.sql_fence import require_grammar_here
 from opsmigrate.scratch import reap
 from opsmigrate.scratch_rights import require_scratch_allowed
+from opsmigrate.steps import command
 
-APPROVED = f'{REHEARSE} --approval "who approved it"'
+APPROVED = command(f'{REHEARSE.text} --approval "who approved it"')
+KEEP_A_COPY = command("python manage.py backup_db --verify restore --keep-scratch")
 # A rehearsal of the schema takes whole tables up to this part of REHEARSE_MAX_BYTES.
 PART_FOR_SCHEMA = 16
 
@@ -59,11 +61,16 @@ def rehearse_as_asked(run: Run, target: Target, asked: Asked) -> Rehearsal | Not
     try:
         return _rehearse(run, target, asked)
     except _CannotError as error:
-        return NotRehearsed(str(error), error.hint)
+        return _not_rehearsed(error.reason)
     except UndecidedError as error:
         if asked.mode != "auto":
             raise
-        return NotRehearsed(str(error), error.hint or REHEARSE)
+        return _not_rehearsed(error)
+
+
+def _not_rehearsed(reason: OpsmigrateError) -> NotRehearsed:
+    steps = reason.steps or (() if reason.hint else (REHEARSE,))
+    return NotRehearsed(str(reason), reason.hint, steps)
 
 
 def _rehearse(run: Run, target: Target, asked: Asked, unfit: str | None = None) -> Rehearsal:
@@ -99,9 +106,9 @@ def _rehearse(run: Run, target: Target, asked: Asked, unfit: str | None = None) 
 class _CannotError(Exception):
     """Nobody insisted on a rehearsal, and there is no place for one."""
 
-    def __init__(self, why: str, hint: str) -> None:
-        super().__init__(why)
-        self.hint = hint
+    def __init__(self, reason: OpsmigrateError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 def _selection(run: Run, mode: str, stage: Stage) -> Selection:
@@ -121,7 +128,8 @@ def _kept(run: Run, stage: Stage) -> Selection:
         raise UndecidedError(
             f"no kept copy can be rehearsed on: {error}",
             id="no-kept-copy",
-            hint="python manage.py backup_db --verify restore --keep-scratch, or --rehearse clone",
+            hint="make a copy that is kept, or rehearse on a new one",
+            steps=(KEEP_A_COPY, replace(REHEARSE, alternative=2)),
         ) from error
     return select_kept(run.connection, kept)
 
@@ -224,7 +232,7 @@ def _require_allowed_here(run: Run, asked: Asked, why: str | None) -> None:
         raise UndecidedError(
             f"no copy is made on a production server without approval{ours}",
             id="approval-needed",
-            hint=APPROVED,
+            steps=(APPROVED,),
         )
     require_approval(
         run.settings, action="a rehearsal on the examined server", approval=asked.approval
@@ -239,7 +247,7 @@ def _saying_why(*, unasked: bool) -> Iterator[None]:
     except OpsmigrateError as error:
         if not unasked:
             raise
-        raise _CannotError(str(error), error.hint or REHEARSE) from error
+        raise _CannotError(error) from error
 
 
 def _other_server(run: Run, alias: str) -> BaseDatabaseWrapper | None:
@@ -266,7 +274,7 @@ def _is_another_server(run: Run, alias: str, place: BaseDatabaseWrapper) -> bool
             f"the server of the alias {alias!r} is PostgreSQL {session.major}, the examined one is "
             f"{run.session.major}: what happens on the one proves nothing for the other",
             id="other-version",
-            hint=f"--rehearse-on an alias of a PostgreSQL {run.session.major} server",
+            hint=f"name the alias of a PostgreSQL {run.session.major} server with --rehearse-on",
         )
     reap(place, None)
     require_scratch_allowed(place)

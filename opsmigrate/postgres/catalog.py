@@ -136,8 +136,9 @@ class Catalog:
     """All relations outside the system schemas, and what surrounds them.
 
     `version` is as in server_version_num; `schema` is where an unqualified CREATE puts things,
-    None where there is no such schema. The role may create in the `creatable` schemas, and owns
-    the `owned_schemas`; `tablespaces` says of each whether it may create there.
+    None where there is no such schema. `role` is the one that looks, which is the one that
+    migrates: it may create in the `creatable` schemas, and owns the `owned_schemas`; `tablespaces`
+    says of each whether it may create there.
     """
 
     relations: tuple[Relation, ...]
@@ -150,6 +151,7 @@ class Catalog:
     default_tablespace: str
     may_create_extensions: bool
     superuser: bool
+    role: str
     extensions: frozenset[str]
     available_extensions: Mapping[str, bool]
     collations: frozenset[str]
@@ -220,7 +222,7 @@ def _with_surroundings(
     row: Row,
 ) -> Catalog:
     version, schema, schemas, creatable, owned, tablespaces, default_tablespace, *rest = row
-    may_extend, superuser, extensions, available, collations, event_triggers = rest
+    may_extend, superuser, extensions, available, collations, event_triggers, role = rest
     return Catalog(
         version=version,
         relations=relations,
@@ -232,6 +234,7 @@ def _with_surroundings(
         default_tablespace=default_tablespace,
         may_create_extensions=may_extend,
         superuser=superuser,
+        role=role,
         extensions=frozenset(extensions),
         available_extensions=json.loads(available),
         collations=frozenset(collations),

@@ -112,5 +112,6 @@ SELECT current_setting('server_version_num')::int, current_schema(),
        (SELECT coalesce(array_agg(e.evtname::text), '{}') FROM pg_event_trigger e
         WHERE e.evtenabled <> 'D' AND NOT EXISTS (
             SELECT FROM pg_depend d WHERE d.classid = 'pg_event_trigger'::regclass
-            AND d.objid = e.oid AND d.deptype = 'e'))
+            AND d.objid = e.oid AND d.deptype = 'e')),
+       current_user::text
 """

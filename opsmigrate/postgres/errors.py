@@ -31,6 +31,16 @@ def severity(error: Error) -> str | None:
     return str(said) if said else None
 
 
+def said_besides(error: Error) -> dict[str, str | None]:
+    """Return what the server says of the error besides its words: where it was, and about what.
+
+    The keys are context (lines from the inside out), schema, table, column and constraint.
+    """
+    said: Any = getattr(error.__cause__, "diag", None)
+    keys = ("context", "schema_name", "table_name", "column_name", "constraint_name")
+    return {key.removesuffix("_name"): getattr(said, key, None) for key in keys}
+
+
 def first_line(error: BaseException) -> str:
     """Return the error's words on one line, without the statement and the pointer below it."""
     return "; ".join(_parts(error)) or type(error).__name__

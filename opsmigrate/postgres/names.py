@@ -1,5 +1,8 @@
 """The names that PostgreSQL makes up for what is created without one."""
 
+from collections.abc import Container
+from itertools import chain, count
+
 # The longest identifier in bytes: NAMEDATALEN - 1.
 LONGEST_NAME = 63
 
@@ -26,9 +29,26 @@ def as_stored(name: str) -> str:
     return name.encode()[:LONGEST_NAME].decode(errors="ignore")
 
 
+def former_name(name: str, taken: Container[str]) -> str:
+    """Return a name for what is set aside under this one, and that is not `taken`: `x_before`."""
+    endings = chain(["_before"], (f"_before_{number}" for number in count(2)))
+    kept = name.encode()
+    return next(
+        later
+        for ending in endings
+        if (later := kept[: LONGEST_NAME - len(ending)].decode(errors="ignore") + ending)
+        not in taken
+    )
+
+
 def quoted(*names: str) -> str:
     """Return the names as SQL, each in quotes, with dots between them."""
     return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
+def literal(text: str) -> str:
+    """Return a text as SQL, for servers with standard_conforming_strings, which is the default."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def split_table(db_table: str) -> tuple[str | None, str]:

@@ -6,24 +6,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.postgresql.psycopg_any import sql
 from django.db.migrations.executor import MigrationExecutor
 
 from opsmigrate.postgres.catalog import Catalog, Relation
 from opsmigrate.postgres.errors import first_line
-from opsmigrate.postgres.transaction import transaction
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.walk.probes import LIMITS
 from opsmigrate.report import Finding, Severity
 from opsmigrate.schema.differences import Drift
 from opsmigrate.schema.drift import drift_of
+from opsmigrate.schema.remedies.rows import has_values
 
-TIMEOUT = "5s"
 # The drift that leads to a finding, and knows what to type.
 CAUSE = {"missing-column": "drift-column-missing"}
-OPEN_END = " …"
 
 
 def look_for_drift(
@@ -79,12 +74,11 @@ def _explained(drift: Drift, ledger: Ledger) -> Severity | None:
     for number, finding in enumerate(ledger.findings):
         same = finding.table == drift.table and finding.column in (None, drift.column)
         if finding.severity is Severity.ERROR and same:
-            if (
-                drift.remedy
-                and drift.id == CAUSE.get(finding.id)
-                and OPEN_END in (finding.hint or "")
-            ):
-                ledger.findings[number] = replace(finding, hint=drift.remedy)
+            # A command of ours, such as the seed's, does more than the column.
+            by_command = any(step.kind == "command" for step in finding.steps)
+            if drift.id == CAUSE.get(finding.id) and not by_command:
+                finding = replace(finding, hint=drift.hint, steps=drift.steps)
+                ledger.findings[number] = finding
             return Severity.ERROR
     return None
 
@@ -99,22 +93,9 @@ def _dropping(
     for statement in ledger.statements:
         text = statement["sql"] or ""
         drops = text.startswith("DROP TABLE ") and name in text
-        if drops and _holds_values(connection, table, drift.column or ""):
+        # Also where it cannot be known.
+        if drops and has_values(connection, table, drift.column or "") is not False:
             yield statement
-
-
-def _holds_values(connection: BaseDatabaseWrapper, table: Relation, column: str) -> bool:
-    """Say whether the column has a value in some row; also where it cannot be known."""
-    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {} IS NOT NULL)").format(
-        sql.Identifier(table.schema, table.name), sql.Identifier(column)
-    )
-    try:
-        with transaction(connection) as cursor:
-            cursor.execute(LIMITS, [TIMEOUT, TIMEOUT])
-            cursor.execute(query)
-            return bool(cursor.fetchone()[0])
-    except Error:
-        return True
 
 
 def _finding(drift: Drift, severity: Severity, place: Mapping[str, Any]) -> Finding:
@@ -123,7 +104,8 @@ def _finding(drift: Drift, severity: Severity, place: Mapping[str, Any]) -> Find
         id=drift.id,
         severity=severity,
         message=drift.words + harm,
-        hint=drift.remedy,
+        hint=drift.hint,
+        steps=drift.steps,
         migration=place.get("migration"),
         operation=place.get("operation"),
         table=drift.table,

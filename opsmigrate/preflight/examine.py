@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from django.db import DatabaseError, Error
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -11,8 +12,10 @@ from django.db.migrations.state import ProjectState
 from opsmigrate.postgres.catalog import read_catalog
 from opsmigrate.postgres.errors import READ_ONLY_TRANSACTION, first_line, sqlstate
 from opsmigrate.postgres.garbage import settled
+from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import project_search_path, seen_by_project
 from opsmigrate.postgres.session import Session
+from opsmigrate.postgres.settings import READ_ONLY, resets_of
 from opsmigrate.preflight.drift import judge_drift, look_for_drift
 from opsmigrate.preflight.forecast.report import look_ahead
 from opsmigrate.preflight.ledger import Ledger
@@ -26,7 +29,10 @@ from opsmigrate.preflight.plan import (
     state_without,
     states_of_backwards,
 )
+from opsmigrate.preflight.recovery.already_there import note_already_there
 from opsmigrate.preflight.recovery.half_applied import note_half_applied
+from opsmigrate.preflight.recovery.history import with_steps
+from opsmigrate.preflight.recovery.renamed import note_renamed
 from opsmigrate.preflight.rehearsal.outcome import NotRehearsed, Rehearsal
 from opsmigrate.preflight.verdict import decide
 from opsmigrate.preflight.walk.bookkeeping import (
@@ -48,11 +54,14 @@ from opsmigrate.preflight.walk.operations import (
 from opsmigrate.preflight.walk.receivers import require_history, require_receivers
 from opsmigrate.preflight.walk.renamed_permissions import require_renamed_permissions
 from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.rights import BY_OTHERS
 from opsmigrate.preflight.walk.rows import row_counter
 from opsmigrate.preflight.walk.syncdb import walk_syncdb
 from opsmigrate.preflight.walk.tracing import tracing_editor
 from opsmigrate.progress import Progress
 from opsmigrate.report import Result, Severity
+from opsmigrate.steps import Step as Command
+from opsmigrate.steps import statement
 
 
 def examine(
@@ -61,7 +70,7 @@ def examine(
     target: Target,
     *,
     accept_unexamined: bool,
-    seed_hint: Callable[[str, str], str | None],
+    seed_step: Callable[[str, str], Command | None],
     rehearse: Callable[[], Rehearsal | NotRehearsed],
     progress: Progress,
 ) -> Result:
@@ -72,8 +81,8 @@ def examine(
     """
     progress.phase("Reading the migration graph and the catalog")
     plan = make_plan(connection, target)
-    ledger = Ledger(findings=list(plan.findings))
     catalog = read_catalog(connection)
+    ledger = Ledger(findings=list(with_steps(connection, catalog, plan)))
     drifts = look_for_drift(connection, plan.executor, catalog, ledger) if plan.executor else ()
     if plan.executor is not None:
         requirements = Requirements(
@@ -81,11 +90,11 @@ def examine(
             catalog,
             ledger,
             rows=row_counter(connection, ledger),
-            seed_hint=seed_hint,
+            seed_step=seed_step,
         )
         leave_open_what_is_customised(connection, ledger)
         if plan.steps:
-            _require_writable(session, ledger)
+            _require_writable(connection, session, ledger)
             require_history_table(requirements)
             require_history(requirements, plan)
             for name in catalog.event_triggers:
@@ -95,6 +104,8 @@ def examine(
             if not target.fake:
                 with _stopping_at_what_raises(ledger):
                     note_half_applied(connection, catalog, plan, ledger)
+                    note_already_there(connection, catalog, plan, ledger)
+                    note_renamed(connection, catalog, plan, ledger)
     open_before = tuple(ledger.unexamined)
     failed = any(finding.severity is Severity.ERROR for finding in ledger.findings)
     something = bool(plan.steps) and not target.fake
@@ -102,10 +113,11 @@ def examine(
     if isinstance(rehearsal, Rehearsal):
         # Loaded only where there is a rehearsal, as it takes a while.
         from opsmigrate.preflight.rehearsal.broken_report import report_broken
+        from opsmigrate.preflight.rehearsal.causes import cause_of
         from opsmigrate.preflight.rehearsal.proof import take_in
         from opsmigrate.preflight.rehearsal.rehearsed_rights import question_rights
 
-        take_in(rehearsal, plan, ledger)
+        take_in(rehearsal, plan, ledger, partial(cause_of, connection, catalog, target))
         report_broken(connection, catalog, rehearsal.broken, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
     ledger.drift = judge_drift(connection, catalog, drifts, ledger) if plan.executor else None
@@ -142,14 +154,18 @@ def _examine_steps(
     requirements.ledger.reshaped = None
 
 
-def _require_writable(session: Session, ledger: Ledger) -> None:
+def _require_writable(connection: BaseDatabaseWrapper, session: Session, ledger: Ledger) -> None:
     """Note what forbids any migration: a standby, a read-only session."""
     if session.in_recovery or session.read_only:
         what = "a standby in recovery" if session.in_recovery else "set to read-only transactions"
+        resets = () if session.in_recovery else resets_of(connection, READ_ONLY)
         ledger.find(
             "read-only",
             f"this session cannot write: it is {what}",
-            hint="point DATABASES at the primary, and unset default_transaction_read_only",
+            hint="a superuser types it"
+            if resets
+            else "point DATABASES at the primary, or unset default_transaction_read_only there",
+            steps=tuple(map(statement, resets)),
         )
 
 
@@ -305,7 +321,8 @@ def _require_types(connection: BaseDatabaseWrapper, requirements: Requirements) 
             requirements.ledger.find(
                 "missing-privilege",
                 f"the role may not use the type {name}",
-                hint=f"GRANT USAGE ON TYPE {name} TO the migrating role",
+                hint=BY_OTHERS,
+                steps=(statement(f"GRANT USAGE ON TYPE {name} TO {quoted(requirements.role)}"),),
             )
         elif requirements.schema.extensions - requirements.catalog.extensions:
             requirements.ledger.leave_open(f"whether an extension brings the type {name}")

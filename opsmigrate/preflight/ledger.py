@@ -4,12 +4,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from textwrap import shorten
 from typing import Any
 
 from opsmigrate.postgres.mentions import naming
 from opsmigrate.report import Finding, Severity, Unexamined
 from opsmigrate.steps import Step
 
+SHOWN = 100
 ALTERS = re.compile(r"\b(?:ALTER|DROP|EXECUTE)\s", re.IGNORECASE)
 
 
@@ -68,7 +70,12 @@ class Ledger:
             self.leave_open(f"{message}; but SQL written by hand before it names {wrote}")
             return
         place = (id, self.migration, self.operation, table, column)
-        if place in {(f.id, f.migration, f.operation, f.table, f.column) for f in self.findings}:
+        # Of rights, several may lack at one place, and each is to be given.
+        own = message if id == "missing-privilege" else None
+        if (*place, own) in {
+            (f.id, f.migration, f.operation, f.table, f.column, own and f.message)
+            for f in self.findings
+        }:
             return
         self.findings.append(
             Finding(
@@ -137,7 +144,7 @@ class Ledger:
         """Leave open what a statement that Django did not make will do."""
         words = " ".join(statement.split())
         self._raw.append(words)
-        self.code(f"SQL {by} is not understood: {words[:60]}")
+        self.code(f"SQL {by} is not understood: {shorten(words, SHOWN, placeholder=' …')}")
 
     def prepared(self, what: str, texts: Iterable[str]) -> None:
         """Leave open what code does before the plan; `texts` are the strings that stand in it."""

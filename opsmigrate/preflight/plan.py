@@ -27,6 +27,7 @@ from opsmigrate.postgres.errors import (
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.report import Finding, Severity
 from opsmigrate.schema.applied import applied_state
+from opsmigrate.steps import command
 
 UNREADABLE = (INSUFFICIENT_PRIVILEGE, UNDEFINED_COLUMN)
 Node = tuple[str, str | None]
@@ -60,11 +61,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps in order; `findings` are what the migration history itself has wrong."""
+    """The steps in order; `findings` are what the migration history itself has wrong.
+
+    `refused` is the executor of a history that contradicts itself, with which nothing is planned.
+    """
 
     steps: tuple[Step, ...]
     findings: tuple[Finding, ...] = ()
     executor: MigrationExecutor | None = None
+    refused: MigrationExecutor | None = None
 
 
 def make_plan(connection: BaseDatabaseWrapper, target: Target) -> Plan:
@@ -78,7 +83,7 @@ def make_plan(connection: BaseDatabaseWrapper, target: Target) -> Plan:
             executor = MigrationExecutor(connection)
             executor.loader.check_consistent_history(connection)
     except InconsistentMigrationHistory as error:
-        return Plan((), (_inconsistent(error),))
+        return Plan((), (_inconsistent(error),), refused=executor)
     except DatabaseError as error:
         if sqlstate(error) not in UNREADABLE:
             raise
@@ -167,20 +172,20 @@ def _require_app(executor: MigrationExecutor, app_label: str, target: Target) ->
         raise UsageError(
             f"there is no installed app with the label {app_label!r}",
             id="unknown-app",
-            hint="python manage.py showmigrations",
+            steps=(command("python manage.py showmigrations"),),
         ) from error
     migrated = app_label in executor.loader.migrated_apps
     if target.run_syncdb and migrated:
         raise UsageError(
             f"app {app_label!r} has migrations, so --run-syncdb does not apply to it",
             id="syncdb-of-migrated-app",
-            hint=f"python manage.py preflight_migrate {app_label}",
+            steps=(command(f"python manage.py preflight_migrate {app_label}"),),
         )
     if not target.run_syncdb and not migrated:
         raise UsageError(
             f"app {app_label!r} does not have migrations",
             id="app-without-migrations",
-            hint="python manage.py showmigrations",
+            steps=(command("python manage.py showmigrations"),),
         )
 
 
@@ -191,13 +196,13 @@ def _find(executor: MigrationExecutor, app_label: str, prefix: str) -> tuple[str
         raise UsageError(
             f"more than one migration of app {app_label!r} begins with {prefix!r}",
             id="ambiguous-migration",
-            hint=f"python manage.py showmigrations {app_label}",
+            steps=(command(f"python manage.py showmigrations {app_label}"),),
         ) from error
     except KeyError as error:
         raise UsageError(
             f"app {app_label!r} has no migration that begins with {prefix!r}",
             id="unknown-migration",
-            hint=f"python manage.py showmigrations {app_label}",
+            steps=(command(f"python manage.py showmigrations {app_label}"),),
         ) from error
     return (app_label, migration.name)
 
@@ -207,8 +212,8 @@ def _inconsistent(error: InconsistentMigrationHistory) -> Finding:
         id="inconsistent-history",
         severity=Severity.ERROR,
         message=f"migrate refuses this history: {error}",
-        hint="python manage.py showmigrations --plan; then record the missing one with "
-        "migrate --fake, if what it makes is there",
+        hint="look at python manage.py showmigrations --plan: record what was applied, or take out "
+        "the record of what was not",
     )
 
 
@@ -218,7 +223,6 @@ def _unreadable(error: DatabaseError) -> Finding:
             id="missing-privilege",
             severity=Severity.ERROR,
             message=f"migrate may not read its history: {first_line(error)}",
-            hint="GRANT SELECT, INSERT, DELETE ON django_migrations TO the migrating role",
             table="django_migrations",
         )
     return Finding(
@@ -261,7 +265,8 @@ def _conflicting(conflicts: dict[str, list[str]]) -> Finding:
         id="conflicting-migrations",
         severity=Severity.ERROR,
         message=f"migrate refuses several last migrations in one app: {words}",
-        hint="python manage.py makemigrations --merge",
+        hint="where the operations of both go together, merge them; else correct the dependencies",
+        steps=(command("python manage.py makemigrations --merge"),),
     )
 
 

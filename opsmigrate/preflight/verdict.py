@@ -29,8 +29,14 @@ def decide(
 
     `open_before` are the questions that were open before the rehearsal.
     """
-    if isinstance(rehearsal, NotRehearsed) and open_before:
-        ledger.find("not-rehearsed", rehearsal.why, hint=rehearsal.hint, severity=Severity.INFO)
+    if isinstance(rehearsal, NotRehearsed) and (open_before or not rehearsal.switched_off):
+        ledger.find(
+            "not-rehearsed",
+            rehearsal.why,
+            hint=rehearsal.hint,
+            steps=rehearsal.steps,
+            severity=Severity.INFO,
+        )
     errors = [finding for finding in ledger.findings if finding.severity is Severity.ERROR]
     if errors:
         verdict, summary = Verdict.FAILED, _failing(errors[0])

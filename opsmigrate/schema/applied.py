@@ -31,6 +31,8 @@ DDL = re.compile(
     r"(table|index|column|constraint|type|domain|collate|default|owner|not null)\b",
     re.IGNORECASE | re.DOTALL,
 )
+# What a text may execute besides itself: functions, procedures, blocks.
+EXECUTES = re.compile(r"\b(select|do|call|execute|perform)\b", re.IGNORECASE)
 
 
 def applied_state(executor: MigrationExecutor) -> ProjectState:
@@ -110,6 +112,19 @@ class AppliedMigrations:
         pattern = re.compile(rf"(?<!\w)({'|'.join(wanted)})(?!\w)")
         return any(pattern.search(text) for text in self._by_hand[app_label])
 
+    def may_have_made(self, app_label: str, name: str | None) -> bool:
+        """Say whether an applied migration may have made what its state does not know.
+
+        SQL or code of any app that mentions the name; and whatever cannot be read in the app of
+        the table: code, operations that are not Django's, SQL that executes other SQL.
+        """
+        names = self._by_hand.keys()
+        return app_label in self._unread or any(self.wrote(each, name) for each in names)
+
+    @cached_property
+    def _unread(self) -> frozenset[str]:
+        return frozenset(label for label, item in self._operations if not _is_read(item))
+
     @cached_property
     def _by_hand(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = defaultdict(list)
@@ -128,6 +143,15 @@ def flat(operations: Sequence[Operation]) -> Iterator[Operation]:
             yield from flat(operation.database_operations)
         else:
             yield operation
+
+
+def _is_read(operation: Operation) -> bool:
+    """Say whether all that the operation makes stands in the state or in a text of its own."""
+    if isinstance(operation, RunPython):
+        return operation.code is RunPython.noop
+    if isinstance(operation, RunSQL):
+        return not any(map(EXECUTES.search, _statements(operation.sql)))
+    return type(operation).__module__.startswith("django.")
 
 
 def _defined(operation: Operation) -> Iterator[tuple[str, Any]]:

@@ -194,6 +194,7 @@ def _through_table(
             # Its type was chosen by the setting of the day, which no migration records.
             ClaimedColumn(name="id", type=None, not_null=True, numbered=True),
             *(_through_column(column, side, fields) for column, side in sides),
+            *_columns_of_its_own(key, field, {"id", *columns}, fields),
         ),
         indexes=(
             ClaimedIndex(columns=("id",), primary=True, unique=True),
@@ -210,6 +211,21 @@ def _through_table(
             if getattr(field.remote_field, "db_constraint", True)
         ),
     )
+
+
+def _columns_of_its_own(
+    key: Key, field: ManyToManyField[Any, Any], known: set[str], fields: StateFields
+) -> Iterator[ClaimedColumn]:
+    """Yield the columns that a kind of ManyToManyField which is not Django's adds to its table.
+
+    As sortedm2m does, for the order of what is related.
+    """
+    if type(field) is ManyToManyField:
+        return
+    bound: Any = fields.rendered(key)._meta.get_field(field.name)
+    for item in bound.remote_field.through._meta.local_fields:
+        if as_stored(item.column or "") not in known:
+            yield _column(item, item.db_parameters(fields.connection), fields.connection)
 
 
 def _through_column(column: str, side: Key, fields: StateFields) -> ClaimedColumn:

@@ -45,7 +45,10 @@ MOST_ROWS = 5000
 
 @dataclass(frozen=True, kw_only=True)
 class Demand:
-    """What a constraint or an index demands, or computes; `disagree` compares the two in SQL."""
+    """What a constraint or an index demands, or computes; `disagree` compares the two in SQL.
+
+    `item` is what is claimed, `there` what is live under its name.
+    """
 
     table: Relation
     item: CheckConstraint | UniqueConstraint | DjangosIndex
@@ -53,6 +56,7 @@ class Demand:
     claimed: str
     live: str
     disagree: str
+    there: Constraint | Index
 
     @property
     def columns(self) -> list[Column]:
@@ -90,32 +94,36 @@ def demands_of(
                     claimed=_written(connection, rendered(), part),
                     live=live,
                     disagree=disagree,
+                    there=there,
                 )
-                for part, live, disagree in _parts(item, table, claimed)
+                for there, part, live, disagree in _parts(item, table, claimed)
             ]
         yield from found
 
 
-def _parts(item: Any, table: Relation, claimed: set[str]) -> Iterator[tuple[Any, str, str]]:
-    """Yield each condition or list of expressions, its live text, and how to compare them."""
+Part = tuple[Constraint | Index, Any, str, str]
+
+
+def _parts(item: Any, table: Relation, claimed: set[str]) -> Iterator[Part]:
+    """Yield what is live, each condition or list of expressions, its live text, how to compare."""
     name = as_stored(item.name)
     if isinstance(item, CheckConstraint):
         for check in table.constraints:
             if check.name == name and check.condition and _alone(check, table, claimed):
-                yield item.condition, check.condition, CHECK
+                yield check, item.condition, check.condition, CHECK
     elif isinstance(item, UniqueConstraint | DjangosIndex):
         for index in table.indexes:
             if index.name == name and index.partial and _alone(index, table, claimed):
                 yield from _parts_of_index(item, index)
 
 
-def _parts_of_index(item: Any, index: Index) -> Iterator[tuple[Any, str, str]]:
+def _parts_of_index(item: Any, index: Index) -> Iterator[Part]:
     if item.condition is not None and index.predicate:
-        yield item.condition, index.predicate, PREDICATE
+        yield index, item.condition, index.predicate, PREDICATE
     keys = [_without_order(each) for each in item.expressions]
     if index.expressions and [isinstance(key, F) for key in keys] == list(map(bool, index.columns)):
         expressions = [key for key in keys if not isinstance(key, F)]
-        yield expressions, index.expressions, EXPRESSIONS
+        yield index, expressions, index.expressions, EXPRESSIONS
 
 
 def _alone(item: Constraint | Index, table: Relation, claimed: set[str]) -> bool:
@@ -162,7 +170,7 @@ def condition_drift(connection: BaseDatabaseWrapper, demands: Iterable[Demand]) 
         and (question := _question(demand)) is not None
     ]
     for demand, values in _answers(connection, questions):
-        yield _drift(connection, demand, values)
+        yield _drift(demand, values)
 
 
 def _bare(text: str) -> str:
@@ -241,15 +249,13 @@ def _answers(
     yield from ((questions[number][0], values) for number, values in rows if values is not None)
 
 
-def _drift(connection: BaseDatabaseWrapper, demand: Demand, values: list[str | None]) -> Drift:
+def _drift(demand: Demand, values: list[str | None]) -> Drift:
     columns = [column.name for column in demand.columns]
     row = " AND ".join(
         f"{column} IS NULL" if value is None else f"{column} = {value!r}"
         for column, value in zip(columns, values, strict=True)
     )
-    item: Any = demand.item
-    with connection.schema_editor(collect_sql=True, atomic=False) as editor:
-        remedy = [item.remove_sql(demand.model, editor), item.create_sql(demand.model, editor)]
+    item = demand.item
     drift = Drift(
         id="drift-index",
         table=demand.table.label,
@@ -257,7 +263,7 @@ def _drift(connection: BaseDatabaseWrapper, demand: Demand, values: list[str | N
         name=as_stored(item.name),
         claimed=f"{item.name}: {demand.claimed}",
         live=f"{demand.live}, which differs where {row}",
-        remedy="; ".join(map(str, remedy)),
+        there=demand.there,
     )
     if isinstance(item, CheckConstraint):
         return replace(drift, id="drift-check", claimed=f"the check {drift.claimed}")

@@ -2,13 +2,19 @@
 
 from dataclasses import dataclass
 
+from opsmigrate.postgres.catalog import Column, Constraint, Index
+from opsmigrate.schema.claims import ClaimedCheck, ClaimedColumn, ClaimedForeignKey, ClaimedIndex
+from opsmigrate.steps import Step
+
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
     """What the applied migrations claim, and what is live; None stands for nothing.
 
     `id` is that of the finding. `table` is `schema.name`; `name` that of a constraint or index,
-    where there is one. `remedy` is what to type to bring the database to what is claimed.
+    where there is one. `hint` says what to decide, and `steps` are what to type to bring the
+    database to what is claimed. `claim` is what is claimed, and `there` what is in its place, for
+    those who know what to do with it.
     """
 
     id: str
@@ -17,7 +23,10 @@ class Drift:
     name: str | None = None
     claimed: str | None = None
     live: str | None = None
-    remedy: str | None = None
+    hint: str | None = None
+    steps: tuple[Step, ...] = ()
+    claim: ClaimedColumn | ClaimedIndex | ClaimedForeignKey | ClaimedCheck | None = None
+    there: Column | Index | Constraint | None = None
 
     @property
     def words(self) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cached_property, partial
+from functools import partial
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import ProjectState
 
-from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Relation
+from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog
 from opsmigrate.postgres.garbage import uncollected
 from opsmigrate.postgres.names import as_stored, split_table
 from opsmigrate.schema.applied import AppliedMigrations, applied_state
@@ -17,9 +17,11 @@ from opsmigrate.schema.claimed import claimed_tables
 from opsmigrate.schema.claims import ClaimedTable
 from opsmigrate.schema.columns import column_drift
 from opsmigrate.schema.conditions import Demand, condition_drift, demands_of
-from opsmigrate.schema.differences import Drift, quoted
+from opsmigrate.schema.differences import Drift
 from opsmigrate.schema.fields import StateFields
 from opsmigrate.schema.keys import check_drift, foreign_key_drift, index_drift
+from opsmigrate.schema.live import LiveTables
+from opsmigrate.schema.remedies import remedied
 from opsmigrate.schema.types import same_types
 
 KINDS = {"v": "view", "m": "materialized view", "f": "foreign table"}
@@ -40,18 +42,24 @@ def drift_of(
     """
     applied = AppliedMigrations(executor)
     state = state or applied_state(executor)
+    fields = StateFields(state, connection)
     with uncollected():
         claimed = claimed_tables(state, connection, altered=applied.altered)
         compared = list(_compared(claimed, catalog))
         said = {(drift.table, drift.name) for _, drift in compared}
-        demanded = _demanded(StateFields(state, connection), applied, claimed, catalog)
+        demanded = _demanded(fields, applied, claimed, catalog)
         compared += [item for item in demanded if (item[1].table, item[1].name) not in said]
-        found = [drift for table, drift in compared if not _was_meant(drift, table, applied)]
-    types = [(str(item.claimed), str(item.live)) for item in found if item.id == "drift-type"]
+        found = [
+            (table, drift) for table, drift in compared if not _was_meant(drift, table, applied)
+        ]
+    types = [(str(item.claimed), str(item.live)) for _, item in found if item.id == "drift-type"]
     same = same_types(connection, types) if types else frozenset()
-    return tuple(
-        item for item in found if item.id != "drift-type" or (item.claimed, item.live) not in same
-    )
+    found = [
+        (table, item)
+        for table, item in found
+        if item.id != "drift-type" or (item.claimed, item.live) not in same
+    ]
+    return remedied(found, claimed, fields, LiveTables(catalog), applied)
 
 
 def _was_meant(drift: Drift, claimed: ClaimedTable, applied: AppliedMigrations) -> bool:
@@ -66,7 +74,7 @@ def _was_meant(drift: Drift, claimed: ClaimedTable, applied: AppliedMigrations) 
 def _compared(
     tables: Iterable[ClaimedTable], catalog: Catalog
 ) -> Iterator[tuple[ClaimedTable, Drift]]:
-    live = _LiveTables(catalog)
+    live = LiveTables(catalog)
     for table in tables:
         for drift in _table_drift(table, live):
             yield table, drift
@@ -79,7 +87,7 @@ def _demanded(
     catalog: Catalog,
 ) -> Iterator[tuple[ClaimedTable, Drift]]:
     """Yield what checks and indexes demand otherwise, but for those on fields that were remade."""
-    live, connection, models = _LiveTables(catalog), fields.connection, fields.state.models
+    live, connection, models = LiveTables(catalog), fields.connection, fields.state.models
     owners: dict[str, ClaimedTable] = {}
     demands: list[Demand] = []
     for claimed in tables:
@@ -102,42 +110,15 @@ def _demanded(
         yield owners[drift.table], drift
 
 
-class _LiveTables:
-    """The relations of a catalog, by the db_table that finds them."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._visible = {item.name: item for item in catalog.relations if item.visible}
-        history = self.find("django_migrations")
-        self.owner = history.owner if history else None
-
-    @cached_property
-    def _all(self) -> dict[tuple[str, str], Relation]:
-        return {(item.schema, item.name): item for item in self._catalog.relations}
-
-    def find(self, db_table: str) -> Relation | None:
-        """Return the relation that Django's statements mean, None where there is none."""
-        schema, name = split_table(db_table)
-        if schema is None:
-            return self._visible.get(as_stored(name))
-        return self._all.get((as_stored(schema), as_stored(name)))
-
-    def label(self, db_table: str) -> str:
-        """Return `schema.name` of a table that is missing."""
-        schema, name = split_table(db_table)
-        return f"{schema or self._catalog.schema or 'public'}.{name}"
-
-
-def _table_drift(claimed: ClaimedTable, live: _LiveTables) -> Iterator[Drift]:
+def _table_drift(claimed: ClaimedTable, live: LiveTables) -> Iterator[Drift]:
     table = live.find(claimed.db_table)
     if table is None or table.kind not in TABLE_KINDS:
         found = KINDS.get(table.kind, "relation of another kind") if table else None
         yield Drift(
             id="drift-table-missing",
-            table=table.label if table else live.label(claimed.db_table),
+            table=table.label if table else ".".join(live.schema_and_name(claimed.db_table)),
             claimed=f"the table of {claimed.model}",
             live=f"a {found}" if found else None,
-            remedy="restore the table from a backup",
         )
         return
     if live.owner and table.owner != live.owner:
@@ -146,7 +127,6 @@ def _table_drift(claimed: ClaimedTable, live: _LiveTables) -> Iterator[Drift]:
             table=table.label,
             claimed=f"the owner {live.owner}, as of django_migrations",
             live=f"the owner {table.owner}",
-            remedy=f"ALTER TABLE {table.label} OWNER TO {quoted(live.owner)}",
         )
     yield from column_drift(claimed, table)
     yield from index_drift(claimed, table)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from opsmigrate.postgres.catalog import Constraint, Index, Relation
 from opsmigrate.schema.claims import ClaimedCheck, ClaimedForeignKey, ClaimedIndex, ClaimedTable
-from opsmigrate.schema.differences import Drift, quoted
+from opsmigrate.schema.differences import Drift
 
 ON_DELETE = {"a": "", "r": " ON DELETE RESTRICT", "c": " ON DELETE CASCADE"}
 ON_DELETE |= {"n": " ON DELETE SET NULL", "d": " ON DELETE SET DEFAULT"}
@@ -38,8 +39,9 @@ def index_drift(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
             continue  # What is INVALID is said below.
         there = next(iter(valid), None) or _namesake(index, table)
         drift = _missing(index, table, there)
-        if drift not in reported:
-            reported.add(drift)
+        said = replace(drift, claim=None)
+        if said not in reported:
+            reported.add(said)
             yield drift
     for item in table.indexes:
         if not item.valid:
@@ -49,7 +51,7 @@ def index_drift(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
                 name=item.name,
                 claimed="no INVALID index",
                 live=f"the INVALID index {item.name}",
-                remedy=f"REINDEX INDEX CONCURRENTLY {quoted(table.schema)}.{quoted(item.name)}",
+                there=item,
             )
 
 
@@ -69,40 +71,19 @@ def _missing(index: ClaimedIndex, table: Relation, there: Index | None) -> Drift
     columns = [column for column in index.columns if column]
     column = columns[0] if len(index.columns) == len(columns) == 1 else None
     name = index.name or (there.name if there else None)
-    live = _live_words(there) if there else None
-    claimed = _claimed_words(index)
-    keys = quoted(*columns) if "" not in index.columns and not index.partial else None
-    if index.primary:
-        return Drift(
-            id="drift-primary-key",
-            table=table.label,
-            column=column,
-            name=name,
-            claimed=claimed,
-            live=live,
-            remedy=f"ALTER TABLE {table.label} ADD PRIMARY KEY ({keys})",
-        )
-    if index.unique:
-        return Drift(
-            id="drift-unique",
-            table=table.label,
-            column=column,
-            name=name,
-            claimed=claimed,
-            live=live,
-            remedy=f"ALTER TABLE {table.label} ADD UNIQUE ({keys})" if keys else None,
-        )
-    return Drift(
+    drift = Drift(
         id="drift-index",
         table=table.label,
         column=column,
         name=name,
-        claimed=claimed,
-        live=live,
-        remedy=f"CREATE INDEX CONCURRENTLY ON {table.label} USING {index.method} ({keys})"
-        if keys and not index.like
-        else None,
+        claimed=_claimed_words(index),
+        live=_live_words(there) if there else None,
+        claim=index,
+        there=there,
     )
+    if index.primary:
+        return replace(drift, id="drift-primary-key")
+    return replace(drift, id="drift-unique") if index.unique else drift
 
 
 def _same_keys(claimed: ClaimedIndex, live: Index) -> bool:
@@ -197,9 +178,8 @@ def foreign_key_drift(
                 live=f"{found[0].name}, which points elsewhere or does otherwise ON DELETE"
                 if found
                 else None,
-                remedy=f"ALTER TABLE {table.label} ADD FOREIGN KEY ({quoted(key.column)}) "
-                f"REFERENCES {target.label} ({quoted(key.to_column)}){on_delete} "
-                "DEFERRABLE INITIALLY DEFERRED",
+                claim=key,
+                there=found[0] if found else None,
             )
         elif not there.validated:
             yield _not_validated(there, table, key.column)
@@ -213,7 +193,7 @@ def _not_validated(there: Constraint, table: Relation, column: str | None) -> Dr
         name=there.name,
         claimed=f"the constraint {there.name}, validated",
         live="it NOT VALID",
-        remedy=f"ALTER TABLE {table.label} VALIDATE CONSTRAINT {quoted(there.name)}",
+        there=there,
     )
 
 
@@ -262,6 +242,7 @@ def _no_check(check: ClaimedCheck, table: Relation) -> Drift:
             table=table.label,
             name=check.name,
             claimed=f"the exclusion constraint{named}",
+            claim=check,
         )
     return Drift(
         id="drift-check",
@@ -269,6 +250,7 @@ def _no_check(check: ClaimedCheck, table: Relation) -> Drift:
         column=_only(check.columns),
         name=check.name,
         claimed=f"the check{named}" if named else "a check of its values",
+        claim=check,
     )
 
 

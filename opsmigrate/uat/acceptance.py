@@ -10,10 +10,12 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.conf import Settings
+from opsmigrate.counted import counted
 from opsmigrate.errors import UndecidedError, UsageError
 from opsmigrate.postgres.session import Session
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Result, Severity, Verdict
+from opsmigrate.steps import aimed, command
 from opsmigrate.uat.baseline.record import Baseline
 from opsmigrate.uat.lines import report_lines
 from opsmigrate.uat.outcome import Outcome, Status
@@ -70,7 +72,7 @@ def select(selection: Selection) -> tuple[Check, ...]:
         raise UsageError(
             f"there is no check or tag {unknown[0]!r}",
             id="unknown-check",
-            hint="python manage.py run_uat --list",
+            steps=(command("python manage.py run_uat --list"),),
         )
     return tuple(
         check
@@ -121,11 +123,15 @@ def accept(
             tell=lambda id: progress.phase(f"check {id} …"),
         )
     outcomes += selection.included
+    if connection.alias != DEFAULT_DB_ALIAS:
+        outcomes = tuple(
+            replace(item, steps=aimed(item.steps, connection.alias)) for item in outcomes
+        )
     if not outcomes:
         raise UndecidedError(
             "no check was selected, so nothing is known",
             id="no-checks",
-            hint="python manage.py run_uat --list",
+            steps=(command("python manage.py run_uat --list"),),
         )
     if selection.is_explicit:
         outcomes = tuple(replace(item, required=True) for item in outcomes)
@@ -133,7 +139,10 @@ def accept(
     outcomes, waivers = apply_waivers(outcomes, settings.uat.waivers, known=known, today=_today())
     redactor = _redactor(connection, login)
     outcomes = tuple(map(redactor.outcome, outcomes))
-    findings = [_finding(item) for item in outcomes if item.status is not Status.PASS]
+    concerns = sorted(
+        (item for item in outcomes if item.status is not Status.PASS), key=lambda item: item.rank
+    )
+    findings = [_finding(item) for item in concerns]
     facts = {
         "base_url": site.base_url if site else None,
         "served": bool(site and site.served),
@@ -200,7 +209,7 @@ def _summary(outcomes: Sequence[Outcome]) -> str:
     counts = {status: sum(item.status is status for item in outcomes) for status in Status}
     said = ", ".join(f"{number} {status.value}" for status, number in counts.items() if number)
     waived = sum(item.waived is not None for item in outcomes)
-    return f"{len(outcomes)} checks: {said}" + (f" ({waived} waived)" if waived else "")
+    return f"{counted(len(outcomes), 'check')}: {said}" + (f" ({waived} waived)" if waived else "")
 
 
 def _finding(outcome: Outcome) -> Finding:
@@ -210,7 +219,9 @@ def _finding(outcome: Outcome) -> Finding:
         severity=Severity.INFO if outcome.waived else severity,
         message=f"{outcome.id}: {outcome.saw}"
         + (f" (waived: {outcome.waived})" if outcome.waived else ""),
-        hint=outcome.hint or f"python manage.py run_uat --check {outcome.id}",
+        hint=outcome.hint,
+        steps=outcome.steps
+        or (() if outcome.hint else (command(f"python manage.py run_uat --check {outcome.id}"),)),
         evidence={"check": outcome.id, "status": outcome.status.value, "saw": outcome.told_by},
     )
 

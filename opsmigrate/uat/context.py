@@ -44,7 +44,8 @@ class Context:
     def require_baseline(self) -> Baseline:
         """Return what was before, or raise NotRun."""
         if self.baseline is None:
-            raise NotRun("no baseline was given", hint="python manage.py run_uat --baseline FILE")
+            hint = "give the file that --save-baseline wrote before the migration with --baseline"
+            raise NotRun("no baseline was given", hint=hint)
         return self.baseline
 
     def keep(self, title: str, text: str) -> None:

@@ -52,6 +52,7 @@ class Redactor:
             told_by=self.text(outcome.told_by),
             retried=tuple(map(self.text, outcome.retried)),
             hint=self.text(outcome.hint) if outcome.hint else None,
+            steps=tuple(replace(step, text=self.text(step.text)) for step in outcome.steps),
             evidence=tuple(
                 replace(
                     item,

@@ -16,6 +16,7 @@ from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import read_only_thread, second_connection, set_for_session
 from opsmigrate.postgres.waits import cancel
+from opsmigrate.steps import Step
 from opsmigrate.uat.baseline.record import Baseline
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Evidence, Failed, NotRun, Outcome, Status
@@ -139,7 +140,7 @@ def _left_behind(item: _Running) -> Outcome:
 def _run(item: _Running, surroundings: Surroundings) -> Outcome:
     if "site" in item.check.needs and surroundings.site is None:
         reason = surroundings.no_site
-        return _outcome(item, Status.NOT_RUN, str(reason), hint=reason.hint)
+        return _outcome(item, Status.NOT_RUN, str(reason), hint=reason.hint, steps=reason.steps)
     site = surroundings.site
     visitor = Visitor(site, login=surroundings.login) if site else None
     try:
@@ -175,6 +176,7 @@ def _run(item: _Running, surroundings: Surroundings) -> Outcome:
             str(reason),
             visitor,
             hint=reason.hint,
+            steps=reason.steps,
             required=not reason.optional,
         )
     except OutOfReachError as unanswered:
@@ -193,13 +195,21 @@ def _failed(item: _Running, failed: Failed, visitor: Visitor | None) -> Outcome:
     served = visitor.site.served if visitor else None
     crash = served.crash_behind(str(failed)) if served else None
     if crash is None:
-        return _outcome(item, Status.FAIL, str(failed), visitor, told_by=failed.evidence)
+        return _outcome(
+            item,
+            Status.FAIL,
+            str(failed),
+            visitor,
+            told_by=failed.evidence,
+            hint=failed.hint,
+            steps=failed.steps,
+        )
     if crash.wrote:
         said = (
             f"{crash.path} wants to write to the database when it is asked, which the site that "
             f"this run serves may not: {crash.words} ({failed})"
         )
-        hint = "--base-url with the address of the running site"
+        hint = "give the address of the running site with --base-url"
         return _outcome(item, Status.NOT_RUN, said, visitor, hint=hint)
     return _outcome(item, Status.FAIL, str(failed), visitor, told_by=crash.words)
 
@@ -240,6 +250,7 @@ def _outcome(
     *,
     told_by: str = "",
     hint: str | None = None,
+    steps: tuple[Step, ...] = (),
     required: bool = True,
 ) -> Outcome:
     answers = [
@@ -263,5 +274,6 @@ def _outcome(
         evidence=(*item.evidence, *answers),
         retried=tuple(visitor.retried) if visitor else (),
         hint=hint,
+        steps=steps,
         required=required,
     )

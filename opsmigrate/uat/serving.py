@@ -36,7 +36,7 @@ HOST = "127.0.0.1"
 DEBUG_HOSTS = (".localhost", HOST, "[::1]")
 SECONDS_BETWEEN_LOOKS = 0.02
 DOMAIN = re.compile(r";\s*domain=[^;]*", re.IGNORECASE)
-GIVE_A_SITE = "--base-url with the address of the running site"
+GIVE_A_SITE = "give the address of the running site with --base-url"
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Any]
 

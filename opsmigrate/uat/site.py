@@ -111,7 +111,7 @@ def site_at(base_url: str) -> Site:
         raise UsageError(
             f"the address of the site {wrong}",
             id="bad-base-url",
-            hint="--base-url https://staging.example.org",
+            hint="write it with its scheme, as in https://staging.example.org",
         )
     default = 443 if parts.scheme == "https" else 80
     return Site(base_url.rstrip("/"), parts.scheme, str(parts.hostname), port or default)

@@ -128,7 +128,7 @@ def test_without_a_site_that_is_not_served_it_is_undecided(accept: Accept) -> No
     assert (answer.code, answer.report["verdict"]) == (3, "undecided")
     assert check_of(answer, "key-urls")["saw"] == "no site was given"
     hints = {f["hint"] for f in answer.report["findings"] if f["id"] == "check-not-run"}
-    assert hints == {"--base-url with the address of the running site"}
+    assert hints == {"give the address of the running site with --base-url"}
 
 
 @pytest.mark.parametrize(

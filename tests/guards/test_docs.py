@@ -86,6 +86,13 @@ def finding_ids(modules: list[ast.Module]) -> set[str]:
     }
 
 
+def ids_with_steps(modules: list[ast.Module]) -> set[str]:
+    """Return those of the ids that stand in a call which gives steps, too."""
+    calls = [node for module in modules for node in ast.walk(module) if isinstance(node, ast.Call)]
+    giving = [call for call in calls if any(word.arg == "steps" for word in call.keywords)]
+    return finding_ids([ast.Module([ast.Expr(call) for call in giving], [])])
+
+
 def page_ids() -> set[str]:
     """Return the ids that have a page."""
     return {path.stem for path in PAGES.glob("*.md")} - {"README"}

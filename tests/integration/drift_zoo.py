@@ -73,6 +73,25 @@ migrations.AddField("cage", "ticket", models.ForeignKey("zoo.Ticket", models.CAS
 migrations.AddConstraint("cage", models.UniqueConstraint(
     fields=["price", "opened"], name="zoo_cage_nulls", nulls_distinct=False)),
 """
+# Values that a wrong cast, a shift or a cut would change.
+ROWS = """
+INSERT INTO zoo_cage (code, name, label, size, price, note, tags, data, open, token, more, opened)
+SELECT gen_random_uuid(), 'cage ' || n, 'Käfig ' || n, n, n + 0.25, 'note  ' || n || '  ',
+       ARRAY['tag', 'x' || n], jsonb_build_object('n', n),
+       daterange('2024-01-01'::date + n, '2024-01-01'::date + n + 1), gen_random_uuid(),
+       '{"a": 1.50}', '2024-03-31 01:30:15.123456+00'::timestamptz + n * interval '1 day'
+FROM generate_series(1, 3) AS n;
+INSERT INTO zoo_keeper (cage_id, second_id)
+SELECT id, CASE WHEN size > 1 THEN code END FROM zoo_cage;
+INSERT INTO zoo_keeper_cages (keeper_id, cage_id)
+SELECT k.id, c.id FROM zoo_keeper k, zoo_cage c;
+INSERT INTO zoo_keeper_friends (from_keeper_id, to_keeper_id)
+SELECT k.id, f.id FROM zoo_keeper k, zoo_keeper f WHERE k.id < f.id;
+INSERT INTO zoo_head (keeper_ptr_id, "The Rank") SELECT id, 7 FROM zoo_keeper LIMIT 2;
+INSERT INTO aside."The Ticket" (name, head_id, shadow_id, _order)
+SELECT 'T' || keeper_ptr_id, keeper_ptr_id, keeper_ptr_id, 1 FROM zoo_head;
+UPDATE zoo_cage SET ticket_id = (SELECT min(name) FROM aside."The Ticket");
+"""
 # What Django leaves out without a word before PostgreSQL 15.
 LEFT_OUT = "zoo_cage_nulls"
 
@@ -267,7 +286,9 @@ DRIFTS = (
     Injected(
         "foreign key elsewhere",
         KEEPER + "DROP CONSTRAINT {zoo_keeper.cage_id}; CREATE TABLE other "
-        "(id bigint PRIMARY KEY); " + KEEPER + "ADD FOREIGN KEY (cage_id) REFERENCES other",
+        "(id bigint PRIMARY KEY); INSERT INTO other SELECT generate_series(1, 9); "
+        + KEEPER
+        + "ADD FOREIGN KEY (cage_id) REFERENCES other",
         "drift-foreign-key",
         "public.zoo_keeper",
         "cage_id",

@@ -6,24 +6,32 @@ import ast
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connections
 
 from tests.conftest import Answer, Ops, execute, query
-from tests.guards.test_docs import PACKAGE, PAGES, finding_ids, sections, trees
+from tests.cures import SHOWN, Typist, alternatives
+from tests.guards.test_docs import (
+    PACKAGE,
+    PAGES,
+    finding_ids,
+    ids_with_steps,
+    sections,
+    trees,
+)
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
 
 COMMAND = PACKAGE / "management" / "commands" / "preflight_migrate.py"
-IDS = finding_ids(
-    [
-        *trees(PACKAGE / "preflight"),
-        *trees(PACKAGE / "schema"),
-        ast.parse(COMMAND.read_text(encoding="utf-8")),
-    ]
-)
+TREES = [
+    *trees(PACKAGE / "preflight"),
+    *trees(PACKAGE / "schema"),
+    ast.parse(COMMAND.read_text(encoding="utf-8")),
+]
+IDS = finding_ids(TREES)
 # What is no rule about a plan and a database, by what its page says.
 NOT_RUN = {
     "it is about migration files": {"broken-graph", "conflicting-migrations"},
@@ -60,6 +68,33 @@ NOT_RUN = {
     "it takes an older server": {"constraint-not-created"},
     "it takes other sessions": {"activity-hidden", "blocking-session", "old-snapshot"},
 }
+# Said still after the steps were typed, and why.
+STAYS = {
+    "the plan does it all the same, and what it loses is kept": {
+        "dropped-by-cascade",
+        "value-cut-off",
+        "view-dropped-by-cascade",
+    }
+}
+# With steps, but the page is not run: where they are typed, or why they are not.
+TYPED_ELSEWHERE = {
+    "test_broken_checks.py": {"broken-check"},
+    "test_broken_keys.py": {"broken-foreign-key"},
+    "test_live_environment.py": {"inactive-slot", "prepared-transaction"},
+    "test_moment.py": {"activity-hidden", "blocking-session", "old-snapshot"},
+    "test_preflight_plan.py": {
+        "ambiguous-migration",
+        "app-without-migrations",
+        "syncdb-of-migrated-app",
+        "unknown-app",
+        "unknown-migration",
+    },
+    "test_preflight_receivers.py": {"insert-refused"},
+    "test_renamed_permissions.py": {"permission-exists"},
+    "test_timeouts.py": {"timeout-too-short"},
+    "it asks whether to": {"conflicting-migrations"},
+    "it shows what a standby of one's own would take a while to have": {"standby-behind"},
+}
 BLOCK = re.compile(r"^```(sql|python|sh)(?: (applied|harm))?\n(.+?)\n```$", re.M | re.S)
 OWNED = """
 ALTER TABLE zoo_cage OWNER TO deploy;
@@ -76,6 +111,53 @@ def text_of(id: str) -> str:
 RUN = sorted(
     id for id in IDS if (PAGES / f"{id}.md").exists() and "<!-- not run" not in text_of(id)
 )
+
+
+CURED = [id for id in RUN if not id.startswith("drift-") and id != "unsupported-by-server"]
+
+
+# Nothing to type: the hint says which decision is needed.
+WORDS_ONLY = {
+    "the migration must be changed": {
+        "concurrently-in-transaction",
+        "concurrently-on-partitioned",
+        "inherited-column",
+        "is-a-partition",
+        "long-lock",
+        "malformed-statement",
+        "missing-collation",
+        "not-null-without-default",
+        "operation-raises",
+        "partition-key-missing",
+        "unique-with-one-default",
+    },
+    "who made it must make it again, for the new type": {
+        "column-in-use",
+        "expression-in-the-way",
+    },
+    "the values must be looked at": {
+        "expression-fails",
+        "expression-invalid",
+        "foreign-key-type",
+        "no-operator-class",
+        "type-not-castable",
+    },
+    "it takes a backup, or another release": {
+        "history-unreadable",
+        "irreversible",
+        "missing-on-disk",
+    },
+    "it takes a package on the server, or a folder": {
+        "missing-extension",
+        "missing-tablespace",
+        "missing-type",
+    },
+}
+
+
+def ids_in(table: dict[str, set[str]]) -> set[str]:
+    """Return all ids of a table of reasons."""
+    return set().union(*table.values())
 
 
 @dataclass(frozen=True)
@@ -158,6 +240,11 @@ def findings(zoo: Zoo, id: str) -> list[dict[str, Any]]:
     ]
 
 
+def of_id(zoo: Zoo, id: str) -> list[dict[str, Any]]:
+    """Return what is found of this id."""
+    return [each for each in findings(zoo, id) if each["id"] == id]
+
+
 @pytest.mark.parametrize(
     "id",
     [
@@ -189,6 +276,48 @@ def test_the_bad_example_raises_the_finding_and_the_good_one_does_not(
     assert zoo.migrate() is None
     if bad.get("sql", "harm"):
         assert query(zoo.alias, bad.get("sql", "harm")) != [(True,)]
+
+
+@pytest.mark.parametrize("id", CURED)
+def test_the_steps_of_a_finding_cure_its_bad_example(
+    id: str, prepare: Prepare, typist: Typist
+) -> None:
+    bad, _ = examples(id)
+    zoo = prepare(bad)
+    found = of_id(zoo, id)
+    if id in ids_in(WORDS_ONLY):
+        assert found[0]["steps"] == []
+        assert found[0]["hint"]
+        return
+    assert found[0]["steps"]
+    for alternative in alternatives(found[0]):
+        if alternative > 1:
+            zoo = prepare(bad)
+            found = of_id(zoo, id)
+        typist.type_each(zoo.alias, found, alternative=alternative)
+
+        assert bool(of_id(zoo, id)) == (id in {*SHOWN, *ids_in(STAYS)})
+        if id in SHOWN:
+            return
+        if zoo.preflight().code:
+            # What was behind it is said now, with its steps.
+            assert typist.type_each(zoo.alias, errors(zoo))
+        assert zoo.preflight().code == 0
+        assert zoo.migrate() is None
+
+
+def errors(zoo: Zoo) -> list[dict[str, Any]]:
+    """Return what is found of errors."""
+    return [each for each in zoo.preflight().report["findings"] if each["severity"] == "error"]
+
+
+def test_every_finding_with_steps_has_them_typed_or_says_why_not() -> None:
+    assert ids_with_steps(TREES) - set(CURED) == ids_in(TYPED_ELSEWHERE)
+    for name in [each for each in TYPED_ELSEWHERE if each.endswith(".py")]:
+        text = (Path(__file__).parent / name).read_text(encoding="utf-8")
+        assert "typist.type(" in text, name
+    assert ids_in(WORDS_ONLY) <= set(CURED)
+    assert ids_in(STAYS) <= set(CURED) - ids_in(WORDS_ONLY)
 
 
 def test_a_page_whose_examples_are_not_run_says_why() -> None:

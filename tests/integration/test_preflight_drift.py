@@ -64,9 +64,11 @@ def test_drift_that_no_operation_meets_is_an_info(caged: Callable[[str], str], o
         "public.zoo_cage.name: the applied migrations claim varchar(20); "
         "the database has character varying(30)"
     )
-    assert answer.report["findings"][0]["hint"] == (
-        'ALTER TABLE public.zoo_cage ALTER COLUMN "name" TYPE varchar(20) USING "name"::varchar(20)'
-    )
+    assert [step["text"] for step in answer.report["findings"][0]["steps"]] == [
+        'SELECT "name", "name"::varchar(20) FROM "public"."zoo_cage" '
+        'WHERE ("name"::varchar(20))::character varying(30) IS DISTINCT FROM "name";',
+        'ALTER TABLE "public"."zoo_cage" ALTER COLUMN "name" TYPE varchar(20);',
+    ]
     assert migrate(alias, "zoo") is None
 
 
@@ -198,11 +200,12 @@ def test_a_check_with_another_limit_is_said_with_a_row_that_shows_it(
         'public.zoo_cage.size: the applied migrations claim the check zoo_size: "size" > 0; '
         "the database has (size >= 0), which differs where size = '0'"
     )
-    assert finding["hint"] == (
-        'ALTER TABLE "zoo_cage" DROP CONSTRAINT "zoo_size"; '
-        'ALTER TABLE "zoo_cage" ADD CONSTRAINT "zoo_size" CHECK ("size" > 0)'
+    (step,) = finding["steps"]
+    assert step["text"] == (
+        'ALTER TABLE "public"."zoo_cage" DROP CONSTRAINT "zoo_size", '
+        'ADD CONSTRAINT "zoo_size" CHECK ("size" > 0);'
     )
-    execute(connections[alias], finding["hint"])
+    execute(connections[alias], step["text"])
     assert ops("preflight_migrate", "zoo", database=alias).report["facts"]["drift"] == []
 
 
@@ -304,7 +307,8 @@ def test_an_index_that_concurrently_left_invalid_is_said(
 
     (item,) = answer.report["facts"]["drift"]
     assert (item["id"], item["name"]) == ("drift-index-invalid", "twins")
-    assert "REINDEX INDEX CONCURRENTLY" in answer.report["findings"][0]["hint"]
+    steps = [step["text"] for step in answer.report["findings"][0]["steps"]]
+    assert 'REINDEX INDEX CONCURRENTLY "public"."twins";' in steps
 
 
 def test_nobody_touched_it_so_nothing_is_said(empty_database: str) -> None:

@@ -255,7 +255,7 @@ def test_a_cast_that_cuts_texts_off_is_a_warning_with_the_rows(
     [finding] = answer.report["findings"]
     assert (answer.code, finding["id"], finding["severity"]) == (0, "value-cut-off", "warning")
     assert finding["evidence"] == {"count": 2, "exact": True, "sample": ["1", "2"]}
-    assert query(empty_database, finding["hint"]) == [(1,), (2,)]
+    assert query(empty_database, finding["steps"][0]["text"]) == [(1,), (2,)]
     assert migrate(empty_database, "zoo") is None
     assert query(empty_database, "SELECT DISTINCT name FROM zoo_cage") == [("abc",)]
 
@@ -284,7 +284,7 @@ def test_rows_are_counted_up_to_a_limit_and_the_query_shows_them(
 
     assert finding["message"].startswith("more than 1,000 rows of public.zoo_cage do not satisfy")
     assert finding["evidence"]["exact"] is False
-    assert len(query(empty_database, finding["hint"])) == 5
+    assert len(query(empty_database, finding["steps"][0]["text"])) == 5
 
 
 @pytest.mark.parametrize("pending", [POSITIVE, FILLED], ids=["a-check", "a-default"])

@@ -9,6 +9,7 @@ from django.db import NotSupportedError, connections
 from django.db.migrations.recorder import MigrationRecorder
 
 from tests.conftest import Answer, Ops, execute, query
+from tests.cures import Typist
 from tests.integration.pairs import CAGE, KEEPER
 from tests.integration.zoo_migrations import Write, migrate
 
@@ -119,16 +120,19 @@ def test_fake_initial_passes_what_is_there(
         (["nosuch"], "unknown-app", "there is no installed app with the label 'nosuch'"),
         (["treasury", "0009"], "unknown-migration", "no migration that begins with '0009'"),
         (["treasury", "000"], "ambiguous-migration", "more than one migration"),
+        (["treasury", "--run-syncdb"], "syncdb-of-migrated-app", "app 'treasury' has migrations"),
         (["zoo"], "app-without-migrations", "app 'zoo' does not have migrations"),
     ],
 )
 def test_an_unknown_target_is_a_usage_error_in_one_sentence(
-    arguments: list[str], id: str, words: str, empty_database: str, ops: Ops
+    arguments: list[str], id: str, words: str, empty_database: str, ops: Ops, typist: Typist
 ) -> None:
     answer = ops("preflight_migrate", *arguments, database=empty_database)
 
     assert (answer.code, answer.report["verdict"], answer.ids) == (2, "usage", [id])
-    assert words in answer.report["findings"][0]["message"]
+    finding = answer.report["findings"][0]
+    assert words in finding["message"]
+    assert typist.type(empty_database, finding) == []
 
 
 def test_several_last_migrations_are_refused_as_by_migrate(
@@ -139,7 +143,9 @@ def test_several_last_migrations_are_refused_as_by_migrate(
     answer = ops("preflight_migrate", "zoo", database=empty_database)
 
     assert (answer.code, answer.ids) == (1, ["conflicting-migrations"])
-    assert "makemigrations --merge" in answer.report["findings"][0]["hint"]
+    # It asks, and so is typed by nobody here.
+    [step] = answer.report["findings"][0]["steps"]
+    assert step["text"] == "python manage.py makemigrations --merge"
     assert migrate(empty_database, "zoo") is not None
 
 

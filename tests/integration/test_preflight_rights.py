@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.conftest import Ops
+from tests.cures import Typist
 from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rights import NO_CREATE, OWN, TO_OTHERS, execute_for, judged, name_of
@@ -259,6 +260,7 @@ def test_the_verdict_knows_the_rights(
     role: Callable[..., dict[str, str]],
     write_migrations: Write,
     ops: Ops,
+    typist: Typist,
 ) -> None:
     user, other = role(), role()
     write_migrations(case.first)
@@ -274,4 +276,7 @@ def test_the_verdict_knows_the_rights(
         finding = answer.report["findings"][0]
         assert finding["id"] == case.finding
         assert case.words in finding["message"]
-        assert finding["hint"]
+        assert "superuser" in finding["hint"]
+        errors = [each for each in answer.report["findings"] if each["severity"] == "error"]
+        assert typist.type_each(empty_database, errors)
+        judged(ops, empty_database, user, fails=False)

@@ -8,6 +8,7 @@ from django.db import ProgrammingError
 
 from tests.aliases import guest
 from tests.conftest import Ops
+from tests.cures import Typist
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rights import OWN, execute_for, judged
@@ -38,6 +39,7 @@ def test_the_verdict_knows_what_post_migrate_needs(
     role: Callable[..., dict[str, str]],
     write_migrations: Write,
     ops: Ops,
+    typist: Typist,
 ) -> None:
     write_migrations(CAGE)
     assert migrate(empty_database, "auth") is None
@@ -60,6 +62,35 @@ def test_the_verdict_knows_what_post_migrate_needs(
         assert (finding["id"], finding["operation"]) == ("missing-privilege", "post_migrate")
         assert words in finding["message"]
         assert "after its last migration" in answer.report["facts"]["summary"]
+        typist.type(empty_database, finding)
+        judged(ops, empty_database, user, fails=False)
+
+
+def test_all_rights_that_lack_are_said_in_one_run(
+    empty_database: str,
+    role: Callable[..., dict[str, str]],
+    write_migrations: Write,
+    ops: Ops,
+    typist: Typist,
+) -> None:
+    write_migrations(CAGE)
+    assert migrate(empty_database, "auth") is None
+    assert migrate(empty_database, "zoo") is None
+    user = role()
+    execute_for(user, empty_database, "GRANT SELECT ON django_migrations TO {role}")
+    keeper = """
+migrations.AddField("cage", "age", models.IntegerField(null=True)),
+migrations.CreateModel("Keeper", [("id", models.BigAutoField(primary_key=True))]),
+migrations.AlterField("cage", "size", models.BigIntegerField(null=True)),
+"""
+    write_migrations(CAGE, keeper)
+
+    answer = judged(ops, empty_database, user, fails=True)
+
+    lacking = [each for each in answer.report["findings"] if each["severity"] == "error"]
+    assert {each["id"] for each in lacking} == {"missing-privilege"}
+    typist.type_each(empty_database, lacking)
+    judged(ops, empty_database, user, fails=False)
 
 
 @pytest.mark.parametrize("right", ["INSERT ON django_content_type", "INSERT ON django_migrations"])

@@ -12,6 +12,7 @@ from django.db import connections
 from opsmigrate.postgres.catalog import read_catalog
 from tests.aliases import guest
 from tests.conftest import Ops, execute
+from tests.cures import Typist
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import dump
@@ -22,7 +23,7 @@ TARGET = "treasury.0002_phase6_dashboard_models"
 
 
 def test_the_drifted_database_gets_a_clear_no_and_after_the_seed_a_yes(
-    staging: str, ops: Ops
+    staging: str, ops: Ops, typist: Typist
 ) -> None:
     before = ops("preflight_migrate", database=staging)
     finding = before.report["findings"][0]
@@ -31,11 +32,14 @@ def test_the_drifted_database_gets_a_clear_no_and_after_the_seed_a_yes(
     assert finding["id"] == "missing-column"
     assert finding["migration"] == TARGET
     assert (finding["table"], finding["column"]) == ("public.treasury_payment", "payment_id")
-    assert finding["hint"] == f"python manage.py seed_payment_id --database {staging}"
+    assert finding["hint"] is None
+    assert [step["text"] for step in finding["steps"]] == [
+        f"python manage.py seed_payment_id --database {staging}"
+    ]
     assert before.report["unexamined"] == []
     assert migrate(staging, "treasury") is not None
 
-    assert ops("seed_payment_id", database=staging).code == 0
+    assert typist.type(staging, finding) == []
     after = ops("preflight_migrate", "treasury", "0002", database=staging)
 
     assert (after.code, after.report["verdict"], after.ids) == (0, "passed", [])

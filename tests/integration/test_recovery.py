@@ -9,10 +9,10 @@ import sys
 import time
 
 import pytest
-from django.core.management import call_command
 from django.db import connections
 
 from tests.conftest import ROOT, Answer, Ops, execute, query, url_of
+from tests.cures import Typist, unannounced
 from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.zoo_migrations import Write, migrate
 
@@ -42,16 +42,6 @@ def half_applied(answer: Answer) -> dict[str, object]:
     (finding,) = [each for each in answer.report["findings"] if each["id"] == "half-applied"]
     assert finding["migration"] == "zoo.0002_step"
     return dict(finding)
-
-
-def type_in(hint: str, alias: str) -> None:
-    """Type the lines of a hint: SQL, each statement by itself, and manage.py."""
-    for line in hint.splitlines():
-        if line.startswith("python manage.py "):
-            call_command(*line.split()[2:], database=alias, verbosity=0)
-        elif not line.startswith("-- "):
-            assert line.endswith(";")
-            execute(connections[alias], line)
 
 
 def applied(alias: str) -> bool:
@@ -97,7 +87,7 @@ STOPS = {
 @pytest.mark.major
 @pytest.mark.parametrize("name", STOPS, ids=lambda name: name.replace(" ", "-"))
 def test_what_the_hint_says_finishes_a_migration_that_stopped(
-    name: str, cages: str, write_migrations: Write, ops: Ops
+    name: str, cages: str, write_migrations: Write, ops: Ops, typist: Typist
 ) -> None:
     pending, done = STOPS[name]
     write_migrations(CAGE, pending, atomic=False)
@@ -110,7 +100,7 @@ def test_what_the_hint_says_finishes_a_migration_that_stopped(
     assert len(evidence["done"]) == done
     table = "zoo_pen" if "Pen" in pending else "zoo_cage"
     execute(connections[cages], f"UPDATE {table} SET size = id")
-    type_in(str(finding["hint"]), cages)
+    assert unannounced(finding, typist.type(cages, finding)) == []
     assert applied(cages)
     assert query(cages, "SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [(0,)]
     with_all = described(cages)
@@ -146,7 +136,7 @@ def directly(alias: str, pending: str, write_migrations: Write) -> list[tuple[st
 
 
 def test_a_migration_that_was_killed_before_it_was_recorded_is_only_recorded(
-    cages: str, write_migrations: Write, ops: Ops
+    cages: str, write_migrations: Write, ops: Ops, typist: Typist
 ) -> None:
     write_migrations(CAGE, f"{AGE}\n{INDEX}", atomic=False)
     assert migrate(cages, "zoo") is None
@@ -154,13 +144,15 @@ def test_a_migration_that_was_killed_before_it_was_recorded_is_only_recorded(
 
     finding = half_applied(ops("preflight_migrate", "zoo", database=cages))
 
-    assert finding["hint"] == f"python manage.py migrate --database {cages} zoo 0002_step --fake"
-    type_in(str(finding["hint"]), cages)
+    assert [step["text"] for step in finding["steps"]] == [
+        f"python manage.py migrate --database {cages} zoo 0002_step --fake"
+    ]
+    assert typist.type(cages, finding) == []
     assert ops("preflight_migrate", "zoo", database=cages).code == 0
 
 
 def test_a_kill_while_an_index_is_made_leaves_an_invalid_one_that_the_hint_drops(
-    cages: str, write_migrations: Write, ops: Ops, tmp_path_factory: pytest.TempPathFactory
+    cages: str, write_migrations: Write, ops: Ops, typist: Typist
 ) -> None:
     write_migrations(CAGE, INDEX, atomic=False)
     holder = connections[cages].copy(f"stranger {cages}")
@@ -180,11 +172,11 @@ def test_a_kill_while_an_index_is_made_leaves_an_invalid_one_that_the_hint_drops
 
     finding = half_applied(ops("preflight_migrate", "zoo", database=cages))
 
-    assert finding["hint"] == (
-        'DROP INDEX CONCURRENTLY "public"."zoo_name";\n'
-        f"python manage.py migrate --database {cages} zoo 0002_step"
-    )
-    type_in(str(finding["hint"]), cages)
+    assert [step["text"] for step in finding["steps"]] == [
+        'DROP INDEX CONCURRENTLY "public"."zoo_name";',
+        f"python manage.py migrate --database {cages} zoo 0002_step",
+    ]
+    assert typist.type(cages, finding) == []
     assert applied(cages)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from opsmigrate.conf import REHEARSALS
 from opsmigrate.management import rehearsing
 from opsmigrate.pgtools.embedded import find_bindirs, running
 from tests.aliases import elsewhere
@@ -23,6 +24,9 @@ from tests.rehearsals import (
     rehearse,
     rehearse_project,
 )
+
+# Understood without running it.
+EXPLAINED = 'migrations.AddField("cage", "wide", models.IntegerField(null=True)),'
 
 
 @pytest.fixture
@@ -134,14 +138,45 @@ def test_another_version_of_the_server_proves_nothing(
     assert (answer.code, answer.ids) == (3, ["other-version"])
 
 
-def test_an_alias_to_rehearse_on_that_is_not_there_is_named(
-    empty_database: str, write_migrations: Write, ops: Ops
+@pytest.mark.parametrize("alias_typed", ["nowhere", "embedded"])
+def test_an_alias_to_rehearse_on_that_is_not_there_is_named_in_every_mode(
+    alias_typed: str, empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
-    alias = prepared(empty_database, write_migrations, DOUBLE)
+    alias = prepared(empty_database, write_migrations, EXPLAINED)
 
-    answer = rehearse(ops, alias, rehearse_on="nowhere")
+    for mode in REHEARSALS:
+        answer = rehearse(ops, alias, rehearse=mode, rehearse_on=alias_typed)
 
-    assert (answer.code, answer.ids) == (2, ["unknown-alias"])
+        assert (answer.code, answer.ids) == (2, ["unknown-alias"]), mode
+        (finding,) = answer.report["findings"]
+        assert finding["message"] == f"there is no database alias {alias_typed!r} in DATABASES"
+        assert "default or" in finding["hint"]
+        assert alias in finding["hint"]
+
+
+@pytest.mark.parametrize("mode", ["auto", "off"])
+def test_why_it_could_not_rehearse_is_said_where_the_explanation_suffices_too(
+    mode: str, empty_database: str, write_migrations: Write, ops: Ops, settings: Any
+) -> None:
+    settings.OPSMIGRATE = {"ENVIRONMENT": "production", "REHEARSE_ON": "default"}
+    alias = prepared(empty_database, write_migrations, EXPLAINED)
+
+    answer = rehearse(ops, alias, rehearse=mode)
+
+    assert answer.code == 0, answer.report["unexamined"]
+    assert [
+        (item["id"], item["message"], [step["text"] for step in item["steps"]])
+        for item in answer.report["findings"]
+    ] == [
+        (
+            "not-rehearsed",
+            "no copy is made on a production server without approval",
+            [
+                f"python manage.py preflight_migrate --database {alias} --rehearse clone "
+                '--approval "who approved it"'
+            ],
+        )
+    ][: mode == "auto"]
 
 
 def test_unasked_it_clones_what_is_small_and_takes_the_small_tables_of_what_is_large(

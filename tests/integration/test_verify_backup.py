@@ -249,7 +249,7 @@ def test_on_another_alias_it_is_restored_there(
     assert verify(ops, staging, file, level="restore", on=new_database()).code == 0
     unknown = verify(ops, staging, file, level="restore", on="nowhere")
     assert (unknown.code, unknown.ids) == (2, ["unknown-alias"])
-    assert unknown.report["findings"][0]["hint"].startswith("--on ")
+    assert unknown.report["findings"][0]["hint"].startswith("name one that is there with --on: ")
 
 
 def test_a_definition_that_is_not_the_backups_is_named(

@@ -3,14 +3,12 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.apps import apps
-from django.core.exceptions import FieldDoesNotExist
-
-from opsmigrate.conf import REHEARSALS, SeedTarget
-from opsmigrate.errors import OpsmigrateError, SettingsError
+from opsmigrate.conf import REHEARSALS, SeedTarget, seeded_field
+from opsmigrate.errors import OpsmigrateError
 from opsmigrate.guard import require_backup
 from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.management.database import require_alias
 from opsmigrate.management.numbers import positive_float
 from opsmigrate.pages import page_of
 from opsmigrate.pgtools.own_folder import reap_folders
@@ -19,6 +17,7 @@ from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.rehearsal.outcome import REHEARSE, NotRehearsed, Rehearsal
 from opsmigrate.report import Result, Verdict
 from opsmigrate.schema.history import applied_migrations
+from opsmigrate.steps import Step, command
 
 
 class Command(ReportCommand):
@@ -89,6 +88,9 @@ class Command(ReportCommand):
             fake_initial=options["fake_initial"],
             run_syncdb=options["run_syncdb"],
         )
+        if options["rehearse_on"] is not None:
+            # Said also where no rehearsal follows: what was mistyped was meant.
+            require_alias(options["rehearse_on"], option="--rehearse-on")
         reap_folders()
         backup = _backup(run, options["require_backup"])
         result = examine(
@@ -96,7 +98,7 @@ class Command(ReportCommand):
             run.session,
             target,
             accept_unexamined=options["accept_unexamined"],
-            seed_hint=lambda table, column: _seed_hint(run.settings.seed, table, column),
+            seed_step=lambda table, column: _seed_step(run.settings.seed, table, column),
             rehearse=lambda: _rehearse(run, target, options),
             progress=run.progress,
         )
@@ -106,7 +108,7 @@ class Command(ReportCommand):
 def _rehearse(run: Run, target: Target, options: dict[str, Any]) -> Rehearsal | NotRehearsed:
     mode = options["rehearse"] or run.settings.rehearse
     if mode == "off":
-        return NotRehearsed("a rehearsal was switched off", REHEARSE)
+        return NotRehearsed("a rehearsal was switched off", steps=(REHEARSE,), switched_off=True)
     # Loaded only where it is used, as it takes a while.
     from opsmigrate.management.rehearsing import Asked, rehearse_as_asked
 
@@ -127,19 +129,11 @@ def _backup(run: Run, hours: float | None) -> str | None:
     return require_backup(run.settings, run.session, applied, hours=hours).file
 
 
-def _seed_hint(seed: SeedTarget | None, table: str, column: str) -> str | None:
+def _seed_step(seed: SeedTarget | None, table: str, column: str) -> Step | None:
     """Return the command that adds this very column, where the settings name it as the seed."""
     if seed is None:
         return None
-    try:
-        model = apps.get_model(seed.model)
-        field = model._meta.get_field(seed.field)
-    except (LookupError, ValueError, FieldDoesNotExist) as error:
-        raise SettingsError(
-            f"OPSMIGRATE['SEED'] names {seed.model}.{seed.field}, which is not there",
-            id="bad-setting",
-            hint='set it as in {"model": "treasury.Payment", "field": "payment_id"}',
-        ) from error
+    model, field = seeded_field(seed)
     if (table, column) == (model._meta.db_table, getattr(field, "column", None)):
-        return "python manage.py seed_payment_id"
+        return command("python manage.py seed_payment_id")
     return None

@@ -151,7 +151,7 @@ def _target(settings: Settings, model: str | None, field: str | None) -> SeedTar
         raise UsageError(
             "--model and --field go together",
             id="incomplete-target",
-            hint="--model treasury.Payment --field payment_id",
+            hint="give both, or neither: then the settings' SEED says which column it is",
         )
     if model and field:
         return SeedTarget(model=model, field=field)
@@ -159,7 +159,7 @@ def _target(settings: Settings, model: str | None, field: str | None) -> SeedTar
         raise UsageError(
             "nothing says which column to seed",
             id="no-seed-target",
-            hint='set OPSMIGRATE["SEED"] = {"model": "treasury.Payment", "field": "payment_id"}, '
-            "or give --model and --field",
+            hint='set it as in OPSMIGRATE["SEED"] = {"model": "treasury.Payment", "field": '
+            '"payment_id"}, or give --model and --field',
         )
     return settings.seed

@@ -64,7 +64,7 @@ def look_ahead(
             for weight in forecast.weights
         ],
         facts={"locks": held_facts(forecast), "advice": advice},
-        lines=tuple(lines(forecast, advice)),
+        lines=tuple(lines(forecast, advice, unknown=measured is None and bool(ledger.code_runs))),
     )
 
 

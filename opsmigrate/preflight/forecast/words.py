@@ -75,7 +75,7 @@ def _finding(forecast: Forecast, closed: Closed, instead: dict[int, str | None])
         severity=closed.severity,
         message=f"{held.table} ({_size(forecast, held.table)}) would be closed to "
         f"{_kept(closed)}: {_does(worst, held.table)}",
-        hint=instead.get(id(worst)) or "let it run at a quiet hour: python manage.py migrate",
+        hint=instead.get(id(worst)) or "let it run at a quiet hour",
         migration=worst.migration,
         operation=worst.operation,
         table=held.table,
@@ -91,13 +91,20 @@ def _finding(forecast: Forecast, closed: Closed, instead: dict[int, str | None])
     )
 
 
-def lines(forecast: Forecast, advice: Sequence[dict[str, str]]) -> list[str]:
-    """Return the section of the text report; nothing where no live table with rows is touched."""
+def lines(
+    forecast: Forecast, advice: Sequence[dict[str, str]], *, unknown: bool = False
+) -> list[str]:
+    """Return the section of the text report; nothing where no live table with rows is touched.
+
+    `unknown` says that the plan runs code, which nothing measured.
+    """
     touched = {held.table for held in forecast.held}
     if not any((forecast.size(label).bytes or 0) > 0 for label in touched):
         return []
     long = closed_tables(forecast)
     if not long:
+        if unknown or not all(weight.effects.understood for weight in forecast.weights):
+            return ["Forecast: what was understood of the plan blocks nobody for long"]
         return ["Forecast: nothing blocks readers or writers for long"]
     measured = all(closed.writes.basis == "rehearsal" for closed in long)
     how = "seconds from the rehearsal" if measured else "coarse seconds, no rehearsal"

@@ -7,9 +7,12 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog
+from opsmigrate.postgres.names import literal
 from opsmigrate.postgres.session import is_pooled_by_transaction
+from opsmigrate.postgres.settings import resets_of
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.report import Finding, Severity
+from opsmigrate.steps import statement
 
 MUCH_WAL = 1 << 30
 NEARLY_FULL = 0.8
@@ -59,7 +62,7 @@ def look_around(
         *_synchronous(settings, [sync for _, _, sync, _ in standbys]),
         *_behind(standbys),
         *_slots(slots),
-        *_triggers_off(settings),
+        *_triggers_off(connection, settings),
         *_locks(settings, catalog, statements),
     ]
     # Not through find(): SQL written by hand does not put these right.
@@ -116,7 +119,8 @@ def _behind(standbys: Iterable[tuple[Any, ...]]) -> Iterable[Finding]:
                 severity=Severity.WARNING,
                 message=f"the standby {name} ({state}) is {behind / 1e9:,.1f} GB of WAL behind; "
                 "what the migration writes comes on top",
-                hint="wait until it has caught up: SELECT * FROM pg_stat_replication",
+                hint="wait until it has caught up",
+                steps=(statement("SELECT * FROM pg_stat_replication"),),
                 evidence={"standby": name, "bytes": behind},
             )
 
@@ -129,19 +133,29 @@ def _slots(slots: Iterable[tuple[Any, ...]]) -> Iterable[Finding]:
                 severity=Severity.WARNING,
                 message=f"nobody reads the {kind} replication slot {name}, and the server keeps "
                 f"{held / 1e9:,.1f} GB of WAL for it; what the migration writes is kept too",
-                hint=f"start its reader, or SELECT pg_drop_replication_slot('{name}')",
+                hint="start its reader, or drop the slot where nobody will read it again",
+                steps=(
+                    statement(
+                        f"SELECT pg_drop_replication_slot({literal(name)})",
+                        risk="its reader must begin anew",
+                    ),
+                ),
                 evidence={"slot": name, "bytes": held, "wal_status": status},
             )
 
 
-def _triggers_off(settings: Mapping[str, str]) -> Iterable[Finding]:
+def _triggers_off(
+    connection: BaseDatabaseWrapper, settings: Mapping[str, str]
+) -> Iterable[Finding]:
     if settings["session_replication_role"] == "replica":
+        resets = resets_of(connection, "session_replication_role")
         yield Finding(
             id="triggers-off",
             severity=Severity.WARNING,
             message="session_replication_role is replica: what the migration writes is not checked "
             "against foreign keys, and ordinary triggers do not fire",
-            hint="ALTER ROLE … RESET session_replication_role, or take it out of OPTIONS",
+            hint="a superuser types it" if resets else "take it out of OPTIONS or PGOPTIONS",
+            steps=tuple(map(statement, resets)),
         )
 
 

@@ -10,9 +10,11 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog
+from opsmigrate.postgres.names import literal, quoted
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.live.wanted import Wanted, wanted_locks
 from opsmigrate.report import Finding, Severity
+from opsmigrate.steps import Step, statement
 
 # Younger transactions come and go on a busy database: the plan waits for them, and goes on.
 LONG_SECONDS = 5.0
@@ -22,6 +24,7 @@ FORGOTTEN_SECONDS = 10.0
 WATCH_SECONDS = 1.0
 SHOWN = 10
 WORDS = 6
+WAIT = "wait until it has ended, or end it"
 
 # A prepared transaction has locks without a process; which it is, its lock on itself says. That its
 # virtualtransaction is -1/…, as the documentation of pg_locks has it, holds after a restart only.
@@ -125,7 +128,7 @@ def look_at_the_moment(
     if concurrently is not None:
         findings += _old_snapshots(connection, concurrently, pids)
     if hidden and (findings or concurrently):
-        findings.append(_hidden())
+        findings.append(_hidden(catalog.role))
     # Not through find(): SQL written by hand does not put these right.
     ledger.findings += findings
 
@@ -234,7 +237,15 @@ def _finding(holder: Holder, wait: Wanted, lock_timeout: float) -> Finding:
             severity=Severity.ERROR,
             message=f"{wait.table} is held by the prepared transaction {holder.gid} of role "
             f"{holder.role}, for {_age(holder.seconds)}; it does not end by itself",
-            hint=f"COMMIT PREPARED '{holder.gid}', or ROLLBACK PREPARED '{holder.gid}'",
+            hint="ask who prepared it whether to commit it; that role or a superuser types it",
+            steps=(
+                statement(f"COMMIT PREPARED {literal(holder.gid or '')}"),
+                statement(
+                    f"ROLLBACK PREPARED {literal(holder.gid or '')}",
+                    risk="loses what it wrote",
+                    alternative=2,
+                ),
+            ),
             evidence=evidence,
             **place,
         )
@@ -243,6 +254,7 @@ def _finding(holder: Holder, wait: Wanted, lock_timeout: float) -> Finding:
         severity=Severity.WARNING,
         message=f"migrate would {_until(lock_timeout)} {_words(holder)}, which holds {wait.table}",
         hint=_hint(holder, lock_timeout),
+        steps=() if holder.against_wraparound else _ending(holder.pid),
         evidence=evidence,
         **place,
     )
@@ -254,12 +266,17 @@ def _until(lock_timeout: float) -> str:
 
 def _hint(holder: Holder, lock_timeout: float) -> str:
     end = (
-        "which keeps the server from stopping at the wraparound"
+        "wait until it has ended, which keeps the server from stopping at the wraparound"
         if holder.against_wraparound
-        else f"or SELECT pg_terminate_backend({holder.pid})"
+        else WAIT
     )
     behind = "" if lock_timeout else "; without a lock_timeout, all others queue behind migrate"
-    return f"wait until it has ended, {end}{behind}"
+    return f"{end}{behind}"
+
+
+def _ending(pid: int) -> tuple[Step, ...]:
+    risk = "loses what it has not committed"
+    return (statement(f"SELECT pg_terminate_backend({pid})", risk=risk),)
 
 
 def _words(holder: Holder) -> str:
@@ -292,7 +309,8 @@ def _old_snapshots(
             message=f"CONCURRENTLY on {wait.table} would wait for process {pid} (role {role}"
             f"{', ' + application if application else ''}), whose snapshot is "
             f"{_age(seconds)} old, whatever it reads",
-            hint=f"wait until it has ended, or SELECT pg_terminate_backend({pid})",
+            hint=WAIT,
+            steps=_ending(pid),
             migration=wait.migration,
             operation=wait.operation,
             table=wait.table,
@@ -311,10 +329,11 @@ def _old_snapshots(
     ]
 
 
-def _hidden() -> Finding:
+def _hidden(role: str) -> Finding:
     return Finding(
         id="activity-hidden",
         severity=Severity.INFO,
         message="the role may not see what other roles' sessions do, nor since when",
-        hint="GRANT pg_read_all_stats TO the role",
+        hint="a superuser types it",
+        steps=(statement(f"GRANT pg_read_all_stats TO {quoted(role)}"),),
     )

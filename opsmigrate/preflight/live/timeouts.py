@@ -8,6 +8,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.report import Finding, Severity
+from opsmigrate.steps import Step, command
 
 STATEMENT, TRANSACTION = "statement_timeout", "transaction_timeout"
 IDLE = "idle_in_transaction_session_timeout"
@@ -111,7 +112,8 @@ def require_time(limits: Mapping[str, Limit], expected: list[Expected], ledger: 
                 severity=Severity.INFO,
                 message=f"{IDLE} is {limit.seconds:g} s, set {limit.source}; code of a migration "
                 "that computes for longer between two statements loses its session",
-                hint=_reset(limit),
+                hint=_words(limit),
+                steps=_without(limit),
                 evidence={"setting": limit.name, "seconds": limit.seconds, "source": limit.source},
             )
         )
@@ -143,7 +145,8 @@ def _finding(limit: Limit, item: Expected, what: str) -> Finding:
         severity=Severity.ERROR if sure else Severity.WARNING,
         message=f"{limit.name} is {limit.seconds:g} s, set {limit.source}; "
         f"{what} {basis} {item.seconds:,.1f} s",
-        hint=_reset(limit),
+        hint=_words(limit),
+        steps=_without(limit),
         migration=item.migration,
         operation=item.operation,
         table=item.table,
@@ -157,5 +160,13 @@ def _finding(limit: Limit, item: Expected, what: str) -> Finding:
     )
 
 
-def _reset(limit: Limit) -> str:
-    return f"PGOPTIONS='-c {limit.name}=0' python manage.py migrate"
+def _words(limit: Limit) -> str:
+    by_client = limit.source == SOURCES["client"]
+    return "raise it where it is set" if by_client else "let migrate run without it"
+
+
+def _without(limit: Limit) -> tuple[Step, ...]:
+    """Return the command without the limit; what OPTIONS say, PGOPTIONS cannot change."""
+    if limit.source == SOURCES["client"]:
+        return ()
+    return (command(f"PGOPTIONS='-c {limit.name}=0' python manage.py migrate"),)

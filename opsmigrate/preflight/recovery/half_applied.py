@@ -75,7 +75,7 @@ def note_half_applied(
             state = state_before(plan)
             for earlier in plan.steps[:number]:
                 state = earlier.migration.mutate_state(state, preserve=True)
-            stop = _stop(connection, catalog, step, state)
+            stop = find_stop(connection, catalog, step, state)
             if stop is not None:
                 # SQL by hand may find its way past what is there.
                 severity = Severity.ERROR if step.label in failing else Severity.WARNING
@@ -105,7 +105,7 @@ def _creates_index(operation: RunSQL) -> "re.Match[str] | None":
     return CREATES_INDEX.match(" ".join(str(operation.sql).split()))
 
 
-def _stop(
+def find_stop(
     connection: BaseDatabaseWrapper, catalog: Catalog, step: Step, state: ProjectState
 ) -> Stop | None:
     """Return where the migration stopped, None where nothing of it is there."""
@@ -218,20 +218,22 @@ def _add(
         "unknown": list(stop.unknown),
         "invalid": [f"{schema}.{name}" for schema, name in stop.invalid],
     }
+    cure = remedy(
+        connection,
+        catalog,
+        stop.step.migration,
+        stop.states,
+        done=stop.done,
+        partly=stop.partly,
+        unknown=stop.unknown,
+        invalid=stop.invalid,
+    )
     finding = Finding(
         id="half-applied",
         severity=severity,
         message="; ".join(words),
-        hint=remedy(
-            connection,
-            catalog,
-            stop.step.migration,
-            stop.states,
-            done=stop.done,
-            partly=stop.partly,
-            unknown=stop.unknown,
-            invalid=stop.invalid,
-        ),
+        hint=cure.hint,
+        steps=cure.steps,
         migration=stop.step.label,
         operation=labels[min(stop.done, len(labels) - 1)],
         evidence=evidence,

@@ -1,6 +1,8 @@
 """What to type after a migration stopped half-way: the rest of it, or its undoing."""
 
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import DeleteModel, Migration, RemoveField
@@ -10,6 +12,18 @@ from django.db.migrations.state import ProjectState
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.preflight.recovery.writing import WritingEditor, writing_editor
 from opsmigrate.preflight.walk.operations import Move, walk_operation
+from opsmigrate.steps import Step, command, statement
+
+# Migrate makes it again, but what was written into it since is gone.
+LOSES = re.compile(r"DROP TABLE |ALTER TABLE .* DROP COLUMN ")
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What to do, in words, and what to type."""
+
+    hint: str | None
+    steps: tuple[Step, ...]
 
 
 def remedy(
@@ -22,8 +36,8 @@ def remedy(
     partly: bool,
     unknown: Sequence[str],
     invalid: Sequence[tuple[str, str]],
-) -> str:
-    """Return the commands, one a line: SQL for a database shell, then `migrate`.
+) -> Remedy:
+    """Return the SQL for a database shell, then `migrate`.
 
     The rest as SQL and --fake where SQL can say the rest; else what undoes the done operations,
     for `migrate` to begin anew. Of `unknown` it cannot be seen whether they ran.
@@ -35,17 +49,29 @@ def remedy(
         for schema, name in invalid
     ]
     if not done and not partly:
-        return _lines(drops, again)
-    rest = _written(_rest, connection, catalog, migration, states, done)
+        return Remedy(None, _lines(drops, again))
+    rest = rest_of(connection, catalog, migration, states, done)
     if rest is not None and not unknown:
-        return _lines([*drops, *rest], f"{again} --fake")
+        return Remedy("this is the rest of it", _lines([*drops, *rest], f"{again} --fake"))
     undo = None if partly else _written(_undo, connection, catalog, migration, states, done)
     if undo is not None:
-        return _lines([*undo, *drops], again)
+        return Remedy("this undoes it, for another run", _lines([*undo, *drops], again))
     if rest is not None:
-        sure = f"-- first make sure that this has run to its end: {', '.join(unknown)}"
-        return f"{sure}\n{_lines([*drops, *rest], f'{again} --fake')}"
-    return _lines(drops, f"finish its operations from {done} on by hand; then {again} --fake")
+        sure = f"first make sure that this has run to its end: {', '.join(unknown)}"
+        return Remedy(sure, _lines([*drops, *rest], f"{again} --fake"))
+    words = f"finish its operations from {done} on by hand, and then type {again} --fake"
+    return Remedy(words, tuple(map(statement, drops)))
+
+
+def rest_of(
+    connection: BaseDatabaseWrapper,
+    catalog: Catalog,
+    migration: Migration,
+    states: Sequence[ProjectState],
+    done: int,
+) -> list[str] | None:
+    """Return the SQL of what comes after the first `done` operations, None where it takes code."""
+    return _written(_rest, connection, catalog, migration, states, done)
 
 
 def _written(
@@ -62,8 +88,13 @@ def _written(
         return None  # an operation that does not find what it looks for cannot be written
 
 
-def _lines(statements: Sequence[str], last: str) -> str:
-    return "\n".join([*(f"{each};" for each in statements), last])
+def _lines(statements: Sequence[str], last: str) -> tuple[Step, ...]:
+    return (*map(_typed, statements), command(last))
+
+
+def _typed(text: str) -> Step:
+    loses = "loses what it holds" if LOSES.match(text) else None
+    return statement(text, risk=loses)
 
 
 def _quoted(connection: BaseDatabaseWrapper, name: str) -> str:

@@ -65,7 +65,7 @@ def writing_editor(connection: BaseDatabaseWrapper, catalog: Catalog) -> Writing
         catalog,
         Ledger(),
         rows=lambda table: 0,
-        seed_hint=lambda table, column: None,
+        seed_step=lambda table, column: None,
     )
     kind: Any = editor_class(WritingEditor, connection)
     editor: WritingEditor = kind(connection, collect_sql=True, atomic=False)

@@ -9,9 +9,10 @@ from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.rehearsal.broken import BrokenConstraint
-from opsmigrate.preflight.walk.probes import BadRows, Probe, ask, orphans_of, violations
+from opsmigrate.preflight.walk.probes import ABOUT_ROWS, BadRows, Probe, ask, orphans_of, violations
 from opsmigrate.preflight.walk.simulation import ForeignKey, SimulatedTable, Simulation
 from opsmigrate.report import Finding, Severity
+from opsmigrate.steps import statement
 
 EXPRESSION = """
 SELECT pg_get_expr(k.conbin, k.conrelid) FROM pg_constraint k
@@ -50,7 +51,8 @@ def _of_check(
             id="broken-check",
             severity=Severity.WARNING,
             message=f"the check {_believed(item)}, but {_words(probe, bad)}",
-            hint=bad.query if bad else None,
+            hint=ABOUT_ROWS[probe.id] if probe else "correct the rows",
+            steps=(statement(bad.query),) if bad else (),
             table=f"{item.schema}.{item.table}",
         )
     ]
@@ -66,7 +68,8 @@ def _of_key(
             id="broken-foreign-key",
             severity=Severity.WARNING,
             message=f"the foreign key {_believed(item)}, but {_words(probe, bad)}",
-            hint=bad.query if bad and bad.count else None,
+            hint=ABOUT_ROWS["orphan-rows"],
+            steps=(statement(bad.query),) if bad and bad.count else (),
             table=f"{item.schema}.{item.table}",
             column=key.columns[0] if key else None,
         )
@@ -80,7 +83,7 @@ def _believed(item: BrokenConstraint) -> str:
 def _words(probe: Probe | None, bad: BadRows | None) -> str:
     if probe is None or bad is None or not bad.count:
         return "a copy of its rows does not satisfy it"
-    return f"{bad} rows {probe.words}"
+    return probe.said_of(bad)
 
 
 def _violations(

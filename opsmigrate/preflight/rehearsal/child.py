@@ -17,7 +17,7 @@ from django.core.management import call_command
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.postgres.errors import first_line, sqlstate
+from opsmigrate.postgres.errors import first_line, said_besides, sqlstate
 from opsmigrate.preflight.rehearsal.copy_name import told_name
 from opsmigrate.preflight.rehearsal.credentials import clean, live_of, scrubbed
 from opsmigrate.preflight.rehearsal.driver_fence import fence_driver
@@ -217,6 +217,7 @@ def _migrate(
             "error": type(error).__name__,
             "words": first_line(error),
             "sqlstate": sqlstate(error) if isinstance(error, Error) else None,
+            **(said_besides(error) if isinstance(error, Error) else {}),
         }
     return None
 

@@ -23,8 +23,10 @@ from opsmigrate.preflight.rehearsal.broken_checks import Check, put_checks_on, t
 from opsmigrate.preflight.rehearsal.broken_keys import add_broken_keys
 from opsmigrate.preflight.rehearsal.contents import FOREIGN_KEY, SCHEDULERS, wanted_entries
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm
+from opsmigrate.preflight.rehearsal.outcome import WITHOUT
 from opsmigrate.preflight.rehearsal.publications import left_out
 from opsmigrate.preflight.rehearsal.selection import Selection
+from opsmigrate.steps import command
 
 AT_ERROR = "--exit-on-error"
 LOCK_TIMEOUT_MS = 5000
@@ -87,7 +89,8 @@ def copy_database(copy: Copy) -> Copied:
         raise UndecidedError(
             f"no copy could be made for the rehearsal: {error}",
             id="copy-failed",
-            hint="give the role what is missing, or make room on that server; or --rehearse off",
+            hint="give the role what is missing, or make room on that server; or do without",
+            steps=(WITHOUT,),
         ) from error
     names = (*reach.names, *work.lacking)
     reach = replace(reach, names=names, lacking=unpublished.words)
@@ -261,6 +264,7 @@ class _Work:
             "was reading",
             id="copy-gave-way",
             hint="run it again when the other has finished",
+            steps=(command("python manage.py preflight_migrate"),),
         )
 
 

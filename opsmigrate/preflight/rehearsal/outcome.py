@@ -6,9 +6,11 @@ from typing import Any
 
 from opsmigrate.preflight.rehearsal.broken import BrokenConstraint
 from opsmigrate.preflight.rehearsal.selection import Selection
+from opsmigrate.steps import Step, command
 
 # What to type for a rehearsal.
-REHEARSE = "python manage.py preflight_migrate --rehearse clone"
+REHEARSE = command("python manage.py preflight_migrate --rehearse clone")
+WITHOUT = command("python manage.py preflight_migrate --rehearse off")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,12 @@ class Rehearsal:
 
 @dataclass(frozen=True)
 class NotRehearsed:
-    """Why there is no rehearsal, and what to type for one."""
+    """Why there is no rehearsal, and what to decide and type for one.
+
+    Where it was `switched_off`, that is worth a word only where it leaves questions open.
+    """
 
     why: str
-    hint: str
+    hint: str | None = None
+    steps: tuple[Step, ...] = ()
+    switched_off: bool = False

@@ -12,6 +12,7 @@ from typing import Any
 from opsmigrate.errors import UndecidedError
 from opsmigrate.pgtools.own_folder import own_folder
 from opsmigrate.pgtools.run import dying_with_us
+from opsmigrate.preflight.rehearsal.outcome import WITHOUT
 from opsmigrate.preflight.rehearsal.progress_file import HowFar, read_how_far
 from opsmigrate.preflight.rehearsal.waits import Waiting, WaitsForItself, runs_alone
 from opsmigrate.progress import Progress
@@ -61,7 +62,8 @@ def run_child(
         raise UndecidedError(
             f"the rehearsal's process ended before its end: {last}",
             id="rehearsal-broken",
-            hint="--rehearse off, and report what it says",
+            hint="see that the settings load in a process of their own; or do without",
+            steps=(WITHOUT,),
         ) from None
     return body
 

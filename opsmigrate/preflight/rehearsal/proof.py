@@ -1,20 +1,29 @@
 """What a rehearsal proves: which open questions it answers, and when its failure counts."""
 
-from collections.abc import Iterable, Mapping
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from opsmigrate.preflight.ledger import Ledger, place_of
 from opsmigrate.preflight.plan import Plan
+from opsmigrate.preflight.rehearsal.causes import Cause
 from opsmigrate.preflight.rehearsal.outcome import Rehearsal
 from opsmigrate.preflight.rehearsal.selection import KeptCopy
 from opsmigrate.report import Severity, Unexamined
+from opsmigrate.steps import command
 
 AFTER_ALL = 1 << 30
 SHOWN = 3
+LONGEST_CONTEXT = 300
+EVIDENCE = ("sqlstate", "sql", "context", "schema", "table", "column", "constraint")
 
 
-def take_in(rehearsal: Rehearsal, plan: Plan, ledger: Ledger) -> None:
+def take_in(
+    rehearsal: Rehearsal, plan: Plan, ledger: Ledger, why: Callable[[Mapping[str, Any]], Cause]
+) -> None:
     """Let the rehearsal answer the questions that the explanation left open.
+
+    `why` is asked for what fits a failure that counts.
 
     It proves what came before the first migration in which something was refused, or asked for
     rows that the copy lacks, where the live ones cannot answer instead; from there on neither its
@@ -41,7 +50,7 @@ def take_in(rehearsal: Rehearsal, plan: Plan, ledger: Ledger) -> None:
         ledger.migration, ledger.operation = item["migration"], item["operation"]
         ledger.leave_open(str(item["what"]))
     if failure is not None:
-        _add_failure(failure, ledger, counts=counts)
+        _add_failure(failure, ledger, why if counts else None)
     ledger.migration = ledger.operation = None
 
 
@@ -54,7 +63,7 @@ def _note_stale(kept: KeptCopy | None, ledger: Ledger) -> None:
         "stale-copy",
         f"rows of {', '.join(names[:SHOWN])}{more} were written since the backup {kept.backup}, or "
         "could not be compared in time: what asks for them is not answered by the rehearsal",
-        hint="python manage.py preflight_migrate --rehearse clone",
+        steps=(command("python manage.py preflight_migrate --rehearse clone"),),
         severity=Severity.INFO,
         evidence={"tables": names, "taken": kept.taken},
     )
@@ -119,18 +128,27 @@ def _counts(
     return not (lacks and (told or failure["sql"] is None or failure["asks"]))
 
 
-def _add_failure(failure: Mapping[str, Any], ledger: Ledger, *, counts: bool) -> None:
+def _add_failure(
+    failure: Mapping[str, Any],
+    ledger: Ledger,
+    why: Callable[[Mapping[str, Any]], Cause] | None,
+) -> None:
     ledger.migration, ledger.operation = failure["migration"], failure["operation"]
     if failure["after_the_plan"]:
         ledger.operation = "post_migrate"
     state = f" ({failure['sqlstate']})" if failure["sqlstate"] else ""
     words = f"it failed: {failure['error']}: {failure['words']}{state}"
-    if counts:
-        ledger.find(
-            "rehearsal-failed",
-            f"on a copy of the database {words}",
-            hint="correct the migration or the rows; then python manage.py preflight_migrate",
-            evidence={"sqlstate": failure["sqlstate"], "sql": failure["sql"]},
-        )
-    else:
+    if why is None:
         ledger.leave_open(f"on a copy that is not the whole truth {words}")
+        return
+    context = " ".join((failure.get("context") or "").split())
+    if context:
+        words += f"; CONTEXT:  {textwrap.shorten(context, LONGEST_CONTEXT, placeholder=' …')}"
+    cause = why(failure)
+    ledger.find(
+        "rehearsal-failed",
+        f"on a copy of the database {words}",
+        hint=cause.hint,
+        steps=cause.steps,
+        evidence={key: failure.get(key) for key in EVIDENCE},
+    )

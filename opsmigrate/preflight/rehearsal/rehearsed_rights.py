@@ -9,10 +9,19 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog, Relation
 from opsmigrate.postgres.mentions import naming, read_reserved
+from opsmigrate.postgres.names import quoted
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.rehearsal.needs import DATA, DEFINES, DROP, Need, needs_of
 from opsmigrate.preflight.rehearsal.recording import FURTHER
-from opsmigrate.preflight.walk.rights import OWNER, Lack, lacking, lacking_to_insert
+from opsmigrate.preflight.walk.rights import (
+    BY_OTHERS,
+    OWNER,
+    Lack,
+    lacking,
+    lacking_to_insert,
+    on_relation,
+    on_schema,
+)
 from opsmigrate.preflight.walk.touched import QUALIFIED, name_parts, without_texts
 from opsmigrate.report import Finding, Severity
 
@@ -105,20 +114,21 @@ def question_rights(
             ledger.leave_open("it executed more statements than were kept to ask for their rights")
         for lack in _lacks(connection, catalog, others, sql):
             if isinstance(lack, Lack) and not as_another:
-                _find(ledger, lack)
+                _find(ledger, lack, catalog.role)
             else:
                 words = lack.words if isinstance(lack, Lack) else lack
                 ledger.leave_open(f"it worked on the copy, but {words}")
     ledger.migration = ledger.operation = None
 
 
-def _find(ledger: Ledger, lack: Lack) -> None:
+def _find(ledger: Ledger, lack: Lack, role: str) -> None:
     """Add a finding, once; not through find(), as it is the SQL by hand that needs the right."""
     finding = Finding(
         id="missing-privilege",
         severity=Severity.ERROR,
         message=f"it worked on the copy, but {lack.words}",
-        hint=lack.grant,
+        hint=BY_OTHERS,
+        steps=(lack.step(role),),
         migration=ledger.migration,
         operation=ledger.operation,
         table=lack.on,
@@ -192,15 +202,16 @@ def _lacks_on(
 ) -> Iterator[Lack | str]:
     if need.privilege in (OWNER, DROP):
         if need.privilege == OWNER or relation.schema not in catalog.owned_schemas:
-            yield Lack(OWNER, relation.label)
+            yield on_relation(OWNER, relation)
         return
     if need.privilege == "INSERT" and need.columns is not None:
-        lack = lacking_to_insert(connection, relation, need.columns)
+        lacks = lacking_to_insert(connection, relation, need.columns)
     else:
         lack = lacking(connection, relation, need.privilege, need.columns or ())
-    if lack is not None:
+        lacks = (lack,) if lack is not None else ()
+    for each in lacks:
         told = need.columns or not _some_columns(connection, relation, need.privilege)
-        yield lack if need.certain and told else lack.words
+        yield each if need.certain and told else each.words
     if relation.oid in others.filtered:
         yield f"row security of {relation.label} filters its rows for this role"
 
@@ -228,14 +239,15 @@ def _lacks_to_make(
         parts = name_parts(made["name"])
         schema = parts[0] if len(parts) > 1 else catalog.schema
         if schema is None or (schema in catalog.schemas and schema not in catalog.creatable):
-            yield Lack("CREATE", f"SCHEMA {schema or 'public'}")
+            yield on_schema("CREATE", schema or "public")
     changed = OF_SCHEMA.match(text)
     if changed:
         schema = name_parts(changed["name"])[0]
         if schema in catalog.schemas and schema not in catalog.owned_schemas:
-            yield Lack(OWNER, f"SCHEMA {schema}")
+            yield on_schema(OWNER, schema)
     if MAKES_IN_DATABASE.match(text) and not catalog.may_create_extensions:
-        yield Lack("CREATE", f'DATABASE "{connection.settings_dict["NAME"]}"')
+        database = quoted(str(connection.settings_dict["NAME"]))
+        yield Lack("CREATE", f"DATABASE {database}", f"DATABASE {database}")
 
 
 def _some_columns(connection: BaseDatabaseWrapper, relation: Relation, privilege: str) -> bool:

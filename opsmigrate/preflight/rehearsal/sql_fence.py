@@ -14,6 +14,7 @@ from opsmigrate.preflight.rehearsal.outward_names import SQL_TEXT
 from opsmigrate.sql.bodies import names_in, names_in_bodies
 from opsmigrate.sql.grammar import INSTALL, require_grammar
 from opsmigrate.sql.statement import NoGrammarError, NotParsedError
+from opsmigrate.steps import command
 
 # Raised in the copy by what stands in the place of a function that leads outside.
 DISARMED = "OPS01"
@@ -26,7 +27,9 @@ def require_grammar_here() -> None:
         require_grammar()
     except NoGrammarError as error:
         raise UndecidedError(
-            f"no rehearsal on a server that others use: {error}", id="no-grammar", hint=INSTALL
+            f"no rehearsal on a server that others use: {error}",
+            id="no-grammar",
+            steps=(command(INSTALL),),
         ) from error
 
 

@@ -1,6 +1,6 @@
 """What migrate writes besides the plan: its history, content types and permissions."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,15 @@ from opsmigrate.preflight.walk.receivers import (
     receivers_of_migrate,
 )
 from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.rights import Lack, lacking, lacking_to_insert, live_relation
+from opsmigrate.preflight.walk.rights import (
+    BY_OTHERS,
+    Lack,
+    lacking,
+    lacking_to_insert,
+    live_relation,
+    on_schema,
+)
+from opsmigrate.preflight.walk.schemas import usable_schema
 
 
 def require_history_table(requirements: Requirements) -> None:
@@ -33,13 +41,14 @@ def require_history_table(requirements: Requirements) -> None:
             "missing-schema",
             "the search_path names no schema that is there and that the role may use, so "
             f"{HISTORY} cannot be created",
-            hint="SHOW search_path; then GRANT USAGE, CREATE ON SCHEMA … TO the migrating role",
+            **usable_schema(requirements.connection, catalog),
         )
     else:
         ledger.find(
             "missing-privilege",
             f"the role may not create {HISTORY} in schema {catalog.schema}",
-            hint=f"GRANT CREATE ON SCHEMA {catalog.schema} TO the migrating role",
+            hint=BY_OTHERS,
+            steps=(on_schema("CREATE", catalog.schema).step(catalog.role),),
         )
 
 
@@ -50,14 +59,17 @@ def require_record(step: Step, requirements: Requirements) -> None:
         return
     connection = requirements.connection
     if step.backwards:
-        lack = lacking(connection, relation, "DELETE")
-        lack = lack or lacking(connection, relation, "SELECT", ["app", "name"])
+        wanted = (
+            lacking(connection, relation, "DELETE"),
+            lacking(connection, relation, "SELECT", ["app", "name"]),
+        )
+        lacks = tuple(lack for lack in wanted if lack is not None)
     else:
         columns = ("app", "name", "applied")
-        lack = lacking_to_insert(connection, relation, columns, returning=["id"])
-    if lack is not None:
+        lacks = lacking_to_insert(connection, relation, columns, returning=["id"])
+    if lacks:
         requirements.ledger.migration = step.label
-        find_lack(requirements, lack, relation, "record the migration")
+        find_lack(requirements, lacks, relation, "record the migration")
         requirements.ledger.migration = None
 
 
@@ -85,12 +97,19 @@ def require_post_migrate(
         return
     ledger = requirements.ledger
     ledger.operation = "post_migrate"
-    for relation in (types, permissions):
-        if relation is not None and (relation.label, "SELECT") in lacks:
-            lack = lacks[relation.label, "SELECT"]
-            find_lack(requirements, lack, relation, "read after every plan")
-            ledger.operation = None
-            return
+    unread = [
+        relation
+        for relation in (types, permissions)
+        if relation is not None and (relation.label, "SELECT") in lacks
+    ]
+    for relation in unread:
+        # Which rows must be added is not to be seen: all that adding them takes is said at once.
+        both = (types, permissions) if relation is unread[0] else (relation,)
+        every = [each for one in both if one for each in _all_of(lacks, one)]
+        find_lack(requirements, every, relation, "read after every plan")
+    if unread:
+        ledger.operation = None
+        return
     state = state_after()
     if state is None:
         ledger.leave_open("whether content types or permissions must be added: " + _words(lacks))
@@ -99,12 +118,16 @@ def require_post_migrate(
     ledger.operation = None
 
 
+def _all_of(lacks: Mapping[tuple[str, str], tuple[Lack, ...]], relation: Relation) -> list[Lack]:
+    return [each for (label, _), some in lacks.items() if label == relation.label for each in some]
+
+
 def _require_rows(
     steps: tuple[Step, ...],
     state: ProjectState,
     requirements: Requirements,
     tables: tuple[Relation, Relation | None],
-    lacks: Mapping[tuple[str, str], Lack],
+    lacks: Mapping[tuple[str, str], tuple[Lack, ...]],
 ) -> None:
     types, permissions = tables
     rows = _rows(requirements.connection, types, permissions)
@@ -115,7 +138,6 @@ def _require_rows(
     }
     if renamed and (lack := lacks.get((types.label, "UPDATE"))):
         find_lack(requirements, lack, types, "rename content types with their models")
-        return
     known = {renamed.get(key, key) for key in rows.types}
     wanted = {(model._meta.app_label, _name(model)): model for model in _models(state)}
     if set(wanted) - known and (lack := lacks.get((types.label, "INSERT"))):
@@ -149,25 +171,35 @@ def live_table(requirements: Requirements, receiver: str, label: str) -> Relatio
 
 def _lacks(
     connection: BaseDatabaseWrapper, types: Relation | None, permissions: Relation | None
-) -> Iterator[tuple[tuple[str, str], Lack]]:
+) -> Iterator[tuple[tuple[str, str], tuple[Lack, ...]]]:
     for relation, given in (
         (types, ("app_label", "model")),
         (permissions, ("name", "content_type_id", "codename")),
     ):
         if relation is None:
             continue
-        found = {
-            "SELECT": lacking(connection, relation, "SELECT", [*given, "id"]),
-            "INSERT": lacking_to_insert(connection, relation, given),
-            "UPDATE": lacking(connection, relation, "UPDATE", ["model"])
-            if relation is types
-            else None,
-        }
-        yield from (((relation.label, verb), lack) for verb, lack in found.items() if lack)
+        yield from _of_verb(
+            relation, "SELECT", lacking(connection, relation, "SELECT", [*given, "id"])
+        )
+        yield from _of_verb(relation, "INSERT", *lacking_to_insert(connection, relation, given))
+        if relation is types:
+            yield from _of_verb(
+                relation, "UPDATE", lacking(connection, relation, "UPDATE", ["model"])
+            )
 
 
-def _words(lacks: Mapping[tuple[str, str], Lack]) -> str:
-    return "; ".join(f"{lack.privilege} on {lack.on} is not granted" for lack in lacks.values())
+def _of_verb(
+    relation: Relation, verb: str, *found: Lack | None
+) -> Iterator[tuple[tuple[str, str], tuple[Lack, ...]]]:
+    lacks = tuple(lack for lack in found if lack is not None)
+    if lacks:
+        yield (relation.label, verb), lacks
+
+
+def _words(lacks: Mapping[tuple[str, str], tuple[Lack, ...]]) -> str:
+    return "; ".join(
+        f"{lack.privilege} on {lack.on} is not granted" for each in lacks.values() for lack in each
+    )
 
 
 def _rows(connection: BaseDatabaseWrapper, types: Relation, permissions: Relation | None) -> _Rows:
@@ -237,11 +269,16 @@ def _codes(model: Any) -> Iterator[str]:
     yield from (code for code, _ in options.permissions)
 
 
-def find_lack(requirements: Requirements, lack: Lack, relation: Relation, purpose: str) -> None:
-    """Note that the role lacks a right for what migrate does besides the plan."""
+def find_lack(
+    requirements: Requirements, lacks: Sequence[Lack], relation: Relation, purpose: str
+) -> None:
+    """Note that the role lacks rights for what migrate does besides the plan."""
+    named = ", ".join(dict.fromkeys(f"{lack.privilege} on {lack.on}" for lack in lacks))
+    are = "is" if len(lacks) == 1 else "are"
     requirements.ledger.find(
         "missing-privilege",
-        f"migrate must {purpose}, and {lack.privilege} on {lack.on} is not granted to the role",
-        hint=lack.grant,
+        f"migrate must {purpose}, and {named} {are} not granted to the role",
+        hint=BY_OTHERS,
+        steps=tuple(lack.step(requirements.catalog.role) for lack in lacks),
         table=relation.label,
     )

@@ -11,6 +11,7 @@ from opsmigrate.preflight.walk.compatible import comparable
 from opsmigrate.preflight.walk.probes import Probe, known, rows_where
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.report import Severity
+from opsmigrate.schema.casting import casts
 from opsmigrate.schema.types import base, element, in_full, is_array, modifiers
 
 RANGES = {
@@ -22,26 +23,6 @@ TEXTS = ("character varying", "text")
 # pg_input_is_valid() came with PostgreSQL 16.
 KNOWS_INPUT_IS_VALID = 160_000
 CANNOT_COERCE = "42846"
-# As find_coercion_pathway() in PostgreSQL's sources: of a domain its base, of two arrays their
-# elements; an entry in pg_cast; else through text, to a string type by assignment.
-ASSIGNED = """
-WITH RECURSIVE asked AS (
-    SELECT to_regtype(%s)::oid AS source, to_regtype(%s)::oid AS target
-    UNION
-    SELECT CASE WHEN s.typtype = 'd' THEN s.typbasetype WHEN arrays THEN s.typelem ELSE s.oid END,
-           CASE WHEN t.typtype = 'd' THEN t.typbasetype WHEN arrays THEN t.typelem ELSE t.oid END
-    FROM asked JOIN pg_type s ON s.oid = source JOIN pg_type t ON t.oid = target
-    CROSS JOIN LATERAL (SELECT s.typcategory = 'A' AND s.typtype <> 'd' AND t.typcategory = 'A'
-                               AND t.typtype <> 'd') AS both_are (arrays)
-)
-SELECT s.oid = t.oid OR c.castcontext IN ('i', 'a')
-       OR c.castcontext IS NULL AND t.typcategory = 'S'
-FROM asked JOIN pg_type s ON s.oid = source JOIN pg_type t ON t.oid = target
-LEFT JOIN pg_cast c ON c.castsource = s.oid AND c.casttarget = t.oid
-WHERE 'd' NOT IN (s.typtype, t.typtype) AND NOT (s.typcategory = 'A' AND t.typcategory = 'A')
-"""
-
-
 BASES = """
 WITH RECURSIVE asked (name, oid) AS (
     SELECT name, to_regtype(name)::oid FROM unnest(ARRAY[%s::text, %s::text]) AS name
@@ -60,8 +41,7 @@ def castable(connection: BaseDatabaseWrapper, old: str, new: str, *, explicit: b
     """
     if explicit:
         return _casts_when_told(connection, old, new)
-    rows = seen_by_project(connection, ASSIGNED, [base(old), base(new)])
-    return bool(rows[0][0]) if rows else None
+    return casts(connection, old, new)
 
 
 def may_join(connection: BaseDatabaseWrapper, left: str, right: str) -> bool:
@@ -99,14 +79,14 @@ def bad_casts(
     predicate = _predicate(old, new, sql.SQL("found.{}").format(sql.Identifier(column)), version)
     if predicate is None:
         return None
-    where = f"hold a value in {table.label}.{column}"
+    where = f"a value in {table.label}.{column}"
     if explicit and base(new) in TEXTS:
         return rows_where(
             table,
             (column,),
             predicate,
             id="value-cut-off",
-            words=f"{where} that {new} would cut off without a word",
+            words=("", "hold", f"{where} that {new} would cut off without a word"),
             column=column,
             severity=Severity.WARNING,
         )
@@ -115,7 +95,7 @@ def bad_casts(
         (column,),
         predicate,
         id="value-not-castable",
-        words=f"{where} that cannot become {new}",
+        words=("", "hold", f"{where} that cannot become {new}"),
         column=column,
     )
 
@@ -141,7 +121,7 @@ def bad_values(
         columns,
         predicate,
         id="value-not-castable",
-        words=f"make a value of {table.label}.{column} that cannot become {types[1]}",
+        words=("", "make", f"a value of {table.label}.{column} that cannot become {types[1]}"),
         column=column,
     )
 

@@ -6,8 +6,11 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.postgres.names import former_name, quoted
 from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.rights import BY_OTHERS, on_schema
 from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.steps import statement
 
 # PostgreSQL takes any locale for ICU: icu_validation_level only warns (documentation, Locale).
 # A server that was built without ICU has the collation "unicode" nevertheless.
@@ -22,17 +25,20 @@ def create_collation(requirements: Requirements, operation: Any) -> None:
     """CREATE COLLATION: its name must be free, and the server must have the locale."""
     name, catalog = operation.name, requirements.catalog
     if requirements.has_collation(name):
+        former = quoted(former_name(name, catalog.collations))
         requirements.ledger.find(
             "collation-exists",
             f"the migration creates the collation {name}, which is there already",
-            hint=f'DROP COLLATION "{name}"',
+            hint="give the one that is there another name: what uses it keeps it",
+            steps=(statement(f"ALTER COLLATION {quoted(name)} RENAME TO {former}"),),
             name=name,
         )
     if not catalog.may_create:
         requirements.ledger.find(
             "missing-privilege",
             f"the role may not create in the schema {requirements.schema.schema}",
-            hint=f"GRANT CREATE ON SCHEMA {requirements.schema.schema} TO the migrating role",
+            hint=BY_OTHERS,
+            steps=(on_schema("CREATE", requirements.schema.schema).step(catalog.role),),
         )
     with requirements.connection.cursor() as cursor:
         cursor.execute(KNOWN, [operation.provider, operation.locale, operation.locale])
@@ -72,7 +78,8 @@ def require_no_patterns(
                 "no-operator-class",
                 f"index {index.name} of {table.label} has {classes[column]} for {column}, which "
                 f"cannot be with the nondeterministic collation {collation}",
-                hint=f'DROP INDEX "{table.schema}"."{index.name}"',
+                hint="without it, LIKE on the column reads the whole table",
+                steps=(statement(f"DROP INDEX {quoted(table.schema, index.name)}"),),
                 table=table.label,
                 column=column,
                 name=index.name,

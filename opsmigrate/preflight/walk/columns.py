@@ -10,6 +10,8 @@ from django.db.models import Field, Model, Value
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.walk.casts import bad_values
 from opsmigrate.preflight.walk.compatible import always_casts
+from opsmigrate.preflight.walk.cures import set_column_aside
+from opsmigrate.preflight.walk.dependents import warn_of_cascade, warn_of_views
 from opsmigrate.preflight.walk.expressions import (
     holds,
     require_fit,
@@ -38,8 +40,8 @@ def add_column(
         requirements.ledger.find(
             "column-exists",
             f"the migration adds column {column_of(field)} to {table.label}, which has it",
-            hint="where it is the same column, apply the rest by hand and record the "
-            "migration with: python manage.py migrate --fake",
+            hint="give the one that is there another name: its values are kept",
+            steps=set_column_aside(table, column_of(field)),
             table=table.label,
             column=column_of(field),
         )
@@ -245,11 +247,11 @@ def drop_column(
     statement = f"ALTER TABLE {table.label} DROP COLUMN {column}"
     others = [*users_of(table, column), *references_to(requirements, table, column)]
     if cascades:
-        requirements.warn_of_views(table, views, f"{statement} CASCADE", column)
+        warn_of_views(requirements.ledger, table, views, f"{statement} CASCADE", column)
         for user in others:
-            requirements.warn_of_cascade(table, f"{statement} CASCADE", user, column)
+            warn_of_cascade(requirements.ledger, table, f"{statement} CASCADE", user, column)
     else:
-        requirements.views_forbid(table, views, statement, column)
+        requirements.views_forbid(table, views, statement, column, stays=False)
         for user in others:
             column_in_use(requirements, table, column, statement, user)
     requirements.schema.forget_column(table, column)

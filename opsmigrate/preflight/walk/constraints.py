@@ -6,14 +6,18 @@ from typing import Any
 
 from django.db.models import BaseConstraint, Field, Model
 
+from opsmigrate.postgres.names import quoted
 from opsmigrate.preflight.walk.casts import may_join
 from opsmigrate.preflight.walk.columns import UNKNOWN
+from opsmigrate.preflight.walk.cures import drop_constraint as drop_constraint_there
 from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.probes import points_nowhere
 from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.rights import BY_OTHERS
 from opsmigrate.preflight.walk.simulation import CHECK, FOREIGN_KEY, ForeignKey, SimulatedTable
 from opsmigrate.report import Severity
 from opsmigrate.schema.types import base
+from opsmigrate.steps import statement
 
 
 def require_target(
@@ -30,7 +34,8 @@ def require_target(
         requirements.ledger.find(
             "missing-table",
             f"{purpose} references table {to_table}, which is not there",
-            hint="python manage.py showmigrations; then apply what creates it, or restore it",
+            hint="apply what creates it first, or restore it from a backup; look with "
+            "python manage.py showmigrations what should have made it",
             table=requirements.schema.label(to_table),
         )
         return
@@ -43,15 +48,24 @@ def require_target(
         requirements.ledger.find(
             "references-unlogged",
             f"{purpose} references {target.label}, which is UNLOGGED: a crash empties it",
-            hint=f"ALTER TABLE {target.label} SET LOGGED",
+            steps=(
+                statement(
+                    f"ALTER TABLE {target.live} SET LOGGED", risk="locks and rewrites the table"
+                ),
+            ),
             table=target.label,
         )
     if not target.may_be_referenced(to_columns):
         requirements.ledger.find(
             "missing-privilege",
             f"{purpose} needs the REFERENCES privilege on {target.label}",
-            hint=f"GRANT REFERENCES ({', '.join(to_columns)}) ON {target.label} "
-            "TO the migrating role",
+            hint=BY_OTHERS,
+            steps=(
+                statement(
+                    f"GRANT REFERENCES ({', '.join(map(target.live_column, to_columns))}) "
+                    f"ON TABLE {target.live} TO {quoted(requirements.role)}"
+                ),
+            ),
             table=target.label,
         )
 
@@ -91,7 +105,10 @@ def add_constraint(
         requirements.ledger.find(
             "constraint-exists",
             f"the migration adds constraint {name} to {table.label}, which has one of that name",
-            hint=f'ALTER TABLE {table.label} DROP CONSTRAINT "{name}"',
+            hint="drop the one that is there, or let it stay under another name",
+            steps=drop_constraint_there(
+                table, name, renamed=requirements.schema.free_name(table.schema, name)
+            ),
             table=table.label,
             name=name,
         )
@@ -142,7 +159,13 @@ def no_foreign_key_rests_on(requirements: Requirements, table: SimulatedTable, n
                 "constraint-in-use",
                 f"dropping {name} of {table.label} is refused while the foreign key {key.name} of "
                 f"{key.table.label} rests on it",
-                hint=f'ALTER TABLE {key.table.label} DROP CONSTRAINT "{key.name}"',
+                hint="let it rest on another key, or go: without it, rows may point to nothing",
+                steps=(
+                    statement(
+                        f"ALTER TABLE {key.table.live} DROP CONSTRAINT {quoted(key.name)}",
+                        risk="its rows are no longer checked",
+                    ),
+                ),
                 table=table.label,
                 name=key.name,
             )
@@ -156,8 +179,7 @@ def need_constraint(
         requirements.ledger.find(
             "missing-constraint",
             f"the migration {does} constraint {name} of {table.label}, which is not there",
-            hint="add the constraint as the applied migrations describe it, or record the "
-            "migration with: python manage.py migrate --fake",
+            hint="add the constraint as the applied migrations describe it",
             table=table.label,
             name=name,
         )
@@ -169,11 +191,14 @@ def _require_unique(
     if target.index_to_reference(columns):
         return
     named = ", ".join(columns)
+    seed = requirements.seed_step(target.name, columns[0])
+    # Without a name: PostgreSQL gives it the one that a column's own UNIQUE has.
+    unique = f"ALTER TABLE {target.live} ADD UNIQUE ({', '.join(map(target.live_column, columns))})"
     requirements.ledger.find(
         "missing-unique",
         f"{purpose} references {target.label} ({named}), which has no unique constraint",
-        hint=requirements.seed_hint(target.name, columns[0])
-        or f"ALTER TABLE {target.label} ADD UNIQUE ({named})",
+        hint=None if seed else "where it is refused, rows have equal values: correct them first",
+        steps=(seed or statement(unique, risk="locks the table while it reads it"),),
         table=target.label,
         column=columns[0],
     )
@@ -193,8 +218,7 @@ def _require_comparable(
             requirements.ledger.find(
                 "foreign-key-type",
                 f"{purpose} is {base(ours)}, but {target.label}.{to_column} is {base(theirs)}",
-                hint=f"ALTER TABLE {target.label} ALTER COLUMN {to_column} TYPE {ours} "
-                f"USING {to_column}::{ours}",
+                hint="bring the column to the type that the applied migrations describe",
                 table=target.label,
                 column=to_column,
             )

@@ -71,7 +71,7 @@ def _probe(
     )
     return Probe(
         id="rows-exclude-each-other",
-        words=f"of {table.label} exclude each other",
+        words=(f"of {table.label}", "exclude", "each other"),
         keys=sql.SQL("one.key, other.key"),
         rest=sql.SQL(
             "FROM {} AS one JOIN {} AS other ON pg_catalog.record_lt(one.row, other.row) AND {}"

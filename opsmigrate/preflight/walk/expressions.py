@@ -17,12 +17,14 @@ from opsmigrate.postgres.errors import (
     first_line,
     sqlstate,
 )
+from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
 from opsmigrate.preflight.walk.probes import fails_on_rows
 from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.rights import live_relation
+from opsmigrate.preflight.walk.rights import BY_OTHERS, live_relation
 from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable
 from opsmigrate.schema.types import in_full
+from opsmigrate.steps import Step, statement
 
 # Class 42: it does not fit. Class 22: a constant in it cannot become the column's type.
 MISFITS = ("42", "22")
@@ -35,6 +37,13 @@ CANNOT_FAIL = re.compile(
 )
 # What CREATE TABLE takes for a type, and a cast does not.
 PLAIN = {"serial": "integer", "bigserial": "bigint", "smallserial": "smallint"}
+CALLED = re.compile(r'(?:"((?:[^"]|"")+)"|([^\W\d]\w*))\s*\(')
+NOT_TO_CALL = """
+SELECT format('%%I.%%I(%%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid))
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE (p.proname = ANY(%s::text[]) OR p.proname = ANY(SELECT lower(unnest(%s::text[]))))
+    AND p.prokind = 'f' AND NOT has_function_privilege(p.oid, 'EXECUTE')
+"""
 EXPRESSIONS = """
 SELECT k.conname, 'check', pg_get_expr(k.conbin, k.conrelid), k.convalidated
 FROM pg_constraint k WHERE k.conrelid = format('%%I.%%I', %s::text, %s::text)::regclass
@@ -64,7 +73,7 @@ def require_fit(
     try:
         words = misfit(requirements, table, expression, {})
     except ForbiddenError as error:
-        _forbidden(requirements, table, purpose, str(error), rows_needed=by_row)
+        _forbidden(requirements, table, expression, purpose, str(error), rows_needed=by_row)
         return False
     if words and not requirements.sees_everything():
         requirements.ledger.leave_open(f"whether {purpose} fits {table.label}: {words}")
@@ -85,6 +94,7 @@ class ForbiddenError(Exception):
 def _forbidden(
     requirements: Requirements,
     table: SimulatedTable,
+    expression: str,
     purpose: str,
     words: str,
     *,
@@ -97,9 +107,17 @@ def _forbidden(
         requirements.ledger.find(
             "missing-privilege",
             f"the role may not compute {purpose}: {words}",
-            hint="GRANT EXECUTE ON FUNCTION … TO the migrating role",
+            hint=BY_OTHERS,
+            steps=tuple(_to_call(requirements, expression)),
             table=table.label,
         )
+
+
+def _to_call(requirements: Requirements, expression: str) -> Iterator[Step]:
+    """Yield what lets the role call the functions that the expression names."""
+    names = [inside or plain for inside, plain in CALLED.findall(expression)]
+    for (function,) in seen_by_project(requirements.connection, NOT_TO_CALL, [names, names]):
+        yield statement(f"GRANT EXECUTE ON FUNCTION {function} TO {quoted(requirements.role)}")
 
 
 def require_no_failure(

@@ -67,7 +67,7 @@ def _probe(
         columns,
         sql.SQL("({}) OPERATOR(pg_catalog.>) {}").format(sizes, sql.Literal(LARGEST)),
         id="index-row-too-big",
-        words=f"of {table.label} are too big for an index on ({', '.join(columns)})",
+        words=(f"of {table.label}", "are", f"too big for an index on ({', '.join(columns)})"),
         column=columns[0],
         proves=proves,
     )

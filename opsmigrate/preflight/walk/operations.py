@@ -24,6 +24,7 @@ from opsmigrate.preflight.walk.simulation import CHECK
 from opsmigrate.preflight.walk.tracing import TracingEditor
 from opsmigrate.preflight.walk.validation import validate_constraint
 from opsmigrate.schema.applied import DDL, codes_in_reach, strings_in_reach
+from opsmigrate.steps import statement
 
 TRUSTED = ("django.db.migrations.operations.", "django.contrib.postgres.operations")
 # Methods of a schema editor, with which code changes the schema without a word of SQL.
@@ -237,7 +238,8 @@ def _create_extension(move: Move) -> None:
         requirements.ledger.find(
             "missing-privilege",
             f"the role may not create the extension {name}",
-            hint=f"let a superuser type: CREATE EXTENSION {name}",
+            hint="a superuser types it",
+            steps=(statement(f"CREATE EXTENSION {move.editor.quote_name(name)}"),),
         )
 
 

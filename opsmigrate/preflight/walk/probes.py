@@ -1,5 +1,7 @@
 """What the rows themselves say: those that a constraint or a cast of the plan would refuse."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -38,22 +40,56 @@ LIMITS = (
 IN_FULL = re.compile(r"OPERATOR\(pg_catalog\.([^)]+)\)|pg_catalog\.")
 COUNTED = 1000
 SHOWN = 5
+Words = tuple[str, str, str]
+ONE = {
+    "are": "is",
+    "do": "does",
+    "exclude": "excludes",
+    "hold": "holds",
+    "make": "makes",
+    "point": "points",
+    "stand": "stands",
+}
+NOUNS = {
+    "duplicate-values": ("value", "values"),
+    "rows-exclude-each-other": ("pair of rows", "pairs of rows"),
+}
+# What to do about the rows that the query shows; which of it, a person must decide.
+ABOUT_ROWS = {
+    "null-values": "give these rows a value, or let a migration do it before",
+    "check-violated": "correct these rows",
+    "orphan-rows": "let these rows point to one that is there, or to none, or delete them",
+    "duplicate-values": "let each row have a value of its own",
+    "value-not-castable": "correct these values, or choose a wider type",
+    "value-cut-off": "shorten these values yourself, or choose a longer type",
+    "rows-exclude-each-other": "change or delete one row of each pair",
+    "index-row-too-big": "shorten these values, or index a digest of them",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
     """A question about live rows: `keys` name a bad row, `rest` is the query's FROM … on.
 
-    `proves` is False where only that there are none proves something.
+    `words` are whose rows, a verb of ONE, and what, as in ("of cage", "do", "not fit"). `proves` is
+    False where only that there are none proves something.
     """
 
     id: str
-    words: str
+    words: Words
     keys: Composable
     rest: Composable
     column: str | None = None
     severity: Severity = Severity.ERROR
     proves: bool = True
+
+    def said_of(self, bad: BadRows) -> str:
+        """Return as a sentence how many rows it is true of."""
+        about, verb, what = self.words
+        single = bad.exact and bad.count == 1
+        one, many = NOUNS.get(self.id, ("row", "rows"))
+        parts = (str(bad), one if single else many, about, ONE[verb] if single else verb, what)
+        return " ".join(filter(None, parts))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +115,7 @@ def nulls(table: SimulatedTable, column: str) -> Probe | None:
         (column,),
         sql.SQL("{} IS NULL").format(_found(column)),
         id="null-values",
-        words=f"hold NULL in {table.label}.{column}",
+        words=("", "hold", f"NULL in {table.label}.{column}"),
         column=column,
     )
 
@@ -93,7 +129,7 @@ def violations(table: SimulatedTable, expression: str, columns: tuple[str, ...])
         columns,
         sql.SQL("NOT ({})").format(sql.SQL(expression)),
         id="check-violated",
-        words=f"of {table.label} do not satisfy CHECK ({expression})",
+        words=(f"of {table.label}", "do", f"not satisfy CHECK ({expression})"),
     )
 
 
@@ -130,7 +166,7 @@ def orphans(
         columns,
         given if empty else nowhere.format(given, rows_of(target, to_columns), same),
         id="orphan-rows",
-        words=f"of {table.label} ({', '.join(columns)}) point to no row of {target.label}",
+        words=(f"of {table.label} ({', '.join(columns)})", "point", f"to no row of {target.label}"),
         column=columns[0],
     )
 
@@ -153,7 +189,11 @@ def points_nowhere(
     )
     return Probe(
         id="orphan-rows",
-        words=f"(the default of {table.label}.{column}) point to no row of {target.label}",
+        words=(
+            f"(the default of {table.label}.{column})",
+            "point",
+            f"to no row of {target.label}",
+        ),
         keys=sql.SQL("found.value"),
         rest=rest.format(
             sql.Literal(str(value)), rows_of(target, (to_column,)), sql.Identifier(to_column)
@@ -175,7 +215,7 @@ def same_expressions(
     ).format(rows_of(table, columns), sql.SQL(expressions), sql.SQL(where), sql.SQL(expressions))
     return Probe(
         id="duplicate-values",
-        words=f"of {table.label} ({expressions}) stand on more than one row",
+        words=(f"of {table.label} ({expressions})", "stand", "on more than one row"),
         keys=sql.SQL(expressions),
         rest=rest,
     )
@@ -206,7 +246,7 @@ def duplicates(
     ).format(rows_of(table, (*columns, *named)), given, sql.SQL(where), names)
     return Probe(
         id="duplicate-values",
-        words=f"of {table.label} ({', '.join(columns)}) stand on more than one row",
+        words=(f"of {table.label} ({', '.join(columns)})", "stand", "on more than one row"),
         keys=names,
         rest=rest,
         column=columns[0],
@@ -283,7 +323,7 @@ def rows_where(
     predicate: Composable,
     *,
     id: str,
-    words: str,
+    words: Words,
     column: str | None = None,
     severity: Severity = Severity.ERROR,
     proves: bool = True,

@@ -12,6 +12,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from django.db.migrations.state import ProjectState
 
 from opsmigrate.postgres.catalog import Relation
+from opsmigrate.postgres.names import former_name, literal, quoted
 from opsmigrate.preflight.plan import Plan, Step
 from opsmigrate.preflight.walk.bookkeeping import (
     content_types_after,
@@ -22,6 +23,8 @@ from opsmigrate.preflight.walk.bookkeeping import (
 from opsmigrate.preflight.walk.receivers import CONTENT_TYPES, RENAMES
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.rights import lacking
+from opsmigrate.steps import Step as Command
+from opsmigrate.steps import statement
 
 
 @dataclass(frozen=True)
@@ -68,16 +71,32 @@ def require_renamed_permissions(
         ledger.find(
             "permission-exists",
             words,
-            # Refused by its foreign keys while a group or a user has it.
-            hint=f"DELETE FROM {permissions.label} WHERE id = {item.taken_by}",  # noqa: S608
+            hint="delete the one that is there; where a group or a user has it, rename it",
+            steps=_out_of_the_way(permissions, item),
             table=permissions.label,
             column="codename",
         )
         break
     else:
         if lack is not None:
-            find_lack(requirements, lack, permissions, "rename permissions with their models")
+            find_lack(requirements, (lack,), permissions, "rename permissions with their models")
     ledger.operation = None
+
+
+def _out_of_the_way(permissions: Relation, item: _Renaming) -> tuple[Command, ...]:
+    table = quoted(permissions.schema, permissions.name)
+    former = literal(former_name(item.later, ()))
+    return (
+        statement(
+            f"DELETE FROM {table} WHERE id = {item.taken_by}",  # noqa: S608
+            risk="loses this permission",
+        ),
+        statement(
+            f"UPDATE {table} SET codename = {former} WHERE id = {item.taken_by}",  # noqa: S608
+            risk="changes its codename",
+            alternative=2,
+        ),
+    )
 
 
 def _unreadable(connection: BaseDatabaseWrapper, types: Relation, permissions: Relation) -> bool:

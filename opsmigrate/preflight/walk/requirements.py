@@ -10,20 +10,22 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BaseConstraint, CheckConstraint, Field, Model, UniqueConstraint
 
 from opsmigrate.postgres.catalog import Catalog, Dependent
-from opsmigrate.postgres.names import generated_name
+from opsmigrate.postgres.names import generated_name, quoted
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.walk.cures import KINDS, free_name, set_aside
+from opsmigrate.preflight.walk.dependents import views_forbid, warn_of_cascade, warn_of_views
 from opsmigrate.preflight.walk.fields import column_of, generated_sql
-from opsmigrate.preflight.walk.hints import KINDS, drop_view, free_name
-from opsmigrate.preflight.walk.probes import Probe, ask
+from opsmigrate.preflight.walk.probes import ABOUT_ROWS, Probe, ask
 from opsmigrate.preflight.walk.relatives import Relatives
+from opsmigrate.preflight.walk.rights import BY_OTHERS, owner
 from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable, Simulation
-from opsmigrate.report import Severity
+from opsmigrate.steps import Step, statement
 
 
 class Requirements:
     """Asks, notes what is wrong in the ledger, and goes on as if the step had been done.
 
-    `rows` says how many rows a table has: 0, 1, 2 for more, None where nobody knows; `seed_hint`
+    `rows` says how many rows a table has: 0, 1, 2 for more, None where nobody knows; `seed_step`
     what to type where a missing column is the one that seed_payment_id adds.
     """
 
@@ -34,17 +36,30 @@ class Requirements:
         ledger: Ledger,
         *,
         rows: Callable[[SimulatedTable], int | None],
-        seed_hint: Callable[[str, str], str | None],
+        seed_step: Callable[[str, str], Step | None],
     ) -> None:
         self.connection = connection
         self.catalog = catalog
         self.schema = Simulation(catalog)
         self.ledger = ledger
         self.rows = rows
-        self.seed_hint = seed_hint
+        self.seed_step = seed_step
         self.relatives = Relatives(connection)
         self.types_needed: dict[str, tuple[str | None, str | None]] = {}
         self.operator_classes: dict[tuple[str, str, str], bool | None] = {}
+
+    def views_forbid(
+        self, table: SimulatedTable, views: list[str], does: str, column: str, *, stays: bool
+    ) -> None:
+        """Note the views for which PostgreSQL refuses the statement; the column `stays` or goes."""
+        views_forbid(
+            self.connection, self.catalog, self.ledger, table, views, does, column, stays=stays
+        )
+
+    @property
+    def role(self) -> str:
+        """Return the role that migrates."""
+        return self.catalog.role
 
     def sees_everything(self) -> bool:
         """Say whether nothing before may have brought types, functions, casts or operators."""
@@ -67,8 +82,8 @@ class Requirements:
             self.ledger.find(
                 "missing-table",
                 f"the migration alters table {db_table}, which {is_a}",
-                hint="python manage.py showmigrations; then unapply or fake what made this table, "
-                "or restore it from a backup",
+                hint="restore it from a backup; look with python manage.py showmigrations what "
+                "should have made it",
                 table=self.schema.label(db_table),
             )
             return None
@@ -76,7 +91,8 @@ class Requirements:
             self.ledger.find(
                 "missing-privilege",
                 f"only the owner of {table.label} may alter it, and this role is not",
-                hint=f"ALTER TABLE {table.label} OWNER TO the migrating role",
+                hint=BY_OTHERS,
+                steps=(owner(*(table.origin or (table.schema, table.name)), self.role),),
                 table=table.label,
             )
         return table
@@ -90,8 +106,8 @@ class Requirements:
                 "table-exists",
                 f"the migration creates table {db_table}, but a {KINDS.get(taken, 'relation')} of "
                 "that name is there",
-                hint="python manage.py migrate --fake-initial, where it is the same table; "
-                "else rename or drop it",
+                hint="give the one that is there another name, or drop it where nobody needs it",
+                steps=(set_aside(self.schema, *self.schema.home(db_table)),),
                 table=self.schema.label(db_table),
             )
         table = self.schema.create_table(db_table, after=self.ledger.code_runs)
@@ -134,12 +150,11 @@ class Requirements:
         table = self.own_table(db_table, drops=True)
         if table is not None:
             statement = f"DROP TABLE {table.label} CASCADE"
-            self.warn_of_views(table, list(table.views), statement)
+            warn_of_views(self.ledger, table, list(table.views), statement)
             for key in self.schema.foreign_keys:
                 if key.target is table and key.table is not table:
-                    self.warn_of_cascade(
-                        table, statement, f"the foreign key {key.name} of {key.table.label}"
-                    )
+                    user = f"the foreign key {key.name} of {key.table.label}"
+                    warn_of_cascade(self.ledger, table, statement, user)
             self.schema.drop_table(db_table)
 
     def rename_table(self, old: str, new: str) -> None:
@@ -149,7 +164,8 @@ class Requirements:
             self.ledger.find(
                 "table-exists",
                 f"the migration renames table {old} to {new}, but a relation of that name is there",
-                hint="rename or drop the one that is in the way",
+                hint="give the one that is there another name, or drop it where nobody needs it",
+                steps=(set_aside(self.schema, *self.schema.home(new)),),
                 table=self.schema.label(new),
             )
         if table is not None:
@@ -161,13 +177,12 @@ class Requirements:
         """Return whether the column is there, noting it where it is missing."""
         if column in table.types:
             return True
-        hint = self.seed_hint(table.name, column)
+        seed = self.seed_step(table.name, column)
         self.ledger.find(
             "missing-column",
             f"{purpose} needs column {column} of {table.label}, which is not there",
-            hint=hint
-            or f"add the column as the applied migrations describe it: "
-            f"ALTER TABLE {table.label} ADD COLUMN {column} …",
+            hint=None if seed else "add the column as the applied migrations describe it",
+            steps=(seed,) if seed else (),
             table=table.label,
             column=column,
         )
@@ -181,7 +196,8 @@ class Requirements:
                 "missing-privilege",
                 f"{doing} changes {child} too, which inherits from {table.label}, and only the "
                 "owner of it may",
-                hint=f"ALTER TABLE {child} OWNER TO the migrating role",
+                hint=BY_OTHERS,
+                steps=(statement(f"ALTER TABLE {child} OWNER TO {quoted(self.role)}"),),
                 table=table.label,
                 column=column,
             )
@@ -255,7 +271,8 @@ class Requirements:
         self.ledger.find(
             "missing-collation",
             f"the migration needs the collation {name}, which is not there",
-            hint=f'CREATE COLLATION "{name}" (…), or CreateCollation in a migration before',
+            hint="let an operation CreateCollation come before, or create it by hand: who named it "
+            "knows its locale",
             table=table.label if table else None,
             column=column,
             name=name,
@@ -275,8 +292,8 @@ class Requirements:
             self.ledger.find(
                 "index-exists",
                 f"the migration creates index {name} on {table.label}, but {found}",
-                hint=free_name(self.schema, table, name)
-                + ("" if invalid else ";  -- or rename it, where something needs it"),
+                hint=None if invalid else "drop it, or let it keep its rows under another name",
+                steps=free_name(self.schema, table, name),
                 table=table.label,
                 name=name,
             )
@@ -335,12 +352,14 @@ class Requirements:
             if not taken_as_true:
                 self.ledger.leave_open(f"{question}: the rows cannot be looked at, or not in time")
         elif bad.count and not probe.proves:
-            self.ledger.leave_open(f"{question}: {bad} rows may not")
+            rows = "row" if bad.exact and bad.count == 1 else "rows"
+            self.ledger.leave_open(f"{question}: {bad} {rows} may not")
         elif bad.count:
             self.ledger.find(
                 probe.id,
-                f"{bad} {'values' if probe.id == 'duplicate-values' else 'rows'} {probe.words}",
-                hint=bad.query,
+                probe.said_of(bad),
+                hint=ABOUT_ROWS[probe.id],
+                steps=(statement(bad.query),),
                 table=table.label,
                 column=probe.column,
                 severity=probe.severity,
@@ -355,45 +374,3 @@ class Requirements:
             hint="add the constraint that the applied migrations describe, or drop the surplus one",
             table=self.schema.label(db_table),
         )
-
-    def warn_of_cascade(
-        self, table: SimulatedTable, statement: str, user: str, column: str | None = None
-    ) -> None:
-        """Note what else a CASCADE would drop, in words."""
-        self.ledger.find(
-            "dropped-by-cascade",
-            f"{statement} would drop {user} too, without a word",
-            hint="save its definition first: pg_dump --schema-only",
-            table=table.label,
-            column=column,
-            severity=Severity.WARNING,
-        )
-
-    def warn_of_views(
-        self, table: SimulatedTable, views: list[str], statement: str, column: str | None = None
-    ) -> None:
-        """Note the views that a CASCADE would drop."""
-        for view in views:
-            self.ledger.find(
-                "view-dropped-by-cascade",
-                f"{statement} would drop the view {view} without a word",
-                hint=f"save it first: SELECT pg_get_viewdef('{view}'::regclass, true)",
-                table=table.label,
-                column=column,
-                name=view.rpartition(".")[2].strip('"'),
-                severity=Severity.WARNING,
-            )
-
-    def views_forbid(
-        self, table: SimulatedTable, views: list[str], statement: str, column: str
-    ) -> None:
-        """Note the views for which PostgreSQL refuses the statement."""
-        for view in views:
-            self.ledger.find(
-                "view-in-the-way",
-                f"{statement} is refused while the view {view} uses it",
-                hint=drop_view(self.catalog, view),
-                table=table.label,
-                column=column,
-                name=view.rpartition(".")[2].strip('"'),
-            )

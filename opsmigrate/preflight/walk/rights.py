@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog, Relation
+from opsmigrate.postgres.names import quoted
+from opsmigrate.steps import Step, statement
 
 # Not a privilege: what only the owner may do.
 OWNER = "OWNER"
 # A grant on each of the columns will do as well (documentation of GRANT).
 BY_COLUMN = ("SELECT", "INSERT", "UPDATE", "REFERENCES")
+# Said beside what the role cannot give itself.
+BY_OTHERS = "the owner or a superuser types it; or migrate with an alias of the owner's"
 OF_COLUMNS = """
 SELECT coalesce(bool_and(has_column_privilege(%s::oid, name, %s)), false)
 FROM unnest(%s::text[]) AS name
@@ -18,7 +22,7 @@ FROM unnest(%s::text[]) AS name
 # nextval() in a column's default is called as the role that inserts; an identity column asks for
 # no right (documentation of CREATE TABLE, Compatibility).
 SEQUENCES = """
-SELECT a.attname, n.nspname || '.' || s.relname
+SELECT a.attname, n.nspname, s.relname
 FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
 JOIN pg_depend p ON p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
     AND p.refclassid = 'pg_class'::regclass
@@ -31,10 +35,14 @@ WHERE d.adrelid = %s AND a.attidentity = ''
 
 @dataclass(frozen=True)
 class Lack:
-    """A right that the role does not have: the privilege, and on what."""
+    """A right that the role does not have: the privilege, and on what.
+
+    `on` is for a sentence, `target` the same as GRANT wants it, with its kind and quoted.
+    """
 
     privilege: str
     on: str
+    target: str
 
     @property
     def words(self) -> str:
@@ -43,13 +51,28 @@ class Lack:
             return f"only the owner may alter {self.on}, which does not belong to the role"
         return f"{self.privilege} on {self.on} is not granted to the role"
 
-    @property
-    def grant(self) -> str:
-        """Return what the owner must type."""
+    def step(self, role: str) -> Step:
+        """Return what its owner, or a superuser, types to give it to the role."""
         if self.privilege == OWNER:
-            kind = "" if self.on.startswith("SCHEMA ") else "TABLE "
-            return f"ALTER {kind}{self.on} OWNER TO the migrating role"
-        return f"GRANT {self.privilege} ON {self.on} TO the migrating role"
+            return statement(f"ALTER {self.target} OWNER TO {quoted(role)}")
+        return statement(f"GRANT {self.privilege} ON {self.target} TO {quoted(role)}")
+
+
+def on_relation(privilege: str, relation: Relation) -> Lack:
+    """Return the lack of a privilege on a table, view or sequence, or of its ownership."""
+    # What GRANT and ALTER call a table may be a view as well.
+    kind = "SEQUENCE" if relation.kind == "S" else "TABLE"
+    return Lack(privilege, relation.label, f"{kind} {quoted(relation.schema, relation.name)}")
+
+
+def owner(schema: str, name: str, role: str) -> Step:
+    """Return what gives a table to the role."""
+    return statement(f"ALTER TABLE {quoted(schema, name)} OWNER TO {quoted(role)}")
+
+
+def on_schema(privilege: str, schema: str) -> Lack:
+    """Return the lack of a privilege on a schema, or of its ownership."""
+    return Lack(privilege, f"SCHEMA {schema}", f"SCHEMA {quoted(schema)}")
 
 
 def lacking(
@@ -69,7 +92,7 @@ def lacking(
             cursor.execute(OF_COLUMNS, [relation.oid, verb, named])
             if cursor.fetchone()[0]:
                 return None
-    return Lack(verb, relation.label)
+    return on_relation(verb, relation)
 
 
 def lacking_to_insert(
@@ -78,18 +101,19 @@ def lacking_to_insert(
     columns: Iterable[str],
     *,
     returning: Iterable[str] = (),
-) -> Lack | None:
-    """Return what the role lacks to INSERT values for `columns`; defaults fill the others."""
+) -> tuple[Lack, ...]:
+    """Return all that the role lacks to INSERT values for `columns`; defaults fill the others."""
     given = set(columns)
-    lack = lacking(connection, relation, "INSERT", given)
-    if lack is None and returning:
-        lack = lacking(connection, relation, "SELECT", returning)
-    if lack is not None:
-        return lack
+    found = [lacking(connection, relation, "INSERT", given)]
+    if returning:
+        found.append(lacking(connection, relation, "SELECT", returning))
     with connection.cursor() as cursor:
         cursor.execute(SEQUENCES, [relation.oid])
-        refused = [sequence for column, sequence in cursor.fetchall() if column not in given]
-    return Lack("USAGE", f"SEQUENCE {refused[0]}") if refused else None
+        for column, schema, name in cursor.fetchall():
+            if column not in given:
+                sequence = f"SEQUENCE {quoted(schema, name)}"
+                found.append(Lack("USAGE", f"SEQUENCE {schema}.{name}", sequence))
+    return tuple(lack for lack in found if lack is not None)
 
 
 def live_relation(catalog: Catalog, origin: tuple[str, str] | None) -> Relation | None:

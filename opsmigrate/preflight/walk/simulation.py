@@ -9,7 +9,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Dependent, Index, Relation
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.names import split_table
+from opsmigrate.postgres.names import former_name, quoted, split_table
 from opsmigrate.schema.types import in_full
 
 # Where unqualified names go, where the search_path has no schema that is there and ours to use.
@@ -78,6 +78,15 @@ class SimulatedTable:
     def label(self) -> str:
         """Return `schema.name`."""
         return f"{self.schema}.{self.name}"
+
+    @property
+    def live(self) -> str:
+        """Return its name in SQL before the plan has run."""
+        return quoted(*(self.origin or (self.schema, self.name)))
+
+    def live_column(self, column: str) -> str:
+        """Return the name of a column in SQL before the plan has run."""
+        return quoted(self.origins.get(column, column))
 
     def index_to_reference(self, columns: tuple[str, ...]) -> str | None:
         """Return the index on which a foreign key to `columns` would rest, None without one.
@@ -233,7 +242,7 @@ class Simulation:
 
     def kind(self, db_table: str) -> str | None:
         """Return pg_class.relkind of whatever bears this name where a CREATE would put it."""
-        return self._kinds.get(self._home(db_table))
+        return self._kinds.get(self.home(db_table))
 
     def label(self, db_table: str) -> str:
         """Return `schema.name` as it is, or as it would be made."""
@@ -241,7 +250,7 @@ class Simulation:
 
     def create_table(self, db_table: str, *, after: int) -> SimulatedTable:
         """Add an empty table, made after code ran `after` times, and return it."""
-        key = self._home(db_table)
+        key = self.home(db_table)
         table = SimulatedTable(schema=key[0], name=key[1], made_after=after)
         self._tables[key] = table
         self._kinds[key] = "r"
@@ -290,9 +299,13 @@ class Simulation:
         """Say whether the table's schema has a relation `name`: tables and indexes share names."""
         return self._kinds.get((table.schema, name), TYPE) != TYPE
 
-    def kind_beside(self, table: SimulatedTable, name: str) -> str | None:
-        """Return pg_class.relkind of what bears this name in the table's schema."""
-        return self._kinds.get((table.schema, name))
+    def kind_in(self, schema: str, name: str) -> str | None:
+        """Return pg_class.relkind of what bears this name in a schema."""
+        return self._kinds.get((schema, name))
+
+    def free_name(self, schema: str, name: str) -> str:
+        """Return a name that nothing in the schema has, for what is set aside."""
+        return former_name(name, {taken for home, taken in self._kinds if home == schema})
 
     def take(self, table: SimulatedTable, name: str) -> None:
         """Add a relation (an index) in the table's schema."""
@@ -308,7 +321,8 @@ class Simulation:
             return (schema, name)
         return self._visible.get(name, (self.schema, name))
 
-    def _home(self, db_table: str) -> tuple[str, str]:
+    def home(self, db_table: str) -> tuple[str, str]:
+        """Return the schema and the name that a CREATE of this table would use."""
         schema, name = split_table(db_table)
         return (schema or self.schema, name)
 

@@ -15,6 +15,7 @@ from opsmigrate.preflight.walk.constraints import (
     no_foreign_key_rests_on,
     require_target,
 )
+from opsmigrate.preflight.walk.cures import set_aside, without_constraint
 from opsmigrate.preflight.walk.expressions import require_fit, require_no_failure
 from opsmigrate.preflight.walk.index_keys import keys_of
 from opsmigrate.preflight.walk.index_rows import require_rows_fit
@@ -249,7 +250,8 @@ def _drop_index(statement: Statement, table: SimulatedTable, requirements: Requi
         requirements.ledger.find(
             "constraint-needs-index",
             f"the migration drops index {name} of {table.label}, but a constraint rests on it",
-            hint=f'ALTER TABLE {table.label} DROP CONSTRAINT "{name}"',
+            hint="the constraint goes with its index",
+            steps=without_constraint(table, name),
             table=table.label,
             name=name,
         )
@@ -262,12 +264,13 @@ def _drop_index(statement: Statement, table: SimulatedTable, requirements: Requi
 
 def _is_an_index(requirements: Requirements, table: SimulatedTable, name: str) -> None:
     """Note where a table, a view or a sequence has the name of the index to drop."""
-    kind = requirements.schema.kind_beside(table, name)
+    kind = requirements.schema.kind_in(table.schema, name)
     if kind is not None and kind not in NO_OBSTACLE:
         requirements.ledger.find(
             "missing-index",
             f"the migration drops index {name} of {table.label}, but {name} is no index here",
-            hint="rename the one that is there",
+            hint="give the one that is there another name",
+            steps=(set_aside(requirements.schema, table.schema, name),),
             table=table.label,
             name=name,
         )
@@ -282,6 +285,7 @@ def _rename_index(statement: Statement, table: SimulatedTable, requirements: Req
             hint=f"rename the index that stands for it to {old}, or create it",
             table=table.label,
             name=old,
+            evidence={"name": old},
         )
     requirements.need_free(table, new)
     requirements.schema.forget_relation(table, old)

@@ -3,9 +3,13 @@
 import re
 from typing import Any
 
+from opsmigrate.postgres.names import quoted
 from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.rights import BY_OTHERS, on_schema
+from opsmigrate.preflight.walk.schemas import usable_schema
 from opsmigrate.preflight.walk.simulation import NOWHERE
 from opsmigrate.preflight.walk.touched import named_tables, without_texts
+from opsmigrate.steps import statement
 
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
 # Each makes or renames a relation, which needs the right to CREATE in the table's schema: also an
@@ -57,22 +61,25 @@ def _require_schema(statement: Any, does: str, requirements: Requirements) -> No
         ledger.find(
             "missing-schema",
             "the search_path names no schema that is there and that the role may use",
-            hint="SHOW search_path; then GRANT USAGE, CREATE ON SCHEMA … TO the migrating role",
+            **usable_schema(requirements.connection, catalog),
         )
     elif table.schema in catalog.schemas:
         ledger.find(
             "missing-privilege",
             f"the role may not {does} in schema {table.schema}",
-            hint=f"GRANT CREATE ON SCHEMA {table.schema} TO the migrating role",
+            hint=BY_OTHERS,
+            steps=(on_schema("CREATE", table.schema).step(catalog.role),),
             table=table.label,
         )
     elif ledger.code_runs:
         ledger.leave_open(f"whether the schema {table.schema} is there by then")
     else:
+        may, owned = catalog.may_create_extensions, f" AUTHORIZATION {quoted(catalog.role)}"
         ledger.find(
             "missing-schema",
             f"the schema {table.schema} is not there",
-            hint=f'CREATE SCHEMA "{table.schema}"',
+            hint=None if may else "a superuser types it",
+            steps=(statement(f"CREATE SCHEMA {quoted(table.schema)}{'' if may else owned}"),),
             table=table.label,
         )
 
@@ -90,5 +97,10 @@ def _require_tablespace(name: str, requirements: Requirements) -> None:
         requirements.ledger.find(
             "missing-privilege",
             f"the role may not create in the tablespace {name}",
-            hint=f'GRANT CREATE ON TABLESPACE "{name}" TO the migrating role',
+            hint="a superuser types it",
+            steps=(
+                statement(
+                    f"GRANT CREATE ON TABLESPACE {quoted(name)} TO {quoted(requirements.role)}"
+                ),
+            ),
         )

@@ -3,6 +3,7 @@
 from django.core.checks import ERROR, WARNING, CheckMessage, run_checks
 
 from opsmigrate.postgres.search_path import project_search_path
+from opsmigrate.steps import command
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import check
@@ -17,13 +18,15 @@ TLS_IDS = {
     "security.W021",  # SECURE_HSTS_PRELOAD
 }
 
+CHECK = (command("python manage.py check --deploy"),)
+
 
 @check("django-checks", tags=("django",), severity="blocker")
 def django_checks(context: Context) -> str:
     """No system check has an error, also of those of `manage.py check --deploy`."""
     errors = _messages(context, at_least=ERROR)
     if errors:
-        raise Failed(_words(errors))
+        raise Failed(_words(errors), steps=CHECK)
     return "no errors"
 
 
@@ -36,7 +39,7 @@ def deployment_checks(context: Context) -> str:
         relaxed = []
     others = [item for item in warnings if item not in relaxed]
     if others:
-        raise Failed(_words(others))
+        raise Failed(_words(others), steps=CHECK)
     if relaxed:
         ids = ", ".join(str(item.id) for item in relaxed)
         return f"TLS settings are relaxed for plain HTTP on loopback ({ids}); no other warnings"

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
 
+from opsmigrate.counted import counted
 from opsmigrate.json_files import UnreadableError, parse_object
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.inside import inside
@@ -91,7 +92,7 @@ def _named(body: str) -> str | None:
 
 def _said(releases: "Counter[str | None]") -> str:
     told = releases.most_common()
-    return ", ".join(f"{times} times {each or 'no release'}" for each, times in told)
+    return ", ".join(f"{counted(times, 'time')} {each or 'no release'}" for each, times in told)
 
 
 def _require(response: Any, path: str, status: int, text: str) -> None:

@@ -2,14 +2,17 @@
 
 from django.db.migrations.executor import MigrationExecutor
 
+from opsmigrate.counted import counted
 from opsmigrate.postgres.catalog import read_catalog
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.schema.drift import drift_of
+from opsmigrate.steps import as_lines, command
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import check
 
 NAMED = 8
+EACH = "preflight_migrate says for each what to type"
 
 
 @check("schema-as-claimed", tags=("database", "schema", "migrations"), severity="blocker")
@@ -27,15 +30,22 @@ def schema_as_claimed(context: Context) -> str:
                 each.column or each.name or "",
                 each.claimed or "",
                 each.live or "none",
-                each.remedy or "",
+                "\n".join(as_lines(each.hint, each.steps)),
             )
             for each in found
         ]
         context.keep_table("Schema drift", [head, *rows])
+        some = counted(len(found), "difference")
         more = f"; {len(found) - NAMED} more" if len(found) > NAMED else ""
         raise Failed(
-            f"{len(found)} differences: {'; '.join(each.words for each in found[:NAMED])}{more}",
-            evidence="; ".join(each.remedy for each in found[:NAMED] if each.remedy),
+            f"{some}: {'; '.join(each.words for each in found[:NAMED])}{more}",
+            hint=found[0].hint
+            if len(found) == 1
+            else "preflight_migrate says what to type for each",
+            steps=found[0].steps
+            if len(found) == 1
+            else (command("python manage.py preflight_migrate"),),
         )
     applied = len(executor.loader.applied_migrations)
-    return f"no difference from what {applied} applied migrations claim"
+    claimed = counted(applied, "applied migration claims", "applied migrations claim")
+    return f"no difference from what {claimed}"

@@ -6,6 +6,7 @@ import time
 
 from django.conf import settings as django_settings
 
+from opsmigrate.counted import counted
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.headers import cookie_faults, header_faults
 from opsmigrate.uat.outcome import Failed
@@ -40,7 +41,7 @@ def cookie_flags(context: Context) -> str:
     names = sorted({each.partition("=")[0] for each in given})
     if faults:
         raise Failed("; ".join(sorted(set(faults))))
-    return f"{len(names)} cookies ({', '.join(names) or 'none'}), all with their flags"
+    return f"{counted(len(names), 'cookie')} ({', '.join(names) or 'none'}), all with their flags"
 
 
 @check("tls", tags=("site", "security"), severity="major", needs=("site", "served", "tls"))

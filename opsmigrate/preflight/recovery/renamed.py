@@ -1,0 +1,98 @@
+"""What is missing may be there under another name: a table, an index; else an index is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.state import ProjectState
+
+from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Relation
+from opsmigrate.postgres.names import as_stored, quoted, split_table
+from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.plan import Plan, state_before
+from opsmigrate.preflight.walk.fields import column_of
+from opsmigrate.report import Finding
+from opsmigrate.steps import Step, statement
+
+
+def note_renamed(
+    connection: BaseDatabaseWrapper, catalog: Catalog, plan: Plan, ledger: Ledger
+) -> None:
+    """Give steps to the findings on missing tables and indexes that have none."""
+    for number, finding in enumerate(ledger.findings):
+        if finding.id in ("missing-table", "missing-index") and not finding.steps:
+            models = list(_models(state_before(plan)))
+            cure = _table if finding.id == "missing-table" else _index
+            found = cure(connection, catalog, models, finding)
+            if found is not None:
+                hint, step = found
+                ledger.findings[number] = replace(finding, hint=hint, steps=(step,))
+
+
+def _models(state: ProjectState) -> Iterator[Any]:
+    for model in state.apps.get_models(include_auto_created=True):
+        if model._meta.managed and not model._meta.proxy:
+            yield model
+
+
+def _columns(model: Any) -> set[str]:
+    fields = model._meta.local_concrete_fields
+    return {column_of(field) for field in fields if field.concrete and field.column}
+
+
+def _table(
+    connection: BaseDatabaseWrapper, catalog: Catalog, models: Iterable[Any], finding: Finding
+) -> tuple[str, Step] | None:
+    """Return the step that renames the one table which no model has and that has its columns."""
+    claimed = {split_table(model._meta.db_table)[1]: model for model in models}
+    schema, _, name = (finding.table or "").partition(".")
+    if name not in claimed or (schema, name) in catalog.kinds:
+        return None
+    columns = _columns(claimed[name])
+    alike = [
+        relation
+        for relation in catalog.relations
+        if relation.kind in TABLE_KINDS
+        and relation.schema == schema
+        and relation.name not in claimed
+        and {column.name for column in relation.columns} == columns
+    ]
+    if len(alike) != 1:
+        return None
+    rename = f"ALTER TABLE {quoted(schema, alike[0].name)} RENAME TO {quoted(name)}"
+    hint = f"no model has {alike[0].label}, which has its columns: where it was renamed, name it so"
+    return hint, statement(rename)
+
+
+def _index(
+    connection: BaseDatabaseWrapper, catalog: Catalog, models: Iterable[Any], finding: Finding
+) -> tuple[str, Step] | None:
+    """Return the step that renames the one index which stands for it, or makes it."""
+    name = finding.evidence.get("name")
+    relation = next((each for each in catalog.relations if each.label == finding.table), None)
+    for model in models:
+        for index in model._meta.indexes:
+            if relation is not None and as_stored(index.name) == name:
+                claimed = {as_stored(each.name) for each in model._meta.indexes}
+                alike = list(_alike(relation, model, index, claimed))
+                if len(alike) == 1:
+                    rename = f"ALTER INDEX {quoted(relation.schema, alike[0])}"
+                    hint = f"{alike[0]} is on the same columns: where it stands for it, name it so"
+                    return hint, statement(f"{rename} RENAME TO {quoted(index.name)}")
+                with connection.schema_editor(collect_sql=True, atomic=False) as editor:
+                    make = str(index.create_sql(model, editor))
+                hint = "make it as the applied migrations describe it"
+                return hint, statement(make, risk="writers wait until it is made")
+    return None
+
+
+def _alike(relation: Relation, model: Any, index: Any, claimed: set[str]) -> Iterator[str]:
+    names = [name for name, _ in index.fields_orders]
+    columns = tuple(column_of(model._meta.get_field(name)) for name in names)
+    for live in relation.indexes:
+        same = columns and live.columns == columns and not (live.partial or live.unique)
+        if same and live.valid and live.name not in claimed and index.condition is None:
+            yield live.name

@@ -1,0 +1,171 @@
+"""Why `migrate` failed on the copy, and what fits that: a trigger, something in the way, rows."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from django.db import Error
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.postgres.catalog import Catalog, Relation
+from opsmigrate.postgres.mentions import naming
+from opsmigrate.postgres.names import quoted
+from opsmigrate.postgres.search_path import seen_by_project
+from opsmigrate.preflight.plan import Target
+from opsmigrate.steps import Step, command, statement
+
+DUPLICATE_TABLE, DUPLICATE_OBJECT = "42P07", "42710"
+THERE_ALREADY = {DUPLICATE_TABLE, DUPLICATE_OBJECT, "42701", "42723", "42P06"}
+# The class of what a constraint refuses (documentation, PostgreSQL Error Codes).
+INTEGRITY = "23"
+KINDS = {"r": "TABLE", "p": "TABLE", "v": "VIEW", "m": "MATERIALIZED VIEW", "f": "FOREIGN TABLE"}
+KINDS |= {"S": "SEQUENCE", "i": "INDEX", "I": "INDEX"}
+# A line of a context, in any language: PL/pgSQL function "My schema".no(integer) line 1 at RAISE.
+FUNCTION = re.compile(r'PL/pgSQL.*?\s((?:"(?:[^"]|"")*"|[^\s"(])+\([^)]*\))')
+TRIGGERS = """
+SELECT t.tgname, n.nspname, c.relname
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE t.tgfoid = to_regprocedure(%s) AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+ORDER BY 2, 3, 1
+"""
+CORRECT = "correct the migration, or the rows that it stumbles over"
+
+
+class Cause(NamedTuple):
+    """What to decide, in words, and what to type."""
+
+    hint: str
+    steps: tuple[Step, ...] = ()
+
+
+def cause_of(
+    connection: BaseDatabaseWrapper, catalog: Catalog, target: Target, failure: Mapping[str, Any]
+) -> Cause:
+    """Return what fits the failure of `migrate` with the arguments of `target`.
+
+    What is named is looked up in the live database: text of an error is in the server's language,
+    and data besides.
+    """
+    state = failure["sqlstate"]
+    functions = [found[1] for found in FUNCTION.finditer(failure.get("context") or "")]
+    triggers = [each for name in functions for each in _triggers(connection, name)]
+    if triggers:
+        return _of_trigger(triggers, failure["sql"] or "", target)
+    if functions:
+        return Cause(f"correct the function {functions[0]}, or what calls it")
+    if state in THERE_ALREADY:
+        return _in_the_way(catalog, failure)
+    if state is not None and state.startswith(INTEGRITY):
+        place = ".".join(filter(None, (failure.get("schema"), failure.get("table"))))
+        what = failure.get("constraint") or failure.get("column")
+        named = f" of {place}" if place else ""
+        refused = f", which {what} refuses" if what else ""
+        return Cause(f"correct the rows{named}{refused}, or the migration that writes them")
+    return Cause(CORRECT)
+
+
+def _triggers(connection: BaseDatabaseWrapper, function: str) -> list[tuple[str, str, str]]:
+    """Return name, schema and table of the live triggers that call the function."""
+    try:
+        return [
+            (name, schema, table)
+            for name, schema, table in seen_by_project(connection, TRIGGERS, [function])
+        ]
+    except Error:  # It is no name of a function after all.
+        return []
+
+
+def _of_trigger(triggers: list[tuple[str, str, str]], sql: str, target: Target) -> Cause:
+    touched = [item for item in triggers if _word(item[2]).search(sql)] or triggers
+    names = ", ".join(f"{name} of {schema}.{table}" for name, schema, table in touched)
+    steps = []
+    for action in ("DISABLE", "ENABLE"):
+        risk = "it guards nothing until it is enabled again" if action == "DISABLE" else None
+        steps += [
+            statement(
+                f"ALTER TABLE {quoted(schema, table)} {action} TRIGGER {quoted(name)}", risk=risk
+            )
+            for name, schema, table in touched
+        ]
+    steps.insert(len(touched), command(_typed(target)))
+    return Cause(
+        f"decide about the trigger {names}: where it is right, change the migration; where it is "
+        "not meant for migrations, switch it off while they run",
+        tuple(steps),
+    )
+
+
+def _typed(target: Target) -> str:
+    """Return the command that has these arguments."""
+    words = [target.app_label, target.migration_name]
+    flags = {"--fake-initial": target.fake_initial, "--run-syncdb": target.run_syncdb}
+    given = [shlex.quote(word) for word in words if word]
+    return " ".join(["python manage.py migrate", *given, *(flag for flag in flags if flags[flag])])
+
+
+def _in_the_way(catalog: Catalog, failure: Mapping[str, Any]) -> Cause:
+    """Return what makes room for what the statement makes, where it is known what is there."""
+    if failure["sqlstate"] == DUPLICATE_TABLE:
+        relations = list(_named(catalog, failure))
+        if len(relations) == 1:
+            words, step = _room(catalog, relations[0])
+            return Cause(words, (step,))
+    if failure["sqlstate"] == DUPLICATE_OBJECT:
+        found = [
+            (table, item.name)
+            for table in catalog.relations
+            for item in table.constraints
+            if _is_named(item.name, failure) and _is_named(table.name, failure)
+        ]
+        if len(found) == 1:
+            table, name = found[0]
+            rename = (
+                f"ALTER TABLE {quoted(table.schema, table.name)} RENAME CONSTRAINT {quoted(name)} "
+                f"TO {quoted(_former(name))}"
+            )
+            return Cause(
+                f"the table has a constraint {name} already: keep it under another name, and drop "
+                "it when it is the same",
+                (statement(rename),),
+            )
+    return Cause("what the statement makes is there already: drop or rename that, or leave it out")
+
+
+def _named(catalog: Catalog, failure: Mapping[str, Any]) -> Iterator[Relation]:
+    for relation in catalog.relations:
+        if relation.kind in KINDS and _is_named(relation.name, failure):
+            yield relation
+
+
+def _is_named(name: str, failure: Mapping[str, Any]) -> bool:
+    """Say whether PostgreSQL's words name it, and the statement does."""
+    word = _word(name)
+    return bool(word.search(failure["words"]) and word.search(failure["sql"] or ""))
+
+
+def _word(name: str) -> re.Pattern[str]:
+    return re.compile(naming([name], frozenset()))
+
+
+def _room(catalog: Catalog, relation: Relation) -> tuple[str, Step]:
+    name, former = quoted(relation.schema, relation.name), quoted(_former(relation.name))
+    for table in catalog.relations:
+        index = next((item for item in table.indexes if item.name == relation.name), None)
+        if index is None or table.schema != relation.schema:
+            continue
+        if not index.unique and not index.primary:
+            words = f"the index {relation.name} is there already: drop it, the migration makes it"
+            return words, statement(f"DROP INDEX {name}")
+        break
+    words = (
+        f"{relation.name} is there already: keep it under another name, and drop it when it is of "
+        "no use"
+    )
+    return words, statement(f"ALTER {KINDS[relation.kind]} {name} RENAME TO {former}")
+
+
+def _former(name: str) -> str:
+    return f"{name[:48]}_former"

@@ -1,0 +1,82 @@
+"""What goes with a column or a table, or forbids to change it: views, and what else rests on it."""
+
+from __future__ import annotations
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.postgres.catalog import Catalog
+from opsmigrate.postgres.names import literal
+from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.walk.cures import without_view
+from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.report import Severity
+from opsmigrate.steps import command, statement
+
+
+def warn_of_cascade(
+    ledger: Ledger,
+    table: SimulatedTable,
+    does: str,
+    user: str,
+    column: str | None = None,
+) -> None:
+    """Note what else a CASCADE would drop, in words."""
+    ledger.find(
+        "dropped-by-cascade",
+        f"{does} would drop {user} too, without a word",
+        hint="have its definition in a backup first",
+        steps=(command("python manage.py backup_db"),),
+        table=table.label,
+        column=column,
+        severity=Severity.WARNING,
+    )
+
+
+def warn_of_views(
+    ledger: Ledger,
+    table: SimulatedTable,
+    views: list[str],
+    does: str,
+    column: str | None = None,
+) -> None:
+    """Note the views that a CASCADE would drop."""
+    for view in views:
+        ledger.find(
+            "view-dropped-by-cascade",
+            f"{does} would drop the view {view} without a word",
+            hint="save its definition first",
+            steps=(statement(f"SELECT pg_get_viewdef({literal(view)}::regclass, true)"),),
+            table=table.label,
+            column=column,
+            name=view.rpartition(".")[2].strip('"'),
+            severity=Severity.WARNING,
+        )
+
+
+def views_forbid(
+    connection: BaseDatabaseWrapper,
+    catalog: Catalog,
+    ledger: Ledger,
+    table: SimulatedTable,
+    views: list[str],
+    does: str,
+    column: str,
+    *,
+    stays: bool,
+) -> None:
+    """Note the views for which PostgreSQL refuses the statement; the column `stays` or goes."""
+    for view in views:
+        steps = without_view(connection, catalog, view, stays_valid=stays)
+        hint = "drop the view, and make it again after migrate"
+        if len(steps) == 1:
+            hint += "; save its definition first: "
+            hint += f"SELECT pg_get_viewdef({literal(view)}::regclass, true)"
+        ledger.find(
+            "view-in-the-way",
+            f"{does} is refused while the view {view} uses it",
+            hint=hint,
+            steps=steps,
+            table=table.label,
+            column=column,
+            name=view.rpartition(".")[2].strip('"'),
+        )
