@@ -157,6 +157,21 @@ class Typist:
                 self.typed(finding["id"])
         return losses(before, contents(alias))
 
+    def type_each(
+        self, alias: str, findings: Iterable[Mapping[str, Any]], *, alternative: int = 1
+    ) -> int:
+        """Type the steps of findings, those that several share only once; return of how many.
+
+        What is lost by them without a word is an AssertionError.
+        """
+        typed: list[Any] = []
+        for finding in findings:
+            if finding["steps"] and finding["steps"] not in typed:
+                typed.append(finding["steps"])
+                gone = self.type(alias, finding, alternative=alternative)
+                assert unannounced(finding, gone, alternative=alternative) == []
+        return len(typed)
+
     def typed(self, id: str) -> None:
         """Count a step of a finding."""
         self.node.user_properties.append(("step of", id))
