@@ -56,9 +56,9 @@ def test_a_pending_migration_fails(staging: str, ops: Ops, tmp_path: Path) -> No
         "migrations-applied: 1 pending: treasury.0002_phase6_dashboard_models"
     )
     assert finding["severity"] == "error"
-    assert finding["hint"] == (
+    assert [step["text"] for step in finding["steps"]] == [
         f"python manage.py run_uat --database {staging} --check migrations-applied"
-    )
+    ]
     assert finding["evidence"] == {
         "check": "migrations-applied",
         "status": "FAIL",
