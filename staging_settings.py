@@ -140,7 +140,6 @@ OPSMIGRATE = {
         "URLS": [
             {"url": "treasury:healthz", "text": '"status": "ok"', "budget_ms": 1000},
             {"url": "treasury:dashboards", "text": "Dashboards", "budget_ms": 2000},
-            {"url": "/dashboards/group-liquidity/", "text": "Group liquidity", "budget_ms": 2000},
             {"url": "treasury:alerts", "text": "Alerts", "budget_ms": 2000},
         ],
         "HEALTH_URL": "treasury:healthz",

@@ -10,7 +10,10 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings as django_settings
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Model
 
 from opsmigrate.errors import SettingsError
 from opsmigrate.shown import shown
@@ -270,6 +273,24 @@ def _seed(raw: Mapping[str, Any]) -> SeedTarget | None:
         field=str(value["field"]),
         expression=None if expression is None else str(expression),
     )
+
+
+def seeded_field(seed: SeedTarget) -> tuple[type[Model], Any]:
+    """Return the model and the field that SEED names; raise SettingsError where one is not there.
+
+    The apps must be loaded.
+    """
+    try:
+        model = apps.get_model(seed.model)
+        return model, model._meta.get_field(seed.field)
+    except (LookupError, ValueError, FieldDoesNotExist) as error:
+        raise _error(
+            "SEED",
+            f"names {seed.model}.{seed.field}, and there is no such field",
+            "name a model and a field of yours, as in "
+            '{"model": "treasury.Payment", "field": "payment_id"}; or remove SEED, where no column '
+            "is to be seeded",
+        ) from error
 
 
 def _uat(raw: Mapping[str, Any]) -> UatSettings:

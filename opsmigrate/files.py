@@ -15,7 +15,7 @@ def require_writable(file: Path) -> None:
         raise UsageError(
             f"cannot write {file}: its folder is not there or not writable",
             id="cannot-write-output",
-            hint="--output with a file in a folder that exists",
+            hint="name a file in a folder that exists with --output",
         )
 
 

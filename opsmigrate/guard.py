@@ -7,6 +7,7 @@ from opsmigrate.conf import Settings
 from opsmigrate.errors import RefusedError
 from opsmigrate.manifest import Manifest, read_manifests
 from opsmigrate.postgres.session import Session
+from opsmigrate.steps import command
 
 PRODUCTION = "production"
 
@@ -17,8 +18,8 @@ def require_approval(settings: Settings, *, action: str, approval: str | None) -
         raise RefusedError(
             f"{action} needs approval in production, and none was given",
             id="approval-needed",
-            hint='add --approval "who approved it, and where"; or, where this is not production, '
-            'set OPSMIGRATE["ENVIRONMENT"] to development, test or staging',
+            hint="say with --approval who approved it, and where; or, where this is not "
+            'production, set OPSMIGRATE["ENVIRONMENT"] to development, test or staging',
         )
 
 
@@ -46,14 +47,15 @@ def require_backup(
             f"{ahead[0].file} says that it was taken at {ahead[0].taken}, which is still to come; "
             "so nobody knows how old it is",
             id="backup-from-future",
-            hint="see to the clocks of the server and of this machine; python manage.py backup_db",
+            hint="see to the clocks of the server and of this machine, and take a new one",
+            steps=(command("python manage.py backup_db"),),
         )
     if not ours:
         raise RefusedError(
             f"there is no verified backup of all rows of database {session.database} at its "
             f"present migration state in {folder}",
             id="backup-missing",
-            hint="python manage.py backup_db",
+            steps=(command("python manage.py backup_db"),),
         )
     age = ours[0].age_hours(now)
     if age > hours:
@@ -61,7 +63,7 @@ def require_backup(
             f"the newest verified backup of database {session.database}, {ours[0].file}, is "
             f"{age:.1f} hours old; at most {hours:g} are allowed",
             id="backup-stale",
-            hint="python manage.py backup_db",
+            steps=(command("python manage.py backup_db"),),
         )
     return ours[0]
 

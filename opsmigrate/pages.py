@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from opsmigrate.errors import UsageError
+from opsmigrate.steps import command
 
 # An installed package has the pages beside this file; a source tree in docs/findings.
 INSTALLED = Path(__file__).resolve().parent / "findings"
@@ -23,9 +24,11 @@ def page_of(id: str) -> str:
             f"there is no finding with the id {id!r}"
             + (f"; near to it: {', '.join(near)}" if near else ""),
             id="unknown-finding",
-            hint=f"python manage.py preflight_migrate --explain {near[0]}"
-            if near
-            else "copy the id from a report, where it stands in square brackets",
+            hint="copy the id from a report, where it stands in square brackets",
+            steps=tuple(
+                command(f"python manage.py preflight_migrate --explain {each}", alternative=number)
+                for number, each in enumerate(near, 1)
+            ),
         )
     text = NOTE.sub("", known[id].read_text(encoding="utf-8"))
     return LINK.sub(r"\1", text).rstrip()

@@ -9,11 +9,14 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from opsmigrate.counted import counted
 from opsmigrate.shown import shown
 from opsmigrate.steps import Step, as_lines
 
-WIDTH = 80
+# In columns: what a file gets, and what a terminal gets at least and at most.
+WIDTH, NARROWEST, WIDEST = 80, 60, 120
 SHOWN_INFOS = 10
+SHOWN_UNEXAMINED = 5
 
 
 class Severity(str, Enum):
@@ -69,7 +72,10 @@ class Unexamined:
 
 @dataclass(frozen=True, kw_only=True)
 class Database:
-    """Which database a report speaks of; None where the server could not be asked."""
+    """Which database a report speaks of; None where the server could not be asked.
+
+    `host` and `port` are those that it was reached at: for a Unix socket its folder.
+    """
 
     alias: str
     name: str
@@ -146,36 +152,45 @@ class Report:
         }
         return json.dumps(body, indent=2, default=str)
 
-    def as_text(self) -> str:
-        """Return the report for people, within 80 columns where the words allow it."""
+    def as_text(self, width: int = WIDTH) -> str:
+        """Return the report for people, within `width` columns where the words allow it.
+
+        The width is kept between 60 and 120: a longer line is hard to read.
+        """
         result = self.result
         if result.text is not None:
             return shown(result.text, lines=True)
+        width = min(max(width, NARROWEST), WIDEST)
         headline = f"{result.verdict.value.upper()}: {result.summary}"
-        lines = [*_wrapped(headline, first="", rest="  "), ""]
-        lines += _wrapped(self._where(), first="", rest="  ")
+        lines = [*_wrapped(headline, width, first="", rest="  "), ""]
+        lines += _wrapped(self._where(), width, first="", rest="  ")
         if result.detail:
             lines += ["", *map(shown, result.detail)]
         for finding in _shown(result.findings):
-            lines += ["", *_finding_lines(finding)]
+            lines += ["", *_finding_lines(finding, width)]
         for id, hidden in _hidden(result.findings).items():
             lines += ["", f"info [{id}] and {hidden:,} more: --format json has them all"]
         if result.unexamined:
-            lines += ["", "Not examined:"]
-            for item in result.unexamined:
-                lines += _wrapped(f"{item.what}: {item.why}", first="  - ", rest="    ")
+            lines += ["", "Not examined:", *_unexamined_lines(result.unexamined, width)]
         return "\n".join(lines)
 
     def _where(self) -> str:
         seconds = (self.finished - self.started).total_seconds()
-        database = ""
-        if self.database:
-            version = self.database.server_version
-            server = f" (PostgreSQL {version})" if version is not None else ""
-            host = self.database.host or "local socket"
-            port = f":{self.database.port}" if self.database.port else ""
-            database = f"database {self.database.name} on {host}{port}{server}, "
+        database = f"{_described(self.database)}, " if self.database else ""
         return f"{self.command}: {database}{seconds:.1f} s, run {self.run_id}"
+
+
+def place(host: str | None, port: int | None) -> str:
+    """Return where a server was reached, in words; of a Unix socket `host` is the folder."""
+    where = f"{host or ''}{f':{port}' if port else ''}"
+    return f"the local socket {where}" if where.startswith(("/", "@")) else where
+
+
+def _described(database: Database) -> str:
+    where = f" on {place(database.host, database.port)}" if database.host else ""
+    version = database.server_version
+    server = f" (PostgreSQL {version})" if version is not None else ""
+    return f"database {database.name}{where}{server}"
 
 
 def _shown(findings: Iterable[Finding]) -> list[Finding]:
@@ -195,9 +210,9 @@ def _hidden(findings: Iterable[Finding]) -> dict[str, int]:
     return {id: count - SHOWN_INFOS for id, count in counts.items() if count > SHOWN_INFOS}
 
 
-def _finding_lines(finding: Finding) -> Iterable[str]:
+def _finding_lines(finding: Finding, width: int) -> Iterable[str]:
     yield from _wrapped(
-        finding.message, first=f"{finding.severity.value} [{finding.id}] ", rest="    "
+        finding.message, width, first=f"{finding.severity.value} [{finding.id}] ", rest="    "
     )
     place = [
         f"{name} {value}"
@@ -210,15 +225,37 @@ def _finding_lines(finding: Finding) -> Iterable[str]:
         if value
     ]
     if place:
-        yield from _wrapped(", ".join(place), first="    in ", rest="       ")
+        yield from _wrapped(", ".join(place), width, first="    in ", rest="       ")
     if finding.hint or finding.steps:
-        yield from (f"    {line}" for line in as_lines(finding.hint, finding.steps))
+        lines = as_lines(finding.hint, finding.steps)
+        if finding.hint and "\n" not in finding.hint:
+            # Words; what is typed, and what is pasted, stays whole.
+            yield from _wrapped(next(lines), width, first="    ", rest="          ")
+        yield from (f"    {line}" for line in lines)
 
 
-def _wrapped(text: str, *, first: str, rest: str) -> list[str]:
+def _unexamined_lines(unexamined: Iterable[Unexamined], width: int) -> Iterable[str]:
+    """Yield what was not examined, under its reason where several have the same one."""
+    by_reason: dict[str, list[str]] = {}
+    for item in unexamined:
+        by_reason.setdefault(item.why, []).append(item.what)
+    for why, what in by_reason.items():
+        if len(what) == 1:
+            yield from _wrapped(f"{what[0]}: {why}", width, first="  - ", rest="    ")
+            continue
+        yield from _wrapped(
+            f"{counted(len(what), 'place')}: {why}", width, first="  - ", rest="    "
+        )
+        for each in what[:SHOWN_UNEXAMINED]:
+            yield from _wrapped(each, width, first="      ", rest="        ")
+        if (more := len(what) - SHOWN_UNEXAMINED) > 0:
+            yield f"      and {more:,} more: --format json has them all"
+
+
+def _wrapped(text: str, width: int, *, first: str, rest: str) -> list[str]:
     return textwrap.wrap(
         shown(text),
-        WIDTH,
+        width,
         initial_indent=first,
         subsequent_indent=rest,
         break_long_words=False,

@@ -195,8 +195,10 @@ def reap(connection: BaseDatabaseWrapper, maintenance_db: str | None) -> tuple[s
 def _abandoned(connection: BaseDatabaseWrapper) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT datname FROM pg_database d WHERE datname ~ %s AND {OURS}"  # noqa: S608 - ours
-            " AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datid = d.oid)",
+            sql.SQL(
+                "SELECT datname FROM pg_database d WHERE datname ~ %s AND {}"
+                " AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datid = d.oid)"
+            ).format(sql.SQL(OURS)),
             [f"^{PREFIX}[0-9a-f]{{12}}$"],
         )
         names = [row[0] for row in cursor.fetchall()]

@@ -3,6 +3,7 @@
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.errors import RefusedError, UndecidedError
+from opsmigrate.steps import statement
 
 # What this database alone has set does not hold where the new one is made.
 MAY_CREATE = """
@@ -29,9 +30,9 @@ def require_scratch_allowed(connection: BaseDatabaseWrapper) -> None:
             "the server is a standby, or every session of the role is read-only; no database can "
             "be made here",
             id="read-only",
-            hint="--database with the alias of the primary, and unset "
-            "default_transaction_read_only; or: python manage.py verify_backup FILE --level "
-            "restore --on embedded",
+            hint="name the alias of the primary with --database, and unset "
+            "default_transaction_read_only; or prove a backup on a server of its own: "
+            "verify_backup, with --level restore and --on embedded",
         )
     if not allowed:
         raise not_allowed(role)
@@ -42,5 +43,6 @@ def not_allowed(role: str) -> UndecidedError:
     return UndecidedError(
         "the role may not create a scratch database",
         id="cannot-create-database",
-        hint=f"ALTER ROLE {role} CREATEDB",
+        hint="as a superuser, let it create databases",
+        steps=(statement(f"ALTER ROLE {role} CREATEDB"),),
     )

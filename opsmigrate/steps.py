@@ -21,7 +21,8 @@ TAKING_AN_ALIAS = (
 )
 # A variable may stand before, as the shell takes it: PGOPTIONS='…' python manage.py migrate
 TYPED = re.compile(
-    rf"^(?:\w+='[^']*' )?python manage\.py (?:{'|'.join(TAKING_AN_ALIAS)})\b", re.MULTILINE
+    rf"^(?:\w+='[^']*' )?python manage\.py (?:{'|'.join(TAKING_AN_ALIAS)})\b(?!.* --database )",
+    re.MULTILINE,
 )
 
 

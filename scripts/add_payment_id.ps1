@@ -9,6 +9,9 @@ is deleted at the end: never on a command line, never in the environment.
 Exit code: 0 done; 1 refused or stopped, psql said why, run it again; 3 psql is missing or the
 server cannot be reached.
 
+.PARAMETER DbHost
+Also -HostName; so -DbPort is -Port, -DbName is -Database, and -DbUser is -User.
+
 .PARAMETER Table
 As written in SQL, with quotes and schema where it needs them.
 
@@ -16,14 +19,14 @@ As written in SQL, with quotes and schema where it needs them.
 Ask for none: trust, a certificate, or your own pgpass.conf.
 
 .EXAMPLE
-./add_payment_id.ps1 -Database treasury -HostName db.example.com -User deploy
+.\scripts\add_payment_id.ps1 -DbHost db.example.com -DbPort 5432 -DbName treasury -DbUser deploy
 #>
 [CmdletBinding()]
 param(
-    [Parameter(Mandatory)] [string] $Database,
-    [string] $HostName = 'localhost',
-    [ValidateRange(1, 65535)] [int] $Port = 5432,
-    [string] $User = [Environment]::UserName,
+    [Parameter(Mandatory)] [Alias('Database')] [string] $DbName,
+    [Alias('HostName')] [string] $DbHost = 'localhost',
+    [Alias('Port')] [ValidateRange(1, 65535)] [int] $DbPort = 5432,
+    [Alias('User')] [string] $DbUser = [Environment]::UserName,
     [string] $Table = 'treasury_payment',
     [string] $Column = 'payment_id',
     [ValidateRange(1, 1000000)] [int] $Batch = 5000,
@@ -61,7 +64,7 @@ function New-PrivateFile {
 }
 
 function Write-Password([string] $Path) {
-    $secret = Read-Host -AsSecureString -Prompt "Password of $User on $HostName"
+    $secret = Read-Host -AsSecureString -Prompt "Password of $DbUser on $DbHost"
     $pointer = [Runtime.InteropServices.Marshal]::SecureStringToGlobalAllocUnicode($secret)
     try {
         $plain = [Runtime.InteropServices.Marshal]::PtrToStringUni($pointer)
@@ -78,12 +81,12 @@ function Write-Password([string] $Path) {
 }
 
 # A bare name with = in it would be taken for a connection string.
-$named = "dbname='" + $Database.Replace('\', '\\').Replace("'", "\'") + "'"
+$named = "dbname='" + $DbName.Replace('\', '\\').Replace("'", "\'") + "'"
 
 # Before 7.3 PowerShell drops the quotes within an argument of a program.
 if ($PSVersionTable.PSVersion -lt [version] '7.3') {
-    $Table, $Column, $User, $named =
-        $Table, $Column, $User, $named | ForEach-Object { $_.Replace('"', '\"') }
+    $Table, $Column, $DbUser, $named =
+        $Table, $Column, $DbUser, $named | ForEach-Object { $_.Replace('"', '\"') }
 }
 
 $passfile = $null
@@ -99,11 +102,12 @@ try {
     }
     # Before 7 a notice of psql would stop the script where stderr is redirected.
     $ErrorActionPreference = 'Continue'
-    & psql -X -w -h $HostName -p $Port -U $User -d $named `
+    & psql -X -w -h $DbHost -p $DbPort -U $DbUser -d $named `
         -v "column=$Column" -v "batch=$Batch" -v "lock_timeout=$LockTimeout" `
         -v "patience=$Patience" -v "triggers=$Triggers" -v "table=$Table" `
         -f (Join-Path $PSScriptRoot 'add_payment_id.sql')
-    $code = switch ($LASTEXITCODE) { 0 { 0 } 2 { 3 } default { 1 } }
+    if ($LASTEXITCODE -eq 0) { $code = 0 }
+    elseif ($LASTEXITCODE -eq 2) { $code = 3 }
 }
 finally {
     $env:PGPASSFILE, $env:PGPASSWORD = $before

@@ -41,6 +41,11 @@
 \else
     \set triggers refuse
 \endif
+-- Whoever may create in a schema of the search_path could have a function or an operator there that
+-- fits better than PostgreSQL's, and it would run as this role (CVE-2018-1058).
+SELECT pg_catalog.current_setting('search_path') AS project_path \gset
+SELECT CAST(CAST(:'table' AS pg_catalog.regclass) AS pg_catalog.oid) AS oid \gset
+SET search_path = pg_catalog, pg_temp;
 SET client_min_messages = notice;
 SET row_security = off;
 SET jit = off;
@@ -69,7 +74,19 @@ DO $$ BEGIN
     END IF;
 END $$;
 
-SELECT :'table'::regclass::oid AS oid \gset
+-- What the project has on its table (triggers, checks, generated columns) sees the names that it
+-- knows; the statement itself names everything of PostgreSQL's in full.
+CREATE FUNCTION pg_temp.as_project(statement text, path text) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    done bigint;
+BEGIN
+    PERFORM pg_catalog.set_config('search_path', path, true);
+    EXECUTE statement;
+    GET DIAGNOSTICS done = ROW_COUNT;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    RETURN done;
+END $$;
 -- PostgreSQL itself gives the name, shortened where it must be.
 CREATE FUNCTION pg_temp.constraint_name(target oid, named text) RETURNS text
 LANGUAGE plpgsql AS $$
@@ -159,7 +176,7 @@ BEGIN
 END $$;
 
 CREATE PROCEDURE pg_temp.examine(
-    target oid, named text, constraint_name text, triggers text, gives text
+    target oid, named text, constraint_name text, triggers text, gives text, path text
 ) LANGUAGE plpgsql AS $$
 DECLARE
     here regclass := target::regclass;
@@ -290,8 +307,8 @@ BEGIN
     FOR found, line IN SELECT conname, pg_get_expr(conbin, conrelid) FROM pg_constraint
             WHERE conrelid = target AND contype = 'c' AND NOT convalidated
             AND conname <> 'opsmigrate_seeded' LOOP
-        EXECUTE format('SELECT count(*) FROM (SELECT FROM ONLY %s WHERE NOT (%s) LIMIT 1) AS one',
-                       here, line) INTO several;
+        several := pg_temp.as_project(
+            format('SELECT FROM ONLY %s WHERE NOT (%s) LIMIT 1', here, line), path);
         IF several > 0 THEN
             RAISE EXCEPTION 'refused: rows of % violate a check that was never validated, so'
                 ' PostgreSQL refuses to update them: %', here, found
@@ -310,7 +327,8 @@ BEGIN
         END IF;
     END IF;
 END $$;
-CALL pg_temp.examine(:oid, :'column', :'constraint', :'triggers', 'gen_random_uuid()');
+CALL pg_temp.examine(:oid, :'column', :'constraint', :'triggers', 'gen_random_uuid()',
+    :'project_path');
 
 SELECT :'triggers' = 'skip' AS skip \gset
 \if :skip
@@ -337,7 +355,7 @@ WHERE attrelid = :oid AND attname = :'column' AND NOT attisdropped \gset
 -- A full page has no room for new versions of all its rows, but for an eighth of them it has, and
 -- the next pass finds the room that pruning made: most updates touch no index.
 CREATE PROCEDURE pg_temp.fill(
-    target oid, named text, batch int, lock_timeout text, patience float
+    target oid, named text, batch int, lock_timeout text, patience float, path text
 ) LANGUAGE plpgsql AS $$
 DECLARE
     here regclass := target::regclass;
@@ -357,6 +375,11 @@ DECLARE
     waiting timestamptz;
     range_of text;
     part text;
+    -- In full, for as_project.
+    set_value text := format('UPDATE ONLY %s SET %I = pg_catalog.gen_random_uuid()', here, named);
+    unlocked text := format('%s WHERE ctid OPERATOR(pg_catalog.=) ANY'
+                            ' (ARRAY(SELECT ctid FROM ONLY %s WHERE ', set_value, here);
+    only_these text := format(' FOR NO KEY UPDATE SKIP LOCKED)) AND %I IS NULL', named);
 BEGIN
     -- Never analyzed, or so much smaller then that it says nothing of the present table.
     IF blocks > 0 AND (SELECT reltuples < 1 OR blocks > 2 * relpages FROM pg_class
@@ -373,7 +396,8 @@ BEGIN
         LOOP
             passes := greatest(1, least(8, round(dense)));
             span := greatest(1, least(round(batch * passes / dense), blocks - start));
-            range_of := format('ctid >= %L::tid AND ctid < %L::tid AND %I IS NULL',
+            range_of := format('ctid OPERATOR(pg_catalog.>=) %L::pg_catalog.tid AND'
+                               ' ctid OPERATOR(pg_catalog.<) %L::pg_catalog.tid AND %I IS NULL',
                                format('(%s,0)', start), format('(%s,0)', start + span), named);
             EXECUTE format('SELECT count(*) FROM ONLY %s WHERE %s', here, range_of) INTO rows_now;
             EXIT WHEN span = 1 OR rows_now <= 1.25 * batch * passes;
@@ -386,21 +410,18 @@ BEGIN
         END IF;
         FOR pass IN 0 .. passes - 1 LOOP
             part := CASE WHEN pass = passes - 1 THEN ''
-                    ELSE format(' AND get_byte(tidsend(ctid), 5) %% %s = %s', passes, pass) END;
+                    ELSE format(' AND pg_catalog.get_byte(pg_catalog.tidsend(ctid), 5)'
+                                ' OPERATOR(pg_catalog.%%) %s OPERATOR(pg_catalog.=) %s',
+                                passes, pass) END;
             BEGIN
                 PERFORM set_config('lock_timeout', lock_timeout, true);
-                EXECUTE format('UPDATE ONLY %s SET %I = gen_random_uuid() WHERE %s%s',
-                               here, named, range_of, part);
-                GET DIAGNOSTICS rows_now = ROW_COUNT;
+                rows_now := pg_temp.as_project(set_value || ' WHERE ' || range_of || part, path);
             EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
                 rows_now := NULL;
             END;
             IF rows_now IS NULL THEN
                 -- Somebody holds a row: go on without it, and come back.
-                EXECUTE format('UPDATE ONLY %1$s SET %2$I = gen_random_uuid() WHERE ctid = ANY'
-                    ' (ARRAY(SELECT ctid FROM ONLY %1$s WHERE %3$s%4$s FOR NO KEY UPDATE'
-                    ' SKIP LOCKED)) AND %2$I IS NULL', here, named, range_of, part);
-                GET DIAGNOSTICS rows_now = ROW_COUNT;
+                rows_now := pg_temp.as_project(unlocked || range_of || part || only_these, path);
             END IF;
             total := total + rows_now;
             COMMIT;
@@ -416,10 +437,8 @@ BEGIN
     -- What was locked, or moved while its range was read.
     waiting := clock_timestamp();
     LOOP
-        EXECUTE format('UPDATE ONLY %1$s SET %2$I = gen_random_uuid() WHERE ctid = ANY'
-            ' (ARRAY(SELECT ctid FROM ONLY %1$s WHERE %2$I IS NULL LIMIT %3$s'
-            ' FOR NO KEY UPDATE SKIP LOCKED)) AND %2$I IS NULL', here, named, batch);
-        GET DIAGNOSTICS rows_now = ROW_COUNT;
+        rows_now := pg_temp.as_project(
+            unlocked || format('%I IS NULL LIMIT %s', named, batch) || only_these, path);
         total := total + rows_now;
         COMMIT;
         IF rows_now > 0 THEN
@@ -451,7 +470,7 @@ FROM pg_attribute WHERE attrelid = :oid AND attname = :'column' AND NOT attisdro
 \if :finished
 \else
     \echo fill
-    CALL pg_temp.fill(:oid, :'column', :batch, :'lock_timeout', :patience);
+    CALL pg_temp.fill(:oid, :'column', :batch, :'lock_timeout', :patience, :'project_path');
 \endif
 
 \echo make it unique

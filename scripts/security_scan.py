@@ -1,6 +1,7 @@
 """Scan code, packages, settings and headers: `python scripts/security_scan.py --base-url URL`.
 
-Needs the extra `scan`. What could not be looked at is NOT_RUN, never clean.
+Needs the extra `scan`. Without --base-url it serves the site itself, as run_uat does. What could
+not be looked at is NOT_RUN, never clean.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opsmigrate.uat.site import Site
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -37,7 +42,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--settings", default="staging_settings")
-    parser.add_argument("--base-url", metavar="URL", help="the site whose headers are looked at")
+    parser.add_argument(
+        "--base-url", metavar="URL", help="the running site; default: one served here"
+    )
     parser.add_argument(
         "--code",
         action="append",
@@ -121,14 +128,13 @@ def packages_part(body: Any, why: str) -> Part:
     return Part("pip-audit", "PASS", f"no known vulnerability in {len(packages)} packages")
 
 
-def scan_settings(base_url: str | None) -> Part:
+def scan_settings(site: Site | None) -> Part:
     """Run Django's deployment checks; those of TLS are let pass for plain HTTP on loopback."""
     from django.core.checks import WARNING, run_checks
 
     from opsmigrate.uat.builtin.checks import TLS_IDS
-    from opsmigrate.uat.site import site_at
 
-    relaxed = TLS_IDS if base_url and site_at(base_url).is_plain_loopback else set()
+    relaxed = TLS_IDS if site and site.is_plain_loopback else set()
     found = [
         f"{item.id}: {item.msg}"
         for item in run_checks(include_deployment_checks=True)
@@ -140,22 +146,38 @@ def scan_settings(base_url: str | None) -> Part:
     return Part("check --deploy", "PASS", f"no warnings{but}")
 
 
-def scan_headers(base_url: str | None) -> Part:
+def scan_headers(site: Site | None, why_none: str) -> Part:
     """Look at the headers of the site's first page."""
     from opsmigrate.uat.headers import header_faults
-    from opsmigrate.uat.site import OutOfReachError, Visitor, site_at
+    from opsmigrate.uat.site import OutOfReachError, Visitor
 
-    if base_url is None:
-        return Part("headers", "NOT_RUN", "no --base-url was given")
-    site = site_at(base_url)
+    if site is None:
+        return Part("headers", "NOT_RUN", why_none)
     try:
         answer = Visitor(site).get("/")
     except OutOfReachError as error:
         return Part("headers", "NOT_RUN", str(error))
-    faults = header_faults(answer.headers, https=site.is_https)
+    faults = header_faults(answer.headers, https=site.is_secure)
     if faults:
         return Part("headers", "FAIL", "; ".join(faults))
-    return Part("headers", "PASS", f"{answer.url}: as they should be")
+    served = ", served by this run" if site.served else ""
+    return Part("headers", "PASS", f"{answer.url}{served}: as they should be")
+
+
+@contextmanager
+def site_to_scan(base_url: str | None) -> Iterator[tuple[Site | None, str]]:
+    """Yield the site that was given, or one that is served here; or None, and why."""
+    from opsmigrate.uat.outcome import NotRun
+    from opsmigrate.uat.serving import served_site
+    from opsmigrate.uat.site import site_at
+
+    with ExitStack() as stack:
+        site, why = None, ""
+        try:
+            site = site_at(base_url) if base_url else stack.enter_context(served_site(None))
+        except NotRun as reason:
+            why = str(reason)
+        yield site, why
 
 
 def main(argv: Sequence[str]) -> int:
@@ -175,12 +197,13 @@ def main(argv: Sequence[str]) -> int:
         settings = load_settings()
         options.output.parent.mkdir(parents=True, exist_ok=True)
         require_writable(options.output)
-        parts = [
-            scan_code(options.code or [Path.cwd()]),
-            scan_packages(),
-            scan_settings(options.base_url),
-            scan_headers(options.base_url),
-        ]
+        with site_to_scan(options.base_url) as (site, why_none):
+            parts = [
+                scan_code(options.code or [Path.cwd()]),
+                scan_packages(),
+                scan_settings(site),
+                scan_headers(site, why_none),
+            ]
     except OpsmigrateError as problem:
         print(problem, file=sys.stderr)
         return 2

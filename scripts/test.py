@@ -6,8 +6,8 @@ import argparse
 import os
 import shutil
 import sys
+import tempfile
 import time
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -27,10 +27,13 @@ from scripts.environment import (
     child_environment,
     ensure,
 )
+from scripts.memory import in_memory
 from scripts.other_majors import VERSIONS, add_major
+from scripts.skipped import SKIPPED_VARIABLE, skipped_tests
 
 URL_VARIABLE = "OPSMIGRATE_TEST_DATABASE_URL"
-SERVERS = DEMO / "test-servers"
+# Where there is no place in memory.
+ON_DISK = DEMO / "test-servers"
 # Each server major with one of the two drivers, so that both are tried.
 DRIVERS = {18: "psycopg2", 17: "psycopg", 16: "psycopg", 15: "psycopg2", 14: "psycopg"}
 MAJORS = (18, 16)
@@ -70,6 +73,8 @@ class Session:
     environment: Environment
     pytest_arguments: Sequence[str]
     driver: str | None = None
+    servers: Path = ON_DISK
+    temporary: Path | None = None
     results: list[Result] = field(default_factory=list)
     not_run: list[str] = field(default_factory=list)
 
@@ -103,7 +108,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         type=int,
         choices=sorted(DRIVERS),
         help="run the whole suite on this PostgreSQL and nothing on another; 14, 15 and 17 are "
-        "fetched first (default: the whole suite on 18 and the tests marked `major` on 16)",
+        "fetched first (default: the whole suite on 18, and the tests marked `major` on 16 with "
+        "the newest supported Python at hand and the newest Django for it)",
     )
     parser.add_argument(
         "--python",
@@ -121,12 +127,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         choices=("psycopg2", "psycopg"),
         help="run with this driver (default: one for each PostgreSQL, so that both are tried)",
     )
-    parser.add_argument(
-        "--newest",
-        action="store_true",
-        help="run the whole suite on PostgreSQL 18 with the newest supported Python at hand and "
-        "the newest supported Django, where that is another than the one of a plain run",
-    )
+    # The second part of a plain run, which has the lock already.
+    parser.add_argument("--second-part", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument(
         "--tests-only",
         action="store_true",
@@ -168,31 +170,26 @@ def run_static_checks(session: Session) -> None:
 
 def run_suite(session: Session, part: str, marks: str, url: str, driver: str) -> None:
     """Run the tests that have these marks against one server."""
-    report = DEMO / "pytest.xml"
-    report.unlink(missing_ok=True)
+    skipped = DEMO / "skipped.json"
+    skipped.unlink(missing_ok=True)
     python = str(session.environment.python)
-    command = [python, "-m", "pytest", "-m", marks, f"--junitxml={report}"]
+    command = [python, "-m", "pytest", "-m", marks]
     if (processes_wanted := len(url.split())) > 1:
         command += [f"--numprocesses={processes_wanted}", "--dist=loadfile"]
     variables = {
         URL_VARIABLE: url,
+        SKIPPED_VARIABLE: str(skipped),
         "OPSMIGRATE_TEST_DRIVER": driver,
         "PYTHONDEVMODE": "1",
         "PATH": search_path(),
     }
+    if session.temporary is not None:
+        # What a failed test leaves stays on the disk, to be looked at.
+        kept = os.environ.get("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+        variables |= {"TMPDIR": str(session.temporary), "PYTEST_DEBUG_TEMPROOT": kept}
     session.run(part, [*command, *session.pytest_arguments], **variables)
-    for name, reason in skipped_tests(report):
+    for name, reason in skipped_tests(skipped):
         session.skip(f"{name} ({part})", reason)
-
-
-def skipped_tests(report: Path) -> Iterator[tuple[str, str]]:
-    """Yield the tests that were skipped, and why; an expected failure is none."""
-    if not report.exists():
-        return
-    for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - as above
-        for skipped in case.iter("skipped"):
-            if skipped.get("type") == "pytest.skip":
-                yield f"{case.get('classname')}.{case.get('name')}", skipped.get("message") or "?"
 
 
 def search_path() -> str:
@@ -201,34 +198,57 @@ def search_path() -> str:
     return path if sys.platform == "win32" else f"{path}:{SYSTEM_FOLDERS}"
 
 
-def suites(tier: str, major: int | None) -> list[tuple[int, str]]:
+def suites(options: argparse.Namespace) -> list[tuple[int, str]]:
     """Return the majors to test on, and the marks of the tests for each."""
-    if major is not None:
-        return [(major, TIERS[tier])]
+    marks = TIERS[options.tier]
     first, other = MAJORS
-    return [(first, TIERS[tier]), (other, f"major and {TIERS[tier]}")]
+    if options.second_part:
+        return [(other, f"major and {marks}")]
+    if options.major is not None:
+        return [(options.major, marks)]
+    return [(first, marks), (other, f"major and {marks}")]
 
 
-def run_tests(session: Session, tier: str, major: int | None) -> None:
+def run_tests(session: Session, options: argparse.Namespace) -> None:
     """Run the tier's tests on every PostgreSQL that it is for."""
+    tier = options.tier
     missing = list(missing_programs(tier))
     if missing and has_tests(session, TIERS[tier]):
         session.skip(f"pytest ({tier})", " and ".join(missing))
         return
     url = os.environ.get(URL_VARIABLE)
-    for number, (each, marks) in enumerate(suites(tier, major)):
+    for number, (each, marks) in enumerate(suites(options)):
         driver = session.driver or DRIVERS[each]
         part = f"pytest ({tier}) on PostgreSQL {each}, {driver}"
-        part += ", marked major" if number else ""
+        part += ", marked major" if marks.startswith("major") else ""
         if number and not has_tests(session, marks):
             continue
         if url and number:
             session.skip(part, f"{URL_VARIABLE} names one server")
+        elif number and (newest := another_python(options)):
+            run_with(session, options, newest)
         elif url:
             given = f"pytest ({tier}) on the server of {URL_VARIABLE}"
             run_suite(session, given, marks, url, driver)
         else:
             run_embedded(session, part, marks, each, driver)
+
+
+def another_python(options: argparse.Namespace) -> tuple[str, Path] | None:
+    """Return the newest Python at hand, where it is another one and none was asked for."""
+    found = interpreters.newest()
+    asked = options.python or options.django
+    return None if asked or found is None or found[0] == interpreters.own_version() else found
+
+
+def run_with(session: Session, options: argparse.Namespace, newest: tuple[str, Path]) -> None:
+    """Run the second part with another Python, in an environment of its own."""
+    version, python = newest
+    django = interpreters.django_for(version)
+    arguments = [f"--tier={options.tier}", f"--python={version}", f"--django={django}"]
+    arguments += [*(["--strict"] if options.strict else []), "--tests-only", "--second-part"]
+    part = f"pytest ({options.tier}) on Python {version}, Django {django}, marked major"
+    session.run(part, [python, Path(__file__).resolve(), *arguments, "--", *options.pytest])
 
 
 def run_embedded(session: Session, part: str, marks: str, major: int, driver: str) -> None:
@@ -240,7 +260,7 @@ def run_embedded(session: Session, part: str, marks: str, major: int, driver: st
         with ExitStack() as stack:
             servers = [
                 stack.enter_context(running(folder, major=major, durable=False, search=packages))
-                for folder in server_folders(part)
+                for folder in server_folders(session.servers, part)
             ]
             urls = " ".join(server.url for server in servers)
             run_suite(session, part, marks, urls, driver)
@@ -248,11 +268,11 @@ def run_embedded(session: Session, part: str, marks: str, major: int, driver: st
         session.skip(part, str(error))
 
 
-def server_folders(part: str) -> list[Path]:
+def server_folders(servers: Path, part: str) -> list[Path]:
     """Return a folder for the server of each process: on one they would see each other's work."""
     side_by_side = "(core)" in part or "(faults)" in part
     count = min(MOST_PROCESSES, os.cpu_count() or 1) if side_by_side else 1
-    return [SERVERS / str(number) for number in range(count)]
+    return [servers / str(number) for number in range(count)]
 
 
 def installed(program: str) -> bool:
@@ -295,17 +315,23 @@ def exit_code(session: Session, *, strict: bool) -> int:
 def check(options: argparse.Namespace) -> int:
     """Run every part of the tier, also after one has failed."""
     environment = make_environment(options.django, named=options.python is not None)
-    session = Session(environment, options.pytest, options.driver)
-    print(beginning(session, options), flush=True)
-    try:
-        if options.tier == "core" and not options.tests_only:
-            run_static_checks(session)
-        run_tests(session, options.tier, options.major)
-    finally:
-        with processes.undisturbed():
-            for folder in [SERVERS, *SERVERS.glob("[0-9]*")]:
-                discard_all(folder)
-        print(summary(session), flush=True)
+    with in_memory(ROOT) as memory:
+        session = Session(environment, options.pytest, options.driver)
+        if memory is not None:
+            session.servers, session.temporary = memory / "servers", memory / "tmp"
+            session.temporary.mkdir(exist_ok=True)
+            # Of servers that root starts as another account, too.
+            session.temporary.chmod(0o1777)
+        print(beginning(session, options), flush=True)
+        try:
+            if options.tier == "core" and not options.tests_only:
+                run_static_checks(session)
+            run_tests(session, options)
+        finally:
+            with processes.undisturbed():
+                for folder in [session.servers, *session.servers.glob("[0-9]*")]:
+                    discard_all(folder)
+            print(summary(session), flush=True)
     return exit_code(session, strict=options.strict)
 
 
@@ -335,28 +361,8 @@ def with_other_python(python: Path, arguments: Sequence[str]) -> int:
     return done.returncode
 
 
-def run_newest(options: argparse.Namespace) -> int:
-    """Run the suite on 18 with the newest Python at hand, or say that it is the usual one."""
-    found = interpreters.newest()
-    usual = interpreters.own_version()
-    if found is None or found[0] == usual:
-        wanted = interpreters.PYTHONS[-1]
-        print(
-            f"NOT RUN: the suite on a Python newer than {usual}, because there is none that is "
-            f"supported (up to {wanted}) on the PATH, of pyenv or of the launcher `py`"
-        )
-        return 0
-    version, python = found
-    arguments = [f"--python={version}", f"--django={interpreters.django_for(version)}"]
-    arguments += ["--major=18", f"--driver={options.driver or 'psycopg'}", "--tests-only"]
-    arguments += [*(["--strict"] if options.strict else []), "--", *options.pytest]
-    return with_other_python(python, arguments)
-
-
 def run_on(options: argparse.Namespace, arguments: Sequence[str]) -> int | None:
     """Run with the Python that was asked for; None where this one is it."""
-    if options.newest:
-        return run_newest(options)
     if options.python in (None, interpreters.own_version()):
         return None
     python = interpreters.find(options.python)
@@ -374,6 +380,8 @@ def main_with(arguments: Sequence[str]) -> int:
         other = run_on(options, arguments)
         if other is not None:
             return other
+        if options.second_part:
+            return check(options)
         with processes.interruptible(), processes.alone(DEMO / "test.lock") as free:
             if free:
                 return check(options)

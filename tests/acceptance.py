@@ -7,7 +7,7 @@ from typing import Any
 
 from opsmigrate import uat
 from opsmigrate.uat.registry import Function
-from tests.conftest import Answer, Ops
+from tests.conftest import Answer, Ops, query
 
 
 def accept(ops: Ops, alias: str, folder: Path, **options: Any) -> Answer:
@@ -25,3 +25,16 @@ def only(ops: Ops, alias: str, folder: Path, function: Function, **settings: Any
     """Register the function as the check `mine`, and run it alone."""
     uat.check("mine", **settings)(function)
     return accept(ops, alias, folder, check=["mine"])
+
+
+def digests(alias: str) -> dict[str, str]:
+    """Return the digest of all rows of every table and the state of every sequence."""
+    tables = query(
+        alias,
+        "SELECT quote_ident(nspname) || '.' || quote_ident(relname), relkind FROM pg_class c"
+        " JOIN pg_namespace n ON n.oid = relnamespace"
+        " WHERE relkind IN ('r', 'S') AND nspname !~ '^pg_' AND nspname <> 'information_schema'",
+    )
+    rows = "string_agg(t::text, chr(10) ORDER BY t::text)"
+    digest = f"SELECT md5(coalesce({rows}, '')) FROM (SELECT * FROM {{}}) t"
+    return {name: query(alias, digest.format(name))[0][0] for name, _ in tables}

@@ -28,6 +28,7 @@ from django.db.backends.signals import connection_created
 
 from opsmigrate.pgtools.embedded import running
 from opsmigrate.postgres.opening import pin_of
+from scripts.skipped import SKIPPED_VARIABLE, write_down
 from tests.integration.zoo_migrations import writer
 from tests.server import given_url
 
@@ -70,15 +71,19 @@ def django_db_modify_db_settings(server_url: str) -> None:
 def new_database(
     django_db_modify_db_settings: None, django_db_blocker: Any
 ) -> Iterator[Callable[..., str]]:
-    """Yield a function that makes an empty database and returns its alias; all go at the end."""
+    """Yield a function that makes a database and returns its alias; all go at the end.
+
+    It is empty, or has what the database `template` has.
+    """
     made: list[str] = []
     with django_db_blocker.unblock():
         maintenance = connections["default"].copy()
         maintenance.settings_dict["NAME"] = "postgres"
 
-        def make(prefix: str = ODD_NAME, **settings: Any) -> str:
+        def make(prefix: str = ODD_NAME, template: str = "template1", **settings: Any) -> str:
             alias, name = f"db{token_hex(4)}", prefix + token_hex(4)
-            execute(maintenance, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+            execute(maintenance, create.format(sql.Identifier(name), sql.Identifier(template)))
             made.append(alias)
             template = connections["default"].settings_dict
             options = {**template["OPTIONS"], **settings.pop("OPTIONS", {})}
@@ -107,11 +112,44 @@ def empty_database(new_database: Callable[..., str]) -> str:
     return new_database()
 
 
+@pytest.fixture(scope="session")
+def staging_template(
+    django_db_modify_db_settings: None, django_db_blocker: Any
+) -> Iterator[Callable[[], str]]:
+    """Yield a function that returns the name of a database like `staging`, made when first asked.
+
+    A copy takes half the time.
+    """
+    made: list[str] = []
+    with django_db_blocker.unblock():
+        maintenance = connections["default"].copy()
+        maintenance.settings_dict["NAME"] = "postgres"
+
+        def name() -> str:
+            if not made:
+                alias = f"staging {token_hex(4)}"
+                execute(maintenance, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(alias)))
+                connections.settings[alias] = {
+                    **connections["default"].settings_dict,
+                    "NAME": alias,
+                }
+                call_command("make_legacy_staging", database=alias, rows=500, stdout=StringIO())
+                connections[alias].close()
+                del connections[alias], connections.settings[alias]
+                made.append(alias)
+            return made[0]
+
+        yield name
+        for each in made:
+            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(each))
+            execute(maintenance, drop)
+        maintenance.close()
+
+
 @pytest.fixture
-def staging(empty_database: str) -> str:
+def staging(new_database: Callable[..., str], staging_template: Callable[[], str]) -> str:
     """Return the alias of the drifted staging database of the story, with 500 payments."""
-    call_command("make_legacy_staging", database=empty_database, rows=500, stdout=StringIO())
-    return empty_database
+    return new_database(template=staging_template())
 
 
 @pytest.fixture
@@ -273,7 +311,14 @@ def write_migrations(
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say how many runs were faulted, and how many of them the fault met at work."""
+    """Say how many runs were faulted, and how many of them the fault met at work.
+
+    Write down what was skipped, and why, where scripts/test.py asks for it.
+    """
+    if file := os.environ.get(SKIPPED_VARIABLE):
+        told = terminalreporter.stats.get("skipped", ())
+        skipped = ((each.nodeid, each.longrepr[2].removeprefix("Skipped: ")) for each in told)
+        write_down(skipped, Path(file))
     counts: Counter[str] = Counter()
     for outcome in ("passed", "failed"):
         for report in terminalreporter.stats.get(outcome, ()):

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from io import StringIO
 from itertools import groupby
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -71,8 +72,8 @@ Contents = Mapping[int, Table]
 
 def contents(alias: str) -> Contents:
     """Return every row of every table of the project's, whoever may read it."""
-    superuser = connections[alias].copy()
-    superuser.settings_dict = {**superuser.settings_dict, **account_of_superuser(alias)}
+    superuser = connections["default"].copy()
+    superuser.settings_dict["NAME"] = connections[alias].settings_dict["NAME"]
     try:
         with superuser.cursor() as cursor:
             return contents_seen(cursor)
@@ -204,30 +205,38 @@ def psql(alias: str, *statements: str, superuser: bool = False) -> str:
 
 
 def _in_this_process(text: str) -> None:
-    python, manage, name, *arguments = shlex.split(text)
-    assert [python, manage] == MANAGE, text
+    variables, (name, *arguments) = _split(text)
     out = StringIO()
     try:
-        call_command(name, *arguments, stdout=out, stderr=out)
+        with mock.patch.dict(os.environ, variables):
+            call_command(name, *arguments, stdout=out, stderr=out)
     except Exception as error:  # what migrate raises is anybody's guess
         if name not in JUDGES or not isinstance(error, CommandError):
             raise AssertionError(f"{text}\n{error}\n{out.getvalue()}") from error
 
 
+def _split(text: str) -> tuple[dict[str, str], list[str]]:
+    """Return the variables before a command of manage.py, and its name with its arguments."""
+    words = shlex.split(text)
+    start = words.index(MANAGE[0])
+    assert words[start : start + 2] == MANAGE, text
+    variables = dict(word.split("=", 1) for word in words[:start])
+    return variables, words[start + 2 :]
+
+
 def _as_process(text: str, env: Mapping[str, str]) -> None:
-    argv = shlex.split(text)
-    assert argv[:2] == MANAGE, text
+    variables, argv = _split(text)
     done = subprocess.run(
-        [sys.executable, *argv[1:]],
+        [sys.executable, "manage.py", *argv],
         cwd=ROOT,
-        env=dict(env),
+        env={**env, **variables},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0 or argv[2] in JUDGES, f"{text}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0 or argv[0] in JUDGES, f"{text}\n{done.stdout}\n{done.stderr}"
 
 
 @pytest.fixture

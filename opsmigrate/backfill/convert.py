@@ -15,6 +15,8 @@ from opsmigrate.postgres.names import generated_name, quoted
 TEXTS = ("text", "character varying", "character(")
 # As Python and PostgreSQL write a UUID, or without hyphens, as Django keeps one elsewhere.
 VALID = "^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32})$"
+# What the renaming of something costs.
+BY_NAME = "whoever uses it by its name fails"
 COMPARE = "check that the uuid column holds what the text does"
 
 CONVERTED = (

@@ -6,12 +6,16 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 from django.db.backends.utils import CursorWrapper
 
-from opsmigrate.backfill.convert import VALID, follow_triggers, same_check, shadow_of
+from opsmigrate.backfill.convert import BY_NAME, VALID, follow_triggers, same_check, shadow_of
+from opsmigrate.backfill.duplicates import ALL_BUT_ONE, all_but_one
+from opsmigrate.backfill.expression import GENERATED
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.state import State
+from opsmigrate.counted import counted
 from opsmigrate.errors import RefusedError
 from opsmigrate.postgres.names import generated_name, quoted
 from opsmigrate.postgres.search_path import seen_by_project
+from opsmigrate.steps import Step, command, statement
 
 SHOWN = 5
 
@@ -59,19 +63,23 @@ FROM pg_attribute a WHERE a.attrelid = %s AND a.attname = %s AND NOT a.attisdrop
 """
 
 
-def require_convertible(connection: BaseDatabaseWrapper, goal: Goal, state: State) -> None:
+def require_convertible(
+    connection: BaseDatabaseWrapper, goal: Goal, state: State, *, again: str
+) -> None:
     """Raise RefusedError where something hangs on the text column, or a value is no UUID."""
     with connection.cursor() as cursor:
-        _require_free_name(cursor, goal, state)
+        _require_free_name(cursor, goal, state, again)
         _require_rights(goal, state)
-    require_nothing_hangs_on_it(connection, goal, state)
+    require_nothing_hangs_on_it(connection, goal, state, again=again)
     with connection.cursor() as cursor:
-        _require_valid(cursor, goal)
+        _require_valid(cursor, goal, _new_text(state), again)
         if goal.unique:
-            _require_unique(cursor, goal)
+            _require_unique(cursor, goal, _new_text(state), again)
 
 
-def require_nothing_hangs_on_it(connection: BaseDatabaseWrapper, goal: Goal, state: State) -> None:
+def require_nothing_hangs_on_it(
+    connection: BaseDatabaseWrapper, goal: Goal, state: State, *, again: str
+) -> None:
     """Raise RefusedError where something would go with the text column, or hold it."""
     params = {
         "oid": state.oid,
@@ -88,35 +96,45 @@ def require_nothing_hangs_on_it(connection: BaseDatabaseWrapper, goal: Goal, sta
             goal,
             f"is {state.column_type}, and cannot be swapped for a {goal.type} column: "
             + ", ".join(dependents),
-            "drop or change what depends on it, then make it anew",
+            "drop or change what depends on it, run the seed again, and make it anew",
+            (command(again),),
         )
 
 
-def _require_free_name(cursor: CursorWrapper, goal: Goal, state: State) -> None:
+def _require_free_name(cursor: CursorWrapper, goal: Goal, state: State, again: str) -> None:
     shadow = shadow_of(goal)
     cursor.execute(SHADOW_IS_OURS, [list(follow_triggers(goal)), state.oid, shadow.column])
     if cursor.fetchone() == (False,):
+        former = quoted(generated_name(shadow.column, "", "former"))
+        rename = f"ALTER TABLE {goal.typed_table} RENAME COLUMN {shadow.typed_column} TO {former}"
         raise _refused(
             goal,
             f"is {state.column_type}; the uuid column to be filled beside it would be called "
             f"{shadow.column}, and there is another one of this name",
-            f"ALTER TABLE {goal.typed_table} RENAME COLUMN {shadow.typed_column} TO "
-            + quoted(generated_name(shadow.column, "", "former")),
+            "rename the other one",
+            (statement(rename, risk=BY_NAME), command(again)),
         )
 
 
 def _require_rights(goal: Goal, state: State) -> None:
+    grant = f"GRANT CREATE ON SCHEMA {quoted(goal.schema)} TO {state.typed_user}"
     if not state.may_create:
         raise RefusedError(
             f"the role may not create a function in schema {goal.schema}, which text needs that "
             "becomes a uuid",
             id="missing-privilege",
-            hint=f"GRANT CREATE ON SCHEMA {quoted(goal.schema)} TO {state.typed_user}",
+            hint="as the owner of the schema, or a superuser: grant it",
+            steps=(statement(grant),),
             table=goal.label,
         )
 
 
-def _require_valid(cursor: CursorWrapper, goal: Goal) -> None:
+def _new_text(state: State) -> str:
+    """Return the SQL of a new UUID that the text column has room for."""
+    return f"replace({GENERATED}::text, '-', '')" if "(32)" in str(state.column_type) else GENERATED
+
+
+def _require_valid(cursor: CursorWrapper, goal: Goal, new: str, again: str) -> None:
     names = {"column": sql.Identifier(goal.column), "table": goal.relation}
     invalid = sql.SQL("{column}::text !~* {valid}").format(**names, valid=sql.Literal(VALID))
     query = sql.SQL("SELECT count(*) FROM {table} WHERE {invalid}")
@@ -129,15 +147,28 @@ def _require_valid(cursor: CursorWrapper, goal: Goal) -> None:
     )
     cursor.execute(query.format(**names, invalid=invalid, shown=sql.Literal(SHOWN)))
     shown = dict(cursor.fetchall())
+    some = counted(rows, "value that is no UUID", "values that are no UUIDs")
     raise _refused(
         goal,
-        f"holds {rows} values that are no UUID: {', '.join(map(repr, shown.values()))}",
-        f"SELECT * FROM {goal.typed_table} WHERE ctid = '{next(iter(shown), '(0,1)')}'",  # noqa: S608
+        f"holds {some}: {', '.join(map(repr, shown.values()))}",
+        "look at those rows, and decide what they are to hold; where that does not matter, let "
+        "the seed give them a new value",
+        _new_values(goal, new, again),
         {"invalid": rows, "values": shown},
     )
 
 
-def _require_unique(cursor: CursorWrapper, goal: Goal) -> None:
+def _new_values(goal: Goal, new: str, again: str) -> tuple[Step, ...]:
+    invalid = f"{goal.typed_column}::text !~* '{VALID}'"
+    update = f"UPDATE {goal.typed_table} SET {goal.typed_column} = {new} WHERE {invalid}"  # noqa: S608
+    return (
+        statement(f"SELECT * FROM {goal.typed_table} WHERE {invalid}"),  # noqa: S608
+        statement(update, risk="loses the values that are no UUIDs", alternative=2),
+        command(again, alternative=2),
+    )
+
+
+def _require_unique(cursor: CursorWrapper, goal: Goal, new: str, again: str) -> None:
     # Texts that differ may be one UUID: upper and lower case, with hyphens and without.
     query = sql.SQL(
         "SELECT {column}::text::uuid::text, count(*) FROM {table} WHERE {column} IS NOT NULL"
@@ -152,8 +183,8 @@ def _require_unique(cursor: CursorWrapper, goal: Goal) -> None:
             f"values of {goal.label}.{goal.column} stand on more than one row, so it cannot become "
             f"unique: {shown}",
             id="duplicates",
-            hint=f"SELECT {goal.typed_column}::uuid, count(*) FROM {goal.typed_table}"  # noqa: S608
-            " GROUP BY 1 HAVING count(*) > 1",
+            hint=ALL_BUT_ONE,
+            steps=all_but_one(goal, f"{goal.typed_column}::text::uuid", new, again=again),
             table=goal.label,
             column=goal.column,
             evidence={"values": values},
@@ -161,12 +192,17 @@ def _require_unique(cursor: CursorWrapper, goal: Goal) -> None:
 
 
 def _refused(
-    goal: Goal, what: str, hint: str, evidence: dict[str, Any] | None = None
+    goal: Goal,
+    what: str,
+    hint: str,
+    steps: tuple[Step, ...],
+    evidence: dict[str, Any] | None = None,
 ) -> RefusedError:
     return RefusedError(
         f"column {goal.column} of {goal.label} {what}",
         id="column-type",
         hint=hint,
+        steps=steps,
         table=goal.label,
         column=goal.column,
         evidence=evidence,

@@ -17,19 +17,20 @@ from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.phases import ROW, Phase, before_fill, not_null_phases, unique_phases
 from opsmigrate.backfill.state import State, read_state
 from opsmigrate.backfill.work import SeedOptions
+from opsmigrate.counted import counted
 from opsmigrate.report import Result, Verdict
 
 
 def plan_of(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -> Result:
     """Return what `seed` would do: phases, statements, locks, seconds; nothing is written."""
-    examined = examine(connection, goal, triggers=options.triggers)
+    examined = examine(connection, goal, options)
     state = examined.state
     before, after = _phases(connection, state, goal)
     phases = [*before, *after]
     described = [_described(connection, phase) for phase in phases]
     if needs_fill(state, goal):
         some = "those that have no value of " if state.has_column else ""
-        rows = f"{some}about {state.rows:,} rows in {state.blocks:,} blocks"
+        rows = f"{some}about {counted(state.rows, 'row')} in {counted(state.blocks, 'block')}"
         described.insert(len(before), {"phase": f"fill {rows}", "lock": ROW, "statements": []})
     lines = [
         line
@@ -42,7 +43,7 @@ def plan_of(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -
     seconds = estimate(connection, state, options.pace, fills=needs_fill(state, goal))
     return Result(
         verdict=Verdict.PASSED,
-        summary=f"{len(described)} phases would be run, in about {seconds:,.0f} s; "
+        summary=f"{counted(len(described), 'phase')} would be run, in about {seconds:,.0f} s; "
         "nothing was written"
         if described
         else f"{goal.label}.{goal.column} is seeded already; nothing to do",

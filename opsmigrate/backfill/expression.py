@@ -24,14 +24,16 @@ def expression_of(connection: BaseDatabaseWrapper, field: Field[Any, Any]) -> st
     gen_random_uuid() for a UUID that is unique or has a function as its default, else db_default,
     else a constant default. Raises UnknownValueError for anything else.
     """
-    if isinstance(field, UUIDField) and (field.unique or callable(field.default)):
+    # Without a default Django has the class NOT_PROVIDED, which can be called.
+    computed = field.has_default() and callable(field.default)
+    if isinstance(field, UUIDField) and (field.unique or computed):
         # In the server's core since PostgreSQL 13; uuid-ossp and pgcrypto need not be there.
         return GENERATED
     if field.unique:
         raise UnknownValueError("is unique, and every row needs a value of its own")
     if field.db_default is not NOT_PROVIDED:
         return _inlined(connection, *_db_default(connection, field))
-    if callable(field.default):
+    if computed:
         raise UnknownValueError("has a Python function as its default")
     if not field.has_default():
         raise UnknownValueError("has no default")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any
 
 from django.apps import apps
@@ -13,12 +14,14 @@ from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import AutoField, Field, GeneratedField
 
 from opsmigrate.backfill.expression import GENERATED, UnknownValueError, expression_of
+from opsmigrate.backfill.pending import creating_migration
 from opsmigrate.errors import UsageError
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import UNDEFINED_COLUMN, first_line, sqlstate
 from opsmigrate.postgres.names import generated_name, quoted
 from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
 from opsmigrate.schema.types import in_full
+from opsmigrate.steps import command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +29,8 @@ class Goal:
     """Which column is to be there, of which type, filled with which SQL expression.
 
     `reads_row` says that the expression speaks of other columns of the row: such a one can fill
-    rows but cannot be the column's default.
+    rows but cannot be the column's default. `field` is (app, model, field) in small letters, where
+    a model says what the goal is.
     """
 
     schema: str
@@ -37,6 +41,7 @@ class Goal:
     unique: bool = True
     nullable: bool = False
     reads_row: bool = False
+    field: tuple[str, str, str] | None = None
 
     @property
     def label(self) -> str:
@@ -93,14 +98,14 @@ def goal_of(
     """
     field = _field(model_label, field_name)
     _require_fillable(field, f"{model_label}.{field_name}", connection)
-    schema, table = _locate(connection, field.model._meta.db_table)
+    schema, table = _locate(connection, field)
     try:
         value = expression or expression_of(connection, field)
     except UnknownValueError as error:
         raise UsageError(
             f"{model_label}.{field_name} {error}, so what its rows are to hold must be said",
             id="unsupported-field",
-            hint=f"--model {model_label} --field {field_name} --expression 'SQL of the value'",
+            hint="say the SQL of a row's value with --expression, or as the expression of SEED",
         ) from error
     goal = Goal(
         schema=schema,
@@ -110,6 +115,7 @@ def goal_of(
         expression=value,
         unique=field.unique and unique,
         nullable=field.null,
+        field=(field.model._meta.app_label, str(field.model._meta.model_name), field.name.lower()),
     )
     return replace(goal, reads_row=_reads_row(connection, goal))
 
@@ -121,15 +127,29 @@ def _field(model_label: str, field_name: str) -> Field[Any, Any]:
         raise UsageError(
             f"there is no field {field_name!r} of a model {model_label!r}",
             id="unknown-field",
-            hint='set OPSMIGRATE["SEED"] = {"model": "app.Model", "field": "name"}',
+            hint=_nearest(model_label, field_name),
         ) from error
     if not isinstance(field, Field):
         raise UsageError(
             f"{model_label}.{field_name} is a relation from another model, not a column",
             id="unsupported-field",
-            hint="--model and --field with a field that is a column",
+            hint="name a field that is a column with --model and --field, or in SEED",
         )
     return field
+
+
+def _nearest(model_label: str, field_name: str) -> str:
+    """Return the words that name what is there, and most like what was asked for."""
+    models = {model._meta.label: model for model in apps.get_models()}
+    lower = {label.lower(): label for label in models}
+    label = lower.get(model_label.lower())
+    if label is None:
+        near = get_close_matches(model_label.lower(), lower, n=3, cutoff=0.5)
+        said = f" such as {', '.join(lower[each] for each in near)}" if near else ""
+        return f"name a model of yours{said}, with --model and --field, or in SEED"
+    fields = [field.name for field in models[label]._meta.concrete_fields]
+    near = get_close_matches(field_name, fields, n=1, cutoff=0.0) or fields[:1]
+    return f"name a field of {label}, such as {near[0]}, with --model and --field, or in SEED"
 
 
 def _require_fillable(field: Field[Any, Any], label: str, connection: BaseDatabaseWrapper) -> None:
@@ -146,7 +166,8 @@ def _require_fillable(field: Field[Any, Any], label: str, connection: BaseDataba
         raise UsageError(
             f"{label} {why}; it cannot be seeded",
             id="unsupported-field",
-            hint="--model and --field with another field; this one is left to migrate",
+            hint="name another field with --model and --field, or in SEED; this one is left to "
+            "migrate",
         )
 
 
@@ -210,25 +231,28 @@ def _bad_expression(goal: Goal, error: Error) -> UsageError:
         f"PostgreSQL does not take {goal.expression!r} as a value of {goal.label}.{goal.column} "
         f"({goal.type}): {first_line(error)}",
         id="bad-expression",
-        hint="--expression with SQL that gives one value for a row, such as gen_random_uuid()",
+        hint="say SQL that gives one value for a row, such as gen_random_uuid(), with --expression",
         table=goal.label,
         column=goal.column,
     )
 
 
-def _locate(connection: BaseDatabaseWrapper, db_table: str) -> tuple[str, str]:
+def _locate(connection: BaseDatabaseWrapper, field: Field[Any, Any]) -> tuple[str, str]:
+    options = field.model._meta
     rows = seen_by_project(
         connection,
         "SELECT n.nspname, c.relname FROM pg_class c"
         " JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE c.oid = to_regclass(%s)",
-        [connection.ops.quote_name(db_table)],
+        [connection.ops.quote_name(options.db_table)],
     )
     if not rows:
+        made = creating_migration(options.app_label, str(options.model_name))
         raise UsageError(
-            f"there is no table {db_table} in this database",
+            f"there is no table {options.db_table} in this database",
             id="missing-table",
-            hint="python manage.py showmigrations; then migrate up to what creates it",
-            table=db_table,
+            hint="see that this is the database that is meant; then let migrate create it",
+            steps=(command(f"python manage.py migrate {made[0]} {made[1]}"),) if made else (),
+            table=options.db_table,
         )
     return rows[0][0], rows[0][1]

@@ -10,6 +10,7 @@ from django.db.backends.utils import CursorWrapper
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.state import State
 from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, sqlstate
+from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
 
 # tgtype: bit 1 is FOR EACH ROW, bit 16 is UPDATE (PostgreSQL source, catalog/pg_trigger.h).
@@ -30,8 +31,10 @@ WHERE NOT t.tgisinternal AND t.tgtype & 16 <> 0 AND t.tgenabled <> 'D'
 ORDER BY 1
 """
 RULES = """
-SELECT r.rulename FROM pg_rewrite r
-WHERE r.ev_class = ANY (%s::oid[]) AND r.ev_type = '2' AND r.ev_enabled <> 'D' ORDER BY 1
+SELECT r.rulename, format('%%I.%%I', n.nspname, c.relname), quote_ident(r.rulename), r.ev_enabled
+FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE r.ev_class = ANY (%s::oid[]) AND r.ev_type = '2' AND r.ev_enabled <> 'D' ORDER BY 1, 2
 """
 # Row-level security applies to the owner only where it is forced, and never to who may bypass it.
 SECURED = """
@@ -75,17 +78,46 @@ class Ours:
     triggers: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Rule:
+    """A rule by its name, its table and name as one types them, and when it is enabled."""
+
+    name: str
+    table: str
+    typed_name: str
+    enabled: str
+
+    @property
+    def enable(self) -> str:
+        """Return how it is enabled, as one types it."""
+        return {"A": "ENABLE ALWAYS", "R": "ENABLE REPLICA"}.get(self.enabled, "ENABLE")
+
+    def switched(self, how: str) -> str:
+        """Return the statement that enables or disables it."""
+        return f"ALTER TABLE {self.table} {how} RULE {self.typed_name}"
+
+
+@dataclass(frozen=True)
+class ViolatedCheck:
+    """A check by its name, its table, name and condition as one types them."""
+
+    name: str
+    table: str
+    typed_name: str
+    condition: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Obstacles:
     """What would fire or refuse; `triggers` fire now, `stubborn` ones under `skip` as well."""
 
     triggers: tuple[str, ...] = ()
     stubborn: tuple[str, ...] = ()
-    rules: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
     secured: tuple[str, ...] = ()
     unidentified: tuple[str, ...] = ()
     publications: tuple[str, ...] = ()
-    checks: tuple[str, ...] = ()
+    checks: tuple[ViolatedCheck, ...] = ()
     may_skip: bool = False
 
 
@@ -100,7 +132,7 @@ def read_obstacles(
         return Obstacles(
             triggers=tuple(name for name, enabled in triggers if enabled in "OA"),
             stubborn=tuple(name for name, enabled in triggers if enabled in "AR"),
-            rules=_names(cursor, RULES, oids),
+            rules=tuple(Rule(*row) for row in seen_by_project(connection, RULES, [oids])),
             secured=_names(cursor, SECURED, oids),
             unidentified=_names(cursor, UNIDENTIFIED, oids),
             publications=_names(cursor, PUBLISHED, oids),
@@ -113,15 +145,16 @@ def _names(cursor: CursorWrapper, query: str, oids: list[int]) -> tuple[str, ...
     return tuple(row[0] for row in seen_by_project(cursor.db, query, [oids]))
 
 
-def _violated(cursor: CursorWrapper, oids: list[int], ours: Ours) -> tuple[str, ...]:
+def _violated(cursor: CursorWrapper, oids: list[int], ours: Ours) -> tuple[ViolatedCheck, ...]:
     unvalidated = seen_by_project(cursor.db, UNVALIDATED, [oids, list(ours.checks)])
     violated = []
     for name, condition, schema, table in unvalidated:
         query = sql.SQL("SELECT EXISTS (SELECT FROM ONLY {} WHERE NOT ({}))")
         with transaction_as_project(cursor.db, "READ ONLY") as asking:
             asking.execute(query.format(sql.Identifier(schema, table), sql.SQL(condition)))
-            violated += [name] if asking.fetchone()[0] else []
-    return tuple(dict.fromkeys(violated))
+            if asking.fetchone()[0]:
+                violated.append(ViolatedCheck(name, quoted(schema, table), quoted(name), condition))
+    return tuple(violated)
 
 
 def _may_skip(cursor: CursorWrapper) -> bool:

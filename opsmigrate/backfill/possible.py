@@ -1,48 +1,65 @@
 """Whether the goal can be reached from what is there; refused before anything is written."""
 
-from opsmigrate.backfill.convert import is_text
+from dataclasses import replace
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.backfill.convert import BY_NAME, is_text
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.obstacles import Obstacles
+from opsmigrate.backfill.pending import altering_migration
 from opsmigrate.backfill.state import State
+from opsmigrate.backfill.work import SeedOptions
 from opsmigrate.errors import RefusedError
 from opsmigrate.postgres.names import generated_name, quoted
+from opsmigrate.steps import Step, command, statement
 
 
-def require_possible(state: State, goal: Goal) -> None:
-    """Raise RefusedError where the table or the column cannot be brought to the goal."""
-    _require_table(state, goal)
+def require_possible(
+    connection: BaseDatabaseWrapper, state: State, goal: Goal, *, again: str
+) -> None:
+    """Raise RefusedError where the table or the column cannot be brought to the goal.
+
+    `again` is what to type to run the seed again.
+    """
+    _require_table(state, goal, again)
     _require_rights(state, goal)
     if state.has_column:
-        _require_column(state, goal)
+        _require_column(connection, state, goal, again)
     elif goal.reads_row and not goal.nullable:
         raise _no_default(goal)
     if goal.reads_row and not goal.nullable and state.default is None:
         raise _no_default(goal)
     if goal.unique and state.name_taken:
+        former = quoted(generated_name(goal.constraint, "", "former"))
+        rename = f"ALTER TABLE {quoted(goal.schema, goal.constraint)} RENAME TO {former}"
         raise RefusedError(
             f"the name {goal.constraint} is taken by another relation in schema {goal.schema}; "
             "a deferrable constraint, or an index of some rows only, is no substitute",
             id="index-exists",
-            hint=f"ALTER TABLE {quoted(goal.schema, goal.constraint)} RENAME TO "
-            + quoted(generated_name(goal.constraint, "", "former")),
+            hint="give the other one another name",
+            steps=(statement(rename, risk=BY_NAME), command(again)),
             table=goal.label,
         )
 
 
-def _require_table(state: State, goal: Goal) -> None:
+def _require_table(state: State, goal: Goal, again: str) -> None:
     why = None
-    hint = "python manage.py seed_payment_id --no-unique fills it and sets NOT NULL"
+    steps: tuple[Step, ...] = (command(f"{again} --no-unique"),)
+    hint = "let it be filled and become NOT NULL, and not unique"
     foreign = [leaf.label for leaf in state.leaves if leaf.kind != "r"]
     if state.kind not in ("r", "p"):
-        why, hint = "is no table", "--model with one whose rows stand in a table"
+        why, steps = "is no table", ()
+        hint = "name a model whose rows stand in a table with --model"
     elif state.is_typed and (not state.has_column or is_text(state, goal)):
         why = "is a table of a composite type, to which PostgreSQL adds no column"
-        hint = f"ALTER TABLE {goal.typed_table} NOT OF"
+        hint = "let it be a table of its own; its columns and rows stay"
+        steps = (statement(f"ALTER TABLE {goal.typed_table} NOT OF"), command(again))
     elif state.is_partition and (not state.has_column or is_text(state, goal)):
-        why = "is a partition, to which PostgreSQL adds no column of its own"
-        hint = "--model with the partitioned table"
+        why, steps = "is a partition, to which PostgreSQL adds no column of its own", ()
+        hint = "name the model of the partitioned table with --model"
     elif foreign:
-        why = f"keeps rows on another server ({', '.join(foreign)})"
+        why, steps = f"keeps rows on another server ({', '.join(foreign)})", ()
         hint = "fill those there, and detach the foreign table meanwhile"
     elif goal.unique and state.constraint is None and state.kind == "p":
         why = (
@@ -55,7 +72,13 @@ def _require_table(state: State, goal: Goal) -> None:
             "so no foreign key can point to all rows"
         )
     if why:
-        raise RefusedError(f"{goal.label} {why}", id="table-hierarchy", hint=hint, table=goal.label)
+        raise RefusedError(
+            f"{goal.label} {why}",
+            id="table-hierarchy",
+            hint=hint,
+            steps=steps,
+            table=goal.label,
+        )
 
 
 def _require_rights(state: State, goal: Goal) -> None:
@@ -64,19 +87,21 @@ def _require_rights(state: State, goal: Goal) -> None:
         raise RefusedError(
             f"only the owner of {', '.join(others) or goal.label} may add a column to it",
             id="missing-privilege",
-            hint="use the alias of the table's owner: --database ALIAS",
+            hint="name the alias of the table's owner with --database",
             table=goal.label,
         )
     if goal.unique and not state.may_create and state.constraint is None:
+        grant = f"GRANT CREATE ON SCHEMA {quoted(goal.schema)} TO {state.typed_user}"
         raise RefusedError(
             f"the role may not create an index in schema {goal.schema}",
             id="missing-privilege",
-            hint=f"GRANT CREATE ON SCHEMA {quoted(goal.schema)} TO {state.typed_user}",
+            hint="as the owner of the schema, or a superuser: grant it",
+            steps=(statement(grant),),
             table=goal.label,
         )
 
 
-def _require_column(state: State, goal: Goal) -> None:
+def _require_column(connection: BaseDatabaseWrapper, state: State, goal: Goal, again: str) -> None:
     what = None
     if state.made_by_server:
         what = f"the server itself gives its values ({state.made_by_server})"
@@ -86,15 +111,27 @@ def _require_column(state: State, goal: Goal) -> None:
         other = [leaf for leaf in state.leaves if leaf.column_type != state.column_type]
         if other:
             what = f"in {other[0].label} it is {other[0].column_type}, not {goal.type}"
-    if what:
-        raise RefusedError(
-            f"column {goal.column} of {goal.label} is there, but {what}",
-            id="column-type",
-            hint=f"ALTER TABLE {goal.typed_table} RENAME COLUMN {goal.typed_column} TO "
-            + quoted(generated_name(goal.column, "", "former")),
-            table=goal.label,
-            column=goal.column,
-        )
+    if what is None:
+        return
+    pending = altering_migration(connection, *goal.field) if goal.field else None
+    if pending is not None:
+        app, name = pending
+        hint = f"migrate first: {app}.{name}, which is pending, alters it"
+        steps = (command(f"python manage.py migrate {app} {name}"), command(again))
+    else:
+        former = quoted(generated_name(goal.column, "", "former"))
+        rename = f"ALTER TABLE {goal.typed_table} RENAME COLUMN {goal.typed_column} TO {former}"
+        hint = "where no release uses it any more, give it another name, and let the right one be "
+        hint += "made; its values stay in it"
+        steps = (statement(rename, risk=BY_NAME), command(again))
+    raise RefusedError(
+        f"column {goal.column} of {goal.label} is there, but {what}",
+        id="column-type",
+        hint=hint,
+        steps=steps,
+        table=goal.label,
+        column=goal.column,
+    )
 
 
 def _no_default(goal: Goal) -> RefusedError:
@@ -103,24 +140,32 @@ def _no_default(goal: Goal) -> RefusedError:
         "the column's default; rows that the previous release inserts would have none, and NOT "
         "NULL would refuse them",
         id="no-default",
-        hint=f"ALTER TABLE {goal.typed_table} ALTER COLUMN {goal.typed_column} SET DEFAULT …, "
-        "or let the field be null=True for one release",
+        hint="give the column a default of its own (ALTER COLUMN, SET DEFAULT), or let the field "
+        "be null=True for one release",
         table=goal.label,
         column=goal.column,
     )
 
 
-def require_no_obstacle(obstacles: Obstacles, goal: Goal, *, triggers: str) -> None:
-    """Raise RefusedError where the UPDATE of the rows would set something off or be refused.
-
-    `triggers` is what to do where triggers would fire: refuse, fire, or skip.
-    """
-    _require_triggers(obstacles, goal, triggers)
+def require_no_obstacle(
+    obstacles: Obstacles, state: State, goal: Goal, options: SeedOptions
+) -> None:
+    """Raise RefusedError where the UPDATE of the rows would set something off or be refused."""
+    _require_triggers(obstacles, state, goal, options)
     if obstacles.rules:
+        off = [each.switched("DISABLE") for each in obstacles.rules]
+        on = [each.switched(each.enable) for each in obstacles.rules]
         raise RefusedError(
-            f"rules of {goal.label} rewrite an UPDATE: {', '.join(obstacles.rules)}",
+            f"rules of {goal.label} rewrite an UPDATE: "
+            + ", ".join(each.name for each in obstacles.rules),
             id="update-rules",
-            hint="make them triggers, or drop them for the time of the seed",
+            hint="make them triggers, or switch them off for the time of the seed, and on again "
+            "whatever came of it",
+            steps=(
+                *(statement(each, risk="no UPDATE is rewritten meanwhile") for each in off),
+                command(options.again),
+                *map(statement, on),
+            ),
             table=goal.label,
         )
     if obstacles.secured:
@@ -128,7 +173,7 @@ def require_no_obstacle(obstacles: Obstacles, goal: Goal, *, triggers: str) -> N
             f"row-level security hides rows of {', '.join(obstacles.secured)} from this role, "
             "even though it is the owner (FORCE ROW LEVEL SECURITY)",
             id="missing-privilege",
-            hint="use the alias of a role with BYPASSRLS: --database ALIAS",
+            hint="name the alias of a role with BYPASSRLS with --database",
             table=goal.label,
         )
     if obstacles.unidentified:
@@ -136,37 +181,75 @@ def require_no_obstacle(obstacles: Obstacles, goal: Goal, *, triggers: str) -> N
             f"{', '.join(obstacles.unidentified)} is published for logical replication and has no "
             "replica identity, so PostgreSQL refuses every UPDATE of it",
             id="no-replica-identity",
-            hint=f"ALTER TABLE {goal.typed_table} REPLICA IDENTITY FULL",
+            hint="let whole rows be the identity; a subscriber compares all columns then",
+            steps=(
+                *(
+                    statement(f"ALTER TABLE {each} REPLICA IDENTITY FULL")
+                    for each in obstacles.unidentified
+                ),
+                command(options.again),
+            ),
             table=goal.label,
         )
     if obstacles.checks:
-        raise RefusedError(
-            f"rows of {goal.label} violate a check that was never validated, so PostgreSQL "
-            f"refuses to update them: {', '.join(obstacles.checks)}",
-            id="rows-not-updatable",
-            hint=f"mend those rows; then ALTER TABLE {goal.typed_table} VALIDATE CONSTRAINT "
-            + quoted(obstacles.checks[0]),
-            table=goal.label,
-        )
+        raise _not_updatable(obstacles, goal, options.again)
 
 
-def _require_triggers(obstacles: Obstacles, goal: Goal, triggers: str) -> None:
+def _not_updatable(obstacles: Obstacles, goal: Goal, again: str) -> RefusedError:
+    names = list(dict.fromkeys(each.name for each in obstacles.checks))
+    look = [
+        f"SELECT * FROM ONLY {each.table} WHERE NOT ({each.condition})"  # noqa: S608
+        for each in obstacles.checks
+    ]
+    drop = [
+        f"ALTER TABLE {each.table} DROP CONSTRAINT IF EXISTS {each.typed_name}"
+        for each in obstacles.checks
+    ]
+    return RefusedError(
+        f"rows of {goal.label} violate a check that was never validated, so PostgreSQL "
+        f"refuses to update them: {', '.join(names)}",
+        id="rows-not-updatable",
+        hint="look at those rows and give them values that the check allows; or decide that the "
+        "check is not needed",
+        steps=(
+            *map(statement, look),
+            *(
+                statement(each, risk="new rows are not checked any more", alternative=2)
+                for each in drop
+            ),
+            command(again, alternative=2),
+        ),
+        table=goal.label,
+    )
+
+
+def _require_triggers(obstacles: Obstacles, state: State, goal: Goal, options: SeedOptions) -> None:
+    triggers, base = options.triggers, options.again.removesuffix(f" --triggers {options.triggers}")
+    fire = command(f"{base} --triggers fire", risk="they fire for every row")
     if triggers == "refuse" and obstacles.triggers:
-        skip = ", or --triggers skip to leave them out" if obstacles.may_skip else ""
+        skip = command(f"{base} --triggers skip", risk="they do nothing here", alternative=2)
         raise RefusedError(
             f"UPDATE triggers of {goal.label} would fire for every row that is filled: "
             f"{', '.join(obstacles.triggers)}",
             id="update-triggers",
-            hint=f"--triggers fire, where that does no harm{skip}",
+            hint="decide whether they do harm where they fire for every row"
+            + (", or where they are left out" if obstacles.may_skip else ""),
+            steps=(fire, skip) if obstacles.may_skip else (fire,),
             table=goal.label,
         )
     if triggers == "skip" and (obstacles.triggers or obstacles.stubborn):
         if not obstacles.may_skip:
+            grant = "GRANT SET ON PARAMETER session_replication_role TO " + state.typed_user
             raise RefusedError(
                 "this role may not set session_replication_role, which --triggers skip needs",
                 id="missing-privilege",
-                hint="GRANT SET ON PARAMETER session_replication_role TO the role of this alias "
-                "(PostgreSQL 15 and later), or --triggers fire",
+                hint="a superuser may grant it (PostgreSQL 15 and later); or decide whether they "
+                "do harm where they fire",
+                steps=(
+                    statement(grant),
+                    command(options.again),
+                    replace(fire, alternative=2),
+                ),
                 table=goal.label,
             )
         if obstacles.stubborn:
@@ -174,6 +257,7 @@ def _require_triggers(obstacles: Obstacles, goal: Goal, triggers: str) -> None:
                 f"triggers of {goal.label} fire even so (ENABLE ALWAYS or REPLICA): "
                 f"{', '.join(obstacles.stubborn)}",
                 id="update-triggers",
-                hint="--triggers fire, where that does no harm",
+                hint="decide whether they do harm where they fire for every row",
+                steps=(fire,),
                 table=goal.label,
             )

@@ -41,12 +41,14 @@ from opsmigrate.backfill.state import State, read_state
 from opsmigrate.backfill.sweep import sweep
 from opsmigrate.backfill.verify import count_grouped, verify
 from opsmigrate.backfill.work import OutOfTimeError, SeedOptions, Work
+from opsmigrate.counted import counted
 from opsmigrate.errors import OpsmigrateError, RefusedError
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.interruptible import run_interruptibly
 from opsmigrate.postgres.locks import execute_with_short_locks
 from opsmigrate.progress import Progress
 from opsmigrate.report import Result
+from opsmigrate.steps import command, statement
 
 # How often rows may turn up without a value after the sweep found none: each time somebody wrote
 # NULL, or moved a row to another partition, in the moment before NULLs were forbidden.
@@ -83,7 +85,7 @@ def _examine(work: Work) -> Examined:
     connection, goal = work.connection, work.goal
     require_writable(connection)
     try:
-        return examine(connection, goal, triggers=work.options.triggers)
+        return examine(connection, goal, work.options)
     except RefusedError:
         with only_one(connection, read_state(connection, goal).oid, goal):
             pass
@@ -130,7 +132,9 @@ def _run_phases(work: Work) -> None:
             work.goal = goal
         _run(work, compare_phases(connection, goal, state.oid))
         # Somebody may have made a view meanwhile, or an index.
-        require_nothing_hangs_on_it(connection, goal, read_state(connection, goal))
+        require_nothing_hangs_on_it(
+            connection, goal, read_state(connection, goal), again=work.options.again
+        )
         _run(work, (swap_phase(connection, goal, state.oid),))
     _fill_and_constrain(work)
     if work.begun:
@@ -190,25 +194,33 @@ def _run_locking(work: Work, phase: Phase) -> None:
 
 
 def _without_value(work: Work) -> OpsmigrateError:
+    goal = work.goal
+    select = f"SELECT * FROM {goal.typed_table} WHERE {goal.typed_column} IS NULL"  # noqa: S608
     return OpsmigrateError(
-        f"rows of {work.goal.label} get no value from {work.goal.expression!r}, so "
-        f"{work.goal.column} cannot become NOT NULL",
+        f"rows of {goal.label} get no value from {goal.expression!r}, so "
+        f"{goal.column} cannot become NOT NULL",
         id="not-seeded",
-        hint=f"give those rows a value by hand; then {work.options.again}",
-        table=work.goal.label,
-        column=work.goal.column,
+        hint="look at those rows, give them a value by hand, and run it again",
+        steps=(statement(select), command(work.options.again)),
+        table=goal.label,
+        column=goal.column,
         facts=work.facts(),
     )
 
 
 def _changed_past_the_triggers(work: Work) -> OpsmigrateError:
     goal, shadow = work.goal, shadow_of(work.goal)
+    text = f"{goal.typed_column}::uuid"
+    update = (
+        f"UPDATE {goal.typed_table} SET {shadow.typed_column} = {text}"  # noqa: S608
+        f" WHERE {shadow.typed_column} IS DISTINCT FROM {text}"
+    )
     return OpsmigrateError(
         f"{goal.column} of {goal.label} was changed while its triggers were disabled, so "
         f"{shadow.column} does not hold the same; nothing is lost, and the text stays as it is",
         id="not-seeded",
-        hint=f"UPDATE {goal.typed_table} SET {shadow.typed_column} = {goal.typed_column}::uuid"  # noqa: S608
-        f" WHERE {shadow.typed_column} <> {goal.typed_column}::uuid; then {work.options.again}",
+        hint="give it to the uuid column again, and go on",
+        steps=(statement(update), command(work.options.again)),
         table=goal.label,
         column=goal.column,
         facts=work.facts(),
@@ -243,11 +255,12 @@ def _run_concurrently(work: Work, phase: Phase) -> None:
     except IntegrityError as error:
         _drop_invalid_index(work)
         _, _, duplicates = count_grouped(work.connection, work.goal)
-        found = duplicates_found(work.connection, work.goal, duplicates)
+        found = duplicates_found(work.connection, work.goal, duplicates, again=work.options.again)
         raise OpsmigrateError(
             str(found),
             id="duplicates",
             hint=found.hint,
+            steps=found.steps,
             table=found.table,
             column=found.column,
             evidence=found.evidence,
@@ -281,7 +294,9 @@ def _fill(work: Work, state: State) -> None:
         work.tally.started = time.monotonic()
     options = work.options
     with work.phase("fill"):
-        work.progress.phase(f"  about {state.rows:,} rows in {state.blocks:,} blocks")
+        work.progress.phase(
+            f"  about {counted(state.rows, 'row')} in {counted(state.blocks, 'block')}"
+        )
         fill(
             work.connection,
             work.goal,
@@ -325,7 +340,7 @@ def _sweep(work: Work) -> None:
 def _between(work: Work, tally: Tally, rows: int) -> None:
     share = tally.share
     expected = max(rows, tally.rows)
-    text = f"{tally.rows:,} of about {expected:,} rows ({share:.0%})"
+    text = f"{tally.rows:,} of about {counted(expected, 'row')} ({share:.0%})"
     text += f", {tally.rows_per_second:,.0f} rows/s"
     elapsed = time.monotonic() - tally.started
     if 0.01 < share < 1:

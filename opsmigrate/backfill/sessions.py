@@ -119,7 +119,8 @@ def _already_running(goal: Goal, holder: Holder | None) -> RefusedError:
     return RefusedError(
         f"another run is seeding {goal.label} at this moment{by}",
         id="already-running",
-        hint=holder.hint if holder else "run it again",
+        hint=holder.hint if holder else "it has just ended: run the command again",
+        steps=holder.steps if holder else (),
         table=goal.label,
         evidence=holder.evidence if holder else None,
     )

@@ -8,8 +8,10 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.state import State, read_state
+from opsmigrate.counted import counted
 from opsmigrate.postgres.values import count_nulls_and_duplicates
 from opsmigrate.report import Finding, Result, Severity, Verdict
+from opsmigrate.steps import command
 
 
 def verify(
@@ -32,17 +34,19 @@ def verify(
         group = goal.unique and (thorough or state.valid_index is None)
         count = count_grouped if group else _count
         rows, nulls, duplicates = count(connection, goal)
-        wrong += [f"{nulls} rows without a value"] if nulls and not goal.nullable else []
-        wrong += [f"{duplicates} values on more than one row"] if duplicates else []
+        wrong += _of_rows(goal, nulls, duplicates)
     facts = {"rows": rows, **done, "nulls": nulls, "duplicates": duplicates}
     if wrong:
         return _unseeded(goal, wrong, facts, again)
     seeded = f"{done['seeded']:,} seeded now; " if "seconds" in done else ""
     held = ["NOT NULL"] if not goal.nullable else []
-    held += ["unique", f"{nulls} NULLs", "0 duplicates"] if goal.unique else [f"{nulls} NULLs"]
+    held += ["unique"] if goal.unique else []
+    held += [counted(nulls or 0, "NULL")]
+    held += ["0 duplicates"] if goal.unique else []
+    some = counted(rows or 0, "row")
     return Result(
         verdict=Verdict.PASSED,
-        summary=f"{goal.label}.{goal.column}: {rows:,} rows, {seeded}{', '.join(held)}",
+        summary=f"{goal.label}.{goal.column}: {some}, {seeded}{', '.join(held)}",
         facts=facts,
     )
 
@@ -58,6 +62,15 @@ def _count(connection: BaseDatabaseWrapper, goal: Goal) -> tuple[int, int, int]:
         cursor.execute(query.format(sql.Identifier(goal.column), goal.relation))
         rows, nulls = cursor.fetchone()
     return int(rows), int(nulls), 0
+
+
+def _of_rows(goal: Goal, nulls: int, duplicates: int) -> list[str]:
+    wrong = []
+    if nulls and not goal.nullable:
+        wrong.append(f"{counted(nulls, 'row')} without a value")
+    if duplicates:
+        wrong.append(f"{counted(duplicates, 'value')} on more than one row")
+    return wrong
 
 
 def _demands(state: State, goal: Goal) -> list[tuple[bool, str]]:
@@ -82,7 +95,7 @@ def _unseeded(goal: Goal, wrong: Sequence[str], facts: dict[str, Any], again: st
         id="not-seeded",
         severity=Severity.ERROR,
         message=f"{goal.label}.{goal.column} is not as it must be: {'; '.join(wrong)}",
-        hint=again,
+        steps=(command(again),),
         table=goal.label,
         column=goal.column,
     )

@@ -15,6 +15,7 @@ from opsmigrate.backfill.fill import Tally
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.pace import Pace
 from opsmigrate.backfill.sessions import is_lost
+from opsmigrate.counted import counted
 from opsmigrate.errors import PartialError, UndecidedError
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.locks import (
@@ -24,6 +25,7 @@ from opsmigrate.postgres.locks import (
     LockWaits,
 )
 from opsmigrate.progress import Progress
+from opsmigrate.steps import command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,17 +132,26 @@ class Work:
             "seconds": self.seconds,
         }
 
-    def partial(self, why: str) -> PartialError:
-        """Return the error that says how far the work came."""
-        done = f"{self.tally.rows:,} rows filled in {self.tally.batches:,} batches, all committed"
+    def partial(self, why: str, *, stopped_by: str = "trouble") -> PartialError:
+        """Return the error that says how far the work came.
+
+        `stopped_by` is for scripts: time-budget, interrupt, lock, or trouble for anything else.
+        """
+        done = (
+            f"{counted(self.tally.rows, 'row')} filled in "
+            f"{counted(self.tally.batches, 'batch', 'batches')}, all committed"
+        )
         budget = self.options.time_budget
         return PartialError(
             f"stopped part of the way: {why}; {done}",
             id="stopped-part-way",
-            hint=self.options.again + (f" --time-budget {budget:g}" if budget else ""),
+            steps=(command(self.options.again + (f" --time-budget {budget:g}" if budget else "")),),
             table=self.goal.label,
-            facts=self.facts(),
+            facts={**self.facts(), "stopped_by": stopped_by},
         )
+
+    def _out_of_time(self, late: OutOfTimeError) -> PartialError:
+        return self.partial(str(late), stopped_by="time-budget")
 
     @property
     def _budget(self) -> str:
@@ -149,7 +160,9 @@ class Work:
     def _interrupted(self) -> BaseException:
         """Return what an interrupt ends in: nothing may be known of a statement's end."""
         unknown = self.running != "examine" and is_lost(self.connection)
-        return self.partial("interrupted") if self.begun or unknown else KeyboardInterrupt()
+        if self.begun or unknown:
+            return self.partial("interrupted", stopped_by="interrupt")
+        return KeyboardInterrupt()
 
     def _ended_by(self, error: DatabaseError) -> BaseException:
         if interrupts.asked():
@@ -158,17 +171,18 @@ class Work:
         if lost and self.seconds_left <= 0:
             # A server that is silent is not waited for any longer (Waits.end_where_silent).
             late = OutOfTimeError(f"the server was silent when {self._budget} was used up")
-            return self.partial(str(late)) if self.begun else self._too_short(late)
+            return self._out_of_time(late) if self.begun else self._too_short(late)
         if not self.begun:
             return error
         return self.partial(f"{lost}{first_line(error)}")
 
     def _too_short(self, error: OutOfTimeError) -> UndecidedError:
+        twice = 2 * (self.options.time_budget or 0)
         return UndecidedError(
             f"{error} before this run could write anything to {self.goal.label}; it came to the "
             f"phase: {self.running}",
             id="time-budget-too-short",
-            hint=f"{self.options.again} --time-budget {2 * (self.options.time_budget or 0):g}",
+            steps=(command(f"{self.options.again} --time-budget {twice:g}"),),
             table=self.goal.label,
             facts=self.facts(),
         )
@@ -180,17 +194,19 @@ class Work:
             yield
         except LockNotObtainedError as error:
             if self.begun:
-                raise self.partial(f"the lock was not obtained: {error}") from error
+                why = f"the lock was not obtained: {error}"
+                raise self.partial(why, stopped_by="lock") from error
             raise UndecidedError(
                 f"not begun, because the lock on {self.goal.label} was not obtained: {error}",
                 id="lock-not-obtained",
-                hint=f"end or wait for what holds the table; then {self.options.again}",
+                hint="wait for what holds the table, or end it; then run it again",
+                steps=(command(self.options.again),),
                 table=self.goal.label,
             ) from error
         except OutOfTimeError as error:
             # Only here, when the last batches have ended, is it known how far the work came.
             if self.has_written:
-                raise self.partial(str(error)) from error
+                raise self._out_of_time(error) from error
             raise self._too_short(error) from error
         except AutovacuumAgainstWraparoundError as error:
             raise self.partial(str(error)) from error

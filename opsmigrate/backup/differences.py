@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping
 
 from opsmigrate.backup.sequences import is_between
+from opsmigrate.counted import counted
 from opsmigrate.digest.lines import TableDigest
 from opsmigrate.digest.server import LARGE_OBJECTS
 from opsmigrate.manifest import Manifest
 from opsmigrate.report import Finding, Severity
+from opsmigrate.steps import command
 
-AGAIN = "python manage.py backup_db"
+AGAIN = (command("python manage.py backup_db"),)
 
 
 def content_differences(
@@ -27,7 +29,7 @@ def content_differences(
 
 def broken(*, id: str, message: str) -> Finding:
     """Return a finding that says that a backup is not good."""
-    return Finding(id=id, severity=Severity.ERROR, message=message, hint=AGAIN)
+    return Finding(id=id, severity=Severity.ERROR, message=message, steps=AGAIN)
 
 
 def _rows(manifest: Manifest, found: Mapping[str, TableDigest]) -> Iterator[Finding]:
@@ -37,9 +39,9 @@ def _rows(manifest: Manifest, found: Mapping[str, TableDigest]) -> Iterator[Find
             yield Finding(
                 id="rows-differ",
                 severity=Severity.ERROR,
-                message=f"{table} had {rows:,} rows when it was backed up; the backup has "
+                message=f"{table} had {counted(rows, 'row')} when it was backed up; the backup has "
                 + (f"{seen.rows:,}" if seen else "no such table"),
-                hint=AGAIN,
+                steps=AGAIN,
                 table=table,
                 evidence={"source": rows, "backup": seen.rows if seen else None},
             )
@@ -49,7 +51,7 @@ def _rows(manifest: Manifest, found: Mapping[str, TableDigest]) -> Iterator[Find
             id="rows-differ",
             severity=Severity.ERROR,
             message=f"the backup has rows of {table}, of which its manifest knows nothing",
-            hint=AGAIN,
+            steps=AGAIN,
             table=table,
             evidence={"source": None, "backup": found[table].rows},
         )
@@ -64,9 +66,9 @@ def _values(
             yield Finding(
                 id="values-differ",
                 severity=Severity.ERROR,
-                message=f"{table} has its {seen.rows:,} rows in the backup, but not the values "
-                "that it had when it was backed up",
-                hint=AGAIN,
+                message=f"{table} has its {counted(seen.rows, 'row')} in the backup, but not "
+                "the values that it had when it was backed up",
+                steps=AGAIN,
                 table=table,
                 evidence={"source": digest, "backup": seen.digest},
             )
@@ -79,7 +81,7 @@ def _values(
             id="values-differ",
             severity=Severity.ERROR,
             message=f"the {LARGE_OBJECTS} of the backup are not those that were backed up",
-            hint=AGAIN,
+            steps=AGAIN,
             evidence={"source": dict(recorded), "backup": large_objects.digest},
         )
 
@@ -93,6 +95,6 @@ def _sequences(manifest: Manifest, found: Mapping[str, int | None]) -> Iterator[
                 severity=Severity.ERROR,
                 message=f"the sequence {name} stood between {bracket[0]} and {bracket[1]} when it "
                 f"was backed up; in the backup it {said}",
-                hint=AGAIN,
+                steps=AGAIN,
                 evidence={"source": list(bracket), "backup": found.get(name)},
             )

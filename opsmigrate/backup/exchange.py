@@ -33,7 +33,7 @@ from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.run import ClientError
 from opsmigrate.postgres.comments import comment_on
-from opsmigrate.postgres.names import LONGEST_NAME
+from opsmigrate.postgres.names import LONGEST_NAME, quoted
 from opsmigrate.postgres.session import (
     Session,
     no_time_limits,
@@ -51,8 +51,12 @@ from opsmigrate.scratch import (
     scratch_database,
 )
 from opsmigrate.scratch_role import hand_over
+from opsmigrate.steps import command, statement
 
 Confirm = Callable[[Loss], bool]
+
+# Which backups there are.
+LISTED = (command("python manage.py backup_db --list"),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,7 +225,14 @@ def _put_aside(connection: BaseDatabaseWrapper, live: str) -> tuple[Kept, tuple[
             severity=Severity.WARNING,
             message=f"the database {each.name} says that it was {live} once, and restore_db did "
             f"not put it aside for the present one: {each.stranger}",
-            hint="look whose it is, and drop it, or remove its comment",
+            hint="look whose it is; where nobody needs it, drop it, or take off the comment that "
+            "says so",
+            steps=(
+                statement(
+                    f"COMMENT ON DATABASE {quoted(each.name)} IS NULL",
+                    risk="no --undo will ever find it",
+                ),
+            ),
         )
         for each in found
         if each.stranger
@@ -233,14 +244,16 @@ def _put_aside(connection: BaseDatabaseWrapper, live: str) -> tuple[Kept, tuple[
         raise RefusedError(
             strangers[0].message,
             id="not-put-aside",
-            hint="restore_db FILE; or, where you are sure of it, let the two change names by hand: "
-            "ALTER DATABASE … RENAME TO …",
+            hint="restore a backup with restore_db; or, where you are sure of the other one, let "
+            "the two change names by hand (ALTER DATABASE, RENAME TO)",
+            steps=LISTED,
             evidence={"databases": [each.name for each in found]},
         )
     raise UsageError(
         f"no database was kept that was {live} once",
         id="nothing-to-undo",
-        hint="python manage.py restore_db FILE",
+        hint="to go back to a backup, give restore_db its file",
+        steps=LISTED,
     )
 
 
@@ -254,7 +267,8 @@ def _require_whole_again(former: Kept, tables: Iterable[str], migrations: Iterab
                 f"the kept database {former.name} is not what it was when it was put aside: it "
                 f"lacks the {what} {lacking[0]}",
                 id="not-put-aside",
-                hint="python manage.py restore_db FILE",
+                hint="to go back to a backup, give restore_db its file",
+                steps=LISTED,
                 evidence={name: lacking},
             )
 
@@ -320,7 +334,7 @@ def _require_free(connection: BaseDatabaseWrapper, name: str) -> None:
         raise UsageError(
             f"{name!r} cannot be the name of a database",
             id="database-exists",
-            hint=f"--into with a name of 1 to {LONGEST_NAME} bytes",
+            hint=f"give a name of 1 to {LONGEST_NAME} bytes with --into",
         )
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
@@ -328,7 +342,7 @@ def _require_free(connection: BaseDatabaseWrapper, name: str) -> None:
             raise UsageError(
                 f"there is a database {name} already",
                 id="database-exists",
-                hint="--into with another name",
+                hint="give another name with --into",
             )
 
 
@@ -337,7 +351,7 @@ def _require_confirmed(place: Place, loss: Loss) -> Loss:
         raise RefusedError(
             "nobody said yes to what would be lost; nothing was changed",
             id="not-confirmed",
-            hint="answer yes, or --no-input",
+            hint="answer yes, or say with --no-input that it may be lost",
         )
     # Whoever was asked may have thought about it for long.
     place.connection.close()

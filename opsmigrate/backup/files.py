@@ -26,13 +26,13 @@ def make_folder(folder: Path) -> None:
         raise UsageError(
             f"cannot make the folder {folder}: {error.strerror}",
             id="cannot-write-output",
-            hint="--directory with a folder that can be written",
+            hint="name a folder that can be written with --directory",
         ) from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UsageError(
             f"cannot write to the folder {folder}",
             id="cannot-write-output",
-            hint="--directory with a folder that can be written",
+            hint="name a folder that can be written with --directory",
         )
 
 

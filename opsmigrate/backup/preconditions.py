@@ -12,6 +12,7 @@ from opsmigrate.errors import RefusedError, UsageError
 from opsmigrate.manifest import Manifest, read_manifests
 from opsmigrate.postgres.session import Session
 from opsmigrate.progress import Progress
+from opsmigrate.steps import statement
 
 # pg_dump reads every table, every sequence and every large object, or fails.
 UNREADABLE = """
@@ -41,6 +42,12 @@ READABLE_BEFORE = """(
         WHERE a.privilege_type = 'SELECT'
           AND (a.grantee = 0 OR pg_has_role(a.grantee, 'USAGE'))))"""
 KNOWS_LARGE_OBJECTS = 180_000
+# One statement, whatever their number is.
+GRANT_OBJECTS = (
+    "DO $grant$ DECLARE object oid; BEGIN FOR object IN SELECT oid FROM pg_largeobject_metadata "
+    "LOOP EXECUTE format('GRANT SELECT ON LARGE OBJECT %s TO %I', object, {role}); END LOOP; END "
+    "$grant$"
+)
 NAMED = 5
 # Of a database of which nothing is known, a dump is seldom smaller than this part of it.
 LEAST_RATIO = 0.02
@@ -52,8 +59,8 @@ def require_dumpable(connection: BaseDatabaseWrapper) -> None:
     with connection.cursor() as cursor:
         cursor.execute(UNREADABLE)
         rows = cursor.fetchall()
-        cursor.execute("SELECT quote_ident(current_user)")
-        role = cursor.fetchone()[0]
+        cursor.execute("SELECT quote_ident(current_user), quote_literal(current_user)")
+        role, literal = cursor.fetchone()
     if rows:
         names = [label(schema, name) for schema, name in rows]
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
@@ -61,11 +68,13 @@ def require_dumpable(connection: BaseDatabaseWrapper) -> None:
             f"the role may not read {', '.join(names[:NAMED])}{more}, so the backup would not be "
             "whole",
             id="missing-privilege",
-            hint=f"GRANT pg_read_all_data TO {role}, or use the alias of the owner",
+            hint="as a superuser, let it read everything; or name the alias of the owner with "
+            "--database",
+            steps=(statement(f"GRANT pg_read_all_data TO {role}"),),
             table=names[0],
             evidence={"unreadable": names},
         )
-    _require_large_objects(connection, role)
+    _require_large_objects(connection, literal)
 
 
 def _require_large_objects(connection: BaseDatabaseWrapper, role: str) -> None:
@@ -81,8 +90,8 @@ def _require_large_objects(connection: BaseDatabaseWrapper, role: str) -> None:
             f"the role may not read every large object ({words}{more}), so the backup would not "
             "be whole",
             id="missing-privilege",
-            hint=f"GRANT SELECT ON LARGE OBJECT {rows[0][2]} TO {role}, and so on; or use the "
-            "alias of the owner",
+            hint="as a superuser, let it read them; or name the alias of the owner with --database",
+            steps=(statement(GRANT_OBJECTS.format(role=role)),),
             evidence={"large_objects": {owner: number for owner, number, _ in rows}},
         )
 
@@ -104,8 +113,7 @@ def excluded_tables(tables: Sequence[DataTable], patterns: Sequence[str]) -> lis
             raise UsageError(
                 f"--exclude-table-data {pattern!r} matches no table",
                 id="unknown-table",
-                hint="--exclude-table-data with the name of a table, or schema.table; * and ? may "
-                "stand in it",
+                hint="say the name of a table, or schema.table; * and ? may stand in it",
             )
         found += [table for table in matches if table not in found]
     return found
@@ -136,7 +144,8 @@ def require_space(
             f"the backup will need about {needed / 1e6:,.1f} MB, {how}; {folder} has "
             f"{free / 1e6:,.1f} MB left",
             id="not-enough-space",
-            hint="--directory with a folder that has room, or --keep N to remove old backups",
+            hint="name a folder that has room with --directory, or let old backups be removed with "
+            "--keep",
             evidence={"needed": needed, "free": free},
         )
 

@@ -110,7 +110,7 @@ def _not_given(what: str, why: str) -> OpsmigrateError:
     return OpsmigrateError(
         f"the restored database could not be given its {what}: {why}; the live one is as it was",
         id="property-not-restored",
-        hint="--database with the alias of a superuser, or make what is missing",
+        hint="name the alias of a superuser with --database, or make what is missing",
     )
 
 

@@ -1,6 +1,6 @@
 """What stands against a rollback, and what it would lose."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -13,6 +13,7 @@ from opsmigrate.manifest import Manifest
 from opsmigrate.postgres.session import Session, is_pooled_by_transaction
 from opsmigrate.schema.history import applied_migrations
 from opsmigrate.scratch_rights import require_scratch_allowed
+from opsmigrate.steps import Step, statement
 
 RIGHTS = """
 SELECT pg_has_role(current_user, d.datdba, 'MEMBER'), r.rolsuper, quote_ident(current_user),
@@ -22,11 +23,12 @@ WHERE d.datname = current_database() AND r.rolname = current_user
 """
 # Who ends a session must be of its role, or have pg_signal_backend; a superuser's, a superuser.
 FOREIGN = """
-SELECT quote_ident(r.rolname) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
+SELECT quote_ident(r.rolname), r.rolsuper
+FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
 WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
   AND (r.rolsuper OR NOT (pg_has_role(current_user, r.oid, 'USAGE')
                           OR pg_has_role(current_user, 'pg_signal_backend', 'USAGE')))
-ORDER BY 1 LIMIT 1
+ORDER BY 2 DESC, 1 LIMIT 1
 """
 # What only a superuser, or who was granted it, may set: log_min_duration_statement, say.
 NOT_THEIRS = """
@@ -37,10 +39,16 @@ ORDER BY 1 LIMIT 1
 """
 GRANTED = "AND NOT has_parameter_privilege(s.name, 'SET')"
 KNOWS_PARAMETER_RIGHTS = 150_000
-PREPARED = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY 1"
-SLOTS = "SELECT slot_name FROM pg_replication_slots WHERE database = current_database() ORDER BY 1"
+PREPARED = """
+SELECT gid, quote_literal(gid) FROM pg_prepared_xacts WHERE database = current_database()
+ORDER BY 1
+"""
+SLOTS = """
+SELECT slot_name, quote_literal(slot_name) FROM pg_replication_slots
+WHERE database = current_database() ORDER BY 1
+"""
 SUBSCRIPTIONS = """
-SELECT subname FROM pg_subscription
+SELECT subname, quote_ident(subname) FROM pg_subscription
 WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1
 """
 
@@ -83,7 +91,7 @@ def require_same_database(session: Session, manifest: Manifest) -> None:
             f"{theirs.get('system_identifier')}, not of {session.database} of "
             f"{session.system_identifier}",
             id="other-database",
-            hint="--into NAME restores it beside",
+            hint="restore it beside this one, into a new database, with --into",
         )
 
 
@@ -101,7 +109,7 @@ def require_swappable(
         raise RefusedError(
             "the server is a standby, or the session read-only; nothing can be restored here",
             id="read-only",
-            hint="--database with the alias of the primary",
+            hint="name the alias of the primary with --database",
         )
     with connection.cursor() as cursor:
         cursor.execute(RIGHTS)
@@ -109,17 +117,16 @@ def require_swappable(
         if not owns:
             raise _denied(
                 "the role does not own the database, so it cannot rename it",
-                f"ALTER DATABASE {database} OWNER TO {role}",
+                "as its owner, or a superuser, give it to the role",
+                statement(f"ALTER DATABASE {database} OWNER TO {role}"),
             )
         # ALTER DATABASE … RENAME asks for CREATEDB as well.
         require_scratch_allowed(connection)
         cursor.execute(FOREIGN)
         foreign = None if superuser else cursor.fetchone()
         if foreign:
-            raise _denied(
-                f"the role may not end the sessions of {foreign[0]}",
-                f"end them, or GRANT pg_signal_backend TO {role} (a superuser's only they can end)",
-            )
+            whose, is_superuser = foreign
+            raise _denied_to_end(whose, role, is_superuser=is_superuser)
         _require_nothing_in_the_way(cursor, keep_slots=keep_slots)
 
 
@@ -129,7 +136,7 @@ def require_owners(connection: BaseDatabaseWrapper, manifest: Manifest) -> None:
     if why is not None:
         raise _denied(
             f"owners and rights cannot be restored: {why}",
-            "--database with the alias of a superuser, or make the role a member",
+            "name the alias of a superuser with --database, or make the role a member",
         )
 
 
@@ -142,11 +149,13 @@ def require_settings(connection: BaseDatabaseWrapper, manifest: Manifest) -> Non
         row = cursor.fetchone()
     if row is not None:
         setting, role = row
-        grant = f", or: GRANT SET ON PARAMETER {setting} TO {role}" if knows else ""
+        grant = statement(f"GRANT SET ON PARAMETER {setting} TO {role}")
         raise RefusedError(
             f"the role may not give the restored database its setting {setting}",
             id="property-not-restored",
-            hint=f"--database with the alias of a superuser{grant}",
+            hint="name the alias of a superuser with --database"
+            + ("; or, as one, let the role set it" if knows else ""),
+            steps=(grant,) if knows else (),
         )
 
 
@@ -169,20 +178,52 @@ def loss_since(connection: BaseDatabaseWrapper, manifest: Manifest) -> Loss:
 
 
 def _require_nothing_in_the_way(cursor: CursorWrapper, *, keep_slots: bool) -> None:
-    kinds = [("prepared transaction", PREPARED, "COMMIT PREPARED or ROLLBACK PREPARED it first")]
+    kinds: list[tuple[str, str, str, Callable[[str], tuple[Step, ...]]]] = [
+        ("prepared transaction", PREPARED, "decide how it is to end", _ended)
+    ]
     if not keep_slots:
-        hint = "--keep-slots leaves it with the old database, or drop it first"
-        kinds += [("logical replication slot", SLOTS, hint), ("subscription", SUBSCRIPTIONS, hint)]
-    for what, query, hint in kinds:
+        hint = "let it stay with the old database with --keep-slots, or drop it if nobody needs it"
+        kinds += [("logical replication slot", SLOTS, hint, _slot_dropped)]
+        kinds += [("subscription", SUBSCRIPTIONS, hint, _subscription_dropped)]
+    for what, query, hint, steps in kinds:
         cursor.execute(query)
         row = cursor.fetchone()
         if row:
+            name, typed = row
             raise RefusedError(
-                f"the {what} {row[0]} is in the way: it would not follow the name of the database",
+                f"the {what} {name} is in the way: it would not follow the name of the database",
                 id="rollback-blocked",
                 hint=hint,
+                steps=steps(typed),
             )
 
 
-def _denied(message: str, hint: str) -> RefusedError:
-    return RefusedError(message, id="missing-privilege", hint=hint)
+def _ended(name: str) -> tuple[Step, ...]:
+    return (
+        statement(f"COMMIT PREPARED {name}"),
+        statement(f"ROLLBACK PREPARED {name}", risk="loses what it wrote", alternative=2),
+    )
+
+
+def _slot_dropped(name: str) -> tuple[Step, ...]:
+    return (
+        statement(
+            f"SELECT pg_drop_replication_slot({name})", risk="who reads from it loses its place"
+        ),
+    )
+
+
+def _subscription_dropped(name: str) -> tuple[Step, ...]:
+    return (statement(f"DROP SUBSCRIPTION {name}", risk="nothing is replicated any more"),)
+
+
+def _denied_to_end(whose: str, role: str, *, is_superuser: bool) -> RefusedError:
+    message = f"the role may not end the sessions of {whose}"
+    if is_superuser:
+        return _denied(message, "end them as a superuser; no other role can")
+    grant = statement(f"GRANT pg_signal_backend TO {role}")
+    return _denied(message, "end them; or, as a superuser, let the role do it", grant)
+
+
+def _denied(message: str, hint: str, *steps: Step) -> RefusedError:
+    return RefusedError(message, id="missing-privilege", hint=hint, steps=steps)

@@ -17,6 +17,7 @@ from opsmigrate.postgres.errors import (
     sqlstate,
 )
 from opsmigrate.postgres.session import no_time_limits, second_connection, set_for_session
+from opsmigrate.steps import command, statement
 
 ATTEMPTS = 3
 LOCK_TIMEOUT_SECONDS = 5
@@ -54,7 +55,8 @@ def held_snapshot(
     raise UndecidedError(
         f"tables came and went while the backup began, {ATTEMPTS} times",
         id="tables-changing",
-        hint="python manage.py backup_db, when no migration is running",
+        hint="when no migration is running, take the backup again",
+        steps=(command("python manage.py backup_db"),),
     )
 
 
@@ -94,7 +96,9 @@ def _refuse_hidden_rows(holder: BaseDatabaseWrapper) -> None:
             f"row security hides rows of {label(schema, name)} from the role, so the backup would "
             "not be whole",
             id="missing-privilege",
-            hint=f"ALTER ROLE {role} BYPASSRLS, or use the alias of the owner",
+            hint="as a superuser, let it see all rows; or name the alias of the owner with "
+            "--database",
+            steps=(statement(f"ALTER ROLE {role} BYPASSRLS"),),
             table=label(schema, name),
         )
 
@@ -120,7 +124,8 @@ def _locked(holder: BaseDatabaseWrapper, tables: tuple[DataTable, ...]) -> bool:
                 f"the role may not read everything, so the backup would not be whole: "
                 f"{first_line(error)}",
                 id="missing-privilege",
-                hint="GRANT pg_read_all_data TO this role, or use the alias of the owner",
+                hint="as a superuser, GRANT pg_read_all_data to the role; or name the alias of the "
+                "owner with --database",
             ) from error
         if sqlstate(error) == LOCK_NOT_AVAILABLE:
             raise locked_by_others() from error
@@ -132,5 +137,6 @@ def locked_by_others() -> UndecidedError:
     return UndecidedError(
         f"a table was locked for longer than {LOCK_TIMEOUT_SECONDS} s; a migration may be running",
         id="lock-not-obtained",
-        hint="python manage.py backup_db, when it has ended",
+        hint="when it has ended, take the backup again",
+        steps=(command("python manage.py backup_db"),),
     )

@@ -24,6 +24,7 @@ from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.names import LONGEST_NAME
 from opsmigrate.postgres.session import open_second
 from opsmigrate.scratch import maintenance_connection
+from opsmigrate.steps import statement
 
 # RENAME waits 5 s for the sessions of a database to end, then fails (CountOtherDBBackends).
 SECONDS_TO_EMPTY = 4.0
@@ -362,7 +363,8 @@ def _unknown(error: Exception) -> PartialError:
         "the databases were changing places when the server fell silent, and whether they did is "
         f"not known: {first_line(error)}",
         id="swap-failed",
-        hint="see which database has the name: SELECT oid, datname FROM pg_database",
+        hint="see which database has the name now, and how they are called",
+        steps=(statement("SELECT oid, datname FROM pg_database"),),
     )
 
 

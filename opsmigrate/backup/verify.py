@@ -20,16 +20,18 @@ from opsmigrate.manifest import Manifest, size_of
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.run import ClientError
 from opsmigrate.pgtools.schema_text import schema_differences
+from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.session import no_time_limits, second_connection, set_for_session
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Severity, Unexamined
 from opsmigrate.scratch import ScratchDatabase, keep_scratch, scratch_database
+from opsmigrate.steps import statement
 
 JOBS = 2
 KEPT_HOURS = 24
 SEE_WORDS = (
-    "see the server's words: where it lacks room, a role or a right, mend that and run it again; "
-    "else python manage.py backup_db"
+    "see the server's words: where it lacks room, a role or a right, mend that and verify it "
+    "again; else take a new backup"
 )
 NO_MEMBER = "the role that was made to restore it is a member of no other"
 
@@ -255,7 +257,8 @@ def _extensions(manifest: Manifest, found: dict[str, str]) -> tuple[Finding, ...
             severity=Severity.WARNING,
             message=f"the extension {name} was of version {version}; a restore gives "
             + (found.get(name) or "none"),
-            hint=f"ALTER EXTENSION {name} UPDATE, before the next backup",
+            hint="before the next backup, let it be of the version that a restore gives",
+            steps=(statement(f"ALTER EXTENSION {quoted(name)} UPDATE"),),
             evidence={"source": version, "backup": found.get(name)},
         )
         for name, version in manifest.extensions.items()

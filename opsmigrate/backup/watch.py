@@ -6,6 +6,7 @@ from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.errors import UndecidedError
+from opsmigrate.steps import command
 
 # pg_dump bounds only its waits for tables. It would wait without end for a sequence or a view
 # that somebody alters, and a queue of three (we, the DDL, pg_dump) is no deadlock to the server.
@@ -53,7 +54,8 @@ class Watch:
                 f"pg_dump waited for more than {self._patience:g} s for a lock on {what}, held up "
                 f"by {holders}; a migration may be running",
                 id="lock-not-obtained",
-                hint="python manage.py backup_db, when it has ended",
+                hint="when it has ended, take the backup again",
+                steps=(command("python manage.py backup_db"),),
             )
 
     def what_is_held(self) -> str | None:

@@ -26,7 +26,12 @@ from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.files import require_writable, write_atomically
 from opsmigrate.interrupts import INTERRUPTED, Watch
 from opsmigrate.management.database import ChosenDatabase
-from opsmigrate.management.output import Messages, forget_unwritten, occupy_standard_descriptors
+from opsmigrate.management.output import (
+    Messages,
+    columns_of_terminal,
+    forget_unwritten,
+    occupy_standard_descriptors,
+)
 from opsmigrate.pgtools.run import ClientError
 from opsmigrate.postgres.errors import (
     INSUFFICIENT_PRIVILEGE,
@@ -39,10 +44,10 @@ from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import Session
 from opsmigrate.postgres.waits import Waits
 from opsmigrate.progress import Progress
-from opsmigrate.report import Report, Result, Severity, Verdict
+from opsmigrate.report import WIDTH, Report, Result, Severity, Verdict
 from opsmigrate.scratch import reap
 from opsmigrate.shown import shown
-from opsmigrate.steps import aimed, aimed_text
+from opsmigrate.steps import aimed, aimed_text, command
 
 UNWRITTEN = Verdict.UNDECIDED.exit_code
 # What Python makes of bytes of the command line that are no text (PEP 383).
@@ -68,6 +73,7 @@ class ReportCommand(BaseCommand, ABC):
     needs_clean_checks = True
     # What a server that Django no longer works with means.
     too_old: ClassVar[type[OpsmigrateError]] = UndecidedError
+    messages: Messages
     _from_shell = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -129,7 +135,7 @@ class ReportCommand(BaseCommand, ABC):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run, report, and raise CommandError with the verdict's exit code unless it passed."""
-        self.stderr = Messages(self.stderr)
+        self.stderr = self.messages = Messages(self.stderr)
         waits = Waits(connections.all(initialized_only=True))
         with (
             waits.known(),
@@ -165,7 +171,8 @@ class ReportCommand(BaseCommand, ABC):
             self.keep(report, options)
         except OSError as error:
             why = shown(str(error))
-            self.stderr.write(f"the report cannot be written: {why}; it is:\n{report.as_text()}")
+            told = f"the report cannot be written: {why}; it is:\n{report.as_text()}"
+            self.messages.error(told)
             report = replace(report, exit_code=report.exit_code or UNWRITTEN)
         self._end(report, options)
 
@@ -177,7 +184,7 @@ class ReportCommand(BaseCommand, ABC):
             raise CommandError(message, returncode=report.exit_code)
         # On a terminal the text report says it already; a program's reader sees stderr.
         if options["output"] or options["format"] == "json":
-            self.stderr.write(f"{report.command} {message}")
+            self.messages.error(f"{report.command} {message}")
         sys.exit(report.exit_code)
 
     def _written(self, text: str, style_func: Any = None) -> None:
@@ -208,7 +215,7 @@ class ReportCommand(BaseCommand, ABC):
             return _interrupted(), INTERRUPTED
         except Exception as error:
             if options["traceback"]:
-                self.stderr.write(chosen.redact(traceback.format_exc()))
+                self.messages.error(chosen.redact(traceback.format_exc()))
             result = _crash(error, chosen).as_result()
         if watch.asked is None:
             return result, None
@@ -246,12 +253,15 @@ class ReportCommand(BaseCommand, ABC):
             progress.done()
 
     def _deliver(self, report: Report, options: dict[str, Any]) -> None:
-        text = report.as_json() if options["format"] == "json" else report.as_text()
+        as_json = options["format"] == "json"
         if options["output"]:
+            text = report.as_json() if as_json else report.as_text()
             write_atomically(Path(options["output"]), text + "\n")
-        elif options["format"] == "json":
-            self._written(text)
+        elif as_json:
+            self._written(report.as_json())
         else:
+            # Who calls from code, or reads a file, has no terminal.
+            text = report.as_text(columns_of_terminal(WIDTH) if self._from_shell else WIDTH)
             passed = report.result.verdict is Verdict.PASSED
             first, _, rest = text.partition("\n\n")
             self._written(first, self.style.SUCCESS if passed else self.style.ERROR)
@@ -291,7 +301,8 @@ def _require_clean_checks(connection: BaseDatabaseWrapper) -> None:
         raise UndecidedError(
             f"the system check {errors[0].id} fails: {errors[0].msg}{more}",
             id="system-check",
-            hint="python manage.py check",
+            hint="correct what it says",
+            steps=(command("python manage.py check"),),
         )
 
 

@@ -41,7 +41,7 @@ def postgresql_alias(alias: str, *, option: str) -> BaseDatabaseWrapper:
         raise UsageError(
             f"there is no database alias {_named(alias)} in DATABASES",
             id="unknown-alias",
-            hint=f"{option} {' or '.join(connections)}",
+            hint=f"name one that is there with {option}: {', '.join(connections)}",
         )
     connection = connections[alias]
     if connection.vendor != "postgresql":
@@ -49,7 +49,7 @@ def postgresql_alias(alias: str, *, option: str) -> BaseDatabaseWrapper:
             f"the database alias {alias!r} is {connection.display_name}; "
             "opsmigrate works on PostgreSQL",
             id="not-postgresql",
-            hint=f"{option} with the alias of a PostgreSQL database",
+            hint=f"name the alias of a PostgreSQL database with {option}",
         )
     return connection
 
@@ -82,6 +82,18 @@ def _named(alias: str) -> str:
     return "of that name" if set(alias) & set("@:/") else repr(alias)
 
 
+def _require_text(connection: BaseDatabaseWrapper) -> None:
+    """Raise UndecidedError where a setting has a NUL: libpq would stop reading there, or fail."""
+    parts = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
+    for key in (key for key in parts if "\0" in str(connection.settings_dict.get(key) or "")):
+        raise UndecidedError(
+            f"the {key} of DATABASES[{connection.alias!r}] has a NUL character (%00 in a URL), "
+            "which PostgreSQL knows nowhere",
+            id="bad-setting",
+            hint="correct it in the settings, or in DATABASE_URL",
+        )
+
+
 class ChosenDatabase:
     """What is found out of an alias, step by step, so that a report can say how far it came."""
 
@@ -105,6 +117,7 @@ class ChosenDatabase:
         """
         assert self._connection is not None  # noqa: S101 - choose() comes first
         self._reached = True
+        _require_text(self._connection)
         try:
             own(self._connection)
             self._session = read_session(self._connection)

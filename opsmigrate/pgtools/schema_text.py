@@ -15,8 +15,10 @@ from opsmigrate.pgtools.run import started
 
 LOCK_TIMEOUT_MS = 5000
 HEAD = re.compile(
-    r"^--\n-- (?:Data for )?Name: (.*); Type: (.*); Schema: (.*); Owner: .*\n--$", re.M
+    r"^--\n-- (?:Data for )?Name: (.*); Type: (.*); Schema: (.*); Owner: (.*)\n--$", re.M
 )
+# A name may hold the words between the parts: then nobody can tell which part says what.
+PARTING = re.compile("; (?:Type|Schema|Owner): ")
 # pg_restore writes them even where only the schema is asked for; a dump of the schema has none.
 DATA = {"MATERIALIZED VIEW DATA", "SEQUENCE SET", "STATISTICS DATA", "BLOBS"}
 # A random word in each file since the releases of August 2025, against tricks on psql.
@@ -103,11 +105,11 @@ def _text(
 def _objects(text: str) -> Iterator[tuple[str, str]]:
     """Yield (what it is, its statements) for each; the order may differ from server to server."""
     parts = HEAD.split(RESTRICT.sub("", text))
-    for name, kind, schema, body in zip(
-        parts[1::4], parts[2::4], parts[3::4], parts[4::4], strict=True
+    for name, kind, schema, owner, body in zip(
+        parts[1::5], parts[2::5], parts[3::5], parts[4::5], parts[5::5], strict=True
     ):
         where = "" if schema == "-" else f"{schema}."
-        if kind in DATA:
+        if kind in DATA and not PARTING.search(" ".join((name, schema, owner))):
             continue
         # What follows the last object is no part of it.
         statements = body.replace("-- PostgreSQL database dump complete", "").strip(" -\n")

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.session import set_for_session
+from opsmigrate.steps import Step, statement
 
 # What the sessions that hold such a lock are called in pg_stat_activity.
 APPLICATION = "opsmigrate"
@@ -65,11 +66,15 @@ class Holder:
 
     @property
     def hint(self) -> str:
-        """What to type to be rid of it."""
-        end = f"SELECT pg_terminate_backend({self.pid})"
+        """What to do about it."""
         if self.is_abandoned:
-            return f"where no such run is alive any more: {end}"
-        return f"wait for it to end; only where it is known to be dead: {end}"
+            return "where no such run is alive any more, end its session"
+        return "wait for it to end; only where it is known to be dead, end its session"
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What to type to be rid of it."""
+        return (statement(f"SELECT pg_terminate_backend({self.pid})", risk="ends that run"),)
 
     @property
     def evidence(self) -> Mapping[str, Any]:

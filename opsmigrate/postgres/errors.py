@@ -12,6 +12,8 @@ DEADLOCK_DETECTED = "40P01"
 SERIALIZATION_FAILURE = "40001"
 QUERY_CANCELED = "57014"
 READ_ONLY_TRANSACTION = "25006"
+# Also said of SET TRANSACTION READ WRITE that comes too late in a transaction.
+ACTIVE_SQL_TRANSACTION = "25001"
 # character_not_in_repertoire, untranslatable_character
 NOT_TEXT = ("22021", "22P05")
 

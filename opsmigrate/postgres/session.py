@@ -22,7 +22,11 @@ _this_thread = threading.local()
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """What the server says of this session; `version` as in server_version_num."""
+    """What the server says of this session; `version` as in server_version_num.
+
+    `host` and `port` are what libpq connected to, whether the settings named it, a service or
+    PGHOST. For a Unix socket the host is its folder.
+    """
 
     database: str
     oid: int
@@ -32,6 +36,8 @@ class Session:
     user: str
     in_recovery: bool
     read_only: bool
+    host: str | None = None
+    port: int | None = None
 
     @property
     def major(self) -> int:
@@ -54,6 +60,7 @@ def read_session(connection: BaseDatabaseWrapper) -> Session:
             " FROM pg_database d WHERE d.datname = current_database()"
         )
         row = cursor.fetchone()
+    info = connection.connection.info
     return Session(
         database=row[0],
         oid=row[1],
@@ -63,22 +70,30 @@ def read_session(connection: BaseDatabaseWrapper) -> Session:
         user=row[5],
         in_recovery=row[6],
         read_only=row[7],
+        host=info.host or None,
+        port=int(info.port) if info.port else None,
     )
 
 
 def describe(connection: BaseDatabaseWrapper, session: Session | None) -> Database:
-    """Return the report's words for the database: what the settings say, what the server adds."""
+    """Return the report's words for the database: what the session says, else the settings."""
+    if session is not None:
+        return Database(
+            alias=connection.alias,
+            name=session.database,
+            host=session.host,
+            port=session.port,
+            server_version=session.version_text,
+            system_identifier=str(session.system_identifier),
+            oid=session.oid,
+        )
     params = connection.get_connection_params()
     port = str(params.get("port") or "")
-    name = session.database if session else str(connection.settings_dict["NAME"] or "")
     return Database(
         alias=connection.alias,
-        name=name,
+        name=str(connection.settings_dict["NAME"] or ""),
         host=params.get("host") or None,
         port=int(port) if port.isdigit() else None,
-        server_version=session.version_text if session else None,
-        system_identifier=str(session.system_identifier) if session else None,
-        oid=session.oid if session else None,
     )
 
 

@@ -10,11 +10,12 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.conf import Settings
+from opsmigrate.counted import counted
 from opsmigrate.errors import UndecidedError, UsageError
 from opsmigrate.postgres.session import Session
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Result, Severity, Verdict
-from opsmigrate.steps import command
+from opsmigrate.steps import aimed, command
 from opsmigrate.uat.baseline.record import Baseline
 from opsmigrate.uat.lines import report_lines
 from opsmigrate.uat.outcome import Outcome, Status
@@ -22,6 +23,7 @@ from opsmigrate.uat.redaction import Redactor, secrets_of_settings
 from opsmigrate.uat.registry import Check, discover, registry
 from opsmigrate.uat.runner import JOBS, Adopted, Surroundings, outcome_of, run_checks
 from opsmigrate.uat.scene import scene
+from opsmigrate.uat.serving import site_of_run
 from opsmigrate.uat.site import Login, Site
 from opsmigrate.uat.waivers import UsedWaiver, apply_waivers
 
@@ -34,12 +36,16 @@ FINDING_IDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which checks are asked for, how many run at a time, and what else is taken in."""
+    """Which checks are asked for, how many run at a time, and what else is taken in.
+
+    `serve` says that this run is to serve the site where none was given.
+    """
 
     tags: Sequence[str] = ()
     exclude: Sequence[str] = ()
     ids: Sequence[str] = ()
     jobs: int = JOBS
+    serve: bool = True
     included: tuple[Outcome, ...] = ()
 
     @property
@@ -66,7 +72,7 @@ def select(selection: Selection) -> tuple[Check, ...]:
         raise UsageError(
             f"there is no check or tag {unknown[0]!r}",
             id="unknown-check",
-            hint="python manage.py run_uat --list",
+            steps=(command("python manage.py run_uat --list"),),
         )
     return tuple(
         check
@@ -95,30 +101,37 @@ def accept(
     """
     broken = discover()
     selected = select(selection)
-    there = _what_is_there(connection, settings, site, baseline)
-    checks = tuple(check for check in selected if set(check.needs) <= there | {"site"})
-    left_out = tuple(check.id for check in selected if check not in checks)
-    login = Login(site, settings.uat.login) if site else None
-    surroundings = Surroundings(
-        connection=connection,
-        settings=settings,
-        site=site,
-        login=login,
-        baseline=baseline,
-        adopted=adopted,
-    )
-    outcomes = tuple(map(outcome_of, broken)) + run_checks(
-        checks,
-        surroundings,
-        jobs=selection.jobs,
-        tell=lambda id: progress.phase(f"check {id} …"),
-    )
+    serve = selection.serve and any("site" in check.needs for check in selected)
+    with site_of_run(site, connection, settings.uat.login, serve=serve) as (site, no_site):
+        there = _what_is_there(connection, settings, site, baseline)
+        checks = tuple(check for check in selected if set(check.needs) <= there | {"site"})
+        left_out = tuple(check.id for check in selected if check not in checks)
+        login = Login(site, settings.uat.login) if site else None
+        surroundings = Surroundings(
+            connection=connection,
+            settings=settings,
+            site=site,
+            no_site=no_site,
+            login=login,
+            baseline=baseline,
+            adopted=adopted,
+        )
+        outcomes = tuple(map(outcome_of, broken)) + run_checks(
+            checks,
+            surroundings,
+            jobs=selection.jobs,
+            tell=lambda id: progress.phase(f"check {id} …"),
+        )
     outcomes += selection.included
+    if connection.alias != DEFAULT_DB_ALIAS:
+        outcomes = tuple(
+            replace(item, steps=aimed(item.steps, connection.alias)) for item in outcomes
+        )
     if not outcomes:
         raise UndecidedError(
             "no check was selected, so nothing is known",
             id="no-checks",
-            hint="python manage.py run_uat --list",
+            steps=(command("python manage.py run_uat --list"),),
         )
     if selection.is_explicit:
         outcomes = tuple(replace(item, required=True) for item in outcomes)
@@ -126,10 +139,14 @@ def accept(
     outcomes, waivers = apply_waivers(outcomes, settings.uat.waivers, known=known, today=_today())
     redactor = _redactor(connection, login)
     outcomes = tuple(map(redactor.outcome, outcomes))
-    findings = [_finding(item) for item in outcomes if item.status is not Status.PASS]
+    concerns = sorted(
+        (item for item in outcomes if item.status is not Status.PASS), key=lambda item: item.rank
+    )
+    findings = [_finding(item) for item in concerns]
     facts = {
         "base_url": site.base_url if site else None,
-        "tls_relaxed": bool(site and site.is_plain_loopback),
+        "served": bool(site and site.served),
+        "tls_relaxed": bool(site and site.is_plain_loopback and not site.is_secure),
         "release": settings.release,
         "environment": settings.environment,
         **scene(connection, session, settings, login=login, baseline=baseline),
@@ -161,6 +178,7 @@ def _what_is_there(
         "health": settings.uat.health_url is not None,
         "served": site is not None or bool(urls) or settings.uat.login is not None,
         "tls": site is None or not site.is_plain_loopback,
+        "elsewhere": site is None or site.served is None,
         "baseline": baseline is not None,
         "baseline-pages": baseline is not None and bool(baseline.pages),
         "default-alias": connection.alias == DEFAULT_DB_ALIAS,
@@ -191,7 +209,7 @@ def _summary(outcomes: Sequence[Outcome]) -> str:
     counts = {status: sum(item.status is status for item in outcomes) for status in Status}
     said = ", ".join(f"{number} {status.value}" for status, number in counts.items() if number)
     waived = sum(item.waived is not None for item in outcomes)
-    return f"{len(outcomes)} checks: {said}" + (f" ({waived} waived)" if waived else "")
+    return f"{counted(len(outcomes), 'check')}: {said}" + (f" ({waived} waived)" if waived else "")
 
 
 def _finding(outcome: Outcome) -> Finding:

@@ -15,8 +15,9 @@ from opsmigrate.uat.site import Site, Visitor
 class Context:
     """A database connection that cannot write, the site, the settings, and what was before.
 
-    `http` is a visitor of the live site with a cookie jar of its own. `evidence` is what the
-    report shows besides the SQL and the answers of the site, which are kept by themselves.
+    `http` is a visitor of the live site with a cookie jar of its own; `no_site` says why there may
+    be none. `evidence` is what the report shows besides the SQL and the answers of the site, which
+    are kept by themselves.
     """
 
     connection: BaseDatabaseWrapper
@@ -24,25 +25,27 @@ class Context:
     site: Site | None
     visitor: Visitor | None
     baseline: Baseline | None
+    no_site: NotRun
     evidence: list[Evidence] = field(default_factory=list)
 
     @property
     def http(self) -> Visitor:
         """The visitor of the live site; NotRun is raised where no site was given."""
         if self.visitor is None:
-            raise no_site()
+            raise self.no_site
         return self.visitor
 
     def require_site(self) -> Site:
         """Return where the site is, or raise NotRun."""
         if self.site is None:
-            raise no_site()
+            raise self.no_site
         return self.site
 
     def require_baseline(self) -> Baseline:
         """Return what was before, or raise NotRun."""
         if self.baseline is None:
-            raise NotRun("no baseline was given", hint="python manage.py run_uat --baseline FILE")
+            hint = "give the file that --save-baseline wrote before the migration with --baseline"
+            raise NotRun("no baseline was given", hint=hint)
         return self.baseline
 
     def keep(self, title: str, text: str) -> None:
@@ -57,8 +60,3 @@ class Context:
     def keep_image(self, title: str, image: bytes) -> None:
         """Keep a picture (JPEG or PNG) as evidence."""
         self.evidence.append(Evidence(kind="image", title=title, image=image))
-
-
-def no_site() -> NotRun:
-    """Return why a check of the site did not run."""
-    return NotRun("no site was given", hint="python manage.py run_uat --base-url URL")

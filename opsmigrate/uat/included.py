@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from opsmigrate.errors import UsageError
 from opsmigrate.json_files import UnreadableError, read_object, shaped
+from opsmigrate.steps import command
 from opsmigrate.uat.canonical import digest_of
 from opsmigrate.uat.outcome import Evidence, Outcome, Status
 
@@ -63,7 +64,8 @@ def read_included(file: Path, *, base_url: str | None, release: str | None) -> O
         evidence=tuple(
             Evidence(kind="table", title=part.title, rows=part.rows) for part in found.tables
         ),
-        hint=f"python scripts/{found.tool.replace('-', '_')}.py --help",
+        hint="let it run again for this site and this release",
+        steps=(command(f"python scripts/{found.tool.replace('-', '_')}.py --help"),),
     )
 
 
@@ -80,5 +82,5 @@ def _read(file: Path) -> _Found:
         f"{file} is not what scripts/load_test.py or scripts/security_scan.py wrote, or it was "
         "changed since",
         id="bad-included-file",
-        hint="--include with the file of their --output",
+        hint="name the file of their --output with --include",
     )

@@ -8,17 +8,15 @@ from typing import Any
 
 from django.conf import settings as django_settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
-from django.test import Client, override_settings
+from django.test import Client
 
 from opsmigrate.conf import Settings
-from opsmigrate.deprecations import without_deprecations
-from opsmigrate.mail import mail_settings
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Failed, NotRun
+from opsmigrate.uat.overridden import overridden
 
 COOKIE_SESSIONS = "django.contrib.sessions.backends.signed_cookies"
-NO_MAIL = "django.core.mail.backends.dummy.EmailBackend"
 ANY_HOST = "*"
 # Settings are overridden for the whole process: two at a time would put back each other's.
 _alone = threading.Lock()
@@ -46,7 +44,7 @@ def inside(context: Context, *, anonymous: bool = False) -> Iterator[Inside]:
     host = _host(context)
     with (
         _alone,
-        _overridden(SESSION_ENGINE=COOKIE_SESSIONS, **mail_settings(NO_MAIL)),
+        overridden(SESSION_ENGINE=COOKIE_SESSIONS),
         project_search_path(context.connection),
     ):
         client = Client(raise_request_exception=False, SERVER_NAME=host)
@@ -56,18 +54,6 @@ def inside(context: Context, *, anonymous: bool = False) -> Iterator[Inside]:
         if cookie:
             client.cookies[django_settings.SESSION_COOKIE_NAME] = cookie
         yield Inside(client, secure=bool(django_settings.SECURE_SSL_REDIRECT) or _is_https(context))
-
-
-@contextmanager
-def _overridden(**values: Any) -> Iterator[None]:
-    override = override_settings(**values)
-    with without_deprecations():
-        override.enable()
-    try:
-        yield
-    finally:
-        with without_deprecations():
-            override.disable()
 
 
 def username_of(settings: Settings) -> str:

@@ -24,7 +24,8 @@ def report_lines(outcomes: Sequence[Outcome], facts: Mapping[str, Any]) -> tuple
 
 def _scene(facts: Mapping[str, Any]) -> Iterator[str]:
     yield f"Environment: {facts['environment']}, release {facts['release'] or 'unknown'}"
-    yield f"Site:        {facts['base_url'] or 'none given'}"
+    served = ", served by this run" if facts["served"] else ""
+    yield f"Site:        {facts['base_url'] or 'none given'}{served}"
     if facts["tls_relaxed"]:
         yield "             plain HTTP on loopback: TLS settings are relaxed here"
     since = [item["name"] for item in facts["migrations"]["since"]]

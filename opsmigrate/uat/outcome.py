@@ -1,6 +1,6 @@
 """How a check ended, and what it saw: the words that every part of the acceptance run shares."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import Enum
 from hashlib import sha256
 from typing import Any
@@ -29,15 +29,23 @@ class Failed(Exception):
 
 
 class NotRun(Exception):
-    """The check could not look; the message says why, the hint what to type.
+    """The check could not look; the message says why, the hint what to do, the steps what to type.
 
     An `optional` one weighs only where the check was asked for by --check or --tag: what it needs
     is an extra that not everybody has.
     """
 
-    def __init__(self, message: str, *, hint: str | None = None, optional: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        steps: tuple[Step, ...] = (),
+        optional: bool = False,
+    ) -> None:
         super().__init__(message)
         self.hint = hint
+        self.steps = steps
         self.optional = optional
 
 
@@ -48,6 +56,28 @@ class Status(str, Enum):
     FAIL = "FAIL"
     ERROR = "ERROR"
     NOT_RUN = "NOT_RUN"
+
+
+# From what stands most in the way to what does least.
+SEVERITIES = ("blocker", "major", "minor")
+WORST_FIRST = ("ERROR", "FAIL", "NOT_RUN", "PASS")
+
+
+def decides(status: str, severity: str, *, required: bool, waived: bool) -> bool:
+    """Say whether the run cannot pass because of a check that ended so."""
+    optional = status == "NOT_RUN" and not required
+    return status != "PASS" and severity != SEVERITIES[-1] and not optional and not waived
+
+
+def rank(status: str, severity: str, *, required: bool, waived: bool) -> tuple[int, ...]:
+    """Return by what checks are sorted, so that what decided comes first.
+
+    Of what decided, that which was seen to be wrong comes before what was not looked at.
+    """
+    decided = decides(status, severity, required=required, waived=waived)
+    unseen, weight = status == "NOT_RUN", SEVERITIES.index(severity)
+    within = (unseen, weight) if decided else (weight, unseen)
+    return (not decided, waived, *within, WORST_FIRST.index(status))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +131,17 @@ class Outcome:
 
     @property
     def weighs(self) -> bool:
-        """Say whether the run cannot pass unless this check does."""
-        optional = self.status is Status.NOT_RUN and not self.required
-        return self.severity in ("blocker", "major") and not optional and not self.waived
+        """Say whether the run cannot pass because of how this check ended."""
+        return decides(
+            self.status.value, self.severity, required=self.required, waived=bool(self.waived)
+        )
+
+    @property
+    def rank(self) -> tuple[int, ...]:
+        """Return by what outcomes are sorted, so that what decided comes first."""
+        return rank(
+            self.status.value, self.severity, required=self.required, waived=bool(self.waived)
+        )
 
     def as_fact(self) -> dict[str, Any]:
         """Return it for the report."""
@@ -118,6 +156,8 @@ class Outcome:
             "told_by": self.told_by,
             "evidence": [item.as_fact() for item in self.evidence],
             "retried": list(self.retried),
+            "hint": self.hint,
+            "steps": [asdict(step) for step in self.steps],
             "required": self.required,
             "waived": self.waived,
         }

@@ -15,8 +15,9 @@ from opsmigrate.uat.context import Context
 
 SEVERITIES = ("blocker", "major", "minor")
 # The live site. The rest is what a check is about: in OPSMIGRATE a column to seed, URLs, latency
-# budgets, the URL of the site's health; a project that has a site at all, or one over TLS; a
-# baseline, or one with pages; the alias that the site's own code uses.
+# budgets, the URL of the site's health; a project that has a site at all, or one over TLS, or one
+# that is another process than this; a baseline, or one with pages; the alias that the site's own
+# code uses.
 NEEDS = (
     "site",
     "seed",
@@ -25,6 +26,7 @@ NEEDS = (
     "health",
     "served",
     "tls",
+    "elsewhere",
     "baseline",
     "baseline-pages",
     "default-alias",

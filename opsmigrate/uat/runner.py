@@ -18,7 +18,7 @@ from opsmigrate.postgres.session import read_only_thread, second_connection, set
 from opsmigrate.postgres.waits import cancel
 from opsmigrate.steps import Step
 from opsmigrate.uat.baseline.record import Baseline
-from opsmigrate.uat.context import Context, no_site
+from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Evidence, Failed, NotRun, Outcome, Status
 from opsmigrate.uat.registry import BrokenModule, Check
 from opsmigrate.uat.site import Login, OutOfReachError, Site, Visitor
@@ -44,6 +44,7 @@ class Surroundings:
     login: Login | None
     baseline: Baseline | None
     adopted: Adopted
+    no_site: NotRun
 
 
 @dataclass
@@ -138,8 +139,8 @@ def _left_behind(item: _Running) -> Outcome:
 
 def _run(item: _Running, surroundings: Surroundings) -> Outcome:
     if "site" in item.check.needs and surroundings.site is None:
-        reason = no_site()
-        return _outcome(item, Status.NOT_RUN, str(reason), hint=reason.hint)
+        reason = surroundings.no_site
+        return _outcome(item, Status.NOT_RUN, str(reason), hint=reason.hint, steps=reason.steps)
     site = surroundings.site
     visitor = Visitor(site, login=surroundings.login) if site else None
     try:
@@ -161,20 +162,13 @@ def _run(item: _Running, surroundings: Surroundings) -> Outcome:
                 site=site,
                 visitor=visitor,
                 baseline=surroundings.baseline,
+                no_site=surroundings.no_site,
                 evidence=item.evidence,
             )
             with nullcontext() if is_ours(item.check) else project_search_path(session):
                 saw = item.check.function(context)
     except Failed as failed:
-        return _outcome(
-            item,
-            Status.FAIL,
-            str(failed),
-            visitor,
-            told_by=failed.evidence,
-            hint=failed.hint,
-            steps=failed.steps,
-        )
+        return _failed(item, failed, visitor)
     except NotRun as reason:
         return _outcome(
             item,
@@ -182,6 +176,7 @@ def _run(item: _Running, surroundings: Surroundings) -> Outcome:
             str(reason),
             visitor,
             hint=reason.hint,
+            steps=reason.steps,
             required=not reason.optional,
         )
     except OutOfReachError as unanswered:
@@ -193,6 +188,30 @@ def _run(item: _Running, surroundings: Surroundings) -> Outcome:
         said = "the check did not say what it saw: it must return a sentence"
         return _outcome(item, Status.ERROR, said, visitor)
     return _outcome(item, Status.PASS, saw, visitor)
+
+
+def _failed(item: _Running, failed: Failed, visitor: Visitor | None) -> Outcome:
+    """Return the failure; where this run itself serves the site, with what its code raised."""
+    served = visitor.site.served if visitor else None
+    crash = served.crash_behind(str(failed)) if served else None
+    if crash is None:
+        return _outcome(
+            item,
+            Status.FAIL,
+            str(failed),
+            visitor,
+            told_by=failed.evidence,
+            hint=failed.hint,
+            steps=failed.steps,
+        )
+    if crash.wrote:
+        said = (
+            f"{crash.path} wants to write to the database when it is asked, which the site that "
+            f"this run serves may not: {crash.words} ({failed})"
+        )
+        hint = "give the address of the running site with --base-url"
+        return _outcome(item, Status.NOT_RUN, said, visitor, hint=hint)
+    return _outcome(item, Status.FAIL, str(failed), visitor, told_by=crash.words)
 
 
 def is_ours(check: Check) -> bool:

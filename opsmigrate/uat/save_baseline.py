@@ -6,6 +6,7 @@ from pathlib import Path
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.conf import Settings
+from opsmigrate.counted import counted
 from opsmigrate.errors import UndecidedError
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import Session, read_only_thread, second_connection
@@ -82,8 +83,8 @@ def save_baseline(
     number = sum(len(each.figures) for each in figures.values())
     return Result(
         verdict=Verdict.PASSED,
-        summary=f"baseline of {len(figures)} models ({number} figures) and {len(pages)} pages "
-        f"saved to {file}",
+        summary=f"baseline of {counted(len(figures), 'model')} ({counted(number, 'figure')}) and "
+        f"{counted(len(pages), 'page')} saved to {file}",
         findings=tuple(_warning(note) for note in notes),
         facts={
             "file": str(file),

@@ -1,43 +1,27 @@
 """The live site over HTTP, as a person who logs in sees it."""
 
 import re
-import socket
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import unescape
-from http.client import (
-    HTTPConnection,
-    HTTPException,
-    HTTPMessage,
-    HTTPResponse,
-    HTTPSConnection,
-)
-from http.cookiejar import Cookie, CookieJar
-from io import BufferedReader, RawIOBase
+from http.client import HTTPException, HTTPMessage, HTTPResponse
+from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urljoin, urlsplit
-from urllib.request import (
-    HTTPCookieProcessor,
-    HTTPHandler,
-    HTTPRedirectHandler,
-    HTTPSHandler,
-    Request,
-    build_opener,
-)
+from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, Request, build_opener
 
 from django.urls import NoReverseMatch, reverse
 
 from opsmigrate.errors import UsageError
 from opsmigrate.uat.address import wrong_with
 from opsmigrate.uat.outcome import Failed
+from opsmigrate.uat.served import Served
 from opsmigrate.uat.text import visible_text
+from opsmigrate.uat.timed import TIMEOUT_SECONDS, Plain, Secure
 
-TIMEOUT_SECONDS = 15
-# For the whole answer, from the connection to the last byte.
-SECONDS_FOR_AN_ANSWER = 30.0
 LONGEST_BODY = 5_000_000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TOKEN = re.compile(r'name="csrfmiddlewaretoken"\s+value="([^"]+)"')
@@ -82,6 +66,7 @@ class Site:
     """Where the live site is.
 
     `given` are the values of the cookies that it gave to any visitor, which no report may show.
+    `served` is there where this very run serves it, and says what went wrong in it.
     """
 
     base_url: str
@@ -89,11 +74,17 @@ class Site:
     host: str
     port: int
     given: set[str] = field(default_factory=set, compare=False, repr=False)
+    served: Served | None = field(default=None, compare=False, repr=False)
 
     @property
     def is_https(self) -> bool:
         """Say whether it is asked over TLS."""
         return self.scheme == "https"
+
+    @property
+    def is_secure(self) -> bool:
+        """Say whether its code takes itself to be asked over TLS."""
+        return self.is_https or (self.served is not None and self.served.secure)
 
     @property
     def is_plain_loopback(self) -> bool:
@@ -120,60 +111,10 @@ def site_at(base_url: str) -> Site:
         raise UsageError(
             f"the address of the site {wrong}",
             id="bad-base-url",
-            hint="--base-url https://staging.example.org",
+            hint="write it with its scheme, as in https://staging.example.org",
         )
     default = 443 if parts.scheme == "https" else 80
     return Site(base_url.rstrip("/"), parts.scheme, str(parts.hostname), port or default)
-
-
-class _Timed(RawIOBase):
-    """What a site answers, until a deadline (monotonic): each read waits no longer than to it."""
-
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        self._sock, self._deadline = sock, deadline
-        self._raw = sock.makefile("rb", buffering=0)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        try:
-            if (left := self._deadline - time.monotonic()) > 0:
-                self._sock.settimeout(min(left, TIMEOUT_SECONDS))
-                return self._raw.readinto(buffer)
-        except TimeoutError:
-            if time.monotonic() < self._deadline:
-                raise
-        raise TimeoutError(f"no whole answer within {SECONDS_FOR_AN_ANSWER:g} s")
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _TimedResponse(HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp.close()
-        self.fp = BufferedReader(_Timed(sock, time.monotonic() + SECONDS_FOR_AN_ANSWER))
-
-
-class _Connection(HTTPConnection):
-    response_class = _TimedResponse
-
-
-class _SecureConnection(HTTPSConnection):
-    response_class = _TimedResponse
-
-
-class _Plain(HTTPHandler):
-    def http_open(self, req: Request) -> HTTPResponse:
-        return self.do_open(_Connection, req)
-
-
-class _Secure(HTTPSHandler):
-    def https_open(self, req: Request) -> HTTPResponse:
-        return self.do_open(_SecureConnection, req)
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -195,9 +136,11 @@ class Visitor:
         self.answers: list[Answer] = []
         self.retried: list[str] = []
         self.login = login
-        self._jar = CookieJar()
+        # What is for TLS only goes back to the site that this run serves as if over TLS.
+        secure = ("https", "http") if site.is_secure else ("https",)
+        self._jar = CookieJar(DefaultCookiePolicy(secure_protocols=secure))
         self._opener = build_opener(
-            _Plain(), _Secure(), HTTPCookieProcessor(self._jar), _NoRedirects()
+            Plain(), Secure(), HTTPCookieProcessor(self._jar), _NoRedirects()
         )
 
     def get(self, path: str, *, expected: int = 200) -> Answer:

@@ -8,12 +8,12 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from scripts.environment import DEMO, ROOT
 
@@ -122,12 +122,16 @@ def _own_group(*, lasting: bool) -> dict[str, Any]:
 
 
 def answers(url: str) -> bool:
-    """Tell whether something at the URL answers with success."""
+    """Tell whether something at an http URL answers with success (200)."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=5)
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - our own http URL
-            return bool(response.status == 200)
+        connection.request("GET", parts.path or "/")
+        return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
 
 
 def free_port(host: str) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +16,8 @@ from scripts.demonstration.background import answers
 from scripts.environment import DEMO
 
 FILE = DEMO / "kept.json"
+# The same for a shell, which reads it with: set -a; . .demo/kept.env; set +a
+VARIABLES = DEMO / "kept.env"
 SERVERS = DEMO / "servers"
 STOP_SECONDS = 10
 
@@ -28,13 +32,22 @@ class Kept:
     database_url: str = field(repr=False)
 
 
-def write(kept: Kept) -> Path:
-    """Write it down for this user alone; the site runs for as long as the file is there."""
-    FILE.unlink(missing_ok=True)
-    descriptor = os.open(FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        json.dump(asdict(kept), stream, indent=1)
+def write(kept: Kept, variables: Mapping[str, str]) -> Path:
+    """Write it down for this user alone; the site runs for as long as the returned file is there.
+
+    The variables are those of the site's environment.
+    """
+    lines = (f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
+    _write_privately(VARIABLES, "".join([*lines, f"SITE={shlex.quote(kept.site)}\n"]))
+    _write_privately(FILE, json.dumps(asdict(kept), indent=1))
     return FILE
+
+
+def _write_privately(file: Path, text: str) -> None:
+    file.unlink(missing_ok=True)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
 
 
 def stop() -> bool:
@@ -44,6 +57,7 @@ def stop() -> bool:
         site = json.loads(FILE.read_text(encoding="utf-8"))["site"]
     anything = FILE.exists() or (SERVERS.is_dir() and any(SERVERS.iterdir()))
     FILE.unlink(missing_ok=True)
+    VARIABLES.unlink(missing_ok=True)
     deadline = time.monotonic() + STOP_SECONDS
     while site and answers(f"{site}/healthz") and time.monotonic() < deadline:
         time.sleep(0.2)

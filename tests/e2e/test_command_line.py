@@ -1,11 +1,14 @@
 """Every command on the command line: one report whatever happens, and its exit code."""
 
+import fcntl
 import os
 import pty
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -102,7 +105,7 @@ def assert_report(answer: Answer, command: str, code: int, id: str) -> None:
     assert (answer.report["command"], answer.report["exit_code"]) == (command, code)
     [finding] = answer.report["findings"]
     assert finding["message"] == answer.report["facts"]["summary"]
-    assert finding["hint"]
+    assert finding["hint"] or finding["steps"]
     assert f"{command} {answer.report['verdict']}: {finding['message']}\n" in answer.stderr
     assert "Traceback" not in answer.stderr
     for form in (PASSWORD, quote(PASSWORD, safe="")):
@@ -115,7 +118,7 @@ def test_an_unknown_alias_is_a_usage_error(command: str, call: Call) -> None:
     assert_report(answer, command, 2, "unknown-alias")
     [finding] = answer.report["findings"]
     assert finding["message"] == "there is no database alias 'replica' in DATABASES"
-    assert finding["hint"] == "--database default"
+    assert finding["hint"] == "name one that is there with --database: default"
     assert answer.report["database"] is None
 
 
@@ -159,6 +162,23 @@ def test_a_wrong_password_is_undecided(command: str, call: Call, password_server
 
     assert_report(answer, command, 3, "cannot-connect")
     assert "password authentication failed" in answer.report["findings"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ("staging_settings", "postgres://staging:geh%00eim@127.0.0.1/staging"),
+        ("tests.psycopg2_settings", "postgres://staging:geheim@127.0.0.1/staging%00"),
+    ],
+)
+def test_a_nul_in_the_url_is_said_and_the_password_is_not(
+    settings: str, url: str, command: str, call: Call
+) -> None:
+    answer = call(command, url=url, DJANGO_SETTINGS_MODULE=settings)
+
+    assert_report(answer, command, 3, "bad-setting")
+    assert "has a NUL character (%00 in a URL)" in answer.report["findings"][0]["message"]
+    assert "eim" not in answer.stdout + answer.stderr
 
 
 def test_an_option_that_libpq_does_not_know_is_undecided(command: str, call: Call) -> None:
@@ -245,7 +265,7 @@ def test_a_system_check_error_is_undecided(
     assert_report(answer, command, 3, "system-check")
     [finding] = answer.report["findings"]
     assert finding["message"].startswith("the system check staticfiles.E001 fails: ")
-    assert finding["hint"] == "python manage.py check"
+    assert [step["text"] for step in finding["steps"]] == ["python manage.py check"]
 
 
 def test_system_checks_can_be_skipped(
@@ -318,12 +338,16 @@ def test_a_name_that_the_terminal_cannot_show_does_not_end_the_command(call: Cal
 def on_terminal() -> Iterator[Callable[..., str]]:
     """Return a function that runs preflight_migrate on a terminal, and returns what it shows."""
 
-    def show(**variables: str) -> str:
+    def show(
+        *argv: str, url: str | None = None, columns: int = 80, codes: list[int], **variables: str
+    ) -> str:
         ours, theirs = pty.openpty()
-        env = {**environment_for(unreachable(), TERM="xterm"), **variables}
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+        env = {**environment_for(url or unreachable(), TERM="xterm"), **variables}
         env = {key: value for key, value in env.items() if value or key != "NO_COLOR"}
-        subprocess.run(
-            [sys.executable, "manage.py", "preflight_migrate"],
+        env.pop("COLUMNS", None)
+        done = subprocess.run(
+            [sys.executable, "manage.py", *(argv or ["preflight_migrate"])],
             cwd=ROOT,
             env=env,
             stdin=subprocess.DEVNULL,
@@ -340,18 +364,43 @@ def on_terminal() -> Iterator[Callable[..., str]]:
         except OSError:
             pass  # Linux says EIO when nobody holds the other end any more
         os.close(ours)
+        assert done.returncode in codes
         return shown.decode()
 
     return show
 
 
 def test_a_terminal_is_coloured_unless_no_color_is_set(on_terminal: Callable[..., str]) -> None:
-    coloured, plain = on_terminal(NO_COLOR=""), on_terminal(NO_COLOR="1")
+    coloured, plain = (on_terminal(NO_COLOR=each, codes=[3]) for each in ("", "1"))
 
     assert "\x1b[" in coloured
     assert "\x1b[" not in plain
     for shown in (coloured, plain):
         assert "UNDECIDED: cannot connect" in shown
+
+
+def test_progress_does_not_look_like_an_error_and_an_error_does(
+    on_terminal: Callable[..., str], empty_database: str, tmp_path: Path
+) -> None:
+    red = "\x1b[31;1m"
+    argv = ("backup_db", f"--directory={tmp_path}")
+
+    good = on_terminal(*argv, url=url_of(empty_database), NO_COLOR="", codes=[0])
+    bad = on_terminal(*argv, "--format=json", NO_COLOR="", codes=[3])
+
+    assert "Dumping 0 tables" in good
+    assert red not in good
+    assert f"{red}backup_db undecided: cannot connect" in bad
+
+
+@pytest.mark.parametrize(("columns", "widest"), [(40, 60), (72, 72), (200, 120)])
+def test_the_report_is_as_wide_as_the_terminal(
+    columns: int, widest: int, on_terminal: Callable[..., str]
+) -> None:
+    text = on_terminal("preflight_migrate", "no_such_app", columns=columns, NO_COLOR="1", codes=[3])
+
+    lines = [line.rstrip("\r") for line in text.splitlines()]
+    assert widest - 15 < max(map(len, lines)) <= widest, text
 
 
 def test_bytes_that_are_no_text_are_not_told_as_a_fault_of_the_database(

@@ -21,7 +21,12 @@ REHEARSAL = {
 OPENING = re.compile(r"connection(?:s\[[^]]*\])?\.copy$|create_connection\(.*\)\.copy$")
 DRIVERS_WAYS = {"connect", "get_new_connection", "create_connection"}
 # What the words of a driver are used for besides: signals, and sockets that no driver has.
-ELSEWHERE = ("connection_created.connect", "socket.create_connection", "line.connect")
+ELSEWHERE = (
+    "connection_created.connect",
+    "got_request_exception.connect",
+    "socket.create_connection",
+    "line.connect",
+)
 WHERE_TO_GO = (
     "sessions are opened by second_connection() and open_second() of postgres/session.py, and a "
     "connection of an alias is made ours by own() of postgres/opening.py: only so does nothing "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,9 @@ def relative(path: Path) -> str:
 
 SOURCES = sorted(path for name in FOLDERS for path in (ROOT / name).rglob("*.py"))
 OURS = [path for path in SOURCES if path.is_relative_to(ROOT / "opsmigrate")]
+
+# Not yet: what preflight_migrate says of its statements.
+COUNTING = [path for path in OURS if not {"preflight", "schema"} & set(path.parts)]
 
 
 def tree(path: Path) -> ast.Module:
@@ -69,6 +73,23 @@ def uses_connections(module: ast.Module) -> bool:
         isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("connections")
         for node in ast.walk(module)
     )
+
+
+def counts_without_their_noun(module: ast.Module) -> Iterator[str]:
+    """Yield what stands behind a count in an f-string, where one of it would read "1 rows"."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.JoinedStr):
+            for number, words in pairwise(node.values):
+                if is_count(number) and isinstance(words, ast.Constant):
+                    yield from re.findall(r"^ (?!is |was )[a-z]+s\b", str(words.value))
+
+
+def is_count(value: ast.expr) -> bool:
+    """Say whether a part of an f-string is a whole number of things: len(…), or {…:,}."""
+    if not isinstance(value, ast.FormattedValue):
+        return False
+    spec = ast.unparse(value.format_spec) if value.format_spec else ""
+    return ast.unparse(value.value).startswith("len(") or spec == "f','"
 
 
 def texts() -> Iterator[Path]:
@@ -124,6 +145,17 @@ def test_a_module_leaves_the_driver_and_the_connections_to_django(path: Path) ->
 
     assert set(imported(module)) & DRIVERS == set()
     assert allowed or not uses_connections(module)
+
+
+@pytest.mark.parametrize("path", COUNTING, ids=relative)
+def test_a_number_stands_with_its_noun_through_one_function(path: Path) -> None:
+    assert list(counts_without_their_noun(tree(path))) == [], "see opsmigrate/counted.py"
+
+
+def test_a_count_that_would_read_1_rows_is_seen() -> None:
+    found = counts_without_their_noun(ast.parse("f'{n:,} rows', f'{len(a)} of it', f'{x} rows'"))
+
+    assert list(found) == [" rows"]
 
 
 def test_no_file_names_a_folder_of_one_machine() -> None:

@@ -90,7 +90,7 @@ def test_the_script_warns_of_subscribers(empty_database: str) -> None:
     answer = run_sql(empty_database, table="t", column="c")
 
     assert answer.returncode == 0
-    assert "WARNING:  t is published (p)" in answer.stderr
+    assert "WARNING:  public.t is published (p)" in answer.stderr
 
 
 @pytest.mark.major

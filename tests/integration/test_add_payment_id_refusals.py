@@ -26,7 +26,7 @@ REFUSALS = {
             "UPDATE treasury_payment SET payment_id = '00000000-0000-0000-0000-000000000001'"
             " WHERE id < 3",
         ],
-        "1 values of treasury_payment.payment_id stand on more than one row",
+        "1 values of public.treasury_payment.payment_id stand on more than one row",
     ),
     "type": (
         ["ALTER TABLE treasury_payment ADD COLUMN payment_id varchar(36)"],
@@ -118,11 +118,11 @@ RIGHTS = {
         {"triggers": "skip"},
         "may not set session_replication_role",
     ),
-    "ownership": ("ALTER TABLE t OWNER TO postgres", {}, "only the owner of t"),
+    "ownership": ("ALTER TABLE t OWNER TO postgres", {}, "only the owner of public.t"),
     "row-level security": (
         "ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
         {},
-        "row-level security hides rows of t",
+        "row-level security hides rows of public.t",
     ),
 }
 

@@ -205,7 +205,9 @@ def test_a_folder_that_cannot_be_made_is_a_usage_error(
     answer = ops("backup_db", database=staging, directory=str(tmp_path / "file"))
 
     assert (answer.code, answer.ids) == (2, ["cannot-write-output"])
-    assert answer.report["findings"][0]["hint"] == "--directory with a folder that can be written"
+    assert answer.report["findings"][0]["hint"] == (
+        "name a folder that can be written with --directory"
+    )
 
 
 def test_a_compression_that_pg_dump_does_not_know_leaves_nothing(

@@ -10,6 +10,7 @@ from django.db import connections
 
 from tests.backups import act_as, backup, names
 from tests.conftest import Ops
+from tests.cures import Typist
 
 pytestmark = pytest.mark.major
 
@@ -25,7 +26,11 @@ def test_an_ordinary_role_with_quotes_in_its_password_can_do_all_of_it(
 
 
 def test_a_table_that_the_role_may_not_read_refuses_and_leaves_nothing(
-    staging: str, ops: Ops, tmp_path: Path, role: Callable[..., dict[str, str]]
+    staging: str,
+    ops: Ops,
+    tmp_path: Path,
+    role: Callable[..., dict[str, str]],
+    typist: Typist,
 ) -> None:
     act_as(staging, role("CREATEDB"), "CREATE TABLE secrets AS SELECT 1 AS one")
 
@@ -36,12 +41,17 @@ def test_a_table_that_the_role_may_not_read_refuses_and_leaves_nothing(
     assert finding["message"] == (
         "the role may not read public.secrets, so the backup would not be whole"
     )
-    assert finding["hint"].startswith('GRANT pg_read_all_data TO "role ')
     assert names(tmp_path) == []
+    typist.type(staging, finding)
+    backup(ops, staging, tmp_path)
 
 
 def test_row_security_that_hides_rows_refuses_and_leaves_nothing(
-    staging: str, ops: Ops, tmp_path: Path, role: Callable[..., dict[str, str]]
+    staging: str,
+    ops: Ops,
+    tmp_path: Path,
+    role: Callable[..., dict[str, str]],
+    typist: Typist,
 ) -> None:
     made = role()
     act_as(
@@ -57,14 +67,17 @@ def test_row_security_that_hides_rows_refuses_and_leaves_nothing(
     assert (answer.code, answer.ids) == (4, ["missing-privilege"])
     [finding] = answer.report["findings"]
     assert finding["message"].startswith("row security hides rows of public.hidden from the role")
-    assert (
-        finding["hint"] == f'ALTER ROLE "{made["USER"]}" BYPASSRLS, or use the alias of the owner'
-    )
     assert names(tmp_path) == []
+    typist.type(staging, finding)
+    backup(ops, staging, tmp_path)
 
 
 def test_without_createdb_a_restore_is_undecided_before_anything_is_dumped(
-    staging: str, ops: Ops, tmp_path: Path, role: Callable[..., dict[str, str]]
+    staging: str,
+    ops: Ops,
+    tmp_path: Path,
+    role: Callable[..., dict[str, str]],
+    typist: Typist,
 ) -> None:
     made = role()
     act_as(staging, made)
@@ -74,9 +87,10 @@ def test_without_createdb_a_restore_is_undecided_before_anything_is_dumped(
     assert (answer.code, answer.ids) == (3, ["cannot-create-database"])
     [finding] = answer.report["findings"]
     assert finding["message"] == "the role may not create a scratch database"
-    assert finding["hint"] == f'ALTER ROLE "{made["USER"]}" CREATEDB'
     assert names(tmp_path) == []
     backup(ops, staging, tmp_path, verify="archive")
+    typist.type(staging, finding)
+    backup(ops, staging, tmp_path, verify="restore")
 
 
 @pytest.mark.parametrize(
@@ -98,6 +112,7 @@ def test_large_objects_that_the_role_may_not_read_refuse_before_anything_is_dump
     role: Callable[..., dict[str, str]],
     grant: str,
     refused: bool,
+    typist: Typist,
 ) -> None:
     made = role("CREATEDB")
     readers = role()["USER"]
@@ -116,8 +131,9 @@ def test_large_objects_that_the_role_may_not_read_refuse_before_anything_is_dump
     assert finding["message"] == (
         f"the role may not read every large object (1 of {owner}), so the backup would not be whole"
     )
-    assert finding["hint"].startswith(f'GRANT SELECT ON LARGE OBJECT 4711 TO "{made["USER"]}"')
     assert names(tmp_path) == []
+    typist.type(staging, finding)
+    backup(ops, staging, tmp_path)
 
 
 def test_a_rehearsal_tells_what_the_dump_said_and_not_that_its_reader_saw_the_end(

@@ -87,7 +87,8 @@ def test_a_file_that_lost_its_end_is_found_out(taken: Taken) -> None:
 
     [finding] = taken.by_archive()
 
-    assert (finding.id, finding.hint) == ("archive-changed", "python manage.py backup_db")
+    assert (finding.id, finding.hint) == ("archive-changed", None)
+    assert [step.text for step in finding.steps] == ["python manage.py backup_db"]
     assert finding.message == f"{taken.file.name} is not the file that was written"
 
 

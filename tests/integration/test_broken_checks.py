@@ -6,6 +6,7 @@ import pytest
 from django.db import connections
 
 from tests.conftest import Ops, execute, query
+from tests.cures import Typist
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import SCRATCH, owner_of_zoo, prepared, reasons, rehearse
 
@@ -52,6 +53,7 @@ def test_a_check_that_rows_contradict_is_copied_and_said(
     write_migrations: Write,
     ops: Ops,
     role: Callable[..., dict[str, str]],
+    typist: Typist,
 ) -> None:
     alias = prepared(empty_database, write_migrations, pending, *BROKEN)
     user = {"USER": connections[alias].settings_dict["USER"]}
@@ -72,6 +74,7 @@ def test_a_check_that_rows_contradict_is_copied_and_said(
         "the check fitting of public.zoo_cage stands as valid, but 1 row of public.zoo_cage does "
         "not satisfy CHECK (fits((size)::bigint))"
     )
+    assert typist.type(empty_database, finding) == []
     assert query(empty_database, SCRATCH) == []
 
 

@@ -7,6 +7,7 @@ from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
 from tests.conftest import Ops, execute, query
+from tests.cures import Typist
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import SCRATCH, owner_of_zoo, prepared, rehearse
 
@@ -42,6 +43,7 @@ def test_a_foreign_key_that_rows_contradict_is_copied_and_said(
     write_migrations: Write,
     ops: Ops,
     role: Callable[..., dict[str, str]],
+    typist: Typist,
 ) -> None:
     alias = prepared(empty_database, write_migrations, pending, *ORPHAN)
     user = {"USER": connections[alias].settings_dict["USER"]}
@@ -62,4 +64,5 @@ def test_a_foreign_key_that_rows_contradict_is_copied_and_said(
     assert (finding["severity"], finding["table"]) == ("warning", "public.zoo_cage")
     assert "in_yard" in finding["message"]
     assert "1 row of public.zoo_cage (size) points to no row of public.yard" in finding["message"]
+    assert typist.type(empty_database, finding) == []
     assert query(empty_database, SCRATCH) == []

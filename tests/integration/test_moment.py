@@ -9,6 +9,7 @@ from opsmigrate.preflight.live import moment
 from opsmigrate.preflight.live.moment import words_of
 from tests.aliases import guest
 from tests.conftest import Ops, execute
+from tests.cures import Typist
 from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rights import OWN, execute_for, told
@@ -19,6 +20,8 @@ INDEX = 'migrations.AddIndex("cage", models.Index(fields=["size"], name="zoo_siz
 CONCURRENTLY = 'AddIndexConcurrently("cage", models.Index(fields=["size"], name="zoo_size")),'
 READ = "SELECT * FROM zoo_cage WHERE name = 's3cret' AND size = 4711"
 WRITE = "UPDATE zoo_cage SET size = 4711 WHERE name = 's3cret'"
+
+HIDDEN = "activity-hidden"
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +63,13 @@ def prepared(alias: str, write: Write, pending: str, *, atomic: bool = True) -> 
     ],
 )
 def test_who_holds_a_table_that_the_plan_locks_is_named(
-    pending: str, doing: str, waits: bool, impatient: str, write_migrations: Write, ops: Ops
+    pending: str,
+    doing: str,
+    waits: bool,
+    impatient: str,
+    write_migrations: Write,
+    ops: Ops,
+    typist: Typist,
 ) -> None:
     prepared(impatient, write_migrations, pending)
 
@@ -68,6 +77,10 @@ def test_who_holds_a_table_that_the_plan_locks_is_named(
         answer = ops("preflight_migrate", "zoo", database=impatient)
         failure = migrate(impatient, "zoo")
         pid = other.connection.info.backend_pid
+        if waits:
+            # What the other session has not committed is lost, as the risk says.
+            typist.type(impatient, answer.report["findings"][0])
+            assert ops("preflight_migrate", "zoo", database=impatient).ids == []
 
     assert (failure is not None) == waits, failure
     assert (answer.code, answer.ids) == (0, ["blocking-session"] if waits else [])
@@ -88,7 +101,7 @@ def test_who_holds_a_table_that_the_plan_locks_is_named(
 
 
 def test_concurrently_waits_for_a_snapshot_that_reads_something_else(
-    impatient: str, write_migrations: Write, ops: Ops
+    impatient: str, write_migrations: Write, ops: Ops, typist: Typist
 ) -> None:
     prepared(impatient, write_migrations, CONCURRENTLY, atomic=False)
     reading = ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "SELECT * FROM elsewhere")
@@ -97,6 +110,9 @@ def test_concurrently_waits_for_a_snapshot_that_reads_something_else(
         answer = ops("preflight_migrate", "zoo", database=impatient)
         failure = migrate(impatient, "zoo")
         pid = other.connection.info.backend_pid
+        typist.type(impatient, answer.report["findings"][0])
+        left = ops("preflight_migrate", "zoo", database=impatient).ids
+        assert "old-snapshot" not in left
 
     assert failure is not None
     assert (answer.code, answer.ids) == (0, ["old-snapshot"])
@@ -104,7 +120,11 @@ def test_concurrently_waits_for_a_snapshot_that_reads_something_else(
 
 
 def test_a_role_that_may_not_see_others_is_told_so_and_told_who_blocks(
-    impatient: str, role: Callable[..., dict[str, str]], write_migrations: Write, ops: Ops
+    impatient: str,
+    role: Callable[..., dict[str, str]],
+    write_migrations: Write,
+    ops: Ops,
+    typist: Typist,
 ) -> None:
     prepared(impatient, write_migrations, ADD)
     user = role()
@@ -115,11 +135,14 @@ def test_a_role_that_may_not_see_others_is_told_so_and_told_who_blocks(
         with held(impatient, READ) as other:
             answer = ops("preflight_migrate", "zoo", database=alias)
             pid = other.connection.info.backend_pid
+            [hidden] = [each for each in answer.report["findings"] if each["id"] == HIDDEN]
+            assert typist.type(alias, hidden) == []
+            assert HIDDEN not in ops("preflight_migrate", "zoo", database=alias).ids
 
     assert (idle.code, told(idle)) == (0, [])
-    assert "activity-hidden" not in idle.ids
+    assert HIDDEN not in idle.ids
     assert (answer.code, told(answer)) == (0, ["blocking-session"])
-    assert "activity-hidden" in answer.ids
+    assert HIDDEN in answer.ids
     finding = next(item for item in answer.report["findings"] if item["id"] == "blocking-session")
     assert f"process {pid} (role postgres, till), in a transaction" in finding["message"]
     assert "more than" in finding["message"]

@@ -23,7 +23,7 @@ from opsmigrate.postgres.transaction import transaction
 from scripts.demonstration.background import free_port
 from tests.aliases import alias_of
 from tests.backups import names
-from tests.conftest import Ops, execute, query
+from tests.conftest import Ops, environment_for, execute, query, run, url_of
 from tests.integration.zoo_migrations import migrate
 from tests.planting import planted
 
@@ -289,3 +289,20 @@ def test_in_transaction_mode_nothing_is_restored_and_no_lock_is_left(
 
     assert (answer.code, answer.ids) == (4, ["pooled-by-transaction"])
     assert locks == []
+
+
+def test_no_site_is_served_whose_sessions_could_not_be_kept_from_writing(
+    migrated: str, tmp_path: Path
+) -> None:
+    with pgbouncer("transaction") as port:
+        url = url_of(migrated, HOST="127.0.0.1", PORT=port)
+        env = environment_for(url, LOCAL_HTTP="1")
+        options = ["--check", "key-urls", "--report-dir", str(tmp_path), "--format", "json"]
+        answer = run("manage.py", "run_uat", *options, env=env)
+
+    assert answer.code == 3, answer.stdout
+    [outcome] = answer.report["facts"]["checks"]
+    assert outcome["saw"] == (
+        "no site was given, and this run does not serve it: behind a pooler its sessions could not "
+        "be kept from writing"
+    )

@@ -16,6 +16,8 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.postgres.session import second_connection
 from tests.conftest import ODD_NAME, Ops, execute, query
 from tests.planting import planted
+from tests.seeding import holding
+from tests.sql_script import run_sql
 
 pytestmark = [pytest.mark.adversary, pytest.mark.major]
 PLACES = {"public": False, "before pg_catalog": True}
@@ -100,6 +102,38 @@ def test_a_seed_calls_nothing(staging: str, role: Role, ops: Ops, place: str) ->
     default = "SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef JOIN pg_attribute a"
     default += " ON a.attrelid = adrelid AND a.attnum = adnum WHERE a.attname = 'payment_id'"
     assert query(staging, default) == [("gen_random_uuid()",)]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_script_for_psql_calls_nothing(staging: str, role: Role, place: str) -> None:
+    connection, default = connections[staging], "ALTER payment_id SET DEFAULT gen_random_uuid()"
+    execute(connection, "ALTER TABLE treasury_payment ADD COLUMN payment_id uuid")
+    execute(connection, f"ALTER TABLE treasury_payment {default}")
+    with planted(staging, role()["USER"], first=PLACES[place]) as plants:
+        # A row that somebody holds is filled by other statements than the rest.
+        with holding(staging, "SELECT FROM public.treasury_payment WHERE id = 499 FOR UPDATE"):
+            answer = run_sql(staging, table="public.treasury_payment", patience="1")
+            assert "rows are left that other sessions hold" in answer.stderr
+        answer = run_sql(staging, table="public.treasury_payment")
+        assert answer.returncode == 0, answer.stderr
+        # Django's, of the session that held the row.
+        assert plants.called(but_for=("set_config('TimeZone'",)) == []
+
+
+def test_the_script_for_psql_fires_triggers_that_see_the_names_of_the_project(
+    staging: str,
+) -> None:
+    for statement in (
+        "CREATE TABLE fired (id bigint)",
+        "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN INSERT INTO fired VALUES (NEW.id); RETURN NEW; END'",
+        "CREATE TRIGGER note AFTER UPDATE ON treasury_payment FOR EACH ROW EXECUTE FUNCTION note()",
+    ):
+        execute(connections[staging], statement)
+
+    assert run_sql(staging, triggers="fire").returncode == 0
+
+    assert query(staging, "SELECT count(DISTINCT id) FROM fired") == [(500,)]
 
 
 def test_a_view_in_the_place_of_the_history_is_not_read(

@@ -120,6 +120,7 @@ def test_fake_initial_passes_what_is_there(
         (["nosuch"], "unknown-app", "there is no installed app with the label 'nosuch'"),
         (["treasury", "0009"], "unknown-migration", "no migration that begins with '0009'"),
         (["treasury", "000"], "ambiguous-migration", "more than one migration"),
+        (["treasury", "--run-syncdb"], "syncdb-of-migrated-app", "app 'treasury' has migrations"),
         (["zoo"], "app-without-migrations", "app 'zoo' does not have migrations"),
     ],
 )

@@ -89,8 +89,7 @@ migrations.AlterField("cage", "size", models.BigIntegerField(null=True)),
 
     lacking = [each for each in answer.report["findings"] if each["severity"] == "error"]
     assert {each["id"] for each in lacking} == {"missing-privilege"}
-    for each in lacking:
-        typist.type(empty_database, each)
+    typist.type_each(empty_database, lacking)
     judged(ops, empty_database, user, fails=False)
 
 

@@ -113,7 +113,9 @@ def test_a_backup_of_another_database_is_only_restored_beside(
     answer = restore(ops, other, str(file))
 
     assert (answer.code, answer.ids) == (4, ["other-database"])
-    assert answer.report["findings"][0]["hint"] == "--into NAME restores it beside"
+    assert answer.report["findings"][0]["hint"] == (
+        "restore it beside this one, into a new database, with --into"
+    )
 
 
 def test_a_backup_that_is_not_whole_rolls_nothing_back(taken: tuple[str, Path], ops: Ops) -> None:

@@ -14,6 +14,7 @@ from opsmigrate.pgtools.embedded import running, start, stop
 from tests.aliases import elsewhere
 from tests.backups import backup
 from tests.conftest import Answer, Ops, execute, query
+from tests.cures import psql
 
 SETTINGS = {"max_prepared_transactions": "5", "wal_level": "logical"}
 
@@ -54,7 +55,9 @@ def test_prepared_transactions_and_logical_slots_are_in_the_way_of_a_rollback(
         execute(connections[alias], statement)
 
     refused = {"prepared transaction gone": roll_back()}
-    execute(connections[alias], "ROLLBACK PREPARED 'gone'")
+    [transaction] = refused["prepared transaction gone"].report["findings"]
+    assert [step["risk"] for step in transaction["steps"]] == [None, "loses what it wrote"]
+    psql(alias, transaction["steps"][1]["text"])
     refused["logical replication slot slot"] = roll_back()
     untouched = query(alias, oid)
     kept = roll_back(keep_slots=True)
@@ -65,5 +68,7 @@ def test_prepared_transactions_and_logical_slots_are_in_the_way_of_a_rollback(
             f"the {what} is in the way: it would not follow the name of the database"
         )
     assert untouched == live
+    [slot] = refused["logical replication slot slot"].report["findings"][0]["steps"]
+    assert slot["text"] == "SELECT pg_drop_replication_slot('slot');"
     assert kept.code == 0, kept.stdout
     assert query(alias, "SELECT count(*) FROM treasury_payment") == [(50,)]

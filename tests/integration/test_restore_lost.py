@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -76,7 +77,9 @@ def test_rows_that_the_backup_was_taken_without_are_told_as_lost(
     assert restore(ops, staging, str(file)).report["facts"]["left_out"] == ["public.audit"]
 
 
-def on_a_terminal(alias: str, file: Path, says: str) -> tuple[int, str]:
+def on_a_terminal(
+    alias: str, file: Path, says: str, stderr: Any = subprocess.STDOUT
+) -> tuple[int, str]:
     """Run restore_db with a person at the keyboard, and return its code and what was shown."""
     leader, follower = pty.openpty()
     process = subprocess.Popen(
@@ -85,7 +88,7 @@ def on_a_terminal(alias: str, file: Path, says: str) -> tuple[int, str]:
         env=environment_for(url_of(alias)),
         stdin=follower,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=stderr,
         text=True,
     )
     os.close(follower)
@@ -111,6 +114,20 @@ def test_it_asks_and_a_no_changes_nothing(taken: tuple[str, Path]) -> None:
     code, shown = on_a_terminal(alias, file, "yes")
     assert code == 0, shown
     assert oid(alias) != live
+
+
+def test_a_yes_to_a_question_that_nobody_could_read_changes_nothing(
+    taken: tuple[str, Path],
+) -> None:
+    alias, file = taken
+    live = oid(alias)
+    connections[alias].close()
+
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        code, shown = on_a_terminal(alias, file, "yes", stderr=full)
+
+    assert (code, "[not-confirmed]" in shown) == (4, True)
+    assert (oid(alias), kept_databases(alias)) == (live, [])
 
 
 def test_more_lost_than_somebody_said_yes_to_stops_it(taken: tuple[str, Path]) -> None:

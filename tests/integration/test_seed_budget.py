@@ -78,7 +78,7 @@ def test_the_budget_counts_while_the_rows_are_examined(empty_database: str) -> N
         timer.cancel()
 
     assert stopped.value.id == "time-budget-too-short"
-    assert str(stopped.value.hint).endswith("--time-budget 1")
+    assert stopped.value.steps[0].text.endswith("--time-budget 1")
     assert query(empty_database, INDEXES) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from opsmigrate.backfill.seed import seed
 from opsmigrate.errors import RefusedError
 from opsmigrate.report import Verdict
 from tests.conftest import execute, query
+from tests.cures import psql
 from tests.seed_tables import FILL, INHERITED, PARTITIONED, PLAIN, REFUSED_TABLES, ROWS, TOUCH
 from tests.seeding import QUIET, goal_for, holding, options, wait_for, writing
 
@@ -141,7 +143,9 @@ def test_a_hierarchy_is_refused_before_anything_is_written_and_filled_without_un
     result = seed(connections[empty_database], goal_for(unique=False), options(workers=2), QUIET)
 
     assert (refused.value.id, columns) == ("table-hierarchy", [(0,)])
-    assert "--no-unique" in str(refused.value.hint)
+    assert [step.text for step in refused.value.steps] == [
+        "python manage.py seed_payment_id --no-unique"
+    ]
     assert result.verdict is Verdict.PASSED
     assert digest(empty_database) == before
     tables = query(
@@ -280,7 +284,7 @@ def test_what_cannot_be_updated_safely_is_refused_before_anything_is_written(
 
 
 def test_a_published_table_is_seeded_with_a_warning_about_its_subscribers(
-    empty_database: str,
+    empty_database: str, new_database: Callable[..., str]
 ) -> None:
     prepare(empty_database, UNIQUE_TABLES["published"])
 
@@ -288,6 +292,9 @@ def test_a_published_table_is_seeded_with_a_warning_about_its_subscribers(
 
     assert [finding.id for finding in result.findings] == ["published-table"]
     assert result.verdict is Verdict.PASSED
+    prepare(subscriber := new_database(), [PLAIN])
+    psql(subscriber, result.findings[0].steps[0].text)
+    assert column(subscriber)[0] == "uuid"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from opsmigrate.errors import OpsmigrateError, PartialError, RefusedError
 from opsmigrate.postgres.session import read_session
 from opsmigrate.report import Verdict
 from tests.conftest import Ops, execute, query
+from tests.cures import psql
 from tests.integration.zoo_migrations import migrate
 from tests.seeding import PAYMENTS, QUIET, goal_for, options, wait_for, writing
 from tests.sessions import stranger
@@ -179,7 +180,9 @@ def test_what_was_written_while_triggers_were_disabled_is_seen_before_the_text_g
     with pytest.raises(OpsmigrateError, match="while its triggers were disabled") as stopped:
         seed(connections[empty_database], goal_for(), options(), QUIET)
     assert query(empty_database, "SELECT c FROM t WHERE id = 1") == [(new,)]
-    execute(connections[empty_database], str(stopped.value.hint).split(";")[0])
+    mend, again = stopped.value.steps
+    assert again.text == "python manage.py seed_payment_id"
+    psql(empty_database, mend.text)
     result = seed(connections[empty_database], goal_for(), options(), QUIET)
 
     assert result.verdict is Verdict.PASSED
@@ -272,7 +275,8 @@ def test_who_subscribes_is_warned_of_the_column_that_is_filled(empty_database: s
     result = seed(connections[empty_database], goal_for(), options(), QUIET)
 
     assert [finding.id for finding in result.findings] == ["published-table"]
-    assert 'ADD COLUMN "c_seeded" uuid' in str(result.findings[0].hint)
+    [step] = result.findings[0].steps
+    assert step.text == 'ALTER TABLE "public"."t" ADD COLUMN "c_seeded" uuid;'
 
 
 def test_a_view_that_is_made_meanwhile_stops_the_run_and_loses_nothing(empty_database: str) -> None:
@@ -292,7 +296,7 @@ def test_a_view_that_is_made_meanwhile_stops_the_run_and_loses_nothing(empty_dat
 REFUSALS: dict[str, tuple[list[str], str]] = {
     "no uuid": (
         ["UPDATE t SET c = 'payment ' || id WHERE id < 4"],
-        "3 values that are no UUID: 'payment 1', 'payment 2', 'payment 3'",
+        "3 values that are no UUIDs: 'payment 1', 'payment 2', 'payment 3'",
     ),
     "the same uuid twice": (
         ["UPDATE t SET c = upper((SELECT c FROM t WHERE id = 1)) WHERE id = 2"],

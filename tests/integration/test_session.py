@@ -1,6 +1,7 @@
 """Sessions: who and where we are, and connections of one's own."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from django.db import OperationalError, connections
@@ -41,6 +42,8 @@ def test_the_session_is_what_the_server_says(empty_database: str) -> None:
         user=connection.settings_dict["USER"],
         in_recovery=False,
         read_only=False,
+        host=connection.settings_dict["HOST"],
+        port=int(connection.settings_dict["PORT"]),
     )
     assert session.major == version // 10_000 >= 14
 
@@ -100,6 +103,30 @@ def test_a_report_describes_what_was_not_reached_by_its_settings(empty_database:
     assert describe(other, None) == Database(
         alias=empty_database, name="nowhere", host=None, port=None
     )
+
+
+@pytest.mark.parametrize("how", ["variables", "service"])
+def test_a_report_names_the_place_that_libpq_was_led_to(
+    how: str, empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = connections[empty_database].copy()
+    settings = dict(other.settings_dict)
+    other.settings_dict.update(HOST="", PORT="")
+    if how == "variables":
+        monkeypatch.setenv("PGHOST", settings["HOST"])
+        monkeypatch.setenv("PGPORT", str(settings["PORT"]))
+    else:
+        file = tmp_path / "services"
+        file.write_text(f"[here]\nhost={settings['HOST']}\nport={settings['PORT']}\n")
+        monkeypatch.setenv("PGSERVICEFILE", str(file))
+        other.settings_dict["OPTIONS"] = {**settings["OPTIONS"], "service": "here"}
+
+    try:
+        described = describe(other, read_session(other))
+    finally:
+        other.close()
+
+    assert (described.host, described.port) == (settings["HOST"], int(settings["PORT"]))
 
 
 def test_a_second_connection_is_a_session_of_its_own_closed_at_the_end(

@@ -10,6 +10,7 @@ from opsmigrate.preflight.live import timeouts
 from opsmigrate.preflight.live.timeouts import Expected, Limit, require_time
 from opsmigrate.report import Severity
 from tests.conftest import Ops, execute
+from tests.cures import Typist
 from tests.integration.pairs import CAGE, ROW
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import rehearse
@@ -76,7 +77,11 @@ def test_only_what_is_sure_is_an_error(
 
 
 def test_without_a_rehearsal_the_size_of_the_table_warns(
-    empty_database: str, write_migrations: Write, ops: Ops, monkeypatch: pytest.MonkeyPatch
+    empty_database: str,
+    write_migrations: Write,
+    ops: Ops,
+    monkeypatch: pytest.MonkeyPatch,
+    typist: Typist,
 ) -> None:
     prepared(empty_database, write_migrations, INDEX, "statement_timeout = '10s'")
     rows = "INSERT INTO zoo_cage (code, name) SELECT gen_random_uuid(), 'a' FROM "
@@ -94,6 +99,8 @@ def test_without_a_rehearsal_the_size_of_the_table_warns(
     finding = large.report["findings"][0]
     assert (finding["severity"], finding["table"]) == ("warning", "public.zoo_cage")
     assert "going by the sizes of the tables" in finding["message"]
+    assert typist.type(empty_database, finding) == []
+    assert ops("preflight_migrate", "zoo", database=empty_database).ids == []
 
 
 def test_a_time_out_of_idle_transactions_is_told_where_code_runs(

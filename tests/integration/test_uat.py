@@ -12,6 +12,7 @@ from django.test import override_settings
 from opsmigrate import uat
 from tests.acceptance import accept, check_of
 from tests.conftest import Ops, execute
+from tests.cures import Typist
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -57,8 +58,10 @@ def test_a_pending_migration_fails(staging: str, ops: Ops, tmp_path: Path) -> No
     )
     assert finding["severity"] == "error"
     assert [step["text"] for step in finding["steps"]] == [
-        f"python manage.py run_uat --database {staging} --check migrations-applied"
+        f"python manage.py preflight_migrate --database {staging}",
+        f"python manage.py migrate --database {staging}",
     ]
+    assert check_of(answer, "migrations-applied")["steps"] == finding["steps"]
     assert finding["evidence"] == {
         "check": "migrations-applied",
         "status": "FAIL",
@@ -110,7 +113,7 @@ def test_an_applied_migration_that_is_not_on_disk_fails(
             "UPDATE treasury_payment p SET payment_id = q.payment_id FROM treasury_payment q"
             " WHERE p.id = 5 AND q.id = 4",
             "seeded-values",
-            "public.treasury_payment.payment_id: 200 rows, 3 NULLs, 1 duplicates",
+            "public.treasury_payment.payment_id: 200 rows, 3 NULLs, 1 duplicate",
         ),
         (
             "UPDATE treasury_payment SET amount = 1 WHERE id = 1;"
@@ -127,7 +130,13 @@ def test_an_applied_migration_that_is_not_on_disk_fails(
     ids=["nullable", "not unique", "no column", "NULLs and duplicates", "amounts"],
 )
 def test_what_is_wrong_in_the_database_fails_with_the_check_that_saw_it(
-    migrated: str, ops: Ops, tmp_path: Path, change: str, failed: str, saw: str
+    migrated: str,
+    ops: Ops,
+    tmp_path: Path,
+    typist: Typist,
+    change: str,
+    failed: str,
+    saw: str,
 ) -> None:
     execute(connections[migrated], change)
 
@@ -137,12 +146,18 @@ def test_what_is_wrong_in_the_database_fails_with_the_check_that_saw_it(
     outcome = check_of(answer, failed)
     assert outcome["status"] == "FAIL"
     assert outcome["saw"].startswith(saw)
+    if failed == "seeded-column":
+        [finding] = [f for f in answer.report["findings"] if f["evidence"]["check"] == failed]
+        typist.type(migrated, finding)
+        assert accept(ops, migrated, tmp_path, check=[failed]).code == 0
     if failed == "seeded-values":
         [keys] = [each["rows"] for each in outcome["evidence"] if each["kind"] == "table"]
         assert [row[0] for row in keys] == ["key", "1", "2", "3", "4", "5"]
 
 
-def test_a_foreign_key_that_is_not_validated_fails(migrated: str, ops: Ops, tmp_path: Path) -> None:
+def test_a_foreign_key_that_is_not_validated_fails(
+    migrated: str, ops: Ops, tmp_path: Path, typist: Typist
+) -> None:
     execute(connections[migrated], "CREATE TABLE late (payment_id uuid)")
     execute(
         connections[migrated],
@@ -154,6 +169,8 @@ def test_a_foreign_key_that_is_not_validated_fails(migrated: str, ops: Ops, tmp_
 
     assert answer.code == 1
     assert check_of(answer, "seeded-references")["saw"] == "not validated: public.late.late_fk"
+    typist.type(migrated, answer.report["findings"][0])
+    assert accept(ops, migrated, tmp_path, check=["seeded-references"]).code == 0
 
 
 def test_without_a_seed_or_urls_in_the_settings_their_checks_do_not_apply(
@@ -175,10 +192,8 @@ def test_no_check_at_all_is_undecided(migrated: str, ops: Ops, tmp_path: Path) -
 
     assert (answer.code, answer.ids) == (3, ["no-checks"])
     assert answer.report["findings"][0]["message"] == ("no check was selected, so nothing is known")
-    assert (
-        answer.report["findings"][0]["hint"]
-        == f"python manage.py run_uat --database {migrated} --list"
-    )
+    [step] = answer.report["findings"][0]["steps"]
+    assert step["text"] == f"python manage.py run_uat --database {migrated} --list"
 
 
 def test_an_unknown_check_is_a_usage_error(migrated: str, ops: Ops, tmp_path: Path) -> None:
@@ -251,7 +266,9 @@ def test_a_folder_of_reports_that_cannot_be_made_is_a_usage_error(
     answer = accept(ops, migrated, tmp_path / "file")
 
     assert (answer.code, answer.ids) == (2, ["cannot-write-output"])
-    assert answer.report["findings"][0]["hint"] == "--report-dir with a folder that can be written"
+    assert answer.report["findings"][0]["hint"] == (
+        "name a folder that can be written with --report-dir"
+    )
 
 
 def test_a_system_check_error_of_the_project_is_a_failed_check_and_not_the_end(
@@ -276,11 +293,14 @@ def test_a_system_check_error_of_the_project_is_a_failed_check_and_not_the_end(
     assert check_of(answer, "migrations-on-disk")["status"] == "PASS"
 
 
-def test_an_error_of_check_deploy_alone_is_minor_and_no_blocker(
+def test_an_error_of_check_deploy_blocks_and_is_told_once(
     migrated: str, ops: Ops, tmp_path: Path
 ) -> None:
     def lax(**kwargs: Any) -> list[checks.CheckMessage]:
-        return [checks.Error("mail goes to the console", id="treasury.E002")]
+        return [
+            checks.Error("mail goes to the console", id="treasury.E002"),
+            checks.Warning("mail is slow", id="treasury.W003"),
+        ]
 
     checks.register(lax, deploy=True)
     try:
@@ -288,8 +308,11 @@ def test_an_error_of_check_deploy_alone_is_minor_and_no_blocker(
     finally:
         checks.registry.registry.deployment_checks.discard(lax)
 
-    assert check_of(answer, "django-checks")["status"] == "PASS"
-    deployment = check_of(answer, "deployment-checks")
-    assert (deployment["status"], deployment["severity"]) == ("FAIL", "minor")
-    assert "treasury.E002: mail goes to the console" in deployment["saw"]
-    assert answer.code == 0
+    blocking = check_of(answer, "django-checks")
+    assert (blocking["status"], blocking["severity"]) == ("FAIL", "blocker")
+    assert blocking["saw"] == "treasury.E002: mail goes to the console"
+    warned = check_of(answer, "deployment-checks")
+    assert (warned["status"], warned["severity"]) == ("FAIL", "minor")
+    assert "treasury.W003: mail is slow" in warned["saw"]
+    assert "treasury.E002" not in warned["saw"]
+    assert answer.code == 1

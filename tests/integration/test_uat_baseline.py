@@ -292,5 +292,5 @@ def test_a_place_that_cannot_be_written_is_named_before_anything_is_done(
 
     assert (answer.code, answer.ids) == (2, ["cannot-write-output"])
     assert answer.report["findings"][0]["hint"] == (
-        "--save-baseline with a file in a folder that exists"
+        "name a file in a folder that exists with --save-baseline"
     )

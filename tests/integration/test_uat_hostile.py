@@ -13,7 +13,7 @@ import pytest
 from django.db import connections
 from django.test import override_settings
 
-from opsmigrate.uat import site
+from opsmigrate.uat import site, timed
 from tests.acceptance import accept, check_of
 from tests.conftest import Ops
 from tests.sites import site_that_answers
@@ -77,7 +77,7 @@ DRIPS = {
 def test_a_page_that_comes_byte_by_byte_ends_the_baseline_with_its_address(
     name: str, empty_database: str, ops: Ops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site, "SECONDS_FOR_AN_ANSWER", SECONDS)
+    monkeypatch.setattr(timed, "SECONDS_FOR_AN_ANSWER", SECONDS)
     monkeypatch.setattr(site, "ATTEMPTS", 1)
     file = tmp_path / "before.json"
     with (

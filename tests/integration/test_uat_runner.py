@@ -98,7 +98,7 @@ def test_a_check_that_could_not_look_is_no_pass(
     answer = only(ops, migrated, tmp_path, elsewhere, severity=severity)
 
     assert (answer.code, answer.report["verdict"]) == (code, verdict)
-    assert answer.report["facts"]["summary"] == "1 checks: 1 NOT_RUN"
+    assert answer.report["facts"]["summary"] == "1 check: 1 NOT_RUN"
     assert answer.report["findings"][0]["message"] == "mine: the bank is closed"
 
 

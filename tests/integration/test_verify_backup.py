@@ -249,7 +249,7 @@ def test_on_another_alias_it_is_restored_there(
     assert verify(ops, staging, file, level="restore", on=new_database()).code == 0
     unknown = verify(ops, staging, file, level="restore", on="nowhere")
     assert (unknown.code, unknown.ids) == (2, ["unknown-alias"])
-    assert unknown.report["findings"][0]["hint"].startswith("--on ")
+    assert unknown.report["findings"][0]["hint"].startswith("name one that is there with --on: ")
 
 
 def test_a_definition_that_is_not_the_backups_is_named(
@@ -272,6 +272,25 @@ def test_a_definition_that_is_not_the_backups_is_named(
     assert "INDEX public.added" in found
     assert any(each.startswith("ACL public.TABLE treasury_payment") for each in found)
     assert len(found) == 3
+
+
+@pytest.mark.parametrize("part", ["schema", "name"])
+def test_a_name_that_reads_like_another_kind_hides_no_difference(
+    staging: str, ops: Ops, tmp_path: Path, part: str
+) -> None:
+    connection = connections[staging]
+    clients = find_clients(read_session(connection).major, None)
+    odd = '"x; Type: BLOBS; Schema: y"'
+    execute(connection, f"CREATE SCHEMA {odd}")
+    where = f"{odd}.hidden" if part == "schema" else odd
+    execute(connection, f"CREATE TABLE {where} (id int)")
+    _, file = backup(ops, staging, tmp_path)
+    assert schema_differences(connection, clients, file, owners=True, printing={}) == ()
+
+    execute(connection, f"ALTER TABLE {where} ADD COLUMN more int")
+
+    [found] = schema_differences(connection, clients, file, owners=True, printing={})
+    assert "; Type: " in found
 
 
 def test_expressions_that_the_server_writes_otherwise_when_restored_are_the_same(

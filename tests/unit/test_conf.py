@@ -231,3 +231,22 @@ def test_the_system_check_says_the_same_as_the_commands() -> None:
         ]
     with override_settings(OPSMIGRATE={}):
         assert check_settings() == []
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        {"model": "app.Model", "field": "uuid_field"},
+        {"model": "treasury.Payment", "field": "nothing"},
+        {"model": "nonsense", "field": "payment_id"},
+    ],
+)
+def test_a_seed_that_is_not_there_is_refused_by_manage_py_check(seed: dict[str, str]) -> None:
+    with override_settings(OPSMIGRATE={"ENVIRONMENT": "staging", "SEED": seed}):
+        [error] = check_settings()
+
+    assert error.id == "opsmigrate.E001"
+    assert error.msg == (
+        f"OPSMIGRATE['SEED'] names {seed['model']}.{seed['field']}, and there is no such field"
+    )
+    assert "remove SEED" in str(error.hint)

@@ -115,5 +115,5 @@ def test_a_folder_or_a_file_without_a_folder_is_a_usage_error(tmp_path: Path, na
         require_writable(file)
 
     assert caught.value.id == "cannot-write-output"
-    assert caught.value.hint == "--output with a file in a folder that exists"
+    assert caught.value.hint == "name a file in a folder that exists with --output"
     assert str(caught.value) == (f"cannot write {file}: its folder is not there or not writable")

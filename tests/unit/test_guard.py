@@ -61,7 +61,7 @@ def refused(production: Settings) -> RefusedError:
     with pytest.raises(RefusedError) as caught:
         require_backup(production, SESSION, APPLIED, hours=24)
     assert caught.value.verdict.exit_code == 4
-    assert caught.value.hint == "python manage.py backup_db"
+    assert [step.text for step in caught.value.steps] == ["python manage.py backup_db"]
     return caught.value
 
 
@@ -73,7 +73,7 @@ def test_production_refuses_without_an_approval(production: Settings, approval: 
     assert caught.value.id == "approval-needed"
     assert str(caught.value) == ("seed_payment_id needs approval in production, and none was given")
     assert caught.value.hint is not None
-    assert caught.value.hint.startswith('add --approval "who approved it, and where"')
+    assert caught.value.hint.startswith("say with --approval who approved it, and where")
 
 
 def test_production_takes_an_approval(production: Settings) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 
 from tests.conftest import ROOT, Ops, environment_for, run
 
@@ -39,7 +42,10 @@ def test_an_id_that_is_none_names_those_near_to_it(ops: Ops) -> None:
     assert answer.ids == ["unknown-finding"]
     (finding,) = answer.report["findings"]
     assert "missing-column" in finding["message"]
-    assert finding["hint"] == "python manage.py preflight_migrate --explain missing-column"
+    [first, *_] = finding["steps"]
+    assert first["text"] == "python manage.py preflight_migrate --explain missing-column"
+    call_command(*shlex.split(first["text"])[2:], stdout=(said := StringIO()))
+    assert said.getvalue().startswith("# missing-column")
 
 
 @pytest.mark.parametrize("id", ["", "../README", "README", "xyzzy"])

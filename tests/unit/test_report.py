@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from opsmigrate.counted import counted
 from opsmigrate.errors import (
     OpsmigrateError,
     PartialError,
@@ -17,6 +18,7 @@ from opsmigrate.errors import (
     UsageError,
 )
 from opsmigrate.report import Database, Finding, Report, Result, Severity, Unexamined, Verdict
+from opsmigrate.steps import command
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 STARTED = datetime(2025, 3, 1, 12, 0, tzinfo=timezone.utc)
@@ -32,7 +34,7 @@ ERROR = Finding(
     severity=Severity.ERROR,
     message="the foreign key of treasury_alert (payment_id) needs column payment_id of "
     "public.treasury_payment, which is not there",
-    hint="python manage.py seed_payment_id",
+    steps=(command("python manage.py seed_payment_id"),),
     migration="treasury.0002_phase6_dashboard_models",
     operation="4: CreateModel",
     table="public.treasury_payment",
@@ -167,7 +169,15 @@ def test_the_json_has_exactly_the_keys_of_the_design() -> None:
         "id": "missing-column",
         "severity": "error",
         "message": ERROR.message,
-        "hint": "python manage.py seed_payment_id",
+        "hint": None,
+        "steps": [
+            {
+                "kind": "command",
+                "text": "python manage.py seed_payment_id",
+                "risk": None,
+                "alternative": 1,
+            }
+        ],
         "migration": "treasury.0002_phase6_dashboard_models",
         "operation": "4: CreateModel",
         "table": "public.treasury_payment",
@@ -213,16 +223,65 @@ def test_the_text_report_of_a_server_out_of_reach() -> None:
     assert text == (
         "UNDECIDED: cannot connect: connection refused\n"
         "\n"
-        "preflight_migrate: database treasury on local socket, 1.3 s, run 0123456789ab\n"
+        "preflight_migrate: database treasury, 1.3 s, run 0123456789ab\n"
         "\n"
         "error [cannot-connect] cannot connect: connection refused\n"
         "    next: start it"
     )
 
 
-def test_the_text_report_stays_within_80_columns() -> None:
-    lines = report().as_text().splitlines()
-    assert max(map(len, lines)) <= 80
+@pytest.mark.parametrize(("asked", "width"), [(None, 80), (1, 60), (72, 72), (500, 120)])
+def test_the_text_report_stays_within_its_width(asked: int | None, width: int) -> None:
+    text = report().as_text() if asked is None else report().as_text(asked)
+    assert width - 10 < max(map(len, text.splitlines())) <= width
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("db.example.org", " on db.example.org:5432"),
+        ("/run/postgresql", " on the local socket /run/postgresql:5432"),
+        (None, ""),
+    ],
+)
+def test_the_text_report_names_the_place_that_was_reached(host: str | None, words: str) -> None:
+    database = Database(alias="default", name="treasury", host=host, port=5432 if host else None)
+
+    assert f"preflight_migrate: database treasury{words}, 1.3 s" in report(
+        database=database
+    ).as_text(120)
+
+
+def test_what_was_not_examined_for_one_reason_stands_together() -> None:
+    code, away = "what it does is code", "the server did not say"
+    items = [Unexamined(f"zoo.{number:04}: RunPython", code) for number in range(1, 8)]
+    items.insert(3, Unexamined("zoo.0009: RunSQL", away))
+    result = replace(report().result, unexamined=tuple(items), findings=(), detail=())
+
+    _, _, told = report(result=result).as_text().partition("Not examined:\n")
+
+    assert told.splitlines() == [
+        "  - 7 places: what it does is code",
+        "      zoo.0001: RunPython",
+        "      zoo.0002: RunPython",
+        "      zoo.0003: RunPython",
+        "      zoo.0004: RunPython",
+        "      zoo.0005: RunPython",
+        "      and 2 more: --format json has them all",
+        "  - zoo.0009: RunSQL: the server did not say",
+    ]
+    assert len(json.loads(report(result=result).as_json())["unexamined"]) == 8
+
+
+def test_a_number_stands_with_what_it_counts() -> None:
+    assert [counted(number, "row") for number in (0, 1, 2, 1200)] == [
+        "0 rows",
+        "1 row",
+        "2 rows",
+        "1,200 rows",
+    ]
+    assert counted(1, "row holds NULL", "rows hold NULL") == "1 row holds NULL"
+    assert counted(2, "row holds NULL", "rows hold NULL") == "2 rows hold NULL"
 
 
 def test_fail_on_warning_turns_a_pass_with_a_warning_into_a_failure() -> None:

@@ -47,6 +47,7 @@ def test_commands_name_another_alias_and_sql_stays() -> None:
         "python manage.py migrate --database reporting shop",
         "SELECT 1;",
     ]
+    assert aimed(steps, "reporting") == steps
 
 
 def test_a_name_that_acts_on_a_terminal_is_shown_escaped() -> None:

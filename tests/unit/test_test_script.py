@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from scripts import test as script
-from scripts.environment import Environment
+from scripts.environment import ROOT, Environment
+from scripts.skipped import SKIPPED_VARIABLE, skipped_tests
 
 FAULTS = "(faults or adversary) and not system"
 CORE = "not system and not long and not faults"
@@ -33,9 +37,24 @@ def parse(monkeypatch: pytest.MonkeyPatch, *argv: str, ci: str = "") -> argparse
     ],
 )
 def test_the_whole_suite_runs_on_one_major_and_the_marked_tests_on_the_other(
-    tier: str, major: int | None, suites: list[tuple[int, str]]
+    tier: str, major: int | None, suites: list[tuple[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert script.suites(tier, major) == suites
+    options = parse(monkeypatch, "--tier", tier, *(["--major", str(major)] if major else []))
+
+    assert script.suites(options) == suites
+
+
+def test_the_other_major_is_for_the_newest_python_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    newest = ("3.13", Path("/usr/bin/python3.13"))
+    monkeypatch.setattr(script.interpreters, "newest", lambda: newest)
+    monkeypatch.setattr(script.interpreters, "own_version", lambda: "3.11")
+
+    assert script.another_python(parse(monkeypatch)) == newest
+    assert script.another_python(parse(monkeypatch, "--django", "5.2")) is None
+    assert script.suites(parse(monkeypatch, "--second-part")) == [(16, f"major and {CORE}")]
+
+    monkeypatch.setattr(script.interpreters, "own_version", lambda: "3.13")
+    assert script.another_python(parse(monkeypatch)) is None
 
 
 def test_arguments_after_two_dashes_are_for_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,16 +66,29 @@ def test_arguments_after_two_dashes_are_for_pytest(monkeypatch: pytest.MonkeyPat
 def test_a_skipped_test_is_one_that_was_not_run_and_an_expected_failure_is_none(
     tmp_path: Path,
 ) -> None:
-    report = tmp_path / "report.xml"
-    report.write_text(
-        '<testsuites><testsuite><testcase classname="a" name="b">'
-        '<skipped type="pytest.skip" message="no pgbouncer"/></testcase>'
-        '<testcase classname="c" name="d"><skipped type="pytest.xfail" message="bug"/></testcase>'
-        '<testcase classname="e" name="f"/></testsuite></testsuites>'
+    for name in ("__init__.py", "conftest.py"):
+        (tmp_path / name).touch()
+    (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_terminal_summary\n")
+    (tmp_path / "test_some.py").write_text(
+        "import pytest\n"
+        "@pytest.mark.skip(reason='no pgbouncer')\ndef test_one(): pass\n"
+        "@pytest.mark.xfail(reason='bug')\ndef test_two(): assert 0\n"
+        "def test_three(): pass\n"
+    )
+    written = tmp_path / "skipped.json"
+    variables = {"PYTHONPATH": str(ROOT), "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_some.py"],
+        cwd=tmp_path,
+        env={**os.environ, **variables, SKIPPED_VARIABLE: str(written)},
+        capture_output=True,
+        check=True,
+        timeout=60,
     )
 
-    assert list(script.skipped_tests(report)) == [("a.b", "no pgbouncer")]
-    assert list(script.skipped_tests(tmp_path / "none.xml")) == []
+    [(name, why)] = skipped_tests(written)
+    assert (name.endswith("test_some.py::test_one"), why) == (True, "no pgbouncer")
+    assert list(skipped_tests(tmp_path / "none.json")) == []
 
 
 def test_what_was_not_run_ends_the_summary_and_fails_only_where_it_must(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ def check(**changes: Any) -> dict[str, Any]:
         "told_by": "",
         "evidence": [],
         "retried": [],
+        "hint": None,
+        "steps": [],
         "required": True,
         "waived": None,
         **changes,
@@ -104,6 +107,7 @@ def test_the_page_shows_what_was_seen_as_text_and_loads_nothing() -> None:
     [
         ("passed", ["PASS", "PASS"], None, "Accepted by every check"),
         ("passed", ["PASS", "NOT_RUN"], None, "Accepted by every check that ran"),
+        ("passed", ["PASS", "FAIL", "NOT_RUN"], None, "Accepted, with warnings"),
         ("passed", ["PASS", "FAIL"], "Grace: known", "Accepted, with waivers"),
         ("failed", ["FAIL"], None, "Not accepted"),
     ],
@@ -112,10 +116,75 @@ def test_the_headline_promises_no_more_than_was_looked_at(
     verdict: str, statuses: list[str], waived: str | None, words: str
 ) -> None:
     checks = [
-        {"status": status, "waived": waived if status == "FAIL" else None} for status in statuses
+        check(status=status, severity="minor", waived=waived if status == "FAIL" else None)
+        for status in statuses
     ]
 
     assert headline(verdict, checks) == words
+
+
+def test_accepted_without_a_look_at_a_blocker_is_not_green() -> None:
+    lacking = check(id="release", status="NOT_RUN", severity="blocker", required=False)
+
+    page = html_page(report(check(), lacking), {})
+
+    assert "<h1>Accepted, but a blocker was not looked at</h1>" in page
+    assert '<header class="card verdict reserved">' in page
+    assert '<header class="card verdict passed">' in html_page(report(check()), {})
+
+
+def test_the_page_begins_with_what_decided_and_tells_it_from_the_rest() -> None:
+    kinds = {
+        "light-minor": {"status": "FAIL", "severity": "minor"},
+        "light-optional": {"status": "NOT_RUN", "severity": "blocker", "required": False},
+        "light-waived": {"status": "FAIL", "severity": "blocker", "waived": "Ada"},
+        "decided-major": {"status": "FAIL", "severity": "major"},
+        "decided-blocker-not-run": {"status": "NOT_RUN", "severity": "blocker"},
+        "decided-blocker": {"status": "FAIL", "severity": "blocker"},
+    }
+    checks = [check(id=id, saw="", **kind) for id, kind in kinds.items()]
+
+    page = html_page(report(*checks, verdict="failed"), {})
+    concerns, _, _ = page.partition("What was looked at")
+    decided, _, light = concerns.partition("What is worth a look, and decided nothing")
+
+    assert re.findall(r"<h3>([\w-]+)</h3>", decided) == [
+        "decided-blocker",
+        "decided-major",
+        "decided-blocker-not-run",
+    ]
+    assert re.findall(r"<h3>([\w-]+)</h3>", light) == [
+        "light-optional",
+        "light-minor",
+        "light-waived",
+    ]
+    assert '<span class="severity major">major</span>' in decided
+    assert '<section class="card decided">' in decided
+    assert '<section class="card light">' in concerns
+
+
+def test_the_page_has_each_step_in_a_block_of_its_own() -> None:
+    steps = [
+        {"kind": "sql", "text": 'ALTER TABLE "a<b" RENAME TO c;', "risk": None, "alternative": 1},
+        {"kind": "command", "text": "python manage.py migrate", "risk": None, "alternative": 1},
+        {"kind": "sql", "text": "DROP TABLE c;", "risk": "loses its rows", "alternative": 2},
+    ]
+    failed = check(status="FAIL", hint="decide", steps=steps)
+    body = report(failed, verdict="failed")
+    told = {"id": "check-failed", "severity": "error", "message": "mine", "hint": "decide"}
+    body["findings"] = [{**told, "steps": steps, "evidence": {"check": "mine"}}]
+
+    page, suite = html_page(body, {}), parsed(body)
+
+    assert "<b>Next:</b> decide" in page
+    assert re.findall(r"<pre><code>(.*?)</code></pre>", page) == [
+        "ALTER TABLE &quot;a&lt;b&quot; RENAME TO c;",
+        "python manage.py migrate",
+        "DROP TABLE c;",
+    ]
+    assert page.index("<p>or:</p>") < page.index("DROP TABLE c") < page.index("loses its rows")
+    assert suite is not None
+    assert "next: decide" in str(suite.findtext("testcase/failure"))
 
 
 @pytest.mark.parametrize("ending", ["json", "html"])

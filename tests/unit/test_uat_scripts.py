@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from scripts.environment import ROOT
 from scripts.load_test import Figures, figures_of, judge
-from scripts.security_scan import code_part, packages_part
+from scripts.security_scan import code_part, packages_part, scan_code
 
 
 def figures(**changes: Any) -> Figures:
@@ -78,3 +79,11 @@ def test_code_that_was_not_read_is_not_clean() -> None:
     assert part(10, [], [{"filename": "b.py"}]) == "NOT_RUN"
     assert part(10, [found], []) == "FAIL"
     assert code_part(None, "no module named bandit").status == "NOT_RUN"
+
+
+# All of it takes bandit some ten seconds.
+@pytest.mark.parametrize("folder", ["scripts", pytest.param(".", marks=pytest.mark.faults)])
+def test_the_code_of_this_project_passes_its_own_scan(folder: str) -> None:
+    part = scan_code([ROOT / folder])
+
+    assert (part.status, part.name) == ("PASS", "bandit"), part.saw

@@ -1,6 +1,7 @@
 """Back up the database, and prove the backup."""
 
 import re
+import shlex
 from argparse import ArgumentParser
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -14,6 +15,7 @@ from opsmigrate.backup.restore import require_extensions
 from opsmigrate.backup.retention import Kept, passed_over, remove_old
 from opsmigrate.backup.take import BackupOptions, take_backup
 from opsmigrate.backup.verify import Verification
+from opsmigrate.counted import counted
 from opsmigrate.errors import PartialError, RefusedError, UsageError
 from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
@@ -22,6 +24,7 @@ from opsmigrate.manifest import Manifest, manifest_path, read_manifests
 from opsmigrate.pgtools.clients import Clients, best_compression, find_clients
 from opsmigrate.report import Result, Severity, Verdict
 from opsmigrate.scratch_rights import require_scratch_allowed
+from opsmigrate.steps import command
 
 COMPRESS = re.compile(r"\d|(none|gzip|lz4|zstd)(:[\w=,-]+)?")
 LEVELS = ("none", "archive", "restore")
@@ -122,7 +125,11 @@ class Command(ReportCommand):
                 f"interrupted while {file} was being verified; it is whole, and its manifest says "
                 "how far it was verified",
                 id="interrupted",
-                hint=f"run it again, or: python manage.py verify_backup {file}",
+                hint="verify the backup that is there, or take a new one",
+                steps=(
+                    command(f"python manage.py verify_backup {shlex.quote(str(file))}"),
+                    command("python manage.py backup_db", alternative=2),
+                ),
                 facts={"file": str(file)},
             ) from error
         result = result.with_findings(*passed_over(folder))
@@ -146,7 +153,7 @@ def _compression(wanted: str | None, clients: Clients) -> str:
         raise UsageError(
             f"--compress {wanted!r} names a method, and pg_dump {clients.version} takes a level",
             id="bad-compress",
-            hint="--compress 1, or leave it out",
+            hint="give --compress a level, such as 1, or leave it out",
         )
     return wanted
 
@@ -156,13 +163,14 @@ def _require_sense(options: dict[str, Any]) -> None:
         raise UsageError(
             f"--compress {options['compress']!r} is not what pg_dump understands",
             id="bad-compress",
-            hint="--compress 1, or gzip:6, lz4, zstd:3 or none, where this pg_dump has them",
+            hint="give --compress 1, or gzip:6, lz4, zstd:3 or none, where this pg_dump has them",
         )
     if options["keep_scratch"] and options["verify"] != "restore":
         raise UsageError(
             "--keep-scratch keeps what --verify restore made, and that was not asked for",
             id="nothing-to-keep",
-            hint="--verify restore --keep-scratch",
+            hint="ask for both, or leave --keep-scratch out",
+            steps=(command("python manage.py backup_db --verify restore --keep-scratch"),),
         )
 
 
@@ -172,6 +180,7 @@ def _whole_but(error: RefusedError, file: Path) -> RefusedError:
         f"{file} is whole, and verified by archive; but {error}",
         id="restore-runs-code",
         hint=error.hint,
+        steps=error.steps,
         evidence=error.evidence,
         facts={"file": str(file), "verified": "archive"},
     )
@@ -217,11 +226,10 @@ def _verify(
 
 
 def _result(file: Path, manifest: Manifest, how: str, found: Verification | None = None) -> Result:
-    rows = sum(manifest.tables.values())
+    tables, rows = counted(len(manifest.tables), "table"), sum(manifest.tables.values())
     return Result(
         verdict=Verdict.PASSED,
-        summary=f"{file}: {manifest.bytes / 1e6:,.1f} MB, {len(manifest.tables)} tables, "
-        f"{rows:,} rows, {how}",
+        summary=f"{file}: {manifest.bytes / 1e6:,.1f} MB, {tables}, {counted(rows, 'row')}, {how}",
         findings=found.findings if found else (),
         unexamined=found.unexamined if found else (),
         facts={
@@ -271,7 +279,7 @@ def _listed(folder: Path) -> Result:
     ]
     return Result(
         verdict=Verdict.PASSED,
-        summary=f"{len(manifests)} backups in {folder}",
+        summary=f"{counted(len(manifests), 'backup')} in {folder}",
         findings=passed_over(folder),
         facts={"backups": [item.file for item in manifests]},
         detail=tuple(lines),

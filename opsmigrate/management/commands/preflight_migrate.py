@@ -3,11 +3,8 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.apps import apps
-from django.core.exceptions import FieldDoesNotExist
-
-from opsmigrate.conf import REHEARSALS, SeedTarget
-from opsmigrate.errors import OpsmigrateError, SettingsError
+from opsmigrate.conf import REHEARSALS, SeedTarget, seeded_field
+from opsmigrate.errors import OpsmigrateError
 from opsmigrate.guard import require_backup
 from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
@@ -136,15 +133,7 @@ def _seed_step(seed: SeedTarget | None, table: str, column: str) -> Step | None:
     """Return the command that adds this very column, where the settings name it as the seed."""
     if seed is None:
         return None
-    try:
-        model = apps.get_model(seed.model)
-        field = model._meta.get_field(seed.field)
-    except (LookupError, ValueError, FieldDoesNotExist) as error:
-        raise SettingsError(
-            f"OPSMIGRATE['SEED'] names {seed.model}.{seed.field}, which is not there",
-            id="bad-setting",
-            hint='set it as in {"model": "treasury.Payment", "field": "payment_id"}',
-        ) from error
+    model, field = seeded_field(seed)
     if (table, column) == (model._meta.db_table, getattr(field, "column", None)):
         return command("python manage.py seed_payment_id")
     return None

@@ -15,16 +15,17 @@ from opsmigrate.backup.exchange import (
 )
 from opsmigrate.backup.open import clients_for, open_backup
 from opsmigrate.backup.rollback import Loss
+from opsmigrate.counted import counted
 from opsmigrate.errors import UsageError
 from opsmigrate.guard import require_approval
 from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
-from opsmigrate.management.output import Messages
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.report import Result, Verdict
 from opsmigrate.scratch_rights import require_scratch_allowed
 from opsmigrate.shown import shown
+from opsmigrate.steps import command
 
 MOST_LINES = 30
 
@@ -72,14 +73,15 @@ class Command(ReportCommand):
             raise UsageError(
                 "restore_db takes the FILE of a backup, or --undo without one",
                 id="no-backup-given",
-                hint="python manage.py restore_db FILE; python manage.py backup_db --list",
+                hint="give the file of a backup, or --undo; see which backups there are",
+                steps=(command("python manage.py backup_db --list"),),
             )
         asks = not options["no_input"] and options["into"] is None
         if asks and not sys.stdin.isatty():
             raise UsageError(
                 "there is nobody to ask whether what would be lost may be lost",
                 id="not-confirmed",
-                hint="--no-input",
+                hint="run it on a terminal, or say with --no-input that it may be lost",
             )
 
     def run(self, run: Run, **options: Any) -> Result:
@@ -133,7 +135,8 @@ class Command(ReportCommand):
                 "Lost, but in the database that is kept:",
                 *_shown(done.loss),
                 "",
-                f"What belongs to it: {release}, with {len(manifest.migrations)} migrations "
+                f"What belongs to it: {release}, with "
+                f"{counted(len(manifest.migrations), 'migration')} "
                 "applied; start that, not the newer one.",
                 "To undo: python manage.py restore_db --undo. When all is well: drop the kept one.",
             ),
@@ -172,7 +175,7 @@ class Command(ReportCommand):
         self.stderr.write("\n".join(map(shown, _shown(loss))))
         self.stderr.write("Type 'yes' to go on: ", ending="")
         self.stderr.flush()
-        if isinstance(self.stderr, Messages) and self.stderr.lost:
+        if self.messages.lost:
             return False  # nobody has read what they would say yes to
         return sys.stdin.readline().strip() == "yes"
 

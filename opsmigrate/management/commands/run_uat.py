@@ -5,6 +5,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
+from opsmigrate.counted import counted
 from opsmigrate.errors import UsageError
 from opsmigrate.files import require_writable, write_together
 from opsmigrate.management.base import ReportCommand, Run
@@ -42,7 +43,14 @@ class Command(ReportCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options of the acceptance run."""
         super().add_arguments(parser)
-        parser.add_argument("--base-url", metavar="URL", help="the live site")
+        parser.add_argument(
+            "--base-url", metavar="URL", help="the live site; without one this run serves it itself"
+        )
+        parser.add_argument(
+            "--no-serve",
+            action="store_true",
+            help="without a site, serve none: checks that need one do not run",
+        )
         parser.add_argument(
             "--tag", action="append", default=[], metavar="T", help="only checks with this tag"
         )
@@ -107,7 +115,7 @@ class Command(ReportCommand):
             raise UsageError(
                 f"cannot write reports to {folder}",
                 id="cannot-write-output",
-                hint="--report-dir with a folder that can be written",
+                hint="name a folder that can be written with --report-dir",
             ) from error
         return None
 
@@ -143,6 +151,7 @@ class Command(ReportCommand):
                 exclude=options["exclude"],
                 ids=options["check"],
                 jobs=options["jobs"],
+                serve=not options["no_serve"],
                 included=included,
             ),
             progress=run.progress,
@@ -208,7 +217,7 @@ def _require_place(file: Path) -> None:
         raise UsageError(
             str(error),
             id="cannot-write-output",
-            hint="--save-baseline with a file in a folder that exists",
+            hint="name a file in a folder that exists with --save-baseline",
         ) from error
 
 
@@ -222,7 +231,7 @@ def _listed(options: dict[str, Any]) -> Result:
     lines += [f"  {item.module} cannot be imported: {item.words}" for item in broken]
     return Result(
         verdict=Verdict.FAILED if broken else Verdict.PASSED,
-        summary=f"{len(checks)} checks"
+        summary=counted(len(checks), "check")
         + (f"; {len(broken)} uat.py cannot be imported" if broken else ""),
         facts={"checks": [check.id for check in checks]},
         detail=tuple(lines),

@@ -2,6 +2,7 @@
 
 import shlex
 from argparse import ArgumentParser
+from dataclasses import replace
 from typing import Any
 
 from opsmigrate.backfill.dry_run import plan_of
@@ -11,11 +12,11 @@ from opsmigrate.backfill.seed import seed
 from opsmigrate.backfill.verify import verify
 from opsmigrate.backfill.work import SeedOptions
 from opsmigrate.conf import SeedTarget, Settings
-from opsmigrate.errors import UsageError
-from opsmigrate.guard import PRODUCTION, require_seed_allowed
+from opsmigrate.errors import RefusedError, UsageError
+from opsmigrate.guard import PRODUCTION, require_approval, require_seed_allowed
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.numbers import positive_float, positive_int
-from opsmigrate.report import Result
+from opsmigrate.report import Finding, Result, Severity
 from opsmigrate.schema.history import applied_migrations
 
 PATIENCE_SECONDS = 60.0
@@ -110,7 +111,8 @@ class Command(ReportCommand):
             again=again,
         )
         if options["dry_run"]:
-            return plan_of(run.connection, goal, seed_options)
+            plan = plan_of(run.connection, goal, seed_options)
+            return plan.with_findings(*_missing_approval(run.settings, options["approval"]))
         backup = require_seed_allowed(
             run.settings,
             run.session,
@@ -122,6 +124,16 @@ class Command(ReportCommand):
         return result.with_facts(
             approval=options["approval"], backup=backup.file if backup else None
         )
+
+
+def _missing_approval(settings: Settings, approval: str | None) -> tuple[Finding, ...]:
+    """Return, as a warning, what would refuse the seed itself."""
+    try:
+        require_approval(settings, action="seed_payment_id", approval=approval)
+    except RefusedError as refusal:
+        found = refusal.as_result().findings
+        return tuple(replace(each, severity=Severity.WARNING) for each in found)
+    return ()
 
 
 def _again(options: dict[str, Any]) -> str:
@@ -139,7 +151,7 @@ def _target(settings: Settings, model: str | None, field: str | None) -> SeedTar
         raise UsageError(
             "--model and --field go together",
             id="incomplete-target",
-            hint="--model treasury.Payment --field payment_id",
+            hint="give both, or neither: then the settings' SEED says which column it is",
         )
     if model and field:
         return SeedTarget(model=model, field=field)
@@ -147,7 +159,7 @@ def _target(settings: Settings, model: str | None, field: str | None) -> SeedTar
         raise UsageError(
             "nothing says which column to seed",
             id="no-seed-target",
-            hint='set OPSMIGRATE["SEED"] = {"model": "treasury.Payment", "field": "payment_id"}, '
-            "or give --model and --field",
+            hint='set it as in OPSMIGRATE["SEED"] = {"model": "treasury.Payment", "field": '
+            '"payment_id"}, or give --model and --field',
         )
     return settings.seed

@@ -11,6 +11,7 @@ from opsmigrate.backup.open import clients_for, open_backup
 from opsmigrate.backup.restore import require_extensions
 from opsmigrate.backup.verify import Verification
 from opsmigrate.conf import load_settings
+from opsmigrate.counted import counted
 from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.elsewhere import EMBEDDED, server_of
@@ -110,7 +111,7 @@ def _result(file: Path, manifest: Manifest, found: Verification, level: str) -> 
     counted_only = manifest.tables and not manifest.digests
     return Result(
         verdict=Verdict.UNDECIDED if counted_only else Verdict.PASSED,
-        summary=f"{file}: {len(manifest.tables)} tables, {rows:,} rows, "
+        summary=f"{file}: {counted(len(manifest.tables), 'table')}, {counted(rows, 'row')}, "
         + ("counted only" if counted_only else f"verified by {level}"),
         findings=found.findings,
         unexamined=found.unexamined,

@@ -64,7 +64,7 @@ def why_not_embedded(connection: BaseDatabaseWrapper, major: int, needed_bytes: 
         extensions = tuple(sorted({row[0] for row in cursor.fetchall()} - left_out))
         cursor.execute(TABLESPACES)
         tablespaces = tuple(row[0] for row in cursor.fetchall())
-        cursor.execute(f"SELECT count(*) FROM ({ROLES}) AS r")  # noqa: S608 - no value in it
+        cursor.execute(sql.SQL("SELECT count(*) FROM ({}) AS r").format(sql.SQL(ROLES)))
         roles = int(cursor.fetchone()[0])
     if roles > MOST_ROLES:
         return f"there are {roles} roles"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from opsmigrate.counted import counted
 from opsmigrate.shown import shown
 from opsmigrate.uat.baseline.alignment import aligned
 from opsmigrate.uat.baseline.record import Page
@@ -59,4 +60,4 @@ def _is_noise(words: Sequence[str]) -> bool:
 
 def _shown(words: Sequence[str]) -> str:
     more = len(words) - WORDS_SHOWN
-    return " ".join(words[:WORDS_SHOWN]) + (f" … and {more:,} words" if more > 0 else "")
+    return " ".join(words[:WORDS_SHOWN]) + (f" … and {counted(more, 'word')}" if more > 0 else "")

@@ -1,6 +1,7 @@
 """The baseline's file: what it holds, which database it is of, and when it is refused."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -12,13 +13,14 @@ from opsmigrate.files import write_atomically
 from opsmigrate.json_files import UnreadableError, read_object, shaped
 from opsmigrate.postgres.session import Session
 from opsmigrate.seal import WrongSealError, require_keyed_seal, with_keyed_seal
+from opsmigrate.steps import Step, command
 from opsmigrate.uat.canonical import digest_of
 
 KIND = "uat-baseline"
 SCHEMA = 1
 # Pages of a site behind a login may hold what only its users may see.
 PRIVATE = 0o600
-SAVE = "python manage.py run_uat --save-baseline FILE, before the migration"
+SAVE = "before the migration, save one of this database; after it, there is nothing to compare with"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,16 +94,18 @@ def read_baseline(
     ours = identity(session)
     if any(baseline.database.get(key) != ours[key] for key in ("system_identifier", "oid")):
         raise _foreign(
+            file,
             f"the baseline {file} is of database {baseline.database.get('name')} (oid "
             f"{baseline.database.get('oid')} of server {baseline.database.get('system_identifier')}"
             f"), not of {session.database} here (oid {session.oid} of server "
-            f"{session.system_identifier})"
+            f"{session.system_identifier})",
         )
     undone = sorted(set(baseline.migrations) - set(applied))
     if undone:
         raise _foreign(
+            file,
             f"the baseline {file} was saved when {undone[0]} was applied, and it is not applied "
-            "now: this is not what came after it"
+            "now: this is not what came after it",
         )
     age = baseline.age_seconds()
     if not 0 <= age <= max_age_hours * 3600:
@@ -110,12 +114,18 @@ def read_baseline(
             f"the baseline {file} is {was}; at most {max_age_hours:g} hours are allowed",
             id="baseline-stale",
             hint=SAVE,
+            steps=_save(file),
         )
     return baseline
 
 
-def _foreign(words: str) -> RefusedError:
-    return RefusedError(words, id="baseline-foreign", hint=SAVE)
+def _save(file: Path) -> tuple[Step, ...]:
+    text = f"python manage.py run_uat --save-baseline {shlex.quote(str(file))}"
+    return (command(text, risk="replaces that file"),)
+
+
+def _foreign(file: Path, words: str) -> RefusedError:
+    return RefusedError(words, id="baseline-foreign", hint=SAVE, steps=_save(file))
 
 
 def _read(file: Path) -> Baseline:
@@ -132,7 +142,7 @@ def _read(file: Path) -> Baseline:
         baseline.age_seconds()
     except FileNotFoundError as error:
         raise RefusedError(
-            f"there is no baseline {file}", id="baseline-missing", hint=SAVE
+            f"there is no baseline {file}", id="baseline-missing", hint=SAVE, steps=_save(file)
         ) from error
     except (UnreadableError, ValueError, TypeError, OverflowError) as error:
         raise _damaged(file) from error
@@ -146,7 +156,9 @@ def _trusted(file: Path, body: dict[str, Any]) -> dict[str, Any]:
     try:
         return require_keyed_seal(body)
     except WrongSealError as error:
-        raise RefusedError(f"the baseline {file} {error}", id="seal-unkeyed", hint=SAVE) from error
+        raise RefusedError(
+            f"the baseline {file} {error}", id="seal-unkeyed", hint=SAVE, steps=_save(file)
+        ) from error
 
 
 def _damaged(file: Path) -> RefusedError:
@@ -154,4 +166,5 @@ def _damaged(file: Path) -> RefusedError:
         f"{file} is no baseline of run_uat, or it was changed since it was saved",
         id="baseline-unreadable",
         hint=SAVE,
+        steps=_save(file),
     )

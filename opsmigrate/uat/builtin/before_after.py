@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from django.conf import settings as django_settings
 
+from opsmigrate.counted import counted
 from opsmigrate.uat.baseline.compare import Row, compare, judge, live_models, matches
 from opsmigrate.uat.baseline.figures import measure, measured_models
 from opsmigrate.uat.baseline.pages import DIFFERENCES_NAMED, differences, fetch
@@ -35,8 +36,8 @@ def baseline_figures(context: Context) -> str:
     """Every count, sum and number of NULLs of the baseline is what it was, or was declared."""
     baseline = context.require_baseline()
     models = measured_models(context.connection)
-    counted = [model.label for model in models if model.key and model.label in baseline.models]
-    live = live_models(registry.expectations, counted)
+    with_key = [model.label for model in models if model.key and model.label in baseline.models]
+    live = live_models(registry.expectations, with_key)
     marks = {label: baseline.models[label].mark or 0 for label in live}
     after = measure(context.connection, models, marks)
     rows = compare(baseline.models, after, registry.expectations)
@@ -44,8 +45,9 @@ def baseline_figures(context: Context) -> str:
     _require_unchanged(rows)
     declared = sum(row.state == "declared" for row in rows)
     same = sum(row.state == "same" for row in rows)
-    said = f"{same} figures of {len(baseline.models)} models are as they were"
-    until = f"; {len(live)} models up to the highest key of then" if live else ""
+    said = f"{counted(same, 'figure')} of {counted(len(baseline.models), 'model')} "
+    said += "is as it was" if same == 1 else "are as they were"
+    until = f"; {counted(len(live), 'model')} up to the highest key of then" if live else ""
     return f"{said}, {declared} changed as declared{until} (baseline of {baseline.id})"
 
 
@@ -73,7 +75,8 @@ def baseline_pages(context: Context) -> str:
     context.keep_table("Pages before and after", _table(rows, {}))
     _require_unchanged(rows)
     declared = sum(row.state == "declared" for row in rows)
-    return f"{len(rows) - declared} pages say what they said, {declared} changed as declared"
+    same = counted(len(rows) - declared, "page says what it said", "pages say what they said")
+    return f"{same}, {declared} changed as declared"
 
 
 @check(

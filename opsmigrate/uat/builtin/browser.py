@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from opsmigrate.steps import command
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Failed, NotRun
 from opsmigrate.uat.registry import check
@@ -150,6 +151,9 @@ def find_chromium() -> str | None:
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
+CHROMIUM = command("apt-get install chromium")
+
+
 @contextmanager
 def _chromium() -> Iterator["Browser"]:
     try:
@@ -157,14 +161,16 @@ def _chromium() -> Iterator["Browser"]:
     except ImportError as error:
         raise NotRun(
             "Playwright is not installed",
-            hint="pip install playwright, and the system's chromium: apt-get install chromium",
+            hint="install it, and the system's Chromium",
+            steps=(command("pip install 'playwright>=1.50'"), CHROMIUM),
             optional=True,
         ) from error
     program = find_chromium()
     if program is None:
         raise NotRun(
             f"there is no {', no '.join(NAMES[:3])} on the PATH",
-            hint="apt-get install chromium",
+            hint="install the system's Chromium, or Chrome",
+            steps=(CHROMIUM,),
             optional=True,
         )
     with sync_playwright() as playwright:

@@ -1,8 +1,9 @@
-"""Django's own system checks: those of `manage.py check`, and those of `check --deploy`."""
+"""Django's own system checks, as `manage.py check --deploy` has them: errors, then warnings."""
 
 from django.core.checks import ERROR, WARNING, CheckMessage, run_checks
 
 from opsmigrate.postgres.search_path import project_search_path
+from opsmigrate.steps import command
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import check
@@ -17,38 +18,38 @@ TLS_IDS = {
     "security.W021",  # SECURE_HSTS_PRELOAD
 }
 
+CHECK = (command("python manage.py check --deploy"),)
+
 
 @check("django-checks", tags=("django",), severity="blocker")
 def django_checks(context: Context) -> str:
-    """No system check of `manage.py check` has an error."""
-    errors = _messages(context, at_least=ERROR, deployment=False)
+    """No system check has an error, also of those of `manage.py check --deploy`."""
+    errors = _messages(context, at_least=ERROR)
     if errors:
-        raise Failed(_words(errors))
+        raise Failed(_words(errors), steps=CHECK)
     return "no errors"
 
 
 @check("deployment-checks", tags=("django", "security"), severity="minor")
 def deployment_checks(context: Context) -> str:
-    """Nothing else of `check --deploy` warns; TLS may be off for plain HTTP on loopback."""
-    told = _messages(context, at_least=ERROR, deployment=False)
-    found = _messages(context, at_least=WARNING, deployment=True)
-    warnings = [item for item in found if item not in told]
+    """No system check of `check --deploy` warns; TLS may be off for plain HTTP on loopback."""
+    warnings = [item for item in _messages(context, at_least=WARNING) if item.level < ERROR]
     relaxed = [item for item in warnings if item.id in TLS_IDS]
     if context.site is None or not context.site.is_plain_loopback:
         relaxed = []
     others = [item for item in warnings if item not in relaxed]
     if others:
-        raise Failed(_words(others))
+        raise Failed(_words(others), steps=CHECK)
     if relaxed:
         ids = ", ".join(str(item.id) for item in relaxed)
         return f"TLS settings are relaxed for plain HTTP on loopback ({ids}); no other warnings"
     return "no warnings"
 
 
-def _messages(context: Context, *, at_least: int, deployment: bool) -> list[CheckMessage]:
+def _messages(context: Context, *, at_least: int) -> list[CheckMessage]:
     databases = [context.connection.alias]
     with project_search_path(context.connection):
-        found = run_checks(include_deployment_checks=deployment, databases=databases)
+        found = run_checks(include_deployment_checks=True, databases=databases)
     return [item for item in found if item.level >= at_least and not item.is_silenced()]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
 
+from opsmigrate.counted import counted
 from opsmigrate.json_files import UnreadableError, parse_object
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.inside import inside
@@ -17,7 +18,9 @@ from opsmigrate.uat.site import Answer, Visitor, path_of
 TIMES_ASKED = 8
 
 
-@check("inside-urls", tags=("inside",), severity="major", needs=("urls", "default-alias"))
+@check(
+    "inside-urls", tags=("inside",), severity="major", needs=("urls", "default-alias", "elsewhere")
+)
 def inside_urls(context: Context) -> str:
     """The key URLs, asked of the code and the database of this process, without a web server."""
     told = []
@@ -34,6 +37,9 @@ def inside_urls(context: Context) -> str:
 def release(context: Context) -> str:
     """The release that the live site names at HEALTH_URL is this one, whichever worker answers."""
     path = path_of(str(context.settings.uat.health_url))
+    if context.require_site().served:
+        named = _release_of(context.http.get(path)) or context.settings.release or "unknown"
+        return f"release {named}: this run serves the site itself, there is no other worker"
     ours = _release_here(context, path)
     releases = Counter(_release_of(answer) for answer in _ask_often(context, path))
     if not ours or None in releases:
@@ -86,7 +92,7 @@ def _named(body: str) -> str | None:
 
 def _said(releases: "Counter[str | None]") -> str:
     told = releases.most_common()
-    return ", ".join(f"{times} times {each or 'no release'}" for each, times in told)
+    return ", ".join(f"{counted(times, 'time')} {each or 'no release'}" for each, times in told)
 
 
 def _require(response: Any, path: str, status: int, text: str) -> None:

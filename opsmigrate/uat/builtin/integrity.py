@@ -1,7 +1,10 @@
 """Indexes and constraints that PostgreSQL trusts, and sequences that give new keys."""
 
+from opsmigrate.counted import counted
 from opsmigrate.postgres.catalog import read_catalog
+from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.sequences import read_sequences
+from opsmigrate.steps import statement
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import check
@@ -13,20 +16,27 @@ NAMED = 10
 def constraints_valid(context: Context) -> str:
     """No index is invalid, and no constraint is without validation."""
     relations = read_catalog(context.connection).relations
-    indexes = [(each.label, index) for each in relations for index in each.indexes]
-    constraints = [(each.label, item) for each in relations for item in each.constraints]
-    invalid = [f"index {index.name} of {label}" for label, index in indexes if not index.valid]
-    late = [
-        f"constraint {item.name} of {label}" for label, item in constraints if not item.validated
-    ]
+    indexes = [(each, index) for each in relations for index in each.indexes]
+    constraints = [(each, item) for each in relations for item in each.constraints]
+    invalid = [(each, index) for each, index in indexes if not index.valid]
+    late = [(each, item) for each, item in constraints if not item.validated]
     if invalid or late:
-        told = [f"{each} is invalid" for each in invalid]
-        told += [f"{each} is not validated" for each in late]
+        told = [f"index {index.name} of {each.label} is invalid" for each, index in invalid]
+        told += [f"constraint {item.name} of {each.label} is not validated" for each, item in late]
+        anew = [f"REINDEX INDEX CONCURRENTLY {quoted(e.schema, i.name)}" for e, i in invalid]
+        anew += [
+            f"ALTER TABLE {quoted(each.schema, each.name)} VALIDATE CONSTRAINT {quoted(item.name)}"
+            for each, item in late
+        ]
         raise Failed(
             "; ".join(told[:NAMED]) + (f"; {len(told) - NAMED} more" if len(told) > NAMED else ""),
-            evidence="REINDEX INDEX CONCURRENTLY, or ALTER TABLE … VALIDATE CONSTRAINT",
+            hint="let PostgreSQL make or check it anew; where rows contradict it, it says which",
+            steps=tuple(map(statement, anew[:NAMED])),
         )
-    return f"{len(indexes)} indexes and {len(constraints)} constraints, all valid"
+    return (
+        f"{counted(len(indexes), 'index', 'indexes')} and "
+        f"{counted(len(constraints), 'constraint')}, all valid"
+    )
 
 
 @check("sequences-ahead", tags=("database", "schema"), severity="blocker", timeout=300)
@@ -40,7 +50,9 @@ def sequences_ahead(context: Context) -> str:
             for each in behind[:NAMED]
         )
         raise Failed(
-            f"{len(behind)} of {len(sequences)} sequences are behind: {told}",
-            evidence="; ".join(each.remedy for each in behind[:NAMED]),
+            f"{len(behind)} of {counted(len(sequences), 'sequence')} "
+            f"{'is' if len(behind) == 1 else 'are'} behind: {told}",
+            hint="let each go on behind the highest value that is there",
+            steps=tuple(statement(each.remedy) for each in behind[:NAMED]),
         )
-    return f"{len(sequences)} sequences, each ahead of its column"
+    return f"{counted(len(sequences), 'sequence')}, each ahead of its column"

@@ -3,10 +3,14 @@
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
+from opsmigrate.counted import counted
 from opsmigrate.postgres.search_path import project_search_path
+from opsmigrate.steps import command
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import check
+
+APPLY = (command("python manage.py preflight_migrate"), command("python manage.py migrate"))
 
 
 @check("migrations-applied", tags=("database", "migrations"), severity="blocker")
@@ -19,7 +23,7 @@ def migrations_applied(context: Context) -> str:
     plan = executor.migration_plan(leaves)
     if plan:
         pending = ", ".join(f"{migration.app_label}.{migration.name}" for migration, _ in plan)
-        raise Failed(f"{len(plan)} pending: {pending}")
+        raise Failed(f"{len(plan)} pending: {pending}", steps=APPLY)
     last = ", ".join(f"{app}.{name}" for app, name in sorted(leaves))
     return f"nothing pending; applied up to {last}"
 
@@ -33,5 +37,9 @@ def migrations_on_disk(context: Context) -> str:
     applied = {key for key in loader.applied_migrations if key[0] in loader.migrated_apps}
     missing = sorted(applied - set(loader.disk_migrations) - replaced)
     if missing:
-        raise Failed("applied, but not on disk: " + ", ".join(f"{a}.{n}" for a, n in missing))
-    return f"all {len(applied)} applied migrations are on disk"
+        raise Failed(
+            "applied, but not on disk: " + ", ".join(f"{a}.{n}" for a, n in missing),
+            hint="run it with the release that has them: this database is ahead of this one",
+        )
+    some = counted(len(applied), "applied migration is", "applied migrations are all")
+    return f"{some} on disk"

@@ -2,6 +2,7 @@
 
 from django.db.migrations.executor import MigrationExecutor
 
+from opsmigrate.counted import counted
 from opsmigrate.postgres.catalog import read_catalog
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.schema.drift import drift_of
@@ -34,9 +35,10 @@ def schema_as_claimed(context: Context) -> str:
             for each in found
         ]
         context.keep_table("Schema drift", [head, *rows])
+        some = counted(len(found), "difference")
         more = f"; {len(found) - NAMED} more" if len(found) > NAMED else ""
         raise Failed(
-            f"{len(found)} differences: {'; '.join(each.words for each in found[:NAMED])}{more}",
+            f"{some}: {'; '.join(each.words for each in found[:NAMED])}{more}",
             hint=found[0].hint
             if len(found) == 1
             else "preflight_migrate says what to type for each",
@@ -45,4 +47,5 @@ def schema_as_claimed(context: Context) -> str:
             else (command("python manage.py preflight_migrate"),),
         )
     applied = len(executor.loader.applied_migrations)
-    return f"no difference from what {applied} applied migrations claim"
+    claimed = counted(applied, "applied migration claims", "applied migrations claim")
+    return f"no difference from what {claimed}"

@@ -6,11 +6,13 @@ import time
 
 from django.conf import settings as django_settings
 
+from opsmigrate.counted import counted
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.headers import cookie_faults, header_faults
 from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import check
-from opsmigrate.uat.site import TIMEOUT_SECONDS, OutOfReachError, Site, path_of
+from opsmigrate.uat.site import OutOfReachError, Site, path_of
+from opsmigrate.uat.timed import TIMEOUT_SECONDS
 
 DAYS_LEFT = 14
 SECONDS_A_DAY = 86_400
@@ -20,7 +22,7 @@ SECONDS_A_DAY = 86_400
 def security_headers(context: Context) -> str:
     """The site's first page has the headers that keep a browser from sniffing and framing it."""
     answer = context.http.get(_entrance(context))
-    faults = header_faults(answer.headers, https=context.require_site().is_https)
+    faults = header_faults(answer.headers, https=context.require_site().is_secure)
     if faults:
         told = "; ".join(f"{name}: {value}" for name, value in sorted(answer.headers.items()))
         raise Failed(f"{answer.url}: {'; '.join(faults)}", evidence=told)
@@ -35,11 +37,11 @@ def cookie_flags(context: Context) -> str:
     hidden = frozenset({str(django_settings.SESSION_COOKIE_NAME)})
     login = context.http.login
     given = [*answer.cookies, *(login.set_cookies if login else ())]
-    faults = cookie_faults(tuple(given), https=context.require_site().is_https, hidden=hidden)
+    faults = cookie_faults(tuple(given), https=context.require_site().is_secure, hidden=hidden)
     names = sorted({each.partition("=")[0] for each in given})
     if faults:
         raise Failed("; ".join(sorted(set(faults))))
-    return f"{len(names)} cookies ({', '.join(names) or 'none'}), all with their flags"
+    return f"{counted(len(names), 'cookie')} ({', '.join(names) or 'none'}), all with their flags"
 
 
 @check("tls", tags=("site", "security"), severity="major", needs=("site", "served", "tls"))

@@ -3,14 +3,18 @@
 from django.apps import apps
 from django.db.models import Count, Q
 
+from opsmigrate.counted import counted
 from opsmigrate.postgres.catalog import Catalog, Column, Relation, read_catalog
+from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.values import count_nulls_and_duplicates
+from opsmigrate.steps import command, statement
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import check
 
 SAMPLES = 10
+SEED = (command("python manage.py seed_payment_id"),)
 
 
 @check("seeded-column", tags=("database", "seed"), severity="blocker", timeout=600, needs=("seed",))
@@ -18,14 +22,14 @@ def seeded_column(context: Context) -> str:
     """The column of SEED is there, NOT NULL and unique."""
     table, column = _find(context, read_catalog(context.connection))
     if not column.not_null:
-        raise Failed(f"{table.label}.{column.name} may be NULL")
+        raise Failed(f"{table.label}.{column.name} may be NULL", steps=SEED)
     unique = [
         index.name
         for index in table.indexes
         if index.unique and index.valid and not index.partial and index.columns == (column.name,)
     ]
     if not unique:
-        raise Failed(f"{table.label}.{column.name} has no valid unique index")
+        raise Failed(f"{table.label}.{column.name} has no valid unique index", steps=SEED)
     return f"{table.label}.{column.name}: {column.type}, NOT NULL, unique ({unique[0]})"
 
 
@@ -36,10 +40,12 @@ def seeded_values(context: Context) -> str:
     rows, nulls, duplicates = count_nulls_and_duplicates(
         context.connection, table.schema, table.name, column.name
     )
-    said = f"{rows:,} rows, {nulls:,} NULLs, {duplicates:,} duplicates"
+    said = ", ".join(
+        (counted(rows, "row"), counted(nulls, "NULL"), counted(duplicates, "duplicate"))
+    )
     if nulls or duplicates:
         context.keep_table("Rows without a value, or with another one's", _samples(context))
-        raise Failed(f"{table.label}.{column.name}: {said}")
+        raise Failed(f"{table.label}.{column.name}: {said}", steps=SEED)
     return f"{table.label}.{column.name}: {said}"
 
 
@@ -49,15 +55,26 @@ def seeded_references(context: Context) -> str:
     catalog = read_catalog(context.connection)
     table, _ = _find(context, catalog)
     pointing = [
-        (relation.label, item)
+        (relation, item)
         for relation in catalog.relations
         for item in relation.constraints
         if item.references == table.oid
     ]
-    invalid = [f"{label}.{item.name}" for label, item in pointing if not item.validated]
+    invalid = [(relation, item) for relation, item in pointing if not item.validated]
     if invalid:
-        raise Failed(f"not validated: {', '.join(invalid)}")
-    return f"{len(pointing)} foreign keys point to {table.label}, all validated"
+        raise Failed(
+            "not validated: " + ", ".join(f"{each.label}.{item.name}" for each, item in invalid),
+            hint="let PostgreSQL check the rows; where some point nowhere, it says which",
+            steps=tuple(
+                statement(
+                    f"ALTER TABLE {quoted(each.schema, each.name)}"
+                    f" VALIDATE CONSTRAINT {quoted(item.name)}"
+                )
+                for each, item in invalid
+            ),
+        )
+    some = counted(len(pointing), "foreign key points", "foreign keys point")
+    return f"{some} to {table.label}, all validated"
 
 
 def _samples(context: Context) -> list[tuple[str, ...]]:
@@ -82,8 +99,11 @@ def _find(context: Context, catalog: Catalog) -> tuple[Relation, Column]:
         None,
     )
     if table is None:
-        raise Failed(f"there is no table {model._meta.db_table}")
+        raise Failed(
+            f"there is no table {model._meta.db_table}",
+            steps=(command("python manage.py preflight_migrate"),),
+        )
     column = next((item for item in table.columns if item.name == name), None)
     if column is None:
-        raise Failed(f"{table.label} has no column {name}")
+        raise Failed(f"{table.label} has no column {name}", steps=SEED)
     return table, column

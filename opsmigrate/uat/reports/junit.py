@@ -5,6 +5,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from opsmigrate.shown import shown
+from opsmigrate.steps import Step, as_lines
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
 KINDS = {"FAIL": "failure", "ERROR": "error"}
@@ -50,7 +51,10 @@ def _add_case(suite: ElementTree.Element, check: Mapping[str, Any], kind: str | 
         return
     waived = f" (waived: {check['waived']})" if check["waived"] else ""
     words = {"message": f"{check['saw']}{waived}", "type": check["status"]}
-    ElementTree.SubElement(case, kind, _words(words)).text = shown(check["told_by"], lines=True)
+    steps = tuple(Step(**step) for step in check["steps"])
+    told = [check["told_by"], *as_lines(check["hint"], steps)] if check["hint"] or steps else []
+    text = "\n".join(filter(None, told or [check["told_by"]]))
+    ElementTree.SubElement(case, kind, _words(words)).text = shown(text, lines=True)
 
 
 def _kind(check: Mapping[str, Any]) -> str | None:
@@ -69,6 +73,8 @@ def _no_checks(body: Mapping[str, Any]) -> dict[str, Any]:
         "status": "ERROR",
         "saw": body["facts"]["summary"],
         "told_by": "",
+        "hint": None,
+        "steps": [],
         "waived": None,
         "required": True,
     }

@@ -4,12 +4,15 @@ import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from django.template import Context, Engine
 
+from opsmigrate.report import place
 from opsmigrate.shown import shown
+from opsmigrate.uat.outcome import WORST_FIRST, decides, rank
 from opsmigrate.uat.reports.plot import Bar
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -24,14 +27,18 @@ HEADLINES = {
     "partial": "Stopped part of the way",
 }
 WORDS = {"PASS": "passed", "FAIL": "failed", "ERROR": "error", "NOT_RUN": "not run"}
+# Accepted, and yet not green: a blocker is what must not be missed.
+RESERVED = "reserved"
 STATES = ("changed", "declared", "same", "new", "live")
-ORDER = ("ERROR", "FAIL", "NOT_RUN", "PASS")
 
 
 def html_page(body: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
     """Return the page; `body` is the sealed JSON report, `images` its pictures by SHA-256."""
     facts = body["facts"]
-    checks = [_check(each, images) for each in facts.get("checks", [])]
+    told = {item["evidence"].get("check"): item for item in body["findings"]}
+    checks = [_check(each, images, told.get(each["id"])) for each in facts.get("checks", [])]
+    concerns = sorted((each for each in checks if each["status"] != "PASS"), key=_rank)
+    database = body["database"] or {}
     engine = Engine(dirs=[str(TEMPLATES)])
     tables = [
         table
@@ -42,14 +49,13 @@ def html_page(body: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
     context = {
         "body": body,
         "facts": facts,
-        "headline": headline(body["verdict"], facts.get("checks", [])),
+        "headline": headline(body["verdict"], checks),
+        "tone": RESERVED if _lacks_a_blocker(body["verdict"], checks) else body["verdict"],
+        "where": place(database.get("host"), database.get("port")),
         "when": _moment(body["started"]),
         "seconds": _seconds_between(body["started"], body["finished"]),
         "counts": _counts(checks),
-        "concerns": [check for check in checks if check["status"] != "PASS"],
-        "other_findings": [
-            finding for finding in body["findings"] if "check" not in finding["evidence"]
-        ],
+        "groups": _groups(concerns, body["findings"]),
         "checks": checks,
         "comparisons": [_comparison(table) for table in tables],
         "pictures": [picture for check in checks for picture in check["pictures"]],
@@ -62,19 +68,93 @@ def html_page(body: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
 
 def headline(verdict: str, checks: Sequence[Mapping[str, Any]]) -> str:
     """Return the verdict in words, which promise no more than what was looked at."""
+    if _lacks_a_blocker(verdict, checks):
+        return "Accepted, but a blocker was not looked at"
     if verdict == "passed" and any(check["waived"] for check in checks):
         return "Accepted, with waivers"
+    if verdict == "passed" and any(check["status"] in ("FAIL", "ERROR") for check in checks):
+        return "Accepted, with warnings"
     if verdict == "passed" and any(check["status"] != "PASS" for check in checks):
         return "Accepted by every check that ran"
     return HEADLINES[verdict]
 
 
-def _check(check: Mapping[str, Any], images: Mapping[str, bytes]) -> dict[str, Any]:
+def _lacks_a_blocker(verdict: str, checks: Sequence[Mapping[str, Any]]) -> bool:
+    return verdict == "passed" and any(
+        check["status"] == "NOT_RUN" and check["severity"] == "blocker" and not check["waived"]
+        for check in checks
+    )
+
+
+def _rank(check: Mapping[str, Any]) -> tuple[int, ...]:
+    return rank(
+        check["status"],
+        check["severity"],
+        required=check["required"],
+        waived=bool(check["waived"]),
+    )
+
+
+def _groups(
+    concerns: Sequence[Mapping[str, Any]], findings: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return what decided, and what did not, each with its title; what is empty is left out."""
+    items = [
+        *concerns,
+        *(_finding(each) for each in findings if "check" not in each["evidence"]),
+    ]
+    groups = [
+        {
+            "title": title,
+            "weight": weight,
+            "items": [item for item in items if item["decided"] == (weight == "decided")],
+        }
+        for title, weight in (
+            ("What decided", "decided"),
+            ("What is worth a look, and decided nothing", "light"),
+        )
+    ]
+    return [group for group in groups if group["items"]]
+
+
+def _finding(finding: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a finding that is of no check, as a check is shown."""
+    is_error = finding["severity"] == "error"
+    return {
+        "id": finding["id"],
+        "tone": "fail" if is_error else "not_run",
+        "word": finding["severity"],
+        "decided": is_error,
+        "saw": finding["message"],
+        **_next(finding),
+    }
+
+
+def _next(finding: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what to do, in words, and each of the ways to go with the steps to type."""
+    steps = finding.get("steps", []) if finding else []
+    return {
+        "hint": finding["hint"] if finding else None,
+        "ways": [list(way) for _, way in groupby(steps, key=lambda step: step["alternative"])],
+    }
+
+
+def _check(
+    check: Mapping[str, Any], images: Mapping[str, bytes], finding: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    decided = decides(
+        check["status"],
+        check["severity"],
+        required=check["required"],
+        waived=bool(check["waived"]),
+    )
     evidence = [each for each in check["evidence"] if each["kind"] in ("sql", "http", "text")]
     return {
         **check,
         "word": WORDS[check["status"]],
         "tone": "waived" if check["waived"] else check["status"].lower(),
+        "decided": decided,
+        **_next(finding),
         "milliseconds": _duration(check["seconds"]),
         "proof": [{**each, "took": _took(each)} for each in evidence],
         "pictures": [
@@ -88,7 +168,7 @@ def _check(check: Mapping[str, Any], images: Mapping[str, bytes]) -> dict[str, A
 def _counts(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {"word": WORDS[status], "tone": status.lower(), "number": number}
-        for status in ORDER
+        for status in WORST_FIRST
         if (number := sum(check["status"] == status for check in checks))
     ]
 

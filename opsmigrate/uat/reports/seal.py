@@ -106,5 +106,5 @@ def _no_report(file: Path) -> UsageError:
     return UsageError(
         f"{file} is no report of run_uat",
         id="not-a-report",
-        hint="--verify-report with an uat_report.json or uat_report.html",
+        hint="name an uat_report.json or uat_report.html with --verify-report",
     )

@@ -1,0 +1,249 @@
+"""Which way the steps go: recorded is only what is there as a whole, and nothing is dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from tests.conftest import Ops, execute, query
+from tests.cures import Typist, alternatives
+from tests.integration.pairs import CAGE, ROW
+from tests.integration.zoo_migrations import Write, migrate
+
+AGE = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
+WEIGHT = 'migrations.AddField("cage", "weight", models.IntegerField(null=True)),'
+TAG = """
+migrations.CreateModel("Tag", [
+    ("id", models.BigAutoField(primary_key=True)), ("name", models.CharField(max_length=50)),
+]),
+"""
+FILLS = 'migrations.RunPython(lambda apps, editor: print("filled")),'
+RECORDS = "SELECT name FROM django_migrations WHERE app = 'zoo' ORDER BY name"
+AGED = ("ALTER TABLE zoo_cage ADD COLUMN age integer", "UPDATE zoo_cage SET age = 40")
+
+Prepare = Callable[..., None]
+
+
+@pytest.fixture
+def cages(empty_database: str, write_migrations: Write) -> Prepare:
+    """Return a function that applies the first migrations, changes the database, writes the rest.
+
+    `applied` is how many of the pending ones are applied before.
+    """
+
+    def prepare(*pending: str, drift: tuple[str, ...] = (), applied: int = 0) -> None:
+        write_migrations(CAGE, *pending[:applied])
+        assert migrate(empty_database, "zoo") is None
+        execute(connections[empty_database], ROW)
+        for each in drift:
+            execute(connections[empty_database], each)
+        write_migrations(CAGE, *pending)
+
+    return prepare
+
+
+def first_error(ops: Ops, alias: str) -> dict[str, Any]:
+    """Return the first error of a preflight that says no."""
+    answer = ops("preflight_migrate", "zoo", database=alias)
+    assert answer.code == 1, answer.stdout
+    errors = [each for each in answer.report["findings"] if each["severity"] == "error"]
+    return dict(errors[0])
+
+
+def texts(finding: dict[str, Any], alternative: int = 1) -> list[str]:
+    """Return what one way says to type."""
+    return [each["text"] for each in finding["steps"] if each["alternative"] == alternative]
+
+
+def test_a_migration_that_begins_with_what_is_there_gets_its_rest_and_no_other_is_recorded(
+    empty_database: str, cages: Prepare, ops: Ops, typist: Typist
+) -> None:
+    cages(f"{AGE}\n{WEIGHT}", TAG, drift=AGED)
+
+    finding = first_error(ops, empty_database)
+
+    assert texts(finding) == [
+        'ALTER TABLE "zoo_cage" ADD COLUMN "weight" integer NULL;',
+        f"python manage.py migrate --database {empty_database} --fake zoo 0002_step",
+    ]
+    assert typist.type(empty_database, finding) == []
+    assert query(empty_database, RECORDS) == [("0001_step",), ("0002_step",)]
+    assert ops("preflight_migrate", "zoo", database=empty_database).code == 0
+    assert migrate(empty_database, "zoo") is None
+    assert query(empty_database, "SELECT age, weight FROM zoo_cage") == [(40, None)]
+    assert query(empty_database, "SELECT FROM zoo_tag") == []
+
+
+def test_before_a_later_migration_is_recorded_those_before_it_are_applied(
+    empty_database: str, cages: Prepare, ops: Ops, typist: Typist
+) -> None:
+    cages(TAG, AGE, drift=AGED)
+
+    finding = first_error(ops, empty_database)
+
+    assert texts(finding) == [
+        f"python manage.py migrate --database {empty_database} zoo 0002_step",
+        f"python manage.py migrate --database {empty_database} --fake zoo 0003_step",
+    ]
+    assert typist.type(empty_database, finding) == []
+    assert query(empty_database, "SELECT FROM zoo_tag") == []
+    assert ops("preflight_migrate", "zoo", database=empty_database).code == 0
+
+
+NOT_THE_SAME = {
+    "of another type": (AGE, ("ALTER TABLE zoo_cage ADD COLUMN age varchar(9) DEFAULT 'old'",)),
+    "in the middle": (f"{WEIGHT}\n{AGE}", AGED),
+    "with code that has not run": (f"{AGE}\n{FILLS}", AGED),
+    "NOT NULL": (AGE, (*AGED, "ALTER TABLE zoo_cage ALTER COLUMN age SET NOT NULL")),
+    "named by a view": (AGE, (*AGED[:1], "CREATE VIEW old AS SELECT age FROM zoo_cage")),
+}
+
+
+@pytest.mark.parametrize("name", NOT_THE_SAME)
+def test_a_column_that_is_not_all_of_its_migration_gets_another_name_and_keeps_its_values(
+    name: str, empty_database: str, cages: Prepare, ops: Ops, typist: Typist
+) -> None:
+    pending, drift = NOT_THE_SAME[name]
+    cages(pending, drift=drift)
+
+    finding = first_error(ops, empty_database)
+
+    last = max(alternatives(finding))
+    assert texts(finding, last)[0] == (
+        'ALTER TABLE "public"."zoo_cage" RENAME COLUMN "age" TO "age_before";'
+    )
+    assert (last == 1) == (name != "named by a view")
+    assert typist.type(empty_database, finding, alternative=last) == []
+    assert migrate(empty_database, "zoo") is None
+    execute(connections[empty_database], ROW)
+
+
+TABLES = {
+    # Django's own identity is not there: recorded, the application could not insert.
+    "without an identity": "CREATE TABLE zoo_tag (id bigint PRIMARY KEY, name varchar(50))",
+    "with another column": "CREATE TABLE zoo_tag (id bigint PRIMARY KEY, title text)",
+    "a view": "CREATE VIEW zoo_tag AS SELECT 1 AS id, 'a' AS name",
+    "a sequence": "CREATE SEQUENCE zoo_tag",
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_what_only_has_the_name_of_a_table_gets_another_one(
+    name: str, empty_database: str, cages: Prepare, ops: Ops, typist: Typist
+) -> None:
+    taken = "CREATE TABLE zoo_tag_before (id int)"
+    cages(TAG, drift=(TABLES[name], taken))
+
+    finding = first_error(ops, empty_database)
+
+    assert (finding["id"], alternatives(finding)) == ("table-exists", [1])
+    assert 'RENAME TO "zoo_tag_before_2"' in texts(finding)[0]
+    assert typist.type(empty_database, finding) == []
+    assert migrate(empty_database, "zoo") is None
+
+
+@pytest.mark.parametrize(("pending", "recorded"), [(TAG, True), (TAG + FILLS, False)])
+def test_a_table_that_is_there_as_a_whole_is_recorded_unless_code_belongs_to_it(
+    pending: str,
+    recorded: bool,
+    empty_database: str,
+    cages: Prepare,
+    ops: Ops,
+    typist: Typist,
+) -> None:
+    lost = "DELETE FROM django_migrations WHERE name = '0002_step'"
+    cages(pending, applied=1, drift=("INSERT INTO zoo_tag (name) VALUES ('a')", lost))
+
+    finding = first_error(ops, empty_database)
+
+    assert ("--fake zoo 0002_step" in texts(finding)[0]) == recorded
+    assert typist.type(empty_database, finding) == []
+    assert migrate(empty_database, "zoo") is None
+
+
+HISTORIES = {
+    "a record was lost": ("DELETE FROM django_migrations WHERE name = '0002_step'",),
+    "a record is too many": (
+        "DELETE FROM django_migrations WHERE name = '0002_step'",
+        "ALTER TABLE zoo_cage DROP COLUMN age",
+        "DROP TABLE zoo_tag",
+    ),
+    "what it made is gone": (
+        "DELETE FROM django_migrations WHERE name = '0002_step'",
+        "ALTER TABLE zoo_cage DROP COLUMN age",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HISTORIES)
+def test_a_history_that_contradicts_itself_is_mended_by_what_is_there(
+    name: str, empty_database: str, cages: Prepare, ops: Ops, typist: Typist
+) -> None:
+    cages(AGE, TAG, applied=2, drift=HISTORIES[name])
+
+    finding = first_error(ops, empty_database)
+
+    assert finding["id"] == "inconsistent-history"
+    if name == "what it made is gone":
+        assert finding["steps"] == []
+        assert "make it by hand" in finding["hint"]
+        return
+    gone = typist.type(empty_database, finding)
+    assert bool(gone) == (name == "a record is too many")
+    assert ops("preflight_migrate", "zoo", database=empty_database).code == 0
+    assert migrate(empty_database, "zoo") is None
+    assert query(empty_database, RECORDS) == [(f"000{number}_step",) for number in (1, 2, 3)]
+    assert query(empty_database, "SELECT age FROM zoo_cage") == [(None,)]
+
+
+def test_a_table_that_was_renamed_by_hand_is_named_back(
+    empty_database: str, cages: Prepare, ops: Ops, typist: Typist
+) -> None:
+    cages(AGE, drift=("ALTER TABLE zoo_cage RENAME TO pens",))
+
+    finding = first_error(ops, empty_database)
+
+    assert texts(finding) == ['ALTER TABLE "public"."pens" RENAME TO "zoo_cage";']
+    assert typist.type(empty_database, finding) == []
+    assert migrate(empty_database, "zoo") is None
+
+
+INDEXED = 'migrations.AddIndex("cage", models.Index(fields=["size"], name="cage_old")),'
+RENAMED = 'migrations.RenameIndex("cage", new_name="cage_new", old_name="cage_old"),'
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["under another name", "not at all"])
+def test_an_index_gets_the_name_that_the_model_has(
+    there: bool, empty_database: str, cages: Prepare, ops: Ops, typist: Typist
+) -> None:
+    change = "ALTER INDEX cage_old RENAME TO mine" if there else "DROP INDEX cage_old"
+    cages(INDEXED, RENAMED, applied=1, drift=(change,))
+
+    finding = first_error(ops, empty_database)
+
+    assert texts(finding) == (
+        ['ALTER INDEX "public"."mine" RENAME TO "cage_old";']
+        if there
+        else ['CREATE INDEX "cage_old" ON "zoo_cage" ("size");']
+    )
+    assert typist.type(empty_database, finding) == []
+    assert migrate(empty_database, "zoo") is None
+
+
+def test_sql_is_cut_between_words_and_what_is_not_understood_is_not_called_harmless(
+    empty_database: str, cages: Prepare, ops: Ops
+) -> None:
+    index = "CREATE INDEX customer_email_lower ON zoo_cage (lower(name), " + "size, " * 9 + "id)"
+    cages(f'{WEIGHT}\nmigrations.RunSQL("{index}"),')
+    execute(connections[empty_database], ROW)
+
+    [item] = ops("preflight_migrate", "zoo", database=empty_database).report["unexamined"]
+    text = ops("preflight_migrate", "zoo", database=empty_database, format="text").stdout
+
+    shown = item["why"].partition(": ")[2]
+    assert shown.endswith(" …")
+    assert index.startswith(shown.removesuffix("…"))
+    assert "Forecast: what was understood of the plan blocks nobody for long" in text
