@@ -14,7 +14,7 @@ import shlex
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from itertools import groupby
@@ -72,8 +72,8 @@ Contents = Mapping[int, Table]
 
 def contents(alias: str) -> Contents:
     """Return every row of every table of the project's, whoever may read it."""
-    superuser = connections["default"].copy()
-    superuser.settings_dict["NAME"] = connections[alias].settings_dict["NAME"]
+    superuser = connections[alias].copy()
+    superuser.settings_dict = {**superuser.settings_dict, **account_of_superuser(alias)}
     try:
         with superuser.cursor() as cursor:
             return contents_seen(cursor)
