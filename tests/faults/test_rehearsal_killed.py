@@ -20,6 +20,7 @@ from tests.backups import backup
 from tests.conftest import Ops, environment_for, execute, query, start, url_of
 from tests.integration.zoo_migrations import Write
 from tests.rehearsals import SCRATCH, dump, prepared
+from tests.tiers import one_in_core
 
 pytestmark = pytest.mark.major
 
@@ -89,12 +90,14 @@ def processes_with(folder: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("moment", "number"),
-    [
-        (copying, signal.SIGKILL),
-        (starting, signal.SIGKILL),
-        (migrating, signal.SIGKILL),
-        (migrating, signal.SIGTERM),
-    ],
+    one_in_core(
+        [
+            (migrating, signal.SIGKILL),
+            (copying, signal.SIGKILL),
+            (starting, signal.SIGKILL),
+            (migrating, signal.SIGTERM),
+        ]
+    ),
 )
 def test_killed_at_any_moment_it_leaves_nothing_after_the_next_run(
     moment: Callable[[subprocess.Popen[str], str], None],
@@ -134,7 +137,7 @@ def test_killed_at_any_moment_it_leaves_nothing_after_the_next_run(
     assert dump(alias) == before
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", one_in_core([signal.SIGKILL, signal.SIGTERM]))
 def test_killed_on_a_server_of_its_own_it_leaves_nothing_after_the_next_run(
     number: signal.Signals,
     empty_database: str,

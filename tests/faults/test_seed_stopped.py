@@ -18,6 +18,7 @@ from opsmigrate.pgtools.embedded import running, stop
 from tests.aliases import elsewhere
 from tests.conftest import Answer, Ops, environment_for, execute, query, start, url_of
 from tests.seeding import PAYMENTS, QUIET, given, holding, old_release_writing, options, wait_for
+from tests.tiers import one_in_core
 
 SLOW = ("seed_payment_id", "--batch-rows=20", "--max-rows-per-second=600", "--format=json")
 
@@ -79,7 +80,7 @@ def test_killed_in_the_middle_and_run_again_it_ends_right_and_changes_no_value(
 
 
 @pytest.mark.major
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", one_in_core([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
 def test_interrupted_it_stops_with_130_and_says_how_far_it_came(
     number: signal.Signals, staging: str, ops: Ops
 ) -> None:
@@ -136,7 +137,7 @@ def test_connections_that_are_cut_are_got_back_and_the_work_goes_on(staging: str
 
 
 @pytest.mark.major
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", one_in_core([signal.SIGKILL, signal.SIGINT]))
 def test_stopped_while_the_index_waits_for_an_old_writer_the_next_run_makes_it(
     how: signal.Signals, staging: str, ops: Ops
 ) -> None:
@@ -180,7 +181,7 @@ STANDSTILLS = {
 }
 
 
-@pytest.mark.parametrize("held", STANDSTILLS)
+@pytest.mark.parametrize("held", one_in_core(STANDSTILLS))
 def test_interrupted_while_it_waits_for_others_it_stops_at_once(held: str, staging: str) -> None:
     verdict, words = STANDSTILLS[held]
     if verdict == "PARTIAL":

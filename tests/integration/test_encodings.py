@@ -17,6 +17,7 @@ from opsmigrate.pgtools.clients import find_clients
 from tests.aliases import alias_of
 from tests.backups import backup
 from tests.conftest import Ops, execute, query, url_of
+from tests.tiers import one_in_core
 
 
 def psql(alias: str, statement: bytes, *, encoding: str) -> None:
@@ -79,7 +80,7 @@ def foreign_names(empty_database: str, encoded: Make) -> Iterator[None]:
         psql(plain, b"DROP DATABASE " + name, encoding="SQL_ASCII")
 
 
-@pytest.mark.parametrize("encoding", ["EUC_JP", "UTF8", "LATIN1", "SQL_ASCII"])
+@pytest.mark.parametrize("encoding", one_in_core(["EUC_JP", "UTF8", "LATIN1", "SQL_ASCII"]))
 def test_a_database_is_backed_up_and_rolled_back_beside_names_that_it_cannot_hold(
     encoding: str, encoded: Make, foreign_names: None, ops: Ops, tmp_path: Path
 ) -> None:

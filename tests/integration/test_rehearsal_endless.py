@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import Ops, query
 from tests.integration.zoo_migrations import Write
 from tests.rehearsals import SCRATCH, prepared, rehearse, rehearse_project
+from tests.tiers import one_in_core
 
 AGE = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
 ENDLESS = {
@@ -23,7 +24,7 @@ PLACES = {"on the examined server": "default", "on a server of its own": None}
 LEFT = "SELECT pid FROM pg_stat_activity WHERE datname LIKE 'opsmigrate_scratch%%'"
 
 
-@pytest.mark.parametrize("pending", ENDLESS.values(), ids=ENDLESS.keys())
+@pytest.mark.parametrize("pending", one_in_core(ENDLESS.values()), ids=ENDLESS.keys())
 def test_what_never_ends_is_ended_and_named(
     pending: str, empty_database: str, write_migrations: Write, ops: Ops, settings: Any
 ) -> None:
@@ -62,7 +63,7 @@ with transaction.atomic():
 
 
 @pytest.mark.major
-@pytest.mark.parametrize("on", PLACES.values(), ids=PLACES.keys())
+@pytest.mark.parametrize("on", one_in_core(PLACES.values()), ids=PLACES.keys())
 def test_what_waits_for_itself_through_another_alias_fails_as_migrate_would_hang(
     on: str | None, empty_database: str, tmp_path: Any
 ) -> None:

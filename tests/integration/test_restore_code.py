@@ -19,6 +19,7 @@ from tests.attacked import ROW, Attacked
 from tests.backups import act_as, backup
 from tests.conftest import Ops, execute, query
 from tests.rollbacks import restore
+from tests.tiers import one_in_core
 
 pytestmark = [
     pytest.mark.adversary,
@@ -74,13 +75,18 @@ def no_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolated, "find_bindirs", dict)
 
 
-CASES = [(kind, "backup_db") for kind in KINDS] + [
+CASES = [
+    ("check", "backup_db"),
+    ("check", "restore_db"),
+    ("view", "into"),
     ("check", "verify_backup"),
-    *((kind, command) for kind in ("check", "default", "view") for command in COMMANDS[2:]),
+    *((kind, "backup_db") for kind in KINDS if kind != "check"),
+    *((kind, "restore_db") for kind in ("default", "view")),
+    *((kind, "into") for kind in ("check", "default")),
 ]
 
 
-@pytest.mark.parametrize(("kind", "command"), CASES)
+@pytest.mark.parametrize(("kind", "command"), one_in_core(CASES, core=3))
 def test_what_others_own_never_runs_with_a_superusers_rights(
     attacked: Attacked, kind: str, command: str
 ) -> None:
@@ -98,8 +104,8 @@ def test_what_others_own_never_runs_with_a_superusers_rights(
     assert attacked.leftovers() == []
 
 
-@pytest.mark.parametrize("kind", ["check", "generated", "domain"])
-@pytest.mark.parametrize("command", COMMANDS[:2])
+@pytest.mark.parametrize("kind", one_in_core(["check", "generated", "domain"]))
+@pytest.mark.parametrize("command", one_in_core(COMMANDS[:2]))
 def test_without_a_server_of_our_own_a_role_is_made_for_it(
     attacked: Attacked, kind: str, command: str, no_embedded: None
 ) -> None:
@@ -115,7 +121,7 @@ def test_without_a_server_of_our_own_a_role_is_made_for_it(
     assert attacked.leftovers() == []
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", one_in_core(COMMANDS))
 def test_where_only_a_superuser_could_it_is_refused_unless_the_code_is_trusted(
     attacked: Attacked, command: str
 ) -> None:
@@ -188,7 +194,7 @@ def test_on_a_server_of_our_own_no_program_is_started(attacked: Attacked) -> Non
     assert answer.report["facts"]["restored_on"] == OWN
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", one_in_core(COMMANDS))
 def test_a_login_that_only_acts_as_another_role_is_a_superuser_still(
     attacked: Attacked, command: str
 ) -> None:

@@ -16,9 +16,11 @@ from django.utils.functional import cached_property, empty
 
 from opsmigrate.deprecations import without_deprecations
 from opsmigrate.mail import mail_settings
+from opsmigrate.preflight.rehearsal.cache_in_memory import MEMORY_CACHE, MemoryCache
 
 MAIL = "django.core.mail.backends.locmem.EmailBackend"
-CACHE = "django.core.cache.backends.locmem.LocMemCache"
+# Of a project that names no cache called default.
+LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 TASKS = "django.tasks.backends.dummy.DummyBackend"
 OVERLAY = "opsmigrate.preflight.rehearsal.in_memory.OverlayStorage"
 # Its files come with the release; it is asked for URLs.
@@ -115,11 +117,18 @@ def keep_in_memory(tell: Callable[[str], None]) -> None:
     find what it will find in the real run. `tell` hears of what cannot be had from memory.
     """
     OverlayStorage.tell = staticmethod(tell)
+    MemoryCache.tell = staticmethod(tell)
     with without_deprecations():
         for name, value in mail_settings(MAIL).items():
             setattr(settings, name, value)
-    names = (*settings.CACHES, "default")
-    _give(caches, {name: {"BACKEND": CACHE, "LOCATION": name} for name in names})
+    backends = {name: entry["BACKEND"] for name, entry in settings.CACHES.items()}
+    _give(
+        caches,
+        {
+            name: {"BACKEND": MEMORY_CACHE, "LOCATION": name, "OPTIONS": {"real": real}}
+            for name, real in {"default": LOCMEM, **backends}.items()
+        },
+    )
     if hasattr(settings, "TASKS"):  # Django 6.0 and later
         from django.tasks import task_backends
 

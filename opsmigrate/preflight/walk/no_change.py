@@ -1,21 +1,25 @@
-"""An AlterField that comes to nothing: then nothing needs to be there, nor to be ours."""
+"""What an AlterField would execute, where it comes to little: then little needs to be there."""
 
 from typing import Any
 
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 from django.db.models import Field, Model
 
+# Django's index for LIKE, of whatever was unique: where it is not there, nothing happens.
+IF_THERE = "DROP INDEX IF EXISTS "
 
-def alters_nothing(
+
+def altering_statements(
     editor: DatabaseSchemaEditor,
     model: type[Model],
     old: "Field[Any, Any]",
     new: "Field[Any, Any]",
     *args: Any,
-) -> bool:
-    """Say whether Django's _alter_field() would execute no statement: an EmailField of a CharField.
+) -> list[str] | None:
+    """Return what Django's _alter_field() would execute; None where that is not known.
 
-    `editor` answers what Django asks about constraints on the way.
+    It is nothing for an EmailField of a CharField. `editor` answers what Django asks about
+    constraints on the way.
     """
     connection: Any = editor.connection
     asked: Any = connection.SchemaEditorClass(connection, collect_sql=True, atomic=False)
@@ -25,5 +29,10 @@ def alters_nothing(
     try:
         asked._alter_field(model, old, new, *args)
     except Exception:  # what an engine's own editor raises is for the walk to tell
-        return False
-    return not (asked.collected_sql or asked.deferred_sql)
+        return None
+    return [str(each) for each in (*asked.collected_sql, *asked.deferred_sql)]
+
+
+def needs_nothing(statements: list[str]) -> bool:
+    """Say whether the statements succeed also where the table or the column is not there."""
+    return all(each.startswith(IF_THERE) for each in statements)

@@ -22,7 +22,7 @@ from opsmigrate.preflight.walk.defaults import add_identity, alter_default
 from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
 from opsmigrate.preflight.walk.fields import column_of, is_auto
 from opsmigrate.preflight.walk.introspected import constraints_of
-from opsmigrate.preflight.walk.no_change import alters_nothing
+from opsmigrate.preflight.walk.no_change import altering_statements, needs_nothing
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.statements import examine_statement
 from opsmigrate.preflight.walk.surroundings import require_surroundings
@@ -224,8 +224,11 @@ class TracingEditor(DatabaseSchemaEditor):
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        if alters_nothing(self, model, old_field, new_field, *args):
-            return
+        statements = altering_statements(self, model, old_field, new_field, *args)
+        if statements is not None and needs_nothing(statements):
+            known = self.requirements.schema.table(model._meta.db_table)
+            if not statements or known is None or column_of(old_field) not in known.types:
+                return
         table = self.requirements.own_table(model._meta.db_table)
         if table is None or not self.requirements.need_column(
             table, column_of(old_field), "altering it"
