@@ -35,23 +35,21 @@ from opsmigrate.preflight.recovery.history import with_steps
 from opsmigrate.preflight.recovery.renamed import note_renamed
 from opsmigrate.preflight.rehearsal.outcome import NotRehearsed, Rehearsal
 from opsmigrate.preflight.verdict import decide
-from opsmigrate.preflight.walk.bookkeeping import (
-    require_history_table,
-    require_post_migrate,
-    require_record,
-)
+from opsmigrate.preflight.walk.bookkeeping import require_post_migrate
 from opsmigrate.preflight.walk.customised import (
     doubt_own_way,
     leave_open_what_is_customised,
     nothing_written,
 )
+from opsmigrate.preflight.walk.default_site import require_default_site
+from opsmigrate.preflight.walk.history import require_history, require_record
 from opsmigrate.preflight.walk.operations import (
     Move,
     RaisesToo,
     raising_too,
     walk_operation,
 )
-from opsmigrate.preflight.walk.receivers import require_history, require_receivers
+from opsmigrate.preflight.walk.receivers import require_receivers
 from opsmigrate.preflight.walk.renamed_permissions import require_renamed_permissions
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.rights import BY_OTHERS
@@ -95,10 +93,9 @@ def examine(
         leave_open_what_is_customised(connection, ledger)
         if plan.steps:
             _require_writable(connection, session, ledger)
-            require_history_table(requirements)
-            require_history(requirements, plan)
             for name in catalog.event_triggers:
                 ledger.leave_open(f"the event trigger {name} runs with DDL and may refuse it")
+        require_history(requirements, plan)
         with nothing_written(connection):
             _examine_steps(plan, target, requirements, progress)
             if not target.fake:
@@ -145,7 +142,8 @@ def _examine_steps(
         state = _walk(plan, target, requirements, progress)
     _require_types(requirements.connection, requirements)
     if state is not None:
-        require_receivers(requirements, plan, state)
+        require_receivers(requirements, state)
+        require_default_site(requirements, state)
     unchanged = not plan.steps or target.fake
     require_post_migrate(() if unchanged else plan.steps, lambda: state, requirements)
     if state is not None:

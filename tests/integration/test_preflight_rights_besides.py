@@ -13,6 +13,8 @@ from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rights import OWN, execute_for, judged
 
+# Who may not read a sequence is not told whether its next keys are free.
+READS = "GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}"
 ADD = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
 NEW = 'migrations.CreateModel("Pen", [("id", models.BigAutoField(primary_key=True))]),'
 RENAME = 'migrations.RenameModel("Cage", "Pen"),'
@@ -51,6 +53,7 @@ def test_the_verdict_knows_what_post_migrate_needs(
         empty_database,
         *OWN,
         "GRANT ALL ON django_content_type, auth_permission TO {role}",
+        READS,
         f"REVOKE {right} FROM {{role}}" if bad else "SELECT 1",
     )
     write_migrations(CAGE, pending)
@@ -77,7 +80,7 @@ def test_all_rights_that_lack_are_said_in_one_run(
     assert migrate(empty_database, "auth") is None
     assert migrate(empty_database, "zoo") is None
     user = role()
-    execute_for(user, empty_database, "GRANT SELECT ON django_migrations TO {role}")
+    execute_for(user, empty_database, "GRANT SELECT ON django_migrations TO {role}", READS)
     keeper = """
 migrations.AddField("cage", "age", models.IntegerField(null=True)),
 migrations.CreateModel("Keeper", [("id", models.BigAutoField(primary_key=True))]),
@@ -108,6 +111,7 @@ def test_what_is_faked_needs_the_history_and_no_content_types(
         user,
         empty_database,
         "GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}",
+        READS,
         f"REVOKE {right} FROM {{role}}",
     )
 
