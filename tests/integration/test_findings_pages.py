@@ -35,7 +35,6 @@ IDS = finding_ids(TREES)
 # What is no rule about a plan and a database, by what its page says.
 NOT_RUN = {
     "it is about migration files": {"broken-graph", "conflicting-migrations"},
-    "it is about settings": {"bad-setting"},
     "it is about the apps contenttypes and auth": {"insert-refused", "permission-exists"},
     "it is about code of the project": {"drift-unknown"},
     "it is about the rehearsal": {
@@ -90,8 +89,17 @@ TYPED_ELSEWHERE = {
         "unknown-migration",
     },
     "test_preflight_receivers.py": {"insert-refused"},
+    "test_rehearsal_causes.py": {"rehearsal-failed"},
     "test_renamed_permissions.py": {"permission-exists"},
     "test_timeouts.py": {"timeout-too-short"},
+    "they are another rehearsal, or none": {
+        "copy-failed",
+        "copy-gave-way",
+        "not-rehearsed",
+        "rehearsal-broken",
+        "stale-copy",
+    },
+    "it installs a package": {"no-grammar"},
     "it asks whether to": {"conflicting-migrations"},
     "it shows what a standby of one's own would take a while to have": {"standby-behind"},
 }
@@ -113,6 +121,7 @@ RUN = sorted(
 )
 
 
+# Those of drift: test_drift_cured.py.
 CURED = [id for id in RUN if not id.startswith("drift-") and id != "unsupported-by-server"]
 
 
@@ -135,13 +144,7 @@ WORDS_ONLY = {
         "column-in-use",
         "expression-in-the-way",
     },
-    "the values must be looked at": {
-        "expression-fails",
-        "expression-invalid",
-        "foreign-key-type",
-        "no-operator-class",
-        "type-not-castable",
-    },
+    "the values must be looked at": {"expression-fails", "no-operator-class", "type-not-castable"},
     "it takes a backup, or another release": {
         "history-unreadable",
         "irreversible",

@@ -73,22 +73,25 @@ class _Reader:
             raise _NotPlainError
         return found
 
-    def _block(self, statements: Sequence[ast.stmt]) -> None:
+    def _block(self, statements: Sequence[ast.stmt]) -> bool:
+        """Read statements, and say whether they end the function."""
         for each in statements:
             if isinstance(each, ast.Return) and each.value is None:
-                return
+                return True
             if isinstance(each, ast.Pass) or _is_text(each):
                 continue
             if isinstance(each, ast.Expr) and isinstance(each.value, ast.Call):
                 self._call(each.value)
             elif isinstance(each, ast.If):
-                self._block(each.body if self._switch(each.test) else each.orelse)
+                if self._block(each.body if self._switch(each.test) else each.orelse):
+                    return True
             elif isinstance(each, ast.For) and not each.orelse:
                 if not isinstance(self._object(each.iter), list | tuple | set | frozenset | dict):
                     raise _NotPlainError
                 self._block(each.body)
             else:
                 raise _NotPlainError
+        return False
 
     def _call(self, call: ast.Call) -> None:
         """Raise unless the call is of something known, with names and constants."""
