@@ -25,13 +25,13 @@ LOG = logging.getLogger("tests")
 REMEMBERED: dict[str, int] = {}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def slow() -> int:
     return 1
 
 
 class Index:
-    tracked = {Permission}
+    tracked = (Permission,)
 
 
 def installs() -> bool:
