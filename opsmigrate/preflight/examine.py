@@ -19,6 +19,8 @@ from opsmigrate.postgres.settings import READ_ONLY, resets_of
 from opsmigrate.preflight.drift import judge_drift, look_for_drift
 from opsmigrate.preflight.forecast.report import look_ahead
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.live.another_migrate import look_for_another_migrate
+from opsmigrate.preflight.live.empty_database import note_empty_database
 from opsmigrate.preflight.live.outside import look_outside
 from opsmigrate.preflight.plan import (
     Plan,
@@ -70,12 +72,14 @@ def examine(
     accept_unexamined: bool,
     seed_step: Callable[[str, str], Command | None],
     rehearse: Callable[[], Rehearsal | NotRehearsed],
+    why_odd_if_empty: Callable[[], str | None],
     progress: Progress,
 ) -> Result:
     """Return whether `migrate` with the arguments of `target` will apply to this database.
 
     Reads the catalog and the migration files; changes nothing, and executes no operation here.
-    `rehearse` is called where something is left to prove. Raises UsageError for an unknown target.
+    `rehearse` is called where something is left to prove, `why_odd_if_empty` where no migration is
+    applied. Raises UsageError for an unknown target.
     """
     progress.phase("Reading the migration graph and the catalog")
     plan = make_plan(connection, target)
@@ -125,6 +129,9 @@ def examine(
         if plan.steps
         else None
     )
+    if plan.steps:
+        look_for_another_migrate(connection, catalog, ledger)
+        note_empty_database(plan, ledger, why_odd_if_empty)
     result = decide(
         plan, ledger, target, rehearsal, open_before, outlook, accept_unexamined=accept_unexamined
     )
