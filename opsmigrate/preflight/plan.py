@@ -18,6 +18,7 @@ from django.db.migrations.exceptions import (
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import ProjectState
 
+from opsmigrate.counted import counted
 from opsmigrate.errors import UsageError
 from opsmigrate.postgres.errors import (
     INSUFFICIENT_PRIVILEGE,
@@ -298,17 +299,18 @@ def _partly_applied(executor: MigrationExecutor) -> list[Finding]:
     """
     loader, found = executor.loader, []
     for (app, name), migration in sorted(loader.replacements.items()):
-        applied = [node for node in migration.replaces if node in loader.applied_migrations]
-        left = [node for node in migration.replaces if node not in loader.applied_migrations]
+        every = migration.replaces
+        applied = [node for node in every if node in loader.applied_migrations]
+        left = [node for node in every if node not in loader.applied_migrations]
         gone = [node for node in left if node not in loader.disk_migrations]
         if not (applied and gone):
             continue
-        of_all = f"{len(applied)} of {len(migration.replaces)}"
+        of_all = f"{len(applied)} of {len(every)}"
         found.append(
             Finding(
                 id="squash-partly-applied",
                 severity=Severity.WARNING,
-                message=f"{app}.{name} replaces {len(migration.replaces)} migrations, and these "
+                message=f"{app}.{name} replaces {counted(len(every), 'migration')}, and these "
                 f"{of_all} are applied: {_labels(applied)}; so migrate passes over it, and the "
                 f"rest has no files here: {_labels(gone)}",
                 hint="deploy the release that still has these files, migrate with it, and then "
