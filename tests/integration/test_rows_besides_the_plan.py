@@ -248,6 +248,49 @@ def test_what_nobody_knows_of_rows_after_the_plan_is_left_open(
     assert (migrate(caged, "zoo") is None) == applies
 
 
+def test_a_rehearsal_answers_what_is_open_also_where_nothing_is_pending(
+    caged: str, ops: Ops
+) -> None:
+    damage(caged, LACKING, *RAISES)
+    answer = ops("preflight_migrate", "zoo", database=caged, rehearse="clone")
+    assert (answer.code, answer.ids) == (1, ["rehearsal-failed"]), answer.stdout
+    message = answer.report["findings"][0]["message"]
+    assert "the receiver django.contrib.auth.management.create_permissions failed" in message
+    assert answer.report["facts"]["summary"].startswith("nothing to migrate, and yet migrate would")
+
+    damage(caged, "DROP TRIGGER no ON auth_permission", "CREATE SCHEMA logs")
+    body = "LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
+    damage(caged, f"CREATE FUNCTION logs.yes() RETURNS trigger {body}")
+    damage(caged, "CREATE TRIGGER y AFTER INSERT ON auth_permission EXECUTE FUNCTION logs.yes()")
+    answer = ops("preflight_migrate", "zoo", database=caged, rehearse="clone")
+    assert (answer.code, answer.report["unexamined"]) == (0, []), answer.stdout
+    assert migrate(caged, "zoo") is None
+
+
+def test_a_sequence_that_the_role_may_not_read_leaves_it_open_and_says_what_to_grant(
+    caged: str, role: Callable[..., dict[str, str]], ops: Ops
+) -> None:
+    damage(caged, LACKING)
+    user = role()
+    execute_for(user, caged, "GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+
+    def ask(code: int) -> list[str]:
+        with guest(caged, user) as alias:
+            answer = ops("preflight_migrate", "zoo", database=alias, rehearse="off")
+        assert answer.code == code, answer.stdout
+        return [item["why"] for item in answer.report["unexamined"]]
+
+    grant = 'GRANT SELECT ON SEQUENCE "public"."auth_permission_id_seq"'
+    assert grant in ask(3)[0]
+    # The last value that was given can be told to who may use it.
+    execute_for(user, caged, grant.replace("SELECT", "USAGE") + " TO {role}")
+    assert ask(0) == []
+    damage(caged, "SELECT setval('auth_permission_id_seq', 2)")
+    assert ask(1) == []
+    damage(caged, BEHIND)
+    assert grant in ask(3)[0]
+
+
 def test_what_stands_in_the_way_of_rows_that_do_not_come_is_no_matter(
     caged: str, write_migrations: Write, ops: Ops
 ) -> None:
