@@ -19,6 +19,8 @@ from opsmigrate.postgres.settings import READ_ONLY, resets_of
 from opsmigrate.preflight.drift import judge_drift, look_for_drift
 from opsmigrate.preflight.forecast.report import look_ahead
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.live.another_migrate import look_for_another_migrate
+from opsmigrate.preflight.live.empty_database import note_empty_database
 from opsmigrate.preflight.live.outside import look_outside
 from opsmigrate.preflight.plan import (
     Plan,
@@ -35,23 +37,21 @@ from opsmigrate.preflight.recovery.history import with_steps
 from opsmigrate.preflight.recovery.renamed_indexes import note_renamed_indexes
 from opsmigrate.preflight.rehearsal.outcome import NotRehearsed, Rehearsal
 from opsmigrate.preflight.verdict import decide
-from opsmigrate.preflight.walk.bookkeeping import (
-    require_history_table,
-    require_post_migrate,
-    require_record,
-)
+from opsmigrate.preflight.walk.bookkeeping import require_post_migrate
 from opsmigrate.preflight.walk.customised import (
     doubt_own_way,
     leave_open_what_is_customised,
     nothing_written,
 )
+from opsmigrate.preflight.walk.default_site import require_default_site
+from opsmigrate.preflight.walk.history import require_history, require_record
 from opsmigrate.preflight.walk.operations import (
     Move,
     RaisesToo,
     raising_too,
     walk_operation,
 )
-from opsmigrate.preflight.walk.receivers import require_history, require_receivers
+from opsmigrate.preflight.walk.receivers import require_receivers
 from opsmigrate.preflight.walk.renamed_permissions import require_renamed_permissions
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.rights import BY_OTHERS
@@ -72,12 +72,14 @@ def examine(
     accept_unexamined: bool,
     seed_step: Callable[[str, str], Command | None],
     rehearse: Callable[[], Rehearsal | NotRehearsed],
+    why_odd_if_empty: Callable[[], str | None],
     progress: Progress,
 ) -> Result:
     """Return whether `migrate` with the arguments of `target` will apply to this database.
 
     Reads the catalog and the migration files; changes nothing, and executes no operation here.
-    `rehearse` is called where something is left to prove. Raises UsageError for an unknown target.
+    `rehearse` is called where something is left to prove, `why_odd_if_empty` where no migration is
+    applied. Raises UsageError for an unknown target.
     """
     progress.phase("Reading the migration graph and the catalog")
     plan = make_plan(connection, target)
@@ -95,10 +97,9 @@ def examine(
         leave_open_what_is_customised(connection, ledger)
         if plan.steps:
             _require_writable(connection, session, ledger)
-            require_history_table(requirements)
-            require_history(requirements, plan)
             for name in catalog.event_triggers:
                 ledger.leave_open(f"the event trigger {name} runs with DDL and may refuse it")
+        require_history(requirements, plan)
         with nothing_written(connection):
             _examine_steps(plan, target, requirements, progress)
             if not target.fake:
@@ -128,6 +129,9 @@ def examine(
         if plan.steps
         else None
     )
+    if plan.steps:
+        look_for_another_migrate(connection, catalog, ledger)
+        note_empty_database(plan, ledger, why_odd_if_empty)
     result = decide(
         plan, ledger, target, rehearsal, open_before, outlook, accept_unexamined=accept_unexamined
     )
@@ -145,7 +149,8 @@ def _examine_steps(
         state = _walk(plan, target, requirements, progress)
     _require_types(requirements.connection, requirements)
     if state is not None:
-        require_receivers(requirements, plan, state)
+        require_receivers(requirements, state)
+        require_default_site(requirements, state)
     unchanged = not plan.steps or target.fake
     require_post_migrate(() if unchanged else plan.steps, lambda: state, requirements)
     if state is not None:

@@ -1,5 +1,6 @@
 """From findings and open questions to the verdict, in words."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,10 +11,14 @@ from opsmigrate.preflight.plan import Plan, Target
 from opsmigrate.preflight.rehearsal.outcome import NotRehearsed, Rehearsal
 from opsmigrate.preflight.rehearsal.recording import LONGEST_SQL
 from opsmigrate.preflight.rehearsal.selection import KeptCopy
+from opsmigrate.preflight.walk.bookkeeping import AFTER
+from opsmigrate.preflight.walk.history import REPLACEMENTS
 from opsmigrate.report import Finding, Result, Severity, Unexamined, Verdict
 
 SHOWN = 20
-POST_MIGRATE = "post_migrate"
+NOTHING = "nothing to migrate"
+# What comes after the steps, as the ledger names it in place of an operation.
+AFTER_PLAN = (AFTER, REPLACEMENTS)
 
 
 def decide(
@@ -40,10 +45,9 @@ def decide(
         )
     errors = [finding for finding in ledger.findings if finding.severity is Severity.ERROR]
     if errors:
-        verdict, summary = Verdict.FAILED, _failing(errors[0])
+        verdict, summary = Verdict.FAILED, _failing(_first(errors, plan), plan)
     elif ledger.unexamined and not accept_unexamined:
-        verdict = Verdict.UNDECIDED
-        summary = f"{len(ledger.unexamined)} of what migrate would do could not be examined"
+        verdict, summary = Verdict.UNDECIDED, _open(plan, len(ledger.unexamined))
     else:
         verdict, summary = Verdict.PASSED, _passing(plan, target)
         if isinstance(rehearsal, Rehearsal):
@@ -62,18 +66,41 @@ def decide(
     )
 
 
-def _failing(first: Finding) -> str:
-    if first.operation == POST_MIGRATE:
+def _first(errors: Sequence[Finding], plan: Plan) -> Finding:
+    """Return the error that `migrate` meets first: before its steps, in one of them, after them."""
+    order = {step.label: number for number, step in enumerate(plan.steps)}
+
+    def place(finding: Finding) -> tuple[int, int]:
+        if finding.operation in AFTER_PLAN:
+            return len(order), 0
+        number, _, _ = (finding.operation or "").partition(":")
+        # A step is recorded after its operations.
+        after = int(number) if number.isdecimal() else len(errors) << 16
+        return order.get(finding.migration or "", -1), after
+
+    return min(errors, key=place)
+
+
+def _failing(first: Finding, plan: Plan) -> str:
+    if not plan.steps and first.operation in AFTER_PLAN:
+        return f"{NOTHING}, and yet migrate would fail: {first.message}"
+    if first.operation in AFTER_PLAN:
         return f"migrate would fail after its last migration: {first.message}"
     if first.migration is None:
         return f"migrate would stop before its first migration: {first.message}"
     return f"migrate would fail at {first.migration}: {first.message}"
 
 
+def _open(plan: Plan, count: int) -> str:
+    if plan.steps or plan.executor is None:
+        return f"{count} of what migrate would do could not be examined"
+    return f"{NOTHING}; {count} of what migrate does all the same could not be examined"
+
+
 def _passing(plan: Plan, target: Target) -> str:
     count = len(plan.steps)
     if not count:
-        return "nothing to migrate; the target is applied"
+        return f"{NOTHING}; the target is applied"
     verb = "be recorded" if target.fake else "unapply" if plan.steps[0].backwards else "apply"
     return f"{counted(count, 'migration')} will {verb}"
 

@@ -137,7 +137,8 @@ def _add_failure(
     if failure["after_the_plan"]:
         ledger.operation = "post_migrate"
     state = f" ({failure['sqlstate']})" if failure["sqlstate"] else ""
-    words = f"it failed: {failure['error']}: {failure['words']}{state}"
+    who = f"the receiver {failure['receiver']}" if failure.get("receiver") else "it"
+    words = f"{who} failed: {failure['error']}: {failure['words']}{state}"
     if why is None:
         ledger.leave_open(f"on a copy that is not the whole truth {words}")
         return
