@@ -47,7 +47,7 @@ def _table(
     connection: BaseDatabaseWrapper, catalog: Catalog, models: Iterable[Any], finding: Finding
 ) -> tuple[str, Step] | None:
     """Return the step that renames the one table which no model has and that has its columns."""
-    claimed = {split_table(model._meta.db_table)[1]: model for model in models}
+    claimed = {as_stored(split_table(model._meta.db_table)[1]): model for model in models}
     schema, _, name = (finding.table or "").partition(".")
     if name not in claimed or (schema, name) in catalog.kinds:
         return None

@@ -79,7 +79,7 @@ def require_inline_target(
     if table is None or not remote or not getattr(field, "db_constraint", False):
         return
     column, to_table = column_of(field), remote.model._meta.db_table
-    to_column = remote.model._meta.get_field(remote.field_name).column
+    to_column = column_of(remote.model._meta.get_field(remote.field_name))
     require_target(requirements, table, (column,), to_table, (to_column,))
     add_foreign_key(requirements, table, f"{column}_fk", (column,), to_table, (to_column,))
     if default is not None or field.has_db_default():

@@ -10,6 +10,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import BaseConstraint, Model
 
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.walk.expressions import require_fit
 from opsmigrate.preflight.walk.index_keys import Key, keys_of
 from opsmigrate.preflight.walk.operator_classes import require_operator_class_of_key
@@ -32,7 +33,7 @@ def require_exclusion(
     table = requirements.own_table(model._meta.db_table)
     if table is None:
         return
-    name, method = constraint.name, constraint.index_type.lower()
+    name, method = as_stored(constraint.name), constraint.index_type.lower()
     requirements.need_free(table, name)
     table.constraints[name] = (EXCLUSION, ())
     statement: Statement = constraint.constraint_sql(model, editor)

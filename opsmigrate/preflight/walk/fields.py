@@ -3,13 +3,15 @@
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.postgres.names import as_stored
 from django.db.models import Field
 
 
 def column_of(field: "Field[Any, Any]") -> str:
-    """Return the column of a field that has one."""
+    """Return the column of a field that has one, by the name that PostgreSQL keeps."""
     assert field.column is not None  # noqa: S101 - callers pass concrete fields
-    return field.column
+    return as_stored(field.column)
 
 
 def generated_sql(connection: BaseDatabaseWrapper, field: "Field[Any, Any]") -> str:

@@ -10,7 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BaseConstraint, CheckConstraint, Field, Model, UniqueConstraint
 
 from opsmigrate.postgres.catalog import Catalog, Dependent
-from opsmigrate.postgres.names import generated_name, quoted
+from opsmigrate.postgres.names import as_stored, generated_name, quoted, stored_in
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.walk.cures import KINDS, free_name, set_aside
 from opsmigrate.preflight.walk.dependents import views_forbid, warn_of_cascade, warn_of_views
@@ -122,6 +122,7 @@ class Requirements:
         self, table: SimulatedTable, model: type[Model], constraint: BaseConstraint
     ) -> None:
         """Note what a constraint inside CREATE TABLE needs; some come as statements apart."""
+        name = as_stored(constraint.name)
         if isinstance(constraint, UniqueConstraint):
             unique: Any = constraint
             own_statement = (
@@ -131,16 +132,16 @@ class Requirements:
                 or unique.nulls_distinct is not None
             )
             if constraint.fields and not own_statement:
-                self.need_free(table, constraint.name)
+                self.need_free(table, name)
                 fields: Any = [model._meta.get_field(name) for name in constraint.fields]
                 immediate = constraint.deferrable is None
                 columns = tuple(map(column_of, fields))
-                table.add_unique(constraint.name, columns, immediate=immediate)
+                table.add_unique(name, columns, immediate=immediate)
         elif isinstance(constraint, CheckConstraint):
             condition: Any = constraint.condition
             names: set[str] = getattr(condition, "referenced_base_fields", set())
             named: Any = [model._meta.get_field(name) for name in sorted(names - {"pk"})]
-            table.constraints[constraint.name] = (CHECK, tuple(map(column_of, named)))
+            table.constraints[name] = (CHECK, tuple(map(column_of, named)))
         elif type(constraint).__name__ != "ExclusionConstraint":
             kind = type(constraint).__name__
             self.ledger.leave_open(f"what the {kind} {constraint.name} needs of the server")
@@ -301,14 +302,15 @@ class Requirements:
 
     def columns_in(self, table: SimulatedTable, expression: str) -> tuple[str, ...]:
         """Return the columns of the table that an SQL expression names."""
-        quote_name = self.connection.ops.quote_name
-        return tuple(column for column in table.types if quote_name(column) in expression)
+        quote_name, text = self.connection.ops.quote_name, stored_in(expression)
+        return tuple(column for column in table.types if quote_name(column) in text)
 
     def name_columns(self, model: type[Model], statement: str) -> None:
         """Note the columns that an expression or a condition names and the live table lacks."""
         table = self.schema.table(model._meta.db_table)
         if table is None:
             return
+        statement = stored_in(statement)
         # Those of a parent too: Django writes them as if they were in the child's table.
         for field in model._meta.concrete_fields:
             quoted = self.connection.ops.quote_name(column_of(field))

@@ -9,7 +9,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Dependent, Index, Relation
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.names import former_name, quoted, split_table
+from opsmigrate.postgres.names import as_stored, former_name, quoted, split_table
 from opsmigrate.schema.types import in_full
 
 # Where unqualified names go, where the search_path has no schema that is there and ours to use.
@@ -270,7 +270,7 @@ class Simulation:
         table = self._tables.pop(self._key(old))
         self._kinds.pop((table.schema, table.name), None)
         self._visible.pop(table.name, None)
-        table.name = split_table(new)[1]
+        table.name = as_stored(split_table(new)[1])
         key = (table.schema, table.name)
         self._tables[key], self._kinds[key], self._visible[table.name] = table, table.kind, key
 
@@ -318,13 +318,13 @@ class Simulation:
     def _key(self, db_table: str) -> tuple[str, str]:
         schema, name = split_table(db_table)
         if schema is not None:
-            return (schema, name)
-        return self._visible.get(name, (self.schema, name))
+            return (as_stored(schema), as_stored(name))
+        return self._visible.get(as_stored(name), (self.schema, as_stored(name)))
 
     def home(self, db_table: str) -> tuple[str, str]:
         """Return the schema and the name that a CREATE of this table would use."""
         schema, name = split_table(db_table)
-        return (schema or self.schema, name)
+        return (as_stored(schema or self.schema), as_stored(name))
 
 
 def live_value(column: str) -> Composable:
