@@ -8,6 +8,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import Field, Model, Value
 
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.casts import bad_values
 from opsmigrate.preflight.walk.compatible import always_casts
 from opsmigrate.preflight.walk.cures import set_column_aside
@@ -247,8 +248,9 @@ def drop_column(
     statement = f"ALTER TABLE {table.label} DROP COLUMN {column}"
     others = [*users_of(table, column), *references_to(requirements, table, column)]
     if cascades:
-        warn_of_views(requirements.ledger, table, views, f"{statement} CASCADE", column)
-        for user in others:
+        taken = taken_along(requirements, table.origin, table.origins.get(column, column))
+        warn_of_views(requirements.ledger, table, taken.views, f"{statement} CASCADE", column)
+        for user in dict.fromkeys([*others, *taken.others]):
             warn_of_cascade(requirements.ledger, table, f"{statement} CASCADE", user, column)
     else:
         requirements.views_forbid(table, views, statement, column, stays=False)

@@ -12,6 +12,7 @@ from django.db.models import BaseConstraint, CheckConstraint, Field, Model, Uniq
 from opsmigrate.postgres.catalog import Catalog, Dependent
 from opsmigrate.postgres.names import as_stored, generated_name, quoted, stored_in
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.cures import KINDS, free_name, set_aside
 from opsmigrate.preflight.walk.dependents import views_forbid, warn_of_cascade, warn_of_views
 from opsmigrate.preflight.walk.fields import column_of, generated_sql
@@ -151,7 +152,10 @@ class Requirements:
         table = self.own_table(db_table, drops=True)
         if table is not None:
             statement = f"DROP TABLE {table.label} CASCADE"
-            warn_of_views(self.ledger, table, list(table.views), statement)
+            taken = taken_along(self, table.origin)
+            warn_of_views(self.ledger, table, taken.views, statement)
+            for user in taken.others:
+                warn_of_cascade(self.ledger, table, statement, user)
             for key in self.schema.foreign_keys:
                 if key.target is table and key.table is not table:
                     user = f"the foreign key {key.name} of {key.table.label}"

@@ -208,6 +208,9 @@ class Simulation:
                 self._visible[relation.name] = key
             if relation.kind in TABLE_KINDS:
                 self._tables[key] = _simulated(relation)
+        self._live_kinds = catalog.kinds
+        # What CASCADE has taken along, as pg_identify_object() calls it.
+        self.gone: set[str] = set()
         self._add_foreign_keys(catalog)
 
     def _add_foreign_keys(self, catalog: Catalog) -> None:
@@ -239,6 +242,13 @@ class Simulation:
     def table(self, db_table: str) -> SimulatedTable | None:
         """Return the table that `db_table` finds through the search_path, or None."""
         return self._tables.get(self._key(db_table))
+
+    def still_has(self, schema: str | None, name: str | None, column: str | None) -> bool:
+        """Say whether the plan has left a live relation, and a column of it, where it was."""
+        if schema is None or name is None or self._live_kinds.get((schema, name)) not in TABLE_KINDS:
+            return True
+        table = next((each for each in self._tables.values() if each.origin == (schema, name)), None)
+        return table is not None and (column is None or column in table.origins.values())
 
     def kind(self, db_table: str) -> str | None:
         """Return pg_class.relkind of whatever bears this name where a CREATE would put it."""
