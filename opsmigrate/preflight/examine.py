@@ -84,6 +84,7 @@ def examine(
     catalog = read_catalog(connection)
     ledger = Ledger(findings=list(with_steps(connection, catalog, plan)))
     drifts = look_for_drift(connection, plan.executor, catalog, ledger) if plan.executor else ()
+    requirements: Requirements | None = None
     if plan.executor is not None:
         requirements = Requirements(
             connection,
@@ -122,6 +123,9 @@ def examine(
         question_rights(connection, catalog, rehearsal.statements, ledger)
     ledger.drift = judge_drift(connection, catalog, drifts, ledger) if plan.executor else None
     rehearsed = rehearsal if isinstance(rehearsal, Rehearsal) else None
+    if requirements is not None:
+        ran = rehearsed.statements if rehearsed else ()
+        requirements.bodies.note(ledger, [str(each["sql"]) for each in ran])
     outlook = look_ahead(connection, catalog, plan, ledger, rehearsed)
     server = (
         look_outside(connection, catalog, ledger, outlook.statements, rehearsed)

@@ -93,6 +93,11 @@ class Ledger:
             )
         )
 
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        """Return the SQL written by hand so far, and the texts in code that look like it."""
+        return tuple(self._raw)
+
     def wrote(self, name: str) -> bool:
         """Say whether SQL written by hand, so far in the plan, names this."""
         return _names(name, self._raw)

@@ -72,6 +72,7 @@ NOT_RUN = {
 STAYS = {
     "the plan does it all the same, and what it loses is kept": {
         "dropped-by-cascade",
+        "named-in-function",
         "value-cut-off",
         "view-dropped-by-cascade",
     }

@@ -49,6 +49,8 @@ def rename_column(
             column=after,
         )
     requirements.alter_column(table, before, "renaming it")
+    doing = f"renaming column {before} of {table.label}"
+    requirements.bodies.left_behind(requirements.ledger, table, doing, before)
     requirements.schema.rename_column(table, before, after)
 
 

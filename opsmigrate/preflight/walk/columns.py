@@ -256,6 +256,8 @@ def drop_column(
         requirements.views_forbid(table, views, statement, column, stays=False)
         for user in others:
             column_in_use(requirements, table, column, statement, user)
+    doing = f"dropping column {column} of {table.label}"
+    requirements.bodies.left_behind(requirements.ledger, table, doing, column)
     requirements.schema.forget_column(table, column)
 
 

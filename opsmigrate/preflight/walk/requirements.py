@@ -16,6 +16,7 @@ from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.cures import KINDS, free_name, set_aside
 from opsmigrate.preflight.walk.dependents import views_forbid, warn_of_cascade, warn_of_views
 from opsmigrate.preflight.walk.fields import column_of, generated_sql
+from opsmigrate.preflight.walk.function_bodies import FunctionBodies
 from opsmigrate.preflight.walk.probes import ABOUT_ROWS, Probe, ask
 from opsmigrate.preflight.walk.relatives import Relatives
 from opsmigrate.preflight.walk.rights import BY_OTHERS, owner
@@ -46,6 +47,7 @@ class Requirements:
         self.rows = rows
         self.seed_step = seed_step
         self.relatives = Relatives(connection)
+        self.bodies = FunctionBodies(connection)
         self.types_needed: dict[str, tuple[str | None, str | None]] = {}
         self.operator_classes: dict[tuple[str, str, str], bool | None] = {}
 
@@ -160,6 +162,7 @@ class Requirements:
                 if key.target is table and key.table is not table:
                     user = f"the foreign key {key.name} of {key.table.label}"
                     warn_of_cascade(self.ledger, table, statement, user)
+            self.bodies.left_behind(self.ledger, table, f"dropping {table.label}")
             self.schema.drop_table(db_table)
 
     def rename_table(self, old: str, new: str) -> None:
@@ -174,6 +177,7 @@ class Requirements:
                 table=self.schema.label(new),
             )
         if table is not None:
+            self.bodies.left_behind(self.ledger, table, f"renaming {table.label}")
             self.schema.rename_table(old, new)
 
     # Columns
