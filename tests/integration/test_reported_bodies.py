@@ -8,14 +8,12 @@ from tests.integration.pairs import CAGE, ROW
 from tests.integration.zoo_migrations import Write, migrate
 
 TRIGGER = (
-    "CREATE FUNCTION \"Check\"() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN"
+    'CREATE FUNCTION "Check"() RETURNS trigger LANGUAGE plpgsql AS \'BEGIN'
     " NEW.size := NEW.size + 1; RETURN NEW; END'",
     "CREATE TRIGGER counts BEFORE INSERT OR UPDATE ON zoo_cage"
     ' FOR EACH ROW EXECUTE FUNCTION "Check"()',
 )
-SUM = (
-    "CREATE FUNCTION total() RETURNS bigint LANGUAGE sql AS 'SELECT sum(size) FROM zoo_cage'",
-)
+SUM = ("CREATE FUNCTION total() RETURNS bigint LANGUAGE sql AS 'SELECT sum(size) FROM zoo_cage'",)
 DYNAMIC = (
     "CREATE FUNCTION total() RETURNS void LANGUAGE plpgsql AS"
     " 'BEGIN EXECUTE ''UPDATE zoo_cage SET size = 1''; END'",
@@ -61,7 +59,7 @@ def test_a_body_that_names_what_goes_is_named(
     assert function in finding["message"]
     assert migrate(empty_database, "zoo") is None
     if "RemoveField" in pending or "Drop" in pending:
-        with pytest.raises(Exception, match="size|zoo_cage"):
+        with pytest.raises(Exception, match=r"size|zoo_cage"):
             execute(connections[empty_database], CALLS[function].replace("zoo_cage", "zoo_pen"))
 
 

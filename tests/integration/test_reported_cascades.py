@@ -127,9 +127,7 @@ SMALL = 'migrations.AlterField("cage", "id", models.AutoField(primary_key=True))
 FAR = "SELECT setval('zoo_cage_id_seq', 3000000000)"
 OUT_OF_RANGE = {
     "an identity that stands far": (FAR,),
-    "an identity that starts far": (
-        "ALTER SEQUENCE zoo_cage_id_seq START WITH 3000000000",
-    ),
+    "an identity that starts far": ("ALTER SEQUENCE zoo_cage_id_seq START WITH 3000000000",),
     "an identity that ends far": ("ALTER SEQUENCE zoo_cage_id_seq MAXVALUE 4000000000",),
     "a serial that stands far": (*SERIAL, FAR),
     "an identity that counts down": (

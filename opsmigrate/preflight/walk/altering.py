@@ -28,6 +28,7 @@ from opsmigrate.preflight.walk.probes import (
     violations,
 )
 from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.safe_path import require_safe_path
 from opsmigrate.preflight.walk.simulation import CHECK, PRIMARY_KEY, SimulatedTable, constant
 from opsmigrate.schema.types import INTEGERS, base, in_full, modifiers
 
@@ -373,7 +374,10 @@ def _expressions_fit(
                 table=table.label,
                 column=column,
             )
-        elif validated:
+            continue
+        if kind == "index":
+            require_safe_path(requirements, table, expression, what)
+        if validated:
             decidable = kind == "check" and _names_are_live(table)
             requirements.if_rows(
                 table,

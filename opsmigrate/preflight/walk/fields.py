@@ -3,9 +3,9 @@
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Field
 
 from opsmigrate.postgres.names import as_stored
-from django.db.models import Field
 
 
 def column_of(field: "Field[Any, Any]") -> str:
@@ -20,6 +20,11 @@ def generated_sql(connection: BaseDatabaseWrapper, field: "Field[Any, Any]") -> 
     text, params = generated.generated_sql(connection)
     editor: Any = connection.schema_editor()
     return str(text % tuple(editor.quote_value(value) for value in params) if params else text)
+
+
+def is_generated(field: "Field[Any, Any]") -> bool:
+    """Say whether the database computes the column from others."""
+    return field.generated
 
 
 def is_auto(field: "Field[Any, Any]") -> bool:

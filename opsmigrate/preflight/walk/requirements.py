@@ -100,7 +100,7 @@ class Requirements:
             )
         return table
 
-    def create_table(self, model: type[Model]) -> None:
+    def create_table(self, model: type[Model]) -> SimulatedTable:
         """CREATE TABLE: the name must be free, and the types there."""
         db_table = model._meta.db_table
         taken = self.schema.kind(db_table)
@@ -120,6 +120,7 @@ class Requirements:
         table.add_unique(generated_name(table.name, "", "pkey"), primary, primary=True)
         for constraint in model._meta.constraints:
             self._constrain(table, model, constraint)
+        return table
 
     def _constrain(
         self, table: SimulatedTable, model: type[Model], constraint: BaseConstraint

@@ -143,13 +143,14 @@ def _note_out_of_range(
         wrong.append((f"starts at {sequence.start:,}", statement(f"{alter} START WITH {first}")))
     if not lowest <= last <= highest:
         far = "max" if sequence.increment > 0 else "min"
-        known = f"(SELECT {far}({table.live_column(column)}) FROM {table.live})"
-        again = f"coalesce({known}, {1 if sequence.increment > 0 else -1})"
+        first = 1 if sequence.increment > 0 else -1
+        last_row = f"coalesce({far}({table.live_column(column)}), {first})"
+        again = f"setval({literal(sequence.sql)}, {last_row})"
         wrong.append(
             (
                 f"stands at {last:,}",
                 statement(
-                    f"SELECT setval({literal(sequence.sql)}, {again})",
+                    f"SELECT {again} FROM {table.live}",  # noqa: S608
                     risk="numbers of rows that were deleted are given again",
                 ),
             )

@@ -245,10 +245,10 @@ class Simulation:
 
     def still_has(self, schema: str | None, name: str | None, column: str | None) -> bool:
         """Say whether the plan has left a live relation, and a column of it, where it was."""
-        if schema is None or name is None or self._live_kinds.get((schema, name)) not in TABLE_KINDS:
+        if self._live_kinds.get((schema or "", name or "")) not in TABLE_KINDS:
             return True
-        table = next((each for each in self._tables.values() if each.origin == (schema, name)), None)
-        return table is not None and (column is None or column in table.origins.values())
+        of_it = [each for each in self._tables.values() if each.origin == (schema, name)]
+        return bool(of_it) and (column is None or column in of_it[0].origins.values())
 
     def kind(self, db_table: str) -> str | None:
         """Return pg_class.relkind of whatever bears this name where a CREATE would put it."""

@@ -18,6 +18,7 @@ from opsmigrate.preflight.walk.constraints import (
 )
 from opsmigrate.preflight.walk.cures import set_aside, without_constraint
 from opsmigrate.preflight.walk.expressions import require_fit, require_no_failure
+from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.index_keys import keys_of
 from opsmigrate.preflight.walk.index_rows import require_rows_fit
 from opsmigrate.preflight.walk.operator_classes import (
@@ -32,6 +33,7 @@ from opsmigrate.preflight.walk.probes import (
     violations,
 )
 from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.safe_path import require_safe_path
 from opsmigrate.preflight.walk.simulation import (
     CHECK,
     FOREIGN_KEY,
@@ -191,6 +193,8 @@ def _fits(
     for text in filter(None, (condition, *(key.text for key in keys))):
         if require_fit(requirements, table, text, f"index {name}", by_row=True):
             require_no_failure(requirements, table, text, f"index {name}")
+            require_immutable(requirements, table, text, f"index {name}")
+            require_safe_path(requirements, table, text, f"index {name}")
     if method == "btree":
         require_rows_fit(requirements, table, columns, [key.text for key in keys])
     if "CONCURRENTLY" in statement.template and table.kind == "p":

@@ -16,11 +16,11 @@ from django.db.models import BaseConstraint, Field, Index, Model
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.preflight.walk.altering import alter_null, alter_type, rename_column
 from opsmigrate.preflight.walk.collations import is_deterministic
-from opsmigrate.preflight.walk.columns import UNKNOWN, add_column, drop_column
+from opsmigrate.preflight.walk.columns import UNKNOWN, add_column, drop_column, require_generated
 from opsmigrate.preflight.walk.constraints import note_left_out, require_inline_target
 from opsmigrate.preflight.walk.defaults import add_identity, alter_default
 from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
-from opsmigrate.preflight.walk.fields import column_of, is_auto
+from opsmigrate.preflight.walk.fields import column_of, is_auto, is_generated
 from opsmigrate.preflight.walk.introspected import constraints_of
 from opsmigrate.preflight.walk.no_change import altering_statements, needs_nothing
 from opsmigrate.preflight.walk.requirements import Requirements
@@ -182,7 +182,9 @@ class TracingEditor(DatabaseSchemaEditor):
     def create_model(self, model: type[Model]) -> None:
         """CREATE TABLE; its foreign keys and indexes come deferred."""
         with self._known():
-            self.requirements.create_table(model)
+            table = self.requirements.create_table(model)
+            for field in filter(is_generated, model._meta.local_fields):
+                require_generated(self.requirements, table, field)
             for constraint in filter(is_exclusion, model._meta.constraints):
                 require_exclusion(self.requirements, model, constraint, self)
             super().create_model(model)
