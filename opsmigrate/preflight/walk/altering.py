@@ -30,6 +30,7 @@ from opsmigrate.preflight.walk.probes import (
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.safe_path import require_safe_path
 from opsmigrate.preflight.walk.simulation import CHECK, PRIMARY_KEY, SimulatedTable, constant
+from opsmigrate.preflight.walk.weak_not_null import set_not_null
 from opsmigrate.schema.types import INTEGERS, base, in_full, modifiers
 
 TEXTS = {"character varying", "text"}
@@ -130,11 +131,13 @@ def alter_null(
         _drop_not_null(requirements, table, column)
         return
     filled = new.has_default() or new.has_db_default()
-    if column not in table.not_null and not filled:
+    stands = table.weak_not_null.get(column)
+    asks = set_not_null(requirements, table, column) or column not in table.not_null
+    if asks and not filled:
         requirements.if_rows(
-            table, f"whether {table.label}.{column} holds NULLs", nulls(table, column)
+            table, f"whether {table.label}.{column} holds NULLs", nulls(table, column, stands)
         )
-    if column not in table.not_null and filled:
+    if asks and filled:
         if table.has_triggers:
             question = f"what triggers and rules of {table.label} do as the default is filled in"
             requirements.if_rows(table, question, None)
@@ -154,6 +157,7 @@ def _drop_not_null(requirements: Requirements, table: SimulatedTable, column: st
         if kind == PRIMARY_KEY and column in columns:
             column_in_use(requirements, table, column, statement, f"the primary key {name}")
     table.not_null.discard(column)
+    table.weak_not_null.pop(column, None)
 
 
 def _fill(requirements: Requirements, table: SimulatedTable, column: str, default: object) -> None:

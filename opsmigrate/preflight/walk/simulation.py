@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Dependent, Index, Relation
+from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Constraint, Dependent, Index, Relation
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.names import as_stored, former_name, quoted, split_table
 from opsmigrate.schema.types import in_full
 
 # Where unqualified names go, where the search_path has no schema that is there and ours to use.
 NOWHERE = "?"
-FOREIGN_KEY, UNIQUE, PRIMARY_KEY, CHECK = "f", "u", "p", "c"
+FOREIGN_KEY, UNIQUE, PRIMARY_KEY, CHECK, NOT_NULL = "f", "u", "p", "c", "n"
 # As pg_class.relkind; a type that no relation made has none.
 INDEX, TYPE = "i", "type"
 
@@ -68,6 +68,8 @@ class SimulatedTable:
     dependents: dict[str, set[Dependent]] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
     not_null: set[str] = field(default_factory=set)
+    # By column: its NOT NULL constraint, where rows need not satisfy it, or children.
+    weak_not_null: dict[str, Constraint] = field(default_factory=dict)
     constraints: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     indexes: dict[str, Index] = field(default_factory=dict)
     views: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -138,6 +140,7 @@ class SimulatedTable:
         self.origins.pop(column, None)
         self.values.pop(column, None)
         self.not_null.discard(column)
+        self.weak_not_null.pop(column, None)
         self.defaults.discard(column)
         self.identities.discard(column)
         self.generated.discard(column)
@@ -173,6 +176,8 @@ class SimulatedTable:
         self.origins = {new if name == old else name: live for name, live in self.origins.items()}
         self.values = {new if name == old else name: each for name, each in self.values.items()}
         self.not_null = set(renamed(tuple(self.not_null)))
+        if old in self.weak_not_null:
+            self.weak_not_null[new] = self.weak_not_null.pop(old)
         self.defaults = set(renamed(tuple(self.defaults)))
         self.identities = set(renamed(tuple(self.identities)))
         self.generated = set(renamed(tuple(self.generated)))
@@ -376,6 +381,11 @@ def _simulated(relation: Relation) -> SimulatedTable:
         dependents={name: set(users) for name, users in relation.dependents.items()},
         types={column.name: column.type for column in relation.columns},
         not_null={column.name for column in relation.columns if column.not_null},
+        weak_not_null={
+            item.columns[0]: item
+            for item in relation.constraints
+            if item.kind == NOT_NULL and (item.no_inherit or not item.validated)
+        },
         constraints={item.name: (item.kind, item.columns) for item in relation.constraints},
         indexes={index.name: index for index in relation.indexes},
         views=dict(relation.views),

@@ -43,6 +43,7 @@ from opsmigrate.preflight.walk.simulation import (
     UNIQUE,
     SimulatedTable,
 )
+from opsmigrate.preflight.walk.weak_not_null import require_strong
 
 # OpClass() comes out as ((expression operators)) where its app is not installed.
 CLASS_INSIDE = re.compile(r"\b\w+_ops\)")
@@ -108,6 +109,9 @@ def _create_primary_key(
             hint="remove primary_key from the old field in an operation before it",
             table=table.label,
         )
+    for column in _columns(statement.parts["columns"]):
+        doing = f"the primary key on {table.label}.{column}"
+        require_strong(requirements, table, column, doing)
     _create_unique(statement, table, requirements)
     table.constraints[_name(statement.parts["name"])] = (
         PRIMARY_KEY,
