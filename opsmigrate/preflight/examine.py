@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 from django.db import DatabaseError, Error
@@ -127,15 +128,15 @@ def examine(
         ran = rehearsed.statements if rehearsed else ()
         requirements.bodies.note(ledger, [str(each["sql"]) for each in ran])
     outlook = look_ahead(connection, catalog, plan, ledger, rehearsed)
-    server = (
+    server, lines = (
         look_outside(connection, catalog, ledger, outlook.statements, rehearsed)
         if plan.steps
-        else None
+        else (None, ())
     )
     result = decide(
         plan, ledger, target, rehearsal, open_before, outlook, accept_unexamined=accept_unexamined
     )
-    return result.with_facts(server=server)
+    return replace(result, detail=(*result.detail, *lines)).with_facts(server=server)
 
 
 def _examine_steps(

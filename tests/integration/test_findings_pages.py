@@ -66,6 +66,7 @@ NOT_RUN = {
     "it takes statements that last long": {"timeout-too-short"},
     "it takes thousands of tables": {"lock-table-full"},
     "it takes an older server": {"constraint-not-created"},
+    "it is about all databases of the server": {"wraparound-near"},
     "it takes other sessions": {"activity-hidden", "blocking-session", "old-snapshot"},
 }
 # Said still after the steps were typed, and why.
@@ -92,6 +93,7 @@ TYPED_ELSEWHERE = {
     },
     "test_preflight_receivers.py": {"insert-refused"},
     "test_renamed_permissions.py": {"permission-exists"},
+    "test_reported_besides.py": {"wraparound-near"},
     "test_timeouts.py": {"timeout-too-short"},
     "it asks whether to": {"conflicting-migrations"},
     "it shows what a standby of one's own would take a while to have": {"standby-behind"},

@@ -259,6 +259,10 @@ class Simulation:
         """Return pg_class.relkind of whatever bears this name where a CREATE would put it."""
         return self._kinds.get(self.home(db_table))
 
+    def visible_kind(self, db_table: str) -> str | None:
+        """Return pg_class.relkind of whatever the name finds through the search_path."""
+        return self._kinds.get(self._key(db_table))
+
     def label(self, db_table: str) -> str:
         """Return `schema.name` as it is, or as it would be made."""
         return ".".join(self._key(db_table))
