@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from uuid import uuid4
 
 from django.core.checks import run_checks
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.management.color import no_style
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -36,6 +36,7 @@ from opsmigrate.pgtools.run import ClientError
 from opsmigrate.postgres.errors import (
     INSUFFICIENT_PRIVILEGE,
     NOT_TEXT,
+    QUERY_CANCELED,
     first_line,
     sqlstate,
 )
@@ -50,6 +51,11 @@ from opsmigrate.shown import shown
 from opsmigrate.steps import aimed, aimed_text, command
 
 UNWRITTEN = Verdict.UNDECIDED.exit_code
+EPILOG = (
+    f"Exit codes: {', '.join(f'{each.exit_code} {each.value}' for each in Verdict)}; "
+    f"{INTERRUPTED} interrupted. What a finding means: manage.py preflight_migrate --explain ID. "
+    "All commands and options: docs/commands.md."
+)
 # What Python makes of bytes of the command line that are no text (PEP 383).
 TYPED_BYTES = re.compile("[\udc80-\udcff]")
 
@@ -75,6 +81,10 @@ class ReportCommand(BaseCommand, ABC):
     too_old: ClassVar[type[OpsmigrateError]] = UndecidedError
     messages: Messages
     _from_shell = False
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Return the parser; its help ends with the exit codes and where to read on."""
+        return super().create_parser(prog_name, subcommand, epilog=EPILOG, **kwargs)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options that every command has."""
@@ -337,6 +347,13 @@ def _crash(error: Exception, chosen: ChosenDatabase) -> UndecidedError:
             f"read in UTF-8: {words}",
             id="not-text",
             hint="rename what has such a name, or convert the database to UTF8",
+        )
+    if isinstance(error, Error) and sqlstate(error) == QUERY_CANCELED:
+        return UndecidedError(
+            f"the server ended a statement before it had an answer: {words}",
+            id="database-error",
+            **chosen.how_to_have_more_time(),
+            evidence={"sqlstate": QUERY_CANCELED},
         )
     if isinstance(error, Error):
         return UndecidedError(

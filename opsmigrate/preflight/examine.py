@@ -33,7 +33,7 @@ from opsmigrate.preflight.plan import (
 from opsmigrate.preflight.recovery.already_there import note_already_there
 from opsmigrate.preflight.recovery.half_applied import note_half_applied
 from opsmigrate.preflight.recovery.history import with_steps
-from opsmigrate.preflight.recovery.renamed import note_renamed
+from opsmigrate.preflight.recovery.renamed_indexes import note_renamed_indexes
 from opsmigrate.preflight.rehearsal.outcome import NotRehearsed, Rehearsal
 from opsmigrate.preflight.verdict import decide
 from opsmigrate.preflight.walk.bookkeeping import (
@@ -107,7 +107,7 @@ def examine(
                 with _stopping_at_what_raises(ledger):
                     note_half_applied(connection, catalog, plan, ledger)
                     note_already_there(connection, catalog, plan, ledger)
-                    note_renamed(connection, catalog, plan, ledger)
+                    note_renamed_indexes(connection, catalog, plan, ledger)
     open_before = tuple(ledger.unexamined)
     failed = any(finding.severity is Severity.ERROR for finding in ledger.findings)
     something = bool(plan.steps) and not target.fake

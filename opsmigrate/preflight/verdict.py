@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
+from opsmigrate.counted import counted
 from opsmigrate.preflight.forecast.report import Outlook
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan, Target
@@ -74,7 +75,7 @@ def _passing(plan: Plan, target: Target) -> str:
     if not count:
         return "nothing to migrate; the target is applied"
     verb = "be recorded" if target.fake else "unapply" if plan.steps[0].backwards else "apply"
-    return f"{count} migration{'s' if count > 1 else ''} will {verb}"
+    return f"{counted(count, 'migration')} will {verb}"
 
 
 def _facts(
@@ -130,7 +131,7 @@ def _plan_lines(plan: Plan) -> list[str]:
     for step in plan.steps[:SHOWN]:
         count = len(step.migration.operations)
         direction = "unapply" if step.backwards else "apply"
-        lines.append(f"  {direction} {step.label} ({count} operation{'s' if count != 1 else ''})")
+        lines.append(f"  {direction} {step.label} ({counted(count, 'operation')})")
     if len(plan.steps) > SHOWN:
         lines.append(f"  … and {len(plan.steps) - SHOWN} more")
     return lines

@@ -65,7 +65,7 @@ def require_undecided(answer: Answer, *ids: str) -> None:
     assert set(answer.ids) <= set(ids), answer.stdout
     for finding in answer.report["findings"]:
         assert "cannot be restored" not in finding["message"]
-        assert "backup_db" not in (finding["hint"] or "")
+        assert "backup_db" not in f"{finding['hint']} {finding['steps']}"
 
 
 @pytest.mark.major

@@ -15,6 +15,7 @@ from tests.rights import OWN, execute_for, judged
 
 ADD = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
 NEW = 'migrations.CreateModel("Pen", [("id", models.BigAutoField(primary_key=True))]),'
+INDEX = 'migrations.AddIndex("cage", models.Index(fields=["size"], name="cage_size")),'
 RENAME = 'migrations.RenameModel("Cage", "Pen"),'
 
 
@@ -66,7 +67,9 @@ def test_the_verdict_knows_what_post_migrate_needs(
         judged(ops, empty_database, user, fails=False)
 
 
+@pytest.mark.parametrize("pending", [INDEX, ADD + NEW + INDEX], ids=["at one place", "at many"])
 def test_all_rights_that_lack_are_said_in_one_run(
+    pending: str,
     empty_database: str,
     role: Callable[..., dict[str, str]],
     write_migrations: Write,
@@ -78,12 +81,8 @@ def test_all_rights_that_lack_are_said_in_one_run(
     assert migrate(empty_database, "zoo") is None
     user = role()
     execute_for(user, empty_database, "GRANT SELECT ON django_migrations TO {role}")
-    keeper = """
-migrations.AddField("cage", "age", models.IntegerField(null=True)),
-migrations.CreateModel("Keeper", [("id", models.BigAutoField(primary_key=True))]),
-migrations.AlterField("cage", "size", models.BigIntegerField(null=True)),
-"""
-    write_migrations(CAGE, keeper)
+    execute_for(user, empty_database, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    write_migrations(CAGE, pending)
 
     answer = judged(ops, empty_database, user, fails=True)
 

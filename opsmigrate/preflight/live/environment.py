@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.counted import counted
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.names import literal
 from opsmigrate.postgres.session import is_pooled_by_transaction
@@ -214,8 +215,8 @@ def _locks(
             yield Finding(
                 id="lock-table-full",
                 severity=Severity.WARNING,
-                message=f"the migration locks about {count:,} relations at once, and the server "
-                f"has room for about {room:,} locks of all sessions together",
+                message=f"the migration locks about {counted(count, 'relation')} at once, and the "
+                f"server has room for about {counted(room, 'lock')} of all sessions together",
                 hint="raise max_locks_per_transaction and restart, or split the migration",
                 migration=migration or None,
                 evidence={"relations": count, "room": room},

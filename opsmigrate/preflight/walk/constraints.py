@@ -200,6 +200,7 @@ def need_constraint(
             "missing-constraint",
             f"the migration {does} constraint {name} of {table.label}, which is not there",
             hint="add the constraint as the applied migrations describe it",
+            evidence={"name": name},
             table=table.label,
             name=name,
         )
