@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 from django.db import DatabaseError, Error
@@ -86,6 +87,7 @@ def examine(
     catalog = read_catalog(connection)
     ledger = Ledger(findings=list(with_steps(connection, catalog, plan)))
     drifts = look_for_drift(connection, plan.executor, catalog, ledger) if plan.executor else ()
+    requirements: Requirements | None = None
     if plan.executor is not None:
         requirements = Requirements(
             connection,
@@ -123,11 +125,14 @@ def examine(
         question_rights(connection, catalog, rehearsal.statements, ledger)
     ledger.drift = judge_drift(connection, catalog, drifts, ledger) if plan.executor else None
     rehearsed = rehearsal if isinstance(rehearsal, Rehearsal) else None
+    if requirements is not None:
+        ran = rehearsed.statements if rehearsed else ()
+        requirements.bodies.note(ledger, [str(each["sql"]) for each in ran])
     outlook = look_ahead(connection, catalog, plan, ledger, rehearsed)
-    server = (
+    server, lines = (
         look_outside(connection, catalog, ledger, outlook.statements, rehearsed)
         if plan.steps
-        else None
+        else (None, ())
     )
     if plan.steps:
         look_for_another_migrate(connection, catalog, ledger)
@@ -135,7 +140,7 @@ def examine(
     result = decide(
         plan, ledger, target, rehearsal, open_before, outlook, accept_unexamined=accept_unexamined
     )
-    return result.with_facts(server=server)
+    return replace(result, detail=(*result.detail, *lines)).with_facts(server=server)
 
 
 def _examine_steps(

@@ -10,6 +10,7 @@ from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.live.environment import look_around
 from opsmigrate.preflight.live.moment import look_at_the_moment
 from opsmigrate.preflight.live.timeouts import (
+    assumed,
     estimated_times,
     measured_times,
     read_limits,
@@ -24,8 +25,10 @@ def look_outside(
     ledger: Ledger,
     forecast: Sequence[Mapping[str, Any]],
     rehearsal: Rehearsal | None,
-) -> dict[str, Any]:
-    """Note what the server, its settings and other sessions do to the plan; return the facts.
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Note what the server, its settings and other sessions do to the plan.
+
+    Returns the facts, and lines of the text report.
 
     `forecast` are the statements of the plan with their locks and seconds.
     """
@@ -38,4 +41,4 @@ def look_outside(
     )
     look_at_the_moment(connection, catalog, forecast, ledger)
     timeouts = {limit.name: limit.seconds for limit in limits.values()}
-    return {"timeouts_seconds": timeouts, **facts}
+    return {"timeouts_seconds": timeouts, **facts}, assumed(limits)

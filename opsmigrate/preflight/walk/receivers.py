@@ -110,7 +110,7 @@ def _require(requirements: Requirements, item: Known, state: ProjectState) -> No
     table = requirements.schema.table(name)
     purpose = f"{item.app}'s receiver of post_migrate"
     if table is None:
-        kind = requirements.schema.kind_found(name)
+        kind = requirements.schema.visible_kind(name)
         if kind is not None:
             is_a = KINDS.get(kind, "relation of another kind")
             requirements.ledger.leave_open(
