@@ -4,7 +4,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.contrib.sites.management import create_default_site
 from django.db import connections
+from django.db.models.signals import post_migrate
 
 from tests.aliases import guest
 from tests.conftest import Ops, execute, query
@@ -425,3 +428,49 @@ def test_keys_are_asked_for_as_many_records_as_there_will_be(
     assert answer.report["facts"]["summary"].startswith("migrate would fail at zoo.0003_step: ")
     assert migrate(caged, "zoo") is not None
     assert ("0002_step",) in query(caged, "SELECT name FROM django_migrations")
+
+
+def test_a_view_in_the_place_of_the_history_is_a_no(
+    empty_database: str, write_migrations: Write, ops: Ops, typist: Typist
+) -> None:
+    damage(empty_database, "CREATE VIEW django_migrations AS SELECT 1 AS id")
+    write_migrations(CAGE)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+
+    [finding] = answer.report["findings"]
+    assert (answer.code, finding["id"]) == (1, "table-exists")
+    assert migrate(empty_database, "zoo") is not None
+    typist.type(empty_database, finding)
+    assert ops("preflight_migrate", "zoo", database=empty_database).code == 0
+    assert migrate(empty_database, "zoo") is None
+
+
+@pytest.mark.parametrize(
+    ("drift", "words"),
+    [
+        (None, None),
+        ("ALTER TABLE django_site ALTER id SET GENERATED ALWAYS", "id is GENERATED ALWAYS"),
+        ("ALTER TABLE django_site ADD CHECK (domain <> 'example.com')", "refuses"),
+        ("INSERT INTO django_site (domain, name) VALUES ('a', 'b')", None),
+    ],
+    ids=["none", "identity", "check", "a-site"],
+)
+def test_the_default_site_is_asked_for_where_there_is_none(
+    drift: str | None, words: str | None, empty_database: str, ops: Ops, settings: Any
+) -> None:
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "django.contrib.sites"]
+    try:
+        assert migrate(empty_database, "sites") is None
+        damage(empty_database, "DELETE FROM django_site")
+        if drift:
+            damage(empty_database, drift)
+
+        answer = ops("preflight_migrate", "sites", database=empty_database, rehearse="off")
+
+        assert (answer.code, answer.report["unexamined"]) == (int(bool(words)), []), answer.stdout
+        if words:
+            assert words in answer.report["findings"][0]["message"]
+        assert (migrate(empty_database, "sites") is not None) == bool(words)
+    finally:
+        post_migrate.disconnect(create_default_site, sender=apps.get_app_config("sites"))

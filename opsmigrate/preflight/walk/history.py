@@ -9,6 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Relation
 from opsmigrate.preflight.plan import Plan, Step
+from opsmigrate.preflight.walk.cures import KINDS, set_aside
 from opsmigrate.preflight.walk.insertable import Later, NewRows, insert_objections
 from opsmigrate.preflight.walk.lacks import find_lack
 from opsmigrate.preflight.walk.objections import Objection
@@ -68,7 +69,21 @@ def require_history(requirements: Requirements, plan: Plan) -> None:
 def _require_table(requirements: Requirements) -> None:
     """Note where migrate would have to make its history table and cannot."""
     catalog, ledger = requirements.catalog, requirements.ledger
-    if requirements.schema.table(HISTORY) is not None or catalog.may_create:
+    schema = requirements.schema
+    if schema.table(HISTORY) is not None:
+        return
+    kind = schema.kind(HISTORY)
+    # A foreign table is one to Django, a view is not (DatabaseIntrospection.table_names).
+    if kind in ("v", "m"):
+        ledger.find(
+            "table-exists",
+            f"migrate creates its history {schema.label(HISTORY)}, but a {KINDS[kind]} of that "
+            "name is there",
+            hint="give it another name, and the table that it may stand for its own",
+            steps=(set_aside(schema, *schema.home(HISTORY)),),
+            table=schema.label(HISTORY),
+        )
+    if catalog.may_create:
         return
     if catalog.schema is None:
         ledger.find(
