@@ -54,6 +54,7 @@ from opsmigrate.preflight.walk.operations import (
 )
 from opsmigrate.preflight.walk.receivers import require_receivers
 from opsmigrate.preflight.walk.renamed_permissions import require_renamed_permissions
+from opsmigrate.preflight.walk.replica_identity import require_replica_identities
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.rights import BY_OTHERS
 from opsmigrate.preflight.walk.rows import row_counter
@@ -128,6 +129,8 @@ def examine(
     if requirements is not None:
         ran = rehearsed.statements if rehearsed else ()
         requirements.bodies.note(ledger, [str(each["sql"]) for each in ran])
+        if something:
+            require_replica_identities(requirements)
     outlook = look_ahead(connection, catalog, plan, ledger, rehearsed)
     server, lines = (
         look_outside(connection, catalog, ledger, outlook.statements, rehearsed)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from django.db import connections
+from django.db import DatabaseError, connections
 
 from tests.conftest import Ops, execute, query
 from tests.cures import Typist
@@ -179,3 +179,42 @@ def test_an_identity_becomes_no_text(
     assert migrate(empty_database, "zoo") is not None
     typist.type(empty_database, answer.report["findings"][0])
     assert migrate(empty_database, "zoo") is None
+
+
+UNIQUE = 'migrations.AlterField("cage", "code", models.UUIDField()),'
+KEY = (
+    'migrations.AlterField("cage", "id", models.BigIntegerField()),\n'
+    'migrations.AlterField("cage", "code", models.UUIDField(primary_key=True)),'
+)
+BY_INDEX = "ALTER TABLE zoo_cage REPLICA IDENTITY USING INDEX zoo_cage_code_key"
+
+
+@pytest.mark.parametrize(
+    ("pending", "standing_by", "lost"),
+    [(UNIQUE, (BY_INDEX,), True), (UNIQUE, (), False), (KEY, (), False)],
+    ids=["its-index", "another-index", "another-key"],
+)
+def test_a_published_table_that_loses_its_replica_identity_is_named(
+    pending: str,
+    standing_by: tuple[str, ...],
+    lost: bool,
+    empty_database: str,
+    write_migrations: Write,
+    ops: Ops,
+) -> None:
+    write_migrations(CAGE, pending)
+    assert migrate(empty_database, "zoo", "0001") is None
+    for statement in (ROW, "CREATE PUBLICATION zoo FOR ALL TABLES", *standing_by):
+        execute(connections[empty_database], statement)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+
+    assert (answer.code, answer.ids) == (0, ["replica-identity-lost"] * lost), answer.stdout
+    # The history is published too.
+    assert migrate(empty_database, "zoo") is None
+    update = "UPDATE zoo_cage SET size = 2"
+    if lost:
+        with pytest.raises(DatabaseError, match="replica identity"):
+            execute(connections[empty_database], update)
+    else:
+        execute(connections[empty_database], update)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.search_path import seen_by_project
-
-if TYPE_CHECKING:
-    from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.simulation import Simulation
 
 # As findDependentObjects() goes (dependency.c): to all that depends on what goes, and from the rule
 # of a view to the view. What belongs to a relation that goes as a whole is not said again, nor what
@@ -73,7 +72,10 @@ class Taken:
 
 
 def taken_along(
-    requirements: Requirements, relation: tuple[str, str] | None, column: str = ""
+    connection: BaseDatabaseWrapper,
+    schema: Simulation,
+    relation: tuple[str, str] | None,
+    column: str = "",
 ) -> Taken:
     """Return what dropping a live table, sequence or column with CASCADE drops besides.
 
@@ -84,10 +86,9 @@ def taken_along(
     if relation is None:
         return Taken((), ())
     params = {"schema": relation[0], "name": relation[1], "column": column}
-    rows = seen_by_project(requirements.connection, TAKEN_ALONG, params)
-    gone = requirements.schema.gone
-    left = [row for row in rows if row[1] not in gone and requirements.schema.still_has(*row[2:])]
-    gone.update(row[1] for row in left)
+    rows = seen_by_project(connection, TAKEN_ALONG, params)
+    left = [row for row in rows if row[1] not in schema.gone and schema.still_has(*row[2:])]
+    schema.gone.update(row[1] for row in left)
     return Taken(
         tuple(identity for kind, identity, *_ in left if kind in VIEWS),
         tuple(_words(kind, identity) for kind, identity, *_ in left if kind not in VIEWS),

@@ -263,7 +263,8 @@ def drop_column(
     statement = f"ALTER TABLE {table.label} DROP COLUMN {column}"
     others = [*users_of(table, column), *references_to(requirements, table, column)]
     if cascades:
-        taken = taken_along(requirements, table.origin, table.origins.get(column, column))
+        live = table.origins.get(column, column)
+        taken = taken_along(requirements.connection, requirements.schema, table.origin, live)
         warn_of_views(requirements.ledger, table, taken.views, f"{statement} CASCADE", column)
         for user in dict.fromkeys([*others, *taken.others]):
             warn_of_cascade(requirements.ledger, table, f"{statement} CASCADE", user, column)

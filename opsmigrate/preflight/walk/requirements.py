@@ -155,7 +155,7 @@ class Requirements:
         table = self.own_table(db_table, drops=True)
         if table is not None:
             statement = f"DROP TABLE {table.label} CASCADE"
-            taken = taken_along(self, table.origin)
+            taken = taken_along(self.connection, self.schema, table.origin)
             warn_of_views(self.ledger, table, taken.views, statement)
             for user in taken.others:
                 warn_of_cascade(self.ledger, table, statement, user)

@@ -57,7 +57,8 @@ def drop_sequence(requirements: Requirements, table: SimulatedTable, column: str
     """
     sequence = _owned(requirements, table, column)
     if sequence is not None:
-        users = taken_along(requirements, (sequence.schema, sequence.name)).others
+        name = (sequence.schema, sequence.name)
+        users = taken_along(requirements.connection, requirements.schema, name).others
         own = f"the default of {table.schema}.{table.name}.{column}".replace('"', "")
         others = [user for user in users if user.replace('"', "") != own]
         for user in others:

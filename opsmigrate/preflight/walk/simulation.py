@@ -252,8 +252,12 @@ class Simulation:
         """Say whether the plan has left a live relation, and a column of it, where it was."""
         if self._live_kinds.get((schema or "", name or "")) not in TABLE_KINDS:
             return True
-        of_it = [each for each in self._tables.values() if each.origin == (schema, name)]
-        return bool(of_it) and (column is None or column in of_it[0].origins.values())
+        table = self.of_origin(schema or "", name or "")
+        return table is not None and (column is None or column in table.origins.values())
+
+    def of_origin(self, schema: str, name: str) -> SimulatedTable | None:
+        """Return the table that the live database has by this name, None where it is gone."""
+        return next((it for it in self._tables.values() if it.origin == (schema, name)), None)
 
     def kind(self, db_table: str) -> str | None:
         """Return pg_class.relkind of whatever bears this name where a CREATE would put it."""
