@@ -107,6 +107,7 @@ def _rehearsal_facts(rehearsal: Rehearsal, open_before: tuple[Unexamined, ...]) 
         "mode": rehearsal.selection.mode,
         "absent": [".".join(name) for name in rehearsal.selection.absent],
         "without_rows": [".".join(name) for name in rehearsal.selection.without_rows],
+        "unlike": sorted(rehearsal.unlike),
         "kept": _kept_facts(rehearsal.selection.kept),
         "applied": rehearsal.failure is None and not rehearsal.stopped,
         "isolation": dict(rehearsal.isolation),

@@ -112,7 +112,9 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
     raise_fence(folder, [host], doubts.tell)
     failure = _migrate(job, connection, recording, whereabouts, doubts.tell)
     if failure:
-        failure["asks"] = lacking.asked_by(recording.last_sql or "")
+        last = recording.last_sql or ""
+        failure["asks"] = lacking.asked_by(last)
+        failure["unlike"] = lacking.meets_what_is_unlike(last)
     return {
         "failure": failure,
         "applied": whereabouts.applied,

@@ -26,6 +26,7 @@ ENTRY = r"\d+; \d+ \d+ "
 NEVER = re.compile(ENTRY + r"(?:USER MAPPING|SUBSCRIPTION)\b")
 PUBLICATION = re.compile(ENTRY + r"(?:COMMENT - )?PUBLICATION\b")
 FOREIGN_KEY = re.compile(ENTRY + r"FK CONSTRAINT\b")
+SCHEMA = re.compile(ENTRY + r"SCHEMA\b")
 EXTENSION = re.compile(ENTRY + r"(?:COMMENT - )?EXTENSION (?:- )?(?P<name>\S+)")
 
 

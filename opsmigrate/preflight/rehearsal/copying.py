@@ -21,8 +21,14 @@ from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 from opsmigrate.preflight.rehearsal.broken import BrokenConstraint
 from opsmigrate.preflight.rehearsal.broken_checks import Check, put_checks_on, take_checks_off
 from opsmigrate.preflight.rehearsal.broken_keys import add_broken_keys
-from opsmigrate.preflight.rehearsal.contents import FOREIGN_KEY, SCHEDULERS, wanted_entries
+from opsmigrate.preflight.rehearsal.contents import (
+    FOREIGN_KEY,
+    SCHEDULERS,
+    SCHEMA,
+    wanted_entries,
+)
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm
+from opsmigrate.preflight.rehearsal.extensions import create_as_live, other_versions
 from opsmigrate.preflight.rehearsal.outcome import WITHOUT
 from opsmigrate.preflight.rehearsal.publications import left_out
 from opsmigrate.preflight.rehearsal.selection import Selection
@@ -76,7 +82,11 @@ def copy_database(copy: Copy) -> Copied:
             unpublished = left_out(copy.source)
             work = _Work(copy, snapshot, unpublished.names)
             work.dump_schema(schema)
-            with work.wanted(schema) as (wanted, keys):
+            with work.wanted(schema) as (schemas, wanted, keys):
+                if schemas.tell():
+                    work.restore_schema(schema, schemas, "pre-data")
+                create_as_live(copy.scratch, other_versions(copy.source, copy.scratch))
+                copy.scratch.close()
                 work.restore_schema(schema, wanted, "pre-data")
                 reach = disarm(copy.scratch, isolated=copy.isolated)
                 checks = take_checks_off(copy.scratch)
@@ -128,8 +138,8 @@ class _Work:
                 self._wait(dumping)
 
     @contextmanager
-    def wanted(self, schema: IO[bytes]) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-        """Yield the lists of what is to be restored (pg_restore --use-list), foreign keys apart."""
+    def wanted(self, schema: IO[bytes]) -> Iterator[tuple[IO[bytes], IO[bytes], IO[bytes]]]:
+        """Yield lists of what is to be restored (pg_restore --use-list): schemas, rest, keys."""
         with child_environment(self._copy.source) as environment, tempfile.TemporaryFile() as list_:
             schema.seek(0)
             argv = [self._copy.clients.program("pg_restore"), "--list"]
@@ -137,16 +147,21 @@ class _Work:
                 listing.wait()
             list_.seek(0)
             lines = list_.read().decode(errors="surrogateescape").splitlines(keepends=True)
-            with tempfile.TemporaryFile() as wanted, tempfile.TemporaryFile() as keys:
+            with (
+                tempfile.TemporaryFile() as schemas,
+                tempfile.TemporaryFile() as wanted,
+                tempfile.TemporaryFile() as keys,
+            ):
                 kept, self.lacking = wanted_entries(
                     lines, self._copy.selection.absent_keys, self._publications
                 )
                 for entry in kept:
-                    list_to = keys if FOREIGN_KEY.match(entry) else wanted
+                    rest = keys if FOREIGN_KEY.match(entry) else wanted
+                    list_to = schemas if SCHEMA.match(entry) else rest
                     list_to.write(entry.encode(errors="surrogateescape"))
-                wanted.flush()
-                keys.flush()
-                yield wanted, keys
+                for each in (schemas, wanted, keys):
+                    each.flush()
+                yield schemas, wanted, keys
 
     def put_checks_on(self, checks: Sequence[Check]) -> tuple[BrokenConstraint, ...]:
         """Add the checks again; return those that rows contradict, which are left unchecked."""

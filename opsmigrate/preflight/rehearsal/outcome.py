@@ -24,7 +24,7 @@ class Rehearsal:
     have recorded some without beginning them. `asking` are the places, migration and operation,
     whose statements may have asked for what the copy lacks. `refused` is what the fence did not
     let happen. `broken` are foreign keys and checks that rows contradict. `selection` says which
-    tables came without their rows.
+    tables came without their rows, `unlike` has the names of what is not as it is live.
     """
 
     failure: Mapping[str, Any] | None
@@ -37,6 +37,7 @@ class Rehearsal:
     refused: tuple[Mapping[str, Any], ...]
     broken: tuple[BrokenConstraint, ...]
     selection: Selection
+    unlike: frozenset[str]
     copy_seconds: float
     migrate_seconds: float
 

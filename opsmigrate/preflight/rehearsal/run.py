@@ -18,6 +18,7 @@ from opsmigrate.preflight.rehearsal.credentials import live_of, pointed_at_copy,
 from opsmigrate.preflight.rehearsal.database_settings import end_with_client, repeat_settings
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm, times_refused
 from opsmigrate.preflight.rehearsal.lacking import Lacking, lacking_in
+from opsmigrate.preflight.rehearsal.likeness import make_alike
 from opsmigrate.preflight.rehearsal.outcome import Rehearsal
 from opsmigrate.preflight.rehearsal.process import Limits, run_child
 from opsmigrate.preflight.rehearsal.selection import Selection
@@ -119,8 +120,9 @@ def rehearse(
                     isolated=stage.isolated,
                 )
             )
+        unlike = make_alike(connection, copy, selection)
         unbelieved = any(not item.believed for item in copied_as.broken)
-        lacks = lacking_in(selection, copy, unbelieved=unbelieved)
+        lacks = lacking_in(selection, copy, unlike=unlike, unbelieved=unbelieved)
         lacking = (
             *repeat_withheld(connection, copy),
             *repeat_settings(connection, copy, elsewhere=stage.elsewhere),
@@ -157,6 +159,7 @@ def rehearse(
         refused=tuple(refused),
         broken=copied_as.broken,
         selection=selection,
+        unlike=unlike,
         copy_seconds=round(copied - begun, 3),
         migrate_seconds=round(done - copied, 3),
     )
