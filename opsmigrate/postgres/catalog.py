@@ -131,6 +131,14 @@ class Relation(NamedTuple):
         return f"{self.schema}.{self.name}"
 
 
+class EventTrigger(NamedTuple):
+    """One that may run with DDL: its event, and its tags, None where every command fires it."""
+
+    name: str
+    event: str
+    tags: tuple[str, ...] | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Catalog:
     """All relations outside the system schemas, and what surrounds them.
@@ -158,7 +166,7 @@ class Catalog:
     # (schema, name) of the types that no relation made.
     types: frozenset[tuple[str, str]] = frozenset()
     # Those that are enabled and no extension's.
-    event_triggers: tuple[str, ...] = ()
+    event_triggers: tuple[EventTrigger, ...] = ()
     # The roles whose code would have a superuser's rights in our session (powers.py).
     distrusted: frozenset[str] = frozenset()
 
@@ -239,7 +247,10 @@ def _with_surroundings(
         available_extensions=json.loads(available),
         collations=frozenset(collations),
         types=types,
-        event_triggers=tuple(event_triggers),
+        event_triggers=tuple(
+            EventTrigger(name, event, tags and tuple(tags))
+            for name, event, tags in json.loads(event_triggers)
+        ),
         distrusted=distrusted,
     )
 

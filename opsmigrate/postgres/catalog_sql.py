@@ -109,8 +109,9 @@ SELECT current_setting('server_version_num')::int, current_schema(),
             FROM pg_available_extension_versions v GROUP BY v.name) e),
        (SELECT array_agg(DISTINCT collname::text) FROM pg_collation
         WHERE pg_collation_is_visible(oid)),
-       (SELECT coalesce(array_agg(e.evtname::text), '{}') FROM pg_event_trigger e
-        WHERE e.evtenabled <> 'D' AND NOT EXISTS (
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(e.evtname, e.evtevent, e.evttags)), '[]')::text
+        FROM pg_event_trigger e
+        WHERE e.evtenabled IN ('O', 'A') AND e.evtevent <> 'login' AND NOT EXISTS (
             SELECT FROM pg_depend d WHERE d.classid = 'pg_event_trigger'::regclass
             AND d.objid = e.oid AND d.deptype = 'e')),
        current_user::text

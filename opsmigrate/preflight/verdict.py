@@ -5,6 +5,7 @@ from typing import Any
 
 from opsmigrate.preflight.forecast.report import Outlook
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.order import POST_MIGRATE, Order
 from opsmigrate.preflight.plan import Plan, Target
 from opsmigrate.preflight.rehearsal.outcome import NotRehearsed, Rehearsal
 from opsmigrate.preflight.rehearsal.recording import LONGEST_SQL
@@ -12,7 +13,6 @@ from opsmigrate.preflight.rehearsal.selection import KeptCopy
 from opsmigrate.report import Finding, Result, Severity, Unexamined, Verdict
 
 SHOWN = 20
-POST_MIGRATE = "post_migrate"
 
 
 def decide(
@@ -37,9 +37,9 @@ def decide(
             steps=rehearsal.steps,
             severity=Severity.INFO,
         )
-    errors = [finding for finding in ledger.findings if finding.severity is Severity.ERROR]
-    if errors:
-        verdict, summary = Verdict.FAILED, _failing(errors[0])
+    error = Order(plan).first_error(ledger.findings)
+    if error is not None:
+        verdict, summary = Verdict.FAILED, _failing(error)
     elif ledger.unexamined and not accept_unexamined:
         verdict = Verdict.UNDECIDED
         summary = f"{len(ledger.unexamined)} of what migrate would do could not be examined"

@@ -161,7 +161,12 @@ def _repoint(job: dict[str, Any]) -> None:
             entry.update(place)
             dropped = {"dbname", *job["without_options"]}
             kept = {key: entry["OPTIONS"][key] for key in entry["OPTIONS"].keys() - dropped}
-            entry["OPTIONS"] = {**kept, **job["options"]}
+            given = kept.get("options", os.environ.get("PGOPTIONS", ""))
+            entry["OPTIONS"] = {
+                **kept,
+                **job["options"],
+                "options": " ".join(filter(None, [given, *job["session"]])),
+            }
         elif job["isolated"]:
             entry["PASSWORD"] = ""
             entry["OPTIONS"] = {

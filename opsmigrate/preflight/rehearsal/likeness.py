@@ -54,9 +54,6 @@ UNION ALL
 SELECT 'pg_extension'::regclass, e.oid, 'extension', '', e.extname, e.extversion, NULL
 FROM pg_extension e
 UNION ALL
-SELECT 'pg_event_trigger'::regclass, e.oid, 'event trigger', '', e.evtname, e.evtenabled::text, NULL
-FROM pg_event_trigger e
-UNION ALL
 SELECT 'pg_namespace'::regclass, n.oid, 'schema', '', n.nspname, '', NULL
 FROM pg_namespace n WHERE n.nspname !~ '^pg_(temp|toast_temp)_'
 UNION ALL

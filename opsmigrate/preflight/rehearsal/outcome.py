@@ -24,7 +24,8 @@ class Rehearsal:
     have recorded some without beginning them. `asking` are the places, migration and operation,
     whose statements may have asked for what the copy lacks. `refused` is what the fence did not
     let happen. `broken` are foreign keys and checks that rows contradict. `selection` says which
-    tables came without their rows, `unlike` has the names of what is not as it is live.
+    tables came without their rows, `unlike` has the names of what is not as it is live,
+    and `has_event_triggers` says whether those of the live database ran.
     """
 
     failure: Mapping[str, Any] | None
@@ -38,6 +39,7 @@ class Rehearsal:
     broken: tuple[BrokenConstraint, ...]
     selection: Selection
     unlike: frozenset[str]
+    has_event_triggers: bool
     copy_seconds: float
     migrate_seconds: float
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from opsmigrate.preflight.ledger import Ledger, place_of
+from opsmigrate.preflight.order import Order, Rank
 from opsmigrate.preflight.plan import Plan
 from opsmigrate.preflight.rehearsal.causes import Cause
 from opsmigrate.preflight.rehearsal.outcome import Rehearsal
@@ -36,7 +37,7 @@ def take_in(
 
     It proves what came before the first migration in which something was refused, or asked for
     rows that the copy lacks, where the live ones cannot answer instead; from there on neither its
-    yes nor its no proves anything.
+    yes nor its no proves anything. Of what was found without it, it is asked what fails before.
     """
     order = {step.label: number for number, step in enumerate(plan.steps)}
     proven = AFTER_ALL
@@ -46,8 +47,19 @@ def take_in(
         ledger.leave_open("on the copy, migrate ran another plan than the one examined")
     for item in rehearsal.refused:
         proven = min(proven, order.get(item["migration"] or "", -1))
+    places = Order(plan)
+    known = _known(places, ledger)
     failure = rehearsal.failure
     proven, refuted = _ask_live(rehearsal, order, proven, ledger)
+    if failure and known and places.of(failure["migration"], failure["operation"]) >= known:
+        # What is known already fails on the copy too, and nothing before it.
+        answered = [item for item in ledger.unexamined if places.of_what(item.what) < known]
+        ledger.unexamined[:] = [
+            item
+            for item in ledger.unexamined
+            if item not in answered or _rank(item, order) >= proven
+        ]
+        return
     counts = failure is None or _counts(failure, rehearsal, order, proven)
     if failure is not None:
         proven = min(proven, order.get(failure["migration"] or "", AFTER_ALL))
@@ -61,6 +73,12 @@ def take_in(
     if failure is not None:
         _add_failure(failure, ledger, why if counts else None)
     ledger.migration = ledger.operation = None
+
+
+def _known(places: Order, ledger: Ledger) -> Rank | None:
+    """Return where `migrate` would stop for what was found without a rehearsal."""
+    error = places.first_error(ledger.findings)
+    return None if error is None else places.of(error.migration, error.operation)
 
 
 def _note_stale(kept: KeptCopy | None, ledger: Ledger) -> None:

@@ -11,12 +11,14 @@ from django.conf import settings as django_settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.pgtools.clients import Clients
-from opsmigrate.postgres.session import second_connection
+from opsmigrate.postgres.opening import TIME_LIMITS
+from opsmigrate.postgres.session import no_time_limits, second_connection
 from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.rehearsal.copying import Copied, Copy, copy_database
 from opsmigrate.preflight.rehearsal.credentials import live_of, pointed_at_copy, scrubbed
 from opsmigrate.preflight.rehearsal.database_settings import end_with_client, repeat_settings
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm, times_refused
+from opsmigrate.preflight.rehearsal.event_triggers import repeat_event_triggers
 from opsmigrate.preflight.rehearsal.lacking import Lacking, lacking_in
 from opsmigrate.preflight.rehearsal.likeness import make_alike
 from opsmigrate.preflight.rehearsal.outcome import Rehearsal
@@ -127,6 +129,7 @@ def rehearse(
             *repeat_withheld(connection, copy),
             *repeat_settings(connection, copy, elsewhere=stage.elsewhere),
         )
+        has_event_triggers = repeat_event_triggers(connection, copy)
         copy.close()
         copied = time.monotonic()
         progress.phase(
@@ -160,6 +163,7 @@ def rehearse(
         broken=copied_as.broken,
         selection=selection,
         unlike=unlike,
+        has_event_triggers=has_event_triggers,
         copy_seconds=round(copied - begun, 3),
         migrate_seconds=round(done - copied, 3),
     )
@@ -186,6 +190,9 @@ def _job(
         "examined": str(here["NAME"] or ""),
         "place": {key: there[key] for key in PLACE},
         "options": there["OPTIONS"] if elsewhere else {},
+        # How long a statement takes is measured, and held against the limits of the live database
+        # (live/timeouts.py): cut off on the copy, it would tell nothing.
+        "session": [f"-c {name}=0" for name in TIME_LIMITS if name in no_time_limits(connection)],
         "without_options": [key for key in here["OPTIONS"] if elsewhere],
         "arguments": [item for item in (target.app_label, target.migration_name) if item],
         "flags": {
