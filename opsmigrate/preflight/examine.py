@@ -128,7 +128,7 @@ def examine(
 
         take_in(rehearsal, plan, ledger, partial(cause_of, connection, catalog, target))
         question_event_triggers(catalog, rehearsal, ledger)
-        report_broken(connection, catalog, rehearsal.broken, ledger)
+        report_broken(connection, catalog, rehearsal, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
     ledger.drift = judge_drift(connection, catalog, drifts, ledger) if plan.executor else None
     rehearsed = rehearsal if isinstance(rehearsal, Rehearsal) else None

@@ -21,6 +21,7 @@ from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 from opsmigrate.preflight.rehearsal.broken import BrokenConstraint
 from opsmigrate.preflight.rehearsal.broken_checks import Check, put_checks_on, take_checks_off
 from opsmigrate.preflight.rehearsal.broken_keys import add_broken_keys
+from opsmigrate.preflight.rehearsal.broken_rows import NullsLetIn, leave_out_twice
 from opsmigrate.preflight.rehearsal.contents import (
     FOREIGN_KEY,
     SCHEDULERS,
@@ -63,7 +64,7 @@ class Copy:
 class Copied:
     """What is to be known of a copy: what SQL could still reach from it, and where it is lenient.
 
-    `broken` are the foreign keys and checks that rows contradict; the copy has them unchecked.
+    `broken` are the constraints that rows contradict (broken.py).
     """
 
     reach: Reach
@@ -91,9 +92,8 @@ def copy_database(copy: Copy) -> Copied:
                 reach = disarm(copy.scratch, isolated=copy.isolated)
                 checks = take_checks_off(copy.scratch)
                 copy.scratch.close()
-                work.pipe_rows()
-                broken = work.put_checks_on(checks)
-                work.restore_schema(schema, wanted, "post-data")
+                broken = work.load_rows() + work.put_checks_on(checks)
+                broken += work.restore_indexes(schema, wanted)
                 broken += work.restore_keys(schema, keys)
     except ClientError as error:
         raise UndecidedError(
@@ -190,8 +190,28 @@ class _Work:
             return broken
         return ()
 
+    def restore_indexes(self, schema: IO[bytes], wanted: IO[bytes]) -> tuple[BrokenConstraint, ...]:
+        """Restore what comes after the rows, without those that a unique index would refuse."""
+        copy = self._copy
+        try:
+            self.restore_schema(schema, wanted, "post-data")
+        except ClientError:
+            broken = leave_out_twice(copy.source, copy.scratch)
+            copy.scratch.close()
+            if not broken:
+                raise
+            self.restore_schema(schema, wanted, "post-data", again=True)
+            return broken
+        return ()
+
     def restore_schema(
-        self, schema: IO[bytes], wanted: IO[bytes], section: str, *, to_the_end: bool = False
+        self,
+        schema: IO[bytes],
+        wanted: IO[bytes],
+        section: str,
+        *,
+        to_the_end: bool = False,
+        again: bool = False,
     ) -> None:
         schema.seek(0)
         wanted.seek(0)
@@ -201,8 +221,30 @@ class _Work:
             argv = [*self._restore(place), f"--section={section}", use_list]
             if to_the_end:
                 argv.remove(AT_ERROR)
+            if again:
+                # What the first attempt has made goes first.
+                argv += ["--clean", "--if-exists"]
             with started(argv, inherited, stdin=schema) as restoring:
                 restoring.wait()
+
+    def load_rows(self) -> tuple[BrokenConstraint, ...]:
+        """Copy the rows, but for those that a NOT NULL would refuse."""
+        copy = self._copy
+        nulls = NullsLetIn(copy.source, copy.scratch)
+        try:
+            while True:
+                try:
+                    self.pipe_rows()
+                except ClientError as error:
+                    if not nulls.let_in(str(error)):
+                        raise
+                    copy.scratch.close()
+                else:
+                    return nulls.put_back()
+        except Error as error:
+            raise ClientError(first_line(error)) from error
+        finally:
+            copy.scratch.close()
 
     def pipe_rows(self) -> None:
         without = [f"--exclude-table-data={schema}.*" for schema in SCHEDULERS.values()]

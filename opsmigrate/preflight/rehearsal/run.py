@@ -23,7 +23,7 @@ from opsmigrate.preflight.rehearsal.lacking import Lacking, lacking_in
 from opsmigrate.preflight.rehearsal.likeness import make_alike
 from opsmigrate.preflight.rehearsal.outcome import Rehearsal
 from opsmigrate.preflight.rehearsal.process import Limits, run_child
-from opsmigrate.preflight.rehearsal.selection import Selection
+from opsmigrate.preflight.rehearsal.selection import Selection, without_some_rows
 from opsmigrate.preflight.rehearsal.waits import WaitsForItself
 from opsmigrate.preflight.rehearsal.withheld import repeat_withheld
 from opsmigrate.progress import Progress
@@ -123,6 +123,8 @@ def rehearse(
                 )
             )
         unlike = make_alike(connection, copy, selection)
+        lacks_rows = {(each.schema, each.table) for each in copied_as.broken if each.lacks_rows}
+        selection = without_some_rows(connection, selection, lacks_rows)
         unbelieved = any(not item.believed for item in copied_as.broken)
         lacks = lacking_in(selection, copy, unlike=unlike, unbelieved=unbelieved)
         lacking = (
