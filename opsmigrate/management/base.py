@@ -44,10 +44,10 @@ from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import Session
 from opsmigrate.postgres.waits import Waits
 from opsmigrate.progress import Progress
-from opsmigrate.report import WIDTH, Report, Result, Severity, Verdict
-from opsmigrate.scratch import reap
+from opsmigrate.report import WIDTH, Finding, Report, Result, Severity, Verdict
+from opsmigrate.scratch import left_behind, reap
 from opsmigrate.shown import shown
-from opsmigrate.steps import aimed, aimed_text, command
+from opsmigrate.steps import aimed, aimed_text, command, statement
 
 UNWRITTEN = Verdict.UNDECIDED.exit_code
 # What Python makes of bytes of the command line that are no text (PEP 383).
@@ -248,7 +248,7 @@ class ReportCommand(BaseCommand, ABC):
                 result = self.run(run, **options)
                 # It is done: an interrupt that comes now must not say that nothing was.
                 interrupts.hold_back()
-                return result
+                return result.with_findings(*_left(connection, run_id))
         finally:
             progress.done()
 
@@ -266,6 +266,24 @@ class ReportCommand(BaseCommand, ABC):
             first, _, rest = text.partition("\n\n")
             self._written(first, self.style.SUCCESS if passed else self.style.ERROR)
             self._written(f"\n{rest}")
+
+
+def _left(connection: BaseDatabaseWrapper, run_id: str) -> list[Finding]:
+    """Return what is said of the scratch databases of this run that could not be dropped."""
+    try:
+        names = left_behind(connection, run_id)
+    except Error:
+        return []
+    return [
+        Finding(
+            id="scratch-left",
+            severity=Severity.WARNING,
+            message=f"the scratch database {name} could not be dropped",
+            hint="when nobody is in it any more, the next run of any command drops it; or do so",
+            steps=(statement(f'DROP DATABASE "{name}" WITH (FORCE)'),),
+        )
+        for name in names
+    ]
 
 
 def _aimed(result: Result, alias: str) -> Result:

@@ -35,7 +35,7 @@ def decide(
             rehearsal.why,
             hint=rehearsal.hint,
             steps=rehearsal.steps,
-            severity=Severity.INFO,
+            severity=Severity.WARNING if rehearsal.asked else Severity.INFO,
         )
     error = Order(plan).first_error(ledger.findings)
     if error is not None:

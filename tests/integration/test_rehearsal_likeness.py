@@ -1,6 +1,7 @@
 """What pg_dump leaves out or renews: the copy has it all the same, or nothing is said by it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import Error, connections
@@ -54,11 +55,14 @@ def asserting(condition: str) -> str:
 def test_an_invalid_index_is_in_the_copy(
     damage: tuple[str, ...],
     flags: str,
+    settings: Any,
     empty_database: str,
     write_migrations: Write,
     ops: Ops,
     role: Callable[..., dict[str, str]],
 ) -> None:
+    # On a server of our own, where one suits.
+    settings.OPSMIGRATE = {"ENVIRONMENT": "test"}
     there = asserting(f"({FLAGS}) = '{flags}'")
     alias = prepared(empty_database, write_migrations, by_hand(LEFTOVER), *damage)
     user = role("CREATEDB")

@@ -16,7 +16,7 @@ from opsmigrate.backup.retention import Kept, passed_over, remove_old
 from opsmigrate.backup.take import BackupOptions, take_backup
 from opsmigrate.backup.verify import Verification
 from opsmigrate.counted import counted
-from opsmigrate.errors import PartialError, RefusedError, UsageError
+from opsmigrate.errors import OpsmigrateError, PartialError, UsageError
 from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.numbers import positive_int
@@ -30,6 +30,15 @@ COMPRESS = re.compile(r"\d|(none|gzip|lz4|zstd)(:[\w=,-]+)?")
 LEVELS = ("none", "archive", "restore")
 # The file may be whole though these were found: a right may be missing, or another version used.
 NOT_THE_FILE = {"restore-failed", "schema-differs", "extension-differs"}
+
+
+# Nothing was restored, and nothing is known of the file by it.
+NOT_TRIED = {
+    "no-maintenance-database",
+    "no-scratch-database",
+    "restore-runs-code",
+    "too-few-connections",
+}
 
 
 class Command(ReportCommand):
@@ -174,11 +183,11 @@ def _require_sense(options: dict[str, Any]) -> None:
         )
 
 
-def _whole_but(error: RefusedError, file: Path) -> RefusedError:
-    """Return the refusal to restore it, with the file, which is whole and verified by archive."""
-    return RefusedError(
+def _whole_but(error: OpsmigrateError, file: Path) -> OpsmigrateError:
+    """Return why it is not restored, with the file, which is whole and verified by archive."""
+    return type(error)(
         f"{file} is whole, and verified by archive; but {error}",
-        id="restore-runs-code",
+        id=error.id,
         hint=error.hint,
         steps=error.steps,
         evidence=error.evidence,
@@ -209,8 +218,8 @@ def _verify(
             keep=keep,
             trust_code=trust_code,
         )
-    except RefusedError as error:
-        raise _whole_but(error, file) if error.id == "restore-runs-code" else error from None
+    except OpsmigrateError as error:
+        raise _whole_but(error, file) if error.id in NOT_TRIED else error from None
     # What was found wrong may be the interrupt itself: pg_restore was ended, the line closed.
     interrupts.raise_if_asked()
     wrong = [item for item in found.findings if item.severity is Severity.ERROR]

@@ -36,6 +36,8 @@ from opsmigrate.preflight.rehearsal.selection import Selection
 from opsmigrate.steps import command
 
 AT_ERROR = "--exit-on-error"
+# libpq's own words, which are not translated (pgtools/libpq.py).
+UNREACHED = "connection to server"
 LOCK_TIMEOUT_MS = 5000
 SECONDS_BETWEEN_LOOKS = 0.25
 # Who waits in pg_locks is seen by every role. Only a lock that conflicts with reading waits for
@@ -98,7 +100,7 @@ def copy_database(copy: Copy) -> Copied:
     except ClientError as error:
         raise UndecidedError(
             f"no copy could be made for the rehearsal: {error}",
-            id="copy-failed",
+            id="no-scratch-database" if UNREACHED in str(error) else "copy-failed",
             hint="give the role what is missing, or make room on that server; or do without",
             steps=(WITHOUT,),
         ) from error

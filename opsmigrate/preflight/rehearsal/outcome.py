@@ -48,10 +48,12 @@ class Rehearsal:
 class NotRehearsed:
     """Why there is no rehearsal, and what to decide and type for one.
 
-    Where it was `switched_off`, that is worth a word only where it leaves questions open.
+    Where it was `switched_off`, that is worth a word only where it leaves questions open; where it
+    was `asked` for by name, a warning.
     """
 
     why: str
     hint: str | None = None
     steps: tuple[Step, ...] = ()
     switched_off: bool = False
+    asked: bool = False

@@ -12,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.postgres.opening import TIME_LIMITS
+from opsmigrate.postgres.room import require_connections
 from opsmigrate.postgres.session import no_time_limits, second_connection
 from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.rehearsal.copying import Copied, Copy, copy_database
@@ -29,6 +30,9 @@ from opsmigrate.preflight.rehearsal.withheld import repeat_withheld
 from opsmigrate.progress import Progress
 from opsmigrate.scratch import looks_of, scratch_database
 
+# Sessions on the examined server: the one that asks, that of the snapshot, and pg_dump's; where the
+# copy is there as well, that which makes it, and pg_restore's.
+HERE_TOO, ALL_HERE = 3, 5
 PLACE = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
 
 
@@ -93,6 +97,9 @@ def rehearse(
     happens. Where a kept database was selected, that one is copied, and stays as it is. Raises
     UndecidedError where no copy can be made.
     """
+    require_connections(
+        connection, HERE_TOO if stage.elsewhere else ALL_HERE, "the copy for a rehearsal"
+    )
     kept = selection.kept
     begun = time.monotonic()
     if kept:
