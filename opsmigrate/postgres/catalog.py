@@ -103,7 +103,8 @@ class Index(NamedTuple):
 class Relation(NamedTuple):
     """A relation of any kind, as pg_class.relkind names it; what is a table has the rest.
 
-    `partition_key` has an empty string for each expression in it.
+    `numbers` are the columns that it has had, with those that were dropped. `partition_key` has an
+    empty string for each expression in it.
     """
 
     oid: int
@@ -116,6 +117,7 @@ class Relation(NamedTuple):
     owner: str = ""
     unlogged: bool = False
     has_triggers: bool = False
+    numbers: int = 0
     partition_key: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     constraints: tuple[Constraint, ...] = ()

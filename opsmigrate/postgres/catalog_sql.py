@@ -10,7 +10,7 @@ SELECT p.partattrs::int2[], c.oid, n.nspname, c.relname, c.relkind,
        pg_get_userbyid(c.relowner), c.relpersistence = 'u',
        c.relhastriggers AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid
                                     AND NOT t.tgisinternal AND t.tgenabled <> 'D')
-       OR c.relhasrules AND c.relkind IN ('r', 'p')
+       OR c.relhasrules AND c.relkind IN ('r', 'p'), c.relnatts
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
 WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'

@@ -201,3 +201,30 @@ def test_an_extension_is_of_the_same_version_in_the_copy(
     assert "second() does not exist" in str(failure)
     assert (too_new.code, too_new.ids) == (1, ["rehearsal-failed"]), too_new.stdout
     assert (updated.code, updated.report["facts"]["rehearsal"]["unlike"]) == (0, [])
+
+
+USED_UP = """
+DO $$ BEGIN
+EXECUTE (SELECT 'ALTER TABLE zoo_cage ' || string_agg(format('ADD c%s int', n), ', ')
+         FROM generate_series(5, 1600) n);
+EXECUTE (SELECT 'ALTER TABLE zoo_cage ' || string_agg(format('DROP c%s', n), ', ')
+         FROM generate_series(5, 1600) n);
+END $$
+"""
+
+
+def test_numbers_of_columns_are_used_up_in_the_copy_too(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    more = "ALTER TABLE zoo_cage ADD more int"
+    alias = prepared(empty_database, write_migrations, by_hand(more), USED_UP)
+
+    answer = rehearse(ops, alias)
+    failure = migrate(alias, "zoo")
+    write_migrations(CAGE, 'migrations.AddField("cage", "age", models.IntegerField(null=True)),')
+    known = rehearse(ops, alias, rehearse="off")
+
+    assert "1600 columns" in str(failure)
+    assert "1600 columns" in str(migrate(alias, "zoo"))
+    assert (answer.code, answer.ids) == (1, ["rehearsal-failed"]), answer.stdout
+    assert (known.code, known.ids) == (1, ["too-many-columns"]), known.stdout

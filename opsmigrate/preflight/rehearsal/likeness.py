@@ -12,6 +12,7 @@ from opsmigrate.preflight.rehearsal.disarm import SCHEMA
 from opsmigrate.preflight.rehearsal.invalid_indexes import repeat_invalid_indexes
 from opsmigrate.preflight.rehearsal.key_triggers import repeat_key_triggers
 from opsmigrate.preflight.rehearsal.selection import Selection
+from opsmigrate.preflight.rehearsal.used_columns import MANY, repeat_used_columns
 
 # Everything that has a name, and what of its state no dump repeats. What has an oid below 16384
 # (FirstNormalObjectId) was made by initdb, and is alike, but for what can be dropped. Array types,
@@ -20,7 +21,8 @@ THINGS = """
 SELECT kind, schema, name, state, beside FROM (
 SELECT 'pg_class'::regclass::oid AS class, c.oid, 'relation' AS kind, n.nspname::text AS schema,
        c.relname::text AS name,
-       concat_ws(' ', c.relkind, i.indisvalid, i.indisready, i.indisunique) AS state,
+       concat_ws(' ', c.relkind, i.indisvalid, i.indisready, i.indisunique,
+                 CASE WHEN c.relnatts >= {many} THEN c.relnatts END) AS state,
        CASE WHEN NOT i.indisvalid THEN t.relname::text END AS beside
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_index i ON i.indexrelid = c.oid LEFT JOIN pg_class t ON t.oid = i.indrelid
@@ -105,6 +107,7 @@ def make_alike(
     """
     repeat_invalid_indexes(source, scratch)
     repeat_key_triggers(source, scratch)
+    repeat_used_columns(source, scratch)
     unlike = _things(source) ^ _things(scratch)
     if Thing("schema", "", "public", "", None) in unlike:
         # template0 has it. Where the live database has it instead, this does no harm.
@@ -130,6 +133,7 @@ def _things(connection: BaseDatabaseWrapper) -> set[Thing]:
     )
     with transaction(connection, SNAPSHOT) as cursor:
         cursor.execute(
-            THINGS.format(others=others, fence=SCHEMA), [sorted({*SCHEDULERS, *OBSERVERS})]
+            THINGS.format(others=others, fence=SCHEMA, many=MANY),
+            [sorted({*SCHEDULERS, *OBSERVERS})],
         )
         return {Thing(*row) for row in cursor.fetchall()}

@@ -57,6 +57,8 @@ class SimulatedTable:
     is_partition: bool = False
     unlogged: bool = False
     has_triggers: bool = False
+    # Columns that it has had by then, with those that were dropped.
+    numbers: int = 0
     partition_key: tuple[str, ...] = ()
     inherited: frozenset[str] = frozenset()
     # Columns whose default is a plain one, neither identity nor generated.
@@ -353,6 +355,7 @@ def _simulated(relation: Relation) -> SimulatedTable:
         is_partition=relation.is_partition,
         unlogged=relation.unlogged,
         has_triggers=relation.has_triggers,
+        numbers=relation.numbers,
         partition_key=relation.partition_key,
         inherited=frozenset(item.name for item in relation.columns if item.inherited),
         defaults={
