@@ -3,6 +3,7 @@
 import re
 import shlex
 from argparse import ArgumentParser
+from copy import copy
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -185,14 +186,10 @@ def _require_sense(options: dict[str, Any]) -> None:
 
 def _whole_but(error: OpsmigrateError, file: Path) -> OpsmigrateError:
     """Return why it is not restored, with the file, which is whole and verified by archive."""
-    return type(error)(
-        f"{file} is whole, and verified by archive; but {error}",
-        id=error.id,
-        hint=error.hint,
-        steps=error.steps,
-        evidence=error.evidence,
-        facts={"file": str(file), "verified": "archive"},
-    )
+    whole = copy(error)
+    whole.args = (f"{file} is whole, and verified by archive; but {error}",)
+    whole.facts = {"file": str(file), "verified": "archive"}
+    return whole
 
 
 def _verify(

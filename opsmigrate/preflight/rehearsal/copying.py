@@ -98,9 +98,17 @@ def copy_database(copy: Copy) -> Copied:
                 broken += work.restore_indexes(schema, wanted)
                 broken += work.restore_keys(schema, keys)
     except ClientError as error:
+        words = f"no copy could be made for the rehearsal: {error}"
+        if UNREACHED in str(error):
+            raise UndecidedError(
+                words,
+                id="no-scratch-database",
+                hint="let the role connect as often as it takes; or do without",
+                steps=(WITHOUT,),
+            ) from error
         raise UndecidedError(
-            f"no copy could be made for the rehearsal: {error}",
-            id="no-scratch-database" if UNREACHED in str(error) else "copy-failed",
+            words,
+            id="copy-failed",
             hint="give the role what is missing, or make room on that server; or do without",
             steps=(WITHOUT,),
         ) from error
