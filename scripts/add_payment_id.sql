@@ -217,6 +217,11 @@ BEGIN
         RAISE EXCEPTION 'refused: % is a table of a composite type, to which PostgreSQL adds no'
             ' column', here USING HINT = format('ALTER TABLE %s NOT OF', here);
     END IF;
+    IF attribute.attnum IS NULL AND kind.relnatts >= 1600 THEN
+        RAISE EXCEPTION 'refused: % has had % columns, with those that were dropped: PostgreSQL'
+            ' adds no other', here, kind.relnatts
+            USING HINT = 'copy the rows into a new table; VACUUM FULL does not help';
+    END IF;
     IF attribute.type <> 'uuid' OR attribute.generated THEN
         RAISE EXCEPTION 'refused: column % of % is there, but it is %, or generated',
             named, here, attribute.type

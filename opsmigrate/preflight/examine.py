@@ -23,6 +23,7 @@ from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.live.another_migrate import look_for_another_migrate
 from opsmigrate.preflight.live.empty_database import note_empty_database
 from opsmigrate.preflight.live.outside import look_outside
+from opsmigrate.preflight.order import Order
 from opsmigrate.preflight.plan import (
     Plan,
     Step,
@@ -45,6 +46,7 @@ from opsmigrate.preflight.walk.customised import (
     nothing_written,
 )
 from opsmigrate.preflight.walk.default_site import require_default_site
+from opsmigrate.preflight.walk.event_triggers import leave_open_event_triggers
 from opsmigrate.preflight.walk.history import require_history, require_record
 from opsmigrate.preflight.walk.operations import (
     Move,
@@ -61,7 +63,7 @@ from opsmigrate.preflight.walk.rows import row_counter
 from opsmigrate.preflight.walk.syncdb import walk_syncdb
 from opsmigrate.preflight.walk.tracing import tracing_editor
 from opsmigrate.progress import Progress
-from opsmigrate.report import Result, Severity
+from opsmigrate.report import Result
 from opsmigrate.steps import Step as Command
 from opsmigrate.steps import statement
 
@@ -100,29 +102,37 @@ def examine(
         leave_open_what_is_customised(connection, ledger)
         if plan.steps:
             _require_writable(connection, session, ledger)
-            for name in catalog.event_triggers:
-                ledger.leave_open(f"the event trigger {name} runs with DDL and may refuse it")
         require_history(requirements, plan)
         with nothing_written(connection):
             _examine_steps(plan, target, requirements, progress)
+            leave_open_event_triggers(catalog, ledger)
             if not target.fake:
                 with _stopping_at_what_raises(ledger):
                     note_half_applied(connection, catalog, plan, ledger)
                     note_already_there(connection, catalog, plan, ledger)
                     note_renamed_indexes(connection, catalog, plan, ledger)
     open_before = tuple(ledger.unexamined)
-    failed = any(finding.severity is Severity.ERROR for finding in ledger.findings)
+    order = Order(plan)
+    error = order.first_error(ledger.findings)
     something = bool(plan.steps) and not target.fake
-    rehearsal = rehearse() if (something or ledger.unexamined) and not failed else None
+    if error is not None:
+        # Before it, something may fail that only running decides.
+        stop = order.of(error.migration, error.operation)
+        something = any(order.of_what(item.what) < stop for item in ledger.unexamined)
+    rehearsal = rehearse() if something or (ledger.unexamined and error is None) else None
+    if error is not None and isinstance(rehearsal, NotRehearsed):
+        rehearsal = None
     if isinstance(rehearsal, Rehearsal):
         # Loaded only where there is a rehearsal, as it takes a while.
         from opsmigrate.preflight.rehearsal.broken_report import report_broken
         from opsmigrate.preflight.rehearsal.causes import cause_of
+        from opsmigrate.preflight.rehearsal.event_triggers import question_event_triggers
         from opsmigrate.preflight.rehearsal.proof import take_in
         from opsmigrate.preflight.rehearsal.rehearsed_rights import question_rights
 
         take_in(rehearsal, plan, ledger, partial(cause_of, connection, catalog, target))
-        report_broken(connection, catalog, rehearsal.broken, ledger)
+        question_event_triggers(catalog, rehearsal, ledger)
+        report_broken(connection, catalog, rehearsal, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
     ledger.drift = judge_drift(connection, catalog, drifts, ledger) if plan.executor else None
     rehearsed = rehearsal if isinstance(rehearsal, Rehearsal) else None

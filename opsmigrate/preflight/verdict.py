@@ -1,24 +1,20 @@
 """From findings and open questions to the verdict, in words."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from opsmigrate.counted import counted
 from opsmigrate.preflight.forecast.report import Outlook
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.order import AFTER_PLAN, Order
 from opsmigrate.preflight.plan import Plan, Target
 from opsmigrate.preflight.rehearsal.outcome import NotRehearsed, Rehearsal
 from opsmigrate.preflight.rehearsal.recording import LONGEST_SQL
 from opsmigrate.preflight.rehearsal.selection import KeptCopy
-from opsmigrate.preflight.walk.bookkeeping import AFTER
-from opsmigrate.preflight.walk.history import REPLACEMENTS
 from opsmigrate.report import Finding, Result, Severity, Unexamined, Verdict
 
 SHOWN = 20
 NOTHING = "nothing to migrate"
-# What comes after the steps, as the ledger names it in place of an operation.
-AFTER_PLAN = (AFTER, REPLACEMENTS)
 
 
 def decide(
@@ -41,11 +37,11 @@ def decide(
             rehearsal.why,
             hint=rehearsal.hint,
             steps=rehearsal.steps,
-            severity=Severity.INFO,
+            severity=Severity.WARNING if rehearsal.asked else Severity.INFO,
         )
-    errors = [finding for finding in ledger.findings if finding.severity is Severity.ERROR]
-    if errors:
-        verdict, summary = Verdict.FAILED, _failing(_first(errors, plan), plan)
+    error = Order(plan).first_error(ledger.findings)
+    if error is not None:
+        verdict, summary = Verdict.FAILED, _failing(error, plan)
     elif ledger.unexamined and not accept_unexamined:
         verdict, summary = Verdict.UNDECIDED, _open(plan, len(ledger.unexamined))
     else:
@@ -64,21 +60,6 @@ def decide(
         facts=_facts(plan, ledger, outlook, rehearsal, open_before),
         detail=(*_plan_lines(plan), *outlook.lines),
     )
-
-
-def _first(errors: Sequence[Finding], plan: Plan) -> Finding:
-    """Return the error that `migrate` meets first: before its steps, in one of them, after them."""
-    order = {step.label: number for number, step in enumerate(plan.steps)}
-
-    def place(finding: Finding) -> tuple[int, int]:
-        if finding.operation in AFTER_PLAN:
-            return len(order), 0
-        number, _, _ = (finding.operation or "").partition(":")
-        # A step is recorded after its operations.
-        after = int(number) if number.isdecimal() else len(errors) << 16
-        return order.get(finding.migration or "", -1), after
-
-    return min(errors, key=place)
 
 
 def _failing(first: Finding, plan: Plan) -> str:
@@ -135,6 +116,7 @@ def _rehearsal_facts(rehearsal: Rehearsal, open_before: tuple[Unexamined, ...]) 
         "mode": rehearsal.selection.mode,
         "absent": [".".join(name) for name in rehearsal.selection.absent],
         "without_rows": [".".join(name) for name in rehearsal.selection.without_rows],
+        "unlike": sorted(rehearsal.unlike),
         "kept": _kept_facts(rehearsal.selection.kept),
         "applied": rehearsal.failure is None and not rehearsal.stopped,
         "isolation": dict(rehearsal.isolation),

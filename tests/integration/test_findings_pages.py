@@ -45,6 +45,8 @@ NOT_RUN = {
     "it is about the rehearsal": {
         "broken-check",
         "broken-foreign-key",
+        "broken-not-null",
+        "broken-unique",
         "copy-gave-way",
         "copy-failed",
         "not-rehearsed",
@@ -92,6 +94,7 @@ TYPED_ELSEWHERE = {
     "test_another_migrate.py": {"migrate-under-way"},
     "test_broken_checks.py": {"broken-check"},
     "test_broken_keys.py": {"broken-foreign-key"},
+    "test_broken_rows.py": {"broken-not-null", "broken-unique"},
     "test_live_environment.py": {"inactive-slot", "prepared-transaction"},
     "test_moment.py": {"activity-hidden", "blocking-session", "old-snapshot"},
     "test_preflight_plan.py": {
@@ -171,6 +174,7 @@ WORDS_ONLY = {
         "irreversible",
         "missing-on-disk",
     },
+    "the table must be copied": {"too-many-columns"},
     "it takes a package on the server, or a folder": {
         "missing-extension",
         "missing-tablespace",

@@ -115,7 +115,9 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
     raise_fence(folder, [host], doubts.tell)
     failure = _migrate(job, connection, recording, whereabouts, doubts.tell)
     if failure:
-        failure["asks"] = lacking.asked_by(recording.last_sql or "")
+        last = recording.last_sql or ""
+        failure["asks"] = lacking.asked_by(last)
+        failure["unlike"] = lacking.meets_what_is_unlike(last)
     return {
         "failure": failure,
         "applied": whereabouts.applied,
@@ -162,7 +164,12 @@ def _repoint(job: dict[str, Any]) -> None:
             entry.update(place)
             dropped = {"dbname", *job["without_options"]}
             kept = {key: entry["OPTIONS"][key] for key in entry["OPTIONS"].keys() - dropped}
-            entry["OPTIONS"] = {**kept, **job["options"]}
+            given = kept.get("options", os.environ.get("PGOPTIONS", ""))
+            entry["OPTIONS"] = {
+                **kept,
+                **job["options"],
+                "options": " ".join(filter(None, [given, *job["session"]])),
+            }
         elif job["isolated"]:
             entry["PASSWORD"] = ""
             entry["OPTIONS"] = {

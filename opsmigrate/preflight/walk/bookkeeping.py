@@ -13,6 +13,7 @@ from django.db.migrations.state import ProjectState
 
 from opsmigrate.postgres.catalog import Relation
 from opsmigrate.postgres.errors import first_line
+from opsmigrate.preflight.order import POST_MIGRATE
 from opsmigrate.preflight.plan import Step
 from opsmigrate.preflight.walk.insertable import Later, NewRows, insert_objections
 from opsmigrate.preflight.walk.known_receivers import extra_permissions
@@ -40,7 +41,6 @@ from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.rights import Lack, lacking, lacking_to_insert, live_relation
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 
-AFTER = "post_migrate"
 SHOWN = 3
 
 
@@ -54,7 +54,7 @@ def require_post_migrate(
     `state_after` the plan is None where it is not known.
     """
     ledger = requirements.ledger
-    ledger.operation = AFTER
+    ledger.operation = POST_MIGRATE
     _require(steps, state_after, requirements)
     ledger.operation = None
 

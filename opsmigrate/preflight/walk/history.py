@@ -8,6 +8,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Relation
+from opsmigrate.preflight.order import REPLACEMENTS
 from opsmigrate.preflight.plan import Plan, Step
 from opsmigrate.preflight.walk.cures import KINDS, set_aside
 from opsmigrate.preflight.walk.insertable import Later, NewRows, insert_objections
@@ -31,7 +32,6 @@ TYPES = {
     "name": "varchar(255)",
     "applied": "timestamp with time zone",
 }
-REPLACEMENTS = "check_replacements"
 Node = tuple[str, str]
 
 
