@@ -10,7 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.state import ProjectState
 
-from opsmigrate.postgres.catalog import read_catalog
+from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, read_catalog
 from opsmigrate.postgres.errors import READ_ONLY_TRANSACTION, first_line, sqlstate
 from opsmigrate.postgres.garbage import settled
 from opsmigrate.postgres.names import quoted
@@ -52,7 +52,7 @@ from opsmigrate.preflight.walk.operations import (
     raising_too,
     walk_operation,
 )
-from opsmigrate.preflight.walk.receivers import require_history, require_receivers
+from opsmigrate.preflight.walk.receivers import HISTORY, require_history, require_receivers
 from opsmigrate.preflight.walk.renamed_permissions import require_renamed_permissions
 from opsmigrate.preflight.walk.replica_identity import require_replica_identities
 from opsmigrate.preflight.walk.requirements import Requirements
@@ -64,6 +64,9 @@ from opsmigrate.progress import Progress
 from opsmigrate.report import Result, Severity
 from opsmigrate.steps import Step as Command
 from opsmigrate.steps import statement
+
+# Foreign tables have rows, too.
+TABLES_AND_FOREIGN = TABLE_KINDS | {"f", "m"}
 
 
 def examine(
@@ -92,7 +95,7 @@ def examine(
             connection,
             catalog,
             ledger,
-            rows=row_counter(connection, ledger),
+            rows=row_counter(connection, ledger, fresh=_is_fresh(catalog)),
             seed_step=seed_step,
         )
         leave_open_what_is_customised(connection, ledger)
@@ -140,6 +143,12 @@ def examine(
         plan, ledger, target, rehearsal, open_before, outlook, accept_unexamined=accept_unexamined
     )
     return replace(result, detail=(*result.detail, *lines)).with_facts(server=server)
+
+
+def _is_fresh(catalog: Catalog) -> bool:
+    """Say whether the database has no table but the history."""
+    tables = [each for each in catalog.relations if each.kind in TABLES_AND_FOREIGN]
+    return all(each.name == HISTORY for each in tables)
 
 
 def _examine_steps(
