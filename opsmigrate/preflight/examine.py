@@ -10,7 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.state import ProjectState
 
-from opsmigrate.postgres.catalog import read_catalog
+from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, read_catalog
 from opsmigrate.postgres.errors import READ_ONLY_TRANSACTION, first_line, sqlstate
 from opsmigrate.postgres.garbage import settled
 from opsmigrate.postgres.names import quoted
@@ -47,7 +47,7 @@ from opsmigrate.preflight.walk.customised import (
 )
 from opsmigrate.preflight.walk.default_site import require_default_site
 from opsmigrate.preflight.walk.event_triggers import leave_open_event_triggers
-from opsmigrate.preflight.walk.history import require_history, require_record
+from opsmigrate.preflight.walk.history import HISTORY, require_history, require_record
 from opsmigrate.preflight.walk.operations import (
     Move,
     RaisesToo,
@@ -66,6 +66,9 @@ from opsmigrate.progress import Progress
 from opsmigrate.report import Result
 from opsmigrate.steps import Step as Command
 from opsmigrate.steps import statement
+
+# Foreign tables have rows, too.
+TABLES_AND_FOREIGN = TABLE_KINDS | {"f", "m"}
 
 
 def examine(
@@ -96,7 +99,7 @@ def examine(
             connection,
             catalog,
             ledger,
-            rows=row_counter(connection, ledger),
+            rows=row_counter(connection, ledger, fresh=_is_fresh(catalog)),
             seed_step=seed_step,
         )
         leave_open_what_is_customised(connection, ledger)
@@ -154,6 +157,12 @@ def examine(
         plan, ledger, target, rehearsal, open_before, outlook, accept_unexamined=accept_unexamined
     )
     return replace(result, detail=(*result.detail, *lines)).with_facts(server=server)
+
+
+def _is_fresh(catalog: Catalog) -> bool:
+    """Say whether the database has no table but the history."""
+    tables = [each for each in catalog.relations if each.kind in TABLES_AND_FOREIGN]
+    return all(each.name == HISTORY for each in tables)
 
 
 def _examine_steps(

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import partial
 from textwrap import shorten
 from typing import Any
@@ -15,6 +16,17 @@ SHOWN = 100
 # Of rights, several may lack at one place, and each is to be given; of victims, each is named.
 EACH = ("missing-privilege", "dropped-by-cascade", "view-dropped-by-cascade")
 ALTERS = re.compile(r"\b(?:ALTER|DROP|EXECUTE)\s", re.IGNORECASE)
+
+
+class Effect(Enum):
+    """What code may do at most to rows: work on those that are there, make some, or anything."""
+
+    WORKS_ON_ROWS = 0
+    MAKES_ROWS = 1
+    ANYTHING = 2
+
+
+ANYTHING = Effect.ANYTHING
 
 
 def place_of(migration: str | None, operation: str | None) -> str:
@@ -37,7 +49,11 @@ class Ledger:
     unexamined: list[Unexamined] = field(default_factory=list)
     statements: list[dict[str, Any]] = field(default_factory=list)
     drift: list[dict[str, Any]] | None = None
+    # How often code has run so far; the last time of these that may have made rows where there
+    # were none; and whether something has run that may have made triggers, which make rows later.
     code_runs: int = 0
+    made_rows: int = 0
+    opaque: bool = False
     uncertain: str | None = None
     # What has changed the schema in a way that nobody knows; from there on nothing is certain.
     reshaped: str | None = None
@@ -137,20 +153,26 @@ class Ledger:
         ask()
         self.migration, self.operation = here
 
-    def code(self, what: str, texts: Iterable[str] = ()) -> None:
+    def code(self, what: str, texts: Iterable[str] = (), *, effect: Effect = ANYTHING) -> None:
         """Leave open what code will do: from here on, rows may have come and gone.
 
-        `texts` are the strings in it that look like SQL.
+        `texts` are the strings in it that look like SQL; `effect` is what it may do at most.
         """
         self._raw += texts
         self.code_runs += 1
+        self.opaque = self.opaque or effect is Effect.ANYTHING
+        if self.opaque or effect is Effect.MAKES_ROWS:
+            self.made_rows = self.code_runs
         self.leave_open(what)
 
-    def raw(self, statement: str, *, by: str = "written by hand") -> None:
+    def raw(
+        self, statement: str, *, by: str = "written by hand", effect: Effect = ANYTHING
+    ) -> None:
         """Leave open what a statement that Django did not make will do."""
         words = " ".join(statement.split())
         self._raw.append(words)
-        self.code(f"SQL {by} is not understood: {shorten(words, SHOWN, placeholder=' …')}")
+        what = f"SQL {by} is not understood: {shorten(words, SHOWN, placeholder=' …')}"
+        self.code(what, effect=effect)
 
     def prepared(self, what: str, texts: Iterable[str]) -> None:
         """Leave open what code does before the plan; `texts` are the strings that stand in it."""

@@ -19,6 +19,7 @@ from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.walk.collations import create_collation, remove_collation
 from opsmigrate.preflight.walk.constraints import add_constraint
+from opsmigrate.preflight.walk.effects import effect_of_code
 from opsmigrate.preflight.walk.expressions import require_fit
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import CHECK
@@ -168,7 +169,8 @@ def _run_python(move: Move) -> None:
         ledger = move.requirements.ledger
         name = f"{code.__module__}.{getattr(code, '__qualname__', code)}"
         texts = filter(DDL.search, strings_in_reach(code))
-        ledger.code(f"RunPython calls {name}, which only running decides", texts)
+        what = f"RunPython calls {name}, which only running decides"
+        ledger.code(what, texts, effect=effect_of_code(code))
         if _names_any(code, EDITS):
             ledger.reshaped = ledger.reshaped or f"{name} may have changed that before"
 

@@ -16,17 +16,19 @@ TIMEOUT = "5s"
 
 
 def row_counter(
-    connection: BaseDatabaseWrapper, ledger: Ledger
+    connection: BaseDatabaseWrapper, ledger: Ledger, *, fresh: bool = False
 ) -> Callable[[SimulatedTable], int | None]:
     """Return a function that says 0, 1 or 2 (two or more) rows; None where it cannot be known.
 
     A table that the plan makes is empty, until code runs that may write rows; after such code
-    nobody knows of any table. Each live table is asked once.
+    nobody knows of any table. Each live table is asked once. `fresh` says that the plan makes every
+    table: what code does with rows that are there is nothing then.
     """
     known: dict[int, int | None] = {}
 
     def rows(table: SimulatedTable) -> int | None:
-        if ledger.code_runs > (table.made_after or 0):
+        ran = ledger.made_rows if fresh and table.made_after is not None else ledger.code_runs
+        if ran > (table.made_after or 0):
             return None
         if table.made_after is not None:
             return 0

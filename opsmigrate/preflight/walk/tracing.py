@@ -19,6 +19,7 @@ from opsmigrate.preflight.walk.collations import is_deterministic
 from opsmigrate.preflight.walk.columns import UNKNOWN, add_column, drop_column, require_generated
 from opsmigrate.preflight.walk.constraints import note_left_out, require_inline_target
 from opsmigrate.preflight.walk.defaults import add_identity, alter_default
+from opsmigrate.preflight.walk.effects import effect_of_sql
 from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
 from opsmigrate.preflight.walk.fields import column_of, is_auto, is_generated
 from opsmigrate.preflight.walk.introspected import constraints_of
@@ -116,7 +117,7 @@ class TracingEditor(DatabaseSchemaEditor):
             examine_statement(sql, self.requirements)
         elif not known:
             by = "of the database engine's own" if self._depth else "written by hand"
-            self.requirements.ledger.raw(str(sql), by=by)
+            self.requirements.ledger.raw(str(sql), by=by, effect=effect_of_sql(str(sql)))
 
     def note(self, sql: Any, params: Any = ()) -> bool:
         """Keep the statement, and which tables it touches; say whether it can be sent at all.
