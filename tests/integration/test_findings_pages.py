@@ -45,6 +45,7 @@ NOT_RUN = {
         "broken-unique",
         "copy-gave-way",
         "copy-failed",
+        "no-scratch-database",
         "not-rehearsed",
         "rehearsal-broken",
         "rehearsal-failed",
