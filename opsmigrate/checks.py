@@ -7,6 +7,7 @@ from django.core.checks import CheckMessage, Error
 
 from opsmigrate.conf import load_settings, seeded_field
 from opsmigrate.errors import SettingsError
+from opsmigrate.steps import as_lines
 
 
 def check_settings(*, app_configs: object = None, **kwargs: Any) -> Sequence[CheckMessage]:
@@ -16,5 +17,7 @@ def check_settings(*, app_configs: object = None, **kwargs: Any) -> Sequence[Che
         if seed is not None:
             seeded_field(seed)
     except SettingsError as error:
-        return [Error(str(error), hint=error.hint, id="opsmigrate.E001")]
+        next_, *more = as_lines(error.hint, error.steps)
+        hint = "\n".join((next_.removeprefix("next: "), *more))
+        return [Error(str(error), hint=hint, id="opsmigrate.E001")]
     return []

@@ -17,15 +17,14 @@ from django.db.models import Model
 
 from opsmigrate.errors import SettingsError
 from opsmigrate.shown import shown
+from opsmigrate.steps import Step, command
 
 ENVIRONMENTS = ("development", "test", "staging", "production")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # As many as an HMAC with SHA-256 is worth something with (RFC 2104 asks for 32).
 SHORTEST_KEY = 16
-MAKE_KEY = (
-    "set the variable OPSMIGRATE_SEAL_KEY to what this prints: "
-    "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
-)
+MAKE_KEY = command("python -c 'import secrets; print(secrets.token_urlsafe(32))'")
+SET_KEY = "set the variable OPSMIGRATE_SEAL_KEY to what this prints"
 REHEARSALS = ("auto", "off", "schema", "clone", "kept")
 
 
@@ -162,15 +161,15 @@ def _seal_key(raw: Mapping[str, Any]) -> bytes | None:
         return None
     # Its value is never repeated.
     if not isinstance(value, str | bytes):
-        raise _error("SEAL_KEY", "is neither a text nor bytes", MAKE_KEY)
+        raise _error("SEAL_KEY", "is neither a text nor bytes", SET_KEY, MAKE_KEY)
     key = value.encode() if isinstance(value, str) else value
     if len(key) < SHORTEST_KEY:
-        raise _error("SEAL_KEY", f"has fewer than {SHORTEST_KEY} bytes", MAKE_KEY)
+        raise _error("SEAL_KEY", f"has fewer than {SHORTEST_KEY} bytes", SET_KEY, MAKE_KEY)
     return key
 
 
-def _error(key: str, wrong: str, hint: str) -> SettingsError:
-    return SettingsError(f"OPSMIGRATE[{key!r}] {wrong}", id="bad-setting", hint=hint)
+def _error(key: str, wrong: str, hint: str, *steps: Step) -> SettingsError:
+    return SettingsError(f"OPSMIGRATE[{key!r}] {wrong}", id="bad-setting", hint=hint, steps=steps)
 
 
 def _require_mapping(name: str, value: object, known: tuple[str, ...]) -> None:

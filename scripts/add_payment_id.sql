@@ -258,8 +258,8 @@ BEGIN
         EXECUTE format('SELECT count(*) FROM (SELECT FROM %s WHERE %I IS NOT NULL GROUP BY %2$I'
                        ' HAVING count(*) > 1) AS several', here, named) INTO several;
         IF several > 0 THEN
-            RAISE EXCEPTION 'refused: % values of %.% stand on more than one row',
-                several, here, named
+            RAISE EXCEPTION 'refused: values of %.% that stand on more than one row: %',
+                here, named, several
                 USING HINT = format('SELECT %1$s, count(*) FROM %2$s WHERE %1$s IS NOT NULL'
                                     ' GROUP BY 1 HAVING count(*) > 1', quoted, here);
         END IF;

@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -20,16 +22,55 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import django
+
+from opsmigrate.conf import UatSettings, load_settings
+from opsmigrate.counted import counted
+from opsmigrate.errors import OpsmigrateError
+from opsmigrate.files import require_writable, write_atomically
+from opsmigrate.uat.included import sealed
+from opsmigrate.uat.login_wanted import SET_LOGIN, leads_to_login, why_not_let_in
+from opsmigrate.uat.outcome import Failed
+from opsmigrate.uat.site import (
+    OutOfReachError,
+    Site,
+    Visitor,
+    path_of,
+    site_at,
+)
+
 LOCUSTFILE = Path(__file__).resolve().parent / "load" / "locustfile.py"
 # Judged without a baseline, too: no error at all, and no answer slower than this.
 SLOWER_TIMES = 1.5
 SLOWER_MS = 50.0
 GRACE_SECONDS = 60
+KINDS_SAID, PAGES_SAID = 3, 3
+# How locust shows what the locustfile said of an answer.
+CATCH = re.compile(r"""^CatchResponseError\((['"])(.*)\1\)$""", re.DOTALL)
 EXIT_CODES = {"PASS": 0, "FAIL": 1, "NOT_RUN": 3}
 
 
 class LoadProblem(Exception):
     """The test cannot be run as it was asked for; the message says why, and what to type."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One kind of error, and how often each page had it."""
+
+    said: str
+    pages: dict[str, int]
+
+    @property
+    def times(self) -> int:
+        """Return how often it happened."""
+        return sum(self.pages.values())
+
+    def __str__(self) -> str:
+        some = list(self.pages.items())[:PAGES_SAID]
+        pages = ", ".join(f"{page} {counted(times, 'time')}" for page, times in some)
+        more = f", and {len(self.pages) - len(some)} more" if len(self.pages) > len(some) else ""
+        return f"{self.said} {counted(self.times, 'time')} ({pages}{more})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,11 +137,43 @@ def command(options: argparse.Namespace, output: Path) -> list[str]:
     return line
 
 
-def run_locust(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Run locust to its end, and return its entries; raise LoadProblem where it leaves none."""
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "locust"
-        environment = {**os.environ, "DJANGO_SETTINGS_MODULE": options.settings}
+def require_login(site: Site, uat: UatSettings) -> None:
+    """Raise LoadProblem where key pages lead to the login, and the settings have no account.
+
+    Nothing but the login page would be put under load, and each answer would be an error.
+    """
+    if uat.login and uat.login.get("username"):
+        return
+    visitor = Visitor(site)
+    walled = []
+    for url in uat.urls:
+        path = path_of(url.url)
+        try:
+            answer = visitor.get(path, expected=url.status)
+        except OutOfReachError:
+            return  # locust counts that
+        to = answer.headers.get("location")
+        if answer.status != url.status and leads_to_login(answer.status, to, uat.login):
+            walled.append(path)
+    if walled:
+        raise LoadProblem(
+            f"{', '.join(walled)} {'leads' if len(walled) == 1 else 'lead'} to the login, and "
+            f"{why_not_let_in(uat.login)}: {SET_LOGIN}"
+        )
+
+
+def run_locust(options: argparse.Namespace) -> tuple[list[dict[str, Any]], tuple[Kind, ...]]:
+    """Run locust to its end, and return its entries and the kinds of its errors.
+
+    Raises LoadProblem where it leaves none.
+    """
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as beside:
+        output, errors = Path(folder) / "locust", Path(beside) / "errors.json"
+        environment = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": options.settings,
+            "OPSMIGRATE_LOAD_ERRORS": str(errors),
+        }
         try:
             done = subprocess.run(
                 command(options, output),
@@ -119,7 +192,18 @@ def run_locust(options: argparse.Namespace) -> list[dict[str, Any]]:
         except (StopIteration, ValueError) as error:
             last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
             raise LoadProblem(f"locust ended with {done.returncode}: {last}") from error
-        return entries
+        found = json.loads(errors.read_text(encoding="utf-8")) if errors.exists() else []
+        return entries, kinds_of(found)
+
+
+def kinds_of(errors: Sequence[dict[str, Any]]) -> tuple[Kind, ...]:
+    """Return the errors by what they were, the most frequent first."""
+    pages: dict[str, Counter[str]] = {}
+    for each in errors:
+        said = CATCH.sub(r"\2", each["error"])
+        pages.setdefault(said, Counter())[each["name"]] += int(each["times"])
+    kinds = (Kind(said=said, pages=dict(found.most_common())) for said, found in pages.items())
+    return tuple(sorted(kinds, key=lambda kind: -kind.times))
 
 
 def figures_of(entries: Sequence[dict[str, Any]]) -> Figures:
@@ -151,18 +235,26 @@ def percentile(times: dict[float, int], share: float) -> float:
     return 0.0
 
 
-def judge(found: Figures, before: Figures | None, max_p95_ms: float | None) -> tuple[str, str]:
+def judge(
+    found: Figures,
+    before: Figures | None,
+    max_p95_ms: float | None,
+    kinds: Sequence[Kind] = (),
+) -> tuple[str, str]:
     """Return the status and what to say; nothing asked is a failure, not a success."""
     said = (
-        f"{found.requests} requests, {found.failures} errors, p95 {found.p95:.0f} ms, "
-        f"{found.per_second:g} a second"
+        f"{counted(found.requests, 'request')}, {counted(found.failures, 'error')}, "
+        f"p95 {found.p95:.0f} ms, {found.per_second:g} a second"
     )
     if not found.requests:
         return "FAIL", "not one request was made"
     faults = []
     allowed = before.failures / before.requests if before and before.requests else 0.0
     if found.failures / found.requests > allowed:
-        faults.append(f"{found.failures} errors, where {allowed:.1%} was the share before")
+        what = "".join(f"; {kind}" for kind in kinds[:KINDS_SAID])
+        some = counted(found.failures, "error")
+        share = f", where {allowed:.1%} was the share before" if before else ""
+        faults.append(f"{some}{share}{what}")
     limits = [] if max_p95_ms is None else [(max_p95_ms, "--max-p95-ms")]
     if before:
         limit = max(before.p95 * SLOWER_TIMES, before.p95 + SLOWER_MS)
@@ -191,30 +283,24 @@ def main(argv: Sequence[str]) -> int:
     """Run the test, write what run_uat --include reads, and return the exit code."""
     options = parse(argv)
     os.environ["DJANGO_SETTINGS_MODULE"] = options.settings
-    import django
-
     django.setup()
-    from opsmigrate.conf import load_settings
-    from opsmigrate.errors import OpsmigrateError
-    from opsmigrate.files import require_writable, write_atomically
-    from opsmigrate.uat.included import sealed
-    from opsmigrate.uat.site import site_at
 
     try:
         settings = load_settings()
         site = site_at(options.base_url)
         refuse_excess(options, settings.uat, site.host)
+        require_login(site, settings.uat)
         if find_spec("locust") is None:
             raise LoadProblem('locust is not installed; type: pip install "locust>=2.40"')
         before = read_before(options.baseline)
         options.output.parent.mkdir(parents=True, exist_ok=True)
         require_writable(options.output)
-        entries = run_locust(options)
-    except (LoadProblem, OpsmigrateError) as problem:
+        entries, kinds = run_locust(options)
+    except (LoadProblem, OpsmigrateError, Failed) as problem:
         print(problem, file=sys.stderr)
         return 2
     found = figures_of(entries)
-    status, saw = judge(found, before, options.max_p95_ms)
+    status, saw = judge(found, before, options.max_p95_ms, kinds)
     rows = [["url", "requests", "errors", "p95 ms"]]
     rows += [
         [
@@ -225,6 +311,9 @@ def main(argv: Sequence[str]) -> int:
         ]
         for entry in entries
     ]
+    users = counted(options.users, "user")
+    wrong = [["error", "page", "times"]]
+    wrong += [[kind.said, page, str(times)] for kind in kinds for page, times in kind.pages.items()]
     body = {
         "status": status,
         "saw": saw,
@@ -232,7 +321,13 @@ def main(argv: Sequence[str]) -> int:
         "release": settings.release,
         "seconds": options.seconds,
         "figures": found.__dict__,
-        "tables": [{"title": f"Load: {options.users} users for {options.seconds} s", "rows": rows}],
+        "tables": [
+            {
+                "title": f"Load: {users} for {options.seconds} s",
+                "rows": rows,
+            },
+            *([{"title": "Load: what went wrong", "rows": wrong}] if kinds else []),
+        ],
     }
     write_atomically(options.output, sealed("load-test", body))
     print(f"{status}: {saw}\nWritten: {options.output}")

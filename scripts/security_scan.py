@@ -112,6 +112,8 @@ def packages_part(body: Any, why: str) -> Part:
     """Judge pip-audit's JSON; a package that it skipped was not looked at."""
     if body is None:
         return Part("pip-audit", "NOT_RUN", why)
+    from opsmigrate.counted import counted
+
     packages = body["dependencies"]
     skipped = [item for item in packages if item.get("skip_reason")]
     vulnerable = [
@@ -123,9 +125,11 @@ def packages_part(body: Any, why: str) -> Part:
         return Part("pip-audit", "FAIL", "; ".join(vulnerable))
     if skipped or not packages:
         reason = f" ({skipped[0]['name']}: {skipped[0]['skip_reason']})" if skipped else ""
-        words = f"{len(skipped)} of {len(packages)} packages were skipped{reason}"
+        words = f"{len(skipped)} of {counted(len(packages), 'package')} skipped{reason}"
         return Part("pip-audit", "NOT_RUN", words)
-    return Part("pip-audit", "PASS", f"no known vulnerability in {len(packages)} packages")
+    return Part(
+        "pip-audit", "PASS", f"no known vulnerability in {counted(len(packages), 'package')}"
+    )
 
 
 def scan_settings(site: Site | None) -> Part:

@@ -108,8 +108,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         type=int,
         choices=sorted(DRIVERS),
         help="run the whole suite on this PostgreSQL and nothing on another; 14, 15 and 17 are "
-        "fetched first (default: the whole suite on 18, and the tests marked `major` on 16 with "
-        "the newest supported Python at hand and the newest Django for it)",
+        "fetched first (default: the whole suite on 18 and the tests marked `major` on 16)",
     )
     parser.add_argument(
         "--python",
@@ -127,8 +126,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         choices=("psycopg2", "psycopg"),
         help="run with this driver (default: one for each PostgreSQL, so that both are tried)",
     )
-    # The second part of a plain run, which has the lock already.
-    parser.add_argument("--second-part", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--newest",
+        action="store_true",
+        help="run the whole suite on PostgreSQL 18 with the newest supported Python at hand and "
+        "the newest supported Django, where that is another than the one of a plain run",
+    )
     parser.add_argument(
         "--tests-only",
         action="store_true",
@@ -198,57 +201,34 @@ def search_path() -> str:
     return path if sys.platform == "win32" else f"{path}:{SYSTEM_FOLDERS}"
 
 
-def suites(options: argparse.Namespace) -> list[tuple[int, str]]:
+def suites(tier: str, major: int | None) -> list[tuple[int, str]]:
     """Return the majors to test on, and the marks of the tests for each."""
-    marks = TIERS[options.tier]
+    if major is not None:
+        return [(major, TIERS[tier])]
     first, other = MAJORS
-    if options.second_part:
-        return [(other, f"major and {marks}")]
-    if options.major is not None:
-        return [(options.major, marks)]
-    return [(first, marks), (other, f"major and {marks}")]
+    return [(first, TIERS[tier]), (other, f"major and {TIERS[tier]}")]
 
 
-def run_tests(session: Session, options: argparse.Namespace) -> None:
+def run_tests(session: Session, tier: str, major: int | None) -> None:
     """Run the tier's tests on every PostgreSQL that it is for."""
-    tier = options.tier
     missing = list(missing_programs(tier))
     if missing and has_tests(session, TIERS[tier]):
         session.skip(f"pytest ({tier})", " and ".join(missing))
         return
     url = os.environ.get(URL_VARIABLE)
-    for number, (each, marks) in enumerate(suites(options)):
+    for number, (each, marks) in enumerate(suites(tier, major)):
         driver = session.driver or DRIVERS[each]
         part = f"pytest ({tier}) on PostgreSQL {each}, {driver}"
-        part += ", marked major" if marks.startswith("major") else ""
+        part += ", marked major" if number else ""
         if number and not has_tests(session, marks):
             continue
         if url and number:
             session.skip(part, f"{URL_VARIABLE} names one server")
-        elif number and (newest := another_python(options)):
-            run_with(session, options, newest)
         elif url:
             given = f"pytest ({tier}) on the server of {URL_VARIABLE}"
             run_suite(session, given, marks, url, driver)
         else:
             run_embedded(session, part, marks, each, driver)
-
-
-def another_python(options: argparse.Namespace) -> tuple[str, Path] | None:
-    """Return the newest Python at hand, where it is another one and none was asked for."""
-    found = interpreters.newest()
-    asked = options.python or options.django
-    return None if asked or found is None or found[0] == interpreters.own_version() else found
-
-
-def run_with(session: Session, options: argparse.Namespace, newest: tuple[str, Path]) -> None:
-    """Run the second part with another Python, in an environment of its own."""
-    version, python = newest
-    django = interpreters.django_for(version)
-    arguments = [f"--tier={options.tier}", f"--python={version}", f"--django={django}"]
-    arguments += [*(["--strict"] if options.strict else []), "--tests-only", "--second-part"]
-    part = f"pytest ({options.tier}) on Python {version}, Django {django}, marked major"
-    session.run(part, [python, Path(__file__).resolve(), *arguments, "--", *options.pytest])
 
 
 def run_embedded(session: Session, part: str, marks: str, major: int, driver: str) -> None:
@@ -326,7 +306,7 @@ def check(options: argparse.Namespace) -> int:
         try:
             if options.tier == "core" and not options.tests_only:
                 run_static_checks(session)
-            run_tests(session, options)
+            run_tests(session, options.tier, options.major)
         finally:
             with processes.undisturbed():
                 for folder in [session.servers, *session.servers.glob("[0-9]*")]:
@@ -361,8 +341,28 @@ def with_other_python(python: Path, arguments: Sequence[str]) -> int:
     return done.returncode
 
 
+def run_newest(options: argparse.Namespace) -> int:
+    """Run the suite on 18 with the newest Python at hand, or say that it is the usual one."""
+    found = interpreters.newest()
+    usual = interpreters.own_version()
+    if found is None or found[0] == usual:
+        wanted = interpreters.PYTHONS[-1]
+        print(
+            f"NOT RUN: the suite on a Python newer than {usual}, because there is none that is "
+            f"supported (up to {wanted}) on the PATH, of pyenv or of the launcher `py`"
+        )
+        return 0
+    version, python = found
+    arguments = [f"--python={version}", f"--django={interpreters.django_for(version)}"]
+    arguments += ["--major=18", f"--driver={options.driver or 'psycopg'}", "--tests-only"]
+    arguments += [*(["--strict"] if options.strict else []), "--", *options.pytest]
+    return with_other_python(python, arguments)
+
+
 def run_on(options: argparse.Namespace, arguments: Sequence[str]) -> int | None:
     """Run with the Python that was asked for; None where this one is it."""
+    if options.newest:
+        return run_newest(options)
     if options.python in (None, interpreters.own_version()):
         return None
     python = interpreters.find(options.python)
@@ -380,8 +380,6 @@ def main_with(arguments: Sequence[str]) -> int:
         other = run_on(options, arguments)
         if other is not None:
             return other
-        if options.second_part:
-            return check(options)
         with processes.interruptible(), processes.alone(DEMO / "test.lock") as free:
             if free:
                 return check(options)

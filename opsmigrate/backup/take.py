@@ -40,7 +40,11 @@ from opsmigrate.digest.tables import DataTable, count_rows
 from opsmigrate.errors import RefusedError, UndecidedError
 from opsmigrate.manifest import Manifest, manifest_path, size_of, write_manifest
 from opsmigrate.pgtools.clients import Clients
-from opsmigrate.pgtools.libpq import ChildEnvironment, child_environment
+from opsmigrate.pgtools.libpq import (
+    ChildEnvironment,
+    child_environment,
+    require_password_for_clients,
+)
 from opsmigrate.pgtools.printing import PRINTING
 from opsmigrate.pgtools.run import ClientError, started
 from opsmigrate.postgres.advisory import holder_of, obtain
@@ -112,6 +116,7 @@ def take_backup(
             id="pooled-by-transaction",
             hint="point DATABASES at the server itself, not at the pooler",
         )
+    require_password_for_clients(connection)
     require_connections(connection, connections_of(options), "the backup")
     with _observer(connection, session) as observer:
         require_dumpable(connection)

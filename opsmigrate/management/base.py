@@ -7,6 +7,7 @@ import sys
 import traceback
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from io import TextIOWrapper
@@ -15,7 +16,7 @@ from typing import Any, ClassVar
 from uuid import uuid4
 
 from django.core.checks import run_checks
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.management.color import no_style
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -36,6 +37,7 @@ from opsmigrate.pgtools.run import ClientError
 from opsmigrate.postgres.errors import (
     INSUFFICIENT_PRIVILEGE,
     NOT_TEXT,
+    QUERY_CANCELED,
     first_line,
     sqlstate,
 )
@@ -49,7 +51,11 @@ from opsmigrate.scratch import left_behind, reap
 from opsmigrate.shown import shown
 from opsmigrate.steps import aimed, aimed_text, command, statement
 
-UNWRITTEN = Verdict.UNDECIDED.exit_code
+EPILOG = (
+    f"Exit codes: {', '.join(f'{each.exit_code} {each.value}' for each in Verdict)}; "
+    f"{INTERRUPTED} interrupted. What a finding means: manage.py preflight_migrate --explain ID. "
+    "All commands and options: docs/commands.md."
+)
 # What Python makes of bytes of the command line that are no text (PEP 383).
 TYPED_BYTES = re.compile("[\udc80-\udcff]")
 
@@ -75,6 +81,10 @@ class ReportCommand(BaseCommand, ABC):
     too_old: ClassVar[type[OpsmigrateError]] = UndecidedError
     messages: Messages
     _from_shell = False
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Return the parser; its help ends with the exit codes and where to read on."""
+        return super().create_parser(prog_name, subcommand, epilog=EPILOG, **kwargs)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options that every command has."""
@@ -173,7 +183,7 @@ class ReportCommand(BaseCommand, ABC):
             why = shown(str(error))
             told = f"the report cannot be written: {why}; it is:\n{report.as_text()}"
             self.messages.error(told)
-            report = replace(report, exit_code=report.exit_code or UNWRITTEN)
+            report = replace(report, exit_code=report.exit_code or Verdict.UNDECIDED.exit_code)
         self._end(report, options)
 
     def _end(self, report: Report, options: dict[str, Any]) -> None:
@@ -270,16 +280,15 @@ class ReportCommand(BaseCommand, ABC):
 
 def _left(connection: BaseDatabaseWrapper, run_id: str) -> list[Finding]:
     """Return what is said of the scratch databases of this run that could not be dropped."""
-    try:
-        names = left_behind(connection, run_id)
-    except Error:
-        return []
+    names: tuple[str, ...] = ()
+    with suppress(Error):
+        names = tuple(left_behind(connection, run_id))
     return [
         Finding(
             id="scratch-left",
             severity=Severity.WARNING,
             message=f"the scratch database {name} could not be dropped",
-            hint="when nobody is in it any more, the next run of any command drops it; or do so",
+            hint="the next run of any command drops it when nobody is in it; or do so now",
             steps=(statement(f'DROP DATABASE "{name}" WITH (FORCE)'),),
         )
         for name in names
@@ -355,6 +364,13 @@ def _crash(error: Exception, chosen: ChosenDatabase) -> UndecidedError:
             f"read in UTF-8: {words}",
             id="not-text",
             hint="rename what has such a name, or convert the database to UTF8",
+        )
+    if isinstance(error, Error) and sqlstate(error) == QUERY_CANCELED:
+        return UndecidedError(
+            f"the server ended a statement before it had an answer: {words}",
+            id="database-error",
+            **chosen.how_to_have_more_time(),
+            evidence={"sqlstate": QUERY_CANCELED},
         )
     if isinstance(error, Error):
         return UndecidedError(

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 from urllib.parse import unquote
 
 from django.core.exceptions import ImproperlyConfigured
@@ -13,9 +14,16 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.opening import own, release
-from opsmigrate.postgres.session import Session, describe, open_second, read_session
+from opsmigrate.postgres.session import (
+    Session,
+    describe,
+    open_second,
+    read_session,
+    statement_limit,
+)
 from opsmigrate.preflight.rehearsal.places import identity_of, leads_to
 from opsmigrate.report import Database
+from opsmigrate.steps import statement
 from opsmigrate.uat.redaction import NAMES, Redactor, secrets_of_settings
 
 IN_ADDRESS = re.compile(r"://[^/\s:@]*:([^\s@]+)@")
@@ -166,6 +174,27 @@ class ChosenDatabase:
         """Return what to call the database in a sentence."""
         described = self.described()
         return f"database {described.name}" if described else "the database"
+
+    def how_to_have_more_time(self) -> dict[str, Any]:
+        """Return hint and steps for a statement that the server has ended."""
+        limit = None
+        if self._connection is not None:
+            with suppress(Error):
+                limit = statement_limit(self._connection)
+        if limit is None:
+            return {"hint": "somebody may have cancelled it: run the command again"}
+        return {
+            "hint": f"statement_timeout is {limit.milliseconds:,} ms for this role. For one run, "
+            'set the variable PGOPTIONS="-c statement_timeout=0"; or lift it for the role in this '
+            "database; where OPTIONS of the alias sets it, there",
+            "steps": (
+                statement(
+                    f"ALTER ROLE {limit.role} IN DATABASE {limit.database} "
+                    "SET statement_timeout = 0",
+                    risk="for the role's other sessions too",
+                ),
+            ),
+        }
 
     def redact(self, text: str) -> str:
         """Return `text` without the secrets of the settings, in whatever form they are written."""

@@ -147,14 +147,23 @@ def _untranslated(variables: dict[str, str]) -> dict[str, str]:
     return {"LC_MESSAGES": "C", **({"LC_CTYPE": everything} if everything else {})}
 
 
-def _passfile(password: str) -> str:
+def require_password_for_clients(connection: BaseDatabaseWrapper) -> None:
+    """Raise UndecidedError where the client programs cannot be given the password."""
+    _require_one_line(str(connection.get_connection_params().get("password") or ""))
+
+
+def _require_one_line(password: str) -> None:
     # A line of a passfile is one entry (documentation of libpq, "The Password File").
     if "\n" in password or "\r" in password:
         raise UndecidedError(
             "the password has a line break in it, which pg_dump and psql cannot be given",
             id="cannot-connect",
-            hint="ALTER ROLE … PASSWORD with one without line breaks",
+            hint="give the role a password without line breaks",
         )
+
+
+def _passfile(password: str) -> str:
+    _require_one_line(password)
     escaped = password.replace("\\", "\\\\").replace(":", "\\:")
     return f"*:*:*:*:{escaped}\n"
 

@@ -64,6 +64,7 @@ class Constraint(NamedTuple):
     rests_on: str | None = None
     on_delete: str = "a"
     condition: str | None = None
+    no_inherit: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

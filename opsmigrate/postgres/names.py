@@ -1,10 +1,12 @@
 """The names that PostgreSQL makes up for what is created without one."""
 
+import re
 from collections.abc import Container
 from itertools import chain, count
 
 # The longest identifier in bytes: NAMEDATALEN - 1.
 LONGEST_NAME = 63
+IN_QUOTES = re.compile(r'"([^"]+)"')
 
 
 def generated_name(table: str, column: str, label: str) -> str:
@@ -27,6 +29,11 @@ def as_stored(name: str) -> str:
     if len(name) * 4 <= LONGEST_NAME:
         return name
     return name.encode()[:LONGEST_NAME].decode(errors="ignore")
+
+
+def stored_in(statement: str) -> str:
+    """Return SQL with the names in quotes as PostgreSQL keeps them."""
+    return IN_QUOTES.sub(lambda match: f'"{as_stored(match[1])}"', statement)
 
 
 def former_name(name: str, taken: Container[str]) -> str:

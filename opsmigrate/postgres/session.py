@@ -190,6 +190,30 @@ def no_time_limits(connection: BaseDatabaseWrapper) -> dict[str, str]:
     return dict.fromkeys(names, "0")
 
 
+@dataclass(frozen=True, kw_only=True)
+class StatementLimit:
+    """The statement_timeout that a new session of the role has; names as one types them in SQL."""
+
+    milliseconds: int
+    role: str
+    database: str
+
+
+def statement_limit(connection: BaseDatabaseWrapper) -> StatementLimit | None:
+    """Return the statement_timeout of a new session of this role, None where it has none."""
+    with second_connection(connection) as other, other.cursor() as cursor:
+        # The question itself may take longer than is allowed.
+        cursor.execute("SET statement_timeout = 0")
+        cursor.execute(
+            "SELECT reset_val::int, quote_ident(current_user), quote_ident(current_database())"
+            " FROM pg_settings WHERE name = 'statement_timeout'"
+        )
+        milliseconds, role, database = cursor.fetchone()
+    if not milliseconds:
+        return None
+    return StatementLimit(milliseconds=milliseconds, role=role, database=database)
+
+
 def backend_pid(connection: BaseDatabaseWrapper) -> int:
     """Return the process id of the server process that answers now."""
     with connection.cursor() as cursor:

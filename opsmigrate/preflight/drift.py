@@ -17,8 +17,24 @@ from opsmigrate.schema.differences import Drift
 from opsmigrate.schema.drift import drift_of
 from opsmigrate.schema.remedies.rows import has_values
 
-# The drift that leads to a finding, and knows what to type.
-CAUSE = {"missing-column": "drift-column-missing"}
+# The drifts that lead to a finding, and know what to type.
+CAUSES = {
+    "computed-column": {"drift-generated"},
+    "default-in-the-way": {"drift-type"},
+    "expression-invalid": {"drift-type"},
+    "foreign-key-type": {"drift-type"},
+    "missing-column": {"drift-column-missing"},
+    "missing-constraint": {
+        "drift-check",
+        "drift-exclusion",
+        "drift-foreign-key",
+        "drift-primary-key",
+        "drift-unique",
+    },
+    "missing-table": {"drift-table-missing"},
+    "no-operator-class": {"drift-type"},
+    "type-not-castable": {"drift-type"},
+}
 
 
 def look_for_drift(
@@ -74,13 +90,27 @@ def _explained(drift: Drift, ledger: Ledger) -> Severity | None:
     for number, finding in enumerate(ledger.findings):
         same = finding.table == drift.table and finding.column in (None, drift.column)
         if finding.severity is Severity.ERROR and same:
-            # A command of ours, such as the seed's, does more than the column.
-            by_command = any(step.kind == "command" for step in finding.steps)
-            if drift.id == CAUSE.get(finding.id) and not by_command:
-                finding = replace(finding, hint=drift.hint, steps=drift.steps)
-                ledger.findings[number] = finding
+            if drift.id in CAUSES.get(finding.id, ()):
+                ledger.findings[number] = _with_steps(finding, drift)
             return Severity.ERROR
     return None
+
+
+def _with_steps(finding: Finding, drift: Drift) -> Finding:
+    """Return the finding with the steps of its cause; what has steps of its own keeps them.
+
+    But a column that may be there under another name is renamed rather than seeded.
+    """
+    if finding.evidence.get("name") not in (None, drift.name):
+        return finding
+    if not finding.steps:
+        return replace(finding, hint=drift.hint or finding.hint, steps=drift.steps)
+    renames = tuple(step for step in drift.steps if " RENAME COLUMN " in step.text)
+    if not renames or finding.id != "missing-column":
+        return finding
+    last = renames[-1].alternative + 1
+    seeds = tuple(replace(step, alternative=last) for step in finding.steps)
+    return replace(finding, hint=drift.hint, steps=(*renames, *seeds))
 
 
 def _dropping(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 from django.db import DatabaseError, Error
@@ -19,6 +20,8 @@ from opsmigrate.postgres.settings import READ_ONLY, resets_of
 from opsmigrate.preflight.drift import judge_drift, look_for_drift
 from opsmigrate.preflight.forecast.report import look_ahead
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.live.another_migrate import look_for_another_migrate
+from opsmigrate.preflight.live.empty_database import note_empty_database
 from opsmigrate.preflight.live.outside import look_outside
 from opsmigrate.preflight.order import Order
 from opsmigrate.preflight.plan import (
@@ -33,28 +36,27 @@ from opsmigrate.preflight.plan import (
 from opsmigrate.preflight.recovery.already_there import note_already_there
 from opsmigrate.preflight.recovery.half_applied import note_half_applied
 from opsmigrate.preflight.recovery.history import with_steps
-from opsmigrate.preflight.recovery.renamed import note_renamed
+from opsmigrate.preflight.recovery.renamed_indexes import note_renamed_indexes
 from opsmigrate.preflight.rehearsal.outcome import NotRehearsed, Rehearsal
 from opsmigrate.preflight.verdict import decide
-from opsmigrate.preflight.walk.bookkeeping import (
-    require_history_table,
-    require_post_migrate,
-    require_record,
-)
+from opsmigrate.preflight.walk.bookkeeping import require_post_migrate
 from opsmigrate.preflight.walk.customised import (
     doubt_own_way,
     leave_open_what_is_customised,
     nothing_written,
 )
+from opsmigrate.preflight.walk.default_site import require_default_site
 from opsmigrate.preflight.walk.event_triggers import leave_open_event_triggers
+from opsmigrate.preflight.walk.history import require_history, require_record
 from opsmigrate.preflight.walk.operations import (
     Move,
     RaisesToo,
     raising_too,
     walk_operation,
 )
-from opsmigrate.preflight.walk.receivers import require_history, require_receivers
+from opsmigrate.preflight.walk.receivers import require_receivers
 from opsmigrate.preflight.walk.renamed_permissions import require_renamed_permissions
+from opsmigrate.preflight.walk.replica_identity import require_replica_identities
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.rights import BY_OTHERS
 from opsmigrate.preflight.walk.rows import row_counter
@@ -74,18 +76,21 @@ def examine(
     accept_unexamined: bool,
     seed_step: Callable[[str, str], Command | None],
     rehearse: Callable[[], Rehearsal | NotRehearsed],
+    why_odd_if_empty: Callable[[], str | None],
     progress: Progress,
 ) -> Result:
     """Return whether `migrate` with the arguments of `target` will apply to this database.
 
     Reads the catalog and the migration files; changes nothing, and executes no operation here.
-    `rehearse` is called where something is left to prove. Raises UsageError for an unknown target.
+    `rehearse` is called where something is left to prove, `why_odd_if_empty` where no migration is
+    applied. Raises UsageError for an unknown target.
     """
     progress.phase("Reading the migration graph and the catalog")
     plan = make_plan(connection, target)
     catalog = read_catalog(connection)
     ledger = Ledger(findings=list(with_steps(connection, catalog, plan)))
     drifts = look_for_drift(connection, plan.executor, catalog, ledger) if plan.executor else ()
+    requirements: Requirements | None = None
     if plan.executor is not None:
         requirements = Requirements(
             connection,
@@ -97,8 +102,7 @@ def examine(
         leave_open_what_is_customised(connection, ledger)
         if plan.steps:
             _require_writable(connection, session, ledger)
-            require_history_table(requirements)
-            require_history(requirements, plan)
+        require_history(requirements, plan)
         with nothing_written(connection):
             _examine_steps(plan, target, requirements, progress)
             leave_open_event_triggers(catalog, ledger)
@@ -106,7 +110,7 @@ def examine(
                 with _stopping_at_what_raises(ledger):
                     note_half_applied(connection, catalog, plan, ledger)
                     note_already_there(connection, catalog, plan, ledger)
-                    note_renamed(connection, catalog, plan, ledger)
+                    note_renamed_indexes(connection, catalog, plan, ledger)
     open_before = tuple(ledger.unexamined)
     order = Order(plan)
     error = order.first_error(ledger.findings)
@@ -132,16 +136,24 @@ def examine(
         question_rights(connection, catalog, rehearsal.statements, ledger)
     ledger.drift = judge_drift(connection, catalog, drifts, ledger) if plan.executor else None
     rehearsed = rehearsal if isinstance(rehearsal, Rehearsal) else None
+    if requirements is not None:
+        ran = rehearsed.statements if rehearsed else ()
+        requirements.bodies.note(ledger, [str(each["sql"]) for each in ran])
+        if something:
+            require_replica_identities(requirements)
     outlook = look_ahead(connection, catalog, plan, ledger, rehearsed)
-    server = (
+    server, lines = (
         look_outside(connection, catalog, ledger, outlook.statements, rehearsed)
         if plan.steps
-        else None
+        else (None, ())
     )
+    if plan.steps:
+        look_for_another_migrate(connection, catalog, ledger)
+        note_empty_database(plan, ledger, why_odd_if_empty)
     result = decide(
         plan, ledger, target, rehearsal, open_before, outlook, accept_unexamined=accept_unexamined
     )
-    return result.with_facts(server=server)
+    return replace(result, detail=(*result.detail, *lines)).with_facts(server=server)
 
 
 def _examine_steps(
@@ -155,7 +167,8 @@ def _examine_steps(
         state = _walk(plan, target, requirements, progress)
     _require_types(requirements.connection, requirements)
     if state is not None:
-        require_receivers(requirements, plan, state)
+        require_receivers(requirements, state)
+        require_default_site(requirements, state)
     unchanged = not plan.steps or target.fake
     require_post_migrate(() if unchanged else plan.steps, lambda: state, requirements)
     if state is not None:

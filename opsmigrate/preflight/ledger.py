@@ -12,6 +12,8 @@ from opsmigrate.report import Finding, Severity, Unexamined
 from opsmigrate.steps import Step
 
 SHOWN = 100
+# Of rights, several may lack at one place, and each is to be given; of victims, each is named.
+EACH = ("missing-privilege", "dropped-by-cascade", "view-dropped-by-cascade")
 ALTERS = re.compile(r"\b(?:ALTER|DROP|EXECUTE)\s", re.IGNORECASE)
 
 
@@ -70,8 +72,7 @@ class Ledger:
             self.leave_open(f"{message}; but SQL written by hand before it names {wrote}")
             return
         place = (id, self.migration, self.operation, table, column)
-        # Of rights, several may lack at one place, and each is to be given.
-        own = message if id == "missing-privilege" else None
+        own = message if id in EACH else None
         if (*place, own) in {
             (f.id, f.migration, f.operation, f.table, f.column, own and f.message)
             for f in self.findings
@@ -91,6 +92,11 @@ class Ledger:
                 evidence=evidence or {},
             )
         )
+
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        """Return the SQL written by hand so far, and the texts in code that look like it."""
+        return tuple(self._raw)
 
     def wrote(self, name: str) -> bool:
         """Say whether SQL written by hand, so far in the plan, names this."""

@@ -5,7 +5,12 @@ from collections.abc import Iterable
 from opsmigrate.preflight.plan import Plan
 from opsmigrate.report import Finding, Severity
 
+# What comes after the steps, as the ledger names it in place of an operation.
 POST_MIGRATE = "post_migrate"
+REPLACEMENTS = "check_replacements"
+AFTER_PLAN = (POST_MIGRATE, REPLACEMENTS)
+# A step is recorded after its operations.
+RECORD = 1 << 16
 Rank = tuple[int, int]
 BEFORE_ALL: Rank = (-1, 0)
 
@@ -20,12 +25,15 @@ class Order:
 
     def of(self, migration: str | None, operation: str | None) -> Rank:
         """Return the rank of an operation; what is outside of any comes first, or last."""
-        if migration is None and operation != POST_MIGRATE:
+        if operation in AFTER_PLAN:
+            return len(self._steps), 0
+        if migration is None:
             return BEFORE_ALL
+        step = self._steps.get(migration, len(self._steps))
         number, _, _ = (operation or "").partition(":")
-        within = int(number) if number.isdigit() else 0
-        step = self._steps.get(migration or "", len(self._steps))
-        return step, -within if self._backwards else within
+        if not number.isdecimal():
+            return step, RECORD
+        return step, -int(number) if self._backwards else int(number)
 
     def of_what(self, what: str) -> Rank:
         """Return the rank of an open question, by its place (ledger.place_of)."""

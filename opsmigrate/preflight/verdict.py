@@ -3,9 +3,10 @@
 from dataclasses import asdict
 from typing import Any
 
+from opsmigrate.counted import counted
 from opsmigrate.preflight.forecast.report import Outlook
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.order import POST_MIGRATE, Order
+from opsmigrate.preflight.order import AFTER_PLAN, Order
 from opsmigrate.preflight.plan import Plan, Target
 from opsmigrate.preflight.rehearsal.outcome import NotRehearsed, Rehearsal
 from opsmigrate.preflight.rehearsal.recording import LONGEST_SQL
@@ -13,6 +14,7 @@ from opsmigrate.preflight.rehearsal.selection import KeptCopy
 from opsmigrate.report import Finding, Result, Severity, Unexamined, Verdict
 
 SHOWN = 20
+NOTHING = "nothing to migrate"
 
 
 def decide(
@@ -39,10 +41,9 @@ def decide(
         )
     error = Order(plan).first_error(ledger.findings)
     if error is not None:
-        verdict, summary = Verdict.FAILED, _failing(error)
+        verdict, summary = Verdict.FAILED, _failing(error, plan)
     elif ledger.unexamined and not accept_unexamined:
-        verdict = Verdict.UNDECIDED
-        summary = f"{len(ledger.unexamined)} of what migrate would do could not be examined"
+        verdict, summary = Verdict.UNDECIDED, _open(plan, len(ledger.unexamined))
     else:
         verdict, summary = Verdict.PASSED, _passing(plan, target)
         if isinstance(rehearsal, Rehearsal):
@@ -61,20 +62,28 @@ def decide(
     )
 
 
-def _failing(first: Finding) -> str:
-    if first.operation == POST_MIGRATE:
+def _failing(first: Finding, plan: Plan) -> str:
+    if not plan.steps and first.operation in AFTER_PLAN:
+        return f"{NOTHING}, and yet migrate would fail: {first.message}"
+    if first.operation in AFTER_PLAN:
         return f"migrate would fail after its last migration: {first.message}"
     if first.migration is None:
         return f"migrate would stop before its first migration: {first.message}"
     return f"migrate would fail at {first.migration}: {first.message}"
 
 
+def _open(plan: Plan, count: int) -> str:
+    if plan.steps or plan.executor is None:
+        return f"{count} of what migrate would do could not be examined"
+    return f"{NOTHING}; {count} of what migrate does all the same could not be examined"
+
+
 def _passing(plan: Plan, target: Target) -> str:
     count = len(plan.steps)
     if not count:
-        return "nothing to migrate; the target is applied"
+        return f"{NOTHING}; the target is applied"
     verb = "be recorded" if target.fake else "unapply" if plan.steps[0].backwards else "apply"
-    return f"{count} migration{'s' if count > 1 else ''} will {verb}"
+    return f"{counted(count, 'migration')} will {verb}"
 
 
 def _facts(
@@ -131,7 +140,7 @@ def _plan_lines(plan: Plan) -> list[str]:
     for step in plan.steps[:SHOWN]:
         count = len(step.migration.operations)
         direction = "unapply" if step.backwards else "apply"
-        lines.append(f"  {direction} {step.label} ({count} operation{'s' if count != 1 else ''})")
+        lines.append(f"  {direction} {step.label} ({counted(count, 'operation')})")
     if len(plan.steps) > SHOWN:
         lines.append(f"  … and {len(plan.steps) - SHOWN} more")
     return lines

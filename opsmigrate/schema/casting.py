@@ -1,9 +1,14 @@
-"""Whether PostgreSQL turns a value of one type into another when it is assigned."""
+"""Whether PostgreSQL turns a value of one type into another: assigned, or told to."""
 
+from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.postgres.search_path import seen_by_project
-from opsmigrate.schema.types import base
+from opsmigrate.postgres.errors import sqlstate
+from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
+from opsmigrate.schema.types import base, in_full
+
+CANNOT_COERCE = "42846"
 
 # As find_coercion_pathway() in PostgreSQL's sources: of a domain its base, of two arrays their
 # elements; an entry in pg_cast; else through text, to a string type by assignment.
@@ -29,3 +34,17 @@ def casts(connection: BaseDatabaseWrapper, old: str, new: str) -> bool | None:
     """Say whether an assignment casts `old` to `new`; None where a type is not there."""
     rows = seen_by_project(connection, ASSIGNED, [base(old), base(new)])
     return bool(rows[0][0]) if rows else None
+
+
+def casts_when_told(connection: BaseDatabaseWrapper, old: str, new: str) -> bool | None:
+    """Say whether `old::new` is a cast; None where a type is not there."""
+    # Without a row, so that nothing is computed.
+    query = sql.SQL("SELECT x::{} FROM (SELECT NULL::{} AS x LIMIT 0) AS found").format(
+        sql.SQL(in_full(new)), sql.SQL(in_full(old))
+    )
+    try:
+        with transaction_as_project(connection, "READ ONLY") as cursor:
+            cursor.execute(query)
+    except Error as error:
+        return False if sqlstate(error) == CANNOT_COERCE else None
+    return True

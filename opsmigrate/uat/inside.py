@@ -13,6 +13,7 @@ from django.test import Client
 from opsmigrate.conf import Settings
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.uat.context import Context
+from opsmigrate.uat.login_wanted import SET_LOGIN
 from opsmigrate.uat.outcome import Failed, NotRun
 from opsmigrate.uat.overridden import overridden
 
@@ -70,7 +71,10 @@ def _host(context: Context) -> str:
     if not allowed and django_settings.DEBUG:
         return "localhost"
     if not allowed:
-        raise NotRun("ALLOWED_HOSTS is empty: this release answers to no host at all")
+        raise NotRun(
+            "ALLOWED_HOSTS is empty: this release answers to no host at all",
+            hint="set ALLOWED_HOSTS in the settings",
+        )
     if context.site is not None:
         return context.site.host
     return "localhost" if allowed[0] == ANY_HOST else allowed[0].lstrip(".")
@@ -84,7 +88,7 @@ def _session_cookie(context: Context) -> str | None:
     try:
         user = model._default_manager.get_by_natural_key(name)
     except model.DoesNotExist as error:
-        raise Failed(f"there is no user {name!r} in this database") from error
+        raise Failed(f"there is no user {name!r} in this database", hint=SET_LOGIN) from error
     store = import_module(COOKIE_SESSIONS).SessionStore()
     store[SESSION_KEY] = user._meta.pk.value_to_string(user)
     store[BACKEND_SESSION_KEY] = django_settings.AUTHENTICATION_BACKENDS[0]

@@ -263,7 +263,8 @@ class Login:
             self._refused = Failed(
                 f"the login of {self.username} at {answer.url} was refused (status "
                 f"{answer.status}, where a redirect to another page says welcome)",
-                evidence="check the user name and the password that the settings give to UAT",
+                hint="check the user name and the password that the settings give to UAT; where "
+                "they take them from variables of the environment, check those",
             )
             raise self._refused
         self.made = 1
@@ -277,7 +278,7 @@ def _require_form(site: Site, form: Answer) -> None:
         raise Failed(
             f"the login page {form.url} leads to {to} (status {form.status}), so the login was not "
             "posted",
-            evidence=f"--base-url with {to} instead"
+            hint="give the address with https with --base-url"
             if to == "https"
             else 'give the address of the page itself as the "url" of LOGIN',
         )
@@ -285,7 +286,7 @@ def _require_form(site: Site, form: Answer) -> None:
         raise Failed(
             f"the login page {form.url} is not there (status {form.status}), and what is posted "
             "over plain http goes out in clear, so the login was not posted",
-            evidence="--base-url with https",
+            hint="give the address with https with --base-url",
         )
 
 

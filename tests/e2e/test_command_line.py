@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import signal
 import socket
 import struct
@@ -19,6 +20,8 @@ from scripts.demonstration.background import free_port
 from tests.conftest import ROOT, Answer, environment_for, run, start, url_of
 
 COMMANDS = ("backup_db", "preflight_migrate", "run_uat", "seed_payment_id")
+# Those that take a file.
+OF_A_BACKUP = ("restore_db", "verify_backup")
 PASSWORD = "hun/ter 2%\"'@:"
 KEYS = ["schema", "command", "run_id", "verdict", "exit_code", "started", "finished", "database"]
 KEYS += ["findings", "unexamined", "facts"]
@@ -94,7 +97,7 @@ def test_a_report_that_can_no_longer_be_written_is_shown_and_is_no_pass(
 
     assert answer.code == 3
     assert "the report cannot be written" in answer.stderr
-    assert "backups in" in answer.stderr
+    assert re.search(r"\d+ backups? in ", answer.stderr)
     assert "Traceback" not in answer.stderr
 
 
@@ -134,6 +137,18 @@ def test_an_alias_that_is_no_postgresql_is_a_usage_error(
     assert answer.report["findings"][0]["message"] == (
         "the database alias 'lite' is SQLite; opsmigrate works on PostgreSQL"
     )
+
+
+@pytest.mark.parametrize("command", OF_A_BACKUP)
+def test_an_alias_that_is_no_postgresql_is_told_before_anything_about_the_file(
+    command: str, call: Call, settings_with: Callable[[str], dict[str, str]]
+) -> None:
+    lite = "{'ENGINE': 'django.db.backends.sqlite3', 'NAME': ':memory:'}"
+    variables = settings_with(f"DATABASES = {{'default': {lite}}}")
+
+    answer = call(command, "no.dump", url=unreachable(), **variables)
+
+    assert_report(answer, command, 2, "not-postgresql")
 
 
 def test_a_server_out_of_reach_is_undecided(command: str, call: Call) -> None:

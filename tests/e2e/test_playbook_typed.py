@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -172,3 +173,50 @@ def test_the_lines_of_powershell_are_powershell_and_fit_the_script() -> None:
     assert set(given) <= set(known)
     # The others are the same in every shell, but for \\ and for $(…).
     parsed(ASK_FOR_PASSWORD)
+
+
+@pytest.mark.faults
+def test_the_lines_of_the_readme_work_against_an_empty_database(
+    clone: Path, new_database: Callable[..., str], tmp_path: Path
+) -> None:
+    alias = new_database("readme_")
+    text = (clone / "README.md").read_text(encoding="utf-8")
+    block = text.partition("## Against the PostgreSQL of compose.yaml")[2].split("```sh\n")[1]
+    lines = [
+        line.partition("  #")
+        for line in block.partition("```")[0].splitlines()
+        if "manage.py" in line or "run_uat" in line
+    ]
+    settings = (clone / ".env.example").read_text(encoding="utf-8")
+    given = {
+        "DATABASE_URL": url_of(alias),
+        "SECRET_KEY": "s1" * 30 + "abcdefgh",
+        "TREASURY_STAGING_PASSWORD": "of the site",
+        "UAT_PASSWORD": "of the site",
+    }
+    for name, value in given.items():
+        settings = re.sub(
+            rf"^{name}=.*$", lambda _, n=name, v=value: f"{n}={v}", settings, flags=re.M
+        )
+    (clone / ".env").write_text(settings, encoding="utf-8")
+    (tmp_path / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (tmp_path / "python").chmod(0o755)
+    env = environment_for(None, PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    env.pop("SECRET_KEY")
+
+    said = []
+    for line, _, comment in lines:
+        done = subprocess.run(
+            [shutil.which("sh") or "sh", "-c", line],
+            cwd=clone,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        said.append((line.strip(), done.returncode))
+        expected = int(found[1]) if (found := re.search(r", (\d)$", comment)) else 0
+        assert done.returncode == expected, f"{line}\n{done.stdout}{done.stderr}"
+    assert len(said) == 7, said

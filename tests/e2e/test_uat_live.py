@@ -159,9 +159,9 @@ def test_the_browser_logs_in_and_brings_a_picture_of_every_page(
 
     assert answer.code == 0, answer.stdout
     outcome = check_of(answer, "browser")
-    assert "opened /dashboards/, /dashboards/group-liquidity/, /alerts/" in outcome["saw"]
+    assert "opened /dashboards/, /alerts/" in outcome["saw"]
     page = (tmp_path / "uat_report.html").read_text(encoding="utf-8")
-    assert page.count('src="data:image/jpeg;base64,') == 3
+    assert page.count('src="data:image/jpeg;base64,') == 2
     unacknowledged = "SELECT count(*) FROM treasury_alert WHERE acknowledged_at IS NOT NULL"
     assert query(live_site.alias, unacknowledged) == [(0,)]
     verified = run(
@@ -208,6 +208,50 @@ def test_load_is_refused_where_nobody_allowed_it(live_site: LiveSite, tmp_path: 
         assert (answer.code, answer.stdout) == (2, "")
         assert words in answer.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_load_is_not_begun_where_the_pages_want_a_login_that_is_not_set(
+    live_site: LiveSite, tmp_path: Path
+) -> None:
+    env = environment_for(live_site.database_url, **{**LOCAL, "UAT_USERNAME": ""})
+    argv = ["--base-url", live_site.url, "--output", str(tmp_path / "load.json")]
+
+    answer = run("scripts/load_test.py", *argv, env=env)
+    accepted = run_uat(
+        live_site,
+        tmp_path / "reports",
+        *("--check", "key-urls", "--check", "inside-urls"),
+        url=live_site.url,
+        **{**LOCAL, "UAT_USERNAME": ""},
+    )
+
+    assert (answer.code, answer.stdout) == (2, "")
+    assert "/dashboards/" in answer.stderr
+    assert "lead to the login, and LOGIN has no username: say who logs in" in answer.stderr
+    assert list(tmp_path.glob("*.json")) == []
+    assert accepted.code == 1
+    for id, where in (("key-urls", ""), ("inside-urls", " in this process")):
+        saw = check_of(accepted, id)["saw"]
+        assert saw.endswith(
+            f"/dashboards/ answered 302 to the login{where}, not 200: LOGIN has no username"
+        )
+        assert 'OPSMIGRATE["UAT"]["LOGIN"]' in check_of(accepted, id)["hint"]
+
+
+@pytest.mark.system
+def test_a_load_test_whose_login_is_refused_says_what_its_errors_were(
+    live_site: LiveSite, tmp_path: Path
+) -> None:
+    env = environment_for(live_site.database_url, **{**LOCAL, "UAT_PASSWORD": "not this one"})
+    argv = ["--base-url", live_site.url, "--users", "3", "--seconds", "8"]
+
+    answer = run("scripts/load_test.py", *argv, "--output", str(tmp_path / "load.json"), env=env)
+
+    assert answer.code == 1, answer.stdout + answer.stderr
+    assert "302 to the login " in answer.stdout
+    assert "the login was refused (200) 3 times (login 3 times)" in answer.stdout
+    _, wrong = json.loads((tmp_path / "load.json").read_text())["tables"]
+    assert wrong["rows"][0] == ["error", "page", "times"]
 
 
 @pytest.mark.system

@@ -65,9 +65,10 @@ def require_undecided(answer: Answer, *ids: str) -> None:
     assert set(answer.ids) <= set(ids), answer.stdout
     for finding in answer.report["findings"]:
         assert "cannot be restored" not in finding["message"]
-        assert "backup_db" not in (finding["hint"] or "")
+        assert "backup_db" not in f"{finding['hint']} {finding['steps']}"
 
 
+@pytest.mark.named
 @pytest.mark.major
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_session_that_an_administrator_ends_says_nothing_of_the_backup(

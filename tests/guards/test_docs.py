@@ -276,4 +276,5 @@ def help_of(name: str) -> str:
         value = "" if action.nargs == 0 else action.metavar or choices or action.dest.upper()
         head = f"{words_of(action)} {value}".rstrip() if action.option_strings else action.dest
         lines += [f"  {head}", *([f"      {action.help}"] if action.help else [])]
+    lines += ["", parser_of(name).epilog or ""]
     return "\n".join(lines) + "\n"

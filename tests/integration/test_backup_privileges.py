@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 from django.db import connections
+from django.db.backends.postgresql.psycopg_any import sql
 
+from tests.aliases import guest
 from tests.backups import act_as, backup, names
-from tests.conftest import Ops
+from tests.conftest import Ops, execute
 from tests.cures import Typist
 
 pytestmark = pytest.mark.major
@@ -148,3 +150,20 @@ def test_a_rehearsal_tells_what_the_dump_said_and_not_that_its_reader_saw_the_en
     assert "4711" in answer.stdout
     assert "pg_dump: error:" in answer.stdout
     assert "end of file" not in answer.stdout
+
+
+def test_a_password_that_no_client_can_be_given_is_refused_before_anything_is_dumped(
+    staging: str, ops: Ops, tmp_path: Path, role: Callable[..., dict[str, str]]
+) -> None:
+    made = role("SUPERUSER")
+    statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(
+        sql.Identifier(made["USER"]), sql.Literal("two\nlines")
+    )
+    execute(connections[staging], statement)
+    with guest(staging, {**made, "PASSWORD": "two\nlines"}) as alias:
+        answer = ops("backup_db", database=alias, directory=str(tmp_path), verbosity=1)
+
+    assert (answer.code, answer.ids) == (3, ["cannot-connect"])
+    assert answer.report["findings"][0]["hint"] == "give the role a password without line breaks"
+    assert "Dumping" not in answer.stderr
+    assert names(tmp_path) == []

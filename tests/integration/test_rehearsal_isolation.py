@@ -385,4 +385,5 @@ def test_without_the_grammar_nothing_is_rehearsed_on_a_server_of_others(
         grammar._postgast.cache_clear()
 
     assert (answer.code, answer.ids) == (3, ["no-grammar"])
-    assert "postgast>=0.2,<0.3" in answer.report["findings"][0]["hint"]
+    [step] = answer.report["findings"][0]["steps"]
+    assert step["text"] == 'python -m pip install "postgast>=0.2,<0.3"'

@@ -150,7 +150,7 @@ def test_an_alias_to_rehearse_on_that_is_not_there_is_named_in_every_mode(
         assert (answer.code, answer.ids) == (2, ["unknown-alias"]), mode
         (finding,) = answer.report["findings"]
         assert finding["message"] == f"there is no database alias {alias_typed!r} in DATABASES"
-        assert "default or" in finding["hint"]
+        assert finding["hint"].startswith("name one that is there with --rehearse-on: default, ")
         assert alias in finding["hint"]
 
 

@@ -164,7 +164,9 @@ def test_a_role_without_createdb_is_told_what_to_type(
     for caught in (early, late):
         assert caught.value.id == "cannot-create-database"
         assert str(caught.value) == "the role may not create a scratch database"
-        assert caught.value.hint == f'ALTER ROLE "{made["USER"]}" CREATEDB'
+        assert [step.text for step in caught.value.steps] == [
+            f'ALTER ROLE "{made["USER"]}" CREATEDB;'
+        ]
 
 
 def test_a_role_with_createdb_is_allowed(

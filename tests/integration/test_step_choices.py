@@ -123,7 +123,8 @@ def test_a_column_that_is_not_all_of_its_migration_gets_another_name_and_keeps_i
 
 TABLES = {
     # Django's own identity is not there: recorded, the application could not insert.
-    "without an identity": "CREATE TABLE zoo_tag (id bigint PRIMARY KEY, name varchar(50))",
+    "without an identity": "CREATE TABLE zoo_tag "
+    "(id bigint PRIMARY KEY, name varchar(50) NOT NULL)",
     "with another column": "CREATE TABLE zoo_tag (id bigint PRIMARY KEY, title text)",
     "a view": "CREATE VIEW zoo_tag AS SELECT 1 AS id, 'a' AS name",
     "a sequence": "CREATE SEQUENCE zoo_tag",

@@ -64,5 +64,11 @@ def test_a_dropped_unique_constraint_is_named_with_its_remedy(
     outcome = check_of(answer, "schema-as-claimed")
     assert outcome["status"] == "FAIL"
     assert "treasury_payment" in outcome["saw"]
+    (finding,) = answer.report["findings"]
+    assert finding["steps"][-1]["text"] == (
+        'ALTER TABLE "public"."treasury_payment" '
+        'ADD CONSTRAINT "treasury_payment_account_reference" '
+        'UNIQUE ("account_id", "reference");'
+    )
     [table] = [each for each in outcome["evidence"] if each["kind"] == "table"]
     assert len(table["rows"]) == 2

@@ -3,6 +3,9 @@
 import hashlib
 import hmac
 import json
+import shlex
+import subprocess
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import pytest
 import rfc8785
 
 from opsmigrate.backup.open import open_backup
+from opsmigrate.checks import check_settings
 from opsmigrate.conf import load_settings
 from opsmigrate.errors import RefusedError, SettingsError
 from opsmigrate.manifest import read_manifests
@@ -193,6 +197,17 @@ def test_a_key_that_is_none_is_an_error_that_does_not_repeat_it(
     assert not value or str(value) not in str(wrong.value)
     assert wrong.value.hint is not None
     assert "OPSMIGRATE_SEAL_KEY" in wrong.value.hint
+    [step] = wrong.value.steps
+    python, *arguments = shlex.split(step.text)
+    made = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert python == "python"
+    set_key(settings, made.stdout.strip())
+    load_settings()
+    assert [item.hint for item in check_settings()] == []
+    set_key(settings, value)
+    assert [item.hint.splitlines()[1] for item in check_settings()] == [f"  {step.text}"]
 
 
 def test_the_key_may_stand_in_the_environment_and_is_in_no_settings_shown(

@@ -37,24 +37,9 @@ def parse(monkeypatch: pytest.MonkeyPatch, *argv: str, ci: str = "") -> argparse
     ],
 )
 def test_the_whole_suite_runs_on_one_major_and_the_marked_tests_on_the_other(
-    tier: str, major: int | None, suites: list[tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+    tier: str, major: int | None, suites: list[tuple[int, str]]
 ) -> None:
-    options = parse(monkeypatch, "--tier", tier, *(["--major", str(major)] if major else []))
-
-    assert script.suites(options) == suites
-
-
-def test_the_other_major_is_for_the_newest_python_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    newest = ("3.13", Path("/usr/bin/python3.13"))
-    monkeypatch.setattr(script.interpreters, "newest", lambda: newest)
-    monkeypatch.setattr(script.interpreters, "own_version", lambda: "3.11")
-
-    assert script.another_python(parse(monkeypatch)) == newest
-    assert script.another_python(parse(monkeypatch, "--django", "5.2")) is None
-    assert script.suites(parse(monkeypatch, "--second-part")) == [(16, f"major and {CORE}")]
-
-    monkeypatch.setattr(script.interpreters, "own_version", lambda: "3.13")
-    assert script.another_python(parse(monkeypatch)) is None
+    assert script.suites(tier, major) == suites
 
 
 def test_arguments_after_two_dashes_are_for_pytest(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from opsmigrate.errors import UsageError
 from opsmigrate.report import Verdict
+from opsmigrate.uat.outcome import rank
 from opsmigrate.uat.redaction import Redactor
 from opsmigrate.uat.reports.junit import junit_xml
 from opsmigrate.uat.reports.page import headline, html_page
@@ -161,6 +162,13 @@ def test_the_page_begins_with_what_decided_and_tells_it_from_the_rest() -> None:
     assert '<span class="severity major">major</span>' in decided
     assert '<section class="card decided">' in decided
     assert '<section class="card light">' in concerns
+
+
+def test_what_decided_is_ranked_before_what_did_not_whatever_its_severity() -> None:
+    optional = rank("NOT_RUN", "blocker", required=False, waived=False)
+    waived = rank("FAIL", "blocker", required=True, waived=True)
+
+    assert rank("NOT_RUN", "major", required=True, waived=False) < min(optional, waived)
 
 
 def test_the_page_has_each_step_in_a_block_of_its_own() -> None:

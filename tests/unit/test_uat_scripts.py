@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scripts.environment import ROOT
-from scripts.load_test import Figures, figures_of, judge
+from scripts.load_test import Figures, figures_of, judge, kinds_of
 from scripts.security_scan import code_part, packages_part, scan_code
 
 
@@ -22,8 +22,9 @@ def figures(**changes: Any) -> Figures:
     [
         (figures(), None, None, "PASS", "the times were not judged"),
         (figures(requests=0), None, None, "FAIL", "not one request was made"),
-        (figures(failures=1), None, None, "FAIL", "1 errors, where 0.0% was the share before"),
-        (figures(failures=1), figures(failures=2), None, "PASS", "1 errors, p95 50 ms"),
+        (figures(failures=1), None, None, "FAIL", "1 error (100 requests, 1 error, p95"),
+        (figures(failures=1), figures(), None, "FAIL", "1 error, where 0.0% was the share before"),
+        (figures(failures=1), figures(failures=2), None, "PASS", "1 error, p95 50 ms"),
         (figures(p95=200), figures(), None, "FAIL", "p95 is 200 ms, over 100 ms (50 ms before)"),
         (figures(p95=99), figures(), None, "PASS", "p95 99 ms"),
         (figures(), None, 40, "FAIL", "p95 is 50 ms, over 40 ms (--max-p95-ms)"),
@@ -36,6 +37,28 @@ def test_load_is_judged(
 
     assert answer == status
     assert words in said
+
+
+def test_errors_are_told_by_kind_and_page() -> None:
+    def error(name: str, said: str, times: int) -> dict[str, Any]:
+        return {"name": name, "error": said, "times": times}
+
+    kinds = kinds_of(
+        [
+            error("/alerts/", "CatchResponseError('302 to the login')", 41),
+            error("/dashboards/", "CatchResponseError('302 to the login')", 50),
+            error("login", 'CatchResponseError("the login was refused (200)")', 1),
+            error("/", "ConnectionRefusedError(111, 'Connection refused')", 1),
+        ]
+    )
+    answer, said = judge(figures(failures=93), None, None, kinds)
+
+    assert answer == "FAIL"
+    assert (
+        "302 to the login 91 times (/dashboards/ 50 times, /alerts/ 41 times); "
+        "the login was refused (200) 1 time (login 1 time); "
+        "ConnectionRefusedError(111, 'Connection refused') 1 time (/ 1 time)"
+    ) in said
 
 
 def test_the_percentile_is_over_all_urls_together() -> None:
@@ -52,9 +75,9 @@ def test_the_percentile_is_over_all_urls_together() -> None:
 @pytest.mark.parametrize(
     ("dependencies", "status", "words"),
     [
-        ([{"name": "a", "version": "1", "vulns": []}], "PASS", "in 1 packages"),
-        ([{"name": "a", "skip_reason": "not on PyPI"}], "NOT_RUN", "1 of 1 packages were skipped"),
-        ([], "NOT_RUN", "0 of 0 packages"),
+        ([{"name": "a", "version": "1", "vulns": []}], "PASS", "in 1 package"),
+        ([{"name": "a", "skip_reason": "not on PyPI"}], "NOT_RUN", "1 of 1 package skipped"),
+        ([], "NOT_RUN", "0 of 0 packages skipped"),
         ([{"name": "a", "version": "1", "vulns": [{"id": "CVE-1"}]}], "FAIL", "a 1: CVE-1"),
     ],
 )

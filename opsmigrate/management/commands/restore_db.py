@@ -20,8 +20,10 @@ from opsmigrate.errors import UsageError
 from opsmigrate.guard import require_approval
 from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.management.database import require_alias
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import find_clients
+from opsmigrate.pgtools.libpq import require_password_for_clients
 from opsmigrate.report import Result, Verdict
 from opsmigrate.scratch_rights import require_scratch_allowed
 from opsmigrate.shown import shown
@@ -69,6 +71,7 @@ class Command(ReportCommand):
 
     def prepare(self, options: dict[str, Any]) -> None:
         """Refuse what does not go together, and a question that nobody would see."""
+        require_alias(options["database"], option="--database")
         if options["undo"] == bool(options["file"]) or (options["undo"] and options["into"]):
             raise UsageError(
                 "restore_db takes the FILE of a backup, or --undo without one",
@@ -92,6 +95,7 @@ class Command(ReportCommand):
         if options["into"] is None:
             require_approval(run.settings, action="restore_db", approval=options["approval"])
         require_scratch_allowed(run.connection)
+        require_password_for_clients(run.connection)
         place = self._place(run, manifest, options)
         facts = {"file": str(file), "approval": options["approval"]}
         try:

@@ -14,8 +14,10 @@ from opsmigrate.conf import load_settings
 from opsmigrate.counted import counted
 from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.management.database import require_alias
 from opsmigrate.management.elsewhere import EMBEDDED, server_of
 from opsmigrate.manifest import Manifest
+from opsmigrate.pgtools.libpq import require_password_for_clients
 from opsmigrate.postgres.session import read_session
 from opsmigrate.progress import Progress
 from opsmigrate.report import Result, Severity, Verdict
@@ -45,7 +47,8 @@ class Command(ReportCommand):
 
     def prepare(self, options: dict[str, Any]) -> Result | None:
         """Verify by the file alone, where that was asked for: the server may be away."""
-        if options["level"] != "archive" or options["database"] not in connections:
+        require_alias(options["database"], option="--database")
+        if options["level"] != "archive":
             return None
         settings = load_settings()
         file, manifest = open_backup(options["file"], settings.backup_dir)
@@ -74,6 +77,7 @@ class Command(ReportCommand):
         with server_of(on, run.connection) as server:
             if not on_embedded:
                 require_scratch_allowed(server)
+                require_password_for_clients(server)
                 require_extensions(server, manifest.extensions)
             manifest, found = verify_to(
                 "restore",

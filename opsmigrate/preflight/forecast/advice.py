@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+from opsmigrate.counted import counted
 from opsmigrate.preflight.forecast.outlook import Forecast, Weight
 
 ACTIONS = re.compile(r"ALTER TABLE (\S+) ([^;]+)")
@@ -41,7 +42,8 @@ def _rewritten_twice(forecast: Forecast) -> Iterable[dict[str, str]]:
         places = ", ".join(_place(weight) for weight in weights)
         matches = [ACTIONS.match(" ".join(weight.sql.split())) for weight in weights]
         actions = [match[2] for match in matches if match is not None]
-        words = f"{len(weights)} statements rewrite {label} ({places})"
+        some = counted(len(weights), "statement rewrites", "statements rewrite")
+        words = f"{some} {label} ({places})"
         if len(actions) == len(weights) and matches[0] is not None:
             words += (
                 "; one rewrites it once, in a RunSQL with these operations as state_operations: "

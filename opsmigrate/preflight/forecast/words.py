@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from opsmigrate.counted import counted
 from opsmigrate.preflight.forecast.modes import blocks
 from opsmigrate.preflight.forecast.outlook import Forecast, Held, Weight
 from opsmigrate.report import Finding, Severity
@@ -132,7 +133,7 @@ def _kept(closed: Closed) -> str:
 
 def _size(forecast: Forecast, table: str) -> str:
     size = forecast.size(table)
-    rows = "rows unknown" if size.rows is None else f"about {size.rows:,} rows"
+    rows = "rows unknown" if size.rows is None else f"about {counted(size.rows, 'row')}"
     return rows if size.bytes is None else f"{rows}, {size.bytes / 1e6:,.0f} MB"
 
 

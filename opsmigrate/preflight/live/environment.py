@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.counted import counted
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.names import literal
 from opsmigrate.postgres.session import is_pooled_by_transaction
@@ -42,6 +43,16 @@ FROM pg_replication_slots
 """
 
 
+# Of the whole server: it refuses all writes when one database is too old.
+AGES = """
+SELECT datname::text, age(datfrozenxid), mxid_age(datminmxid) FROM pg_database
+WHERE datfrozenxid <> '0'::xid
+"""
+# vacuum_failsafe_age, from which on VACUUM does nothing but freeze (documentation, Routine
+# Vacuuming); at 2^31 minus three million the server gives out no number any more: 54000.
+TOO_OLD, NO_MORE = 1_600_000_000, 2**31 - 3_000_000
+
+
 def look_around(
     connection: BaseDatabaseWrapper,
     catalog: Catalog,
@@ -56,12 +67,15 @@ def look_around(
         standbys = cursor.fetchall()
         cursor.execute(SLOTS)
         slots = cursor.fetchall()
+        cursor.execute(AGES)
+        ages = cursor.fetchall()
     pooled = is_pooled_by_transaction(connection)
     findings = [
         *_pooler(pooled=pooled),
         *_synchronous(settings, [sync for _, _, sync, _ in standbys]),
         *_behind(standbys),
         *_slots(slots),
+        *_wraparound(ages),
         *_triggers_off(connection, settings),
         *_locks(settings, catalog, statements),
     ]
@@ -144,6 +158,22 @@ def _slots(slots: Iterable[tuple[Any, ...]]) -> Iterable[Finding]:
             )
 
 
+def _wraparound(ages: Iterable[tuple[str, int, int]]) -> Iterable[Finding]:
+    for database, transactions, multixacts in ages:
+        age, what = max((transactions, "transactions"), (multixacts, "multixacts"))
+        if age >= TOO_OLD:
+            yield Finding(
+                id="wraparound-near",
+                severity=Severity.WARNING,
+                message=f"the oldest rows of the database {database} are {age:,} {what} old: in "
+                f"{max(0, NO_MORE - age):,} more, the server refuses every write",
+                hint=f"as a superuser, in the database {database}; where it does not help, end the "
+                "oldest transaction, prepared transaction or replication slot before",
+                steps=(statement("VACUUM"),),
+                evidence={"database": database, "age": age},
+            )
+
+
 def _triggers_off(
     connection: BaseDatabaseWrapper, settings: Mapping[str, str]
 ) -> Iterable[Finding]:
@@ -185,8 +215,8 @@ def _locks(
             yield Finding(
                 id="lock-table-full",
                 severity=Severity.WARNING,
-                message=f"the migration locks about {count:,} relations at once, and the server "
-                f"has room for about {room:,} locks of all sessions together",
+                message=f"the migration locks about {counted(count, 'relation')} at once, and the "
+                f"server has room for about {counted(room, 'lock')} of all sessions together",
                 hint="raise max_locks_per_transaction and restart, or split the migration",
                 migration=migration or None,
                 evidence={"relations": count, "room": room},

@@ -12,6 +12,7 @@ from opsmigrate.preflight.live.moment import look_at_the_moment
 from opsmigrate.preflight.live.timeouts import (
     LOCK,
     STATEMENT,
+    assumed,
     estimated_times,
     measured_times,
     read_limits,
@@ -26,8 +27,10 @@ def look_outside(
     ledger: Ledger,
     forecast: Sequence[Mapping[str, Any]],
     rehearsal: Rehearsal | None,
-) -> dict[str, Any]:
-    """Note what the server, its settings and other sessions do to the plan; return the facts.
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Note what the server, its settings and other sessions do to the plan.
+
+    Returns the facts, and lines of the text report.
 
     `forecast` are the statements of the plan with their locks and seconds.
     """
@@ -42,4 +45,4 @@ def look_outside(
     ending = [limits[name].seconds for name in (LOCK, STATEMENT) if name in limits]
     look_at_the_moment(connection, catalog, forecast, min(ending, default=None), ledger)
     timeouts = {limit.name: limit.seconds for limit in limits.values()}
-    return {"timeouts_seconds": timeouts, **facts}
+    return {"timeouts_seconds": timeouts, **facts}, assumed(limits)

@@ -77,6 +77,20 @@ def read_limits(connection: BaseDatabaseWrapper) -> dict[str, Limit]:
         }
 
 
+def assumed(limits: Mapping[str, Limit]) -> tuple[str, ...]:
+    """Return the lines that say which time-outs the forecast goes by."""
+    words = [
+        f"{name} {limits[name].seconds:g} s, set {limits[name].source}"
+        if name in limits
+        else f"{name} none"
+        for name in ("lock_timeout", STATEMENT)
+    ]
+    return (
+        "Time-outs of this session, which are those of migrate if it is given the same PGOPTIONS:",
+        *(f"  {each}" for each in words),
+    )
+
+
 def measured_times(statements: Iterable[Mapping[str, Any]]) -> list[Expected]:
     """Return the seconds that the statements of a rehearsal took."""
     return [

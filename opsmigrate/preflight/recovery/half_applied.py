@@ -11,6 +11,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
 from opsmigrate.postgres.catalog import Catalog
+from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan, Step, state_before
 from opsmigrate.preflight.recovery.remedies import remedy
@@ -96,7 +97,7 @@ def _made(step: Step) -> Iterator[str]:
     for operation in flat(step.migration.operations):
         index = getattr(operation, "index", None)
         if index is not None:
-            yield index.name
+            yield as_stored(index.name)
         elif isinstance(operation, RunSQL) and (match := _creates_index(operation)):
             yield match[1]
 
@@ -146,7 +147,7 @@ def _names(operation: Operation) -> list[str]:
     for each in flat([operation]):
         index = getattr(each, "index", None)
         if index is not None:
-            found.append(index.name)
+            found.append(as_stored(index.name))
         elif isinstance(each, RunSQL) and (match := _creates_index(each)):
             found.append(match[1])
     return found

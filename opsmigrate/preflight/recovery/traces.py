@@ -9,6 +9,7 @@ from django.db.models import Model
 
 from opsmigrate.postgres import catalog as live
 from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Relation
+from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.simulation import UNIQUE
 from opsmigrate.schema.types import base, modifiers
@@ -29,7 +30,7 @@ def traces_of(state: ProjectState, app_label: str, connection: BaseDatabaseWrapp
 
 def _of_model(model: type[Model], connection: BaseDatabaseWrapper) -> Iterator[tuple[Trace, Any]]:
     options = model._meta
-    table = options.db_table
+    table = as_stored(options.db_table)
     yield ("table", table, ""), True
     for field in options.local_concrete_fields:
         type_ = field.db_parameters(connection=connection)["type"]
@@ -44,9 +45,9 @@ def _of_model(model: type[Model], connection: BaseDatabaseWrapper) -> Iterator[t
     for index in options.indexes:
         names = tuple(name for name, _ in index.fields_orders)
         columns = _columns(model, names) if names else None
-        yield ("index", table, index.name), columns
+        yield ("index", table, as_stored(index.name)), columns
     for constraint in options.constraints:
-        yield ("constraint", table, constraint.name), True
+        yield ("constraint", table, as_stored(constraint.name)), True
 
 
 def _columns(model: type[Model], names: Iterable[str]) -> tuple[str, ...]:

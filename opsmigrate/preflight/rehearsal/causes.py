@@ -31,6 +31,13 @@ FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.
 WHERE t.tgfoid = to_regprocedure(%s) AND NOT t.tgisinternal AND t.tgenabled <> 'D'
 ORDER BY 2, 3, 1
 """
+# Also said where an open cursor of the same session reads the table.
+OBJECT_IN_USE = "55006"
+SPLIT = (
+    "split the migration in two: the rows that it writes have deferred checks (of foreign keys) "
+    "until its transaction ends, and before that their table cannot be altered; or let the code "
+    "execute SET CONSTRAINTS ALL IMMEDIATE at its end"
+)
 CORRECT = "correct the migration, or the rows that it stumbles over"
 
 
@@ -58,6 +65,8 @@ def cause_of(
         return Cause(f"correct the function {functions[0]}, or what calls it")
     if state in THERE_ALREADY:
         return _in_the_way(catalog, failure)
+    if state == OBJECT_IN_USE:
+        return Cause(SPLIT)
     if state is not None and state.startswith(INTEGRITY):
         place = ".".join(filter(None, (failure.get("schema"), failure.get("table"))))
         what = failure.get("constraint") or failure.get("column")

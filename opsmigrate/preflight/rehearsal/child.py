@@ -27,6 +27,7 @@ from opsmigrate.preflight.rehearsal.lacking import Lacking
 from opsmigrate.preflight.rehearsal.namespace import NoNamespaceError, enter_own_network
 from opsmigrate.preflight.rehearsal.outward import Bounds
 from opsmigrate.preflight.rehearsal.progress_file import HowFar, write_how_far
+from opsmigrate.preflight.rehearsal.receiver import receiver_of, receiver_running
 from opsmigrate.preflight.rehearsal.recording import LONGEST_SQL, Place, Recording
 from opsmigrate.preflight.rehearsal.sql_fence import DISARMED, sql_fence
 from opsmigrate.preflight.rehearsal.whereabouts import Whereabouts
@@ -51,6 +52,8 @@ class Doubts:
     def tell(self, what: str) -> None:
         """Remember it once for each place."""
         place = self._whereabouts.place
+        receiver = receiver_running(sys._getframe(1))
+        what = f"the receiver {receiver}: {what}" if receiver else what
         item = {"what": what, "migration": place.migration, "operation": place.operation}
         if item not in self.told:
             self.told.append(item)
@@ -221,6 +224,7 @@ def _migrate(
             "operation": whereabouts.of(recording.last_sql or "").operation,
             "after_the_plan": whereabouts.planned_all,
             "sql": recording.last_sql and recording.last_sql[:LONGEST_SQL],
+            "receiver": receiver_of(error),
             "error": type(error).__name__,
             "words": first_line(error),
             "sqlstate": sqlstate(error) if isinstance(error, Error) else None,

@@ -195,7 +195,8 @@ def _add_failure(
     if failure["after_the_plan"]:
         ledger.operation = "post_migrate"
     state = f" ({failure['sqlstate']})" if failure["sqlstate"] else ""
-    words = f"it failed: {failure['error']}: {failure['words']}{state}"
+    who = f"the receiver {failure['receiver']}" if failure.get("receiver") else "it"
+    words = f"{who} failed: {failure['error']}: {failure['words']}{state}"
     if why is None and failure["sqlstate"] in OF_TIME:
         ledger.leave_open(f"on a copy {words}; how long it takes depends on what else runs")
         return

@@ -21,6 +21,13 @@ def fence_psycopg(
         return real(conninfo, *args, **kwargs)
 
     generators.connect = connect
+    # Before it connects, it looks the host up by itself, which would fail in a way of its own.
+    for module, name in (
+        (driver.connection, "conninfo_attempts"),
+        (driver.connection_async, "conninfo_attempts_async"),
+    ):
+        if hasattr(module, name):
+            setattr(module, name, _checked_attempts(getattr(module, name), require_allowed))
     driver.pq.PGconn = _fenced_pgconn(driver, require_allowed)
     for kind in (driver.Connection, driver.AsyncConnection):
         kind.tpc_prepare = _checked_prepare(kind.tpc_prepare, require_inside)
@@ -45,6 +52,16 @@ def _fenced_pgconn(driver: Any, require_allowed: Callable[..., None]) -> type:
 
     members = {name: checked(getattr(real, name)) for name in ("connect", "connect_start")}
     return Fenced("PGconn", (), {**members, "ping": staticmethod(real.ping)})
+
+
+def _checked_attempts(
+    method: Callable[..., Any], require_allowed: Callable[..., None]
+) -> Callable[..., Any]:
+    def attempts(params: Any) -> Any:
+        require_allowed(params)
+        return method(params)
+
+    return attempts
 
 
 def _checked_prepare(method: Callable[..., Any], require: Callable[[str], None]) -> Any:

@@ -28,7 +28,9 @@ from opsmigrate.preflight.walk.probes import (
     violations,
 )
 from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.safe_path import require_safe_path
 from opsmigrate.preflight.walk.simulation import CHECK, PRIMARY_KEY, SimulatedTable, constant
+from opsmigrate.preflight.walk.weak_not_null import set_not_null
 from opsmigrate.schema.types import INTEGERS, base, in_full, modifiers
 
 TEXTS = {"character varying", "text"}
@@ -49,6 +51,8 @@ def rename_column(
             column=after,
         )
     requirements.alter_column(table, before, "renaming it")
+    doing = f"renaming column {before} of {table.label}"
+    requirements.bodies.left_behind(requirements.ledger, table, doing, before)
     requirements.schema.rename_column(table, before, after)
 
 
@@ -127,11 +131,13 @@ def alter_null(
         _drop_not_null(requirements, table, column)
         return
     filled = new.has_default() or new.has_db_default()
-    if column not in table.not_null and not filled:
+    stands = table.weak_not_null.get(column)
+    asks = set_not_null(requirements, table, column) or column not in table.not_null
+    if asks and not filled:
         requirements.if_rows(
-            table, f"whether {table.label}.{column} holds NULLs", nulls(table, column)
+            table, f"whether {table.label}.{column} holds NULLs", nulls(table, column, stands)
         )
-    if column not in table.not_null and filled:
+    if asks and filled:
         if table.has_triggers:
             question = f"what triggers and rules of {table.label} do as the default is filled in"
             requirements.if_rows(table, question, None)
@@ -151,6 +157,7 @@ def _drop_not_null(requirements: Requirements, table: SimulatedTable, column: st
         if kind == PRIMARY_KEY and column in columns:
             column_in_use(requirements, table, column, statement, f"the primary key {name}")
     table.not_null.discard(column)
+    table.weak_not_null.pop(column, None)
 
 
 def _fill(requirements: Requirements, table: SimulatedTable, column: str, default: object) -> None:
@@ -371,7 +378,10 @@ def _expressions_fit(
                 table=table.label,
                 column=column,
             )
-        elif validated:
+            continue
+        if kind == "index":
+            require_safe_path(requirements, table, expression, what)
+        if validated:
             decidable = kind == "check" and _names_are_live(table)
             requirements.if_rows(
                 table,

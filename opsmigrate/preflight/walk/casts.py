@@ -1,18 +1,16 @@
 """Whether the values of a column can become another type, as far as a query can tell."""
 
-from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.errors import sqlstate
-from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
+from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.walk.compatible import comparable
 from opsmigrate.preflight.walk.probes import Probe, known, rows_where
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.report import Severity
-from opsmigrate.schema.casting import casts
-from opsmigrate.schema.types import base, element, in_full, is_array, modifiers
+from opsmigrate.schema.casting import casts, casts_when_told
+from opsmigrate.schema.types import base, element, is_array, modifiers
 
 RANGES = {
     "smallint": (-(2**15), 2**15 - 1),
@@ -22,7 +20,6 @@ RANGES = {
 TEXTS = ("character varying", "text")
 # pg_input_is_valid() came with PostgreSQL 16.
 KNOWS_INPUT_IS_VALID = 160_000
-CANNOT_COERCE = "42846"
 BASES = """
 WITH RECURSIVE asked (name, oid) AS (
     SELECT name, to_regtype(name)::oid FROM unnest(ARRAY[%s::text, %s::text]) AS name
@@ -40,7 +37,7 @@ def castable(connection: BaseDatabaseWrapper, old: str, new: str, *, explicit: b
     None where that is not known: a type that is not there.
     """
     if explicit:
-        return _casts_when_told(connection, old, new)
+        return casts_when_told(connection, old, new)
     return casts(connection, old, new)
 
 
@@ -50,19 +47,6 @@ def may_join(connection: BaseDatabaseWrapper, left: str, right: str) -> bool:
         return True
     bases: dict[str, str] = dict(seen_by_project(connection, BASES, [base(left), base(right)]))
     return comparable(bases.get(base(left), left), bases.get(base(right), right))
-
-
-def _casts_when_told(connection: BaseDatabaseWrapper, old: str, new: str) -> bool | None:
-    # Without a row, so that nothing is computed.
-    query = sql.SQL("SELECT x::{} FROM (SELECT NULL::{} AS x LIMIT 0) AS found").format(
-        sql.SQL(in_full(new)), sql.SQL(in_full(old))
-    )
-    try:
-        with transaction_as_project(connection, "READ ONLY") as cursor:
-            cursor.execute(query)
-    except Error as error:
-        return False if sqlstate(error) == CANNOT_COERCE else None
-    return True
 
 
 def bad_casts(

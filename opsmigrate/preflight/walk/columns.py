@@ -9,6 +9,7 @@ from django.db.models import Field, Model, Value
 
 from opsmigrate.postgres.column_numbers import COPY_IT, MOST_COLUMNS
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.casts import bad_values
 from opsmigrate.preflight.walk.compatible import always_casts
 from opsmigrate.preflight.walk.cures import set_column_aside
@@ -20,6 +21,7 @@ from opsmigrate.preflight.walk.expressions import (
     types_of,
 )
 from opsmigrate.preflight.walk.fields import column_of, generated_sql
+from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.probes import duplicates
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import SimulatedTable, constant, live_value
@@ -64,12 +66,9 @@ def add_column(
     elif rows and _is_computed(field):
         requirements.ledger.leave_open(f"whether the new column rewrites {table.label}")
     if field.generated:
-        expression = generated_sql(requirements.connection, field)
-        purpose = f"the expression of column {column_of(field)}"
-        _uses_no_generated(requirements, table, expression, purpose)
-        fits = require_fit(requirements, table, expression, purpose)
+        expression, purpose = generated_sql(requirements.connection, field), _purpose(field)
         # A virtual column is computed when it is read: ADD COLUMN looks at no row.
-        if fits and getattr(field, "db_persist", True):
+        if require_generated(requirements, table, field) and getattr(field, "db_persist", True):
             require_no_failure(requirements, table, expression, purpose, column_of(field))
             _becomes_its_type(requirements, table, field, expression)
     value = _value(requirements, table, field, default)
@@ -84,10 +83,27 @@ def add_column(
         )
 
 
+def require_generated(
+    requirements: Requirements, table: SimulatedTable, field: Field[Any, Any]
+) -> bool:
+    """GENERATED ALWAYS AS: of the row and of nothing else; say whether it fits the columns."""
+    expression, purpose = generated_sql(requirements.connection, field), _purpose(field)
+    _uses_no_generated(requirements, table, expression, purpose, column_of(field))
+    fits = require_fit(requirements, table, expression, purpose)
+    if fits:
+        require_immutable(requirements, table, expression, purpose)
+    return fits
+
+
+def _purpose(field: Field[Any, Any]) -> str:
+    return f"the expression of column {column_of(field)}"
+
+
 def _uses_no_generated(
-    requirements: Requirements, table: SimulatedTable, expression: str, purpose: str
+    requirements: Requirements, table: SimulatedTable, expression: str, purpose: str, own: str
 ) -> None:
-    for used in table.generated.intersection(requirements.columns_in(table, expression)):
+    others = table.generated - {own}
+    for used in others.intersection(requirements.columns_in(table, expression)):
         requirements.ledger.find(
             "expression-invalid",
             f"{purpose} uses {used}, which is a generated column of {table.label} itself",
@@ -264,13 +280,17 @@ def drop_column(
     statement = f"ALTER TABLE {table.label} DROP COLUMN {column}"
     others = [*users_of(table, column), *references_to(requirements, table, column)]
     if cascades:
-        warn_of_views(requirements.ledger, table, views, f"{statement} CASCADE", column)
-        for user in others:
+        live = table.origins.get(column, column)
+        taken = taken_along(requirements.connection, requirements.schema, table.origin, live)
+        warn_of_views(requirements.ledger, table, taken.views, f"{statement} CASCADE", column)
+        for user in dict.fromkeys([*others, *taken.others]):
             warn_of_cascade(requirements.ledger, table, f"{statement} CASCADE", user, column)
     else:
         requirements.views_forbid(table, views, statement, column, stays=False)
         for user in others:
             column_in_use(requirements, table, column, statement, user)
+    doing = f"dropping column {column} of {table.label}"
+    requirements.bodies.left_behind(requirements.ledger, table, doing, column)
     requirements.schema.forget_column(table, column)
 
 

@@ -9,12 +9,19 @@ from django.db.models import BaseConstraint, Field, Model
 from opsmigrate.postgres.names import quoted
 from opsmigrate.preflight.walk.casts import may_join
 from opsmigrate.preflight.walk.columns import UNKNOWN
+from opsmigrate.preflight.walk.cures import KINDS
 from opsmigrate.preflight.walk.cures import drop_constraint as drop_constraint_there
 from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.probes import points_nowhere
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.rights import BY_OTHERS
-from opsmigrate.preflight.walk.simulation import CHECK, FOREIGN_KEY, ForeignKey, SimulatedTable
+from opsmigrate.preflight.walk.simulation import (
+    CHECK,
+    FOREIGN_KEY,
+    TYPE,
+    ForeignKey,
+    SimulatedTable,
+)
 from opsmigrate.report import Severity
 from opsmigrate.schema.types import base
 from opsmigrate.steps import statement
@@ -31,13 +38,7 @@ def require_target(
     purpose = f"the foreign key of {table.label} ({', '.join(columns)})"
     target = requirements.schema.table(to_table)
     if target is None:
-        requirements.ledger.find(
-            "missing-table",
-            f"{purpose} references table {to_table}, which is not there",
-            hint="apply what creates it first, or restore it from a backup; look with "
-            "python manage.py showmigrations what should have made it",
-            table=requirements.schema.label(to_table),
-        )
+        _no_target(requirements, to_table, purpose)
         return
     wanted = [(target, column) for column in to_columns] + [(table, column) for column in columns]
     there = [requirements.need_column(owner, column, purpose) for owner, column in wanted]
@@ -70,6 +71,25 @@ def require_target(
         )
 
 
+def _no_target(requirements: Requirements, to_table: str, purpose: str) -> None:
+    """Note that no table has the name; what else has it, PostgreSQL does not take (42809)."""
+    kind = requirements.schema.visible_kind(to_table)
+    is_a = "is not there" if kind in (None, TYPE) else f"is a {KINDS.get(kind or '', 'relation')}"
+    hint = (
+        "apply what creates it first, or restore it from a backup; look with "
+        "python manage.py showmigrations what should have made it"
+    )
+    if is_a != "is not there":
+        is_a += ": a foreign key points to tables only"
+        hint = "give the field db_constraint=False, or let it point to a table that the view reads"
+    requirements.ledger.find(
+        "missing-table",
+        f"{purpose} references table {to_table}, which {is_a}",
+        hint=hint,
+        table=requirements.schema.label(to_table),
+    )
+
+
 def require_inline_target(
     requirements: Requirements, model: type[Model], field: Field[Any, Any], default: object
 ) -> None:
@@ -79,7 +99,7 @@ def require_inline_target(
     if table is None or not remote or not getattr(field, "db_constraint", False):
         return
     column, to_table = column_of(field), remote.model._meta.db_table
-    to_column = remote.model._meta.get_field(remote.field_name).column
+    to_column = column_of(remote.model._meta.get_field(remote.field_name))
     require_target(requirements, table, (column,), to_table, (to_column,))
     add_foreign_key(requirements, table, f"{column}_fk", (column,), to_table, (to_column,))
     if default is not None or field.has_db_default():
@@ -180,6 +200,7 @@ def need_constraint(
             "missing-constraint",
             f"the migration {does} constraint {name} of {table.label}, which is not there",
             hint="add the constraint as the applied migrations describe it",
+            evidence={"name": name},
             table=table.label,
             name=name,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog
@@ -35,7 +37,7 @@ def warn_of_cascade(
 def warn_of_views(
     ledger: Ledger,
     table: SimulatedTable,
-    views: list[str],
+    views: Iterable[str],
     does: str,
     column: str | None = None,
 ) -> None:

@@ -10,11 +10,14 @@ from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import BaseConstraint, Model
 
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.walk.expressions import require_fit
+from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.index_keys import Key, keys_of
 from opsmigrate.preflight.walk.operator_classes import require_operator_class_of_key
 from opsmigrate.preflight.walk.probes import Probe, keys_of_rows, known, rows_of
 from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.safe_path import require_safe_path
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 
 EXCLUSION = "x"  # pg_constraint.contype
@@ -32,7 +35,7 @@ def require_exclusion(
     table = requirements.own_table(model._meta.db_table)
     if table is None:
         return
-    name, method = constraint.name, constraint.index_type.lower()
+    name, method = as_stored(constraint.name), constraint.index_type.lower()
     requirements.need_free(table, name)
     table.constraints[name] = (EXCLUSION, ())
     statement: Statement = constraint.constraint_sql(model, editor)
@@ -45,9 +48,14 @@ def require_exclusion(
     keys = keys_of(statement.parts["expressions"])
     for key in keys:
         compared = f"{key.text} {key.operator} {key.text}"
-        require_fit(requirements, table, compared, name, by_row=True)
+        if require_fit(requirements, table, compared, name, by_row=True):
+            require_immutable(requirements, table, key.text, name)
+            require_safe_path(requirements, table, key.text, name)
         require_operator_class_of_key(requirements, table, key, index=name, method=method)
     condition = str(statement.parts["where"]).replace(" WHERE ", "", 1)
+    if condition and require_fit(requirements, table, condition, name, by_row=True):
+        require_immutable(requirements, table, condition, name)
+        require_safe_path(requirements, table, condition, name)
     requirements.if_rows(
         table,
         f"whether the rows of {table.label} suit {name}",

@@ -5,11 +5,13 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field
 
+from opsmigrate.postgres.names import as_stored
+
 
 def column_of(field: "Field[Any, Any]") -> str:
-    """Return the column of a field that has one."""
+    """Return the column of a field that has one, by the name that PostgreSQL keeps."""
     assert field.column is not None  # noqa: S101 - callers pass concrete fields
-    return field.column
+    return as_stored(field.column)
 
 
 def generated_sql(connection: BaseDatabaseWrapper, field: "Field[Any, Any]") -> str:
@@ -18,6 +20,11 @@ def generated_sql(connection: BaseDatabaseWrapper, field: "Field[Any, Any]") -> 
     text, params = generated.generated_sql(connection)
     editor: Any = connection.schema_editor()
     return str(text % tuple(editor.quote_value(value) for value in params) if params else text)
+
+
+def is_generated(field: "Field[Any, Any]") -> bool:
+    """Say whether the database computes the column from others."""
+    return field.generated
 
 
 def is_auto(field: "Field[Any, Any]") -> bool:

@@ -16,6 +16,7 @@ from django.db.migrations.state import ProjectState
 from django.db.models import Index, Model
 
 from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.walk.collations import create_collation, remove_collation
 from opsmigrate.preflight.walk.constraints import add_constraint
 from opsmigrate.preflight.walk.expressions import require_fit
@@ -267,10 +268,11 @@ def _add_not_valid(move: Move) -> None:
     if table is not None:
         requirements.name_columns(model, str(statement))
         check = str(statement.parts["check"])
-        require_fit(requirements, table, check, f"the check {constraint.name}")
+        name = as_stored(constraint.name)
+        require_fit(requirements, table, check, f"the check {name}")
         columns = requirements.columns_in(table, check)
-        add_constraint(requirements, table, constraint.name, CHECK, columns)
-        table.not_valid[constraint.name] = check
+        add_constraint(requirements, table, name, CHECK, columns)
+        table.not_valid[name] = check
 
 
 def _validate(move: Move) -> None:
@@ -282,7 +284,7 @@ def _validate(move: Move) -> None:
     quoted = editor.quote_name(db_table), editor.quote_name(name)
     editor.note("ALTER TABLE {} VALIDATE CONSTRAINT {}".format(*quoted))
     if table is not None:
-        validate_constraint(requirements, table, name)
+        validate_constraint(requirements, table, as_stored(name))
 
 
 SPECIAL = {

@@ -10,6 +10,7 @@ from django.db import Error, ProgrammingError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.postgres.catalog import Constraint
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.errors import (
     INSUFFICIENT_PRIVILEGE,
@@ -108,8 +109,12 @@ class BadRows:
         return f"{self.count:,}" if self.exact else f"more than {COUNTED:,}"
 
 
-def nulls(table: SimulatedTable, column: str) -> Probe | None:
-    """Return the probe for rows without a value, None where nobody knows the values."""
+def nulls(table: SimulatedTable, column: str, stands: Constraint | None = None) -> Probe | None:
+    """Return the probe for rows without a value, None where nobody knows the values.
+
+    `stands` is a NOT NULL constraint that is NOT VALID.
+    """
+    although = f", although {stands.name} stands: it is NOT VALID" if stands else ""
     if column not in table.values:
         return None
     return rows_where(
@@ -117,7 +122,7 @@ def nulls(table: SimulatedTable, column: str) -> Probe | None:
         (column,),
         sql.SQL("{} IS NULL").format(_found(column)),
         id="null-values",
-        words=("", "hold", f"NULL in {table.label}.{column}"),
+        words=("", "hold", f"NULL in {table.label}.{column}{although}"),
         column=column,
     )
 

@@ -11,11 +11,13 @@ from django.db.models import BaseConstraint, CheckConstraint, Field, Model, Uniq
 
 from opsmigrate.postgres.catalog import Catalog, Dependent
 from opsmigrate.postgres.column_numbers import MOST_COLUMNS
-from opsmigrate.postgres.names import generated_name, quoted
+from opsmigrate.postgres.names import as_stored, generated_name, quoted, stored_in
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.cures import KINDS, free_name, set_aside
 from opsmigrate.preflight.walk.dependents import views_forbid, warn_of_cascade, warn_of_views
 from opsmigrate.preflight.walk.fields import column_of, generated_sql
+from opsmigrate.preflight.walk.function_bodies import FunctionBodies
 from opsmigrate.preflight.walk.probes import ABOUT_ROWS, Probe, ask
 from opsmigrate.preflight.walk.relatives import Relatives
 from opsmigrate.preflight.walk.rights import BY_OTHERS, owner
@@ -46,6 +48,7 @@ class Requirements:
         self.rows = rows
         self.seed_step = seed_step
         self.relatives = Relatives(connection)
+        self.bodies = FunctionBodies(connection)
         self.types_needed: dict[str, tuple[str | None, str | None]] = {}
         self.operator_classes: dict[tuple[str, str, str], bool | None] = {}
 
@@ -98,7 +101,7 @@ class Requirements:
             )
         return table
 
-    def create_table(self, model: type[Model]) -> None:
+    def create_table(self, model: type[Model]) -> SimulatedTable:
         """CREATE TABLE: the name must be free, and the types there."""
         db_table = model._meta.db_table
         taken = self.schema.kind(db_table)
@@ -127,11 +130,13 @@ class Requirements:
         table.add_unique(generated_name(table.name, "", "pkey"), primary, primary=True)
         for constraint in model._meta.constraints:
             self._constrain(table, model, constraint)
+        return table
 
     def _constrain(
         self, table: SimulatedTable, model: type[Model], constraint: BaseConstraint
     ) -> None:
         """Note what a constraint inside CREATE TABLE needs; some come as statements apart."""
+        name = as_stored(constraint.name)
         if isinstance(constraint, UniqueConstraint):
             unique: Any = constraint
             own_statement = (
@@ -141,16 +146,16 @@ class Requirements:
                 or unique.nulls_distinct is not None
             )
             if constraint.fields and not own_statement:
-                self.need_free(table, constraint.name)
+                self.need_free(table, name)
                 fields: Any = [model._meta.get_field(name) for name in constraint.fields]
                 immediate = constraint.deferrable is None
                 columns = tuple(map(column_of, fields))
-                table.add_unique(constraint.name, columns, immediate=immediate)
+                table.add_unique(name, columns, immediate=immediate)
         elif isinstance(constraint, CheckConstraint):
             condition: Any = constraint.condition
             names: set[str] = getattr(condition, "referenced_base_fields", set())
             named: Any = [model._meta.get_field(name) for name in sorted(names - {"pk"})]
-            table.constraints[constraint.name] = (CHECK, tuple(map(column_of, named)))
+            table.constraints[name] = (CHECK, tuple(map(column_of, named)))
         elif type(constraint).__name__ != "ExclusionConstraint":
             kind = type(constraint).__name__
             self.ledger.leave_open(f"what the {kind} {constraint.name} needs of the server")
@@ -160,11 +165,15 @@ class Requirements:
         table = self.own_table(db_table, drops=True)
         if table is not None:
             statement = f"DROP TABLE {table.label} CASCADE"
-            warn_of_views(self.ledger, table, list(table.views), statement)
+            taken = taken_along(self.connection, self.schema, table.origin)
+            warn_of_views(self.ledger, table, taken.views, statement)
+            for user in taken.others:
+                warn_of_cascade(self.ledger, table, statement, user)
             for key in self.schema.foreign_keys:
                 if key.target is table and key.table is not table:
                     user = f"the foreign key {key.name} of {key.table.label}"
                     warn_of_cascade(self.ledger, table, statement, user)
+            self.bodies.left_behind(self.ledger, table, f"dropping {table.label}")
             self.schema.drop_table(db_table)
 
     def rename_table(self, old: str, new: str) -> None:
@@ -179,6 +188,7 @@ class Requirements:
                 table=self.schema.label(new),
             )
         if table is not None:
+            self.bodies.left_behind(self.ledger, table, f"renaming {table.label}")
             self.schema.rename_table(old, new)
 
     # Columns
@@ -311,14 +321,15 @@ class Requirements:
 
     def columns_in(self, table: SimulatedTable, expression: str) -> tuple[str, ...]:
         """Return the columns of the table that an SQL expression names."""
-        quote_name = self.connection.ops.quote_name
-        return tuple(column for column in table.types if quote_name(column) in expression)
+        quote_name, text = self.connection.ops.quote_name, stored_in(expression)
+        return tuple(column for column in table.types if quote_name(column) in text)
 
     def name_columns(self, model: type[Model], statement: str) -> None:
         """Note the columns that an expression or a condition names and the live table lacks."""
         table = self.schema.table(model._meta.db_table)
         if table is None:
             return
+        statement = stored_in(statement)
         # Those of a parent too: Django writes them as if they were in the child's table.
         for field in model._meta.concrete_fields:
             quoted = self.connection.ops.quote_name(column_of(field))

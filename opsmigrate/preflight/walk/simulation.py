@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Dependent, Index, Relation
+from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Constraint, Dependent, Index, Relation
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.names import former_name, quoted, split_table
+from opsmigrate.postgres.names import as_stored, former_name, quoted, split_table
 from opsmigrate.schema.types import in_full
 
 # Where unqualified names go, where the search_path has no schema that is there and ours to use.
 NOWHERE = "?"
-FOREIGN_KEY, UNIQUE, PRIMARY_KEY, CHECK = "f", "u", "p", "c"
+FOREIGN_KEY, UNIQUE, PRIMARY_KEY, CHECK, NOT_NULL = "f", "u", "p", "c", "n"
 # As pg_class.relkind; a type that no relation made has none.
 INDEX, TYPE = "i", "type"
 
@@ -70,6 +70,8 @@ class SimulatedTable:
     dependents: dict[str, set[Dependent]] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
     not_null: set[str] = field(default_factory=set)
+    # By column: its NOT NULL constraint, where rows need not satisfy it, or children.
+    weak_not_null: dict[str, Constraint] = field(default_factory=dict)
     constraints: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     indexes: dict[str, Index] = field(default_factory=dict)
     views: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -91,12 +93,7 @@ class SimulatedTable:
         return quoted(self.origins.get(column, column))
 
     def index_to_reference(self, columns: tuple[str, ...]) -> str | None:
-        """Return the index on which a foreign key to `columns` would rest, None without one.
-
-        PostgreSQL wants a valid, immediate unique index on exactly these columns, neither
-        partial nor on expressions (documentation of CREATE TABLE, REFERENCES), and takes the
-        oldest.
-        """
+        """Return the oldest index that a foreign key to `columns` may rest on (CREATE TABLE)."""
         return next(
             (
                 name
@@ -140,6 +137,7 @@ class SimulatedTable:
         self.origins.pop(column, None)
         self.values.pop(column, None)
         self.not_null.discard(column)
+        self.weak_not_null.pop(column, None)
         self.defaults.discard(column)
         self.identities.discard(column)
         self.generated.discard(column)
@@ -175,6 +173,8 @@ class SimulatedTable:
         self.origins = {new if name == old else name: live for name, live in self.origins.items()}
         self.values = {new if name == old else name: each for name, each in self.values.items()}
         self.not_null = set(renamed(tuple(self.not_null)))
+        if old in self.weak_not_null:
+            self.weak_not_null[new] = self.weak_not_null.pop(old)
         self.defaults = set(renamed(tuple(self.defaults)))
         self.identities = set(renamed(tuple(self.identities)))
         self.generated = set(renamed(tuple(self.generated)))
@@ -210,6 +210,9 @@ class Simulation:
                 self._visible[relation.name] = key
             if relation.kind in TABLE_KINDS:
                 self._tables[key] = _simulated(relation)
+        self._live_kinds = catalog.kinds
+        # What CASCADE has taken along, as pg_identify_object() calls it.
+        self.gone: set[str] = set()
         self._add_foreign_keys(catalog)
 
     def _add_foreign_keys(self, catalog: Catalog) -> None:
@@ -242,9 +245,24 @@ class Simulation:
         """Return the table that `db_table` finds through the search_path, or None."""
         return self._tables.get(self._key(db_table))
 
+    def still_has(self, schema: str | None, name: str | None, column: str | None) -> bool:
+        """Say whether the plan has left a live relation, and a column of it, where it was."""
+        if self._live_kinds.get((schema or "", name or "")) not in TABLE_KINDS:
+            return True
+        table = self.of_origin(schema or "", name or "")
+        return table is not None and (column is None or column in table.origins.values())
+
+    def of_origin(self, schema: str, name: str) -> SimulatedTable | None:
+        """Return the table that the live database has by this name, None where it is gone."""
+        return next((it for it in self._tables.values() if it.origin == (schema, name)), None)
+
     def kind(self, db_table: str) -> str | None:
         """Return pg_class.relkind of whatever bears this name where a CREATE would put it."""
         return self._kinds.get(self.home(db_table))
+
+    def visible_kind(self, db_table: str) -> str | None:
+        """Return pg_class.relkind of whatever the name finds through the search_path."""
+        return self._kinds.get(self._key(db_table))
 
     def label(self, db_table: str) -> str:
         """Return `schema.name` as it is, or as it would be made."""
@@ -272,7 +290,7 @@ class Simulation:
         table = self._tables.pop(self._key(old))
         self._kinds.pop((table.schema, table.name), None)
         self._visible.pop(table.name, None)
-        table.name = split_table(new)[1]
+        table.name = as_stored(split_table(new)[1])
         key = (table.schema, table.name)
         self._tables[key], self._kinds[key], self._visible[table.name] = table, table.kind, key
 
@@ -320,13 +338,13 @@ class Simulation:
     def _key(self, db_table: str) -> tuple[str, str]:
         schema, name = split_table(db_table)
         if schema is not None:
-            return (schema, name)
-        return self._visible.get(name, (self.schema, name))
+            return (as_stored(schema), as_stored(name))
+        return self._visible.get(as_stored(name), (self.schema, as_stored(name)))
 
     def home(self, db_table: str) -> tuple[str, str]:
         """Return the schema and the name that a CREATE of this table would use."""
         schema, name = split_table(db_table)
-        return (schema or self.schema, name)
+        return (as_stored(schema or self.schema), as_stored(name))
 
 
 def live_value(column: str) -> Composable:
@@ -369,6 +387,11 @@ def _simulated(relation: Relation) -> SimulatedTable:
         dependents={name: set(users) for name, users in relation.dependents.items()},
         types={column.name: column.type for column in relation.columns},
         not_null={column.name for column in relation.columns if column.not_null},
+        weak_not_null={
+            item.columns[0]: item
+            for item in relation.constraints
+            if item.kind == NOT_NULL and (item.no_inherit or not item.validated)
+        },
         constraints={item.name: (item.kind, item.columns) for item in relation.constraints},
         indexes={index.name: index for index in relation.indexes},
         views=dict(relation.views),

@@ -8,6 +8,7 @@ from django.db.backends.ddl_references import Statement
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 
 from opsmigrate.postgres.catalog import Index
+from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.walk.constraints import (
     add_constraint,
     add_foreign_key,
@@ -17,6 +18,7 @@ from opsmigrate.preflight.walk.constraints import (
 )
 from opsmigrate.preflight.walk.cures import set_aside, without_constraint
 from opsmigrate.preflight.walk.expressions import require_fit, require_no_failure
+from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.index_keys import keys_of
 from opsmigrate.preflight.walk.index_rows import require_rows_fit
 from opsmigrate.preflight.walk.operator_classes import (
@@ -31,6 +33,7 @@ from opsmigrate.preflight.walk.probes import (
     violations,
 )
 from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.safe_path import require_safe_path
 from opsmigrate.preflight.walk.simulation import (
     CHECK,
     FOREIGN_KEY,
@@ -40,6 +43,7 @@ from opsmigrate.preflight.walk.simulation import (
     UNIQUE,
     SimulatedTable,
 )
+from opsmigrate.preflight.walk.weak_not_null import require_strong
 
 # OpClass() comes out as ((expression operators)) where its app is not installed.
 CLASS_INSIDE = re.compile(r"\b\w+_ops\)")
@@ -64,11 +68,11 @@ def examine_statement(statement: Statement, requirements: Requirements) -> None:
 def _name(part: Any) -> str:
     text = str(part)
     quoted = len(text) > 1 and text.startswith('"') and text.endswith('"')
-    return text[1:-1].replace('""', '"') if quoted else text
+    return as_stored(text[1:-1].replace('""', '"') if quoted else text)
 
 
 def _columns(part: Any) -> tuple[str, ...]:
-    return tuple(getattr(part, "columns", None) or ())
+    return tuple(map(as_stored, getattr(part, "columns", None) or ()))
 
 
 def _create_index(statement: Statement, table: SimulatedTable, requirements: Requirements) -> None:
@@ -105,6 +109,9 @@ def _create_primary_key(
             hint="remove primary_key from the old field in an operation before it",
             table=table.label,
         )
+    for column in _columns(statement.parts["columns"]):
+        doing = f"the primary key on {table.label}.{column}"
+        require_strong(requirements, table, column, doing)
     _create_unique(statement, table, requirements)
     table.constraints[_name(statement.parts["name"])] = (
         PRIMARY_KEY,
@@ -190,6 +197,8 @@ def _fits(
     for text in filter(None, (condition, *(key.text for key in keys))):
         if require_fit(requirements, table, text, f"index {name}", by_row=True):
             require_no_failure(requirements, table, text, f"index {name}")
+            require_immutable(requirements, table, text, f"index {name}")
+            require_safe_path(requirements, table, text, f"index {name}")
     if method == "btree":
         require_rows_fit(requirements, table, columns, [key.text for key in keys])
     if "CONCURRENTLY" in statement.template and table.kind == "p":

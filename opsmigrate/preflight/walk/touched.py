@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.backends.ddl_references import Statement, Table
 
+from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.walk.simulation import SimulatedTable, Simulation
 
 _NAME = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
@@ -68,7 +69,7 @@ def name_parts(name: str) -> tuple[str, ...]:
 
 
 def _plain(part: str) -> str:
-    return part[1:-1].replace('""', '"') if part.startswith('"') else part.lower()
+    return as_stored(part[1:-1].replace('""', '"') if part.startswith('"') else part.lower())
 
 
 def _live(table: SimulatedTable) -> str:
@@ -81,7 +82,7 @@ def _partners(text: str, table: SimulatedTable, schema: Simulation) -> Iterator[
     if DROPS_TABLE.match(text):
         yield from (_live(end) for key in keys for end in (key.table, key.target))
     for what, quoted in DROPPED.findall(text):
-        name = quoted.replace('""', '"')
+        name = as_stored(quoted.replace('""', '"'))
         for key in keys:
             if key.name == name or (what.upper() == "COLUMN" and name in key.columns):
                 yield _live(key.target)

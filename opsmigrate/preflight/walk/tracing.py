@@ -16,14 +16,15 @@ from django.db.models import BaseConstraint, Field, Index, Model
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.preflight.walk.altering import alter_null, alter_type, rename_column
 from opsmigrate.preflight.walk.collations import is_deterministic
-from opsmigrate.preflight.walk.columns import UNKNOWN, add_column, drop_column
+from opsmigrate.preflight.walk.columns import UNKNOWN, add_column, drop_column, require_generated
 from opsmigrate.preflight.walk.constraints import note_left_out, require_inline_target
 from opsmigrate.preflight.walk.defaults import add_identity, alter_default
 from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
-from opsmigrate.preflight.walk.fields import column_of, is_auto
+from opsmigrate.preflight.walk.fields import column_of, is_auto, is_generated
 from opsmigrate.preflight.walk.introspected import constraints_of
 from opsmigrate.preflight.walk.no_change import altering_statements, needs_nothing
 from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.sequences import drop_sequence, require_range
 from opsmigrate.preflight.walk.statements import examine_statement
 from opsmigrate.preflight.walk.surroundings import require_surroundings
 from opsmigrate.preflight.walk.touched import QUALIFIED, tables_of
@@ -181,7 +182,9 @@ class TracingEditor(DatabaseSchemaEditor):
     def create_model(self, model: type[Model]) -> None:
         """CREATE TABLE; its foreign keys and indexes come deferred."""
         with self._known():
-            self.requirements.create_table(model)
+            table = self.requirements.create_table(model)
+            for field in filter(is_generated, model._meta.local_fields):
+                require_generated(self.requirements, table, field)
             for constraint in filter(is_exclusion, model._meta.constraints):
                 require_exclusion(self.requirements, model, constraint, self)
             super().create_model(model)
@@ -262,12 +265,16 @@ class TracingEditor(DatabaseSchemaEditor):
         table = self.requirements.own_table(model._meta.db_table)
         if table is not None:
             column = column_of(new_field)
+            if is_auto(old_field) and not is_auto(new_field):
+                drop_sequence(self.requirements, table, column)
+            elif column in table.identities or (is_auto(old_field) and is_auto(new_field)):
+                after = str(new_field.db_parameters(connection=self.connection)["type"])
+                require_range(self.requirements, table, column, after)
             if old_field.has_db_default() and not new_field.has_db_default():
                 # Of one ALTER TABLE, PostgreSQL does DROP DEFAULT first (ATPrepCmd, tablecmds.c).
                 table.defaults.discard(column)
             alter_type(self.requirements, table, old_field, new_field, explicit=explicit)
             if is_auto(old_field) and not is_auto(new_field):
-                table.identities.discard(column)
                 table.defaults.discard(column)
             elif is_auto(new_field) and not is_auto(old_field):
                 add_identity(self.requirements, table, column)

@@ -6,7 +6,7 @@ from typing import Any
 
 from opsmigrate.postgres.catalog import Column
 from opsmigrate.postgres.names import quoted
-from opsmigrate.schema.casting import casts
+from opsmigrate.schema.casting import casts, casts_when_told
 from opsmigrate.schema.remedies.case import Case, Remedy
 from opsmigrate.schema.types import (
     INTEGERS,
@@ -54,6 +54,12 @@ def type_remedy(case: Case) -> Remedy:
         return Remedy(hint, (case.alter_column(f"TYPE {type_}{collate}"),))
     if (old in TEXTS) and new in DAYS:
         return Remedy(f"decide how these texts are read as {type_}, and convert them by a query")
+    there_and_back = (found.type, type_), (type_, found.type)
+    if not all(casts_when_told(case.connection, *pair) for pair in there_and_back):
+        return Remedy(
+            f"PostgreSQL casts no {old} to {new} and back: decide what each value becomes, with "
+            f"ALTER TYPE and USING; {OR_SAY_SO}"
+        )
     look = _changed(case, found, f"{case.column}::{type_}", case.column)
     if casts(case.connection, found.type, type_):
         risk = LOSES_SPACES if old in TEXTS and new in TEXTS else CHANGES

@@ -1,5 +1,6 @@
 """Django's own system checks, as `manage.py check --deploy` has them: errors, then warnings."""
 
+from django.conf import settings
 from django.core.checks import ERROR, WARNING, CheckMessage, run_checks
 
 from opsmigrate.postgres.search_path import project_search_path
@@ -23,8 +24,8 @@ CHECK = (command("python manage.py check --deploy"),)
 
 @check("django-checks", tags=("django",), severity="blocker")
 def django_checks(context: Context) -> str:
-    """No system check has an error, also of those of `manage.py check --deploy`."""
-    errors = _messages(context, at_least=ERROR)
+    """No system check has an error; where DEBUG is off, none of `check --deploy` either."""
+    errors = _errors(context)
     if errors:
         raise Failed(_words(errors), steps=CHECK)
     return "no errors"
@@ -32,8 +33,10 @@ def django_checks(context: Context) -> str:
 
 @check("deployment-checks", tags=("django", "security"), severity="minor")
 def deployment_checks(context: Context) -> str:
-    """No system check of `check --deploy` warns; TLS may be off for plain HTTP on loopback."""
-    warnings = [item for item in _messages(context, at_least=WARNING) if item.level < ERROR]
+    """Nothing else of `check --deploy`; TLS may be off for plain HTTP on loopback."""
+    errors = _errors(context)
+    found = _messages(context, deployment=True, at_least=WARNING)
+    warnings = [item for item in found if item not in errors]
     relaxed = [item for item in warnings if item.id in TLS_IDS]
     if context.site is None or not context.site.is_plain_loopback:
         relaxed = []
@@ -46,10 +49,15 @@ def deployment_checks(context: Context) -> str:
     return "no warnings"
 
 
-def _messages(context: Context, *, at_least: int) -> list[CheckMessage]:
+def _errors(context: Context) -> list[CheckMessage]:
+    # What is deployed has DEBUG off; a project that was only just begun mails to its console.
+    return _messages(context, deployment=not settings.DEBUG, at_least=ERROR)
+
+
+def _messages(context: Context, *, deployment: bool, at_least: int) -> list[CheckMessage]:
     databases = [context.connection.alias]
     with project_search_path(context.connection):
-        found = run_checks(include_deployment_checks=True, databases=databases)
+        found = run_checks(include_deployment_checks=deployment, databases=databases)
     return [item for item in found if item.level >= at_least and not item.is_silenced()]
 
 

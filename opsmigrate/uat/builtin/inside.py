@@ -1,15 +1,18 @@
 """This release, asked in this process, answers as the live site must; is the live one this one?"""
 
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
 
+from opsmigrate.conf import KeyUrl
 from opsmigrate.counted import counted
 from opsmigrate.json_files import UnreadableError, parse_object
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.inside import inside
+from opsmigrate.uat.login_wanted import SET_LOGIN, leads_to_login, why_not_let_in
 from opsmigrate.uat.outcome import Failed, NotRun
 from opsmigrate.uat.registry import check
 from opsmigrate.uat.site import Answer, Visitor, path_of
@@ -28,7 +31,7 @@ def inside_urls(context: Context) -> str:
         for url in context.settings.uat.urls:
             path = path_of(url.url)
             response = visitor.get(path)
-            _require(response, path, url.status, url.text)
+            _require(response, path, url, context.settings.uat.login)
             told.append(f"{path} {response.status_code}")
     return f"this release on this database: {'; '.join(told)}"
 
@@ -95,16 +98,24 @@ def _said(releases: "Counter[str | None]") -> str:
     return ", ".join(f"{counted(times, 'time')} {each or 'no release'}" for each, times in told)
 
 
-def _require(response: Any, path: str, status: int, text: str) -> None:
+def _require(response: Any, path: str, url: KeyUrl, login: Mapping[str, str] | None) -> None:
     body = b"".join(response) if response.streaming else response.content
-    if response.status_code != status:
-        to = f" to {response['Location']}" if response.has_header("Location") else ""
+    status = response.status_code
+    if status != url.status:
+        to = response["Location"] if response.has_header("Location") else None
+        if leads_to_login(status, to, login):
+            raise Failed(
+                f"{path} answered {status} to the login in this process, not {url.status}: "
+                + why_not_let_in(login),
+                hint=SET_LOGIN,
+            )
         raise Failed(
-            f"{path} answered {response.status_code}{to} in this process, not {status}",
+            f"{path} answered {status}{f' to {to}' if to else ''} in this process, not "
+            f"{url.status}",
             evidence=_crash_of(response),
         )
-    if text not in body.decode(response.charset, errors="replace"):
-        raise Failed(f"{path} does not say {text!r} in this process")
+    if url.text not in body.decode(response.charset, errors="replace"):
+        raise Failed(f"{path} does not say {url.text!r} in this process")
 
 
 def _crash_of(response: Any) -> str:

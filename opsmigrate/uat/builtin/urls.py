@@ -1,8 +1,11 @@
 """The key URLs of the settings answer as they should, on the live site."""
 
+from collections.abc import Mapping
+
 from opsmigrate.conf import KeyUrl
 from opsmigrate.shown import shown
 from opsmigrate.uat.context import Context
+from opsmigrate.uat.login_wanted import SET_LOGIN, leads_to_login, why_not_let_in
 from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import check
 from opsmigrate.uat.site import Answer, path_of
@@ -18,7 +21,7 @@ def key_urls(context: Context) -> str:
     answers = []
     for url in context.settings.uat.urls:
         answer = context.http.get(path_of(url.url), expected=url.status)
-        require_answer(answer, url)
+        require_answer(answer, url, context.settings.uat.login)
         answers.append(answer)
     return "; ".join(
         f"{answer.url} {answer.status} in {answer.seconds * 1000:.0f} ms" for answer in answers
@@ -52,12 +55,19 @@ def url_latency(context: Context) -> str:
     return "; ".join(told)
 
 
-def require_answer(answer: Answer, url: KeyUrl) -> None:
+def require_answer(answer: Answer, url: KeyUrl, login: Mapping[str, str] | None) -> None:
     """Raise Failed where the answer has not the URL's status or not its text."""
     if answer.status != url.status:
-        to = f" to {answer.headers['location']}" if "location" in answer.headers else ""
+        to = answer.headers.get("location")
+        if leads_to_login(answer.status, to, login):
+            why = why_not_let_in(login)
+            raise Failed(
+                f"{answer.url} answered {answer.status} to the login, not {url.status}: {why}",
+                evidence=_excerpt(answer),
+                hint=SET_LOGIN,
+            )
         raise Failed(
-            f"{answer.url} answered {answer.status}{to}, not {url.status}",
+            f"{answer.url} answered {answer.status}{f' to {to}' if to else ''}, not {url.status}",
             evidence=_excerpt(answer),
         )
     if url.text not in answer.body:

@@ -1,4 +1,4 @@
-"""What is missing may be there under another name: a table, an index; else an index is made."""
+"""An index that is missing may be there under another name; else it is made."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.state import ProjectState
 
-from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Relation
-from opsmigrate.postgres.names import as_stored, quoted, split_table
+from opsmigrate.postgres.catalog import Catalog, Relation
+from opsmigrate.postgres.names import as_stored, quoted
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan, state_before
 from opsmigrate.preflight.walk.fields import column_of
@@ -18,15 +18,13 @@ from opsmigrate.report import Finding
 from opsmigrate.steps import Step, statement
 
 
-def note_renamed(
+def note_renamed_indexes(
     connection: BaseDatabaseWrapper, catalog: Catalog, plan: Plan, ledger: Ledger
 ) -> None:
-    """Give steps to the findings on missing tables and indexes that have none."""
+    """Give steps to the findings on missing indexes that have none."""
     for number, finding in enumerate(ledger.findings):
-        if finding.id in ("missing-table", "missing-index") and not finding.steps:
-            models = list(_models(state_before(plan)))
-            cure = _table if finding.id == "missing-table" else _index
-            found = cure(connection, catalog, models, finding)
+        if finding.id == "missing-index" and not finding.steps:
+            found = _index(connection, catalog, _models(state_before(plan)), finding)
             if found is not None:
                 hint, step = found
                 ledger.findings[number] = replace(finding, hint=hint, steps=(step,))
@@ -36,35 +34,6 @@ def _models(state: ProjectState) -> Iterator[Any]:
     for model in state.apps.get_models(include_auto_created=True):
         if model._meta.managed and not model._meta.proxy:
             yield model
-
-
-def _columns(model: Any) -> set[str]:
-    fields = model._meta.local_concrete_fields
-    return {column_of(field) for field in fields if field.concrete and field.column}
-
-
-def _table(
-    connection: BaseDatabaseWrapper, catalog: Catalog, models: Iterable[Any], finding: Finding
-) -> tuple[str, Step] | None:
-    """Return the step that renames the one table which no model has and that has its columns."""
-    claimed = {split_table(model._meta.db_table)[1]: model for model in models}
-    schema, _, name = (finding.table or "").partition(".")
-    if name not in claimed or (schema, name) in catalog.kinds:
-        return None
-    columns = _columns(claimed[name])
-    alike = [
-        relation
-        for relation in catalog.relations
-        if relation.kind in TABLE_KINDS
-        and relation.schema == schema
-        and relation.name not in claimed
-        and {column.name for column in relation.columns} == columns
-    ]
-    if len(alike) != 1:
-        return None
-    rename = f"ALTER TABLE {quoted(schema, alike[0].name)} RENAME TO {quoted(name)}"
-    hint = f"no model has {alike[0].label}, which has its columns: where it was renamed, name it so"
-    return hint, statement(rename)
 
 
 def _index(

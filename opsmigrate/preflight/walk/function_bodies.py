@@ -1,0 +1,145 @@
+"""Bodies of functions that name what the plan drops or renames: PostgreSQL does not follow them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.postgres.mentions import naming
+from opsmigrate.postgres.names import literal
+from opsmigrate.postgres.search_path import seen_by_project
+from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.report import Finding, Severity
+from opsmigrate.steps import Step, statement
+
+# Of what was written as BEGIN ATOMIC, pg_depend knows what it uses; extensions bring their own.
+BODIES = """
+SELECT format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)),
+       p.proname, p.prosrc,
+       ARRAY(SELECT t.tgname::text FROM pg_trigger t
+             WHERE t.tgfoid = p.oid AND NOT t.tgisinternal),
+       ARRAY(SELECT tn.nspname || '.' || c.relname
+             FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+             JOIN pg_namespace tn ON tn.oid = c.relnamespace
+             WHERE t.tgfoid = p.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D')
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+JOIN pg_language l ON l.oid = p.prolang
+WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND l.lanname NOT IN ('c', 'internal') AND p.prosqlbody IS NULL
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
+                  AND d.objid = p.oid AND d.deptype = 'e')
+ORDER BY 1
+"""
+# Not what stands in strings: they may be executed.
+COMMENTS = re.compile(r"('(?:[^']|'')*')|--[^\n]*|/\*.*?\*/", re.DOTALL)
+
+
+class _Function(NamedTuple):
+    label: str
+    name: str
+    body: str
+    triggers: list[str]
+    fired_by: list[str]
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What the plan drops or renames, by the names of the live database; and where in the plan."""
+
+    doing: str
+    table: str
+    column: str | None
+    migration: str | None
+    operation: str | None
+
+
+@dataclass
+class FunctionBodies:
+    """Remembers what the plan drops and renames, and says in the end which bodies name it."""
+
+    connection: BaseDatabaseWrapper
+    _changes: dict[tuple[str, str | None], _Change] = field(default_factory=dict)
+
+    def left_behind(
+        self, ledger: Ledger, table: SimulatedTable, doing: str, column: str | None = None
+    ) -> None:
+        """Remember a live table or column that loses its name; what the plan makes has no users."""
+        live = table.origins.get(column) if column is not None else None
+        if table.origin is None or (column is not None and live is None):
+            return
+        name = ".".join(table.origin)
+        self._changes.setdefault(
+            (name, live), _Change(doing, name, live, ledger.migration, ledger.operation)
+        )
+
+    def note(self, ledger: Ledger, executed: Iterable[str]) -> None:
+        """Add a warning for each change that a body names.
+
+        A function that SQL written by hand names, or a rehearsal `executed`, is replaced with the
+        plan, or its trigger is.
+        """
+        if not self._changes:
+            return
+        texts = "\n".join([*ledger.by_hand, *(each for each in executed if REPLACES.search(each))])
+        functions = [each for each in self._functions if not _handled(each, texts)]
+        for change in self._changes.values():
+            found = [each.label for each in functions if _names(each, change)]
+            if found:
+                ledger.findings.append(_finding(change, found))
+
+    @cached_property
+    def _functions(self) -> list[_Function]:
+        rows = seen_by_project(self.connection, BODIES)
+        return [
+            _Function(label, name, COMMENTS.sub(lambda match: match[1] or " ", body), *rest)
+            for label, name, body, *rest in rows
+        ]
+
+
+REPLACES = re.compile(r"\b(?:FUNCTION|PROCEDURE|ROUTINE|TRIGGER)\b", re.IGNORECASE)
+
+
+def _handled(function: _Function, texts: str) -> bool:
+    return _has_word(texts, [function.name, *function.triggers])
+
+
+def _names(function: _Function, change: _Change) -> bool:
+    fired, table = change.table in function.fired_by, change.table.partition(".")[2]
+    if change.column is None:
+        return _has_word(function.body, [table])
+    about = fired or _has_word(function.body, [table])
+    return about and _has_word(function.body, [change.column])
+
+
+def _has_word(text: str, words: Iterable[str]) -> bool:
+    return re.search(naming(words, frozenset()), text) is not None
+
+
+def _finding(change: _Change, functions: list[str]) -> Finding:
+    them = f"the function{'s' if len(functions) > 1 else ''} {', '.join(functions)}"
+    name = change.column or change.table.partition(".")[2]
+    return Finding(
+        id="named-in-function",
+        severity=Severity.WARNING,
+        message=f"{change.doing}: the body of {them} names {name}, and PostgreSQL does not follow "
+        "it: the next call may fail",
+        hint=f"look at it; where this {name} is meant, replace the function in the same migration, "
+        "with RunSQL",
+        steps=tuple(_definitions(functions)),
+        migration=change.migration,
+        operation=change.operation,
+        table=change.table,
+        column=change.column,
+        evidence={"functions": functions},
+    )
+
+
+def _definitions(functions: list[str]) -> Iterator[Step]:
+    for function in functions:
+        yield statement(f"SELECT pg_get_functiondef({literal(function)}::regprocedure)")

@@ -1,0 +1,179 @@
+"""Whether an expression may stand in an index or a generated column: it must be immutable.
+
+The planner is asked, which does with an expression what CREATE INDEX does before it judges
+(expression_planner): it writes SQL functions out, and computes what is immutable. Of sample values
+nothing but one value is left then, or something is not immutable.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.db import Error
+from django.db.backends.postgresql.psycopg_any import sql
+
+from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
+from opsmigrate.preflight.walk.expressions import CALLED, PLAIN
+from opsmigrate.preflight.walk.probes import LIMITS, TIMEOUT
+from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.schema.samples import INEXACT, TEXTS
+from opsmigrate.schema.types import INTEGERS, base, element, in_full, is_array
+
+# A text and a number; several, as 'a' is no number, and 1 / (n - 1) has no value. A document is as
+# deep as the number says.
+SAMPLES = (("1", "1"), ("a", "2"), ("2000-01-02", "3"), ("true", "4"))
+DAYS = "2000-01-02 03:04:05+00"
+USUAL = {
+    "boolean": "true",
+    "bytea": "1",
+    "date": DAYS,
+    "daterange": "[2000-01-02,2000-01-03)",
+    "inet": "127.0.0.1",
+    "int4range": "[1,2)",
+    "int8range": "[1,2)",
+    "interval": "1 day",
+    "numrange": "[1,2)",
+    "time without time zone": "03:04:05",
+    "timestamp with time zone": DAYS,
+    "timestamp without time zone": DAYS,
+    "tstzrange": "[2000-01-02,2000-01-03)",
+    "tsvector": "a",
+    "uuid": "123e4567-e89b-42d3-a456-426614174000",
+}
+JSON = ("json", "jsonb")
+MOST_KEYS = 6
+LITERAL = re.compile(r"'((?:[^']|'')*)'")
+NOT_FUNCTIONS = frozenset({"all", "and", "any", "case", "in", "not", "or", "values"})
+VOLATILE = """
+SELECT EXISTS (SELECT FROM pg_proc WHERE proname = ANY(%s::text[]) AND provolatile <> 'i')
+"""
+# As the server writes a constant.
+CONSTANT = re.compile(
+    r"""E?'(?:[^']|'')*'(?:::[^'():]+(?:\(\d+(?:,-?\d+)?\)[^'():]*)?)?(?:\ COLLATE\ .+)?
+    |-?[\d.]+(?:e[+-]?\d+)?|true|false""",
+    re.VERBOSE,
+)
+NOTHING = re.compile(r"NULL::[^()]+(?:\([\d,]+\))?")
+# What the planner does not compute beforehand, although it may be immutable.
+NOT_COMPUTED = re.compile(r"\b(?:ROW|XML\w+|JSON_\w+)\s*\(", re.IGNORECASE)
+
+
+def require_immutable(
+    requirements: Requirements, table: SimulatedTable, expression: str, purpose: str
+) -> None:
+    """Note an expression in which something depends on more than the row: 42P17."""
+    if not requirements.columns_in(table, expression) and not CALLED.search(expression):
+        return
+    left = _left_of(requirements, table, expression)
+    if left == "":
+        return
+    if left is None:
+        if _may_depend(requirements, expression):
+            requirements.ledger.leave_open(f"whether {purpose} of {table.label} is immutable")
+        return
+    what = f"{purpose} of {table.label} is not immutable: {_culprit(left)}"
+    if not requirements.sees_everything():
+        requirements.ledger.leave_open(f"{what}; but something before may change that")
+        return
+    requirements.ledger.find(
+        "not-immutable",
+        what,
+        hint="let it say what it takes from the session now (to_tsvector('english', …), AT TIME "
+        "ZONE 'UTC', to_char with a format), or declare a function of your own IMMUTABLE, if it is",
+        table=table.label,
+    )
+
+
+def _culprit(left: str) -> str:
+    functions = [name for name in _called(left) if name.lower() not in NOT_FUNCTIONS]
+    if functions:
+        names = ", ".join(f"{name}()" for name in dict.fromkeys(functions))
+        return f"{names} may give another value for the same row"
+    return "what it casts or compares depends on the settings of the session"
+
+
+def _called(expression: str) -> list[str]:
+    outside = LITERAL.sub("''", expression)
+    return [inside or plain for inside, plain in CALLED.findall(outside)]
+
+
+def _may_depend(requirements: Requirements, expression: str) -> bool:
+    """Say whether something in it is not immutable for some types, or is a cast."""
+    if "::" in LITERAL.sub("''", expression):
+        return True
+    rows = seen_by_project(requirements.connection, VOLATILE, [_called(expression)])
+    return bool(rows[0][0])
+
+
+def _left_of(requirements: Requirements, table: SimulatedTable, expression: str) -> str | None:
+    """Return what the planner cannot compute of sample values: '' for nothing, None if unknown."""
+    for text, number in SAMPLES:
+        values = dict(_row(table, expression, text, number))
+        if None in values.values():
+            return None
+        row = sql.SQL(", ").join(value for value in values.values() if value is not None)
+        source = sql.SQL("FROM (VALUES ({})) AS {} ({})").format(
+            row, sql.Identifier(table.name), sql.SQL(", ").join(map(sql.Identifier, values))
+        )
+        query = sql.SQL("EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) SELECT ({}) {}").format(
+            sql.SQL(expression), source if values else sql.SQL("")
+        )
+        try:
+            with transaction_as_project(requirements.connection, "READ ONLY") as cursor:
+                cursor.execute(LIMITS, [TIMEOUT, TIMEOUT])
+                cursor.execute(query)
+                found = cursor.fetchone()[0]
+        except Error:
+            continue
+        plan = found if isinstance(found, list) else json.loads(found)
+        (output,) = plan[0]["Plan"]["Output"]
+        if CONSTANT.fullmatch(output):
+            return ""
+        if not NOTHING.fullmatch(output):
+            return None if NOT_COMPUTED.search(output) else str(output)
+    return None
+
+
+def _row(
+    table: SimulatedTable, expression: str, text: str, number: str
+) -> Iterator[tuple[str, Composable | None]]:
+    """Yield the columns that the expression names, each with a value; None where there is none."""
+    for column, known in table.types.items():
+        # The plan's expressions have the plan's names, the live ones the live names.
+        for name in dict.fromkeys((column, table.origins.get(column, column))):
+            if name in expression:
+                type_ = PLAIN.get(known, known)
+                value = _sample(base(type_), expression, text, number)
+                cast = sql.SQL("({}::pg_catalog.text)::{}" if base(type_) in TEXTS else "{}::{}")
+                yield (
+                    name,
+                    None
+                    if value is None
+                    else cast.format(sql.Literal(value), sql.SQL(in_full(type_))),
+                )
+
+
+def _document(keys: Iterable[str], value: str, depth: int) -> Any:
+    """Return a document in which each path of that many keys leads to the value."""
+    if not depth:
+        return value
+    return {key: _document(keys, value, depth - 1) for key in keys}
+
+
+def _sample(type_: str, expression: str, text: str, number: str) -> str | None:
+    if type_ in TEXTS:
+        return text
+    if type_ in JSON:
+        literals = LITERAL.findall(expression)
+        keys = [key for literal in literals for key in literal.strip("{}").split(",")]
+        return json.dumps(_document(keys[:MOST_KEYS], number, int(number)))
+    if type_ in INTEGERS or type_ in INEXACT:
+        return number
+    if is_array(type_):
+        return "{%s}" % (text if element(type_) in TEXTS else USUAL.get(element(type_), number))
+    return USUAL.get(type_)

@@ -1,0 +1,61 @@
+"""Published tables whose rows nothing tells apart after the plan: their updates are refused."""
+
+from __future__ import annotations
+
+from opsmigrate.postgres.search_path import seen_by_project
+from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.simulation import PRIMARY_KEY, SimulatedTable
+from opsmigrate.report import Finding, Severity
+from opsmigrate.steps import statement
+
+# Those that have a replica identity now: an index of their own choice, or the primary key.
+IDENTITIES = """
+SELECT DISTINCT n.nspname, c.relname, x.relname, c.relreplident = 'd'
+FROM pg_publication_tables t JOIN pg_publication p ON p.pubname = t.pubname
+JOIN pg_namespace n ON n.nspname = t.schemaname
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename
+JOIN pg_index i ON i.indrelid = c.oid
+    AND (c.relreplident = 'i' AND i.indisreplident OR c.relreplident = 'd' AND i.indisprimary)
+JOIN pg_class x ON x.oid = i.indexrelid
+WHERE p.pubupdate OR p.pubdelete
+"""
+BY_HAND = "replica identity"
+
+
+def require_replica_identities(requirements: Requirements) -> None:
+    """Warn of each published table that loses its replica identity for good: 55000."""
+    ledger = requirements.ledger
+    if BY_HAND in " ".join(ledger.by_hand).lower():
+        return
+    for schema, name, index, by_key in seen_by_project(requirements.connection, IDENTITIES):
+        table = requirements.schema.of_origin(schema, name)
+        if table is not None and not _has_identity(table, index, by_key=by_key):
+            ledger.findings.append(_finding(table, index))
+
+
+def _has_identity(table: SimulatedTable, index: str, *, by_key: bool) -> bool:
+    """Say whether the index is still there, under whatever name, or another primary key.
+
+    A table whose identity is an index of its choice has none when that goes, whatever its key.
+    """
+    names = {item.name for item in table.indexes.values()}
+    key = any(kind == PRIMARY_KEY for kind, _ in table.constraints.values())
+    return index in names or (by_key and key)
+
+
+def _finding(table: SimulatedTable, index: str) -> Finding:
+    return Finding(
+        id="replica-identity-lost",
+        severity=Severity.WARNING,
+        message=f"the plan drops {index} of {table.label}, which is published: nothing tells its "
+        "rows apart then, and every UPDATE and DELETE of it is refused",
+        hint="let another unique index of it be the replica identity, after migrate; or the whole "
+        "row",
+        steps=(
+            statement(
+                f"ALTER TABLE {table.live} REPLICA IDENTITY FULL",
+                risk="an UPDATE or DELETE sends the whole row, and subscribers search for it",
+            ),
+        ),
+        table=table.label,
+    )
