@@ -113,6 +113,7 @@ TYPED_ELSEWHERE = {
     "they are another rehearsal, or none": {
         "copy-failed",
         "copy-gave-way",
+        "no-scratch-database",
         "not-rehearsed",
         "rehearsal-broken",
         "stale-copy",

@@ -3,7 +3,6 @@
 import re
 import shlex
 from argparse import ArgumentParser
-from copy import copy
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -186,10 +185,9 @@ def _require_sense(options: dict[str, Any]) -> None:
 
 def _whole_but(error: OpsmigrateError, file: Path) -> OpsmigrateError:
     """Return why it is not restored, with the file, which is whole and verified by archive."""
-    whole = copy(error)
-    whole.args = (f"{file} is whole, and verified by archive; but {error}",)
-    whole.facts = {"file": str(file), "verified": "archive"}
-    return whole
+    error.args = (f"{file} is whole, and verified by archive; but {error}",)
+    error.facts = {"file": str(file), "verified": "archive"}
+    return error
 
 
 def _verify(
