@@ -49,6 +49,7 @@ NOT_RUN = {
         "broken-unique",
         "copy-gave-way",
         "copy-failed",
+        "no-scratch-database",
         "not-rehearsed",
         "rehearsal-broken",
         "rehearsal-failed",
@@ -112,6 +113,7 @@ TYPED_ELSEWHERE = {
     "they are another rehearsal, or none": {
         "copy-failed",
         "copy-gave-way",
+        "no-scratch-database",
         "not-rehearsed",
         "rehearsal-broken",
         "stale-copy",

@@ -185,16 +185,9 @@ def _require_sense(options: dict[str, Any]) -> None:
 
 def _whole_but(error: OpsmigrateError, file: Path) -> OpsmigrateError:
     """Return why it is not restored, with the file, which is whole and verified by archive."""
-    return type(error)(
-        f"{file} is whole, and verified by archive; but {error}",
-        id=error.id,
-        hint=error.hint,
-        steps=error.steps,
-        table=error.table,
-        column=error.column,
-        evidence=error.evidence,
-        facts={"file": str(file), "verified": "archive"},
-    )
+    error.args = (f"{file} is whole, and verified by archive; but {error}",)
+    error.facts = {"file": str(file), "verified": "archive"}
+    return error
 
 
 def _verify(

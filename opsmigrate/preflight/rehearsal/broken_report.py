@@ -1,7 +1,6 @@
 """What is said of the constraints that rows contradict: the live rows, and the query for them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -112,18 +111,19 @@ def _of_rows(
     )
     values = f": {'; '.join(bad.sample)}" if bad and bad.sample else ""
     off = tuple(statement(f"SET {name} TO off") for name in BY_INDEX) if unique else ()
-    finding = Finding(
-        id="broken-unique",
-        severity=Severity.WARNING if anew is None else Severity.ERROR,
-        message=f"{what} stands as valid, but {_words(probe, bad)}{values}",
-        hint=ABOUT_ROWS[probe.id] if probe else "correct the rows",
-        steps=(*off, statement(bad.query)) if bad else (),
-        migration=anew["migration"] if anew else None,
-        operation=anew["operation"] if anew else None,
-        table=label,
-        column=item.columns[0] if len(item.columns) == 1 else None,
-    )
-    return [finding if unique else replace(finding, id="broken-not-null")]
+    steps = (*off, statement(bad.query)) if bad else ()
+    said: dict[str, Any] = {
+        "severity": Severity.WARNING if anew is None else Severity.ERROR,
+        "message": f"{what} stands as valid, but {_words(probe, bad)}{values}",
+        "hint": ABOUT_ROWS[probe.id] if probe else "correct the rows",
+        "migration": anew["migration"] if anew else None,
+        "operation": anew["operation"] if anew else None,
+        "table": label,
+        "column": item.columns[0] if len(item.columns) == 1 else None,
+    }
+    if unique:
+        return [Finding(id="broken-unique", steps=steps, **said)]
+    return [Finding(id="broken-not-null", steps=steps, **said)]
 
 
 def _twice(item: BrokenConstraint) -> Probe:
