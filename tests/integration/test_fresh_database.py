@@ -28,7 +28,8 @@ LEAVES_NOTHING = {
     "expressions": f'{USING}.annotate(low=Lower("name")).update(size=models.F("size"))',
 }
 MAY_MAKE = {
-    "a class among values": "for cage in map(Cage, [1]):\n        cage.save(using=schema_editor.connection.alias)",
+    "a class among values": "for cage in map(Cage, [1]):\n"
+    "        cage.save(using=schema_editor.connection.alias)",
     "a creation": f'{USING}.create(name="a")',
     "an object": 'Cage(name="a").save(using=schema_editor.connection.alias)',
     "a method by its name": f'getattr({USING}, "create")(name="a")',
