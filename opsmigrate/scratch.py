@@ -23,6 +23,7 @@ from opsmigrate.postgres.session import (
     set_for_session,
 )
 from opsmigrate.scratch_rights import not_allowed
+from opsmigrate.scratch_statements import copied_from, made_like
 
 PREFIX = "opsmigrate_scratch_"
 ROLE_PREFIX = "opsmigrate_role_"
@@ -34,11 +35,10 @@ OURS = f"""
               AND me.rolname = current_user AND me.rolsuper))
 """
 END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
+END_SESSIONS_IN = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
 # The first half of the advisory lock's key: "opsm" in ASCII; the second half is the database's.
 LOCK_SPACE = 0x6F70736D
-KNOWS_STRATEGY = 150_000
 TEMPLATE_IN_USE = ("55006", "3D000")  # object_in_use; invalid_catalog_name: dropped meanwhile
-PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}  # pg_database.datlocprovider
 
 
 @dataclass
@@ -77,7 +77,8 @@ def scratch_database(
     It has the encoding and the locale of the database of `connection`, or those that `like` says:
     `encoding`, and columns of pg_database in `locale`. With `template`, a scratch database that
     was kept, it is a copy of that one. Raises UndecidedError where the role may not create
-    databases, or others are in the template; RefusedError where a pooler would keep our locks.
+    databases, or reach them, or others are in the template; RefusedError where a pooler would keep
+    our locks.
     """
     if is_pooled_by_transaction(connection):
         raise RefusedError(
@@ -93,10 +94,11 @@ def scratch_database(
         kept, role = False, None
         try:
             if template is None:
-                new = _like(name, like or looks_of(connection))
+                new = made_like(name, like or looks_of(connection))
             else:
-                new = _copying(name, template, maintenance)
+                new = copied_from(name, template, maintenance)
             scratch = _create(connection, maintenance, name, run_id, new)
+            _require_reachable(connection, name)
             try:
                 yield scratch
                 kept = scratch.kept
@@ -173,6 +175,15 @@ def _expires(about: Mapping[str, Any]) -> datetime:
         return datetime.fromisoformat(about["expires"]).astimezone(timezone.utc)
     except (KeyError, TypeError, ValueError):
         return datetime.min.replace(tzinfo=timezone.utc)
+
+
+def left_behind(connection: BaseDatabaseWrapper, run_id: str) -> tuple[str, ...]:
+    """Return the scratch databases of a run that are still there and were not to be kept."""
+    return tuple(
+        name
+        for name, about in _comments(connection)
+        if about.get("run") == run_id and "expires" not in about
+    )
 
 
 def reap(connection: BaseDatabaseWrapper, maintenance_db: str | None) -> tuple[str, ...]:
@@ -275,10 +286,7 @@ def maintenance_connection(
 def leave(maintenance: BaseDatabaseWrapper, scratch: ScratchDatabase) -> None:
     """End the sessions that a pooler kept open in a scratch database, which we have left."""
     with maintenance.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
-            [scratch.name],
-        )
+        cursor.execute(END_SESSIONS_IN, [scratch.name])
 
 
 def role_of(name: str) -> str:
@@ -334,51 +342,49 @@ def _create(
                     id="no-kept-copy",
                     hint="run it again when nobody is in it",
                 ) from error
-            if sqlstate(error) != INSUFFICIENT_PRIVILEGE:
-                raise
-            raise not_allowed(role) from error
+            if sqlstate(error) == INSUFFICIENT_PRIVILEGE:
+                raise not_allowed(role) from error
+            # Another server may lack the locale, ICU, the encoding, or room.
+            raise UndecidedError(
+                f"no scratch database can be made on that server: {first_line(error)}",
+                id="no-scratch-database",
+                hint="let that server have what is missing, or name the alias of another one",
+            ) from error
         cursor.execute(comment_on(name, json.dumps(_comment(scratch))))
     return scratch
 
 
-def _like(name: str, looks: Mapping[str, Any]) -> Composable:
-    return sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}{}").format(
-        sql.Identifier(name), sql.Literal(looks["encoding"]), _locale(looks["locale"])
-    )
-
-
-def _copying(name: str, template: str, maintenance: BaseDatabaseWrapper) -> Composable:
-    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-        sql.Identifier(name), sql.Identifier(template)
-    )
-    if maintenance.connection.info.server_version < KNOWS_STRATEGY:
-        return statement
-    # The default writes every page to the WAL (PostgreSQL documentation, CREATE DATABASE).
-    return statement + sql.SQL(" STRATEGY FILE_COPY")
-
-
-def _locale(row: dict[str, str | None]) -> Composable:
-    """Return the clauses of CREATE DATABASE that repeat the locale of a pg_database row."""
-    locale = row.get("datlocale") or row.get("daticulocale")  # 17 and later; 15 and 16
-    provider = row.get("datlocprovider")  # 15 and later
-    clauses = [
-        ("LC_COLLATE", row["datcollate"]),
-        ("LC_CTYPE", row["datctype"]),
-        # Said also for libc: the cluster's own default may be another one.
-        ("LOCALE_PROVIDER", PROVIDERS[provider] if provider else None),
-        ("ICU_LOCALE", locale if provider == "i" else None),
-        ("ICU_RULES", row.get("daticurules")),
-        ("BUILTIN_LOCALE", locale if provider == "b" else None),
-    ]
-    return sql.Composed(
-        sql.SQL(" " + keyword + " {}").format(sql.Literal(value))
-        for keyword, value in clauses
-        if value is not None
-    )
+def _require_reachable(connection: BaseDatabaseWrapper, name: str) -> None:
+    """Raise UndecidedError where the server, or a pooler, lets nobody into a new database."""
+    other = open_second(connection, database=name)
+    try:
+        other.ensure_connection()
+    except OperationalError as error:
+        raise UndecidedError(
+            f"the scratch database was made, and cannot be connected to: {first_line(error)}",
+            id="no-scratch-database",
+            hint="let the role into databases whose names begin with opsmigrate_scratch_: in "
+            'pg_hba.conf by "all" or, from PostgreSQL 16 on, by a regular expression; in a pooler '
+            "by the entry *",
+        ) from error
+    finally:
+        other.close()
 
 
 def _drop(maintenance: BaseDatabaseWrapper, name: str) -> None:
-    # WITH (FORCE) ends what a killed pg_restore left behind.
-    drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+    drop = sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name))
     with maintenance.cursor() as cursor:
-        cursor.execute(drop)
+        try:
+            # It ends what a killed pg_restore left behind.
+            cursor.execute(drop + sql.SQL(" WITH (FORCE)"))
+        except Error:
+            # Sessions are those of the role that logged in, which may have become another one
+            # (ALTER ROLE … SET role), and that one may not end them.
+            cursor.execute("SELECT current_user")
+            [[role]] = cursor.fetchall()
+            cursor.execute("SET ROLE NONE")
+            with suppress(Error):
+                cursor.execute(END_SESSIONS_IN, [name])
+            cursor.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
+            # It waits for five seconds until they are gone.
+            cursor.execute(drop)

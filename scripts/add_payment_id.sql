@@ -217,6 +217,11 @@ BEGIN
         RAISE EXCEPTION 'refused: % is a table of a composite type, to which PostgreSQL adds no'
             ' column', here USING HINT = format('ALTER TABLE %s NOT OF', here);
     END IF;
+    IF attribute.attnum IS NULL AND kind.relnatts >= 1600 THEN
+        RAISE EXCEPTION 'refused: % has had % columns, with those that were dropped: PostgreSQL'
+            ' adds no other', here, kind.relnatts
+            USING HINT = 'copy the rows into a new table; VACUUM FULL does not help';
+    END IF;
     IF attribute.type <> 'uuid' OR attribute.generated THEN
         RAISE EXCEPTION 'refused: column % of % is there, but it is %, or generated',
             named, here, attribute.type
@@ -253,8 +258,8 @@ BEGIN
         EXECUTE format('SELECT count(*) FROM (SELECT FROM %s WHERE %I IS NOT NULL GROUP BY %2$I'
                        ' HAVING count(*) > 1) AS several', here, named) INTO several;
         IF several > 0 THEN
-            RAISE EXCEPTION 'refused: % values of %.% stand on more than one row',
-                several, here, named
+            RAISE EXCEPTION 'refused: values of %.% that stand on more than one row: %',
+                here, named, several
                 USING HINT = format('SELECT %1$s, count(*) FROM %2$s WHERE %1$s IS NOT NULL'
                                     ' GROUP BY 1 HAVING count(*) > 1', quoted, here);
         END IF;

@@ -11,6 +11,8 @@ OWN = (
     "ALTER TABLE django_migrations OWNER TO {role}",
     "GRANT USAGE, CREATE ON SCHEMA public TO {role}",
 )
+# Who may not read a sequence is not told whether the next keys of migrate's own rows are free.
+READS_SEQUENCES = "GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}"
 NO_CREATE = "REVOKE CREATE ON SCHEMA public FROM {role}, PUBLIC"
 TO_OTHERS = "ALTER TABLE zoo_cage OWNER TO postgres"
 

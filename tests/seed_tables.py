@@ -33,6 +33,15 @@ TOUCH = [
     "CREATE TRIGGER touch BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION touch()",
 ]
 DEFAULT = "ALTER TABLE t ALTER COLUMN c SET DEFAULT '00000000-0000-0000-0000-000000000001'"
+# Two columns, and all other numbers given to columns that are gone.
+USED_UP = """
+DO $$ BEGIN
+EXECUTE (SELECT 'ALTER TABLE t ' || string_agg(format('ADD c%s int', n), ', ')
+         FROM generate_series(3, 1600) n);
+EXECUTE (SELECT 'ALTER TABLE t ' || string_agg(format('DROP c%s', n), ', ')
+         FROM generate_series(3, 1600) n);
+END $$
+"""
 REFUSED_TABLES: dict[str, tuple[list[str], dict[str, Any], str]] = {
     "trigger": (TOUCH, {}, "update-triggers"),
     "trigger that fires always": (
@@ -70,6 +79,7 @@ REFUSED_TABLES: dict[str, tuple[list[str], dict[str, Any], str]] = {
         {},
         "table-hierarchy",
     ),
+    "no number of a column left": ([PLAIN, FILL, USED_UP], {}, "too-many-columns"),
     "one value for all": (
         [PLAIN, FILL],
         {"goal": goal_for(type="text", expression="'the same'")},

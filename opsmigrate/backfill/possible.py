@@ -10,7 +10,9 @@ from opsmigrate.backfill.obstacles import Obstacles
 from opsmigrate.backfill.pending import altering_migration
 from opsmigrate.backfill.state import State
 from opsmigrate.backfill.work import SeedOptions
+from opsmigrate.counted import counted
 from opsmigrate.errors import RefusedError
+from opsmigrate.postgres.column_numbers import COPY_IT, MOST_COLUMNS
 from opsmigrate.postgres.names import generated_name, quoted
 from opsmigrate.steps import Step, command, statement
 
@@ -24,6 +26,15 @@ def require_possible(
     """
     _require_table(state, goal, again)
     _require_rights(state, goal)
+    # Beside text, a column is added too (convert.py).
+    if state.numbers >= MOST_COLUMNS and (not state.has_column or is_text(state, goal)):
+        raise RefusedError(
+            f"{goal.label} has had {counted(state.numbers, 'column')}, with those that were "
+            "dropped: PostgreSQL adds no other",
+            id="too-many-columns",
+            hint=COPY_IT,
+            table=goal.label,
+        )
     if state.has_column:
         _require_column(connection, state, goal, again)
     elif goal.reads_row and not goal.nullable:

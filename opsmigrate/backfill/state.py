@@ -16,7 +16,11 @@ TABLE = """
 SELECT c.oid, c.relkind, c.relispartition,
        EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid),
        pg_has_role(current_user, c.relowner, 'USAGE'),
-       has_schema_privilege(c.relnamespace, 'CREATE'), c.reloftype <> 0, quote_ident(current_user)
+       has_schema_privilege(c.relnamespace, 'CREATE'), c.reloftype <> 0, quote_ident(current_user),
+       (WITH RECURSIVE tree (relation) AS (
+            SELECT c.oid
+            UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.relation)
+        SELECT max(leaf.relnatts) FROM tree JOIN pg_class leaf ON leaf.oid = tree.relation)
 FROM pg_class c WHERE c.oid = %s::regclass
 """
 # Since PostgreSQL 18 a NOT NULL can be there and not be validated.
@@ -63,6 +67,7 @@ class State:
     may_create: bool
     is_typed: bool
     typed_user: str
+    numbers: int
     leaves: tuple[Leaf, ...] = field(repr=False)
     name_taken: bool = False
     number: int | None = None
@@ -102,7 +107,8 @@ def read_state(connection: BaseDatabaseWrapper, goal: Goal) -> State:
     with connection.cursor() as cursor:
         cursor.execute(TABLE, [goal.typed_table])
         row = cursor.fetchone()
-        oid, kind, is_partition, has_children, owned, may_create, is_typed, typed_user = row
+        oid, kind, is_partition, has_children, owned, may_create, is_typed, *rest = row
+        typed_user, numbers = rest
         leaves = read_leaves(cursor, oid, goal.column)
         column = next(iter(seen_by_project(connection, COLUMN, [CHECK, oid, goal.column])), None)
         number = column[0] if column else -1
@@ -120,6 +126,7 @@ def read_state(connection: BaseDatabaseWrapper, goal: Goal) -> State:
         may_create=may_create,
         is_typed=is_typed,
         typed_user=typed_user,
+        numbers=numbers,
         leaves=leaves,
         name_taken=taken,
         **_column(column),

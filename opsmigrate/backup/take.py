@@ -49,6 +49,7 @@ from opsmigrate.pgtools.printing import PRINTING
 from opsmigrate.pgtools.run import ClientError, started
 from opsmigrate.postgres.advisory import holder_of, obtain
 from opsmigrate.postgres.errors import LOCK_NOT_AVAILABLE, sqlstate
+from opsmigrate.postgres.room import require_connections
 from opsmigrate.postgres.session import (
     Session,
     is_pooled_by_transaction,
@@ -116,6 +117,7 @@ def take_backup(
             hint="point DATABASES at the server itself, not at the pooler",
         )
     require_password_for_clients(connection)
+    require_connections(connection, connections_of(options), "the backup")
     with _observer(connection, session) as observer:
         require_dumpable(connection)
         make_folder(options.folder)
@@ -168,6 +170,15 @@ def take_backup(
         remove_backup(final, manifest_path(final))
         raise
     return final, manifest
+
+
+def connections_of(options: BackupOptions) -> int:
+    """Return how many sessions there are at once while a backup is taken.
+
+    The one that asks, that which watches, that of the snapshot, pg_dump's, and those that read.
+    """
+    dumping = 1 + options.jobs if options.jobs > 1 else 1
+    return 3 + dumping + (options.jobs if options.digests else 0)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.backup.blame import require_backup_to_blame, server_start
 from opsmigrate.backup.checksum import sha256_of
+from opsmigrate.backup.contradictions import contradiction_in
 from opsmigrate.backup.differences import broken, content_differences
 from opsmigrate.backup.properties import read_extensions
 from opsmigrate.backup.restore import restore_into, why_not_owners
@@ -187,8 +188,11 @@ def prove_restored(
         )
     except ClientError as error:
         require_backup_to_blame(connection, scratch.name, error, started=started)
-        failed = broken(id="restore-failed", message=f"{file.name} cannot be restored: {error}")
-        return Verification(findings=(replace(failed, hint=SEE_WORDS),))
+        found = contradiction_in(connection, scratch.name, error)
+        words = f"{file.name} cannot be restored: {error}{found.words if found else ''}"
+        failed = broken(id="restore-failed", message=words)
+        hint, steps = (found.hint, found.steps) if found else (SEE_WORDS, failed.steps)
+        return Verification(findings=(replace(failed, hint=hint, steps=steps),))
     progress.phase("Comparing every row of it")
     with second_connection(connection, database=scratch.name) as restored:
         set_for_session(restored, **no_time_limits(restored))

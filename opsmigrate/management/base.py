@@ -7,6 +7,7 @@ import sys
 import traceback
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from io import TextIOWrapper
@@ -45,12 +46,11 @@ from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import Session
 from opsmigrate.postgres.waits import Waits
 from opsmigrate.progress import Progress
-from opsmigrate.report import WIDTH, Report, Result, Severity, Verdict
-from opsmigrate.scratch import reap
+from opsmigrate.report import WIDTH, Finding, Report, Result, Severity, Verdict
+from opsmigrate.scratch import left_behind, reap
 from opsmigrate.shown import shown
-from opsmigrate.steps import aimed, aimed_text, command
+from opsmigrate.steps import aimed, aimed_text, command, statement
 
-UNWRITTEN = Verdict.UNDECIDED.exit_code
 EPILOG = (
     f"Exit codes: {', '.join(f'{each.exit_code} {each.value}' for each in Verdict)}; "
     f"{INTERRUPTED} interrupted. What a finding means: manage.py preflight_migrate --explain ID. "
@@ -183,7 +183,7 @@ class ReportCommand(BaseCommand, ABC):
             why = shown(str(error))
             told = f"the report cannot be written: {why}; it is:\n{report.as_text()}"
             self.messages.error(told)
-            report = replace(report, exit_code=report.exit_code or UNWRITTEN)
+            report = replace(report, exit_code=report.exit_code or Verdict.UNDECIDED.exit_code)
         self._end(report, options)
 
     def _end(self, report: Report, options: dict[str, Any]) -> None:
@@ -258,7 +258,7 @@ class ReportCommand(BaseCommand, ABC):
                 result = self.run(run, **options)
                 # It is done: an interrupt that comes now must not say that nothing was.
                 interrupts.hold_back()
-                return result
+                return result.with_findings(*_left(connection, run_id))
         finally:
             progress.done()
 
@@ -276,6 +276,23 @@ class ReportCommand(BaseCommand, ABC):
             first, _, rest = text.partition("\n\n")
             self._written(first, self.style.SUCCESS if passed else self.style.ERROR)
             self._written(f"\n{rest}")
+
+
+def _left(connection: BaseDatabaseWrapper, run_id: str) -> list[Finding]:
+    """Return what is said of the scratch databases of this run that could not be dropped."""
+    names: tuple[str, ...] = ()
+    with suppress(Error):
+        names = tuple(left_behind(connection, run_id))
+    return [
+        Finding(
+            id="scratch-left",
+            severity=Severity.WARNING,
+            message=f"the scratch database {name} could not be dropped",
+            hint="the next run of any command drops it when nobody is in it; or do so now",
+            steps=(statement(f'DROP DATABASE "{name}" WITH (FORCE)'),),
+        )
+        for name in names
+    ]
 
 
 def _aimed(result: Result, alias: str) -> Result:

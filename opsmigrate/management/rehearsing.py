@@ -39,6 +39,8 @@ from opsmigrate.steps import command
 
 APPROVED = command(f'{REHEARSE.text} --approval "who approved it"')
 KEEP_A_COPY = command("python manage.py backup_db --verify restore --keep-scratch")
+# There is no right or approval to give: the server has no room for a copy, or lets nobody in.
+NO_PLACE = {"no-maintenance-database", "no-scratch-database", "too-few-connections"}
 # A rehearsal of the schema takes whole tables up to this part of REHEARSE_MAX_BYTES.
 PART_FOR_SCHEMA = 16
 
@@ -56,16 +58,17 @@ class Asked:
 def rehearse_as_asked(run: Run, target: Target, asked: Asked) -> Rehearsal | NotRehearsed:
     """Rehearse where that was asked for, or where nothing speaks against it.
 
-    Asked for by name, it raises what stands in its way; in the mode auto it says so.
+    Asked for by name, it raises what stands in its way, but where no copy can be had or looked at:
+    then, as in the mode auto, that is said, and what was found without it stands.
     """
     try:
         return _rehearse(run, target, asked)
     except _CannotError as error:
         return _not_rehearsed(error.reason)
     except UndecidedError as error:
-        if asked.mode != "auto":
+        if asked.mode != "auto" and error.id not in NO_PLACE:
             raise
-        return _not_rehearsed(error)
+        return replace(_not_rehearsed(error), asked=asked.mode != "auto")
 
 
 def _not_rehearsed(reason: OpsmigrateError) -> NotRehearsed:

@@ -19,6 +19,8 @@ from opsmigrate.pgtools.libpq import ChildEnvironment
 SECONDS_TO_END = 2.0
 SECONDS_TO_END_AT_LEAST = 0.2
 SECONDS_TO_FOLLOW = 1
+# What the server calls a part of its words, in any language, and two blanks.
+SAID = re.compile(r"\w[^:]*:  ")
 NOT_EXECUTED = 126
 # psql's words with VERBOSITY verbose: the severity in any language, the code, the message.
 WITH_CODE = re.compile(r"^(.*?: \S+:  )([0-9A-Z]{5}): ")
@@ -29,14 +31,27 @@ class ClientError(Exception):
 
     `status` is what it ended with, negative for a signal; None where it ended well, and what it
     wrote was not whole. `sqlstate` is the server's code, where the program tells it (psql does).
+    `besides` is what followed its words: the server's DETAIL and CONTEXT, and the statement.
     """
 
     def __init__(
-        self, message: str, *, status: int | None = None, sqlstate: str | None = None
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        sqlstate: str | None = None,
+        besides: str = "",
     ) -> None:
         super().__init__(message)
         self.status = status
         self.sqlstate = sqlstate
+        self.besides = besides
+
+    @property
+    def detail(self) -> str | None:
+        """The first line that the server said besides, as in "DETAIL:  Key (a)=(1) is …"."""
+        first, _, _ = self.besides.partition("\n")
+        return first.strip() if SAID.match(first) else None
 
     @property
     def of_its_own(self) -> bool:
@@ -140,12 +155,14 @@ def _failed(words: IO[bytes], status: int, program: str) -> ClientError:
         for line in lines
         if line.startswith(f"{program}:") and not line.startswith(f"{program}: warning:")
     ]
+    besides = lines[lines.index(telling[0]) + 1 :] if telling else []
     codes = [found.group(2) for line in telling if (found := WITH_CODE.match(line))]
     said = [WITH_CODE.sub(r"\1", line) for line in (telling or lines)[-3:]]
     return ClientError(
         "; ".join(said) or f"{_ending(status)} without a word",
         status=status,
         sqlstate=codes[-1] if codes else None,
+        besides="\n".join(besides),
     )
 
 

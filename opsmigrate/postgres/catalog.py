@@ -104,7 +104,8 @@ class Index(NamedTuple):
 class Relation(NamedTuple):
     """A relation of any kind, as pg_class.relkind names it; what is a table has the rest.
 
-    `partition_key` has an empty string for each expression in it.
+    `numbers` are the columns that it has had, with those that were dropped. `partition_key` has an
+    empty string for each expression in it.
     """
 
     oid: int
@@ -117,6 +118,7 @@ class Relation(NamedTuple):
     owner: str = ""
     unlogged: bool = False
     has_triggers: bool = False
+    numbers: int = 0
     partition_key: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     constraints: tuple[Constraint, ...] = ()
@@ -130,6 +132,14 @@ class Relation(NamedTuple):
     def label(self) -> str:
         """Return `schema.name`."""
         return f"{self.schema}.{self.name}"
+
+
+class EventTrigger(NamedTuple):
+    """One that may run with DDL: its event, and its tags, None where every command fires it."""
+
+    name: str
+    event: str
+    tags: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +169,7 @@ class Catalog:
     # (schema, name) of the types that no relation made.
     types: frozenset[tuple[str, str]] = frozenset()
     # Those that are enabled and no extension's.
-    event_triggers: tuple[str, ...] = ()
+    event_triggers: tuple[EventTrigger, ...] = ()
     # The roles whose code would have a superuser's rights in our session (powers.py).
     distrusted: frozenset[str] = frozenset()
 
@@ -240,7 +250,10 @@ def _with_surroundings(
         available_extensions=json.loads(available),
         collations=frozenset(collations),
         types=types,
-        event_triggers=tuple(event_triggers),
+        event_triggers=tuple(
+            EventTrigger(name, event, tags and tuple(tags))
+            for name, event, tags in json.loads(event_triggers)
+        ),
         distrusted=distrusted,
     )
 

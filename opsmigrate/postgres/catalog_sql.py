@@ -10,7 +10,7 @@ SELECT p.partattrs::int2[], c.oid, n.nspname, c.relname, c.relkind,
        pg_get_userbyid(c.relowner), c.relpersistence = 'u',
        c.relhastriggers AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid
                                     AND NOT t.tgisinternal AND t.tgenabled <> 'D')
-       OR c.relhasrules AND c.relkind IN ('r', 'p')
+       OR c.relhasrules AND c.relkind IN ('r', 'p'), c.relnatts
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
 WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
@@ -109,8 +109,9 @@ SELECT current_setting('server_version_num')::int, current_schema(),
             FROM pg_available_extension_versions v GROUP BY v.name) e),
        (SELECT array_agg(DISTINCT collname::text) FROM pg_collation
         WHERE pg_collation_is_visible(oid)),
-       (SELECT coalesce(array_agg(e.evtname::text), '{}') FROM pg_event_trigger e
-        WHERE e.evtenabled <> 'D' AND NOT EXISTS (
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(e.evtname, e.evtevent, e.evttags)), '[]')::text
+        FROM pg_event_trigger e
+        WHERE e.evtenabled IN ('O', 'A') AND e.evtevent <> 'login' AND NOT EXISTS (
             SELECT FROM pg_depend d WHERE d.classid = 'pg_event_trigger'::regclass
             AND d.objid = e.oid AND d.deptype = 'e')),
        current_user::text

@@ -22,13 +22,20 @@ from opsmigrate.postgres.silence import with_limits
 PINNED = "pg_catalog, pg_temp"
 SET = "SELECT pg_catalog.set_config('search_path', %s, false)"
 SET_LOCAL = "SELECT pg_catalog.set_config('search_path', %s, true)"
+# A time-out that a role or a database has for the application's statements is not meant for our
+# questions, nor for a verdict on others'. The second came with PostgreSQL 17.
+TIME_LIMITS = ("statement_timeout", "transaction_timeout")
 # In one round trip: expressions of a row are computed from left to right. Behind a pooler libpq's
 # own process id is not the server's, and a session's setting would be other people's too.
 TAKE = """
 SELECT pg_catalog.current_setting('search_path'), pg_catalog.set_config('search_path',
-    CASE WHEN pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) '{pid}' THEN '{pinned}'
-    ELSE pg_catalog.current_setting('search_path') END, false)
+    CASE WHEN {ours} THEN '{pinned}' ELSE pg_catalog.current_setting('search_path') END, false),
 """
+TAKE_LIMIT = """pg_catalog.current_setting('{name}', true),
+    CASE WHEN {ours} AND pg_catalog.current_setting('{name}', true) IS NOT NULL
+    THEN pg_catalog.set_config('{name}', '0', false) END"""
+OURS = "pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) '{pid}'"
+SET_LIMIT = "SELECT pg_catalog.set_config(%s, %s, false)"
 # As both drivers number them (libpq, PQtransactionStatus).
 IDLE = 0
 # What resolves no name that a schema could hide, or cannot be in a transaction.
@@ -45,13 +52,15 @@ class Pin:
     """The search_path of one connection: the project's, and whether ours is in force.
 
     `project` is the project's own, as SHOW says it. `lifted` counts the blocks that have asked for
-    it. Behind a pooler (`per_transaction`) nothing is set for longer than a transaction.
+    it. Behind a pooler (`per_transaction`) nothing is set for longer than a transaction. `limits`
+    are the time-outs of the project that are lifted in our session, as SHOW says them.
     """
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
         self.project: str | None = None
         self.per_transaction = False
+        self.limits: dict[str, str] = {}
         self.lifted = 0
         self.owners = 1
         self._receivers_need_names = False
@@ -64,8 +73,9 @@ class Pin:
 
     def take(self, raw: Any) -> None:
         """Pin the session of the driver's connection `raw`, and remember what it had."""
-        self.project, now = _in_own_transaction(raw, _take(raw))
+        self.project, now, *limits = _in_own_transaction(raw, _take(raw))
         self.per_transaction = now != PINNED
+        self.limits = {} if self.per_transaction else _limits(limits)
         wrappers = self.connection.execute_wrappers
         if self.per_transaction and self._for_one_transaction not in wrappers:
             wrappers.append(self._for_one_transaction)
@@ -92,19 +102,22 @@ class Pin:
             if self._receivers_need_names:
                 self.take(raw)
             elif not self.per_transaction:
-                before, _ = _in_own_transaction(raw, _take(raw))
+                before, _, *limits = _in_own_transaction(raw, _take(raw))
                 self.project = self.project if before == PINNED else before
+                self.limits |= _limits(limits)
             if self.lifted and not self.per_transaction:
                 _in_own_transaction(raw, SET, [self.project])
 
     def put_back(self) -> None:
-        """Give the session, where there is one, the project's search_path again."""
+        """Give the session, where there is one, the project's search_path and time-outs again."""
         raw = self.connection.connection
         if raw is None or self.project is None or self.per_transaction:
             return
         # Lost, or in a transaction that failed, which takes the setting along as it is undone.
         with suppress(Exception):
             _in_own_transaction(raw, SET, [self.project])
+            for limit in self.limits.items():
+                _in_own_transaction(raw, SET_LIMIT, limit)
 
     def _for_one_transaction(
         self, execute: Callable[..., Any], statement: Any, params: Any, many: bool, context: Any
@@ -132,7 +145,18 @@ class Pin:
 
 
 def _take(raw: Any) -> str:
-    return TAKE.format(pid=int(raw.info.backend_pid), pinned=PINNED)
+    ours = OURS.format(pid=int(raw.info.backend_pid))
+    limits = (TAKE_LIMIT.format(name=name, ours=ours) for name in TIME_LIMITS)
+    return TAKE.format(ours=ours, pinned=PINNED) + ", ".join(limits)
+
+
+def _limits(values: list[str | None]) -> dict[str, str]:
+    """Return the time-outs that were set, from what the query of _take() says of each."""
+    return {
+        name: value
+        for name, value in zip(TIME_LIMITS, values[::2], strict=True)
+        if value is not None and value != "0"
+    }
 
 
 def _in_own_transaction(raw: Any, query: str, params: Any = None) -> Any:
@@ -158,9 +182,9 @@ def pin_of(connection: BaseDatabaseWrapper) -> Pin | None:
 def own(connection: BaseDatabaseWrapper, *, kept: bool = True) -> None:
     """Make the session of `connection`, and every later one, ours until `release`.
 
-    It waits no longer than LIMITS (silence.py) for a network that says nothing, and its names
-    resolve in pg_catalog only. `kept` says that a session may outlive close(), in a pool. Raises
-    django.db.Error where a session that is there cannot be asked.
+    It waits no longer than LIMITS (silence.py) for a network that says nothing, its names resolve
+    in pg_catalog only, and no time-out ends its statements. `kept` says that a session may outlive
+    close(), in a pool. Raises django.db.Error where a session that is there cannot be asked.
     """
     there = pin_of(connection)
     if there is not None:

@@ -20,7 +20,10 @@ from opsmigrate.postgres.settings import READ_ONLY, resets_of
 from opsmigrate.preflight.drift import judge_drift, look_for_drift
 from opsmigrate.preflight.forecast.report import look_ahead
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.live.another_migrate import look_for_another_migrate
+from opsmigrate.preflight.live.empty_database import note_empty_database
 from opsmigrate.preflight.live.outside import look_outside
+from opsmigrate.preflight.order import Order
 from opsmigrate.preflight.plan import (
     Plan,
     Step,
@@ -36,23 +39,22 @@ from opsmigrate.preflight.recovery.history import with_steps
 from opsmigrate.preflight.recovery.renamed_indexes import note_renamed_indexes
 from opsmigrate.preflight.rehearsal.outcome import NotRehearsed, Rehearsal
 from opsmigrate.preflight.verdict import decide
-from opsmigrate.preflight.walk.bookkeeping import (
-    require_history_table,
-    require_post_migrate,
-    require_record,
-)
+from opsmigrate.preflight.walk.bookkeeping import require_post_migrate
 from opsmigrate.preflight.walk.customised import (
     doubt_own_way,
     leave_open_what_is_customised,
     nothing_written,
 )
+from opsmigrate.preflight.walk.default_site import require_default_site
+from opsmigrate.preflight.walk.event_triggers import leave_open_event_triggers
+from opsmigrate.preflight.walk.history import HISTORY, require_history, require_record
 from opsmigrate.preflight.walk.operations import (
     Move,
     RaisesToo,
     raising_too,
     walk_operation,
 )
-from opsmigrate.preflight.walk.receivers import HISTORY, require_history, require_receivers
+from opsmigrate.preflight.walk.receivers import require_receivers
 from opsmigrate.preflight.walk.renamed_permissions import require_renamed_permissions
 from opsmigrate.preflight.walk.replica_identity import require_replica_identities
 from opsmigrate.preflight.walk.requirements import Requirements
@@ -61,7 +63,7 @@ from opsmigrate.preflight.walk.rows import row_counter
 from opsmigrate.preflight.walk.syncdb import walk_syncdb
 from opsmigrate.preflight.walk.tracing import tracing_editor
 from opsmigrate.progress import Progress
-from opsmigrate.report import Result, Severity
+from opsmigrate.report import Result
 from opsmigrate.steps import Step as Command
 from opsmigrate.steps import statement
 
@@ -77,12 +79,14 @@ def examine(
     accept_unexamined: bool,
     seed_step: Callable[[str, str], Command | None],
     rehearse: Callable[[], Rehearsal | NotRehearsed],
+    why_odd_if_empty: Callable[[], str | None],
     progress: Progress,
 ) -> Result:
     """Return whether `migrate` with the arguments of `target` will apply to this database.
 
     Reads the catalog and the migration files; changes nothing, and executes no operation here.
-    `rehearse` is called where something is left to prove. Raises UsageError for an unknown target.
+    `rehearse` is called where something is left to prove, `why_odd_if_empty` where no migration is
+    applied. Raises UsageError for an unknown target.
     """
     progress.phase("Reading the migration graph and the catalog")
     plan = make_plan(connection, target)
@@ -101,30 +105,37 @@ def examine(
         leave_open_what_is_customised(connection, ledger)
         if plan.steps:
             _require_writable(connection, session, ledger)
-            require_history_table(requirements)
-            require_history(requirements, plan)
-            for name in catalog.event_triggers:
-                ledger.leave_open(f"the event trigger {name} runs with DDL and may refuse it")
+        require_history(requirements, plan)
         with nothing_written(connection):
             _examine_steps(plan, target, requirements, progress)
+            leave_open_event_triggers(catalog, ledger)
             if not target.fake:
                 with _stopping_at_what_raises(ledger):
                     note_half_applied(connection, catalog, plan, ledger)
                     note_already_there(connection, catalog, plan, ledger)
                     note_renamed_indexes(connection, catalog, plan, ledger)
     open_before = tuple(ledger.unexamined)
-    failed = any(finding.severity is Severity.ERROR for finding in ledger.findings)
+    order = Order(plan)
+    error = order.first_error(ledger.findings)
     something = bool(plan.steps) and not target.fake
-    rehearsal = rehearse() if (something or ledger.unexamined) and not failed else None
+    if error is not None:
+        # Before it, something may fail that only running decides.
+        stop = order.of(error.migration, error.operation)
+        something = any(order.of_what(item.what) < stop for item in ledger.unexamined)
+    rehearsal = rehearse() if something or (ledger.unexamined and error is None) else None
+    if error is not None and isinstance(rehearsal, NotRehearsed):
+        rehearsal = None
     if isinstance(rehearsal, Rehearsal):
         # Loaded only where there is a rehearsal, as it takes a while.
         from opsmigrate.preflight.rehearsal.broken_report import report_broken
         from opsmigrate.preflight.rehearsal.causes import cause_of
+        from opsmigrate.preflight.rehearsal.event_triggers import question_event_triggers
         from opsmigrate.preflight.rehearsal.proof import take_in
         from opsmigrate.preflight.rehearsal.rehearsed_rights import question_rights
 
         take_in(rehearsal, plan, ledger, partial(cause_of, connection, catalog, target))
-        report_broken(connection, catalog, rehearsal.broken, ledger)
+        question_event_triggers(catalog, rehearsal, ledger)
+        report_broken(connection, catalog, rehearsal, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)
     ledger.drift = judge_drift(connection, catalog, drifts, ledger) if plan.executor else None
     rehearsed = rehearsal if isinstance(rehearsal, Rehearsal) else None
@@ -139,6 +150,9 @@ def examine(
         if plan.steps
         else (None, ())
     )
+    if plan.steps:
+        look_for_another_migrate(connection, catalog, ledger)
+        note_empty_database(plan, ledger, why_odd_if_empty)
     result = decide(
         plan, ledger, target, rehearsal, open_before, outlook, accept_unexamined=accept_unexamined
     )
@@ -162,7 +176,8 @@ def _examine_steps(
         state = _walk(plan, target, requirements, progress)
     _require_types(requirements.connection, requirements)
     if state is not None:
-        require_receivers(requirements, plan, state)
+        require_receivers(requirements, state)
+        require_default_site(requirements, state)
     unchanged = not plan.steps or target.fake
     require_post_migrate(() if unchanged else plan.steps, lambda: state, requirements)
     if state is not None:

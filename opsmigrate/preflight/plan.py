@@ -2,6 +2,7 @@
 
 import importlib
 import traceback
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from django.db.migrations.exceptions import (
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import ProjectState
 
+from opsmigrate.counted import counted
 from opsmigrate.errors import UsageError
 from opsmigrate.postgres.errors import (
     INSUFFICIENT_PRIVILEGE,
@@ -95,7 +97,8 @@ def make_plan(connection: BaseDatabaseWrapper, target: Target) -> Plan:
         return Plan((), (_conflicting(conflicts),))
     nodes = _nodes(executor, target)
     steps = tuple(Step(*step) for step in _as_run(executor, executor.migration_plan(nodes)))
-    return Plan(steps, tuple(_missing_on_disk(executor)), executor)
+    told = (*_missing_on_disk(executor), *_partly_applied(executor))
+    return Plan(steps, told, executor)
 
 
 def state_before(plan: Plan) -> ProjectState:
@@ -286,3 +289,37 @@ def _missing_on_disk(executor: MigrationExecutor) -> list[Finding]:
         for app, name in sorted(missing)
         if app in loader.migrated_apps
     ]
+
+
+def _partly_applied(executor: MigrationExecutor) -> list[Finding]:
+    """Return the squashed migrations that `migrate` passes over, and whose rest cannot be applied.
+
+    It takes what they replace instead, as far as there are files
+    (django.db.migrations.loader.MigrationLoader.build_graph).
+    """
+    loader, found = executor.loader, []
+    for (app, name), migration in sorted(loader.replacements.items()):
+        every = migration.replaces
+        applied = [node for node in every if node in loader.applied_migrations]
+        left = [node for node in every if node not in loader.applied_migrations]
+        gone = [node for node in left if node not in loader.disk_migrations]
+        if not (applied and gone):
+            continue
+        of_all = f"{len(applied)} of {len(every)}"
+        found.append(
+            Finding(
+                id="squash-partly-applied",
+                severity=Severity.WARNING,
+                message=f"{app}.{name} replaces {counted(len(every), 'migration')}, and these "
+                f"{of_all} are applied: {_labels(applied)}; so migrate passes over it, and the "
+                f"rest has no files here: {_labels(gone)}",
+                hint="deploy the release that still has these files, migrate with it, and then "
+                "this one",
+                migration=f"{app}.{name}",
+            )
+        )
+    return found
+
+
+def _labels(nodes: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(".".join(node) for node in nodes)

@@ -6,6 +6,7 @@ from typing import Any
 from opsmigrate.counted import counted
 from opsmigrate.preflight.forecast.report import Outlook
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.order import AFTER_PLAN, Order
 from opsmigrate.preflight.plan import Plan, Target
 from opsmigrate.preflight.rehearsal.outcome import NotRehearsed, Rehearsal
 from opsmigrate.preflight.rehearsal.recording import LONGEST_SQL
@@ -13,7 +14,7 @@ from opsmigrate.preflight.rehearsal.selection import KeptCopy
 from opsmigrate.report import Finding, Result, Severity, Unexamined, Verdict
 
 SHOWN = 20
-POST_MIGRATE = "post_migrate"
+NOTHING = "nothing to migrate"
 
 
 def decide(
@@ -36,14 +37,13 @@ def decide(
             rehearsal.why,
             hint=rehearsal.hint,
             steps=rehearsal.steps,
-            severity=Severity.INFO,
+            severity=Severity.WARNING if rehearsal.asked else Severity.INFO,
         )
-    errors = [finding for finding in ledger.findings if finding.severity is Severity.ERROR]
-    if errors:
-        verdict, summary = Verdict.FAILED, _failing(errors[0])
+    error = Order(plan).first_error(ledger.findings)
+    if error is not None:
+        verdict, summary = Verdict.FAILED, _failing(error, plan)
     elif ledger.unexamined and not accept_unexamined:
-        verdict = Verdict.UNDECIDED
-        summary = f"{len(ledger.unexamined)} of what migrate would do could not be examined"
+        verdict, summary = Verdict.UNDECIDED, _open(plan, len(ledger.unexamined))
     else:
         verdict, summary = Verdict.PASSED, _passing(plan, target)
         if isinstance(rehearsal, Rehearsal):
@@ -62,18 +62,26 @@ def decide(
     )
 
 
-def _failing(first: Finding) -> str:
-    if first.operation == POST_MIGRATE:
+def _failing(first: Finding, plan: Plan) -> str:
+    if not plan.steps and first.operation in AFTER_PLAN:
+        return f"{NOTHING}, and yet migrate would fail: {first.message}"
+    if first.operation in AFTER_PLAN:
         return f"migrate would fail after its last migration: {first.message}"
     if first.migration is None:
         return f"migrate would stop before its first migration: {first.message}"
     return f"migrate would fail at {first.migration}: {first.message}"
 
 
+def _open(plan: Plan, count: int) -> str:
+    if plan.steps or plan.executor is None:
+        return f"{count} of what migrate would do could not be examined"
+    return f"{NOTHING}; {count} of what migrate does all the same could not be examined"
+
+
 def _passing(plan: Plan, target: Target) -> str:
     count = len(plan.steps)
     if not count:
-        return "nothing to migrate; the target is applied"
+        return f"{NOTHING}; the target is applied"
     verb = "be recorded" if target.fake else "unapply" if plan.steps[0].backwards else "apply"
     return f"{counted(count, 'migration')} will {verb}"
 
@@ -108,6 +116,7 @@ def _rehearsal_facts(rehearsal: Rehearsal, open_before: tuple[Unexamined, ...]) 
         "mode": rehearsal.selection.mode,
         "absent": [".".join(name) for name in rehearsal.selection.absent],
         "without_rows": [".".join(name) for name in rehearsal.selection.without_rows],
+        "unlike": sorted(rehearsal.unlike),
         "kept": _kept_facts(rehearsal.selection.kept),
         "applied": rehearsal.failure is None and not rehearsal.stopped,
         "isolation": dict(rehearsal.isolation),

@@ -153,7 +153,7 @@ def test_without_a_login_the_pages_that_need_one_fail(accept: Accept, live_site:
 
     assert answer.code == 1
     assert check_of(answer, "key-urls")["saw"] == (
-        f"{live_site.url}/dashboards/ answered 302 to /accounts/login/?next=/dashboards/, not 200"
+        f"{live_site.url}/dashboards/ answered 302 to the login, not 200: LOGIN has no username"
     )
 
 

@@ -53,6 +53,7 @@ def test_a_server_that_is_down_is_undecided_and_nothing_is_touched(
     assert answer.report["database"]["server_version"] is None
 
 
+@pytest.mark.named
 def test_a_dump_whose_server_process_is_ended_leaves_nothing(staging: str, earlier: Path) -> None:
     with unchanged(earlier), backing_up(staging, earlier) as process:
         query(staging, f"SELECT pg_terminate_backend(pid) FROM ({HELD_UP}) AS held")
@@ -92,6 +93,7 @@ def test_interrupted_it_ends_pg_dump_and_leaves_nothing(
     assert answer.report["exit_code"] == 130
 
 
+@pytest.mark.named
 def test_killed_it_leaves_no_pg_dump_and_no_backup_that_is_not_whole(
     staging: str, earlier: Path, ops: Ops
 ) -> None:

@@ -68,6 +68,7 @@ def require_undecided(answer: Answer, *ids: str) -> None:
         assert "backup_db" not in f"{finding['hint']} {finding['steps']}"
 
 
+@pytest.mark.named
 @pytest.mark.major
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_session_that_an_administrator_ends_says_nothing_of_the_backup(

@@ -137,6 +137,7 @@ def test_killed_at_any_moment_it_leaves_nothing_after_the_next_run(
     assert dump(alias) == before
 
 
+@pytest.mark.named
 @pytest.mark.parametrize("number", one_in_core([signal.SIGKILL, signal.SIGTERM]))
 def test_killed_on_a_server_of_its_own_it_leaves_nothing_after_the_next_run(
     number: signal.Signals,

@@ -38,6 +38,7 @@ def test_interrupted_while_it_restores_nothing_is_left_and_the_live_one_is_as_it
     assert clients_of(tmp_path) == []
 
 
+@pytest.mark.named
 def test_killed_while_it_restores_the_next_run_drops_what_it_left(
     staging: str, ops: Ops, tmp_path: Path
 ) -> None:

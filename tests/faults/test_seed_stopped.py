@@ -55,6 +55,7 @@ def ended(process: subprocess.Popen[str]) -> Answer:
     return Answer(process.returncode, stdout, stderr)
 
 
+@pytest.mark.named
 @pytest.mark.major
 def test_killed_in_the_middle_and_run_again_it_ends_right_and_changes_no_value(
     staging: str, ops: Ops
@@ -118,6 +119,7 @@ def test_interrupted_while_commits_wait_for_a_standby_that_is_gone_it_stops(stag
     assert (answer.code, answer.ids) == (130, ["stopped-part-way"])
 
 
+@pytest.mark.named
 @pytest.mark.major
 def test_connections_that_are_cut_are_got_back_and_the_work_goes_on(staging: str, ops: Ops) -> None:
     process = seeding(staging)

@@ -78,7 +78,7 @@ MOMENTS = {
     "run_uat, its checks": Moment("run_uat", "default_transaction_read_only"),
     "run_uat --save-baseline": Moment("run_uat --save-baseline=FOLDER/before.json", "sum("),
 }
-# One wait of each kind; the others are in the tier of faults.
+# One wait of each kind.
 NAMED: tuple[str, ...] = (
     "seed, connecting",
     "seed, looking how the server is",
@@ -90,14 +90,14 @@ NAMED: tuple[str, ...] = (
 
 
 def matrix() -> Iterator[object]:
-    """Yield every moment with each driver, the signals in turn; NAMED also in the core tier."""
+    """Yield every moment with each driver, the signals in turn; NAMED for each change, too."""
     turns = cycle(SIGNALS)
     for name in MOMENTS:
         for driver in SETTINGS:
             yield pytest.param(name, driver, next(turns), marks=pytest.mark.faults)
         next(turns)
     for name, driver, number in zip(NAMED, cycle(SETTINGS), cycle(SIGNALS)):
-        yield pytest.param(name, driver, number)
+        yield pytest.param(name, driver, number, marks=pytest.mark.named)
 
 
 @contextmanager

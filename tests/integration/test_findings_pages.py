@@ -34,12 +34,19 @@ TREES = [
 IDS = finding_ids(TREES)
 # What is no rule about a plan and a database, by what its page says.
 NOT_RUN = {
-    "it is about migration files": {"broken-graph", "conflicting-migrations"},
+    "it is about migration files": {
+        "broken-graph",
+        "conflicting-migrations",
+        "squash-partly-applied",
+    },
+    "it is about settings": {"empty-database"},
     "it is about the apps contenttypes and auth": {"insert-refused", "permission-exists"},
     "it is about code of the project": {"drift-unknown"},
     "it is about the rehearsal": {
         "broken-check",
         "broken-foreign-key",
+        "broken-not-null",
+        "broken-unique",
         "copy-gave-way",
         "copy-failed",
         "not-rehearsed",
@@ -65,8 +72,13 @@ NOT_RUN = {
     "it takes statements that last long": {"timeout-too-short"},
     "it takes thousands of tables": {"lock-table-full"},
     "it takes an older server": {"constraint-not-created"},
+    "it takes other sessions": {
+        "activity-hidden",
+        "blocking-session",
+        "migrate-under-way",
+        "old-snapshot",
+    },
     "it is about all databases of the server": {"wraparound-near"},
-    "it takes other sessions": {"activity-hidden", "blocking-session", "old-snapshot"},
 }
 # Said still after the steps were typed, and why.
 STAYS = {
@@ -79,8 +91,10 @@ STAYS = {
 }
 # With steps, but the page is not run: where they are typed, or why they are not.
 TYPED_ELSEWHERE = {
+    "test_another_migrate.py": {"migrate-under-way"},
     "test_broken_checks.py": {"broken-check"},
     "test_broken_keys.py": {"broken-foreign-key"},
+    "test_broken_rows.py": {"broken-not-null", "broken-unique"},
     "test_live_environment.py": {"inactive-slot", "prepared-transaction"},
     "test_moment.py": {"activity-hidden", "blocking-session", "old-snapshot"},
     "test_preflight_plan.py": {
@@ -160,6 +174,7 @@ WORDS_ONLY = {
         "irreversible",
         "missing-on-disk",
     },
+    "the table must be copied": {"too-many-columns"},
     "it takes a package on the server, or a folder": {
         "missing-extension",
         "missing-tablespace",

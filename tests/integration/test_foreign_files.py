@@ -107,6 +107,7 @@ def shelved(staging: str, ops: Ops, tmp_path: Path) -> tuple[Path, str]:
     return path, path.read_text(encoding="utf-8")
 
 
+@pytest.mark.faults
 def test_a_value_of_the_wrong_type_under_a_good_seal_makes_no_manifest(
     staging: str, ops: Ops, shelved: tuple[Path, str]
 ) -> None:

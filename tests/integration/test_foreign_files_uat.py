@@ -45,6 +45,7 @@ def test_what_is_no_file_of_ours_is_said_to_be_none(
         assert answer.code in (2, 4)
 
 
+@pytest.mark.faults
 def test_a_baseline_with_values_of_the_wrong_type_is_none(
     staging: str, ops: Ops, tmp_path: Path
 ) -> None:
@@ -107,6 +108,7 @@ def test_an_included_file_with_values_of_the_wrong_type_is_none(
             assert json.dumps(outcome.as_fact())
 
 
+@pytest.mark.faults
 def test_a_report_with_values_of_the_wrong_type_is_none(
     empty_database: str, ops: Ops, tmp_path: Path
 ) -> None:

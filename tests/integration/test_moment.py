@@ -35,7 +35,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def impatient(new_database: Callable[..., str]) -> str:
     """Return the alias of a database on which a wait for a lock ends in an error."""
-    return new_database(OPTIONS={"options": "-c lock_timeout=150ms -c statement_timeout=1s"})
+    return new_database(OPTIONS={"options": "-c lock_timeout=10ms -c statement_timeout=1s"})
 
 
 def prepared(alias: str, write: Write, pending: str, *, atomic: bool = True) -> None:
@@ -83,12 +83,12 @@ def test_who_holds_a_table_that_the_plan_locks_is_named(
             assert ops("preflight_migrate", "zoo", database=impatient).ids == []
 
     assert (failure is not None) == waits, failure
-    assert (answer.code, answer.ids) == (0, ["blocking-session"] if waits else [])
+    assert (answer.code, answer.ids) == ((1, ["blocking-session"]) if waits else (0, []))
     if not waits:
         return
     assert "lock timeout" in str(failure)
     finding = answer.report["findings"][0]
-    assert (finding["severity"], finding["table"]) == ("warning", "public.zoo_cage")
+    assert (finding["severity"], finding["table"]) == ("error", "public.zoo_cage")
     assert finding["migration"] == "zoo.0002_step"
     assert f"process {pid} (role postgres, till), idle in transaction" in finding["message"]
     assert [step["text"] for step in finding["steps"]] == [f"SELECT pg_terminate_backend({pid});"]
@@ -115,8 +115,11 @@ def test_concurrently_waits_for_a_snapshot_that_reads_something_else(
         assert "old-snapshot" not in left
 
     assert failure is not None
-    assert (answer.code, answer.ids) == (0, ["old-snapshot"])
-    assert f"would wait for process {pid}" in answer.report["findings"][0]["message"]
+    assert (answer.code, answer.ids) == (1, ["old-snapshot"])
+    assert (
+        f"would give up after 0.01 s of waiting for process {pid}"
+        in answer.report["findings"][0]["message"]
+    )
 
 
 def test_a_role_that_may_not_see_others_is_told_so_and_told_who_blocks(
@@ -141,7 +144,7 @@ def test_a_role_that_may_not_see_others_is_told_so_and_told_who_blocks(
 
     assert (idle.code, told(idle)) == (0, [])
     assert HIDDEN not in idle.ids
-    assert (answer.code, told(answer)) == (0, ["blocking-session"])
+    assert (answer.code, told(answer)) == (1, ["blocking-session"])
     assert HIDDEN in answer.ids
     finding = next(item for item in answer.report["findings"] if item["id"] == "blocking-session")
     assert f"process {pid} (role postgres, till), in a transaction" in finding["message"]
@@ -157,6 +160,19 @@ def test_young_transactions_are_no_news(
 
     with held(impatient, READ):
         assert ops("preflight_migrate", "zoo", database=impatient).ids == []
+
+
+def test_who_waits_for_longer_than_it_is_held_yet_may_get_through(
+    new_database: Callable[..., str], write_migrations: Write, ops: Ops
+) -> None:
+    alias = new_database(OPTIONS={"options": "-c lock_timeout=1h"})
+    prepared(alias, write_migrations, ADD)
+
+    with held(alias, READ):
+        answer = ops("preflight_migrate", "zoo", database=alias)
+
+    assert (answer.code, answer.ids) == (0, ["blocking-session"])
+    assert answer.report["findings"][0]["severity"] == "warning"
 
 
 @pytest.mark.parametrize(

@@ -105,28 +105,6 @@ def test_content_types_that_cannot_be_inserted_are_a_no_only_where_a_model_is_ne
     assert migrate(empty_database, "treasury", "0001") is None
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        "django_content_type ADD CHECK (length(model) < 5) NOT VALID",
-        "auth_permission ALTER codename TYPE varchar(12) USING left(codename, 12)",
-    ],
-    ids=["check", "shorter"],
-)
-def test_what_stands_against_new_content_types_or_permissions_is_left_to_a_rehearsal(
-    change: str, empty_database: str, ops: Ops
-) -> None:
-    for app in ("auth", "contenttypes"):
-        assert migrate(empty_database, app) is None
-    execute(connections[empty_database], f"ALTER TABLE {change}")
-
-    left = ops("preflight_migrate", "treasury", "0001", database=empty_database, rehearse="off")
-    told = ops("preflight_migrate", "treasury", "0001", database=empty_database, rehearse="clone")
-
-    assert migrate(empty_database, "treasury", "0001") is not None
-    assert (left.code, told.code) == (3, 1)
-
-
 def test_a_receiver_of_the_project_is_left_open(empty_database: str, ops: Ops) -> None:
     assert migrate(empty_database) is None
     assert ops("preflight_migrate", database=empty_database).code == 0

@@ -9,7 +9,7 @@ from tests.conftest import Ops
 from tests.cures import Typist
 from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.zoo_migrations import Write, migrate
-from tests.rights import NO_CREATE, OWN, TO_OTHERS, execute_for, judged, name_of
+from tests.rights import NO_CREATE, OWN, READS_SEQUENCES, TO_OTHERS, execute_for, judged, name_of
 
 ADD = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
 HEIR = "CREATE TABLE heir () INHERITS (zoo_cage)"
@@ -203,6 +203,7 @@ CASES = (
         (
             "ALTER TABLE django_migrations OWNER TO postgres",
             "GRANT SELECT ON django_migrations TO {role}",
+            READS_SEQUENCES,
         ),
         words="record the migration",
     ),
@@ -212,6 +213,7 @@ CASES = (
         (
             "ALTER TABLE django_migrations OWNER TO postgres",
             "GRANT INSERT, SELECT (app, name, applied) ON django_migrations TO {role}",
+            READS_SEQUENCES,
         ),
     ),
     Case(
@@ -220,20 +222,24 @@ CASES = (
         (
             "ALTER TABLE django_migrations OWNER TO postgres",
             "GRANT SELECT, INSERT (app, name, applied) ON django_migrations TO {role}",
+            READS_SEQUENCES,
         ),
         None,
     ),
     Case(
         "the sequence of an old history table needs USAGE",
         ADD,
-        ("REVOKE USAGE, UPDATE ON SEQUENCE django_migrations_id_seq FROM {role}",),
+        (
+            "REVOKE USAGE, UPDATE ON SEQUENCE django_migrations_id_seq FROM {role}",
+            READS_SEQUENCES,
+        ),
         words="SEQUENCE",
         setup=(*SERIAL, "GRANT USAGE ON SEQUENCE django_migrations_id_seq TO {role}"),
     ),
     Case(
         "a history that cannot be read",
         ADD,
-        ("ALTER TABLE django_migrations OWNER TO postgres",),
+        ("ALTER TABLE django_migrations OWNER TO postgres", READS_SEQUENCES),
         words="may not read its history",
     ),
     Case(

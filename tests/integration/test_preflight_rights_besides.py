@@ -11,7 +11,7 @@ from tests.conftest import Ops
 from tests.cures import Typist
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
-from tests.rights import OWN, execute_for, judged
+from tests.rights import OWN, READS_SEQUENCES, execute_for, judged
 
 ADD = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
 NEW = 'migrations.CreateModel("Pen", [("id", models.BigAutoField(primary_key=True))]),'
@@ -52,6 +52,7 @@ def test_the_verdict_knows_what_post_migrate_needs(
         empty_database,
         *OWN,
         "GRANT ALL ON django_content_type, auth_permission TO {role}",
+        READS_SEQUENCES,
         f"REVOKE {right} FROM {{role}}" if bad else "SELECT 1",
     )
     write_migrations(CAGE, pending)
@@ -80,7 +81,9 @@ def test_all_rights_that_lack_are_said_in_one_run(
     assert migrate(empty_database, "auth") is None
     assert migrate(empty_database, "zoo") is None
     user = role()
-    execute_for(user, empty_database, "GRANT SELECT ON django_migrations TO {role}")
+    execute_for(
+        user, empty_database, "GRANT SELECT ON django_migrations TO {role}", READS_SEQUENCES
+    )
     execute_for(user, empty_database, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     write_migrations(CAGE, pending)
 
@@ -107,6 +110,7 @@ def test_what_is_faked_needs_the_history_and_no_content_types(
         user,
         empty_database,
         "GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}",
+        READS_SEQUENCES,
         f"REVOKE {right} FROM {{role}}",
     )
 

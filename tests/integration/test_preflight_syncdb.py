@@ -51,28 +51,6 @@ def test_a_table_that_is_there_is_not_made_again(
     call_command("migrate", "sessions", **arguments)
 
 
-def test_an_event_trigger_leaves_the_plan_open(
-    empty_database: str, write_migrations: Write, ops: Ops
-) -> None:
-    write_migrations(CAGE)
-    execute(
-        connections[empty_database],
-        "CREATE FUNCTION no() RETURNS event_trigger LANGUAGE plpgsql AS"
-        " 'BEGIN RAISE ''no DDL today''; END'",
-    )
-    assert ops("preflight_migrate", "zoo", database=empty_database).code == 0
-    execute(
-        connections[empty_database],
-        "CREATE EVENT TRIGGER guard ON ddl_command_start EXECUTE FUNCTION no()",
-    )
-
-    answer = ops("preflight_migrate", "zoo", database=empty_database)
-
-    assert answer.code == 3
-    assert "the event trigger guard" in answer.report["unexamined"][0]["why"]
-    assert "no DDL today" in (migrate(empty_database, "zoo") or "")
-
-
 def test_a_trigger_on_the_table_leaves_the_filling_of_nulls_open(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:

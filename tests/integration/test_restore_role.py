@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Event, Thread
 from time import sleep
 
@@ -22,6 +20,7 @@ from opsmigrate.scratch import scratch_database
 from opsmigrate.scratch_role import hand_over, scratch_role
 from tests.attacked import ROW, Attacked
 from tests.conftest import execute, query
+from tests.own_extensions import extensions_from
 
 pytestmark = [
     pytest.mark.major,
@@ -115,24 +114,8 @@ END $body$
 @pytest.fixture
 def pocket(new_database: object) -> Iterator[bool]:
     """Have a trusted extension on the server, as pgcrypto is one; say whether it can have one."""
-    with connections["default"].cursor() as cursor:
-        cursor.execute("SELECT current_setting('server_version_num')::int >= 180000")
-        if not cursor.fetchone()[0]:
-            # Only PostgreSQL 18 looks for extensions where one is told to (extension_control_path).
-            yield False
-            return
-        with TemporaryDirectory() as folder:
-            Path(folder).chmod(0o755)
-            place = Path(folder) / "extension"
-            place.mkdir()
-            for name, text in POCKET.items():
-                (place / name).write_text(text)
-            path = sql.Literal(f"{folder}:$system")
-            cursor.execute(sql.SQL("ALTER SYSTEM SET extension_control_path = {}").format(path))
-            cursor.execute("SELECT pg_reload_conf()")
-            yield True
-        cursor.execute("ALTER SYSTEM RESET extension_control_path")
-        cursor.execute("SELECT pg_reload_conf()")
+    with extensions_from("default", POCKET) as there:
+        yield there
 
 
 @pytest.mark.parametrize("command", COMMANDS)

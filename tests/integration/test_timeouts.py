@@ -9,6 +9,7 @@ from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.live import timeouts
 from opsmigrate.preflight.live.timeouts import Expected, Limit, require_time
 from opsmigrate.report import Severity
+from tests.aliases import alias_of
 from tests.conftest import Ops, execute
 from tests.cures import Typist
 from tests.integration.pairs import CAGE, ROW
@@ -30,7 +31,7 @@ def prepared(alias: str, write: Write, pending: str, setting: str) -> None:
 
 
 @pytest.mark.parametrize(("limit", "cuts"), [("150ms", True), ("1min", False)])
-def test_what_takes_too_long_fails(
+def test_what_takes_too_long_on_the_copy_is_no_yes(
     limit: str, cuts: bool, empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
     prepared(empty_database, write_migrations, NAP, f"statement_timeout = '{limit}'")
@@ -39,17 +40,17 @@ def test_what_takes_too_long_fails(
     failure = migrate(empty_database, "zoo")
 
     assert (failure is not None) == cuts
-    assert (answer.code == 1) == cuts, answer.stdout
-    # Where the copy has the setting too, it fails there.
-    assert set(answer.ids) <= ({"timeout-too-short", "rehearsal-failed"} if cuts else set())
+    # Nor a certain no: the copy may be slower.
+    assert (answer.code, answer.ids) == ((3, ["timeout-too-short"]) if cuts else (0, []))
 
 
 @pytest.mark.parametrize(
     ("seconds", "measured", "severity"),
     [
-        (0.4, True, Severity.ERROR),
-        (0.2, True, Severity.WARNING),
-        (0.4, False, Severity.WARNING),
+        (5.4, True, Severity.ERROR),
+        (0.4, True, Severity.WARNING),
+        (0.1, True, Severity.WARNING),
+        (5.4, False, Severity.WARNING),
         (0.05, True, None),
     ],
 )
@@ -66,6 +67,7 @@ def test_only_what_is_sure_is_an_error(
     require_time({name: limit}, [item], ledger)
 
     assert [finding.severity for finding in ledger.findings] == ([severity] if severity else [])
+    assert bool(ledger.unexamined) == (seconds == 0.4)
     if severity:
         [finding] = ledger.findings
         assert finding.id == "timeout-too-short"
@@ -101,6 +103,25 @@ def test_without_a_rehearsal_the_size_of_the_table_warns(
     assert "going by the sizes of the tables" in finding["message"]
     assert typist.type(empty_database, finding) == []
     assert ops("preflight_migrate", "zoo", database=empty_database).ids == []
+
+
+def test_a_time_out_of_a_few_milliseconds_does_not_stop_our_own_questions(
+    new_database: Callable[..., str], write_migrations: Write, ops: Ops
+) -> None:
+    other = new_database()
+    prepared(other, write_migrations, INDEX, "work_mem = '8MB'")
+    short = {**connections[other].settings_dict, "OPTIONS": {"options": "-c statement_timeout=1ms"}}
+
+    with alias_of("short", **short) as alias:
+        answer = ops("preflight_migrate", "zoo", database=alias, rehearse="off")
+        with connections[alias].cursor() as cursor:
+            cursor.execute("SHOW statement_timeout")
+            assert cursor.fetchone() == ("1ms",)
+
+    assert (answer.code, answer.report["facts"]["server"]["timeouts_seconds"]) == (
+        0,
+        {"statement_timeout": 0.001},
+    )
 
 
 def test_a_time_out_of_idle_transactions_is_told_where_code_runs(

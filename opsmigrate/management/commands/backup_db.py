@@ -3,6 +3,7 @@
 import re
 import shlex
 from argparse import ArgumentParser
+from copy import copy
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,7 +17,7 @@ from opsmigrate.backup.retention import Kept, passed_over, remove_old
 from opsmigrate.backup.take import BackupOptions, take_backup
 from opsmigrate.backup.verify import Verification
 from opsmigrate.counted import counted
-from opsmigrate.errors import PartialError, RefusedError, UsageError
+from opsmigrate.errors import OpsmigrateError, PartialError, UsageError
 from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.numbers import positive_int
@@ -30,6 +31,15 @@ COMPRESS = re.compile(r"\d|(none|gzip|lz4|zstd)(:[\w=,-]+)?")
 LEVELS = ("none", "archive", "restore")
 # The file may be whole though these were found: a right may be missing, or another version used.
 NOT_THE_FILE = {"restore-failed", "schema-differs", "extension-differs"}
+
+
+# Nothing was restored, and nothing is known of the file by it.
+NOT_TRIED = {
+    "no-maintenance-database",
+    "no-scratch-database",
+    "restore-runs-code",
+    "too-few-connections",
+}
 
 
 class Command(ReportCommand):
@@ -174,16 +184,12 @@ def _require_sense(options: dict[str, Any]) -> None:
         )
 
 
-def _whole_but(error: RefusedError, file: Path) -> RefusedError:
-    """Return the refusal to restore it, with the file, which is whole and verified by archive."""
-    return RefusedError(
-        f"{file} is whole, and verified by archive; but {error}",
-        id="restore-runs-code",
-        hint=error.hint,
-        steps=error.steps,
-        evidence=error.evidence,
-        facts={"file": str(file), "verified": "archive"},
-    )
+def _whole_but(error: OpsmigrateError, file: Path) -> OpsmigrateError:
+    """Return why it is not restored, with the file, which is whole and verified by archive."""
+    whole = copy(error)
+    whole.args = (f"{file} is whole, and verified by archive; but {error}",)
+    whole.facts = {"file": str(file), "verified": "archive"}
+    return whole
 
 
 def _verify(
@@ -209,8 +215,8 @@ def _verify(
             keep=keep,
             trust_code=trust_code,
         )
-    except RefusedError as error:
-        raise _whole_but(error, file) if error.id == "restore-runs-code" else error from None
+    except OpsmigrateError as error:
+        raise _whole_but(error, file) if error.id in NOT_TRIED else error from None
     # What was found wrong may be the interrupt itself: pg_restore was ended, the line closed.
     interrupts.raise_if_asked()
     wrong = [item for item in found.findings if item.severity is Severity.ERROR]

@@ -4,12 +4,14 @@ from argparse import ArgumentParser
 from typing import Any
 
 from opsmigrate.conf import REHEARSALS, SeedTarget, seeded_field
+from opsmigrate.counted import counted
 from opsmigrate.errors import OpsmigrateError
-from opsmigrate.guard import require_backup
+from opsmigrate.guard import PRODUCTION, require_backup
 from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.database import require_alias
 from opsmigrate.management.numbers import positive_float
+from opsmigrate.manifest import read_manifests
 from opsmigrate.pages import page_of
 from opsmigrate.pgtools.own_folder import reap_folders
 from opsmigrate.preflight.examine import examine
@@ -18,6 +20,9 @@ from opsmigrate.preflight.rehearsal.outcome import REHEARSE, NotRehearsed, Rehea
 from opsmigrate.report import Result, Verdict
 from opsmigrate.schema.history import applied_migrations
 from opsmigrate.steps import Step, command
+
+# Where a database without any migration is more likely the wrong one than a new one.
+LASTING = (PRODUCTION, "staging")
 
 
 class Command(ReportCommand):
@@ -100,6 +105,7 @@ class Command(ReportCommand):
             accept_unexamined=options["accept_unexamined"],
             seed_step=lambda table, column: _seed_step(run.settings.seed, table, column),
             rehearse=lambda: _rehearse(run, target, options),
+            why_odd_if_empty=lambda: _why_odd_if_empty(run),
             progress=run.progress,
         )
         return result.with_facts(backup=backup)
@@ -119,6 +125,18 @@ def _rehearse(run: Run, target: Target, options: dict[str, Any]) -> Rehearsal | 
         trust_code=options["trust_code"],
     )
     return rehearse_as_asked(run, target, asked)
+
+
+def _why_odd_if_empty(run: Run) -> str | None:
+    """Return what speaks against a database to which no migration was applied, None for nothing."""
+    name = run.session.database
+    for manifest in read_manifests(run.settings.backup_dir):
+        if manifest.migrations and manifest.database["name"] == name:
+            applied = counted(len(manifest.migrations), "migration")
+            return f"the backup {manifest.file} of a database of this name has {applied}"
+    if run.settings.environment in LASTING:
+        return f"this is {run.settings.environment}, where databases last"
+    return None
 
 
 def _backup(run: Run, hours: float | None) -> str | None:

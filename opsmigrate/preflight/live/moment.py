@@ -53,11 +53,10 @@ WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.backend
 ORDER BY a.xact_start
 """
 # Who is in a transaction holds a lock on its own virtualxid, which everybody may see.
-SESSION = """
+HIDDEN = """
 SELECT EXISTS (SELECT FROM pg_stat_activity a JOIN pg_locks l USING (pid)
            WHERE a.datname = current_database() AND a.query = '<insufficient privilege>'
-               AND l.locktype = 'virtualxid'),
-       (SELECT setting FROM pg_settings WHERE name = 'lock_timeout')
+               AND l.locktype = 'virtualxid')
 """
 
 
@@ -100,10 +99,12 @@ def look_at_the_moment(
     connection: BaseDatabaseWrapper,
     catalog: Catalog,
     statements: Sequence[Mapping[str, Any]],
+    patience: float | None,
     ledger: Ledger,
 ) -> None:
     """Add findings on who holds the live tables of the plan, and on what is left in them.
 
+    `patience` are the seconds that `migrate` waits for a lock, None where it waits without end.
     Nobody is waited for but, for a second, where the role may not see since when a lock is held.
     """
     oids = {relation.label: relation.oid for relation in catalog.relations}
@@ -113,20 +114,20 @@ def look_at_the_moment(
     by_oid: dict[int, list[Wanted]] = {}
     for item in wanted:
         by_oid.setdefault(oids[item.table], []).append(item)
-    hidden, lock_timeout = _session(connection)
+    hidden = _hides_sessions(connection)
     holders = [
         item for item in _holders(connection, list(by_oid)) if _waited_for(item, by_oid) is not None
     ]
     stuck = _stuck(connection, holders, list(by_oid))
     findings = [
-        _finding(holder, wait, lock_timeout)
+        _finding(holder, wait, patience)
         for holder in stuck[:SHOWN]
         if (wait := _waited_for(holder, by_oid)) is not None
     ]
     pids = {holder.pid for holder in stuck}
     concurrently = next((item for item in wanted if item.snapshots), None)
     if concurrently is not None:
-        findings += _old_snapshots(connection, concurrently, pids)
+        findings += _old_snapshots(connection, concurrently, pids, patience)
     if hidden and (findings or concurrently):
         findings.append(_hidden(catalog.role))
     # Not through find(): SQL written by hand does not put these right.
@@ -142,12 +143,18 @@ def words_of(query: str | None) -> str | None:
     return " ".join(words).strip() or None
 
 
-def _session(connection: BaseDatabaseWrapper) -> tuple[bool, float]:
-    """Return whether other sessions are hidden from the role, and its lock_timeout in seconds."""
+def _hides_sessions(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether what other sessions do is hidden from the role."""
     with connection.cursor() as cursor:
-        cursor.execute(SESSION)
-        hidden, milliseconds = cursor.fetchone()
-    return hidden, int(milliseconds) / 1000
+        cursor.execute(HIDDEN)
+        return bool(cursor.fetchone()[0])
+
+
+def _severity(patience: float | None, held: float | None) -> Severity:
+    """Return that of a wait: who has held it for longer than migrate waits may do so again."""
+    known = WATCH_SECONDS if held is None else held
+    certain = patience is not None and patience <= known
+    return Severity.ERROR if certain else Severity.WARNING
 
 
 def _holders(connection: BaseDatabaseWrapper, oids: list[int]) -> list[Holder]:
@@ -213,7 +220,7 @@ def _stuck(
     return [*sorted(known, key=lambda holder: -(holder.seconds or 0)), *unknown]
 
 
-def _finding(holder: Holder, wait: Wanted, lock_timeout: float) -> Finding:
+def _finding(holder: Holder, wait: Wanted, patience: float | None) -> Finding:
     evidence = {
         "pid": holder.pid,
         "prepared_transaction": holder.gid,
@@ -251,26 +258,28 @@ def _finding(holder: Holder, wait: Wanted, lock_timeout: float) -> Finding:
         )
     return Finding(
         id="blocking-session",
-        severity=Severity.WARNING,
-        message=f"migrate would {_until(lock_timeout)} {_words(holder)}, which holds {wait.table}",
-        hint=_hint(holder, lock_timeout),
+        severity=_severity(patience, holder.seconds),
+        message=f"migrate would {_until(patience)} {_words(holder)}, which holds {wait.table}",
+        hint=_hint(holder, patience),
         steps=() if holder.against_wraparound else _ending(holder.pid),
         evidence=evidence,
         **place,
     )
 
 
-def _until(lock_timeout: float) -> str:
-    return f"give up after {lock_timeout:g} s of waiting for" if lock_timeout else "wait for"
+def _until(patience: float | None) -> str:
+    return "wait for" if patience is None else f"give up after {patience:g} s of waiting for"
 
 
-def _hint(holder: Holder, lock_timeout: float) -> str:
+def _hint(holder: Holder, patience: float | None) -> str:
     end = (
         "wait until it has ended, which keeps the server from stopping at the wraparound"
         if holder.against_wraparound
         else WAIT
     )
-    behind = "" if lock_timeout else "; without a lock_timeout, all others queue behind migrate"
+    behind = "; without a lock_timeout, all others queue behind migrate"
+    if patience is not None:
+        behind = ""
     return f"{end}{behind}"
 
 
@@ -297,7 +306,10 @@ def _age(seconds: float | None) -> str:
 
 
 def _old_snapshots(
-    connection: BaseDatabaseWrapper, wait: Wanted, known: set[int | None]
+    connection: BaseDatabaseWrapper,
+    wait: Wanted,
+    known: set[int | None],
+    patience: float | None,
 ) -> list[Finding]:
     with connection.cursor() as cursor:
         cursor.execute(SNAPSHOTS)
@@ -305,9 +317,9 @@ def _old_snapshots(
     return [
         Finding(
             id="old-snapshot",
-            severity=Severity.WARNING,
-            message=f"CONCURRENTLY on {wait.table} would wait for process {pid} (role {role}"
-            f"{', ' + application if application else ''}), whose snapshot is "
+            severity=_severity(patience, seconds),
+            message=f"CONCURRENTLY on {wait.table} would {_until(patience)} process {pid} "
+            f"(role {role}{', ' + application if application else ''}), whose snapshot is "
             f"{_age(seconds)} old, whatever it reads",
             hint=WAIT,
             steps=_ending(pid),

@@ -10,6 +10,8 @@ from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.live.environment import look_around
 from opsmigrate.preflight.live.moment import look_at_the_moment
 from opsmigrate.preflight.live.timeouts import (
+    LOCK,
+    STATEMENT,
     assumed,
     estimated_times,
     measured_times,
@@ -39,6 +41,8 @@ def look_outside(
         measured_times(rehearsal.statements) if rehearsal else estimated_times(forecast),
         ledger,
     )
-    look_at_the_moment(connection, catalog, forecast, ledger)
+    # Who waits for a lock is in the midst of a statement.
+    ending = [limits[name].seconds for name in (LOCK, STATEMENT) if name in limits]
+    look_at_the_moment(connection, catalog, forecast, min(ending, default=None), ledger)
     timeouts = {limit.name: limit.seconds for limit in limits.values()}
     return {"timeouts_seconds": timeouts, **facts}, assumed(limits)

@@ -1,6 +1,7 @@
 """What the server takes for valid though rows contradict it: a copy refuses it, and may lack it."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -21,16 +22,26 @@ WHERE conrelid IN (SELECT relation FROM tree) AND conname = %s
 
 @dataclass(frozen=True, kw_only=True)
 class BrokenConstraint:
-    """A foreign key or check of the live database that its rows do not satisfy.
+    """A constraint of the live database that its rows do not satisfy.
 
-    `believed` says that the copy has it as the live database does: as one that is validated.
+    `believed` says that the copy has it as the live database does: as one that is validated. Of an
+    index, `columns` are its keys in SQL; NOT NULL has the name of its column. The copy lacks rows
+    that one of these two would refuse.
     """
 
     schema: str
     table: str
     name: str
-    is_check: bool
+    kind: Literal["check", "foreign key", "unique", "not null"]
     believed: bool
+    columns: tuple[str, ...] = ()
+    condition: str | None = None
+    nulls_distinct: bool = True
+
+    @property
+    def lacks_rows(self) -> bool:
+        """Say whether rows were left out of the copy for it."""
+        return self.kind in ("unique", "not null")
 
 
 def add_unchecked(
@@ -40,7 +51,7 @@ def add_unchecked(
     name: str,
     definition: str,
     *,
-    is_check: bool,
+    kind: Literal["check", "foreign key"],
 ) -> BrokenConstraint:
     """Add a constraint to the copy without a look at the rows, and return it.
 
@@ -58,6 +69,4 @@ def add_unchecked(
         believed = True
     except Error:
         believed = False
-    return BrokenConstraint(
-        schema=schema, table=table, name=name, is_check=is_check, believed=believed
-    )
+    return BrokenConstraint(schema=schema, table=table, name=name, kind=kind, believed=believed)

@@ -83,7 +83,7 @@ def _added_alone(scratch: BaseDatabaseWrapper, check: Check) -> list[BrokenConst
     except Error:
         return [
             add_unchecked(
-                scratch, check.schema, check.table, check.name, check.definition, is_check=True
+                scratch, check.schema, check.table, check.name, check.definition, kind="check"
             )
         ]
     return []

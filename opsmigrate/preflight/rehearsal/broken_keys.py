@@ -31,7 +31,7 @@ def add_broken_keys(
     for schema, table, name, definition in _keys(source):
         if (schema, table, name) in there:
             continue
-        broken.append(add_unchecked(scratch, schema, table, name, definition, is_check=False))
+        broken.append(add_unchecked(scratch, schema, table, name, definition, kind="foreign key"))
     return tuple(broken)
 
 

@@ -1,15 +1,28 @@
 """What is said of the constraints that rows contradict: the live rows, and the query for them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.rehearsal.broken import BrokenConstraint
-from opsmigrate.preflight.walk.probes import ABOUT_ROWS, BadRows, Probe, ask, orphans_of, violations
+from opsmigrate.preflight.rehearsal.outcome import Rehearsal
+from opsmigrate.preflight.walk.probes import (
+    ABOUT_ROWS,
+    BY_INDEX,
+    BadRows,
+    Probe,
+    ask,
+    orphans_of,
+    rows_where,
+    violations,
+)
 from opsmigrate.preflight.walk.simulation import ForeignKey, SimulatedTable, Simulation
 from opsmigrate.report import Finding, Severity
 from opsmigrate.steps import statement
@@ -23,15 +36,17 @@ WHERE k.conrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND k.conname
 def report_broken(
     connection: BaseDatabaseWrapper,
     catalog: Catalog,
-    broken: Iterable[BrokenConstraint],
+    rehearsal: Rehearsal,
     ledger: Ledger,
 ) -> None:
-    """Warn of each: no statement of the plan fails by it, unless something else says so."""
+    """Warn of each: no statement of the plan fails by it, unless it writes the table anew."""
     live = Simulation(catalog)
     keys = {(key.table.schema, key.table.name, key.name): key for key in live.foreign_keys}
-    for item in broken:
-        if item.is_check:
-            table = live.table(quoted(item.schema, item.table))
+    for item in rehearsal.broken:
+        table = live.table(quoted(item.schema, item.table))
+        if item.lacks_rows:
+            found = _of_rows(connection, item, table, rehearsal.statements)
+        elif item.kind == "check":
             found = _of_check(connection, item, _violations(connection, table, item.name))
         else:
             found = _of_key(connection, item, keys.get((item.schema, item.table, item.name)))
@@ -74,6 +89,76 @@ def _of_key(
             column=key.columns[0] if key else None,
         )
     ]
+
+
+def _of_rows(
+    connection: BaseDatabaseWrapper,
+    item: BrokenConstraint,
+    table: SimulatedTable | None,
+    statements: Iterable[Mapping[str, Any]],
+) -> list[Finding]:
+    """Return what is said of a unique index or NOT NULL.
+
+    A table that is written anew has its rows looked at again, and its indexes built.
+    """
+    unique = item.kind == "unique"
+    probe = (_twice(item) if unique else _nulls(item, table)) if table else None
+    bad = ask(connection, probe) if probe else None
+    label = f"{item.schema}.{item.table}"
+    files = {label, f"{item.schema}.{item.name}"} if unique else {label}
+    anew = next((each for each in statements if files & {*each["rewrites"]}), None)
+    what = (
+        f"the unique index {item.name} of {label}" if unique else f"NOT NULL of {label}.{item.name}"
+    )
+    values = f": {'; '.join(bad.sample)}" if bad and bad.sample else ""
+    off = tuple(statement(f"SET {name} TO off") for name in BY_INDEX) if unique else ()
+    finding = Finding(
+        id="broken-unique",
+        severity=Severity.WARNING if anew is None else Severity.ERROR,
+        message=f"{what} stands as valid, but {_words(probe, bad)}{values}",
+        hint=ABOUT_ROWS[probe.id] if probe else "correct the rows",
+        steps=(*off, statement(bad.query)) if bad else (),
+        migration=anew["migration"] if anew else None,
+        operation=anew["operation"] if anew else None,
+        table=label,
+        column=item.columns[0] if len(item.columns) == 1 else None,
+    )
+    return [finding if unique else replace(finding, id="broken-not-null")]
+
+
+def _twice(item: BrokenConstraint) -> Probe:
+    keys = ", ".join(item.columns)
+    given = [f"({key}) IS NOT NULL" for key in item.columns if item.nulls_distinct]
+    if item.condition:
+        given.append(f"({item.condition})")
+    rest = sql.SQL(
+        "FROM ONLY {} AS found WHERE {} GROUP BY {}"
+        " HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1"
+    ).format(
+        sql.Identifier(item.schema, item.table),
+        sql.SQL(" AND ".join(given) or "true"),
+        sql.SQL(keys),
+    )
+    return Probe(
+        id="duplicate-values",
+        words=(f"of {item.schema}.{item.table} ({keys})", "stand", "on more than one row"),
+        keys=sql.SQL(keys),
+        rest=rest,
+        past_indexes=True,
+    )
+
+
+def _nulls(item: BrokenConstraint, table: SimulatedTable) -> Probe:
+    # Not IS NULL: the server knows the answer, as it believes in NOT NULL.
+    null = sql.SQL("pg_catalog.num_nulls(found.{}) OPERATOR(pg_catalog.=) 1")
+    return rows_where(
+        table,
+        (item.name,),
+        null.format(sql.Identifier(item.name)),
+        id="null-values",
+        words=("", "hold", f"NULL in {item.schema}.{item.table}.{item.name}"),
+        column=item.name,
+    )
 
 
 def _believed(item: BrokenConstraint) -> str:

@@ -165,6 +165,12 @@ def _room(catalog: Catalog, relation: Relation) -> tuple[str, Step]:
         index = next((item for item in table.indexes if item.name == relation.name), None)
         if index is None or table.schema != relation.schema:
             continue
+        if not index.valid and relation.kind == "i":
+            words = (
+                f"the index {relation.name} is there already, and INVALID, as an interrupted "
+                "CREATE INDEX CONCURRENTLY leaves it: drop it, the migration makes it"
+            )
+            return words, statement(f"DROP INDEX CONCURRENTLY {name}")
         if not index.unique and not index.primary:
             words = f"the index {relation.name} is there already: drop it, the migration makes it"
             return words, statement(f"DROP INDEX {name}")

@@ -27,6 +27,7 @@ from opsmigrate.preflight.rehearsal.lacking import Lacking
 from opsmigrate.preflight.rehearsal.namespace import NoNamespaceError, enter_own_network
 from opsmigrate.preflight.rehearsal.outward import Bounds
 from opsmigrate.preflight.rehearsal.progress_file import HowFar, write_how_far
+from opsmigrate.preflight.rehearsal.receiver import receiver_of, receiver_running
 from opsmigrate.preflight.rehearsal.recording import LONGEST_SQL, Place, Recording
 from opsmigrate.preflight.rehearsal.sql_fence import DISARMED, sql_fence
 from opsmigrate.preflight.rehearsal.whereabouts import Whereabouts
@@ -51,6 +52,8 @@ class Doubts:
     def tell(self, what: str) -> None:
         """Remember it once for each place."""
         place = self._whereabouts.place
+        receiver = receiver_running(sys._getframe(1))
+        what = f"the receiver {receiver}: {what}" if receiver else what
         item = {"what": what, "migration": place.migration, "operation": place.operation}
         if item not in self.told:
             self.told.append(item)
@@ -112,7 +115,9 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
     raise_fence(folder, [host], doubts.tell)
     failure = _migrate(job, connection, recording, whereabouts, doubts.tell)
     if failure:
-        failure["asks"] = lacking.asked_by(recording.last_sql or "")
+        last = recording.last_sql or ""
+        failure["asks"] = lacking.asked_by(last)
+        failure["unlike"] = lacking.meets_what_is_unlike(last)
     return {
         "failure": failure,
         "applied": whereabouts.applied,
@@ -159,7 +164,12 @@ def _repoint(job: dict[str, Any]) -> None:
             entry.update(place)
             dropped = {"dbname", *job["without_options"]}
             kept = {key: entry["OPTIONS"][key] for key in entry["OPTIONS"].keys() - dropped}
-            entry["OPTIONS"] = {**kept, **job["options"]}
+            given = kept.get("options", os.environ.get("PGOPTIONS", ""))
+            entry["OPTIONS"] = {
+                **kept,
+                **job["options"],
+                "options": " ".join(filter(None, [given, *job["session"]])),
+            }
         elif job["isolated"]:
             entry["PASSWORD"] = ""
             entry["OPTIONS"] = {
@@ -214,6 +224,7 @@ def _migrate(
             "operation": whereabouts.of(recording.last_sql or "").operation,
             "after_the_plan": whereabouts.planned_all,
             "sql": recording.last_sql and recording.last_sql[:LONGEST_SQL],
+            "receiver": receiver_of(error),
             "error": type(error).__name__,
             "words": first_line(error),
             "sqlstate": sqlstate(error) if isinstance(error, Error) else None,

@@ -23,9 +23,13 @@ OBSERVERS = frozenset(
     }
 )
 ENTRY = r"\d+; \d+ \d+ "
-NEVER = re.compile(ENTRY + r"(?:USER MAPPING|SUBSCRIPTION)\b")
+# Event triggers are made later (event_triggers.py): they might refuse what makes the copy.
+NEVER = re.compile(
+    ENTRY + r"(?:USER MAPPING|SUBSCRIPTION|(?:(?:COMMENT|SECURITY LABEL) - )?EVENT TRIGGER)\b"
+)
 PUBLICATION = re.compile(ENTRY + r"(?:COMMENT - )?PUBLICATION\b")
 FOREIGN_KEY = re.compile(ENTRY + r"FK CONSTRAINT\b")
+SCHEMA = re.compile(ENTRY + r"SCHEMA\b")
 EXTENSION = re.compile(ENTRY + r"(?:COMMENT - )?EXTENSION (?:- )?(?P<name>\S+)")
 
 

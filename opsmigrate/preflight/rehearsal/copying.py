@@ -21,14 +21,23 @@ from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 from opsmigrate.preflight.rehearsal.broken import BrokenConstraint
 from opsmigrate.preflight.rehearsal.broken_checks import Check, put_checks_on, take_checks_off
 from opsmigrate.preflight.rehearsal.broken_keys import add_broken_keys
-from opsmigrate.preflight.rehearsal.contents import FOREIGN_KEY, SCHEDULERS, wanted_entries
+from opsmigrate.preflight.rehearsal.broken_rows import NullsLetIn, leave_out_twice
+from opsmigrate.preflight.rehearsal.contents import (
+    FOREIGN_KEY,
+    SCHEDULERS,
+    SCHEMA,
+    wanted_entries,
+)
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm
+from opsmigrate.preflight.rehearsal.extensions import create_as_live, other_versions
 from opsmigrate.preflight.rehearsal.outcome import WITHOUT
 from opsmigrate.preflight.rehearsal.publications import left_out
 from opsmigrate.preflight.rehearsal.selection import Selection
 from opsmigrate.steps import command
 
 AT_ERROR = "--exit-on-error"
+# libpq's own words, which are not translated (pgtools/libpq.py).
+UNREACHED = "connection to server"
 LOCK_TIMEOUT_MS = 5000
 SECONDS_BETWEEN_LOOKS = 0.25
 # Who waits in pg_locks is seen by every role. Only a lock that conflicts with reading waits for
@@ -57,7 +66,7 @@ class Copy:
 class Copied:
     """What is to be known of a copy: what SQL could still reach from it, and where it is lenient.
 
-    `broken` are the foreign keys and checks that rows contradict; the copy has them unchecked.
+    `broken` are the constraints that rows contradict (broken.py).
     """
 
     reach: Reach
@@ -76,18 +85,29 @@ def copy_database(copy: Copy) -> Copied:
             unpublished = left_out(copy.source)
             work = _Work(copy, snapshot, unpublished.names)
             work.dump_schema(schema)
-            with work.wanted(schema) as (wanted, keys):
+            with work.wanted(schema) as (schemas, wanted, keys):
+                if schemas.tell():
+                    work.restore_schema(schema, schemas, "pre-data")
+                create_as_live(copy.scratch, other_versions(copy.source, copy.scratch))
+                copy.scratch.close()
                 work.restore_schema(schema, wanted, "pre-data")
                 reach = disarm(copy.scratch, isolated=copy.isolated)
                 checks = take_checks_off(copy.scratch)
                 copy.scratch.close()
-                work.pipe_rows()
-                broken = work.put_checks_on(checks)
-                work.restore_schema(schema, wanted, "post-data")
+                broken = work.load_rows() + work.put_checks_on(checks)
+                broken += work.restore_indexes(schema, wanted)
                 broken += work.restore_keys(schema, keys)
     except ClientError as error:
+        words = f"no copy could be made for the rehearsal: {error}"
+        if UNREACHED in str(error):
+            raise UndecidedError(
+                words,
+                id="no-scratch-database",
+                hint="let the role connect as often as it takes; or do without",
+                steps=(WITHOUT,),
+            ) from error
         raise UndecidedError(
-            f"no copy could be made for the rehearsal: {error}",
+            words,
             id="copy-failed",
             hint="give the role what is missing, or make room on that server; or do without",
             steps=(WITHOUT,),
@@ -128,8 +148,8 @@ class _Work:
                 self._wait(dumping)
 
     @contextmanager
-    def wanted(self, schema: IO[bytes]) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-        """Yield the lists of what is to be restored (pg_restore --use-list), foreign keys apart."""
+    def wanted(self, schema: IO[bytes]) -> Iterator[tuple[IO[bytes], IO[bytes], IO[bytes]]]:
+        """Yield lists of what is to be restored (pg_restore --use-list): schemas, rest, keys."""
         with child_environment(self._copy.source) as environment, tempfile.TemporaryFile() as list_:
             schema.seek(0)
             argv = [self._copy.clients.program("pg_restore"), "--list"]
@@ -137,16 +157,21 @@ class _Work:
                 listing.wait()
             list_.seek(0)
             lines = list_.read().decode(errors="surrogateescape").splitlines(keepends=True)
-            with tempfile.TemporaryFile() as wanted, tempfile.TemporaryFile() as keys:
+            with (
+                tempfile.TemporaryFile() as schemas,
+                tempfile.TemporaryFile() as wanted,
+                tempfile.TemporaryFile() as keys,
+            ):
                 kept, self.lacking = wanted_entries(
                     lines, self._copy.selection.absent_keys, self._publications
                 )
                 for entry in kept:
-                    list_to = keys if FOREIGN_KEY.match(entry) else wanted
+                    rest = keys if FOREIGN_KEY.match(entry) else wanted
+                    list_to = schemas if SCHEMA.match(entry) else rest
                     list_to.write(entry.encode(errors="surrogateescape"))
-                wanted.flush()
-                keys.flush()
-                yield wanted, keys
+                for each in (schemas, wanted, keys):
+                    each.flush()
+                yield schemas, wanted, keys
 
     def put_checks_on(self, checks: Sequence[Check]) -> tuple[BrokenConstraint, ...]:
         """Add the checks again; return those that rows contradict, which are left unchecked."""
@@ -175,8 +200,28 @@ class _Work:
             return broken
         return ()
 
+    def restore_indexes(self, schema: IO[bytes], wanted: IO[bytes]) -> tuple[BrokenConstraint, ...]:
+        """Restore what comes after the rows, without those that a unique index would refuse."""
+        copy = self._copy
+        try:
+            self.restore_schema(schema, wanted, "post-data")
+        except ClientError:
+            broken = leave_out_twice(copy.source, copy.scratch)
+            copy.scratch.close()
+            if not broken:
+                raise
+            self.restore_schema(schema, wanted, "post-data", again=True)
+            return broken
+        return ()
+
     def restore_schema(
-        self, schema: IO[bytes], wanted: IO[bytes], section: str, *, to_the_end: bool = False
+        self,
+        schema: IO[bytes],
+        wanted: IO[bytes],
+        section: str,
+        *,
+        to_the_end: bool = False,
+        again: bool = False,
     ) -> None:
         schema.seek(0)
         wanted.seek(0)
@@ -186,8 +231,30 @@ class _Work:
             argv = [*self._restore(place), f"--section={section}", use_list]
             if to_the_end:
                 argv.remove(AT_ERROR)
+            if again:
+                # What the first attempt has made goes first.
+                argv += ["--clean", "--if-exists"]
             with started(argv, inherited, stdin=schema) as restoring:
                 restoring.wait()
+
+    def load_rows(self) -> tuple[BrokenConstraint, ...]:
+        """Copy the rows, but for those that a NOT NULL would refuse."""
+        copy = self._copy
+        nulls = NullsLetIn(copy.source, copy.scratch)
+        try:
+            while True:
+                try:
+                    self.pipe_rows()
+                except ClientError as error:
+                    if not nulls.let_in(str(error)):
+                        raise
+                    copy.scratch.close()
+                else:
+                    return nulls.put_back()
+        except Error as error:
+            raise ClientError(first_line(error)) from error
+        finally:
+            copy.scratch.close()
 
     def pipe_rows(self) -> None:
         without = [f"--exclude-table-data={schema}.*" for schema in SCHEDULERS.values()]

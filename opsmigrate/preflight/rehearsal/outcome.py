@@ -24,7 +24,8 @@ class Rehearsal:
     have recorded some without beginning them. `asking` are the places, migration and operation,
     whose statements may have asked for what the copy lacks. `refused` is what the fence did not
     let happen. `broken` are foreign keys and checks that rows contradict. `selection` says which
-    tables came without their rows.
+    tables came without their rows, `unlike` has the names of what is not as it is live,
+    and `has_event_triggers` says whether those of the live database ran.
     """
 
     failure: Mapping[str, Any] | None
@@ -37,6 +38,8 @@ class Rehearsal:
     refused: tuple[Mapping[str, Any], ...]
     broken: tuple[BrokenConstraint, ...]
     selection: Selection
+    unlike: frozenset[str]
+    has_event_triggers: bool
     copy_seconds: float
     migrate_seconds: float
 
@@ -45,10 +48,12 @@ class Rehearsal:
 class NotRehearsed:
     """Why there is no rehearsal, and what to decide and type for one.
 
-    Where it was `switched_off`, that is worth a word only where it leaves questions open.
+    Where it was `switched_off`, that is worth a word only where it leaves questions open; where it
+    was `asked` for by name, a warning.
     """
 
     why: str
     hint: str | None = None
     steps: tuple[Step, ...] = ()
     switched_off: bool = False
+    asked: bool = False

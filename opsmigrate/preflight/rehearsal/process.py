@@ -138,6 +138,7 @@ def _as_far_as(far: HowFar, stopped: _StoppedError) -> dict[str, Any]:
             "words": str(stopped),
             "sqlstate": None,
             "asks": False,
+            "unlike": False,
         }
     else:
         place = {"migration": far.migration, "operation": far.operation}

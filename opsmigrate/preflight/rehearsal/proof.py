@@ -1,10 +1,12 @@
 """What a rehearsal proves: which open questions it answers, and when its failure counts."""
 
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from opsmigrate.preflight.ledger import Ledger, place_of
+from opsmigrate.preflight.order import Order, Rank
 from opsmigrate.preflight.plan import Plan
 from opsmigrate.preflight.rehearsal.causes import Cause
 from opsmigrate.preflight.rehearsal.outcome import Rehearsal
@@ -15,6 +17,14 @@ from opsmigrate.steps import command
 AFTER_ALL = 1 << 30
 SHOWN = 3
 LONGEST_CONTEXT = 300
+# lock_not_available, query_canceled, transaction_timeout, idle_in_transaction_session_timeout: they
+# depend on how much else the machine has to do. What is certain of them, live/timeouts.py says.
+OF_TIME = ("55P03", "57014", "25P04", "25P03")
+# Feature not supported, and syntax error or access rule violation (documentation, PostgreSQL Error
+# Codes): of what a statement says and of the schema, whatever the rows are; but for rights.
+OF_THE_SCHEMA = ("0A", "42")
+RIGHTS = "42501"
+RUNS_CODE = re.compile(r"^\d+: RunPython$")
 EVIDENCE = ("sqlstate", "sql", "context", "schema", "table", "column", "constraint")
 
 
@@ -27,7 +37,7 @@ def take_in(
 
     It proves what came before the first migration in which something was refused, or asked for
     rows that the copy lacks, where the live ones cannot answer instead; from there on neither its
-    yes nor its no proves anything.
+    yes nor its no proves anything. Of what was found without it, it is asked what fails before.
     """
     order = {step.label: number for number, step in enumerate(plan.steps)}
     proven = AFTER_ALL
@@ -37,8 +47,19 @@ def take_in(
         ledger.leave_open("on the copy, migrate ran another plan than the one examined")
     for item in rehearsal.refused:
         proven = min(proven, order.get(item["migration"] or "", -1))
-    proven, refuted = _ask_live(rehearsal, order, proven, ledger)
+    places = Order(plan)
+    known = _known(places, ledger)
     failure = rehearsal.failure
+    proven, refuted = _ask_live(rehearsal, order, proven, ledger)
+    if failure and known and places.of(failure["migration"], failure["operation"]) >= known:
+        # What is known already fails on the copy too, and nothing before it.
+        answered = [item for item in ledger.unexamined if places.of_what(item.what) < known]
+        ledger.unexamined[:] = [
+            item
+            for item in ledger.unexamined
+            if item not in answered or _rank(item, order) >= proven
+        ]
+        return
     counts = failure is None or _counts(failure, rehearsal, order, proven)
     if failure is not None:
         proven = min(proven, order.get(failure["migration"] or "", AFTER_ALL))
@@ -52,6 +73,12 @@ def take_in(
     if failure is not None:
         _add_failure(failure, ledger, why if counts else None)
     ledger.migration = ledger.operation = None
+
+
+def _known(places: Order, ledger: Ledger) -> Rank | None:
+    """Return where `migrate` would stop for what was found without a rehearsal."""
+    error = places.first_error(ledger.findings)
+    return None if error is None else places.of(error.migration, error.operation)
 
 
 def _note_stale(kept: KeptCopy | None, ledger: Ledger) -> None:
@@ -88,8 +115,12 @@ def _ask_live(
 
     Returns the number of the first migration that is not proven, and whether an answer was no.
     """
+    failure = rehearsal.failure
+    fails_without = failure is not None and _is_of_the_schema(failure, rehearsal)
     for item in sorted(_without_rows(rehearsal, ledger), key=lambda item: _rank(item, order)):
         errors = _errors(ledger)
+        if fails_without and failure is not None and item.what == _place_of(failure):
+            break
         if _rank(item, order) >= proven:
             break
         if not ledger.ask_again(item):
@@ -122,10 +153,37 @@ def _counts(
 ) -> bool:
     if order.get(failure["migration"] or "", AFTER_ALL - 1) >= proven:
         return False
-    lacks = bool(rehearsal.selection.telling)
+    if failure["sqlstate"] in OF_TIME:
+        return False
+    if _is_of_the_schema(failure, rehearsal):
+        return True
+    lacks = bool(rehearsal.selection.telling or rehearsal.unlike)
     # A trigger or a function may have asked: then only PostgreSQL's words name what is absent.
     told = any(name in failure["words"] for _, name in rehearsal.selection.absent)
     return not (lacks and (told or failure["sql"] is None or failure["asks"]))
+
+
+def _place_of(failure: Mapping[str, Any]) -> str:
+    return place_of(failure["migration"], failure["operation"])
+
+
+def _is_of_the_schema(failure: Mapping[str, Any], rehearsal: Rehearsal) -> bool:
+    """Say whether the statement that failed would have done so whatever the rows are.
+
+    No code has decided to execute it, in Python or in the server, and it names nothing that the
+    copy lacks or has otherwise.
+    """
+    state = failure["sqlstate"] or ""
+    told = any(name in failure["words"] for _, name in rehearsal.selection.absent)
+    return (
+        state.startswith(OF_THE_SCHEMA)
+        and state != RIGHTS
+        and failure["operation"] is not None
+        and not RUNS_CODE.match(failure["operation"])
+        and not failure.get("context")
+        and not failure["unlike"]
+        and not told
+    )
 
 
 def _add_failure(
@@ -137,7 +195,11 @@ def _add_failure(
     if failure["after_the_plan"]:
         ledger.operation = "post_migrate"
     state = f" ({failure['sqlstate']})" if failure["sqlstate"] else ""
-    words = f"it failed: {failure['error']}: {failure['words']}{state}"
+    who = f"the receiver {failure['receiver']}" if failure.get("receiver") else "it"
+    words = f"{who} failed: {failure['error']}: {failure['words']}{state}"
+    if why is None and failure["sqlstate"] in OF_TIME:
+        ledger.leave_open(f"on a copy {words}; how long it takes depends on what else runs")
+        return
     if why is None:
         ledger.leave_open(f"on a copy that is not the whole truth {words}")
         return

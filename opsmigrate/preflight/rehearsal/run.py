@@ -11,21 +11,28 @@ from django.conf import settings as django_settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.pgtools.clients import Clients
-from opsmigrate.postgres.session import second_connection
+from opsmigrate.postgres.opening import TIME_LIMITS
+from opsmigrate.postgres.room import require_connections
+from opsmigrate.postgres.session import no_time_limits, second_connection
 from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.rehearsal.copying import Copied, Copy, copy_database
 from opsmigrate.preflight.rehearsal.credentials import live_of, pointed_at_copy, scrubbed
 from opsmigrate.preflight.rehearsal.database_settings import end_with_client, repeat_settings
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm, times_refused
+from opsmigrate.preflight.rehearsal.event_triggers import repeat_event_triggers
 from opsmigrate.preflight.rehearsal.lacking import Lacking, lacking_in
+from opsmigrate.preflight.rehearsal.likeness import make_alike
 from opsmigrate.preflight.rehearsal.outcome import Rehearsal
 from opsmigrate.preflight.rehearsal.process import Limits, run_child
-from opsmigrate.preflight.rehearsal.selection import Selection
+from opsmigrate.preflight.rehearsal.selection import Selection, without_some_rows
 from opsmigrate.preflight.rehearsal.waits import WaitsForItself
 from opsmigrate.preflight.rehearsal.withheld import repeat_withheld
 from opsmigrate.progress import Progress
 from opsmigrate.scratch import looks_of, scratch_database
 
+# Sessions on the examined server: the one that asks, that of the snapshot, and pg_dump's; where the
+# copy is there as well, that which makes it, and pg_restore's.
+HERE_TOO, ALL_HERE = 3, 5
 PLACE = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
 
 
@@ -90,6 +97,9 @@ def rehearse(
     happens. Where a kept database was selected, that one is copied, and stays as it is. Raises
     UndecidedError where no copy can be made.
     """
+    require_connections(
+        connection, HERE_TOO if stage.elsewhere else ALL_HERE, "the copy for a rehearsal"
+    )
     kept = selection.kept
     begun = time.monotonic()
     if kept:
@@ -119,12 +129,16 @@ def rehearse(
                     isolated=stage.isolated,
                 )
             )
+        unlike = make_alike(connection, copy, selection)
+        lacks_rows = {(each.schema, each.table) for each in copied_as.broken if each.lacks_rows}
+        selection = without_some_rows(connection, selection, lacks_rows)
         unbelieved = any(not item.believed for item in copied_as.broken)
-        lacks = lacking_in(selection, copy, unbelieved=unbelieved)
+        lacks = lacking_in(selection, copy, unlike=unlike, unbelieved=unbelieved)
         lacking = (
             *repeat_withheld(connection, copy),
             *repeat_settings(connection, copy, elsewhere=stage.elsewhere),
         )
+        has_event_triggers = repeat_event_triggers(connection, copy)
         copy.close()
         copied = time.monotonic()
         progress.phase(
@@ -157,6 +171,8 @@ def rehearse(
         refused=tuple(refused),
         broken=copied_as.broken,
         selection=selection,
+        unlike=unlike,
+        has_event_triggers=has_event_triggers,
         copy_seconds=round(copied - begun, 3),
         migrate_seconds=round(done - copied, 3),
     )
@@ -183,6 +199,9 @@ def _job(
         "examined": str(here["NAME"] or ""),
         "place": {key: there[key] for key in PLACE},
         "options": there["OPTIONS"] if elsewhere else {},
+        # How long a statement takes is measured, and held against the limits of the live database
+        # (live/timeouts.py): cut off on the copy, it would tell nothing.
+        "session": [f"-c {name}=0" for name in TIME_LIMITS if name in no_time_limits(connection)],
         "without_options": [key for key in here["OPTIONS"] if elsewhere],
         "arguments": [item for item in (target.app_label, target.migration_name) if item],
         "flags": {

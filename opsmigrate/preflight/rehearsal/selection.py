@@ -1,7 +1,7 @@
 """Which tables a copy has with their rows: whole tables, closed under foreign keys."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -192,6 +192,18 @@ def select_kept(connection: BaseDatabaseWrapper, kept: KeptCopy) -> Selection:
     """Return the selection of what the kept database has; `connection` is to the live one."""
     telling, referenced = _leading_to(connection, kept.stale)
     return Selection("kept", telling=telling, referenced=referenced, kept=kept)
+
+
+def without_some_rows(
+    connection: BaseDatabaseWrapper, selection: Selection, tables: Collection[tuple[str, str]]
+) -> Selection:
+    """Return the selection where rows of the tables turned out to be missing."""
+    telling, referenced = _leading_to(connection, tables)
+    return replace(
+        selection,
+        telling=selection.telling | telling,
+        referenced=selection.referenced | referenced,
+    )
 
 
 def _leading_to(

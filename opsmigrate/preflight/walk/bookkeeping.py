@@ -1,84 +1,47 @@
-"""What migrate writes besides the plan: its history, content types and permissions."""
+"""What post_migrate writes after every plan: content types and permissions that lack."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
-from django.db import router
+from django.db import Error, router
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.postgresql.psycopg_any import sql
-from django.db.migrations import RenameModel
 from django.db.migrations.state import ProjectState
 
 from opsmigrate.postgres.catalog import Relation
+from opsmigrate.postgres.errors import first_line
+from opsmigrate.preflight.order import POST_MIGRATE
 from opsmigrate.preflight.plan import Step
+from opsmigrate.preflight.walk.insertable import Later, NewRows, insert_objections
+from opsmigrate.preflight.walk.known_receivers import extra_permissions
+from opsmigrate.preflight.walk.lacks import find_lack
+from opsmigrate.preflight.walk.new_rows import (
+    LiveRows,
+    Permission,
+    Type,
+    content_types_after,
+    live_rows,
+    models_after,
+    permissions_of,
+    renamed_codenames,
+    type_of,
+)
+from opsmigrate.preflight.walk.objections import Objection
 from opsmigrate.preflight.walk.receivers import (
     CONTENT_TYPES,
-    HISTORY,
     PERMISSIONS,
+    RENAMES,
+    known_besides,
     receivers_of_migrate,
 )
 from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.rights import (
-    BY_OTHERS,
-    Lack,
-    lacking,
-    lacking_to_insert,
-    live_relation,
-    on_schema,
-)
-from opsmigrate.preflight.walk.schemas import usable_schema
+from opsmigrate.preflight.walk.rights import Lack, lacking, lacking_to_insert, live_relation
+from opsmigrate.preflight.walk.simulation import SimulatedTable
 
-
-def require_history_table(requirements: Requirements) -> None:
-    """Note where migrate would have to make its history table and may not."""
-    catalog, ledger = requirements.catalog, requirements.ledger
-    if requirements.schema.table(HISTORY) is not None or catalog.may_create:
-        return
-    if catalog.schema is None:
-        ledger.find(
-            "missing-schema",
-            "the search_path names no schema that is there and that the role may use, so "
-            f"{HISTORY} cannot be created",
-            **usable_schema(requirements.connection, catalog),
-        )
-    else:
-        ledger.find(
-            "missing-privilege",
-            f"the role may not create {HISTORY} in schema {catalog.schema}",
-            hint=BY_OTHERS,
-            steps=(on_schema("CREATE", catalog.schema).step(catalog.role),),
-        )
-
-
-def require_record(step: Step, requirements: Requirements) -> None:
-    """Note where migrate may not record `step` in its history, after the operations."""
-    relation = _live(requirements, HISTORY)
-    if relation is None:
-        return
-    connection = requirements.connection
-    if step.backwards:
-        wanted = (
-            lacking(connection, relation, "DELETE"),
-            lacking(connection, relation, "SELECT", ["app", "name"]),
-        )
-        lacks = tuple(lack for lack in wanted if lack is not None)
-    else:
-        columns = ("app", "name", "applied")
-        lacks = lacking_to_insert(connection, relation, columns, returning=["id"])
-    if lacks:
-        requirements.ledger.migration = step.label
-        find_lack(requirements, lacks, relation, "record the migration")
-        requirements.ledger.migration = None
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """What post_migrate will find: content types, and the codenames of their permissions."""
-
-    types: frozenset[tuple[str, str]]
-    permissions: frozenset[tuple[str, str, str]]
+SHOWN = 3
 
 
 def require_post_migrate(
@@ -86,17 +49,24 @@ def require_post_migrate(
     state_after: Callable[[], ProjectState | None],
     requirements: Requirements,
 ) -> None:
-    """Note where Django's own receivers of post_migrate may not do what they would.
+    """Note where Django's own receivers of post_migrate cannot do what they would.
 
-    `state_after` the plan is None where it is not known; it is asked for only where a right lacks.
+    `state_after` the plan is None where it is not known.
     """
+    ledger = requirements.ledger
+    ledger.operation = POST_MIGRATE
+    _require(steps, state_after, requirements)
+    ledger.operation = None
+
+
+def _require(
+    steps: tuple[Step, ...],
+    state_after: Callable[[], ProjectState | None],
+    requirements: Requirements,
+) -> None:
     types = live_table(requirements, CONTENT_TYPES, "contenttypes.ContentType")
     permissions = live_table(requirements, PERMISSIONS, "auth.Permission")
     lacks = dict(_lacks(requirements.connection, types, permissions))
-    if not lacks:
-        return
-    ledger = requirements.ledger
-    ledger.operation = "post_migrate"
     unread = [
         relation
         for relation in (types, permissions)
@@ -108,52 +78,197 @@ def require_post_migrate(
         every = [each for one in both if one for each in _all_of(lacks, one)]
         find_lack(requirements, every, relation, "read after every plan")
     if unread:
-        ledger.operation = None
         return
     state = state_after()
     if state is None:
-        ledger.leave_open("whether content types or permissions must be added: " + _words(lacks))
-    elif types is not None:
-        _require_rows(steps, state, requirements, (types, permissions), lacks)
-    ledger.operation = None
+        words = "whether content types or permissions must be added, and can be"
+        requirements.ledger.leave_open(f"{words}: {_words(lacks)}" if lacks else words)
+        return
+    _require_rows(steps, state, requirements, lacks)
 
 
 def _all_of(lacks: Mapping[tuple[str, str], tuple[Lack, ...]], relation: Relation) -> list[Lack]:
     return [each for (label, _), some in lacks.items() if label == relation.label for each in some]
 
 
+@dataclass(frozen=True)
+class _New:
+    """What there will be to insert; `keys` are those of the content types that are there."""
+
+    types: Sequence[Type]
+    permissions: Sequence[Permission]
+    keys: Mapping[Type, Any]
+    renamed: bool
+
+
 def _require_rows(
     steps: tuple[Step, ...],
     state: ProjectState,
     requirements: Requirements,
-    tables: tuple[Relation, Relation | None],
     lacks: Mapping[tuple[str, str], tuple[Lack, ...]],
 ) -> None:
-    types, permissions = tables
-    rows = _rows(requirements.connection, types, permissions)
-    renamed = {
-        live: later
-        for later, live in content_types_after(steps, rows.types).items()
-        if live != later
-    }
-    if renamed and (lack := lacks.get((types.label, "UPDATE"))):
-        find_lack(requirements, lack, types, "rename content types with their models")
-    known = {renamed.get(key, key) for key in rows.types}
-    wanted = {(model._meta.app_label, _name(model)): model for model in _models(state)}
-    if set(wanted) - known and (lack := lacks.get((types.label, "INSERT"))):
-        find_lack(requirements, lack, types, "add content types")
-    if permissions is None or not (lack := lacks.get((permissions.label, "INSERT"))):
+    types = _table(requirements, state, CONTENT_TYPES, "contenttypes.ContentType")
+    if types is None:
         return
-    held = {
-        (*renamed.get((app, model), (app, model)), code) for app, model, code in rows.permissions
-    }
-    if any((*key, code) not in held for key, model in wanted.items() for code in _codes(model)):
-        find_lack(requirements, lack, permissions, "add permissions")
+    permissions = _table(requirements, state, PERMISSIONS, "auth.Permission")
+    try:
+        live = live_rows(requirements.connection, types, permissions)
+    except Error as error:
+        requirements.ledger.leave_open(
+            f"which content types and permissions lack: {first_line(error)}"
+        )
+        return
+    new = _new(steps, state, live, requirements, with_permissions=permissions is not None)
+    if live.doubled & {item.type for item in new.permissions}:
+        requirements.ledger.leave_open(f"which of equal rows of {types.label} permissions are for")
+    _require_rights(new, requirements, types, permissions, lacks)
+    model = state.apps.get_model("contenttypes.ContentType")
+    rows = [model(app_label=app, model=name) for app, name in new.types]
+    some = _some(".".join(item) for item in new.types)
+    insert_instances(requirements, types, model, rows, f"the content types {some}")
+    if permissions is not None:
+        model = state.apps.get_model("auth.Permission")
+        rows = [
+            model(
+                codename=item.codename,
+                name=item.name,
+                content_type_id=new.keys.get(item.type, Later(item.type)),
+            )
+            for item in new.permissions
+        ]
+        some = _some(item.codename for item in new.permissions)
+        targets = {"content_type_id": types}
+        insert_instances(requirements, permissions, model, rows, f"the permissions {some}", targets)
 
 
-def _live(requirements: Requirements, db_table: str) -> Relation | None:
-    table = requirements.schema.table(db_table)
-    return live_relation(requirements.catalog, table.origin) if table else None
+def _table(
+    requirements: Requirements, state: ProjectState, receiver: str, label: str
+) -> SimulatedTable | None:
+    """Return the table as the plan leaves it, where the receiver works on it and can."""
+    if receiver not in receivers_of_migrate():
+        return None
+    try:
+        model: Any = state.apps.get_model(label)
+    except LookupError:
+        return None
+    if not router.allow_migrate_model(requirements.connection.alias, model):
+        return None
+    table = requirements.schema.table(model._meta.db_table)
+    if table is None:
+        return None
+    columns = {field.column for field in model._meta.local_concrete_fields}
+    # What lacks is a finding of its own; what the plan has added cannot be read now.
+    there = set(table.types) if table.origin is None else set(table.origins)
+    return table if columns <= there else None
+
+
+def _new(
+    steps: tuple[Step, ...],
+    state: ProjectState,
+    live: LiveRows,
+    requirements: Requirements,
+    *,
+    with_permissions: bool,
+) -> _New:
+    """Return the rows that the models of `state` want and that will not be there."""
+    now = content_types_after(steps, live.types)
+    keys = {later: live.types[former] for later, former in now.items()}
+    models = list(models_after(state))
+    held = live.permissions
+    if RENAMES in receivers_of_migrate():
+        for model in models:
+            former = now.get(type_of(model), type_of(model))
+            if former != type_of(model):
+                changes = renamed_codenames(model, former[1], held, keys[type_of(model)])
+                held = frozenset(changes.get(item, item) for item in held)
+    wanted = [item for model in models for item in permissions_of(model)]
+    wanted += extra_permissions(known_besides()) if with_permissions else ()
+    types = dict.fromkeys([*map(type_of, models), *(item.type for item in wanted)])
+    return _New(
+        types=[item for item in types if item not in keys],
+        permissions=[
+            item
+            for item in wanted
+            if with_permissions and (keys.get(item.type, item.type), item.codename) not in held
+        ],
+        keys=keys,
+        renamed=any(later != former for later, former in now.items()),
+    )
+
+
+def _require_rights(
+    new: _New,
+    requirements: Requirements,
+    types: SimulatedTable,
+    permissions: SimulatedTable | None,
+    lacks: Mapping[tuple[str, str], tuple[Lack, ...]],
+) -> None:
+    for table, verb, needed, purpose in (
+        (types, "UPDATE", new.renamed, "rename content types with their models"),
+        (types, "INSERT", bool(new.types), "add content types"),
+        (permissions, "INSERT", bool(new.permissions), "add permissions"),
+    ):
+        relation = live_relation(requirements.catalog, table.origin) if table else None
+        if needed and relation and (lack := lacks.get((relation.label, verb))):
+            find_lack(requirements, lack, relation, purpose)
+
+
+def insert_instances(
+    requirements: Requirements,
+    table: SimulatedTable,
+    model: Any,
+    rows: Sequence[Any],
+    what: str,
+    targets: Mapping[str, SimulatedTable] | None = None,
+    *,
+    with_key: bool = False,
+) -> None:
+    """Note what stands against the rows, which are instances of the model.
+
+    Without their key, the database gives it.
+    """
+    fields = model._meta.local_concrete_fields
+    given = [field for field in fields if with_key or not field.primary_key]
+    new = NewRows(
+        table=table,
+        types={
+            field.column: field.db_parameters(connection=requirements.connection)["type"]
+            for field in given
+        },
+        rows=[tuple(getattr(row, field.attname) for field in given) for row in rows],
+        key=None if with_key else model._meta.pk.column,
+        targets=targets,
+    )
+    for objection in insert_objections(requirements, new):
+        tell_objection(requirements, objection, table, f"post_migrate inserts {what}")
+
+
+def tell_objection(
+    requirements: Requirements, objection: Objection, table: SimulatedTable, does: str
+) -> None:
+    """Note that rows are refused; leave it open where that is not certain, or rows may change."""
+    ledger = requirements.ledger
+    words = f"{does} into {table.label}, and {objection.what}"
+    if not objection.certain:
+        ledger.leave_open(objection.what)
+    elif objection.of_rows and ledger.code_runs:
+        ledger.leave_open(f"{words}, unless code of a migration changes that before")
+    else:
+        ledger.find(
+            "insert-refused",
+            words,
+            hint=objection.hint,
+            steps=objection.steps,
+            table=table.label,
+            column=objection.column,
+        )
+
+
+def _some(names: Iterable[str]) -> str:
+    """Return the first of the names, and how many more there are."""
+    every = list(names)
+    more = f" and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
+    return ", ".join(every[:SHOWN]) + more
 
 
 def live_table(requirements: Requirements, receiver: str, label: str) -> Relation | None:
@@ -166,7 +281,8 @@ def live_table(requirements: Requirements, receiver: str, label: str) -> Relatio
         return None
     if not router.allow_migrate_model(requirements.connection.alias, model):
         return None
-    return _live(requirements, model._meta.db_table)
+    table = requirements.schema.table(model._meta.db_table)
+    return live_relation(requirements.catalog, table.origin) if table else None
 
 
 def _lacks(
@@ -199,86 +315,4 @@ def _of_verb(
 def _words(lacks: Mapping[tuple[str, str], tuple[Lack, ...]]) -> str:
     return "; ".join(
         f"{lack.privilege} on {lack.on} is not granted" for each in lacks.values() for lack in each
-    )
-
-
-def _rows(connection: BaseDatabaseWrapper, types: Relation, permissions: Relation | None) -> _Rows:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            sql.SQL("SELECT app_label, model FROM {}").format(
-                sql.Identifier(types.schema, types.name)
-            )
-        )
-        found = frozenset(cursor.fetchall())
-        if permissions is None:
-            return _Rows(found, frozenset())
-        cursor.execute(
-            sql.SQL(
-                "SELECT t.app_label, t.model, p.codename FROM {} t JOIN {} p"
-                " ON p.content_type_id = t.id"
-            ).format(
-                sql.Identifier(types.schema, types.name),
-                sql.Identifier(permissions.schema, permissions.name),
-            )
-        )
-        return _Rows(found, frozenset(cursor.fetchall()))
-
-
-def content_types_after(
-    steps: tuple[Step, ...], live: frozenset[tuple[str, str]]
-) -> dict[tuple[str, str], tuple[str, str]]:
-    """Return the content types (app, model) after the plan, each with what it is called now.
-
-    One whose new name is taken keeps its old one
-    (django.contrib.contenttypes.management.RenameContentType).
-    """
-    now = {key: key for key in live}
-    for step in steps:
-        for old, new in renames(step):
-            app = step.migration.app_label
-            if (app, old.lower()) in now and (app, new.lower()) not in now:
-                now[app, new.lower()] = now.pop((app, old.lower()))
-    return now
-
-
-def renames(step: Step) -> Iterator[tuple[str, str]]:
-    """Yield the old and new names of the models that a step renames, in its order."""
-    operations = step.migration.operations
-    for operation in reversed(operations) if step.backwards else operations:
-        if isinstance(operation, RenameModel):
-            names = operation.old_name, operation.new_name
-            yield (names[1], names[0]) if step.backwards else names
-
-
-def _models(state: ProjectState) -> Iterator[Any]:
-    for config in apps.get_app_configs():
-        if config.models_module is not None:
-            try:
-                yield from state.apps.get_app_config(config.label).get_models()
-            except LookupError:
-                continue
-
-
-def _name(model: Any) -> str:
-    return str(model._meta.model_name)
-
-
-def _codes(model: Any) -> Iterator[str]:
-    options = model._meta
-    yield from (f"{action}_{options.model_name}" for action in options.default_permissions)
-    yield from (code for code, _ in options.permissions)
-
-
-def find_lack(
-    requirements: Requirements, lacks: Sequence[Lack], relation: Relation, purpose: str
-) -> None:
-    """Note that the role lacks rights for what migrate does besides the plan."""
-    named = ", ".join(dict.fromkeys(f"{lack.privilege} on {lack.on}" for lack in lacks))
-    are = "is" if len(lacks) == 1 else "are"
-    requirements.ledger.find(
-        "missing-privilege",
-        f"migrate must {purpose}, and {named} {are} not granted to the role",
-        hint=BY_OTHERS,
-        steps=tuple(lack.step(requirements.catalog.role) for lack in lacks),
-        table=relation.label,
     )

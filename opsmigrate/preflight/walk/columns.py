@@ -7,6 +7,7 @@ from typing import Any
 from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import Field, Model, Value
 
+from opsmigrate.postgres.column_numbers import COPY_IT, MOST_COLUMNS
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.casts import bad_values
@@ -56,6 +57,7 @@ def add_column(
             table=table.label,
         )
     requirements.own_children(table, column_of(field), f"adding {column_of(field)}")
+    _has_number(requirements, table, field)
     _rows_accept(requirements, table, field, default)
     rows = requirements.relatives.column_of_its_rows(table)
     if rows and field.generated and getattr(field, "db_persist", True):
@@ -147,6 +149,21 @@ def _value(
         given: Any = field.db_default
         default = field.get_db_prep_save(getattr(given, "value", given), requirements.connection)
     return constant(default, type_)
+
+
+def _has_number(requirements: Requirements, table: SimulatedTable, field: Field[Any, Any]) -> None:
+    """Note where the table, or one that inherits from it, has had as many columns as it can."""
+    table.numbers += 1
+    had = max(table.numbers, requirements.relatives.numbers_of_children(table) + 1)
+    if had > MOST_COLUMNS:
+        requirements.ledger.find(
+            "too-many-columns",
+            f"the migration adds column {column_of(field)} to {table.label}, which has had "
+            f"{had - 1:,} columns, with those that were dropped: it can have {MOST_COLUMNS:,}",
+            hint=COPY_IT,
+            table=table.label,
+            column=column_of(field),
+        )
 
 
 def _rows_accept(

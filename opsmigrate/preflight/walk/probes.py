@@ -39,6 +39,7 @@ LIMITS = (
 # Expressions of the project stand in the queries, so that its search_path is in force: all other
 # names are written in full. Whoever types the query has a session of their own.
 IN_FULL = re.compile(r"OPERATOR\(pg_catalog\.([^)]+)\)|pg_catalog\.")
+BY_INDEX = ("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan")
 COUNTED = 1000
 SHOWN = 5
 Words = tuple[str, str, str]
@@ -73,7 +74,7 @@ class Probe:
     """A question about live rows: `keys` name a bad row, `rest` is the query's FROM … on.
 
     `words` are whose rows, a verb of ONE, and what, as in ("of cage", "do", "not fit"). `proves` is
-    False where only that there are none proves something.
+    False where only that there are none proves something. `past_indexes`: no index is believed.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Probe:
     column: str | None = None
     severity: Severity = Severity.ERROR
     proves: bool = True
+    past_indexes: bool = False
 
     def said_of(self, bad: BadRows) -> str:
         """Return as a sentence how many rows it is true of."""
@@ -270,6 +272,8 @@ def ask(connection: BaseDatabaseWrapper, probe: Probe) -> BadRows | None:
     try:
         with transaction_as_project(connection, "READ ONLY") as cursor:
             cursor.execute(LIMITS, [TIMEOUT, TIMEOUT])
+            for setting in BY_INDEX if probe.past_indexes else ():
+                cursor.execute("SELECT pg_catalog.set_config(%s, 'off', true)", [setting])
             cursor.execute(query)
             rows = cursor.fetchall()
             text = IN_FULL.sub(r"\1", shown.as_string(cursor.cursor))

@@ -1,50 +1,37 @@
-"""What `migrate` does besides the migrations: its records, and the receivers of its signals."""
+"""The receivers of `migrate`'s signals: what they read, and of which it is known what they do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.db import router
 from django.db.migrations.state import ProjectState
 from django.db.models.signals import post_migrate, pre_migrate
 
-from opsmigrate.postgres.names import literal
-from opsmigrate.preflight.plan import Plan
-from opsmigrate.preflight.walk.compatible import always_casts
-from opsmigrate.preflight.walk.keys_to_come import taken_key
+from opsmigrate.preflight.walk.cures import KINDS
+from opsmigrate.preflight.walk.known_receivers import is_known, why_open
+from opsmigrate.preflight.walk.plain_receivers import is_plain
 from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable
-from opsmigrate.steps import Step, statement
-
-HISTORY = "django_migrations"
-HISTORY_COLUMNS = {"app", "name", "applied"}
 
 
-@dataclass(frozen=True)
-class Known:
-    """A receiver of Django's own: the model it reads, and the columns that it inserts."""
+class Known(NamedTuple):
+    """A model that a receiver of Django's own reads, and inserts into."""
 
     app: str
     model: str
-    columns: frozenset[str]
 
 
 CONTENT_TYPES = "django.contrib.contenttypes.management.create_contenttypes"
 PERMISSIONS = "django.contrib.auth.management.create_permissions"
+SITES = "django.contrib.sites.management.create_default_site"
 # From Django 6.1 on.
 RENAMES = "django.contrib.auth.management.rename_permissions_after_model_rename"
 KNOWN = {
-    CONTENT_TYPES: (Known("contenttypes", "contenttype", frozenset({"app_label", "model"})),),
-    PERMISSIONS: (
-        Known("contenttypes", "contenttype", frozenset({"app_label", "model"})),
-        Known("auth", "permission", frozenset({"content_type_id", "codename", "name"})),
-    ),
-    "django.contrib.sites.management.create_default_site": (
-        Known("sites", "site", frozenset({"domain", "name"})),
-    ),
+    CONTENT_TYPES: (Known("contenttypes", "contenttype"),),
+    PERMISSIONS: (Known("contenttypes", "contenttype"), Known("auth", "permission")),
+    SITES: (Known("sites", "site"),),
     # It adds operations to migrations that rename models; they catch what fails.
     "django.contrib.contenttypes.management.inject_rename_contenttypes_operations": (),
     # Which rows it renames, and when it refuses: renamed_permissions.py.
@@ -52,73 +39,26 @@ KNOWN = {
 }
 
 
-def require_history(requirements: Requirements, plan: Plan) -> None:
-    """Note where the steps cannot be recorded: a column lost, or one that wants a value."""
-    table = requirements.schema.table(HISTORY)
-    if table is None or not plan.steps or plan.steps[0].backwards:
-        return
-    if table.has_triggers:
-        requirements.ledger.leave_open(f"what the triggers of {table.label} do")
-    others = [name for name, (kind, _) in table.constraints.items() if kind == CHECK]
-    others += [
-        each.name
-        for each in table.indexes.values()
-        if each.unique and not each.primary and not {"app", "name"} <= set(each.columns)
-    ]
-    if others:
-        requirements.ledger.leave_open(f"whether {', '.join(others)} of {table.label} takes it")
-    if taken := taken_key(requirements, table, len(plan.steps)):
-        key, sequence = taken
-        requirements.ledger.find(
-            "history-not-writable",
-            f"migrate cannot record what it applies: {sequence.label} is behind, and gives the "
-            f"key {key}, which a row of {table.label} has already",
-            steps=(statement(sequence.remedy),),
-            table=table.label,
-        )
-    missing = requirements.needs_value(table, HISTORY_COLUMNS)
-    for column in missing:
-        requirements.ledger.find(
-            "history-not-writable",
-            f"migrate cannot record what it applies: {table.label}.{column} "
-            + (
-                "is not there"
-                if column not in table.types
-                else "wants a value that Django does not give"
-            ),
-            hint=None if column in table.types else "restore the table from a backup",
-            steps=fills_itself(table, column),
-            table=table.label,
-            column=column,
-        )
+def require_receivers(requirements: Requirements, state: ProjectState) -> None:
+    """Ask what the receivers of pre_migrate and post_migrate read; leave open those unknown.
 
-
-def fills_itself(table: SimulatedTable, column: str) -> tuple[Step, ...]:
-    """Return what lets rows come that give no value to the column."""
-    if column not in table.types:
-        return ()
-    name = table.live_column(column)
-    alter = f"ALTER TABLE {table.live} ALTER COLUMN {name}"
-    if column not in table.keys:
-        return (statement(f"{alter} DROP NOT NULL"),)
-    sequence = f"pg_get_serial_sequence({literal(table.live)}, {literal(column)})"
-    return (
-        statement(f"{alter} ADD GENERATED BY DEFAULT AS IDENTITY"),
-        statement(f"SELECT setval({sequence}, (SELECT max({name}) FROM {table.live}))"),  # noqa: S608
-    )
-
-
-def require_receivers(requirements: Requirements, plan: Plan, state: ProjectState) -> None:
-    """Ask what the receivers of pre_migrate and post_migrate need; leave open those unknown."""
-    requirements.ledger.operation = "post_migrate"
+    What Django's own insert is asked in bookkeeping.py.
+    """
+    ledger = requirements.ledger
+    ledger.operation = "post_migrate"
     alias = requirements.connection.alias
     known = [item for name in receivers_of_migrate() for item in _at_work(name, alias, state)]
     for item in dict.fromkeys(known):
-        _require(requirements, item, state, inserts=_makes_models(plan))
-    for name in receivers_of_migrate():
-        if name not in KNOWN:
-            requirements.ledger.leave_open(f"{name} runs with every migrate: only running decides")
-    requirements.ledger.operation = None
+        _require(requirements, item, state)
+    for name, function in _receivers():
+        if name in KNOWN or is_plain(function):
+            continue
+        if is_known(name, function):
+            if why := why_open(name, requirements):
+                ledger.leave_open(why)
+        else:
+            ledger.leave_open(f"{name} runs with every migrate: only running decides")
+    ledger.operation = None
 
 
 def _at_work(name: str, alias: str, state: ProjectState) -> Iterable[Known]:
@@ -132,14 +72,25 @@ def _at_work(name: str, alias: str, state: ProjectState) -> Iterable[Known]:
 
 def receivers_of_migrate() -> Iterator[str]:
     """Yield the receivers that migrate would call, by the name of their functions."""
+    yield from dict.fromkeys(name for name, _ in _receivers())
+
+
+def known_besides() -> Iterator[str]:
+    """Yield those of well-known apps of which it is known what they do."""
+    yield from (name for name, function in _receivers() if is_known(name, function))
+
+
+def _receivers() -> list[tuple[str, Callable[..., Any]]]:
+    """Return the receivers with their names, each once; several may have one name."""
     senders = [config for config in apps.get_app_configs() if config.models_module is not None]
-    seen: dict[str, None] = {}
     signals: tuple[Any, ...] = (pre_migrate, post_migrate)
+    found: dict[int, tuple[str, Callable[..., Any]]] = {}
     for signal in signals:
         for sender in senders:
-            for receiver in _live(signal, sender):
-                seen.setdefault(f"{receiver.__module__}.{receiver.__qualname__}")
-    yield from seen
+            for function in _live(signal, sender):
+                name = f"{function.__module__}.{function.__qualname__}"
+                found.setdefault(id(function), (name, function))
+    return list(found.values())
 
 
 def _live(signal: Any, sender: Any) -> list[Callable[..., Any]]:
@@ -150,35 +101,8 @@ def _live(signal: Any, sender: Any) -> list[Callable[..., Any]]:
     ]
 
 
-def _makes_models(plan: Plan) -> bool:
-    """Say whether rows for new models will be inserted."""
-    return any(
-        type(operation).__name__ in ("CreateModel", "RenameModel", "SeparateDatabaseAndState")
-        for step in plan.steps
-        if not step.backwards
-        and apps.get_app_config(step.migration.app_label).models_module is not None
-        for operation in step.migration.operations
-    )
-
-
-def _doubt_values(requirements: Requirements, table: SimulatedTable, model: Any) -> None:
-    """Leave open whether what is inserted suits checks and types that Django did not make."""
-    for name, (kind, _) in table.constraints.items():
-        if kind == CHECK:
-            requirements.ledger.leave_open(f"whether new rows of {table.label} suit {name}")
-    given = [field for field in model._meta.local_concrete_fields if not field.primary_key]
-    for field in given:
-        claimed = field.db_parameters(connection=requirements.connection)["type"]
-        live = table.types.get(field.column)
-        if live and claimed and not always_casts(claimed, live):
-            requirements.ledger.leave_open(
-                f"whether new rows of {table.label} suit {field.column}, which is {live}"
-            )
-
-
-def _require(
-    requirements: Requirements, item: Known, state: ProjectState, *, inserts: bool
-) -> None:
+def _require(requirements: Requirements, item: Known, state: ProjectState) -> None:
+    """Note where the table is not there, or a column of it; what is no table is left open."""
     if (item.app, item.model) not in state.models:
         return
     model: Any = state.apps.get_model(item.app, item.model)
@@ -186,6 +110,14 @@ def _require(
     table = requirements.schema.table(name)
     purpose = f"{item.app}'s receiver of post_migrate"
     if table is None:
+        kind = requirements.schema.visible_kind(name)
+        if kind is not None:
+            is_a = KINDS.get(kind, "relation of another kind")
+            requirements.ledger.leave_open(
+                f"what the {is_a} {requirements.schema.label(name)}, which is no table, gives to "
+                f"{purpose}, and takes"
+            )
+            return
         requirements.ledger.find(
             "missing-table",
             f"{purpose} reads {name}, which is not there",
@@ -197,29 +129,3 @@ def _require(
     columns = {field.column for field in model._meta.local_concrete_fields}
     for column in sorted(columns - set(table.types)):
         requirements.need_column(table, column, purpose)
-    if inserts and table.has_triggers:
-        requirements.ledger.leave_open(f"what the triggers of {table.label} do")
-    if inserts:
-        _doubt_values(requirements, table, model)
-    # Of an older state, the model has other fields, and each of them gets a value.
-    given = {field.column for field in model._meta.local_concrete_fields if not field.primary_key}
-    if inserts and (taken := taken_key(requirements, table, 1)):
-        key, sequence = taken
-        requirements.ledger.find(
-            "insert-refused",
-            f"{purpose} inserts into {table.label}, whose sequence {sequence.label} is behind: it "
-            f"gives the key {key}, which a row has already",
-            steps=(statement(sequence.remedy),),
-            table=table.label,
-        )
-    if inserts and columns <= set(table.types):
-        for column in requirements.needs_value(table, given | item.columns):
-            requirements.ledger.find(
-                "insert-refused",
-                f"{purpose} inserts into {table.label}, whose column {column} wants a value that "
-                "it does not give",
-                hint="let the column be NULL, or give it a default",
-                steps=fills_itself(table, column),
-                table=table.label,
-                column=column,
-            )

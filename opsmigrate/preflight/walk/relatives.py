@@ -19,6 +19,17 @@ JOIN pg_class child ON child.oid = tree.relation
 WHERE NOT pg_has_role(current_user, child.relowner, 'USAGE') AND child.relkind IN ('r', 'p', 'f')
 GROUP BY 1, 2
 """
+# A column that is added to the parent takes a number in each child.
+NUMBERS = """
+WITH RECURSIVE tree (top, relation) AS (
+    SELECT inhparent, inhrelid FROM pg_inherits
+    UNION SELECT tree.top, i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.relation
+)
+SELECT n.nspname, c.relname, max(child.relnatts)::text
+FROM tree JOIN pg_class c ON c.oid = tree.top JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class child ON child.oid = tree.relation WHERE child.relkind IN ('r', 'p', 'f')
+GROUP BY 1, 2
+"""
 # By itself, or as an array of them (find_composite_type_dependencies, tablecmds.c).
 ROW_TYPES = """
 SELECT n.nspname, c.relname, min(format('%I of %s', a.attname, a.attrelid::regclass))
@@ -41,6 +52,10 @@ class Relatives:
         """Return a table that inherits from it and belongs to another role."""
         return self._foreign_children.get(table.origin) if table.origin else None
 
+    def numbers_of_children(self, table: SimulatedTable) -> int:
+        """Return how many columns the child that had most has had; dropped ones count."""
+        return int(self._numbers.get(table.origin, 0)) if table.origin else 0
+
     def column_of_its_rows(self, table: SimulatedTable) -> str | None:
         """Return, in words, a column that holds rows of the table."""
         return self._row_types.get(table.origin) if table.origin else None
@@ -48,6 +63,10 @@ class Relatives:
     @cached_property
     def _foreign_children(self) -> Names:
         return self._ask(FOREIGN_CHILDREN)
+
+    @cached_property
+    def _numbers(self) -> Names:
+        return self._ask(NUMBERS)
 
     @cached_property
     def _row_types(self) -> Names:

@@ -14,12 +14,9 @@ from django.db.migrations.state import ProjectState
 from opsmigrate.postgres.catalog import Relation
 from opsmigrate.postgres.names import former_name, literal, quoted
 from opsmigrate.preflight.plan import Plan, Step
-from opsmigrate.preflight.walk.bookkeeping import (
-    content_types_after,
-    find_lack,
-    live_table,
-    renames,
-)
+from opsmigrate.preflight.walk.bookkeeping import live_table
+from opsmigrate.preflight.walk.lacks import find_lack
+from opsmigrate.preflight.walk.new_rows import content_types_after, renames
 from opsmigrate.preflight.walk.receivers import CONTENT_TYPES, RENAMES
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.rights import lacking

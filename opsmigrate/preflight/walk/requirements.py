@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BaseConstraint, CheckConstraint, Field, Model, UniqueConstraint
 
 from opsmigrate.postgres.catalog import Catalog, Dependent
+from opsmigrate.postgres.column_numbers import MOST_COLUMNS
 from opsmigrate.postgres.names import as_stored, generated_name, quoted, stored_in
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.walk.cascades import taken_along
@@ -116,6 +117,15 @@ class Requirements:
         table = self.schema.create_table(db_table, after=self.ledger.code_runs)
         for field in model._meta.local_fields:
             self.define_column(table, field)
+        table.numbers = len(table.types)
+        if table.numbers > MOST_COLUMNS:
+            self.ledger.find(
+                "too-many-columns",
+                f"the migration creates table {db_table} with {table.numbers:,} columns: it can "
+                f"have {MOST_COLUMNS:,}",
+                hint="let it be several tables",
+                table=table.label,
+            )
         primary = tuple(column_of(field) for field in model._meta.pk_fields)
         table.add_unique(generated_name(table.name, "", "pkey"), primary, primary=True)
         for constraint in model._meta.constraints:

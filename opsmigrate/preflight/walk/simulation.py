@@ -57,6 +57,8 @@ class SimulatedTable:
     is_partition: bool = False
     unlogged: bool = False
     has_triggers: bool = False
+    # Columns that it has had by then, with those that were dropped.
+    numbers: int = 0
     partition_key: tuple[str, ...] = ()
     inherited: frozenset[str] = frozenset()
     # Columns whose default is a plain one, neither identity nor generated.
@@ -91,12 +93,7 @@ class SimulatedTable:
         return quoted(self.origins.get(column, column))
 
     def index_to_reference(self, columns: tuple[str, ...]) -> str | None:
-        """Return the index on which a foreign key to `columns` would rest, None without one.
-
-        PostgreSQL wants a valid, immediate unique index on exactly these columns, neither
-        partial nor on expressions (documentation of CREATE TABLE, REFERENCES), and takes the
-        oldest.
-        """
+        """Return the oldest index that a foreign key to `columns` may rest on (CREATE TABLE)."""
         return next(
             (
                 name
@@ -376,6 +373,7 @@ def _simulated(relation: Relation) -> SimulatedTable:
         is_partition=relation.is_partition,
         unlogged=relation.unlogged,
         has_triggers=relation.has_triggers,
+        numbers=relation.numbers,
         partition_key=relation.partition_key,
         inherited=frozenset(item.name for item in relation.columns if item.inherited),
         defaults={

@@ -1,0 +1,8 @@
+"""The limit of columns: a dropped one keeps its number in the table for ever."""
+
+# MaxHeapAttributeNumber in access/htup_details.h; PostgreSQL documentation, Limits.
+MOST_COLUMNS = 1600
+COPY_IT = (
+    "copy the rows into a new table (CREATE TABLE … LIKE … INCLUDING ALL), let that take the name, "
+    "and make its foreign keys, triggers and rights anew; VACUUM FULL does not help"
+)

@@ -1,0 +1,72 @@
+"""Whether another `migrate` is under way: what it has not committed, nobody else can see."""
+
+from __future__ import annotations
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.postgres.catalog import Catalog
+from opsmigrate.postgres.names import literal
+from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.walk.history import HISTORY
+from opsmigrate.report import Severity
+from opsmigrate.steps import Step, statement
+
+# Who has written a row holds ROW EXCLUSIVE until the end of the transaction; who reads, or makes a
+# backup, holds less.
+WRITERS = """
+SELECT DISTINCT ON (l.virtualtransaction) l.pid, a.usename::text, a.application_name, a.state,
+       extract(epoch FROM clock_timestamp() - a.xact_start)::float8, p.gid
+FROM pg_locks l
+LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
+    AND x.virtualtransaction = l.virtualtransaction
+LEFT JOIN pg_prepared_xacts p ON p.transaction::text = x.transactionid::text
+WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+    AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
+                   'AccessExclusiveLock')
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND l.relation = %s
+"""
+
+
+def look_for_another_migrate(
+    connection: BaseDatabaseWrapper, catalog: Catalog, ledger: Ledger
+) -> None:
+    """Note who is writing to the history, and leave open what the plan will be after that."""
+    table = next(
+        (item for item in catalog.relations if item.name == HISTORY and item.visible), None
+    )
+    if table is None:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(WRITERS, [table.oid])
+        writers = cursor.fetchall()
+    for pid, role, application, state, seconds, gid in writers:
+        who = f"the prepared transaction {gid}" if pid is None else f"process {pid}"
+        about = ", ".join(filter(None, (role and f"role {role}", application, state)))
+        age = "" if seconds is None else f", for {seconds:,.0f} s"
+        words = f"{who}{f' ({about})' if about else ''}{age}"
+        ledger.find(
+            "migrate-under-way",
+            f"another migrate is under way: {words} has written to {table.label} and not committed",
+            hint="wait until it has ended, and ask again; end it only where it is stuck",
+            steps=_ending(pid, gid),
+            table=table.label,
+            severity=Severity.WARNING,
+            evidence={
+                "pid": pid,
+                "prepared_transaction": gid,
+                "role": role,
+                "application": application or None,
+                "state": state,
+                "seconds": None if seconds is None else round(seconds, 1),
+            },
+        )
+        ledger.leave_open(f"what will be left of the plan when {who}, another migrate, has ended")
+
+
+def _ending(pid: int | None, gid: str | None) -> tuple[Step, ...]:
+    risk = "loses what it has not committed"
+    if pid is not None:
+        return (statement(f"SELECT pg_terminate_backend({pid})", risk=risk),)
+    return (statement(f"ROLLBACK PREPARED {literal(gid or '')}", risk=risk),)

@@ -1,0 +1,60 @@
+"""The site that django.contrib.sites inserts after a migrate that leaves none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import router
+from django.db.migrations.state import ProjectState
+
+from opsmigrate.postgres.names import quoted
+from opsmigrate.preflight.walk.bookkeeping import insert_instances
+from opsmigrate.preflight.walk.lacks import find_lack
+from opsmigrate.preflight.walk.receivers import SITES, receivers_of_migrate
+from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.rights import Lack, lacking, lacking_to_insert, live_relation
+
+NAME = "example.com"
+# It sets the sequence too, which takes the right to UPDATE it.
+SEQUENCE = """
+SELECT n.nspname, s.relname FROM pg_class s JOIN pg_namespace n ON n.oid = s.relnamespace
+WHERE s.oid = to_regclass(pg_get_serial_sequence(%s, %s))
+    AND NOT has_sequence_privilege(s.oid, 'UPDATE')
+"""
+
+
+def require_default_site(requirements: Requirements, state: ProjectState) -> None:
+    """Note where django.contrib.sites.management.create_default_site cannot do its work."""
+    if SITES not in receivers_of_migrate() or ("sites", "site") not in state.models:
+        return
+    model: Any = state.apps.get_model("sites", "site")
+    connection, ledger = requirements.connection, requirements.ledger
+    table = requirements.schema.table(model._meta.db_table)
+    columns = [field.column for field in model._meta.local_concrete_fields]
+    if table is None or not router.allow_migrate_model(connection.alias, model):
+        return
+    if not table.types.keys() >= set(columns):
+        return
+    ledger.operation = "post_migrate"
+    relation = live_relation(requirements.catalog, table.origin)
+    if relation is not None and (lack := lacking(connection, relation, "SELECT")):
+        find_lack(requirements, (lack,), relation, "look for a site after every plan")
+    elif requirements.rows(table) == 0:
+        if relation is not None:
+            lacks = [
+                *lacking_to_insert(connection, relation, columns),
+                *filter(None, [lacking(connection, relation, "UPDATE")]),
+            ]
+            with connection.cursor() as cursor:
+                name = quoted(relation.schema, relation.name)
+                cursor.execute(SEQUENCE, [name, model._meta.pk.column])
+                lacks += [
+                    Lack("UPDATE", f"SEQUENCE {schema}.{each}", f"SEQUENCE {quoted(schema, each)}")
+                    for schema, each in cursor.fetchall()
+                ]
+            if lacks:
+                find_lack(requirements, lacks, relation, "add the default site")
+        site = model(pk=getattr(settings, "SITE_ID", 1), domain=NAME, name=NAME)
+        insert_instances(requirements, table, model, [site], f"the site {NAME}", with_key=True)
+    ledger.operation = None

@@ -1,0 +1,190 @@
+"""What `migrate` writes in its history: whether it may, and whether the very rows suit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.postgres.catalog import Relation
+from opsmigrate.preflight.order import REPLACEMENTS
+from opsmigrate.preflight.plan import Plan, Step
+from opsmigrate.preflight.walk.cures import KINDS, set_aside
+from opsmigrate.preflight.walk.insertable import Later, NewRows, insert_objections
+from opsmigrate.preflight.walk.lacks import find_lack
+from opsmigrate.preflight.walk.objections import Objection
+from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.rights import (
+    BY_OTHERS,
+    lacking,
+    lacking_to_insert,
+    live_relation,
+    on_schema,
+)
+from opsmigrate.preflight.walk.schemas import usable_schema
+from opsmigrate.schema.history import applied_migrations
+
+HISTORY = "django_migrations"
+# As the model of django.db.migrations.recorder has them.
+TYPES = {
+    "app": "varchar(255)",
+    "name": "varchar(255)",
+    "applied": "timestamp with time zone",
+}
+Node = tuple[str, str]
+
+
+def require_history(requirements: Requirements, plan: Plan) -> None:
+    """Note where `migrate` cannot have its history table, or cannot write what it will write."""
+    if plan.steps:
+        _require_table(requirements)
+    table = requirements.schema.table(HISTORY)
+    if table is None:
+        return
+    records = list(_records(plan))
+    nodes = _replacements(requirements.connection, plan)
+    squashed = [(f"{app}.{name}", (app, name)) for app, name in nodes]
+    new = NewRows(
+        table=table,
+        types=TYPES,
+        rows=[(*node, Later(number)) for number, (_, node) in enumerate([*records, *squashed])],
+        key="id",
+    )
+    labels = [label for label, _ in (*records, *squashed)]
+    for objection in insert_objections(requirements, new):
+        after = objection.row >= len(records)
+        requirements.ledger.operation = REPLACEMENTS if after else None
+        _tell(requirements, objection, labels[objection.row], table.label)
+    relation = _live(requirements)
+    if squashed and not records and relation is not None:
+        requirements.ledger.operation = REPLACEMENTS
+        lacks = lacking_to_insert(requirements.connection, relation, TYPES, returning=["id"])
+        if lacks:
+            purpose = f"record the squashed {squashed[0][0]}, whose parts are all applied"
+            find_lack(requirements, lacks, relation, purpose)
+        requirements.ledger.operation = None
+
+
+def _require_table(requirements: Requirements) -> None:
+    """Note where migrate would have to make its history table and cannot."""
+    catalog, ledger = requirements.catalog, requirements.ledger
+    schema = requirements.schema
+    if schema.table(HISTORY) is not None:
+        return
+    kind = schema.kind(HISTORY)
+    # A foreign table is one to Django, a view is not (DatabaseIntrospection.table_names).
+    if kind in ("v", "m"):
+        ledger.find(
+            "table-exists",
+            f"migrate creates its history {schema.label(HISTORY)}, but a {KINDS[kind]} of that "
+            "name is there",
+            hint="give it another name, and the table that it may stand for its own",
+            steps=(set_aside(schema, *schema.home(HISTORY)),),
+            table=schema.label(HISTORY),
+        )
+    if catalog.may_create:
+        return
+    if catalog.schema is None:
+        ledger.find(
+            "missing-schema",
+            "the search_path names no schema that is there and that the role may use, so "
+            f"{HISTORY} cannot be created",
+            **usable_schema(requirements.connection, catalog),
+        )
+    else:
+        ledger.find(
+            "missing-privilege",
+            f"the role may not create {HISTORY} in schema {catalog.schema}",
+            hint=BY_OTHERS,
+            steps=(on_schema("CREATE", catalog.schema).step(catalog.role),),
+        )
+
+
+def _records(plan: Plan) -> Iterator[tuple[str, Node]]:
+    """Yield what is recorded of the steps, each with the label of its step, in that order.
+
+    Of a squashed migration, what it replaces (MigrationExecutor.record_migration).
+    """
+    for step in plan.steps:
+        if not step.backwards:
+            for node in _nodes(step):
+                yield step.label, node
+
+
+def _nodes(step: Step) -> list[Node]:
+    migration = step.migration
+    return list(migration.replaces) or [(migration.app_label, migration.name)]
+
+
+def _replacements(connection: BaseDatabaseWrapper, plan: Plan) -> list[Node]:
+    """Return the squashed migrations that get a record of their own at the end of every migrate.
+
+    Also where nothing is to be applied (MigrationExecutor.check_replacements).
+    """
+    loader: Any = plan.executor.loader if plan.executor else None
+    if not loader or not loader.replacements:
+        return []
+    # Of the loader's own, those are no longer told apart that have no record yet.
+    recorded = (label.partition(".") for label in applied_migrations(connection))
+    applied = dict.fromkeys((app, name) for app, _, name in recorded)
+    for step in plan.steps:
+        if step.backwards:
+            own = (step.migration.app_label, step.migration.name)
+            for node in (*step.migration.replaces, own):
+                applied.pop(node, None)
+        else:
+            applied.update(dict.fromkeys(_nodes(step)))
+    return [
+        key for key in loader.replacements if key not in applied and _whole(loader, key, applied)
+    ]
+
+
+def _whole(loader: Any, key: Node, applied: dict[Node, None]) -> bool:
+    """Say whether all that a squashed migration replaces is applied."""
+    if hasattr(loader, "all_replaced_applied"):
+        # From Django 6.0 on, what is replaced may be squashed itself.
+        return bool(loader.all_replaced_applied(key, applied))
+    return all(node in applied for node in loader.replacements[key].replaces)
+
+
+def _tell(requirements: Requirements, objection: Objection, label: str, table: str) -> None:
+    ledger = requirements.ledger
+    if not objection.certain:
+        ledger.leave_open(objection.what)
+        return
+    ledger.migration = label
+    ledger.find(
+        "history-not-writable",
+        f"migrate cannot record {label} in {table}: {objection.what}",
+        hint=objection.hint,
+        steps=objection.steps,
+        table=table,
+        column=objection.column,
+    )
+    ledger.migration = None
+
+
+def require_record(step: Step, requirements: Requirements) -> None:
+    """Note where migrate may not record `step` in its history, after the operations."""
+    relation = _live(requirements)
+    if relation is None:
+        return
+    connection = requirements.connection
+    if step.backwards:
+        wanted = (
+            lacking(connection, relation, "DELETE"),
+            lacking(connection, relation, "SELECT", ["app", "name"]),
+        )
+        lacks = tuple(lack for lack in wanted if lack is not None)
+    else:
+        lacks = lacking_to_insert(connection, relation, TYPES, returning=["id"])
+    if lacks:
+        requirements.ledger.migration = step.label
+        find_lack(requirements, lacks, relation, "record the migration")
+        requirements.ledger.migration = None
+
+
+def _live(requirements: Requirements) -> Relation | None:
+    table = requirements.schema.table(HISTORY)
+    return live_relation(requirements.catalog, table.origin) if table else None

@@ -1,0 +1,95 @@
+"""Receivers of well-known apps that write rows, and what they need: read from their code.
+
+What a function does is known of its text only: another release may do something else, and is left
+open as any other code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any
+
+from django.contrib.auth import get_permission_codename, get_user_model
+from django.db import Error, router
+from django.db.backends.postgresql.psycopg_any import sql
+
+from opsmigrate.preflight.walk.new_rows import Permission, type_of
+from opsmigrate.preflight.walk.requirements import Requirements
+
+WAGTAIL = "wagtail.snippets.models.create_extra_permissions"
+GUARDIAN = "guardian.management.create_anonymous_user"
+# SHA-256 of the function's text, its words with one space between them.
+TEXTS = {
+    # The same from Wagtail 5.2 to 8.0.
+    WAGTAIL: {"47402eec0ccc2523"},
+    # django-guardian 2.4 to 3.1; 3.2 to 3.5, where what the database refuses is passed over.
+    GUARDIAN: {"d02d928413b23dac", "16b75fdf56aee082"},
+}
+DIGITS = 16
+
+
+def fingerprint(function: Callable[..., Any]) -> str | None:
+    """Return what tells the text of a function from another, None where it has none."""
+    try:
+        words = inspect.getsource(function).split()
+    except (OSError, TypeError):
+        return None
+    return hashlib.sha256(" ".join(words).encode()).hexdigest()[:DIGITS]
+
+
+def is_known(name: str, function: Callable[..., Any]) -> bool:
+    """Say whether the receiver is one of a well-known app, with a text that was read."""
+    return name in TEXTS and fingerprint(function) in TEXTS[name]
+
+
+def why_open(name: str, requirements: Requirements) -> str | None:
+    """Return why it is not known what a known receiver will do, None where it is."""
+    if name == GUARDIAN and not _is_there(requirements):
+        return f"{name} makes the anonymous user, which is not there: only running decides"
+    # What Wagtail's inserts is asked with Django's own permissions.
+    return None
+
+
+def _is_there(requirements: Requirements) -> bool:
+    """Say whether guardian's anonymous user is there, so that it does nothing."""
+    user: Any = get_user_model()
+    alias = requirements.connection.alias
+    table = requirements.schema.table(user._meta.db_table)
+    field = user._meta.get_field(user.USERNAME_FIELD)
+    if table is None or table.origin is None or not router.allow_migrate_model(alias, user):
+        return False
+    if not {field.column, user._meta.pk.column} <= table.types.keys() & table.origins.keys():
+        return False
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {}::text = %s)").format(
+        sql.Identifier(*table.origin), sql.Identifier(table.origins[field.column])
+    )
+    name = import_module("guardian.conf.settings").ANONYMOUS_USER_NAME
+    try:
+        with requirements.connection.cursor() as cursor:
+            cursor.execute(query, [name])
+            return bool(cursor.fetchone()[0])
+    except Error:
+        return False
+
+
+def extra_permissions(names: Iterator[str]) -> Iterator[Permission]:
+    """Yield the permissions that known receivers among `names` insert besides Django's."""
+    if WAGTAIL not in names:
+        return
+    snippets, wagtail = import_module("wagtail.snippets.models"), import_module("wagtail.models")
+    for mixin, actions in (
+        (wagtail.DraftStateMixin, ("publish",)),
+        (wagtail.LockableMixin, ("lock", "unlock")),
+    ):
+        for model in snippets.get_snippet_models():
+            if issubclass(model, mixin):
+                for action in actions:
+                    options = model._meta
+                    yield Permission(
+                        type_of(model),
+                        get_permission_codename(action, options),
+                        f"Can {action} {options.verbose_name_raw}",
+                    )

@@ -1,0 +1,22 @@
+"""How a right is told that the role lacks for what `migrate` does besides the plan."""
+
+from collections.abc import Sequence
+
+from opsmigrate.postgres.catalog import Relation
+from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.rights import BY_OTHERS, Lack
+
+
+def find_lack(
+    requirements: Requirements, lacks: Sequence[Lack], relation: Relation, purpose: str
+) -> None:
+    """Note that the role lacks rights for what migrate does besides the plan."""
+    named = ", ".join(dict.fromkeys(f"{lack.privilege} on {lack.on}" for lack in lacks))
+    are = "is" if len(lacks) == 1 else "are"
+    requirements.ledger.find(
+        "missing-privilege",
+        f"migrate must {purpose}, and {named} {are} not granted to the role",
+        hint=BY_OTHERS,
+        steps=tuple(lack.step(requirements.catalog.role) for lack in lacks),
+        table=relation.label,
+    )
