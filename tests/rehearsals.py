@@ -27,6 +27,8 @@ migrations.RunPython(lambda apps, editor: [
 PROJECT_SETTINGS = """
 from staging_settings import *
 INSTALLED_APPS = [*INSTALLED_APPS, "eager"]
+# Where a database without any migration is nothing to warn of.
+OPSMIGRATE = {**OPSMIGRATE, "ENVIRONMENT": "test"}
 """
 MIGRATION = """
 from django.db import migrations, models
