@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import environ
 import pytest
-from django.db import connections
+from django.db import Error, connections
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.errors import UndecidedError
@@ -156,7 +157,14 @@ def test_a_scratch_database_goes_though_the_role_becomes_another_one(
             execute(connections[alias], sql.SQL(statement).format(**names))
     with alias_of("login", **{**connections[alias].settings_dict, **login}) as asking:
         answer = ops("backup_db", database=asking, directory=str(tmp_path), verify="restore")
+        with scratch_database(connections[asking], run_id="a", maintenance_db=None) as scratch:
+            # As that of a program that is just ending: the role that it became may not end it.
+            other = connections[asking].copy(f"stranger {asking}")
+            other.settings_dict["NAME"] = scratch.name
+            other.ensure_connection()
         left = scratch_databases(alias)
+        with suppress(Error):
+            other.close()
 
     assert (answer.code, answer.ids, left) == (0, [], []), answer.stdout
 
