@@ -108,7 +108,7 @@ def examine(
         require_history(requirements, plan)
         with nothing_written(connection):
             _examine_steps(plan, target, requirements, progress)
-            leave_open_event_triggers(catalog, ledger)
+            leave_open_event_triggers(catalog, plan, ledger)
             if not target.fake:
                 with _stopping_at_what_raises(ledger):
                     note_half_applied(connection, catalog, plan, ledger)

@@ -32,7 +32,7 @@ IN_CATALOG = (
 AS_CONSTRAINT = f"""
 DO $do$ BEGIN
 IF current_setting('server_version_num')::int < 180000 THEN {IN_CATALOG}; RETURN; END IF;
-ALTER TABLE zoo_cage ADD CONSTRAINT nn NOT NULL size NOT VALID;
+EXECUTE 'ALTER TABLE zoo_cage ADD CONSTRAINT nn NOT NULL size NOT VALID';
 UPDATE pg_constraint SET convalidated = true WHERE conname = 'nn';
 END $do$
 """

@@ -203,6 +203,20 @@ def test_an_extension_is_of_the_same_version_in_the_copy(
     assert (updated.code, updated.report["facts"]["rehearsal"]["unlike"]) == (0, [])
 
 
+def test_a_schema_public_that_is_gone_is_gone_in_the_copy(
+    new_database: Callable[..., str], write_migrations: Write, ops: Ops
+) -> None:
+    alias = new_database(OPTIONS={"options": "-c search_path=own"})
+    execute(connections[alias], "CREATE SCHEMA own")
+    execute(connections[alias], "DROP SCHEMA public")
+    prepared(alias, write_migrations, by_hand("CREATE TABLE public.elsewhere (id int)"))
+
+    answer = rehearse(ops, alias)
+
+    assert 'schema "public" does not exist' in str(migrate(alias, "zoo"))
+    assert (answer.code, answer.report["facts"]["rehearsal"]["unlike"]) == (1, []), answer.stdout
+
+
 USED_UP = """
 DO $$ BEGIN
 EXECUTE (SELECT 'ALTER TABLE zoo_cage ' || string_agg(format('ADD c%s int', n), ', ')

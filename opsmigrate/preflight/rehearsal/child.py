@@ -164,12 +164,11 @@ def _repoint(job: dict[str, Any]) -> None:
             entry.update(place)
             dropped = {"dbname", *job["without_options"]}
             kept = {key: entry["OPTIONS"][key] for key in entry["OPTIONS"].keys() - dropped}
-            given = kept.get("options", os.environ.get("PGOPTIONS", ""))
-            entry["OPTIONS"] = {
-                **kept,
-                **job["options"],
-                "options": " ".join(filter(None, [given, *job["session"]])),
-            }
+            entry["OPTIONS"] = {**kept, **job["options"]}
+            given = entry["OPTIONS"].get("options") or os.environ.get("PGOPTIONS")
+            if given:
+                # What the client says goes before what the database has; a pooler may take none.
+                entry["OPTIONS"]["options"] = " ".join([given, *job["session"]])
         elif job["isolated"]:
             entry["PASSWORD"] = ""
             entry["OPTIONS"] = {

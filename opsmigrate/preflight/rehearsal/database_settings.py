@@ -7,6 +7,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.opening import TIME_LIMITS
 from opsmigrate.postgres.transaction import transaction
 
 # They change what is written to the log or counted, and nothing that a migration does.
@@ -38,14 +39,21 @@ def repeat_settings(
 ) -> tuple[str, ...]:
     """Give the scratch database the settings that sessions of `source` begin with.
 
-    Where the copy is on another server, those of the role too. Returns what could not be
-    repeated, in words. Call it last: from the next session on, the settings hold.
+    Where the copy is on another server, those of the role too; time-outs are lifted. Returns what
+    could not be repeated, in words. Call it last: from the next session on, the settings hold.
     """
     with source.cursor() as cursor:
         cursor.execute(SETTINGS)
         settings = cursor.fetchall()
     lacking = []
+    for name in TIME_LIMITS:
+        # How long a statement takes is measured, and held against the limits of the live database
+        # (live/timeouts.py): cut off on the copy, it would tell nothing.
+        with suppress(Error):
+            _repeat(scratch, name, "0", for_role=True)
     for role_in_database, role_anywhere, name, value in settings:
+        if name in TIME_LIMITS:
+            continue
         if (role_anywhere and not elsewhere) or name.startswith(HARMLESS) or name == "role":
             continue
         try:

@@ -97,6 +97,9 @@ class Thing(NamedTuple):
     beside: str | None
 
 
+PUBLIC = Thing("schema", "", "public", "", None)
+
+
 def make_alike(
     source: BaseDatabaseWrapper, scratch: BaseDatabaseWrapper, selection: Selection
 ) -> frozenset[str]:
@@ -109,10 +112,11 @@ def make_alike(
     repeat_key_triggers(source, scratch)
     repeat_used_columns(source, scratch)
     unlike = _things(source) ^ _things(scratch)
-    if Thing("schema", "", "public", "", None) in unlike:
-        # template0 has it. Where the live database has it instead, this does no harm.
+    if PUBLIC in unlike:
+        # template0 has it. Where the live database has it instead, there is nothing to drop.
         with suppress(Error), transaction(scratch) as cursor:
             cursor.execute("DROP SCHEMA public")
+            unlike.remove(PUBLIC)
     absent = {name for _, name in selection.absent}
     keys = {(table, name) for _, table, name in selection.absent_keys}
     return frozenset(

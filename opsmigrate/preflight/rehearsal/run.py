@@ -199,8 +199,6 @@ def _job(
         "examined": str(here["NAME"] or ""),
         "place": {key: there[key] for key in PLACE},
         "options": there["OPTIONS"] if elsewhere else {},
-        # How long a statement takes is measured, and held against the limits of the live database
-        # (live/timeouts.py): cut off on the copy, it would tell nothing.
         "session": [f"-c {name}=0" for name in TIME_LIMITS if name in no_time_limits(connection)],
         "without_options": [key for key in here["OPTIONS"] if elsewhere],
         "arguments": [item for item in (target.app_label, target.migration_name) if item],

@@ -4,6 +4,7 @@ import re
 
 from opsmigrate.postgres.catalog import Catalog, EventTrigger
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.plan import Plan
 
 # What stands between CREATE and the kind of object, and is not in the tag of the command.
 ADJECTIVES = re.compile(
@@ -23,14 +24,20 @@ EXECUTES = re.compile(
 MAKES_A_TABLE = re.compile(r"\s*(?:WITH|SELECT)\b.*\bINTO\b", re.IGNORECASE | re.DOTALL)
 # Of these the first word is the tag, or the beginning of it.
 ALONE = frozenset({"COMMENT", "GRANT", "REVOKE", "REINDEX", "REFRESH", "SECURITY", "IMPORT"})
+# migrate makes it where it is not there.
+HISTORY = "django_migrations"
+MAKES_HISTORY = f"CREATE TABLE {HISTORY} ()"
 # Each but the first of several.
 FURTHER = re.compile(r";\s*(?=\w)")
 
 
-def leave_open_event_triggers(catalog: Catalog, ledger: Ledger) -> None:
+def leave_open_event_triggers(catalog: Catalog, plan: Plan, ledger: Ledger) -> None:
     """Leave open the first statement of the plan that fires each, or that code may do so."""
+    statements = [*ledger.statements]
+    if plan.steps and not any(relation.name == HISTORY for relation in catalog.relations):
+        statements.insert(0, {"migration": None, "operation": None, "sql": MAKES_HISTORY})
     for trigger in catalog.event_triggers:
-        fires = next((item for item in ledger.statements if fired(trigger, item["sql"])), None)
+        fires = next((item for item in statements if fired(trigger, item["sql"])), None)
         if fires is not None:
             ledger.migration, ledger.operation = fires["migration"], fires["operation"]
             ledger.leave_open(f"the event trigger {trigger.name} runs with it and may refuse it")
