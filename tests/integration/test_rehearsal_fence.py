@@ -9,6 +9,7 @@ from django.db import connections
 from tests.conftest import Ops, query
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import prepared, reasons, rehearse, rehearse_project
+from tests.tiers import one_in_core
 
 pytestmark = pytest.mark.adversary
 
@@ -158,7 +159,9 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize(("code", "expected"), NAMES.values(), ids=NAMES.keys())
+@pytest.mark.parametrize(
+    ("code", "expected"), one_in_core(NAMES.values(), core=3), ids=NAMES.keys()
+)
 def test_code_that_looks_at_the_databases_name_is_left_open(
     code: str, expected: int, empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
@@ -169,7 +172,7 @@ def test_code_that_looks_at_the_databases_name_is_left_open(
     assert any("looks at the database's name" in why for why in reasons(answer)) is (expected == 3)
 
 
-@pytest.mark.parametrize("code", FINE.values(), ids=FINE.keys())
+@pytest.mark.parametrize("code", one_in_core(FINE.values(), core=3), ids=FINE.keys())
 def test_what_stays_in_the_copy_is_allowed(
     code: str, empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
@@ -302,7 +305,8 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 
 
 @pytest.mark.parametrize(
-    ("alias", "code"), [("default", 0), ("same", 0), ("named", 0), ("far", 3), ("other", 3)]
+    ("alias", "code"),
+    one_in_core([("named", 0), ("far", 3), ("default", 0), ("same", 0), ("other", 3)], core=2),
 )
 def test_a_backend_of_the_projects_own_is_used_and_other_aliases_are_not(
     alias: str, code: int, empty_database: str, tmp_path: Path
@@ -379,7 +383,7 @@ LATER = {
 }
 
 
-@pytest.mark.parametrize("code", LATER.values(), ids=LATER.keys())
+@pytest.mark.parametrize("code", one_in_core(LATER.values()), ids=LATER.keys())
 def test_the_fence_stands_after_migrate_has_returned(
     code: str, empty_database: str, tmp_path: Path
 ) -> None:
