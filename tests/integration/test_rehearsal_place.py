@@ -16,7 +16,6 @@ from tests.conftest import Ops, execute, query
 from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import (
-from tests.tiers import one_in_core
     DOUBLE,
     SCRATCH,
     owner_of_zoo,
@@ -25,6 +24,7 @@ from tests.tiers import one_in_core
     rehearse,
     rehearse_project,
 )
+from tests.tiers import one_in_core
 
 # Understood without running it.
 EXPLAINED = 'migrations.AddField("cage", "wide", models.IntegerField(null=True)),'
@@ -275,13 +275,16 @@ migrations.AddConstraint(
 
 @pytest.mark.parametrize(
     ("code", "statement", "verdict", "id"),
-    one_in_core([
-        (HARMLESS, "SELECT 1", 0, None),
-        (HARMLESS, "UPDATE zoo_cage SET size = 8 WHERE size = 7", 1, "duplicate-values"),
-        (DOUBLE, "SELECT 1", 3, None),
-        (READS_LARGE.replace(" or 1 / 0", ""), "SELECT 1", 3, None),
-        (PAST_DJANGO, "SELECT 1", 3, None),
-    ], core=3),
+    one_in_core(
+        [
+            (HARMLESS, "SELECT 1", 0, None),
+            (HARMLESS, "UPDATE zoo_cage SET size = 8 WHERE size = 7", 1, "duplicate-values"),
+            (DOUBLE, "SELECT 1", 3, None),
+            (READS_LARGE.replace(" or 1 / 0", ""), "SELECT 1", 3, None),
+            (PAST_DJANGO, "SELECT 1", 3, None),
+        ],
+        core=3,
+    ),
     ids=["harmless", "twins", "code-asks-for-it", "code-asks-for-another", "past-django"],
 )
 def test_what_code_does_not_touch_is_asked_on_the_live_rows(
