@@ -14,7 +14,7 @@ from django.test import override_settings
 from opsmigrate import manifest as manifests
 from opsmigrate.backup.properties import _statements
 from opsmigrate.manifest import manifest_path, read_manifest, read_manifests, read_shelf
-from opsmigrate.scratch import _locale
+from opsmigrate.scratch_statements import _locale
 from tests.backups import backup
 from tests.conftest import Ops
 from tests.foreign_files import KINDS, WRONG_VALUES

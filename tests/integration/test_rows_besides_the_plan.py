@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.contrib import admin
 from django.contrib.sites.management import create_default_site
 from django.db import connections
 from django.db.models.signals import post_migrate
@@ -474,3 +475,5 @@ def test_the_default_site_is_asked_for_where_there_is_none(
         assert (migrate(empty_database, "sites") is not None) == bool(words)
     finally:
         post_migrate.disconnect(create_default_site, sender=apps.get_app_config("sites"))
+        # The admin finds the model by itself, and would keep it.
+        admin.site.unregister([each for each in admin.site._registry if each.__name__ == "Site"])
