@@ -7,6 +7,7 @@ from typing import Any
 from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import Field, Model, Value
 
+from opsmigrate.counted import counted
 from opsmigrate.postgres.column_numbers import COPY_IT, MOST_COLUMNS
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.walk.cascades import taken_along
@@ -159,7 +160,8 @@ def _has_number(requirements: Requirements, table: SimulatedTable, field: Field[
         requirements.ledger.find(
             "too-many-columns",
             f"the migration adds column {column_of(field)} to {table.label}, which has had "
-            f"{had - 1:,} columns, with those that were dropped: it can have {MOST_COLUMNS:,}",
+            f"{counted(had - 1, 'column')}, with those that were dropped: it can have "
+            f"{MOST_COLUMNS:,}",
             hint=COPY_IT,
             table=table.label,
             column=column_of(field),

@@ -9,6 +9,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BaseConstraint, CheckConstraint, Field, Model, UniqueConstraint
 
+from opsmigrate.counted import counted
 from opsmigrate.postgres.catalog import Catalog, Dependent
 from opsmigrate.postgres.column_numbers import MOST_COLUMNS
 from opsmigrate.postgres.names import as_stored, generated_name, quoted, stored_in
@@ -121,8 +122,8 @@ class Requirements:
         if table.numbers > MOST_COLUMNS:
             self.ledger.find(
                 "too-many-columns",
-                f"the migration creates table {db_table} with {table.numbers:,} columns: it can "
-                f"have {MOST_COLUMNS:,}",
+                f"the migration creates table {db_table} with "
+                f"{counted(table.numbers, 'column')}: it can have {MOST_COLUMNS:,}",
                 hint="let it be several tables",
                 table=table.label,
             )
