@@ -43,10 +43,11 @@ FROM pg_replication_slots
 """
 
 
-# Of the whole server: it refuses all writes when one database is too old.
+# Of the whole server: it refuses all writes when one database is too old. The name of another one
+# may be no text in the encoding of this one, and is read only where it is to be told.
 AGES = """
 SELECT datname::text, age(datfrozenxid), mxid_age(datminmxid) FROM pg_database
-WHERE datfrozenxid <> '0'::xid
+WHERE datfrozenxid <> '0'::xid AND greatest(age(datfrozenxid), mxid_age(datminmxid)) >= %s
 """
 # vacuum_failsafe_age, from which on VACUUM does nothing but freeze (documentation, Routine
 # Vacuuming); at 2^31 minus three million the server gives out no number any more: 54000.
@@ -67,7 +68,7 @@ def look_around(
         standbys = cursor.fetchall()
         cursor.execute(SLOTS)
         slots = cursor.fetchall()
-        cursor.execute(AGES)
+        cursor.execute(AGES, [TOO_OLD])
         ages = cursor.fetchall()
     pooled = is_pooled_by_transaction(connection)
     findings = [
