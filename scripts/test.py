@@ -38,7 +38,7 @@ ON_DISK = DEMO / "test-servers"
 DRIVERS = {18: "psycopg2", 17: "psycopg", 16: "psycopg", 15: "psycopg2", 14: "psycopg"}
 MAJORS = (18, 16)
 TIERS = {
-    "core": "not system and not long and not faults",
+    "core": "not system and not long and not faults and not adversary",
     "system": "system",
     "long": "long",
     "faults": "(faults or adversary) and not system",

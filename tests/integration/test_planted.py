@@ -45,6 +45,7 @@ def test_what_is_planted_is_called_where_nothing_is_pinned(
 DJANGOS = ('"currency"::text ~', "FROM treasury_payment GROUP BY currency")
 
 
+@pytest.mark.named
 @pytest.mark.parametrize("place", PLACES)
 def test_what_reads_calls_nothing(
     staging: str, role: Role, ops: Ops, tmp_path: Path, place: str
@@ -93,6 +94,7 @@ def test_backups_and_rollbacks_call_nothing(
         execute(other, drop)
 
 
+@pytest.mark.named
 @pytest.mark.parametrize("place", PLACES)
 def test_a_seed_calls_nothing(staging: str, role: Role, ops: Ops, place: str) -> None:
     with planted(staging, role()["USER"], first=PLACES[place]) as plants:

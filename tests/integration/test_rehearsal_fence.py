@@ -67,6 +67,7 @@ def swallowing(code: str) -> str:
     return f"migrations.RunPython(lambda apps, editor: exec({text!r}, {{'editor': editor}})),"
 
 
+@pytest.mark.named
 def test_what_reaches_beyond_the_copy_is_refused_and_leaves_the_question_open(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
@@ -88,6 +89,7 @@ def test_what_reaches_beyond_the_copy_is_refused_and_leaves_the_question_open(
     assert query(alias, "SELECT 1 FROM pg_roles WHERE rolname = 'opsmigrate_nobody'") == []
 
 
+@pytest.mark.named
 def test_what_is_refused_does_not_happen(
     empty_database: str, write_migrations: Write, ops: Ops, tmp_path: Path
 ) -> None:

@@ -236,6 +236,7 @@ if "preflight_migrate" not in sys.argv:
 """
 
 
+@pytest.mark.named
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux's /proc")
 def test_the_process_learns_no_password_of_a_live_database(
     empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -154,6 +154,7 @@ def test_where_only_a_superuser_could_it_is_refused_unless_the_code_is_trusted(
     assert trusting.report["facts"]["restored_on"] == "the examined server"
 
 
+@pytest.mark.named
 def test_what_is_to_be_kept_here_is_refused(attacked: Attacked) -> None:
     attacked.plant(*KINDS["check"])
 
@@ -213,6 +214,7 @@ def test_a_login_that_only_acts_as_another_role_is_a_superuser_still(
     assert answer.code in (0, 4), answer.stdout
 
 
+@pytest.mark.named
 def test_a_crafted_backup_is_looked_at_itself_and_not_its_manifest(attacked: Attacked) -> None:
     attacked.plant(*KINDS["check"])
     _, file = backup(attacked.ops, attacked.alias, attacked.folder)

@@ -59,6 +59,7 @@ def evil(new_database: Callable[..., str], roles: Callable[..., dict[str, str]])
     return make
 
 
+@pytest.mark.named
 def test_a_stranger_who_says_that_his_was_the_live_one_is_refused_and_named(
     staging: str, ops: Ops, evil: Make
 ) -> None:

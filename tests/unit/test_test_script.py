@@ -15,7 +15,7 @@ from scripts.environment import ROOT, Environment
 from scripts.skipped import SKIPPED_VARIABLE, skipped_tests
 
 FAULTS = "(faults or adversary) and not system"
-CORE = "not system and not long and not faults"
+CORE = "not system and not long and not faults and not adversary"
 
 
 def parse(monkeypatch: pytest.MonkeyPatch, *argv: str, ci: str = "") -> argparse.Namespace:
