@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from django.db import DatabaseError, connections
+from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 
 from tests.conftest import Ops, execute, query
 from tests.cures import Typist
@@ -83,6 +84,11 @@ def test_what_a_cascade_takes_along_is_named(
 
     answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
 
+    if NO_SIZE in pending and "CASCADE" not in DatabaseSchemaEditor.sql_delete_column:
+        # Django 6.1 and later take nothing along with a column.
+        assert (answer.code, answer.ids[0]) == (1, "view-in-the-way"), answer.stdout
+        assert migrate(empty_database, "zoo") is not None
+        return
     assert answer.code == 0, answer.stdout
     said = [item["message"] for item in answer.report["findings"] if "cascade" in item["id"]]
     for victim in victims:
