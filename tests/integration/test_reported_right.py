@@ -4,10 +4,14 @@ from dataclasses import dataclass
 
 import pytest
 from django.db import connections
+from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 
 from tests.conftest import Ops, execute, query
 from tests.integration.pairs import CAGE, ROW
 from tests.integration.zoo_migrations import Write, migrate
+
+# Up to Django 6.0 what uses a column goes along with it.
+CASCADES = "CASCADE" in DatabaseSchemaEditor.sql_delete_column
 
 WIDER = 'migrations.AlterField("cage", "size", models.BigIntegerField(null=True)),'
 
@@ -35,8 +39,8 @@ CASES = {
     "a publication of some columns": Case(
         ("CREATE PUBLICATION part FOR TABLE zoo_cage (id, size)",),
         'migrations.RemoveField("cage", "size"),',
-        "dropped-by-cascade",
-        code=0,
+        "dropped-by-cascade" if CASCADES else "column-in-use",
+        code=0 if CASCADES else 1,
         since=150_000,
     ),
     "a virtual generated column": Case(
