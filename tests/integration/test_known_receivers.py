@@ -68,6 +68,11 @@ def connects(**kwargs: object) -> None:
         tracks(model)
 
 
+def calls_later(**kwargs: object) -> None:
+    """What it connects runs with this very migrate, and was not looked at."""
+    post_migrate.connect(saved)
+
+
 def switched(using: str, **kwargs: object) -> None:
     """As pgtrigger.apps and pghistory.apps do."""
     if installs():
@@ -128,7 +133,20 @@ def test_code_that_plainly_touches_no_database_is_plain(function: Any) -> None:
 
 @pytest.mark.parametrize(
     "function",
-    [works, fails, told, wrapped, calls_itself, takes, Called(), Called, slow, len, lambda **k: 1],
+    [
+        works,
+        fails,
+        told,
+        wrapped,
+        calls_itself,
+        takes,
+        Called(),
+        Called,
+        slow,
+        len,
+        lambda **k: 1,
+        calls_later,
+    ],
 )
 def test_code_that_may_do_more_is_not(function: Any) -> None:
     assert not is_plain(function)
@@ -139,6 +157,11 @@ def test_a_setting_decides_whether_it_is(settings: Any) -> None:
     assert not is_plain(switched)
     settings.DEBUG = True
     assert not is_plain(by_setting)
+
+
+def test_a_cache_that_cannot_be_had_is_no_internal_error(settings: Any) -> None:
+    settings.CACHES = {"default": {"BACKEND": "nowhere.Cache"}}
+    assert not is_plain(clears)
 
 
 def test_a_cache_that_is_reached_through_a_file_or_a_network_is_not(settings: Any) -> None:

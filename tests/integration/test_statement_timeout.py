@@ -1,4 +1,4 @@
-"""A statement_timeout that ends our own question is told, and what is said to lift it does."""
+"""A statement_timeout of the role is meant for the application, and ends no question of ours."""
 
 from __future__ import annotations
 

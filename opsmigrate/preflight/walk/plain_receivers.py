@@ -13,15 +13,17 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from django.conf import settings
-from django.core.cache import DEFAULT_CACHE_ALIAS, caches
+from django.core.cache import DEFAULT_CACHE_ALIAS
 from django.core.cache import cache as default_cache
-from django.core.cache.backends.dummy import DummyCache
-from django.core.cache.backends.locmem import LocMemCache
+from django.db.models.signals import post_migrate, pre_migrate
 from django.dispatch import Signal
 
 DEEPEST = 5
 LRU_CACHE = type(functools.lru_cache(len))
 LOGS = frozenset({"debug", "info", "warning"})
+IN_MEMORY = tuple(
+    f"django.core.cache.backends.{name}" for name in ("locmem.LocMemCache", "dummy.DummyCache")
+)
 FORGETS = frozenset({"clear", "delete", "delete_many"})
 
 
@@ -151,15 +153,16 @@ def _is_harmless(owner: Any, method: str) -> bool:
     if isinstance(owner, LRU_CACHE):
         return method == "cache_clear"
     if isinstance(owner, Signal):
-        return method in ("connect", "disconnect")
+        # What is connected to these runs with this very migrate, and was not looked at.
+        return method in ("connect", "disconnect") and owner not in (pre_migrate, post_migrate)
     if isinstance(owner, dict | list | set):
         return method == "clear"
     if isinstance(owner, logging.Logger):
         return method in LOGS
     if owner is default_cache:
         # Others are reached through a network, a file or the database itself.
-        kept = type(caches[DEFAULT_CACHE_ALIAS])
-        return method in FORGETS and kept in (LocMemCache, DummyCache)
+        kept = settings.CACHES.get(DEFAULT_CACHE_ALIAS, {}).get("BACKEND")
+        return method in FORGETS and kept in IN_MEMORY
     kind = type(owner)
     return method == "clear_cache" and (kind.__module__, kind.__name__) == (
         "django.contrib.contenttypes.models",
