@@ -1,6 +1,7 @@
 """What a finding says to type: steps, one a line, each as it is, with real names."""
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -20,10 +21,29 @@ TAKING_AN_ALIAS = (
     "verify_backup",
 )
 # A variable may stand before, as the shell takes it: PGOPTIONS='…' python manage.py migrate
-TYPED = re.compile(
-    rf"^(?:\w+='[^']*' )?python manage\.py (?:{'|'.join(TAKING_AN_ALIAS)})\b(?!.* --database )",
-    re.MULTILINE,
+MANAGE = r"^(?:\w+='[^']*' )?python manage\.py"
+ANY = re.compile(rf"{MANAGE} \w+(?= |$)(?!.* --settings=)", re.MULTILINE)
+ON_AN_ALIAS = re.compile(
+    rf"{MANAGE} (?:{'|'.join(TAKING_AN_ALIAS)})\b(?!.* --database )", re.MULTILINE
 )
+# Where they say no more, they are about what was typed.
+OF_THE_PLAN = re.compile(
+    rf"{MANAGE} (?:migrate|preflight_migrate)(?= --rehearse | --approval |$)", re.MULTILINE
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Typed:
+    """What was typed and holds for the steps too: without it they would be about something else.
+
+    `plan` are the arguments of `migrate`, and `rehearsal` options of preflight_migrate, which
+    `migrate` does not know.
+    """
+
+    alias: str | None = None
+    settings: str | None = None
+    plan: tuple[str, ...] = ()
+    rehearsal: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,17 +71,36 @@ def statement(text: str, *, risk: str | None = None, alternative: int = 1) -> St
     return Step(kind="sql", text=f"{text};", risk=risk, alternative=alternative)
 
 
-def aimed(steps: Iterable[Step], alias: str) -> tuple[Step, ...]:
-    """Return the steps for another alias than the default one: commands name it."""
+# To migrate is to ask first: something else may be in the way.
+APPLY = (command("python manage.py preflight_migrate"), command("python manage.py migrate"))
+
+
+def retyped(steps: Iterable[Step], typed: Typed) -> tuple[Step, ...]:
+    """Return the steps, with what was typed in their commands."""
     return tuple(
-        replace(step, text=aimed_text(step.text, alias)) if step.kind == "command" else step
+        replace(step, text=retyped_text(step.text, typed)) if step.kind == "command" else step
         for step in steps
     )
 
 
-def aimed_text(text: str, alias: str) -> str:
-    """Return words that have commands on lines of their own, each with the alias."""
-    return TYPED.sub(rf"\g<0> --database {alias}", text)
+def retyped_text(text: str, typed: Typed) -> str:
+    """Return words that have commands on lines of their own, with what was typed in each."""
+    text = OF_THE_PLAN.sub(lambda found: _with(found, (*typed.plan, *_own(found, typed))), text)
+    if typed.settings is not None:
+        settings = (f"--settings={typed.settings}",)
+        text = ANY.sub(lambda found: _with(found, settings), text)
+    if typed.alias is not None:
+        alias = ("--database", typed.alias)
+        text = ON_AN_ALIAS.sub(lambda found: _with(found, alias), text)
+    return text
+
+
+def _own(found: re.Match[str], typed: Typed) -> tuple[str, ...]:
+    return typed.rehearsal if found[0].endswith("preflight_migrate") else ()
+
+
+def _with(found: re.Match[str], words: Iterable[str]) -> str:
+    return " ".join([found[0], *map(shlex.quote, words)])
 
 
 def as_lines(hint: str | None, steps: Sequence[Step]) -> Iterator[str]:

@@ -33,6 +33,7 @@ from opsmigrate.management.output import (
     forget_unwritten,
     occupy_standard_descriptors,
 )
+from opsmigrate.management.typed import retyped_result, typed_anywhere
 from opsmigrate.pgtools.run import ClientError
 from opsmigrate.postgres.errors import (
     INSUFFICIENT_PRIVILEGE,
@@ -49,7 +50,7 @@ from opsmigrate.progress import Progress
 from opsmigrate.report import WIDTH, Finding, Report, Result, Severity, Verdict
 from opsmigrate.scratch import left_behind, reap
 from opsmigrate.shown import shown
-from opsmigrate.steps import aimed, aimed_text, command, statement
+from opsmigrate.steps import Typed, command, statement
 
 EPILOG = (
     f"Exit codes: {', '.join(f'{each.exit_code} {each.value}' for each in Verdict)}; "
@@ -128,6 +129,10 @@ class ReportCommand(BaseCommand, ABC):
         """
         return None
 
+    def typed(self, options: dict[str, Any]) -> Typed:
+        """Return what was typed and holds for the steps of the report too."""
+        return typed_anywhere(options)
+
     def keep(self, report: Report, options: dict[str, Any]) -> None:
         """Store the report elsewhere besides; a command may have nothing to do."""
 
@@ -166,7 +171,9 @@ class ReportCommand(BaseCommand, ABC):
             result, exit_code = self._result(watch, run_id, chosen, options)
         finally:
             chosen.leave(stopped=watch.asked is not None)
-        result = _aimed(result.failing_on(Severity(options["fail_on"])), options["database"])
+        result = retyped_result(
+            result.failing_on(Severity(options["fail_on"])), self.typed(options)
+        )
         report = Report(
             command=type(self).__module__.rsplit(".", 1)[-1],
             run_id=run_id,
@@ -293,21 +300,6 @@ def _left(connection: BaseDatabaseWrapper, run_id: str) -> list[Finding]:
         )
         for name in names
     ]
-
-
-def _aimed(result: Result, alias: str) -> Result:
-    """Return the result with hints that name the alias, where it is not the default one."""
-    if alias == DEFAULT_DB_ALIAS:
-        return result
-    findings = tuple(
-        replace(
-            item,
-            hint=aimed_text(item.hint, alias) if item.hint else None,
-            steps=aimed(item.steps, alias),
-        )
-        for item in result.findings
-    )
-    return replace(result, findings=findings)
 
 
 def _require_output(options: dict[str, Any]) -> None:

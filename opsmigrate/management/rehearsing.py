@@ -9,7 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.backup.foreign_code import foreign_code_of_database, refused_copy
 from opsmigrate.errors import OpsmigrateError, UndecidedError
-from opsmigrate.guard import PRODUCTION, require_approval
+from opsmigrate.guard import APPROVAL, PRODUCTION, require_approval
 from opsmigrate.management.base import Run
 from opsmigrate.management.database import aliases_of, postgresql_alias
 from opsmigrate.pgtools.clients import find_clients
@@ -37,7 +37,7 @@ from opsmigrate.scratch import reap
 from opsmigrate.scratch_rights import require_scratch_allowed
 from opsmigrate.steps import command
 
-APPROVED = command(f'{REHEARSE.text} --approval "who approved it"')
+APPROVED = command(f"{REHEARSE.text} {APPROVAL}")
 KEEP_A_COPY = command("python manage.py backup_db --verify restore --keep-scratch")
 # There is no right or approval to give: the server has no room for a copy, or lets nobody in.
 NO_PLACE = {"no-maintenance-database", "no-scratch-database", "too-few-connections"}

@@ -12,6 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from opsmigrate.postgres.catalog import Catalog, Relation
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.recovery.already_there import WITH_THE_FIRST
 from opsmigrate.report import Finding, Severity
 from opsmigrate.schema.differences import Drift
 from opsmigrate.schema.drift import drift_of
@@ -87,13 +88,26 @@ def judge_drift(
 
 
 def _explained(drift: Drift, ledger: Ledger) -> Severity | None:
+    changed = False
+    explained = None
     for number, finding in enumerate(ledger.findings):
         same = finding.table == drift.table and finding.column in (None, drift.column)
-        if finding.severity is Severity.ERROR and same:
-            if drift.id in CAUSES.get(finding.id, ()):
+        if finding.severity is not Severity.ERROR or not same:
+            continue
+        leads_to = drift.id in CAUSES.get(finding.id, ())
+        if explained is None:
+            explained = Severity.ERROR
+            if leads_to:
                 ledger.findings[number] = _with_steps(finding, drift)
-            return Severity.ERROR
-    return None
+                changed = bool(drift.steps) and ledger.findings[number] != finding
+        elif changed and leads_to and _is_of(finding, drift):
+            # Its own words would be another cure of what is cured by then.
+            ledger.findings[number] = replace(finding, hint=WITH_THE_FIRST, steps=())
+    return explained
+
+
+def _is_of(finding: Finding, drift: Drift) -> bool:
+    return finding.evidence.get("name") in (None, drift.name)
 
 
 def _with_steps(finding: Finding, drift: Drift) -> Finding:
@@ -101,7 +115,7 @@ def _with_steps(finding: Finding, drift: Drift) -> Finding:
 
     But a column that may be there under another name is renamed rather than seeded.
     """
-    if finding.evidence.get("name") not in (None, drift.name):
+    if not _is_of(finding, drift):
         return finding
     if not finding.steps:
         return replace(finding, hint=drift.hint or finding.hint, steps=drift.steps)

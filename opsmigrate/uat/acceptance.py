@@ -15,7 +15,7 @@ from opsmigrate.errors import UndecidedError, UsageError
 from opsmigrate.postgres.session import Session
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Result, Severity, Verdict
-from opsmigrate.steps import aimed, command
+from opsmigrate.steps import Typed, command, retyped
 from opsmigrate.uat.baseline.record import Baseline
 from opsmigrate.uat.lines import report_lines
 from opsmigrate.uat.outcome import Outcome, Status
@@ -93,11 +93,13 @@ def accept(
     selection: Selection,
     progress: Progress,
     adopted: Adopted,
+    typed: Typed,
 ) -> Acceptance:
     """Run the checks and return whether the migrated system is accepted.
 
     Zero checks are no answer (UndecidedError); nor is a check of severity blocker or major that
-    could not run, or a run in which no check looked at anything.
+    could not run, or a run in which no check looked at anything. The steps of the checks repeat
+    what was typed.
     """
     broken = discover()
     selected = select(selection)
@@ -123,10 +125,7 @@ def accept(
             tell=lambda id: progress.phase(f"check {id} …"),
         )
     outcomes += selection.included
-    if connection.alias != DEFAULT_DB_ALIAS:
-        outcomes = tuple(
-            replace(item, steps=aimed(item.steps, connection.alias)) for item in outcomes
-        )
+    outcomes = tuple(replace(item, steps=retyped(item.steps, typed)) for item in outcomes)
     if not outcomes:
         raise UndecidedError(
             "no check was selected, so nothing is known",

@@ -156,6 +156,7 @@ class Command(ReportCommand):
             ),
             progress=run.progress,
             adopted=adopted,
+            typed=self.typed(options),
         )
         self._images = acceptance.images
         return acceptance.result

@@ -21,7 +21,7 @@ from opsmigrate.preflight.walk.fields import column_of, generated_sql
 from opsmigrate.preflight.walk.function_bodies import FunctionBodies
 from opsmigrate.preflight.walk.probes import ABOUT_ROWS, Probe, ask
 from opsmigrate.preflight.walk.relatives import Relatives
-from opsmigrate.preflight.walk.rights import BY_OTHERS, owner
+from opsmigrate.preflight.walk.rights import BY_OTHERS, NO_LONGER, owner
 from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable, Simulation
 from opsmigrate.steps import Step, statement
 
@@ -218,7 +218,9 @@ class Requirements:
                 f"{doing} changes {child} too, which inherits from {table.label}, and only the "
                 "owner of it may",
                 hint=BY_OTHERS,
-                steps=(statement(f"ALTER TABLE {child} OWNER TO {quoted(self.role)}"),),
+                steps=(
+                    statement(f"ALTER TABLE {child} OWNER TO {quoted(self.role)}", risk=NO_LONGER),
+                ),
                 table=table.label,
                 column=column,
             )
