@@ -87,7 +87,7 @@ def require_seed_allowed(
     applied: tuple[str, ...],
     *,
     approval: str | None,
-    again: str,
+    again: str | None = None,
 ) -> Manifest | None:
     """Return the backup that production demands before a seed, None elsewhere; or refuse.
 
