@@ -166,7 +166,7 @@ class ReportCommand(BaseCommand, ABC):
             result, exit_code = self._result(watch, run_id, chosen, options)
         finally:
             chosen.leave(stopped=watch.asked is not None)
-        result = _aimed(result.failing_on(Severity(options["fail_on"])), options["database"])
+        result = _aimed(result.failing_on(Severity(options["fail_on"])), options)
         report = Report(
             command=type(self).__module__.rsplit(".", 1)[-1],
             run_id=run_id,
@@ -295,15 +295,14 @@ def _left(connection: BaseDatabaseWrapper, run_id: str) -> list[Finding]:
     ]
 
 
-def _aimed(result: Result, alias: str) -> Result:
-    """Return the result with hints that name the alias, where it is not the default one."""
-    if alias == DEFAULT_DB_ALIAS:
-        return result
+def _aimed(result: Result, options: dict[str, Any]) -> Result:
+    """Return the result with hints that name the alias and the settings that were typed."""
+    alias, settings = options["database"], options.get("settings")
     findings = tuple(
         replace(
             item,
-            hint=aimed_text(item.hint, alias) if item.hint else None,
-            steps=aimed(item.steps, alias),
+            hint=aimed_text(item.hint, alias, settings) if item.hint else None,
+            steps=aimed(item.steps, alias, settings),
         )
         for item in result.findings
     )

@@ -76,9 +76,25 @@ def test_the_rollback_is_undone_and_done_again(taken: tuple[str, Path], ops: Ops
     assert query(alias, said, [name]) == [("of the live one",)]
     assert [each["table"] for each in undone.report["facts"]["lost"]] == ["public.after_it"]
 
-    assert restore(ops, alias, undo=True).code == 0
+    again = restore(
+        ops, alias, undo=True, format="text", settings="shop.staging", approval="Ada, T-42"
+    )
+    assert again.code == 0
     assert query(alias, "SELECT count(*) FROM after_it") == [(3,)]
     assert query(alias, said, [name]) == [(None,)]
+
+    # What it says to type afterwards, as it stands there.
+    lines = again.stdout.splitlines()
+    assert lines[lines.index("To undo:") + 1] == (
+        f"  python manage.py restore_db --database {alias} --settings=shop.staging --undo"
+        " --approval 'Ada, T-42'"
+    )
+    [kept] = kept_databases(alias)
+    drop = lines[lines.index("When all is well, drop the one that is kept:") + 1].strip()
+    with stranger(alias, database="postgres") as beside:
+        beside.set_autocommit(True)
+        execute(beside, drop)
+    assert kept not in kept_databases(alias)
 
 
 def test_without_a_rollback_there_is_nothing_to_undo(staging: str, ops: Ops) -> None:
