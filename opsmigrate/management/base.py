@@ -18,7 +18,7 @@ from uuid import uuid4
 from django.core.checks import run_checks
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.management.color import no_style
-from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate import interrupts
@@ -26,6 +26,7 @@ from opsmigrate.conf import Settings, load_settings
 from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.files import require_writable, write_atomically
 from opsmigrate.interrupts import INTERRUPTED, Watch
+from opsmigrate.management.arguments import add_to_all
 from opsmigrate.management.database import ChosenDatabase
 from opsmigrate.management.output import (
     Messages,
@@ -88,24 +89,7 @@ class ReportCommand(BaseCommand, ABC):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options that every command has."""
-        parser.add_argument(
-            "--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="the alias in DATABASES"
-        )
-        parser.add_argument(
-            "--format",
-            choices=("text", "json"),
-            default="text",
-            help="readable text (default), or one JSON object",
-        )
-        parser.add_argument(
-            "--output", metavar="FILE", help="write the result to FILE, nothing to stdout"
-        )
-        parser.add_argument(
-            "--fail-on",
-            choices=("error", "warning"),
-            default="error",
-            help="the least severe finding that makes the verdict failed",
-        )
+        add_to_all(parser)
         if self.needs_clean_checks:
             # Django adds it only where it runs the checks itself, before any report.
             parser.add_argument("--skip-checks", action="store_true", help="skip system checks")

@@ -125,6 +125,14 @@ def test_an_unknown_alias_is_a_usage_error(command: str, call: Call) -> None:
     assert answer.report["database"] is None
 
 
+def test_arguments_of_migrate_may_be_handed_on(command: str, call: Call) -> None:
+    # As a deploy script does with "$@".
+    for option in ("--no-input", "--noinput"):
+        answer = call(command, option, "--database=nosuch", url=unreachable())
+
+        assert_report(answer, command, 2, "unknown-alias")
+
+
 def test_an_alias_that_is_no_postgresql_is_a_usage_error(
     command: str, call: Call, settings_with: Callable[[str], dict[str, str]]
 ) -> None:

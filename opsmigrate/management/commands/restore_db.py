@@ -65,9 +65,6 @@ class Command(ReportCommand):
             help="go on where replication slots or subscriptions stay with the old database",
         )
         parser.add_argument(
-            "--no-input", action="store_true", help="do not ask; whatever is lost is accepted"
-        )
-        parser.add_argument(
             "--approval", metavar="TEXT", help="who approved this; needed in production"
         )
         add_trust_code(parser)
