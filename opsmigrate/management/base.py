@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 from uuid import uuid4
 
+import django
 from django.core.checks import run_checks
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.management.color import no_style
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate import interrupts
+from opsmigrate import __version__, interrupts
 from opsmigrate.conf import Settings, load_settings
 from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.files import require_writable, write_atomically
@@ -82,6 +83,10 @@ class ReportCommand(BaseCommand, ABC):
     too_old: ClassVar[type[OpsmigrateError]] = UndecidedError
     messages: Messages
     _from_shell = False
+
+    def get_version(self) -> str:
+        """Return what --version says: ours, where Django would say its own."""
+        return f"opsmigrate {__version__}, Django {django.get_version()}"
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Return the parser; its help ends with the exit codes and where to read on."""
