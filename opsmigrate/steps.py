@@ -21,29 +21,21 @@ TAKING_AN_ALIAS = (
     "verify_backup",
 )
 # A variable may stand before, as the shell takes it: PGOPTIONS='…' python manage.py migrate
-MANAGE = r"^(?:\w+='[^']*' )?python manage\.py"
-ANY = re.compile(rf"{MANAGE} \w+(?= |$)(?!.* --settings=)", re.MULTILINE)
-ON_AN_ALIAS = re.compile(
-    rf"{MANAGE} (?:{'|'.join(TAKING_AN_ALIAS)})\b(?!.* --database )", re.MULTILINE
+TYPED = re.compile(
+    rf"^(?:\w+='[^']*' )?python manage\.py (?:{'|'.join(TAKING_AN_ALIAS)})\b(?!.* --database )",
+    re.MULTILINE,
+)
+# All of them read the settings.
+WITH_SETTINGS = re.compile(
+    r"^(?:\w+='[^']*' )?python (?:manage\.py \w+|scripts/\w+\.py)\b(?!.* --settings)", re.MULTILINE
 )
 # Where they say no more, they are about what was typed.
 OF_THE_PLAN = re.compile(
-    rf"{MANAGE} (?:migrate|preflight_migrate)(?= --rehearse | --approval |$)", re.MULTILINE
+    r"^(?:\w+='[^']*' )?python manage\.py (?:migrate|preflight_migrate)"
+    r"(?= --rehearse | --approval |$)",
+    re.MULTILINE,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Typed:
-    """What was typed and holds for the steps too: without it they would be about something else.
-
-    `plan` are the arguments of `migrate`, and `rehearsal` options of preflight_migrate, which
-    `migrate` does not know.
-    """
-
-    alias: str | None = None
-    settings: str | None = None
-    plan: tuple[str, ...] = ()
-    rehearsal: tuple[str, ...] = ()
+DEFAULT_ALIAS = "default"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,32 +67,41 @@ def statement(text: str, *, risk: str | None = None, alternative: int = 1) -> St
 APPLY = (command("python manage.py preflight_migrate"), command("python manage.py migrate"))
 
 
-def retyped(steps: Iterable[Step], typed: Typed) -> tuple[Step, ...]:
-    """Return the steps, with what was typed in their commands."""
+def of_the_plan(text: str, plan: Sequence[str], rehearsal: Sequence[str]) -> str:
+    """Return words whose commands repeat the arguments of `migrate`, which else mean all apps.
+
+    `rehearsal` are options of preflight_migrate, which `migrate` does not know.
+    """
+
+    def repeated(found: re.Match[str]) -> str:
+        own = rehearsal if found[0].endswith("preflight_migrate") else ()
+        return " ".join([found[0], *map(shlex.quote, (*plan, *own))])
+
+    return OF_THE_PLAN.sub(repeated, text)
+
+
+def aimed(steps: Iterable[Step], alias: str, settings: str | None = None) -> tuple[Step, ...]:
+    """Return the steps with commands that go where the present one went; see aimed_text()."""
     return tuple(
-        replace(step, text=retyped_text(step.text, typed)) if step.kind == "command" else step
+        replace(step, text=aimed_text(step.text, alias, settings))
+        if step.kind == "command"
+        else step
         for step in steps
     )
 
 
-def retyped_text(text: str, typed: Typed) -> str:
-    """Return words that have commands on lines of their own, with what was typed in each."""
-    text = OF_THE_PLAN.sub(lambda found: _with(found, (*typed.plan, *_own(found, typed))), text)
-    if typed.settings is not None:
-        settings = (f"--settings={typed.settings}",)
-        text = ANY.sub(lambda found: _with(found, settings), text)
-    if typed.alias is not None:
-        alias = ("--database", typed.alias)
-        text = ON_AN_ALIAS.sub(lambda found: _with(found, alias), text)
-    return text
+def aimed_text(text: str, alias: str, settings: str | None = None) -> str:
+    """Return words that have commands on lines of their own, each aimed as the present one.
 
-
-def _own(found: re.Match[str], typed: Typed) -> tuple[str, ...]:
-    return typed.rehearsal if found[0].endswith("preflight_migrate") else ()
-
-
-def _with(found: re.Match[str], words: Iterable[str]) -> str:
-    return " ".join([found[0], *map(shlex.quote, words)])
+    They name the alias where that is not the default one, and `settings` where that was typed:
+    with the settings that manage.py has by itself they could go to another database.
+    """
+    if settings:
+        words = f" --settings={shlex.quote(settings)}"
+        text = WITH_SETTINGS.sub(lambda found: found[0] + words, text)
+    if alias == DEFAULT_ALIAS:
+        return text
+    return TYPED.sub(rf"\g<0> --database {alias}", text)
 
 
 def as_lines(hint: str | None, steps: Sequence[Step]) -> Iterator[str]:

@@ -12,7 +12,6 @@ from django.db.migrations.executor import MigrationExecutor
 from opsmigrate.postgres.catalog import Catalog, Relation
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.recovery.already_there import WITH_THE_FIRST
 from opsmigrate.report import Finding, Severity
 from opsmigrate.schema.differences import Drift
 from opsmigrate.schema.drift import drift_of
@@ -88,26 +87,17 @@ def judge_drift(
 
 
 def _explained(drift: Drift, ledger: Ledger) -> Severity | None:
-    changed = False
-    explained = None
+    found = None
     for number, finding in enumerate(ledger.findings):
         same = finding.table == drift.table and finding.column in (None, drift.column)
         if finding.severity is not Severity.ERROR or not same:
             continue
-        leads_to = drift.id in CAUSES.get(finding.id, ())
-        if explained is None:
-            explained = Severity.ERROR
-            if leads_to:
-                ledger.findings[number] = _with_steps(finding, drift)
-                changed = bool(drift.steps) and ledger.findings[number] != finding
-        elif changed and leads_to and _is_of(finding, drift):
-            # Its own words would be another cure of what is cured by then.
-            ledger.findings[number] = replace(finding, hint=WITH_THE_FIRST, steps=())
-    return explained
-
-
-def _is_of(finding: Finding, drift: Drift) -> bool:
-    return finding.evidence.get("name") in (None, drift.name)
+        # Whoever reads only the second of two findings is to be told the same.
+        certain = finding.column is not None or drift.id == "drift-table-missing"
+        if (found is None or certain) and drift.id in CAUSES.get(finding.id, ()):
+            ledger.findings[number] = _with_steps(finding, drift)
+        found = Severity.ERROR
+    return found
 
 
 def _with_steps(finding: Finding, drift: Drift) -> Finding:
@@ -115,7 +105,7 @@ def _with_steps(finding: Finding, drift: Drift) -> Finding:
 
     But a column that may be there under another name is renamed rather than seeded.
     """
-    if not _is_of(finding, drift):
+    if finding.evidence.get("name") not in (None, drift.name):
         return finding
     if not finding.steps:
         return replace(finding, hint=drift.hint or finding.hint, steps=drift.steps)

@@ -15,7 +15,7 @@ from opsmigrate.errors import UndecidedError, UsageError
 from opsmigrate.postgres.session import Session
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Result, Severity, Verdict
-from opsmigrate.steps import Typed, command, retyped
+from opsmigrate.steps import aimed, command
 from opsmigrate.uat.baseline.record import Baseline
 from opsmigrate.uat.lines import report_lines
 from opsmigrate.uat.outcome import Outcome, Status
@@ -38,7 +38,8 @@ FINDING_IDS = {
 class Selection:
     """Which checks are asked for, how many run at a time, and what else is taken in.
 
-    `serve` says that this run is to serve the site where none was given.
+    `serve` says that this run is to serve the site where none was given, and `settings_module` are
+    the settings that were typed, which every further command needs too.
     """
 
     tags: Sequence[str] = ()
@@ -46,6 +47,7 @@ class Selection:
     ids: Sequence[str] = ()
     jobs: int = JOBS
     serve: bool = True
+    settings_module: str | None = None
     included: tuple[Outcome, ...] = ()
 
     @property
@@ -93,13 +95,11 @@ def accept(
     selection: Selection,
     progress: Progress,
     adopted: Adopted,
-    typed: Typed,
 ) -> Acceptance:
     """Run the checks and return whether the migrated system is accepted.
 
     Zero checks are no answer (UndecidedError); nor is a check of severity blocker or major that
-    could not run, or a run in which no check looked at anything. The steps of the checks repeat
-    what was typed.
+    could not run, or a run in which no check looked at anything.
     """
     broken = discover()
     selected = select(selection)
@@ -125,7 +125,8 @@ def accept(
             tell=lambda id: progress.phase(f"check {id} …"),
         )
     outcomes += selection.included
-    outcomes = tuple(replace(item, steps=retyped(item.steps, typed)) for item in outcomes)
+    aim = connection.alias, selection.settings_module
+    outcomes = tuple(replace(item, steps=aimed(item.steps, *aim)) for item in outcomes)
     if not outcomes:
         raise UndecidedError(
             "no check was selected, so nothing is known",
@@ -148,7 +149,7 @@ def accept(
         "tls_relaxed": bool(site and site.is_plain_loopback and not site.is_secure),
         "release": settings.release,
         "environment": settings.environment,
-        **scene(connection, session, settings, login=login, baseline=baseline),
+        **scene(connection, session, settings, login=login, baseline=baseline, aim=aim),
         "checks": [item.as_fact() for item in outcomes],
         "left_out": list(left_out),
         "waivers": [item.as_fact() for item in waivers],

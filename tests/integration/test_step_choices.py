@@ -234,7 +234,7 @@ def test_a_history_without_traces_is_mended_as_the_database_looks_or_a_person_de
     assert query(empty_database, RECORDS) == [(f"000{number}_step",) for number in (1, 2, 3)]
 
 
-def test_of_two_that_need_a_renamed_column_only_the_first_says_what_to_type(
+def test_of_two_that_need_a_renamed_column_neither_says_to_add_it(
     empty_database: str, cages: Prepare, ops: Ops
 ) -> None:
     """The second said: add the column. Then there were two, the new one without values."""
@@ -247,7 +247,7 @@ def test_of_two_that_need_a_renamed_column_only_the_first_says_what_to_type(
     first, second = (each for each in answer.report["findings"] if each["severity"] == "error")
     assert [first["id"], second["id"]] == ["missing-column"] * 2
     assert texts(first) == ['ALTER TABLE "public"."zoo_cage" RENAME COLUMN "area" TO "size";']
-    assert (second["hint"], second["steps"]) == ("goes with the finding before it", [])
+    assert (second["hint"], second["steps"]) == (first["hint"], first["steps"])
 
 
 def test_a_table_that_was_renamed_by_hand_is_named_back(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opsmigrate.steps import APPLY, Typed, as_lines, command, retyped, statement
+from opsmigrate.steps import APPLY, aimed, as_lines, command, of_the_plan, statement
 
 
 def test_each_step_stands_whole_on_a_line_that_can_be_copied() -> None:
@@ -41,14 +41,38 @@ def test_another_way_stands_behind_or_and_what_it_costs_is_a_comment() -> None:
 
 
 def test_commands_name_another_alias_and_sql_stays() -> None:
-    typed = Typed(alias="reporting")
-    steps = retyped([command("python manage.py migrate shop"), statement("SELECT 1")], typed)
+    steps = aimed([command("python manage.py migrate shop"), statement("SELECT 1")], "reporting")
 
     assert [step.text for step in steps] == [
         "python manage.py migrate --database reporting shop",
         "SELECT 1;",
     ]
-    assert retyped(steps, typed) == steps
+    assert aimed(steps, "reporting") == steps
+
+
+def test_commands_name_the_settings_that_were_typed() -> None:
+    steps = [
+        command("python manage.py migrate shop"),
+        command("PGOPTIONS='-c lock_timeout=0' python manage.py migrate"),
+        command("python manage.py check --deploy"),
+        command("python scripts/load_test.py --base-url http://127.0.0.1"),
+        command("apt-get install chromium"),
+        statement("SELECT 1"),
+    ]
+
+    aimed_steps = aimed(steps, "reporting", "shop.settings.staging")
+
+    given = "--settings=shop.settings.staging"
+    assert [step.text for step in aimed_steps] == [
+        f"python manage.py migrate --database reporting {given} shop",
+        f"PGOPTIONS='-c lock_timeout=0' python manage.py migrate --database reporting {given}",
+        f"python manage.py check {given} --deploy",
+        f"python scripts/load_test.py {given} --base-url http://127.0.0.1",
+        "apt-get install chromium",
+        "SELECT 1;",
+    ]
+    assert aimed(aimed_steps, "reporting", "shop.settings.staging") == aimed_steps
+    assert aimed(steps, "default") == tuple(steps)
 
 
 def test_a_name_that_acts_on_a_terminal_is_shown_escaped() -> None:
@@ -57,35 +81,21 @@ def test_a_name_that_acts_on_a_terminal_is_shown_escaped() -> None:
     ]
 
 
-TYPED = Typed(
-    alias="reporting",
-    settings="staging_settings",
-    plan=("shop", "0003", "--fake-initial"),
-    rehearsal=("--rehearse-on", "my spare"),
-)
-SETTINGS = "--database reporting --settings=staging_settings"
+def test_commands_repeat_the_arguments_of_migrate() -> None:
+    """Else the step would ask about all apps."""
+    asked = ("shop", "0003", "--fake-initial")
 
+    def repeated(text: str) -> str:
+        return of_the_plan(text, asked, ("--rehearse-on", "my spare"))
 
-def test_commands_repeat_what_was_typed() -> None:
-    """Else the step would ask about all apps, of the database of other settings."""
-    rehearse = command("python manage.py preflight_migrate --rehearse clone")
-    own = command("python manage.py migrate --fake shop 0002_tags")
-    lifted = command("PGOPTIONS='-c lock_timeout=0' python manage.py migrate")
-    look = command("python manage.py showmigrations shop")
-    check = command("python manage.py check")
-    page = command("python manage.py preflight_migrate --explain drift-type")
-
-    steps = retyped([*APPLY, rehearse, own, lifted, look, check, page], TYPED)
-
-    plan = f"{SETTINGS} shop 0003 --fake-initial"
-    on = "--rehearse-on 'my spare'"
-    assert [step.text for step in steps] == [
-        f"python manage.py preflight_migrate {plan} {on}",
+    plan, on = "shop 0003 --fake-initial", "--rehearse-on 'my spare'"
+    ask = "python manage.py preflight_migrate"
+    assert [repeated(step.text) for step in APPLY] == [
+        f"{ask} {plan} {on}",
         f"python manage.py migrate {plan}",
-        f"python manage.py preflight_migrate {plan} {on} --rehearse clone",
-        f"python manage.py migrate {SETTINGS} --fake shop 0002_tags",
-        f"PGOPTIONS='-c lock_timeout=0' python manage.py migrate {plan}",
-        f"python manage.py showmigrations {SETTINGS} shop",
-        "python manage.py check --settings=staging_settings",
-        f"python manage.py preflight_migrate {SETTINGS} --explain drift-type",
     ]
+    assert repeated(f"{ask} --rehearse clone") == f"{ask} {plan} {on} --rehearse clone"
+    lifted = "PGOPTIONS='-c lock_timeout=0' python manage.py migrate"
+    assert repeated(lifted) == f"{lifted} {plan}"
+    for own in ("migrate --fake shop 0002_tags", "check", "preflight_migrate --explain drift-type"):
+        assert repeated(f"python manage.py {own}") == f"python manage.py {own}"

@@ -11,7 +11,7 @@ from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.database import require_alias
 from opsmigrate.management.numbers import positive_float
-from opsmigrate.management.typed import typed_of_plan
+from opsmigrate.management.typed import about_the_plan
 from opsmigrate.manifest import read_manifests
 from opsmigrate.pages import page_of
 from opsmigrate.pgtools.own_folder import reap_folders
@@ -20,7 +20,7 @@ from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.rehearsal.outcome import REHEARSE, NotRehearsed, Rehearsal
 from opsmigrate.report import Result, Verdict
 from opsmigrate.schema.history import applied_migrations
-from opsmigrate.steps import Step, Typed
+from opsmigrate.steps import Step
 
 # Where a database without any migration is more likely the wrong one than a new one.
 LASTING = (PRODUCTION, "staging")
@@ -85,9 +85,9 @@ class Command(ReportCommand):
             text=page,
         )
 
-    def typed(self, options: dict[str, Any]) -> Typed:
-        """Return what was typed, with the arguments of migrate."""
-        return typed_of_plan(options)
+    def repeating(self, result: Result, options: dict[str, Any]) -> Result:
+        """Return the result, whose steps repeat the arguments of migrate."""
+        return about_the_plan(result, options)
 
     def run(self, run: Run, **options: Any) -> Result:
         """Examine the database of `run`."""

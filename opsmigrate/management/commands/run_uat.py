@@ -152,11 +152,11 @@ class Command(ReportCommand):
                 ids=options["check"],
                 jobs=options["jobs"],
                 serve=not options["no_serve"],
+                settings_module=options.get("settings"),
                 included=included,
             ),
             progress=run.progress,
             adopted=adopted,
-            typed=self.typed(options),
         )
         self._images = acceptance.images
         return acceptance.result
