@@ -119,6 +119,20 @@ def losses(before: Contents, after: Contents) -> list[str]:
     return found
 
 
+def kept_nowhere(before: Contents, after: Contents) -> list[str]:
+    """Return the rows that are no longer as they were, and that no table which has come keeps."""
+    came = [table for oid, table in after.items() if oid not in before]
+    found = []
+    for oid, table in before.items():
+        if oid not in after or not table.rows:
+            continue
+        names = list(table.columns.values())
+        kept = [row for each in came if list(each.columns.values()) == names for row in each.rows]
+        gone = Counter(table.rows) - Counter(after[oid].rows) - Counter(kept)
+        found += [f"{table.name}: {row!r}" for row in gone]
+    return found
+
+
 @dataclass(frozen=True)
 class Typist:
     """Types the steps of findings, and counts them for the line at the end of the test run."""

@@ -36,15 +36,14 @@ def stored_in(statement: str) -> str:
     return IN_QUOTES.sub(lambda match: f'"{as_stored(match[1])}"', statement)
 
 
-def former_name(name: str, taken: Container[str]) -> str:
+def former_name(name: str, taken: Container[str], *, ending: str = "_before") -> str:
     """Return a name for what is set aside under this one, and that is not `taken`: `x_before`."""
-    endings = chain(["_before"], (f"_before_{number}" for number in count(2)))
+    endings = chain([ending], (f"{ending}_{number}" for number in count(2)))
     kept = name.encode()
     return next(
         later
-        for ending in endings
-        if (later := kept[: LONGEST_NAME - len(ending)].decode(errors="ignore") + ending)
-        not in taken
+        for end in endings
+        if (later := kept[: LONGEST_NAME - len(end)].decode(errors="ignore") + end) not in taken
     )
 
 

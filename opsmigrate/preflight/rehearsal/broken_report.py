@@ -13,7 +13,6 @@ from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.rehearsal.broken import BrokenConstraint
 from opsmigrate.preflight.rehearsal.outcome import Rehearsal
 from opsmigrate.preflight.walk.probes import (
-    ABOUT_ROWS,
     BY_INDEX,
     BadRows,
     Probe,
@@ -23,8 +22,9 @@ from opsmigrate.preflight.walk.probes import (
     violations,
 )
 from opsmigrate.preflight.walk.simulation import ForeignKey, SimulatedTable, Simulation
+from opsmigrate.preflight.walk.ways import ABOUT_ROWS, Deciding
 from opsmigrate.report import Finding, Severity
-from opsmigrate.steps import statement
+from opsmigrate.steps import Step, statement
 
 EXPRESSION = """
 SELECT pg_get_expr(k.conbin, k.conrelid) FROM pg_constraint k
@@ -40,50 +40,49 @@ def report_broken(
 ) -> None:
     """Warn of each: no statement of the plan fails by it, unless it writes the table anew."""
     live = Simulation(catalog)
+    deciding = Deciding(connection=connection, catalog=catalog, schema=live)
     keys = {(key.table.schema, key.table.name, key.name): key for key in live.foreign_keys}
     for item in rehearsal.broken:
         table = live.table(quoted(item.schema, item.table))
         if item.lacks_rows:
-            found = _of_rows(connection, item, table, rehearsal.statements)
+            found = _of_rows(deciding, item, table, rehearsal.statements)
         elif item.kind == "check":
-            found = _of_check(connection, item, _violations(connection, table, item.name))
+            found = _of_check(deciding, item, _violations(connection, table, item.name))
         else:
-            found = _of_key(connection, item, keys.get((item.schema, item.table, item.name)))
+            found = _of_key(deciding, item, keys.get((item.schema, item.table, item.name)))
         # Not through find(): SQL by hand in the plan does not make it less true today.
         ledger.findings += found
 
 
-def _of_check(
-    connection: BaseDatabaseWrapper, item: BrokenConstraint, probe: Probe | None
-) -> list[Finding]:
-    bad = ask(connection, probe) if probe else None
+def _of_check(deciding: Deciding, item: BrokenConstraint, probe: Probe | None) -> list[Finding]:
+    bad = ask(deciding.connection, probe) if probe else None
     if bad is not None and not bad.count:
         # Something else kept it from the copy, as a function that is not found there.
         return []
+    hint, ways = _ways(deciding, probe, bad)
     return [
         Finding(
             id="broken-check",
             severity=Severity.WARNING,
             message=f"the check {_believed(item)}, but {_words(probe, bad)}",
-            hint=ABOUT_ROWS[probe.id] if probe else "correct the rows",
-            steps=(statement(bad.query),) if bad else (),
+            hint=hint,
+            steps=ways,
             table=f"{item.schema}.{item.table}",
         )
     ]
 
 
-def _of_key(
-    connection: BaseDatabaseWrapper, item: BrokenConstraint, key: ForeignKey | None
-) -> list[Finding]:
-    probe = orphans_of(connection, key) if key else None
-    bad = ask(connection, probe) if probe else None
+def _of_key(deciding: Deciding, item: BrokenConstraint, key: ForeignKey | None) -> list[Finding]:
+    probe = orphans_of(deciding.connection, key) if key else None
+    bad = ask(deciding.connection, probe) if probe else None
+    hint, ways = _ways(deciding, probe, bad)
     return [
         Finding(
             id="broken-foreign-key",
             severity=Severity.WARNING,
             message=f"the foreign key {_believed(item)}, but {_words(probe, bad)}",
-            hint=ABOUT_ROWS["orphan-rows"],
-            steps=(statement(bad.query),) if bad and bad.count else (),
+            hint=hint,
+            steps=ways,
             table=f"{item.schema}.{item.table}",
             column=key.columns[0] if key else None,
         )
@@ -91,7 +90,7 @@ def _of_key(
 
 
 def _of_rows(
-    connection: BaseDatabaseWrapper,
+    deciding: Deciding,
     item: BrokenConstraint,
     table: SimulatedTable | None,
     statements: Iterable[Mapping[str, Any]],
@@ -102,7 +101,7 @@ def _of_rows(
     """
     unique = item.kind == "unique"
     probe = (_twice(item) if unique else _nulls(item, table)) if table else None
-    bad = ask(connection, probe) if probe else None
+    bad = ask(deciding.connection, probe) if probe else None
     label = f"{item.schema}.{item.table}"
     files = {label, f"{item.schema}.{item.name}"} if unique else {label}
     anew = next((each for each in statements if files & {*each["rewrites"]}), None)
@@ -124,6 +123,18 @@ def _of_rows(
     if unique:
         return [Finding(id="broken-unique", steps=steps, **said)]
     return [Finding(id="broken-not-null", steps=steps, **said)]
+
+
+def _ways(
+    deciding: Deciding, probe: Probe | None, bad: BadRows | None
+) -> tuple[str, tuple[Step, ...]]:
+    """Return what to decide, and the steps: the query, and each way."""
+    if probe is None:
+        return "correct the rows", ()
+    if bad is None or not bad.count:
+        return ABOUT_ROWS[probe.id], ()
+    hint, ways = deciding.about(probe.id, probe.bad)
+    return hint, (statement(bad.query), *ways)
 
 
 def _twice(item: BrokenConstraint) -> Probe:

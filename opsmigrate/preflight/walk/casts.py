@@ -6,7 +6,8 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.walk.compatible import comparable
-from opsmigrate.preflight.walk.probes import Probe, known, rows_where
+from opsmigrate.preflight.walk.found import known
+from opsmigrate.preflight.walk.probes import Probe, rows_where
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.report import Severity
 from opsmigrate.schema.casting import casts, casts_when_told
@@ -81,6 +82,8 @@ def bad_casts(
         id="value-not-castable",
         words=("", "hold", f"{where} that cannot become {new}"),
         column=column,
+        emptied=(column,),
+        cut=modifiers(new)[0] if old in TEXTS and base(new) in TEXTS else None,
     )
 
 

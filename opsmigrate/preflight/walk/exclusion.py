@@ -12,10 +12,11 @@ from django.db.models import BaseConstraint, Model
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.walk.expressions import require_fit
+from opsmigrate.preflight.walk.found import keys_of_rows, known, rows_of
 from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.index_keys import Key, keys_of
 from opsmigrate.preflight.walk.operator_classes import require_operator_class_of_key
-from opsmigrate.preflight.walk.probes import Probe, keys_of_rows, known, rows_of
+from opsmigrate.preflight.walk.probes import Probe
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.safe_path import require_safe_path
 from opsmigrate.preflight.walk.simulation import SimulatedTable

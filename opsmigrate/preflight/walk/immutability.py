@@ -18,7 +18,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
 from opsmigrate.preflight.walk.expressions import CALLED, PLAIN
-from opsmigrate.preflight.walk.probes import LIMITS, TIMEOUT
+from opsmigrate.preflight.walk.found import LIMITS, TIMEOUT
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.schema.samples import INEXACT, TEXTS

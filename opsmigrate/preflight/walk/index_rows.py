@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.preflight.walk.expressions import types_of
-from opsmigrate.preflight.walk.probes import Probe, known, rows_where
+from opsmigrate.preflight.walk.found import known
+from opsmigrate.preflight.walk.probes import Probe, rows_where
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import SimulatedTable, live_value
 from opsmigrate.schema.types import base, modifiers
@@ -70,4 +71,5 @@ def _probe(
         words=(f"of {table.label}", "are", f"too big for an index on ({', '.join(columns)})"),
         column=columns[0],
         proves=proves,
+        emptied=columns,
     )

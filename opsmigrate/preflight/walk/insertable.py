@@ -14,9 +14,9 @@ from opsmigrate.postgres.errors import first_line, sqlstate
 from opsmigrate.postgres.names import literal, quoted
 from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
 from opsmigrate.preflight.walk.compatible import always_casts
+from opsmigrate.preflight.walk.found import LIMITS, TIMEOUT
 from opsmigrate.preflight.walk.keys_to_come import key_objections
 from opsmigrate.preflight.walk.objections import Objection
-from opsmigrate.preflight.walk.probes import LIMITS, TIMEOUT
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.rights import live_relation
 from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable

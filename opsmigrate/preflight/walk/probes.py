@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,23 +21,25 @@ from opsmigrate.postgres.errors import (
 from opsmigrate.postgres.operators import equality
 from opsmigrate.postgres.search_path import transaction_as_project
 from opsmigrate.preflight.walk.compatible import comparable
-from opsmigrate.preflight.walk.simulation import ForeignKey, SimulatedTable, live_value
+from opsmigrate.preflight.walk.found import (
+    IN_FULL,
+    LIMITS,
+    TIMEOUT,
+    found_column,
+    keys_of_rows,
+    known,
+    names_of_rows,
+    rows_of,
+)
+from opsmigrate.preflight.walk.simulation import ForeignKey, SimulatedTable
+from opsmigrate.preflight.walk.ways import BadOnes, all_but_first
 from opsmigrate.report import Severity
 from opsmigrate.schema.types import base
 
-TIMEOUT = "60s"
 UNANSWERED = (INSUFFICIENT_PRIVILEGE, QUERY_CANCELED, LOCK_NOT_AVAILABLE)
 # Class 22: the expression raises on some row, as a division by zero does. Class 42: it does not fit
 # the live table, whose columns the plan has altered by then.
 UNASKABLE = ("22", "42")
-LIMITS = (
-    "SELECT pg_catalog.set_config('row_security', 'off', true),"
-    " pg_catalog.set_config('statement_timeout', %s, true),"
-    " pg_catalog.set_config('lock_timeout', %s, true)"
-)
-# Expressions of the project stand in the queries, so that its search_path is in force: all other
-# names are written in full. Whoever types the query has a session of their own.
-IN_FULL = re.compile(r"OPERATOR\(pg_catalog\.([^)]+)\)|pg_catalog\.")
 BY_INDEX = ("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan")
 COUNTED = 1000
 SHOWN = 5
@@ -56,17 +57,6 @@ NOUNS = {
     "duplicate-values": ("value", "values"),
     "rows-exclude-each-other": ("pair of rows", "pairs of rows"),
 }
-# What to do about the rows that the query shows; which of it, a person must decide.
-ABOUT_ROWS = {
-    "null-values": "give these rows a value, or let a migration do it before",
-    "check-violated": "correct these rows",
-    "orphan-rows": "let these rows point to one that is there, or to none, or delete them",
-    "duplicate-values": "let each row have a value of its own",
-    "value-not-castable": "correct these values, or choose a wider type",
-    "value-cut-off": "shorten these values yourself, or choose a longer type",
-    "rows-exclude-each-other": "change or delete one row of each pair",
-    "index-row-too-big": "shorten these values, or index a digest of them",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +65,7 @@ class Probe:
 
     `words` are whose rows, a verb of ONE, and what, as in ("of cage", "do", "not fit"). `proves` is
     False where only that there are none proves something. `past_indexes`: no index is believed.
+    `bad` are the rows that would have to change.
     """
 
     id: str
@@ -85,6 +76,7 @@ class Probe:
     severity: Severity = Severity.ERROR
     proves: bool = True
     past_indexes: bool = False
+    bad: BadOnes | None = None
 
     def said_of(self, bad: BadRows) -> str:
         """Return as a sentence how many rows it is true of."""
@@ -108,6 +100,11 @@ class BadRows:
         """Return the count in words."""
         return f"{self.count:,}" if self.exact else f"more than {COUNTED:,}"
 
+    @property
+    def counted(self) -> str:
+        """Return the count with its noun."""
+        return f"{self} {'row' if self.exact and self.count == 1 else 'rows'}"
+
 
 def nulls(table: SimulatedTable, column: str, stands: Constraint | None = None) -> Probe | None:
     """Return the probe for rows without a value, None where nobody knows the values.
@@ -120,7 +117,7 @@ def nulls(table: SimulatedTable, column: str, stands: Constraint | None = None) 
     return rows_where(
         table,
         (column,),
-        sql.SQL("{} IS NULL").format(_found(column)),
+        sql.SQL("{} IS NULL").format(found_column(column)),
         id="null-values",
         words=("", "hold", f"NULL in {table.label}.{column}{although}"),
         column=column,
@@ -137,6 +134,8 @@ def violations(table: SimulatedTable, expression: str, columns: tuple[str, ...])
         sql.SQL("NOT ({})").format(sql.SQL(expression)),
         id="check-violated",
         words=(f"of {table.label}", "do", f"not satisfy CHECK ({expression})"),
+        emptied=columns if len(columns) == 1 else (),
+        if_null=sql.SQL(expression),
     )
 
 
@@ -160,12 +159,14 @@ def orphans(
         return None
     same = sql.SQL(" AND ").join(
         sql.SQL("target.{} {} {}").format(
-            sql.Identifier(theirs), equality(connection, base(table.types[ours])), _found(ours)
+            sql.Identifier(theirs),
+            equality(connection, base(table.types[ours])),
+            found_column(ours),
         )
         for ours, theirs in zip(columns, to_columns, strict=True)
     )
     given = sql.SQL(" AND ").join(
-        sql.SQL("{} IS NOT NULL").format(_found(column)) for column in columns
+        sql.SQL("{} IS NOT NULL").format(found_column(column)) for column in columns
     )
     nowhere = sql.SQL("{} AND NOT EXISTS (SELECT FROM {} AS target WHERE {})")
     return rows_where(
@@ -175,6 +176,7 @@ def orphans(
         id="orphan-rows",
         words=(f"of {table.label} ({', '.join(columns)})", "point", f"to no row of {target.label}"),
         column=columns[0],
+        emptied=columns,
     )
 
 
@@ -225,6 +227,14 @@ def same_expressions(
         words=(f"of {table.label} ({expressions})", "stand", "on more than one row"),
         keys=sql.SQL(expressions),
         rest=rest,
+        bad=all_but_first(
+            table,
+            columns,
+            sql.SQL(expressions),
+            sql.SQL("pg_catalog.num_nulls({}) OPERATOR(pg_catalog.=) 0{}").format(
+                sql.SQL(expressions), sql.SQL(where)
+            ),
+        ),
     )
 
 
@@ -239,9 +249,9 @@ def duplicates(
     """Return the probe for values that more than one row has; the condition has columns `named`."""
     if not columns or not known(table, (*columns, *named)):
         return None
-    names = sql.SQL(", ").join(_found(column) for column in columns)
+    names = sql.SQL(", ").join(found_column(column) for column in columns)
     given = sql.SQL(" AND ").join(
-        sql.SQL("{} IS NOT NULL").format(_found(column))
+        sql.SQL("{} IS NOT NULL").format(found_column(column))
         for column in (columns if nulls_distinct else ())
     )
     if not nulls_distinct:
@@ -257,6 +267,13 @@ def duplicates(
         keys=names,
         rest=rest,
         column=columns[0],
+        bad=all_but_first(
+            table,
+            (*columns, *named),
+            names,
+            sql.SQL("{}{}").format(given, sql.SQL(where)),
+            emptied=columns if nulls_distinct else (),
+        ),
     )
 
 
@@ -336,58 +353,33 @@ def rows_where(
     column: str | None = None,
     severity: Severity = Severity.ERROR,
     proves: bool = True,
+    emptied: tuple[str, ...] = (),
+    cut: int | None = None,
+    if_null: Composable | None = None,
 ) -> Probe:
-    """Return the probe for the rows, called `found`, of which `predicate` on `columns` is true."""
+    """Return the probe for the rows, called `found`, of which `predicate` on `columns` is true.
+
+    `emptied`, `cut` and `if_null` are as in BadOnes.
+    """
+    rest = sql.SQL("FROM {} AS found WHERE {}").format(rows_of(table, columns), predicate)
     return Probe(
         id=id,
         words=words,
         keys=sql.SQL(", ").join(keys_of_rows(table, columns)),
-        rest=sql.SQL("FROM {} AS found WHERE {}").format(rows_of(table, columns), predicate),
+        rest=rest,
         column=column,
         severity=severity,
         proves=proves,
+        bad=BadOnes(
+            table=table,
+            keys=tuple(names_of_rows(table, columns)),
+            rest=rest,
+            column=column,
+            emptied=emptied,
+            cut=(columns[0], cut) if cut else None,
+            if_null=if_null,
+        ),
     )
-
-
-def known(table: SimulatedTable, columns: tuple[str, ...]) -> bool:
-    """Say whether the values of all these columns are known."""
-    return table.origin is not None and all(column in table.values for column in columns)
-
-
-def rows_of(table: SimulatedTable, columns: tuple[str, ...]) -> Composable:
-    """Return what to read these columns from: the live table, or what the plan makes of its rows.
-
-    Both have the system columns tableoid and ctid too.
-    """
-    assert table.origin is not None  # noqa: S101 - only of live tables values are known
-    relation = sql.Identifier(*table.origin)
-    if not _altered(table, columns):
-        return relation
-    made = [
-        sql.SQL("{} AS {}").format(table.values[column], sql.Identifier(column))
-        for column in dict.fromkeys(columns)
-    ]
-    keys = [
-        sql.SQL("{} AS {}").format(live_value(key), sql.Identifier(f"live {key}"))
-        for key in table.keys
-    ]
-    return sql.SQL("(SELECT {} FROM {} AS live)").format(
-        sql.SQL(", ").join([*made, *keys, sql.SQL("live.tableoid, live.ctid")]), relation
-    )
-
-
-def keys_of_rows(table: SimulatedTable, columns: tuple[str, ...]) -> list[Composable]:
-    """Return what names a row of rows_of(), called `found`."""
-    before = "live " if _altered(table, columns) else ""
-    return [_found(f"{before}{key}") for key in table.keys] or [sql.SQL("found.ctid")]
-
-
-def _altered(table: SimulatedTable, columns: tuple[str, ...]) -> bool:
-    return any(table.values[column] != live_value(column) for column in columns)
-
-
-def _found(column: str) -> Composable:
-    return sql.SQL("found.{}").format(sql.Identifier(column))
 
 
 def _key(row: tuple[Any, ...]) -> str:

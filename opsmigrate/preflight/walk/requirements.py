@@ -19,10 +19,11 @@ from opsmigrate.preflight.walk.cures import KINDS, free_name, set_aside
 from opsmigrate.preflight.walk.dependents import views_forbid, warn_of_cascade, warn_of_views
 from opsmigrate.preflight.walk.fields import column_of, generated_sql
 from opsmigrate.preflight.walk.function_bodies import FunctionBodies
-from opsmigrate.preflight.walk.probes import ABOUT_ROWS, Probe, ask
+from opsmigrate.preflight.walk.probes import Probe, ask
 from opsmigrate.preflight.walk.relatives import Relatives
 from opsmigrate.preflight.walk.rights import BY_OTHERS, NO_LONGER, owner
 from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable, Simulation
+from opsmigrate.preflight.walk.ways import Deciding
 from opsmigrate.steps import Step, statement
 
 
@@ -45,6 +46,7 @@ class Requirements:
         self.connection = connection
         self.catalog = catalog
         self.schema = Simulation(catalog)
+        self.deciding = Deciding(connection=connection, catalog=catalog, schema=self.schema)
         self.ledger = ledger
         self.rows = rows
         self.seed_step = seed_step
@@ -363,12 +365,7 @@ class Requirements:
             self.ledger.leave_open(f"{question}: it depends on the rows", again)
 
     def _if_live_rows(
-        self,
-        table: SimulatedTable,
-        question: str,
-        probe: Probe,
-        *,
-        taken_as_true: bool = False,
+        self, table: SimulatedTable, question: str, probe: Probe, *, taken_as_true: bool = False
     ) -> None:
         """Answer by the rows that are there now."""
         bad = ask(self.connection, probe)
@@ -376,14 +373,14 @@ class Requirements:
             if not taken_as_true:
                 self.ledger.leave_open(f"{question}: the rows cannot be looked at, or not in time")
         elif bad.count and not probe.proves:
-            rows = "row" if bad.exact and bad.count == 1 else "rows"
-            self.ledger.leave_open(f"{question}: {bad} {rows} may not")
+            self.ledger.leave_open(f"{question}: {bad.counted} may not")
         elif bad.count:
+            hint, ways = self.deciding.about(probe.id, probe.bad)
             self.ledger.find(
                 probe.id,
                 probe.said_of(bad),
-                hint=ABOUT_ROWS[probe.id],
-                steps=(statement(bad.query),),
+                hint=hint,
+                steps=(statement(bad.query), *ways),
                 table=table.label,
                 column=probe.column,
                 severity=probe.severity,

@@ -9,7 +9,8 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.postgres.errors import sqlstate
 from opsmigrate.postgres.transaction import transaction
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.walk.probes import LIMITS, UNANSWERED
+from opsmigrate.preflight.walk.found import LIMITS
+from opsmigrate.preflight.walk.probes import UNANSWERED
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 
 TIMEOUT = "5s"

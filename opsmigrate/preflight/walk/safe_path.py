@@ -18,7 +18,7 @@ from opsmigrate.postgres.errors import first_line, said_besides, sqlstate
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.postgres.transaction import transaction
 from opsmigrate.preflight.walk.expressions import CALLED, PLAIN, QUOTED
-from opsmigrate.preflight.walk.probes import LIMITS, TIMEOUT, known, rows_of
+from opsmigrate.preflight.walk.found import LIMITS, TIMEOUT, known, rows_of
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.schema.types import in_full

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from django.db.backends.postgresql.psycopg_any import sql
@@ -291,8 +291,8 @@ class Simulation:
         self._kinds.pop((table.schema, table.name), None)
         self._visible.pop(table.name, None)
         table.name = as_stored(split_table(new)[1])
-        key = (table.schema, table.name)
-        self._tables[key], self._kinds[key], self._visible[table.name] = table, table.kind, key
+        self._tables[key := (table.schema, table.name)] = table
+        self._kinds[key], self._visible[table.name] = table.kind, key
 
     def rename_column(self, table: SimulatedTable, old: str, new: str) -> None:
         """Rename a column wherever it stands."""
@@ -305,7 +305,7 @@ class Simulation:
 
     def forget_column(self, table: SimulatedTable, column: str) -> None:
         """Drop a column with all that goes with it."""
-        for index in [item.name for item in table.indexes.values() if column in item.columns]:
+        for index in [it.name for it in table.indexes.values() if column in it.columns]:
             self.forget_relation(table, index)
         table.forget_column(column)
         self.forget_foreign_keys(
@@ -323,9 +323,12 @@ class Simulation:
         """Return pg_class.relkind of what bears this name in a schema."""
         return self._kinds.get((schema, name))
 
-    def free_name(self, schema: str, name: str) -> str:
-        """Return a name that nothing in the schema has, for what is set aside."""
-        return former_name(name, {taken for home, taken in self._kinds if home == schema})
+    def free_name(
+        self, schema: str, name: str, *, ending: str = "_before", given: Collection[str] = ()
+    ) -> str:
+        """Return a name that nothing in the schema has, now or by then, and that is not `given`."""
+        taken = {there for home, there in (*self._kinds, *self._live_kinds) if home == schema}
+        return former_name(name, taken.union(given), ending=ending)
 
     def take(self, table: SimulatedTable, name: str) -> None:
         """Add a relation (an index) in the table's schema."""

@@ -112,6 +112,7 @@ def _create_primary_key(
     for column in _columns(statement.parts["columns"]):
         doing = f"the primary key on {table.label}.{column}"
         require_strong(requirements, table, column, doing)
+        table.not_null.add(column)
     _create_unique(statement, table, requirements)
     table.constraints[_name(statement.parts["name"])] = (
         PRIMARY_KEY,

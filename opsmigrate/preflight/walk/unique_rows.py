@@ -12,8 +12,8 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.postgres.catalog import Index
 from opsmigrate.postgres.operators import equality
 from opsmigrate.postgres.search_path import transaction_as_project
+from opsmigrate.preflight.walk.found import LIMITS, TIMEOUT
 from opsmigrate.preflight.walk.objections import Objection
-from opsmigrate.preflight.walk.probes import LIMITS, TIMEOUT
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.schema.types import base, in_full
 
