@@ -41,16 +41,6 @@ ORDER BY c.oid, a.attnum
 """
 MANAGE = ["python", "manage.py"]
 # What they say about the database is their answer and no failure of the step.
-# A step shows the rows; which of them to change, and to what, a person must decide.
-SHOWN = {
-    "check-violated",
-    "duplicate-values",
-    "index-row-too-big",
-    "null-values",
-    "orphan-rows",
-    "rows-exclude-each-other",
-    "value-not-castable",
-}
 JUDGES = {"preflight_migrate", "run_uat"}
 
 
@@ -200,6 +190,11 @@ def unannounced(finding: Mapping[str, Any], gone: list[str], *, alternative: int
         step["risk"] or "" for step in finding["steps"] if step["alternative"] == alternative
     )
     return [] if "loses" in risks or "changes" in risks else gone
+
+
+def shows_only(finding: Mapping[str, Any]) -> bool:
+    """Say whether the steps only show rows: what becomes of them, a person must decide."""
+    return all(step["text"].startswith(("SELECT ", "SET ")) for step in finding["steps"])
 
 
 def alternatives(finding: Mapping[str, Any]) -> list[int]:

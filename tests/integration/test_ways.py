@@ -30,6 +30,10 @@ INSERT INTO zoo_cage (code, name, size) VALUES (gen_random_uuid(), 'Ada', 1),
 (gen_random_uuid(), 'Ada', 1), (gen_random_uuid(), 'ada', 1), (gen_random_uuid(), 'Bee', NULL),
 (gen_random_uuid(), 'Bee', 70000), (gen_random_uuid(), 'a longer name', -3)
 """
+EXCLUDING = """
+migrations.AddConstraint("cage", ExclusionConstraint(name="apart", index_type="spgist",
+    expressions=[("name", "=")])),
+"""
 ORPHANS = """
 INSERT INTO zoo_keeper (cage_id) SELECT code FROM zoo_cage;
 INSERT INTO zoo_keeper (cage_id) VALUES (gen_random_uuid()), (gen_random_uuid())
@@ -113,6 +117,7 @@ CASES = {
         (DELETE,),
         1,
     ),
+    "rows that exclude each other": Case(EXCLUDING, (DELETE,), 2),
     "rows that others point to": Case(
         altered("size", "IntegerField(null=True, unique=True)"),
         (NULL,),

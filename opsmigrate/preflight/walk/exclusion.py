@@ -12,7 +12,7 @@ from django.db.models import BaseConstraint, Model
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.walk.expressions import require_fit
-from opsmigrate.preflight.walk.found import keys_of_rows, known, rows_of
+from opsmigrate.preflight.walk.found import keys_of_rows, known, names_of_rows, rows_of
 from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.index_keys import Key, keys_of
 from opsmigrate.preflight.walk.operator_classes import require_operator_class_of_key
@@ -20,6 +20,7 @@ from opsmigrate.preflight.walk.probes import Probe
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.safe_path import require_safe_path
 from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.ways import BadOnes
 
 EXCLUSION = "x"  # pg_constraint.contype
 
@@ -78,13 +79,21 @@ def _probe(
         )
         for number, key in enumerate(keys)
     )
+    rest = sql.SQL(
+        "FROM {} AS one JOIN {} AS other ON pg_catalog.record_lt(one.row, other.row) AND {}"
+    ).format(side, side, together)
+    numbers = range(len(names_of_rows(table, columns)))
     return Probe(
         id="rows-exclude-each-other",
         words=(f"of {table.label}", "exclude", "each other"),
         keys=sql.SQL("one.key, other.key"),
-        rest=sql.SQL(
-            "FROM {} AS one JOIN {} AS other ON pg_catalog.record_lt(one.row, other.row) AND {}"
-        ).format(side, side, together),
+        rest=rest,
+        bad=BadOnes(
+            table=table,
+            keys=tuple(sql.SQL("other.{}").format(sql.Identifier(f"k{item}")) for item in numbers),
+            rest=rest,
+            named="each row that excludes one before it",
+        ),
     )
 
 
@@ -94,6 +103,10 @@ def _side(
     values = [
         sql.SQL("{} AS {}").format(sql.SQL(text), sql.Identifier(f"e{number}"))
         for number, text in enumerate(expressions)
+    ]
+    values += [
+        sql.SQL("{} AS {}").format(name, sql.Identifier(f"k{number}"))
+        for number, name in enumerate(names_of_rows(table, columns))
     ]
     key = sql.SQL(" OPERATOR(pg_catalog.||) ', ' OPERATOR(pg_catalog.||) ").join(
         sql.SQL("{}::pg_catalog.text").format(item) for item in keys_of_rows(table, columns)

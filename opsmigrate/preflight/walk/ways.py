@@ -117,13 +117,15 @@ class Deciding:
         """Return what to decide, in words, and each way as steps."""
         hint = ABOUT_ROWS[id]
         relation = live_relation(self.catalog, bad.table.origin) if bad else None
-        if bad is None or relation is None or not self._may_keep(relation):
+        if bad is None or relation is None:
             return hint, ()
-        condition = self._as_typed(bad.condition)
         table = bad.table.live
         if id == "null-values" and bad.column:
             column = bad.table.live_column(bad.column)
             hint += f": UPDATE {table} SET {column} = … WHERE {column} IS NULL"  # noqa: S608
+        if not self._may_keep(relation):
+            return hint + SHOWN_ONLY, ()
+        condition = self._as_typed(bad.condition)
         ways: list[tuple[str, str]] = [
             *_cut(bad, relation, table),
             *(_emptied(bad, relation, table) if self._takes_null(bad) else ()),
