@@ -16,6 +16,7 @@ from opsmigrate.steps import Step, as_lines
 # In columns: what a file gets, and what a terminal gets at least and at most.
 WIDTH, NARROWEST, WIDEST = 80, 60, 120
 SHOWN_INFOS = 10
+AS_ABOVE = "the steps said above are for this one too"
 SHOWN_UNEXAMINED = 5
 
 
@@ -91,7 +92,8 @@ class Result:
     """What a capability returns: the verdict, one sentence, and what it rests on.
 
     `detail` is shown in the text report only; what it says stands in `facts` for programs. `text`,
-    where there is one, is all that people see.
+    where there is one, is all that people see. `again` is the command that asks again, said where
+    there are steps to type.
     """
 
     verdict: Verdict
@@ -101,6 +103,7 @@ class Result:
     facts: Mapping[str, Any] = field(default_factory=dict)
     detail: tuple[str, ...] = ()
     text: str | None = None
+    again: str | None = None
 
     def failing_on(self, severity: Severity) -> "Result":
         """Return this result, failed where it passed with a warning and `severity` is warning."""
@@ -166,12 +169,17 @@ class Report:
         lines += _wrapped(self._where(), width, first="", rest="  ")
         if result.detail:
             lines += ["", *map(shown, result.detail)]
+        said: list[tuple[Step, ...]] = []
         for finding in _shown(result.findings):
-            lines += ["", *_finding_lines(finding, width)]
+            lines += ["", *_finding_lines(_said_once(finding, said), width)]
         for id, hidden in _hidden(result.findings).items():
             lines += ["", f"info [{id}] and {hidden:,} more: --format json has them all"]
         if result.unexamined:
             lines += ["", "Not examined:", *_unexamined_lines(result.unexamined, width)]
+        if result.again and any(
+            item.steps for item in result.findings if item.severity is not Severity.INFO
+        ):
+            lines += ["", f"Then ask again: {shown(result.again)}"]
         return "\n".join(lines)
 
     def _where(self) -> str:
@@ -208,6 +216,24 @@ def _hidden(findings: Iterable[Finding]) -> dict[str, int]:
     """Return how many findings of an id are not shown."""
     counts = Counter(item.id for item in findings if item.severity is Severity.INFO)
     return {id: count - SHOWN_INFOS for id, count in counts.items() if count > SHOWN_INFOS}
+
+
+def _said_once(finding: Finding, said: list[tuple[Step, ...]]) -> Finding:
+    """Return the finding without the steps that one before it says; `said` grows by its own.
+
+    Rights are given one by one; steps of another kind belong together.
+    """
+    steps = finding.steps
+    if finding.id == "missing-privilege":
+        steps = tuple(step for step in steps if (step,) not in said)
+        said += [(step,) for step in steps]
+    elif steps in said:
+        steps = ()
+    elif steps:
+        said.append(steps)
+    if steps == finding.steps:
+        return finding
+    return replace(finding, hint=finding.hint if steps else AS_ABOVE, steps=steps)
 
 
 def _finding_lines(finding: Finding, width: int) -> Iterable[str]:

@@ -300,7 +300,8 @@ def _aimed(result: Result, options: dict[str, Any]) -> Result:
         )
         for item in result.findings
     )
-    return replace(result, findings=findings)
+    again = aimed_text(result.again, alias, settings) if result.again else None
+    return replace(result, findings=findings, again=again)
 
 
 def _require_output(options: dict[str, Any]) -> None:

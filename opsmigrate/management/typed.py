@@ -31,4 +31,5 @@ def about_the_plan(result: Result, options: dict[str, Any]) -> Result:
         )
         for item in result.findings
     )
-    return replace(result, findings=findings)
+    again = of_the_plan("python manage.py preflight_migrate", plan, rehearsal)
+    return replace(result, findings=findings, again=again)

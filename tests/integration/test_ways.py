@@ -126,6 +126,7 @@ CASES = {
         (ROWS, POINTED_AT),
     ),
 }
+QUICK = ("duplicates", "orphans", "too long", "rows that others point to")
 KEPT = """
 SELECT c.oid::regclass::text FROM pg_class c WHERE c.relname LIKE '%\\_kept%' AND c.relkind = 'r'
 """
@@ -138,7 +139,10 @@ def first_error(ops: Ops, alias: str) -> dict[str, Any]:
     return dict(next(each for each in answer.report["findings"] if each["severity"] == "error"))
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(each, marks=() if each in QUICK else pytest.mark.long) for each in CASES],
+)
 def test_each_way_keeps_the_rows_as_they_were_and_what_is_pending_applies(
     name: str,
     new_database: Callable[..., str],

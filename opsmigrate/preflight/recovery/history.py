@@ -45,7 +45,7 @@ def _rights(
         *lacking_to_insert(connection, relation, columns),
         lacking(connection, relation, "DELETE"),
     )
-    return tuple(lack.step(catalog.role) for lack in lacks if lack is not None)
+    return tuple(step for lack in lacks if lack is not None for step in lack.steps(catalog.role))
 
 
 def _consistent(

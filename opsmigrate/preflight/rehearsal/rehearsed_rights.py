@@ -128,7 +128,7 @@ def _find(ledger: Ledger, lack: Lack, role: str) -> None:
         severity=Severity.ERROR,
         message=f"it worked on the copy, but {lack.words}",
         hint=BY_OTHERS,
-        steps=(lack.step(role),),
+        steps=lack.steps(role),
         migration=ledger.migration,
         operation=ledger.operation,
         table=lack.on,

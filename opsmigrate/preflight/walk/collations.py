@@ -38,7 +38,7 @@ def create_collation(requirements: Requirements, operation: Any) -> None:
             "missing-privilege",
             f"the role may not create in the schema {requirements.schema.schema}",
             hint=BY_OTHERS,
-            steps=(on_schema("CREATE", requirements.schema.schema).step(catalog.role),),
+            steps=on_schema("CREATE", requirements.schema.schema).steps(catalog.role),
         )
     with requirements.connection.cursor() as cursor:
         cursor.execute(KNOWN, [operation.provider, operation.locale, operation.locale])

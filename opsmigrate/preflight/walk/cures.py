@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -27,6 +29,19 @@ BY_NAME = "what asks for it by its name no longer finds it"
 UNCHECKED = "until migrate has run, rows are not checked against it"
 TEXT = re.compile(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")")
 DEFINITION = "SELECT pg_get_viewdef(%s::regclass)"
+# A grantee of 0 is PUBLIC (documentation of aclexplode()).
+GRANTS = """
+WITH given AS (
+    SELECT NULL AS attname, c.relowner, (aclexplode(c.relacl)).*
+    FROM pg_class c WHERE c.oid = %s::regclass
+    UNION ALL
+    SELECT a.attname, c.relowner, (aclexplode(a.attacl)).*
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.oid = %s::regclass
+)
+SELECT g.privilege_type, g.attname, r.rolname, g.is_grantable
+FROM given g LEFT JOIN pg_roles r ON r.oid = g.grantee
+WHERE g.grantee <> g.relowner ORDER BY r.rolname, g.privilege_type, g.attname
+"""
 
 
 def set_aside(schema: Simulation, home: str, name: str, *, alternative: int = 1) -> Step:
@@ -96,7 +111,19 @@ def without_view(
     if not stays_valid or definition is None:
         return (drop,)
     again = statement(f"CREATE {kind} {view} AS {definition}")
-    return (drop, *APPLY, again)
+    drop = replace(drop, risk=f"its {'indexes and ' if indexes else ''}comments go with it")
+    return (drop, *APPLY, again, *_granted(connection, view))
+
+
+def _granted(connection: BaseDatabaseWrapper, view: str) -> Iterator[Step]:
+    """Yield what gives the rights on a view again to those who have them."""
+    with connection.cursor() as cursor:
+        cursor.execute(GRANTS, [view, view])
+        for privilege, column, role, grantable in cursor.fetchall():
+            what = f"{privilege} ({quoted(column)})" if column else privilege
+            whom = quoted(role) if role else "PUBLIC"
+            option = " WITH GRANT OPTION" if grantable else ""
+            yield statement(f"GRANT {what} ON {view} TO {whom}{option}")
 
 
 def kind_of(catalog: Catalog, view: str) -> str:

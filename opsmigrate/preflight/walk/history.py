@@ -97,7 +97,7 @@ def _require_table(requirements: Requirements) -> None:
             "missing-privilege",
             f"the role may not create {HISTORY} in schema {catalog.schema}",
             hint=BY_OTHERS,
-            steps=(on_schema("CREATE", catalog.schema).step(catalog.role),),
+            steps=on_schema("CREATE", catalog.schema).steps(catalog.role),
         )
 
 

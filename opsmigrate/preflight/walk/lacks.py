@@ -17,6 +17,6 @@ def find_lack(
         "missing-privilege",
         f"migrate must {purpose}, and {named} {are} not granted to the role",
         hint=BY_OTHERS,
-        steps=tuple(lack.step(requirements.catalog.role) for lack in lacks),
+        steps=tuple(step for lack in lacks for step in lack.steps(requirements.catalog.role)),
         table=relation.label,
     )

@@ -21,7 +21,7 @@ from opsmigrate.preflight.walk.fields import column_of, generated_sql
 from opsmigrate.preflight.walk.function_bodies import FunctionBodies
 from opsmigrate.preflight.walk.probes import Probe, ask
 from opsmigrate.preflight.walk.relatives import Relatives
-from opsmigrate.preflight.walk.rights import BY_OTHERS, NO_LONGER, owner
+from opsmigrate.preflight.walk.rights import BY_OTHERS, NO_LONGER, OWNER, live_relation, on_relation
 from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable, Simulation
 from opsmigrate.preflight.walk.ways import Deciding
 from opsmigrate.steps import Step, statement
@@ -95,11 +95,12 @@ class Requirements:
             )
             return None
         if not (table.owned or (drops and table.schema in self.catalog.owned_schemas)):
+            live = live_relation(self.catalog, table.origin)
             self.ledger.find(
                 "missing-privilege",
                 f"only the owner of {table.label} may alter it, and this role is not",
                 hint=BY_OTHERS,
-                steps=(owner(*(table.origin or (table.schema, table.name)), self.role),),
+                steps=on_relation(OWNER, live).steps(self.role) if live else (),
                 table=table.label,
             )
         return table

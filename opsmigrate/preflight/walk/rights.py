@@ -18,6 +18,7 @@ BY_OTHERS = (
     "a superuser types it, or the owner; but a table is given away only by one who may become its "
     "new owner. Or migrate with an alias of the owner's, and type nothing"
 )
+NO_LONGER_ALTERS = "who owned it uses it by the next step, and may no longer alter it"
 NO_LONGER = "who owned it, and what works as that role, may no longer use it"
 OF_COLUMNS = """
 SELECT coalesce(bool_and(has_column_privilege(%s::oid, name, %s)), false)
@@ -41,12 +42,14 @@ WHERE d.adrelid = %s AND a.attidentity = ''
 class Lack:
     """A right that the role does not have: the privilege, and on what.
 
-    `on` is for a sentence, `target` the same as GRANT wants it, with its kind and quoted.
+    `on` is for a sentence, `target` the same as GRANT wants it, with its kind and quoted. `owner`
+    is who owns it, where that is known.
     """
 
     privilege: str
     on: str
     target: str
+    owner: str | None = None
 
     @property
     def words(self) -> str:
@@ -55,23 +58,33 @@ class Lack:
             return f"only the owner may alter {self.on}, which does not belong to the role"
         return f"{self.privilege} on {self.on} is not granted to the role"
 
-    def step(self, role: str) -> Step:
+    def steps(self, role: str) -> tuple[Step, ...]:
         """Return what its owner, or a superuser, types to give it to the role."""
         if self.privilege == OWNER:
-            return statement(f"ALTER {self.target} OWNER TO {quoted(role)}", risk=NO_LONGER)
-        return statement(f"GRANT {self.privilege} ON {self.target} TO {quoted(role)}")
+            return given_away(self.target, role, self.owner)
+        return (statement(f"GRANT {self.privilege} ON {self.target} TO {quoted(role)}"),)
 
 
 def on_relation(privilege: str, relation: Relation) -> Lack:
     """Return the lack of a privilege on a table, view or sequence, or of its ownership."""
     # What GRANT and ALTER call a table may be a view as well.
     kind = "SEQUENCE" if relation.kind == "S" else "TABLE"
-    return Lack(privilege, relation.label, f"{kind} {quoted(relation.schema, relation.name)}")
+    target = f"{kind} {quoted(relation.schema, relation.name)}"
+    return Lack(privilege, relation.label, target, relation.owner or None)
 
 
-def owner(schema: str, name: str, role: str) -> Step:
-    """Return what gives a table to the role."""
-    return statement(f"ALTER TABLE {quoted(schema, name)} OWNER TO {quoted(role)}", risk=NO_LONGER)
+def given_away(target: str, role: str, former: str | None) -> tuple[Step, ...]:
+    """Return what gives a table, with its kind and quoted, to the role; the `former` owner uses it.
+
+    Where that is not known, somebody may no longer use it.
+    """
+    alter = f"ALTER {target} OWNER TO {quoted(role)}"
+    if former is None or former == role:
+        return (statement(alter, risk=NO_LONGER),)
+    return (
+        statement(alter, risk=NO_LONGER_ALTERS),
+        statement(f"GRANT ALL ON {target} TO {quoted(former)}"),
+    )
 
 
 def on_schema(privilege: str, schema: str) -> Lack:

@@ -68,7 +68,7 @@ def _require_schema(statement: Any, does: str, requirements: Requirements) -> No
             "missing-privilege",
             f"the role may not {does} in schema {table.schema}",
             hint=BY_OTHERS,
-            steps=(on_schema("CREATE", table.schema).step(catalog.role),),
+            steps=on_schema("CREATE", table.schema).steps(catalog.role),
             table=table.label,
         )
     elif ledger.code_runs:

@@ -156,8 +156,9 @@ def add_column(case: Case, *, rows: bool, alternative: int) -> tuple[str | None,
     hint = None
     if rows and not claimed.generated:
         hint = (
-            "its values are gone, if no backup has them (python manage.py backup_db --list): the "
-            "new column does not bring them back"
+            "where its values are now, only somebody knows who was there: another column, another "
+            "table, a backup (python manage.py backup_db --list). The new column does not bring "
+            "them back"
         )
     if left_out:
         hint = f"{hint}. It is added without NOT NULL, as no row has a value for it"
