@@ -225,3 +225,25 @@ def test_who_may_not_make_a_table_beside_is_shown_the_rows_only(
     (finding,) = [each for each in answer.report["findings"] if each["id"] == "null-values"]
     assert len(finding["steps"]) == 1
     assert 'UPDATE "public"."zoo_cage" SET "size" = … WHERE "size" IS NULL' in finding["hint"]
+
+
+def test_what_a_rehearsal_proves_has_the_ways_of_the_rows_too(
+    empty_database: str, write_migrations: Write, ops: Ops, typist: Typist
+) -> None:
+    write_migrations(CAGE)
+    assert migrate(empty_database, "zoo") is None
+    execute(connections[empty_database], ROWS)
+    code = "migrations.RunPython(lambda apps, editor: None),"
+    write_migrations(CAGE, code, CASES["duplicates"].pending)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="clone")
+
+    (finding,) = [each for each in answer.report["findings"] if each["severity"] == "error"]
+    assert finding["id"] == "rehearsal-failed"
+    assert "1 value of public.zoo_cage (size) stands on more than one row" in finding["hint"]
+    before = contents(empty_database)
+    gone = typist.type(empty_database, finding)
+    assert unannounced(finding, gone) == []
+    assert kept_nowhere(before, contents(empty_database)) == []
+    assert ops("preflight_migrate", "zoo", database=empty_database, rehearse="clone").code == 0
+    assert migrate(empty_database, "zoo") is None

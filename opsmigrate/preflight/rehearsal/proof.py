@@ -23,6 +23,8 @@ OF_TIME = ("55P03", "57014", "25P04", "25P03")
 # Feature not supported, and syntax error or access rule violation (documentation, PostgreSQL Error
 # Codes): of what a statement says and of the schema, whatever the rows are; but for rights.
 OF_THE_SCHEMA = ("0A", "42")
+# Data exception, and integrity constraint violation.
+OF_ROWS = ("22", "23")
 RIGHTS = "42501"
 RUNS_CODE = re.compile(r"^\d+: RunPython$")
 EVIDENCE = ("sqlstate", "sql", "context", "schema", "table", "column", "constraint")
@@ -63,6 +65,7 @@ def take_in(
     counts = failure is None or _counts(failure, rehearsal, order, proven)
     if failure is not None:
         proven = min(proven, order.get(failure["migration"] or "", AFTER_ALL))
+    told = _told_by_rows(failure, ledger) if failure is not None and counts else None
     if refuted or (failure is not None and counts):
         # It answers: no. What comes after it is not reached.
         proven = AFTER_ALL
@@ -71,8 +74,29 @@ def take_in(
         ledger.migration, ledger.operation = item["migration"], item["operation"]
         ledger.leave_open(str(item["what"]))
     if failure is not None:
-        _add_failure(failure, ledger, why if counts else None)
+        cause = (lambda each: told or why(each)) if counts else None
+        _add_failure(failure, ledger, cause)
     ledger.migration = ledger.operation = None
+
+
+def _told_by_rows(failure: Mapping[str, Any], ledger: Ledger) -> Cause | None:
+    """Return what is wrong with the live rows of today, where rows made it fail.
+
+    Code may change them before; but on the copy it has not put them right.
+    """
+    if not (failure["sqlstate"] or "").startswith(OF_ROWS):
+        return None
+    findings, unexamined = [*ledger.findings], [*ledger.unexamined]
+    for item in unexamined:
+        if item.what.startswith(f"{failure['migration']} "):
+            ledger.ask_again(item)
+    found = ledger.findings[len(findings) :]
+    ledger.findings[:], ledger.unexamined[:] = findings, unexamined
+    table = f"{failure.get('schema')}.{failure.get('table')}"
+    for each in found:
+        if each.steps and (each.table == table or not failure.get("table")):
+            return Cause(f"{each.message}: {each.hint}", each.steps)
+    return None
 
 
 def _known(places: Order, ledger: Ledger) -> Rank | None:
