@@ -18,7 +18,7 @@ from opsmigrate.errors import (
     UsageError,
 )
 from opsmigrate.report import Database, Finding, Report, Result, Severity, Unexamined, Verdict
-from opsmigrate.steps import command
+from opsmigrate.steps import command, statement
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 STARTED = datetime(2025, 3, 1, 12, 0, tzinfo=timezone.utc)
@@ -311,3 +311,33 @@ def test_more_facts_are_added_to_those_that_are_there() -> None:
     result = Result(verdict=Verdict.PASSED, summary="done", facts={"rows": 1})
 
     assert result.with_facts(backup="b.dump").facts == {"rows": 1, "backup": "b.dump"}
+
+
+def test_steps_are_said_once_and_the_last_line_asks_again() -> None:
+    grants = [statement(f"GRANT {each} ON t TO deploy") for each in ("SELECT", "INSERT")]
+    lacks = [
+        replace(ERROR, id="missing-privilege", message=f"{number}: a right lacks", steps=steps)
+        for number, steps in enumerate([(grants[0],), tuple(grants), (grants[0],)])
+    ]
+    same = [replace(ERROR, message="another"), ERROR]
+    result = Result(verdict=Verdict.FAILED, summary="no", findings=(*lacks, *same))
+
+    again = replace(result, again="python manage.py preflight_migrate shop")
+    lines = report(result=again).as_text().splitlines()
+
+    for step in (*grants, *ERROR.steps):
+        assert sum(step.text in line for line in lines) == 1
+    assert sum(line.endswith("for this one too") for line in lines) == 2
+    assert lines[-1] == "Then ask again: python manage.py preflight_migrate shop"
+    assert "ask again" not in report(result=result).as_text()
+    informed = replace(again, findings=(replace(ERROR, severity=Severity.INFO),))
+    assert "ask again" not in report(result=informed).as_text()
+    assert [
+        len(item["steps"]) for item in json.loads(report(result=again).as_json())["findings"]
+    ] == [
+        1,
+        2,
+        1,
+        1,
+        1,
+    ]

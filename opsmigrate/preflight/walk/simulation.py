@@ -279,8 +279,7 @@ class Simulation:
 
     def drop_table(self, db_table: str) -> None:
         """Forget the table and the relations that go with it."""
-        table = self._tables.pop(self._key(db_table), None)
-        if table is not None:
+        if (table := self._tables.pop(self._key(db_table), None)) is not None:
             self.forget_foreign_keys(lambda key: table in (key.table, key.target))
             for name in [table.name, *table.indexes]:
                 self.forget_relation(table, name)
