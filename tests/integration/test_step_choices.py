@@ -298,3 +298,61 @@ def test_sql_is_cut_between_words_and_what_is_not_understood_is_not_called_harml
     assert shown.endswith(" …")
     assert index.startswith(shown.removesuffix("…"))
     assert "Forecast: what was understood of the plan blocks nobody for long" in text
+
+
+def test_a_view_comes_back_with_the_rights_that_were_given(
+    empty_database: str,
+    cages: Prepare,
+    ops: Ops,
+    typist: Typist,
+    role: Callable[..., dict[str, str]],
+) -> None:
+    longer = 'migrations.AlterField("cage", "name", models.CharField(max_length=40)),'
+    user = role()["USER"]
+    view = (
+        "CREATE VIEW names AS SELECT id, name FROM zoo_cage",
+        f'GRANT SELECT, INSERT ON names TO "{user}"',
+        f'GRANT UPDATE (name) ON names TO "{user}" WITH GRANT OPTION',
+        "GRANT SELECT (id) ON names TO PUBLIC",
+    )
+    cages(longer, drift=view)
+    given = """
+        SELECT c.relacl::text, array_agg(a.attacl::text ORDER BY a.attnum) FROM pg_class c
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+        WHERE c.relname = 'names' GROUP BY 1
+    """
+    before = query(empty_database, given)
+
+    finding = first_error(ops, empty_database)
+
+    assert finding["id"] == "view-in-the-way"
+    assert typist.type(empty_database, finding) == []
+    assert query(empty_database, given) == before
+
+
+def test_who_owned_a_table_that_is_given_away_keeps_its_use(
+    empty_database: str,
+    cages: Prepare,
+    ops: Ops,
+    typist: Typist,
+    role: Callable[..., dict[str, str]],
+) -> None:
+    cages(AGE)
+    former, user = role()["USER"], role()
+    for each in (
+        f'ALTER TABLE zoo_cage OWNER TO "{former}"',
+        f'GRANT ALL ON django_migrations TO "{user["USER"]}"',
+        f'GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO "{user["USER"]}"',
+    ):
+        execute(connections[empty_database], each)
+    uses = f"SELECT has_table_privilege('{former}', 'zoo_cage', 'INSERT, SELECT, UPDATE')"
+    connections[empty_database].close()
+    connections[empty_database].settings_dict.update(user)
+
+    finding = first_error(ops, empty_database)
+
+    assert finding["id"] == "missing-privilege"
+    assert f'TO "{former}";' in texts(finding)[1]
+    assert typist.type(empty_database, finding) == []
+    assert query(empty_database, uses) == [(True,)]
+    assert migrate(empty_database, "zoo") is None
