@@ -3,7 +3,16 @@
 There is no other place where steps that change many rows are made.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.backends.postgresql.psycopg_any import sql
+
+from opsmigrate.postgres.catalog import Relation
+from opsmigrate.postgres.compose import Composable
 from opsmigrate.steps import Step, statement
+
+POINTING = "SELECT EXISTS (SELECT FROM {} WHERE ({}) IN (SELECT {} FROM {} WHERE {}))"
 
 
 def keeping(
@@ -24,3 +33,28 @@ def keeping(
         statement(f"{change} WHERE {rows}", risk=risk, alternative=alternative),
         statement("COMMIT", alternative=alternative),
     )
+
+
+def pointing(
+    cursor: Any, relations: Iterable[Relation], relation: Relation, rows: Composable
+) -> list[str]:
+    """Return the tables of which rows point to `rows` of the relation, a condition, by any key.
+
+    Such rows cannot be deleted alone. Raises django.db.Error where it may not be asked.
+    """
+    found: dict[str, None] = {}
+    for other in relations:
+        for key in other.constraints:
+            if key.kind != "f" or key.references != relation.oid:
+                continue
+            query = sql.SQL(POINTING).format(
+                sql.Identifier(other.schema, other.name),
+                sql.SQL(", ").join(map(sql.Identifier, key.columns)),
+                sql.SQL(", ").join(map(sql.Identifier, key.to_columns)),
+                sql.Identifier(relation.schema, relation.name),
+                rows,
+            )
+            cursor.execute(query)
+            if cursor.fetchone()[0]:
+                found[other.label] = None
+    return list(found)

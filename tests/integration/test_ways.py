@@ -127,6 +127,40 @@ CASES = {
     ),
 }
 QUICK = ("duplicates", "orphans", "too long", "rows that others point to")
+DROP = """
+DO $$ DECLARE named text; BEGIN
+    SELECT conname INTO named FROM pg_constraint
+    WHERE conrelid = '{0}'::regclass AND contype = '{1}'
+        AND pg_get_constraintdef(oid) LIKE '%({2})%';
+    EXECUTE format('ALTER TABLE {0} DROP CONSTRAINT %I', named);
+END $$
+"""
+UNIQUE_SIZE = CASES["duplicates"].pending
+TIED_KEEPER = LOOSE % True + TIED % True
+DRIFTS = {
+    "drift-unique": (
+        CAGE + UNIQUE_SIZE,
+        (DROP.format("zoo_cage", "u", "size"), ROWS),
+        (NULL, DELETE),
+        2,
+    ),
+    "drift-foreign-key": (
+        CAGE + TIED_KEEPER,
+        (DROP.format("zoo_keeper", "f", "cage_id"), ROWS, ORPHANS),
+        (NULL, DELETE),
+        2,
+    ),
+    "drift-null": (
+        CAGE,
+        (
+            "ALTER TABLE zoo_cage ALTER name DROP NOT NULL",
+            ROWS,
+            "UPDATE zoo_cage SET name = NULL WHERE size = -3",
+        ),
+        (DELETE,),
+        1,
+    ),
+}
 KEPT = """
 SELECT c.oid::regclass::text FROM pg_class c WHERE c.relname LIKE '%\\_kept%' AND c.relkind = 'r'
 """
@@ -247,3 +281,40 @@ def test_what_a_rehearsal_proves_has_the_ways_of_the_rows_too(
     assert kept_nowhere(before, contents(empty_database)) == []
     assert ops("preflight_migrate", "zoo", database=empty_database, rehearse="clone").code == 0
     assert migrate(empty_database, "zoo") is None
+
+
+@pytest.mark.parametrize("id", DRIFTS)
+def test_what_drifted_is_made_again_after_each_way_about_the_rows(
+    id: str,
+    new_database: Callable[..., str],
+    write_migrations: Write,
+    ops: Ops,
+    typist: Typist,
+) -> None:
+    first, damage, ways, changed = DRIFTS[id]
+    template = new_database("drifted ")
+    write_migrations(first)
+    assert migrate(template, "zoo") is None
+    for each in damage:
+        execute(connections[template], each)
+    connections[template].close()
+
+    for number, way in enumerate(ways, start=1):
+        alias = new_database("way ", connections[template].settings_dict["NAME"])
+        before = contents(alias)
+        answer = ops("preflight_migrate", "zoo", database=alias, rehearse="off")
+        (finding,) = [each for each in answer.report["findings"] if each["id"] == id]
+        assert alternatives(finding) == list(range(1, len(ways) + 1)), finding
+        assert any(
+            way in each["text"] for each in finding["steps"] if each["alternative"] == number
+        )
+
+        gone = typist.type(alias, finding, alternative=number)
+
+        assert gone
+        assert unannounced(finding, gone, alternative=number) == []
+        assert kept_nowhere(before, contents(alias)) == []
+        ((kept,),) = query(alias, KEPT)
+        assert query(alias, f"SELECT count(*) FROM {kept}") == [(changed,)]
+        answer = ops("preflight_migrate", "zoo", database=alias, rehearse="off")
+        assert id not in answer.ids

@@ -21,8 +21,8 @@ from opsmigrate.preflight.walk.found import (
     rows_of,
 )
 from opsmigrate.preflight.walk.rights import live_relation
-from opsmigrate.preflight.walk.simulation import FOREIGN_KEY, SimulatedTable, Simulation, live_value
-from opsmigrate.schema.kept import keeping
+from opsmigrate.preflight.walk.simulation import SimulatedTable, Simulation, live_value
+from opsmigrate.schema.kept import keeping, pointing
 from opsmigrate.schema.types import in_full
 from opsmigrate.steps import Step
 
@@ -130,10 +130,10 @@ class Deciding:
             *_cut(bad, relation, table),
             *(_emptied(bad, relation, table) if self._takes_null(bad) else ()),
         ]
-        pointing = self._pointing(relation, bad)
-        if pointing:
-            hint += f". Rows of {', '.join(pointing)} point to some of them, so none is deleted"
-        elif pointing is not None:
+        others = self._pointing(relation, bad)
+        if others:
+            hint += f". Rows of {', '.join(others)} point to some of them, so none is deleted"
+        elif others is not None:
             ways.append((f"DELETE FROM {table}", f"loses {bad.named}"))  # noqa: S608
         if not ways:
             return hint + SHOWN_ONLY, ()
@@ -172,36 +172,12 @@ class Deciding:
 
     def _pointing(self, relation: Relation, bad: BadOnes) -> list[str] | None:
         """Return the tables of which rows point to these; None where it cannot be known."""
-        found = []
         try:
             with transaction_as_project(self.connection, "READ ONLY") as cursor:
                 cursor.execute(LIMITS, [TIMEOUT, TIMEOUT])
-                for other in self.catalog.relations:
-                    for key in other.constraints:
-                        if key.kind != FOREIGN_KEY or key.references != relation.oid:
-                            continue
-                        query = sql.SQL(
-                            "SELECT EXISTS (SELECT FROM {} WHERE ({}) IN"
-                            " (SELECT {} FROM {} WHERE {}))"
-                        )
-                        cursor.execute(
-                            query.format(
-                                sql.Identifier(other.schema, other.name),
-                                _names(key.columns),
-                                _names(key.to_columns),
-                                sql.Identifier(relation.schema, relation.name),
-                                bad.condition,
-                            )
-                        )
-                        if cursor.fetchone()[0]:
-                            found.append(other.label)
+                return pointing(cursor, self.catalog.relations, relation, bad.condition)
         except Error:
             return None
-        return list(dict.fromkeys(found))
-
-
-def _names(columns: Iterable[str]) -> Composable:
-    return sql.SQL(", ").join(map(sql.Identifier, columns))
 
 
 def _live(bad: BadOnes, relation: Relation, column: str) -> str | None:

@@ -8,6 +8,7 @@ from opsmigrate.schema.remedies.case import Case, Remedy
 from opsmigrate.schema.remedies.ddl import column_definition, default_of, editing, is_constant
 from opsmigrate.schema.remedies.rows import has_nulls
 from opsmigrate.schema.remedies.types import in_the_way
+from opsmigrate.schema.remedies.ways import SAID, first
 from opsmigrate.steps import Step, statement
 
 # Identity columns of partitioned tables came with it (release notes).
@@ -33,11 +34,15 @@ def null_remedy(case: Case) -> Remedy:
                 "rows without a value, which the query lists, must get one first",
                 (look, set_not_null),
             )
-        return Remedy(
+        ways = first(case, f"{case.column} IS NULL", (set_not_null,))
+        hint = (
             "rows have no value in this column: decide which they get. The query lists them; as "
-            "long as there are any, PostgreSQL refuses NOT NULL",
-            (look,),
+            f"long as there are any, PostgreSQL refuses NOT NULL. UPDATE {case.where} SET "
+            f"{case.column} = … WHERE {case.column} IS NULL gives them one"
         )
+        if ways == (set_not_null,):
+            return Remedy(hint, (look,))
+        return Remedy(f"{hint}; {SAID}", (look, *ways))
     fill = statement(
         f"UPDATE {case.where} SET {case.column} = {value} WHERE {case.column} IS NULL",
         risk="gives these rows the default",

@@ -9,6 +9,7 @@ from opsmigrate.postgres.names import as_stored, quoted
 from opsmigrate.schema.claims import ClaimedForeignKey
 from opsmigrate.schema.remedies.case import Case, Remedy
 from opsmigrate.schema.remedies.ddl import editing
+from opsmigrate.schema.remedies.ways import SAID, first
 from opsmigrate.steps import Step, statement
 
 CORRECT = "rows that contradict it must be corrected first"
@@ -30,8 +31,25 @@ def foreign_key_remedy(case: Case) -> Remedy:
     if isinstance(there, Constraint):
         head = f"ALTER TABLE {case.where} "
         text = f"{head}DROP CONSTRAINT {quoted(there.name)}, {text.removeprefix(head)}"
-        return Remedy(hint, (look, statement(text)))
-    return Remedy(f"{hint}. {VALIDATION}", (look, *_in_two(case, text)))
+        then: tuple[Step, ...] = (statement(text),)
+    else:
+        hint, then = f"{hint}. {VALIDATION}", _in_two(case, text)
+    where = quoted(target.schema, target.name)
+    return _with_ways(case, hint, look, (key.column, where, key.to_column), then)
+
+
+def _with_ways(
+    case: Case, hint: str, look: Step, key: tuple[str, str, str], then: tuple[Step, ...]
+) -> Remedy:
+    """Return the remedy with what can be done about rows that point nowhere."""
+    column, target, to_column = key
+    mine = f"{quoted(case.relation.name)}.{quoted(column)}"
+    nowhere = (
+        f"{mine} IS NOT NULL AND NOT EXISTS (SELECT FROM {target} t"
+        f" WHERE t.{quoted(to_column)} = {mine})"
+    )
+    steps = first(case, nowhere, then, emptied=(column,))
+    return Remedy(f"{hint}; {SAID}" if steps != then else hint, (look, *steps))
 
 
 def not_validated_remedy(case: Case) -> Remedy:
@@ -46,7 +64,9 @@ def not_validated_remedy(case: Case) -> Remedy:
         return Remedy(CORRECT, (validate,))
     where = quoted(target.schema, target.name)
     look = _orphans(case, there.columns[0], where, there.to_columns[0])
-    return Remedy(f"{CORRECT}; the query lists what points nowhere", (look, validate))
+    hint = f"{CORRECT}; the query lists what points nowhere"
+    key = (there.columns[0], where, there.to_columns[0])
+    return _with_ways(case, hint, look, key, (validate,))
 
 
 def check_remedy(case: Case) -> Remedy:

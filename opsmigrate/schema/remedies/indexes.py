@@ -14,6 +14,7 @@ from opsmigrate.postgres.names import LONGEST_NAME, as_stored, quoted
 from opsmigrate.schema.claims import ClaimedIndex
 from opsmigrate.schema.remedies.case import Case, Remedy
 from opsmigrate.schema.remedies.ddl import editing, index_statement
+from opsmigrate.schema.remedies.ways import SAID, all_but_first, first
 from opsmigrate.steps import Step, statement
 
 # What REINDEX CONCURRENTLY leaves behind where it stops (documentation of REINDEX).
@@ -59,8 +60,24 @@ def unique_remedy(case: Case) -> Remedy:
                 f"foreign keys rest on {old}: drop them, make it anew, and add them again"
             )
         if text.startswith(f"ALTER TABLE {case.where} ADD") and case.drift.name == old:
-            return Remedy(hint, (*looks, statement(_replacing(case, text, old))))
-    return Remedy(hint, (*looks, *_in_its_place(case, text, concurrently=False)))
+            return _with_ways(case, hint, looks, (statement(_replacing(case, text, old)),))
+    then = tuple(_in_its_place(case, text, concurrently=False))
+    return _with_ways(case, hint, looks, then)
+
+
+def _with_ways(case: Case, hint: str, looks: list[Step], then: tuple[Step, ...]) -> Remedy:
+    """Return the remedy with what can be done about duplicates, where there are any."""
+    claim = case.drift.claim
+    if not looks or not isinstance(claim, ClaimedIndex):
+        return Remedy(hint, (*looks, *then))
+    steps = first(
+        case,
+        all_but_first(case, claim.columns, nulls_distinct=claim.nulls_distinct),
+        then,
+        named="all rows but the first of each",
+        emptied=claim.columns if claim.nulls_distinct else (),
+    )
+    return Remedy(f"{hint}; {SAID}" if steps != then else hint, (*looks, *steps))
 
 
 def primary_key_remedy(case: Case) -> Remedy:

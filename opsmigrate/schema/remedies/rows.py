@@ -35,6 +35,11 @@ def has_nulls(connection: BaseDatabaseWrapper, table: Relation, column: str) -> 
     return _exists(connection, table, where)
 
 
+def has_rows_where(connection: BaseDatabaseWrapper, table: Relation, condition: str) -> bool | None:
+    """Say whether a condition is true of some row; None where it cannot be known."""
+    return _exists(connection, table, sql.SQL("WHERE {}").format(sql.SQL(condition)))
+
+
 def _exists(connection: BaseDatabaseWrapper, table: Relation, where: Composable) -> bool | None:
     query = sql.SQL("SELECT EXISTS (SELECT FROM {} {})").format(
         sql.Identifier(table.schema, table.name), where
