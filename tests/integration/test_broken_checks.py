@@ -6,7 +6,7 @@ import pytest
 from django.db import connections
 
 from tests.conftest import Ops, execute, query
-from tests.cures import Typist
+from tests.cures import Typist, contents, kept_nowhere, unannounced
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import SCRATCH, owner_of_zoo, prepared, reasons, rehearse
 
@@ -74,7 +74,9 @@ def test_a_check_that_rows_contradict_is_copied_and_said(
         "the check fitting of public.zoo_cage stands as valid, but 1 row of public.zoo_cage does "
         "not satisfy CHECK (fits((size)::bigint))"
     )
-    assert typist.type(empty_database, finding) == []
+    before = contents(empty_database)
+    assert unannounced(finding, typist.type(empty_database, finding)) == []
+    assert kept_nowhere(before, contents(empty_database)) == []
     assert query(empty_database, SCRATCH) == []
 
 

@@ -7,7 +7,7 @@ from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
 from tests.conftest import Ops, execute, query
-from tests.cures import Typist
+from tests.cures import Typist, contents, kept_nowhere, unannounced
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import SCRATCH, owner_of_zoo, prepared, rehearse
 
@@ -64,5 +64,7 @@ def test_a_foreign_key_that_rows_contradict_is_copied_and_said(
     assert (finding["severity"], finding["table"]) == ("warning", "public.zoo_cage")
     assert "in_yard" in finding["message"]
     assert "1 row of public.zoo_cage (size) points to no row of public.yard" in finding["message"]
-    assert typist.type(empty_database, finding) == []
+    before = contents(empty_database)
+    assert unannounced(finding, typist.type(empty_database, finding)) == []
+    assert kept_nowhere(before, contents(empty_database)) == []
     assert query(empty_database, SCRATCH) == []
