@@ -105,36 +105,37 @@ def question_rights(
     for statement in statements:
         sql = statement["sql"]
         as_another = as_another or bool(ANOTHER_ROLE.match(sql))
-        ledger.migration, ledger.operation = statement["migration"], statement["operation"]
-        place = f"{ledger.migration} {ledger.operation} {sql}"
+        place = f"{statement['migration']} {statement['operation']} {sql}"
         if place in asked:
             continue
         asked.add(place)
-        if sql == FURTHER and others.relations:
-            ledger.leave_open("it executed more statements than were kept to ask for their rights")
-        for lack in _lacks(connection, catalog, others, sql):
-            if isinstance(lack, Lack) and not as_another:
-                _find(ledger, lack, catalog.role)
-            else:
-                words = lack.words if isinstance(lack, Lack) else lack
-                ledger.leave_open(f"it worked on the copy, but {words}")
-    ledger.migration = ledger.operation = None
+        with ledger.at(statement["migration"], statement["operation"]):
+            if sql == FURTHER and others.relations:
+                ledger.leave_open(
+                    "it executed more statements than were kept to ask for their rights"
+                )
+            for lack in _lacks(connection, catalog, others, sql):
+                if isinstance(lack, Lack) and not as_another:
+                    _find(ledger, lack, catalog.role)
+                else:
+                    words = lack.words if isinstance(lack, Lack) else lack
+                    ledger.leave_open(f"it worked on the copy, but {words}")
 
 
 def _find(ledger: Ledger, lack: Lack, role: str) -> None:
     """Add a finding, once; not through find(), as it is the SQL by hand that needs the right."""
-    finding = Finding(
-        id="missing-privilege",
-        severity=Severity.ERROR,
-        message=f"it worked on the copy, but {lack.words}",
-        hint=BY_OTHERS,
-        steps=(lack.step(role),),
-        migration=ledger.migration,
-        operation=ledger.operation,
-        table=lack.on,
+    ledger.add(
+        Finding(
+            id="missing-privilege",
+            severity=Severity.ERROR,
+            message=f"it worked on the copy, but {lack.words}",
+            hint=BY_OTHERS,
+            steps=(lack.step(role),),
+            migration=ledger.migration,
+            operation=ledger.operation,
+            table=lack.on,
+        )
     )
-    if finding not in ledger.findings:
-        ledger.findings.append(finding)
 
 
 def _others(connection: BaseDatabaseWrapper, catalog: Catalog) -> _Others:

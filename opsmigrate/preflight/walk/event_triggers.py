@@ -39,9 +39,10 @@ def leave_open_event_triggers(catalog: Catalog, plan: Plan, ledger: Ledger) -> N
     for trigger in catalog.event_triggers:
         fires = next((item for item in statements if fired(trigger, item["sql"])), None)
         if fires is not None:
-            ledger.migration, ledger.operation = fires["migration"], fires["operation"]
-            ledger.leave_open(f"the event trigger {trigger.name} runs with it and may refuse it")
-            ledger.migration = ledger.operation = None
+            with ledger.at(fires["migration"], fires["operation"]):
+                ledger.leave_open(
+                    f"the event trigger {trigger.name} runs with it and may refuse it"
+                )
         elif ledger.code_runs:
             ledger.leave_open(
                 f"whether code fires the event trigger {trigger.name}, which may refuse DDL"

@@ -91,7 +91,7 @@ class FunctionBodies:
         for change in self._changes.values():
             found = [each.label for each in functions if _names(each, change)]
             if found:
-                ledger.findings.append(_finding(change, found))
+                ledger.add(_finding(change, found))
 
     @cached_property
     def _functions(self) -> list[_Function]:

@@ -164,9 +164,10 @@ class TracingEditor(DatabaseSchemaEditor):
 
     def run_deferred(self) -> None:
         """Look at the statements that the real editor keeps for the end of the migration."""
+        ledger = self.requirements.ledger
         for statement in self.deferred_sql:
-            self.requirements.ledger.operation = self._origins.get(id(statement))
-            self.execute(statement, None)
+            with ledger.at(ledger.migration, self._origins.get(id(statement))):
+                self.execute(statement, None)
         self.deferred_sql.clear()
 
     def effective_default(self, field: Field[Any, Any]) -> Any:
