@@ -48,7 +48,7 @@ from opsmigrate.preflight.walk.customised import (
 )
 from opsmigrate.preflight.walk.default_site import require_default_site
 from opsmigrate.preflight.walk.event_triggers import leave_open_event_triggers
-from opsmigrate.preflight.walk.history import HISTORY, require_history, require_record
+from opsmigrate.preflight.walk.history import require_history, require_record
 from opsmigrate.preflight.walk.operations import (
     Move,
     RaisesToo,
@@ -65,6 +65,7 @@ from opsmigrate.preflight.walk.syncdb import walk_syncdb
 from opsmigrate.preflight.walk.tracing import TracingEditor, tracing_editor
 from opsmigrate.progress import Progress
 from opsmigrate.report import Result
+from opsmigrate.schema.history import HISTORY
 from opsmigrate.steps import Step as Command
 from opsmigrate.steps import statement
 

@@ -5,6 +5,7 @@ import re
 from opsmigrate.postgres.catalog import Catalog, EventTrigger
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan
+from opsmigrate.schema.history import HISTORY
 
 # What stands between CREATE and the kind of object, and is not in the tag of the command.
 ADJECTIVES = re.compile(
@@ -25,7 +26,6 @@ MAKES_A_TABLE = re.compile(r"\s*(?:WITH|SELECT)\b.*\bINTO\b", re.IGNORECASE | re
 # Of these the first word is the tag, or the beginning of it.
 ALONE = frozenset({"COMMENT", "GRANT", "REVOKE", "REINDEX", "REFRESH", "SECURITY", "IMPORT"})
 # migrate makes it where it is not there.
-HISTORY = "django_migrations"
 MAKES_HISTORY = f"CREATE TABLE {HISTORY} ()"
 # Each but the first of several.
 FURTHER = re.compile(r";\s*(?=\w)")
