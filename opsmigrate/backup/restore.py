@@ -86,7 +86,7 @@ def why_not_owners(connection: BaseDatabaseWrapper, manifest: Manifest) -> str |
     return f'there is no role "{name}"' if missing else f'the role is no member of "{name}"'
 
 
-def restore_into(
+def restore_into(  # noqa: PLR0913 - what pg_restore is told
     connection: BaseDatabaseWrapper,
     clients: Clients,
     backup: Path,

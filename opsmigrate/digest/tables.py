@@ -7,6 +7,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.of_users import of_users
 
 # What pg_dump writes rows of: tables, and those of an extension that it registered with
@@ -129,7 +130,4 @@ def count_rows(
 
 def label(schema: str, name: str) -> str:
     """Return `schema.name`; a part with a dot or a quote is quoted, so that no two are the same."""
-    return ".".join(
-        '"' + part.replace('"', '""') + '"' if "." in part or '"' in part else part
-        for part in (schema, name)
-    )
+    return ".".join(quoted(part) if "." in part or '"' in part else part for part in (schema, name))

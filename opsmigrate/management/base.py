@@ -43,6 +43,7 @@ from opsmigrate.postgres.errors import (
     sqlstate,
 )
 from opsmigrate.postgres.idle import never_ended_for_idling
+from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import Session
 from opsmigrate.postgres.waits import Waits
@@ -296,7 +297,7 @@ def _left(connection: BaseDatabaseWrapper, run_id: str) -> list[Finding]:
             severity=Severity.WARNING,
             message=f"the scratch database {name} could not be dropped",
             hint="the next run of any command drops it when nobody is in it; or do so now",
-            steps=(statement(f'DROP DATABASE "{name}" WITH (FORCE)'),),
+            steps=(statement(f"DROP DATABASE {quoted(name)} WITH (FORCE)"),),
         )
         for name in names
     ]

@@ -6,6 +6,8 @@ from typing import NamedTuple
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.of_users import of_users
 
 # The sequence s that the column a of the table t owns; deptype: a for a serial column, i for an
@@ -38,7 +40,9 @@ ORDER BY 1, 2
 )
 
 
-class _Owned(NamedTuple):
+class Owned(NamedTuple):
+    """A sequence, the column that owns it, and by how much it counts."""
+
     schema: str
     name: str
     table_schema: str
@@ -77,33 +81,44 @@ def read_sequences(
     """
     with connection.cursor() as cursor:
         cursor.execute(SEQUENCES)
-        owned = [_Owned(*row) for row in cursor.fetchall()]
+        owned = [Owned(*row) for row in cursor.fetchall()]
     return tuple(
         _read(connection, each) for each in owned if of in (None, (each.table_schema, each.table))
     )
 
 
-def _read(connection: BaseDatabaseWrapper, owned: _Owned) -> Sequence:
+def _read(connection: BaseDatabaseWrapper, owned: Owned) -> Sequence:
     schema, name, table_schema, table, column, increment = owned
     sequence, relation = sql.Identifier(schema, name), sql.Identifier(table_schema, table)
-    farthest = sql.SQL("max({})" if increment > 0 else "min({})").format(sql.Identifier(column))
     # The sequence is read last: a row that comes in between has its key from before.
-    query = sql.SQL("SELECT {} FROM {}").format(farthest, relation)
+    query = sql.SQL("SELECT {} FROM {}").format(_farthest(owned), relation)
     state = sql.SQL("SELECT last_value, is_called FROM {}").format(sequence)
-    remedy = sql.SQL("SELECT setval({}, (SELECT {} FROM {}))").format(
-        sql.Literal(f'"{schema}"."{name}"'), farthest, relation
-    )
     with connection.cursor() as cursor:
         cursor.execute(query)
         highest = cursor.fetchone()[0]
         cursor.execute(state)
         last, called = cursor.fetchone()
-        words = remedy.as_string(cursor.connection)
     return Sequence(
         label=f"{schema}.{name}",
         column=f"{table_schema}.{table}.{column}",
         increment=increment,
         next_value=last + increment if called else last,
         highest=highest,
-        remedy=words,
+        remedy=behind_last_row(connection, owned),
     )
+
+
+def behind_last_row(connection: BaseDatabaseWrapper, owned: Owned) -> str:
+    """Return the statement that lets a sequence go on behind the last row."""
+    remedy = sql.SQL("SELECT setval({}, (SELECT {} FROM {}))").format(
+        sql.Literal(quoted(owned.schema, owned.name)),
+        _farthest(owned),
+        sql.Identifier(owned.table_schema, owned.table),
+    )
+    with connection.cursor() as cursor:
+        return str(remedy.as_string(cursor.connection))
+
+
+def _farthest(owned: Owned) -> Composable:
+    farthest = sql.SQL("max({})" if owned.increment > 0 else "min({})")
+    return farthest.format(sql.Identifier(owned.column))

@@ -73,7 +73,7 @@ from opsmigrate.steps import statement
 TABLES_AND_FOREIGN = TABLE_KINDS | {"f", "m"}
 
 
-def examine(
+def examine(  # noqa: PLR0913 - what a command is asked
     connection: BaseDatabaseWrapper,
     session: Session,
     target: Target,

@@ -137,7 +137,7 @@ class Ledger:
         """Let nothing be certain that is found at the present place from here on."""
         self._here = replace(self._here, uncertain=why)
 
-    def find(
+    def find(  # noqa: PLR0913 - the parts of a finding
         self,
         id: str,
         message: str,

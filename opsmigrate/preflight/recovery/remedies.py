@@ -26,7 +26,7 @@ class Remedy:
     steps: tuple[Step, ...]
 
 
-def remedy(
+def remedy(  # noqa: PLR0913 - where a migration stopped
     connection: BaseDatabaseWrapper,
     catalog: Catalog,
     migration: Migration,

@@ -201,7 +201,7 @@ def _require_rights(
             find_lack(requirements, lack, relation, purpose)
 
 
-def insert_instances(
+def insert_instances(  # noqa: PLR0913 - rows, and how they come
     requirements: Requirements,
     table: SimulatedTable,
     model: Any,

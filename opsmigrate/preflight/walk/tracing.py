@@ -366,7 +366,7 @@ class TracingEditor(DatabaseSchemaEditor):
     def _is_collation_deterministic(self, collation_name: str) -> bool | None:
         return is_deterministic(self.connection, self.requirements, collation_name)
 
-    def _constraint_names(
+    def _constraint_names(  # noqa: PLR0913 - Django's own signature
         self,
         model: type[Model],
         column_names: list[str] | None = None,
