@@ -12,7 +12,7 @@ from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan, state_before
 from opsmigrate.preflight.recovery.half_applied import Stop, find_stop
-from opsmigrate.preflight.recovery.remedies import rest_of
+from opsmigrate.preflight.recovery.remedies import Halfway, rest_of
 from opsmigrate.report import Finding, Severity
 from opsmigrate.schema.drift import drift_of
 from opsmigrate.steps import Step as Command
@@ -80,7 +80,7 @@ def _recording(
     after = drift_of(connection, executor, catalog, stop.states[stop.done])
     if not all(drift in before for drift in after):
         return ()
-    rest = rest_of(connection, catalog, migration, stop.states, stop.done)
+    rest = rest_of(Halfway(connection, catalog, migration, stop.states, stop.done))
     if rest is None:
         return ()
     parents = executor.loader.graph.node_map[migration.app_label, migration.name].parents

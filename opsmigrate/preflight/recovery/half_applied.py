@@ -14,7 +14,7 @@ from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.ledger import Ledger, label_of
 from opsmigrate.preflight.plan import Plan, Step, state_before
-from opsmigrate.preflight.recovery.remedies import remedy
+from opsmigrate.preflight.recovery.remedies import Halfway, remedy
 from opsmigrate.preflight.recovery.traces import (
     Trace,
     Traces,
@@ -215,11 +215,7 @@ def _add(
         "invalid": [f"{schema}.{name}" for schema, name in stop.invalid],
     }
     cure = remedy(
-        connection,
-        catalog,
-        stop.step.migration,
-        stop.states,
-        done=stop.done,
+        Halfway(connection, catalog, stop.step.migration, stop.states, stop.done),
         partly=stop.partly,
         unknown=stop.unknown,
         invalid=stop.invalid,
