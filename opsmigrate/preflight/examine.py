@@ -20,7 +20,8 @@ from opsmigrate.postgres.session import Session
 from opsmigrate.postgres.settings import READ_ONLY, resets_of
 from opsmigrate.preflight.drift import judge_drift, look_for_drift
 from opsmigrate.preflight.forecast.report import look_ahead
-from opsmigrate.preflight.ledger import Ledger, label_of
+from opsmigrate.preflight.labels import label_of
+from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.live.another_migrate import look_for_another_migrate
 from opsmigrate.preflight.live.empty_database import note_empty_database
 from opsmigrate.preflight.live.outside import look_outside
@@ -65,7 +66,7 @@ from opsmigrate.preflight.walk.syncdb import walk_syncdb
 from opsmigrate.preflight.walk.tracing import TracingEditor, tracing_editor
 from opsmigrate.progress import Progress
 from opsmigrate.report import Result
-from opsmigrate.schema.history import HISTORY
+from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.steps import Step as Command
 from opsmigrate.steps import statement
 

@@ -9,8 +9,6 @@ from functools import partial
 from textwrap import shorten
 from typing import Any
 
-from django.db.migrations.operations.base import Operation
-
 from opsmigrate.postgres.mentions import naming
 from opsmigrate.report import Finding, Severity, Unexamined
 from opsmigrate.steps import Step
@@ -30,11 +28,6 @@ class Effect(Enum):
 
 
 ANYTHING = Effect.ANYTHING
-
-
-def label_of(number: int, operation: Operation) -> str:
-    """Return how an operation of a migration is named: by its place in it, from 0 on, and kind."""
-    return f"{number}: {type(operation).__name__}"
 
 
 @dataclass(frozen=True)

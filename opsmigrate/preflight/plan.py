@@ -29,7 +29,7 @@ from opsmigrate.postgres.errors import (
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.report import Finding, Severity
 from opsmigrate.schema.applied import applied_state
-from opsmigrate.schema.history import HISTORY
+from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.steps import command
 
 UNREADABLE = (INSUFFICIENT_PRIVILEGE, UNDEFINED_COLUMN)

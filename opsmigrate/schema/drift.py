@@ -19,7 +19,7 @@ from opsmigrate.schema.columns import column_drift
 from opsmigrate.schema.conditions import Demand, condition_drift, demands_of
 from opsmigrate.schema.differences import Drift
 from opsmigrate.schema.fields import StateFields
-from opsmigrate.schema.history import HISTORY
+from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.schema.keys import check_drift, foreign_key_drift, index_drift
 from opsmigrate.schema.live import LiveTables
 from opsmigrate.schema.remedies import remedied

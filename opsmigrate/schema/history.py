@@ -4,9 +4,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.search_path import seen_by_project
+from opsmigrate.schema.history_table import HISTORY
 
-# As django.db.migrations.recorder.MigrationRecorder.Migration has it.
-HISTORY = "django_migrations"
 # A table: to read a view is to run what its owner wrote.
 TABLE = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from opsmigrate.postgres.catalog import Catalog, Relation
 from opsmigrate.postgres.names import as_stored, split_table
-from opsmigrate.schema.history import HISTORY
+from opsmigrate.schema.history_table import HISTORY
 
 
 class LiveTables:

@@ -50,10 +50,12 @@ def test_a_doubt_is_of_its_migration_and_not_of_the_next() -> None:
 
     with ledger.at("app.0001"):
         ledger.doubt("it has its own apply()")
-    with ledger.at("app.0002"):
+        with ledger.at("app.0002"):
+            ledger.find("missing-table", "no table")
+    with ledger.at("app.0003"):
         ledger.find("missing-table", "no table")
 
-    assert [finding.migration for finding in ledger.findings] == ["app.0002"]
+    assert [finding.migration for finding in ledger.findings] == ["app.0002", "app.0003"]
 
 
 def test_what_is_added_stays_true_whatever_sql_by_hand_says() -> None:

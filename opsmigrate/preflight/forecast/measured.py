@@ -6,7 +6,7 @@ from typing import Any
 
 from opsmigrate.preflight.forecast.effects import Effects
 from opsmigrate.preflight.forecast.modes import MODES, ROW_EXCLUSIVE, mode_of, stronger
-from opsmigrate.schema.history import HISTORY
+from opsmigrate.schema.history_table import HISTORY
 
 Entry = dict[str, Any]
 

@@ -21,7 +21,8 @@ from opsmigrate.preflight.forecast.outlook import (
     statement_facts,
 )
 from opsmigrate.preflight.forecast.words import lines, long_locks
-from opsmigrate.preflight.ledger import Ledger, label_of
+from opsmigrate.preflight.labels import label_of
+from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan
 from opsmigrate.preflight.rehearsal.outcome import Rehearsal
 

@@ -8,7 +8,7 @@ from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.names import literal
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.report import Severity
-from opsmigrate.schema.history import HISTORY
+from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.steps import Step, statement
 
 # Who has written a row holds ROW EXCLUSIVE until the end of the transaction; who reads, or makes a

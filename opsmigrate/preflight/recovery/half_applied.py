@@ -12,7 +12,8 @@ from django.db.migrations.state import ProjectState
 
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.ledger import Ledger, label_of
+from opsmigrate.preflight.labels import label_of
+from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan, Step, state_before
 from opsmigrate.preflight.recovery.remedies import Halfway, remedy
 from opsmigrate.preflight.recovery.traces import (

@@ -14,7 +14,7 @@ from opsmigrate.preflight.plan import Plan
 from opsmigrate.preflight.recovery.traces import live_traces, traces_of
 from opsmigrate.preflight.walk.rights import BY_OTHERS, lacking, lacking_to_insert
 from opsmigrate.report import Finding
-from opsmigrate.schema.history import HISTORY
+from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.steps import Step, statement
 
 Node = tuple[str, str]

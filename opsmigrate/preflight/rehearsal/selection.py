@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.of_users import of_users
-from opsmigrate.schema.history import HISTORY
+from opsmigrate.schema.history_table import HISTORY
 
 # Without a page there is no row, whatever the indexes take.
 TABLES = of_users("""

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
 
-from opsmigrate.preflight.ledger import label_of
+from opsmigrate.preflight.labels import label_of
 from opsmigrate.preflight.rehearsal.recording import Place
 
 

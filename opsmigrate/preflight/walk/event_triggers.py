@@ -5,7 +5,7 @@ import re
 from opsmigrate.postgres.catalog import Catalog, EventTrigger
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan
-from opsmigrate.schema.history import HISTORY
+from opsmigrate.schema.history_table import HISTORY
 
 # What stands between CREATE and the kind of object, and is not in the tag of the command.
 ADJECTIVES = re.compile(

@@ -23,7 +23,8 @@ from opsmigrate.preflight.walk.rights import (
     on_schema,
 )
 from opsmigrate.preflight.walk.schemas import usable_schema
-from opsmigrate.schema.history import HISTORY, applied_migrations
+from opsmigrate.schema.history import applied_migrations
+from opsmigrate.schema.history_table import HISTORY
 
 # As the model of django.db.migrations.recorder has them.
 TYPES = {
