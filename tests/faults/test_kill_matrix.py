@@ -78,7 +78,7 @@ COMMANDS = {
 }
 SIGNALS = {
     name: getattr(signal, name)
-    for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
+    for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
     if hasattr(signal, name)
 }
 FAULTS = (*SIGNALS, "terminated", "reset")
