@@ -222,5 +222,5 @@ UNSEEN = {
 }
 # It changes catalogs of that server, which has nothing but the copy.
 OF_ITS_OWN = {"a catalog under another name", "a formatted name of a catalog"}
-WITH_PSYCOPG2 = {"a file written by the driver"}
+WITH_PSYCOPG2 = {"a file written by the driver", "the class of cursors below"}
 WITH_PSYCOPG = {"another driver", "libpq itself", "a statement to libpq", "libpq's class in C"}
