@@ -78,7 +78,7 @@ COMMANDS = {
 }
 SIGNALS = {
     name: getattr(signal, name)
-    for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
+    for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
     if hasattr(signal, name)
 }
 FAULTS = (*SIGNALS, "terminated", "reset")
