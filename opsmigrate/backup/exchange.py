@@ -225,8 +225,8 @@ def _put_aside(connection: BaseDatabaseWrapper, live: str) -> tuple[Kept, tuple[
             severity=Severity.WARNING,
             message=f"the database {each.name} says that it was {live} once, and restore_db did "
             f"not put it aside for the present one: {each.stranger}",
-            hint="look whose it is; where nobody needs it, drop it, or take off the comment that "
-            "says so",
+            hint="look whose it is; where nobody needs it, drop it, or, as its owner or a "
+            "superuser, take off the comment that says so",
             steps=(
                 statement(
                     f"COMMENT ON DATABASE {quoted(each.name)} IS NULL",
