@@ -28,7 +28,7 @@ from opsmigrate.backup.verify import (
     unreadable,
     verify_checksum,
 )
-from opsmigrate.errors import RefusedError, UsageError
+from opsmigrate.errors import OpsmigrateError, RefusedError, UsageError
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.run import ClientError
@@ -285,6 +285,8 @@ def _restored(
         maintenance_db=place.maintenance_db,
         like=manifest.properties,
     ) as scratch:
+        if owners:
+            _require_to_give(place, scratch.name, manifest.properties)
         with venue.hands(scratch, manifest, owners=owners) as hands:
             proof = prove_restored(
                 hands, place.clients, file, manifest, scratch, place.progress, owners=owners
@@ -368,6 +370,18 @@ def _require_no_more(place: Place, stated: Loss, counters: Counters) -> None:
             hint="stop what writes, and run the command again",
             evidence={"written": [vars(each) for each in more]},
         )
+
+
+def _require_to_give(place: Place, database: str, properties: Mapping[str, Any]) -> None:
+    """Raise RefusedError where a database could not be given the properties, by trying it.
+
+    Whose settings a role may set, and which, differs from major to major and is in no one catalog.
+    """
+    with maintenance_connection(place.connection, place.maintenance_db) as maintenance:
+        try:
+            _try(maintenance, database, properties)
+        except OpsmigrateError as error:
+            raise RefusedError(str(error), id="property-not-restored", hint=error.hint) from error
 
 
 def _try(maintenance: BaseDatabaseWrapper, database: str, properties: Mapping[str, Any]) -> None:
