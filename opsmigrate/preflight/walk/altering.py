@@ -17,6 +17,7 @@ from opsmigrate.preflight.walk.cures import set_column_aside
 from opsmigrate.preflight.walk.defaults import refuse_computed, without
 from opsmigrate.preflight.walk.expressions import PLAIN, ForbiddenError, live_expressions, misfit
 from opsmigrate.preflight.walk.fields import column_of
+from opsmigrate.preflight.walk.fired import fired_by_filling
 from opsmigrate.preflight.walk.operator_classes import special_indexes_fit
 from opsmigrate.preflight.walk.probes import (
     ask,
@@ -138,9 +139,6 @@ def alter_null(
             table, f"whether {table.label}.{column} holds NULLs", nulls(table, column, stands)
         )
     if asks and filled:
-        if table.has_triggers:
-            question = f"what triggers and rules of {table.label} do as the default is filled in"
-            requirements.if_rows(table, question, None)
         if column in table.generated:
             refuse_computed(requirements, table, column, f"filling {table.label}.{column}")
         _fill(requirements, table, column, default)
@@ -168,7 +166,12 @@ def _fill(requirements: Requirements, table: SimulatedTable, column: str, defaul
         requirements.ledger.leave_open(
             f"whether all rows of {table.label} get the default: not all can be seen"
         )
-    if rows == 0 or (missing is not None and not missing.count):
+    none = rows == 0 or (missing is not None and not missing.count)
+    for fired in fired_by_filling(requirements.connection, table, column, rows=not none):
+        requirements.ledger.leave_open(
+            f"what {fired} of {table.label} does as the default is filled in"
+        )
+    if none:
         return
     value = table.values.pop(column, None)
     if value is not None and default is not None:
@@ -211,7 +214,7 @@ def _checks_hold(requirements: Requirements, table: SimulatedTable, column: str)
                 table, f"whether the default of {table.label}.{column} suits {name}", None
             )
     for name, (kind, expression, validated) in live.items():
-        if kind == "index" and not table.indexes[name].unique:
+        if kind != "check" and (kind != "index" or not table.indexes[name].unique):
             continue
         probe = None
         if kind == "check" and _names_are_live(table):
@@ -358,7 +361,7 @@ def _foreign_keys_compare(
 def _expressions_fit(
     requirements: Requirements, table: SimulatedTable, column: str, after: str, *, alike: bool
 ) -> None:
-    """Note the checks and indexes on the column that do not fit its new type, or not its rows.
+    """Note what computes with the column and does not fit its new type, or not its rows.
 
     PostgreSQL checks all rows again, whatever the type (ATPostAlterTypeCleanup, tablecmds.c). With
     one that is alike, only those fail that contradict the check today.

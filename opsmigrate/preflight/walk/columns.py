@@ -16,6 +16,7 @@ from opsmigrate.preflight.walk.compatible import always_casts
 from opsmigrate.preflight.walk.cures import set_column_aside
 from opsmigrate.preflight.walk.dependents import warn_of_cascade, warn_of_views
 from opsmigrate.preflight.walk.expressions import (
+    STATISTICS,
     holds,
     require_fit,
     require_no_failure,
@@ -25,7 +26,13 @@ from opsmigrate.preflight.walk.fields import column_of, generated_sql
 from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.probes import duplicates
 from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.simulation import SimulatedTable, constant, live_value
+from opsmigrate.preflight.walk.simulation import (
+    CHECK,
+    EXCLUSION,
+    SimulatedTable,
+    constant,
+    live_value,
+)
 
 # Stands for a default that only the project's own code knows.
 UNKNOWN = "…"
@@ -287,13 +294,30 @@ def drop_column(
         warn_of_views(requirements.ledger, table, taken.views, f"{statement} CASCADE", column)
         for user in dict.fromkeys([*others, *taken.others]):
             warn_of_cascade(requirements.ledger, table, f"{statement} CASCADE", user, column)
+        statement += " CASCADE"
     else:
         requirements.views_forbid(table, views, statement, column, stays=False)
         for user in others:
             column_in_use(requirements, table, column, statement, user)
+    for lost in _lost_with(table, column):
+        warn_of_cascade(requirements.ledger, table, statement, lost, column)
     doing = f"dropping column {column} of {table.label}"
     requirements.bodies.left_behind(requirements.ledger, table, doing, column)
     requirements.schema.forget_column(table, column)
+
+
+def _lost_with(table: SimulatedTable, column: str) -> list[str]:
+    """Return, in words, what holds the rows of other columns to something, and goes along."""
+    checks = [
+        f"the constraint {name} of {table.label}"
+        for name, (kind, columns) in table.constraints.items()
+        if kind in (CHECK, EXCLUSION) and column in columns and len(columns) > 1
+    ]
+    return checks + [
+        f"the unique index {name} of {table.label}"
+        for name in table.indexes_with(column)
+        if table.indexes[name].unique and table.indexes[name].columns != (column,)
+    ]
 
 
 def users_of(table: SimulatedTable, column: str) -> list[str]:
@@ -301,7 +325,7 @@ def users_of(table: SimulatedTable, column: str) -> list[str]:
     users = [
         f"the {WORDS.get(user.kind, user.kind)} {user.name.removeprefix('for ')}"
         for user in sorted(table.dependents.get(column, ()), key=str)
-        if user.kind != "index"
+        if user.kind not in ("index", STATISTICS)
     ]
     if column in table.partition_key:
         users.append("the partition key")

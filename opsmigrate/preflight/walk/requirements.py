@@ -17,6 +17,7 @@ from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.cures import KINDS, free_name, set_aside
 from opsmigrate.preflight.walk.dependents import views_forbid, warn_of_cascade, warn_of_views
+from opsmigrate.preflight.walk.few_columns import require_few_columns
 from opsmigrate.preflight.walk.fields import column_of, generated_sql
 from opsmigrate.preflight.walk.function_bodies import FunctionBodies
 from opsmigrate.preflight.walk.probes import ABOUT_ROWS, Probe, ask
@@ -151,6 +152,7 @@ class Requirements:
                 fields: Any = [model._meta.get_field(name) for name in constraint.fields]
                 immediate = constraint.deferrable is None
                 columns = tuple(map(column_of, fields))
+                require_few_columns(self.ledger, table, name, len(columns))
                 table.add_unique(name, columns, immediate=immediate)
         elif isinstance(constraint, CheckConstraint):
             condition: Any = constraint.condition
