@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.errors import UndecidedError
 from opsmigrate.pgtools.clients import Clients
+from opsmigrate.pgtools.known_failures import remedy_for
 from opsmigrate.pgtools.libpq import ChildEnvironment, child_environment
 from opsmigrate.pgtools.run import ClientError, started
 from opsmigrate.postgres.errors import first_line
@@ -105,6 +106,13 @@ def copy_database(copy: Copy) -> Copied:
                 id="no-scratch-database",
                 hint="let the role connect as often as it takes; or do without",
                 steps=(WITHOUT,),
+            ) from error
+        if known := remedy_for(words):
+            raise UndecidedError(
+                words,
+                id="no-scratch-database",
+                hint=f"{known.hint}; or do without",
+                steps=(*known.steps, replace(WITHOUT, alternative=2)),
             ) from error
         raise UndecidedError(
             words,
