@@ -12,6 +12,7 @@ from opsmigrate.postgres.session import second_connection
 from tests.conftest import Ops, execute, query
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
+from tests.own_extensions import extensions_from
 
 AGE = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
 MANY = (
@@ -108,3 +109,32 @@ def test_rows_that_the_server_cannot_read_are_named(
     execute(connection, f"DELETE FROM yard WHERE ctid = '{place}'")
     answer = ops("backup_db", database=empty_database, directory=str(tmp_path / "then"))
     assert answer.code == 0, answer.stdout
+
+
+SPECIAL = {"timescaledb.control": "default_version = '1'\n", "timescaledb--1.sql": ""}
+
+
+def test_a_database_that_a_restore_alone_does_not_restore_is_said_to_be_that(
+    empty_database: str, write_migrations: Write, ops: Ops, tmp_path: Path
+) -> None:
+    write_migrations(CAGE, AGE)
+    assert migrate(empty_database, "zoo", "0001") is None
+    if connections[empty_database].pg_version < 180_000:
+        pytest.skip("only PostgreSQL 18 finds extensions elsewhere")
+    with extensions_from(empty_database, SPECIAL):
+        execute(connections[empty_database], "CREATE EXTENSION timescaledb")
+        folder = str(tmp_path)
+        backup = ops("backup_db", database=empty_database, directory=folder, verify="restore")
+        taken = ops("backup_db", database=empty_database, directory=folder)
+        [file] = tmp_path.glob("*.dump")
+        verified = ops("verify_backup", str(file), database=empty_database, level="restore")
+        restored = ops("restore_db", str(file), database=empty_database, into="beside")
+        preflight = ops("preflight_migrate", "zoo", database=empty_database, rehearse="clone")
+
+    assert taken.code == 0, taken.stdout
+    for answer in (backup, verified, restored):
+        assert (answer.code, answer.ids) == (4, ["extension-not-restored"]), answer.stdout
+        message = answer.report["findings"][0]["message"]
+        assert "the extension timescaledb wants timescaledb_pre_restore()" in message
+    assert (preflight.code, preflight.ids) == (0, ["not-rehearsed"]), preflight.stdout
+    assert "timescaledb_pre_restore()" in preflight.report["findings"][0]["message"]
