@@ -9,6 +9,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import Field
 
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.preflight.ledger import BY_ROWS
 from opsmigrate.preflight.walk.casts import bad_casts, castable, may_join
 from opsmigrate.preflight.walk.collations import is_deterministic, require_no_patterns
 from opsmigrate.preflight.walk.columns import column_in_use, users_of
@@ -307,7 +308,7 @@ def _values_cast(
     cast = sql.SQL("found.{}::{}").format(sql.Identifier(column), sql.SQL(in_full(after)))
     failure = fails_on_rows(requirements.connection, table, cast, (column,)) if rows else None
     if failure is None:
-        requirements.ledger.leave_open(f"{question}: it depends on the rows")
+        requirements.ledger.leave_open(f"{question}: {BY_ROWS}", sort=BY_ROWS)
     elif failure:
         requirements.ledger.find(
             "value-not-castable",

@@ -13,7 +13,7 @@ from opsmigrate.counted import counted
 from opsmigrate.postgres.catalog import Catalog, Dependent
 from opsmigrate.postgres.column_numbers import MOST_COLUMNS
 from opsmigrate.postgres.names import as_stored, generated_name, quoted, stored_in
-from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.ledger import BY_ROWS, Ledger
 from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.cures import KINDS, free_name, set_aside
 from opsmigrate.preflight.walk.dependents import views_forbid, warn_of_cascade, warn_of_views
@@ -360,7 +360,7 @@ class Requirements:
             again = None
             if probe and table.made_after is None:
                 again = partial(self._if_live_rows, table, question, probe)
-            self.ledger.leave_open(f"{question}: it depends on the rows", again)
+            self.ledger.leave_open(f"{question}: {BY_ROWS}", again, sort=BY_ROWS)
 
     def _if_live_rows(
         self,
