@@ -12,7 +12,7 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.ledger import BY_ROWS
 from opsmigrate.preflight.walk.casts import bad_casts, castable, may_join
 from opsmigrate.preflight.walk.collations import is_deterministic, require_no_patterns
-from opsmigrate.preflight.walk.columns import column_in_use, users_of
+from opsmigrate.preflight.walk.columns import column_in_use, free_in_children, users_of
 from opsmigrate.preflight.walk.compatible import always_casts
 from opsmigrate.preflight.walk.cures import set_column_aside
 from opsmigrate.preflight.walk.defaults import refuse_computed, without
@@ -52,6 +52,7 @@ def rename_column(
             table=table.label,
             column=after,
         )
+    free_in_children(requirements, table, after, None)
     requirements.alter_column(table, before, "renaming it")
     doing = f"renaming column {before} of {table.label}"
     requirements.bodies.left_behind(requirements.ledger, table, doing, before)
@@ -81,8 +82,7 @@ def alter_type(
         refuse_computed(requirements, table, column, f"{statement} with USING")
     views = [view for view, used in table.views.items() if column in used]
     requirements.views_forbid(table, views, statement, column, stays=True)
-    rows = requirements.relatives.column_of_its_rows(table)
-    for user in [*users_of(table, column), *([f"the column {rows}"] if rows else [])]:
+    for user in [*users_of(table, column), *requirements.relatives.users_besides(table, column)]:
         column_in_use(requirements, table, column, statement, user)
     requirements.need_collation(_collation(requirements, new), table, column)
     if _casts(requirements, table, column, after, explicit=explicit):

@@ -10,6 +10,7 @@ from django.db.models import Field, Model, Value
 from opsmigrate.counted import counted
 from opsmigrate.postgres.column_numbers import COPY_IT, MOST_COLUMNS
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.names import former_name, quoted
 from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.casts import bad_values
 from opsmigrate.preflight.walk.compatible import always_casts
@@ -33,6 +34,8 @@ from opsmigrate.preflight.walk.simulation import (
     constant,
     live_value,
 )
+from opsmigrate.schema.types import base
+from opsmigrate.steps import statement
 
 # Stands for a default that only the project's own code knows.
 UNKNOWN = "…"
@@ -159,8 +162,39 @@ def _value(
     return constant(default, type_)
 
 
+def free_in_children(
+    requirements: Requirements, table: SimulatedTable, column: str, type_: str | None
+) -> None:
+    """Note a child that has a column of this name, of another type than `type_` where one is given.
+
+    A column that is added is merged with one of the same type; a new name must be free.
+    """
+    for child, found in requirements.relatives.in_children(table, column):
+        if type_ is None or base(found) != base(type_):
+            requirements.ledger.find(
+                "column-exists",
+                f"{child}, which inherits from {table.label}, has a column {column} of its own "
+                f"already: {found}",
+                hint="give that one another name: its values are kept",
+                steps=(
+                    statement(
+                        f"ALTER TABLE {child} RENAME COLUMN {quoted(column)} "
+                        f"TO {quoted(former_name(column, set()))}"
+                    ),
+                ),
+                table=table.label,
+                column=column,
+            )
+
+
 def _has_number(requirements: Requirements, table: SimulatedTable, field: Field[Any, Any]) -> None:
     """Note where the table, or one that inherits from it, has had as many columns as it can."""
+    free_in_children(
+        requirements,
+        table,
+        column_of(field),
+        str(field.db_parameters(connection=requirements.connection)["type"]),
+    )
     table.numbers += 1
     had = max(table.numbers, requirements.relatives.numbers_of_children(table) + 1)
     if had > MOST_COLUMNS:

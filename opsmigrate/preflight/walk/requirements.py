@@ -375,7 +375,7 @@ class Requirements:
         if bad is None:
             if not taken_as_true:
                 self.ledger.leave_open(f"{question}: the rows cannot be looked at, or not in time")
-        elif bad.count and not probe.proves:
+        elif bad.count and not (probe.proves and self.relatives.alone(table, probe.id)):
             rows = "row" if bad.exact and bad.count == 1 else "rows"
             self.ledger.leave_open(f"{question}: {bad} {rows} may not")
         elif bad.count:
