@@ -81,6 +81,13 @@ CASES: dict[str, Case] = {
         1,
         "too big for an index on (name)",
     ),
+    "a text too long for a search vector": (
+        TEXTUAL,
+        'migrations.AddIndex("cage", GinIndex(SearchVector("name", config="simple"), name="zoo")),',
+        (LONG.replace("''", "' '").replace("200", "40000"),),
+        1,
+        "string is too long for tsvector",
+    ),
     "statistics that compute with another type": (
         CAGE,
         AS_TEXT,
