@@ -1,8 +1,6 @@
 """ReportCommand: options, output and exit codes of every command, once."""
 
-import errno
 import os
-import re
 import sys
 import traceback
 from abc import ABC, abstractmethod
@@ -28,20 +26,13 @@ from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.files import require_writable, write_atomically
 from opsmigrate.interrupts import INTERRUPTED, Watch
 from opsmigrate.management.arguments import add_to_all
+from opsmigrate.management.crash import crash
 from opsmigrate.management.database import ChosenDatabase
 from opsmigrate.management.output import (
     Messages,
     columns_of_terminal,
     forget_unwritten,
     occupy_standard_descriptors,
-)
-from opsmigrate.pgtools.run import ClientError
-from opsmigrate.postgres.errors import (
-    INSUFFICIENT_PRIVILEGE,
-    NOT_TEXT,
-    QUERY_CANCELED,
-    first_line,
-    sqlstate,
 )
 from opsmigrate.postgres.idle import never_ended_for_idling
 from opsmigrate.postgres.search_path import project_search_path
@@ -58,8 +49,6 @@ EPILOG = (
     f"{INTERRUPTED} interrupted. What a finding means: manage.py preflight_migrate --explain ID. "
     "All commands and options: docs/commands.md."
 )
-# What Python makes of bytes of the command line that are no text (PEP 383).
-TYPED_BYTES = re.compile("[\udc80-\udcff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +209,7 @@ class ReportCommand(BaseCommand, ABC):
         except Exception as error:
             if options["traceback"]:
                 self.messages.error(chosen.redact(traceback.format_exc()))
-            result = _crash(error, chosen).as_result()
+            result = crash(error, chosen).as_result()
         if watch.asked is None:
             return result, None
         # What failed after a signal failed because of it: it proves nothing.
@@ -333,61 +322,3 @@ def _interrupted() -> Result:
         hint="run it again; it removes what this run could not put away",
     )
     return stopped.as_result()
-
-
-def _crash(error: Exception, chosen: ChosenDatabase) -> UndecidedError:
-    words = chosen.redact(first_line(error))
-    if isinstance(error, Error) and sqlstate(error) == INSUFFICIENT_PRIVILEGE:
-        return UndecidedError(
-            f"the role may not look at what must be examined: {words}",
-            id="missing-right-to-look",
-            hint="GRANT what is missing to the role of this alias, or use the owner's",
-        )
-    if isinstance(error, UnicodeEncodeError) and TYPED_BYTES.search(error.object):
-        return UndecidedError(
-            "what was typed, or a variable of the environment, is not text in UTF-8",
-            id="not-text",
-            hint="type it in UTF-8, on a terminal that is set to it",
-        )
-    if isinstance(error, UnicodeError) or (
-        isinstance(error, Error) and sqlstate(error) in NOT_TEXT
-    ):
-        return UndecidedError(
-            f"{chosen.name} has names or values that are not text in its encoding, or cannot be "
-            f"read in UTF-8: {words}",
-            id="not-text",
-            hint="rename what has such a name, or convert the database to UTF8",
-        )
-    if isinstance(error, Error) and sqlstate(error) == QUERY_CANCELED:
-        return UndecidedError(
-            f"the server ended a statement before it had an answer: {words}",
-            id="database-error",
-            **chosen.how_to_have_more_time(),
-            evidence={"sqlstate": QUERY_CANCELED},
-        )
-    if isinstance(error, Error):
-        return UndecidedError(
-            f"the database did not answer as expected: {words}",
-            id="database-error",
-            hint="see the server's words above; then run the command again",
-            evidence={"sqlstate": sqlstate(error)},
-        )
-    if isinstance(error, ClientError):
-        return UndecidedError(
-            f"a PostgreSQL client program did not come to its end: {words}",
-            id="client-failed",
-            hint="see its words above; then run the command again",
-            evidence={"status": error.status, "sqlstate": error.sqlstate},
-        )
-    if isinstance(error, OSError) and error.errno is not None:
-        return UndecidedError(
-            f"the operating system refused: {words}",
-            id="system-refused",
-            hint="make room on the disk, or see to the file's rights; then run the command again",
-            evidence={"errno": errno.errorcode.get(error.errno, error.errno)},
-        )
-    return UndecidedError(
-        f"internal error: {type(error).__name__}: {words}",
-        id="internal-error",
-        hint="run it again with --traceback, and report what it prints",
-    )
