@@ -7,19 +7,32 @@ from opsmigrate.conf import Settings
 from opsmigrate.errors import RefusedError
 from opsmigrate.manifest import Manifest, read_manifests
 from opsmigrate.postgres.session import Session
-from opsmigrate.steps import command
+from opsmigrate.steps import Step, command
 
 PRODUCTION = "production"
+# What to type where production demands it.
+APPROVAL = '--approval "who approved it"'
 
 
-def require_approval(settings: Settings, *, action: str, approval: str | None) -> None:
-    """Raise RefusedError where this is production and nobody's approval was given."""
+def approved(settings: Settings, text: str) -> Step:
+    """Return the step that types a command which needs approval in production."""
+    return command(f"{text} {APPROVAL}" if settings.environment == PRODUCTION else text)
+
+
+def require_approval(
+    settings: Settings, *, action: str, approval: str | None, again: str | None = None
+) -> None:
+    """Raise RefusedError where this is production and nobody's approval was given.
+
+    `again` is the command to type once more, with it.
+    """
     if settings.environment == PRODUCTION and not (approval or "").strip():
         raise RefusedError(
             f"{action} needs approval in production, and none was given",
             id="approval-needed",
             hint="say with --approval who approved it, and where; or, where this is not "
             'production, set OPSMIGRATE["ENVIRONMENT"] to development, test or staging',
+            steps=(approved(settings, again),) if again else (),
         )
 
 
@@ -69,10 +82,18 @@ def require_backup(
 
 
 def require_seed_allowed(
-    settings: Settings, session: Session, applied: tuple[str, ...], *, approval: str | None
+    settings: Settings,
+    session: Session,
+    applied: tuple[str, ...],
+    *,
+    approval: str | None,
+    again: str | None = None,
 ) -> Manifest | None:
-    """Return the backup that production demands before a seed, None elsewhere; or refuse."""
-    require_approval(settings, action="seed_payment_id", approval=approval)
+    """Return the backup that production demands before a seed, None elsewhere; or refuse.
+
+    `again` is what to type for this very seed.
+    """
+    require_approval(settings, action="seed_payment_id", approval=approval, again=again)
     if settings.environment != PRODUCTION:
         return None
     return require_backup(settings, session, applied, hours=settings.backup_max_age_hours)

@@ -16,10 +16,11 @@ from types import FrameType
 from typing import Any
 
 INTERRUPTED = 130
-# SIGHUP: the terminal was closed. SIGBREAK: Windows' Ctrl-Break.
+# SIGHUP: the terminal was closed. SIGQUIT: Ctrl-\, and what some service managers send first.
+# SIGBREAK: Windows' Ctrl-Break.
 SIGNALS = tuple(
     getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK")
     if hasattr(signal, name)
 )
 # What nohup, or a shell that puts a job into the background, ignores stays ignored.
@@ -137,7 +138,7 @@ def seconds_left(seconds: float) -> float:
 def watched(
     insist: Insist, too_late: Insist, *, seconds: float | None, for_good: bool
 ) -> Iterator[Watch]:
-    """Yield the watch of a run; SIGINT, SIGTERM and SIGHUP are its from here on.
+    """Yield the watch of a run; SIGINT, SIGTERM, SIGHUP and SIGQUIT are its from here on.
 
     Both functions are called from a thread of its own, which a wait in C does not hold up: `insist`
     after a signal, `too_late` when the run has had its `seconds`. With `for_good` the process ends

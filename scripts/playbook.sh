@@ -9,7 +9,8 @@
 # one run of the seed, which is repeated until it is done) may be set besides.
 #
 # It ends with the exit code of the command that stopped it, as README has them, and begins nothing
-# after it. After Ctrl-C that is 130, after SIGTERM 143, after SIGHUP 129.
+# after it. After Ctrl-C that is 130, after SIGTERM 143, after SIGHUP 129,
+# after SIGQUIT 131.
 set -eu
 
 python=${PYTHON:-python} approval=${APPROVAL:-} site=${SITE:-} seconds=${SEED_SECONDS:-600}
@@ -32,6 +33,7 @@ stop() {
 trap 'stop 130' INT
 trap 'stop 143' TERM
 trap 'stop 129' HUP
+trap 'stop 131' QUIT
 
 # run NAME COMMAND… runs a command of manage.py; its exit code is in $code.
 run() {

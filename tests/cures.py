@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -131,11 +132,13 @@ class Typist:
         *,
         alternative: int = 1,
         process: Mapping[str, str] | None = None,
+        folder: Path = ROOT,
     ) -> list[str]:
         """Type the steps of one alternative; return in words which values are gone by them.
 
         `finding` is one of a JSON report, and `process` the environment in which manage.py is
-        started as a process of its own. A step that fails is an AssertionError.
+        started as a process of its own, in the `folder` of the project. A step that fails is an
+        AssertionError.
         """
         steps = [step for step in finding["steps"] if step["alternative"] == alternative]
         assert steps, f"{finding['id']} has no steps {alternative}: {finding}"
@@ -150,7 +153,7 @@ class Typist:
                 psql(alias, *texts, superuser="superuser" in (finding["hint"] or ""))
             for text in texts if kind == "command" else ():
                 if process is not None:
-                    _as_process(text, process)
+                    _as_process(text, process, folder)
                 else:
                     _in_this_process(text)
             for _ in texts:
@@ -239,11 +242,11 @@ def _split(text: str) -> tuple[dict[str, str], list[str]]:
     return variables, words[start + 2 :]
 
 
-def _as_process(text: str, env: Mapping[str, str]) -> None:
+def _as_process(text: str, env: Mapping[str, str], folder: Path) -> None:
     variables, argv = _split(text)
     done = subprocess.run(
         [sys.executable, "manage.py", *argv],
-        cwd=ROOT,
+        cwd=folder,
         env={**env, **variables},
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -29,7 +29,7 @@ from opsmigrate.backup.verify import (
     unreadable,
     verify_checksum,
 )
-from opsmigrate.errors import RefusedError, UsageError
+from opsmigrate.errors import OpsmigrateError, RefusedError, UsageError
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.run import ClientError
@@ -225,8 +225,8 @@ def _put_aside(connection: BaseDatabaseWrapper, live: str) -> tuple[Kept, tuple[
             severity=Severity.WARNING,
             message=f"the database {each.name} says that it was {live} once, and restore_db did "
             f"not put it aside for the present one: {each.stranger}",
-            hint="look whose it is; where nobody needs it, drop it, or take off the comment that "
-            "says so",
+            hint="look whose it is; where nobody needs it, drop it, or, as its owner or a "
+            "superuser, take off the comment that says so",
             steps=(
                 statement(
                     f"COMMENT ON DATABASE {quoted(each.name)} IS NULL",
@@ -289,6 +289,8 @@ def _restored(
     )
     venue = _venue(verifier, trust_code=place.trust_code, owners=owners)
     with scratch_for(venue, verifier) as scratch:
+        if owners:
+            _require_to_give(place, scratch.name, manifest.properties)
         with venue.hands(scratch, manifest, owners=owners) as hands:
             proof = prove_restored(verifier, hands, scratch, owners=owners)
         if lacking := venue.lacking(proof.findings):
@@ -361,6 +363,18 @@ def _require_no_more(place: Place, stated: Loss, counters: Counters) -> None:
             hint="stop what writes, and run the command again",
             evidence={"written": [vars(each) for each in more]},
         )
+
+
+def _require_to_give(place: Place, database: str, properties: Mapping[str, Any]) -> None:
+    """Raise RefusedError where a database could not be given the properties, by trying it.
+
+    Whose settings a role may set, and which, differs from major to major and is in no one catalog.
+    """
+    with maintenance_connection(place.connection, place.maintenance_db) as maintenance:
+        try:
+            _try(maintenance, database, properties)
+        except OpsmigrateError as error:
+            raise RefusedError(str(error), id="property-not-restored", hint=error.hint) from error
 
 
 def _try(maintenance: BaseDatabaseWrapper, database: str, properties: Mapping[str, Any]) -> None:

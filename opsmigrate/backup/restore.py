@@ -12,6 +12,7 @@ from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.libpq import child_environment
 from opsmigrate.pgtools.printing import READING
 from opsmigrate.pgtools.run import run
+from opsmigrate.pgtools.special_extensions import HINT, why_not_restored
 from opsmigrate.postgres.of_users import of_users
 from opsmigrate.postgres.session import no_time_limits
 
@@ -57,9 +58,12 @@ def read_roles(connection: BaseDatabaseWrapper) -> dict[str, list[str]]:
 
 
 def require_extensions(connection: BaseDatabaseWrapper, names: Iterable[str]) -> None:
-    """Raise RefusedError where the server lacks the files of an extension that a restore makes."""
+    """Raise RefusedError where an extension stands against a restore, or the server lacks it."""
+    names = list(names)
+    if why := why_not_restored(names):
+        raise RefusedError(why, id="extension-not-restored", hint=HINT)
     with connection.cursor() as cursor:
-        cursor.execute(UNAVAILABLE, [list(names)])
+        cursor.execute(UNAVAILABLE, [names])
         missing = [str(row[0]) for row in cursor.fetchall()]
     if missing:
         more = "the extensions" if len(missing) > 1 else "the extension"

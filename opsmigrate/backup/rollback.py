@@ -184,7 +184,8 @@ def _require_nothing_in_the_way(cursor: CursorWrapper, *, keep_slots: bool) -> N
     if not keep_slots:
         hint = "let it stay with the old database with --keep-slots, or drop it if nobody needs it"
         kinds += [("logical replication slot", SLOTS, hint, _slot_dropped)]
-        kinds += [("subscription", SUBSCRIPTIONS, hint, _subscription_dropped)]
+        gone = f"{hint}; the other way is for a publisher that is gone"
+        kinds += [("subscription", SUBSCRIPTIONS, gone, _subscription_dropped)]
     for what, query, hint, steps in kinds:
         cursor.execute(query)
         row = cursor.fetchone()
@@ -214,7 +215,18 @@ def _slot_dropped(name: str) -> tuple[Step, ...]:
 
 
 def _subscription_dropped(name: str) -> tuple[Step, ...]:
-    return (statement(f"DROP SUBSCRIPTION {name}", risk="nothing is replicated any more"),)
+    risk = "nothing is replicated any more"
+    return (
+        statement(f"DROP SUBSCRIPTION {name}", risk=risk),
+        # Where the publisher cannot be reached, or has no slot of it, that alone is an error.
+        statement(f"ALTER SUBSCRIPTION {name} DISABLE", alternative=2),
+        statement(
+            f"ALTER SUBSCRIPTION {name} SET (slot_name = NONE)",
+            risk="a slot that the publisher has stays there",
+            alternative=2,
+        ),
+        statement(f"DROP SUBSCRIPTION {name}", risk=risk, alternative=2),
+    )
 
 
 def _denied_to_end(whose: str, role: str, *, is_superuser: bool) -> RefusedError:

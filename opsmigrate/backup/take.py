@@ -33,6 +33,7 @@ from opsmigrate.backup.snapshot import (
     held_snapshot,
     locked_by_others,
 )
+from opsmigrate.backup.unreadable import unreadable_rows
 from opsmigrate.backup.watch import Watch
 from opsmigrate.counted import counted
 from opsmigrate.digest.server import DatabaseContent, Reading, read_database
@@ -40,6 +41,7 @@ from opsmigrate.digest.tables import DataTable, count_rows
 from opsmigrate.errors import RefusedError, UndecidedError
 from opsmigrate.manifest import Manifest, manifest_path, size_of, write_manifest
 from opsmigrate.pgtools.clients import Clients
+from opsmigrate.pgtools.known_failures import remedy_for
 from opsmigrate.pgtools.libpq import (
     ChildEnvironment,
     child_environment,
@@ -297,10 +299,14 @@ def _run(
                 hint="when they have ended, take the backup again",
                 steps=(command("python manage.py backup_db"),),
             ) from error
+        if unreadable := unreadable_rows(watch.connection, error):
+            raise unreadable from error
+        known = remedy_for(str(error))
         raise UndecidedError(
             f"pg_dump failed: {error}",
             id="dump-failed",
-            hint="see its words above; nothing was left behind",
+            hint=known.hint if known else "see its words above; nothing was left behind",
+            steps=known.steps if known else (),
         ) from error
     return found
 

@@ -35,7 +35,7 @@ class Watch:
         self, connection: BaseDatabaseWrapper, application: str, *, patience: float
     ) -> None:
         """Look through `connection`; a wait of more than `patience` seconds is too long."""
-        self._connection = connection
+        self.connection = connection
         self._application = application
         self._patience = patience
         self._looked = time.monotonic()
@@ -45,7 +45,7 @@ class Watch:
         if time.monotonic() - self._looked < SECONDS_BETWEEN_LOOKS:
             return
         self._looked = time.monotonic()
-        with self._connection.cursor() as cursor:
+        with self.connection.cursor() as cursor:
             cursor.execute(STUCK, [self._application, self._patience])
             row = cursor.fetchone()
         if row is not None:
@@ -65,7 +65,7 @@ class Watch:
         are the server's, in any language.
         """
         try:
-            with self._connection.cursor() as cursor:
+            with self.connection.cursor() as cursor:
                 cursor.execute(EXCLUSIVE)
                 row = cursor.fetchone()
         except Error:

@@ -1,8 +1,6 @@
 """ReportCommand: options, output and exit codes of every command, once."""
 
-import errno
 import os
-import re
 import sys
 import traceback
 from abc import ABC, abstractmethod
@@ -16,31 +14,26 @@ from pathlib import Path
 from typing import Any, ClassVar
 from uuid import uuid4
 
+import django
 from django.core.checks import run_checks
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.management.color import no_style
-from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate import interrupts
+from opsmigrate import __version__, interrupts
 from opsmigrate.conf import Settings, load_settings
 from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.files import require_writable, write_atomically
 from opsmigrate.interrupts import INTERRUPTED, Watch
+from opsmigrate.management.arguments import add_to_all
+from opsmigrate.management.crash import crash
 from opsmigrate.management.database import ChosenDatabase
 from opsmigrate.management.output import (
     Messages,
     columns_of_terminal,
     forget_unwritten,
     occupy_standard_descriptors,
-)
-from opsmigrate.pgtools.run import ClientError
-from opsmigrate.postgres.errors import (
-    INSUFFICIENT_PRIVILEGE,
-    NOT_TEXT,
-    QUERY_CANCELED,
-    first_line,
-    sqlstate,
 )
 from opsmigrate.postgres.idle import never_ended_for_idling
 from opsmigrate.postgres.names import quoted
@@ -58,8 +51,6 @@ EPILOG = (
     f"{INTERRUPTED} interrupted. What a finding means: manage.py preflight_migrate --explain ID. "
     "All commands and options: docs/commands.md."
 )
-# What Python makes of bytes of the command line that are no text (PEP 383).
-TYPED_BYTES = re.compile("[\udc80-\udcff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,30 +75,17 @@ class ReportCommand(BaseCommand, ABC):
     messages: Messages
     _from_shell = False
 
+    def get_version(self) -> str:
+        """Return what --version says: ours, where Django would say its own."""
+        return f"opsmigrate {__version__}, Django {django.get_version()}"
+
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Return the parser; its help ends with the exit codes and where to read on."""
         return super().create_parser(prog_name, subcommand, epilog=EPILOG, **kwargs)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options that every command has."""
-        parser.add_argument(
-            "--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="the alias in DATABASES"
-        )
-        parser.add_argument(
-            "--format",
-            choices=("text", "json"),
-            default="text",
-            help="readable text (default), or one JSON object",
-        )
-        parser.add_argument(
-            "--output", metavar="FILE", help="write the result to FILE, nothing to stdout"
-        )
-        parser.add_argument(
-            "--fail-on",
-            choices=("error", "warning"),
-            default="error",
-            help="the least severe finding that makes the verdict failed",
-        )
+        add_to_all(parser)
         if self.needs_clean_checks:
             # Django adds it only where it runs the checks itself, before any report.
             parser.add_argument("--skip-checks", action="store_true", help="skip system checks")
@@ -138,6 +116,10 @@ class ReportCommand(BaseCommand, ABC):
             yield progress
         finally:
             progress.done()
+
+    def repeating(self, result: Result, options: dict[str, Any]) -> Result:
+        """Return the result, whose steps repeat the arguments of this very command."""
+        return result
 
     def keep(self, report: Report, options: dict[str, Any]) -> None:
         """Store the report elsewhere besides; a command may have nothing to do."""
@@ -177,7 +159,8 @@ class ReportCommand(BaseCommand, ABC):
             result, exit_code = self._result(watch, run_id, chosen, options)
         finally:
             chosen.leave(stopped=watch.asked is not None)
-        result = _aimed(result.failing_on(Severity(options["fail_on"])), options["database"])
+        result = self.repeating(result.failing_on(Severity(options["fail_on"])), options)
+        result = _aimed(result, options)
         report = Report(
             command=type(self).__module__.rsplit(".", 1)[-1],
             run_id=run_id,
@@ -237,7 +220,7 @@ class ReportCommand(BaseCommand, ABC):
         except Exception as error:
             if options["traceback"]:
                 self.messages.error(chosen.redact(traceback.format_exc()))
-            result = _crash(error, chosen).as_result()
+            result = crash(error, chosen).as_result()
         if watch.asked is None:
             return result, None
         # What failed after a signal failed because of it: it proves nothing.
@@ -303,15 +286,14 @@ def _left(connection: BaseDatabaseWrapper, run_id: str) -> list[Finding]:
     ]
 
 
-def _aimed(result: Result, alias: str) -> Result:
-    """Return the result with hints that name the alias, where it is not the default one."""
-    if alias == DEFAULT_DB_ALIAS:
-        return result
+def _aimed(result: Result, options: dict[str, Any]) -> Result:
+    """Return the result with hints that name the alias and the settings that were typed."""
+    alias, settings = options["database"], options.get("settings")
     findings = tuple(
         replace(
             item,
-            hint=aimed_text(item.hint, alias) if item.hint else None,
-            steps=aimed(item.steps, alias),
+            hint=aimed_text(item.hint, alias, settings) if item.hint else None,
+            steps=aimed(item.steps, alias, settings),
         )
         for item in result.findings
     )
@@ -348,61 +330,3 @@ def _interrupted() -> Result:
         hint="run it again; it removes what this run could not put away",
     )
     return stopped.as_result()
-
-
-def _crash(error: Exception, chosen: ChosenDatabase) -> UndecidedError:
-    words = chosen.redact(first_line(error))
-    if isinstance(error, Error) and sqlstate(error) == INSUFFICIENT_PRIVILEGE:
-        return UndecidedError(
-            f"the role may not look at what must be examined: {words}",
-            id="missing-right-to-look",
-            hint="GRANT what is missing to the role of this alias, or use the owner's",
-        )
-    if isinstance(error, UnicodeEncodeError) and TYPED_BYTES.search(error.object):
-        return UndecidedError(
-            "what was typed, or a variable of the environment, is not text in UTF-8",
-            id="not-text",
-            hint="type it in UTF-8, on a terminal that is set to it",
-        )
-    if isinstance(error, UnicodeError) or (
-        isinstance(error, Error) and sqlstate(error) in NOT_TEXT
-    ):
-        return UndecidedError(
-            f"{chosen.name} has names or values that are not text in its encoding, or cannot be "
-            f"read in UTF-8: {words}",
-            id="not-text",
-            hint="rename what has such a name, or convert the database to UTF8",
-        )
-    if isinstance(error, Error) and sqlstate(error) == QUERY_CANCELED:
-        return UndecidedError(
-            f"the server ended a statement before it had an answer: {words}",
-            id="database-error",
-            **chosen.how_to_have_more_time(),
-            evidence={"sqlstate": QUERY_CANCELED},
-        )
-    if isinstance(error, Error):
-        return UndecidedError(
-            f"the database did not answer as expected: {words}",
-            id="database-error",
-            hint="see the server's words above; then run the command again",
-            evidence={"sqlstate": sqlstate(error)},
-        )
-    if isinstance(error, ClientError):
-        return UndecidedError(
-            f"a PostgreSQL client program did not come to its end: {words}",
-            id="client-failed",
-            hint="see its words above; then run the command again",
-            evidence={"status": error.status, "sqlstate": error.sqlstate},
-        )
-    if isinstance(error, OSError) and error.errno is not None:
-        return UndecidedError(
-            f"the operating system refused: {words}",
-            id="system-refused",
-            hint="make room on the disk, or see to the file's rights; then run the command again",
-            evidence={"errno": errno.errorcode.get(error.errno, error.errno)},
-        )
-    return UndecidedError(
-        f"internal error: {type(error).__name__}: {words}",
-        id="internal-error",
-        hint="run it again with --traceback, and report what it prints",
-    )

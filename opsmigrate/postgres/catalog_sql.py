@@ -69,6 +69,10 @@ WHERE d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
   AND {of_users}
   AND (d.classid IN ('pg_policy'::regclass, 'pg_trigger'::regclass, 'pg_proc'::regclass,
                      'pg_publication_rel'::regclass)
+       OR d.classid = 'pg_rewrite'::regclass AND EXISTS (
+           SELECT FROM pg_rewrite r WHERE r.oid = d.objid AND r.rulename <> '_RETURN')
+       OR d.classid = 'pg_statistic_ext'::regclass AND EXISTS (
+           SELECT FROM pg_statistic_ext e WHERE e.oid = d.objid AND e.stxexprs IS NOT NULL)
        OR g.oid IS NOT NULL
        OR d.classid = 'pg_attrdef'::regclass AND NOT EXISTS (
            SELECT FROM pg_attrdef a
@@ -90,7 +94,8 @@ SELECT DISTINCT d.refobjid, d.refobjsubid, quote_ident(n.nspname) || '.' || quot
 FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class
 JOIN pg_namespace n ON n.oid = v.relnamespace
 WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
-  AND d.refobjid <> v.oid AND {of_users}
+  AND r.rulename = '_RETURN' AND d.refobjid <> v.oid
+  AND {of_users}
 """)
 SURROUNDINGS = """
 SELECT current_setting('server_version_num')::int, current_schema(),

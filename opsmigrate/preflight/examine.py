@@ -137,7 +137,7 @@ def examine(  # noqa: PLR0913 - what a command is asked
         from opsmigrate.preflight.rehearsal.proof import take_in
         from opsmigrate.preflight.rehearsal.rehearsed_rights import question_rights
 
-        take_in(rehearsal, plan, ledger, partial(cause_of, connection, catalog, target))
+        take_in(rehearsal, plan, ledger, partial(cause_of, connection, catalog))
         question_event_triggers(catalog, rehearsal, ledger)
         report_broken(connection, catalog, rehearsal, ledger)
         question_rights(connection, catalog, rehearsal.statements, ledger)

@@ -49,6 +49,10 @@ def _names(name: str, texts: Iterable[str]) -> bool:
     return any(pattern.search(text) for text in texts)
 
 
+# Why a question of rows stays open, where nobody can ask them.
+BY_ROWS = "it depends on the rows"
+
+
 @dataclass
 class Ledger:
     """Findings and open questions, each with the migration and operation being walked.
@@ -212,12 +216,14 @@ class Ledger:
         altered = [text for text in self._raw if ALTERS.search(text)]
         return found or (label if label and _names(label, altered) else None)
 
-    def leave_open(self, why: str, again: Callable[[], None] | None = None) -> None:
-        """Say that the present operation could not be decided, and why.
+    def leave_open(
+        self, why: str, again: Callable[[], None] | None = None, *, sort: str | None = None
+    ) -> None:
+        """Say that the present operation could not be decided, and why; `sort` as in the report.
 
         `again` asks anew, and of the live rows, once it is known that no code touches them before.
         """
-        item = Unexamined(what=place_of(self.migration, self.operation), why=why)
+        item = Unexamined(what=place_of(self.migration, self.operation), why=why, sort=sort)
         if item not in self._unexamined:
             self._unexamined.append(item)
             if again is not None:
@@ -241,7 +247,14 @@ class Ledger:
         """Take away the open questions that are answered."""
         self._unexamined = [item for item in self._unexamined if not is_answered(item)]
 
-    def code(self, what: str, texts: Iterable[str] = (), *, effect: Effect = ANYTHING) -> None:
+    def code(
+        self,
+        what: str,
+        texts: Iterable[str] = (),
+        *,
+        effect: Effect = ANYTHING,
+        sort: str = "code, which only running decides",
+    ) -> None:
         """Leave open what code will do: from here on, rows may have come and gone.
 
         `texts` are the strings in it that look like SQL; `effect` is what it may do at most.
@@ -251,7 +264,7 @@ class Ledger:
         self.opaque = self.opaque or effect is Effect.ANYTHING
         if self.opaque or effect is Effect.MAKES_ROWS:
             self.made_rows = self.code_runs
-        self.leave_open(what)
+        self.leave_open(what, sort=sort)
 
     def raw(
         self, statement: str, *, by: str = "written by hand", effect: Effect = ANYTHING
@@ -260,7 +273,7 @@ class Ledger:
         words = " ".join(statement.split())
         self._raw.append(words)
         what = f"SQL {by} is not understood: {shorten(words, SHOWN, placeholder=' …')}"
-        self.code(what, effect=effect)
+        self.code(what, effect=effect, sort=f"SQL {by}, which is not understood")
 
     def prepared(self, what: str, texts: Iterable[str]) -> None:
         """Leave open what code does before the plan; `texts` are the strings that stand in it."""

@@ -14,6 +14,7 @@ from opsmigrate.preflight.rehearsal.selection import KeptCopy
 from opsmigrate.report import Finding, Result, Severity, Unexamined, Verdict
 
 SHOWN = 20
+OF_MANY = 8
 NOTHING = "nothing to migrate"
 
 
@@ -122,7 +123,7 @@ def _rehearsal_facts(rehearsal: Rehearsal, open_before: tuple[Unexamined, ...]) 
         "isolation": dict(rehearsal.isolation),
         "copy_seconds": rehearsal.copy_seconds,
         "migrate_seconds": rehearsal.migrate_seconds,
-        "answered": [asdict(item) for item in open_before],
+        "answered": [{"what": item.what, "why": item.why} for item in open_before],
         "statements": [{**item, "sql": item["sql"][:LONGEST_SQL]} for item in rehearsal.statements],
     }
 
@@ -136,11 +137,11 @@ def _kept_facts(kept: KeptCopy | None) -> dict[str, Any] | None:
 def _plan_lines(plan: Plan) -> list[str]:
     if not plan.steps:
         return []
-    lines = ["Plan:"]
-    for step in plan.steps[:SHOWN]:
+    lines, shown = ["Plan:"], SHOWN if len(plan.steps) <= SHOWN else OF_MANY
+    for step in plan.steps[:shown]:
         count = len(step.migration.operations)
         direction = "unapply" if step.backwards else "apply"
         lines.append(f"  {direction} {step.label} ({counted(count, 'operation')})")
-    if len(plan.steps) > SHOWN:
-        lines.append(f"  … and {len(plan.steps) - SHOWN} more")
+    if len(plan.steps) > shown:
+        lines.append(f"  … and {len(plan.steps) - shown} more")
     return lines

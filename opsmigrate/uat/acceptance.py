@@ -37,7 +37,8 @@ FINDING_IDS = {
 class Selection:
     """Which checks are asked for, how many run at a time, and what else is taken in.
 
-    `serve` says that this run is to serve the site where none was given.
+    `serve` says that this run is to serve the site where none was given, and `settings_module` are
+    the settings that were typed, which every further command needs too.
     """
 
     tags: Sequence[str] = ()
@@ -45,6 +46,7 @@ class Selection:
     ids: Sequence[str] = ()
     jobs: int = JOBS
     serve: bool = True
+    settings_module: str | None = None
     included: tuple[Outcome, ...] = ()
 
     @property
@@ -90,6 +92,7 @@ def accept(
     Zero checks are no answer (UndecidedError); nor is a check of severity blocker or major that
     could not run, or a run in which no check looked at anything.
     """
+    aim = system.connection.alias, selection.settings_module
     ran = _run(system, selection, progress, adopted)
     if not ran.outcomes:
         raise UndecidedError(
@@ -97,7 +100,9 @@ def accept(
             id="no-checks",
             steps=(command("python manage.py run_uat --list"),),
         )
-    outcomes = _weighed(ran.outcomes, system, selection)
+    outcomes = tuple(replace(item, steps=aimed(item.steps, *aim)) for item in ran.outcomes)
+    if selection.is_explicit:
+        outcomes = tuple(replace(item, required=True) for item in outcomes)
     known = {check.id for check in registry} | {item.id for item in outcomes}
     outcomes, waivers = apply_waivers(
         outcomes, system.settings.uat.waivers, known=known, today=_today()
@@ -105,7 +110,7 @@ def accept(
     redactor = _redactor(system.connection, ran.surroundings.login)
     outcomes = tuple(map(redactor.outcome, outcomes))
     facts = {
-        **_facts(system, ran.surroundings),
+        **_facts(system, ran.surroundings, aim),
         "checks": [item.as_fact() for item in outcomes],
         "left_out": list(ran.left_out),
         "waivers": [item.as_fact() for item in waivers],
@@ -160,19 +165,9 @@ def _run(system: System, selection: Selection, progress: Progress, adopted: Adop
     )
 
 
-def _weighed(
-    outcomes: tuple[Outcome, ...], system: System, selection: Selection
-) -> tuple[Outcome, ...]:
-    """Return them with steps for this alias; what was asked for by name must have run."""
-    alias = system.connection.alias
-    if alias != DEFAULT_DB_ALIAS:
-        outcomes = tuple(replace(item, steps=aimed(item.steps, alias)) for item in outcomes)
-    if selection.is_explicit:
-        outcomes = tuple(replace(item, required=True) for item in outcomes)
-    return outcomes
-
-
-def _facts(system: System, surroundings: Surroundings) -> dict[str, Any]:
+def _facts(
+    system: System, surroundings: Surroundings, aim: tuple[str, str | None]
+) -> dict[str, Any]:
     site = surroundings.site
     return {
         "base_url": site.base_url if site else None,
@@ -180,7 +175,7 @@ def _facts(system: System, surroundings: Surroundings) -> dict[str, Any]:
         "tls_relaxed": bool(site and site.is_plain_loopback and not site.is_secure),
         "release": system.settings.release,
         "environment": system.settings.environment,
-        **scene(system, login=surroundings.login),
+        **scene(system, login=surroundings.login, aim=aim),
     }
 
 

@@ -14,14 +14,20 @@ from opsmigrate.conf import Settings
 from opsmigrate.manifest import read_manifests
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import Session
+from opsmigrate.steps import aimed_text
 from opsmigrate.uat.site import Login
 from opsmigrate.uat.system import System
 
 
-def scene(system: System, *, login: Login | None) -> dict[str, Any]:
-    """Return the facts that a reader needs to place what was seen."""
+def scene(system: System, *, login: Login | None, aim: tuple[str, str | None]) -> dict[str, Any]:
+    """Return the facts that a reader needs to place what was seen.
+
+    `aim` is the alias, and the settings that were typed, for commands that stand there.
+    """
     applied, baseline = _applied(system.connection), system.baseline
     backup = _backup(system.settings, system.session, set(applied))
+    if backup is not None:
+        backup["restore"] = aimed_text(backup["restore"], *aim)
     before = backup["migrations"] if backup else baseline.migrations if baseline else applied
     return {
         "versions": _versions(system.connection),

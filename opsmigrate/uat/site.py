@@ -1,11 +1,9 @@
 """The live site over HTTP, as a person who logs in sees it."""
 
-import re
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import unescape
 from http.client import HTTPException, HTTPMessage, HTTPResponse
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -17,6 +15,7 @@ from django.urls import NoReverseMatch, reverse
 
 from opsmigrate.errors import UsageError
 from opsmigrate.uat.address import wrong_with
+from opsmigrate.uat.login_form import TOKEN, login_form
 from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.served import Served
 from opsmigrate.uat.text import visible_text
@@ -24,7 +23,6 @@ from opsmigrate.uat.timed import TIMEOUT_SECONDS, Plain, Secure
 
 LONGEST_BODY = 5_000_000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-TOKEN = re.compile(r'name="csrfmiddlewaretoken"\s+value="([^"]+)"')
 # What a proxy says while workers restart; anything else is the site's own answer.
 GATEWAY_STATUSES = (502, 503, 504)
 ATTEMPTS = 3
@@ -182,12 +180,12 @@ class Visitor:
         Raises Failed, and sends nothing, where the login page leads elsewhere; and over plain http
         to another machine, unless the page itself is there: what is posted goes out in clear.
         """
-        form = self.get(path)
-        _require_form(self.site, form)
-        token = TOKEN.search(form.body)
-        fields = {"username": username, "password": password}
-        if token:
-            fields["csrfmiddlewaretoken"] = unescape(token.group(1))
+        page = self.get(path)
+        _require_form(self.site, page)
+        form = login_form(page.body)
+        fields = {form.user: username, form.password: password}
+        if form.token:
+            fields[TOKEN] = form.token
         url = self.site.url(path)
         # Django compares the Referer with the host on https.
         request = Request(url, urlencode(fields).encode(), {"Referer": url})  # noqa: S310

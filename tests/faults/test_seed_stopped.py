@@ -81,7 +81,9 @@ def test_killed_in_the_middle_and_run_again_it_ends_right_and_changes_no_value(
 
 
 @pytest.mark.major
-@pytest.mark.parametrize("number", one_in_core([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
+@pytest.mark.parametrize(
+    "number", one_in_core([signal.SIGQUIT, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+)
 def test_interrupted_it_stops_with_130_and_says_how_far_it_came(
     number: signal.Signals, staging: str, ops: Ops
 ) -> None:

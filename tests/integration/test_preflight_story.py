@@ -57,9 +57,29 @@ def test_the_steps_are_typed_in_the_project_s_folder_as_they_stand(
     env = environment_for(url, **development)
     assert typist.type(staging, finding, process=env) == []
 
-    assert [step["text"] for step in finding["steps"]] == ["python manage.py seed_payment_id"]
+    assert [step["text"] for step in finding["steps"]] == [
+        "python manage.py seed_payment_id --settings=staging_settings"
+    ]
     assert manage(*ask, url=url, **development).code == 0
     assert manage("migrate", "treasury", "0002", url=url, **development).code == 0
+
+
+def test_in_production_the_steps_have_the_approval_without_which_they_would_be_refused(
+    staging: str, ops: Ops, typist: Typist, settings: Any, tmp_path: Path
+) -> None:
+    production = {"ENVIRONMENT": "production", "BACKUP_DIR": str(tmp_path)}
+    settings.OPSMIGRATE = {**settings.OPSMIGRATE, **production}
+    approved = f'python manage.py seed_payment_id --database {staging} --approval "who approved it"'
+    assert ops("backup_db", database=staging).code == 0
+
+    no = ops("preflight_migrate", database=staging).report["findings"][0]
+    refused = ops("seed_payment_id", database=staging)
+
+    (finding,) = refused.report["findings"]
+    assert (refused.code, finding["id"]) == (4, "approval-needed")
+    assert [step["text"] for step in (*no["steps"], *finding["steps"])] == [approved, approved]
+    assert typist.type(staging, finding) == []
+    assert ops("preflight_migrate", database=staging).code == 0
 
 
 def test_a_column_that_may_be_there_under_another_name_is_renamed_rather_than_seeded(
@@ -71,8 +91,13 @@ def test_a_column_that_may_be_there_under_another_name_is_renamed_rather_than_se
     rename = "ALTER TABLE treasury_payment RENAME payment_id TO uid"
     execute(connections[staging], rename)
 
-    finding = ops("preflight_migrate", "treasury", "0002", database=staging).report["findings"][0]
+    answer = ops("preflight_migrate", "treasury", "0002", database=staging)
 
+    # Two foreign keys need it, and whoever reads only of the second is told the same.
+    finding, another = [
+        item for item in answer.report["findings"] if item["id"] == "missing-column"
+    ]
+    assert (another["hint"], another["steps"]) == (finding["hint"], finding["steps"])
     assert [(step["alternative"], step["text"]) for step in finding["steps"]] == [
         (1, 'ALTER TABLE "public"."treasury_payment" RENAME COLUMN "uid" TO "payment_id";'),
         (2, f"python manage.py seed_payment_id --database {staging}"),

@@ -9,6 +9,7 @@ from django.db import connections
 
 from tests.conftest import Ops, execute
 from tests.cures import Typist, contents, losses
+from tests.integration.pairs import ROW
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import prepared, rehearse
 
@@ -43,6 +44,7 @@ def test_a_trigger_that_refuses_is_named_and_switched_off_as_long_as_migrate_run
     assert finding["hint"].startswith("decide about the trigger closed of public.zoo_cage: ")
     assert [(step["text"], bool(step["risk"])) for step in finding["steps"]] == [
         ('ALTER TABLE "public"."zoo_cage" DISABLE TRIGGER "closed";', True),
+        (f"python manage.py preflight_migrate --database {alias} zoo", False),
         (f"python manage.py migrate --database {alias} zoo", False),
         ('ALTER TABLE "public"."zoo_cage" ENABLE TRIGGER "closed";', False),
     ]
@@ -131,3 +133,20 @@ def test_words_of_the_database_are_data(
     assert "\x1b" not in text
     assert "\\x1b[2J" in text
     assert "decide about the trigger closed of public.zoo_cage" in " ".join(text.split())
+
+
+@pytest.mark.major
+def test_a_sequence_that_is_behind_is_the_cause_and_no_row_is_wrong(
+    empty_database: str, write_migrations: Write, ops: Ops, typist: Typist
+) -> None:
+    pending = f'migrations.RunSQL("{ROW}"),'
+    behind = "SELECT setval(pg_get_serial_sequence('zoo_cage', 'id'), 1, false)"
+    alias = prepared(empty_database, write_migrations, pending, behind)
+
+    finding = failed(rehearse(ops, alias))
+
+    assert finding["hint"].startswith("public.zoo_cage_id_seq of public.zoo_cage.id gives keys")
+    assert ["setval" in step["text"] for step in finding["steps"]] == [True]
+    assert typist.type(alias, finding) == []
+    assert rehearse(ops, alias).code == 0
+    assert migrate(alias, "zoo") is None

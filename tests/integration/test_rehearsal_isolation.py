@@ -185,6 +185,27 @@ def test_an_adversary_gets_nowhere(
     assert passed <= may_run, "\n".join(told(answer))
 
 
+THERE = """
+CREATE FUNCTION public.format(t text, n name) RETURNS text LANGUAGE sql AS
+$$ SELECT 'ALTER DATABASE postgres CONNECTION LIMIT 77' $$
+"""
+BY_FORMAT = "migrations.RunSQL(\"DO $$ BEGIN EXECUTE format('ANALYZE %I', current_user); END $$\"),"
+
+
+def test_where_others_have_a_format_of_their_own_nothing_is_executed_by_it(
+    empty_database: str, write_migrations: Write, ops: Ops, settings: Any
+) -> None:
+    settings.OPSMIGRATE = {"ENVIRONMENT": "test", **PLACES["shared"]}
+    alias = prepared(empty_database, write_migrations, BY_FORMAT, THERE)
+    before = query(alias, EVERYTHING)
+
+    answer = rehearse(ops, alias)
+
+    assert query(alias, EVERYTHING) == before
+    assert answer.code == 3, answer.stdout
+    assert any("it names format, which leads outside" in why for why in reasons(answer))
+
+
 def test_what_the_server_of_its_own_lacks_is_tried_on_the_examined_one(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
@@ -369,7 +390,18 @@ def test_threads_of_the_settings_keep_the_network_shared_and_the_report_says_so(
     )
 
 
-def test_without_the_grammar_nothing_is_rehearsed_on_a_server_of_others(
+@pytest.mark.parametrize(
+    ("where", "place"),
+    [
+        ("on a server that others use", {"REHEARSE_ON": "default"}),
+        # On a server of our own SQL that nobody can read may run, but not with such powers.
+        ("as a superuser, or a role that has the server's files", {}),
+    ],
+    ids=["server-of-others", "superuser"],
+)
+def test_without_the_grammar_nothing_is_rehearsed_where_it_must_be_read(
+    where: str,
+    place: dict[str, str],
     empty_database: str,
     write_migrations: Write,
     ops: Ops,
@@ -379,12 +411,13 @@ def test_without_the_grammar_nothing_is_rehearsed_on_a_server_of_others(
     alias = prepared(empty_database, write_migrations, DOUBLE)
     monkeypatch.setitem(sys.modules, "postgast", None)
     grammar._postgast.cache_clear()
-    settings.OPSMIGRATE = {"ENVIRONMENT": "test", "REHEARSE_ON": "default"}
+    settings.OPSMIGRATE = {"ENVIRONMENT": "test", **place}
     try:
         answer = rehearse(ops, alias)
     finally:
         grammar._postgast.cache_clear()
 
     assert (answer.code, answer.ids) == (3, ["no-grammar"])
+    assert f"no rehearsal {where}: " in answer.report["findings"][0]["message"]
     [step] = answer.report["findings"][0]["steps"]
     assert step["text"] == 'python -m pip install "postgast>=0.2,<0.3"'

@@ -155,6 +155,19 @@ def test_an_alias_to_rehearse_on_that_is_not_there_is_named_in_every_mode(
         assert alias in finding["hint"]
 
 
+def test_an_alias_of_the_settings_that_is_not_there_is_named_in_every_mode(
+    empty_database: str, write_migrations: Write, ops: Ops, settings: Any
+) -> None:
+    settings.OPSMIGRATE = {"ENVIRONMENT": "test", "REHEARSE_ON": "nowhere"}
+    alias = prepared(empty_database, write_migrations, EXPLAINED)
+
+    for mode in REHEARSALS:
+        answer = rehearse(ops, alias, rehearse=mode)
+
+        assert (answer.code, answer.ids) == (2, ["unknown-alias"]), mode
+        assert 'with OPSMIGRATE["REHEARSE_ON"]: ' in answer.report["findings"][0]["hint"]
+
+
 @pytest.mark.parametrize("mode", ["auto", "off"])
 def test_why_it_could_not_rehearse_is_said_where_the_explanation_suffices_too(
     mode: str, empty_database: str, write_migrations: Write, ops: Ops, settings: Any
@@ -173,7 +186,7 @@ def test_why_it_could_not_rehearse_is_said_where_the_explanation_suffices_too(
             "not-rehearsed",
             "no copy is made on a production server without approval",
             [
-                f"python manage.py preflight_migrate --database {alias} --rehearse clone "
+                f"python manage.py preflight_migrate --database {alias} zoo --rehearse clone "
                 '--approval "who approved it"'
             ],
         )

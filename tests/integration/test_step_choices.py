@@ -200,6 +200,56 @@ def test_a_history_that_contradicts_itself_is_mended_by_what_is_there(
     assert query(empty_database, "SELECT age FROM zoo_cage") == [(None,)]
 
 
+GUARDED = """
+migrations.AddConstraint("cage", models.CheckConstraint(
+    condition=models.Q(size__gte=0), name="cage_size"
+)),
+"""
+ORDERED = 'migrations.AlterModelOptions("cage", {"ordering": ["id"]}),'
+LOST = "DELETE FROM django_migrations WHERE name = '0002_step'"
+TOO_MANY = "INSERT INTO django_migrations (app, name, applied) VALUES ('zoo', '0003_step', now())"
+WITHOUT_TRACES = {
+    "a record was lost": ((GUARDED, AGE), 2, LOST, ["INSERT"]),
+    "a record is too many": ((GUARDED, ORDERED), 0, TOO_MANY, ["DELETE"]),
+    "nobody knows": ((ORDERED, ORDERED), 2, LOST, ["INSERT", "DELETE"]),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_TRACES)
+def test_a_history_without_traces_is_mended_as_the_database_looks_or_a_person_decides(
+    name: str, empty_database: str, cages: Prepare, ops: Ops, typist: Typist
+) -> None:
+    pending, applied, drift, said = WITHOUT_TRACES[name]
+    cages(*pending, applied=applied, drift=(drift,))
+
+    finding = first_error(ops, empty_database)
+
+    assert [step["text"].split()[0] for step in finding["steps"]] == said
+    assert finding["hint"].startswith("decide, as ") == (len(said) > 1)
+    assert alternatives(finding) == list(range(1, len(said) + 1))
+    typist.type(empty_database, finding, alternative=len(said))
+    after = ops("preflight_migrate", "zoo", database=empty_database)
+    assert (after.code, after.ids) == (0, [])
+    assert migrate(empty_database, "zoo") is None
+    assert query(empty_database, RECORDS) == [(f"000{number}_step",) for number in (1, 2, 3)]
+
+
+def test_of_two_that_need_a_renamed_column_neither_says_to_add_it(
+    empty_database: str, cages: Prepare, ops: Ops
+) -> None:
+    """The second said: add the column. Then there were two, the new one without values."""
+    again = 'migrations.AddIndex("cage", models.Index(fields=["size"], name="cage_again")),'
+    wider = 'migrations.AlterField("cage", "size", models.BigIntegerField()),'
+    cages(again, wider, drift=("ALTER TABLE zoo_cage RENAME COLUMN size TO area",))
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+
+    first, second = (each for each in answer.report["findings"] if each["severity"] == "error")
+    assert [first["id"], second["id"]] == ["missing-column"] * 2
+    assert texts(first) == ['ALTER TABLE "public"."zoo_cage" RENAME COLUMN "area" TO "size";']
+    assert (second["hint"], second["steps"]) == (first["hint"], first["steps"])
+
+
 def test_a_table_that_was_renamed_by_hand_is_named_back(
     empty_database: str, cages: Prepare, ops: Ops, typist: Typist
 ) -> None:

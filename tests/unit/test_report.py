@@ -273,6 +273,26 @@ def test_what_was_not_examined_for_one_reason_stands_together() -> None:
     assert len(json.loads(report(result=result).as_json())["unexamined"]) == 8
 
 
+def test_reasons_of_one_sort_stand_together_where_there_are_many_and_many_reasons_are_cut() -> None:
+    items = [Unexamined(f"zoo.{n}: RunPython", f"it calls f{n}", "code") for n in range(7)]
+    items += [Unexamined(f"zoo.{n}: RunSQL", f"it says {n}", "SQL") for n in range(5)]
+    items += [Unexamined("zoo", f"reason {n}") for n in range(6)]
+    result = replace(report().result, unexamined=tuple(items), findings=(), detail=())
+
+    _, _, told = report(result=result).as_text().partition("Not examined:\n")
+
+    assert told.splitlines() == [
+        "  - 7 places: code",
+        "      zoo.0: RunPython: it calls f0",
+        "      zoo.1: RunPython: it calls f1",
+        "      zoo.2: RunPython: it calls f2",
+        "      and 4 more: --format json has them all",
+        *(f"  - zoo.{n}: RunSQL: it says {n}" for n in range(5)),
+        *(f"  - zoo: reason {n}" for n in range(2)),
+        "  - and 4 more, for 4 other reasons: --format json has them all",
+    ]
+
+
 def test_a_number_stands_with_what_it_counts() -> None:
     assert [counted(number, "row") for number in (0, 1, 2, 1200)] == [
         "0 rows",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opsmigrate.steps import aimed, as_lines, command, statement
+from opsmigrate.steps import APPLY, aimed, as_lines, command, of_the_plan, statement
 
 
 def test_each_step_stands_whole_on_a_line_that_can_be_copied() -> None:
@@ -50,7 +50,52 @@ def test_commands_name_another_alias_and_sql_stays() -> None:
     assert aimed(steps, "reporting") == steps
 
 
+def test_commands_name_the_settings_that_were_typed() -> None:
+    steps = [
+        command("python manage.py migrate shop"),
+        command("PGOPTIONS='-c lock_timeout=0' python manage.py migrate"),
+        command("python manage.py check --deploy"),
+        command("python scripts/load_test.py --base-url http://127.0.0.1"),
+        command("apt-get install chromium"),
+        statement("SELECT 1"),
+    ]
+
+    aimed_steps = aimed(steps, "reporting", "shop.settings.staging")
+
+    given = "--settings=shop.settings.staging"
+    assert [step.text for step in aimed_steps] == [
+        f"python manage.py migrate --database reporting {given} shop",
+        f"PGOPTIONS='-c lock_timeout=0' python manage.py migrate --database reporting {given}",
+        f"python manage.py check {given} --deploy",
+        f"python scripts/load_test.py {given} --base-url http://127.0.0.1",
+        "apt-get install chromium",
+        "SELECT 1;",
+    ]
+    assert aimed(aimed_steps, "reporting", "shop.settings.staging") == aimed_steps
+    assert aimed(steps, "default") == tuple(steps)
+
+
 def test_a_name_that_acts_on_a_terminal_is_shown_escaped() -> None:
     assert list(as_lines(None, [statement("DROP TABLE \x1b[31m")])) == [
         "next: DROP TABLE \\x1b[31m;"
     ]
+
+
+def test_commands_repeat_the_arguments_of_migrate() -> None:
+    """Else the step would ask about all apps."""
+    asked = ("shop", "0003", "--fake-initial")
+
+    def repeated(text: str) -> str:
+        return of_the_plan(text, asked, ("--rehearse-on", "my spare"))
+
+    plan, on = "shop 0003 --fake-initial", "--rehearse-on 'my spare'"
+    ask = "python manage.py preflight_migrate"
+    assert [repeated(step.text) for step in APPLY] == [
+        f"{ask} {plan} {on}",
+        f"python manage.py migrate {plan}",
+    ]
+    assert repeated(f"{ask} --rehearse clone") == f"{ask} {plan} {on} --rehearse clone"
+    lifted = "PGOPTIONS='-c lock_timeout=0' python manage.py migrate"
+    assert repeated(lifted) == f"{lifted} {plan}"
+    for own in ("migrate --fake shop 0002_tags", "check", "preflight_migrate --explain drift-type"):
+        assert repeated(f"python manage.py {own}") == f"python manage.py {own}"

@@ -3,14 +3,15 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from opsmigrate.conf import REHEARSALS, SeedTarget, seeded_field
+from opsmigrate.conf import REHEARSALS, Settings, seeded_field
 from opsmigrate.counted import counted
 from opsmigrate.errors import OpsmigrateError
-from opsmigrate.guard import PRODUCTION, require_backup
+from opsmigrate.guard import PRODUCTION, approved, require_backup
 from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.database import require_alias
 from opsmigrate.management.numbers import positive_float
+from opsmigrate.management.typed import about_the_plan
 from opsmigrate.manifest import read_manifests
 from opsmigrate.pages import page_of
 from opsmigrate.pgtools.own_folder import reap_folders
@@ -19,7 +20,7 @@ from opsmigrate.preflight.plan import Target
 from opsmigrate.preflight.rehearsal.outcome import REHEARSE, NotRehearsed, Rehearsal
 from opsmigrate.report import Result, Verdict
 from opsmigrate.schema.history import applied_migrations
-from opsmigrate.steps import Step, command
+from opsmigrate.steps import Step
 
 # Where a database without any migration is more likely the wrong one than a new one.
 LASTING = (PRODUCTION, "staging")
@@ -84,6 +85,10 @@ class Command(ReportCommand):
             text=page,
         )
 
+    def repeating(self, result: Result, options: dict[str, Any]) -> Result:
+        """Return the result, whose steps repeat the arguments of migrate."""
+        return about_the_plan(result, options)
+
     def run(self, run: Run, **options: Any) -> Result:
         """Examine the database of `run`."""
         target = Target(
@@ -93,9 +98,11 @@ class Command(ReportCommand):
             fake_initial=options["fake_initial"],
             run_syncdb=options["run_syncdb"],
         )
+        # Said also where no rehearsal follows: what was mistyped was meant.
         if options["rehearse_on"] is not None:
-            # Said also where no rehearsal follows: what was mistyped was meant.
             require_alias(options["rehearse_on"], option="--rehearse-on")
+        elif run.settings.rehearse_on is not None:
+            require_alias(run.settings.rehearse_on, option='OPSMIGRATE["REHEARSE_ON"]')
         reap_folders()
         backup = _backup(run, options["require_backup"])
         result = examine(
@@ -103,7 +110,7 @@ class Command(ReportCommand):
             run.session,
             target,
             accept_unexamined=options["accept_unexamined"],
-            seed_step=lambda table, column: _seed_step(run.settings.seed, table, column),
+            seed_step=lambda table, column: _seed_step(run.settings, table, column),
             rehearse=lambda: _rehearse(run, target, options),
             why_odd_if_empty=lambda: _why_odd_if_empty(run),
             progress=run.progress,
@@ -147,11 +154,11 @@ def _backup(run: Run, hours: float | None) -> str | None:
     return require_backup(run.settings, run.session, applied, hours=hours).file
 
 
-def _seed_step(seed: SeedTarget | None, table: str, column: str) -> Step | None:
+def _seed_step(settings: Settings, table: str, column: str) -> Step | None:
     """Return the command that adds this very column, where the settings name it as the seed."""
-    if seed is None:
+    if settings.seed is None:
         return None
-    model, field = seeded_field(seed)
+    model, field = seeded_field(settings.seed)
     if (table, column) == (model._meta.db_table, getattr(field, "column", None)):
-        return command("python manage.py seed_payment_id")
+        return approved(settings, "python manage.py seed_payment_id")
     return None

@@ -1,7 +1,9 @@
 """Roll back: restore a backup beside the live database, prove it, and let them change places."""
 
+import shlex
 import sys
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -24,10 +26,11 @@ from opsmigrate.management.database import require_alias
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.pgtools.libpq import require_password_for_clients
+from opsmigrate.postgres.names import quoted
 from opsmigrate.report import Result, Verdict
 from opsmigrate.scratch_rights import require_scratch_allowed
 from opsmigrate.shown import shown
-from opsmigrate.steps import command
+from opsmigrate.steps import aimed_text, command
 
 MOST_LINES = 30
 
@@ -60,9 +63,6 @@ class Command(ReportCommand):
             "--keep-slots",
             action="store_true",
             help="go on where replication slots or subscriptions stay with the old database",
-        )
-        parser.add_argument(
-            "--no-input", action="store_true", help="do not ask; whatever is lost is accepted"
         )
         parser.add_argument(
             "--approval", metavar="TEXT", help="who approved this; needed in production"
@@ -142,7 +142,7 @@ class Command(ReportCommand):
                 f"What belongs to it: {release}, with "
                 f"{counted(len(manifest.migrations), 'migration')} "
                 "applied; start that, not the newer one.",
-                "To undo: python manage.py restore_db --undo. When all is well: drop the kept one.",
+                *_afterwards(done, options),
             ),
         )
 
@@ -155,7 +155,12 @@ class Command(ReportCommand):
             f"was restored is kept as {done.swapped.kept}",
             findings=done.strangers,
             facts={"approval": options["approval"], **_facts(done)},
-            detail=("Lost, but in the database that is kept:", *_shown(done.loss)),
+            detail=(
+                "Lost, but in the database that is kept:",
+                *_shown(done.loss),
+                "",
+                *_afterwards(done, options),
+            ),
         )
 
     def _place(self, run: Run, manifest: Manifest | None, options: dict[str, Any]) -> Place:
@@ -188,6 +193,17 @@ def _shown(loss: Loss) -> list[str]:
     lines = loss.lines() or ["  nothing, as far as the server's statistics tell"]
     more = len(lines) - MOST_LINES
     return [*lines[:MOST_LINES], *([f"  … and {more} more, see --format json"] if more > 0 else [])]
+
+
+def _afterwards(done: Exchanged, options: dict[str, Any]) -> Iterator[str]:
+    """Yield what to type where this was a mistake, and when all is well."""
+    undo = "python manage.py restore_db --undo"
+    if options["approval"]:
+        undo += f" --approval {shlex.quote(options['approval'])}"
+    yield "To undo:"
+    yield f"  {aimed_text(undo, options['database'], options.get('settings'))}"
+    yield "When all is well, drop the one that is kept:"
+    yield f"  {shown(f'DROP DATABASE {quoted(done.swapped.kept)}')};"
 
 
 def _belongs(manifest: Manifest) -> dict[str, Any]:

@@ -155,6 +155,7 @@ class Command(ReportCommand):
                 ids=options["check"],
                 jobs=options["jobs"],
                 serve=not options["no_serve"],
+                settings_module=options.get("settings"),
                 included=included,
             ),
             progress=run.progress,

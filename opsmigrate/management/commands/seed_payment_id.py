@@ -112,13 +112,14 @@ class Command(ReportCommand):
         )
         if options["dry_run"]:
             plan = plan_of(run.connection, goal, seed_options)
-            return plan.with_findings(*_missing_approval(run.settings, options["approval"]))
+            return plan.with_findings(*_missing_approval(run.settings, options["approval"], again))
         backup = require_seed_allowed(
             run.settings,
             run.session,
             # Elsewhere the history does not matter, and the role may not even read it.
             applied_migrations(run.connection) if run.settings.environment == PRODUCTION else (),
             approval=options["approval"],
+            again=again,
         )
         result = seed(run.connection, goal, seed_options, run.progress)
         return result.with_facts(
@@ -126,10 +127,10 @@ class Command(ReportCommand):
         )
 
 
-def _missing_approval(settings: Settings, approval: str | None) -> tuple[Finding, ...]:
+def _missing_approval(settings: Settings, approval: str | None, again: str) -> tuple[Finding, ...]:
     """Return, as a warning, what would refuse the seed itself."""
     try:
-        require_approval(settings, action="seed_payment_id", approval=approval)
+        require_approval(settings, action="seed_payment_id", approval=approval, again=again)
     except RefusedError as refusal:
         found = refusal.as_result().findings
         return tuple(replace(each, severity=Severity.WARNING) for each in found)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
 from opsmigrate.postgres.catalog import Catalog, Relation
@@ -14,6 +15,7 @@ from opsmigrate.preflight.plan import Plan
 from opsmigrate.preflight.recovery.traces import live_traces, traces_of
 from opsmigrate.preflight.walk.rights import BY_OTHERS, lacking, lacking_to_insert
 from opsmigrate.report import Finding
+from opsmigrate.schema.drift import drift_of
 from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.steps import Step, statement
 
@@ -28,7 +30,7 @@ def with_steps(connection: BaseDatabaseWrapper, catalog: Catalog, plan: Plan) ->
         if relation is not None and finding.id == "missing-privilege":
             yield replace(finding, hint=BY_OTHERS, steps=_rights(connection, catalog, relation))
         elif relation is not None and plan.refused is not None:
-            yield _consistent(connection, catalog, plan.refused.loader, relation, finding)
+            yield _consistent(connection, catalog, plan.refused, relation, finding)
         else:
             yield finding
 
@@ -49,23 +51,33 @@ def _rights(
 def _consistent(
     connection: BaseDatabaseWrapper,
     catalog: Catalog,
-    loader: MigrationLoader,
+    executor: MigrationExecutor,
     relation: Relation,
     finding: Finding,
 ) -> Finding:
     """Return the finding with the records to add, or those to take out.
 
     A migration without a record, of which all that it makes is there, has run. One of which nothing
-    is there has not, nor have those that need it, if nothing of theirs is there either.
+    is there has not, nor have those that need it, if nothing of theirs is there either. Where they
+    make nothing, that history is right from which the database differs less.
     """
+    loader = executor.loader
     missing, later = _contradicting(loader)
     named = ", ".join(".".join(node) for node in missing)
     there = _there(connection, catalog, loader, missing, [*missing, *later])
-    if there is not False:
-        sure = "" if there else f"if {named} ran, of which the catalog does not tell: "
-        hint = f"{sure}record what has run"
-        return replace(finding, hint=hint, steps=tuple(_records(relation, missing)))
-    if _there(connection, catalog, loader, later, [*missing, *later]) is False:
+    if there is None:
+        there = _fits_better(connection, catalog, executor, missing, later)
+    if there:
+        steps = tuple(_records(relation, missing))
+        return replace(finding, hint="record what has run", steps=steps)
+    if there is None:
+        hint = (
+            f"decide, as the catalog does not tell: did {named} run? Then record it; else take out "
+            "the record of what needs it, and migrate applies both"
+        )
+        taken = (replace(step, alternative=2) for step in _without(relation, later))
+        return replace(finding, hint=hint, steps=(*_records(relation, missing), *taken))
+    if _there(connection, catalog, loader, later, [*missing, *later]) is not True:
         hint = "take out the record of what has not run; migrate then applies both"
         return replace(finding, hint=hint, steps=tuple(_without(relation, later)))
     hint = f"what {named} makes is not there as a whole: make it by hand, and record it then"
@@ -111,6 +123,32 @@ def _there(
             if trace in at_last and trace[0] in ("table", "column")
         }
     return made <= set(live_traces(catalog, made)) if made else None
+
+
+def _fits_better(
+    connection: BaseDatabaseWrapper,
+    catalog: Catalog,
+    executor: MigrationExecutor,
+    missing: Sequence[Node],
+    later: Sequence[Node],
+) -> bool | None:
+    """Say whether the database looks as if `missing` had run, not as if `later` had not either."""
+    loader = executor.loader
+    known = [node for node in loader.applied_migrations if node in loader.graph.nodes]
+    histories = ([*known, *missing], [node for node in known if node not in later])
+    try:
+        ran, not_run = (
+            {
+                (each.id, each.table, each.column, each.name)
+                for each in drift_of(connection, executor, catalog, loader.project_state(nodes))
+            }
+            for nodes in histories
+        )
+    except Exception:  # a field or a database router of the project may raise anything
+        return None
+    if ran < not_run:
+        return True
+    return False if not_run < ran else None
 
 
 def _records(relation: Relation, nodes: Sequence[Node]) -> Iterator[Step]:

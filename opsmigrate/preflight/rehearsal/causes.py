@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -14,13 +13,14 @@ from opsmigrate.postgres.catalog import Catalog, Relation
 from opsmigrate.postgres.mentions import naming
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import seen_by_project
-from opsmigrate.preflight.plan import Target
-from opsmigrate.steps import Step, command, statement
+from opsmigrate.postgres.sequences import Sequence, read_sequences
+from opsmigrate.steps import APPLY, Step, statement
 
 DUPLICATE_TABLE, DUPLICATE_OBJECT = "42P07", "42710"
 THERE_ALREADY = {DUPLICATE_TABLE, DUPLICATE_OBJECT, "42701", "42723", "42P06"}
 # The class of what a constraint refuses (documentation, PostgreSQL Error Codes).
 INTEGRITY = "23"
+UNIQUE_VIOLATION = "23505"
 KINDS = {"r": "TABLE", "p": "TABLE", "v": "VIEW", "m": "MATERIALIZED VIEW", "f": "FOREIGN TABLE"}
 KINDS |= {"S": "SEQUENCE", "i": "INDEX", "I": "INDEX"}
 # A line of a context, in any language: PL/pgSQL function "My schema".no(integer) line 1 at RAISE.
@@ -49,9 +49,9 @@ class Cause(NamedTuple):
 
 
 def cause_of(
-    connection: BaseDatabaseWrapper, catalog: Catalog, target: Target, failure: Mapping[str, Any]
+    connection: BaseDatabaseWrapper, catalog: Catalog, failure: Mapping[str, Any]
 ) -> Cause:
-    """Return what fits the failure of `migrate` with the arguments of `target`.
+    """Return what fits the failure of `migrate`.
 
     What is named is looked up in the live database: text of an error is in the server's language,
     and data besides.
@@ -60,13 +60,18 @@ def cause_of(
     functions = [found[1] for found in FUNCTION.finditer(failure.get("context") or "")]
     triggers = [each for name in functions for each in _triggers(connection, name)]
     if triggers:
-        return _of_trigger(triggers, failure["sql"] or "", target)
+        return _of_trigger(triggers, failure["sql"] or "")
     if functions:
         return Cause(f"correct the function {functions[0]}, or what calls it")
     if state in THERE_ALREADY:
         return _in_the_way(catalog, failure)
     if state == OBJECT_IN_USE:
         return Cause(SPLIT)
+    behind = _behind(connection, catalog, failure) if state == UNIQUE_VIOLATION else []
+    if behind:
+        named = " and ".join(f"{each.label} of {each.column}" for each in behind)
+        words = f"{named} gives keys that rows have already: let it go on behind the last of them"
+        return Cause(words, tuple(statement(each.remedy) for each in behind))
     if state is not None and state.startswith(INTEGRITY):
         place = ".".join(filter(None, (failure.get("schema"), failure.get("table"))))
         what = failure.get("constraint") or failure.get("column")
@@ -74,6 +79,24 @@ def cause_of(
         refused = f", which {what} refuses" if what else ""
         return Cause(f"correct the rows{named}{refused}, or the migration that writes them")
     return Cause(CORRECT)
+
+
+def _behind(
+    connection: BaseDatabaseWrapper, catalog: Catalog, failure: Mapping[str, Any]
+) -> list[Sequence]:
+    """Return the live sequences that are behind, of columns that the violated index is of."""
+    names = (failure.get("schema"), failure.get("table"))
+    table = next((each for each in catalog.relations if (each.schema, each.name) == names), None)
+    if table is None:
+        return []
+    named = failure.get("constraint")
+    columns = {each for index in table.indexes if index.name == named for each in index.columns}
+    places = {f"{table.schema}.{table.name}.{column}" for column in columns}
+    try:
+        owned = read_sequences(connection, of=(table.schema, table.name))
+    except Error:  # The role may not read one.
+        return []
+    return [each for each in owned if each.is_behind and each.column in places]
 
 
 def _triggers(connection: BaseDatabaseWrapper, function: str) -> list[tuple[str, str, str]]:
@@ -87,7 +110,7 @@ def _triggers(connection: BaseDatabaseWrapper, function: str) -> list[tuple[str,
         return []
 
 
-def _of_trigger(triggers: list[tuple[str, str, str]], sql: str, target: Target) -> Cause:
+def _of_trigger(triggers: list[tuple[str, str, str]], sql: str) -> Cause:
     touched = [item for item in triggers if _word(item[2]).search(sql)] or triggers
     names = ", ".join(f"{name} of {schema}.{table}" for name, schema, table in touched)
     steps = []
@@ -99,20 +122,12 @@ def _of_trigger(triggers: list[tuple[str, str, str]], sql: str, target: Target) 
             )
             for name, schema, table in touched
         ]
-    steps.insert(len(touched), command(_typed(target)))
+    steps[len(touched) : len(touched)] = APPLY
     return Cause(
         f"decide about the trigger {names}: where it is right, change the migration; where it is "
         "not meant for migrations, switch it off while they run",
         tuple(steps),
     )
-
-
-def _typed(target: Target) -> str:
-    """Return the command that has these arguments."""
-    words = [target.app_label, target.migration_name]
-    flags = {"--fake-initial": target.fake_initial, "--run-syncdb": target.run_syncdb}
-    given = [shlex.quote(word) for word in words if word]
-    return " ".join(["python manage.py migrate", *given, *(flag for flag in flags if flags[flag])])
 
 
 def _in_the_way(catalog: Catalog, failure: Mapping[str, Any]) -> Cause:

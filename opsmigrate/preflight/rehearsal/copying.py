@@ -13,8 +13,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.errors import UndecidedError
 from opsmigrate.pgtools.clients import Clients
+from opsmigrate.pgtools.known_failures import remedy_for
 from opsmigrate.pgtools.libpq import ChildEnvironment, child_environment
 from opsmigrate.pgtools.run import ClientError, started
+from opsmigrate.pgtools.special_extensions import why_not_restored
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.session import second_connection, set_for_session
@@ -81,6 +83,13 @@ def copy_database(copy: Copy) -> Copied:
     copied. pg_dump is ended as soon as somebody waits for a table that it has locked. Raises
     UndecidedError where no copy can be made.
     """
+    if unrestored := why_not_restored(_extensions(copy.source)):
+        raise UndecidedError(
+            f"no copy could be made for the rehearsal: {unrestored}",
+            id="no-scratch-database",
+            hint="rehearse on a server where it was restored by hand; or do without",
+            steps=(WITHOUT,),
+        )
     try:
         with _snapshot(copy.source) as snapshot, tempfile.TemporaryFile() as schema:
             unpublished = left_out(copy.source)
@@ -107,6 +116,13 @@ def copy_database(copy: Copy) -> Copied:
                 hint="let the role connect as often as it takes; or do without",
                 steps=(WITHOUT,),
             ) from error
+        if known := remedy_for(words):
+            raise UndecidedError(
+                words,
+                id="no-scratch-database",
+                hint=f"{known.hint}; or do without",
+                steps=(*known.steps, replace(WITHOUT, alternative=2)),
+            ) from error
         raise UndecidedError(
             words,
             id="copy-failed",
@@ -116,6 +132,12 @@ def copy_database(copy: Copy) -> Copied:
     names = (*reach.names, *work.lacking)
     reach = replace(reach, names=names, lacking=unpublished.words)
     return Copied(reach=reach, broken=broken)
+
+
+def _extensions(connection: BaseDatabaseWrapper) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT extname FROM pg_catalog.pg_extension")
+        return [str(row[0]) for row in cursor.fetchall()]
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opsmigrate.preflight.rehearsal.outward_bodies import beyond_in_body, called, changed_settings
+from opsmigrate.preflight.rehearsal.outward_format import makes_format
 from opsmigrate.preflight.rehearsal.outward_names import (
     SETTINGS,
     SQL_TEXT,
@@ -15,7 +16,7 @@ from opsmigrate.preflight.rehearsal.outward_names import (
     is_shared_catalog,
 )
 from opsmigrate.sql import nodes
-from opsmigrate.sql.bodies import UNKNOWN, Body, body_of, executed
+from opsmigrate.sql.bodies import UNKNOWN, Body, body_of, executed, statements_in
 from opsmigrate.sql.grammar import parse, scan
 from opsmigrate.sql.statement import Node, NoGrammarError, NotParsedError, Statement
 
@@ -178,6 +179,8 @@ def _in_statement(statement: Statement, bounds: Bounds, depth: int) -> Iterator[
             yield Beyond(why)
         elif _is_unnamed(part, bounds):
             yield Beyond("a name that no text shows", unseen=True)
+        elif makes_format(part):
+            yield Beyond("a function called format, by which EXECUTE is read", unseen=True)
         yield from _in_call(part, bounds, depth)
     if bounds.files and not bounds.isolated and statement.kind == "view_stmt":
         yield from _in_view(statement)
@@ -242,6 +245,10 @@ def _in_block(text: str, bounds: Bounds, depth: int) -> Iterator[Beyond]:
         yield Beyond(f"{name}(), which executes SQL", unseen=True)
     if UNKNOWN in names or None in changed_settings(tokens):
         yield Beyond("a name that no text shows", unseen=True)
+    for statement in statements_in(tokens):
+        for found in _in_text(statement, bounds, depth + 1):
+            # What it makes may be used by the same body, and so may not be made.
+            yield Beyond(found.why, found.unseen)
     for each in texts:
         if each is None:
             yield Beyond("EXECUTE of SQL that no text shows", unseen=True)

@@ -11,12 +11,20 @@ from opsmigrate.preflight.rehearsal.sent_text import sent_texts, texts_of_many
 Require = Callable[[str], None]
 
 
+class Hiding(type):
+    """Does not show the class that another one stands in for: it would go anywhere."""
+
+    __mro__ = property(lambda cls: (cls, object))
+    __bases__ = property(lambda cls: (object,))
+    __base__ = property(lambda cls: object)
+
+
 def fence_psycopg2(driver: Any, require_allowed: Callable[..., None], require: Require) -> None:
     """Check every connection and every statement; see driver_fence.fence_driver."""
     extensions = driver.extensions
     real_connection, real_cursor = extensions.connection, extensions.cursor
 
-    class FencedCursor(type):
+    class FencedCursor(Hiding):
         def __instancecheck__(cls, instance: Any) -> bool:
             return isinstance(instance, real_cursor)
 
@@ -55,15 +63,8 @@ def fence_psycopg2(driver: Any, require_allowed: Callable[..., None], require: R
 def _fenced_connection(
     real: type, members: dict[str, Any], extensions: Any, require_allowed: Callable[..., None]
 ) -> type:
-    class Fenced(type):
-        """Checks whoever makes a connection, by the class or by a subclass of it.
-
-        The class that it stands in for is not shown: it would connect to anywhere.
-        """
-
-        __mro__ = property(lambda cls: (cls, object))
-        __bases__ = property(lambda cls: (object,))
-        __base__ = property(lambda cls: object)
+    class Fenced(Hiding):
+        """Checks whoever makes a connection, by the class or by a subclass of it."""
 
         def __call__(cls, dsn: str, *args: Any, **kwargs: Any) -> Any:
             require_allowed(extensions.parse_dsn(dsn))

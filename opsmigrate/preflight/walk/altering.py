@@ -9,14 +9,16 @@ from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import Field
 
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.preflight.ledger import BY_ROWS
 from opsmigrate.preflight.walk.casts import bad_casts, castable, may_join
 from opsmigrate.preflight.walk.collations import is_deterministic, require_no_patterns
-from opsmigrate.preflight.walk.columns import column_in_use, users_of
+from opsmigrate.preflight.walk.columns import column_in_use, free_in_children, users_of
 from opsmigrate.preflight.walk.compatible import always_casts
 from opsmigrate.preflight.walk.cures import set_column_aside
 from opsmigrate.preflight.walk.defaults import refuse_computed, without
 from opsmigrate.preflight.walk.expressions import PLAIN, ForbiddenError, live_expressions, misfit
 from opsmigrate.preflight.walk.fields import column_of
+from opsmigrate.preflight.walk.fired import fired_by_filling
 from opsmigrate.preflight.walk.operator_classes import special_indexes_fit
 from opsmigrate.preflight.walk.probes import (
     ask,
@@ -50,6 +52,7 @@ def rename_column(
             table=table.label,
             column=after,
         )
+    free_in_children(requirements, table, after, None)
     requirements.alter_column(table, before, "renaming it")
     doing = f"renaming column {before} of {table.label}"
     requirements.bodies.left_behind(requirements.ledger, table, doing, before)
@@ -79,8 +82,7 @@ def alter_type(
         refuse_computed(requirements, table, column, f"{statement} with USING")
     views = [view for view, used in table.views.items() if column in used]
     requirements.views_forbid(table, views, statement, column, stays=True)
-    rows = requirements.relatives.column_of_its_rows(table)
-    for user in [*users_of(table, column), *([f"the column {rows}"] if rows else [])]:
+    for user in [*users_of(table, column), *requirements.relatives.users_besides(table, column)]:
         column_in_use(requirements, table, column, statement, user)
     requirements.need_collation(_collation(requirements, new), table, column)
     if _casts(requirements, table, column, after, explicit=explicit):
@@ -138,9 +140,6 @@ def alter_null(
             table, f"whether {table.label}.{column} holds NULLs", nulls(table, column, stands)
         )
     if asks and filled:
-        if table.has_triggers:
-            question = f"what triggers and rules of {table.label} do as the default is filled in"
-            requirements.if_rows(table, question, None)
         if column in table.generated:
             refuse_computed(requirements, table, column, f"filling {table.label}.{column}")
         _fill(requirements, table, column, default)
@@ -168,7 +167,12 @@ def _fill(requirements: Requirements, table: SimulatedTable, column: str, defaul
         requirements.ledger.leave_open(
             f"whether all rows of {table.label} get the default: not all can be seen"
         )
-    if rows == 0 or (missing is not None and not missing.count):
+    none = rows == 0 or (missing is not None and not missing.count)
+    for fired in fired_by_filling(requirements.connection, table, column, rows=not none):
+        requirements.ledger.leave_open(
+            f"what {fired} of {table.label} does as the default is filled in"
+        )
+    if none:
         return
     value = table.values.pop(column, None)
     if value is not None and default is not None:
@@ -211,7 +215,7 @@ def _checks_hold(requirements: Requirements, table: SimulatedTable, column: str)
                 table, f"whether the default of {table.label}.{column} suits {name}", None
             )
     for name, (kind, expression, validated) in live.items():
-        if kind == "index" and not table.indexes[name].unique:
+        if kind != "check" and (kind != "index" or not table.indexes[name].unique):
             continue
         probe = None
         if kind == "check" and _names_are_live(table):
@@ -304,7 +308,7 @@ def _values_cast(
     cast = sql.SQL("found.{}::{}").format(sql.Identifier(column), sql.SQL(in_full(after)))
     failure = fails_on_rows(requirements.connection, table, cast, (column,)) if rows else None
     if failure is None:
-        requirements.ledger.leave_open(f"{question}: it depends on the rows")
+        requirements.ledger.leave_open(f"{question}: {BY_ROWS}", sort=BY_ROWS)
     elif failure:
         requirements.ledger.find(
             "value-not-castable",
@@ -358,7 +362,7 @@ def _foreign_keys_compare(
 def _expressions_fit(
     requirements: Requirements, table: SimulatedTable, column: str, after: str, *, alike: bool
 ) -> None:
-    """Note the checks and indexes on the column that do not fit its new type, or not its rows.
+    """Note what computes with the column and does not fit its new type, or not its rows.
 
     PostgreSQL checks all rows again, whatever the type (ATPostAlterTypeCleanup, tablecmds.c). With
     one that is alike, only those fail that contradict the check today.

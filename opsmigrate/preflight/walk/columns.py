@@ -10,12 +10,14 @@ from django.db.models import Field, Model, Value
 from opsmigrate.counted import counted
 from opsmigrate.postgres.column_numbers import COPY_IT, MOST_COLUMNS
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.names import former_name, quoted
 from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.casts import bad_values
 from opsmigrate.preflight.walk.compatible import always_casts
 from opsmigrate.preflight.walk.cures import set_column_aside
 from opsmigrate.preflight.walk.dependents import warn_of_cascade, warn_of_views
 from opsmigrate.preflight.walk.expressions import (
+    STATISTICS,
     holds,
     require_fit,
     require_no_failure,
@@ -25,7 +27,15 @@ from opsmigrate.preflight.walk.fields import column_of, generated_sql
 from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.probes import duplicates
 from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.simulation import SimulatedTable, constant, live_value
+from opsmigrate.preflight.walk.simulation import (
+    CHECK,
+    EXCLUSION,
+    SimulatedTable,
+    constant,
+    live_value,
+)
+from opsmigrate.schema.types import base
+from opsmigrate.steps import statement
 
 # Stands for a default that only the project's own code knows.
 UNKNOWN = "…"
@@ -152,8 +162,39 @@ def _value(
     return constant(default, type_)
 
 
+def free_in_children(
+    requirements: Requirements, table: SimulatedTable, column: str, type_: str | None
+) -> None:
+    """Note a child that has a column of this name, of another type than `type_` where one is given.
+
+    A column that is added is merged with one of the same type; a new name must be free.
+    """
+    for child, found in requirements.relatives.in_children(table, column):
+        if type_ is None or base(found) != base(type_):
+            requirements.ledger.find(
+                "column-exists",
+                f"{child}, which inherits from {table.label}, has a column {column} of its own "
+                f"already: {found}",
+                hint="give that one another name: its values are kept",
+                steps=(
+                    statement(
+                        f"ALTER TABLE {child} RENAME COLUMN {quoted(column)} "
+                        f"TO {quoted(former_name(column, set()))}"
+                    ),
+                ),
+                table=table.label,
+                column=column,
+            )
+
+
 def _has_number(requirements: Requirements, table: SimulatedTable, field: Field[Any, Any]) -> None:
     """Note where the table, or one that inherits from it, has had as many columns as it can."""
+    free_in_children(
+        requirements,
+        table,
+        column_of(field),
+        str(field.db_parameters(connection=requirements.connection)["type"]),
+    )
     table.numbers += 1
     had = max(table.numbers, requirements.relatives.numbers_of_children(table) + 1)
     if had > MOST_COLUMNS:
@@ -280,13 +321,30 @@ def drop_column(
         warn_of_views(requirements.ledger, table, taken.views, f"{statement} CASCADE", column)
         for user in dict.fromkeys([*others, *taken.others]):
             warn_of_cascade(requirements.ledger, table, f"{statement} CASCADE", user, column)
+        statement += " CASCADE"
     else:
         requirements.views_forbid(table, views, statement, column, stays=False)
         for user in others:
             column_in_use(requirements, table, column, statement, user)
+    for lost in _lost_with(table, column):
+        warn_of_cascade(requirements.ledger, table, statement, lost, column)
     doing = f"dropping column {column} of {table.label}"
     requirements.bodies.left_behind(requirements.ledger, table, doing, column)
     requirements.schema.forget_column(table, column)
+
+
+def _lost_with(table: SimulatedTable, column: str) -> list[str]:
+    """Return, in words, what holds the rows of other columns to something, and goes along."""
+    checks = [
+        f"the constraint {name} of {table.label}"
+        for name, (kind, columns) in table.constraints.items()
+        if kind in (CHECK, EXCLUSION) and column in columns and len(columns) > 1
+    ]
+    return checks + [
+        f"the unique index {name} of {table.label}"
+        for name in table.indexes_with(column)
+        if table.indexes[name].unique and table.indexes[name].columns != (column,)
+    ]
 
 
 def users_of(table: SimulatedTable, column: str) -> list[str]:
@@ -294,7 +352,7 @@ def users_of(table: SimulatedTable, column: str) -> list[str]:
     users = [
         f"the {WORDS.get(user.kind, user.kind)} {user.name.removeprefix('for ')}"
         for user in sorted(table.dependents.get(column, ()), key=str)
-        if user.kind != "index"
+        if user.kind not in ("index", STATISTICS)
     ]
     if column in table.partition_key:
         users.append("the partition key")

@@ -9,7 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.names import former_name, quoted
 from opsmigrate.preflight.walk.simulation import TYPE, SimulatedTable, Simulation
-from opsmigrate.steps import Step, command, statement
+from opsmigrate.steps import APPLY, Step, statement
 
 KINDS = {
     "type": "type",
@@ -96,7 +96,7 @@ def without_view(
     if not stays_valid or definition is None:
         return (drop,)
     again = statement(f"CREATE {kind} {view} AS {definition}")
-    return (drop, command("python manage.py migrate"), again)
+    return (drop, *APPLY, again)
 
 
 def kind_of(catalog: Catalog, view: str) -> str:

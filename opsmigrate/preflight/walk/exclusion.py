@@ -18,9 +18,7 @@ from opsmigrate.preflight.walk.operator_classes import require_operator_class_of
 from opsmigrate.preflight.walk.probes import Probe, keys_of_rows, known, rows_of
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.safe_path import require_safe_path
-from opsmigrate.preflight.walk.simulation import SimulatedTable
-
-EXCLUSION = "x"  # pg_constraint.contype
+from opsmigrate.preflight.walk.simulation import EXCLUSION, SimulatedTable
 
 
 def is_exclusion(constraint: BaseConstraint) -> bool:

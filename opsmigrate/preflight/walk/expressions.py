@@ -44,6 +44,7 @@ FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE (p.proname = ANY(%s::text[]) OR p.proname = ANY(SELECT lower(unnest(%s::text[]))))
     AND p.prokind = 'f' AND NOT has_function_privilege(p.oid, 'EXECUTE')
 """
+STATISTICS = "statistics object"
 EXPRESSIONS = """
 SELECT k.conname, 'check', pg_get_expr(k.conbin, k.conrelid), k.convalidated
 FROM pg_constraint k WHERE k.conrelid = format('%%I.%%I', %s::text, %s::text)::regclass
@@ -54,6 +55,11 @@ SELECT x.relname, 'index', concat_ws(', ', pg_get_expr(i.indexprs, i.indrelid),
 FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
 WHERE i.indrelid = format('%%I.%%I', %s::text, %s::text)::regclass
   AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
+UNION ALL
+SELECT e.stxname, 'statistics object',
+       array_to_string(pg_get_statisticsobjdef_expressions(e.oid), ', '), false
+FROM pg_statistic_ext e
+WHERE e.stxrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND e.stxexprs IS NOT NULL
 """
 
 
@@ -232,13 +238,13 @@ def holds(
 def live_expressions(
     requirements: Requirements, table: SimulatedTable, column: str
 ) -> list[tuple[str, str, str, bool]]:
-    """Return the checks and indexes whose expressions name a live column.
+    """Return the checks, indexes and statistics objects whose expressions name a live column.
 
     Of each its name, its kind, the SQL, and whether it holds for every row by now.
     """
     if table.origin is None:
         return []
-    users = {user.name for user in table.dependents.get(column, ()) if user.kind == "index"}
+    users = {user.kind for user in table.dependents.get(column, ())} & {"index", STATISTICS}
     checks = {
         name
         for name, (kind, columns) in table.constraints.items()
@@ -253,9 +259,10 @@ def live_expressions(
             "here would give that a superuser's rights"
         )
         return []
-    rows = seen_by_project(requirements.connection, EXPRESSIONS, [*table.origin, *table.origin])
+    rows = seen_by_project(requirements.connection, EXPRESSIONS, [*table.origin] * 3)
     return [
         (name, kind, text, validated)
         for name, kind, text, validated in rows
-        if (kind == "check" and name in checks) or (kind == "index" and name in table.indexes)
+        if name in (checks if kind == "check" else table.indexes)
+        or (kind == STATISTICS and kind in users)
     ]

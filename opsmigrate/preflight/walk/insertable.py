@@ -124,7 +124,8 @@ def insert_objections(requirements: Requirements, new: NewRows) -> Iterator[Obje
     try:
         yield from unique_objections(connection, table, new.columns, new.rows, Later)
         if new.key is not None and new.key in table.types:
-            yield from key_objections(connection, table, new.key, len(new.rows))
+            role = requirements.catalog.role
+            yield from key_objections(connection, table, new.key, len(new.rows), role=role)
     except Error as error:
         yield Objection(
             f"whether rows of {table.label} are in the way: {first_line(error)}", certain=False

@@ -75,9 +75,12 @@ class _Sequence:
 
 
 def key_objections(
-    connection: BaseDatabaseWrapper, table: SimulatedTable, column: str, count: int
+    connection: BaseDatabaseWrapper, table: SimulatedTable, column: str, count: int, *, role: str
 ) -> Iterator[Objection]:
-    """Yield what stands against `count` rows to which the database itself gives their `column`."""
+    """Yield what stands against `count` rows to which the database itself gives their `column`.
+
+    `role` is the one that inserts them.
+    """
     if table.origin is None or column not in table.origins:
         return
     live = table.origins[column]
@@ -97,7 +100,10 @@ def key_objections(
     if next_value is None and highest is None:
         return
     if next_value is None or not whole:
-        may_not = f"the role may not read it (GRANT SELECT ON SEQUENCE {quoted(schema, name)})"
+        may_not = (
+            f"the role may not read it (GRANT SELECT ON SEQUENCE {quoted(schema, name)} TO "
+            f"{quoted(role)};)"
+        )
         why = may_not if whole else f"the default is {default}"
         yield Objection(f"whether {label} gives keys that are free: {why}", certain=False)
         return

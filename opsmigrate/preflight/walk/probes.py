@@ -30,7 +30,8 @@ TIMEOUT = "60s"
 UNANSWERED = (INSUFFICIENT_PRIVILEGE, QUERY_CANCELED, LOCK_NOT_AVAILABLE)
 # Class 22: the expression raises on some row, as a division by zero does. Class 42: it does not fit
 # the live table, whose columns the plan has altered by then.
-UNASKABLE = ("22", "42")
+# Class 54: a limit of the program, as that of a search vector.
+UNASKABLE = ("22", "42", "54")
 LIMITS = (
     "SELECT pg_catalog.set_config('row_security', 'off', true),"
     " pg_catalog.set_config('statement_timeout', %s, true),"
@@ -310,7 +311,7 @@ def fails_on_rows(
             cursor.execute(query)
     except Error as error:
         state = sqlstate(error) or ""
-        if state.startswith("22"):
+        if state.startswith(("22", "54")):
             return f"{first_line(error)} ({state})"
         if _unanswered(error):
             return None

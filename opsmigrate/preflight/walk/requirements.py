@@ -13,15 +13,16 @@ from opsmigrate.counted import counted
 from opsmigrate.postgres.catalog import Catalog, Dependent
 from opsmigrate.postgres.column_numbers import MOST_COLUMNS
 from opsmigrate.postgres.names import as_stored, generated_name, quoted, stored_in
-from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.ledger import BY_ROWS, Ledger
 from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.cures import KINDS, free_name, set_aside
 from opsmigrate.preflight.walk.dependents import views_forbid, warn_of_cascade, warn_of_views
+from opsmigrate.preflight.walk.few_columns import require_few_columns
 from opsmigrate.preflight.walk.fields import column_of, generated_sql
 from opsmigrate.preflight.walk.function_bodies import FunctionBodies
 from opsmigrate.preflight.walk.probes import ABOUT_ROWS, Probe, ask
 from opsmigrate.preflight.walk.relatives import Relatives
-from opsmigrate.preflight.walk.rights import BY_OTHERS, owner
+from opsmigrate.preflight.walk.rights import BY_OTHERS, NO_LONGER, owner
 from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable, Simulation
 from opsmigrate.steps import Step, statement
 
@@ -151,6 +152,7 @@ class Requirements:
                 fields: Any = [model._meta.get_field(name) for name in constraint.fields]
                 immediate = constraint.deferrable is None
                 columns = tuple(map(column_of, fields))
+                require_few_columns(self.ledger, table, name, len(columns))
                 table.add_unique(name, columns, immediate=immediate)
         elif isinstance(constraint, CheckConstraint):
             condition: Any = constraint.condition
@@ -218,7 +220,9 @@ class Requirements:
                 f"{doing} changes {child} too, which inherits from {table.label}, and only the "
                 "owner of it may",
                 hint=BY_OTHERS,
-                steps=(statement(f"ALTER TABLE {child} OWNER TO {quoted(self.role)}"),),
+                steps=(
+                    statement(f"ALTER TABLE {child} OWNER TO {quoted(self.role)}", risk=NO_LONGER),
+                ),
                 table=table.label,
                 column=column,
             )
@@ -358,7 +362,7 @@ class Requirements:
             again = None
             if probe and table.made_after is None:
                 again = partial(self._if_live_rows, table, question, probe)
-            self.ledger.leave_open(f"{question}: it depends on the rows", again)
+            self.ledger.leave_open(f"{question}: {BY_ROWS}", again, sort=BY_ROWS)
 
     def _if_live_rows(
         self,
@@ -373,7 +377,7 @@ class Requirements:
         if bad is None:
             if not taken_as_true:
                 self.ledger.leave_open(f"{question}: the rows cannot be looked at, or not in time")
-        elif bad.count and not probe.proves:
+        elif bad.count and not (probe.proves and self.relatives.alone(table, probe.id)):
             rows = "row" if bad.exact and bad.count == 1 else "rows"
             self.ledger.leave_open(f"{question}: {bad} {rows} may not")
         elif bad.count:

@@ -14,7 +14,11 @@ OWNER = "OWNER"
 # A grant on each of the columns will do as well (documentation of GRANT).
 BY_COLUMN = ("SELECT", "INSERT", "UPDATE", "REFERENCES")
 # Said beside what the role cannot give itself.
-BY_OTHERS = "the owner or a superuser types it; or migrate with an alias of the owner's"
+BY_OTHERS = (
+    "a superuser types it, or the owner; but a table is given away only by one who may become its "
+    "new owner. Or migrate with an alias of the owner's, and type nothing"
+)
+NO_LONGER = "who owned it, and what works as that role, may no longer use it"
 OF_COLUMNS = """
 SELECT coalesce(bool_and(has_column_privilege(%s::oid, name, %s)), false)
 FROM unnest(%s::text[]) AS name
@@ -54,7 +58,7 @@ class Lack:
     def step(self, role: str) -> Step:
         """Return what its owner, or a superuser, types to give it to the role."""
         if self.privilege == OWNER:
-            return statement(f"ALTER {self.target} OWNER TO {quoted(role)}")
+            return statement(f"ALTER {self.target} OWNER TO {quoted(role)}", risk=NO_LONGER)
         return statement(f"GRANT {self.privilege} ON {self.target} TO {quoted(role)}")
 
 
@@ -67,7 +71,7 @@ def on_relation(privilege: str, relation: Relation) -> Lack:
 
 def owner(schema: str, name: str, role: str) -> Step:
     """Return what gives a table to the role."""
-    return statement(f"ALTER TABLE {quoted(schema, name)} OWNER TO {quoted(role)}")
+    return statement(f"ALTER TABLE {quoted(schema, name)} OWNER TO {quoted(role)}", risk=NO_LONGER)
 
 
 def on_schema(privilege: str, schema: str) -> Lack:

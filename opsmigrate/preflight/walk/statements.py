@@ -18,6 +18,7 @@ from opsmigrate.preflight.walk.constraints import (
 )
 from opsmigrate.preflight.walk.cures import set_aside, without_constraint
 from opsmigrate.preflight.walk.expressions import require_fit, require_no_failure
+from opsmigrate.preflight.walk.few_columns import require_few_columns
 from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.index_keys import keys_of
 from opsmigrate.preflight.walk.index_rows import require_rows_fit
@@ -73,6 +74,12 @@ def _name(part: Any) -> str:
 
 def _columns(part: Any) -> tuple[str, ...]:
     return tuple(map(as_stored, getattr(part, "columns", None) or ()))
+
+
+def _include(statement: Statement) -> tuple[str, ...]:
+    """Return the columns that the index only carries along."""
+    part = statement.parts.get("include")
+    return _columns(part.parts["columns"]) if isinstance(part, Statement) else ()
 
 
 def _create_index(statement: Statement, table: SimulatedTable, requirements: Requirements) -> None:
@@ -154,6 +161,9 @@ def _add_index(
             column=column,
             name=name,
         )
+    include = _include(statement)
+    keys = len(columns) or len(keys_of(statement.parts["columns"]))
+    require_few_columns(requirements.ledger, table, name, keys + len(include))
     if all(there):
         _fits(statement, table, requirements, name)
     table.indexes[name] = Index(
@@ -164,6 +174,7 @@ def _add_index(
         valid=True,
         immediate="DEFERRABLE" not in str(statement.parts.get("deferrable", "")),
         partial=bool(statement.parts.get("condition")) or not columns,
+        include=include,
     )
     return name
 
@@ -200,7 +211,9 @@ def _fits(
             require_immutable(requirements, table, text, f"index {name}")
             require_safe_path(requirements, table, text, f"index {name}")
     if method == "btree":
-        require_rows_fit(requirements, table, columns, [key.text for key in keys])
+        require_rows_fit(
+            requirements, table, columns, [key.text for key in keys], _include(statement)
+        )
     if "CONCURRENTLY" in statement.template and table.kind == "p":
         requirements.ledger.find(
             "concurrently-on-partitioned",

@@ -5,12 +5,10 @@ from django.db.migrations.loader import MigrationLoader
 
 from opsmigrate.counted import counted
 from opsmigrate.postgres.search_path import project_search_path
-from opsmigrate.steps import command
+from opsmigrate.steps import APPLY
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import check
-
-APPLY = (command("python manage.py preflight_migrate"), command("python manage.py migrate"))
 
 
 @check("migrations-applied", tags=("database", "migrations"), severity="blocker")

@@ -4,17 +4,17 @@ from django.apps import apps
 from django.db.models import Count, Q
 
 from opsmigrate.counted import counted
+from opsmigrate.guard import approved
 from opsmigrate.postgres.catalog import Catalog, Column, Relation, read_catalog
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.values import count_nulls_and_duplicates
-from opsmigrate.steps import command, statement
+from opsmigrate.steps import Step, command, statement
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import check
 
 SAMPLES = 10
-SEED = (command("python manage.py seed_payment_id"),)
 
 
 @check("seeded-column", tags=("database", "seed"), severity="blocker", timeout=600, needs=("seed",))
@@ -22,14 +22,14 @@ def seeded_column(context: Context) -> str:
     """The column of SEED is there, NOT NULL and unique."""
     table, column = _find(context, read_catalog(context.connection))
     if not column.not_null:
-        raise Failed(f"{table.label}.{column.name} may be NULL", steps=SEED)
+        raise Failed(f"{table.label}.{column.name} may be NULL", steps=_seed(context))
     unique = [
         index.name
         for index in table.indexes
         if index.unique and index.valid and not index.partial and index.columns == (column.name,)
     ]
     if not unique:
-        raise Failed(f"{table.label}.{column.name} has no valid unique index", steps=SEED)
+        raise Failed(f"{table.label}.{column.name} has no valid unique index", steps=_seed(context))
     return f"{table.label}.{column.name}: {column.type}, NOT NULL, unique ({unique[0]})"
 
 
@@ -45,7 +45,7 @@ def seeded_values(context: Context) -> str:
     )
     if nulls or duplicates:
         context.keep_table("Rows without a value, or with another one's", _samples(context))
-        raise Failed(f"{table.label}.{column.name}: {said}", steps=SEED)
+        raise Failed(f"{table.label}.{column.name}: {said}", steps=_seed(context))
     return f"{table.label}.{column.name}: {said}"
 
 
@@ -105,5 +105,9 @@ def _find(context: Context, catalog: Catalog) -> tuple[Relation, Column]:
         )
     column = next((item for item in table.columns if item.name == name), None)
     if column is None:
-        raise Failed(f"{table.label} has no column {name}", steps=SEED)
+        raise Failed(f"{table.label} has no column {name}", steps=_seed(context))
     return table, column
+
+
+def _seed(context: Context) -> tuple[Step, ...]:
+    return (approved(context.settings, "python manage.py seed_payment_id"),)
