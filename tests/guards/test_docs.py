@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand
 
 from opsmigrate import conf
 from opsmigrate.report import Verdict
+from scripts.new_rule import MARK
 from tests.finding_pages import NOTES, PAGES, notes_of, page_ids, text_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -169,6 +170,7 @@ def test_a_page_has_its_sections(id: str) -> None:
     text = text_of(id)
     found = sections(text)
 
+    assert MARK not in text, "scripts/new_rule.py left this for you to write"
     assert text.startswith(f"# {id}\n")
     assert list(found) == SECTIONS
     assert all(found.values())
@@ -185,6 +187,14 @@ def test_the_notes_on_pages_are_documented() -> None:
     index = sections((PAGES / "README.md").read_text(encoding="utf-8"))["The examples are run"]
 
     assert set(re.findall(r"^\| `([a-z ]+):", index, re.M)) == NOTES
+
+
+def test_a_new_rule_is_written_to_its_end() -> None:
+    """Tell what scripts/new_rule.py left to write."""
+    files = [PAGES / "README.md", *(ROOT / "tests" / "integration").glob("*pairs.py")]
+
+    left = [path for path in [*files, *PACKAGE.rglob("*.py")] if MARK in path.read_text("utf-8")]
+    assert [str(path.relative_to(ROOT)) for path in left] == []
 
 
 def test_the_index_of_findings_names_every_page_once() -> None:
