@@ -164,7 +164,7 @@ from opsmigrate.schema.differences import Drift
 
 def find_$name(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
     """Report $id if $mark: the condition."""
-    # $mark: compare `claimed` with `table`; what to type is a function in schema/remedies/.
+    # $mark: compare `claimed` with `table`; what to type is for REMEDIES in schema/remedies/.
     yield Drift(
         id="$id",
         table=table.label,
@@ -218,7 +218,7 @@ $reported
 
 ## Condition
 
-$mark: what must be there for it.
+$mark: what must be true for it.
 
 ## Effect
 
@@ -227,6 +227,8 @@ $mark: what PostgreSQL answers to `migrate`, or what it does to those who work.
 ## Workaround
 
 $mark: what to do.
+
+<!-- no steps: $mark why nothing can be typed; or take this line out -->
 
 ## Bad example
 
@@ -262,7 +264,8 @@ PAIR = Template('''    Pair(
 # $mark
 migrations.AddField("cage", "age", models.IntegerField(null=True)),
 """,
-        # $mark: what makes the migration fail, done to a database on which it applies
+        # $mark: what makes the migration fail, done to a database on which it applies; or ()
+        # where it fails on every database. The class Pair has what else can be said.
         ("SELECT 1",),
         "$id",
     ),
@@ -359,7 +362,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"""
 What comes next:
 1. See it fail:  python -m pytest -k {rule.id}
-2. Write what these files have marked: git grep -n "{MARK}"
+2. Write what these files have marked: git grep --untracked -n "{MARK}"
 3. Call the rule {rule.kind.caller}:
        {rule.filled(rule.kind.call)}
 4. See it pass:  python -m pytest -k {rule.id}"""

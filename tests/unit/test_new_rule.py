@@ -49,6 +49,7 @@ def test_it_writes_code_with_the_id_and_a_page_with_its_line(
     module = next(line for line in said.splitlines() if line.endswith("too_wide.py"))
     code = (tree / module).read_text(encoding="utf-8")
     assert finding_ids([ast.parse(code)]) == {id}
+    exec(compile(code, module, "exec"), {"__name__": "stub"})  # noqa: S102 - all imports are there
     page = (tree / new_rule.PAGES / f"{id}.md").read_text(encoding="utf-8")
     assert page.startswith(f"# {id}\n")
     assert list(sections(page)) == SECTIONS
@@ -65,6 +66,16 @@ def test_it_writes_code_with_the_id_and_a_page_with_its_line(
     assert new_rule.MARK in page
     assert f"find_{id.replace('-', '_')}(" in said
     assert f"python -m pytest -k {id}" in said
+
+
+@pytest.mark.parametrize("name", new_rule.KINDS)
+def test_the_place_where_a_rule_is_called_is_there(name: str) -> None:
+    caller = new_rule.KINDS[name].caller
+    [file] = re.findall(r"[\w/]+\.py", caller)
+    text = (ROOT / file).read_text(encoding="utf-8")
+
+    assert all(f"{function}(" in text for function in re.findall(r"(\w+)\(\)", caller))
+    assert caller.count("()") == 1
 
 
 def test_an_error_of_the_walk_has_a_pair(tree: Path) -> None:
