@@ -185,7 +185,7 @@ KINDS = {
         PREFLIGHT / "forecast",
         FORECAST,
         "in look_ahead() in opsmigrate/preflight/forecast/report.py",
-        Template("ledger.findings += find_$name(forecast)"),
+        Template("ledger.add(*find_$name(forecast))"),
         ("warning",),
     ),
     "live": Kind(
@@ -199,7 +199,7 @@ KINDS = {
         PREFLIGHT / "recovery",
         RECOVERY,
         "beside note_half_applied() in opsmigrate/preflight/examine.py",
-        Template("ledger.findings += find_$name(catalog, plan)"),
+        Template("ledger.add(*find_$name(catalog, plan))"),
         ("error", "warning"),
     ),
     "drift": Kind(

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.backfill.convert import BY_NAME, is_text
+from opsmigrate.backfill.convert import BY_NAME
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.obstacles import Obstacles
 from opsmigrate.backfill.pending import altering_migration
+from opsmigrate.backfill.plans import InPlace
 from opsmigrate.backfill.state import State
 from opsmigrate.backfill.work import SeedOptions
 from opsmigrate.counted import counted
@@ -17,17 +18,12 @@ from opsmigrate.postgres.names import generated_name, quoted
 from opsmigrate.steps import Step, command, statement
 
 
-def require_possible(
-    connection: BaseDatabaseWrapper, state: State, goal: Goal, *, again: str
-) -> None:
-    """Raise RefusedError where the table or the column cannot be brought to the goal.
-
-    `again` is what to type to run the seed again.
-    """
-    _require_table(state, goal, again)
+def require_possible(connection: BaseDatabaseWrapper, plan: InPlace) -> None:
+    """Raise RefusedError where the table or the column cannot be brought to the goal."""
+    state, goal, again = plan.state, plan.goal, plan.again
+    _require_table(plan)
     _require_rights(state, goal)
-    # Beside text, a column is added too (convert.py).
-    if state.numbers >= MOST_COLUMNS and (not state.has_column or is_text(state, goal)):
+    if state.numbers >= MOST_COLUMNS and plan.adds_column:
         raise RefusedError(
             f"{goal.label} has had {counted(state.numbers, 'column')}, with those that were "
             "dropped: PostgreSQL adds no other",
@@ -36,7 +32,7 @@ def require_possible(
             table=goal.label,
         )
     if state.has_column:
-        _require_column(connection, state, goal, again)
+        _require_column(connection, plan)
     elif goal.reads_row and not goal.nullable:
         raise _no_default(goal)
     if goal.reads_row and not goal.nullable and state.default is None:
@@ -54,19 +50,19 @@ def require_possible(
         )
 
 
-def _require_table(state: State, goal: Goal, again: str) -> None:
-    why = None
+def _require_table(plan: InPlace) -> None:
+    state, goal, again, why = plan.state, plan.goal, plan.again, None
     steps: tuple[Step, ...] = (command(f"{again} --no-unique"),)
     hint = "let it be filled and become NOT NULL, and not unique"
     foreign = [leaf.label for leaf in state.leaves if leaf.kind != "r"]
     if state.kind not in ("r", "p"):
         why, steps = "is no table", ()
         hint = "name a model whose rows stand in a table with --model"
-    elif state.is_typed and (not state.has_column or is_text(state, goal)):
+    elif state.is_typed and plan.adds_column:
         why = "is a table of a composite type, to which PostgreSQL adds no column"
         hint = "let it be a table of its own; its columns and rows stay"
         steps = (statement(f"ALTER TABLE {goal.typed_table} NOT OF"), command(again))
-    elif state.is_partition and (not state.has_column or is_text(state, goal)):
+    elif state.is_partition and plan.adds_column:
         why, steps = "is a partition, to which PostgreSQL adds no column of its own", ()
         hint = "name the model of the partitioned table with --model"
     elif foreign:
@@ -112,11 +108,11 @@ def _require_rights(state: State, goal: Goal) -> None:
         )
 
 
-def _require_column(connection: BaseDatabaseWrapper, state: State, goal: Goal, again: str) -> None:
-    what = None
+def _require_column(connection: BaseDatabaseWrapper, plan: InPlace) -> None:
+    state, goal, again, what = plan.state, plan.goal, plan.again, None
     if state.made_by_server:
         what = f"the server itself gives its values ({state.made_by_server})"
-    elif state.column_type != goal.type and not is_text(state, goal):
+    elif not plan.fits:
         what = f"it is {state.column_type}, not {goal.type}"
     else:
         other = [leaf for leaf in state.leaves if leaf.column_type != state.column_type]

@@ -74,7 +74,7 @@ def _windows(leaves: Sequence[Leaf]) -> list[Window]:
     ]
 
 
-def _empty(
+def _empty(  # noqa: PLR0913 - what fill() has, of one window
     connection: BaseDatabaseWrapper,
     goal: Goal,
     window: Window,

@@ -21,7 +21,8 @@ from opsmigrate.backup.rollback import (
     require_swappable,
 )
 from opsmigrate.backup.swap import Kept, Swapped, find_kept_databases, rename, swap
-from opsmigrate.backup.venue import Venue, not_by_a_role, venue_to_stay
+from opsmigrate.backup.venue import Venue, not_by_a_role, scratch_for, venue_to_stay
+from opsmigrate.backup.verifier import Verifier
 from opsmigrate.backup.verify import (
     Verification,
     prove_restored,
@@ -48,7 +49,6 @@ from opsmigrate.scratch import (
     ScratchDatabase,
     leave,
     maintenance_connection,
-    scratch_database,
 )
 from opsmigrate.scratch_role import hand_over
 from opsmigrate.steps import command, statement
@@ -278,17 +278,19 @@ def _restored(
     place: Place, file: Path, manifest: Manifest, *, owners: bool
 ) -> Iterator[tuple[ScratchDatabase, Verification]]:
     """Yield a scratch database that is, row by row, what was backed up, and analyzed."""
-    venue = _venue(place, file, manifest, owners=owners)
-    with scratch_database(
-        place.connection,
+    verifier = Verifier(
+        connection=place.connection,
+        clients=place.clients,
+        file=file,
+        manifest=manifest,
+        progress=place.progress,
         run_id=place.run_id,
         maintenance_db=place.maintenance_db,
-        like=manifest.properties,
-    ) as scratch:
+    )
+    venue = _venue(verifier, trust_code=place.trust_code, owners=owners)
+    with scratch_for(venue, verifier) as scratch:
         with venue.hands(scratch, manifest, owners=owners) as hands:
-            proof = prove_restored(
-                hands, place.clients, file, manifest, scratch, place.progress, owners=owners
-            )
+            proof = prove_restored(verifier, hands, scratch, owners=owners)
         if lacking := venue.lacking(proof.findings):
             raise not_by_a_role(file, venue, lacking)
         wrong = tuple(item for item in proof.findings if item.severity is Severity.ERROR)
@@ -306,22 +308,13 @@ def _restored(
         yield scratch, replace(proof, where=venue.where)
 
 
-def _venue(place: Place, file: Path, manifest: Manifest, *, owners: bool) -> Venue:
+def _venue(verifier: Verifier, *, trust_code: bool, owners: bool) -> Venue:
     try:
-        return venue_to_stay(
-            place.connection,
-            place.clients,
-            file,
-            manifest,
-            run_id=place.run_id,
-            maintenance_db=place.maintenance_db,
-            trust_code=place.trust_code,
-            owners=owners,
-        )
+        return venue_to_stay(verifier, trust_code=trust_code, owners=owners)
     except ClientError as error:
         if not error.of_its_own:
             raise
-        raise NotProvenError((unreadable(file, error),)) from error
+        raise NotProvenError((unreadable(verifier.file, error),)) from error
 
 
 def _require_whole(file: Path, manifest: Manifest) -> None:

@@ -14,6 +14,7 @@ from opsmigrate.errors import RefusedError
 from opsmigrate.manifest import manifest_path
 from opsmigrate.pgtools.archive_entries import ArchiveEntry, read_entries
 from opsmigrate.pgtools.clients import Clients
+from opsmigrate.postgres.of_users import of_users
 from opsmigrate.postgres.powers import is_powerful
 
 ROLES = "SELECT rolname, rolsuper OR rolname = session_user FROM pg_roles"
@@ -35,11 +36,11 @@ NO_CODE = {
     "TABLE DATA",
 }
 # The same, of a database that is there: what a copy of it would evaluate.
-LIVE = """
+LIVE = of_users("""
 WITH other AS (
   SELECT oid, rolname FROM pg_roles WHERE NOT rolsuper AND rolname <> session_user
 ),
-own AS (SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema')
+own AS (SELECT n.oid FROM pg_namespace n WHERE {of_users})
 SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
             WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END, c.relname, rolname
 FROM pg_class c JOIN other ON other.oid = relowner
@@ -51,7 +52,7 @@ UNION ALL SELECT 'OPERATOR', oprname, rolname FROM pg_operator JOIN other ON oth
 UNION ALL SELECT 'EVENT TRIGGER', evtname, rolname FROM pg_event_trigger
 JOIN other ON other.oid = evtowner
 ORDER BY 1, 2
-"""
+""")
 NO_OWNER = "-"
 LINE_BREAKS = re.compile(r"[\r\n]")
 SHOWN = 3

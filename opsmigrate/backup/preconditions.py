@@ -10,23 +10,24 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.digest.tables import DataTable, label
 from opsmigrate.errors import RefusedError, UsageError
 from opsmigrate.manifest import Manifest, read_manifests
+from opsmigrate.postgres.of_users import of_users
 from opsmigrate.postgres.session import Session
 from opsmigrate.progress import Progress
 from opsmigrate.steps import statement
 
 # pg_dump reads every table, every sequence and every large object, or fails.
-UNREADABLE = """
+UNREADABLE = of_users("""
 SELECT n.nspname, c.relname
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE (c.relkind = 'r' AND NOT (has_schema_privilege(n.oid, 'USAGE')
                                 AND has_table_privilege(c.oid, 'SELECT'))
     OR c.relkind = 'S' AND NOT (has_schema_privilege(n.oid, 'USAGE')
                                 AND has_sequence_privilege(c.oid, 'SELECT')))
-  AND c.relpersistence <> 't' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND c.relpersistence <> 't' AND {of_users}
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
                   AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY 1, 2
-"""
+""")
 # From 18 on the server tells it; before, what it looks at (source of pg_largeobject_aclmask) is
 # asked for: pg_read_all_data did not help.
 HIDDEN_OBJECTS = """

@@ -12,21 +12,22 @@ from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.libpq import child_environment
 from opsmigrate.pgtools.printing import READING
 from opsmigrate.pgtools.run import run
+from opsmigrate.postgres.of_users import of_users
 from opsmigrate.postgres.session import no_time_limits
 
 MOST_JOBS = 4
 # Objects of the database by their owners. What initdb made is pinned, and not in pg_shdepend.
-OWNERS = """
+OWNERS = of_users("""
 SELECT DISTINCT pg_get_userbyid(refobjid) FROM pg_shdepend
 WHERE deptype = 'o' AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 UNION
 SELECT DISTINCT pg_get_userbyid(c.relowner)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+WHERE {of_users}
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
                   AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY 1
-"""
+""")
 GRANTEES = """
 SELECT DISTINCT pg_get_userbyid(refobjid) FROM pg_shdepend
 WHERE deptype = 'a' AND refclassid = 'pg_authid'::regclass
@@ -85,7 +86,7 @@ def why_not_owners(connection: BaseDatabaseWrapper, manifest: Manifest) -> str |
     return f'there is no role "{name}"' if missing else f'the role is no member of "{name}"'
 
 
-def restore_into(
+def restore_into(  # noqa: PLR0913 - what pg_restore is told
     connection: BaseDatabaseWrapper,
     clients: Clients,
     backup: Path,

@@ -144,7 +144,7 @@ def _is_whole(about: Mapping[str, Any]) -> bool:
     return lists and known and past and isinstance(about.get("counters"), dict)
 
 
-def swap(
+def swap(  # noqa: PLR0913 - two names, and what its caller adds
     connection: BaseDatabaseWrapper,
     maintenance_db: str | None,
     *,

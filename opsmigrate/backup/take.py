@@ -49,6 +49,7 @@ from opsmigrate.pgtools.printing import PRINTING
 from opsmigrate.pgtools.run import ClientError, started
 from opsmigrate.postgres.advisory import holder_of, obtain
 from opsmigrate.postgres.errors import LOCK_NOT_AVAILABLE, sqlstate
+from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.room import require_connections
 from opsmigrate.postgres.session import (
     Session,
@@ -304,7 +305,7 @@ def _run(
     return found
 
 
-def _read(
+def _read(  # noqa: PLR0913 - what two readers of one snapshot share
     connection: BaseDatabaseWrapper,
     holder: BaseDatabaseWrapper,
     clients: Clients,
@@ -362,4 +363,4 @@ def _argv(
 
 def _exactly(table: DataTable) -> str:
     # Nothing within double quotes is a pattern (documentation of psql, Patterns).
-    return ".".join('"' + part.replace('"', '""') + '"' for part in (table.schema, table.name))
+    return quoted(table.schema, table.name)

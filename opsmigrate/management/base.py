@@ -7,7 +7,8 @@ import sys
 import traceback
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from io import TextIOWrapper
@@ -42,6 +43,7 @@ from opsmigrate.postgres.errors import (
     sqlstate,
 )
 from opsmigrate.postgres.idle import never_ended_for_idling
+from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import Session
 from opsmigrate.postgres.waits import Waits
@@ -121,12 +123,21 @@ class ReportCommand(BaseCommand, ABC):
     def run(self, run: Run, **options: Any) -> Result:
         """Do the command's work on `run.connection` and return its result."""
 
-    def prepare(self, options: dict[str, Any]) -> Result | None:
-        """Refuse bad input before the database is touched.
+    def prepare(self, options: dict[str, Any]) -> None:
+        """Refuse bad input before anything is done; a command may have nothing to refuse."""
 
-        Return the result where no database is needed for it, else None.
-        """
+    def without_database(self, options: dict[str, Any]) -> Result | None:
+        """Return the result where no database is needed for it, else None."""
         return None
+
+    @contextmanager
+    def progress(self, options: dict[str, Any]) -> Iterator[Progress]:
+        """Yield the progress that is told on stderr until the block ends."""
+        progress = Progress(self.stderr, verbosity=options["verbosity"])
+        try:
+            yield progress
+        finally:
+            progress.done()
 
     def keep(self, report: Report, options: dict[str, Any]) -> None:
         """Store the report elsewhere besides; a command may have nothing to do."""
@@ -236,7 +247,8 @@ class ReportCommand(BaseCommand, ABC):
     def _run(self, run_id: str, chosen: ChosenDatabase, options: dict[str, Any]) -> Result:
         if options["output"]:
             _require_output(options)
-        result = self.prepare(options)
+        self.prepare(options)
+        result = self.without_database(options)
         if result is not None:
             return result
         settings = load_settings()
@@ -245,22 +257,18 @@ class ReportCommand(BaseCommand, ABC):
         if self.needs_clean_checks and not options["skip_checks"]:
             _require_clean_checks(connection)
         reap(connection, settings.maintenance_db)
-        progress = Progress(self.stderr, verbosity=options["verbosity"])
-        run = Run(
-            id=run_id,
-            settings=settings,
-            connection=connection,
-            session=session,
-            progress=progress,
-        )
-        try:
-            with never_ended_for_idling(connection):
-                result = self.run(run, **options)
-                # It is done: an interrupt that comes now must not say that nothing was.
-                interrupts.hold_back()
-                return result.with_findings(*_left(connection, run_id))
-        finally:
-            progress.done()
+        with self.progress(options) as progress, never_ended_for_idling(connection):
+            run = Run(
+                id=run_id,
+                settings=settings,
+                connection=connection,
+                session=session,
+                progress=progress,
+            )
+            result = self.run(run, **options)
+            # It is done: an interrupt that comes now must not say that nothing was.
+            interrupts.hold_back()
+            return result.with_findings(*_left(connection, run_id))
 
     def _deliver(self, report: Report, options: dict[str, Any]) -> None:
         as_json = options["format"] == "json"
@@ -289,7 +297,7 @@ def _left(connection: BaseDatabaseWrapper, run_id: str) -> list[Finding]:
             severity=Severity.WARNING,
             message=f"the scratch database {name} could not be dropped",
             hint="the next run of any command drops it when nobody is in it; or do so now",
-            steps=(statement(f'DROP DATABASE "{name}" WITH (FORCE)'),),
+            steps=(statement(f"DROP DATABASE {quoted(name)} WITH (FORCE)"),),
         )
         for name in names
     ]

@@ -45,7 +45,7 @@ def look_for_drift(
         return drift_of(connection, executor, catalog)
     except Exception as error:  # a field or a database router of the project may raise anything
         words = f"{type(error).__name__}: {first_line(error)}"
-        ledger.findings.append(
+        ledger.add(
             Finding(
                 id="drift-unknown",
                 severity=Severity.INFO,
@@ -71,7 +71,7 @@ def judge_drift(
         if severity is None:
             place = next(_dropping(connection, drift, tables.get(drift.table), ledger), None)
             severity = Severity.WARNING if place else Severity.INFO
-            ledger.findings.append(_finding(drift, severity, place or {}))
+            ledger.add(_finding(drift, severity, place or {}))
         facts.append(
             {
                 "id": drift.id,
@@ -87,11 +87,11 @@ def judge_drift(
 
 
 def _explained(drift: Drift, ledger: Ledger) -> Severity | None:
-    for number, finding in enumerate(ledger.findings):
+    for finding in ledger.findings:
         same = finding.table == drift.table and finding.column in (None, drift.column)
         if finding.severity is Severity.ERROR and same:
             if drift.id in CAUSES.get(finding.id, ()):
-                ledger.findings[number] = _with_steps(finding, drift)
+                ledger.replace(finding, _with_steps(finding, drift))
             return Severity.ERROR
     return None
 

@@ -29,6 +29,7 @@ from opsmigrate.postgres.errors import (
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.report import Finding, Severity
 from opsmigrate.schema.applied import applied_state
+from opsmigrate.schema.history import HISTORY
 from opsmigrate.steps import command
 
 UNREADABLE = (INSUFFICIENT_PRIVILEGE, UNDEFINED_COLUMN)
@@ -226,14 +227,14 @@ def _unreadable(error: DatabaseError) -> Finding:
             id="missing-privilege",
             severity=Severity.ERROR,
             message=f"migrate may not read its history: {first_line(error)}",
-            table="django_migrations",
+            table=HISTORY,
         )
     return Finding(
         id="history-unreadable",
         severity=Severity.ERROR,
-        message=f"migrate cannot read django_migrations: {first_line(error)}",
-        hint="restore django_migrations from a backup",
-        table="django_migrations",
+        message=f"migrate cannot read {HISTORY}: {first_line(error)}",
+        hint=f"restore {HISTORY} from a backup",
+        table=HISTORY,
     )
 
 

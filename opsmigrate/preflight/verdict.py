@@ -17,7 +17,7 @@ SHOWN = 20
 NOTHING = "nothing to migrate"
 
 
-def decide(
+def decide(  # noqa: PLR0913 - all that was found out
     plan: Plan,
     ledger: Ledger,
     target: Target,

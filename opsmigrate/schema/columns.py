@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from opsmigrate.postgres.catalog import Column, Relation
+from opsmigrate.postgres.names import quoted
 from opsmigrate.schema.claims import ClaimedColumn, ClaimedTable
-from opsmigrate.schema.differences import Drift, quoted
+from opsmigrate.schema.differences import Drift
 from opsmigrate.schema.types import INTEGERS, base, canonical
 
 GENERATED = {"": "a plain column", "s": "a stored generated one", "v": "a virtual generated one"}

@@ -36,8 +36,3 @@ class Drift:
             f"{place}: the applied migrations claim {self.claimed or 'no such column'}; "
             f"the database has {self.live or 'none'}"
         )
-
-
-def quoted(*names: str | None) -> str:
-    """Return the identifiers as SQL, each in quotes, with commas between them."""
-    return ", ".join('"' + name.replace('"', '""') + '"' for name in names if name is not None)

@@ -242,7 +242,7 @@ def _words(statement: Any, connection: BaseDatabaseWrapper) -> str:
     return words if len(words) <= LONGEST_STATEMENT else f"{words[:LONGEST_STATEMENT]} …"
 
 
-def _outcome(
+def _outcome(  # noqa: PLR0913 - the parts of an outcome
     item: _Running,
     status: Status,
     saw: str,

@@ -3,13 +3,11 @@
 from datetime import datetime, timezone
 from pathlib import Path
 
-from django.db.backends.base.base import BaseDatabaseWrapper
-
 from opsmigrate.conf import Settings
 from opsmigrate.counted import counted
 from opsmigrate.errors import UndecidedError
 from opsmigrate.postgres.search_path import project_search_path
-from opsmigrate.postgres.session import Session, read_only_thread, second_connection
+from opsmigrate.postgres.session import read_only_thread, second_connection
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Result, Severity, Verdict
 from opsmigrate.schema.history import applied_migrations
@@ -20,22 +18,14 @@ from opsmigrate.uat.baseline.record import Baseline, Page, identity, write_basel
 from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import discover, registry
 from opsmigrate.uat.site import Login, OutOfReachError, Site, Visitor
+from opsmigrate.uat.system import System
 
 NOT_FOUND = 404
 # A page that is mostly noise shows little of a change.
 WORDS_TO_COMPARE = 0.5
 
 
-def save_baseline(
-    connection: BaseDatabaseWrapper,
-    session: Session,
-    settings: Settings,
-    *,
-    run_id: str,
-    site: Site | None,
-    file: Path,
-    progress: Progress,
-) -> Result:
+def save_baseline(system: System, *, run_id: str, file: Path, progress: Progress) -> Result:
     """Write the baseline to `file`, and return what it holds.
 
     Raises UndecidedError where a site was given and does not answer, or refuses the login: a
@@ -48,6 +38,7 @@ def save_baseline(
             id="check-error",
             hint="correct it: it may say which changes are expected",
         )
+    connection, settings, site = system.connection, system.settings, system.site
     progress.phase("figures of every model …")
     with read_only_thread(), second_connection(connection) as own:
         # The history is read by Django, which asks whatever connection the alias has.
@@ -72,7 +63,7 @@ def save_baseline(
         taken=datetime.now(timezone.utc).isoformat(),
         run_id=run_id,
         release=settings.release,
-        database=identity(session),
+        database=identity(system.session),
         migrations=applied,
         base_url=site.base_url if site else None,
         models=figures,

@@ -14,24 +14,17 @@ from opsmigrate.conf import Settings
 from opsmigrate.manifest import read_manifests
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import Session
-from opsmigrate.uat.baseline.record import Baseline
 from opsmigrate.uat.site import Login
+from opsmigrate.uat.system import System
 
 
-def scene(
-    connection: BaseDatabaseWrapper,
-    session: Session,
-    settings: Settings,
-    *,
-    login: Login | None,
-    baseline: Baseline | None,
-) -> dict[str, Any]:
+def scene(system: System, *, login: Login | None) -> dict[str, Any]:
     """Return the facts that a reader needs to place what was seen."""
-    applied = _applied(connection)
-    backup = _backup(settings, session, set(applied))
+    applied, baseline = _applied(system.connection), system.baseline
+    backup = _backup(system.settings, system.session, set(applied))
     before = backup["migrations"] if backup else baseline.migrations if baseline else applied
     return {
-        "versions": _versions(connection),
+        "versions": _versions(system.connection),
         "migrations": {
             "applied": len(applied),
             "since": [

@@ -362,5 +362,5 @@ def test_rows_that_row_security_hides_leave_the_question_open(
         statements = [{"migration": "a", "operation": "b", "sql": "DELETE FROM ledger"}]
         question_rights(connections[alias], read_catalog(connections[alias]), statements, ledger)
 
-    assert ledger.findings == []
+    assert ledger.findings == ()
     assert "row security of public.ledger filters its rows" in ledger.unexamined[0].why

@@ -12,6 +12,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.backup.checksum import sha256_of
 from opsmigrate.backup.restore import restore_into
+from opsmigrate.backup.verifier import Verifier
 from opsmigrate.backup.verify import verify_archive
 from opsmigrate.manifest import read_manifest, write_manifest
 from opsmigrate.pgtools.clients import find_clients
@@ -103,7 +104,15 @@ def test_a_member_of_no_bytes_is_found_out_without_the_checksum(
     manifest = replace(read_manifest(folder), sha256=sha256_of(folder))
     clients = find_clients(read_session(connections[staging]).major, None)
 
-    findings = verify_archive(connections[staging], clients, folder, manifest, SILENT)
+    findings = verify_archive(
+        Verifier(
+            connection=connections[staging],
+            clients=clients,
+            file=folder,
+            manifest=manifest,
+            progress=SILENT,
+        )
+    )
 
     assert len(findings) == 1
     assert findings[0].id in {"rows-differ", "archive-unreadable"}
@@ -148,7 +157,15 @@ def test_what_differs_is_named_table_by_table(staging: str, ops: Ops, tmp_path: 
     clients = find_clients(read_session(connection).major, None)
     manifest = replace(read_manifest(first), sha256=sha256_of(second))
 
-    findings = verify_archive(connection, clients, second, manifest, SILENT)
+    findings = verify_archive(
+        Verifier(
+            connection=connection,
+            clients=clients,
+            file=second,
+            manifest=manifest,
+            progress=SILENT,
+        )
+    )
 
     assert {finding.id for finding in findings} == {
         "values-differ",

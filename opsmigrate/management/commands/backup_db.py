@@ -14,6 +14,7 @@ from opsmigrate.backup.properties import read_extensions
 from opsmigrate.backup.restore import require_extensions
 from opsmigrate.backup.retention import Kept, passed_over, remove_old
 from opsmigrate.backup.take import BackupOptions, take_backup
+from opsmigrate.backup.verifier import Verifier
 from opsmigrate.backup.verify import Verification
 from opsmigrate.counted import counted
 from opsmigrate.errors import OpsmigrateError, PartialError, UsageError
@@ -119,10 +120,15 @@ class Command(ReportCommand):
             return _result(file, manifest, "not verified").with_findings(*passed_over(folder))
         try:
             result = _verify(
-                run,
-                clients,
-                file,
-                manifest,
+                Verifier(
+                    connection=run.connection,
+                    clients=clients,
+                    file=file,
+                    manifest=manifest,
+                    progress=run.progress,
+                    run_id=run.id,
+                    maintenance_db=run.settings.maintenance_db,
+                ),
                 options["verify"],
                 keep=options["keep_scratch"],
                 trust_code=options["trust_code"],
@@ -190,29 +196,10 @@ def _whole_but(error: OpsmigrateError, file: Path) -> OpsmigrateError:
     return error
 
 
-def _verify(
-    run: Run,
-    clients: Clients,
-    file: Path,
-    manifest: Manifest,
-    level: str,
-    *,
-    keep: bool,
-    trust_code: bool = False,
-) -> Result:
+def _verify(verifier: Verifier, level: str, *, keep: bool, trust_code: bool) -> Result:
+    file = verifier.file
     try:
-        manifest, found = verify_to(
-            level,
-            run.connection,
-            clients,
-            file,
-            manifest,
-            run_id=run.id,
-            maintenance_db=run.settings.maintenance_db,
-            progress=run.progress,
-            keep=keep,
-            trust_code=trust_code,
-        )
+        manifest, found = verify_to(level, verifier, keep=keep, trust_code=trust_code)
     except OpsmigrateError as error:
         raise _whole_but(error, file) if error.id in NOT_TRIED else error from None
     # What was found wrong may be the interrupt itself: pg_restore was ended, the line closed.

@@ -72,7 +72,7 @@ class Command(ReportCommand):
             "--explain", metavar="ID", help="print the page of a finding, and do nothing else"
         )
 
-    def prepare(self, options: dict[str, Any]) -> Result | None:
+    def without_database(self, options: dict[str, Any]) -> Result | None:
         """Return the page that was asked for."""
         if options["explain"] is None:
             return None

@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentParser, ArgumentTypeError
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from opsmigrate.uat.reports.seal import sealed, verify_report
 from opsmigrate.uat.runner import JOBS
 from opsmigrate.uat.save_baseline import save_baseline
 from opsmigrate.uat.site import Site, site_at
+from opsmigrate.uat.system import System
 
 NAME = "uat_report"
 # Of these one at most, and with any of them no report is written.
@@ -92,8 +94,8 @@ class Command(ReportCommand):
             help="say whether an uat_report.json or .html is as it was written; run no check",
         )
 
-    def prepare(self, options: dict[str, Any]) -> Result | None:
-        """Make the folder of the reports; list the checks, or verify a report, which is all."""
+    def prepare(self, options: dict[str, Any]) -> None:
+        """Refuse what does not go together; make the folder of the reports."""
         self._images = {}
         asked = [f"--{name.replace('_', '-')}" for name in (*APART, "baseline") if options[name]]
         if len(asked) > 1:
@@ -105,7 +107,9 @@ class Command(ReportCommand):
             )
         if any(options[name] for name in APART):
             options["report_dir"] = None
-            return _done_apart(options)
+            if options["save_baseline"]:
+                _require_place(Path(options["save_baseline"]))
+            return
         folder = Path(options["report_dir"])
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -117,21 +121,24 @@ class Command(ReportCommand):
                 id="cannot-write-output",
                 hint="name a folder that can be written with --report-dir",
             ) from error
+
+    def without_database(self, options: dict[str, Any]) -> Result | None:
+        """List the checks, or verify a report, where that was asked for."""
+        if options["list"]:
+            return _listed(options)
+        if options["verify_report"]:
+            return verify_report(Path(options["verify_report"]))
         return None
 
     def run(self, run: Run, **options: Any) -> Result:
         """Save a baseline, or run the selected checks."""
         site = _site(options["base_url"] or run.settings.uat.base_url)
+        system = System(
+            connection=run.connection, session=run.session, settings=run.settings, site=site
+        )
         if options["save_baseline"]:
-            return save_baseline(
-                run.connection,
-                run.session,
-                run.settings,
-                run_id=run.id,
-                site=site,
-                file=Path(options["save_baseline"]),
-                progress=run.progress,
-            )
+            file = Path(options["save_baseline"])
+            return save_baseline(system, run_id=run.id, file=file, progress=run.progress)
         included = tuple(
             read_included(
                 Path(file),
@@ -141,11 +148,7 @@ class Command(ReportCommand):
             for file in options["include"]
         )
         acceptance = accept(
-            run.connection,
-            run.session,
-            run.settings,
-            site=site,
-            baseline=_baseline(run, options["baseline"]),
+            replace(system, baseline=_baseline(run, options["baseline"])),
             selection=Selection(
                 tags=options["tag"],
                 exclude=options["exclude"],
@@ -178,15 +181,6 @@ class Command(ReportCommand):
         if options["verbosity"]:
             self.stderr.write(shown(f"Reports: {folder / NAME}.html, .txt, .json and .xml"))
             self.stderr.write(f"SHA-256: {body['sha256']}")
-
-
-def _done_apart(options: dict[str, Any]) -> Result | None:
-    if options["list"]:
-        return _listed(options)
-    if options["verify_report"]:
-        return verify_report(Path(options["verify_report"]))
-    _require_place(Path(options["save_baseline"]))
-    return None
 
 
 def _jobs(text: str) -> int:

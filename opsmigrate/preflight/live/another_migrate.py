@@ -7,8 +7,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.names import literal
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.walk.history import HISTORY
 from opsmigrate.report import Severity
+from opsmigrate.schema.history import HISTORY
 from opsmigrate.steps import Step, statement
 
 # Who has written a row holds ROW EXCLUSIVE until the end of the transaction; who reads, or makes a

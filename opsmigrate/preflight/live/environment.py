@@ -80,8 +80,7 @@ def look_around(
         *_triggers_off(connection, settings),
         *_locks(settings, catalog, statements),
     ]
-    # Not through find(): SQL written by hand does not put these right.
-    ledger.findings += findings
+    ledger.add(*findings)
     return {
         "pooled_by_transaction": pooled,
         "standbys": [

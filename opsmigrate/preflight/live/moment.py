@@ -130,8 +130,7 @@ def look_at_the_moment(
         findings += _old_snapshots(connection, concurrently, pids, patience)
     if hidden and (findings or concurrently):
         findings.append(_hidden(catalog.role))
-    # Not through find(): SQL written by hand does not put these right.
-    ledger.findings += findings
+    ledger.add(*findings)
 
 
 def words_of(query: str | None) -> str | None:

@@ -140,7 +140,7 @@ def require_time(limits: Mapping[str, Limit], expected: list[Expected], ledger: 
         _note(limit, whole[:1], "its transaction", ledger)
     if IDLE in limits and ledger.code_runs:
         limit = limits[IDLE]
-        ledger.findings.append(
+        ledger.add(
             Finding(
                 id="timeout-too-short",
                 severity=Severity.INFO,
@@ -169,11 +169,10 @@ def _sure(limit: Limit, item: Expected) -> bool:
 def _note(limit: Limit, items: list[Expected], what: str, ledger: Ledger) -> None:
     for item in items:
         finding = _finding(limit, item, what)
-        ledger.findings.append(finding)
+        ledger.add(finding)
         if _over(limit, item) and not _sure(limit, item):
-            ledger.migration, ledger.operation = item.migration, item.operation
-            ledger.leave_open(f"whether the live database is quicker: {finding.message}")
-            ledger.migration = ledger.operation = None
+            with ledger.at(item.migration, item.operation):
+                ledger.leave_open(f"whether the live database is quicker: {finding.message}")
 
 
 def _by_migration(expected: list[Expected]) -> Iterator[Expected]:

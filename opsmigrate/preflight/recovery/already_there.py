@@ -12,7 +12,7 @@ from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan, state_before
 from opsmigrate.preflight.recovery.half_applied import Stop, find_stop
-from opsmigrate.preflight.recovery.remedies import rest_of
+from opsmigrate.preflight.recovery.remedies import Halfway, rest_of
 from opsmigrate.report import Finding, Severity
 from opsmigrate.schema.drift import drift_of
 from opsmigrate.steps import Step as Command
@@ -61,7 +61,7 @@ def note_already_there(
             steps = _recording(connection, catalog, plan.executor, stop, state) if stop else ()
             if stop and steps:
                 first = _with(found[0], steps, whole=stop.done == len(stop.labels))
-                ledger.findings[ledger.findings.index(found[0])] = first
+                ledger.replace(found[0], first)
                 _drop_others(ledger, first)
         return
 
@@ -80,7 +80,7 @@ def _recording(
     after = drift_of(connection, executor, catalog, stop.states[stop.done])
     if not all(drift in before for drift in after):
         return ()
-    rest = rest_of(connection, catalog, migration, stop.states, stop.done)
+    rest = rest_of(Halfway(connection, catalog, migration, stop.states, stop.done))
     if rest is None:
         return ()
     parents = executor.loader.graph.node_map[migration.app_label, migration.name].parents
@@ -96,10 +96,10 @@ def _recording(
 
 def _drop_others(ledger: Ledger, first: Finding) -> None:
     """Take away the steps of what is gone with the first finding of a migration."""
-    for number, finding in enumerate(ledger.findings):
+    for finding in ledger.findings:
         others = finding.migration == first.migration and finding is not first
         if others and finding.severity is Severity.ERROR and finding.id in SAYS_SO:
-            ledger.findings[number] = replace(finding, hint=WITH_THE_FIRST, steps=())
+            ledger.replace(finding, replace(finding, hint=WITH_THE_FIRST, steps=()))
 
 
 def _with(finding: Finding, steps: tuple[Command, ...], *, whole: bool) -> Finding:

@@ -12,9 +12,9 @@ from django.db.migrations.state import ProjectState
 
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.ledger import Ledger, label_of
 from opsmigrate.preflight.plan import Plan, Step, state_before
-from opsmigrate.preflight.recovery.remedies import remedy
+from opsmigrate.preflight.recovery.remedies import Halfway, remedy
 from opsmigrate.preflight.recovery.traces import (
     Trace,
     Traces,
@@ -52,11 +52,6 @@ class Stop:
     def labels(self) -> list[str]:
         """Return the operations as findings name them."""
         return [label_of(*each) for each in enumerate(self.step.migration.operations)]
-
-
-def label_of(number: int, operation: Operation) -> str:
-    """Return how findings call an operation."""
-    return f"{number}: {type(operation).__name__}"
 
 
 def note_half_applied(
@@ -220,11 +215,7 @@ def _add(
         "invalid": [f"{schema}.{name}" for schema, name in stop.invalid],
     }
     cure = remedy(
-        connection,
-        catalog,
-        stop.step.migration,
-        stop.states,
-        done=stop.done,
+        Halfway(connection, catalog, stop.step.migration, stop.states, stop.done),
         partly=stop.partly,
         unknown=stop.unknown,
         invalid=stop.invalid,
@@ -239,12 +230,4 @@ def _add(
         operation=labels[min(stop.done, len(labels) - 1)],
         evidence=evidence,
     )
-    first = next(
-        (
-            number
-            for number, item in enumerate(ledger.findings)
-            if item.migration == stop.step.label
-        ),
-        len(ledger.findings),
-    )
-    ledger.findings.insert(first, finding)
+    ledger.add_before(finding)

@@ -12,9 +12,9 @@ from opsmigrate.postgres.catalog import Catalog, Relation
 from opsmigrate.postgres.names import literal, quoted
 from opsmigrate.preflight.plan import Plan
 from opsmigrate.preflight.recovery.traces import live_traces, traces_of
-from opsmigrate.preflight.walk.history import HISTORY
 from opsmigrate.preflight.walk.rights import BY_OTHERS, lacking, lacking_to_insert
 from opsmigrate.report import Finding
+from opsmigrate.schema.history import HISTORY
 from opsmigrate.steps import Step, statement
 
 Node = tuple[str, str]

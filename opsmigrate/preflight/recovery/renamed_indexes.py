@@ -22,12 +22,12 @@ def note_renamed_indexes(
     connection: BaseDatabaseWrapper, catalog: Catalog, plan: Plan, ledger: Ledger
 ) -> None:
     """Give steps to the findings on missing indexes that have none."""
-    for number, finding in enumerate(ledger.findings):
+    for finding in ledger.findings:
         if finding.id == "missing-index" and not finding.steps:
             found = _index(connection, catalog, _models(state_before(plan)), finding)
             if found is not None:
                 hint, step = found
-                ledger.findings[number] = replace(finding, hint=hint, steps=(step,))
+                ledger.replace(finding, replace(finding, hint=hint, steps=(step,)))
 
 
 def _models(state: ProjectState) -> Iterator[Any]:

@@ -16,6 +16,7 @@ from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.libpq import ChildEnvironment, child_environment
 from opsmigrate.pgtools.run import ClientError, started
 from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.session import second_connection, set_for_session
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 from opsmigrate.preflight.rehearsal.broken import BrokenConstraint
@@ -287,12 +288,12 @@ class _Work:
             f"--snapshot={self._snapshot}",
             f"--lock-wait-timeout={LOCK_TIMEOUT_MS}",
             *(
-                f"--exclude-table={_quoted(schema)}.{_quoted(name)}"
+                f"--exclude-table={quoted(schema)}.{quoted(name)}"
                 for schema, name in self._copy.selection.absent
             ),
             # Of the schema's dump as well: pg_dump asks where each sequence stands.
             *(
-                f"--exclude-table-data={_quoted(schema)}.{_quoted(name)}"
+                f"--exclude-table-data={quoted(schema)}.{quoted(name)}"
                 for schema, name in self._copy.selection.without_rows
             ),
             *_role(environment),
@@ -333,10 +334,6 @@ class _Work:
             hint="run it again when the other has finished",
             steps=(command("python manage.py preflight_migrate"),),
         )
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _role(environment: ChildEnvironment) -> list[str]:

@@ -68,10 +68,9 @@ def question_event_triggers(catalog: Catalog, rehearsal: Rehearsal, ledger: Ledg
     for trigger in catalog.event_triggers:
         for item in rehearsal.statements:
             if fired(trigger, item["sql"]):
-                ledger.migration, ledger.operation = item["migration"], item["operation"]
-                ledger.leave_open(
-                    f"the event trigger {trigger.name} runs with it and may refuse it; only a "
-                    "superuser can have it on a copy"
-                )
+                with ledger.at(item["migration"], item["operation"]):
+                    ledger.leave_open(
+                        f"the event trigger {trigger.name} runs with it and may refuse it; only a "
+                        "superuser can have it on a copy"
+                    )
                 break
-    ledger.migration = ledger.operation = None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from opsmigrate.preflight.ledger import Ledger, place_of
-from opsmigrate.preflight.order import Order, Rank
+from opsmigrate.preflight.order import POST_MIGRATE, Order, Rank
 from opsmigrate.preflight.plan import Plan
 from opsmigrate.preflight.rehearsal.causes import Cause
 from opsmigrate.preflight.rehearsal.outcome import Rehearsal
@@ -53,12 +53,9 @@ def take_in(
     proven, refuted = _ask_live(rehearsal, order, proven, ledger)
     if failure and known and places.of(failure["migration"], failure["operation"]) >= known:
         # What is known already fails on the copy too, and nothing before it.
-        answered = [item for item in ledger.unexamined if places.of_what(item.what) < known]
-        ledger.unexamined[:] = [
-            item
-            for item in ledger.unexamined
-            if item not in answered or _rank(item, order) >= proven
-        ]
+        ledger.answered(
+            lambda item: places.of_what(item.what) < known and _rank(item, order) < proven
+        )
         return
     counts = failure is None or _counts(failure, rehearsal, order, proven)
     if failure is not None:
@@ -66,13 +63,14 @@ def take_in(
     if refuted or (failure is not None and counts):
         # It answers: no. What comes after it is not reached.
         proven = AFTER_ALL
-    ledger.unexamined[:] = [item for item in ledger.unexamined if _rank(item, order) >= proven]
+    ledger.answered(lambda item: _rank(item, order) < proven)
     for item in rehearsal.refused:
-        ledger.migration, ledger.operation = item["migration"], item["operation"]
-        ledger.leave_open(str(item["what"]))
+        with ledger.at(item["migration"], item["operation"]):
+            ledger.leave_open(str(item["what"]))
     if failure is not None:
-        _add_failure(failure, ledger, why if counts else None)
-    ledger.migration = ledger.operation = None
+        operation = POST_MIGRATE if failure["after_the_plan"] else failure["operation"]
+        with ledger.at(failure["migration"], operation):
+            _add_failure(failure, ledger, why if counts else None)
 
 
 def _known(places: Order, ledger: Ledger) -> Rank | None:
@@ -191,9 +189,6 @@ def _add_failure(
     ledger: Ledger,
     why: Callable[[Mapping[str, Any]], Cause] | None,
 ) -> None:
-    ledger.migration, ledger.operation = failure["migration"], failure["operation"]
-    if failure["after_the_plan"]:
-        ledger.operation = "post_migrate"
     state = f" ({failure['sqlstate']})" if failure["sqlstate"] else ""
     who = f"the receiver {failure['receiver']}" if failure.get("receiver") else "it"
     words = f"{who} failed: {failure['error']}: {failure['words']}{state}"

@@ -5,6 +5,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
+from opsmigrate.postgres.names import quoted
 from opsmigrate.preflight.rehearsal.sent_text import sent_texts, texts_of_many
 
 Require = Callable[[str], None]
@@ -145,11 +146,11 @@ def _checked_members(kind: Any, require: Require) -> dict[str, Any]:
         return call(cursor, procname, *args, **kwargs)
 
     def checked_copy_from(cursor: Any, file: Any, table: str, *args: Any, **kwargs: Any) -> Any:
-        require(f"COPY {_quoted(table)} FROM STDIN")
+        require(f"COPY {quoted(table)} FROM STDIN")
         return copy_from(cursor, file, table, *args, **kwargs)
 
     def checked_copy_to(cursor: Any, file: Any, table: str, *args: Any, **kwargs: Any) -> Any:
-        require(f"COPY {_quoted(table)} TO STDOUT")
+        require(f"COPY {quoted(table)} TO STDOUT")
         return copy_to(cursor, file, table, *args, **kwargs)
 
     return {
@@ -160,7 +161,3 @@ def _checked_members(kind: Any, require: Require) -> dict[str, Any]:
         "copy_from": checked_copy_from,
         "copy_to": checked_copy_to,
     }
-
-
-def _quoted(table: str) -> str:
-    return '"' + table.replace('"', '""') + '"'

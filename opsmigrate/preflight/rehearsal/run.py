@@ -81,7 +81,7 @@ def database_bytes(connection: BaseDatabaseWrapper) -> int:
         return int(cursor.fetchone()[0])
 
 
-def rehearse(
+def rehearse(  # noqa: PLR0913 - what a command is asked
     connection: BaseDatabaseWrapper,
     target: Target,
     *,
@@ -182,7 +182,7 @@ def _nowhere(what: str) -> dict[str, str | None]:
     return {"what": what, "migration": None, "operation": None}
 
 
-def _job(
+def _job(  # noqa: PLR0913 - what the child is told
     connection: BaseDatabaseWrapper,
     copy: BaseDatabaseWrapper,
     target: Target,

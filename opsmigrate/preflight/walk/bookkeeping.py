@@ -13,7 +13,6 @@ from django.db.migrations.state import ProjectState
 
 from opsmigrate.postgres.catalog import Relation
 from opsmigrate.postgres.errors import first_line
-from opsmigrate.preflight.order import POST_MIGRATE
 from opsmigrate.preflight.plan import Step
 from opsmigrate.preflight.walk.insertable import Later, NewRows, insert_objections
 from opsmigrate.preflight.walk.known_receivers import extra_permissions
@@ -53,17 +52,6 @@ def require_post_migrate(
 
     `state_after` the plan is None where it is not known.
     """
-    ledger = requirements.ledger
-    ledger.operation = POST_MIGRATE
-    _require(steps, state_after, requirements)
-    ledger.operation = None
-
-
-def _require(
-    steps: tuple[Step, ...],
-    state_after: Callable[[], ProjectState | None],
-    requirements: Requirements,
-) -> None:
     types = live_table(requirements, CONTENT_TYPES, "contenttypes.ContentType")
     permissions = live_table(requirements, PERMISSIONS, "auth.Permission")
     lacks = dict(_lacks(requirements.connection, types, permissions))
@@ -213,7 +201,7 @@ def _require_rights(
             find_lack(requirements, lack, relation, purpose)
 
 
-def insert_instances(
+def insert_instances(  # noqa: PLR0913 - rows, and how they come
     requirements: Requirements,
     table: SimulatedTable,
     model: Any,

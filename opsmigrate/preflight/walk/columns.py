@@ -176,27 +176,27 @@ def _rows_accept(
         default is not None or field.has_db_default() or _fills_itself(requirements, field)
     )
     if not field.null and not has_default:
-        _refuse_rows(
-            requirements,
-            table,
-            column,
-            more_than=0,
-            id="not-null-without-default",
-            message=f"column {column} is added to {table.label} as NOT NULL without a "
-            "default, and the table has rows",
-            hint="give the field a default in the migration, or add it with null=True first",
-        )
+        message = f"column {column} is added to {table.label} as NOT NULL without a default, and "
+        message += "the table has rows"
+        if _has_rows(requirements, table, message, more_than=0):
+            requirements.ledger.find(
+                "not-null-without-default",
+                message,
+                hint="give the field a default in the migration, or add it with null=True first",
+                table=table.label,
+                column=column,
+            )
     if field.unique and (default is not None or _is_constant(field)):
-        _refuse_rows(
-            requirements,
-            table,
-            column,
-            more_than=1,
-            id="unique-with-one-default",
-            message=f"column {column} is added to {table.label} as unique, but every row "
-            "would get the same default, which Django computes once",
-            hint="add the field with null=True, fill it, then make it unique",
-        )
+        message = f"column {column} is added to {table.label} as unique, but every row would get "
+        message += "the same default, which Django computes once"
+        if _has_rows(requirements, table, message, more_than=1):
+            requirements.ledger.find(
+                "unique-with-one-default",
+                message,
+                hint="add the field with null=True, fill it, then make it unique",
+                table=table.label,
+                column=column,
+            )
     check = field.db_parameters(connection=requirements.connection)["check"]
     if check and (default is not None or field.has_db_default()):
         _default_passes(requirements, table, field, default, str(check))
@@ -249,21 +249,14 @@ def _default_passes(
         )
 
 
-def _refuse_rows(
-    requirements: Requirements,
-    table: SimulatedTable,
-    column: str,
-    *,
-    more_than: int,
-    id: str,
-    message: str,
-    hint: str,
-) -> None:
+def _has_rows(
+    requirements: Requirements, table: SimulatedTable, message: str, *, more_than: int
+) -> bool:
+    """Say whether the table has so many rows; where that cannot be known, the question is open."""
     rows = requirements.rows(table)
     if rows is None:
         requirements.ledger.leave_open(f"whether {table.label} has rows: {message}")
-    elif rows > more_than:
-        requirements.ledger.find(id, message, hint=hint, table=table.label, column=column)
+    return rows is not None and rows > more_than
 
 
 def _fills_itself(requirements: Requirements, field: Field[Any, Any]) -> bool:

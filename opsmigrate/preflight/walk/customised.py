@@ -37,7 +37,6 @@ MAKES = re.compile(r"\b(?:ALTER|CREATE|DROP)\s", re.IGNORECASE)
 
 def leave_open_what_is_customised(connection: BaseDatabaseWrapper, ledger: Ledger) -> None:
     """Leave open what the project's own `migrate` does, and its engine's prepare_database()."""
-    ledger.operation = None
     for kind in _own_command():
         ledger.leave_open(
             f"migrate is {kind.__module__}, not Django's: only running decides what it does"
@@ -53,8 +52,9 @@ def doubt_own_way(step: Step, ledger: Ledger) -> None:
     name = "unapply" if step.backwards else "apply"
     method = getattr(type(step.migration), name)
     if method is not getattr(Migration, name):
-        ledger.uncertain = f"{method.__module__} has its own {name}()"
-        ledger.code(f"{ledger.uncertain}: only running decides what it does")
+        own = f"{method.__module__} has its own {name}()"
+        ledger.doubt(own)
+        ledger.code(f"{own}: only running decides what it does")
 
 
 @contextmanager

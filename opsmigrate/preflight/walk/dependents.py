@@ -55,7 +55,7 @@ def warn_of_views(
         )
 
 
-def views_forbid(
+def views_forbid(  # noqa: PLR0913 - Requirements has a short way to it
     connection: BaseDatabaseWrapper,
     catalog: Catalog,
     ledger: Ledger,

@@ -5,6 +5,7 @@ import re
 from opsmigrate.postgres.catalog import Catalog, EventTrigger
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan
+from opsmigrate.schema.history import HISTORY
 
 # What stands between CREATE and the kind of object, and is not in the tag of the command.
 ADJECTIVES = re.compile(
@@ -25,7 +26,6 @@ MAKES_A_TABLE = re.compile(r"\s*(?:WITH|SELECT)\b.*\bINTO\b", re.IGNORECASE | re
 # Of these the first word is the tag, or the beginning of it.
 ALONE = frozenset({"COMMENT", "GRANT", "REVOKE", "REINDEX", "REFRESH", "SECURITY", "IMPORT"})
 # migrate makes it where it is not there.
-HISTORY = "django_migrations"
 MAKES_HISTORY = f"CREATE TABLE {HISTORY} ()"
 # Each but the first of several.
 FURTHER = re.compile(r";\s*(?=\w)")
@@ -39,9 +39,10 @@ def leave_open_event_triggers(catalog: Catalog, plan: Plan, ledger: Ledger) -> N
     for trigger in catalog.event_triggers:
         fires = next((item for item in statements if fired(trigger, item["sql"])), None)
         if fires is not None:
-            ledger.migration, ledger.operation = fires["migration"], fires["operation"]
-            ledger.leave_open(f"the event trigger {trigger.name} runs with it and may refuse it")
-            ledger.migration = ledger.operation = None
+            with ledger.at(fires["migration"], fires["operation"]):
+                ledger.leave_open(
+                    f"the event trigger {trigger.name} runs with it and may refuse it"
+                )
         elif ledger.code_runs:
             ledger.leave_open(
                 f"whether code fires the event trigger {trigger.name}, which may refuse DDL"

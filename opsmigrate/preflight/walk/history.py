@@ -23,9 +23,8 @@ from opsmigrate.preflight.walk.rights import (
     on_schema,
 )
 from opsmigrate.preflight.walk.schemas import usable_schema
-from opsmigrate.schema.history import applied_migrations
+from opsmigrate.schema.history import HISTORY, applied_migrations
 
-HISTORY = "django_migrations"
 # As the model of django.db.migrations.recorder has them.
 TYPES = {
     "app": "varchar(255)",
@@ -54,16 +53,15 @@ def require_history(requirements: Requirements, plan: Plan) -> None:
     labels = [label for label, _ in (*records, *squashed)]
     for objection in insert_objections(requirements, new):
         after = objection.row >= len(records)
-        requirements.ledger.operation = REPLACEMENTS if after else None
-        _tell(requirements, objection, labels[objection.row], table.label)
+        with requirements.ledger.at(None, REPLACEMENTS if after else None):
+            _tell(requirements, objection, labels[objection.row], table.label)
     relation = _live(requirements)
     if squashed and not records and relation is not None:
-        requirements.ledger.operation = REPLACEMENTS
         lacks = lacking_to_insert(requirements.connection, relation, TYPES, returning=["id"])
         if lacks:
             purpose = f"record the squashed {squashed[0][0]}, whose parts are all applied"
-            find_lack(requirements, lacks, relation, purpose)
-        requirements.ledger.operation = None
+            with requirements.ledger.at(None, REPLACEMENTS):
+                find_lack(requirements, lacks, relation, purpose)
 
 
 def _require_table(requirements: Requirements) -> None:
@@ -153,16 +151,15 @@ def _tell(requirements: Requirements, objection: Objection, label: str, table: s
     if not objection.certain:
         ledger.leave_open(objection.what)
         return
-    ledger.migration = label
-    ledger.find(
-        "history-not-writable",
-        f"migrate cannot record {label} in {table}: {objection.what}",
-        hint=objection.hint,
-        steps=objection.steps,
-        table=table,
-        column=objection.column,
-    )
-    ledger.migration = None
+    with ledger.at(label, ledger.operation):
+        ledger.find(
+            "history-not-writable",
+            f"migrate cannot record {label} in {table}: {objection.what}",
+            hint=objection.hint,
+            steps=objection.steps,
+            table=table,
+            column=objection.column,
+        )
 
 
 def require_record(step: Step, requirements: Requirements) -> None:
@@ -180,9 +177,8 @@ def require_record(step: Step, requirements: Requirements) -> None:
     else:
         lacks = lacking_to_insert(connection, relation, TYPES, returning=["id"])
     if lacks:
-        requirements.ledger.migration = step.label
-        find_lack(requirements, lacks, relation, "record the migration")
-        requirements.ledger.migration = None
+        with requirements.ledger.at(step.label):
+            find_lack(requirements, lacks, relation, "record the migration")
 
 
 def _live(requirements: Requirements) -> Relation | None:

@@ -11,6 +11,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import seen_by_project
+from opsmigrate.postgres.sequences import Owned, behind_last_row
 from opsmigrate.preflight.walk.objections import Objection
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.steps import statement
@@ -191,11 +192,5 @@ def _remedy(
     connection: BaseDatabaseWrapper, origin: tuple[str, str], column: str, sequence: _Sequence
 ) -> str:
     """Return the statement that lets a sequence go on behind the last row."""
-    farthest = sql.SQL("max({})" if sequence.increment > 0 else "min({})")
-    remedy = sql.SQL("SELECT setval({}, (SELECT {} FROM {}))").format(
-        sql.Literal(f'"{sequence.schema}"."{sequence.name}"'),
-        farthest.format(sql.Identifier(column)),
-        sql.Identifier(*origin),
-    )
-    with connection.cursor() as cursor:
-        return str(remedy.as_string(cursor.connection))
+    owned = Owned(sequence.schema, sequence.name, *origin, column, sequence.increment)
+    return behind_last_row(connection, owned)

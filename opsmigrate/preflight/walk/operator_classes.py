@@ -35,7 +35,7 @@ FROM asked
 """
 
 
-def require_operator_class(
+def require_operator_class(  # noqa: PLR0913 - an index's column in full
     requirements: Requirements,
     table: SimulatedTable,
     column: str,

@@ -326,7 +326,7 @@ def _unanswered(error: Error) -> bool:
     return state in UNANSWERED or state.startswith(UNASKABLE)
 
 
-def rows_where(
+def rows_where(  # noqa: PLR0913 - the parts of a probe
     table: SimulatedTable,
     columns: tuple[str, ...],
     predicate: Composable,

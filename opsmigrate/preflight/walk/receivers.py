@@ -45,7 +45,6 @@ def require_receivers(requirements: Requirements, state: ProjectState) -> None:
     What Django's own insert is asked in bookkeeping.py.
     """
     ledger = requirements.ledger
-    ledger.operation = "post_migrate"
     alias = requirements.connection.alias
     known = [item for name in receivers_of_migrate() for item in _at_work(name, alias, state)]
     for item in dict.fromkeys(known):
@@ -58,7 +57,6 @@ def require_receivers(requirements: Requirements, state: ProjectState) -> None:
                 ledger.leave_open(why)
         else:
             ledger.leave_open(f"{name} runs with every migrate: only running decides")
-    ledger.operation = None
 
 
 def _at_work(name: str, alias: str, state: ProjectState) -> Iterable[Known]:

@@ -53,7 +53,6 @@ def require_renamed_permissions(
     after = content_types_after(() if faked else plan.steps, frozenset(rows))
     held = {later: rows[live] for later, live in after.items()}
     found = [item for app in apps.get_app_configs() for item in _of(app, plan.steps, state, held)]
-    ledger.operation = "post_migrate"
     lack = lacking(connection, permissions, "UPDATE", ["codename", "name"]) if found else None
     for item in found:
         if item.taken_by is None:
@@ -77,7 +76,6 @@ def require_renamed_permissions(
     else:
         if lack is not None:
             find_lack(requirements, (lack,), permissions, "rename permissions with their models")
-    ledger.operation = None
 
 
 def _out_of_the_way(permissions: Relation, item: _Renaming) -> tuple[Command, ...]:

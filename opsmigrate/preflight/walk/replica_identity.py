@@ -30,7 +30,7 @@ def require_replica_identities(requirements: Requirements) -> None:
     for schema, name, index, by_key in seen_by_project(requirements.connection, IDENTITIES):
         table = requirements.schema.of_origin(schema, name)
         if table is not None and not _has_identity(table, index, by_key=by_key):
-            ledger.findings.append(_finding(table, index))
+            ledger.add(_finding(table, index))
 
 
 def _has_identity(table: SimulatedTable, index: str, *, by_key: bool) -> bool:

@@ -8,12 +8,12 @@ from typing import TypedDict
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog
-from opsmigrate.postgres.names import quoted
+from opsmigrate.postgres.names import quoted, unquoted
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.steps import Step, statement
 
 NAMED = "SELECT current_setting('search_path')"
-NAME = re.compile(r'"((?:[^"]|"")+)"|([^\s,"]+)')
+NAME = re.compile(r'"(?:[^"]|"")+"|[^\s,"]+')
 
 
 class Cure(TypedDict):
@@ -26,11 +26,7 @@ class Cure(TypedDict):
 def usable_schema(connection: BaseDatabaseWrapper, catalog: Catalog) -> Cure:
     """Return what makes the first schema of the search_path one that the role can use."""
     [(path,)] = seen_by_project(connection, NAMED)
-    named = [
-        inside.replace('""', '"') or plain.lower()
-        for inside, plain in NAME.findall(path)
-        if inside != "$user"
-    ]
+    named = [unquoted(name) for name in NAME.findall(path) if name != '"$user"']
     role = quoted(catalog.role)
     there = [name for name in named if name in catalog.schemas]
     if there:

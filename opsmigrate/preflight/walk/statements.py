@@ -8,7 +8,7 @@ from django.db.backends.ddl_references import Statement
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 
 from opsmigrate.postgres.catalog import Index
-from opsmigrate.postgres.names import as_stored
+from opsmigrate.postgres.names import as_stored, unquoted
 from opsmigrate.preflight.walk.constraints import (
     add_constraint,
     add_foreign_key,
@@ -68,7 +68,7 @@ def examine_statement(statement: Statement, requirements: Requirements) -> None:
 def _name(part: Any) -> str:
     text = str(part)
     quoted = len(text) > 1 and text.startswith('"') and text.endswith('"')
-    return as_stored(text[1:-1].replace('""', '"') if quoted else text)
+    return as_stored(unquoted(text) if quoted else text)
 
 
 def _columns(part: Any) -> tuple[str, ...]:

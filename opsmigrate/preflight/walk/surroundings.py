@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from opsmigrate.postgres.names import quoted
+from opsmigrate.postgres.names import quoted, unquoted
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.rights import BY_OTHERS, on_schema
 from opsmigrate.preflight.walk.schemas import usable_schema
@@ -37,7 +37,7 @@ def require_surroundings(statement: Any, requirements: Requirements) -> None:
     does = [words for pattern, words in CREATES if pattern.search(outline)]
     if does:
         _require_schema(statement, does[0], requirements)
-    named = {name[1:-1].replace('""', '"') for name in TABLESPACE.findall(text)}
+    named = {unquoted(name) for name in TABLESPACE.findall(text)}
     default = requirements.catalog.default_tablespace
     if default and set(does) & set(STORES) and not named:
         named.add(default)
