@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance import digests
+from tests.acceptance import checks_without, digests
 from tests.conftest import Answer, environment_for, query, run, start, url_of
 from tests.interrupting import wait_until
 from tests.prepared import RELEASE, SITE_PASSWORD
@@ -122,9 +122,9 @@ def test_it_looks_at_everything_and_writes_nothing_but_the_login(
     assert (answer.code, answer.report["verdict"]) == (0, "passed"), answer.stdout
     facts = answer.report["facts"]
     assert {item["status"] for item in facts["checks"]} == {"PASS"}
-    assert set(facts["left_out"]) == {
-        *("baseline-figures", "baseline-pages", "baseline-latency", "inside-urls", "tls")
-    }
+    applying = checks_without("baseline", "baseline-pages", "elsewhere", "tls")
+    assert {item["id"] for item in facts["checks"]} == applying - {"browser"}
+    assert set(facts["left_out"]) == checks_without() - applying
     assert facts["served"] is True
     url = facts["base_url"]
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)

@@ -23,7 +23,8 @@ ROW = "INSERT INTO zoo_cage (code, name, size) VALUES (gen_random_uuid(), 'a', 1
 class Pair:
     """The pending operations, what makes them fail, and the finding that must say so.
 
-    `setup` is executed on both databases after the first migration, `drift` on the bad one only.
+    `first` is the migration before; `setup` is executed after it on both databases, `drift` on the
+    bad one only. Without a `drift`, the pending operations fail on every database.
     """
 
     name: str
