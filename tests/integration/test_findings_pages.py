@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.db import ProgrammingError, connections
 
+from opsmigrate.report import Severity
 from tests.conftest import Answer, Ops, execute, query
 from tests.cures import SHOWN, Typist, alternatives
 from tests.guards.test_docs import (
@@ -22,6 +23,7 @@ from tests.guards.test_docs import (
     sections,
     trees,
 )
+from tests.guards.test_findings_index import NAMES, page
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
 
@@ -296,6 +298,7 @@ def test_the_bad_example_raises_the_finding_and_the_good_one_does_not(
     failure = zoo.migrate()
 
     assert found[0]["id"] == id
+    assert NAMES[Severity(found[0]["severity"])] == page(id).severities[0]
     # What is done already exists, and what was renamed is unknown under its new name.
     assert {each["id"] for each in found} - {"column-exists", "drift-column-unknown"} <= {id}
     assert (failure is not None) == (found[0]["severity"] == "error"), failure
@@ -384,7 +387,5 @@ def test_a_page_whose_examples_are_not_run_says_why() -> None:
 
 def test_a_warning_shows_its_harm() -> None:
     assert [
-        id
-        for id in RUN
-        if "a warning" in text_of(id).partition("## ")[0] and "```sql harm" not in text_of(id)
-    ] == ["half-applied", "long-lock"]
+        id for id in RUN if page(id).severities[0] == "warning" and "```sql harm" not in text_of(id)
+    ] == ["long-lock"]
