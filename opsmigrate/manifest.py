@@ -197,7 +197,7 @@ def read_manifest(backup: Path) -> Manifest:
     try:
         body = read_object(path)
     except FileNotFoundError as error:
-        raise UnreadableManifestError(f"there is no manifest {path.name} beside it") from error
+        raise UnreadableManifestError(f"there is not a manifest {path.name} beside it") from error
     except UnreadableError as error:
         raise UnreadableManifestError(
             f"its manifest {path.name} cannot be read: {error}"
@@ -207,7 +207,7 @@ def read_manifest(backup: Path) -> Manifest:
         raise UnreadableManifestError(
             f"its manifest {path.name} has the format {schema}; this version reads {SCHEMA}"
             if isinstance(schema, int)
-            else f"{path.name} is no manifest"
+            else f"{path.name} is not a manifest"
         )
     try:
         body = require_keyed_seal({"schema": schema, "seal": seal, **body})
@@ -215,7 +215,9 @@ def read_manifest(backup: Path) -> Manifest:
         raise UnsealedManifestError(f"its manifest {path.name} {error}") from error
     del body["schema"], body["seal"]
     if seal != _seal({"schema": schema, **body}):
-        raise UnreadableManifestError(f"its manifest {path.name} is not the one that was written")
+        raise UnreadableManifestError(
+            f"its manifest {path.name} differs from the one that was written"
+        )
     try:
         _require_no_nul(body)
         manifest = shaped(Manifest, body)
@@ -226,7 +228,7 @@ def read_manifest(backup: Path) -> Manifest:
     except (ValueError, TypeError, OverflowError) as error:
         raise UnreadableManifestError(f"its manifest {path.name} is incomplete") from error
     if manifest.file != backup.name or manifest.verified not in VERIFIED:
-        raise UnreadableManifestError(f"its manifest {path.name} is that of another backup")
+        raise UnreadableManifestError(f"its manifest {path.name} belongs to another backup")
     return manifest
 
 
@@ -251,7 +253,7 @@ def read_shelf(folder: Path) -> Shelf:
         if size_of(folder / manifest.file) == manifest.bytes:
             found.append(manifest)
         else:
-            why = f"its backup {manifest.file} is not there, or not of its size"
+            why = f"its backup {manifest.file} does not exist, or has another size"
             passed_over.append(PassedOver(path.name, why))
     found.sort(key=lambda manifest: datetime.fromisoformat(manifest.taken), reverse=True)
     return Shelf(manifests=tuple(found), passed_over=tuple(passed_over))

@@ -171,7 +171,7 @@ class Report:
         for id, hidden in _hidden(result.findings).items():
             lines += ["", f"info [{id}] and {hidden:,} more: --format json has them all"]
         if result.unexamined:
-            lines += ["", "Not examined:", *_unexamined_lines(result.unexamined, width)]
+            lines += ["", "Undecided:", *_unexamined_lines(result.unexamined, width)]
         return "\n".join(lines)
 
     def _where(self) -> str:

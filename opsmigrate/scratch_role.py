@@ -111,10 +111,10 @@ def hand_over(superuser: CursorWrapper, role: str, database: str) -> None:
     made = [what for (what,) in superuser.fetchall()]
     if made:
         raise RefusedError(
-            f"as it was restored, what others wrote made {made[0]} by the role that restored it; "
-            "it would belong to a superuser now",
+            f"during the restore, code of other roles created {made[0]} as the role that "
+            "restored; it would belong to a superuser now",
             id="restore-runs-code",
-            hint="look at what is called in the checks, defaults and indexes of the backup",
+            hint="look at the functions in the checks, defaults and indexes of the backup",
             evidence={"made": made},
         )
     for statement in ("REASSIGN OWNED BY {} TO CURRENT_USER", "DROP OWNED BY {}"):

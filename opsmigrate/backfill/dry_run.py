@@ -29,7 +29,7 @@ def plan_of(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -
     phases = [*before, *after]
     described = [_described(connection, phase) for phase in phases]
     if needs_fill(state, goal):
-        some = "those that have no value of " if state.has_column else ""
+        some = "those without a value of " if state.has_column else ""
         rows = f"{some}about {counted(state.rows, 'row')} in {counted(state.blocks, 'block')}"
         described.insert(len(before), {"phase": f"fill {rows}", "lock": ROW, "statements": []})
     lines = [

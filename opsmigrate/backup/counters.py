@@ -34,7 +34,9 @@ class Written:
     def __str__(self) -> str:
         """Return it as a person reads it."""
         if self.inserted is None:
-            return f"{self.table}: not known (made, or its statistics reset, since the backup)"
+            return (
+                f"{self.table}: not known (created since the backup, or its statistics were reset)"
+            )
         return (
             f"{self.table}: {self.inserted:,} inserted, {self.updated:,} updated, "
             f"{self.deleted:,} deleted"

@@ -51,10 +51,10 @@ class Watch:
         if row is not None:
             what, holders = row
             raise UndecidedError(
-                f"pg_dump waited for more than {self._patience:g} s for a lock on {what}, held up "
-                f"by {holders}; a migration may be running",
+                f"pg_dump waited for more than {self._patience:g} s for a lock on {what}, held by "
+                f"{holders}; a migration may be running",
                 id="lock-not-obtained",
-                hint="when it has ended, take the backup again",
+                hint="take the backup again when it has ended",
                 steps=(command("python manage.py backup_db"),),
             )
 

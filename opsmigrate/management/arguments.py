@@ -8,6 +8,7 @@ def add_trust_code(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--trust-code",
         action="store_true",
-        help="let what other roles wrote (checks, defaults, functions) run with the rights of the "
-        "superuser that restores it; without it, it is restored by a role that is none, or not",
+        help="let code of other roles (checks, defaults, functions) run with the privileges of "
+        "the superuser that restores; without it, an unprivileged role restores, or the "
+        "restore is refused",
     )

@@ -95,26 +95,26 @@ class ReportCommand(BaseCommand, ABC):
             "--format",
             choices=("text", "json"),
             default="text",
-            help="readable text (default), or one JSON object",
+            help="the format of the report: text (default), or one JSON object",
         )
         parser.add_argument(
-            "--output", metavar="FILE", help="write the result to FILE, nothing to stdout"
+            "--output", metavar="FILE", help="write the report to FILE, and nothing to stdout"
         )
         parser.add_argument(
             "--fail-on",
             choices=("error", "warning"),
             default="error",
-            help="the least severe finding that makes the verdict failed",
+            help="treat findings of this severity or worse as failure",
         )
         if self.needs_clean_checks:
             # Django adds it only where it runs the checks itself, before any report.
             parser.add_argument("--skip-checks", action="store_true", help="skip system checks")
         if self.writes:
             parser.add_argument(
-                "--dry-run", action="store_true", help="say what would be done; write nothing"
+                "--dry-run", action="store_true", help="show what would be done; write nothing"
             )
             parser.add_argument(
-                "--approval", metavar="TEXT", help="who approved this; needed in production"
+                "--approval", metavar="TEXT", help="who approved this; required in production"
             )
 
     @abstractmethod
@@ -181,7 +181,7 @@ class ReportCommand(BaseCommand, ABC):
             self.keep(report, options)
         except OSError as error:
             why = shown(str(error))
-            told = f"the report cannot be written: {why}; it is:\n{report.as_text()}"
+            told = f"the report cannot be written: {why}; its text is:\n{report.as_text()}"
             self.messages.error(told)
             report = replace(report, exit_code=report.exit_code or Verdict.UNDECIDED.exit_code)
         self._end(report, options)
@@ -288,7 +288,10 @@ def _left(connection: BaseDatabaseWrapper, run_id: str) -> list[Finding]:
             id="scratch-left",
             severity=Severity.WARNING,
             message=f"the scratch database {name} could not be dropped",
-            hint="the next run of any command drops it when nobody is in it; or do so now",
+            hint=(
+                "the next run of any command drops it if no session is connected to it; or drop "
+                "it now"
+            ),
             steps=(statement(f'DROP DATABASE "{name}" WITH (FORCE)'),),
         )
         for name in names
@@ -328,7 +331,7 @@ def _require_clean_checks(connection: BaseDatabaseWrapper) -> None:
         raise UndecidedError(
             f"the system check {errors[0].id} fails: {errors[0].msg}{more}",
             id="system-check",
-            hint="correct what it says",
+            hint="correct it",
             steps=(command("python manage.py check"),),
         )
 
@@ -337,7 +340,7 @@ def _interrupted() -> Result:
     stopped = UndecidedError(
         "interrupted; nothing was changed",
         id="interrupted",
-        hint="run it again; it removes what this run could not put away",
+        hint="run it again; it removes what this run left behind",
     )
     return stopped.as_result()
 
@@ -346,55 +349,58 @@ def _crash(error: Exception, chosen: ChosenDatabase) -> UndecidedError:
     words = chosen.redact(first_line(error))
     if isinstance(error, Error) and sqlstate(error) == INSUFFICIENT_PRIVILEGE:
         return UndecidedError(
-            f"the role may not look at what must be examined: {words}",
+            f"the role may not read something that must be examined: {words}",
             id="missing-right-to-look",
             hint="GRANT what is missing to the role of this alias, or use the owner's",
         )
     if isinstance(error, UnicodeEncodeError) and TYPED_BYTES.search(error.object):
         return UndecidedError(
-            "what was typed, or a variable of the environment, is not text in UTF-8",
+            "what was typed, or a variable of the environment, is not UTF-8 text",
             id="not-text",
-            hint="type it in UTF-8, on a terminal that is set to it",
+            hint="type it on a terminal that uses UTF-8",
         )
     if isinstance(error, UnicodeError) or (
         isinstance(error, Error) and sqlstate(error) in NOT_TEXT
     ):
         return UndecidedError(
-            f"{chosen.name} has names or values that are not text in its encoding, or cannot be "
-            f"read in UTF-8: {words}",
+            f"{chosen.name} has names or values that are not valid in its encoding, or have no "
+            f"UTF-8 form: {words}",
             id="not-text",
             hint="rename what has such a name, or convert the database to UTF8",
         )
     if isinstance(error, Error) and sqlstate(error) == QUERY_CANCELED:
         return UndecidedError(
-            f"the server ended a statement before it had an answer: {words}",
+            f"the server cancelled a statement: {words}",
             id="database-error",
             **chosen.how_to_have_more_time(),
             evidence={"sqlstate": QUERY_CANCELED},
         )
     if isinstance(error, Error):
         return UndecidedError(
-            f"the database did not answer as expected: {words}",
+            f"the database answered with an unexpected error: {words}",
             id="database-error",
-            hint="see the server's words above; then run the command again",
+            hint="read the server's message above; then run the command again",
             evidence={"sqlstate": sqlstate(error)},
         )
     if isinstance(error, ClientError):
         return UndecidedError(
-            f"a PostgreSQL client program did not come to its end: {words}",
+            f"a PostgreSQL client program did not finish: {words}",
             id="client-failed",
-            hint="see its words above; then run the command again",
+            hint="read its message above; then run the command again",
             evidence={"status": error.status, "sqlstate": error.sqlstate},
         )
     if isinstance(error, OSError) and error.errno is not None:
         return UndecidedError(
             f"the operating system refused: {words}",
             id="system-refused",
-            hint="make room on the disk, or see to the file's rights; then run the command again",
+            hint=(
+                "make room on the disk, or correct the file's permissions; then run the command "
+                "again"
+            ),
             evidence={"errno": errno.errorcode.get(error.errno, error.errno)},
         )
     return UndecidedError(
         f"internal error: {type(error).__name__}: {words}",
         id="internal-error",
-        hint="run it again with --traceback, and report what it prints",
+        hint="run it again with --traceback, and report the traceback",
     )

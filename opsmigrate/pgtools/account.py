@@ -47,7 +47,7 @@ def server_account() -> Account | None:
         return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
     names = " or ".join(CANDIDATES)
     raise LookupError(
-        f"PostgreSQL does not run as root, and there is no user {names} to run it as instead"
+        f"PostgreSQL does not run as root, and there is no user {names} to run it instead"
     )
 
 

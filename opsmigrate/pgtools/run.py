@@ -159,7 +159,7 @@ def _failed(words: IO[bytes], status: int, program: str) -> ClientError:
     codes = [found.group(2) for line in telling if (found := WITH_CODE.match(line))]
     said = [WITH_CODE.sub(r"\1", line) for line in (telling or lines)[-3:]]
     return ClientError(
-        "; ".join(said) or f"{_ending(status)} without a word",
+        "; ".join(said) or f"{_ending(status)} without any message",
         status=status,
         sqlstate=codes[-1] if codes else None,
         besides="\n".join(besides),

@@ -61,15 +61,15 @@ class Holder:
         if self.transaction_seconds is not None:
             said += f" and a transaction of {age(self.transaction_seconds)}"
         if self.is_abandoned:
-            said += "; it looks abandoned: a session of opsmigrate's that does nothing"
+            said += "; it looks abandoned: an idle session of opsmigrate"
         return said
 
     @property
     def hint(self) -> str:
         """What to do about it."""
         if self.is_abandoned:
-            return "where no such run is alive any more, end its session"
-        return "wait for it to end; only where it is known to be dead, end its session"
+            return "if no such run is alive, end its session"
+        return "wait for it to end; only if it is certainly dead, end its session"
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -194,9 +194,9 @@ def _require_writable(connection: BaseDatabaseWrapper, session: Session, ledger:
         ledger.find(
             "read-only",
             f"this session cannot write: it is {what}",
-            hint="a superuser types it"
+            hint="a superuser types this"
             if resets
-            else "point DATABASES at the primary, or unset default_transaction_read_only there",
+            else "let DATABASES point to the primary, or unset default_transaction_read_only there",
             steps=tuple(map(statement, resets)),
         )
 
@@ -253,11 +253,11 @@ def _stopping_at_what_raises(ledger: Ledger) -> Iterator[None]:
         ledger.find(
             "operation-raises",
             f"the operation cannot be done: {error}",
-            hint="correct the migration: what it names is not in the models at this point",
+            hint="correct the migration: the models do not have what it names at this point",
         )
     except Exception as error:
         words = f"{type(error).__name__}: {first_line(error)}"
-        ledger.leave_open(f"it raised {words}; so nothing after it was examined")
+        ledger.leave_open(f"it raised {words}; so everything after it is undecided")
     finally:
         ledger.migration = ledger.operation = ledger.uncertain = None
 
@@ -345,7 +345,7 @@ def _require_types(connection: BaseDatabaseWrapper, requirements: Requirements) 
     try:
         lacking = seen_by_project(connection, query, [list(needed)])
     except Error as error:
-        requirements.ledger.leave_open(f"whether the column types are there: {first_line(error)}")
+        requirements.ledger.leave_open(f"whether the column types exist: {first_line(error)}")
         return
     for name, unknown in lacking:
         requirements.ledger.migration, requirements.ledger.operation = needed[name]
@@ -357,13 +357,13 @@ def _require_types(connection: BaseDatabaseWrapper, requirements: Requirements) 
                 steps=(statement(f"GRANT USAGE ON TYPE {name} TO {quoted(requirements.role)}"),),
             )
         elif requirements.schema.extensions - requirements.catalog.extensions:
-            requirements.ledger.leave_open(f"whether an extension brings the type {name}")
+            requirements.ledger.leave_open(f"whether an extension provides the type {name}")
         elif requirements.ledger.wrote(name):
-            requirements.ledger.leave_open(f"whether SQL written by hand makes the type {name}")
+            requirements.ledger.leave_open(f"whether hand-written SQL creates the type {name}")
         else:
             requirements.ledger.find(
                 "missing-type",
                 f"the server does not know the type {name}",
-                hint="install and create the extension that brings it",
+                hint="install and create the extension that provides it",
             )
     requirements.ledger.migration = requirements.ledger.operation = None

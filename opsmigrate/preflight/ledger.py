@@ -85,7 +85,7 @@ class Ledger:
             return
         wrote = self._wrote_of(name, column, table)
         if wrote:
-            self.leave_open(f"{message}; but SQL written by hand before it names {wrote}")
+            self.leave_open(f"{message}; but hand-written SQL before it names {wrote}")
             return
         place = (id, self.migration, self.operation, table, column)
         own = message if id in EACH else None
@@ -176,7 +176,7 @@ class Ledger:
 
     def prepared(self, what: str, texts: Iterable[str]) -> None:
         """Leave open what code does before the plan; `texts` are the strings that stand in it."""
-        self.code(f"{what} runs before the plan: only running decides", texts)
+        self.code(f"{what} runs before the plan: only a rehearsal decides", texts)
 
     def statement(self, sql: str, tables: list[str]) -> None:
         """Keep the SQL that the present operation would execute, and which tables it touches."""

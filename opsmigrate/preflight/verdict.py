@@ -51,7 +51,7 @@ def decide(
             if rehearsal.selection.kept:
                 summary += f" of the backup {rehearsal.selection.kept.backup}"
         if ledger.unexamined:
-            summary += f"; {len(ledger.unexamined)} not examined, accepted as typed"
+            summary += f"; {len(ledger.unexamined)} undecided, accepted by --accept-unexamined"
     return Result(
         verdict=verdict,
         summary=summary,
@@ -73,9 +73,11 @@ def _failing(first: Finding, plan: Plan) -> str:
 
 
 def _open(plan: Plan, count: int) -> str:
+    parts = f"{counted(count, 'part')} of what migrate"
+    are = "is" if count == 1 else "are"
     if plan.steps or plan.executor is None:
-        return f"{count} of what migrate would do could not be examined"
-    return f"{NOTHING}; {count} of what migrate does all the same could not be examined"
+        return f"{parts} would do {are} undecided"
+    return f"{NOTHING}; {parts} still does {are} undecided"
 
 
 def _passing(plan: Plan, target: Target) -> str:

@@ -129,7 +129,7 @@ def accept(
         )
     if not outcomes:
         raise UndecidedError(
-            "no check was selected, so nothing is known",
+            "no check was selected, so nothing was verified",
             id="no-checks",
             steps=(command("python manage.py run_uat --list"),),
         )

@@ -64,7 +64,7 @@ def read_included(file: Path, *, base_url: str | None, release: str | None) -> O
         evidence=tuple(
             Evidence(kind="table", title=part.title, rows=part.rows) for part in found.tables
         ),
-        hint="let it run again for this site and this release",
+        hint="run it again for this site and this release",
         steps=(command(f"python scripts/{found.tool.replace('-', '_')}.py --help"),),
     )
 

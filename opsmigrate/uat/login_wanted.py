@@ -11,8 +11,8 @@ from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.site import path_of
 
 SET_LOGIN = (
-    'say who logs in with OPSMIGRATE["UAT"]["LOGIN"]; where it takes the account from variables of '
-    "the environment, set them"
+    'name the account that logs in with OPSMIGRATE["UAT"]["LOGIN"]; if it takes the account from '
+    "environment variables, set them"
 )
 
 
@@ -32,7 +32,7 @@ def why_not_let_in(account: Mapping[str, str] | None) -> str:
         return "the settings have no LOGIN"
     if not account["username"]:
         return "LOGIN has no username"
-    return f"{account['username']} is not let in there"
+    return f"{account['username']} may not log in there"
 
 
 def _login_paths(account: Mapping[str, str] | None) -> set[str]:

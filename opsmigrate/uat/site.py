@@ -106,7 +106,7 @@ def site_at(base_url: str) -> Site:
         wrong = wrong_with(base_url, parts)
         port = parts.port
     except ValueError:
-        wrong, port = "is none: its host or its port cannot be read", None
+        wrong, port = "is not valid: its host or its port cannot be parsed", None
     if wrong:
         raise UsageError(
             f"the address of the site {wrong}",
@@ -262,9 +262,9 @@ class Login:
         if answer.status not in (302, 303) or _leads_to(answer) in (answer.url, "https"):
             self._refused = Failed(
                 f"the login of {self.username} at {answer.url} was refused (status "
-                f"{answer.status}, where a redirect to another page says welcome)",
-                hint="check the user name and the password that the settings give to UAT; where "
-                "they take them from variables of the environment, check those",
+                f"{answer.status}, where success is a redirect to another page)",
+                hint="check the user name and the password that the settings give to UAT; if "
+                "they come from environment variables, check those",
             )
             raise self._refused
         self.made = 1
@@ -276,16 +276,16 @@ def _require_form(site: Site, form: Answer) -> None:
     if form.status in REDIRECTS:
         to = "https" if _leads_to(form) == "https" else "another page"
         raise Failed(
-            f"the login page {form.url} leads to {to} (status {form.status}), so the login was not "
-            "posted",
+            f"the login page {form.url} leads to {to} (status {form.status}), so the login was "
+            "not sent",
             hint="give the address with https with --base-url"
             if to == "https"
             else 'give the address of the page itself as the "url" of LOGIN',
         )
     if not site.is_https and not site.is_plain_loopback and form.status != OK:
         raise Failed(
-            f"the login page {form.url} is not there (status {form.status}), and what is posted "
-            "over plain http goes out in clear, so the login was not posted",
+            f"the login page {form.url} does not exist (status {form.status}), and plain http "
+            "would send the password unencrypted, so the login was not sent",
             hint="give the address with https with --base-url",
         )
 

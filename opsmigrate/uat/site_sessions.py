@@ -63,7 +63,7 @@ class SiteSessions:
         if _execute(connection, "SELECT pg_catalog.pg_backend_pid()") != raw.info.backend_pid:
             # What is set there would be set for other people too.
             raise PooledError(
-                f"the alias {connection.alias} is behind a pooler: it cannot be kept from writing"
+                f"the alias {connection.alias} is behind a pooler: it cannot be made read-only"
             )
         self._opened.add(connection)
         writes = getattr(_this_thread, "writes", False)

@@ -114,7 +114,7 @@ def test_a_backup_of_another_database_is_only_restored_beside(
 
     assert (answer.code, answer.ids) == (4, ["other-database"])
     assert answer.report["findings"][0]["hint"] == (
-        "restore it beside this one, into a new database, with --into"
+        "restore it into a new database beside this one, with --into"
     )
 
 
@@ -151,7 +151,7 @@ def test_a_subscription_is_in_the_way_unless_it_may_stay_behind(
 
     assert (refused.code, refused.ids) == (4, ["rollback-blocked"])
     assert refused.report["findings"][0]["message"] == (
-        "the subscription sub is in the way: it would not follow the name of the database"
+        "the subscription sub prevents the rollback: it would not follow the name of the database"
     )
     assert gone.code == 0
     assert query(alias, "SELECT count(*) FROM treasury_payment") == [(500,)]

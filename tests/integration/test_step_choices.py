@@ -247,4 +247,4 @@ def test_sql_is_cut_between_words_and_what_is_not_understood_is_not_called_harml
     shown = item["why"].partition(": ")[2]
     assert shown.endswith(" …")
     assert index.startswith(shown.removesuffix("…"))
-    assert "Forecast: what was understood of the plan blocks nobody for long" in text
+    assert "Forecast: the part of the plan that was understood blocks no session for long" in text

@@ -64,7 +64,7 @@ def test_an_answer_that_came_only_on_another_try_is_shown(look: Look, tmp_path: 
     assert words.endswith("/: 502; then 200")
     for ending in ("txt", "html"):
         text = (tmp_path / f"uat_report.{ending}").read_text(encoding="utf-8")
-        assert "nswered only on another try" in text
+        assert "nswered only at another try" in text
 
 
 def test_an_error_of_the_site_itself_is_not_tried_again(look: Look) -> None:

@@ -29,7 +29,7 @@ LEVELS = ("archive", "restore")
 class Command(ReportCommand):
     """verify_backup: whether a backup is what was backed up, and can be restored."""
 
-    help = "Prove a backup: by its file alone, or by restoring it into a scratch database."
+    help = "Prove a backup: from its file alone, or by restoring it into a scratch database."
     needs_clean_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -40,8 +40,8 @@ class Command(ReportCommand):
         parser.add_argument(
             "--on",
             metavar="ALIAS",
-            help="restore on the server of this alias, or on one of our own (embedded); "
-            "default: the server of --database",
+            help="restore on the server of this alias, or on a temporary embedded server "
+            "(embedded); default: the server of --database",
         )
         add_trust_code(parser)
 

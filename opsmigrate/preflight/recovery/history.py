@@ -62,13 +62,13 @@ def _consistent(
     named = ", ".join(".".join(node) for node in missing)
     there = _there(connection, catalog, loader, missing, [*missing, *later])
     if there is not False:
-        sure = "" if there else f"if {named} ran, of which the catalog does not tell: "
-        hint = f"{sure}record what has run"
+        sure = "" if there else f"if {named} ran, which the catalog does not show: "
+        hint = f"{sure}record what ran"
         return replace(finding, hint=hint, steps=tuple(_records(relation, missing)))
     if _there(connection, catalog, loader, later, [*missing, *later]) is False:
-        hint = "take out the record of what has not run; migrate then applies both"
+        hint = "delete the record of what did not run; migrate then applies both"
         return replace(finding, hint=hint, steps=tuple(_without(relation, later)))
-    hint = f"what {named} makes is not there as a whole: make it by hand, and record it then"
+    hint = f"what {named} creates does not exist completely: create it by hand, then record it"
     return replace(finding, hint=hint)
 
 
@@ -127,5 +127,5 @@ def _without(relation: Relation, nodes: Sequence[Node]) -> Iterator[Step]:
     for app, name in nodes:
         yield statement(
             f"DELETE FROM {table} WHERE app = {literal(app)} AND name = {literal(name)}",  # noqa: S608
-            risk="loses the record of a migration that has not run",
+            risk="deletes the record of a migration that did not run",
         )

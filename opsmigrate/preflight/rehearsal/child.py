@@ -199,7 +199,7 @@ def _migrate(
         except Error as error:
             state = sqlstate(error)
             if state == DISARMED or (job["names"] and state == NOT_IN_PREREQUISITE_STATE):
-                tell(f"it may not do this on a copy: {first_line(error)}")
+                tell(f"it may not do this in a rehearsal: {first_line(error)}")
             raise
 
     try:

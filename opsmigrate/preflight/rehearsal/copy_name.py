@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-WHAT = "it looks at the database's name, which is another one on a copy"
+WHAT = "it reads the database's name, which is different on a copy"
 # As a column for the client; within a condition on the catalogs it is right whatever it is.
 GIVEN_OUT = re.compile(
     r"^\s*SELECT\b(?:(?!\bFROM\b|\bWHERE\b)[^;])*\bcurrent_(?:database\s*\(|catalog\b)", re.I

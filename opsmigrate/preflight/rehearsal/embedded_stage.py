@@ -138,7 +138,7 @@ def _require_locale(boss: BaseDatabaseWrapper, locale: dict[str, Any]) -> None:
                 cursor.execute("DROP COLLATION pg_temp.probe")
         except Error as error:
             raise UnsuitableError(
-                f"this machine does not have the locale {name}", id="copy-failed"
+                f"this machine lacks the locale {name}", id="copy-failed"
             ) from error
     if locale.get("datlocprovider") == "i":
         _require_icu(boss)

@@ -71,7 +71,7 @@ def question_event_triggers(catalog: Catalog, rehearsal: Rehearsal, ledger: Ledg
                 ledger.migration, ledger.operation = item["migration"], item["operation"]
                 ledger.leave_open(
                     f"the event trigger {trigger.name} runs with it and may refuse it; only a "
-                    "superuser can have it on a copy"
+                    "superuser can create it on a copy"
                 )
                 break
     ledger.migration = ledger.operation = None

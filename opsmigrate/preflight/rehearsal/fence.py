@@ -87,7 +87,7 @@ def raise_fence(own_folder: Path, hosts: Iterable[str], tell: Callable[[str], No
             return
         if threading.get_ident() not in before:
             shown = f" {arguments[0]}" if arguments else ""
-            tell(f"it may not do this on a copy: {event}{shown}")
+            tell(f"it may not do this in a rehearsal: {event}{shown}")
         raise FenceError(f"a rehearsal may not do this: {event}")
 
     # Processes of multiprocessing that are not forked come without an audit event.

@@ -177,7 +177,7 @@ def _in_statement(statement: Statement, bounds: Bounds, depth: int) -> Iterator[
         if why:
             yield Beyond(why)
         elif _is_unnamed(part, bounds):
-            yield Beyond("a name that no text shows", unseen=True)
+            yield Beyond("a name that is not in the text", unseen=True)
         yield from _in_call(part, bounds, depth)
     if bounds.files and not bounds.isolated and statement.kind == "view_stmt":
         yield from _in_view(statement)
@@ -221,7 +221,7 @@ def _in_body(body: Body, bounds: Bounds, depth: int) -> Iterator[Beyond]:
     if body.language not in TRUSTED:
         yield Beyond(f"code in {body.language}")
     elif body.language not in READABLE or depth >= DEEPEST:
-        yield Beyond(f"code in {body.language}, which is not looked into", unseen=True)
+        yield Beyond(f"code in {body.language}, which is not parsed", unseen=True)
     elif body.language == "sql":
         yield from _in_text(body.text, bounds, depth + 1)
     else:
@@ -241,10 +241,10 @@ def _in_block(text: str, bounds: Bounds, depth: int) -> Iterator[Beyond]:
     for name in names & SQL_TEXT:
         yield Beyond(f"{name}(), which executes SQL", unseen=True)
     if UNKNOWN in names or None in changed_settings(tokens):
-        yield Beyond("a name that no text shows", unseen=True)
+        yield Beyond("a name that is not in the text", unseen=True)
     for each in texts:
         if each is None:
-            yield Beyond("EXECUTE of SQL that no text shows", unseen=True)
+            yield Beyond("EXECUTE of SQL that is not in the text", unseen=True)
         else:
             yield from _in_text(each, bounds, depth + 1)
 
@@ -255,7 +255,7 @@ def _in_call(part: Node, bounds: Bounds, depth: int) -> Iterator[Beyond]:
     texts = [nodes.text(each) for each in part.value.args]
     read = SQL_TEXTS.get(nodes.names(part.value.funcname)[-1], 0)
     if depth >= DEEPEST or not read or not texts or None in texts[:read]:
-        yield Beyond("a function that executes SQL that no text shows", unseen=True)
+        yield Beyond("a function that executes SQL that is not in the text", unseen=True)
         return
     for text in texts[:read]:
         yield from _in_text(str(text), bounds, depth + 1)

@@ -44,7 +44,7 @@ def take_in(
     _note_stale(rehearsal.selection.kept, ledger)
     if not _same_plan(rehearsal, plan):
         proven = -1
-        ledger.leave_open("on the copy, migrate ran another plan than the one examined")
+        ledger.leave_open("on the copy, migrate ran another plan than the examined one")
     for item in rehearsal.refused:
         proven = min(proven, order.get(item["migration"] or "", -1))
     places = Order(plan)
@@ -88,8 +88,9 @@ def _note_stale(kept: KeptCopy | None, ledger: Ledger) -> None:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     ledger.find(
         "stale-copy",
-        f"rows of {', '.join(names[:SHOWN])}{more} were written since the backup {kept.backup}, or "
-        "could not be compared in time: what asks for them is not answered by the rehearsal",
+        f"rows of {', '.join(names[:SHOWN])}{more} were written since the backup {kept.backup}, "
+        "or could not be compared in time: so the rehearsal's result does not count for "
+        "operations that read them",
         steps=(command("python manage.py preflight_migrate --rehearse clone"),),
         severity=Severity.INFO,
         evidence={"tables": names, "taken": kept.taken},
@@ -198,10 +199,10 @@ def _add_failure(
     who = f"the receiver {failure['receiver']}" if failure.get("receiver") else "it"
     words = f"{who} failed: {failure['error']}: {failure['words']}{state}"
     if why is None and failure["sqlstate"] in OF_TIME:
-        ledger.leave_open(f"on a copy {words}; how long it takes depends on what else runs")
+        ledger.leave_open(f"on a copy {words}; how long it takes depends on the load")
         return
     if why is None:
-        ledger.leave_open(f"on a copy that is not the whole truth {words}")
+        ledger.leave_open(f"on a copy that differs from the live database {words}")
         return
     context = " ".join((failure.get("context") or "").split())
     if context:

@@ -111,13 +111,15 @@ def question_rights(
             continue
         asked.add(place)
         if sql == FURTHER and others.relations:
-            ledger.leave_open("it executed more statements than were kept to ask for their rights")
+            ledger.leave_open(
+                "it executed more statements than were recorded for checking their privileges"
+            )
         for lack in _lacks(connection, catalog, others, sql):
             if isinstance(lack, Lack) and not as_another:
                 _find(ledger, lack, catalog.role)
             else:
                 words = lack.words if isinstance(lack, Lack) else lack
-                ledger.leave_open(f"it worked on the copy, but {words}")
+                ledger.leave_open(f"it succeeded in the rehearsal, but {words}")
     ledger.migration = ledger.operation = None
 
 
@@ -126,7 +128,7 @@ def _find(ledger: Ledger, lack: Lack, role: str) -> None:
     finding = Finding(
         id="missing-privilege",
         severity=Severity.ERROR,
-        message=f"it worked on the copy, but {lack.words}",
+        message=f"it succeeded in the rehearsal, but {lack.words}",
         hint=BY_OTHERS,
         steps=(lack.step(role),),
         migration=ledger.migration,
@@ -165,7 +167,9 @@ def _lacks(
     text = without_texts(sql)
     if BLOCK.match(sql):
         for relation in others.named_in(sql):
-            yield f"{relation.label} belongs to another role, and the code may need rights on it"
+            yield (
+                f"{relation.label} belongs to another role, and the code may need privileges on it"
+            )
         return
     yield from _lacks_to_make(connection, catalog, text)
     understood = set()
@@ -187,7 +191,7 @@ def _unclear(
         if relation.oid in understood or DEFINES.match(text):
             continue
         if not data or lacking(connection, relation, "SELECT"):
-            yield f"{relation.label} belongs to another role, and what it needs is not clear"
+            yield f"{relation.label} belongs to another role, and it is not clear what it needs"
     for thing, usable in others.things.items():
         if (CHANGES.match(text) or not usable) and others.stands_in(thing, text):
             yield f"{thing} belongs to another role"

@@ -27,7 +27,7 @@ def require_grammar_here() -> None:
         require_grammar()
     except NoGrammarError as error:
         raise UndecidedError(
-            f"no rehearsal on a server that others use: {error}",
+            f"no rehearsal on a shared server: {error}",
             id="no-grammar",
             steps=(command(INSTALL),),
         ) from error
@@ -73,7 +73,7 @@ def sql_fence(
             if FUNCTION.search(statement):
                 in_bodies.update(names_in_bodies(statement))
             return
-        tell(f"it may not do this on a copy: {why}")
+        tell(f"it may not do this in a rehearsal: {why}")
         raise FenceError(f"a rehearsal may not run SQL that reaches beyond its database: {why}")
 
     return require_inside

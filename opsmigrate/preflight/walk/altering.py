@@ -43,9 +43,9 @@ def rename_column(
     if after in table.types:
         requirements.ledger.find(
             "column-exists",
-            f"the migration renames column {before} of {table.label} to {after}, which is "
-            "there already",
-            hint="give the one that is there another name: its values are kept",
+            f"the migration renames column {before} of {table.label} to {after}, which already "
+            "exists",
+            hint="rename the existing one: its values are kept",
             steps=set_column_aside(table, after),
             table=table.label,
             column=after,
@@ -139,7 +139,7 @@ def alter_null(
         )
     if asks and filled:
         if table.has_triggers:
-            question = f"what triggers and rules of {table.label} do as the default is filled in"
+            question = f"what triggers and rules of {table.label} do when the default is filled in"
             requirements.if_rows(table, question, None)
         if column in table.generated:
             refuse_computed(requirements, table, column, f"filling {table.label}.{column}")
@@ -166,7 +166,7 @@ def _fill(requirements: Requirements, table: SimulatedTable, column: str, defaul
     missing = ask(requirements.connection, probe) if rows and probe else None
     if rows is None and not requirements.ledger.code_runs:
         requirements.ledger.leave_open(
-            f"whether all rows of {table.label} get the default: not all can be seen"
+            f"whether all rows of {table.label} get the default: the role cannot see all of them"
         )
     if rows == 0 or (missing is not None and not missing.count):
         return
@@ -258,9 +258,9 @@ def _casts(
         requirements.ledger.find(
             "type-not-castable",
             f"{table.label}.{column} is {before}, which cannot become {after}"
-            + ("" if explicit else " by itself"),
-            hint=f"decide what each value becomes, and bring the column to {after} before migrate, "
-            "with ALTER COLUMN and USING",
+            + ("" if explicit else " automatically"),
+            hint=f"decide what each value becomes, and convert the column to {after} before "
+            "migrate, with ALTER COLUMN and USING",
             table=table.label,
             column=column,
         )
@@ -272,14 +272,14 @@ def _casts(
     )
     if kept is None or (kept is False and not requirements.sees_everything()):
         requirements.ledger.leave_open(
-            f"whether the default of {table.label}.{column} can become {after} by itself"
+            f"whether the default of {table.label}.{column} can become {after} automatically"
         )
     elif kept is False:
         requirements.ledger.find(
             "default-in-the-way",
-            f"the default of {table.label}.{column} is {before} and cannot become {after} by "
-            "itself",
-            hint="until migrate has run, who inserts must name it",
+            f"the default of {table.label}.{column} is {before} and cannot become {after} "
+            "automatically",
+            hint="until migrate has run, every INSERT must give a value",
             steps=without(table, column, "DEFAULT"),
             table=table.label,
             column=column,
@@ -310,7 +310,7 @@ def _values_cast(
             "value-not-castable",
             f"some row holds a value in {table.label}.{column} that cannot become {after}: "
             f"{failure}",
-            hint=f"correct the values that {after} cannot take, or choose a wider type",
+            hint=f"correct the values that {after} does not accept, or choose a wider type",
             table=table.label,
             column=column,
         )
@@ -349,7 +349,7 @@ def _foreign_keys_compare(
                     "foreign-key-type",
                     f"the foreign key {key.name} of {key.table.label} joins {table.label}.{column} "
                     f"with {base(other)}, which {base(after)} cannot be compared with",
-                    hint="bring both columns to one type, and let the migration alter both",
+                    hint="convert both columns to one type, and let the migration alter both",
                     table=table.label,
                     column=column,
                 )
@@ -374,7 +374,7 @@ def _expressions_fit(
             requirements.ledger.find(
                 "expression-in-the-way",
                 f"{what} does not fit {column} as {after}: {words}",
-                hint=f"drop the {kind} {name}, and make it again afterwards",
+                hint=f"drop the {kind} {name}, and recreate it afterwards",
                 table=table.label,
                 column=column,
             )

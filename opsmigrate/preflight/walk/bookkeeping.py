@@ -252,7 +252,7 @@ def tell_objection(
     if not objection.certain:
         ledger.leave_open(objection.what)
     elif objection.of_rows and ledger.code_runs:
-        ledger.leave_open(f"{words}, unless code of a migration changes that before")
+        ledger.leave_open(f"{words}, unless code of a migration changes that first")
     else:
         ledger.find(
             "insert-refused",

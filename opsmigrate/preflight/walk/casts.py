@@ -70,7 +70,7 @@ def bad_casts(
             (column,),
             predicate,
             id="value-cut-off",
-            words=("", "hold", f"{where} that {new} would cut off without a word"),
+            words=("", "have", f"{where} that {new} would truncate silently"),
             column=column,
             severity=Severity.WARNING,
         )
@@ -79,7 +79,7 @@ def bad_casts(
         (column,),
         predicate,
         id="value-not-castable",
-        words=("", "hold", f"{where} that cannot become {new}"),
+        words=("", "have", f"{where} that cannot become {new}"),
         column=column,
     )
 

@@ -28,8 +28,8 @@ def create_collation(requirements: Requirements, operation: Any) -> None:
         former = quoted(former_name(name, catalog.collations))
         requirements.ledger.find(
             "collation-exists",
-            f"the migration creates the collation {name}, which is there already",
-            hint="give the one that is there another name: what uses it keeps it",
+            f"the migration creates the collation {name}, which already exists",
+            hint="rename the existing one: objects that use it keep it",
             steps=(statement(f"ALTER COLLATION {quoted(name)} RENAME TO {former}"),),
             name=name,
         )
@@ -77,7 +77,7 @@ def require_no_patterns(
             requirements.ledger.find(
                 "no-operator-class",
                 f"index {index.name} of {table.label} has {classes[column]} for {column}, which "
-                f"cannot be with the nondeterministic collation {collation}",
+                f"is impossible with the nondeterministic collation {collation}",
                 hint="without it, LIKE on the column reads the whole table",
                 steps=(statement(f"DROP INDEX {quoted(table.schema, index.name)}"),),
                 table=table.label,

@@ -43,8 +43,8 @@ def add_column(
     if column_of(field) in table.types:
         requirements.ledger.find(
             "column-exists",
-            f"the migration adds column {column_of(field)} to {table.label}, which has it",
-            hint="give the one that is there another name: its values are kept",
+            f"the migration adds column {column_of(field)} to {table.label}, which already has it",
+            hint="rename the existing one: its values are kept",
             steps=set_column_aside(table, column_of(field)),
             table=table.label,
             column=column_of(field),
@@ -108,7 +108,7 @@ def _uses_no_generated(
         requirements.ledger.find(
             "expression-invalid",
             f"{purpose} uses {used}, which is a generated column of {table.label} itself",
-            hint=f"write what {used} stands for into the expression",
+            hint=f"write the expression of {used} instead of its name",
             table=table.label,
             column=used,
         )
@@ -193,8 +193,8 @@ def _rows_accept(
             column,
             more_than=1,
             id="unique-with-one-default",
-            message=f"column {column} is added to {table.label} as unique, but every row "
-            "would get the same default, which Django computes once",
+            message=f"column {column} is added to {table.label} as unique, but every row would "
+            "get the same default, which Django computes only once",
             hint="add the field with null=True, fill it, then make it unique",
         )
     check = field.db_parameters(connection=requirements.connection)["check"]
@@ -324,7 +324,7 @@ def column_in_use(
     requirements.ledger.find(
         "column-in-use",
         f"{statement} is refused while {user} uses it",
-        hint=f"drop {user}, and make it again afterwards",
+        hint=f"drop {user}, and recreate it afterwards",
         table=table.label,
         column=column,
         name=user.removesuffix("()").rpartition(".")[2],

@@ -40,7 +40,7 @@ def leave_open_what_is_customised(connection: BaseDatabaseWrapper, ledger: Ledge
     ledger.operation = None
     for kind in _own_command():
         ledger.leave_open(
-            f"migrate is {kind.__module__}, not Django's: only running decides what it does"
+            f"migrate is {kind.__module__}, not Django's: only a rehearsal decides what it does"
         )
     method: Any = type(connection).prepare_database
     if not method.__module__.startswith(DJANGOS_BACKENDS):
@@ -54,7 +54,7 @@ def doubt_own_way(step: Step, ledger: Ledger) -> None:
     method = getattr(type(step.migration), name)
     if method is not getattr(Migration, name):
         ledger.uncertain = f"{method.__module__} has its own {name}()"
-        ledger.code(f"{ledger.uncertain}: only running decides what it does")
+        ledger.code(f"{ledger.uncertain}: only a rehearsal decides what it does")
 
 
 @contextmanager

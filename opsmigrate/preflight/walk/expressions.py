@@ -81,7 +81,7 @@ def require_fit(
         requirements.ledger.find(
             "expression-invalid",
             f"{purpose} does not fit the columns of {table.label}: {words}",
-            hint="bring the columns to the types that the applied migrations describe",
+            hint="convert the columns to the types that the applied migrations describe",
             table=table.label,
         )
     return words is None
@@ -145,7 +145,7 @@ def require_no_failure(
         requirements.ledger.find(
             "expression-fails",
             f"{purpose} fails on some row of {table.label}: {failure}",
-            hint="correct the rows, or let the expression allow for them",
+            hint="correct the rows, or make the expression handle them",
             table=table.label,
             column=column,
         )
@@ -249,8 +249,8 @@ def live_expressions(
     live = live_relation(requirements.catalog, table.origin)
     if live is not None and live.owner in requirements.catalog.distrusted:
         requirements.ledger.leave_open(
-            f"what stands on {table.label}.{column} is what {live.owner} wrote, and computing it "
-            "here would give that a superuser's rights"
+            f"the code on {table.label}.{column} is by {live.owner}, and evaluating it here would "
+            "run that with a superuser's privileges"
         )
         return []
     rows = seen_by_project(requirements.connection, EXPRESSIONS, [*table.origin, *table.origin])

@@ -78,8 +78,8 @@ def _require_table(requirements: Requirements) -> None:
         ledger.find(
             "table-exists",
             f"migrate creates its history {schema.label(HISTORY)}, but a {KINDS[kind]} of that "
-            "name is there",
-            hint="give it another name, and the table that it may stand for its own",
+            "name exists",
+            hint="rename it, and give the table of the history its own name back",
             steps=(set_aside(schema, *schema.home(HISTORY)),),
             table=schema.label(HISTORY),
         )
@@ -88,8 +88,8 @@ def _require_table(requirements: Requirements) -> None:
     if catalog.schema is None:
         ledger.find(
             "missing-schema",
-            "the search_path names no schema that is there and that the role may use, so "
-            f"{HISTORY} cannot be created",
+            f"the search_path names no existing schema that the role may use, so {HISTORY} cannot "
+            "be created",
             **usable_schema(requirements.connection, catalog),
         )
     else:

@@ -48,7 +48,7 @@ def is_known(name: str, function: Callable[..., Any]) -> bool:
 def why_open(name: str, requirements: Requirements) -> str | None:
     """Return why it is not known what a known receiver will do, None where it is."""
     if name == GUARDIAN and not _is_there(requirements):
-        return f"{name} makes the anonymous user, which is not there: only running decides"
+        return f"{name} makes the anonymous user, which does not exist: only a rehearsal decides"
     # What Wagtail's inserts is asked with Django's own permissions.
     return None
 

@@ -58,8 +58,8 @@ def require_operator_class(
         "no-operator-class",
         f"index {index} of {table.label} needs {name or 'the default operators'} of {method} for "
         f"{column}, which is {kind}: there are none",
-        hint="bring the column to the type that the applied migrations describe, or create the "
-        "extension that brings the operator class",
+        hint="convert the column to the type that the applied migrations describe, or create the "
+        "extension that provides the operator class",
         table=table.label,
         column=column,
     )

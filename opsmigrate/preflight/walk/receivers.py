@@ -57,7 +57,7 @@ def require_receivers(requirements: Requirements, state: ProjectState) -> None:
             if why := why_open(name, requirements):
                 ledger.leave_open(why)
         else:
-            ledger.leave_open(f"{name} runs with every migrate: only running decides")
+            ledger.leave_open(f"{name} runs with every migrate: only a rehearsal decides")
     ledger.operation = None
 
 
@@ -114,15 +114,15 @@ def _require(requirements: Requirements, item: Known, state: ProjectState) -> No
         if kind is not None:
             is_a = KINDS.get(kind, "relation of another kind")
             requirements.ledger.leave_open(
-                f"what the {is_a} {requirements.schema.label(name)}, which is no table, gives to "
-                f"{purpose}, and takes"
+                f"what the {is_a} {requirements.schema.label(name)}, which is not a table, gives "
+                f"to {purpose}, and takes"
             )
             return
         requirements.ledger.find(
             "missing-table",
-            f"{purpose} reads {name}, which is not there",
-            hint="restore the table from a backup; what made it, python manage.py "
-            f"showmigrations {item.app} tells",
+            f"{purpose} reads {name}, which does not exist",
+            hint=f"restore the table from a backup; python manage.py showmigrations {item.app} "
+            "lists the migrations that should have created it",
             table=requirements.schema.label(name),
         )
         return

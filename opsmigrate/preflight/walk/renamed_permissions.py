@@ -59,16 +59,16 @@ def require_renamed_permissions(
         if item.taken_by is None:
             continue
         words = (
-            f"migrate must rename the permission {item.codename} to {item.later}, which is there "
-            "already"
+            f"migrate must rename the permission {item.codename} to {item.later}, which already "
+            "exists"
         )
         if ledger.code_runs:
-            ledger.leave_open(f"{words}, unless code removes it before")
+            ledger.leave_open(f"{words}, unless code removes it first")
             continue
         ledger.find(
             "permission-exists",
             words,
-            hint="delete the one that is there; where a group or a user has it, rename it",
+            hint="delete the existing one; if a group or a user has it, rename it",
             steps=_out_of_the_way(permissions, item),
             table=permissions.label,
             column="codename",

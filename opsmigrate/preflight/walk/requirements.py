@@ -81,14 +81,16 @@ class Requirements:
         if table is None:
             kind = self.schema.kind(db_table)
             if kind == "f":
-                self.ledger.leave_open(f"what the foreign table {db_table} lets be altered")
+                self.ledger.leave_open(f"which changes the foreign table {db_table} allows")
                 return None
-            is_a = f"is a {KINDS.get(kind, 'relation of another kind')}" if kind else "is not there"
+            is_a = (
+                f"is a {KINDS.get(kind, 'relation of another kind')}" if kind else "does not exist"
+            )
             self.ledger.find(
                 "missing-table",
                 f"the migration alters table {db_table}, which {is_a}",
-                hint="restore it from a backup; look with python manage.py showmigrations what "
-                "should have made it",
+                hint="restore it from a backup; python manage.py showmigrations lists the "
+                "migrations that should have created it",
                 table=self.schema.label(db_table),
             )
             return None
@@ -110,8 +112,8 @@ class Requirements:
             self.ledger.find(
                 "table-exists",
                 f"the migration creates table {db_table}, but a {KINDS.get(taken, 'relation')} of "
-                "that name is there",
-                hint="give the one that is there another name, or drop it where nobody needs it",
+                "that name exists",
+                hint="rename the existing one, or drop it if it is not needed",
                 steps=(set_aside(self.schema, *self.schema.home(db_table)),),
                 table=self.schema.label(db_table),
             )
@@ -124,7 +126,7 @@ class Requirements:
                 "too-many-columns",
                 f"the migration creates table {db_table} with "
                 f"{counted(table.numbers, 'column')}: it can have {MOST_COLUMNS:,}",
-                hint="let it be several tables",
+                hint="split it into several tables",
                 table=table.label,
             )
         primary = tuple(column_of(field) for field in model._meta.pk_fields)
@@ -183,8 +185,8 @@ class Requirements:
         if self.schema.kind(new):
             self.ledger.find(
                 "table-exists",
-                f"the migration renames table {old} to {new}, but a relation of that name is there",
-                hint="give the one that is there another name, or drop it where nobody needs it",
+                f"the migration renames table {old} to {new}, but a relation of that name exists",
+                hint="rename the existing one, or drop it if it is not needed",
                 steps=(set_aside(self.schema, *self.schema.home(new)),),
                 table=self.schema.label(new),
             )
@@ -201,7 +203,7 @@ class Requirements:
         seed = self.seed_step(table.name, column)
         self.ledger.find(
             "missing-column",
-            f"{purpose} needs column {column} of {table.label}, which is not there",
+            f"{purpose} needs column {column} of {table.label}, which does not exist",
             hint=None if seed else "add the column as the applied migrations describe it",
             steps=(seed,) if seed else (),
             table=table.label,
@@ -291,9 +293,9 @@ class Requirements:
             return
         self.ledger.find(
             "missing-collation",
-            f"the migration needs the collation {name}, which is not there",
-            hint="let an operation CreateCollation come before, or create it by hand: who named it "
-            "knows its locale",
+            f"the migration needs the collation {name}, which does not exist",
+            hint="create it with CreateCollation in an earlier operation, or by hand, with the "
+            "locale that was intended",
             table=table.label if table else None,
             column=column,
             name=name,
@@ -306,14 +308,14 @@ class Requirements:
         if self.schema.is_taken(table, name):
             invalid = name in table.indexes and not table.indexes[name].valid
             found = (
-                "an INVALID one is there, left by CREATE INDEX CONCURRENTLY"
+                "an INVALID one exists, left by CREATE INDEX CONCURRENTLY"
                 if invalid
-                else f"a relation of that name is there in schema {table.schema}"
+                else f"a relation of that name exists in schema {table.schema}"
             )
             self.ledger.find(
                 "index-exists",
                 f"the migration creates index {name} on {table.label}, but {found}",
-                hint=None if invalid else "drop it, or let it keep its rows under another name",
+                hint=None if invalid else "drop it, or rename it so that its rows are kept",
                 steps=free_name(self.schema, table, name),
                 table=table.label,
                 name=name,
@@ -372,7 +374,7 @@ class Requirements:
         bad = ask(self.connection, probe)
         if bad is None:
             if not taken_as_true:
-                self.ledger.leave_open(f"{question}: the rows cannot be looked at, or not in time")
+                self.ledger.leave_open(f"{question}: the rows cannot be read, or not in time")
         elif bad.count and not probe.proves:
             rows = "row" if bad.exact and bad.count == 1 else "rows"
             self.ledger.leave_open(f"{question}: {bad} {rows} may not")

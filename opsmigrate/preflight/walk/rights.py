@@ -14,7 +14,7 @@ OWNER = "OWNER"
 # A grant on each of the columns will do as well (documentation of GRANT).
 BY_COLUMN = ("SELECT", "INSERT", "UPDATE", "REFERENCES")
 # Said beside what the role cannot give itself.
-BY_OTHERS = "the owner or a superuser types it; or migrate with an alias of the owner's"
+BY_OTHERS = "the owner or a superuser types this; or migrate with an alias of the owner's"
 OF_COLUMNS = """
 SELECT coalesce(bool_and(has_column_privilege(%s::oid, name, %s)), false)
 FROM unnest(%s::text[]) AS name

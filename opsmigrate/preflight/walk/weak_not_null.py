@@ -44,7 +44,7 @@ def _find(
         "constraint-in-the-way",
         f"{doing} is refused: its NOT NULL constraint {weak.name} is "
         f"{'NO INHERIT' if weak.no_inherit else 'NOT VALID'}",
-        hint=None if weak.validated else "where it is refused, rows hold NULL: correct them first",
+        hint=None if weak.validated else "if it is refused, rows have NULL: correct them first",
         steps=(
             *([inherits] if weak.no_inherit else []),
             *([] if weak.validated else [validates]),

@@ -64,7 +64,7 @@ def seeded_references(context: Context) -> str:
     if invalid:
         raise Failed(
             "not validated: " + ", ".join(f"{each.label}.{item.name}" for each, item in invalid),
-            hint="let PostgreSQL check the rows; where some point nowhere, it says which",
+            hint="let PostgreSQL check the rows; if some have no target, it says which",
             steps=tuple(
                 statement(
                     f"ALTER TABLE {quoted(each.schema, each.name)}"
@@ -100,7 +100,7 @@ def _find(context: Context, catalog: Catalog) -> tuple[Relation, Column]:
     )
     if table is None:
         raise Failed(
-            f"there is no table {model._meta.db_table}",
+            f"there is not a table {model._meta.db_table}",
             steps=(command("python manage.py preflight_migrate"),),
         )
     column = next((item for item in table.columns if item.name == name), None)
