@@ -136,7 +136,7 @@ class Manifest:
         return {name: own[name] for name in PRINTING.keys() & own.keys()}
 
     def is_of(self, session: Session) -> bool:
-        """Say whether it is of the database of `session`: of the same server and oid."""
+        """Return whether it is of the database of `session`: of the same server and oid."""
         return (
             self.database.get("system_identifier") == str(session.system_identifier)
             and self.database.get("oid") == session.oid
@@ -151,7 +151,7 @@ class Manifest:
         return (now - datetime.fromisoformat(self.taken)).total_seconds() / 3600
 
     def is_from_the_future(self, now: datetime) -> bool:
-        """Say whether the snapshot is told to be of a time to come: then its age is not known."""
+        """Return whether the snapshot is dated in the future: then its age is not known."""
         return datetime.fromisoformat(self.taken) > now + CLOCKS_DIFFER
 
 

@@ -235,7 +235,7 @@ def _finding_lines(finding: Finding, width: int) -> Iterable[str]:
 
 
 def _unexamined_lines(unexamined: Iterable[Unexamined], width: int) -> Iterable[str]:
-    """Yield what was not examined, under its reason where several have the same one."""
+    """Yield what is undecided, grouped by reason."""
     by_reason: dict[str, list[str]] = {}
     for item in unexamined:
         by_reason.setdefault(item.why, []).append(item.what)

@@ -43,7 +43,7 @@ TEMPLATE_IN_USE = ("55006", "3D000")  # object_in_use; invalid_catalog_name: dro
 
 @dataclass
 class ScratchDatabase:
-    """A database of ours; gone when the `with` block that made it ends, unless it is `kept`.
+    """A database of opsmigrate; gone when the `with` block that made it ends, unless it is `kept`.
 
     `role` is that which was made for it, and goes with it.
     """

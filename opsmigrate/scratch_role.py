@@ -53,7 +53,7 @@ def scratch_role(
     """Yield a connection to the scratch database, by a role that is made for it.
 
     It is no superuser, and a member of none but `member_of`; of those, superusers and the server's
-    predefined roles are passed over; on a server of our own it may be let see all rows, whatever
+    predefined roles are left out; on a temporary embedded server it may see all rows, whatever
     row security says. The scratch database becomes that of `owner`, one of those,
     else the new role's. The role goes with the scratch database. The connection is not opened yet:
     whether the server lets the role in is seen when it is.

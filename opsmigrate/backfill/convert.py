@@ -61,7 +61,7 @@ VALIDATED = "SELECT convalidated FROM pg_constraint WHERE conrelid = %s AND conn
 
 
 def is_text(state: State, goal: Goal) -> bool:
-    """Say whether the column is there as text, and is to be a uuid."""
+    """Return whether the column is there as text, and is to be a uuid."""
     return goal.type == "uuid" and (state.column_type or "").startswith(TEXTS)
 
 

@@ -58,7 +58,7 @@ def examine(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -
 
 
 def needs_fill(state: State, goal: Goal) -> bool:
-    """Say whether rows may be without a value."""
+    """Return whether rows may be without a value."""
     return not state.not_null or is_text(state, goal)
 
 

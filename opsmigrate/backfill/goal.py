@@ -76,7 +76,7 @@ class Goal:
 
     @property
     def wants_default(self) -> bool:
-        """Say whether the expression is to be the column's default as well."""
+        """Return whether the expression is to be the column's default as well."""
         return not self.reads_row
 
 

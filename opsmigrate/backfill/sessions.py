@@ -127,7 +127,7 @@ def _already_running(goal: Goal, holder: Holder | None) -> RefusedError:
 
 
 def is_lost(connection: BaseDatabaseWrapper) -> bool:
-    """Say whether the session is gone."""
+    """Return whether the session is gone."""
     return connection.connection is None or not connection.is_usable()
 
 

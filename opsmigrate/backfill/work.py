@@ -62,7 +62,7 @@ class Work:
 
     @property
     def has_written(self) -> bool:
-        """Say whether this run has written anything."""
+        """Return whether this run has written anything."""
         return self.phases_done > 0 or self.tally.rows > 0
 
     @property

@@ -65,7 +65,7 @@ def read_counters(connection: BaseDatabaseWrapper) -> dict[str, list[int]]:
 
 
 def were_reset(connection: BaseDatabaseWrapper, since: str) -> bool:
-    """Say whether statistics were reset after `since`, an ISO instant: no difference holds then."""
+    """Return whether statistics were reset after `since` (ISO 8601): no difference is valid."""
     with connection.cursor() as cursor:
         cursor.execute(RESET, [since])
         return bool(cursor.fetchone()[0])

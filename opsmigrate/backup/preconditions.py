@@ -129,7 +129,7 @@ def require_space(
     compress: str,
     progress: Progress,
 ) -> None:
-    """Say what the backup will take, and raise RefusedError where there is no room for it."""
+    """Print the expected size and time, and raise RefusedError if there is no room."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_database_size(current_database())")
         whole = int(cursor.fetchone()[0])

@@ -130,7 +130,7 @@ def _stranger(about: Mapping[str, Any], *, oid: int, live: int) -> str | None:
 
 
 def _is_whole(about: Mapping[str, Any]) -> bool:
-    """Say whether a comment has all that swap() writes, and nothing that it cannot write.
+    """Return whether a comment has all that swap() writes, and nothing that it cannot write.
 
     Whoever owned the database once may have left a comment behind.
     """
@@ -328,7 +328,7 @@ class _Swap:
                 raise _not_swapped(error) from error
 
     def _is_swapped(self) -> bool:
-        """Say whose the name is, where the answer to COMMIT was lost."""
+        """Return which database has the name, after the answer to COMMIT was lost."""
         self._ending.close()
         with self._ending.cursor() as cursor:
             cursor.execute("SELECT datname FROM pg_database WHERE oid = %s", [self._replacement])

@@ -153,7 +153,7 @@ def isolated_venue(
     major: int,
     code: tuple[Code, ...] = (),
 ) -> Iterator[Venue]:
-    """Yield a server of our own, with the roles of the backup, none of which is a superuser.
+    """Yield a temporary embedded server with the roles of the backup, none of them a superuser.
 
     Code that is restored there could start programs as a superuser: so it runs as none.
     """

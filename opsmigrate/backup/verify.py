@@ -107,7 +107,7 @@ def verify_by_restoring(
 ) -> Verification:
     """Restore the backup in a scratch database, compare everything, and drop it, or keep it.
 
-    With `isolated`, on a server of our own of that major; else on the server of `connection`,
+    With `isolated`, on a temporary embedded server of that major, else on that of `connection`,
     where nothing that others own is then run by a superuser, unless `trust_code`. Raises
     RefusedError where there is no place for it.
     """

@@ -29,7 +29,7 @@ SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class Watch:
-    """Looks, once a second at most, whether a client program of ours waits for a lock."""
+    """Looks, once a second at most, whether a client program of opsmigrate waits for a lock."""
 
     def __init__(
         self, connection: BaseDatabaseWrapper, application: str, *, patience: float
@@ -41,7 +41,7 @@ class Watch:
         self._looked = time.monotonic()
 
     def look(self) -> None:
-        """Raise UndecidedError where a program of ours has waited for too long."""
+        """Raise UndecidedError where a program of opsmigrate has waited for too long."""
         if time.monotonic() - self._looked < SECONDS_BETWEEN_LOOKS:
             return
         self._looked = time.monotonic()

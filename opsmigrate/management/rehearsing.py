@@ -77,7 +77,7 @@ def _not_rehearsed(reason: OpsmigrateError) -> NotRehearsed:
 
 
 def _rehearse(run: Run, target: Target, asked: Asked, unfit: str | None = None) -> Rehearsal:
-    """Rehearse, and once more on the examined server where ours turned out `unfit`."""
+    """Rehearse, and once more on the live server where ours turned out `unfit`."""
     stage = None
     try:
         with _stage(run, asked, unfit) as stage:
@@ -150,7 +150,7 @@ def _unchanged(run: Run, stage: Stage) -> Selection | None:
 
 @contextmanager
 def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
-    """Yield where the copy is made: on the alias that was named, else on a server of our own.
+    """Yield where the copy is made: on the named alias, else on a temporary embedded server.
 
     Else, where that does not suit, on the examined one: `unfit` is why it does not, where that is
     known. What was kept is there, and nowhere else.
@@ -229,7 +229,7 @@ def _bytes_of_copy(run: Run, asked: Asked) -> int:
 
 
 def _require_allowed_here(run: Run, asked: Asked, why: str | None) -> None:
-    """Raise where no copy may be made on the examined server; `why` it would have to be there."""
+    """Raise where no copy may be made on the live server; `why` it would have to be there."""
     if run.settings.environment == PRODUCTION and asked.mode == "auto":
         ours = (
             "" if why is None else f", and it cannot be made on a temporary embedded server: {why}"
@@ -254,7 +254,7 @@ def _saying_why(*, unasked: bool) -> Iterator[None]:
 
 
 def _other_server(run: Run, alias: str) -> BaseDatabaseWrapper | None:
-    """Return the connection of the alias, or None where it leads to the examined server."""
+    """Return the connection of the alias, or None where it leads to the live server."""
     place = postgresql_alias(alias, option="--rehearse-on")
     with suppress(Error):  # A session that is lost says so when it is asked.
         own(place)

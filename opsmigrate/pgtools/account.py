@@ -52,7 +52,7 @@ def server_account() -> Account | None:
 
 
 def can_traverse(account: Account | None, folder: Path) -> bool:
-    """Tell whether the account can enter the folder and everything above it."""
+    """Return whether the account can enter the folder and everything above it."""
     if account is None:
         return True
     folder = folder.resolve()
@@ -75,7 +75,7 @@ def give(account: Account | None, path: Path) -> None:
 
 
 def belongs_to(account: Account | None, path: Path) -> bool:
-    """Tell whether path is the account's (None: this process's own) and no link to elsewhere."""
+    """Return whether path belongs to the account (None: this process's) and is not a link."""
     if sys.platform == "win32":
         return path.exists()
     try:

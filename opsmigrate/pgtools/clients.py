@@ -42,7 +42,7 @@ class Clients:
 
     @property
     def knows_compression_methods(self) -> bool:
-        """Say whether --compress takes the name of a method, such as gzip:6."""
+        """Return whether --compress takes the name of a method, such as gzip:6."""
         return self.major >= KNOWS_COMPRESSION_METHODS
 
 

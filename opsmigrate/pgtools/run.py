@@ -55,7 +55,7 @@ class ClientError(Exception):
 
     @property
     def of_its_own(self) -> bool:
-        """Say whether the program ended by itself: nobody ended it, and it could be started."""
+        """Return whether the program ended by itself: nobody ended it, and it could be started."""
         # 126 and 127 are what says that a program cannot be executed (POSIX, exec).
         return self.status is None or 0 < self.status < NOT_EXECUTED
 

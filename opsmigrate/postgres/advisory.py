@@ -1,4 +1,4 @@
-"""Advisory locks of ours: who holds the one that another run needs, and how to end it."""
+"""Advisory locks of opsmigrate: who holds the one that another run needs, and how to end it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -44,7 +44,7 @@ class Holder:
 
     @property
     def is_abandoned(self) -> bool:
-        """Say whether it looks like a session of ours whose client is gone."""
+        """Return whether it looks like a session of opsmigrate whose client is gone."""
         ours = self.application.startswith(APPLICATION)
         idle = (self.state or "").startswith("idle")
         return ours and idle and (self.seconds_in_state or 0) >= SECONDS_UNTIL_ABANDONED

@@ -160,7 +160,7 @@ def examine(
 
 
 def _is_fresh(catalog: Catalog) -> bool:
-    """Say whether the database has no table but the history."""
+    """Return whether the database has no table but the history."""
     tables = [each for each in catalog.relations if each.kind in TABLES_AND_FOREIGN]
     return all(each.name == HISTORY for each in tables)
 
@@ -187,7 +187,7 @@ def _examine_steps(
 
 
 def _require_writable(connection: BaseDatabaseWrapper, session: Session, ledger: Ledger) -> None:
-    """Note what forbids any migration: a standby, a read-only session."""
+    """Report what prevents every migration: a standby, a read-only session."""
     if session.in_recovery or session.read_only:
         what = "a standby in recovery" if session.in_recovery else "set to read-only transactions"
         resets = () if session.in_recovery else resets_of(connection, READ_ONLY)
@@ -239,7 +239,7 @@ def _walk_all_backwards(
 
 @contextmanager
 def _stopping_at_what_raises(ledger: Ledger) -> Iterator[None]:
-    """Leave open an operation that raises: from there on nothing is known of the plan.
+    """Mark an operation that raises as undecided: from there on nothing is known of the plan.
 
     Where `migrate` must raise the same, that is a finding.
     """
@@ -334,7 +334,7 @@ def _walk_backwards(step: Step, state: ProjectState, requirements: Requirements)
 
 
 def _require_types(connection: BaseDatabaseWrapper, requirements: Requirements) -> None:
-    """Note the column types that the server does not know or the role may not use, in one query."""
+    """Report column types that the server does not know or the role may not use, in one query."""
     needed = requirements.types_needed
     if not needed:
         return

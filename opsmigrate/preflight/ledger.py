@@ -41,7 +41,7 @@ def _names(name: str, texts: Iterable[str]) -> bool:
 
 @dataclass
 class Ledger:
-    """Findings and open questions, each with the migration and operation being walked."""
+    """Findings and undecided questions, each with its migration and operation."""
 
     migration: str | None = None
     operation: str | None = None
@@ -115,7 +115,7 @@ class Ledger:
         return tuple(self._raw)
 
     def wrote(self, name: str) -> bool:
-        """Say whether SQL written by hand, so far in the plan, names this."""
+        """Return whether SQL written by hand, so far in the plan, names this."""
         return _names(name, self._raw)
 
     def _wrote_of(self, name: str | None, column: str | None, table: str | None) -> str | None:
@@ -127,7 +127,7 @@ class Ledger:
         return found or (label if label and _names(label, altered) else None)
 
     def leave_open(self, why: str, again: Callable[[], None] | None = None) -> None:
-        """Say that the present operation could not be decided, and why.
+        """Mark the present operation as undecided, and say why.
 
         `again` asks anew, and of the live rows, once it is known that no code touches them before.
         """
@@ -138,7 +138,7 @@ class Ledger:
                 self._again[item] = partial(self._at, self.migration, self.operation, again)
 
     def ask_again(self, item: Unexamined) -> bool:
-        """Ask an open question anew; say whether it was answered, if need be with a finding."""
+        """Ask an undecided question again; return whether it was answered, or is a finding now."""
         again = self._again.get(item)
         if again is None:
             return False
@@ -154,7 +154,7 @@ class Ledger:
         self.migration, self.operation = here
 
     def code(self, what: str, texts: Iterable[str] = (), *, effect: Effect = ANYTHING) -> None:
-        """Leave open what code will do: from here on, rows may have come and gone.
+        """Mark as undecided what code will do: from here on, rows may have been changed.
 
         `texts` are the strings in it that look like SQL; `effect` is what it may do at most.
         """
@@ -168,14 +168,14 @@ class Ledger:
     def raw(
         self, statement: str, *, by: str = "written by hand", effect: Effect = ANYTHING
     ) -> None:
-        """Leave open what a statement that Django did not make will do."""
+        """Mark as undecided what a statement that Django did not write will do."""
         words = " ".join(statement.split())
         self._raw.append(words)
         what = f"SQL {by} is not understood: {shorten(words, SHOWN, placeholder=' …')}"
         self.code(what, effect=effect)
 
     def prepared(self, what: str, texts: Iterable[str]) -> None:
-        """Leave open what code does before the plan; `texts` are the strings that stand in it."""
+        """Mark as undecided what code does before the plan; `texts` are the strings in it."""
         self.code(f"{what} runs before the plan: only a rehearsal decides", texts)
 
     def statement(self, sql: str, tables: list[str]) -> None:

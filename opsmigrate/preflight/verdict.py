@@ -1,4 +1,4 @@
-"""From findings and open questions to the verdict, in words."""
+"""From findings and undecided questions to the verdict, in words."""
 
 from dataclasses import asdict
 from typing import Any
@@ -27,7 +27,7 @@ def decide(
     *,
     accept_unexamined: bool,
 ) -> Result:
-    """Return the result: failed by an error, undecided by an open question, passed else.
+    """Return the result: failed by an error, else undecided if anything is, else passed.
 
     `open_before` are the questions that were open before the rehearsal.
     """

@@ -50,7 +50,7 @@ class Selection:
 
     @property
     def is_explicit(self) -> bool:
-        """Say whether checks were asked for by name, so that what they need is no extra."""
+        """Return whether checks were asked for by name, so that what they need is no extra."""
         return bool(self.tags or self.ids)
 
 

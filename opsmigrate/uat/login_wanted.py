@@ -17,7 +17,7 @@ SET_LOGIN = (
 
 
 def leads_to_login(status: int, location: str | None, account: Mapping[str, str] | None) -> bool:
-    """Say whether an answer sends its reader to the login of the settings."""
+    """Return whether an answer sends its reader to the login of the settings."""
     if not 300 <= status < 400 or not location:
         return False
     try:

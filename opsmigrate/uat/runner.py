@@ -215,7 +215,7 @@ def _failed(item: _Running, failed: Failed, visitor: Visitor | None) -> Outcome:
 
 
 def is_ours(check: Check) -> bool:
-    """Say whether the check is built in: what it asks itself needs no name of the project."""
+    """Return whether the check is built in: what it asks itself needs no name of the project."""
     return check.function.__module__.startswith("opsmigrate.")
 
 

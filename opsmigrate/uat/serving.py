@@ -102,7 +102,7 @@ def served_site(login: Mapping[str, str] | None) -> Iterator[Site]:
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: the report has what was answered."""
+        """Print nothing: the report has the answers."""
 
 
 class _Server(ThreadedWSGIServer):
@@ -251,7 +251,7 @@ def _allowed_host() -> str | None:
 
 
 def _wants_tls() -> bool:
-    """Say whether the settings are those of a site behind TLS."""
+    """Return whether the settings are those of a site behind TLS."""
     return any(
         getattr(django_settings, name)
         for name in ("SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE")

@@ -57,7 +57,7 @@ class Answer:
 
     @property
     def is_html(self) -> bool:
-        """Say whether it is a page."""
+        """Return whether it is a page."""
         return "html" in self.headers.get("content-type", "")
 
 
@@ -78,17 +78,17 @@ class Site:
 
     @property
     def is_https(self) -> bool:
-        """Say whether it is asked over TLS."""
+        """Return whether it is asked over TLS."""
         return self.scheme == "https"
 
     @property
     def is_secure(self) -> bool:
-        """Say whether its code takes itself to be asked over TLS."""
+        """Return whether its code takes itself to be asked over TLS."""
         return self.is_https or (self.served is not None and self.served.secure)
 
     @property
     def is_plain_loopback(self) -> bool:
-        """Say whether it is plain HTTP on this machine, where TLS is not to be had."""
+        """Return whether it is plain HTTP on this machine, where TLS is not to be had."""
         return not self.is_https and self.host in LOOPBACK
 
     def url(self, path: str) -> str:

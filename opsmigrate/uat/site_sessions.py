@@ -95,7 +95,7 @@ class SiteSessions:
 
 
 def refused_to_write(error: BaseException | None) -> bool:
-    """Say whether an error comes of a session that may not write, or must not be used for it."""
+    """Return whether an error comes of a session that may not write, or must not be used for it."""
     while error is not None:
         is_refused = isinstance(error, Error) and sqlstate(error) in REFUSED
         if is_refused or isinstance(error, PooledError):

@@ -20,12 +20,12 @@ class UsedWaiver:
 
     @property
     def is_void(self) -> bool:
-        """Say whether it cannot count for anything."""
+        """Return whether it cannot count for anything."""
         return self.state in ("expired", "of no check")
 
     @property
     def words(self) -> str:
-        """Say why it is void, or that it is not."""
+        """Return why it is void, or that it is not."""
         return {
             "used": f"is valid until {self.waiver.expires}",
             "not needed": "was not needed",

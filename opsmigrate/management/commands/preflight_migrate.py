@@ -1,4 +1,4 @@
-"""Say whether `migrate` with the same arguments will apply, why not, and what to type."""
+"""Return whether `migrate` with the same arguments will apply, why not, and what to type."""
 
 from argparse import ArgumentParser
 from typing import Any

@@ -32,7 +32,7 @@ WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backen
 def look_for_another_migrate(
     connection: BaseDatabaseWrapper, catalog: Catalog, ledger: Ledger
 ) -> None:
-    """Note who is writing to the history, and leave open what the plan will be after that."""
+    """Report who is writing to the history, and mark the plan after that as undecided."""
     table = next(
         (item for item in catalog.relations if item.name == HISTORY and item.visible), None
     )

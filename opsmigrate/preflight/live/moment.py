@@ -82,12 +82,12 @@ class Holder:
 
     @property
     def against_wraparound(self) -> bool:
-        """Say whether it is an autovacuum that does not give way."""
+        """Return whether it is an autovacuum that does not give way."""
         return self._vacuum and "(to prevent wraparound)" in (self.query or "")
 
     @property
     def gives_way(self) -> bool:
-        """Say whether it is an autovacuum that ends itself where a lock is wanted."""
+        """Return whether it is an autovacuum that ends itself where a lock is wanted."""
         return self._vacuum and not self.against_wraparound
 
     @property

@@ -123,7 +123,7 @@ def estimated_times(statements: Iterable[Mapping[str, Any]]) -> list[Expected]:
 
 
 def require_time(limits: Mapping[str, Limit], expected: list[Expected], ledger: Ledger) -> None:
-    """Note each time-out that the plan would reach: an error where a rehearsal says it surely.
+    """Report each time-out that the plan would reach: an error if a rehearsal proves it.
 
     Where it took longer on the copy than the limit allows, and that may be for another reason, the
     question is left open.

@@ -84,7 +84,7 @@ def note_half_applied(
 
 
 def _is_next(plan: Plan, step: Step) -> bool:
-    """Say whether all that the migration depends on is applied, so that it can have begun."""
+    """Return whether all that the migration depends on is applied, so that it can have begun."""
     assert plan.executor is not None  # noqa: S101 - a plan with steps has one
     loader = plan.executor.loader
     node = (step.migration.app_label, step.migration.name)

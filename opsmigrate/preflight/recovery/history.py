@@ -94,7 +94,7 @@ def _there(
     nodes: Sequence[Node],
     every: Sequence[Node],
 ) -> bool | None:
-    """Say whether the tables and columns of these migrations are there: all True, or not False.
+    """Return whether the tables and columns of these migrations are there: all True, or not False.
 
     None where they make none. `every` are all that contradict each other.
     """

@@ -152,7 +152,7 @@ def _named(catalog: Catalog, failure: Mapping[str, Any]) -> Iterator[Relation]:
 
 
 def _is_named(name: str, failure: Mapping[str, Any]) -> bool:
-    """Say whether PostgreSQL's words name it, and the statement does."""
+    """Return whether PostgreSQL's words name it, and the statement does."""
     word = _word(name)
     return bool(word.search(failure["words"]) and word.search(failure["sql"] or ""))
 

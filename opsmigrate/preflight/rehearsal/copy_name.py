@@ -13,7 +13,7 @@ NAMED = re.compile(r"\bcurrent_database\s*\(|\bcurrent_catalog\b|\bdatname\b|_ca
 
 
 def asks_for_name(statement: str, live: str) -> bool:
-    """Say whether what a statement does depends on the name; `live` is the examined database's."""
+    """Return whether a statement depends on the database's name; `live` is the live one's."""
     if GIVEN_OUT.search(statement):
         return True
     return f"'{live}'" in statement and NAMED.search(statement) is not None

@@ -62,7 +62,7 @@ def repeat_event_triggers(source: BaseDatabaseWrapper, scratch: BaseDatabaseWrap
 
 
 def question_event_triggers(catalog: Catalog, rehearsal: Rehearsal, ledger: Ledger) -> None:
-    """Leave open the statements of a rehearsal that would have fired what the copy lacked."""
+    """Mark as undecided the statements that would fire an event trigger the copy lacks."""
     if rehearsal.has_event_triggers:
         return
     for trigger in catalog.event_triggers:

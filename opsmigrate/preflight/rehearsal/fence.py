@@ -157,7 +157,7 @@ def _leaves(event: str, arguments: tuple[Any, ...], inside: str) -> bool:
 
 
 def _is_of_another_process(path: Any) -> bool:
-    """Say whether a file is what Linux tells of another process: its variables have passwords."""
+    """Return whether a file is about another process (Linux): its variables have passwords."""
     if isinstance(path, int):
         return False
     found = OF_A_PROCESS.match(os.path.realpath(os.fsdecode(path)))

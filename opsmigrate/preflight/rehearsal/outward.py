@@ -124,7 +124,7 @@ class Bounds:
 
     @property
     def unseen_may_run(self) -> bool:
-        """Say whether what nothing shows may run: the server is ours, and so is all it can reach.
+        """Return whether SQL that cannot be known may run: on a temporary embedded server.
 
         Who may start programs there could reach this machine.
         """
@@ -141,7 +141,7 @@ def beyond(text: str, bounds: Bounds) -> tuple[Beyond, ...]:
 
 
 def leads_outside(language: str, text: str, parsed: str | None, bounds: Bounds) -> bool:
-    """Say whether a function that is there may not run; see beyond().
+    """Return whether a function that is there may not run; see beyond().
 
     `text` is its body, and `parsed` the one that the server keeps as a tree, with BEGIN ATOMIC.
     """
@@ -192,7 +192,7 @@ def _in_view(statement: Statement) -> Iterator[Beyond]:
 
 
 def _is_unnamed(part: Node, bounds: Bounds) -> bool:
-    """Say whether what is called, or changed, has a name that format() puts in."""
+    """Return whether what is called, or changed, has a name that format() puts in."""
     if part.kind == "FuncCall":
         name, args = nodes.names(part.value.funcname)[-1], part.value.args
         sets = name == "set_config" and args and nodes.text(args[0]) in (None, UNKNOWN)
@@ -284,7 +284,7 @@ def _changed(part: Node, bounds: Bounds) -> str | None:
 
 
 def _is_theirs(relation: Any, bounds: Bounds) -> bool:
-    """Say whether a catalog belongs to the whole server; on a shared one, any: it may crash."""
+    """Return whether a catalog belongs to the whole server; on a shared one, any: it may crash."""
     theirs = is_shared_catalog if bounds.isolated else is_catalog
     return theirs(relation.schemaname, relation.relname)
 

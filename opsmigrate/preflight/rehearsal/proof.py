@@ -1,4 +1,4 @@
-"""What a rehearsal proves: which open questions it answers, and when its failure counts."""
+"""What a rehearsal proves: which undecided questions it answers, and when its failure counts."""
 
 import re
 import textwrap
@@ -31,7 +31,7 @@ EVIDENCE = ("sqlstate", "sql", "context", "schema", "table", "column", "constrai
 def take_in(
     rehearsal: Rehearsal, plan: Plan, ledger: Ledger, why: Callable[[Mapping[str, Any]], Cause]
 ) -> None:
-    """Let the rehearsal answer the questions that the explanation left open.
+    """Let the rehearsal answer what was undecided without it.
 
     `why` is asked for what fits a failure that counts.
 
@@ -98,7 +98,7 @@ def _note_stale(kept: KeptCopy | None, ledger: Ledger) -> None:
 
 
 def _same_plan(rehearsal: Rehearsal, plan: Plan) -> bool:
-    """Say whether the migrations that were begun are those of the plan, as far as it came.
+    """Return whether the migrations that were begun are those of the plan, as far as it came.
 
     What --fake-initial recorded only was not begun.
     """
@@ -141,7 +141,7 @@ def _rank(item: Unexamined, order: Mapping[str, int]) -> int:
 
 
 def _without_rows(rehearsal: Rehearsal, ledger: Ledger) -> Iterable[Unexamined]:
-    """Yield the open questions whose operations asked for rows that the copy lacks.
+    """Yield the undecided questions whose operations read rows that the copy lacks.
 
     Or for a check of the rows that the copy does not make.
     """
@@ -169,7 +169,7 @@ def _place_of(failure: Mapping[str, Any]) -> str:
 
 
 def _is_of_the_schema(failure: Mapping[str, Any], rehearsal: Rehearsal) -> bool:
-    """Say whether the statement that failed would have done so whatever the rows are.
+    """Return whether the statement that failed would have done so whatever the rows are.
 
     No code has decided to execute it, in Python or in the server, and it names nothing that the
     copy lacks or has otherwise.

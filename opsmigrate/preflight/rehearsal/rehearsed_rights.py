@@ -86,7 +86,7 @@ class _Others:
                 yield relation
 
     def stands_in(self, name: str, text: str) -> bool:
-        """Say whether the text names it."""
+        """Return whether the text names it."""
         return re.search(naming([name], self.reserved), text) is not None
 
 
@@ -96,7 +96,7 @@ def question_rights(
     statements: Iterable[Mapping[str, Any]],
     ledger: Ledger,
 ) -> None:
-    """Note what the rehearsed statements lack on the live database; leave open what is not told."""
+    """Report privileges that the rehearsed statements lack on the live database."""
     if catalog.superuser:
         return
     others = _others(connection, catalog)
@@ -255,7 +255,7 @@ def _lacks_to_make(
 
 
 def _some_columns(connection: BaseDatabaseWrapper, relation: Relation, privilege: str) -> bool:
-    """Say whether the privilege is granted on columns: which of them are needed is not told."""
+    """Return whether the privilege is granted on columns: which of them are needed is not told."""
     if privilege not in ("SELECT", "INSERT", "UPDATE") or relation.kind == "S":
         return False
     with connection.cursor() as cursor:

@@ -249,7 +249,7 @@ def _collation(requirements: Requirements, field: Field[Any, Any]) -> str | None
 def _casts(
     requirements: Requirements, table: SimulatedTable, column: str, after: str, *, explicit: bool
 ) -> bool:
-    """Note a type, a default or values that cannot become `after`; say whether the type can."""
+    """Report a type, default or values that cannot become `after`; return whether the type can."""
     before = table.types[column]
     if always_casts(before, after):
         return True
@@ -319,7 +319,7 @@ def _values_cast(
 def _what_is_on_it_fits(
     requirements: Requirements, table: SimulatedTable, column: str, after: str
 ) -> None:
-    """Note what PostgreSQL makes or checks again for the new type, and cannot."""
+    """Report what PostgreSQL cannot rebuild, or no longer accepts, for the new type."""
     before = table.types[column]
     _foreign_keys_compare(requirements, table, column, after)
     kinds = {base(before), base(after)}
@@ -358,7 +358,7 @@ def _foreign_keys_compare(
 def _expressions_fit(
     requirements: Requirements, table: SimulatedTable, column: str, after: str, *, alike: bool
 ) -> None:
-    """Note the checks and indexes on the column that do not fit its new type, or not its rows.
+    """Report the checks and indexes on the column that do not fit its new type, or its rows.
 
     PostgreSQL checks all rows again, whatever the type (ATPostAlterTypeCleanup, tablecmds.c). With
     one that is alike, only those fail that contradict the check today.
@@ -392,5 +392,5 @@ def _expressions_fit(
 
 
 def _names_are_live(table: SimulatedTable) -> bool:
-    """Say whether an expression that the server wrote names the columns as the plan does."""
+    """Return whether an expression that the server wrote names the columns as the plan does."""
     return all(column == live for column, live in table.origins.items())

@@ -58,7 +58,7 @@ def remove_collation(requirements: Requirements, name: str) -> None:
 def is_deterministic(
     connection: BaseDatabaseWrapper, requirements: Requirements, name: str
 ) -> bool | None:
-    """Say whether equal texts have equal bytes; None where the collation is not there."""
+    """Return whether equal texts have equal bytes; None where the collation is not there."""
     if name in requirements.schema.collations:
         return requirements.schema.collations[name]
     with connection.cursor() as cursor:
@@ -70,7 +70,7 @@ def is_deterministic(
 def require_no_patterns(
     requirements: Requirements, table: SimulatedTable, column: str, collation: str
 ) -> None:
-    """Note the indexes that PostgreSQL cannot make again under a nondeterministic collation."""
+    """Report the indexes that PostgreSQL cannot rebuild under a nondeterministic collation."""
     for index in table.indexes.values():
         classes = dict(zip(index.columns, index.opclasses, strict=False))
         if (classes.get(column) or "").endswith("_pattern_ops"):

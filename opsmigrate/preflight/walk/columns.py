@@ -153,7 +153,7 @@ def _value(
 
 
 def _has_number(requirements: Requirements, table: SimulatedTable, field: Field[Any, Any]) -> None:
-    """Note where the table, or one that inherits from it, has had as many columns as it can."""
+    """Report if the table, or one that inherits from it, has no column numbers left."""
     table.numbers += 1
     had = max(table.numbers, requirements.relatives.numbers_of_children(table) + 1)
     if had > MOST_COLUMNS:
@@ -214,7 +214,7 @@ def _is_computed(field: Field[Any, Any]) -> bool:
 
 
 def _is_new_each(field: Field[Any, Any]) -> bool:
-    """Say whether the database's default is another UUID for every row."""
+    """Return whether the database's default is another UUID for every row."""
     return type(field.db_default).__name__ in ("RandomUUID", "UUID4", "UUID7")
 
 
@@ -320,7 +320,7 @@ def references_to(requirements: Requirements, table: SimulatedTable, column: str
 def column_in_use(
     requirements: Requirements, table: SimulatedTable, column: str, statement: str, user: str
 ) -> None:
-    """Note what PostgreSQL names when it refuses the statement."""
+    """Report what PostgreSQL names when it refuses the statement."""
     requirements.ledger.find(
         "column-in-use",
         f"{statement} is refused while {user} uses it",

@@ -72,7 +72,7 @@ def require_target(
 
 
 def _no_target(requirements: Requirements, to_table: str, purpose: str) -> None:
-    """Note that no table has the name; what else has it, PostgreSQL does not take (42809)."""
+    """Report that no table has the name; PostgreSQL accepts no other relation (42809)."""
     kind = requirements.schema.visible_kind(to_table)
     is_a = "does not exist" if kind in (None, TYPE) else f"is a {KINDS.get(kind or '', 'relation')}"
     hint = (
@@ -172,7 +172,7 @@ def drop_constraint(requirements: Requirements, table: SimulatedTable, name: str
 
 
 def no_foreign_key_rests_on(requirements: Requirements, table: SimulatedTable, name: str) -> None:
-    """Note the foreign keys for which PostgreSQL refuses to drop an index or its constraint."""
+    """Report the foreign keys that keep PostgreSQL from dropping an index or constraint."""
     for key in requirements.schema.foreign_keys:
         if key.target is table and key.index == name:
             requirements.ledger.find(
@@ -251,7 +251,7 @@ def _require_comparable(
 def note_left_out(
     requirements: Requirements, model: type[Model], constraint: BaseConstraint, *, executed: bool
 ) -> None:
-    """Note a constraint that Django leaves out without a word, as the server is too old for it.
+    """Report a constraint that Django silently leaves out because the server is too old for it.
 
     Where "None" would be `executed` in its place, `migrate` fails.
     """

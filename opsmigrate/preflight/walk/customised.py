@@ -36,7 +36,7 @@ MAKES = re.compile(r"\b(?:ALTER|CREATE|DROP)\s", re.IGNORECASE)
 
 
 def leave_open_what_is_customised(connection: BaseDatabaseWrapper, ledger: Ledger) -> None:
-    """Leave open what the project's own `migrate` does, and its engine's prepare_database()."""
+    """Mark as undecided the project's own `migrate`, and its engine's prepare_database()."""
     ledger.operation = None
     for kind in _own_command():
         ledger.leave_open(
@@ -49,7 +49,7 @@ def leave_open_what_is_customised(connection: BaseDatabaseWrapper, ledger: Ledge
 
 
 def doubt_own_way(step: Step, ledger: Ledger) -> None:
-    """Leave open what a migration does that has its own apply(), which may skip its operations."""
+    """Mark as undecided a migration with its own apply(), which may skip its operations."""
     name = "unapply" if step.backwards else "apply"
     method = getattr(type(step.migration), name)
     if method is not getattr(Migration, name):
@@ -85,7 +85,7 @@ def nothing_written(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 
 def _asked_by_project(frame: FrameType | None) -> bool:
-    """Say whether what executes a statement is code of the project, such as its engine's.
+    """Return whether what executes a statement is code of the project, such as its engine's.
 
     `frame` is the one that execute() was called from, through Django's own.
     """

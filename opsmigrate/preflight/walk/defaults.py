@@ -59,7 +59,7 @@ VIRTUAL_STAYS = (
 def refuse_computed(
     requirements: Requirements, table: SimulatedTable, column: str, doing: str
 ) -> None:
-    """Note what PostgreSQL does with no column that is generated or an identity."""
+    """Report what PostgreSQL refuses for a column that is generated or an identity."""
     kind = (
         "a generated column"
         if column in table.generated
@@ -87,7 +87,7 @@ def refuse_computed(
 def _require_fit(
     requirements: Requirements, table: SimulatedTable, column: str, text: str, params: list[Any]
 ) -> None:
-    """Note a default that is nothing for the type of the live column."""
+    """Report a default that does not fit the type of the live column."""
     if UNKNOWN in params:
         return
     connection: Any = requirements.connection

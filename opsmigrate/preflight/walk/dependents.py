@@ -22,7 +22,7 @@ def warn_of_cascade(
     user: str,
     column: str | None = None,
 ) -> None:
-    """Note what else a CASCADE would drop, in words."""
+    """Report what else a CASCADE would drop."""
     ledger.find(
         "dropped-by-cascade",
         f"{does} would silently drop {user} too",
@@ -41,7 +41,7 @@ def warn_of_views(
     does: str,
     column: str | None = None,
 ) -> None:
-    """Note the views that a CASCADE would drop."""
+    """Report the views that a CASCADE would drop."""
     for view in views:
         ledger.find(
             "view-dropped-by-cascade",
@@ -66,7 +66,7 @@ def views_forbid(
     *,
     stays: bool,
 ) -> None:
-    """Note the views for which PostgreSQL refuses the statement; the column `stays` or goes."""
+    """Report the views because of which PostgreSQL refuses the statement; `stays`: no drop."""
     for view in views:
         steps = without_view(connection, catalog, view, stays_valid=stays)
         hint = "drop the view, and recreate it after migrate"

@@ -24,7 +24,7 @@ EXCLUSION = "x"  # pg_constraint.contype
 
 
 def is_exclusion(constraint: BaseConstraint) -> bool:
-    """Say whether this is Django's own EXCLUDE, or a subclass of it."""
+    """Return whether this is Django's own EXCLUDE, or a subclass of it."""
     return isinstance(constraint, ExclusionConstraint)
 
 

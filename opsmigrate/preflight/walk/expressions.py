@@ -65,7 +65,7 @@ def require_fit(
     *,
     by_row: bool = False,
 ) -> bool:
-    """Note where an expression does not fit the columns that it names, or calls what it may not.
+    """Report if an expression does not fit its columns, or calls what the role may not execute.
 
     Return whether it is worth asking how it does on the rows. `by_row` says that PostgreSQL does
     not ask for the right to call a function before it comes to a row, as it makes an index.
@@ -127,7 +127,7 @@ def require_no_failure(
     purpose: str,
     column: str | None = None,
 ) -> bool:
-    """Note where some row makes the expression fail, as a division by zero does.
+    """Report if some row makes the expression fail, for example by a division by zero.
 
     Return whether it is worth asking what it says of the rows.
     """
@@ -216,7 +216,7 @@ def _nulls(
 def holds(
     connection: BaseDatabaseWrapper, check: str, column: str, type_: str, value: Any
 ) -> bool | None:
-    """Say whether one value passes a check; None where PostgreSQL cannot tell, or says NULL."""
+    """Return whether one value passes a check; None where PostgreSQL cannot tell, or says NULL."""
     query = sql.SQL("SELECT {} FROM (SELECT %s::{} AS {}) AS found").format(
         sql.SQL(check.replace("%", "%%")), sql.SQL(in_full(type_)), sql.Identifier(column)
     )

@@ -66,7 +66,7 @@ NOT_COMPUTED = re.compile(r"\b(?:ROW|XML\w+|JSON_\w+)\s*\(", re.IGNORECASE)
 def require_immutable(
     requirements: Requirements, table: SimulatedTable, expression: str, purpose: str
 ) -> None:
-    """Note an expression in which something depends on more than the row: 42P17."""
+    """Report an expression whose result depends on more than the row (42P17)."""
     if not requirements.columns_in(table, expression) and not CALLED.search(expression):
         return
     left = _left_of(requirements, table, expression)
@@ -103,7 +103,7 @@ def _called(expression: str) -> list[str]:
 
 
 def _may_depend(requirements: Requirements, expression: str) -> bool:
-    """Say whether something in it is not immutable for some types, or is a cast."""
+    """Return whether something in it is not immutable for some types, or is a cast."""
     if "::" in LITERAL.sub("''", expression):
         return True
     rows = seen_by_project(requirements.connection, VOLATILE, [_called(expression)])

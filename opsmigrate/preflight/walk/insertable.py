@@ -327,7 +327,7 @@ def _of_checks(
 
 
 def _known(new: NewRows, columns: Sequence[str]) -> bool:
-    """Say whether all values of the columns are known, under the names that they have now."""
+    """Return whether all values of the columns are known, under the names that they have now."""
     return all(
         column in new.columns
         and new.table.origins.get(column) == column

@@ -41,7 +41,7 @@ def fingerprint(function: Callable[..., Any]) -> str | None:
 
 
 def is_known(name: str, function: Callable[..., Any]) -> bool:
-    """Say whether the receiver is one of a well-known app, with a text that was read."""
+    """Return whether the receiver is one of a well-known app, with a text that was read."""
     return name in TEXTS and fingerprint(function) in TEXTS[name]
 
 
@@ -54,7 +54,7 @@ def why_open(name: str, requirements: Requirements) -> str | None:
 
 
 def _is_there(requirements: Requirements) -> bool:
-    """Say whether guardian's anonymous user is there, so that it does nothing."""
+    """Return whether guardian's anonymous user is there, so that it does nothing."""
     user: Any = get_user_model()
     alias = requirements.connection.alias
     table = requirements.schema.table(user._meta.db_table)

@@ -117,7 +117,7 @@ def _drive(move: Move) -> None:
 
 @contextmanager
 def _noting_wrong_number(move: Move) -> Iterator[None]:
-    """Note that an index or constraint to drop is not there: that lies in the database."""
+    """Report that an index or constraint to drop does not exist: this depends on the database."""
     try:
         yield
     except ValueError as error:
@@ -143,7 +143,7 @@ def _walk_parts(move: Move) -> None:
 
 
 def _run_own(move: Move) -> None:
-    """Leave open an operation that is not Django's: what it executes may be in its attributes."""
+    """Mark a custom operation as undecided; what it executes may be in its attributes."""
     kind, ledger = type(move.operation), move.requirements.ledger
     what = f"{kind.__module__}.{kind.__qualname__} is a custom operation"
     ledger.code(what)
@@ -176,7 +176,7 @@ def _run_python(move: Move) -> None:
 
 
 def _is_djangos_own(operation: Operation, *, backwards: bool) -> bool:
-    """Say whether the code that would run is Django's: a subclass may only add a name to it."""
+    """Return whether the code that would run is Django's: a subclass may only add a name to it."""
     method = "database_backwards" if backwards else "database_forwards"
     owner = next(kind for kind in type(operation).__mro__ if method in vars(kind))
     return f"{owner.__module__}.".startswith(TRUSTED)

@@ -351,7 +351,7 @@ def rows_where(
 
 
 def known(table: SimulatedTable, columns: tuple[str, ...]) -> bool:
-    """Say whether the values of all these columns are known."""
+    """Return whether the values of all these columns are known."""
     return table.origin is not None and all(column in table.values for column in columns)
 
 

@@ -40,7 +40,7 @@ KNOWN = {
 
 
 def require_receivers(requirements: Requirements, state: ProjectState) -> None:
-    """Ask what the receivers of pre_migrate and post_migrate read; leave open those unknown.
+    """Examine the receivers of pre_migrate and post_migrate; unknown ones are undecided.
 
     What Django's own insert is asked in bookkeeping.py.
     """
@@ -102,7 +102,7 @@ def _live(signal: Any, sender: Any) -> list[Callable[..., Any]]:
 
 
 def _require(requirements: Requirements, item: Known, state: ProjectState) -> None:
-    """Note where the table is not there, or a column of it; what is no table is left open."""
+    """Report if the table or a column of it does not exist; another relation is undecided."""
     if (item.app, item.model) not in state.models:
         return
     model: Any = state.apps.get_model(item.app, item.model)

@@ -37,7 +37,7 @@ class _Renaming:
 def require_renamed_permissions(
     plan: Plan, state: ProjectState, requirements: Requirements, *, faked: bool
 ) -> None:
-    """Note where permissions cannot follow their renamed models, after which `migrate` fails.
+    """Report if permissions cannot follow their renamed models, so that `migrate` fails.
 
     `state` is the one after the plan. What django.contrib.auth does stands in
     django.contrib.auth.management.rename_permissions_after_model_rename, from Django 6.1 on.
@@ -97,7 +97,7 @@ def _out_of_the_way(permissions: Relation, item: _Renaming) -> tuple[Command, ..
 
 
 def _unreadable(connection: BaseDatabaseWrapper, types: Relation, permissions: Relation) -> bool:
-    """Say whether a right or a column lacks, which is a finding of its own."""
+    """Return whether a right or a column lacks, which is a finding of its own."""
     wanted = ((types, ("id", "app_label", "model")), (permissions, ("id", "content_type_id")))
     for relation, columns in (*wanted, (permissions, ("codename", "name"))):
         there = {column.name for column in relation.columns}

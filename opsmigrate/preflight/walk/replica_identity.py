@@ -34,7 +34,7 @@ def require_replica_identities(requirements: Requirements) -> None:
 
 
 def _has_identity(table: SimulatedTable, index: str, *, by_key: bool) -> bool:
-    """Say whether the index is still there, under whatever name, or another primary key.
+    """Return whether the index is still there, under whatever name, or another primary key.
 
     A table whose identity is an index of its choice has none when that goes, whatever its key.
     """

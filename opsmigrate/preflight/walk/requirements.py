@@ -56,7 +56,7 @@ class Requirements:
     def views_forbid(
         self, table: SimulatedTable, views: list[str], does: str, column: str, *, stays: bool
     ) -> None:
-        """Note the views for which PostgreSQL refuses the statement; the column `stays` or goes."""
+        """Report the views because of which PostgreSQL refuses the statement; `stays`: no drop."""
         views_forbid(
             self.connection, self.catalog, self.ledger, table, views, does, column, stays=stays
         )
@@ -67,7 +67,7 @@ class Requirements:
         return self.catalog.role
 
     def sees_everything(self) -> bool:
-        """Say whether nothing before may have brought types, functions, casts or operators."""
+        """Return whether nothing before may have brought types, functions, casts or operators."""
         return not (self.schema.extensions - self.catalog.extensions or self.ledger.code_runs)
 
     # Tables
@@ -138,7 +138,7 @@ class Requirements:
     def _constrain(
         self, table: SimulatedTable, model: type[Model], constraint: BaseConstraint
     ) -> None:
-        """Note what a constraint inside CREATE TABLE needs; some come as statements apart."""
+        """Report what a constraint inside CREATE TABLE lacks; some come as separate statements."""
         name = as_stored(constraint.name)
         if isinstance(constraint, UniqueConstraint):
             unique: Any = constraint
@@ -212,7 +212,7 @@ class Requirements:
         return False
 
     def own_children(self, table: SimulatedTable, column: str | None, doing: str) -> None:
-        """Note a table that inherits from it and is not ours to alter."""
+        """Report a table that inherits from it and that the role does not own."""
         child = self.relatives.foreign_child(table)
         if child is not None:
             self.ledger.find(
@@ -226,7 +226,7 @@ class Requirements:
             )
 
     def alter_column(self, table: SimulatedTable, column: str, doing: str) -> None:
-        """Note what forbids to change a column, here and in the tables that inherit it."""
+        """Report what prevents a change of the column, here and in the tables that inherit it."""
         self.own_children(table, column, doing)
         if column in table.inherited:
             self.ledger.find(
@@ -278,14 +278,14 @@ class Requirements:
         self.types_needed.setdefault(type_, (self.ledger.migration, self.ledger.operation))
 
     def has_collation(self, name: str) -> bool:
-        """Say whether the collation is there at this point of the plan."""
+        """Return whether the collation is there at this point of the plan."""
         planned = self.schema.collations
         return planned[name] is not None if name in planned else name in self.catalog.collations
 
     def need_collation(
         self, name: str | None, table: SimulatedTable | None = None, column: str | None = None
     ) -> None:
-        """Note a collation that is not there; `name` is None where the type's own will do."""
+        """Report if the collation does not exist; `name` is None for the type's own."""
         if name is None or self.has_collation(name):
             return
         if not self.sees_everything():
@@ -304,7 +304,7 @@ class Requirements:
     # Names
 
     def need_free(self, table: SimulatedTable, name: str) -> None:
-        """Note where an index cannot be made because its name is taken; then take it."""
+        """Report if the name of the index is taken; then add the name to the schema."""
         if self.schema.is_taken(table, name):
             invalid = name in table.indexes and not table.indexes[name].valid
             found = (
@@ -328,7 +328,7 @@ class Requirements:
         return tuple(column for column in table.types if quote_name(column) in text)
 
     def name_columns(self, model: type[Model], statement: str) -> None:
-        """Note the columns that an expression or a condition names and the live table lacks."""
+        """Report the columns that an expression or condition names and the live table lacks."""
         table = self.schema.table(model._meta.db_table)
         if table is None:
             return
@@ -349,7 +349,7 @@ class Requirements:
         *,
         taken_as_true: bool = False,
     ) -> None:
-        """Answer `question` by the rows, or leave it open where they cannot tell.
+        """Answer `question` by the rows, or mark it as undecided if they cannot tell.
 
         `taken_as_true` is what the server answers for already: only rows that say no are noted.
         """
@@ -391,7 +391,7 @@ class Requirements:
             )
 
     def wrong_number(self, db_table: str, words: str) -> None:
-        """Note that Django will not find the one constraint or index that it wants to drop."""
+        """Report that Django will not find exactly one constraint or index to drop."""
         self.ledger.find(
             "missing-constraint",
             f"{words[0].lower()}{words[1:]}: Django wants to drop exactly one",

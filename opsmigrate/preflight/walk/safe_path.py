@@ -44,7 +44,7 @@ SAFE = "SET LOCAL search_path = pg_catalog, pg_temp"
 def require_safe_path(
     requirements: Requirements, table: SimulatedTable, expression: str, purpose: str
 ) -> None:
-    """Note where a function of an index's expression would not find what its body names."""
+    """Report if a function in an index's expression would not find what its body names."""
     if requirements.catalog.version < SINCE:
         return
     names = [inside or plain for inside, plain in CALLED.findall(QUOTED.sub(_kept, expression))]

@@ -272,7 +272,7 @@ def _drop_index(statement: Statement, table: SimulatedTable, requirements: Requi
 
 
 def _is_an_index(requirements: Requirements, table: SimulatedTable, name: str) -> None:
-    """Note where a table, a view or a sequence has the name of the index to drop."""
+    """Report if a table, a view or a sequence has the name of the index to drop."""
     kind = requirements.schema.kind_in(table.schema, name)
     if kind is not None and kind not in NO_OBSTACLE:
         requirements.ledger.find(

@@ -52,7 +52,7 @@ def require_surroundings(statement: Any, requirements: Requirements) -> None:
 
 
 def _require_schema(statement: Any, does: str, requirements: Requirements) -> None:
-    """Note where the role may not create in the schema of the table that is named first."""
+    """Report if the role may not create in the schema of the table that is named first."""
     catalog, ledger = requirements.catalog, requirements.ledger
     table = next(iter(named_tables(statement, requirements.schema)), None)
     if table is None or table.schema in catalog.creatable:

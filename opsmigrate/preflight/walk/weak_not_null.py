@@ -28,7 +28,7 @@ def set_not_null(requirements: Requirements, table: SimulatedTable, column: str)
 def require_strong(
     requirements: Requirements, table: SimulatedTable, column: str, doing: str
 ) -> None:
-    """Note what forbids a primary key or an identity on the column."""
+    """Report what prevents a primary key or an identity on the column."""
     weak = table.weak_not_null.pop(column, None)
     if weak is not None:
         _find(requirements, table, column, weak, doing)

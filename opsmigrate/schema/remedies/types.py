@@ -88,7 +88,7 @@ def in_the_way(case: Case, found: Column) -> str | None:
 
 
 def keeps(old: str, new: str) -> bool:
-    """Say whether ALTER TYPE, without USING, either keeps each value as it is or refuses."""
+    """Return whether ALTER TYPE, without USING, either keeps each value as it is or refuses."""
     if is_array(old) and is_array(new):
         return keeps(element(old), element(new))
     old, new = canonical(old), canonical(new)

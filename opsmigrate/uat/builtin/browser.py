@@ -142,7 +142,7 @@ class _Visit:
 
 
 def chromium_words(visit: _Visit) -> str:
-    """Say with which browser how many pages were opened."""
+    """Return with which browser how many pages were opened."""
     return f"Chromium {visit.version} opened {', '.join(visit.seen)}"
 
 
