@@ -71,7 +71,13 @@ class Command(ReportCommand):
             metavar="SPEC",
             help="as for pg_dump; default: zstd:1, or 1 (gzip) if this pg_dump has no zstd",
         )
-        parser.add_argument("--verify", choices=LEVELS, default="archive", help="default: archive")
+        parser.add_argument(
+            "--verify",
+            choices=LEVELS,
+            default="archive",
+            help="how to verify the backup: not at all (none), by reading the archive, or by "
+            "restoring it too (restore); default: archive",
+        )
         parser.add_argument(
             "--keep",
             type=positive_int,

@@ -31,8 +31,10 @@ class Command(ReportCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the seed's options."""
         super().add_arguments(parser)
-        parser.add_argument("--model", metavar="APP.MODEL", help="instead of the setting SEED")
-        parser.add_argument("--field", help="instead of the setting SEED")
+        parser.add_argument(
+            "--model", metavar="APP.MODEL", help="model of the column, instead of SEED"
+        )
+        parser.add_argument("--field", help="field of the column, instead of SEED")
         parser.add_argument(
             "--batch-rows",
             type=positive_int,

@@ -36,7 +36,13 @@ class Command(ReportCommand):
         """Add the file, and how far to go."""
         super().add_arguments(parser)
         parser.add_argument("file", metavar="FILE", help="the backup, as backup_db named it")
-        parser.add_argument("--level", choices=LEVELS, default="archive", help="default: archive")
+        parser.add_argument(
+            "--level",
+            choices=LEVELS,
+            default="archive",
+            help="how to verify the backup: by reading the archive, or by restoring it too "
+            "(restore); default: archive",
+        )
         parser.add_argument(
             "--on",
             metavar="ALIAS",
