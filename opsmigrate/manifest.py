@@ -197,7 +197,7 @@ def read_manifest(backup: Path) -> Manifest:
     try:
         body = read_object(path)
     except FileNotFoundError as error:
-        raise UnreadableManifestError(f"there is not a manifest {path.name} beside it") from error
+        raise UnreadableManifestError(f"there is no manifest {path.name} beside it") from error
     except UnreadableError as error:
         raise UnreadableManifestError(
             f"its manifest {path.name} cannot be read: {error}"

@@ -249,7 +249,7 @@ def _locate(connection: BaseDatabaseWrapper, field: Field[Any, Any]) -> tuple[st
     if not rows:
         made = creating_migration(options.app_label, str(options.model_name))
         raise UsageError(
-            f"there is not a table {options.db_table} in this database",
+            f"there is no table {options.db_table} in this database",
             id="missing-table",
             hint="check that this is the right database; then let migrate create it",
             steps=(command(f"python manage.py migrate {made[0]} {made[1]}"),) if made else (),

@@ -171,7 +171,7 @@ def test_code_that_looks_at_the_databases_name_is_left_open(
     answer = rehearse(ops, prepared(empty_database, write_migrations, pending))
 
     assert (answer.code, answer.ids) == (expected, [])
-    assert any("looks at the database's name" in why for why in reasons(answer)) is (expected == 3)
+    assert any("reads the database's name" in why for why in reasons(answer)) is (expected == 3)
 
 
 @pytest.mark.parametrize("code", one_in_core(FINE.values(), core=3), ids=FINE.keys())

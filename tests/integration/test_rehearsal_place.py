@@ -60,7 +60,7 @@ def test_in_production_a_copy_needs_approval_and_is_never_made_unasked(
     assert (unasked.code, unasked.report["facts"]["rehearsal"]) == (3, None)
     [finding] = unasked.report["findings"]
     assert (finding["id"], finding["severity"]) == ("not-rehearsed", "info")
-    assert "without approval" in finding["message"]
+    assert "without --approval" in finding["message"]
     assert (refused.code, refused.ids) == (4, ["approval-needed"])
     assert approved.code == 0
 

@@ -323,7 +323,7 @@ def test_where_the_server_lets_no_such_role_in_it_is_refused(
 
     assert (answer.code, answer.ids) == (4, ["restore-runs-code"])
     message = answer.report["findings"][0]["message"]
-    assert "no role can be made for it here: " in message
+    assert "no role can be created for it here: " in message
     assert "pg_hba.conf" in message
     assert Path(answer.report["facts"]["file"]).exists()
     assert roles == []

@@ -190,7 +190,7 @@ def test_a_history_that_contradicts_itself_is_mended_by_what_is_there(
     assert finding["id"] == "inconsistent-history"
     if name == "what it made is gone":
         assert finding["steps"] == []
-        assert "make it by hand" in finding["hint"]
+        assert "create it by hand" in finding["hint"]
         return
     gone = typist.type(empty_database, finding)
     assert bool(gone) == (name == "a record is too many")

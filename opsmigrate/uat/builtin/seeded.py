@@ -100,7 +100,7 @@ def _find(context: Context, catalog: Catalog) -> tuple[Relation, Column]:
     )
     if table is None:
         raise Failed(
-            f"there is not a table {model._meta.db_table}",
+            f"there is no table {model._meta.db_table}",
             steps=(command("python manage.py preflight_migrate"),),
         )
     column = next((item for item in table.columns if item.name == name), None)
