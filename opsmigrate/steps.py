@@ -1,6 +1,7 @@
 """What a finding says to type: steps, one a line, each as it is, with real names."""
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -24,6 +25,11 @@ TYPED = re.compile(
     rf"^(?:\w+='[^']*' )?python manage\.py (?:{'|'.join(TAKING_AN_ALIAS)})\b(?!.* --database )",
     re.MULTILINE,
 )
+# All of them read the settings.
+WITH_SETTINGS = re.compile(
+    r"^(?:\w+='[^']*' )?python (?:manage\.py \w+|scripts/\w+\.py)\b(?!.* --settings)", re.MULTILINE
+)
+DEFAULT_ALIAS = "default"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +57,27 @@ def statement(text: str, *, risk: str | None = None, alternative: int = 1) -> St
     return Step(kind="sql", text=f"{text};", risk=risk, alternative=alternative)
 
 
-def aimed(steps: Iterable[Step], alias: str) -> tuple[Step, ...]:
-    """Return the steps for another alias than the default one: commands name it."""
+def aimed(steps: Iterable[Step], alias: str, settings: str | None = None) -> tuple[Step, ...]:
+    """Return the steps with commands that go where the present one went; see aimed_text()."""
     return tuple(
-        replace(step, text=aimed_text(step.text, alias)) if step.kind == "command" else step
+        replace(step, text=aimed_text(step.text, alias, settings))
+        if step.kind == "command"
+        else step
         for step in steps
     )
 
 
-def aimed_text(text: str, alias: str) -> str:
-    """Return words that have commands on lines of their own, each with the alias."""
+def aimed_text(text: str, alias: str, settings: str | None = None) -> str:
+    """Return words that have commands on lines of their own, each aimed as the present one.
+
+    They name the alias where that is not the default one, and `settings` where that was typed:
+    with the settings that manage.py has by itself they could go to another database.
+    """
+    if settings:
+        words = f" --settings={shlex.quote(settings)}"
+        text = WITH_SETTINGS.sub(lambda found: found[0] + words, text)
+    if alias == DEFAULT_ALIAS:
+        return text
     return TYPED.sub(rf"\g<0> --database {alias}", text)
 
 

@@ -225,8 +225,8 @@ def _put_aside(connection: BaseDatabaseWrapper, live: str) -> tuple[Kept, tuple[
             severity=Severity.WARNING,
             message=f"the database {each.name} claims to be the former {live}, but restore_db did "
             f"not put it aside for the present one: {each.stranger}",
-            hint="find out who owns it; drop it if it is not needed, or remove the comment that "
-            "claims so",
+            hint="find out who owns it; drop it if it is not needed, or, as its owner or a "
+            "superuser, remove the comment that claims so",
             steps=(
                 statement(
                     f"COMMENT ON DATABASE {quoted(each.name)} IS NULL",

@@ -137,7 +137,8 @@ def require_owners(connection: BaseDatabaseWrapper, manifest: Manifest) -> None:
     if why is not None:
         raise _denied(
             f"owners and rights cannot be restored: {why}",
-            "name the alias of a superuser with --database, or make the role a member of them",
+            "name the alias of a superuser with --database, or make the role a member of them "
+            "of them",
         )
 
 
@@ -185,7 +186,8 @@ def _require_nothing_in_the_way(cursor: CursorWrapper, *, keep_slots: bool) -> N
     if not keep_slots:
         hint = "leave it with the former database with --keep-slots, or drop it if it is not needed"
         kinds += [("logical replication slot", SLOTS, hint, _slot_dropped)]
-        kinds += [("subscription", SUBSCRIPTIONS, hint, _subscription_dropped)]
+        gone = f"{hint}; the second way is for a publisher that is gone"
+        kinds += [("subscription", SUBSCRIPTIONS, gone, _subscription_dropped)]
     for what, query, hint, steps in kinds:
         cursor.execute(query)
         row = cursor.fetchone()
@@ -214,7 +216,18 @@ def _slot_dropped(name: str) -> tuple[Step, ...]:
 
 
 def _subscription_dropped(name: str) -> tuple[Step, ...]:
-    return (statement(f"DROP SUBSCRIPTION {name}", risk="replication stops"),)
+    risk = "replication stops"
+    return (
+        statement(f"DROP SUBSCRIPTION {name}", risk=risk),
+        # Where the publisher cannot be reached, or has no slot of it, that alone is an error.
+        statement(f"ALTER SUBSCRIPTION {name} DISABLE", alternative=2),
+        statement(
+            f"ALTER SUBSCRIPTION {name} SET (slot_name = NONE)",
+            risk="a slot on the publisher remains there",
+            alternative=2,
+        ),
+        statement(f"DROP SUBSCRIPTION {name}", risk=risk, alternative=2),
+    )
 
 
 def _denied_to_end(whose: str, role: str, *, is_superuser: bool) -> RefusedError:

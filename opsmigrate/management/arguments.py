@@ -2,6 +2,38 @@
 
 from argparse import ArgumentParser
 
+from django.db import DEFAULT_DB_ALIAS
+
+
+def add_to_all(parser: ArgumentParser) -> None:
+    """Add the options that every command has."""
+    parser.add_argument(
+        "--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="the alias in DATABASES"
+    )
+    parser.add_argument(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help="the format of the report: text (default), or one JSON object",
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", help="write the report to FILE, and nothing to stdout"
+    )
+    parser.add_argument(
+        "--fail-on",
+        choices=("error", "warning"),
+        default="error",
+        help="treat findings of this severity or worse as failure",
+    )
+    # As migrate takes it, so that a script may hand the same arguments to each.
+    parser.add_argument(
+        "--noinput",
+        "--no-input",
+        action="store_true",
+        dest="no_input",
+        help="ask nothing; only restore_db asks, and it then accepts any loss",
+    )
+
 
 def add_trust_code(parser: ArgumentParser) -> None:
     """Add --trust-code."""

@@ -15,17 +15,19 @@ from pathlib import Path
 from typing import Any, ClassVar
 from uuid import uuid4
 
+import django
 from django.core.checks import run_checks
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.management.color import no_style
-from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate import interrupts
+from opsmigrate import __version__, interrupts
 from opsmigrate.conf import Settings, load_settings
 from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.files import require_writable, write_atomically
 from opsmigrate.interrupts import INTERRUPTED, Watch
+from opsmigrate.management.arguments import add_to_all
 from opsmigrate.management.database import ChosenDatabase
 from opsmigrate.management.output import (
     Messages,
@@ -82,30 +84,17 @@ class ReportCommand(BaseCommand, ABC):
     messages: Messages
     _from_shell = False
 
+    def get_version(self) -> str:
+        """Return what --version says: ours, where Django would say its own."""
+        return f"opsmigrate {__version__}, Django {django.get_version()}"
+
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Return the parser; its help ends with the exit codes and where to read on."""
         return super().create_parser(prog_name, subcommand, epilog=EPILOG, **kwargs)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options that every command has."""
-        parser.add_argument(
-            "--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="the alias in DATABASES"
-        )
-        parser.add_argument(
-            "--format",
-            choices=("text", "json"),
-            default="text",
-            help="the format of the report: text (default), or one JSON object",
-        )
-        parser.add_argument(
-            "--output", metavar="FILE", help="write the report to FILE, and nothing to stdout"
-        )
-        parser.add_argument(
-            "--fail-on",
-            choices=("error", "warning"),
-            default="error",
-            help="treat findings of this severity or worse as failure",
-        )
+        add_to_all(parser)
         if self.needs_clean_checks:
             # Django adds it only where it runs the checks itself, before any report.
             parser.add_argument("--skip-checks", action="store_true", help="skip system checks")
@@ -166,7 +155,7 @@ class ReportCommand(BaseCommand, ABC):
             result, exit_code = self._result(watch, run_id, chosen, options)
         finally:
             chosen.leave(stopped=watch.asked is not None)
-        result = _aimed(result.failing_on(Severity(options["fail_on"])), options["database"])
+        result = _aimed(result.failing_on(Severity(options["fail_on"])), options)
         report = Report(
             command=type(self).__module__.rsplit(".", 1)[-1],
             run_id=run_id,
@@ -298,15 +287,14 @@ def _left(connection: BaseDatabaseWrapper, run_id: str) -> list[Finding]:
     ]
 
 
-def _aimed(result: Result, alias: str) -> Result:
-    """Return the result with hints that name the alias, where it is not the default one."""
-    if alias == DEFAULT_DB_ALIAS:
-        return result
+def _aimed(result: Result, options: dict[str, Any]) -> Result:
+    """Return the result with hints that name the alias and the settings that were typed."""
+    alias, settings = options["database"], options.get("settings")
     findings = tuple(
         replace(
             item,
-            hint=aimed_text(item.hint, alias) if item.hint else None,
-            steps=aimed(item.steps, alias),
+            hint=aimed_text(item.hint, alias, settings) if item.hint else None,
+            steps=aimed(item.steps, alias, settings),
         )
         for item in result.findings
     )

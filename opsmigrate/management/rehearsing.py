@@ -38,6 +38,8 @@ from opsmigrate.scratch_rights import require_scratch_allowed
 from opsmigrate.steps import command
 
 APPROVED = command(f'{REHEARSE.text} --approval "who approved it"')
+AMONG_OTHERS = "on a server that others use"
+WITH_POWERS = "as a superuser, or a role that has the server's files"
 KEEP_A_COPY = command("python manage.py backup_db --verify restore --keep-scratch")
 # There is no right or approval to give: the server has no room for a copy, or lets nobody in.
 NO_PLACE = {"no-maintenance-database", "no-scratch-database", "too-few-connections"}
@@ -173,10 +175,12 @@ def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
         place = None if alias is None else _other_server(run, alias)
         if place is not None:
             with _released_where_refused(place):
-                require_grammar_here()
+                require_grammar_here(AMONG_OTHERS)
                 _require_trusted(run, asked, place)
         asked_here = asked.mode == "kept" or alias is not None
         why = None if asked_here else unfit or _why_not_embedded(run, asked)
+        if not asked_here and why is None and is_powerful(run.connection):
+            require_grammar_here(WITH_POWERS)
     if place is not None:
         try:
             yield replace(here, place=place, server="alias", maintenance_db=None)
@@ -194,7 +198,7 @@ def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
                 return
     with _saying_why(unasked=unasked):
         _require_allowed_here(run, asked, why)
-        require_grammar_here()
+        require_grammar_here(AMONG_OTHERS)
         _require_trusted(run, asked, run.connection)
     yield replace(here, why_here=why)
 

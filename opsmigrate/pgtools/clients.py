@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from opsmigrate.errors import UndecidedError
-from opsmigrate.pgtools.embedded import find_bindirs
+from opsmigrate.pgtools.embedded import INSTALL, find_bindirs
 from opsmigrate.steps import command
 
 VERSIONED_FOLDERS = (
@@ -47,7 +47,7 @@ class Clients:
 
 
 # Servers and clients of two majors, for those who have none of the server's own.
-INSTALL_CLIENTS = (command("pip install 'opsmigrate[clients]'"),)
+INSTALL_CLIENTS = (command(INSTALL),)
 
 
 def find_clients(server_major: int, pg_bin: Path | None) -> Clients:

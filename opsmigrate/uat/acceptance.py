@@ -38,7 +38,8 @@ FINDING_IDS = {
 class Selection:
     """Which checks are asked for, how many run at a time, and what else is taken in.
 
-    `serve` says that this run is to serve the site where none was given.
+    `serve` says that this run is to serve the site where none was given, and `settings_module` are
+    the settings that were typed, which every further command needs too.
     """
 
     tags: Sequence[str] = ()
@@ -46,6 +47,7 @@ class Selection:
     ids: Sequence[str] = ()
     jobs: int = JOBS
     serve: bool = True
+    settings_module: str | None = None
     included: tuple[Outcome, ...] = ()
 
     @property
@@ -123,10 +125,8 @@ def accept(
             tell=lambda id: progress.phase(f"check {id} …"),
         )
     outcomes += selection.included
-    if connection.alias != DEFAULT_DB_ALIAS:
-        outcomes = tuple(
-            replace(item, steps=aimed(item.steps, connection.alias)) for item in outcomes
-        )
+    aim = connection.alias, selection.settings_module
+    outcomes = tuple(replace(item, steps=aimed(item.steps, *aim)) for item in outcomes)
     if not outcomes:
         raise UndecidedError(
             "no check was selected, so nothing was verified",
@@ -149,7 +149,7 @@ def accept(
         "tls_relaxed": bool(site and site.is_plain_loopback and not site.is_secure),
         "release": settings.release,
         "environment": settings.environment,
-        **scene(connection, session, settings, login=login, baseline=baseline),
+        **scene(connection, session, settings, login=login, baseline=baseline, aim=aim),
         "checks": [item.as_fact() for item in outcomes],
         "left_out": list(left_out),
         "waivers": [item.as_fact() for item in waivers],

@@ -1,6 +1,7 @@
 """Results of the load test and of the security scan, taken into the same report."""
 
 import json
+import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,10 @@ from opsmigrate.uat.canonical import digest_of
 from opsmigrate.uat.outcome import Evidence, Outcome, Status
 
 SCHEMA = 1
+HINTS = {
+    Status.FAIL: "correct what it found, and run it again",
+    Status.NOT_RUN: "run it again where it can reach everything, the network included",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +53,17 @@ def read_included(file: Path, *, base_url: str | None, release: str | None) -> O
     """
     found = _read(file)
     status, saw = Status(found.status), found.saw
+    hint = HINTS.get(status, "run it again")
     for name, theirs, ours in (
         ("site", found.base_url, base_url),
         ("release", found.release, release),
     ):
         if theirs is not None and ours is not None and theirs != ours:
             status, saw = Status.NOT_RUN, f"{file.name} is of the {name} {theirs}, not {ours}"
+            hint = "run it again for this site and this release"
+    again = f"python scripts/{found.tool.replace('-', '_')}.py"
+    if site := base_url or found.base_url:
+        again += f" --base-url {shlex.quote(site)}"
     return Outcome(
         id=found.tool,
         status=status,
@@ -64,8 +74,8 @@ def read_included(file: Path, *, base_url: str | None, release: str | None) -> O
         evidence=tuple(
             Evidence(kind="table", title=part.title, rows=part.rows) for part in found.tables
         ),
-        hint="run it again for this site and this release",
-        steps=(command(f"python scripts/{found.tool.replace('-', '_')}.py --help"),),
+        hint=hint,
+        steps=(command(again),),
     )
 
 

@@ -86,5 +86,10 @@ def _left_out(ids: Sequence[str]) -> str:
 
 def _wrapped(text: str, first: str) -> list[str]:
     return textwrap.wrap(
-        text, WIDTH, initial_indent=first, subsequent_indent=" " * len(first or "  ")
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=" " * len(first or "  "),
+        # Ids of checks have them, and are to be copied.
+        break_on_hyphens=False,
     )

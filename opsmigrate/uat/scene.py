@@ -14,6 +14,7 @@ from opsmigrate.conf import Settings
 from opsmigrate.manifest import read_manifests
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import Session
+from opsmigrate.steps import aimed_text
 from opsmigrate.uat.baseline.record import Baseline
 from opsmigrate.uat.site import Login
 
@@ -25,10 +26,16 @@ def scene(
     *,
     login: Login | None,
     baseline: Baseline | None,
+    aim: tuple[str, str | None],
 ) -> dict[str, Any]:
-    """Return the facts that a reader needs to place what was seen."""
+    """Return the facts that a reader needs to place what was seen.
+
+    `aim` is the alias, and the settings that were typed, for commands that stand there.
+    """
     applied = _applied(connection)
     backup = _backup(settings, session, set(applied))
+    if backup is not None:
+        backup["restore"] = aimed_text(backup["restore"], *aim)
     before = backup["migrations"] if backup else baseline.migrations if baseline else applied
     return {
         "versions": _versions(connection),

@@ -24,6 +24,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 
+from opsmigrate.counted import counted
 from opsmigrate.management.base import INTERRUPTED
 from tests.drift.mutations import WAYS, choose
 from tests.drift.target import OWNER, Target
@@ -277,7 +278,7 @@ def report(table: Counter[tuple[str, str, bool]], seconds: float) -> int:
     off = {key: count for key, count in table.items() if key[0] == "off"}
     total = sum(off.values())
     failing = sum(count for (_, _, applied), count in off.items() if not applied)
-    print(f"{total} cases in {seconds:.0f} s, migrate failed in {failing}")
+    print(f"{counted(total, 'case')} in {seconds:.0f} s, migrate failed in {failing}")
     wrong = 0
     for mode in MODES:
         print(f"{'rehearse ' + mode:16}{'applied':>9}{'failed':>9}")

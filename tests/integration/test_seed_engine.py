@@ -95,7 +95,9 @@ def test_a_row_that_is_never_let_go_stops_the_run_part_of_the_way(staging: str) 
     )
     with (
         holding(staging, "SELECT FROM treasury_payment WHERE id = 7 FOR UPDATE"),
-        pytest.raises(PartialError, match="rows are left that other sessions have locked") as stopped,
+        pytest.raises(
+            PartialError, match="rows are left that other sessions have locked"
+        ) as stopped,
     ):
         seed(connections[staging], PAYMENTS, options(patience=0.5), QUIET)
 

@@ -196,3 +196,28 @@ def test_the_right_that_is_missing_can_be_granted_as_it_stands(
         assert seed(theirs, ODD, options(), QUIET).verdict is Verdict.PASSED
     finally:
         theirs.close()
+
+
+def test_the_parameter_that_may_not_be_set_can_be_granted_as_it_stands(
+    empty_database: str, role: Callable[..., dict[str, str]]
+) -> None:
+    if connections[empty_database].pg_version < 150_000:
+        pytest.skip("before PostgreSQL 15 no parameter can be granted")
+    user = role()
+    owner = '"' + user["USER"].replace('"', '""') + '"'
+    make(empty_database, [*TRIGGER, f"ALTER TABLE {{table}} OWNER TO {owner}"])
+    rights = sql.SQL("GRANT USAGE, CREATE ON SCHEMA {} TO {}")
+    execute(
+        connections[empty_database],
+        rights.format(sql.Identifier(ODD.schema), sql.Identifier(user["USER"])),
+    )
+    theirs = connections[empty_database].copy(f"skipper {empty_database}")
+    theirs.settings_dict.update(user)
+    try:
+        with pytest.raises(RefusedError, match="may not set session_replication_role") as refused:
+            seed(theirs, ODD, options(triggers="skip"), QUIET)
+        psql(empty_database, refused.value.steps[0].text)
+        theirs.close()
+        assert seed(theirs, ODD, options(triggers="skip"), QUIET).verdict is Verdict.PASSED
+    finally:
+        theirs.close()

@@ -377,7 +377,7 @@ def test_a_payment_id_of_text_ends_as_migrate_wants_it(staging: str, ops: Ops) -
 
     assert (dry.code, answer.code) == (0, 0), answer.stdout
     assert [phase["phase"] for phase in dry.report["facts"]["phases"]][::9] == [
-        "add a uuid column that follows the text column",
+        "add a uuid column that follows the text column column",
         "swap the uuid column into its place",
     ]
     assert migrate(staging, "treasury") is None

@@ -220,7 +220,8 @@ def test_results_of_another_site_are_not_taken_for_this_one(
 ) -> None:
     from opsmigrate.uat.included import sealed
 
-    body = {"status": "PASS", "saw": "fine", "base_url": None, "release": "test-release"}
+    site = "http://127.0.0.1:9"
+    body = {"status": "PASS", "saw": "fine", "base_url": site, "release": "test-release"}
     ours, theirs, changed = (tmp_path / f"{name}.json" for name in ("ours", "theirs", "changed"))
     ours.write_text(sealed("load-test", body))
     theirs.write_text(sealed("security-scan", {**body, "release": "another"}))
@@ -237,3 +238,8 @@ def test_results_of_another_site_are_not_taken_for_this_one(
         "theirs.json is of the release another, not test-release"
     )
     assert bad.ids == ["bad-included-file"]
+    [finding] = [item for item in foreign.report["findings"] if "theirs.json" in item["message"]]
+    assert finding["hint"] == "run it again for this site and this release"
+    assert [step["text"] for step in finding["steps"]] == [
+        f"python scripts/security_scan.py --base-url {site}"
+    ]

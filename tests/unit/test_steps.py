@@ -50,6 +50,31 @@ def test_commands_name_another_alias_and_sql_stays() -> None:
     assert aimed(steps, "reporting") == steps
 
 
+def test_commands_name_the_settings_that_were_typed() -> None:
+    steps = [
+        command("python manage.py migrate shop"),
+        command("PGOPTIONS='-c lock_timeout=0' python manage.py migrate"),
+        command("python manage.py check --deploy"),
+        command("python scripts/load_test.py --base-url http://127.0.0.1"),
+        command("apt-get install chromium"),
+        statement("SELECT 1"),
+    ]
+
+    aimed_steps = aimed(steps, "reporting", "shop.settings.staging")
+
+    given = "--settings=shop.settings.staging"
+    assert [step.text for step in aimed_steps] == [
+        f"python manage.py migrate --database reporting {given} shop",
+        f"PGOPTIONS='-c lock_timeout=0' python manage.py migrate --database reporting {given}",
+        f"python manage.py check {given} --deploy",
+        f"python scripts/load_test.py {given} --base-url http://127.0.0.1",
+        "apt-get install chromium",
+        "SELECT 1;",
+    ]
+    assert aimed(aimed_steps, "reporting", "shop.settings.staging") == aimed_steps
+    assert aimed(steps, "default") == tuple(steps)
+
+
 def test_a_name_that_acts_on_a_terminal_is_shown_escaped() -> None:
     assert list(as_lines(None, [statement("DROP TABLE \x1b[31m")])) == [
         "next: DROP TABLE \\x1b[31m;"

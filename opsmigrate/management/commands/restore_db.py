@@ -1,7 +1,9 @@
 """Roll back: restore a backup beside the live database, prove it, and let them change places."""
 
+import shlex
 import sys
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -24,10 +26,11 @@ from opsmigrate.management.database import require_alias
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.pgtools.libpq import require_password_for_clients
+from opsmigrate.postgres.names import quoted
 from opsmigrate.report import Result, Verdict
 from opsmigrate.scratch_rights import require_scratch_allowed
 from opsmigrate.shown import shown
-from opsmigrate.steps import command
+from opsmigrate.steps import aimed_text, command
 
 MOST_LINES = 30
 
@@ -51,7 +54,10 @@ class Command(ReportCommand):
         parser.add_argument(
             "--into",
             metavar="NAME",
-            help="only restore, into the new database NAME; the live database is not touched",
+            help=(
+                "only restore, into the new database NAME; the live database is not touched; "
+                "the live database is not touched"
+            ),
         )
         parser.add_argument(
             "--undo",
@@ -62,9 +68,6 @@ class Command(ReportCommand):
             "--keep-slots",
             action="store_true",
             help="go on although replication slots or subscriptions stay with the former database",
-        )
-        parser.add_argument(
-            "--no-input", action="store_true", help="do not ask; any loss is accepted"
         )
         parser.add_argument(
             "--approval", metavar="TEXT", help="who approved this; required in production"
@@ -143,8 +146,7 @@ class Command(ReportCommand):
                 "",
                 f"Belongs to it: {release}, with {counted(len(manifest.migrations), 'migration')} "
                 "applied; start that, not the newer one.",
-                "To undo: python manage.py restore_db --undo. When everything is in order, drop "
-                "the former database.",
+                *_afterwards(done, options),
             ),
         )
 
@@ -157,7 +159,12 @@ class Command(ReportCommand):
             f"kept as {done.swapped.kept}",
             findings=done.strangers,
             facts={"approval": options["approval"], **_facts(done)},
-            detail=("Lost, but still in the former database:", *_shown(done.loss)),
+            detail=(
+                "Lost, but still in the former database:",
+                *_shown(done.loss),
+                "",
+                *_afterwards(done, options),
+            ),
         )
 
     def _place(self, run: Run, manifest: Manifest | None, options: dict[str, Any]) -> Place:
@@ -190,6 +197,17 @@ def _shown(loss: Loss) -> list[str]:
     lines = loss.lines() or ["  nothing, according to the server's statistics"]
     more = len(lines) - MOST_LINES
     return [*lines[:MOST_LINES], *([f"  … and {more} more, see --format json"] if more > 0 else [])]
+
+
+def _afterwards(done: Exchanged, options: dict[str, Any]) -> Iterator[str]:
+    """Yield what to type where this was a mistake, and when all is well."""
+    undo = "python manage.py restore_db --undo"
+    if options["approval"]:
+        undo += f" --approval {shlex.quote(options['approval'])}"
+    yield "To undo:"
+    yield f"  {aimed_text(undo, options['database'], options.get('settings'))}"
+    yield "When everything is in order, drop the former database:"
+    yield f"  {shown(f'DROP DATABASE {quoted(done.swapped.kept)}')};"
 
 
 def _belongs(manifest: Manifest) -> dict[str, Any]:

@@ -161,6 +161,7 @@ class Command(ReportCommand):
                 ids=options["check"],
                 jobs=options["jobs"],
                 serve=not options["no_serve"],
+                settings_module=options.get("settings"),
                 included=included,
             ),
             progress=run.progress,

@@ -21,13 +21,13 @@ DISARMED = "OPS01"
 FUNCTION = re.compile(r"\b(?:FUNCTION|PROCEDURE)\b", re.IGNORECASE)
 
 
-def require_grammar_here() -> None:
-    """Raise UndecidedError where SQL cannot be read: on a server with others, it must be."""
+def require_grammar_here(where: str) -> None:
+    """Raise UndecidedError where SQL cannot be read, although it must be `where` the copy is."""
     try:
         require_grammar()
     except NoGrammarError as error:
         raise UndecidedError(
-            f"no rehearsal on a shared server: {error}",
+            f"no rehearsal {where}: {error}",
             id="no-grammar",
             steps=(command(INSTALL),),
         ) from error

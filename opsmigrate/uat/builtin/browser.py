@@ -162,7 +162,7 @@ def _chromium() -> Iterator["Browser"]:
         raise NotRun(
             "Playwright is not installed",
             hint="install it, and the system's Chromium",
-            steps=(command("pip install 'playwright>=1.50'"), CHROMIUM),
+            steps=(command('python -m pip install "playwright>=1.50"'), CHROMIUM),
             optional=True,
         ) from error
     program = find_chromium()
