@@ -115,7 +115,7 @@ def follow_phases(connection: BaseDatabaseWrapper, goal: Goal, oid: int) -> tupl
         statements += [
             sql.SQL(each).format(**names, trigger=trigger) for each in (drop, create, ALWAYS)
         ]
-    name = "add a uuid column that follows the text column column column"
+    name = "add a uuid column that follows the text column"
     return (Phase(name, tuple(statements), ACCESS_EXCLUSIVE),)
 
 

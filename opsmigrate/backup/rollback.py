@@ -137,8 +137,7 @@ def require_owners(connection: BaseDatabaseWrapper, manifest: Manifest) -> None:
     if why is not None:
         raise _denied(
             f"owners and rights cannot be restored: {why}",
-            "name the alias of a superuser with --database, or make the role a member of them "
-            "of them",
+            "name the alias of a superuser with --database, or make the role a member of them",
         )
 
 

@@ -23,7 +23,7 @@ MORE = (
 )
 # What each seed says when the phase begins; the text's come first, and then those of all.
 OF_TEXT = (
-    ("add a uuid column that follows the text column column"),
+    "add a uuid column that follows the text column",
     "refuse text",
     "check that the uuid",
     "put",

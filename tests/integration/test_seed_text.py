@@ -339,7 +339,10 @@ REFUSALS: dict[str, tuple[list[str], str]] = {
     ),
     "a sequence": (["CREATE SEQUENCE s OWNED BY t.c"], "sequence s"),
     "a parent": (["CREATE TABLE p (c varchar(36))", "ALTER TABLE t INHERIT p"], "inherited"),
-    "a column of that name": (["ALTER TABLE t ADD c_seeded text"], "c_seeded, and there is"),
+    "a column of that name": (
+        ["ALTER TABLE t ADD c_seeded text"],
+        "c_seeded, and a column of this name",
+    ),
     "children": (["CREATE TABLE u () INHERITS (t)"], "partitions or children"),
 }
 
@@ -377,7 +380,7 @@ def test_a_payment_id_of_text_ends_as_migrate_wants_it(staging: str, ops: Ops) -
 
     assert (dry.code, answer.code) == (0, 0), answer.stdout
     assert [phase["phase"] for phase in dry.report["facts"]["phases"]][::9] == [
-        "add a uuid column that follows the text column column",
+        "add a uuid column that follows the text column",
         "swap the uuid column into its place",
     ]
     assert migrate(staging, "treasury") is None

@@ -88,10 +88,7 @@ class Command(ReportCommand):
         parser.add_argument(
             "--keep-scratch",
             action="store_true",
-            help=(
-                "with --verify restore: keep the scratch database for a day, for a rehearsal, "
-                "for a rehearsal"
-            ),
+            help=("with --verify restore: keep the scratch database for a day, for a rehearsal"),
         )
         parser.add_argument(
             "--exclude-table-data",

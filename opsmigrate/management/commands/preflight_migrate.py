@@ -76,10 +76,7 @@ class Command(ReportCommand):
         parser.add_argument(
             "--explain",
             metavar="ID",
-            help=(
-                "print the page of a finding, and do nothing else; needs no database; needs no "
-                "database"
-            ),
+            help=("print the page of a finding, and do nothing else; needs no database"),
         )
 
     def prepare(self, options: dict[str, Any]) -> Result | None:

@@ -54,10 +54,7 @@ class Command(ReportCommand):
         parser.add_argument(
             "--into",
             metavar="NAME",
-            help=(
-                "only restore, into the new database NAME; the live database is not touched; "
-                "the live database is not touched"
-            ),
+            help=("only restore, into the new database NAME; the live database is not touched"),
         )
         parser.add_argument(
             "--undo",
