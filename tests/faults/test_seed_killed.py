@@ -26,7 +26,7 @@ OF_TEXT = (
     "add a uuid column that follows the text column",
     "refuse text",
     "check that the uuid",
-    "put",
+    "swap",
 )
 OF_ALL = (
     "fill",

@@ -210,11 +210,11 @@ def test_a_table_under_another_name_is_renamed_first_and_made_second(
         (["UPDATE zoo_cage SET x = 1 WHERE size = 1"], "it may have values: "),
         (
             ["CREATE INDEX others ON zoo_cage (x)"],
-            ("leave it to the objects that use it (others), or "),
+            "leave it to the objects that use it (others), or ",
         ),
         (
             ["CREATE VIEW sizes AS SELECT x FROM zoo_cage"],
-            ("leave it to the objects that use it (public.sizes"),
+            "leave it to the objects that use it (public.sizes",
         ),
         (
             [CAGE + "ALTER COLUMN x SET DEFAULT 3", "UPDATE zoo_cage SET x = DEFAULT"],
