@@ -24,7 +24,7 @@ def _indexes_built_twice(forecast: Forecast) -> Iterable[dict[str, str]]:
                 yield {
                     "table": label,
                     "advice": f"{_place(weight)} rewrites {label} after {_place(made[label])} "
-                    "created an index on it, which is then built a second time: put "
+                    "made an index on it, which is then built a second time: put "
                     "the rewrite first",
                 }
         for label in weight.effects.builds:
