@@ -107,7 +107,7 @@ _watch: Watch | None = None
 
 
 def asked() -> bool:
-    """Say whether the run was told to end by a signal."""
+    """Return whether the run was told to end by a signal."""
     return _watch is not None and _watch.asked is not None
 
 
@@ -122,7 +122,7 @@ def raise_if_asked() -> None:
 
 
 def hold_back() -> None:
-    """Say that from here on an interrupt must not be told as if nothing had been changed."""
+    """Record that from here on an interrupt must not be reported as if nothing had changed."""
     if _watch is not None:
         _watch.hold_back()
 

@@ -178,7 +178,7 @@ class Report:
         for id, hidden in _hidden(result.findings).items():
             lines += ["", f"info [{id}] and {hidden:,} more: --format json has them all"]
         if result.unexamined:
-            lines += ["", "Not examined:", *_unexamined_lines(result.unexamined, width)]
+            lines += ["", "Undecided:", *_unexamined_lines(result.unexamined, width)]
         return "\n".join(lines)
 
     def _where(self) -> str:
@@ -242,9 +242,9 @@ def _finding_lines(finding: Finding, width: int) -> Iterable[str]:
 
 
 def _unexamined_lines(unexamined: Sequence[Unexamined], width: int) -> Iterable[str]:
-    """Yield what was not examined, under its reason where several have the same one.
+    """Yield what is undecided, grouped by reason.
 
-    Where many have reasons of one sort, they stand under that; many groups are cut.
+    Many reasons of one sort are grouped by the sort; the list is cut after some groups.
     """
     sorts = Counter(item.sort for item in unexamined if item.sort)
     groups: dict[str, list[Unexamined]] = {}

@@ -23,7 +23,7 @@ usage() { say "$1"; exit 2; }
 
 # A signal to this script alone must reach the command too, and a shell that waits for a command in
 # the foreground hears of no signal: so each command runs in the background, and is waited for.
-# There the shell makes Ctrl-C nobody's, and SIGTERM is how the command is told.
+# There the shell ignores Ctrl-C, so the command is stopped with SIGTERM.
 stopped='' running='' name=''
 stop() {
     stopped=${stopped:-$1}

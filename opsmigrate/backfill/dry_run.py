@@ -23,7 +23,7 @@ def plan_of(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -
         if stage.phases is not FILL:
             described += [_described(connection, phase) for phase in stage.phases(connection)]
         elif plan.needs_fill:
-            some = "those that have no value of " if state.has_column else ""
+            some = "those without a value of " if state.has_column else ""
             rows = f"{some}about {counted(state.rows, 'row')} in {counted(state.blocks, 'block')}"
             described.append({"phase": f"fill {rows}", "lock": ROW, "statements": []})
     lines = [

@@ -78,16 +78,16 @@ def _require_different_values(connection: BaseDatabaseWrapper, plan: InPlace) ->
     if not is_one_for_all(connection, theirs or goal.expression, goal.type):
         return
     whose = f"the default of {goal.label}.{goal.column}" if theirs else "the expression"
-    hint = "say an expression that is another value each time with --expression, or leave the "
+    hint = "give an expression with a different value for each row with --expression, or leave the "
     hint += "column without uniqueness with --no-unique"
     steps: tuple[Step, ...] = ()
     if theirs and not is_one_for_all(connection, goal.expression, goal.type):
-        hint = "give the column a default that is another value each time, and run it again"
+        hint = "give the column a default with a different value for each row, and run it again"
         default = f"ALTER COLUMN {goal.typed_column} SET DEFAULT {goal.expression}"
         steps = (statement(f"ALTER TABLE {goal.typed_table} {default}"), command(plan.again))
     raise RefusedError(
-        f"{whose}, {theirs or goal.expression}, is one value for all rows, and the column is to be "
-        "unique: the second row that gets it would be refused",
+        f"{whose}, {theirs or goal.expression}, is the same value for all rows, and the column is "
+        "to be unique: the second row with it would be refused",
         id="unique-with-one-default",
         hint=hint,
         steps=steps,
@@ -116,11 +116,11 @@ def duplicates_found(
     with connection.cursor() as cursor:
         cursor.execute(query)
         values = dict(cursor.fetchall())
-    shown = ", ".join(f"{value} on {rows}" for value, rows in values.items())
+    shown = ", ".join(f"{value} in {rows}" for value, rows in values.items())
     return RefusedError(
         f"{counted(duplicates, 'value')} of {goal.label}.{goal.column} "
-        f"{'stands' if duplicates == 1 else 'stand'} on more than one row, so it cannot become "
-        f"unique: {shown}",
+        f"{'is' if duplicates == 1 else 'are'} in more than one row, so it cannot become unique: "
+        f"{shown}",
         id="duplicates",
         hint=ALL_BUT_ONE,
         steps=all_but_one(goal, goal.typed_column, new_value(goal), again=again),

@@ -97,11 +97,11 @@ def _bring_about(work: Work, oid: int) -> bool:
     except DatabaseError as error:
         if not work.begun or not is_lost(work.connection):
             raise
-        work.progress.phase("the connection was lost; trying to get it back …")
+        work.progress.phase("the connection was lost; reconnecting …")
         patience = work.options.pace.patience
         if not get_back(work.connection, patience=patience, between=work.require_time):
             raise work.partial(
-                f"the connection was lost, and not got back in {patience:g} s"
+                f"the connection was lost, and could not be restored within {patience:g} s"
             ) from error
         return False
     return True
@@ -175,7 +175,7 @@ def _without_value(work: Work, goal: Goal) -> OpsmigrateError:
         f"rows of {goal.label} get no value from {goal.expression!r}, so "
         f"{goal.column} cannot become NOT NULL",
         id="not-seeded",
-        hint="look at those rows, give them a value by hand, and run it again",
+        hint="give those rows a value by hand, and run it again",
         steps=(statement(select), command(work.options.again)),
         table=goal.label,
         column=goal.column,
@@ -192,9 +192,9 @@ def _changed_past_the_triggers(work: Work, goal: Goal) -> OpsmigrateError:
     )
     return OpsmigrateError(
         f"{goal.column} of {goal.label} was changed while its triggers were disabled, so "
-        f"{shadow.column} does not hold the same; nothing is lost, and the text stays as it is",
+        f"{shadow.column} does not match; nothing is lost, and the text column is unchanged",
         id="not-seeded",
-        hint="give it to the uuid column again, and go on",
+        hint="copy the text to the uuid column again, and continue",
         steps=(statement(update), command(work.options.again)),
         table=goal.label,
         column=goal.column,
@@ -322,6 +322,6 @@ def _between(work: Work, tally: Tally, rows: int) -> None:
         text += f", {elapsed * (1 - share) / share:,.0f} s left"
     text += f", batches of {tally.batch_rows:,}"
     if tally.throttled_by:
-        text += f", slowed by {tally.throttled_by}"
+        text += f", slowed down by {tally.throttled_by}"
     work.progress.update(text, share=share)
     work.require_time()

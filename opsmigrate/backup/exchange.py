@@ -223,14 +223,14 @@ def _put_aside(connection: BaseDatabaseWrapper, live: str) -> tuple[Kept, tuple[
         Finding(
             id="not-put-aside",
             severity=Severity.WARNING,
-            message=f"the database {each.name} says that it was {live} once, and restore_db did "
+            message=f"the database {each.name} claims to be the former {live}, but restore_db did "
             f"not put it aside for the present one: {each.stranger}",
-            hint="look whose it is; where nobody needs it, drop it, or, as its owner or a "
-            "superuser, take off the comment that says so",
+            hint="find out who owns it; drop it if it is not needed, or, as its owner or a "
+            "superuser, remove the comment that claims so",
             steps=(
                 statement(
                     f"COMMENT ON DATABASE {quoted(each.name)} IS NULL",
-                    risk="no --undo will ever find it",
+                    risk="no --undo will find it again",
                 ),
             ),
         )
@@ -244,13 +244,13 @@ def _put_aside(connection: BaseDatabaseWrapper, live: str) -> tuple[Kept, tuple[
         raise RefusedError(
             strangers[0].message,
             id="not-put-aside",
-            hint="restore a backup with restore_db; or, where you are sure of the other one, let "
-            "the two change names by hand (ALTER DATABASE, RENAME TO)",
+            hint="restore a backup with restore_db; or, if you are sure of the other one, swap "
+            "the two names by hand (ALTER DATABASE, RENAME TO)",
             steps=LISTED,
             evidence={"databases": [each.name for each in found]},
         )
     raise UsageError(
-        f"no database was kept that was {live} once",
+        f"there is no former database of {live}",
         id="nothing-to-undo",
         hint="to go back to a backup, give restore_db its file",
         steps=LISTED,
@@ -264,8 +264,8 @@ def _require_whole_again(former: Kept, tables: Iterable[str], migrations: Iterab
         lacking = sorted(set(former.about.get(name, ())) - there[name])
         if lacking:
             raise RefusedError(
-                f"the kept database {former.name} is not what it was when it was put aside: it "
-                f"lacks the {what} {lacking[0]}",
+                f"the former database {former.name} has changed since it was put aside: it lacks "
+                f"the {what} {lacking[0]}",
                 id="not-put-aside",
                 hint="to go back to a backup, give restore_db its file",
                 steps=LISTED,
@@ -327,7 +327,7 @@ def _require_whole(file: Path, manifest: Manifest) -> None:
 def _require_free(connection: BaseDatabaseWrapper, name: str) -> None:
     if not name or len(name.encode()) > LONGEST_NAME:
         raise UsageError(
-            f"{name!r} cannot be the name of a database",
+            f"{name!r} is not a valid name of a database",
             id="database-exists",
             hint=f"give a name of 1 to {LONGEST_NAME} bytes with --into",
         )
@@ -335,7 +335,7 @@ def _require_free(connection: BaseDatabaseWrapper, name: str) -> None:
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
         if cursor.fetchone():
             raise UsageError(
-                f"there is a database {name} already",
+                f"the database {name} already exists",
                 id="database-exists",
                 hint="give another name with --into",
             )
@@ -344,9 +344,9 @@ def _require_free(connection: BaseDatabaseWrapper, name: str) -> None:
 def _require_confirmed(place: Place, loss: Loss) -> Loss:
     if place.confirm is not None and not place.confirm(loss):
         raise RefusedError(
-            "nobody said yes to what would be lost; nothing was changed",
+            "the loss was not confirmed; nothing was changed",
             id="not-confirmed",
-            hint="answer yes, or say with --no-input that it may be lost",
+            hint="answer yes, or accept the loss with --no-input",
         )
     # Whoever was asked may have thought about it for long.
     place.connection.close()
@@ -358,7 +358,7 @@ def _require_no_more(place: Place, stated: Loss, counters: Counters) -> None:
     more = written_since(stated.counters, counters)
     if place.confirm is not None and more:
         raise RefusedError(
-            f"more was written since you said yes: {more[0]}; the live database is as it was",
+            f"more was written since you confirmed: {more[0]}; the live database is as it was",
             id="loss-grew",
             hint="stop what writes, and run the command again",
             evidence={"written": [vars(each) for each in more]},

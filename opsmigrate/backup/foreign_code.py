@@ -106,15 +106,15 @@ def refused_copy(code: Iterable[Code]) -> RefusedError:
     """Return the refusal to copy a database, within a server that others use, with its `code`."""
     return _refusal(
         code,
-        "a copy on a server that others use would run what others wrote with the rights of a "
+        "a copy on a shared server would run code of other roles with the privileges of a "
         "superuser",
-        "a server of our own does not suit (the extra opsmigrate[clients] brings one)",
+        "a temporary embedded server does not fit (the extra opsmigrate[clients] provides one)",
     )
 
 
 def refused(file: Path, code: Iterable[Code], why: str) -> RefusedError:
     """Return the refusal to run `code`; `why` says what else was thought of, and the remedies."""
-    what = f"restoring {file.name} would run what others wrote with the rights of a superuser"
+    what = f"restoring {file.name} would run code of other roles with the privileges of a superuser"
     return _refusal(code, what, why)
 
 
@@ -125,8 +125,8 @@ def _refusal(code: Iterable[Code], what: str, why: str) -> RefusedError:
     return RefusedError(
         f"{what}: {', '.join(map(str, everything[:SHOWN]))}{more}; {why}",
         id="restore-runs-code",
-        hint="name the alias of a role that is no superuser with --database; or, where you trust "
-        f"{', '.join(owners)} as you trust a superuser, say so with --trust-code",
+        hint="name the alias of a role that is not a superuser with --database; or, if you trust "
+        f"{', '.join(owners)} as you trust a superuser, use --trust-code",
         evidence={
             "owners": owners,
             "code": [{"kind": c.kind, "name": c.name, "owner": c.owner} for c in everything],
@@ -169,5 +169,5 @@ def _files_of_others(file: Path) -> list[Code]:
         if status.st_uid not in (os.geteuid(), 0):
             found.append(Code(kind="FILE", name=path.name, owner=f"user {status.st_uid}"))
         elif status.st_mode & stat.S_IWOTH and not sticky:
-            found.append(Code(kind="FILE", name=path.name, owner="everybody on this machine"))
+            found.append(Code(kind="FILE", name=path.name, owner="every user of this machine"))
     return found

@@ -34,7 +34,9 @@ def verify_to(
         )
         manifest = _noted(verifier.file, manifest, "restore", found)
     if manifest.tables and not manifest.digests:
-        missed = Unexamined("the values of the rows", "backup_db --verify none only counted them")
+        missed = Unexamined(
+            "the values of the rows", "backup_db --verify none only counted the rows"
+        )
         found = replace(found, unexamined=(*found.unexamined, missed))
     return manifest, found
 

@@ -68,7 +68,7 @@ def require_extensions(connection: BaseDatabaseWrapper, names: Iterable[str]) ->
     if missing:
         more = "the extensions" if len(missing) > 1 else "the extension"
         raise RefusedError(
-            f"nothing can be restored on this server: it does not have the files of {more} "
+            f"nothing can be restored on this server: it lacks the files of {more} "
             + ", ".join(missing),
             id="extension-unavailable",
             hint="install the packages on the server; verify_backup --level archive needs none",
@@ -87,7 +87,7 @@ def why_not_owners(connection: BaseDatabaseWrapper, manifest: Manifest) -> str |
     if row is None:
         return None
     name, missing = row
-    return f'there is no role "{name}"' if missing else f'the role is no member of "{name}"'
+    return f'there is no role "{name}"' if missing else f'the role is not a member of "{name}"'
 
 
 def restore_into(  # noqa: PLR0913 - what pg_restore is told

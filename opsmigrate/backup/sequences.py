@@ -32,7 +32,7 @@ def read_sequences(connection: BaseDatabaseWrapper) -> dict[str, int | None]:
 
 
 def is_between(value: int | None, bracket: Sequence[int | None]) -> bool:
-    """Say whether a value was possible between the two of `bracket`, before and after.
+    """Return whether a value was possible between the two of `bracket`, before and after.
 
     Read after the snapshot was taken, the first one is no lower than any row of the snapshot
     shows; so neither is what lies between, and no number is handed out twice.

@@ -115,9 +115,10 @@ def take_backup(
     """
     if is_pooled_by_transaction(connection):
         raise RefusedError(
-            "a connection pooler in transaction mode is in between; a backup needs one session",
+            "there is a connection pooler in transaction mode in between; a backup needs one "
+            "session",
             id="pooled-by-transaction",
-            hint="point DATABASES at the server itself, not at the pooler",
+            hint="let DATABASES point to the server itself, not to the pooler",
         )
     require_password_for_clients(connection)
     require_connections(connection, connections_of(options), "the backup")
@@ -293,10 +294,10 @@ def _run(
         if held is not None:
             who = f" ({held})" if held else ""
             raise UndecidedError(
-                f"a table was wanted by others, as by a migration, while it was dumped{who}: "
-                f"{error}",
+                "other sessions, such as a migration, waited for a table while it was "
+                f"dumped{who}: {error}",
                 id="lock-not-obtained",
-                hint="when they have ended, take the backup again",
+                hint="take the backup again when they have ended",
                 steps=(command("python manage.py backup_db"),),
             ) from error
         if unreadable := unreadable_rows(watch.connection, error):
@@ -305,7 +306,7 @@ def _run(
         raise UndecidedError(
             f"pg_dump failed: {error}",
             id="dump-failed",
-            hint=known.hint if known else "see its words above; nothing was left behind",
+            hint=known.hint if known else "read its message above; nothing was left behind",
             steps=known.steps if known else (),
         ) from error
     return found

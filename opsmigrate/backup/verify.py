@@ -30,10 +30,10 @@ from opsmigrate.steps import statement
 JOBS = 2
 KEPT_HOURS = 24
 SEE_WORDS = (
-    "see the server's words: where it lacks room, a role or a right, mend that and verify it "
-    "again; else take a new backup"
+    "read the server's message: if room, a role or a privilege is missing, provide it and verify "
+    "again; otherwise take a new backup"
 )
-NO_MEMBER = "the role that was made to restore it is a member of no other"
+NO_MEMBER = "the role that was created for the restore is a member of no other role"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,10 @@ def verify_checksum(file: Path, manifest: Manifest) -> tuple[Finding, ...]:
     # What is neither file nor folder has no size, and reading it might never end.
     if size_of(file) < 0 or sha256_of(file) != manifest.sha256:
         return (
-            broken(id="archive-changed", message=f"{file.name} is not the file that was written"),
+            broken(
+                id="archive-changed",
+                message=f"{file.name} differs from the file that was written",
+            ),
         )
     return ()
 
@@ -96,7 +99,7 @@ def verify_by_restoring(
 ) -> Verification:
     """Restore the backup in a scratch database, compare everything, and drop it, or keep it.
 
-    With `isolated`, on a server of our own of that major; else on the verifier's server,
+    With `isolated`, on a temporary embedded server of that major, else on the verifier's server,
     where nothing that others own is then run by a superuser, unless `trust_code`. Raises
     RefusedError where there is no place for it.
     """
@@ -167,7 +170,7 @@ def prove_restored(
         failed = broken(id="restore-failed", message=words)
         hint, steps = (found.hint, found.steps) if found else (SEE_WORDS, failed.steps)
         return Verification(findings=(replace(failed, hint=hint, steps=steps),))
-    progress.phase("Comparing every row of it")
+    progress.phase("Comparing every row")
     with second_connection(hands, database=scratch.name) as restored:
         set_for_session(restored, **no_time_limits(restored))
         return Verification(
@@ -245,7 +248,7 @@ def _encoding(manifest: Manifest) -> str:
 
 def _changed(what: str) -> Finding:
     return broken(
-        id="schema-differs", message=f"{what} is not defined in the restored database as it was"
+        id="schema-differs", message=f"{what} is defined differently in the restored database"
     )
 
 
@@ -254,9 +257,9 @@ def _extensions(manifest: Manifest, found: dict[str, str]) -> tuple[Finding, ...
         Finding(
             id="extension-differs",
             severity=Severity.WARNING,
-            message=f"the extension {name} was of version {version}; a restore gives "
+            message=f"the extension {name} had version {version}; a restore installs "
             + (found.get(name) or "none"),
-            hint="before the next backup, let it be of the version that a restore gives",
+            hint="before the next backup, update it to the version that a restore installs",
             steps=(statement(f"ALTER EXTENSION {quoted(name)} UPDATE"),),
             evidence={"source": version, "backup": found.get(name)},
         )

@@ -91,10 +91,10 @@ class ReportCommand(BaseCommand, ABC):
             parser.add_argument("--skip-checks", action="store_true", help="skip system checks")
         if self.writes:
             parser.add_argument(
-                "--dry-run", action="store_true", help="say what would be done; write nothing"
+                "--dry-run", action="store_true", help="show what would be done; write nothing"
             )
             parser.add_argument(
-                "--approval", metavar="TEXT", help="who approved this; needed in production"
+                "--approval", metavar="TEXT", help="who approved this; required in production"
             )
 
     @abstractmethod
@@ -175,7 +175,7 @@ class ReportCommand(BaseCommand, ABC):
             self.keep(report, options)
         except OSError as error:
             why = shown(str(error))
-            told = f"the report cannot be written: {why}; it is:\n{report.as_text()}"
+            told = f"the report cannot be written: {why}; its text is:\n{report.as_text()}"
             self.messages.error(told)
             report = replace(report, exit_code=report.exit_code or Verdict.UNDECIDED.exit_code)
         self._end(report, options)
@@ -279,7 +279,10 @@ def _left(connection: BaseDatabaseWrapper, run_id: str) -> list[Finding]:
             id="scratch-left",
             severity=Severity.WARNING,
             message=f"the scratch database {name} could not be dropped",
-            hint="the next run of any command drops it when nobody is in it; or do so now",
+            hint=(
+                "the next run of any command drops it if no session is connected to it; or drop "
+                "it now"
+            ),
             steps=(statement(f"DROP DATABASE {quoted(name)} WITH (FORCE)"),),
         )
         for name in names
@@ -318,7 +321,7 @@ def _require_clean_checks(connection: BaseDatabaseWrapper) -> None:
         raise UndecidedError(
             f"the system check {errors[0].id} fails: {errors[0].msg}{more}",
             id="system-check",
-            hint="correct what it says",
+            hint="correct it",
             steps=(command("python manage.py check"),),
         )
 
@@ -327,6 +330,6 @@ def _interrupted() -> Result:
     stopped = UndecidedError(
         "interrupted; nothing was changed",
         id="interrupted",
-        hint="run it again; it removes what this run could not put away",
+        hint="run it again; it removes what this run left behind",
     )
     return stopped.as_result()

@@ -26,49 +26,47 @@ def crash(error: Exception, chosen: ChosenDatabase) -> UndecidedError:
     words = chosen.redact(first_line(error))
     if isinstance(error, Error) and sqlstate(error) == INSUFFICIENT_PRIVILEGE:
         return UndecidedError(
-            f"the role may not look at what must be examined: {words}",
+            f"the role may not read something that must be examined: {words}",
             id="missing-right-to-look",
             hint="GRANT what is missing to the role of this alias, or use the owner's",
         )
     if isinstance(error, UnicodeEncodeError) and TYPED_BYTES.search(error.object):
         return UndecidedError(
-            "what was typed, or a variable of the environment, is not text in UTF-8",
+            "what was typed, or a variable of the environment, is not UTF-8 text",
             id="not-text",
-            hint="type it in UTF-8, on a terminal that is set to it",
+            hint="type it on a terminal that uses UTF-8",
         )
     if isinstance(error, UnicodeError) or (
         isinstance(error, Error) and sqlstate(error) in NOT_TEXT
     ):
         return UndecidedError(
-            f"{chosen.name} has names or values that are not text in its encoding, or cannot be "
-            f"read in UTF-8: {words}",
+            f"{chosen.name} has names or values that are not valid in its encoding, or have no "
+            f"UTF-8 form: {words}",
             id="not-text",
             hint="rename what has such a name, or convert the database to UTF8",
         )
     if isinstance(error, Error) and sqlstate(error) == QUERY_CANCELED:
         return UndecidedError(
-            f"the server ended a statement before it had an answer: {words}",
+            f"the server cancelled a statement: {words}",
             id="database-error",
             **chosen.how_to_have_more_time(),
             evidence={"sqlstate": QUERY_CANCELED},
         )
     known = remedy_for(words)
-    see = "see the words above; then run the command again"
+    read = "read its message above; then run the command again"
     if isinstance(error, Error):
         return UndecidedError(
-            f"the database did not answer as expected: {words}",
+            f"the database answered with an unexpected error: {words}",
             id="database-error",
-            hint=known.hint
-            if known
-            else "see the server's words above; then run the command again",
+            hint=known.hint if known else read,
             steps=known.steps if known else (),
             evidence={"sqlstate": sqlstate(error)},
         )
     if isinstance(error, ClientError):
         return UndecidedError(
-            f"a PostgreSQL client program did not come to its end: {words}",
+            f"a PostgreSQL client program did not finish: {words}",
             id="client-failed",
-            hint=known.hint if known else see,
+            hint=known.hint if known else read,
             steps=known.steps if known else (),
             evidence={"status": error.status, "sqlstate": error.sqlstate},
         )
@@ -76,11 +74,14 @@ def crash(error: Exception, chosen: ChosenDatabase) -> UndecidedError:
         return UndecidedError(
             f"the operating system refused: {words}",
             id="system-refused",
-            hint="make room on the disk, or see to the file's rights; then run the command again",
+            hint=(
+                "make room on the disk, or correct the file's permissions; then run the command "
+                "again"
+            ),
             evidence={"errno": errno.errorcode.get(error.errno, error.errno)},
         )
     return UndecidedError(
         f"internal error: {type(error).__name__}: {words}",
         id="internal-error",
-        hint="run it again with --traceback, and report what it prints",
+        hint="run it again with --traceback, and report the traceback",
     )

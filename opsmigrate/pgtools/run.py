@@ -56,7 +56,7 @@ class ClientError(Exception):
 
     @property
     def of_its_own(self) -> bool:
-        """Say whether the program ended by itself: nobody ended it, and it could be started."""
+        """Return whether the program ended by itself: nobody ended it, and it could be started."""
         # 126 and 127 are what says that a program cannot be executed (POSIX, exec).
         return self.status is None or 0 < self.status < NOT_EXECUTED
 
@@ -163,7 +163,7 @@ def _failed(words: IO[bytes], status: int, program: str) -> ClientError:
     codes = [found.group(2) for line in telling if (found := WITH_CODE.match(line))]
     said = [WITH_CODE.sub(r"\1", line) for line in (telling or lines)[-3:]]
     return ClientError(
-        "; ".join(said) or f"{_ending(status)} without a word",
+        "; ".join(said) or f"{_ending(status)} without any message",
         status=status,
         sqlstate=codes[-1] if codes else None,
         besides="\n".join(besides),

@@ -64,7 +64,7 @@ class Sequence:
 
     @property
     def is_behind(self) -> bool:
-        """Say whether it will give a value that a row has, or has been past, already."""
+        """Return whether it will give a value that a row has, or has been past, already."""
         if self.highest is None:
             return False
         ahead = self.next_value - self.highest

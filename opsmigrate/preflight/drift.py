@@ -50,7 +50,7 @@ def look_for_drift(
                 id="drift-unknown",
                 severity=Severity.INFO,
                 message=f"the database was not compared with the applied migrations: {words}",
-                hint="correct the field or the router that raises this",
+                hint="correct the field or the router that raises this exception",
             )
         )
         return ()

@@ -164,7 +164,7 @@ def examine(  # noqa: PLR0913 - what a command is asked
 
 
 def _is_fresh(catalog: Catalog) -> bool:
-    """Say whether the database has no table but the history."""
+    """Return whether the database has no table but the history."""
     tables = [each for each in catalog.relations if each.kind in TABLES_AND_FOREIGN]
     return all(each.name == HISTORY for each in tables)
 
@@ -192,16 +192,16 @@ def _examine_steps(
 
 
 def _require_writable(connection: BaseDatabaseWrapper, session: Session, ledger: Ledger) -> None:
-    """Note what forbids any migration: a standby, a read-only session."""
+    """Report what prevents every migration: a standby, a read-only session."""
     if session.in_recovery or session.read_only:
         what = "a standby in recovery" if session.in_recovery else "set to read-only transactions"
         resets = () if session.in_recovery else resets_of(connection, READ_ONLY)
         ledger.find(
             "read-only",
             f"this session cannot write: it is {what}",
-            hint="a superuser types it"
+            hint="a superuser types this"
             if resets
-            else "point DATABASES at the primary, or unset default_transaction_read_only there",
+            else "let DATABASES point to the primary, or unset default_transaction_read_only there",
             steps=tuple(map(statement, resets)),
         )
 
@@ -246,7 +246,7 @@ def _walk_all_backwards(
 
 @contextmanager
 def _stopping_at_what_raises(ledger: Ledger) -> Iterator[None]:
-    """Leave open an operation that raises: from there on nothing is known of the plan.
+    """Mark an operation that raises as undecided: from there on nothing is known of the plan.
 
     Where `migrate` must raise the same, that is a finding.
     """
@@ -262,12 +262,12 @@ def _stopping_at_what_raises(ledger: Ledger) -> Iterator[None]:
             ledger.find(
                 "operation-raises",
                 f"the operation cannot be done: {error}",
-                hint="correct the migration: what it names is not in the models at this point",
+                hint="correct the migration: the models do not have what it names at this point",
             )
     except Exception as error:
         words = f"{type(error).__name__}: {first_line(error)}"
         with ledger.where_raised(error):
-            ledger.leave_open(f"it raised {words}; so nothing after it was examined")
+            ledger.leave_open(f"it raised {words}; so everything after it is undecided")
 
 
 def _soft_applied(plan: Plan, state: ProjectState, migration: Migration) -> bool:
@@ -339,7 +339,7 @@ def _move(
 
 
 def _require_types(connection: BaseDatabaseWrapper, requirements: Requirements) -> None:
-    """Note the column types that the server does not know or the role may not use, in one query."""
+    """Report column types that the server does not know or the role may not use, in one query."""
     needed = requirements.types_needed
     if not needed:
         return
@@ -350,7 +350,7 @@ def _require_types(connection: BaseDatabaseWrapper, requirements: Requirements) 
     try:
         lacking = seen_by_project(connection, query, [list(needed)])
     except Error as error:
-        requirements.ledger.leave_open(f"whether the column types are there: {first_line(error)}")
+        requirements.ledger.leave_open(f"whether the column types exist: {first_line(error)}")
         return
     for name, unknown in lacking:
         with requirements.ledger.at(*needed[name]):
@@ -367,12 +367,12 @@ def _require_type(name: str, requirements: Requirements, *, unknown: bool) -> No
             steps=(statement(f"GRANT USAGE ON TYPE {name} TO {quoted(requirements.role)}"),),
         )
     elif requirements.schema.extensions - requirements.catalog.extensions:
-        ledger.leave_open(f"whether an extension brings the type {name}")
+        ledger.leave_open(f"whether an extension provides the type {name}")
     elif ledger.wrote(name):
-        ledger.leave_open(f"whether SQL written by hand makes the type {name}")
+        ledger.leave_open(f"whether hand-written SQL creates the type {name}")
     else:
         ledger.find(
             "missing-type",
             f"the server does not know the type {name}",
-            hint="install and create the extension that brings it",
+            hint="install and create the extension that provides it",
         )

@@ -55,9 +55,9 @@ BY_ROWS = "it depends on the rows"
 
 @dataclass
 class Ledger:
-    """Findings and open questions, each with the migration and operation being walked.
+    """Findings and undecided questions, each with its migration and operation.
 
-    Which these are, `at()` says to all that is found inside of it; nothing else sets them.
+    `at()` says which these are for everything that is found inside it; nothing else sets them.
     """
 
     statements: list[dict[str, Any]] = field(default_factory=list)
@@ -160,7 +160,7 @@ class Ledger:
             return
         wrote = self._wrote_of(name, column, table)
         if wrote:
-            self.leave_open(f"{message}; but SQL written by hand before it names {wrote}")
+            self.leave_open(f"{message}; but hand-written SQL before it names {wrote}")
             return
         place = (id, self.migration, self.operation, table, column)
         own = message if id in EACH else None
@@ -205,7 +205,7 @@ class Ledger:
         return tuple(self._raw)
 
     def wrote(self, name: str) -> bool:
-        """Say whether SQL written by hand, so far in the plan, names this."""
+        """Return whether SQL written by hand, so far in the plan, names this."""
         return _names(name, self._raw)
 
     def _wrote_of(self, name: str | None, column: str | None, table: str | None) -> str | None:
@@ -219,7 +219,7 @@ class Ledger:
     def leave_open(
         self, why: str, again: Callable[[], None] | None = None, *, sort: str | None = None
     ) -> None:
-        """Say that the present operation could not be decided, and why; `sort` as in the report.
+        """Mark the present operation as undecided, and say why; `sort` as in the report.
 
         `again` asks anew, and of the live rows, once it is known that no code touches them before.
         """
@@ -230,7 +230,7 @@ class Ledger:
                 self._again[item] = partial(self._ask, again, self.migration, self.operation)
 
     def ask_again(self, item: Unexamined) -> bool:
-        """Ask an open question anew; say whether it was answered, if need be with a finding."""
+        """Ask an undecided question again; return whether it was answered, or is a finding now."""
         again = self._again.get(item)
         if again is None:
             return False
@@ -244,7 +244,7 @@ class Ledger:
             ask()
 
     def answered(self, is_answered: Callable[[Unexamined], bool]) -> None:
-        """Take away the open questions that are answered."""
+        """Remove the undecided questions that are answered."""
         self._unexamined = [item for item in self._unexamined if not is_answered(item)]
 
     def code(
@@ -253,9 +253,9 @@ class Ledger:
         texts: Iterable[str] = (),
         *,
         effect: Effect = ANYTHING,
-        sort: str = "code, which only running decides",
+        sort: str = "code, which only a rehearsal decides",
     ) -> None:
-        """Leave open what code will do: from here on, rows may have come and gone.
+        """Mark as undecided what code will do: from here on, rows may have been changed.
 
         `texts` are the strings in it that look like SQL; `effect` is what it may do at most.
         """
@@ -269,15 +269,15 @@ class Ledger:
     def raw(
         self, statement: str, *, by: str = "written by hand", effect: Effect = ANYTHING
     ) -> None:
-        """Leave open what a statement that Django did not make will do."""
+        """Mark as undecided what a statement that Django did not write will do."""
         words = " ".join(statement.split())
         self._raw.append(words)
         what = f"SQL {by} is not understood: {shorten(words, SHOWN, placeholder=' …')}"
         self.code(what, effect=effect, sort=f"SQL {by}, which is not understood")
 
     def prepared(self, what: str, texts: Iterable[str]) -> None:
-        """Leave open what code does before the plan; `texts` are the strings that stand in it."""
-        self.code(f"{what} runs before the plan: only running decides", texts)
+        """Mark as undecided what code does before the plan; `texts` are the strings in it."""
+        self.code(f"{what} runs before the plan: only a rehearsal decides", texts)
 
     def statement(self, sql: str, tables: list[str]) -> None:
         """Keep the SQL that the present operation would execute, and which tables it touches."""

@@ -1,4 +1,4 @@
-"""From findings and open questions to the verdict, in words."""
+"""From findings and undecided questions to the verdict, in words."""
 
 from dataclasses import asdict
 from typing import Any
@@ -28,7 +28,7 @@ def decide(  # noqa: PLR0913 - all that was found out
     *,
     accept_unexamined: bool,
 ) -> Result:
-    """Return the result: failed by an error, undecided by an open question, passed else.
+    """Return the result: failed by an error, else undecided if anything is, else passed.
 
     `open_before` are the questions that were open before the rehearsal.
     """
@@ -52,7 +52,7 @@ def decide(  # noqa: PLR0913 - all that was found out
             if rehearsal.selection.kept:
                 summary += f" of the backup {rehearsal.selection.kept.backup}"
         if ledger.unexamined:
-            summary += f"; {len(ledger.unexamined)} not examined, accepted as typed"
+            summary += f"; {len(ledger.unexamined)} undecided, accepted by --accept-unexamined"
     return Result(
         verdict=verdict,
         summary=summary,
@@ -74,9 +74,11 @@ def _failing(first: Finding, plan: Plan) -> str:
 
 
 def _open(plan: Plan, count: int) -> str:
+    parts = f"{counted(count, 'part')} of what migrate"
+    are = "is" if count == 1 else "are"
     if plan.steps or plan.executor is None:
-        return f"{count} of what migrate would do could not be examined"
-    return f"{NOTHING}; {count} of what migrate does all the same could not be examined"
+        return f"{parts} would do {are} undecided"
+    return f"{NOTHING}; {parts} still does {are} undecided"
 
 
 def _passing(plan: Plan, target: Target) -> str:

@@ -50,7 +50,7 @@ def _same(claimed: ClaimedColumn, found: Column) -> bool:
 
 
 def same_shape(claimed: ClaimedColumn, found: Column) -> bool:
-    """Say whether the column holds what is claimed, wherever its values come from."""
+    """Return whether the column holds what is claimed, wherever its values come from."""
     return (
         _same_type(claimed, found)
         and _same_null(claimed, found)

@@ -78,7 +78,7 @@ def statements_in(tokens: Sequence[Token]) -> Iterator[str]:
 
 
 def _is_of_another_statement(tokens: Sequence[Token], number: int) -> bool:
-    """Say whether EXECUTE is a word of GRANT EXECUTE ON, or of CREATE TRIGGER.
+    """Return whether EXECUTE is a word of GRANT EXECUTE ON, or of CREATE TRIGGER.
 
     What follows does not tell: a variable may be called `function`.
     """

@@ -95,7 +95,7 @@ def _bytes(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise NotParsedError("it has characters that are none in UTF-8") from error
+        raise NotParsedError("it has characters that are not valid in UTF-8") from error
 
 
 def _words(error: Exception) -> str:

@@ -51,7 +51,7 @@ class Selection:
 
     @property
     def is_explicit(self) -> bool:
-        """Say whether checks were asked for by name, so that what they need is no extra."""
+        """Return whether checks were asked for by name, so that what they need is no extra."""
         return bool(self.tags or self.ids)
 
 
@@ -96,7 +96,7 @@ def accept(
     ran = _run(system, selection, progress, adopted)
     if not ran.outcomes:
         raise UndecidedError(
-            "no check was selected, so nothing is known",
+            "no check was selected, so nothing was verified",
             id="no-checks",
             steps=(command("python manage.py run_uat --list"),),
         )

@@ -36,7 +36,7 @@ def save_baseline(system: System, *, run_id: str, file: Path, progress: Progress
         raise UndecidedError(
             f"{broken[0].module} cannot be imported: {broken[0].words}",
             id="check-error",
-            hint="correct it: it may say which changes are expected",
+            hint="correct it: it may declare expected changes",
         )
     connection, settings, site = system.connection, system.settings, system.site
     progress.phase("figures of every model …")
@@ -110,23 +110,25 @@ def _pages(site: Site, settings: Settings) -> list[tuple[str, Page, float]]:
     except (OutOfReachError, Failed) as error:
         raise _incomplete(str(error)) from error
     if settings.uat.urls and not pages:
-        raise _incomplete("not one of them is there")
+        raise _incomplete("none of them exists")
     return pages
 
 
 def _incomplete(why: str) -> UndecidedError:
     return UndecidedError(
-        f"the pages before the migration cannot be had: {why}",
+        f"the pages before the migration cannot be recorded: {why}",
         id="baseline-incomplete",
-        hint="see that the site is up, its address and the login right, or save it without "
-        "--base-url",
+        hint="check that the site is up, and that its address and the login are right; or save "
+        "the baseline without --base-url",
     )
 
 
 def _notes(settings: Settings, *, site: Site | None, settled: bool, absent: int) -> tuple[str, ...]:
     notes = []
     if absent:
-        notes.append(f"{absent} of the key URLs are not there yet (404), and not in the baseline")
+        notes.append(
+            f"{absent} of the key URLs do not exist yet (404), and are not in the baseline"
+        )
     if site is None and settings.uat.urls:
         notes.append("no site was given, so no page is in the baseline")
     if not settled:
@@ -142,6 +144,6 @@ def _warning(note: str) -> Finding:
         id="baseline-partial",
         severity=Severity.WARNING,
         message=note,
-        hint="save it again with --base-url, and when nothing long is running; a page that is "
-        "never twice the same belongs in no baseline",
+        hint="save it again with --base-url, while no long transaction is open; a page that is "
+        "never the same twice does not belong in a baseline",
     )

@@ -94,6 +94,6 @@ def _account(login: Login | None) -> Mapping[str, Any] | None:
     return {
         "username": login.username,
         "logins": login.made,
-        "written": f"by logging in as {login.username}, the site itself writes a session and the "
-        "account's last_login; run_uat writes nothing else",
+        "written": "the site itself writes a session and last_login for the login of "
+        f"{login.username}; run_uat writes nothing else",
     }

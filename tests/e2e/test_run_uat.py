@@ -148,8 +148,8 @@ def test_a_wrong_login_fails(
     assert (answer.code, answer.report["verdict"]) == (1, "failed")
     name = {**LOGIN, **variables}["UAT_USERNAME"]
     assert check_of(answer, "key-urls")["saw"] == (
-        f"the login of {name} at {live_site.url}/accounts/login/ was refused (status 200, where a "
-        "redirect to another page says welcome)"
+        f"the login of {name} at {live_site.url}/accounts/login/ was refused (status 200, where "
+        "success is a redirect to another page)"
     )
     assert "not this one" not in answer.stdout + answer.stderr
 

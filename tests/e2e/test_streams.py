@@ -82,7 +82,7 @@ def test_a_stdout_that_cannot_be_written_is_told_in_a_sentence_with_the_report(
     done = shell(line, url=url_of(staging), folder=tmp_path, **environment)
 
     assert (done.returncode, done.stdout) == (3, "")
-    told = f"the report cannot be written: {STDOUTS[stdout]}; it is:\nPASSED"
+    told = f"the report cannot be written: {STDOUTS[stdout]}; its text is:\nPASSED"
     assert done.stderr.startswith(told), done.stderr
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr

@@ -184,7 +184,7 @@ def test_no_serve_looks_at_no_site(migrated: str, tmp_path: Path) -> None:
         ),
         (
             "LOCAL_HTTP, ALLOWED_HOSTS = False, []",
-            "ALLOWED_HOSTS is empty: this release answers to no host at all",
+            "ALLOWED_HOSTS is empty: this release answers requests for no host",
         ),
     ],
 )
@@ -211,8 +211,8 @@ def test_pages_may_not_write_and_a_login_may(migrated: str, tmp_path: Path) -> N
     outcome = check_of(answer, "key-urls")
     assert (answer.code, outcome["status"]) == (3, "NOT_RUN"), outcome
     assert outcome["saw"].startswith(
-        "/writes/ wants to write to the database when it is asked, which the site that this run "
-        "serves may not: InternalError: cannot execute INSERT in a read-only transaction (http"
+        "/writes/ tried to write to the database, which the site that this run serves may not do: "
+        "InternalError: cannot execute INSERT in a read-only transaction (http"
     )
     texts = [each["text"] for each in outcome["evidence"]]  # type: ignore[index]
     assert "cannot execute INSERT in a read-only transaction" in texts

@@ -243,7 +243,7 @@ def test_a_server_that_does_not_come_back_is_code_5(staging: str, tmp_path: Any)
         call_command("make_legacy_staging", database=crashing, rows=500, stdout=StringIO())
         stopping = threading.Timer(0.4, lambda: stop(server))
         stopping.start()
-        with pytest.raises(PartialError, match="not got back in 1 s") as stopped:
+        with pytest.raises(PartialError, match="could not be restored within 1 s") as stopped:
             seed(connections[crashing], goal, given_up, QUIET)
         stopping.join()
 

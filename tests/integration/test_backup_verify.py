@@ -90,7 +90,7 @@ def test_a_file_that_lost_its_end_is_found_out(taken: Taken) -> None:
 
     assert (finding.id, finding.hint) == ("archive-changed", None)
     assert [step.text for step in finding.steps] == ["python manage.py backup_db"]
-    assert finding.message == f"{taken.file.name} is not the file that was written"
+    assert finding.message == f"{taken.file.name} differs from the file that was written"
 
 
 def test_a_flipped_bit_is_found_out_wherever_it_is(taken: Taken) -> None:
@@ -187,7 +187,7 @@ def test_a_backup_that_cannot_be_restored_here_is_kept_and_said_to_be_whole(
 
     assert (answer.code, answer.ids) == (1, ["restore-failed"])
     assert answer.report["facts"]["verified"] == "archive"
-    assert "the file itself is whole" in answer.report["facts"]["summary"]
+    assert "the file itself is complete" in answer.report["facts"]["summary"]
     assert [item.verified for item in read_manifests(tmp_path)] == ["archive"]
 
 

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from django.db import ProgrammingError, connections
 
+from opsmigrate.report import Severity
 from tests.conftest import ROOT, Answer, Ops, execute, query
 from tests.cures import SHOWN, Typist, alternatives
 from tests.finding_pages import NO_MAJOR, ids_noted, majors_of, notes_of, page_ids, text_of
 from tests.guards.test_docs import PACKAGE, finding_ids, ids_with_steps, sections, trees
+from tests.guards.test_findings_index import NAMES, page
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
 
@@ -178,6 +180,7 @@ def test_the_bad_example_raises_the_finding_and_the_good_one_does_not(
     failure = zoo.migrate()
 
     assert [each["id"] for each in found][:1] == [id], "the bad example must raise it first"
+    assert NAMES[Severity(found[0]["severity"])] == page(id).severities[0]
     assert others(found, id) == set(), (
         f"the bad example of {id} raises these too: let the rules exclude each other, or note "
         f"`also found` on its page"

@@ -148,8 +148,8 @@ def test_in_transaction_mode_a_seed_and_a_backup_refuse_and_nothing_is_written(
     for answer in (seeded, taken):
         assert (answer.code, answer.ids) == (4, ["pooled-by-transaction"])
         [finding] = answer.report["findings"]
-        assert "a connection pooler in transaction mode is in between" in finding["message"]
-        assert finding["hint"].startswith("point DATABASES at the server itself")
+        assert "there is a connection pooler in transaction mode in between" in finding["message"]
+        assert finding["hint"].startswith("let DATABASES point to the server itself")
     assert names(tmp_path) == []
     columns = "SELECT 1 FROM pg_attribute WHERE attname = 'payment_id'"
     assert query(staging, columns + " AND attrelid = 'treasury_payment'::regclass") == []
@@ -307,8 +307,8 @@ def test_no_site_is_served_whose_sessions_could_not_be_kept_from_writing(
     assert answer.code == 3, answer.stdout
     [outcome] = answer.report["facts"]["checks"]
     assert outcome["saw"] == (
-        "no site was given, and this run does not serve it: behind a pooler its sessions could not "
-        "be kept from writing"
+        "no site was given, and this run does not serve it: behind a pooler its sessions cannot "
+        "be made read-only"
     )
 
 

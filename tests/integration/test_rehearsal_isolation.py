@@ -115,7 +115,7 @@ def told(answer: Answer) -> list[str]:
     return [
         f"{item['what']} {item['why']}"
         for item in answer.report["unexamined"]
-        if "only running" not in item["why"]
+        if "only a rehearsal" not in item["why"]
     ]
 
 

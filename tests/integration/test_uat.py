@@ -197,7 +197,9 @@ def test_no_check_at_all_is_undecided(migrated: str, ops: Ops, tmp_path: Path) -
     answer = accept(ops, migrated, tmp_path, tag=["site"], exclude=["site"])
 
     assert (answer.code, answer.ids) == (3, ["no-checks"])
-    assert answer.report["findings"][0]["message"] == ("no check was selected, so nothing is known")
+    assert answer.report["findings"][0]["message"] == (
+        "no check was selected, so nothing was verified"
+    )
     [step] = answer.report["findings"][0]["steps"]
     assert step["text"] == f"python manage.py run_uat --database {migrated} --list"
 

@@ -62,7 +62,7 @@ def test_the_login_is_posted_only_where_its_page_is(
             login.cookies()
         else:
             for _ in range(2):
-                with pytest.raises(Failed, match="not posted"):
+                with pytest.raises(Failed, match="not sent"):
                     login.cookies()
 
     assert bool(answers.posted) == (there if elsewhere else here)

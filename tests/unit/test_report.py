@@ -33,7 +33,7 @@ ERROR = Finding(
     id="missing-column",
     severity=Severity.ERROR,
     message="the foreign key of treasury_alert (payment_id) needs column payment_id of "
-    "public.treasury_payment, which is not there",
+    "public.treasury_payment, which does not exist",
     steps=(command("python manage.py seed_payment_id"),),
     migration="treasury.0002_phase6_dashboard_models",
     operation="4: CreateModel",
@@ -258,7 +258,7 @@ def test_what_was_not_examined_for_one_reason_stands_together() -> None:
     items.insert(3, Unexamined("zoo.0009: RunSQL", away))
     result = replace(report().result, unexamined=tuple(items), findings=(), detail=())
 
-    _, _, told = report(result=result).as_text().partition("Not examined:\n")
+    _, _, told = report(result=result).as_text().partition("Undecided:\n")
 
     assert told.splitlines() == [
         "  - 7 places: what it does is code",

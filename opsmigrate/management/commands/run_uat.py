@@ -36,7 +36,7 @@ class Command(ReportCommand):
 
     # They are checks of its own, with an outcome like any other.
     needs_clean_checks = False
-    help = "Run the acceptance checks; writes uat_report.txt, .json, .xml and .html."
+    help = "Run the acceptance checks, and write uat_report.txt, .json, .xml and .html."
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -46,12 +46,14 @@ class Command(ReportCommand):
         """Add the options of the acceptance run."""
         super().add_arguments(parser)
         parser.add_argument(
-            "--base-url", metavar="URL", help="the live site; without one this run serves it itself"
+            "--base-url",
+            metavar="URL",
+            help="the URL of the site to check; without one this run serves the site itself",
         )
         parser.add_argument(
             "--no-serve",
             action="store_true",
-            help="without a site, serve none: checks that need one do not run",
+            help="without a site, do not serve one: checks that need one do not run",
         )
         parser.add_argument(
             "--tag", action="append", default=[], metavar="T", help="only checks with this tag"
@@ -61,29 +63,36 @@ class Command(ReportCommand):
             action="append",
             default=[],
             metavar="T",
-            help="leave out the checks with this tag or id",
+            help="without checks that have this tag or id",
         )
         parser.add_argument(
             "--check", action="append", default=[], metavar="ID", help="only this check"
         )
         parser.add_argument(
-            "--jobs", type=_jobs, default=JOBS, metavar="N", help="checks at a time (default: 4)"
+            "--jobs",
+            type=_jobs,
+            default=JOBS,
+            metavar="N",
+            help="number of checks run in parallel (default: 4)",
         )
         parser.add_argument("--list", action="store_true", help="list the checks; run none")
         parser.add_argument(
             "--save-baseline",
             metavar="FILE",
-            help="before the migration: save what must be the same after it; run no check",
+            help=(
+                "before the migration: save the figures and pages that must be the same after "
+                "it; run no check"
+            ),
         )
         parser.add_argument(
-            "--baseline", metavar="FILE", help="compare with what --save-baseline has saved"
+            "--baseline", metavar="FILE", help="compare with the file that --save-baseline wrote"
         )
         parser.add_argument(
             "--include",
             action="append",
             default=[],
             metavar="FILE",
-            help="take in the results of scripts/load_test.py or scripts/security_scan.py",
+            help="include the results of scripts/load_test.py or scripts/security_scan.py",
         )
         parser.add_argument(
             "--report-dir", default="reports", metavar="DIR", help="default: reports"
@@ -91,7 +100,7 @@ class Command(ReportCommand):
         parser.add_argument(
             "--verify-report",
             metavar="FILE",
-            help="say whether an uat_report.json or .html is as it was written; run no check",
+            help="say whether an uat_report.json or .html is unchanged; run no check",
         )
 
     def prepare(self, options: dict[str, Any]) -> None:
@@ -101,7 +110,7 @@ class Command(ReportCommand):
         if len(asked) > 1:
             options["report_dir"] = None
             raise UsageError(
-                f"{asked[0]} and {asked[1]} cannot be done in one run",
+                f"{asked[0]} and {asked[1]} cannot be combined in one run",
                 id="options-exclude",
                 hint="run them one after the other",
             )

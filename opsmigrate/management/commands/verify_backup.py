@@ -29,19 +29,25 @@ LEVELS = ("archive", "restore")
 class Command(ReportCommand):
     """verify_backup: whether a backup is what was backed up, and can be restored."""
 
-    help = "Prove a backup: by its file alone, or by restoring it into a scratch database."
+    help = "Prove a backup: from its file alone, or by restoring it into a scratch database."
     needs_clean_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the file, and how far to go."""
         super().add_arguments(parser)
         parser.add_argument("file", metavar="FILE", help="the backup, as backup_db named it")
-        parser.add_argument("--level", choices=LEVELS, default="archive", help="default: archive")
+        parser.add_argument(
+            "--level",
+            choices=LEVELS,
+            default="archive",
+            help="how to verify the backup: by reading the archive, or by restoring it too "
+            "(restore); default: archive",
+        )
         parser.add_argument(
             "--on",
             metavar="ALIAS",
-            help="restore on the server of this alias, or on one of our own (embedded); "
-            "default: the server of --database",
+            help="restore on the server of this alias, or on a temporary embedded server "
+            "(embedded); default: the server of --database",
         )
         add_trust_code(parser)
 

@@ -31,7 +31,7 @@ SAYS_SO = frozenset(
         "table-exists",
     }
 )
-WITH_THE_FIRST = "goes with the finding before it"
+WITH_THE_FIRST = "is part of the finding before it"
 
 
 def note_already_there(
@@ -103,9 +103,12 @@ def _drop_others(ledger: Ledger, first: Finding) -> None:
 
 
 def _with(finding: Finding, steps: tuple[Command, ...], *, whole: bool) -> Finding:
-    is_there = "all that the migration makes is there as it makes it: record it"
+    is_there = "everything that the migration creates already exists as it creates it: record it"
     if not whole:
-        is_there = "what the migration begins with is there as it makes it: do the rest, record it"
+        is_there = (
+            "what the migration creates first already exists as it creates it: do the rest, "
+            "then record it"
+        )
     others = tuple(replace(each, alternative=each.alternative + 1) for each in finding.steps)
     hint = f"{is_there}; or {finding.hint}" if others and finding.hint else is_there
     return replace(finding, hint=hint, steps=(*steps, *others))

@@ -80,7 +80,7 @@ def note_half_applied(
 
 
 def _is_next(plan: Plan, step: Step) -> bool:
-    """Say whether all that the migration depends on is applied, so that it can have begun."""
+    """Return whether all that the migration depends on is applied, so that it can have begun."""
     assert plan.executor is not None  # noqa: S101 - a plan with steps has one
     loader = plan.executor.loader
     node = (step.migration.app_label, step.migration.name)
@@ -201,13 +201,18 @@ def _add(
 ) -> None:
     labels = stop.labels
     done = ", ".join(labels[: stop.done]) or "no operation"
-    words = [f"{stop.step.label} is not atomic and stopped half-way: done are {done}"]
+    words = [
+        (
+            f"{stop.step.label} is not atomic and stopped half-way: its completed operations are "
+            f"{done}"
+        )
+    ]
     if stop.partly:
         words.append(f"{labels[stop.done]} is done in part")
     if stop.invalid:
-        words.append(f"INVALID are {', '.join(name for _, name in stop.invalid)}")
+        words.append(f"these indexes are INVALID: {', '.join(name for _, name in stop.invalid)}")
     if stop.unknown:
-        words.append(f"whether {', '.join(stop.unknown)} ran is not to be seen")
+        words.append(f"whether {', '.join(stop.unknown)} ran cannot be determined")
     evidence: dict[str, Any] = {
         "done": labels[: stop.done],
         "partly": labels[stop.done] if stop.partly else None,

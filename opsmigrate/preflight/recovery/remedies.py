@@ -62,14 +62,16 @@ def remedy(
         return Remedy(None, _lines(drops, again))
     rest = rest_of(halfway)
     if rest is not None and not unknown:
-        return Remedy("this is the rest of it", _lines([*drops, *rest], f"{again} --fake"))
+        return Remedy(
+            "this is the rest of the migration", _lines([*drops, *rest], f"{again} --fake")
+        )
     undo = None if partly else _written(_undo, halfway)
     if undo is not None:
-        return Remedy("this undoes it, for another run", _lines([*undo, *drops], again))
+        return Remedy("this undoes it, so that it can run again", _lines([*undo, *drops], again))
     if rest is not None:
-        sure = f"first make sure that this has run to its end: {', '.join(unknown)}"
+        sure = f"first check that this has run completely: {', '.join(unknown)}"
         return Remedy(sure, _lines([*drops, *rest], f"{again} --fake"))
-    words = f"finish its operations from {done} on by hand, and then type {again} --fake"
+    words = f"complete its operations from {done} on by hand, then type {again} --fake"
     return Remedy(words, tuple(map(statement, drops)))
 
 
@@ -90,7 +92,7 @@ def _lines(statements: Sequence[str], last: str) -> tuple[Step, ...]:
 
 
 def _typed(text: str) -> Step:
-    loses = "loses what it holds" if LOSES.match(text) else None
+    loses = "loses its values" if LOSES.match(text) else None
     return statement(text, risk=loses)
 
 

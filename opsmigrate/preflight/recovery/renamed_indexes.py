@@ -49,12 +49,12 @@ def _index(
                 alike = list(_alike(relation, model, index, claimed))
                 if len(alike) == 1:
                     rename = f"ALTER INDEX {quoted(relation.schema, alike[0])}"
-                    hint = f"{alike[0]} is on the same columns: where it stands for it, name it so"
+                    hint = f"{alike[0]} is on the same columns: if it is the same index, rename it"
                     return hint, statement(f"{rename} RENAME TO {quoted(index.name)}")
                 with connection.schema_editor(collect_sql=True, atomic=False) as editor:
                     make = str(index.create_sql(model, editor))
-                hint = "make it as the applied migrations describe it"
-                return hint, statement(make, risk="writers wait until it is made")
+                hint = "create it as the applied migrations describe it"
+                return hint, statement(make, risk="writers wait until it is built")
     return None
 
 

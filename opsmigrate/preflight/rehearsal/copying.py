@@ -113,7 +113,7 @@ def copy_database(copy: Copy) -> Copied:
             raise UndecidedError(
                 words,
                 id="no-scratch-database",
-                hint="let the role connect as often as it takes; or do without",
+                hint="allow the role more connections; or run without a rehearsal",
                 steps=(WITHOUT,),
             ) from error
         if known := remedy_for(words):
@@ -126,7 +126,10 @@ def copy_database(copy: Copy) -> Copied:
         raise UndecidedError(
             words,
             id="copy-failed",
-            hint="give the role what is missing, or make room on that server; or do without",
+            hint=(
+                "grant the role what is missing, or make room on that server; or run without a "
+                "rehearsal"
+            ),
             steps=(WITHOUT,),
         ) from error
     names = (*reach.names, *work.lacking)
@@ -350,10 +353,10 @@ class _Work:
             if not cursor.fetchone()[0]:
                 return
         raise UndecidedError(
-            "the copy for the rehearsal was given up: somebody waits for a lock on a table that it "
-            "was reading",
+            "the copy for the rehearsal was cancelled: another session waits for a lock on a "
+            "table that it was reading",
             id="copy-gave-way",
-            hint="run it again when the other has finished",
+            hint="run it again when that session has finished",
             steps=(command("python manage.py preflight_migrate"),),
         )
 

@@ -62,7 +62,7 @@ def repeat_event_triggers(source: BaseDatabaseWrapper, scratch: BaseDatabaseWrap
 
 
 def question_event_triggers(catalog: Catalog, rehearsal: Rehearsal, ledger: Ledger) -> None:
-    """Leave open the statements of a rehearsal that would have fired what the copy lacked."""
+    """Mark as undecided the statements that would fire an event trigger the copy lacks."""
     if rehearsal.has_event_triggers:
         return
     for trigger in catalog.event_triggers:
@@ -71,6 +71,6 @@ def question_event_triggers(catalog: Catalog, rehearsal: Rehearsal, ledger: Ledg
                 with ledger.at(item["migration"], item["operation"]):
                     ledger.leave_open(
                         f"the event trigger {trigger.name} runs with it and may refuse it; only a "
-                        "superuser can have it on a copy"
+                        "superuser can create it on a copy"
                     )
                 break

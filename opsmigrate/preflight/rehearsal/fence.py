@@ -107,7 +107,7 @@ def raise_fence(own_folder: Path, hosts: Iterable[str], tell: Callable[[str], No
             return
         if threading.get_ident() not in before:
             shown = f" {arguments[0]}" if arguments else ""
-            tell(f"it may not do this on a copy: {event}{shown}")
+            tell(f"it may not do this in a rehearsal: {event}{shown}")
         raise FenceError(f"a rehearsal may not do this: {event}")
 
     # Processes of multiprocessing that are not forked come without an audit event.
@@ -182,7 +182,7 @@ def _leaves(event: str, arguments: tuple[Any, ...], inside: str) -> bool:
 
 
 def _is_of_another_process(path: Any) -> bool:
-    """Say whether a file is what Linux tells of another process: its variables have passwords."""
+    """Return whether a file is about another process (Linux): its variables have passwords."""
     if isinstance(path, int):
         return False
     found = OF_A_PROCESS.match(os.path.realpath(os.fsdecode(path)))

@@ -74,10 +74,12 @@ def _newest(connection: BaseDatabaseWrapper, session: Session) -> KeptScratch:
         and kept.about["database"]["system_identifier"] == str(session.system_identifier)
     ]
     if not of_backups:
-        raise UnfitError("no backup of this database has left a scratch database")
+        raise UnfitError("no backup of this database left a kept copy")
     kept = of_backups[0]
     if kept.about["excluded"]:
-        raise UnfitError(f"{kept.name} lacks the rows of {', '.join(kept.about['excluded'])}")
+        raise UnfitError(
+            f"{kept.name} does not have the rows of {', '.join(kept.about['excluded'])}"
+        )
     return kept
 
 
@@ -90,7 +92,7 @@ def _require_same_definitions(
         # Only a superuser may read who wrote them.
         cursor.execute("SELECT EXISTS (SELECT FROM pg_largeobject_metadata)")
         if cursor.fetchone()[0]:
-            raise UnfitError("whether large objects were written since cannot be seen")
+            raise UnfitError("it cannot be determined whether large objects were written since")
     changed = database_differences(connection, other, clients, owners=bool(kept.about["owners"]))
     if changed:
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""

@@ -1,4 +1,4 @@
-"""What a rehearsal proves: which open questions it answers, and when its failure counts."""
+"""What a rehearsal proves: which undecided questions it answers, and when its failure counts."""
 
 import re
 import textwrap
@@ -31,7 +31,7 @@ EVIDENCE = ("sqlstate", "sql", "context", "schema", "table", "column", "constrai
 def take_in(
     rehearsal: Rehearsal, plan: Plan, ledger: Ledger, why: Callable[[Mapping[str, Any]], Cause]
 ) -> None:
-    """Let the rehearsal answer the questions that the explanation left open.
+    """Let the rehearsal answer what was undecided without it.
 
     `why` is asked for what fits a failure that counts.
 
@@ -44,7 +44,7 @@ def take_in(
     _note_stale(rehearsal.selection.kept, ledger)
     if not _same_plan(rehearsal, plan):
         proven = -1
-        ledger.leave_open("on the copy, migrate ran another plan than the one examined")
+        ledger.leave_open("on the copy, migrate ran another plan than the examined one")
     for item in rehearsal.refused:
         proven = min(proven, order.get(item["migration"] or "", -1))
     places = Order(plan)
@@ -86,8 +86,9 @@ def _note_stale(kept: KeptCopy | None, ledger: Ledger) -> None:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     ledger.find(
         "stale-copy",
-        f"rows of {', '.join(names[:SHOWN])}{more} were written since the backup {kept.backup}, or "
-        "could not be compared in time: what asks for them is not answered by the rehearsal",
+        f"rows of {', '.join(names[:SHOWN])}{more} were written since the backup {kept.backup}, "
+        "or could not be compared in time: so the rehearsal's result does not count for "
+        "operations that read them",
         steps=(command("python manage.py preflight_migrate --rehearse clone"),),
         severity=Severity.INFO,
         evidence={"tables": names, "taken": kept.taken},
@@ -95,7 +96,7 @@ def _note_stale(kept: KeptCopy | None, ledger: Ledger) -> None:
 
 
 def _same_plan(rehearsal: Rehearsal, plan: Plan) -> bool:
-    """Say whether the migrations that were begun are those of the plan, as far as it came.
+    """Return whether the migrations that were begun are those of the plan, as far as it came.
 
     What --fake-initial recorded only was not begun.
     """
@@ -138,7 +139,7 @@ def _rank(item: Unexamined, order: Mapping[str, int]) -> int:
 
 
 def _without_rows(rehearsal: Rehearsal, ledger: Ledger) -> Iterable[Unexamined]:
-    """Yield the open questions whose operations asked for rows that the copy lacks.
+    """Yield the undecided questions whose operations read rows that the copy lacks.
 
     Or for a check of the rows that the copy does not make.
     """
@@ -166,7 +167,7 @@ def _place_of(failure: Mapping[str, Any]) -> str:
 
 
 def _is_of_the_schema(failure: Mapping[str, Any], rehearsal: Rehearsal) -> bool:
-    """Say whether the statement that failed would have done so whatever the rows are.
+    """Return whether the statement that failed would have done so whatever the rows are.
 
     No code has decided to execute it, in Python or in the server, and it names nothing that the
     copy lacks or has otherwise.
@@ -193,10 +194,10 @@ def _add_failure(
     who = f"the receiver {failure['receiver']}" if failure.get("receiver") else "it"
     words = f"{who} failed: {failure['error']}: {failure['words']}{state}"
     if why is None and failure["sqlstate"] in OF_TIME:
-        ledger.leave_open(f"on a copy {words}; how long it takes depends on what else runs")
+        ledger.leave_open(f"on a copy {words}; how long it takes depends on the load")
         return
     if why is None:
-        ledger.leave_open(f"on a copy that is not the whole truth {words}")
+        ledger.leave_open(f"on a copy that differs from the live database {words}")
         return
     context = " ".join((failure.get("context") or "").split())
     if context:

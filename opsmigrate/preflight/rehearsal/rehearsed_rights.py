@@ -87,7 +87,7 @@ class _Others:
                 yield relation
 
     def stands_in(self, name: str, text: str) -> bool:
-        """Say whether the text names it."""
+        """Return whether the text names it."""
         return re.search(naming([name], self.reserved), text) is not None
 
 
@@ -97,7 +97,7 @@ def question_rights(
     statements: Iterable[Mapping[str, Any]],
     ledger: Ledger,
 ) -> None:
-    """Note what the rehearsed statements lack on the live database; leave open what is not told."""
+    """Report privileges that the rehearsed statements lack on the live database."""
     if catalog.superuser:
         return
     others = _others(connection, catalog)
@@ -113,14 +113,14 @@ def question_rights(
         with ledger.at(statement["migration"], statement["operation"]):
             if sql == FURTHER and others.relations:
                 ledger.leave_open(
-                    "it executed more statements than were kept to ask for their rights"
+                    "it executed more statements than were recorded for checking their privileges"
                 )
             for lack in _lacks(connection, catalog, others, sql):
                 if isinstance(lack, Lack) and not as_another:
                     _find(ledger, lack, catalog.role)
                 else:
                     words = lack.words if isinstance(lack, Lack) else lack
-                    ledger.leave_open(f"it worked on the copy, but {words}")
+                    ledger.leave_open(f"it succeeded in the rehearsal, but {words}")
 
 
 def _find(ledger: Ledger, lack: Lack, role: str) -> None:
@@ -129,7 +129,7 @@ def _find(ledger: Ledger, lack: Lack, role: str) -> None:
         Finding(
             id="missing-privilege",
             severity=Severity.ERROR,
-            message=f"it worked on the copy, but {lack.words}",
+            message=f"it succeeded in the rehearsal, but {lack.words}",
             hint=BY_OTHERS,
             steps=(lack.step(role),),
             migration=ledger.migration,
@@ -167,7 +167,9 @@ def _lacks(
     text = without_texts(sql)
     if BLOCK.match(sql):
         for relation in others.named_in(sql):
-            yield f"{relation.label} belongs to another role, and the code may need rights on it"
+            yield (
+                f"{relation.label} belongs to another role, and the code may need privileges on it"
+            )
         return
     yield from _lacks_to_make(connection, catalog, text)
     understood = set()
@@ -189,7 +191,7 @@ def _unclear(
         if relation.oid in understood or DEFINES.match(text):
             continue
         if not data or lacking(connection, relation, "SELECT"):
-            yield f"{relation.label} belongs to another role, and what it needs is not clear"
+            yield f"{relation.label} belongs to another role, and it is not clear what it needs"
     for thing, usable in others.things.items():
         if (CHANGES.match(text) or not usable) and others.stands_in(thing, text):
             yield f"{thing} belongs to another role"
@@ -253,7 +255,7 @@ def _lacks_to_make(
 
 
 def _some_columns(connection: BaseDatabaseWrapper, relation: Relation, privilege: str) -> bool:
-    """Say whether the privilege is granted on columns: which of them are needed is not told."""
+    """Return whether the privilege is granted on columns: which of them are needed is not told."""
     if privilege not in ("SELECT", "INSERT", "UPDATE") or relation.kind == "S":
         return False
     with connection.cursor() as cursor:

@@ -61,7 +61,7 @@ def repeat_withheld(source: BaseDatabaseWrapper, scratch: BaseDatabaseWrapper) -
                 cursor.execute(sql.SQL("{} FROM CURRENT_USER").format(statement))
         except Error as error:
             lacking.append(
-                f"that the role lacks {privilege} on its own, which the copy gives it: "
+                f"that the role lacks {privilege} on its own objects, which it has on the copy: "
                 f"{first_line(error)}"
             )
     return tuple(lacking)

@@ -45,9 +45,9 @@ def rename_column(
     if after in table.types:
         requirements.ledger.find(
             "column-exists",
-            f"the migration renames column {before} of {table.label} to {after}, which is "
-            "there already",
-            hint="give the one that is there another name: its values are kept",
+            f"the migration renames column {before} of {table.label} to {after}, which already "
+            "exists",
+            hint="rename the existing one: its values are kept",
             steps=set_column_aside(table, after),
             table=table.label,
             column=after,
@@ -165,7 +165,7 @@ def _fill(requirements: Requirements, table: SimulatedTable, column: str, defaul
     missing = ask(requirements.connection, probe) if rows and probe else None
     if rows is None and not requirements.ledger.code_runs:
         requirements.ledger.leave_open(
-            f"whether all rows of {table.label} get the default: not all can be seen"
+            f"whether all rows of {table.label} get the default: the role cannot see all of them"
         )
     none = rows == 0 or (missing is not None and not missing.count)
     for fired in fired_by_filling(requirements.connection, table, column, rows=not none):
@@ -253,7 +253,7 @@ def _collation(requirements: Requirements, field: Field[Any, Any]) -> str | None
 def _casts(
     requirements: Requirements, table: SimulatedTable, column: str, after: str, *, explicit: bool
 ) -> bool:
-    """Note a type, a default or values that cannot become `after`; say whether the type can."""
+    """Report a type, default or values that cannot become `after`; return whether the type can."""
     before = table.types[column]
     if always_casts(before, after):
         return True
@@ -262,9 +262,9 @@ def _casts(
         requirements.ledger.find(
             "type-not-castable",
             f"{table.label}.{column} is {before}, which cannot become {after}"
-            + ("" if explicit else " by itself"),
-            hint=f"decide what each value becomes, and bring the column to {after} before migrate, "
-            "with ALTER COLUMN and USING",
+            + ("" if explicit else " automatically"),
+            hint=f"decide what each value becomes, and convert the column to {after} before "
+            "migrate, with ALTER COLUMN and USING",
             table=table.label,
             column=column,
         )
@@ -276,14 +276,14 @@ def _casts(
     )
     if kept is None or (kept is False and not requirements.sees_everything()):
         requirements.ledger.leave_open(
-            f"whether the default of {table.label}.{column} can become {after} by itself"
+            f"whether the default of {table.label}.{column} can become {after} automatically"
         )
     elif kept is False:
         requirements.ledger.find(
             "default-in-the-way",
-            f"the default of {table.label}.{column} is {before} and cannot become {after} by "
-            "itself",
-            hint="until migrate has run, who inserts must name it",
+            f"the default of {table.label}.{column} is {before} and cannot become {after} "
+            "automatically",
+            hint="until migrate has run, every INSERT must give a value",
             steps=without(table, column, "DEFAULT"),
             table=table.label,
             column=column,
@@ -314,7 +314,7 @@ def _values_cast(
             "value-not-castable",
             f"some row holds a value in {table.label}.{column} that cannot become {after}: "
             f"{failure}",
-            hint=f"correct the values that {after} cannot take, or choose a wider type",
+            hint=f"correct the values that {after} does not accept, or choose a wider type",
             table=table.label,
             column=column,
         )
@@ -323,7 +323,7 @@ def _values_cast(
 def _what_is_on_it_fits(
     requirements: Requirements, table: SimulatedTable, column: str, after: str
 ) -> None:
-    """Note what PostgreSQL makes or checks again for the new type, and cannot."""
+    """Report what PostgreSQL cannot rebuild, or no longer accepts, for the new type."""
     before = table.types[column]
     _foreign_keys_compare(requirements, table, column, after)
     kinds = {base(before), base(after)}
@@ -353,7 +353,7 @@ def _foreign_keys_compare(
                     "foreign-key-type",
                     f"the foreign key {key.name} of {key.table.label} joins {table.label}.{column} "
                     f"with {base(other)}, which {base(after)} cannot be compared with",
-                    hint="bring both columns to one type, and let the migration alter both",
+                    hint="convert both columns to one type, and let the migration alter both",
                     table=table.label,
                     column=column,
                 )
@@ -362,7 +362,7 @@ def _foreign_keys_compare(
 def _expressions_fit(
     requirements: Requirements, table: SimulatedTable, column: str, after: str, *, alike: bool
 ) -> None:
-    """Note what computes with the column and does not fit its new type, or not its rows.
+    """Report the checks and indexes on the column that do not fit its new type, or its rows.
 
     PostgreSQL checks all rows again, whatever the type (ATPostAlterTypeCleanup, tablecmds.c). With
     one that is alike, only those fail that contradict the check today.
@@ -378,7 +378,7 @@ def _expressions_fit(
             requirements.ledger.find(
                 "expression-in-the-way",
                 f"{what} does not fit {column} as {after}: {words}",
-                hint=f"drop the {kind} {name}, and make it again afterwards",
+                hint=f"drop the {kind} {name}, and recreate it afterwards",
                 table=table.label,
                 column=column,
             )
@@ -396,5 +396,5 @@ def _expressions_fit(
 
 
 def _names_are_live(table: SimulatedTable) -> bool:
-    """Say whether an expression that the server wrote names the columns as the plan does."""
+    """Return whether an expression that the server wrote names the columns as the plan does."""
     return all(column == live for column, live in table.origins.items())

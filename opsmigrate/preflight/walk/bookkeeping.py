@@ -48,7 +48,7 @@ def require_post_migrate(
     state_after: Callable[[], ProjectState | None],
     requirements: Requirements,
 ) -> None:
-    """Note where Django's own receivers of post_migrate cannot do what they would.
+    """Report if Django's own receivers of post_migrate cannot write what they would.
 
     `state_after` the plan is None where it is not known.
     """
@@ -211,7 +211,7 @@ def insert_instances(  # noqa: PLR0913 - rows, and how they come
     *,
     with_key: bool = False,
 ) -> None:
-    """Note what stands against the rows, which are instances of the model.
+    """Report what would refuse the rows, which are instances of the model.
 
     Without their key, the database gives it.
     """
@@ -234,13 +234,13 @@ def insert_instances(  # noqa: PLR0913 - rows, and how they come
 def tell_objection(
     requirements: Requirements, objection: Objection, table: SimulatedTable, does: str
 ) -> None:
-    """Note that rows are refused; leave it open where that is not certain, or rows may change."""
+    """Report refused rows, or mark them as undecided if that is uncertain or rows may change."""
     ledger = requirements.ledger
     words = f"{does} into {table.label}, and {objection.what}"
     if not objection.certain:
         ledger.leave_open(objection.what)
     elif objection.of_rows and ledger.code_runs:
-        ledger.leave_open(f"{words}, unless code of a migration changes that before")
+        ledger.leave_open(f"{words}, unless code of a migration changes that first")
     else:
         ledger.find(
             "insert-refused",

@@ -53,8 +53,8 @@ def add_column(
     if column_of(field) in table.types:
         requirements.ledger.find(
             "column-exists",
-            f"the migration adds column {column_of(field)} to {table.label}, which has it",
-            hint="give the one that is there another name: its values are kept",
+            f"the migration adds column {column_of(field)} to {table.label}, which already has it",
+            hint="rename the existing one: its values are kept",
             steps=set_column_aside(table, column_of(field)),
             table=table.label,
             column=column_of(field),
@@ -118,7 +118,7 @@ def _uses_no_generated(
         requirements.ledger.find(
             "expression-invalid",
             f"{purpose} uses {used}, which is a generated column of {table.label} itself",
-            hint=f"write what {used} stands for into the expression",
+            hint=f"write the expression of {used} instead of its name",
             table=table.label,
             column=used,
         )
@@ -188,7 +188,7 @@ def free_in_children(
 
 
 def _has_number(requirements: Requirements, table: SimulatedTable, field: Field[Any, Any]) -> None:
-    """Note where the table, or one that inherits from it, has had as many columns as it can."""
+    """Report if the table, or one that inherits from it, has no column numbers left."""
     free_in_children(
         requirements,
         table,
@@ -229,7 +229,7 @@ def _rows_accept(
             )
     if field.unique and (default is not None or _is_constant(field)):
         message = f"column {column} is added to {table.label} as unique, but every row would get "
-        message += "the same default, which Django computes once"
+        message += "the same default, which Django computes only once"
         if _has_rows(requirements, table, message, more_than=1):
             requirements.ledger.find(
                 "unique-with-one-default",
@@ -255,7 +255,7 @@ def _is_computed(field: Field[Any, Any]) -> bool:
 
 
 def _is_new_each(field: Field[Any, Any]) -> bool:
-    """Say whether the database's default is another UUID for every row."""
+    """Return whether the database's default is another UUID for every row."""
     return type(field.db_default).__name__ in ("RandomUUID", "UUID4", "UUID7")
 
 
@@ -371,11 +371,11 @@ def references_to(requirements: Requirements, table: SimulatedTable, column: str
 def column_in_use(
     requirements: Requirements, table: SimulatedTable, column: str, statement: str, user: str
 ) -> None:
-    """Note what PostgreSQL names when it refuses the statement."""
+    """Report what PostgreSQL names when it refuses the statement."""
     requirements.ledger.find(
         "column-in-use",
         f"{statement} is refused while {user} uses it",
-        hint=f"drop {user}, and make it again afterwards",
+        hint=f"drop {user}, and recreate it afterwards",
         table=table.label,
         column=column,
         name=user.removesuffix("()").rpartition(".")[2],

@@ -25,7 +25,7 @@ WHERE s.oid = to_regclass(pg_get_serial_sequence(%s, %s))
 
 
 def require_default_site(requirements: Requirements, state: ProjectState) -> None:
-    """Note where django.contrib.sites.management.create_default_site cannot do its work."""
+    """Report if django.contrib.sites.management.create_default_site would fail."""
     if SITES not in receivers_of_migrate() or ("sites", "site") not in state.models:
         return
     model: Any = state.apps.get_model("sites", "site")

@@ -32,7 +32,7 @@ FURTHER = re.compile(r";\s*(?=\w)")
 
 
 def leave_open_event_triggers(catalog: Catalog, plan: Plan, ledger: Ledger) -> None:
-    """Leave open the first statement of the plan that fires each, or that code may do so."""
+    """Mark as undecided the first statement, or code, that fires each event trigger."""
     statements = [*ledger.statements]
     if plan.steps and not any(relation.name == HISTORY for relation in catalog.relations):
         statements.insert(0, {"migration": None, "operation": None, "sql": MAKES_HISTORY})
@@ -50,7 +50,7 @@ def leave_open_event_triggers(catalog: Catalog, plan: Plan, ledger: Ledger) -> N
 
 
 def fired(trigger: EventTrigger, sql: str) -> bool:
-    """Say whether a text of SQL may fire an event trigger, by the tags of its commands.
+    """Return whether a text of SQL may fire an event trigger, by the tags of its commands.
 
     Source: PostgreSQL documentation, Event Trigger Firing Matrix. In doubt it does: of a tag, two
     words are compared, and what calls a function may do anything.

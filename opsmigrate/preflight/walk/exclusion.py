@@ -22,7 +22,7 @@ from opsmigrate.preflight.walk.simulation import EXCLUSION, SimulatedTable
 
 
 def is_exclusion(constraint: BaseConstraint) -> bool:
-    """Say whether this is Django's own EXCLUDE, or a subclass of it."""
+    """Return whether this is Django's own EXCLUDE, or a subclass of it."""
     return isinstance(constraint, ExclusionConstraint)
 
 

@@ -71,7 +71,7 @@ def require_fit(
     *,
     by_row: bool = False,
 ) -> bool:
-    """Note where an expression does not fit the columns that it names, or calls what it may not.
+    """Report if an expression does not fit its columns, or calls what the role may not execute.
 
     Return whether it is worth asking how it does on the rows. `by_row` says that PostgreSQL does
     not ask for the right to call a function before it comes to a row, as it makes an index.
@@ -87,7 +87,7 @@ def require_fit(
         requirements.ledger.find(
             "expression-invalid",
             f"{purpose} does not fit the columns of {table.label}: {words}",
-            hint="bring the columns to the types that the applied migrations describe",
+            hint="convert the columns to the types that the applied migrations describe",
             table=table.label,
         )
     return words is None
@@ -133,7 +133,7 @@ def require_no_failure(
     purpose: str,
     column: str | None = None,
 ) -> bool:
-    """Note where some row makes the expression fail, as a division by zero does.
+    """Report if some row makes the expression fail, for example by a division by zero.
 
     Return whether it is worth asking what it says of the rows.
     """
@@ -151,7 +151,7 @@ def require_no_failure(
         requirements.ledger.find(
             "expression-fails",
             f"{purpose} fails on some row of {table.label}: {failure}",
-            hint="correct the rows, or let the expression allow for them",
+            hint="correct the rows, or make the expression handle them",
             table=table.label,
             column=column,
         )
@@ -222,7 +222,7 @@ def _nulls(
 def holds(
     connection: BaseDatabaseWrapper, check: str, column: str, type_: str, value: Any
 ) -> bool | None:
-    """Say whether one value passes a check; None where PostgreSQL cannot tell, or says NULL."""
+    """Return whether one value passes a check; None where PostgreSQL cannot tell, or says NULL."""
     query = sql.SQL("SELECT {} FROM (SELECT %s::{} AS {}) AS found").format(
         sql.SQL(check.replace("%", "%%")), sql.SQL(in_full(type_)), sql.Identifier(column)
     )
@@ -255,8 +255,8 @@ def live_expressions(
     live = live_relation(requirements.catalog, table.origin)
     if live is not None and live.owner in requirements.catalog.distrusted:
         requirements.ledger.leave_open(
-            f"what stands on {table.label}.{column} is what {live.owner} wrote, and computing it "
-            "here would give that a superuser's rights"
+            f"the code on {table.label}.{column} is by {live.owner}, and evaluating it here would "
+            "run that with a superuser's privileges"
         )
         return []
     rows = seen_by_project(requirements.connection, EXPRESSIONS, [*table.origin] * 3)

@@ -128,9 +128,9 @@ def _finding(change: _Change, functions: list[str]) -> Finding:
     return Finding(
         id="named-in-function",
         severity=Severity.WARNING,
-        message=f"{change.doing}: the body of {them} names {name}, and PostgreSQL does not follow "
+        message=f"{change.doing}: the body of {them} names {name}, and PostgreSQL does not update "
         "it: the next call may fail",
-        hint=f"look at it; where this {name} is meant, replace the function in the same migration, "
+        hint=f"look at it; if it means this {name}, replace the function in the same migration, "
         "with RunSQL",
         steps=tuple(_definitions(functions)),
         migration=change.migration,

@@ -36,7 +36,7 @@ Node = tuple[str, str]
 
 
 def require_history(requirements: Requirements, plan: Plan) -> None:
-    """Note where `migrate` cannot have its history table, or cannot write what it will write."""
+    """Report if `migrate` cannot create its history table, or cannot write its records to it."""
     if plan.steps:
         _require_table(requirements)
     table = requirements.schema.table(HISTORY)
@@ -66,7 +66,7 @@ def require_history(requirements: Requirements, plan: Plan) -> None:
 
 
 def _require_table(requirements: Requirements) -> None:
-    """Note where migrate would have to make its history table and cannot."""
+    """Report if migrate would have to create its history table and cannot."""
     catalog, ledger = requirements.catalog, requirements.ledger
     schema = requirements.schema
     if schema.table(HISTORY) is not None:
@@ -77,8 +77,8 @@ def _require_table(requirements: Requirements) -> None:
         ledger.find(
             "table-exists",
             f"migrate creates its history {schema.label(HISTORY)}, but a {KINDS[kind]} of that "
-            "name is there",
-            hint="give it another name, and the table that it may stand for its own",
+            "name exists",
+            hint="rename it, and give the table of the history its own name back",
             steps=(set_aside(schema, *schema.home(HISTORY)),),
             table=schema.label(HISTORY),
         )
@@ -87,8 +87,8 @@ def _require_table(requirements: Requirements) -> None:
     if catalog.schema is None:
         ledger.find(
             "missing-schema",
-            "the search_path names no schema that is there and that the role may use, so "
-            f"{HISTORY} cannot be created",
+            f"the search_path names no existing schema that the role may use, so {HISTORY} cannot "
+            "be created",
             **usable_schema(requirements.connection, catalog),
         )
     else:
@@ -140,7 +140,7 @@ def _replacements(connection: BaseDatabaseWrapper, plan: Plan) -> list[Node]:
 
 
 def _whole(loader: Any, key: Node, applied: dict[Node, None]) -> bool:
-    """Say whether all that a squashed migration replaces is applied."""
+    """Return whether all that a squashed migration replaces is applied."""
     if hasattr(loader, "all_replaced_applied"):
         # From Django 6.0 on, what is replaced may be squashed itself.
         return bool(loader.all_replaced_applied(key, applied))
@@ -164,7 +164,7 @@ def _tell(requirements: Requirements, objection: Objection, label: str, table: s
 
 
 def require_record(step: Step, requirements: Requirements) -> None:
-    """Note where migrate may not record `step` in its history, after the operations."""
+    """Report if migrate may not record `step` in its history, after the operations."""
     relation = _live(requirements)
     if relation is None:
         return

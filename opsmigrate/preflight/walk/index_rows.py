@@ -24,7 +24,7 @@ def require_rows_fit(
     expressions: list[str],
     include: tuple[str, ...] = (),
 ) -> None:
-    """Note the rows whose values, as they are stored, are too big for an entry of the index.
+    """Report rows whose stored values are too big for an index entry.
 
     What it carries along in `include` is part of the entry. Of `expressions` of the columns, and of
     values that the plan makes, PostgreSQL may compress what is too big: then only small ones prove

@@ -90,7 +90,7 @@ def key_objections(
     identity, default, type_, oid, *rest = found[0]
     if oid is None:
         if identity or "nextval" in (default or ""):
-            yield Objection(f"which keys {default or 'its identity'} will give", certain=False)
+            yield Objection(f"which keys {default or 'its identity'} will yield", certain=False)
         return
     schema, name, increment, least, most, cycles, readable, usable = rest
     label = f"{schema}.{name}"
@@ -105,7 +105,7 @@ def key_objections(
             f"{quoted(role)};)"
         )
         why = may_not if whole else f"the default is {default}"
-        yield Objection(f"whether {label} gives keys that are free: {why}", certain=False)
+        yield Objection(f"whether {label} yields unused keys: {why}", certain=False)
         return
     sequence = _Sequence(
         schema=schema,
@@ -132,8 +132,8 @@ def _of(
     if taken:
         place = min(map(coming.index, taken))
         yield Objection(
-            f"{sequence.label} is behind, and gives the key {coming[place]}, which a row has "
-            "already",
+            f"{sequence.label} is behind, and yields the key {coming[place]}, which a row already "
+            "has",
             steps=(statement(_remedy(connection, table.origin, column, sequence)),),
             row=place,
             of_rows=True,
@@ -142,7 +142,7 @@ def _of(
         end = sequence.most if sequence.increment > 0 else sequence.least
         yield Objection(
             f"{sequence.label} ends at {end}",
-            hint="let the sequence, and the column, hold larger numbers",
+            hint="let the sequence and the column hold larger numbers",
             row=len(coming),
         )
 

@@ -48,10 +48,9 @@ ONE = {
     "are": "is",
     "do": "does",
     "exclude": "excludes",
-    "hold": "holds",
+    "have": "has",
     "make": "makes",
     "point": "points",
-    "stand": "stands",
 }
 NOUNS = {
     "duplicate-values": ("value", "values"),
@@ -59,12 +58,12 @@ NOUNS = {
 }
 # What to do about the rows that the query shows; which of it, a person must decide.
 ABOUT_ROWS = {
-    "null-values": "give these rows a value, or let a migration do it before",
+    "null-values": "give these rows a value, or let an earlier migration do it",
     "check-violated": "correct these rows",
-    "orphan-rows": "let these rows point to one that is there, or to none, or delete them",
-    "duplicate-values": "let each row have a value of its own",
+    "orphan-rows": "make these rows point to an existing row or to NULL, or delete them",
+    "duplicate-values": "give each row a value of its own",
     "value-not-castable": "correct these values, or choose a wider type",
-    "value-cut-off": "shorten these values yourself, or choose a longer type",
+    "value-cut-off": "shorten these values on purpose, or choose a longer type",
     "rows-exclude-each-other": "change or delete one row of each pair",
     "index-row-too-big": "shorten these values, or index a digest of them",
 }
@@ -115,7 +114,9 @@ def nulls(table: SimulatedTable, column: str, stands: Constraint | None = None) 
 
     `stands` is a NOT NULL constraint that is NOT VALID.
     """
-    although = f", although {stands.name} stands: it is NOT VALID" if stands else ""
+    although = (
+        (f", although it has the constraint {stands.name}, which is NOT VALID") if stands else ""
+    )
     if column not in table.values:
         return None
     return rows_where(
@@ -123,7 +124,7 @@ def nulls(table: SimulatedTable, column: str, stands: Constraint | None = None) 
         (column,),
         sql.SQL("{} IS NULL").format(_found(column)),
         id="null-values",
-        words=("", "hold", f"NULL in {table.label}.{column}{although}"),
+        words=("", "have", f"NULL in {table.label}.{column}{although}"),
         column=column,
     )
 
@@ -223,7 +224,7 @@ def same_expressions(
     ).format(rows_of(table, columns), sql.SQL(expressions), sql.SQL(where), sql.SQL(expressions))
     return Probe(
         id="duplicate-values",
-        words=(f"of {table.label} ({expressions})", "stand", "on more than one row"),
+        words=(f"of {table.label} ({expressions})", "are", "in more than one row"),
         keys=sql.SQL(expressions),
         rest=rest,
     )
@@ -254,7 +255,7 @@ def duplicates(
     ).format(rows_of(table, (*columns, *named)), given, sql.SQL(where), names)
     return Probe(
         id="duplicate-values",
-        words=(f"of {table.label} ({', '.join(columns)})", "stand", "on more than one row"),
+        words=(f"of {table.label} ({', '.join(columns)})", "are", "in more than one row"),
         keys=names,
         rest=rest,
         column=columns[0],
@@ -351,7 +352,7 @@ def rows_where(  # noqa: PLR0913 - the parts of a probe
 
 
 def known(table: SimulatedTable, columns: tuple[str, ...]) -> bool:
-    """Say whether the values of all these columns are known."""
+    """Return whether the values of all these columns are known."""
     return table.origin is not None and all(column in table.values for column in columns)
 
 

@@ -31,8 +31,8 @@ def usable_schema(connection: BaseDatabaseWrapper, catalog: Catalog) -> Cure:
     there = [name for name in named if name in catalog.schemas]
     if there:
         grant = statement(f"GRANT USAGE, CREATE ON SCHEMA {quoted(there[0])} TO {role}")
-        return Cure(hint="the owner of the schema or a superuser types it", steps=(grant,))
+        return Cure(hint="the owner of the schema or a superuser types this", steps=(grant,))
     if named:
         make = statement(f"CREATE SCHEMA {quoted(named[0])} AUTHORIZATION {role}")
-        return Cure(hint="a superuser types it, or correct the search_path", steps=(make,))
+        return Cure(hint="a superuser types this, or correct the search_path", steps=(make,))
     return Cure(hint="correct the search_path of the role or in OPTIONS: it is empty", steps=())

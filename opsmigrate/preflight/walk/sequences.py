@@ -146,7 +146,7 @@ def _note_out_of_range(
                 f"stands at {last:,}",
                 statement(
                     f"SELECT {again} FROM {table.live}",  # noqa: S608
-                    risk="numbers of rows that were deleted are given again",
+                    risk="numbers of deleted rows are used again",
                 ),
             )
         )
@@ -155,7 +155,7 @@ def _note_out_of_range(
             "sequence-out-of-range",
             f"the sequence {sequence.schema}.{sequence.name} of {table.label}.{column} "
             f"{' and '.join(words for words, _ in wrong)}, which is out of the range of {type_}",
-            hint=f"let it go on behind the last row, where that is a number of {type_}",
+            hint=f"move it to just after the last row, if that is in the range of {type_}",
             steps=tuple(step for _, step in wrong),
             table=table.label,
             column=column,

@@ -102,7 +102,7 @@ class SimulatedTable:
         return None
 
     def may_be_referenced(self, columns: tuple[str, ...]) -> bool:
-        """Say whether the role has the REFERENCES privilege on `columns`: owners may lack it."""
+        """Return whether the role has the REFERENCES privilege on `columns`: owners may lack it."""
         return not {self.origins.get(column, column) for column in columns} & self.not_referable
 
     def add_unique(
@@ -245,7 +245,7 @@ class Simulation:
         return self._tables.get(self._key(db_table))
 
     def still_has(self, schema: str | None, name: str | None, column: str | None) -> bool:
-        """Say whether the plan has left a live relation, and a column of it, where it was."""
+        """Return whether the plan has left a live relation, and a column of it, where it was."""
         if self._live_kinds.get((schema or "", name or "")) not in TABLE_KINDS:
             return True
         table = self.of_origin(schema or "", name or "")
@@ -315,7 +315,7 @@ class Simulation:
         )
 
     def is_taken(self, table: SimulatedTable, name: str) -> bool:
-        """Say whether the table's schema has a relation `name`: tables and indexes share names."""
+        """Return whether the table's schema has a relation `name`, of any kind."""
         return self._kinds.get((table.schema, name), TYPE) != TYPE
 
     def kind_in(self, schema: str, name: str) -> str | None:

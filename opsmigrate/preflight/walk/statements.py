@@ -97,9 +97,9 @@ def _create_unique(statement: Statement, table: SimulatedTable, requirements: Re
     if columns and table.partition_key and not set(table.partition_key) <= set(columns):
         requirements.ledger.find(
             "partition-key-missing",
-            f"{name} of {table.label} must contain the columns by which the table is partitioned: "
+            f"{name} of {table.label} must contain the columns of the partition key: "
             f"{', '.join(table.partition_key)}",
-            hint="add them to the constraint, or take the constraint out of the migration",
+            hint="add them to the constraint, or remove the constraint from the migration",
             table=table.label,
         )
     if "UNIQUE INDEX" not in statement.template:
@@ -113,7 +113,7 @@ def _create_primary_key(
         requirements.ledger.find(
             "constraint-exists",
             f"the migration adds a primary key to {table.label}, which has one: {name}",
-            hint="remove primary_key from the old field in an operation before it",
+            hint="remove primary_key from the old field in an earlier operation",
             table=table.label,
         )
     for column in _columns(statement.parts["columns"]):
@@ -156,7 +156,7 @@ def _add_index(
         requirements.ledger.find(
             "computed-column",
             f"index {name} is refused on {table.label}.{column}: it is a virtual generated column",
-            hint="let the field be stored: db_persist=True",
+            hint="store the field: db_persist=True",
             table=table.label,
             column=column,
             name=name,
@@ -193,7 +193,7 @@ def _fits(
             "expression-invalid",
             f"index {name} of {table.label} has its operator class inside the brackets",
             hint="add django.contrib.postgres to INSTALLED_APPS: without it OpClass() is not "
-            "taken apart",
+            "understood",
             table=table.label,
         )
         return
@@ -218,7 +218,7 @@ def _fits(
         requirements.ledger.find(
             "concurrently-on-partitioned",
             f"index {name} cannot be made CONCURRENTLY: {table.label} is partitioned",
-            hint="use AddIndex, or make it on each partition and attach them",
+            hint="use AddIndex, or create it on each partition and attach them",
             table=table.label,
         )
 
@@ -271,8 +271,8 @@ def _drop_index(statement: Statement, table: SimulatedTable, requirements: Requi
     if name in table.constraints:
         requirements.ledger.find(
             "constraint-needs-index",
-            f"the migration drops index {name} of {table.label}, but a constraint rests on it",
-            hint="the constraint goes with its index",
+            f"the migration drops index {name} of {table.label}, but a constraint depends on it",
+            hint="the constraint is dropped together with its index",
             steps=without_constraint(table, name),
             table=table.label,
             name=name,
@@ -285,13 +285,13 @@ def _drop_index(statement: Statement, table: SimulatedTable, requirements: Requi
 
 
 def _is_an_index(requirements: Requirements, table: SimulatedTable, name: str) -> None:
-    """Note where a table, a view or a sequence has the name of the index to drop."""
+    """Report if a table, a view or a sequence has the name of the index to drop."""
     kind = requirements.schema.kind_in(table.schema, name)
     if kind is not None and kind not in NO_OBSTACLE:
         requirements.ledger.find(
             "missing-index",
-            f"the migration drops index {name} of {table.label}, but {name} is no index here",
-            hint="give the one that is there another name",
+            f"the migration drops index {name} of {table.label}, but {name} is not an index here",
+            hint="rename the existing one",
             steps=(set_aside(requirements.schema, table.schema, name),),
             table=table.label,
             name=name,
@@ -303,8 +303,8 @@ def _rename_index(statement: Statement, table: SimulatedTable, requirements: Req
     if not requirements.schema.is_taken(table, old):
         requirements.ledger.find(
             "missing-index",
-            f"the migration renames index {old} of {table.label}, which is not there",
-            hint=f"rename the index that stands for it to {old}, or create it",
+            f"the migration renames index {old} of {table.label}, which does not exist",
+            hint=f"rename the matching index to {old}, or create it",
             table=table.label,
             name=old,
             evidence={"name": old},

@@ -134,7 +134,7 @@ class TracingEditor(DatabaseSchemaEditor):
             ledger.find(
                 "malformed-statement",
                 f"a statement of the migration cannot be sent to the server: {first_line(error)}",
-                hint="take the percent sign out of the name or comment; in a comment, %% will do",
+                hint="remove the percent sign from the name or comment; in a comment, write %%",
             )
             return False
         try:
@@ -153,7 +153,7 @@ class TracingEditor(DatabaseSchemaEditor):
             self.requirements.ledger.find(
                 "malformed-statement",
                 f"Django writes the name {name} as {quoted}, which PostgreSQL cannot read",
-                hint='take the quotation mark out of the name, or double it: ""',
+                hint='remove the quotation mark from the name, or double it: ""',
             )
         return quoted
 
