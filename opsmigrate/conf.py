@@ -161,7 +161,7 @@ def _seal_key(raw: Mapping[str, Any]) -> bytes | None:
         return None
     # Its value is never repeated.
     if not isinstance(value, str | bytes):
-        raise _error("SEAL_KEY", "is neither a text nor bytes", SET_KEY, MAKE_KEY)
+        raise _error("SEAL_KEY", "is neither text nor bytes", SET_KEY, MAKE_KEY)
     key = value.encode() if isinstance(value, str) else value
     if len(key) < SHORTEST_KEY:
         raise _error("SEAL_KEY", f"has fewer than {SHORTEST_KEY} bytes", SET_KEY, MAKE_KEY)
@@ -194,7 +194,7 @@ def _text(raw: Mapping[str, Any], key: str) -> str | None:
         # Not as None: where a variable was lost, the default would be a silent surprise.
         raise _error(key, "is empty", f"set {key} to a text, or to None for its default")
     if not isinstance(value, str | Path):
-        raise _error(key, f"is {value!r}, not a text", f"set {key} to a text, or remove it")
+        raise _error(key, f"is {value!r}, not text", f"set {key} to a text, or remove it")
     return str(value)
 
 
@@ -286,8 +286,8 @@ def seeded_field(seed: SeedTarget) -> tuple[type[Model], Any]:
         raise _error(
             "SEED",
             f"names {seed.model}.{seed.field}, and there is no such field",
-            "name a model and a field of yours, as in "
-            '{"model": "treasury.Payment", "field": "payment_id"}; or remove SEED, where no column '
+            "name a model and a field of the project, as in "
+            '{"model": "treasury.Payment", "field": "payment_id"}; or remove SEED if no column '
             "is to be seeded",
         ) from error
 
@@ -298,7 +298,7 @@ def _uat(raw: Mapping[str, Any]) -> UatSettings:
     lists = {key: value.get(key) or () for key in ("URLS", "WAIVERS", "LOAD_HOSTS")}
     for key, entries in lists.items():
         if not isinstance(entries, list | tuple):
-            raise _error("UAT", f"has {key} that are not a list", f'set "{key}": []')
+            raise _error("UAT", f"has {key}, which is not a list", f'set "{key}": []')
     return UatSettings(
         urls=tuple(map(_key_url, lists["URLS"])),
         base_url=_text(value, "BASE_URL"),

@@ -20,7 +20,7 @@ class OpsmigrateError(Exception):
 
     verdict: ClassVar[Verdict] = Verdict.FAILED
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a finding
         self,
         message: str,
         *,

@@ -13,7 +13,7 @@ def require_writable(file: Path) -> None:
     """Raise UsageError where `file` cannot be written, before anything else is done."""
     if not _can_be_written(file):
         raise UsageError(
-            f"cannot write {file}: its folder is not there or not writable",
+            f"cannot write {file}: its folder does not exist or is not writable",
             id="cannot-write-output",
             hint="name a file in a folder that exists with --output",
         )

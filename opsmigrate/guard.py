@@ -30,7 +30,7 @@ def require_approval(
         raise RefusedError(
             f"{action} needs approval in production, and none was given",
             id="approval-needed",
-            hint="say with --approval who approved it, and where; or, where this is not "
+            hint="name who approved it, and where, with --approval; or, if this is not "
             'production, set OPSMIGRATE["ENVIRONMENT"] to development, test or staging',
             steps=(approved(settings, again),) if again else (),
         )
@@ -57,10 +57,10 @@ def require_backup(
     ours = [manifest for manifest in ours if manifest not in ahead]
     if ahead and not ours:
         raise RefusedError(
-            f"{ahead[0].file} says that it was taken at {ahead[0].taken}, which is still to come; "
-            "so nobody knows how old it is",
+            f"{ahead[0].file} claims to have been taken at {ahead[0].taken}, which is in the "
+            "future; so its age is not known",
             id="backup-from-future",
-            hint="see to the clocks of the server and of this machine, and take a new one",
+            hint="correct the clocks of the server and of this machine, and take a new backup",
             steps=(command("python manage.py backup_db"),),
         )
     if not ours:

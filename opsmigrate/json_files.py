@@ -47,14 +47,14 @@ def read_text(file: Path, *, most: int = MOST_BYTES) -> str:
     try:
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode):
-            raise UnreadableError("it is no ordinary file")
+            raise UnreadableError("it is not a regular file")
         if about.st_size > most:
             raise UnreadableError(f"it has {about.st_size / 1e6:,.0f} MB")
         with open(descriptor, "rb", closefd=False) as stream:
             # It may grow while it is read.
             return stream.read(about.st_size + 1).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UnreadableError("it is no text in UTF-8") from error
+        raise UnreadableError("it is not UTF-8 text") from error
     except OSError as error:
         raise UnreadableError(f"it cannot be read ({_reason(error)})") from error
     finally:
@@ -66,7 +66,7 @@ def read_object(file: Path, *, most: int = MOST_BYTES) -> dict[str, Any]:
     text = read_text(file, most=most)
     # Before a large one of somebody else is taken apart: every kind of ours is an object.
     if not text.lstrip().startswith("{"):
-        raise UnreadableError("it holds no JSON object")
+        raise UnreadableError("it is not a JSON object")
     return parse_object(text)
 
 
@@ -79,9 +79,9 @@ def parse_object(text: str) -> dict[str, Any]:
             json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         # RecursionError: nested too deeply for Python's reader.
-        raise UnreadableError("it is no JSON that can be read") from error
+        raise UnreadableError("it is not valid JSON") from error
     if not isinstance(body, dict):
-        raise UnreadableError("it holds no JSON object")
+        raise UnreadableError("it is not a JSON object")
     return body
 
 
@@ -188,7 +188,7 @@ def _is_class(origin: Any, kind: type) -> bool:
 
 
 def _wrong(where: str) -> UnreadableError:
-    return UnreadableError(f"{where.lstrip('.') or 'it'} is not of the kind that is written")
+    return UnreadableError(f"{where.lstrip('.') or 'it'} has the wrong type")
 
 
 def _no_number(word: str) -> None:

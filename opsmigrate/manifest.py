@@ -136,7 +136,7 @@ class Manifest:
         return {name: own[name] for name in PRINTING.keys() & own.keys()}
 
     def is_of(self, session: Session) -> bool:
-        """Say whether it is of the database of `session`: of the same server and oid."""
+        """Return whether it is of the database of `session`: of the same server and oid."""
         return (
             self.database.get("system_identifier") == str(session.system_identifier)
             and self.database.get("oid") == session.oid
@@ -151,7 +151,7 @@ class Manifest:
         return (now - datetime.fromisoformat(self.taken)).total_seconds() / 3600
 
     def is_from_the_future(self, now: datetime) -> bool:
-        """Say whether the snapshot is told to be of a time to come: then its age is not known."""
+        """Return whether the snapshot is dated in the future: then its age is not known."""
         return datetime.fromisoformat(self.taken) > now + CLOCKS_DIFFER
 
 
@@ -207,7 +207,7 @@ def read_manifest(backup: Path) -> Manifest:
         raise UnreadableManifestError(
             f"its manifest {path.name} has the format {schema}; this version reads {SCHEMA}"
             if isinstance(schema, int)
-            else f"{path.name} is no manifest"
+            else f"{path.name} is not a manifest"
         )
     try:
         body = require_keyed_seal({"schema": schema, "seal": seal, **body})
@@ -215,7 +215,9 @@ def read_manifest(backup: Path) -> Manifest:
         raise UnsealedManifestError(f"its manifest {path.name} {error}") from error
     del body["schema"], body["seal"]
     if seal != _seal({"schema": schema, **body}):
-        raise UnreadableManifestError(f"its manifest {path.name} is not the one that was written")
+        raise UnreadableManifestError(
+            f"its manifest {path.name} differs from the one that was written"
+        )
     try:
         _require_no_nul(body)
         manifest = shaped(Manifest, body)
@@ -226,7 +228,7 @@ def read_manifest(backup: Path) -> Manifest:
     except (ValueError, TypeError, OverflowError) as error:
         raise UnreadableManifestError(f"its manifest {path.name} is incomplete") from error
     if manifest.file != backup.name or manifest.verified not in VERIFIED:
-        raise UnreadableManifestError(f"its manifest {path.name} is that of another backup")
+        raise UnreadableManifestError(f"its manifest {path.name} belongs to another backup")
     return manifest
 
 
@@ -251,7 +253,7 @@ def read_shelf(folder: Path) -> Shelf:
         if size_of(folder / manifest.file) == manifest.bytes:
             found.append(manifest)
         else:
-            why = f"its backup {manifest.file} is not there, or not of its size"
+            why = f"its backup {manifest.file} does not exist, or has another size"
             passed_over.append(PassedOver(path.name, why))
     found.sort(key=lambda manifest: datetime.fromisoformat(manifest.taken), reverse=True)
     return Shelf(manifests=tuple(found), passed_over=tuple(passed_over))

@@ -22,9 +22,9 @@ def page_of(id: str) -> str:
         near = get_close_matches(id, known, n=3, cutoff=0.5)
         raise UsageError(
             f"there is no finding with the id {id!r}"
-            + (f"; near to it: {', '.join(near)}" if near else ""),
+            + (f"; similar: {', '.join(near)}" if near else ""),
             id="unknown-finding",
-            hint="copy the id from a report, where it stands in square brackets",
+            hint="copy the id from a report, where it is in square brackets",
             steps=tuple(
                 command(f"python manage.py preflight_migrate --explain {each}", alternative=number)
                 for number, each in enumerate(near, 1)

@@ -18,7 +18,7 @@ class Stream(Protocol):
         """Write `msg` and `ending`."""
 
     def isatty(self) -> bool:
-        """Say whether a person is watching."""
+        """Return whether a person is watching."""
 
 
 class Progress:
@@ -32,7 +32,7 @@ class Progress:
         self._drawn = False
 
     def phase(self, text: str) -> None:
-        """Say that a phase begins."""
+        """Print that a phase begins."""
         if not self._silent:
             self._clear()
             self._stream.write(shown(text))

@@ -3,7 +3,7 @@
 import json
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import Enum
@@ -18,6 +18,8 @@ WIDTH, NARROWEST, WIDEST = 80, 60, 120
 SHOWN_INFOS = 10
 AS_ABOVE = "the steps said above are for this one too"
 SHOWN_UNEXAMINED = 5
+SHOWN_OF_A_SORT = 3
+SHOWN_REASONS = 8
 
 
 class Severity(str, Enum):
@@ -65,10 +67,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Unexamined:
-    """Something that could not be decided, and why; never counted as passed."""
+    """Something that could not be decided, and why; never counted as passed.
+
+    `sort` says what the reason has in common with others, in words: for people, many stand
+    together under it.
+    """
 
     what: str
     why: str
+    sort: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +157,7 @@ class Report:
             "finished": self.finished.isoformat(),
             "database": asdict(self.database) if self.database else None,
             "findings": [asdict(finding) for finding in result.findings],
-            "unexamined": [asdict(item) for item in result.unexamined],
+            "unexamined": [{"what": it.what, "why": it.why} for it in result.unexamined],
             "facts": {"summary": result.summary, **result.facts},
         }
         return json.dumps(body, indent=2, default=str)
@@ -175,7 +182,7 @@ class Report:
         for id, hidden in _hidden(result.findings).items():
             lines += ["", f"info [{id}] and {hidden:,} more: --format json has them all"]
         if result.unexamined:
-            lines += ["", "Not examined:", *_unexamined_lines(result.unexamined, width)]
+            lines += ["", "Undecided:", *_unexamined_lines(result.unexamined, width)]
         if result.again and any(
             item.steps for item in result.findings if item.severity is not Severity.INFO
         ):
@@ -260,22 +267,35 @@ def _finding_lines(finding: Finding, width: int) -> Iterable[str]:
         yield from (f"    {line}" for line in lines)
 
 
-def _unexamined_lines(unexamined: Iterable[Unexamined], width: int) -> Iterable[str]:
-    """Yield what was not examined, under its reason where several have the same one."""
-    by_reason: dict[str, list[str]] = {}
+def _unexamined_lines(unexamined: Sequence[Unexamined], width: int) -> Iterable[str]:
+    """Yield what is undecided, grouped by reason.
+
+    Many reasons of one sort are grouped by the sort; the list is cut after some groups.
+    """
+    sorts = Counter(item.sort for item in unexamined if item.sort)
+    groups: dict[str, list[Unexamined]] = {}
     for item in unexamined:
-        by_reason.setdefault(item.why, []).append(item.what)
-    for why, what in by_reason.items():
-        if len(what) == 1:
-            yield from _wrapped(f"{what[0]}: {why}", width, first="  - ", rest="    ")
-            continue
-        yield from _wrapped(
-            f"{counted(len(what), 'place')}: {why}", width, first="  - ", rest="    "
-        )
-        for each in what[:SHOWN_UNEXAMINED]:
-            yield from _wrapped(each, width, first="      ", rest="        ")
-        if (more := len(what) - SHOWN_UNEXAMINED) > 0:
-            yield f"      and {more:,} more: --format json has them all"
+        many = item.sort is not None and sorts[item.sort] > SHOWN_UNEXAMINED
+        groups.setdefault((many and item.sort) or item.why, []).append(item)
+    for why, items in [*groups.items()][:SHOWN_REASONS]:
+        yield from _group_lines(why, items, width)
+    if hidden := [*groups.values()][SHOWN_REASONS:]:
+        reasons = counted(len(hidden), "other reason")
+        yield f"  - and {sum(map(len, hidden)):,} more, for {reasons}: --format json has them all"
+
+
+def _group_lines(why: str, items: Sequence[Unexamined], width: int) -> Iterable[str]:
+    if len(items) == 1:
+        yield from _wrapped(f"{items[0].what}: {items[0].why}", width, first="  - ", rest="    ")
+        return
+    yield from _wrapped(f"{counted(len(items), 'place')}: {why}", width, first="  - ", rest="    ")
+    alike = why == items[0].why
+    shown_here = SHOWN_UNEXAMINED if alike else SHOWN_OF_A_SORT
+    for item in items[:shown_here]:
+        text = item.what if alike else f"{item.what}: {item.why}"
+        yield from _wrapped(text, width, first="      ", rest="        ")
+    if (more := len(items) - shown_here) > 0:
+        yield f"      and {more:,} more: --format json has them all"
 
 
 def _wrapped(text: str, width: int, *, first: str, rest: str) -> list[str]:

@@ -43,7 +43,7 @@ TEMPLATE_IN_USE = ("55006", "3D000")  # object_in_use; invalid_catalog_name: dro
 
 @dataclass
 class ScratchDatabase:
-    """A database of ours; gone when the `with` block that made it ends, unless it is `kept`.
+    """A database of opsmigrate; gone when the `with` block that made it ends, unless it is `kept`.
 
     `role` is that which was made for it, and goes with it.
     """
@@ -82,10 +82,10 @@ def scratch_database(
     """
     if is_pooled_by_transaction(connection):
         raise RefusedError(
-            "a connection pooler in transaction mode is in between; a scratch database needs one "
-            "session, whose lock says that it is in use",
+            "there is a connection pooler in transaction mode in between; a scratch database "
+            "needs one session, whose lock marks it as used",
             id="pooled-by-transaction",
-            hint="point DATABASES at the server itself, not at the pooler",
+            hint="let DATABASES point to the server itself, not to the pooler",
         )
     name = PREFIX + token_hex(6)
     with maintenance_connection(connection, maintenance_db) as maintenance:
@@ -276,7 +276,7 @@ def maintenance_connection(
             other.close()
         return
     raise UndecidedError(
-        f"cannot connect to {' or '.join(candidates)} to make a scratch database: "
+        f"cannot connect to {' or '.join(candidates)} to create a scratch database: "
         f"{first_line(last) if last else ''}",
         id="no-maintenance-database",
         hint='set OPSMIGRATE["MAINTENANCE_DB"] to a database that the role may connect to',
@@ -340,15 +340,15 @@ def _create(
                 raise UndecidedError(
                     f"the scratch database cannot be copied: {first_line(error)}",
                     id="no-kept-copy",
-                    hint="run it again when nobody is in it",
+                    hint="run it again when no session is connected to it",
                 ) from error
             if sqlstate(error) == INSUFFICIENT_PRIVILEGE:
                 raise not_allowed(role) from error
             # Another server may lack the locale, ICU, the encoding, or room.
             raise UndecidedError(
-                f"no scratch database can be made on that server: {first_line(error)}",
+                f"no scratch database can be created on that server: {first_line(error)}",
                 id="no-scratch-database",
-                hint="let that server have what is missing, or name the alias of another one",
+                hint="provide what is missing on that server, or name the alias of another one",
             ) from error
         cursor.execute(comment_on(name, json.dumps(_comment(scratch))))
     return scratch
@@ -361,11 +361,11 @@ def _require_reachable(connection: BaseDatabaseWrapper, name: str) -> None:
         other.ensure_connection()
     except OperationalError as error:
         raise UndecidedError(
-            f"the scratch database was made, and cannot be connected to: {first_line(error)}",
+            f"the scratch database was created, but cannot be connected to: {first_line(error)}",
             id="no-scratch-database",
-            hint="let the role into databases whose names begin with opsmigrate_scratch_: in "
-            'pg_hba.conf by "all" or, from PostgreSQL 16 on, by a regular expression; in a pooler '
-            "by the entry *",
+            hint="let the role connect to databases whose names begin with opsmigrate_scratch_: "
+            'in pg_hba.conf by "all" or, from PostgreSQL 16 on, by a regular expression; in '
+            "a pooler by the entry *",
         ) from error
     finally:
         other.close()

@@ -28,11 +28,11 @@ def require_scratch_allowed(connection: BaseDatabaseWrapper) -> None:
     if read_only:
         raise RefusedError(
             "the server is a standby, or every session of the role is read-only; no database can "
-            "be made here",
+            "be created here",
             id="read-only",
             hint="name the alias of the primary with --database, and unset "
-            "default_transaction_read_only; or prove a backup on a server of its own: "
-            "verify_backup, with --level restore and --on embedded",
+            "default_transaction_read_only; or prove a backup on a temporary embedded "
+            "server: verify_backup with --level restore --on embedded",
         )
     if not allowed:
         raise not_allowed(role)
@@ -43,6 +43,6 @@ def not_allowed(role: str) -> UndecidedError:
     return UndecidedError(
         "the role may not create a scratch database",
         id="cannot-create-database",
-        hint="as a superuser, let it create databases",
+        hint="as a superuser, grant it CREATEDB",
         steps=(statement(f"ALTER ROLE {role} CREATEDB"),),
     )

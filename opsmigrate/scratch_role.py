@@ -53,7 +53,7 @@ def scratch_role(
     """Yield a connection to the scratch database, by a role that is made for it.
 
     It is no superuser, and a member of none but `member_of`; of those, superusers and the server's
-    predefined roles are passed over; on a server of our own it may be let see all rows, whatever
+    predefined roles are left out; on a temporary embedded server it may see all rows, whatever
     row security says. The scratch database becomes that of `owner`, one of those,
     else the new role's. The role goes with the scratch database. The connection is not opened yet:
     whether the server lets the role in is seen when it is.
@@ -111,10 +111,10 @@ def hand_over(superuser: CursorWrapper, role: str, database: str) -> None:
     made = [what for (what,) in superuser.fetchall()]
     if made:
         raise RefusedError(
-            f"as it was restored, what others wrote made {made[0]} by the role that restored it; "
-            "it would belong to a superuser now",
+            f"during the restore, code of other roles created {made[0]} as the role that "
+            "restored; it would belong to a superuser now",
             id="restore-runs-code",
-            hint="look at what is called in the checks, defaults and indexes of the backup",
+            hint="look at the functions in the checks, defaults and indexes of the backup",
             evidence={"made": made},
         )
     for statement in ("REASSIGN OWNED BY {} TO CURRENT_USER", "DROP OWNED BY {}"):

@@ -70,7 +70,7 @@ clean_up() {
     [ "$hidden" = no ] || stty echo
 }
 trap clean_up EXIT
-trap 'exit 130' INT TERM HUP
+trap 'exit 130' INT TERM HUP QUIT
 
 if [ "$ask" = yes ]; then
     umask 077

@@ -12,7 +12,7 @@
 --   triggers      refuse, fire or skip: what to do where UPDATE triggers would fire (refuse)
 --
 -- Every batch is committed, each phase is left out where it is done already: after a stop, run it
--- again. A value that is there is never changed. It excludes `manage.py seed_payment_id`, and ends
+-- again. An existing value is never changed. It excludes `manage.py seed_payment_id`, and ends
 -- in the same state. Needs PostgreSQL 14, the table's owner, and a session of its own: no pooler in
 -- transaction mode in between.
 \set ON_ERROR_STOP on
@@ -49,7 +49,7 @@ SET search_path = pg_catalog, pg_temp;
 SET client_min_messages = notice;
 SET row_security = off;
 SET jit = off;
--- In a stricter one a row that somebody changed meanwhile would end the run.
+-- In a stricter one a row that another session changed meanwhile would end the run.
 SET default_transaction_isolation = 'read committed';
 DO $$ BEGIN
     IF current_setting('server_version_num')::int < 140000 THEN
@@ -104,7 +104,7 @@ BEGIN;
 SELECT pg_temp.constraint_name(:oid, :'column') AS constraint \gset
 COMMIT;
 
--- Statements that need a strong lock: a short wait, then again, so that nobody queues for long.
+-- Statements that need a strong lock: a short wait, then again, so that other sessions do not queue for long.
 CREATE PROCEDURE pg_temp.with_short_locks(
     target oid, statements text[], lock_timeout text, patience float
 ) LANGUAGE plpgsql AS $$
@@ -223,7 +223,7 @@ BEGIN
             USING HINT = 'copy the rows into a new table; VACUUM FULL does not help';
     END IF;
     IF attribute.type <> 'uuid' OR attribute.generated THEN
-        RAISE EXCEPTION 'refused: column % of % is there, but it is %, or generated',
+        RAISE EXCEPTION 'refused: column % of % exists, but it is %, or generated',
             named, here, attribute.type
             USING HINT = 'manage.py seed_payment_id converts text that holds UUIDs';
     END IF;
@@ -258,7 +258,7 @@ BEGIN
         EXECUTE format('SELECT count(*) FROM (SELECT FROM %s WHERE %I IS NOT NULL GROUP BY %2$I'
                        ' HAVING count(*) > 1) AS several', here, named) INTO several;
         IF several > 0 THEN
-            RAISE EXCEPTION 'refused: values of %.% that stand on more than one row: %',
+            RAISE EXCEPTION 'refused: values of %.% that are in more than one row: %',
                 here, named, several
                 USING HINT = format('SELECT %1$s, count(*) FROM %2$s WHERE %1$s IS NOT NULL'
                                     ' GROUP BY 1 HAVING count(*) > 1', quoted, here);
@@ -308,7 +308,7 @@ BEGIN
             ' refuses every UPDATE of it', here, found
             USING HINT = format('ALTER TABLE %s REPLICA IDENTITY FULL', here);
     END IF;
-    -- Rows that an unvalidated check lets stay, but lets nobody update.
+    -- Rows that an unvalidated check keeps, but refuses to update.
     FOR found, line IN SELECT conname, pg_get_expr(conbin, conrelid) FROM pg_constraint
             WHERE conrelid = target AND contype = 'c' AND NOT convalidated
             AND conname <> 'opsmigrate_seeded' LOOP
@@ -454,7 +454,7 @@ BEGIN
         INTO any_left;
         EXIT WHEN NOT any_left;
         IF clock_timestamp() - waiting > patience * interval '1 second' THEN
-            RAISE EXCEPTION 'stopped: rows are left that other sessions hold; % are filled', total
+            RAISE EXCEPTION 'stopped: rows are left that other sessions have locked; % are filled', total
                 USING HINT = 'run the script again';
         END IF;
         PERFORM pg_sleep(0.2);

@@ -113,8 +113,8 @@ def refuse_excess(options: argparse.Namespace, uat: Any, host: str) -> None:
     """Raise LoadProblem where the host is not on the list, or more is asked than allowed."""
     if host not in uat.load_hosts:
         raise LoadProblem(
-            f"{host} is not in LOAD_HOSTS ({', '.join(uat.load_hosts)}); nobody puts load on a "
-            'host by mistake: add it to OPSMIGRATE["UAT"]["LOAD_HOSTS"]'
+            f"{host} is not in LOAD_HOSTS ({', '.join(uat.load_hosts)}); no load test runs against "
+            'a host by mistake: add it to OPSMIGRATE["UAT"]["LOAD_HOSTS"]'
         )
     for name, asked, most in (
         ("--users", options.users, uat.load_max_users),

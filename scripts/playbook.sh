@@ -9,7 +9,8 @@
 # one run of the seed, which is repeated until it is done) may be set besides.
 #
 # It ends with the exit code of the command that stopped it, as README has them, and begins nothing
-# after it. After Ctrl-C that is 130, after SIGTERM 143, after SIGHUP 129.
+# after it. After Ctrl-C that is 130, after SIGTERM 143, after SIGHUP 129,
+# after SIGQUIT 131.
 set -eu
 
 python=${PYTHON:-python} approval=${APPROVAL:-} site=${SITE:-} seconds=${SEED_SECONDS:-600}
@@ -22,7 +23,7 @@ usage() { say "$1"; exit 2; }
 
 # A signal to this script alone must reach the command too, and a shell that waits for a command in
 # the foreground hears of no signal: so each command runs in the background, and is waited for.
-# There the shell makes Ctrl-C nobody's, and SIGTERM is how the command is told.
+# There the shell ignores Ctrl-C, so the command is stopped with SIGTERM.
 stopped='' running='' name=''
 stop() {
     stopped=${stopped:-$1}
@@ -32,6 +33,7 @@ stop() {
 trap 'stop 130' INT
 trap 'stop 143' TERM
 trap 'stop 129' HUP
+trap 'stop 131' QUIT
 
 # run NAME COMMAND… runs a command of manage.py; its exit code is in $code.
 run() {

@@ -11,9 +11,11 @@ from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
-# SIGHUP: the terminal was closed. SIGBREAK: Windows' Ctrl-Break.
+# SIGHUP: the terminal was closed. SIGQUIT: Ctrl-\. SIGBREAK: Windows' Ctrl-Break.
 ENDING = tuple(
-    getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
+    getattr(signal, name)
+    for name in ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK")
+    if hasattr(signal, name)
 )
 INTERRUPT_SECONDS = 15
 TERMINATE_SECONDS = 5

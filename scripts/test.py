@@ -130,7 +130,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         "--newest",
         action="store_true",
         help="run the whole suite on PostgreSQL 18 with the newest supported Python at hand and "
-        "the newest supported Django, where that is another than the one of a plain run",
+        "the newest supported Django, if that is another than the one of a plain run",
     )
     parser.add_argument(
         "--tests-only",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from opsmigrate import uat
-from opsmigrate.uat.registry import Function
+from opsmigrate.uat.registry import Function, discover, registry
 from tests.conftest import Answer, Ops, query
 
 
@@ -19,6 +19,19 @@ def check_of(answer: Answer, id: str) -> dict[str, Any]:
     [found] = [item for item in answer.report["facts"]["checks"] if item["id"] == id]
     outcome: dict[str, Any] = found
     return outcome
+
+
+def checks_without(*absent: str, tag: str | None = None) -> set[str]:
+    """Return the ids of the registered checks, with this tag, that need nothing of what is absent.
+
+    `absent` are of NEEDS in opsmigrate/uat/registry.py.
+    """
+    discover()
+    return {
+        check.id
+        for check in registry
+        if not set(check.needs) & set(absent) and (tag is None or tag in check.tags)
+    }
 
 
 def only(ops: Ops, alias: str, folder: Path, function: Function, **settings: Any) -> Answer:

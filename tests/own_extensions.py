@@ -7,6 +7,9 @@ from tempfile import TemporaryDirectory
 
 from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
+from django.db.backends.utils import CursorWrapper
+
+from tests.interrupting import wait_until
 
 
 @contextmanager
@@ -28,8 +31,15 @@ def extensions_from(alias: str, files: Mapping[str, str]) -> Iterator[bool]:
         path = sql.Literal(f"{folder}:$system")
         cursor.execute(sql.SQL("ALTER SYSTEM SET extension_control_path = {}").format(path))
         cursor.execute("SELECT pg_reload_conf()")
+        # The server's processes read it in their own time.
+        wait_until(lambda: _current_path(cursor).startswith(folder))
         try:
             yield True
         finally:
             cursor.execute("ALTER SYSTEM RESET extension_control_path")
             cursor.execute("SELECT pg_reload_conf()")
+
+
+def _current_path(cursor: CursorWrapper) -> str:
+    cursor.execute("SHOW extension_control_path")
+    return str(cursor.fetchone()[0])

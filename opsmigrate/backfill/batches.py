@@ -109,7 +109,7 @@ def count_left(connection: BaseDatabaseWrapper, goal: Goal, window: Window) -> i
 
 
 def any_left(connection: BaseDatabaseWrapper, goal: Goal, window: Window) -> bool:
-    """Say whether a row of the window has no value, or may have none: others hold the table."""
+    """Return whether a row of the window has no value, or may have none: others hold the table."""
     return _look(connection, ANY_LEFT, goal, window) != 0
 
 
@@ -132,7 +132,7 @@ def _execute(connection: BaseDatabaseWrapper, statement: Composable) -> int:
 
 
 def is_held_by_others(error: OperationalError) -> bool:
-    """Say whether a statement failed because others hold the rows, or the table, that it wants."""
+    """Return whether a statement failed because other sessions lock the rows or the table."""
     # A row that left its partition while the batch waited for it is a failure of serialization.
     return sqlstate(error) in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED, SERIALIZATION_FAILURE)
 

@@ -17,7 +17,7 @@ TEXTS = ("text", "character varying", "character(")
 VALID = "^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32})$"
 # What the renaming of something costs.
 BY_NAME = "whoever uses it by its name fails"
-COMPARE = "check that the uuid column holds what the text does"
+COMPARE = "check that the uuid column matches the text column"
 
 CONVERTED = (
     "CASE WHEN {text} IS NULL THEN pg_catalog.gen_random_uuid()"
@@ -61,7 +61,7 @@ VALIDATED = "SELECT convalidated FROM pg_constraint WHERE conrelid = %s AND conn
 
 
 def is_text(state: State, goal: Goal) -> bool:
-    """Say whether the column is there as text, and is to be a uuid."""
+    """Return whether the column is there as text, and is to be a uuid."""
     return goal.type == "uuid" and (state.column_type or "").startswith(TEXTS)
 
 
@@ -115,7 +115,7 @@ def follow_phases(connection: BaseDatabaseWrapper, goal: Goal, oid: int) -> tupl
         statements += [
             sql.SQL(each).format(**names, trigger=trigger) for each in (drop, create, ALWAYS)
         ]
-    name = "add a uuid column that follows the text"
+    name = "add a uuid column that follows the text column"
     return (Phase(name, tuple(statements), ACCESS_EXCLUSIVE),)
 
 
@@ -126,7 +126,7 @@ def compare_phases(connection: BaseDatabaseWrapper, goal: Goal, oid: int) -> tup
         cursor.execute(VALIDATED, [oid, same_check(goal)])
         row = cursor.fetchone()
     add = Phase(
-        "refuse text that the uuid column does not follow",
+        "refuse text that the uuid column does not match",
         (sql.SQL(SAME).format(**names, valid=sql.SQL(f"'{VALID}'")),),
         ACCESS_EXCLUSIVE,
     )
@@ -175,7 +175,7 @@ def swap_phase(connection: BaseDatabaseWrapper, goal: Goal, oid: int) -> Phase:
         for a, b in renamed
         if a != b
     ]
-    return Phase("put the uuid column in its place", tuple(statements), ACCESS_EXCLUSIVE)
+    return Phase("swap the uuid column into its place", tuple(statements), ACCESS_EXCLUSIVE)
 
 
 def _converted(text: str) -> str:

@@ -96,7 +96,7 @@ def require_nothing_hangs_on_it(
             goal,
             f"is {state.column_type}, and cannot be swapped for a {goal.type} column: "
             + ", ".join(dependents),
-            "drop or change what depends on it, run the seed again, and make it anew",
+            "drop or change what depends on it, run the seed again, and recreate it",
             (command(again),),
         )
 
@@ -110,8 +110,8 @@ def _require_free_name(cursor: CursorWrapper, goal: Goal, state: State, again: s
         raise _refused(
             goal,
             f"is {state.column_type}; the uuid column to be filled beside it would be called "
-            f"{shadow.column}, and there is another one of this name",
-            "rename the other one",
+            f"{shadow.column}, and a column of this name already exists",
+            "rename the existing one",
             (statement(rename, risk=BY_NAME), command(again)),
         )
 
@@ -120,10 +120,10 @@ def _require_rights(goal: Goal, state: State) -> None:
     grant = f"GRANT CREATE ON SCHEMA {quoted(goal.schema)} TO {state.typed_user}"
     if not state.may_create:
         raise RefusedError(
-            f"the role may not create a function in schema {goal.schema}, which text needs that "
-            "becomes a uuid",
+            f"the role may not create a function in schema {goal.schema}, which the conversion of "
+            "text to uuid needs",
             id="missing-privilege",
-            hint="as the owner of the schema, or a superuser: grant it",
+            hint="as the owner of the schema, or as a superuser: grant it",
             steps=(statement(grant),),
             table=goal.label,
         )
@@ -147,12 +147,12 @@ def _require_valid(cursor: CursorWrapper, goal: Goal, new: str, again: str) -> N
     )
     cursor.execute(query.format(**names, invalid=invalid, shown=sql.Literal(SHOWN)))
     shown = dict(cursor.fetchall())
-    some = counted(rows, "value that is no UUID", "values that are no UUIDs")
+    some = counted(rows, "value that is not a UUID", "values that are not UUIDs")
     raise _refused(
         goal,
         f"holds {some}: {', '.join(map(repr, shown.values()))}",
-        "look at those rows, and decide what they are to hold; where that does not matter, let "
-        "the seed give them a new value",
+        "look at those rows and decide which values they get; if it does not matter, let the "
+        "seed fill them",
         _new_values(goal, new, again),
         {"invalid": rows, "values": shown},
     )
@@ -163,7 +163,7 @@ def _new_values(goal: Goal, new: str, again: str) -> tuple[Step, ...]:
     update = f"UPDATE {goal.typed_table} SET {goal.typed_column} = {new} WHERE {invalid}"  # noqa: S608
     return (
         statement(f"SELECT * FROM {goal.typed_table} WHERE {invalid}"),  # noqa: S608
-        statement(update, risk="loses the values that are no UUIDs", alternative=2),
+        statement(update, risk="loses the values that are not UUIDs", alternative=2),
         command(again, alternative=2),
     )
 
@@ -178,9 +178,9 @@ def _require_unique(cursor: CursorWrapper, goal: Goal, new: str, again: str) -> 
     cursor.execute(query.format(**names, shown=sql.Literal(SHOWN)))
     values = dict(cursor.fetchall())
     if values:
-        shown = ", ".join(f"{value} on {rows}" for value, rows in values.items())
+        shown = ", ".join(f"{value} in {rows}" for value, rows in values.items())
         raise RefusedError(
-            f"values of {goal.label}.{goal.column} stand on more than one row, so it cannot become "
+            f"values of {goal.label}.{goal.column} are in more than one row, so it cannot become "
             f"unique: {shown}",
             id="duplicates",
             hint=ALL_BUT_ONE,

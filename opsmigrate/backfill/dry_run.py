@@ -4,18 +4,11 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.backfill.convert import (
-    compare_phases,
-    follow_phases,
-    is_text,
-    shadow_of,
-    swap_phase,
-)
 from opsmigrate.backfill.estimate import estimate
-from opsmigrate.backfill.examine import examine, needs_fill
+from opsmigrate.backfill.examine import examine
 from opsmigrate.backfill.goal import Goal
-from opsmigrate.backfill.phases import ROW, Phase, before_fill, not_null_phases, unique_phases
-from opsmigrate.backfill.state import State, read_state
+from opsmigrate.backfill.phases import ROW, Phase
+from opsmigrate.backfill.plans import FILL
 from opsmigrate.backfill.work import SeedOptions
 from opsmigrate.counted import counted
 from opsmigrate.report import Result, Verdict
@@ -24,14 +17,15 @@ from opsmigrate.report import Result, Verdict
 def plan_of(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -> Result:
     """Return what `seed` would do: phases, statements, locks, seconds; nothing is written."""
     examined = examine(connection, goal, options)
-    state = examined.state
-    before, after = _phases(connection, state, goal)
-    phases = [*before, *after]
-    described = [_described(connection, phase) for phase in phases]
-    if needs_fill(state, goal):
-        some = "those that have no value of " if state.has_column else ""
-        rows = f"{some}about {counted(state.rows, 'row')} in {counted(state.blocks, 'block')}"
-        described.insert(len(before), {"phase": f"fill {rows}", "lock": ROW, "statements": []})
+    plan, state = examined.plan, examined.plan.state
+    described: list[dict[str, Any]] = []
+    for stage in plan.stages():
+        if stage.phases is not FILL:
+            described += [_described(connection, phase) for phase in stage.phases(connection)]
+        elif plan.needs_fill:
+            some = "those without a value of " if state.has_column else ""
+            rows = f"{some}about {counted(state.rows, 'row')} in {counted(state.blocks, 'block')}"
+            described.append({"phase": f"fill {rows}", "lock": ROW, "statements": []})
     lines = [
         line
         for item in described
@@ -40,7 +34,7 @@ def plan_of(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -
             *(f"    {s}" for s in item["statements"]),
         )
     ]
-    seconds = estimate(connection, state, options.pace, fills=needs_fill(state, goal))
+    seconds = estimate(connection, state, options.pace, fills=plan.needs_fill)
     return Result(
         verdict=Verdict.PASSED,
         summary=f"{counted(len(described), 'phase')} would be run, in about {seconds:,.0f} s; "
@@ -55,21 +49,6 @@ def plan_of(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -
         },
         detail=tuple(lines),
     )
-
-
-def _phases(
-    connection: BaseDatabaseWrapper, state: State, goal: Goal
-) -> tuple[tuple[Phase, ...], tuple[Phase, ...]]:
-    """Return the phases before the fill, and those after it."""
-    if not is_text(state, goal):
-        after = (*unique_phases(state, goal), *not_null_phases(state, goal))
-        return before_fill(state, goal), after
-    shadow = shadow_of(goal)
-    there = read_state(connection, shadow)
-    constrain = (*unique_phases(there, shadow), *not_null_phases(there, shadow))
-    compare = compare_phases(connection, goal, state.oid)
-    swap = swap_phase(connection, goal, state.oid)
-    return follow_phases(connection, goal, state.oid), (*constrain, *compare, swap)
 
 
 def _described(connection: BaseDatabaseWrapper, phase: Phase) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from opsmigrate.backfill.goal import Goal
 from opsmigrate.steps import Step, command, statement
 
 ALL_BUT_ONE = (
-    "look which rows they are, and decide which of them keeps the value; where that does not "
-    "matter, let all but one have a new value"
+    "look at those rows and decide which one keeps the value; if it does not matter, give all but "
+    "one a new value"
 )
 
 
@@ -36,6 +36,10 @@ def all_but_one(goal: Goal, value: str, new: str | None, *, again: str) -> tuple
     )
     return (
         look,
-        statement(update, risk="changes values: all rows but one get a new one", alternative=2),
+        statement(
+            update,
+            risk="changes values: all rows but one of each group get a new value",
+            alternative=2,
+        ),
         command(again, alternative=2),
     )

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.backfill.convert import follow_triggers, is_text, same_check, shadow_of
-from opsmigrate.backfill.convertible import require_convertible
+from opsmigrate.backfill.convert import follow_triggers, same_check
 from opsmigrate.backfill.duplicates import ALL_BUT_ONE, all_but_one, new_value
 from opsmigrate.backfill.expression import is_one_for_all
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.obstacles import Ours, read_obstacles
+from opsmigrate.backfill.plans import Conversion, InPlace, plan_for
 from opsmigrate.backfill.possible import require_no_obstacle, require_possible
 from opsmigrate.backfill.sessions import prepare, require_session
 from opsmigrate.backfill.state import CHECK, State, read_state
@@ -26,40 +26,32 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Examined:
-    """What is there, and what is worth a warning."""
+    """How the goal is reached from what is there, and what is worth a warning."""
 
-    state: State
+    plan: InPlace | Conversion
     findings: tuple[Finding, ...] = ()
 
 
 def examine(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -> Examined:
-    """Return what is there; raise RefusedError where the goal cannot be reached from it.
+    """Return how the goal is reached from what is there; raise RefusedError where it cannot be.
 
     It may read every row.
     """
     require_session(connection)
     prepare(connection)
-    state = read_state(connection, goal)
-    require_possible(connection, state, goal, again=options.again)
-    if is_text(state, goal):
-        require_convertible(connection, goal, state, again=options.again)
-    if needs_fill(state, goal):
-        filled = shadow_of(goal) if is_text(state, goal) else goal
+    plan = plan_for(connection, goal, again=options.again)
+    require_possible(connection, plan)
+    plan.require_convertible(connection)
+    findings: tuple[Finding, ...] = ()
+    if plan.needs_fill:
         ours = Ours(checks=(CHECK, same_check(goal)), triggers=follow_triggers(goal))
-        obstacles = read_obstacles(connection, filled, state, ours)
-        require_no_obstacle(obstacles, state, goal, options)
-        there = read_state(connection, filled) if is_text(state, goal) else state
-        findings = _published(filled, there, obstacles.publications)
-    else:
-        findings = ()
-    _require_different_values(connection, goal, state, again=options.again)
-    _require_no_duplicates(connection, goal, state, again=options.again)
-    return Examined(state, findings)
-
-
-def needs_fill(state: State, goal: Goal) -> bool:
-    """Say whether rows may be without a value."""
-    return not state.not_null or is_text(state, goal)
+        obstacles = read_obstacles(connection, plan.filled, plan.state, ours)
+        require_no_obstacle(obstacles, plan.state, goal, options)
+        there = read_state(connection, plan.filled)
+        findings = _published(plan.filled, there, obstacles.publications)
+    _require_different_values(connection, plan)
+    _require_no_duplicates(connection, plan)
+    return Examined(plan, findings)
 
 
 def _published(goal: Goal, state: State, publications: tuple[str, ...]) -> tuple[Finding, ...]:
@@ -79,25 +71,23 @@ def _published(goal: Goal, state: State, publications: tuple[str, ...]) -> tuple
     return (finding,)
 
 
-def _require_different_values(
-    connection: BaseDatabaseWrapper, goal: Goal, state: State, *, again: str
-) -> None:
+def _require_different_values(connection: BaseDatabaseWrapper, plan: InPlace) -> None:
+    goal, theirs = plan.goal, plan.default
     if not goal.unique or goal.reads_row:
         return
-    theirs = None if is_text(state, goal) else state.default
     if not is_one_for_all(connection, theirs or goal.expression, goal.type):
         return
     whose = f"the default of {goal.label}.{goal.column}" if theirs else "the expression"
-    hint = "say an expression that is another value each time with --expression, or leave the "
+    hint = "give an expression with a different value for each row with --expression, or leave the "
     hint += "column without uniqueness with --no-unique"
     steps: tuple[Step, ...] = ()
     if theirs and not is_one_for_all(connection, goal.expression, goal.type):
-        hint = "give the column a default that is another value each time, and run it again"
+        hint = "give the column a default with a different value for each row, and run it again"
         default = f"ALTER COLUMN {goal.typed_column} SET DEFAULT {goal.expression}"
-        steps = (statement(f"ALTER TABLE {goal.typed_table} {default}"), command(again))
+        steps = (statement(f"ALTER TABLE {goal.typed_table} {default}"), command(plan.again))
     raise RefusedError(
-        f"{whose}, {theirs or goal.expression}, is one value for all rows, and the column is to be "
-        "unique: the second row that gets it would be refused",
+        f"{whose}, {theirs or goal.expression}, is the same value for all rows, and the column is "
+        "to be unique: the second row with it would be refused",
         id="unique-with-one-default",
         hint=hint,
         steps=steps,
@@ -106,14 +96,12 @@ def _require_different_values(
     )
 
 
-def _require_no_duplicates(
-    connection: BaseDatabaseWrapper, goal: Goal, state: State, *, again: str
-) -> None:
-    if not goal.unique or not state.has_column or state.valid_index or is_text(state, goal):
+def _require_no_duplicates(connection: BaseDatabaseWrapper, plan: InPlace) -> None:
+    if not plan.goal.unique or plan.adds_column or plan.state.valid_index:
         return
-    _, _, duplicates = count_grouped(connection, goal)
+    _, _, duplicates = count_grouped(connection, plan.goal)
     if duplicates:
-        raise duplicates_found(connection, goal, duplicates, again=again)
+        raise duplicates_found(connection, plan.goal, duplicates, again=plan.again)
 
 
 def duplicates_found(
@@ -128,11 +116,11 @@ def duplicates_found(
     with connection.cursor() as cursor:
         cursor.execute(query)
         values = dict(cursor.fetchall())
-    shown = ", ".join(f"{value} on {rows}" for value, rows in values.items())
+    shown = ", ".join(f"{value} in {rows}" for value, rows in values.items())
     return RefusedError(
         f"{counted(duplicates, 'value')} of {goal.label}.{goal.column} "
-        f"{'stands' if duplicates == 1 else 'stand'} on more than one row, so it cannot become "
-        f"unique: {shown}",
+        f"{'is' if duplicates == 1 else 'are'} in more than one row, so it cannot become unique: "
+        f"{shown}",
         id="duplicates",
         hint=ALL_BUT_ONE,
         steps=all_but_one(goal, goal.typed_column, new_value(goal), again=again),

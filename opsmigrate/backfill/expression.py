@@ -42,7 +42,7 @@ def expression_of(connection: BaseDatabaseWrapper, field: Field[Any, Any]) -> st
 
 
 def is_one_for_all(connection: BaseDatabaseWrapper, expression: str, type_: str) -> bool:
-    """Say whether every row would get the same value; nothing is evaluated.
+    """Return whether every row would get the same value; nothing is evaluated.
 
     The expression speaks of no column, and its type can be ordered. The planner does not sort by
     what cannot differ: neither by a constant nor by now(), but by random().

@@ -181,7 +181,7 @@ class Worker(threading.Thread):
         return True
 
 
-def fill(
+def fill(  # noqa: PLR0913 - what its workers share
     connection: BaseDatabaseWrapper,
     goal: Goal,
     leaves: Sequence[Leaf],

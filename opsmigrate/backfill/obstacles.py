@@ -158,7 +158,7 @@ def _violated(cursor: CursorWrapper, oids: list[int], ours: Ours) -> tuple[Viola
 
 
 def _may_skip(cursor: CursorWrapper) -> bool:
-    """Say whether this role may set session_replication_role, by trying it and taking it back."""
+    """Return whether this role may set session_replication_role, by trying it and undoing it."""
     try:
         cursor.execute("SELECT set_config('session_replication_role', 'replica', false)")
     except Error as error:

@@ -29,7 +29,7 @@ class Turn:
 
     @property
     def takes_all(self) -> bool:
-        """Say whether the pass takes every row that has no value yet."""
+        """Return whether the pass takes every row that has no value yet."""
         return self.below >= self.slots
 
 

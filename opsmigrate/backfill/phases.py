@@ -10,9 +10,9 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.schema.types import in_full
 
 ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE, for milliseconds"
-SHARE_UPDATE = "SHARE UPDATE EXCLUSIVE, which lets readers and writers go on"
+SHARE_UPDATE = "SHARE UPDATE EXCLUSIVE, which does not block readers or writers"
 ROW = "row locks, one batch at a time"
-VALIDATE = "check the rows that are there"
+VALIDATE = "check the existing rows"
 FORBID_NULLS = "ALTER TABLE {table} ADD CONSTRAINT {old} CHECK ({column} IS NOT NULL) NOT VALID"
 
 
@@ -57,17 +57,15 @@ def unique_phases(state: State, goal: Goal) -> tuple[Phase, ...]:
     phases = []
     if state.invalid_index:
         drop = _sql("DROP INDEX CONCURRENTLY {schema}.{old}", goal, state.invalid_index)
-        phases.append(
-            Phase("drop the INVALID index left by a failure", (drop,), SHARE_UPDATE, False)
-        )
+        phases.append(Phase("drop the INVALID index of a failed run", (drop,), SHARE_UPDATE, False))
     index = state.valid_index or goal.constraint
     if not state.valid_index:
         create = _sql("CREATE UNIQUE INDEX CONCURRENTLY {constraint} ON {table} ({column})", goal)
-        phases.append(Phase("make the unique index", (create,), SHARE_UPDATE, False, whole=True))
+        phases.append(Phase("build the unique index", (create,), SHARE_UPDATE, False, whole=True))
     attach = _sql(
         "ALTER TABLE {table} ADD CONSTRAINT {constraint} UNIQUE USING INDEX {old}", goal, index
     )
-    phases.append(Phase("make it a constraint", (attach,), ACCESS_EXCLUSIVE))
+    phases.append(Phase("turn it into a constraint", (attach,), ACCESS_EXCLUSIVE))
     return tuple(phases)
 
 

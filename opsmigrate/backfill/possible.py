@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.backfill.convert import BY_NAME, is_text
+from opsmigrate.backfill.convert import BY_NAME
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.obstacles import Obstacles
 from opsmigrate.backfill.pending import altering_migration
+from opsmigrate.backfill.plans import InPlace
 from opsmigrate.backfill.state import State
 from opsmigrate.backfill.work import SeedOptions
 from opsmigrate.counted import counted
@@ -17,26 +18,21 @@ from opsmigrate.postgres.names import generated_name, quoted
 from opsmigrate.steps import Step, command, statement
 
 
-def require_possible(
-    connection: BaseDatabaseWrapper, state: State, goal: Goal, *, again: str
-) -> None:
-    """Raise RefusedError where the table or the column cannot be brought to the goal.
-
-    `again` is what to type to run the seed again.
-    """
-    _require_table(state, goal, again)
+def require_possible(connection: BaseDatabaseWrapper, plan: InPlace) -> None:
+    """Raise RefusedError where the table or the column cannot be brought to the goal."""
+    state, goal, again = plan.state, plan.goal, plan.again
+    _require_table(plan)
     _require_rights(state, goal)
-    # Beside text, a column is added too (convert.py).
-    if state.numbers >= MOST_COLUMNS and (not state.has_column or is_text(state, goal)):
+    if state.numbers >= MOST_COLUMNS and plan.adds_column:
         raise RefusedError(
-            f"{goal.label} has had {counted(state.numbers, 'column')}, with those that were "
-            "dropped: PostgreSQL adds no other",
+            f"{goal.label} has had {counted(state.numbers, 'column')}, including dropped ones: "
+            "PostgreSQL cannot add another",
             id="too-many-columns",
             hint=COPY_IT,
             table=goal.label,
         )
     if state.has_column:
-        _require_column(connection, state, goal, again)
+        _require_column(connection, plan)
     elif goal.reads_row and not goal.nullable:
         raise _no_default(goal)
     if goal.reads_row and not goal.nullable and state.default is None:
@@ -45,33 +41,33 @@ def require_possible(
         former = quoted(generated_name(goal.constraint, "", "former"))
         rename = f"ALTER TABLE {quoted(goal.schema, goal.constraint)} RENAME TO {former}"
         raise RefusedError(
-            f"the name {goal.constraint} is taken by another relation in schema {goal.schema}; "
-            "a deferrable constraint, or an index of some rows only, is no substitute",
+            f"the name {goal.constraint} is taken by another relation in schema {goal.schema}; a "
+            "deferrable constraint, or a partial index, is no substitute",
             id="index-exists",
-            hint="give the other one another name",
+            hint="rename the existing one",
             steps=(statement(rename, risk=BY_NAME), command(again)),
             table=goal.label,
         )
 
 
-def _require_table(state: State, goal: Goal, again: str) -> None:
-    why = None
+def _require_table(plan: InPlace) -> None:
+    state, goal, again, why = plan.state, plan.goal, plan.again, None
     steps: tuple[Step, ...] = (command(f"{again} --no-unique"),)
-    hint = "let it be filled and become NOT NULL, and not unique"
+    hint = "fill it and make it NOT NULL, but not unique"
     foreign = [leaf.label for leaf in state.leaves if leaf.kind != "r"]
     if state.kind not in ("r", "p"):
-        why, steps = "is no table", ()
-        hint = "name a model whose rows stand in a table with --model"
-    elif state.is_typed and (not state.has_column or is_text(state, goal)):
+        why, steps = "is not a table", ()
+        hint = "name a model that is stored in a table with --model"
+    elif state.is_typed and plan.adds_column:
         why = "is a table of a composite type, to which PostgreSQL adds no column"
-        hint = "let it be a table of its own; its columns and rows stay"
+        hint = "turn it into an ordinary table; its columns and rows are kept"
         steps = (statement(f"ALTER TABLE {goal.typed_table} NOT OF"), command(again))
-    elif state.is_partition and (not state.has_column or is_text(state, goal)):
+    elif state.is_partition and plan.adds_column:
         why, steps = "is a partition, to which PostgreSQL adds no column of its own", ()
         hint = "name the model of the partitioned table with --model"
     elif foreign:
         why, steps = f"keeps rows on another server ({', '.join(foreign)})", ()
-        hint = "fill those there, and detach the foreign table meanwhile"
+        hint = "fill those rows on that server, and detach the foreign table meanwhile"
     elif goal.unique and state.constraint is None and state.kind == "p":
         why = (
             "is partitioned: PostgreSQL makes a column unique only where it holds the partition "
@@ -106,17 +102,17 @@ def _require_rights(state: State, goal: Goal) -> None:
         raise RefusedError(
             f"the role may not create an index in schema {goal.schema}",
             id="missing-privilege",
-            hint="as the owner of the schema, or a superuser: grant it",
+            hint="as the owner of the schema, or as a superuser: grant it",
             steps=(statement(grant),),
             table=goal.label,
         )
 
 
-def _require_column(connection: BaseDatabaseWrapper, state: State, goal: Goal, again: str) -> None:
-    what = None
+def _require_column(connection: BaseDatabaseWrapper, plan: InPlace) -> None:
+    state, goal, again, what = plan.state, plan.goal, plan.again, None
     if state.made_by_server:
-        what = f"the server itself gives its values ({state.made_by_server})"
-    elif state.column_type != goal.type and not is_text(state, goal):
+        what = f"the server computes its values ({state.made_by_server})"
+    elif not plan.fits:
         what = f"it is {state.column_type}, not {goal.type}"
     else:
         other = [leaf for leaf in state.leaves if leaf.column_type != state.column_type]
@@ -132,11 +128,11 @@ def _require_column(connection: BaseDatabaseWrapper, state: State, goal: Goal, a
     else:
         former = quoted(generated_name(goal.column, "", "former"))
         rename = f"ALTER TABLE {goal.typed_table} RENAME COLUMN {goal.typed_column} TO {former}"
-        hint = "where no release uses it any more, give it another name, and let the right one be "
-        hint += "made; its values stay in it"
+        hint = "if no release uses it any more, rename it, and let the right one be "
+        hint += "created; the old values are kept"
         steps = (statement(rename, risk=BY_NAME), command(again))
     raise RefusedError(
-        f"column {goal.column} of {goal.label} is there, but {what}",
+        f"column {goal.column} of {goal.label} exists, but {what}",
         id="column-type",
         hint=hint,
         steps=steps,
@@ -148,8 +144,8 @@ def _require_column(connection: BaseDatabaseWrapper, state: State, goal: Goal, a
 def _no_default(goal: Goal) -> RefusedError:
     return RefusedError(
         f"the value of {goal.label}.{goal.column} is computed from other columns, so it cannot be "
-        "the column's default; rows that the previous release inserts would have none, and NOT "
-        "NULL would refuse them",
+        "the column's default; rows that the previous release inserts would have no value, and "
+        "NOT NULL would refuse them",
         id="no-default",
         hint="give the column a default of its own (ALTER COLUMN, SET DEFAULT), or let the field "
         "be null=True for one release",
@@ -170,8 +166,8 @@ def require_no_obstacle(
             f"rules of {goal.label} rewrite an UPDATE: "
             + ", ".join(each.name for each in obstacles.rules),
             id="update-rules",
-            hint="make them triggers, or switch them off for the time of the seed, and on again "
-            "whatever came of it",
+            hint="replace them by triggers, or disable them for the duration of the seed and "
+            "enable them again afterwards, even if it fails",
             steps=(
                 *(statement(each, risk="no UPDATE is rewritten meanwhile") for each in off),
                 command(options.again),
@@ -192,7 +188,7 @@ def require_no_obstacle(
             f"{', '.join(obstacles.unidentified)} is published for logical replication and has no "
             "replica identity, so PostgreSQL refuses every UPDATE of it",
             id="no-replica-identity",
-            hint="let whole rows be the identity; a subscriber compares all columns then",
+            hint="set REPLICA IDENTITY FULL; subscribers then compare all columns",
             steps=(
                 *(
                     statement(f"ALTER TABLE {each} REPLICA IDENTITY FULL")
@@ -220,8 +216,7 @@ def _not_updatable(obstacles: Obstacles, goal: Goal, again: str) -> RefusedError
         f"rows of {goal.label} violate a check that was never validated, so PostgreSQL "
         f"refuses to update them: {', '.join(names)}",
         id="rows-not-updatable",
-        hint="look at those rows and give them values that the check allows; or decide that the "
-        "check is not needed",
+        hint="give those rows values that the check allows, or decide that the check is not needed",
         steps=(
             *map(statement, look),
             *(
@@ -243,8 +238,8 @@ def _require_triggers(obstacles: Obstacles, state: State, goal: Goal, options: S
             f"UPDATE triggers of {goal.label} would fire for every row that is filled: "
             f"{', '.join(obstacles.triggers)}",
             id="update-triggers",
-            hint="decide whether they do harm where they fire for every row"
-            + (", or where they are left out" if obstacles.may_skip else ""),
+            hint="decide whether they do harm if they fire for every row"
+            + (", or if they do not fire" if obstacles.may_skip else ""),
             steps=(fire, skip) if obstacles.may_skip else (fire,),
             table=goal.label,
         )
@@ -255,7 +250,7 @@ def _require_triggers(obstacles: Obstacles, state: State, goal: Goal, options: S
                 "this role may not set session_replication_role, which --triggers skip needs",
                 id="missing-privilege",
                 hint="a superuser may grant it (PostgreSQL 15 and later); or decide whether they "
-                "do harm where they fire",
+                "do harm if they fire",
                 steps=(
                     statement(grant),
                     command(options.again),
@@ -265,10 +260,10 @@ def _require_triggers(obstacles: Obstacles, state: State, goal: Goal, options: S
             )
         if obstacles.stubborn:
             raise RefusedError(
-                f"triggers of {goal.label} fire even so (ENABLE ALWAYS or REPLICA): "
-                f"{', '.join(obstacles.stubborn)}",
+                f"triggers of {goal.label} fire even with --triggers skip (ENABLE ALWAYS or "
+                f"REPLICA): {', '.join(obstacles.stubborn)}",
                 id="update-triggers",
-                hint="decide whether they do harm where they fire for every row",
+                hint="decide whether they do harm if they fire for every row",
                 steps=(fire,),
                 table=goal.label,
             )

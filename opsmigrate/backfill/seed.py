@@ -9,27 +9,14 @@ from django.db import DatabaseError, Error, IntegrityError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.backfill.convert import (
-    COMPARE,
-    compare_phases,
-    follow_phases,
-    is_text,
-    shadow_of,
-    swap_phase,
-)
-from opsmigrate.backfill.convertible import require_nothing_hangs_on_it
+from opsmigrate.backfill.convert import COMPARE, shadow_of
 from opsmigrate.backfill.estimate import estimate_scan
-from opsmigrate.backfill.examine import Examined, duplicates_found, examine, needs_fill
+from opsmigrate.backfill.examine import Examined, duplicates_found, examine
 from opsmigrate.backfill.fill import Tally, fill
 from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.indexing import watched_index
-from opsmigrate.backfill.phases import (
-    VALIDATE,
-    Phase,
-    before_fill,
-    not_null_phases,
-    unique_phases,
-)
+from opsmigrate.backfill.phases import VALIDATE, Phase
+from opsmigrate.backfill.plans import FILL, Conversion, InPlace, plan_for
 from opsmigrate.backfill.sessions import (
     filling_sessions,
     get_back,
@@ -70,9 +57,9 @@ def seed(
     work = Work(connection, goal, options, progress)
     with work.stopped_in_good_order():
         examined = run_interruptibly(connection, lambda: _examine(work), watch=work.require_time)
-        while not _bring_about(work, examined.state.oid):
+        while not _bring_about(work, examined.plan.state.oid):
             work.reconnects += 1
-        work.require_time_for("read every row", lambda: _expected(work, index=False))
+        work.require_time_for("read every row", lambda: _expected(work, goal, index=False))
         with work.phase("verify"):
             result = verify(
                 connection, goal, again=options.again, done=work.facts(), thorough=False
@@ -92,8 +79,8 @@ def _examine(work: Work) -> Examined:
         raise
 
 
-def _expected(work: Work, *, index: bool) -> float:
-    state = read_state(work.connection, work.goal)
+def _expected(work: Work, goal: Goal, *, index: bool) -> float:
+    state = read_state(work.connection, goal)
     return estimate_scan(work.connection, state, index=index)
 
 
@@ -110,67 +97,56 @@ def _bring_about(work: Work, oid: int) -> bool:
     except DatabaseError as error:
         if not work.begun or not is_lost(work.connection):
             raise
-        work.progress.phase("the connection was lost; trying to get it back …")
+        work.progress.phase("the connection was lost; reconnecting …")
         patience = work.options.pace.patience
         if not get_back(work.connection, patience=patience, between=work.require_time):
             raise work.partial(
-                f"the connection was lost, and not got back in {patience:g} s"
+                f"the connection was lost, and could not be restored within {patience:g} s"
             ) from error
         return False
     return True
 
 
 def _run_phases(work: Work) -> None:
-    connection, goal = work.connection, work.goal
-    state = read_state(connection, goal)
-    if is_text(state, goal):
-        _run(work, follow_phases(connection, goal, state.oid))
-        work.goal = shadow_of(goal)
-        try:
-            _fill_and_constrain(work)
-        finally:
-            work.goal = goal
-        _run(work, compare_phases(connection, goal, state.oid))
-        # Somebody may have made a view meanwhile, or an index.
-        require_nothing_hangs_on_it(
-            connection, goal, read_state(connection, goal), again=work.options.again
-        )
-        _run(work, (swap_phase(connection, goal, state.oid),))
-    _fill_and_constrain(work)
+    connection, goal, again = work.connection, work.goal, work.options.again
+    plan = plan_for(connection, goal, again=again)
+    _run_stages(work, plan)
+    if isinstance(plan, Conversion):
+        _run_stages(work, plan_for(connection, goal, again=again))
     if work.begun:
         analyze = sql.SQL("ANALYZE {}").format(goal.relation)
         with work.phase("analyze"):
             _execute(work, (analyze,))
 
 
-def _fill_and_constrain(work: Work) -> None:
-    connection, goal = work.connection, work.goal
-    _run(work, before_fill(read_state(connection, goal), goal))
-    state = read_state(connection, goal)
-    if needs_fill(state, goal):
-        _fill(work, state)
-    _run(work, unique_phases(read_state(connection, goal), goal))
-    _run(work, not_null_phases(read_state(connection, goal), goal))
+def _run_stages(work: Work, plan: InPlace) -> None:
+    for stage in plan.stages():
+        if stage.phases is not FILL:
+            _run(work, stage.goal, stage.phases(work.connection))
+            continue
+        state = read_state(work.connection, stage.goal)
+        if not state.not_null:
+            _fill(work, stage.goal, state)
 
 
-def _run(work: Work, phases: Sequence[Phase]) -> None:
+def _run(work: Work, goal: Goal, phases: Sequence[Phase]) -> None:
     for phase in phases:
         work.require_time()
         if phase.whole:
             index = not phase.in_transaction
-            work.require_time_for(phase.name, partial(_expected, work, index=index))
+            work.require_time_for(phase.name, partial(_expected, work, goal, index=index))
         with work.phase(phase.name):
             if phase.in_transaction:
-                _run_locking(work, phase)
+                _run_locking(work, goal, phase)
             else:
-                _run_concurrently(work, phase)
+                _run_concurrently(work, goal, phase)
         work.begun = True
         work.phases_done += 1
         work.long_phases_done += phase.whole
 
 
-def _run_locking(work: Work, phase: Phase) -> None:
-    oids = _oids(work)
+def _run_locking(work: Work, goal: Goal, phase: Phase) -> None:
+    oids = _oids(work, goal)
 
     for left in reversed(range(MOST_VALIDATIONS)):
         try:
@@ -184,23 +160,22 @@ def _run_locking(work: Work, phase: Phase) -> None:
             break
         except IntegrityError as error:
             if phase.name == COMPARE:
-                raise _changed_past_the_triggers(work) from error
+                raise _changed_past_the_triggers(work, goal) from error
             if phase.name != VALIDATE or not left:
                 raise
             before = work.tally.rows
-            _sweep(work)
+            _sweep(work, goal)
             if work.tally.rows == before:
-                raise _without_value(work) from None
+                raise _without_value(work, goal) from None
 
 
-def _without_value(work: Work) -> OpsmigrateError:
-    goal = work.goal
+def _without_value(work: Work, goal: Goal) -> OpsmigrateError:
     select = f"SELECT * FROM {goal.typed_table} WHERE {goal.typed_column} IS NULL"  # noqa: S608
     return OpsmigrateError(
         f"rows of {goal.label} get no value from {goal.expression!r}, so "
         f"{goal.column} cannot become NOT NULL",
         id="not-seeded",
-        hint="look at those rows, give them a value by hand, and run it again",
+        hint="give those rows a value by hand, and run it again",
         steps=(statement(select), command(work.options.again)),
         table=goal.label,
         column=goal.column,
@@ -208,8 +183,8 @@ def _without_value(work: Work) -> OpsmigrateError:
     )
 
 
-def _changed_past_the_triggers(work: Work) -> OpsmigrateError:
-    goal, shadow = work.goal, shadow_of(work.goal)
+def _changed_past_the_triggers(work: Work, goal: Goal) -> OpsmigrateError:
+    shadow = shadow_of(goal)
     text = f"{goal.typed_column}::uuid"
     update = (
         f"UPDATE {goal.typed_table} SET {shadow.typed_column} = {text}"  # noqa: S608
@@ -217,9 +192,9 @@ def _changed_past_the_triggers(work: Work) -> OpsmigrateError:
     )
     return OpsmigrateError(
         f"{goal.column} of {goal.label} was changed while its triggers were disabled, so "
-        f"{shadow.column} does not hold the same; nothing is lost, and the text stays as it is",
+        f"{shadow.column} does not match; nothing is lost, and the text column is unchanged",
         id="not-seeded",
-        hint="give it to the uuid column again, and go on",
+        hint="copy the text to the uuid column again, and continue",
         steps=(statement(update), command(work.options.again)),
         table=goal.label,
         column=goal.column,
@@ -227,12 +202,12 @@ def _changed_past_the_triggers(work: Work) -> OpsmigrateError:
     )
 
 
-def _oids(work: Work) -> list[int]:
-    state = read_state(work.connection, work.goal)
+def _oids(work: Work, goal: Goal) -> list[int]:
+    state = read_state(work.connection, goal)
     return list({state.oid, *(leaf.oid for leaf in state.leaves)})
 
 
-def _run_concurrently(work: Work, phase: Phase) -> None:
+def _run_concurrently(work: Work, goal: Goal, phase: Phase) -> None:
     # CONCURRENTLY waits for older transactions; a time-out would leave an INVALID index.
     no_timeout = sql.SQL("SET lock_timeout = 0")
     building = False
@@ -253,9 +228,9 @@ def _run_concurrently(work: Work, phase: Phase) -> None:
             statements = (no_timeout, *phase.statements)
             run_interruptibly(work.connection, lambda: _execute(work, statements), watch=watch)
     except IntegrityError as error:
-        _drop_invalid_index(work)
-        _, _, duplicates = count_grouped(work.connection, work.goal)
-        found = duplicates_found(work.connection, work.goal, duplicates, again=work.options.again)
+        _drop_invalid_index(work, goal)
+        _, _, duplicates = count_grouped(work.connection, goal)
+        found = duplicates_found(work.connection, goal, duplicates, again=work.options.again)
         raise OpsmigrateError(
             str(found),
             id="duplicates",
@@ -267,19 +242,19 @@ def _run_concurrently(work: Work, phase: Phase) -> None:
             facts=work.facts(),
         ) from error
     except (KeyboardInterrupt, OutOfTimeError):
-        _drop_invalid_index(work)
+        _drop_invalid_index(work, goal)
         raise
 
 
-def _drop_invalid_index(work: Work) -> None:
+def _drop_invalid_index(work: Work, goal: Goal) -> None:
     """Drop what a failure left: it costs every writer. Where that fails, the next run does it."""
     with suppress(Error):
-        invalid = read_state(work.connection, work.goal).invalid_index
+        invalid = read_state(work.connection, goal).invalid_index
         if invalid is not None:
             with work.connection.cursor() as cursor:
                 cursor.execute("SET lock_timeout = '100ms'")
                 drop = sql.SQL("DROP INDEX IF EXISTS {}")
-                cursor.execute(drop.format(sql.Identifier(work.goal.schema, invalid)))
+                cursor.execute(drop.format(sql.Identifier(goal.schema, invalid)))
 
 
 def _execute(work: Work, statements: Sequence[Composable]) -> None:
@@ -288,7 +263,7 @@ def _execute(work: Work, statements: Sequence[Composable]) -> None:
             cursor.execute(statement)
 
 
-def _fill(work: Work, state: State) -> None:
+def _fill(work: Work, goal: Goal, state: State) -> None:
     work.begun = True
     if not work.tally.rows:
         work.tally.started = time.monotonic()
@@ -299,7 +274,7 @@ def _fill(work: Work, state: State) -> None:
         )
         fill(
             work.connection,
-            work.goal,
+            goal,
             state.leaves,
             pace=options.pace,
             tally=work.tally,
@@ -308,11 +283,11 @@ def _fill(work: Work, state: State) -> None:
             ),
             between=lambda tally: _between(work, tally, state.rows),
         )
-    _sweep(work)
+    _sweep(work, goal)
     work.tally.seconds = time.monotonic() - work.tally.started
 
 
-def _sweep(work: Work) -> None:
+def _sweep(work: Work, goal: Goal) -> None:
     """Fill what is left, on a session like those of the fill."""
     options = work.options
     open_session = filling_sessions(
@@ -325,8 +300,8 @@ def _sweep(work: Work) -> None:
                 other,
                 lambda: sweep(
                     other,
-                    work.goal,
-                    lambda: read_state(other, work.goal).leaves,
+                    goal,
+                    lambda: read_state(other, goal).leaves,
                     pace=options.pace,
                     tally=work.tally,
                     between=lambda tally: work.require_time(),
@@ -347,6 +322,6 @@ def _between(work: Work, tally: Tally, rows: int) -> None:
         text += f", {elapsed * (1 - share) / share:,.0f} s left"
     text += f", batches of {tally.batch_rows:,}"
     if tally.throttled_by:
-        text += f", slowed by {tally.throttled_by}"
+        text += f", slowed down by {tally.throttled_by}"
     work.progress.update(text, share=share)
     work.require_time()

@@ -72,9 +72,9 @@ def require_session(connection: BaseDatabaseWrapper) -> None:
     """Raise RefusedError where a pooler hands our session to others between transactions."""
     if is_pooled_by_transaction(connection):
         raise RefusedError(
-            "a connection pooler in transaction mode is in between; a seed needs one session",
+            "there is a connection pooler in transaction mode in between; a seed needs one session",
             id="pooled-by-transaction",
-            hint="point DATABASES at the server itself, not at the pooler",
+            hint="let DATABASES point to the server itself, not to the pooler",
         )
 
 
@@ -86,7 +86,7 @@ def require_writable(connection: BaseDatabaseWrapper) -> None:
         raise RefusedError(
             f"{what}; nothing can be seeded here",
             id="read-only",
-            hint="point DATABASES at the primary, and unset default_transaction_read_only",
+            hint="let DATABASES point to the primary, and unset default_transaction_read_only",
         )
 
 
@@ -117,7 +117,7 @@ def only_one(
 def _already_running(goal: Goal, holder: Holder | None) -> RefusedError:
     by = f": {holder}" if holder else ""
     return RefusedError(
-        f"another run is seeding {goal.label} at this moment{by}",
+        f"another run is seeding {goal.label}{by}",
         id="already-running",
         hint=holder.hint if holder else "it has just ended: run the command again",
         steps=holder.steps if holder else (),
@@ -127,7 +127,7 @@ def _already_running(goal: Goal, holder: Holder | None) -> RefusedError:
 
 
 def is_lost(connection: BaseDatabaseWrapper) -> bool:
-    """Say whether the session is gone."""
+    """Return whether the session is gone."""
     return connection.connection is None or not connection.is_usable()
 
 

@@ -83,12 +83,12 @@ class State:
 
     @property
     def has_column(self) -> bool:
-        """Say whether the column is there, of whatever type."""
+        """Return whether the column is there, of whatever type."""
         return self.column_type is not None
 
     @property
     def in_hierarchy(self) -> bool:
-        """Say whether rows stand in other tables than the one that is named."""
+        """Return whether rows stand in other tables than the one that is named."""
         return self.kind == "p" or self.has_children
 
     @property

@@ -58,7 +58,8 @@ def sweep(
             return
         if time.monotonic() - waited_since > pace.patience:
             raise LockNotObtainedError(
-                "rows are left that other sessions hold, or that a trigger does not let change"
+                "some rows are left that other sessions have locked, or that a trigger keeps "
+                "from changing"
             )
         between(tally)
         pause(connection, seconds)
@@ -74,7 +75,7 @@ def _windows(leaves: Sequence[Leaf]) -> list[Window]:
     ]
 
 
-def _empty(
+def _empty(  # noqa: PLR0913 - what fill() has, of one window
     connection: BaseDatabaseWrapper,
     goal: Goal,
     window: Window,

@@ -66,7 +66,7 @@ class Throttle:
                 self.gate.set(rest=0, paused=True, reason=STANDBYS)
                 return
             rests = {
-                "sessions that wait for us": REST_FOR_WAITERS * self._blocks(cursor, workers),
+                "sessions that wait for the fill": REST_FOR_WAITERS * self._blocks(cursor, workers),
                 "the rate of WAL": REST_FOR_WAL * self._writes_much_wal(cursor, now),
                 "autovacuum of the table": REST_FOR_AUTOVACUUM * self._vacuumed(cursor),
             }

@@ -69,13 +69,13 @@ def _of_rows(goal: Goal, nulls: int, duplicates: int) -> list[str]:
     if nulls and not goal.nullable:
         wrong.append(f"{counted(nulls, 'row')} without a value")
     if duplicates:
-        wrong.append(f"{counted(duplicates, 'value')} on more than one row")
+        wrong.append(f"{counted(duplicates, 'value')} in more than one row")
     return wrong
 
 
 def _demands(state: State, goal: Goal) -> list[tuple[bool, str]]:
     if not state.has_column:
-        return [(False, "the column is not there")]
+        return [(False, "the column does not exist")]
     return [
         (state.column_type == goal.type, f"its type is {state.column_type}"),
         (state.not_null or goal.nullable, "it may be NULL"),

@@ -62,7 +62,7 @@ class Work:
 
     @property
     def has_written(self) -> bool:
-        """Say whether this run has written anything."""
+        """Return whether this run has written anything."""
         return self.phases_done > 0 or self.tally.rows > 0
 
     @property
@@ -101,7 +101,9 @@ class Work:
         if self.tally.rows or self.long_phases_done:
             left = f"{self.seconds_left:,.0f} s of the time budget are left"
             raise OutOfTimeError(f"{words}, and {left}; the next run begins with it")
-        self.progress.phase(f"{words}, more than is left; it is let finish: half done it is lost")
+        self.progress.phase(
+            f"{words}, more than is left; it may finish, because it cannot be continued later"
+        )
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -170,7 +172,7 @@ class Work:
         lost = "the connection was lost: " if is_lost(self.connection) else ""
         if lost and self.seconds_left <= 0:
             # A server that is silent is not waited for any longer (Waits.end_where_silent).
-            late = OutOfTimeError(f"the server was silent when {self._budget} was used up")
+            late = OutOfTimeError(f"the server did not answer when {self._budget} was used up")
             return self._out_of_time(late) if self.begun else self._too_short(late)
         if not self.begun:
             return error
@@ -199,7 +201,7 @@ class Work:
             raise UndecidedError(
                 f"not begun, because the lock on {self.goal.label} was not obtained: {error}",
                 id="lock-not-obtained",
-                hint="wait for what holds the table, or end it; then run it again",
+                hint="wait for the session that holds the table, or end it; then run it again",
                 steps=(command(self.options.again),),
                 table=self.goal.label,
             ) from error

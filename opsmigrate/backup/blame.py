@@ -21,7 +21,7 @@ SECONDS_FOR_SESSIONS = 10.0
 # Until then, statistics came through a process of their own, half a second later.
 STATISTICS_AT_ONCE = 150_000
 SECONDS_FOR_STATISTICS = 1.0
-AGAIN = "see that the server is up, and run it again; nothing is known of the backup by this"
+AGAIN = "check that the server is up, and run it again; this says nothing about the backup"
 
 
 def server_start(connection: BaseDatabaseWrapper) -> str:
@@ -41,20 +41,20 @@ def require_backup_to_blame(
     from what happened, and from the one word that it begins every error of a statement with.
     """
     if not error.of_its_own:
-        raise _lost(f"pg_restore was ended from outside: {error}")
+        raise _lost(f"pg_restore was killed: {error}")
     try:
         # The session may have died with the others.
         connection.close()
         if server_start(connection) != started:
-            raise _lost(f"the server was started anew while it restored: {error}")
+            raise _lost(f"the server was restarted during the restore: {error}")
         if _sessions_were_ended(connection, database):
-            raise _lost(f"a session of pg_restore was ended by somebody else: {error}")
+            raise _lost(f"a session of pg_restore was terminated: {error}")
         word = _word_for_error(connection)
     except Error as again:
-        raise _lost(f"the server cannot be reached any more: {first_line(again)}") from again
+        raise _lost(f"the server is no longer reachable: {first_line(again)}") from again
     # libpq writes two blanks after the severity of what a server said, and after nothing else.
     if f": {word}:  " not in str(error):
-        raise _lost(f"the connection to the server was lost while it restored: {error}")
+        raise _lost(f"the connection to the server was lost during the restore: {error}")
 
 
 def _sessions_were_ended(connection: BaseDatabaseWrapper, database: str) -> bool:

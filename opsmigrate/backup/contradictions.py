@@ -77,8 +77,8 @@ def _twice(made: re.Match[str], detail: str) -> Contradiction:
         )
     return Contradiction(
         words=f"; {detail}",
-        hint="the rows contradict a unique index that stands as valid: find them without an index, "
-        "let each have a value of its own, and back it up again",
+        hint="rows violate a unique index that is marked as valid: find them without using the "
+        "index, give each a value of its own, and take the backup again",
         steps=look,
     )
 
@@ -101,9 +101,9 @@ def _refused(restored: BaseDatabaseWrapper, words: str) -> Contradiction | None:
         )
         text = change.as_string(cursor.cursor)
     return Contradiction(
-        words=f"; the check {name} of {schema}.{table} calls {functions}, and PostgreSQL restores "
-        "rows before those of the tables that such a function may ask",
-        hint="let the check be NOT VALID, which is restored after all rows and is checked of new "
-        "ones as before; or let a trigger take its place. Then back it up again",
+        words=f"; the check {name} of {schema}.{table} calls {functions}, and PostgreSQL may "
+        "restore its rows before those of the tables that the function reads",
+        hint="make the check NOT VALID, so that it is restored after all rows and still checks "
+        "new ones; or replace it by a trigger. Then take the backup again",
         steps=(statement(text, risk="locks the table for a moment"),),
     )

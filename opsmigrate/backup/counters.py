@@ -34,7 +34,9 @@ class Written:
     def __str__(self) -> str:
         """Return it as a person reads it."""
         if self.inserted is None:
-            return f"{self.table}: not known (made, or its statistics reset, since the backup)"
+            return (
+                f"{self.table}: not known (created since the backup, or its statistics were reset)"
+            )
         return (
             f"{self.table}: {self.inserted:,} inserted, {self.updated:,} updated, "
             f"{self.deleted:,} deleted"
@@ -63,7 +65,7 @@ def read_counters(connection: BaseDatabaseWrapper) -> dict[str, list[int]]:
 
 
 def were_reset(connection: BaseDatabaseWrapper, since: str) -> bool:
-    """Say whether statistics were reset after `since`, an ISO instant: no difference holds then."""
+    """Return whether statistics were reset after `since` (ISO 8601): no difference is valid."""
     with connection.cursor() as cursor:
         cursor.execute(RESET, [since])
         return bool(cursor.fetchone()[0])

@@ -50,7 +50,7 @@ def _rows(manifest: Manifest, found: Mapping[str, TableDigest]) -> Iterator[Find
         yield Finding(
             id="rows-differ",
             severity=Severity.ERROR,
-            message=f"the backup has rows of {table}, of which its manifest knows nothing",
+            message=f"the backup has rows of {table}, which its manifest does not list",
             steps=AGAIN,
             table=table,
             evidence={"source": None, "backup": found[table].rows},
@@ -66,8 +66,8 @@ def _values(
             yield Finding(
                 id="values-differ",
                 severity=Severity.ERROR,
-                message=f"{table} has its {counted(seen.rows, 'row')} in the backup, but not "
-                "the values that it had when it was backed up",
+                message=f"{table} has the right number of rows ({counted(seen.rows, 'row')}) in "
+                "the backup, but not the values that it had when it was backed up",
                 steps=AGAIN,
                 table=table,
                 evidence={"source": digest, "backup": seen.digest},
@@ -80,7 +80,7 @@ def _values(
         yield Finding(
             id="values-differ",
             severity=Severity.ERROR,
-            message=f"the {LARGE_OBJECTS} of the backup are not those that were backed up",
+            message=f"the {LARGE_OBJECTS} of the backup differ from those that were backed up",
             steps=AGAIN,
             evidence={"source": dict(recorded), "backup": large_objects.digest},
         )
@@ -89,11 +89,11 @@ def _values(
 def _sequences(manifest: Manifest, found: Mapping[str, int | None]) -> Iterator[Finding]:
     for name, bracket in manifest.sequences.items():
         if name not in found or not is_between(found[name], bracket):
-            said = f"stands at {found[name]}" if name in found else "is not there"
+            said = f"is {found[name]}" if name in found else "does not exist"
             yield Finding(
                 id="sequence-differs",
                 severity=Severity.ERROR,
-                message=f"the sequence {name} stood between {bracket[0]} and {bracket[1]} when it "
+                message=f"the sequence {name} was between {bracket[0]} and {bracket[1]} when it "
                 f"was backed up; in the backup it {said}",
                 steps=AGAIN,
                 evidence={"source": list(bracket), "backup": found.get(name)},

@@ -21,14 +21,15 @@ from opsmigrate.backup.rollback import (
     require_swappable,
 )
 from opsmigrate.backup.swap import Kept, Swapped, find_kept_databases, rename, swap
-from opsmigrate.backup.venue import Venue, not_by_a_role, venue_to_stay
+from opsmigrate.backup.venue import Venue, not_by_a_role, scratch_for, venue_to_stay
+from opsmigrate.backup.verifier import Verifier
 from opsmigrate.backup.verify import (
     Verification,
     prove_restored,
     unreadable,
     verify_checksum,
 )
-from opsmigrate.errors import RefusedError, UsageError
+from opsmigrate.errors import OpsmigrateError, RefusedError, UsageError
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.run import ClientError
@@ -48,7 +49,6 @@ from opsmigrate.scratch import (
     ScratchDatabase,
     leave,
     maintenance_connection,
-    scratch_database,
 )
 from opsmigrate.scratch_role import hand_over
 from opsmigrate.steps import command, statement
@@ -223,14 +223,14 @@ def _put_aside(connection: BaseDatabaseWrapper, live: str) -> tuple[Kept, tuple[
         Finding(
             id="not-put-aside",
             severity=Severity.WARNING,
-            message=f"the database {each.name} says that it was {live} once, and restore_db did "
+            message=f"the database {each.name} claims to be the former {live}, but restore_db did "
             f"not put it aside for the present one: {each.stranger}",
-            hint="look whose it is; where nobody needs it, drop it, or, as its owner or a "
-            "superuser, take off the comment that says so",
+            hint="find out who owns it; drop it if it is not needed, or, as its owner or a "
+            "superuser, remove the comment that claims so",
             steps=(
                 statement(
                     f"COMMENT ON DATABASE {quoted(each.name)} IS NULL",
-                    risk="no --undo will ever find it",
+                    risk="no --undo will find it again",
                 ),
             ),
         )
@@ -244,13 +244,13 @@ def _put_aside(connection: BaseDatabaseWrapper, live: str) -> tuple[Kept, tuple[
         raise RefusedError(
             strangers[0].message,
             id="not-put-aside",
-            hint="restore a backup with restore_db; or, where you are sure of the other one, let "
-            "the two change names by hand (ALTER DATABASE, RENAME TO)",
+            hint="restore a backup with restore_db; or, if you are sure of the other one, swap "
+            "the two names by hand (ALTER DATABASE, RENAME TO)",
             steps=LISTED,
             evidence={"databases": [each.name for each in found]},
         )
     raise UsageError(
-        f"no database was kept that was {live} once",
+        f"there is no former database of {live}",
         id="nothing-to-undo",
         hint="to go back to a backup, give restore_db its file",
         steps=LISTED,
@@ -264,8 +264,8 @@ def _require_whole_again(former: Kept, tables: Iterable[str], migrations: Iterab
         lacking = sorted(set(former.about.get(name, ())) - there[name])
         if lacking:
             raise RefusedError(
-                f"the kept database {former.name} is not what it was when it was put aside: it "
-                f"lacks the {what} {lacking[0]}",
+                f"the former database {former.name} has changed since it was put aside: it lacks "
+                f"the {what} {lacking[0]}",
                 id="not-put-aside",
                 hint="to go back to a backup, give restore_db its file",
                 steps=LISTED,
@@ -278,17 +278,21 @@ def _restored(
     place: Place, file: Path, manifest: Manifest, *, owners: bool
 ) -> Iterator[tuple[ScratchDatabase, Verification]]:
     """Yield a scratch database that is, row by row, what was backed up, and analyzed."""
-    venue = _venue(place, file, manifest, owners=owners)
-    with scratch_database(
-        place.connection,
+    verifier = Verifier(
+        connection=place.connection,
+        clients=place.clients,
+        file=file,
+        manifest=manifest,
+        progress=place.progress,
         run_id=place.run_id,
         maintenance_db=place.maintenance_db,
-        like=manifest.properties,
-    ) as scratch:
+    )
+    venue = _venue(verifier, trust_code=place.trust_code, owners=owners)
+    with scratch_for(venue, verifier) as scratch:
+        if owners:
+            _require_to_give(place, scratch.name, manifest.properties)
         with venue.hands(scratch, manifest, owners=owners) as hands:
-            proof = prove_restored(
-                hands, place.clients, file, manifest, scratch, place.progress, owners=owners
-            )
+            proof = prove_restored(verifier, hands, scratch, owners=owners)
         if lacking := venue.lacking(proof.findings):
             raise not_by_a_role(file, venue, lacking)
         wrong = tuple(item for item in proof.findings if item.severity is Severity.ERROR)
@@ -306,22 +310,13 @@ def _restored(
         yield scratch, replace(proof, where=venue.where)
 
 
-def _venue(place: Place, file: Path, manifest: Manifest, *, owners: bool) -> Venue:
+def _venue(verifier: Verifier, *, trust_code: bool, owners: bool) -> Venue:
     try:
-        return venue_to_stay(
-            place.connection,
-            place.clients,
-            file,
-            manifest,
-            run_id=place.run_id,
-            maintenance_db=place.maintenance_db,
-            trust_code=place.trust_code,
-            owners=owners,
-        )
+        return venue_to_stay(verifier, trust_code=trust_code, owners=owners)
     except ClientError as error:
         if not error.of_its_own:
             raise
-        raise NotProvenError((unreadable(file, error),)) from error
+        raise NotProvenError((unreadable(verifier.file, error),)) from error
 
 
 def _require_whole(file: Path, manifest: Manifest) -> None:
@@ -332,7 +327,7 @@ def _require_whole(file: Path, manifest: Manifest) -> None:
 def _require_free(connection: BaseDatabaseWrapper, name: str) -> None:
     if not name or len(name.encode()) > LONGEST_NAME:
         raise UsageError(
-            f"{name!r} cannot be the name of a database",
+            f"{name!r} is not a valid name of a database",
             id="database-exists",
             hint=f"give a name of 1 to {LONGEST_NAME} bytes with --into",
         )
@@ -340,7 +335,7 @@ def _require_free(connection: BaseDatabaseWrapper, name: str) -> None:
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
         if cursor.fetchone():
             raise UsageError(
-                f"there is a database {name} already",
+                f"the database {name} already exists",
                 id="database-exists",
                 hint="give another name with --into",
             )
@@ -349,9 +344,9 @@ def _require_free(connection: BaseDatabaseWrapper, name: str) -> None:
 def _require_confirmed(place: Place, loss: Loss) -> Loss:
     if place.confirm is not None and not place.confirm(loss):
         raise RefusedError(
-            "nobody said yes to what would be lost; nothing was changed",
+            "the loss was not confirmed; nothing was changed",
             id="not-confirmed",
-            hint="answer yes, or say with --no-input that it may be lost",
+            hint="answer yes, or accept the loss with --no-input",
         )
     # Whoever was asked may have thought about it for long.
     place.connection.close()
@@ -363,11 +358,23 @@ def _require_no_more(place: Place, stated: Loss, counters: Counters) -> None:
     more = written_since(stated.counters, counters)
     if place.confirm is not None and more:
         raise RefusedError(
-            f"more was written since you said yes: {more[0]}; the live database is as it was",
+            f"more was written since you confirmed: {more[0]}; the live database is as it was",
             id="loss-grew",
             hint="stop what writes, and run the command again",
             evidence={"written": [vars(each) for each in more]},
         )
+
+
+def _require_to_give(place: Place, database: str, properties: Mapping[str, Any]) -> None:
+    """Raise RefusedError where a database could not be given the properties, by trying it.
+
+    Whose settings a role may set, and which, differs from major to major and is in no one catalog.
+    """
+    with maintenance_connection(place.connection, place.maintenance_db) as maintenance:
+        try:
+            _try(maintenance, database, properties)
+        except OpsmigrateError as error:
+            raise RefusedError(str(error), id="property-not-restored", hint=error.hint) from error
 
 
 def _try(maintenance: BaseDatabaseWrapper, database: str, properties: Mapping[str, Any]) -> None:

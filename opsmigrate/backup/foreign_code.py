@@ -14,6 +14,7 @@ from opsmigrate.errors import RefusedError
 from opsmigrate.manifest import manifest_path
 from opsmigrate.pgtools.archive_entries import ArchiveEntry, read_entries
 from opsmigrate.pgtools.clients import Clients
+from opsmigrate.postgres.of_users import of_users
 from opsmigrate.postgres.powers import is_powerful
 
 ROLES = "SELECT rolname, rolsuper OR rolname = session_user FROM pg_roles"
@@ -35,11 +36,11 @@ NO_CODE = {
     "TABLE DATA",
 }
 # The same, of a database that is there: what a copy of it would evaluate.
-LIVE = """
+LIVE = of_users("""
 WITH other AS (
   SELECT oid, rolname FROM pg_roles WHERE NOT rolsuper AND rolname <> session_user
 ),
-own AS (SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema')
+own AS (SELECT n.oid FROM pg_namespace n WHERE {of_users})
 SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
             WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END, c.relname, rolname
 FROM pg_class c JOIN other ON other.oid = relowner
@@ -51,7 +52,7 @@ UNION ALL SELECT 'OPERATOR', oprname, rolname FROM pg_operator JOIN other ON oth
 UNION ALL SELECT 'EVENT TRIGGER', evtname, rolname FROM pg_event_trigger
 JOIN other ON other.oid = evtowner
 ORDER BY 1, 2
-"""
+""")
 NO_OWNER = "-"
 LINE_BREAKS = re.compile(r"[\r\n]")
 SHOWN = 3
@@ -105,15 +106,15 @@ def refused_copy(code: Iterable[Code]) -> RefusedError:
     """Return the refusal to copy a database, within a server that others use, with its `code`."""
     return _refusal(
         code,
-        "a copy on a server that others use would run what others wrote with the rights of a "
+        "a copy on a shared server would run code of other roles with the privileges of a "
         "superuser",
-        "a server of our own does not suit (the extra opsmigrate[clients] brings one)",
+        "a temporary embedded server does not fit (the extra opsmigrate[clients] provides one)",
     )
 
 
 def refused(file: Path, code: Iterable[Code], why: str) -> RefusedError:
     """Return the refusal to run `code`; `why` says what else was thought of, and the remedies."""
-    what = f"restoring {file.name} would run what others wrote with the rights of a superuser"
+    what = f"restoring {file.name} would run code of other roles with the privileges of a superuser"
     return _refusal(code, what, why)
 
 
@@ -124,8 +125,8 @@ def _refusal(code: Iterable[Code], what: str, why: str) -> RefusedError:
     return RefusedError(
         f"{what}: {', '.join(map(str, everything[:SHOWN]))}{more}; {why}",
         id="restore-runs-code",
-        hint="name the alias of a role that is no superuser with --database; or, where you trust "
-        f"{', '.join(owners)} as you trust a superuser, say so with --trust-code",
+        hint="name the alias of a role that is not a superuser with --database; or, if you trust "
+        f"{', '.join(owners)} as you trust a superuser, use --trust-code",
         evidence={
             "owners": owners,
             "code": [{"kind": c.kind, "name": c.name, "owner": c.owner} for c in everything],
@@ -168,5 +169,5 @@ def _files_of_others(file: Path) -> list[Code]:
         if status.st_uid not in (os.geteuid(), 0):
             found.append(Code(kind="FILE", name=path.name, owner=f"user {status.st_uid}"))
         elif status.st_mode & stat.S_IWOTH and not sticky:
-            found.append(Code(kind="FILE", name=path.name, owner="everybody on this machine"))
+            found.append(Code(kind="FILE", name=path.name, owner="every user of this machine"))
     return found

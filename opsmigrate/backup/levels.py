@@ -3,25 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
-from django.db.backends.base.base import BaseDatabaseWrapper
-
+from opsmigrate.backup.verifier import Verifier
 from opsmigrate.backup.verify import Verification, verify_archive, verify_by_restoring
 from opsmigrate.manifest import VERIFIED, Manifest, write_manifest
-from opsmigrate.pgtools.clients import Clients
-from opsmigrate.progress import Progress
 from opsmigrate.report import Unexamined
 
 
 def verify_to(
     level: str,
-    connection: BaseDatabaseWrapper,
-    clients: Clients,
-    file: Path,
-    manifest: Manifest,
+    verifier: Verifier,
     *,
-    run_id: str,
-    maintenance_db: str | None,
-    progress: Progress,
     keep: bool = False,
     trust_code: bool = False,
     isolated: int | None = None,
@@ -32,24 +23,20 @@ def verify_to(
     the manifest goes on to say that it is not verified, and the values are named as unexamined.
     `keep`, `trust_code` and `isolated` are those of verify_by_restoring.
     """
-    found = Verification(findings=verify_archive(connection, clients, file, manifest, progress))
-    manifest = _noted(file, manifest, "archive", found)
+    found = Verification(findings=verify_archive(verifier))
+    manifest = _noted(verifier.file, verifier.manifest, "archive", found)
     if level == "restore" and not found.findings:
         found = verify_by_restoring(
-            connection,
-            clients,
-            file,
-            manifest,
-            run_id=run_id,
-            maintenance_db=maintenance_db,
-            progress=progress,
+            replace(verifier, manifest=manifest),
             keep=keep,
             trust_code=trust_code,
             isolated=isolated,
         )
-        manifest = _noted(file, manifest, "restore", found)
+        manifest = _noted(verifier.file, manifest, "restore", found)
     if manifest.tables and not manifest.digests:
-        missed = Unexamined("the values of the rows", "backup_db --verify none only counted them")
+        missed = Unexamined(
+            "the values of the rows", "backup_db --verify none only counted the rows"
+        )
         found = replace(found, unexamined=(*found.unexamined, missed))
     return manifest, found
 

@@ -28,16 +28,16 @@ def open_backup(name: str, folder: Path) -> tuple[Path, Manifest]:
         raise UsageError(
             f"there is no backup {name}",
             id="unknown-backup",
-            hint="see which there are",
+            hint="list the existing ones",
             steps=(command("python manage.py backup_db --list"),),
         )
     try:
         return backup, read_manifest(backup)
     except UnsealedManifestError as error:
         raise RefusedError(
-            f"{backup.name} is not one of ours: {error}",
+            f"{backup.name} was not sealed by this project: {error}",
             id="seal-unkeyed",
-            hint="set the SEAL_KEY that it was taken with, or take a new one",
+            hint="set the SEAL_KEY with which it was taken, or take a new backup",
             steps=(command("python manage.py backup_db"),),
         ) from error
     except UnreadableManifestError as error:
@@ -60,7 +60,7 @@ def clients_for(manifest: Manifest, server_major: int | None, pg_bin: Path | Non
     if clients.major < wrote:
         raise UndecidedError(
             f"pg_dump {manifest.client_version} wrote {manifest.file}; PostgreSQL {server_major} "
-            "is too old for it",
+            "is too old to restore it",
             id="older-server",
             hint=f"name the alias of a server of PostgreSQL {wrote} or newer",
         )

@@ -10,23 +10,24 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.digest.tables import DataTable, label
 from opsmigrate.errors import RefusedError, UsageError
 from opsmigrate.manifest import Manifest, read_manifests
+from opsmigrate.postgres.of_users import of_users
 from opsmigrate.postgres.session import Session
 from opsmigrate.progress import Progress
 from opsmigrate.steps import statement
 
 # pg_dump reads every table, every sequence and every large object, or fails.
-UNREADABLE = """
+UNREADABLE = of_users("""
 SELECT n.nspname, c.relname
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE (c.relkind = 'r' AND NOT (has_schema_privilege(n.oid, 'USAGE')
                                 AND has_table_privilege(c.oid, 'SELECT'))
     OR c.relkind = 'S' AND NOT (has_schema_privilege(n.oid, 'USAGE')
                                 AND has_sequence_privilege(c.oid, 'SELECT')))
-  AND c.relpersistence <> 't' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND c.relpersistence <> 't' AND {of_users}
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
                   AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY 1, 2
-"""
+""")
 # From 18 on the server tells it; before, what it looks at (source of pg_largeobject_aclmask) is
 # asked for: pg_read_all_data did not help.
 HIDDEN_OBJECTS = """
@@ -65,11 +66,11 @@ def require_dumpable(connection: BaseDatabaseWrapper) -> None:
         names = [label(schema, name) for schema, name in rows]
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         raise RefusedError(
-            f"the role may not read {', '.join(names[:NAMED])}{more}, so the backup would not be "
-            "whole",
+            f"the role may not read {', '.join(names[:NAMED])}{more}, so the backup would be "
+            "incomplete",
             id="missing-privilege",
-            hint="as a superuser, let it read everything; or name the alias of the owner with "
-            "--database",
+            hint="as a superuser, grant it the privilege to read everything; or name the alias "
+            "of the owner with --database",
             steps=(statement(f"GRANT pg_read_all_data TO {role}"),),
             table=names[0],
             evidence={"unreadable": names},
@@ -87,10 +88,13 @@ def _require_large_objects(connection: BaseDatabaseWrapper, role: str) -> None:
         words = ", ".join(f"{number:,} of {owner}" for owner, number, _ in rows[:NAMED])
         more = f" and others of {len(rows) - NAMED} more" if len(rows) > NAMED else ""
         raise RefusedError(
-            f"the role may not read every large object ({words}{more}), so the backup would not "
-            "be whole",
+            f"the role may not read every large object ({words}{more}), so the backup would be "
+            "incomplete",
             id="missing-privilege",
-            hint="as a superuser, let it read them; or name the alias of the owner with --database",
+            hint=(
+                "as a superuser, grant it the privilege to read them; or name the alias of the "
+                "owner with --database"
+            ),
             steps=(statement(GRANT_OBJECTS.format(role=role)),),
             evidence={"large_objects": {owner: number for owner, number, _ in rows}},
         )
@@ -113,7 +117,7 @@ def excluded_tables(tables: Sequence[DataTable], patterns: Sequence[str]) -> lis
             raise UsageError(
                 f"--exclude-table-data {pattern!r} matches no table",
                 id="unknown-table",
-                hint="say the name of a table, or schema.table; * and ? may stand in it",
+                hint="give the name of a table, or schema.table, with * and ? as wildcards",
             )
         found += [table for table in matches if table not in found]
     return found
@@ -126,7 +130,7 @@ def require_space(
     compress: str,
     progress: Progress,
 ) -> None:
-    """Say what the backup will take, and raise RefusedError where there is no room for it."""
+    """Print the expected size and time, and raise RefusedError if there is no room."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_database_size(current_database())")
         whole = int(cursor.fetchone()[0])

@@ -108,9 +108,9 @@ def give_properties(
 
 def _not_given(what: str, why: str) -> OpsmigrateError:
     return OpsmigrateError(
-        f"the restored database could not be given its {what}: {why}; the live one is as it was",
+        f"the {what} of the restored database could not be set: {why}; the live one is as it was",
         id="property-not-restored",
-        hint="name the alias of a superuser with --database, or make what is missing",
+        hint="name the alias of a superuser with --database, or create what is missing",
     )
 
 

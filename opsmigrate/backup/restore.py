@@ -12,21 +12,23 @@ from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.libpq import child_environment
 from opsmigrate.pgtools.printing import READING
 from opsmigrate.pgtools.run import run
+from opsmigrate.pgtools.special_extensions import HINT, why_not_restored
+from opsmigrate.postgres.of_users import of_users
 from opsmigrate.postgres.session import no_time_limits
 
 MOST_JOBS = 4
 # Objects of the database by their owners. What initdb made is pinned, and not in pg_shdepend.
-OWNERS = """
+OWNERS = of_users("""
 SELECT DISTINCT pg_get_userbyid(refobjid) FROM pg_shdepend
 WHERE deptype = 'o' AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 UNION
 SELECT DISTINCT pg_get_userbyid(c.relowner)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+WHERE {of_users}
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
                   AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY 1
-"""
+""")
 GRANTEES = """
 SELECT DISTINCT pg_get_userbyid(refobjid) FROM pg_shdepend
 WHERE deptype = 'a' AND refclassid = 'pg_authid'::regclass
@@ -56,14 +58,17 @@ def read_roles(connection: BaseDatabaseWrapper) -> dict[str, list[str]]:
 
 
 def require_extensions(connection: BaseDatabaseWrapper, names: Iterable[str]) -> None:
-    """Raise RefusedError where the server lacks the files of an extension that a restore makes."""
+    """Raise RefusedError where an extension stands against a restore, or the server lacks it."""
+    names = list(names)
+    if why := why_not_restored(names):
+        raise RefusedError(why, id="extension-not-restored", hint=HINT)
     with connection.cursor() as cursor:
-        cursor.execute(UNAVAILABLE, [list(names)])
+        cursor.execute(UNAVAILABLE, [names])
         missing = [str(row[0]) for row in cursor.fetchall()]
     if missing:
         more = "the extensions" if len(missing) > 1 else "the extension"
         raise RefusedError(
-            f"nothing can be restored on this server: it does not have the files of {more} "
+            f"nothing can be restored on this server: it lacks the files of {more} "
             + ", ".join(missing),
             id="extension-unavailable",
             hint="install the packages on the server; verify_backup --level archive needs none",
@@ -82,10 +87,10 @@ def why_not_owners(connection: BaseDatabaseWrapper, manifest: Manifest) -> str |
     if row is None:
         return None
     name, missing = row
-    return f'there is no role "{name}"' if missing else f'the role is no member of "{name}"'
+    return f'there is no role "{name}"' if missing else f'the role is not a member of "{name}"'
 
 
-def restore_into(
+def restore_into(  # noqa: PLR0913 - what pg_restore is told
     connection: BaseDatabaseWrapper,
     clients: Clients,
     backup: Path,

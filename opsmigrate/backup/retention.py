@@ -69,9 +69,9 @@ def passed_over(folder: Path) -> tuple[Finding, ...]:
         Finding(
             id="unreadable-manifest",
             severity=Severity.WARNING,
-            message=f"passed over in {folder}: {named}{more}",
-            hint="move it elsewhere where it is no backup's; what it belonged to counts as no "
-            "backup, and is never removed",
+            message=f"ignored in {folder}: {named}{more}",
+            hint="move it elsewhere if it does not belong to a backup; a backup without a usable "
+            "manifest does not count, and is never removed",
             evidence={"passed_over": {item.name: item.why for item in found}},
         ),
     )
@@ -85,9 +85,9 @@ def _from_the_future(manifest: Manifest) -> Finding:
     return Finding(
         id="backup-from-future",
         severity=Severity.WARNING,
-        message=f"{manifest.file} says that it was taken at {manifest.taken}, after the one that "
-        "was taken just now; it counts for nothing, and is not removed",
-        hint="see to the clock of the server; remove the file by hand where nobody needs it",
+        message=f"{manifest.file} claims to have been taken at {manifest.taken}, after the one "
+        "that was taken just now; it is ignored, and not removed",
+        hint="correct the clock of the server; remove the file by hand if it is not needed",
     )
 
 
@@ -95,6 +95,9 @@ def _not_removed(backup: Path, error: OSError) -> Finding:
     return Finding(
         id="backup-not-removed",
         severity=Severity.WARNING,
-        message=f"{backup} is outlived by newer ones, and cannot be removed: {error.strerror}",
+        message=(
+            f"{backup} is older than the newest ones that are kept, but cannot be removed: "
+            f"{error.strerror}"
+        ),
         hint="remove it, and the .json beside it, by hand",
     )

@@ -71,7 +71,7 @@ class Loss:
         """Return it for people, a line each."""
         return [
             *(
-                f"  {table}: all its rows; the backup was taken without them"
+                f"  {table}: all its rows, which the backup does not have"
                 for table in self.left_out
             ),
             *(f"  {each}" for each in self.written),
@@ -91,7 +91,7 @@ def require_same_database(session: Session, manifest: Manifest) -> None:
             f"{theirs.get('system_identifier')}, not of {session.database} of "
             f"{session.system_identifier}",
             id="other-database",
-            hint="restore it beside this one, into a new database, with --into",
+            hint="restore it into a new database beside this one, with --into",
         )
 
 
@@ -101,9 +101,10 @@ def require_swappable(
     """Raise RefusedError, or UndecidedError, where the names of two databases cannot be swapped."""
     if is_pooled_by_transaction(connection):
         raise RefusedError(
-            "a connection pooler in transaction mode is in between; a rollback needs one session",
+            "there is a connection pooler in transaction mode in between; a rollback needs one "
+            "session",
             id="pooled-by-transaction",
-            hint="point DATABASES at the server itself, not at the pooler",
+            hint="let DATABASES point to the server itself, not to the pooler",
         )
     if session.in_recovery or session.read_only:
         raise RefusedError(
@@ -136,7 +137,7 @@ def require_owners(connection: BaseDatabaseWrapper, manifest: Manifest) -> None:
     if why is not None:
         raise _denied(
             f"owners and rights cannot be restored: {why}",
-            "name the alias of a superuser with --database, or make the role a member",
+            "name the alias of a superuser with --database, or make the role a member of them",
         )
 
 
@@ -151,10 +152,10 @@ def require_settings(connection: BaseDatabaseWrapper, manifest: Manifest) -> Non
         setting, role = row
         grant = statement(f"GRANT SET ON PARAMETER {setting} TO {role}")
         raise RefusedError(
-            f"the role may not give the restored database its setting {setting}",
+            f"the role may not set {setting} for the restored database",
             id="property-not-restored",
             hint="name the alias of a superuser with --database"
-            + ("; or, as one, let the role set it" if knows else ""),
+            + ("; or, as a superuser, grant the role the privilege to set it" if knows else ""),
             steps=(grant,) if knows else (),
         )
 
@@ -182,9 +183,9 @@ def _require_nothing_in_the_way(cursor: CursorWrapper, *, keep_slots: bool) -> N
         ("prepared transaction", PREPARED, "decide how it is to end", _ended)
     ]
     if not keep_slots:
-        hint = "let it stay with the old database with --keep-slots, or drop it if nobody needs it"
+        hint = "leave it with the former database with --keep-slots, or drop it if it is not needed"
         kinds += [("logical replication slot", SLOTS, hint, _slot_dropped)]
-        gone = f"{hint}; the other way is for a publisher that is gone"
+        gone = f"{hint}; the second way is for a publisher that is gone"
         kinds += [("subscription", SUBSCRIPTIONS, gone, _subscription_dropped)]
     for what, query, hint, steps in kinds:
         cursor.execute(query)
@@ -192,7 +193,8 @@ def _require_nothing_in_the_way(cursor: CursorWrapper, *, keep_slots: bool) -> N
         if row:
             name, typed = row
             raise RefusedError(
-                f"the {what} {name} is in the way: it would not follow the name of the database",
+                f"the {what} {name} prevents the rollback: it would not follow the name of the "
+                "database",
                 id="rollback-blocked",
                 hint=hint,
                 steps=steps(typed),
@@ -208,21 +210,19 @@ def _ended(name: str) -> tuple[Step, ...]:
 
 def _slot_dropped(name: str) -> tuple[Step, ...]:
     return (
-        statement(
-            f"SELECT pg_drop_replication_slot({name})", risk="who reads from it loses its place"
-        ),
+        statement(f"SELECT pg_drop_replication_slot({name})", risk="its reader loses its position"),
     )
 
 
 def _subscription_dropped(name: str) -> tuple[Step, ...]:
-    risk = "nothing is replicated any more"
+    risk = "replication stops"
     return (
         statement(f"DROP SUBSCRIPTION {name}", risk=risk),
         # Where the publisher cannot be reached, or has no slot of it, that alone is an error.
         statement(f"ALTER SUBSCRIPTION {name} DISABLE", alternative=2),
         statement(
             f"ALTER SUBSCRIPTION {name} SET (slot_name = NONE)",
-            risk="a slot that the publisher has stays there",
+            risk="a slot on the publisher remains there",
             alternative=2,
         ),
         statement(f"DROP SUBSCRIPTION {name}", risk=risk, alternative=2),
@@ -232,9 +232,11 @@ def _subscription_dropped(name: str) -> tuple[Step, ...]:
 def _denied_to_end(whose: str, role: str, *, is_superuser: bool) -> RefusedError:
     message = f"the role may not end the sessions of {whose}"
     if is_superuser:
-        return _denied(message, "end them as a superuser; no other role can")
+        return _denied(message, "end them as a superuser; no other role may")
     grant = statement(f"GRANT pg_signal_backend TO {role}")
-    return _denied(message, "end them; or, as a superuser, let the role do it", grant)
+    return _denied(
+        message, "end them; or, as a superuser, grant the role the privilege to do so", grant
+    )
 
 
 def _denied(message: str, hint: str, *steps: Step) -> RefusedError:

@@ -5,19 +5,20 @@ from collections.abc import Mapping, Sequence
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.digest.tables import label
+from opsmigrate.postgres.of_users import of_users
 
-SEQUENCES = """
+SEQUENCES = of_users("""
 SELECT n.nspname, c.relname,
        CASE WHEN has_sequence_privilege(c.oid, 'SELECT, USAGE')
             THEN pg_sequence_last_value(c.oid) END
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_sequence s ON s.seqrelid = c.oid
 WHERE NOT s.seqcycle AND c.relpersistence <> 't'
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND {of_users}
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
                   AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY 1, 2
-"""
+""")
 
 
 def read_sequences(connection: BaseDatabaseWrapper) -> dict[str, int | None]:
@@ -31,7 +32,7 @@ def read_sequences(connection: BaseDatabaseWrapper) -> dict[str, int | None]:
 
 
 def is_between(value: int | None, bracket: Sequence[int | None]) -> bool:
-    """Say whether a value was possible between the two of `bracket`, before and after.
+    """Return whether a value was possible between the two of `bracket`, before and after.
 
     Read after the snapshot was taken, the first one is no lower than any row of the snapshot
     shows; so neither is what lies between, and no number is handed out twice.

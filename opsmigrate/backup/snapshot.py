@@ -53,9 +53,9 @@ def held_snapshot(
                 yield holder, snapshot
                 return
     raise UndecidedError(
-        f"tables came and went while the backup began, {ATTEMPTS} times",
+        f"tables were created or dropped while the backup began, {ATTEMPTS} times",
         id="tables-changing",
-        hint="when no migration is running, take the backup again",
+        hint="take the backup again when no migration is running",
         steps=(command("python manage.py backup_db"),),
     )
 
@@ -94,9 +94,9 @@ def _refuse_hidden_rows(holder: BaseDatabaseWrapper) -> None:
         schema, name, role = row
         raise RefusedError(
             f"row security hides rows of {label(schema, name)} from the role, so the backup would "
-            "not be whole",
+            "be incomplete",
             id="missing-privilege",
-            hint="as a superuser, let it see all rows; or name the alias of the owner with "
+            hint="as a superuser, give it BYPASSRLS; or name the alias of the owner with "
             "--database",
             steps=(statement(f"ALTER ROLE {role} BYPASSRLS"),),
             table=label(schema, name),
@@ -121,7 +121,7 @@ def _locked(holder: BaseDatabaseWrapper, tables: tuple[DataTable, ...]) -> bool:
             return False
         if sqlstate(error) == INSUFFICIENT_PRIVILEGE:
             raise RefusedError(
-                f"the role may not read everything, so the backup would not be whole: "
+                "the role may not read everything, so the backup would be incomplete: "
                 f"{first_line(error)}",
                 id="missing-privilege",
                 hint="as a superuser, GRANT pg_read_all_data to the role; or name the alias of the "
@@ -137,6 +137,6 @@ def locked_by_others() -> UndecidedError:
     return UndecidedError(
         f"a table was locked for longer than {LOCK_TIMEOUT_SECONDS} s; a migration may be running",
         id="lock-not-obtained",
-        hint="when it has ended, take the backup again",
+        hint="take the backup again when it has ended",
         steps=(command("python manage.py backup_db"),),
     )

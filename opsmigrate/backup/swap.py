@@ -108,7 +108,7 @@ def find_kept_databases(connection: BaseDatabaseWrapper, live: str) -> list[Kept
             about=about,
             stranger=_stranger(about, oid=oid, live=live_oid)
             if trusted
-            else f"it belongs to {owner}, and the live one does not",
+            else f"it belongs to {owner}, but the live one does not",
         )
         for name, oid, comment, owner, trusted, live_oid in rows
         if (about := our_comment(comment, "kept")) and about.get("of") == live
@@ -118,7 +118,7 @@ def find_kept_databases(connection: BaseDatabaseWrapper, live: str) -> list[Kept
 
 def _stranger(about: Mapping[str, Any], *, oid: int, live: int) -> str | None:
     if not _is_whole(about):
-        return "what is written down of every database that is put aside is not there"
+        return "it lacks the record that every former database has"
     if about["oid"] != oid:
         return f"its comment is that of another database (oid {about['oid']}, this is {oid})"
     if about["replaced_by"] != live:
@@ -130,7 +130,7 @@ def _stranger(about: Mapping[str, Any], *, oid: int, live: int) -> str | None:
 
 
 def _is_whole(about: Mapping[str, Any]) -> bool:
-    """Say whether a comment has all that swap() writes, and nothing that it cannot write.
+    """Return whether a comment has all that swap() writes, and nothing that it cannot write.
 
     Whoever owned the database once may have left a comment behind.
     """
@@ -144,7 +144,7 @@ def _is_whole(about: Mapping[str, Any]) -> bool:
     return lists and known and past and isinstance(about.get("counters"), dict)
 
 
-def swap(
+def swap(  # noqa: PLR0913 - two names, and what its caller adds
     connection: BaseDatabaseWrapper,
     maintenance_db: str | None,
     *,
@@ -301,7 +301,7 @@ class _Swap:
                 time.sleep(SECONDS_BETWEEN_LOOKS)
         # Where the RENAME failed, its words say more.
         thread.join(SECONDS_BETWEEN_LOOKS)
-        raise self._failure or TimeoutError("the sessions in it did not end")
+        raise self._failure or TimeoutError("its sessions did not end")
 
     def _roll_back(self, thread: Thread) -> None:
         """Leave everything as it was; should this fail, the server does it when we disconnect."""
@@ -328,7 +328,7 @@ class _Swap:
                 raise _not_swapped(error) from error
 
     def _is_swapped(self) -> bool:
-        """Say whose the name is, where the answer to COMMIT was lost."""
+        """Return which database has the name, after the answer to COMMIT was lost."""
         self._ending.close()
         with self._ending.cursor() as cursor:
             cursor.execute("SELECT datname FROM pg_database WHERE oid = %s", [self._replacement])
@@ -360,17 +360,17 @@ def rename(name: str, to: str) -> Composable:
 
 def _unknown(error: Exception) -> PartialError:
     return PartialError(
-        "the databases were changing places when the server fell silent, and whether they did is "
-        f"not known: {first_line(error)}",
+        "the server stopped answering during the swap, and it is not known whether the swap took "
+        f"effect: {first_line(error)}",
         id="swap-failed",
-        hint="see which database has the name now, and how they are called",
+        hint="list the databases and their names",
         steps=(statement("SELECT oid, datname FROM pg_database"),),
     )
 
 
 def _not_swapped(error: Exception) -> UndecidedError:
     return UndecidedError(
-        f"the databases could not change places: {first_line(error)}; the live one is as it was",
+        f"the swap failed: {first_line(error)}; the live database is as it was",
         id="swap-failed",
-        hint="see the server's words above; then run the command again",
+        hint="read the server's message above; then run the command again",
     )

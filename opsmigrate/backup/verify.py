@@ -13,28 +13,27 @@ from opsmigrate.backup.differences import broken, content_differences
 from opsmigrate.backup.properties import read_extensions
 from opsmigrate.backup.restore import restore_into, why_not_owners
 from opsmigrate.backup.sequences import read_sequences
-from opsmigrate.backup.venue import isolated_venue, not_by_a_role, venue_for
+from opsmigrate.backup.venue import isolated_venue, not_by_a_role, scratch_for, venue_for
+from opsmigrate.backup.verifier import Verifier
 from opsmigrate.digest.archive import read_archive
 from opsmigrate.digest.server import Reading, read_database
 from opsmigrate.digest.tables import list_tables
 from opsmigrate.manifest import Manifest, size_of
-from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.run import ClientError
 from opsmigrate.pgtools.schema_text import schema_differences
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.session import no_time_limits, second_connection, set_for_session
-from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Severity, Unexamined
-from opsmigrate.scratch import ScratchDatabase, keep_scratch, scratch_database
+from opsmigrate.scratch import ScratchDatabase, keep_scratch
 from opsmigrate.steps import statement
 
 JOBS = 2
 KEPT_HOURS = 24
 SEE_WORDS = (
-    "see the server's words: where it lacks room, a role or a right, mend that and verify it "
-    "again; else take a new backup"
+    "read the server's message: if room, a role or a privilege is missing, provide it and verify "
+    "again; otherwise take a new backup"
 )
-NO_MEMBER = "the role that was made to restore it is a member of no other"
+NO_MEMBER = "the role that was created for the restore is a member of no other role"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,19 +54,17 @@ def verify_checksum(file: Path, manifest: Manifest) -> tuple[Finding, ...]:
     # What is neither file nor folder has no size, and reading it might never end.
     if size_of(file) < 0 or sha256_of(file) != manifest.sha256:
         return (
-            broken(id="archive-changed", message=f"{file.name} is not the file that was written"),
+            broken(
+                id="archive-changed",
+                message=f"{file.name} differs from the file that was written",
+            ),
         )
     return ()
 
 
-def verify_archive(
-    connection: BaseDatabaseWrapper,
-    clients: Clients,
-    file: Path,
-    manifest: Manifest,
-    progress: Progress,
-) -> tuple[Finding, ...]:
+def verify_archive(verifier: Verifier) -> tuple[Finding, ...]:
     """Return what differs between the backup and its manifest: checksum, then every row."""
+    file, manifest, progress = verifier.file, verifier.manifest, verifier.progress
     progress.phase("Verifying the archive: SHA-256, then every row")
     if changed := verify_checksum(file, manifest):
         return changed
@@ -80,7 +77,11 @@ def verify_archive(
 
     try:
         content = read_archive(
-            clients, connection, file, encoding=_encoding(manifest), meanwhile=meanwhile
+            verifier.clients,
+            verifier.connection,
+            file,
+            encoding=_encoding(manifest),
+            meanwhile=meanwhile,
         )
     except ClientError as error:
         if not error.of_its_own:
@@ -90,39 +91,25 @@ def verify_archive(
 
 
 def verify_by_restoring(
-    connection: BaseDatabaseWrapper,
-    clients: Clients,
-    file: Path,
-    manifest: Manifest,
+    verifier: Verifier,
     *,
-    run_id: str,
-    maintenance_db: str | None,
-    progress: Progress,
     keep: bool = False,
     trust_code: bool = False,
     isolated: int | None = None,
 ) -> Verification:
     """Restore the backup in a scratch database, compare everything, and drop it, or keep it.
 
-    With `isolated`, on a server of our own of that major; else on the server of `connection`,
+    With `isolated`, on a temporary embedded server of that major, else on the verifier's server,
     where nothing that others own is then run by a superuser, unless `trust_code`. Raises
     RefusedError where there is no place for it.
     """
+    connection, manifest = verifier.connection, verifier.manifest
     # After a long silence the server, or a firewall, may have ended it: connect anew.
     connection.close()
     chosen = (
-        venue_for(
-            connection,
-            clients,
-            file,
-            manifest,
-            run_id=run_id,
-            maintenance_db=maintenance_db,
-            trust_code=trust_code,
-            keep=keep,
-        )
+        venue_for(verifier, trust_code=trust_code, keep=keep)
         if isolated is None
-        else isolated_venue(connection, clients, file, manifest, major=isolated)
+        else isolated_venue(verifier, major=isolated)
     )
     with ExitStack() as stack:
         try:
@@ -130,21 +117,14 @@ def verify_by_restoring(
         except ClientError as error:
             if not error.of_its_own:
                 raise
-            return Verification(findings=(unreadable(file, error),))
+            return Verification(findings=(unreadable(verifier.file, error),))
         why, lacking = why_not_owners(venue.server, manifest), None
         for owners in venue.attempts(owners=why is None):
             with (
-                scratch_database(
-                    venue.server,
-                    run_id=run_id,
-                    maintenance_db=venue.maintenance_db,
-                    like=manifest.properties or None,
-                ) as scratch,
+                scratch_for(venue, verifier) as scratch,
                 venue.hands(scratch, manifest, owners=owners) as hands,
             ):
-                proof = prove_restored(
-                    hands, clients, file, manifest, scratch, progress, owners=owners
-                )
+                proof = prove_restored(verifier, hands, scratch, owners=owners)
                 if lacking := venue.lacking(proof.findings):
                     continue
                 if not owners:
@@ -158,70 +138,88 @@ def verify_by_restoring(
                     keep_scratch(connection, scratch, about, hours=KEPT_HOURS)
                     proof = replace(proof, scratch=scratch.name)
                 return replace(proof, where=venue.where)
-        raise not_by_a_role(file, venue, lacking)
+        raise not_by_a_role(verifier.file, venue, lacking)
 
 
 def prove_restored(
-    connection: BaseDatabaseWrapper,
-    clients: Clients,
-    file: Path,
-    manifest: Manifest,
-    scratch: ScratchDatabase,
-    progress: Progress,
-    *,
-    owners: bool,
+    verifier: Verifier, hands: BaseDatabaseWrapper, scratch: ScratchDatabase, *, owners: bool
 ) -> Verification:
-    """Restore into the scratch database and compare rows, values, sequences and definitions."""
+    """Restore into the scratch database and compare rows, values, sequences and definitions.
+
+    `hands` is the connection of the role that does it.
+    """
+    file, progress = verifier.file, verifier.progress
     progress.phase(f"Restoring into the scratch database {scratch.name}")
     # After a long silence the server, or a firewall, may have ended it: connect anew.
-    connection.close()
-    started = server_start(connection)
+    hands.close()
+    started = server_start(hands)
     try:
         restore_into(
-            connection,
-            clients,
+            hands,
+            verifier.clients,
             file,
             scratch.name,
             owners=owners,
-            printed=manifest.printing,
+            printed=verifier.manifest.printing,
             meanwhile=lambda: progress.update("restoring"),
         )
     except ClientError as error:
-        require_backup_to_blame(connection, scratch.name, error, started=started)
-        found = contradiction_in(connection, scratch.name, error)
+        require_backup_to_blame(hands, scratch.name, error, started=started)
+        found = contradiction_in(hands, scratch.name, error)
         words = f"{file.name} cannot be restored: {error}{found.words if found else ''}"
         failed = broken(id="restore-failed", message=words)
         hint, steps = (found.hint, found.steps) if found else (SEE_WORDS, failed.steps)
         return Verification(findings=(replace(failed, hint=hint, steps=steps),))
-    progress.phase("Comparing every row of it")
-    with second_connection(connection, database=scratch.name) as restored:
+    progress.phase("Comparing every row")
+    with second_connection(hands, database=scratch.name) as restored:
         set_for_session(restored, **no_time_limits(restored))
-        content = read_database(
-            restored,
-            clients,
-            list_tables(restored),
-            Reading(jobs=JOBS, printing=manifest.printing),
-            encoding=_encoding(manifest),
-            idle=lambda read: progress.update(f"{read / 1e6:,.1f} MB of rows read"),
+        return Verification(
+            findings=(
+                *_contents(verifier, restored),
+                *_extensions(verifier.manifest, read_extensions(restored)),
+                *_definitions(verifier, restored, owners=owners),
+            ),
+            unexamined=_definitions_unexamined(verifier),
         )
-        # A table whose rows were left out is there, and empty.
-        tables = {
-            name: each for name, each in content.tables.items() if name not in manifest.excluded
-        }
-        findings = (
-            *content_differences(manifest, tables, read_sequences(restored), content.large_objects),
-            *_extensions(manifest, read_extensions(restored)),
-        )
-        unexamined: tuple[Unexamined, ...] = ()
-        if clients.version == manifest.client_version:
-            objects = schema_differences(
-                restored, clients, file, owners=owners, printing=manifest.printing
-            )
-            findings += tuple(_changed(each) for each in objects)
-        else:
-            why = f"pg_dump {manifest.client_version} wrote it, this is {clients.version}"
-            unexamined = (Unexamined("the definitions of the restored objects", why),)
-    return Verification(findings=findings, unexamined=unexamined)
+
+
+def _contents(verifier: Verifier, restored: BaseDatabaseWrapper) -> tuple[Finding, ...]:
+    manifest = verifier.manifest
+    content = read_database(
+        restored,
+        verifier.clients,
+        list_tables(restored),
+        Reading(jobs=JOBS, printing=manifest.printing),
+        encoding=_encoding(manifest),
+        idle=lambda read: verifier.progress.update(f"{read / 1e6:,.1f} MB of rows read"),
+    )
+    # A table whose rows were left out is there, and empty.
+    tables = {name: each for name, each in content.tables.items() if name not in manifest.excluded}
+    return content_differences(manifest, tables, read_sequences(restored), content.large_objects)
+
+
+def _definitions(
+    verifier: Verifier, restored: BaseDatabaseWrapper, *, owners: bool
+) -> tuple[Finding, ...]:
+    if _definitions_unexamined(verifier):
+        return ()
+    objects = schema_differences(
+        restored,
+        verifier.clients,
+        verifier.file,
+        owners=owners,
+        printing=verifier.manifest.printing,
+    )
+    return tuple(_changed(each) for each in objects)
+
+
+def _definitions_unexamined(verifier: Verifier) -> tuple[Unexamined, ...]:
+    """Return what is not compared: another version of pg_dump would write it in other words."""
+    wrote, reads = verifier.manifest.client_version, verifier.clients.version
+    if wrote == reads:
+        return ()
+    why = f"pg_dump {wrote} wrote it, this is {reads}"
+    return (Unexamined("the definitions of the restored objects", why),)
 
 
 def unreadable(file: Path, error: ClientError) -> Finding:
@@ -250,7 +248,7 @@ def _encoding(manifest: Manifest) -> str:
 
 def _changed(what: str) -> Finding:
     return broken(
-        id="schema-differs", message=f"{what} is not defined in the restored database as it was"
+        id="schema-differs", message=f"{what} is defined differently in the restored database"
     )
 
 
@@ -259,9 +257,9 @@ def _extensions(manifest: Manifest, found: dict[str, str]) -> tuple[Finding, ...
         Finding(
             id="extension-differs",
             severity=Severity.WARNING,
-            message=f"the extension {name} was of version {version}; a restore gives "
+            message=f"the extension {name} had version {version}; a restore installs "
             + (found.get(name) or "none"),
-            hint="before the next backup, let it be of the version that a restore gives",
+            hint="before the next backup, update it to the version that a restore installs",
             steps=(statement(f"ALTER EXTENSION {quoted(name)} UPDATE"),),
             evidence={"source": version, "backup": found.get(name)},
         )

@@ -29,32 +29,32 @@ SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class Watch:
-    """Looks, once a second at most, whether a client program of ours waits for a lock."""
+    """Looks, once a second at most, whether a client program of opsmigrate waits for a lock."""
 
     def __init__(
         self, connection: BaseDatabaseWrapper, application: str, *, patience: float
     ) -> None:
         """Look through `connection`; a wait of more than `patience` seconds is too long."""
-        self._connection = connection
+        self.connection = connection
         self._application = application
         self._patience = patience
         self._looked = time.monotonic()
 
     def look(self) -> None:
-        """Raise UndecidedError where a program of ours has waited for too long."""
+        """Raise UndecidedError where a program of opsmigrate has waited for too long."""
         if time.monotonic() - self._looked < SECONDS_BETWEEN_LOOKS:
             return
         self._looked = time.monotonic()
-        with self._connection.cursor() as cursor:
+        with self.connection.cursor() as cursor:
             cursor.execute(STUCK, [self._application, self._patience])
             row = cursor.fetchone()
         if row is not None:
             what, holders = row
             raise UndecidedError(
-                f"pg_dump waited for more than {self._patience:g} s for a lock on {what}, held up "
-                f"by {holders}; a migration may be running",
+                f"pg_dump waited for more than {self._patience:g} s for a lock on {what}, held by "
+                f"{holders}; a migration may be running",
                 id="lock-not-obtained",
-                hint="when it has ended, take the backup again",
+                hint="take the backup again when it has ended",
                 steps=(command("python manage.py backup_db"),),
             )
 
@@ -65,7 +65,7 @@ class Watch:
         are the server's, in any language.
         """
         try:
-            with self._connection.cursor() as cursor:
+            with self.connection.cursor() as cursor:
                 cursor.execute(EXCLUSIVE)
                 row = cursor.fetchone()
         except Error:

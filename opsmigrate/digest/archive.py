@@ -16,6 +16,7 @@ from opsmigrate.digest.tables import label
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.libpq import child_environment
 from opsmigrate.pgtools.run import ClientError, started
+from opsmigrate.postgres.names import unquoted
 
 IDENTIFIER = rb'(?:"(?:[^"]|"")+"|[^\s".(]+)'
 QUALIFIED = re.compile(rb"(%b)\.(%b)" % (IDENTIFIER, IDENTIFIER), re.DOTALL)
@@ -121,6 +122,4 @@ def _label(schema: bytes, name: bytes, codec: str) -> str:
 
 
 def _name(identifier: bytes, codec: str) -> str:
-    if identifier.startswith(b'"'):
-        identifier = identifier[1:-1].replace(b'""', b'"')
-    return identifier.decode(codec, errors="replace")
+    return unquoted(identifier.decode(codec, errors="replace"))

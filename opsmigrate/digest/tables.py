@@ -7,13 +7,15 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.names import quoted
+from opsmigrate.postgres.of_users import of_users
 
 # What pg_dump writes rows of: tables, and those of an extension that it registered with
 # pg_extension_config_dump. Generated columns are not copied (documentation of COPY). Sizes are
 # those of the last VACUUM or ANALYZE: pg_table_size() would wait for whoever has a table locked.
 # Last, the root of partitions by the hash of an enum: its values get other oids in another
 # database, and so the rows go to other partitions. pg_dump loads them through the root.
-TABLES = """
+TABLES = of_users("""
 SELECT n.nspname, c.relname,
        ARRAY(SELECT a.attname::text FROM pg_attribute a
              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -35,10 +37,10 @@ LEFT JOIN LATERAL (
     SELECT x.extcondition[array_position(x.extconfig, c.oid)] AS condition
     FROM pg_extension x WHERE c.oid = ANY (x.extconfig)) AS configuration ON true
 WHERE c.relkind = 'r' AND c.relpersistence <> 't'
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND {of_users}
   AND (e.objid IS NULL OR configuration.condition IS NOT NULL)
 ORDER BY 1, 2
-"""
+""")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +130,4 @@ def count_rows(
 
 def label(schema: str, name: str) -> str:
     """Return `schema.name`; a part with a dot or a quote is quoted, so that no two are the same."""
-    return ".".join(
-        '"' + part.replace('"', '""') + '"' if "." in part or '"' in part else part
-        for part in (schema, name)
-    )
+    return ".".join(quoted(part) if "." in part or '"' in part else part for part in (schema, name))

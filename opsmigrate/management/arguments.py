@@ -14,16 +14,16 @@ def add_to_all(parser: ArgumentParser) -> None:
         "--format",
         choices=("text", "json"),
         default="text",
-        help="readable text (default), or one JSON object",
+        help="the format of the report: text (default), or one JSON object",
     )
     parser.add_argument(
-        "--output", metavar="FILE", help="write the result to FILE, nothing to stdout"
+        "--output", metavar="FILE", help="write the report to FILE, and nothing to stdout"
     )
     parser.add_argument(
         "--fail-on",
         choices=("error", "warning"),
         default="error",
-        help="the least severe finding that makes the verdict failed",
+        help="treat findings of this severity or worse as failure",
     )
     # As migrate takes it, so that a script may hand the same arguments to each.
     parser.add_argument(
@@ -31,7 +31,7 @@ def add_to_all(parser: ArgumentParser) -> None:
         "--no-input",
         action="store_true",
         dest="no_input",
-        help="ask nothing; only restore_db asks, and accepts then whatever is lost",
+        help="ask nothing; only restore_db asks, and it then accepts any loss",
     )
 
 
@@ -40,6 +40,7 @@ def add_trust_code(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--trust-code",
         action="store_true",
-        help="let what other roles wrote (checks, defaults, functions) run with the rights of the "
-        "superuser that restores it; without it, it is restored by a role that is none, or not",
+        help="let code of other roles (checks, defaults, functions) run with the privileges of "
+        "the superuser that restores; without it, an unprivileged role restores, or the "
+        "restore is refused",
     )

@@ -1,13 +1,12 @@
 """ReportCommand: options, output and exit codes of every command, once."""
 
-import errno
 import os
-import re
 import sys
 import traceback
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from io import TextIOWrapper
@@ -28,6 +27,7 @@ from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.files import require_writable, write_atomically
 from opsmigrate.interrupts import INTERRUPTED, Watch
 from opsmigrate.management.arguments import add_to_all
+from opsmigrate.management.crash import crash
 from opsmigrate.management.database import ChosenDatabase
 from opsmigrate.management.output import (
     Messages,
@@ -35,15 +35,8 @@ from opsmigrate.management.output import (
     forget_unwritten,
     occupy_standard_descriptors,
 )
-from opsmigrate.pgtools.run import ClientError
-from opsmigrate.postgres.errors import (
-    INSUFFICIENT_PRIVILEGE,
-    NOT_TEXT,
-    QUERY_CANCELED,
-    first_line,
-    sqlstate,
-)
 from opsmigrate.postgres.idle import never_ended_for_idling
+from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import Session
 from opsmigrate.postgres.waits import Waits
@@ -58,8 +51,6 @@ EPILOG = (
     f"{INTERRUPTED} interrupted. What a finding means: manage.py preflight_migrate --explain ID. "
     "All commands and options: docs/commands.md."
 )
-# What Python makes of bytes of the command line that are no text (PEP 383).
-TYPED_BYTES = re.compile("[\udc80-\udcff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,22 +91,31 @@ class ReportCommand(BaseCommand, ABC):
             parser.add_argument("--skip-checks", action="store_true", help="skip system checks")
         if self.writes:
             parser.add_argument(
-                "--dry-run", action="store_true", help="say what would be done; write nothing"
+                "--dry-run", action="store_true", help="show what would be done; write nothing"
             )
             parser.add_argument(
-                "--approval", metavar="TEXT", help="who approved this; needed in production"
+                "--approval", metavar="TEXT", help="who approved this; required in production"
             )
 
     @abstractmethod
     def run(self, run: Run, **options: Any) -> Result:
         """Do the command's work on `run.connection` and return its result."""
 
-    def prepare(self, options: dict[str, Any]) -> Result | None:
-        """Refuse bad input before the database is touched.
+    def prepare(self, options: dict[str, Any]) -> None:
+        """Refuse bad input before anything is done; a command may have nothing to refuse."""
 
-        Return the result where no database is needed for it, else None.
-        """
+    def without_database(self, options: dict[str, Any]) -> Result | None:
+        """Return the result where no database is needed for it, else None."""
         return None
+
+    @contextmanager
+    def progress(self, options: dict[str, Any]) -> Iterator[Progress]:
+        """Yield the progress that is told on stderr until the block ends."""
+        progress = Progress(self.stderr, verbosity=options["verbosity"])
+        try:
+            yield progress
+        finally:
+            progress.done()
 
     def repeating(self, result: Result, options: dict[str, Any]) -> Result:
         """Return the result, whose steps repeat the arguments of this very command."""
@@ -175,7 +175,7 @@ class ReportCommand(BaseCommand, ABC):
             self.keep(report, options)
         except OSError as error:
             why = shown(str(error))
-            told = f"the report cannot be written: {why}; it is:\n{report.as_text()}"
+            told = f"the report cannot be written: {why}; its text is:\n{report.as_text()}"
             self.messages.error(told)
             report = replace(report, exit_code=report.exit_code or Verdict.UNDECIDED.exit_code)
         self._end(report, options)
@@ -220,7 +220,7 @@ class ReportCommand(BaseCommand, ABC):
         except Exception as error:
             if options["traceback"]:
                 self.messages.error(chosen.redact(traceback.format_exc()))
-            result = _crash(error, chosen).as_result()
+            result = crash(error, chosen).as_result()
         if watch.asked is None:
             return result, None
         # What failed after a signal failed because of it: it proves nothing.
@@ -230,7 +230,8 @@ class ReportCommand(BaseCommand, ABC):
     def _run(self, run_id: str, chosen: ChosenDatabase, options: dict[str, Any]) -> Result:
         if options["output"]:
             _require_output(options)
-        result = self.prepare(options)
+        self.prepare(options)
+        result = self.without_database(options)
         if result is not None:
             return result
         settings = load_settings()
@@ -239,22 +240,18 @@ class ReportCommand(BaseCommand, ABC):
         if self.needs_clean_checks and not options["skip_checks"]:
             _require_clean_checks(connection)
         reap(connection, settings.maintenance_db)
-        progress = Progress(self.stderr, verbosity=options["verbosity"])
-        run = Run(
-            id=run_id,
-            settings=settings,
-            connection=connection,
-            session=session,
-            progress=progress,
-        )
-        try:
-            with never_ended_for_idling(connection):
-                result = self.run(run, **options)
-                # It is done: an interrupt that comes now must not say that nothing was.
-                interrupts.hold_back()
-                return result.with_findings(*_left(connection, run_id))
-        finally:
-            progress.done()
+        with self.progress(options) as progress, never_ended_for_idling(connection):
+            run = Run(
+                id=run_id,
+                settings=settings,
+                connection=connection,
+                session=session,
+                progress=progress,
+            )
+            result = self.run(run, **options)
+            # It is done: an interrupt that comes now must not say that nothing was.
+            interrupts.hold_back()
+            return result.with_findings(*_left(connection, run_id))
 
     def _deliver(self, report: Report, options: dict[str, Any]) -> None:
         as_json = options["format"] == "json"
@@ -282,8 +279,11 @@ def _left(connection: BaseDatabaseWrapper, run_id: str) -> list[Finding]:
             id="scratch-left",
             severity=Severity.WARNING,
             message=f"the scratch database {name} could not be dropped",
-            hint="the next run of any command drops it when nobody is in it; or do so now",
-            steps=(statement(f'DROP DATABASE "{name}" WITH (FORCE)'),),
+            hint=(
+                "the next run of any command drops it if no session is connected to it; or drop "
+                "it now"
+            ),
+            steps=(statement(f"DROP DATABASE {quoted(name)} WITH (FORCE)"),),
         )
         for name in names
     ]
@@ -322,7 +322,7 @@ def _require_clean_checks(connection: BaseDatabaseWrapper) -> None:
         raise UndecidedError(
             f"the system check {errors[0].id} fails: {errors[0].msg}{more}",
             id="system-check",
-            hint="correct what it says",
+            hint="correct it",
             steps=(command("python manage.py check"),),
         )
 
@@ -331,64 +331,6 @@ def _interrupted() -> Result:
     stopped = UndecidedError(
         "interrupted; nothing was changed",
         id="interrupted",
-        hint="run it again; it removes what this run could not put away",
+        hint="run it again; it removes what this run left behind",
     )
     return stopped.as_result()
-
-
-def _crash(error: Exception, chosen: ChosenDatabase) -> UndecidedError:
-    words = chosen.redact(first_line(error))
-    if isinstance(error, Error) and sqlstate(error) == INSUFFICIENT_PRIVILEGE:
-        return UndecidedError(
-            f"the role may not look at what must be examined: {words}",
-            id="missing-right-to-look",
-            hint="GRANT what is missing to the role of this alias, or use the owner's",
-        )
-    if isinstance(error, UnicodeEncodeError) and TYPED_BYTES.search(error.object):
-        return UndecidedError(
-            "what was typed, or a variable of the environment, is not text in UTF-8",
-            id="not-text",
-            hint="type it in UTF-8, on a terminal that is set to it",
-        )
-    if isinstance(error, UnicodeError) or (
-        isinstance(error, Error) and sqlstate(error) in NOT_TEXT
-    ):
-        return UndecidedError(
-            f"{chosen.name} has names or values that are not text in its encoding, or cannot be "
-            f"read in UTF-8: {words}",
-            id="not-text",
-            hint="rename what has such a name, or convert the database to UTF8",
-        )
-    if isinstance(error, Error) and sqlstate(error) == QUERY_CANCELED:
-        return UndecidedError(
-            f"the server ended a statement before it had an answer: {words}",
-            id="database-error",
-            **chosen.how_to_have_more_time(),
-            evidence={"sqlstate": QUERY_CANCELED},
-        )
-    if isinstance(error, Error):
-        return UndecidedError(
-            f"the database did not answer as expected: {words}",
-            id="database-error",
-            hint="see the server's words above; then run the command again",
-            evidence={"sqlstate": sqlstate(error)},
-        )
-    if isinstance(error, ClientError):
-        return UndecidedError(
-            f"a PostgreSQL client program did not come to its end: {words}",
-            id="client-failed",
-            hint="see its words above; then run the command again",
-            evidence={"status": error.status, "sqlstate": error.sqlstate},
-        )
-    if isinstance(error, OSError) and error.errno is not None:
-        return UndecidedError(
-            f"the operating system refused: {words}",
-            id="system-refused",
-            hint="make room on the disk, or see to the file's rights; then run the command again",
-            evidence={"errno": errno.errorcode.get(error.errno, error.errno)},
-        )
-    return UndecidedError(
-        f"internal error: {type(error).__name__}: {words}",
-        id="internal-error",
-        hint="run it again with --traceback, and report what it prints",
-    )

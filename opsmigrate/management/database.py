@@ -49,7 +49,7 @@ def postgresql_alias(alias: str, *, option: str) -> BaseDatabaseWrapper:
         raise UsageError(
             f"there is no database alias {_named(alias)} in DATABASES",
             id="unknown-alias",
-            hint=f"name one that is there with {option}: {', '.join(connections)}",
+            hint=f"name an existing one with {option}: {', '.join(connections)}",
         )
     connection = connections[alias]
     if connection.vendor != "postgresql":
@@ -96,7 +96,7 @@ def _require_text(connection: BaseDatabaseWrapper) -> None:
     for key in (key for key in parts if "\0" in str(connection.settings_dict.get(key) or "")):
         raise UndecidedError(
             f"the {key} of DATABASES[{connection.alias!r}] has a NUL character (%00 in a URL), "
-            "which PostgreSQL knows nowhere",
+            "which PostgreSQL does not allow",
             id="bad-setting",
             hint="correct it in the settings, or in DATABASE_URL",
         )
@@ -133,7 +133,7 @@ class ChosenDatabase:
             raise too_old(
                 f"this Django does not work with the server: {first_line(error)}",
                 id="server-too-old",
-                hint="upgrade the server, or use the Django that the last release used",
+                hint="upgrade the server, or use the Django version of the previous release",
             ) from error
         except Error as error:
             if self._connection.connection is not None:
@@ -182,7 +182,7 @@ class ChosenDatabase:
             with suppress(Error):
                 limit = statement_limit(self._connection)
         if limit is None:
-            return {"hint": "somebody may have cancelled it: run the command again"}
+            return {"hint": "another session may have cancelled it: run the command again"}
         return {
             "hint": f"statement_timeout is {limit.milliseconds:,} ms for this role. For one run, "
             'set the variable PGOPTIONS="-c statement_timeout=0"; or lift it for the role in this '
@@ -191,7 +191,7 @@ class ChosenDatabase:
                 statement(
                     f"ALTER ROLE {limit.role} IN DATABASE {limit.database} "
                     "SET statement_timeout = 0",
-                    risk="for the role's other sessions too",
+                    risk="applies to the role's other sessions too",
                 ),
             ),
         }

@@ -71,10 +71,13 @@ def forget_unwritten(stream: Any) -> None:
 def occupy_standard_descriptors() -> None:
     """Open nothing in the place of what is closed, before a file or a session gets its number.
 
-    Whatever a library writes to its stderr would go there.
+    Whatever a library writes to its stderr would go there. Nor is it taken for a file that was
+    written, as /dev/null would be by who is told to write to /dev/stdout: a folder cannot be.
     """
     for descriptor in STANDARD:
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)
+            # Windows opens no folders, and has no /dev/stdout.
+            is_read = descriptor == 0 or sys.platform == "win32"
+            os.open(os.devnull if is_read else os.sep, os.O_RDONLY)

@@ -79,7 +79,7 @@ def _not_rehearsed(reason: OpsmigrateError) -> NotRehearsed:
 
 
 def _rehearse(run: Run, target: Target, asked: Asked, unfit: str | None = None) -> Rehearsal:
-    """Rehearse, and once more on the examined server where ours turned out `unfit`."""
+    """Rehearse, and once more on the live server where ours turned out `unfit`."""
     stage = None
     try:
         with _stage(run, asked, unfit) as stage:
@@ -104,7 +104,7 @@ def _rehearse(run: Run, target: Target, asked: Asked, unfit: str | None = None) 
         unfit = lack_of_server(rehearsal.failure) if stage.isolated else None
         if unfit is None:
             return rehearsal
-    run.progress.phase(f"The server of our own does not do: {unfit}")
+    run.progress.phase(f"The temporary embedded server does not fit: {unfit}")
     return _rehearse(run, target, asked, unfit)
 
 
@@ -126,14 +126,14 @@ def _selection(run: Run, mode: str, stage: Stage) -> Selection:
 
 
 def _kept(run: Run, stage: Stage) -> Selection:
-    run.progress.phase("Comparing the live database with the copy that was kept of it")
+    run.progress.phase("Comparing the live database with its kept copy")
     try:
         kept = find_kept_copy(run.connection, run.session, stage.clients, may_be_stale=True)
     except UnfitError as error:
         raise UndecidedError(
-            f"no kept copy can be rehearsed on: {error}",
+            f"no kept copy can be used for a rehearsal: {error}",
             id="no-kept-copy",
-            hint="make a copy that is kept, or rehearse on a new one",
+            hint="take a backup that keeps its copy, or rehearse on a new one",
             steps=(KEEP_A_COPY, replace(REHEARSE, alternative=2)),
         ) from error
     return select_kept(run.connection, kept)
@@ -152,7 +152,7 @@ def _unchanged(run: Run, stage: Stage) -> Selection | None:
 
 @contextmanager
 def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
-    """Yield where the copy is made: on the alias that was named, else on a server of our own.
+    """Yield where the copy is made: on the named alias, else on a temporary embedded server.
 
     Else, where that does not suit, on the examined one: `unfit` is why it does not, where that is
     known. What was kept is there, and nowhere else.
@@ -162,9 +162,9 @@ def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
     with _saying_why(unasked=unasked):
         if is_pooled_by_transaction(run.connection):
             raise UndecidedError(
-                "a connection pooler in transaction mode is in between",
+                "there is a connection pooler in transaction mode in between",
                 id="pooled-by-transaction",
-                hint="point DATABASES at the server itself, not at the pooler",
+                hint="let DATABASES point to the server itself, not to the pooler",
             )
         here = Stage(
             place=run.connection,
@@ -233,17 +233,17 @@ def _bytes_of_copy(run: Run, asked: Asked) -> int:
 
 
 def _require_allowed_here(run: Run, asked: Asked, why: str | None) -> None:
-    """Raise where no copy may be made on the examined server; `why` it would have to be there."""
+    """Raise where no copy may be made on the live server; `why` it would have to be there."""
     if run.settings.environment == PRODUCTION and asked.mode == "auto":
-        ours = "" if why is None else f", and on a server of our own it cannot be: {why}"
+        ours = (
+            "" if why is None else f", and it cannot be made on a temporary embedded server: {why}"
+        )
         raise UndecidedError(
-            f"no copy is made on a production server without approval{ours}",
+            f"no copy is made on a production server without --approval{ours}",
             id="approval-needed",
             steps=(APPROVED,),
         )
-    require_approval(
-        run.settings, action="a rehearsal on the examined server", approval=asked.approval
-    )
+    require_approval(run.settings, action="a rehearsal on the live server", approval=asked.approval)
     require_scratch_allowed(run.connection)
 
 
@@ -258,7 +258,7 @@ def _saying_why(*, unasked: bool) -> Iterator[None]:
 
 
 def _other_server(run: Run, alias: str) -> BaseDatabaseWrapper | None:
-    """Return the connection of the alias, or None where it leads to the examined server."""
+    """Return the connection of the alias, or None where it leads to the live server."""
     place = postgresql_alias(alias, option="--rehearse-on")
     with suppress(Error):  # A session that is lost says so when it is asked.
         own(place)
@@ -278,8 +278,8 @@ def _is_another_server(run: Run, alias: str, place: BaseDatabaseWrapper) -> bool
         return False
     if session.major != run.session.major:
         raise UndecidedError(
-            f"the server of the alias {alias!r} is PostgreSQL {session.major}, the examined one is "
-            f"{run.session.major}: what happens on the one proves nothing for the other",
+            f"the server of the alias {alias!r} is PostgreSQL {session.major}, the live server is "
+            f"{run.session.major}: a rehearsal on one version proves nothing for the other",
             id="other-version",
             hint=f"name the alias of a PostgreSQL {run.session.major} server with --rehearse-on",
         )

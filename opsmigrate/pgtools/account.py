@@ -47,12 +47,12 @@ def server_account() -> Account | None:
         return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
     names = " or ".join(CANDIDATES)
     raise LookupError(
-        f"PostgreSQL does not run as root, and there is no user {names} to run it as instead"
+        f"PostgreSQL does not run as root, and there is no user {names} to run it instead"
     )
 
 
 def can_traverse(account: Account | None, folder: Path) -> bool:
-    """Tell whether the account can enter the folder and everything above it."""
+    """Return whether the account can enter the folder and everything above it."""
     if account is None:
         return True
     folder = folder.resolve()
@@ -75,7 +75,7 @@ def give(account: Account | None, path: Path) -> None:
 
 
 def belongs_to(account: Account | None, path: Path) -> bool:
-    """Tell whether path is the account's (None: this process's own) and no link to elsewhere."""
+    """Return whether path belongs to the account (None: this process's) and is not a link."""
     if sys.platform == "win32":
         return path.exists()
     try:

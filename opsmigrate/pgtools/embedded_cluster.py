@@ -149,7 +149,7 @@ def _temporary_place(account: Account | None, major: int) -> Path:
     name = account.name if account else ""
     raise EmbeddedServerError(
         f"the user {name}, as which PostgreSQL runs here, can enter neither the folder meant for "
-        f"its data nor {place.parent}; set TMPDIR to a folder that everybody can enter"
+        f"its data nor {place.parent}; set TMPDIR to a folder that every user can enter"
     )
 
 

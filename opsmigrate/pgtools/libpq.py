@@ -156,7 +156,7 @@ def _require_one_line(password: str) -> None:
     # A line of a passfile is one entry (documentation of libpq, "The Password File").
     if "\n" in password or "\r" in password:
         raise UndecidedError(
-            "the password has a line break in it, which pg_dump and psql cannot be given",
+            "the password contains a line break, which cannot be passed to pg_dump and psql",
             id="cannot-connect",
             hint="give the role a password without line breaks",
         )

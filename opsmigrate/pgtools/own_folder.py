@@ -22,9 +22,9 @@ def own_folder() -> Iterator[Path]:
     parent.mkdir(mode=0o700, exist_ok=True)
     if not _is_ours(parent):
         raise UndecidedError(
-            f"{parent} belongs to somebody else",
+            f"{parent} belongs to another user",
             id="copy-failed",
-            hint="set TMPDIR to a folder of your own",
+            hint="set TMPDIR to a folder that you own",
         )
     folder = parent / f"{os.getpid()}-{token_hex(4)}"
     folder.mkdir(mode=0o700)

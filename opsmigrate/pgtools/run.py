@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import dropwhile
 from pathlib import Path
 from shutil import which
 from typing import IO
@@ -55,7 +56,7 @@ class ClientError(Exception):
 
     @property
     def of_its_own(self) -> bool:
-        """Say whether the program ended by itself: nobody ended it, and it could be started."""
+        """Return whether the program ended by itself: nobody ended it, and it could be started."""
         # 126 and 127 are what says that a program cannot be executed (POSIX, exec).
         return self.status is None or 0 < self.status < NOT_EXECUTED
 
@@ -150,16 +151,19 @@ def _failed(words: IO[bytes], status: int, program: str) -> ClientError:
     words.seek(0)
     lines = words.read().decode(errors="replace").strip().splitlines()
     # Its own words are not translated (libpq.py): warnings are told by theirs.
+    own = f"{program}:"
     telling = [
         line
         for line in lines
-        if line.startswith(f"{program}:") and not line.startswith(f"{program}: warning:")
+        if line.startswith(own) and not line.startswith(f"{program}: warning:")
     ]
-    besides = lines[lines.index(telling[0]) + 1 :] if telling else []
+    # pg_restore says first, in lines of their own, where it was (version 14 in each worker).
+    after = lines[lines.index(telling[0]) + 1 :] if telling else []
+    besides = list(dropwhile(lambda line: line.startswith(own), after))
     codes = [found.group(2) for line in telling if (found := WITH_CODE.match(line))]
     said = [WITH_CODE.sub(r"\1", line) for line in (telling or lines)[-3:]]
     return ClientError(
-        "; ".join(said) or f"{_ending(status)} without a word",
+        "; ".join(said) or f"{_ending(status)} without any message",
         status=status,
         sqlstate=codes[-1] if codes else None,
         besides="\n".join(besides),

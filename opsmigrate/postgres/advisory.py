@@ -1,4 +1,4 @@
-"""Advisory locks of ours: who holds the one that another run needs, and how to end it."""
+"""Advisory locks of opsmigrate: who holds the one that another run needs, and how to end it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -44,7 +44,7 @@ class Holder:
 
     @property
     def is_abandoned(self) -> bool:
-        """Say whether it looks like a session of ours whose client is gone."""
+        """Return whether it looks like a session of opsmigrate whose client is gone."""
         ours = self.application.startswith(APPLICATION)
         idle = (self.state or "").startswith("idle")
         return ours and idle and (self.seconds_in_state or 0) >= SECONDS_UNTIL_ABANDONED
@@ -61,15 +61,15 @@ class Holder:
         if self.transaction_seconds is not None:
             said += f" and a transaction of {age(self.transaction_seconds)}"
         if self.is_abandoned:
-            said += "; it looks abandoned: a session of opsmigrate's that does nothing"
+            said += "; it looks abandoned: an idle session of opsmigrate"
         return said
 
     @property
     def hint(self) -> str:
         """What to do about it."""
         if self.is_abandoned:
-            return "where no such run is alive any more, end its session"
-        return "wait for it to end; only where it is known to be dead, end its session"
+            return "if no such run is alive, end its session"
+        return "wait for it to end; only if it is certainly dead, end its session"
 
     @property
     def steps(self) -> tuple[Step, ...]:

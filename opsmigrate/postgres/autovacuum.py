@@ -59,12 +59,12 @@ def make_way(
         if cursor.fetchone()[0]:
             raise AutovacuumAgainstWraparoundError(
                 f"an autovacuum against transaction id wraparound (process {pids[0]}) holds the "
-                "table; it must be let finish"
+                "table; it must be left to finish"
             )
         try:
             for pid in pids:
                 cursor.execute("SELECT pg_cancel_backend(%s)", [pid])
-            say(f"ended the autovacuum of the table (process {pids[0]}); it will come again")
+            say(f"ended the autovacuum of the table (process {pids[0]}); it will run again later")
         except Error as error:
             if sqlstate(error) != INSUFFICIENT_PRIVILEGE:
                 raise
@@ -76,6 +76,6 @@ def make_way(
         wait = float(cursor.fetchone()[0]) + SECONDS_AFTER_DEADLOCK_TIMEOUT
     say(
         f"an autovacuum holds the table and this role may not end it; one try waits {wait:g} s, "
-        "and writers behind it as long"
+        "and writers queue behind it"
     )
     return wait

@@ -180,7 +180,7 @@ class Catalog:
 
     @property
     def may_create(self) -> bool:
-        """Say whether the role may create where an unqualified CREATE puts things."""
+        """Return whether the role may create where an unqualified CREATE puts things."""
         return self.schema in self.creatable
 
 

@@ -1,8 +1,10 @@
 """The queries that read a whole schema: each answers for all relations at once."""
 
+from opsmigrate.postgres.of_users import of_users
+
 # In the order of the fields of Relation, but for the first. pg_table_is_visible() looks each
 # relation up, so that it is asked only where two have the same name.
-RELATIONS = """
+RELATIONS = of_users("""
 SELECT p.partattrs::int2[], c.oid, n.nspname, c.relname, c.relkind,
        CASE WHEN EXISTS (SELECT FROM pg_class o WHERE o.relname = c.relname AND o.oid <> c.oid)
             THEN pg_table_is_visible(c.oid) ELSE n.nspname = ANY (current_schemas(true)) END,
@@ -13,17 +15,17 @@ SELECT p.partattrs::int2[], c.oid, n.nspname, c.relname, c.relkind,
        OR c.relhasrules AND c.relkind IN ('r', 'p'), c.relnatts
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
-WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-"""
+WHERE {of_users}
+""")
 # Table and number, then the fields of Column. Privileges are asked once a table, and of columns
 # only where there are any.
-COLUMNS = """
+COLUMNS = of_users("""
 WITH c AS MATERIALIZED (
     SELECT c.oid, c.relkind IN ('r', 'p') AS is_table,
            c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'REFERENCES') AS may_reference
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-        AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_')
+        AND {of_users})
 SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
        a.atthasdef, a.attidentity <> '', a.attgenerated <> '',
        c.may_reference OR c.is_table AND a.attacl IS NOT NULL
@@ -34,27 +36,27 @@ FROM pg_attribute a JOIN c ON c.oid = a.attrelid
 JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation o ON o.oid = a.attcollation
 WHERE a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum
-"""
+""")
 CONSTRAINTS = """
 SELECT k.conrelid, k.conname, k.contype, k.conkey, k.confrelid, k.convalidated, k.confkey,
        x.relname, k.confdeltype, pg_get_expr(k.conbin, k.conrelid), k.connoinherit
 FROM pg_constraint k LEFT JOIN pg_class x ON x.oid = k.conindid
 WHERE k.conrelid <> 0
 """
-INDEXES = """
+INDEXES = of_users("""
 SELECT i.indrelid, i.indkey, i.indnkeyatts, i.indoption, i.indclass,
        x.relname, i.indisunique, i.indisprimary, i.indisvalid, i.indimmediate, m.amname,
        pg_get_expr(i.indpred, i.indrelid), pg_get_expr(i.indexprs, i.indrelid),
        i.indnullsnotdistinct
 FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
 JOIN pg_namespace n ON n.oid = x.relnamespace
-WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+WHERE {of_users}
 ORDER BY i.indexrelid
-"""
+""")
 # What PostgreSQL lets stand in the way of ALTER COLUMN … TYPE and DROP COLUMN, besides views,
 # constraints and plain indexes (documentation of ALTER TABLE; RememberAllDependentForRebuilding).
 # Before PostgreSQL 15 a generated column itself depends on others, and not its expression.
-DEPENDENTS = """
+DEPENDENTS = of_users("""
 SELECT d.refobjid, d.refobjsubid, w.type, w.identity
 FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -64,9 +66,13 @@ CROSS JOIN LATERAL pg_identify_object(
     CASE WHEN g.oid IS NULL THEN d.classid ELSE 'pg_attrdef'::regclass END,
     coalesce(g.oid, d.objid), 0) w
 WHERE d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND {of_users}
   AND (d.classid IN ('pg_policy'::regclass, 'pg_trigger'::regclass, 'pg_proc'::regclass,
                      'pg_publication_rel'::regclass)
+       OR d.classid = 'pg_rewrite'::regclass AND EXISTS (
+           SELECT FROM pg_rewrite r WHERE r.oid = d.objid AND r.rulename <> '_RETURN')
+       OR d.classid = 'pg_statistic_ext'::regclass AND EXISTS (
+           SELECT FROM pg_statistic_ext e WHERE e.oid = d.objid AND e.stxexprs IS NOT NULL)
        OR g.oid IS NOT NULL
        OR d.classid = 'pg_attrdef'::regclass AND NOT EXISTS (
            SELECT FROM pg_attrdef a
@@ -74,22 +80,23 @@ WHERE d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
        OR d.classid = 'pg_class'::regclass AND EXISTS (
            SELECT FROM pg_index i
            WHERE i.indexrelid = d.objid AND (i.indpred IS NOT NULL OR i.indexprs IS NOT NULL)))
-"""
+""")
 # A table makes a type of its name; a type of that name is in its way.
-TYPE_NAMES = """
+TYPE_NAMES = of_users("""
 SELECT n.nspname, t.typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE t.typrelid = 0 AND t.typcategory <> 'A'
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-"""
+  AND {of_users}
+""")
 # By these an index is meant for more than its columns: the pattern operators of text, for instance.
 OPERATOR_CLASSES = "SELECT oid::text, opcname, opcdefault FROM pg_opclass"
-VIEWS = """
+VIEWS = of_users("""
 SELECT DISTINCT d.refobjid, d.refobjsubid, quote_ident(n.nspname) || '.' || quote_ident(v.relname)
 FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class
 JOIN pg_namespace n ON n.oid = v.relnamespace
 WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
-  AND d.refobjid <> v.oid AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-"""
+  AND r.rulename = '_RETURN' AND d.refobjid <> v.oid
+  AND {of_users}
+""")
 SURROUNDINGS = """
 SELECT current_setting('server_version_num')::int, current_schema(),
        (SELECT array_agg(nspname::text) FROM pg_namespace),

@@ -1,4 +1,4 @@
-"""The comment of a database: set, and read again where it is one of ours."""
+"""The comment of a database: set, and read again where it is one of opsmigrate."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def comment_on(database: str, comment: str | None) -> Composable:
 
 
 def our_comment(comment: str | None, kind: str) -> dict[str, Any] | None:
-    """Return what the comment of a database of ours says; None where it is of another kind."""
+    """Return what the comment of a database of opsmigrate says; None for other comments."""
     try:
         about = parse_object(comment or "")
     except UnreadableError:

@@ -1,4 +1,4 @@
-"""Sessions of ours wait for each other, and for client programs: none is ended for being idle."""
+"""Keep the server from ending idle sessions of opsmigrate, which wait for each other."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

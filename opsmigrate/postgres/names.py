@@ -52,6 +52,11 @@ def quoted(*names: str) -> str:
     return ".".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
+def unquoted(name: str) -> str:
+    """Return one name of SQL as it means it: without its quotes, or folded to lower case."""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+
+
 def literal(text: str) -> str:
     """Return a text as SQL, for servers with standard_conforming_strings, which is the default."""
     return "'" + text.replace("'", "''") + "'"

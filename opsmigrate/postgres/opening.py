@@ -1,4 +1,4 @@
-"""Where every session of ours is made: the one place that says what holds in each of them.
+"""Where every session of opsmigrate is made: the one place that says what holds in each of them.
 
 Names in it resolve in pg_catalog only. A function of one's own that fits the arguments better than
 PostgreSQL's polymorphic one wins wherever its schema stands in the search_path (CVE-2018-1058), and
@@ -174,7 +174,7 @@ def _in_own_transaction(raw: Any, query: str, params: Any = None) -> Any:
 
 
 def pin_of(connection: BaseDatabaseWrapper) -> Pin | None:
-    """Return the pin of a connection of ours, None where it is the project's."""
+    """Return the pin of a connection of opsmigrate, None where it is the project's."""
     found: Pin | None = vars(connection).get(_ATTRIBUTE)
     return found
 
@@ -236,7 +236,7 @@ def release(connection: BaseDatabaseWrapper, *, closed: bool = False) -> None:
 
 @contextmanager
 def owned(connection: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
-    """Yield `connection` as one of ours, and give it back to the project at the end."""
+    """Yield `connection` as one of opsmigrate, and give it back to the project at the end."""
     own(connection)
     try:
         yield connection

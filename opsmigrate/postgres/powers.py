@@ -17,7 +17,7 @@ OTHERS = "SELECT rolname FROM pg_roles WHERE NOT rolsuper AND rolname <> session
 
 
 def is_powerful(connection: BaseDatabaseWrapper) -> bool:
-    """Say whether the login role is a superuser, may become one, or has the server's files."""
+    """Return whether the login role is a superuser, may become one, or has the server's files."""
     with connection.cursor() as cursor:
         cursor.execute(POWERFUL)
         return bool(cursor.fetchone()[0])

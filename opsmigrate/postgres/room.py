@@ -30,20 +30,20 @@ def require_connections(connection: BaseDatabaseWrapper, needed: int, what: str)
         cursor.execute(ROOM)
         own, of_role, most, of_all, role = cursor.fetchone()
     if own is not None and own - of_role < needed:
-        held = f", {of_role} of which others have" if of_role else ""
+        held = f", {of_role} in use by other sessions" if of_role else ""
         raise UndecidedError(
             f"{what} needs {needed} connections at once, and the role {role} may have {own}{held}",
             id="too-few-connections",
-            hint="let the role have more (a superuser types it), or end sessions of it",
+            hint="raise the limit of the role (as a superuser), or end some of its sessions",
             steps=(statement(f"ALTER ROLE {role} CONNECTION LIMIT {of_role + needed}"),),
             evidence={"needed": needed, "limit": own, "used": of_role},
         )
     if most - of_all < needed:
         raise UndecidedError(
-            f"{what} needs {needed} connections at once; the server lets the role have {most}, "
-            f"{of_all} of which are taken",
+            f"{what} needs {needed} connections at once; the server allows the role {most}, "
+            f"{of_all} of which are in use",
             id="too-few-connections",
-            hint="end sessions that are of no use, or raise max_connections",
+            hint="end unused sessions, or raise max_connections",
             steps=(statement("SELECT pid, usename, state, query_start FROM pg_stat_activity"),),
             evidence={"needed": needed, "limit": most, "used": of_all},
         )

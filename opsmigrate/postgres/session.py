@@ -222,7 +222,7 @@ def backend_pid(connection: BaseDatabaseWrapper) -> int:
 
 
 def is_pooled_by_transaction(connection: BaseDatabaseWrapper) -> bool:
-    """Say whether a pooler hands our server session to others between two transactions.
+    """Return whether a pooler hands our server session to others between two transactions.
 
     Behind a pooler libpq's own process id (from the start-up packet) is not the server's.
     Whether it pools by transaction is seen by holding a transaction on a second connection:

@@ -1,4 +1,4 @@
-"""How long a session of ours waits for a network or a server that says nothing."""
+"""How long a session of opsmigrate waits for a network or a server that says nothing."""
 
 import os
 from collections.abc import Mapping

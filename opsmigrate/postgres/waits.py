@@ -80,7 +80,7 @@ class Waits:
             close_lines(self._spared)
 
     def _any_answers(self) -> bool:
-        """Say whether a server of an open session answers; where there is none, nobody does."""
+        """Return whether a server of an open session answers; where there is none, nobody does."""
         peers = {peer for each in list(self._sessions) if (peer := peer_of(each)) is not None}
         return any(answers(peer) for peer in peers)
 
@@ -113,7 +113,7 @@ def peer_of(session: BaseDatabaseWrapper) -> Peer | None:
 
 
 def answers(peer: Peer) -> bool:
-    """Say whether a server answers a new connection, within a second."""
+    """Return whether a server answers a new connection, within a second."""
     family, address = peer
     with suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as line:
         line.settimeout(SECONDS_FOR_AN_ANSWER)

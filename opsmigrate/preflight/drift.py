@@ -45,12 +45,12 @@ def look_for_drift(
         return drift_of(connection, executor, catalog)
     except Exception as error:  # a field or a database router of the project may raise anything
         words = f"{type(error).__name__}: {first_line(error)}"
-        ledger.findings.append(
+        ledger.add(
             Finding(
                 id="drift-unknown",
                 severity=Severity.INFO,
                 message=f"the database was not compared with the applied migrations: {words}",
-                hint="correct the field or the router that raises this",
+                hint="correct the field or the router that raises this exception",
             )
         )
         return ()
@@ -71,7 +71,7 @@ def judge_drift(
         if severity is None:
             place = next(_dropping(connection, drift, tables.get(drift.table), ledger), None)
             severity = Severity.WARNING if place else Severity.INFO
-            ledger.findings.append(_finding(drift, severity, place or {}))
+            ledger.add(_finding(drift, severity, place or {}))
         facts.append(
             {
                 "id": drift.id,
@@ -88,14 +88,14 @@ def judge_drift(
 
 def _explained(drift: Drift, ledger: Ledger) -> Severity | None:
     found = None
-    for number, finding in enumerate(ledger.findings):
+    for finding in ledger.findings:
         same = finding.table == drift.table and finding.column in (None, drift.column)
         if finding.severity is not Severity.ERROR or not same:
             continue
         # Whoever reads only the second of two findings is to be told the same.
         certain = finding.column is not None or drift.id == "drift-table-missing"
         if (found is None or certain) and drift.id in CAUSES.get(finding.id, ()):
-            ledger.findings[number] = _with_steps(finding, drift)
+            ledger.replace(finding, _with_steps(finding, drift))
         found = Severity.ERROR
     return found
 

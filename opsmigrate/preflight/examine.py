@@ -8,6 +8,7 @@ from functools import partial
 from django.db import DatabaseError, Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
+from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
 from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, read_catalog
@@ -19,11 +20,12 @@ from opsmigrate.postgres.session import Session
 from opsmigrate.postgres.settings import READ_ONLY, resets_of
 from opsmigrate.preflight.drift import judge_drift, look_for_drift
 from opsmigrate.preflight.forecast.report import look_ahead
+from opsmigrate.preflight.labels import label_of
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.live.another_migrate import look_for_another_migrate
 from opsmigrate.preflight.live.empty_database import note_empty_database
 from opsmigrate.preflight.live.outside import look_outside
-from opsmigrate.preflight.order import Order
+from opsmigrate.preflight.order import POST_MIGRATE, Order
 from opsmigrate.preflight.plan import (
     Plan,
     Step,
@@ -47,7 +49,7 @@ from opsmigrate.preflight.walk.customised import (
 )
 from opsmigrate.preflight.walk.default_site import require_default_site
 from opsmigrate.preflight.walk.event_triggers import leave_open_event_triggers
-from opsmigrate.preflight.walk.history import HISTORY, require_history, require_record
+from opsmigrate.preflight.walk.history import require_history, require_record
 from opsmigrate.preflight.walk.operations import (
     Move,
     RaisesToo,
@@ -61,9 +63,10 @@ from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.rights import BY_OTHERS
 from opsmigrate.preflight.walk.rows import row_counter
 from opsmigrate.preflight.walk.syncdb import walk_syncdb
-from opsmigrate.preflight.walk.tracing import tracing_editor
+from opsmigrate.preflight.walk.tracing import TracingEditor, tracing_editor
 from opsmigrate.progress import Progress
 from opsmigrate.report import Result
+from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.steps import Step as Command
 from opsmigrate.steps import statement
 
@@ -71,7 +74,7 @@ from opsmigrate.steps import statement
 TABLES_AND_FOREIGN = TABLE_KINDS | {"f", "m"}
 
 
-def examine(
+def examine(  # noqa: PLR0913 - what a command is asked
     connection: BaseDatabaseWrapper,
     session: Session,
     target: Target,
@@ -91,7 +94,8 @@ def examine(
     progress.phase("Reading the migration graph and the catalog")
     plan = make_plan(connection, target)
     catalog = read_catalog(connection)
-    ledger = Ledger(findings=list(with_steps(connection, catalog, plan)))
+    ledger = Ledger()
+    ledger.add(*with_steps(connection, catalog, plan))
     drifts = look_for_drift(connection, plan.executor, catalog, ledger) if plan.executor else ()
     requirements: Requirements | None = None
     if plan.executor is not None:
@@ -160,7 +164,7 @@ def examine(
 
 
 def _is_fresh(catalog: Catalog) -> bool:
-    """Say whether the database has no table but the history."""
+    """Return whether the database has no table but the history."""
     tables = [each for each in catalog.relations if each.kind in TABLES_AND_FOREIGN]
     return all(each.name == HISTORY for each in tables)
 
@@ -175,28 +179,29 @@ def _examine_steps(
             walk_syncdb(plan, target, requirements)
         state = _walk(plan, target, requirements, progress)
     _require_types(requirements.connection, requirements)
-    if state is not None:
-        require_receivers(requirements, state)
-        require_default_site(requirements, state)
-    unchanged = not plan.steps or target.fake
-    require_post_migrate(() if unchanged else plan.steps, lambda: state, requirements)
-    if state is not None:
-        require_renamed_permissions(plan, state, requirements, faked=target.fake)
+    with requirements.ledger.at(None, POST_MIGRATE):
+        if state is not None:
+            require_receivers(requirements, state)
+            require_default_site(requirements, state)
+        unchanged = not plan.steps or target.fake
+        require_post_migrate(() if unchanged else plan.steps, lambda: state, requirements)
+        if state is not None:
+            require_renamed_permissions(plan, state, requirements, faked=target.fake)
     # What is found from here on was not told from the simulated schema.
     requirements.ledger.reshaped = None
 
 
 def _require_writable(connection: BaseDatabaseWrapper, session: Session, ledger: Ledger) -> None:
-    """Note what forbids any migration: a standby, a read-only session."""
+    """Report what prevents every migration: a standby, a read-only session."""
     if session.in_recovery or session.read_only:
         what = "a standby in recovery" if session.in_recovery else "set to read-only transactions"
         resets = () if session.in_recovery else resets_of(connection, READ_ONLY)
         ledger.find(
             "read-only",
             f"this session cannot write: it is {what}",
-            hint="a superuser types it"
+            hint="a superuser types this"
             if resets
-            else "point DATABASES at the primary, or unset default_transaction_read_only there",
+            else "let DATABASES point to the primary, or unset default_transaction_read_only there",
             steps=tuple(map(statement, resets)),
         )
 
@@ -217,7 +222,8 @@ def _walk(
         elif target.fake_initial and _soft_applied(plan, state, step.migration):
             state = step.migration.mutate_state(state, preserve=True)
         else:
-            state = _walk_forwards(step, state, requirements)
+            with requirements.ledger.at(step.label):
+                state = _walk_forwards(step, state, requirements)
         if step is plan.steps[0]:
             require_record(step, requirements)
     return state
@@ -231,7 +237,8 @@ def _walk_all_backwards(
     for step in plan.steps:
         progress.update(step.label)
         if not target.fake:
-            _walk_backwards(step, states[step.migration], requirements)
+            with requirements.ledger.at(step.label):
+                _walk_backwards(step, states[step.migration], requirements)
         if step is plan.steps[0]:
             require_record(step, requirements)
     return state_without(plan)
@@ -239,7 +246,7 @@ def _walk_all_backwards(
 
 @contextmanager
 def _stopping_at_what_raises(ledger: Ledger) -> Iterator[None]:
-    """Leave open an operation that raises: from there on nothing is known of the plan.
+    """Mark an operation that raises as undecided: from there on nothing is known of the plan.
 
     Where `migrate` must raise the same, that is a finding.
     """
@@ -248,18 +255,19 @@ def _stopping_at_what_raises(ledger: Ledger) -> Iterator[None]:
     except DatabaseError as error:
         if sqlstate(error) != READ_ONLY_TRANSACTION:
             raise
-        ledger.leave_open(f"the database engine would write here: {first_line(error)}")
+        with ledger.where_raised(error):
+            ledger.leave_open(f"the database engine would write here: {first_line(error)}")
     except RaisesToo as error:
-        ledger.find(
-            "operation-raises",
-            f"the operation cannot be done: {error}",
-            hint="correct the migration: what it names is not in the models at this point",
-        )
+        with ledger.where_raised(error):
+            ledger.find(
+                "operation-raises",
+                f"the operation cannot be done: {error}",
+                hint="correct the migration: the models do not have what it names at this point",
+            )
     except Exception as error:
         words = f"{type(error).__name__}: {first_line(error)}"
-        ledger.leave_open(f"it raised {words}; so nothing after it was examined")
-    finally:
-        ledger.migration = ledger.operation = ledger.uncertain = None
+        with ledger.where_raised(error):
+            ledger.leave_open(f"it raised {words}; so everything after it is undecided")
 
 
 def _soft_applied(plan: Plan, state: ProjectState, migration: Migration) -> bool:
@@ -271,70 +279,67 @@ def _soft_applied(plan: Plan, state: ProjectState, migration: Migration) -> bool
 def _walk_forwards(step: Step, state: ProjectState, requirements: Requirements) -> ProjectState:
     migration, ledger = step.migration, requirements.ledger
     editor = tracing_editor(requirements.connection, requirements, atomic=migration.atomic)
-    ledger.migration = step.label
     doubt_own_way(step, ledger)
     with raising_too():
         # As migrate does, whether or not an operation asks for the models.
         _ = state.apps
     for number, operation in enumerate(migration.operations):
-        ledger.operation = f"{number}: {type(operation).__name__}"
-        before = state.clone()
-        with raising_too():
-            operation.state_forwards(migration.app_label, state)
-        walk_operation(
-            Move(
-                operation=operation,
-                migration=migration,
-                editor=editor,
-                from_state=before,
-                to_state=state,
-                backwards=False,
-            )
-        )
-        editor.note_origins()
+        with ledger.at(step.label, label_of(number, operation)):
+            before = state.clone()
+            with raising_too():
+                operation.state_forwards(migration.app_label, state)
+            _move(editor, step, operation, before, state)
     editor.run_deferred()
-    ledger.migration = ledger.operation = ledger.uncertain = None
     return state
 
 
 def _walk_backwards(step: Step, state: ProjectState, requirements: Requirements) -> None:
     migration, ledger = step.migration, requirements.ledger
     editor = tracing_editor(requirements.connection, requirements, atomic=migration.atomic)
-    ledger.migration = step.label
     doubt_own_way(step, ledger)
     moves = []
     for number, operation in enumerate(migration.operations):
-        ledger.operation = f"{number}: {type(operation).__name__}"
-        if not operation.reversible:
-            ledger.find(
-                "irreversible",
-                f"{type(operation).__name__} cannot be undone",
-                hint="restore the backup that was taken before it was applied",
-            )
-            return
-        before, state = state, state.clone()
-        with raising_too():
-            operation.state_forwards(migration.app_label, state)
-        moves.append((ledger.operation, operation, before, state))
+        label = label_of(number, operation)
+        with ledger.at(step.label, label):
+            if not operation.reversible:
+                ledger.find(
+                    "irreversible",
+                    f"{type(operation).__name__} cannot be undone",
+                    hint="restore the backup that was taken before it was applied",
+                )
+                return
+            before, state = state, state.clone()
+            with raising_too():
+                operation.state_forwards(migration.app_label, state)
+        moves.append((label, operation, before, state))
     for label, operation, before, after in reversed(moves):
-        ledger.operation = label
-        walk_operation(
-            Move(
-                operation=operation,
-                migration=migration,
-                editor=editor,
-                from_state=after,
-                to_state=before,
-                backwards=True,
-            )
-        )
-        editor.note_origins()
+        with ledger.at(step.label, label):
+            _move(editor, step, operation, after, before)
     editor.run_deferred()
-    ledger.migration = ledger.operation = ledger.uncertain = None
+
+
+def _move(
+    editor: TracingEditor,
+    step: Step,
+    operation: Operation,
+    from_state: ProjectState,
+    to_state: ProjectState,
+) -> None:
+    walk_operation(
+        Move(
+            operation=operation,
+            migration=step.migration,
+            editor=editor,
+            from_state=from_state,
+            to_state=to_state,
+            backwards=step.backwards,
+        )
+    )
+    editor.note_origins()
 
 
 def _require_types(connection: BaseDatabaseWrapper, requirements: Requirements) -> None:
-    """Note the column types that the server does not know or the role may not use, in one query."""
+    """Report column types that the server does not know or the role may not use, in one query."""
     needed = requirements.types_needed
     if not needed:
         return
@@ -345,25 +350,29 @@ def _require_types(connection: BaseDatabaseWrapper, requirements: Requirements) 
     try:
         lacking = seen_by_project(connection, query, [list(needed)])
     except Error as error:
-        requirements.ledger.leave_open(f"whether the column types are there: {first_line(error)}")
+        requirements.ledger.leave_open(f"whether the column types exist: {first_line(error)}")
         return
     for name, unknown in lacking:
-        requirements.ledger.migration, requirements.ledger.operation = needed[name]
-        if not unknown:
-            requirements.ledger.find(
-                "missing-privilege",
-                f"the role may not use the type {name}",
-                hint=BY_OTHERS,
-                steps=(statement(f"GRANT USAGE ON TYPE {name} TO {quoted(requirements.role)}"),),
-            )
-        elif requirements.schema.extensions - requirements.catalog.extensions:
-            requirements.ledger.leave_open(f"whether an extension brings the type {name}")
-        elif requirements.ledger.wrote(name):
-            requirements.ledger.leave_open(f"whether SQL written by hand makes the type {name}")
-        else:
-            requirements.ledger.find(
-                "missing-type",
-                f"the server does not know the type {name}",
-                hint="install and create the extension that brings it",
-            )
-    requirements.ledger.migration = requirements.ledger.operation = None
+        with requirements.ledger.at(*needed[name]):
+            _require_type(name, requirements, unknown=unknown)
+
+
+def _require_type(name: str, requirements: Requirements, *, unknown: bool) -> None:
+    ledger = requirements.ledger
+    if not unknown:
+        ledger.find(
+            "missing-privilege",
+            f"the role may not use the type {name}",
+            hint=BY_OTHERS,
+            steps=(statement(f"GRANT USAGE ON TYPE {name} TO {quoted(requirements.role)}"),),
+        )
+    elif requirements.schema.extensions - requirements.catalog.extensions:
+        ledger.leave_open(f"whether an extension provides the type {name}")
+    elif ledger.wrote(name):
+        ledger.leave_open(f"whether hand-written SQL creates the type {name}")
+    else:
+        ledger.find(
+            "missing-type",
+            f"the server does not know the type {name}",
+            hint="install and create the extension that provides it",
+        )

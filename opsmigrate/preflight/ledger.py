@@ -1,8 +1,9 @@
 """What the walk through the plan has found so far, and where it stands."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
 from textwrap import shorten
@@ -29,6 +30,15 @@ class Effect(Enum):
 ANYTHING = Effect.ANYTHING
 
 
+@dataclass(frozen=True)
+class _Here:
+    """Where the walk is, and why nothing that is found there would be certain."""
+
+    migration: str | None = None
+    operation: str | None = None
+    uncertain: str | None = None
+
+
 def place_of(migration: str | None, operation: str | None) -> str:
     """Return how a report names an operation, or what migrate does outside of any."""
     return f"{migration} {operation}" if migration else "migrate"
@@ -39,14 +49,17 @@ def _names(name: str, texts: Iterable[str]) -> bool:
     return any(pattern.search(text) for text in texts)
 
 
+# Why a question of rows stays open, where nobody can ask them.
+BY_ROWS = "it depends on the rows"
+
+
 @dataclass
 class Ledger:
-    """Findings and open questions, each with the migration and operation being walked."""
+    """Findings and undecided questions, each with its migration and operation.
 
-    migration: str | None = None
-    operation: str | None = None
-    findings: list[Finding] = field(default_factory=list)
-    unexamined: list[Unexamined] = field(default_factory=list)
+    `at()` says which these are for everything that is found inside it; nothing else sets them.
+    """
+
     statements: list[dict[str, Any]] = field(default_factory=list)
     drift: list[dict[str, Any]] | None = None
     # How often code has run so far; the last time of these that may have made rows where there
@@ -54,13 +67,74 @@ class Ledger:
     code_runs: int = 0
     made_rows: int = 0
     opaque: bool = False
-    uncertain: str | None = None
     # What has changed the schema in a way that nobody knows; from there on nothing is certain.
     reshaped: str | None = None
-    _raw: list[str] = field(default_factory=list)
-    _again: dict[Unexamined, Callable[[], None]] = field(default_factory=dict)
+    _here: _Here = field(default=_Here(), init=False)
+    # What was raised last, and where.
+    _raised: tuple[BaseException, _Here] | None = field(default=None, init=False)
+    _findings: list[Finding] = field(default_factory=list, init=False)
+    _unexamined: list[Unexamined] = field(default_factory=list, init=False)
+    _raw: list[str] = field(default_factory=list, init=False)
+    _again: dict[Unexamined, Callable[[], None]] = field(default_factory=dict, init=False)
 
-    def find(
+    @property
+    def migration(self) -> str | None:
+        """Return the migration that is walked, None outside of any."""
+        return self._here.migration
+
+    @property
+    def operation(self) -> str | None:
+        """Return the operation that is walked, None outside of any."""
+        return self._here.operation
+
+    @property
+    def uncertain(self) -> str | None:
+        """Return why nothing is certain at the present place, None where it is."""
+        return self._here.uncertain
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return what was found so far."""
+        return tuple(self._findings)
+
+    @property
+    def unexamined(self) -> tuple[Unexamined, ...]:
+        """Return the questions that are open."""
+        return tuple(self._unexamined)
+
+    def at(
+        self, migration: str | None, operation: str | None = None
+    ) -> AbstractContextManager[None]:
+        """Let what is found inside be of this migration and operation; of neither, of `migrate`.
+
+        Inside of another one, it holds until its own end. What is in doubt of a migration is so
+        of its operations.
+        """
+        same = migration == self.migration
+        return self._at(_Here(migration, operation, self.uncertain if same else None))
+
+    def where_raised(self, error: BaseException) -> AbstractContextManager[None]:
+        """Let what is found inside be of the place at which the error was raised."""
+        raised, self._raised = self._raised, None
+        return self._at(raised[1] if raised and raised[0] is error else self._here)
+
+    @contextmanager
+    def _at(self, here: _Here) -> Iterator[None]:
+        before, self._here = self._here, here
+        try:
+            yield
+        except BaseException as error:
+            if self._raised is None or self._raised[0] is not error:
+                self._raised = error, self._here
+            raise
+        finally:
+            self._here = before
+
+    def doubt(self, why: str) -> None:
+        """Let nothing be certain that is found at the present place from here on."""
+        self._here = replace(self._here, uncertain=why)
+
+    def find(  # noqa: PLR0913 - the parts of a finding
         self,
         id: str,
         message: str,
@@ -77,7 +151,8 @@ class Ledger:
 
         Where SQL written by hand came before and names the same thing, or alters its table, it may
         have put right what is wrong: then the question stays open. So it does where the operation
-        is `uncertain`, or where the schema was `reshaped` before.
+        is `uncertain`, or where the schema was `reshaped` before. What nothing in the plan puts
+        right is for add().
         """
         doubt = self.uncertain or self.reshaped
         if doubt:
@@ -85,16 +160,16 @@ class Ledger:
             return
         wrote = self._wrote_of(name, column, table)
         if wrote:
-            self.leave_open(f"{message}; but SQL written by hand before it names {wrote}")
+            self.leave_open(f"{message}; but hand-written SQL before it names {wrote}")
             return
         place = (id, self.migration, self.operation, table, column)
         own = message if id in EACH else None
         if (*place, own) in {
             (f.id, f.migration, f.operation, f.table, f.column, own and f.message)
-            for f in self.findings
+            for f in self._findings
         }:
             return
-        self.findings.append(
+        self.add(
             Finding(
                 id=id,
                 severity=severity,
@@ -109,13 +184,28 @@ class Ledger:
             )
         )
 
+    def add(self, *findings: Finding) -> None:
+        """Add findings as they are, each once: whatever SQL written by hand says, they are true."""
+        for finding in findings:
+            if finding not in self._findings:
+                self._findings.append(finding)
+
+    def add_before(self, finding: Finding) -> None:
+        """Add a finding before all others of its migration."""
+        same = (n for n, each in enumerate(self._findings) if each.migration == finding.migration)
+        self._findings.insert(next(same, len(self._findings)), finding)
+
+    def replace(self, finding: Finding, better: Finding) -> None:
+        """Let a finding be told in other words, or with other steps."""
+        self._findings[self._findings.index(finding)] = better
+
     @property
     def by_hand(self) -> tuple[str, ...]:
         """Return the SQL written by hand so far, and the texts in code that look like it."""
         return tuple(self._raw)
 
     def wrote(self, name: str) -> bool:
-        """Say whether SQL written by hand, so far in the plan, names this."""
+        """Return whether SQL written by hand, so far in the plan, names this."""
         return _names(name, self._raw)
 
     def _wrote_of(self, name: str | None, column: str | None, table: str | None) -> str | None:
@@ -126,35 +216,55 @@ class Ledger:
         altered = [text for text in self._raw if ALTERS.search(text)]
         return found or (label if label and _names(label, altered) else None)
 
-    def leave_open(self, why: str, again: Callable[[], None] | None = None) -> None:
-        """Say that the present operation could not be decided, and why.
+    def leave_open(
+        self, why: str, again: Callable[[], None] | None = None, *, sort: str | None = None
+    ) -> None:
+        """Mark the present operation as undecided, and say why; `sort` as in the report.
 
         `again` asks anew, and of the live rows, once it is known that no code touches them before.
         """
-        item = Unexamined(what=place_of(self.migration, self.operation), why=why)
-        if item not in self.unexamined:
-            self.unexamined.append(item)
+        item = Unexamined(what=place_of(self.migration, self.operation), why=why, sort=sort)
+        if item not in self._unexamined:
+            self._unexamined.append(item)
             if again is not None:
-                self._again[item] = partial(self._at, self.migration, self.operation, again)
+                self._again[item] = partial(self._ask, again, self.migration, self.operation)
+
+    def asked_again(self, items: Iterable[Unexamined]) -> list[Finding]:
+        """Return what asking these questions again finds; nothing of it is kept."""
+        findings, unexamined = [*self._findings], [*self._unexamined]
+        for item in items:
+            self.ask_again(item)
+        found = self._findings[len(findings) :]
+        self._findings, self._unexamined = findings, unexamined
+        return found
 
     def ask_again(self, item: Unexamined) -> bool:
-        """Ask an open question anew; say whether it was answered, if need be with a finding."""
+        """Ask an undecided question again; return whether it was answered, or is a finding now."""
         again = self._again.get(item)
         if again is None:
             return False
-        self.unexamined.remove(item)
-        others = len(self.unexamined)
+        self._unexamined.remove(item)
+        others = len(self._unexamined)
         again()
-        return len(self.unexamined) == others
+        return len(self._unexamined) == others
 
-    def _at(self, migration: str | None, operation: str | None, ask: Callable[[], None]) -> None:
-        here = self.migration, self.operation
-        self.migration, self.operation = migration, operation
-        ask()
-        self.migration, self.operation = here
+    def _ask(self, ask: Callable[[], None], migration: str | None, operation: str | None) -> None:
+        with self.at(migration, operation):
+            ask()
 
-    def code(self, what: str, texts: Iterable[str] = (), *, effect: Effect = ANYTHING) -> None:
-        """Leave open what code will do: from here on, rows may have come and gone.
+    def answered(self, is_answered: Callable[[Unexamined], bool]) -> None:
+        """Remove the undecided questions that are answered."""
+        self._unexamined = [item for item in self._unexamined if not is_answered(item)]
+
+    def code(
+        self,
+        what: str,
+        texts: Iterable[str] = (),
+        *,
+        effect: Effect = ANYTHING,
+        sort: str = "code, which only a rehearsal decides",
+    ) -> None:
+        """Mark as undecided what code will do: from here on, rows may have been changed.
 
         `texts` are the strings in it that look like SQL; `effect` is what it may do at most.
         """
@@ -163,20 +273,20 @@ class Ledger:
         self.opaque = self.opaque or effect is Effect.ANYTHING
         if self.opaque or effect is Effect.MAKES_ROWS:
             self.made_rows = self.code_runs
-        self.leave_open(what)
+        self.leave_open(what, sort=sort)
 
     def raw(
         self, statement: str, *, by: str = "written by hand", effect: Effect = ANYTHING
     ) -> None:
-        """Leave open what a statement that Django did not make will do."""
+        """Mark as undecided what a statement that Django did not write will do."""
         words = " ".join(statement.split())
         self._raw.append(words)
         what = f"SQL {by} is not understood: {shorten(words, SHOWN, placeholder=' …')}"
-        self.code(what, effect=effect)
+        self.code(what, effect=effect, sort=f"SQL {by}, which is not understood")
 
     def prepared(self, what: str, texts: Iterable[str]) -> None:
-        """Leave open what code does before the plan; `texts` are the strings that stand in it."""
-        self.code(f"{what} runs before the plan: only running decides", texts)
+        """Mark as undecided what code does before the plan; `texts` are the strings in it."""
+        self.code(f"{what} runs before the plan: only a rehearsal decides", texts)
 
     def statement(self, sql: str, tables: list[str]) -> None:
         """Keep the SQL that the present operation would execute, and which tables it touches."""

@@ -36,7 +36,7 @@ class Order:
         return step, -int(number) if self._backwards else int(number)
 
     def of_what(self, what: str) -> Rank:
-        """Return the rank of an open question, by its place (ledger.place_of)."""
+        """Return the rank of an undecided question, by its place (ledger.place_of)."""
         migration, _, operation = what.partition(" ")
         if migration not in self._steps:
             return len(self._steps), 0

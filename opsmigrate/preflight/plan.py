@@ -29,6 +29,7 @@ from opsmigrate.postgres.errors import (
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.report import Finding, Severity
 from opsmigrate.schema.applied import applied_state
+from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.steps import command
 
 UNREADABLE = (INSUFFICIENT_PRIVILEGE, UNDEFINED_COLUMN)
@@ -215,8 +216,8 @@ def _inconsistent(error: InconsistentMigrationHistory) -> Finding:
         id="inconsistent-history",
         severity=Severity.ERROR,
         message=f"migrate refuses this history: {error}",
-        hint="look at python manage.py showmigrations --plan: record what was applied, or take out "
-        "the record of what was not",
+        hint="compare with python manage.py showmigrations --plan: insert the record of what was "
+        "applied, or delete the record of what was not",
     )
 
 
@@ -226,14 +227,14 @@ def _unreadable(error: DatabaseError) -> Finding:
             id="missing-privilege",
             severity=Severity.ERROR,
             message=f"migrate may not read its history: {first_line(error)}",
-            table="django_migrations",
+            table=HISTORY,
         )
     return Finding(
         id="history-unreadable",
         severity=Severity.ERROR,
-        message=f"migrate cannot read django_migrations: {first_line(error)}",
-        hint="restore django_migrations from a backup",
-        table="django_migrations",
+        message=f"migrate cannot read {HISTORY}: {first_line(error)}",
+        hint=f"restore {HISTORY} from a backup",
+        table=HISTORY,
     )
 
 
@@ -267,8 +268,11 @@ def _conflicting(conflicts: dict[str, list[str]]) -> Finding:
     return Finding(
         id="conflicting-migrations",
         severity=Severity.ERROR,
-        message=f"migrate refuses several last migrations in one app: {words}",
-        hint="where the operations of both go together, merge them; else correct the dependencies",
+        message=f"migrate refuses more than one leaf migration in an app: {words}",
+        hint=(
+            "if the operations of both are compatible, merge them; otherwise correct the "
+            "dependencies"
+        ),
         steps=(command("python manage.py makemigrations --merge"),),
     )
 
@@ -281,9 +285,9 @@ def _missing_on_disk(executor: MigrationExecutor) -> list[Finding]:
         Finding(
             id="missing-on-disk",
             severity=Severity.WARNING,
-            message=f"{app}.{name} is recorded as applied, but its file is not there; "
-            "migrate goes on without it",
-            hint="deploy the release that has it, or restore the file",
+            message=f"{app}.{name} is recorded as applied, but its file does not exist; migrate "
+            "continues without it",
+            hint="deploy the release that has the file, or restore the file",
             migration=f"{app}.{name}",
         )
         for app, name in sorted(missing)
@@ -311,10 +315,10 @@ def _partly_applied(executor: MigrationExecutor) -> list[Finding]:
                 id="squash-partly-applied",
                 severity=Severity.WARNING,
                 message=f"{app}.{name} replaces {counted(len(every), 'migration')}, and these "
-                f"{of_all} are applied: {_labels(applied)}; so migrate passes over it, and the "
-                f"rest has no files here: {_labels(gone)}",
-                hint="deploy the release that still has these files, migrate with it, and then "
-                "this one",
+                f"{of_all} are applied: {_labels(applied)}; so migrate skips it, and the "
+                f"others have no files here: {_labels(gone)}",
+                hint="deploy the release that still has these files, run its migrate, and then "
+                "deploy this one",
                 migration=f"{app}.{name}",
             )
         )

@@ -1,4 +1,4 @@
-"""From findings and open questions to the verdict, in words."""
+"""From findings and undecided questions to the verdict, in words."""
 
 from dataclasses import asdict
 from typing import Any
@@ -14,10 +14,11 @@ from opsmigrate.preflight.rehearsal.selection import KeptCopy
 from opsmigrate.report import Finding, Result, Severity, Unexamined, Verdict
 
 SHOWN = 20
+OF_MANY = 8
 NOTHING = "nothing to migrate"
 
 
-def decide(
+def decide(  # noqa: PLR0913 - all that was found out
     plan: Plan,
     ledger: Ledger,
     target: Target,
@@ -27,7 +28,7 @@ def decide(
     *,
     accept_unexamined: bool,
 ) -> Result:
-    """Return the result: failed by an error, undecided by an open question, passed else.
+    """Return the result: failed by an error, else undecided if anything is, else passed.
 
     `open_before` are the questions that were open before the rehearsal.
     """
@@ -51,7 +52,7 @@ def decide(
             if rehearsal.selection.kept:
                 summary += f" of the backup {rehearsal.selection.kept.backup}"
         if ledger.unexamined:
-            summary += f"; {len(ledger.unexamined)} not examined, accepted as typed"
+            summary += f"; {len(ledger.unexamined)} undecided, accepted by --accept-unexamined"
     return Result(
         verdict=verdict,
         summary=summary,
@@ -73,9 +74,11 @@ def _failing(first: Finding, plan: Plan) -> str:
 
 
 def _open(plan: Plan, count: int) -> str:
+    parts = f"{counted(count, 'part')} of what migrate"
+    are = "is" if count == 1 else "are"
     if plan.steps or plan.executor is None:
-        return f"{count} of what migrate would do could not be examined"
-    return f"{NOTHING}; {count} of what migrate does all the same could not be examined"
+        return f"{parts} would do {are} undecided"
+    return f"{NOTHING}; {parts} still does {are} undecided"
 
 
 def _passing(plan: Plan, target: Target) -> str:
@@ -122,7 +125,7 @@ def _rehearsal_facts(rehearsal: Rehearsal, open_before: tuple[Unexamined, ...]) 
         "isolation": dict(rehearsal.isolation),
         "copy_seconds": rehearsal.copy_seconds,
         "migrate_seconds": rehearsal.migrate_seconds,
-        "answered": [asdict(item) for item in open_before],
+        "answered": [{"what": item.what, "why": item.why} for item in open_before],
         "statements": [{**item, "sql": item["sql"][:LONGEST_SQL]} for item in rehearsal.statements],
     }
 
@@ -136,11 +139,11 @@ def _kept_facts(kept: KeptCopy | None) -> dict[str, Any] | None:
 def _plan_lines(plan: Plan) -> list[str]:
     if not plan.steps:
         return []
-    lines = ["Plan:"]
-    for step in plan.steps[:SHOWN]:
+    lines, shown = ["Plan:"], SHOWN if len(plan.steps) <= SHOWN else OF_MANY
+    for step in plan.steps[:shown]:
         count = len(step.migration.operations)
         direction = "unapply" if step.backwards else "apply"
         lines.append(f"  {direction} {step.label} ({counted(count, 'operation')})")
-    if len(plan.steps) > SHOWN:
-        lines.append(f"  … and {len(plan.steps) - SHOWN} more")
+    if len(plan.steps) > shown:
+        lines.append(f"  … and {len(plan.steps) - shown} more")
     return lines

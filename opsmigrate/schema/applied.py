@@ -105,7 +105,7 @@ class AppliedMigrations:
         return frozenset(added - validated)
 
     def wrote(self, app_label: str, *names: str | None) -> bool:
-        """Say whether DDL written by hand in a migration of the app mentions one of the names."""
+        """Return whether hand-written DDL in a migration of the app mentions one of the names."""
         wanted = [re.escape(name) for name in names if name]
         if not wanted:
             return False
@@ -113,7 +113,7 @@ class AppliedMigrations:
         return any(pattern.search(text) for text in self._by_hand[app_label])
 
     def may_have_made(self, app_label: str, name: str | None) -> bool:
-        """Say whether an applied migration may have made what its state does not know.
+        """Return whether an applied migration may have made what its state does not know.
 
         SQL or code of any app that mentions the name; and whatever cannot be read in the app of
         the table: code, operations that are not Django's, SQL that executes other SQL.
@@ -146,7 +146,7 @@ def flat(operations: Sequence[Operation]) -> Iterator[Operation]:
 
 
 def _is_read(operation: Operation) -> bool:
-    """Say whether all that the operation makes stands in the state or in a text of its own."""
+    """Return whether all that the operation makes stands in the state or in a text of its own."""
     if isinstance(operation, RunPython):
         return operation.code is RunPython.noop
     if isinstance(operation, RunSQL):

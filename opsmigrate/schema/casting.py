@@ -31,13 +31,13 @@ WHERE 'd' NOT IN (s.typtype, t.typtype) AND NOT (s.typcategory = 'A' AND t.typca
 
 
 def casts(connection: BaseDatabaseWrapper, old: str, new: str) -> bool | None:
-    """Say whether an assignment casts `old` to `new`; None where a type is not there."""
+    """Return whether an assignment casts `old` to `new`; None where a type is not there."""
     rows = seen_by_project(connection, ASSIGNED, [base(old), base(new)])
     return bool(rows[0][0]) if rows else None
 
 
 def casts_when_told(connection: BaseDatabaseWrapper, old: str, new: str) -> bool | None:
-    """Say whether `old::new` is a cast; None where a type is not there."""
+    """Return whether `old::new` is a cast; None where a type is not there."""
     # Without a row, so that nothing is computed.
     query = sql.SQL("SELECT x::{} FROM (SELECT NULL::{} AS x LIMIT 0) AS found").format(
         sql.SQL(in_full(new)), sql.SQL(in_full(old))

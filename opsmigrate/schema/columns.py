@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from opsmigrate.postgres.catalog import Column, Relation
+from opsmigrate.postgres.names import quoted
 from opsmigrate.schema.claims import ClaimedColumn, ClaimedTable
-from opsmigrate.schema.differences import Drift, quoted
+from opsmigrate.schema.differences import Drift
 from opsmigrate.schema.types import INTEGERS, base, canonical
 
 GENERATED = {"": "a plain column", "s": "a stored generated one", "v": "a virtual generated one"}
@@ -49,7 +50,7 @@ def _same(claimed: ClaimedColumn, found: Column) -> bool:
 
 
 def same_shape(claimed: ClaimedColumn, found: Column) -> bool:
-    """Say whether the column holds what is claimed, wherever its values come from."""
+    """Return whether the column holds what is claimed, wherever its values come from."""
     return (
         _same_type(claimed, found)
         and _same_null(claimed, found)

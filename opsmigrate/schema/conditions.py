@@ -127,7 +127,7 @@ def _parts_of_index(item: Any, index: Index) -> Iterator[Part]:
 
 
 def _alone(item: Constraint | Index, table: Relation, claimed: set[str]) -> bool:
-    """Say whether nothing that is not claimed, of the same kind and columns, may stand for it."""
+    """Return whether no unclaimed one of the same kind and columns may stand for it."""
     kind = _kind(item)
     others = table.constraints if isinstance(item, Constraint) else table.indexes
     return all(

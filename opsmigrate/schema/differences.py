@@ -33,11 +33,6 @@ class Drift:
         """Return the difference as one sentence."""
         place = f"{self.table}.{self.column}" if self.column else self.table
         return (
-            f"{place}: the applied migrations claim {self.claimed or 'no such column'}; "
-            f"the database has {self.live or 'none'}"
+            f"{place}: the applied migrations describe {self.claimed or 'no such column'}; the "
+            f"database has {self.live or 'none'}"
         )
-
-
-def quoted(*names: str | None) -> str:
-    """Return the identifiers as SQL, each in quotes, with commas between them."""
-    return ", ".join('"' + name.replace('"', '""') + '"' for name in names if name is not None)

@@ -19,6 +19,7 @@ from opsmigrate.schema.columns import column_drift
 from opsmigrate.schema.conditions import Demand, condition_drift, demands_of
 from opsmigrate.schema.differences import Drift
 from opsmigrate.schema.fields import StateFields
+from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.schema.keys import check_drift, foreign_key_drift, index_drift
 from opsmigrate.schema.live import LiveTables
 from opsmigrate.schema.remedies import remedied
@@ -125,7 +126,7 @@ def _table_drift(claimed: ClaimedTable, live: LiveTables) -> Iterator[Drift]:
         yield Drift(
             id="drift-owner",
             table=table.label,
-            claimed=f"the owner {live.owner}, as of django_migrations",
+            claimed=f"the owner {live.owner}, as of {HISTORY}",
             live=f"the owner {table.owner}",
         )
     yield from column_drift(claimed, table)

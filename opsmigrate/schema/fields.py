@@ -136,12 +136,12 @@ def _proxied(proxy: ModelState) -> Key:
 
 
 def _brings_fields(base: object) -> TypeGuard[type[Model]]:
-    """Say whether a base of a model is a class that may have fields of its own."""
+    """Return whether a base of a model is a class that may have fields of its own."""
     return isinstance(base, type) and issubclass(base, Model) and base is not Model
 
 
 def _has_key(fields: dict[str, AnyField]) -> bool:
-    """Say whether the primary key is written out; else Django adds one as it renders."""
+    """Return whether the primary key is written out; else Django adds one as it renders."""
     return any(field.primary_key for field in fields.values())
 
 

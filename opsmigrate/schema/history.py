@@ -2,9 +2,9 @@
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
-from django.db.migrations.recorder import MigrationRecorder
 
 from opsmigrate.postgres.search_path import seen_by_project
+from opsmigrate.schema.history_table import HISTORY
 
 # A table: to read a view is to run what its owner wrote.
 TABLE = """
@@ -20,7 +20,7 @@ def applied_migrations(connection: BaseDatabaseWrapper) -> tuple[str, ...]:
     Read on this very connection, for instance inside its snapshot: the recorder itself asks
     whichever connection its alias has.
     """
-    name = connection.ops.quote_name(MigrationRecorder.Migration._meta.db_table)
+    name = connection.ops.quote_name(HISTORY)
     found = seen_by_project(connection, TABLE, [name])
     if not found:
         return ()

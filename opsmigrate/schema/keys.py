@@ -107,7 +107,7 @@ def _same_opclasses(claimed: ClaimedIndex, live: Index) -> bool:
 
 
 def _names_same(claimed: ClaimedIndex, live: Index) -> bool:
-    """Say whether the live condition and expressions name the columns that the claimed ones do."""
+    """Return whether live and claimed condition and expressions name the same columns."""
     text = f"{live.predicate or ''} {live.expressions or ''}"
     return all(re.search(rf"\b{re.escape(column)}\b", text) for column in claimed.named)
 
@@ -259,7 +259,7 @@ def _only(columns: frozenset[str] | None) -> str | None:
 
 
 def _same_kind(check: ClaimedCheck, live: Constraint) -> bool:
-    """Say whether it could be the same: only where the columns of the claim are not known."""
+    """Return whether it could be the same: only where the columns of the claim are not known."""
     return (live.kind == "x") is check.exclusion and check.columns is None
 
 

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from opsmigrate.postgres.catalog import Catalog, Relation
 from opsmigrate.postgres.names import as_stored, split_table
+from opsmigrate.schema.history_table import HISTORY
 
 
 class LiveTables:
@@ -14,7 +15,7 @@ class LiveTables:
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self._visible = {item.name: item for item in catalog.relations if item.visible}
-        history = self.find("django_migrations")
+        history = self.find(HISTORY)
         self.owner = history.owner if history else None
 
     @cached_property

@@ -98,7 +98,7 @@ def in_full(type_: str) -> str:
 
 
 def is_array(type_: str) -> bool:
-    """Say whether the type is an array."""
+    """Return whether the type is an array."""
     return canonical(type_).endswith("[]")
 
 

@@ -12,6 +12,7 @@ from opsmigrate.sql.statement import NoGrammarError, NotParsedError, Statement, 
 AFTER_TEXT = frozenset({";", "USING", "INTO", "LOOP"})
 # What a statement of PL/pgSQL may stand behind.
 BEFORE_STATEMENT = frozenset({";", "BEGIN", "THEN", "ELSE", "LOOP"})
+MAKING = frozenset({"ALTER", "CREATE", "DO"})
 # format() puts names and literals in quotes: the text around them stays what it is.
 QUOTED_PLACE = re.compile(r"%(?:\d+\$)?-?\d*([IL%s])")
 UNKNOWN = "?"
@@ -60,8 +61,24 @@ def executed(tokens: Sequence[Token]) -> Iterator[str | None]:
             yield _text_of(tokens[number + 1 :])
 
 
+def statements_in(tokens: Sequence[Token]) -> Iterator[str]:
+    """Yield the statements of a PL/pgSQL body that make or alter something, or are blocks.
+
+    They are SQL as it stands: PL/pgSQL puts no variables in them (documentation, Variable
+    Substitution). What they have in them, a body again, is a text to the body around them.
+    """
+    begins = True
+    for number, token in enumerate(tokens):
+        word = token.text.upper()
+        if begins and word in MAKING:
+            texts = [each.text for each in tokens[number:]]
+            # A line each: then literals that follow each other stay one.
+            yield "\n".join(texts[: texts.index(";")] if ";" in texts else texts)
+        begins = word in BEFORE_STATEMENT
+
+
 def _is_of_another_statement(tokens: Sequence[Token], number: int) -> bool:
-    """Say whether EXECUTE is a word of GRANT EXECUTE ON, or of CREATE TRIGGER.
+    """Return whether EXECUTE is a word of GRANT EXECUTE ON, or of CREATE TRIGGER.
 
     What follows does not tell: a variable may be called `function`.
     """

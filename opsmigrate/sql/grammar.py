@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import Any
 
+from opsmigrate.postgres.names import quoted
 from opsmigrate.sql.statement import NoGrammarError, NotParsedError, Statement, Token
 
 INSTALL = 'python -m pip install "postgast>=0.2,<0.3"'
@@ -77,8 +78,8 @@ def _token(kind: str, text: str, *, keyword: bool) -> Token:
         return Token(kind, text, keyword)
     # A name with escapes, U&"…": as it would stand without them.
     (statement,) = parse(f"SELECT 1 AS {text}")
-    name = statement.node.target_list[0].res_target.name.replace('"', '""')
-    return Token("IDENT", f'"{name}"', keyword=False)
+    name = statement.node.target_list[0].res_target.name
+    return Token("IDENT", quoted(name), keyword=False)
 
 
 def constant(text: str) -> str:
@@ -94,7 +95,7 @@ def _bytes(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise NotParsedError("it has characters that are none in UTF-8") from error
+        raise NotParsedError("it has characters that are not valid in UTF-8") from error
 
 
 def _words(error: Exception) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from opsmigrate.postgres.names import unquoted
+
 
 class NotParsedError(Exception):
     """The text cannot be parsed: what it would do is not known. The message says why."""
@@ -28,9 +30,7 @@ class Token:
     @property
     def name(self) -> str | None:
         """The name that it would be; None for what cannot be one."""
-        if self.kind == "IDENT" and self.text.startswith('"'):
-            return self.text[1:-1].replace('""', '"')
-        return self.text.lower() if self.keyword or self.kind == "IDENT" else None
+        return unquoted(self.text) if self.keyword or self.kind == "IDENT" else None
 
 
 @dataclass(frozen=True)

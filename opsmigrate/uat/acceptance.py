@@ -5,18 +5,16 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timezone
 from hashlib import sha256
 from itertools import chain
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.conf import Settings
 from opsmigrate.counted import counted
 from opsmigrate.errors import UndecidedError, UsageError
-from opsmigrate.postgres.session import Session
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Result, Severity, Verdict
 from opsmigrate.steps import aimed, command
-from opsmigrate.uat.baseline.record import Baseline
 from opsmigrate.uat.lines import report_lines
 from opsmigrate.uat.outcome import Outcome, Status
 from opsmigrate.uat.redaction import Redactor, secrets_of_settings
@@ -24,7 +22,8 @@ from opsmigrate.uat.registry import Check, discover, registry
 from opsmigrate.uat.runner import JOBS, Adopted, Surroundings, outcome_of, run_checks
 from opsmigrate.uat.scene import scene
 from opsmigrate.uat.serving import site_of_run
-from opsmigrate.uat.site import Login, Site
+from opsmigrate.uat.site import Login
+from opsmigrate.uat.system import System
 from opsmigrate.uat.waivers import UsedWaiver, apply_waivers
 
 FINDING_IDS = {
@@ -52,7 +51,7 @@ class Selection:
 
     @property
     def is_explicit(self) -> bool:
-        """Say whether checks were asked for by name, so that what they need is no extra."""
+        """Return whether checks were asked for by name, so that what they need is no extra."""
         return bool(self.tags or self.ids)
 
 
@@ -86,102 +85,114 @@ def select(selection: Selection) -> tuple[Check, ...]:
 
 
 def accept(
-    connection: BaseDatabaseWrapper,
-    session: Session,
-    settings: Settings,
-    *,
-    site: Site | None,
-    baseline: Baseline | None,
-    selection: Selection,
-    progress: Progress,
-    adopted: Adopted,
+    system: System, *, selection: Selection, progress: Progress, adopted: Adopted
 ) -> Acceptance:
     """Run the checks and return whether the migrated system is accepted.
 
     Zero checks are no answer (UndecidedError); nor is a check of severity blocker or major that
     could not run, or a run in which no check looked at anything.
     """
-    broken = discover()
-    selected = select(selection)
-    serve = selection.serve and any("site" in check.needs for check in selected)
-    with site_of_run(site, connection, settings.uat.login, serve=serve) as (site, no_site):
-        there = _what_is_there(connection, settings, site, baseline)
-        checks = tuple(check for check in selected if set(check.needs) <= there | {"site"})
-        left_out = tuple(check.id for check in selected if check not in checks)
-        login = Login(site, settings.uat.login) if site else None
-        surroundings = Surroundings(
-            connection=connection,
-            settings=settings,
-            site=site,
-            no_site=no_site,
-            login=login,
-            baseline=baseline,
-            adopted=adopted,
-        )
-        outcomes = tuple(map(outcome_of, broken)) + run_checks(
-            checks,
-            surroundings,
-            jobs=selection.jobs,
-            tell=lambda id: progress.phase(f"check {id} …"),
-        )
-    outcomes += selection.included
-    aim = connection.alias, selection.settings_module
-    outcomes = tuple(replace(item, steps=aimed(item.steps, *aim)) for item in outcomes)
-    if not outcomes:
+    aim = system.connection.alias, selection.settings_module
+    ran = _run(system, selection, progress, adopted)
+    if not ran.outcomes:
         raise UndecidedError(
-            "no check was selected, so nothing is known",
+            "no check was selected, so nothing was verified",
             id="no-checks",
             steps=(command("python manage.py run_uat --list"),),
         )
+    outcomes = tuple(replace(item, steps=aimed(item.steps, *aim)) for item in ran.outcomes)
     if selection.is_explicit:
         outcomes = tuple(replace(item, required=True) for item in outcomes)
     known = {check.id for check in registry} | {item.id for item in outcomes}
-    outcomes, waivers = apply_waivers(outcomes, settings.uat.waivers, known=known, today=_today())
-    redactor = _redactor(connection, login)
-    outcomes = tuple(map(redactor.outcome, outcomes))
-    concerns = sorted(
-        (item for item in outcomes if item.status is not Status.PASS), key=lambda item: item.rank
+    outcomes, waivers = apply_waivers(
+        outcomes, system.settings.uat.waivers, known=known, today=_today()
     )
-    findings = [_finding(item) for item in concerns]
+    redactor = _redactor(system.connection, ran.surroundings.login)
+    outcomes = tuple(map(redactor.outcome, outcomes))
     facts = {
-        "base_url": site.base_url if site else None,
-        "served": bool(site and site.served),
-        "tls_relaxed": bool(site and site.is_plain_loopback and not site.is_secure),
-        "release": settings.release,
-        "environment": settings.environment,
-        **scene(connection, session, settings, login=login, baseline=baseline, aim=aim),
+        **_facts(system, ran.surroundings, aim),
         "checks": [item.as_fact() for item in outcomes],
-        "left_out": list(left_out),
+        "left_out": list(ran.left_out),
         "waivers": [item.as_fact() for item in waivers],
     }
     result = Result(
         verdict=_verdict(outcomes),
         summary=_summary(outcomes),
-        findings=(*findings, *(_void(item) for item in waivers if item.is_void)),
+        findings=(*_concerns(outcomes), *(_void(item) for item in waivers if item.is_void)),
         facts=facts,
         detail=report_lines(outcomes, facts),
     )
     return Acceptance(result=result, images=_images(outcomes))
 
 
-def _what_is_there(
-    connection: BaseDatabaseWrapper,
-    settings: Settings,
-    site: Site | None,
-    baseline: Baseline | None,
-) -> set[str]:
-    urls = settings.uat.urls
+@dataclass(frozen=True, kw_only=True)
+class _Ran:
+    """What the checks said, where they ran, and which have nothing to look at here."""
+
+    outcomes: tuple[Outcome, ...]
+    surroundings: Surroundings
+    left_out: tuple[str, ...]
+
+
+def _run(system: System, selection: Selection, progress: Progress, adopted: Adopted) -> _Ran:
+    """Run the selected checks, on a site that is served for it where none was given."""
+    broken = discover()
+    selected = select(selection)
+    login = system.settings.uat.login
+    serve = selection.serve and any("site" in check.needs for check in selected)
+    with site_of_run(system.site, system.connection, login, serve=serve) as (site, no_site):
+        surroundings = Surroundings(
+            connection=system.connection,
+            settings=system.settings,
+            site=site,
+            no_site=no_site,
+            login=Login(site, login) if site else None,
+            baseline=system.baseline,
+            adopted=adopted,
+        )
+        there = _what_is_there(surroundings)
+        checks = tuple(check for check in selected if set(check.needs) <= there | {"site"})
+        outcomes = run_checks(
+            checks,
+            surroundings,
+            jobs=selection.jobs,
+            tell=lambda id: progress.phase(f"check {id} …"),
+        )
+    return _Ran(
+        outcomes=(*map(outcome_of, broken), *outcomes, *selection.included),
+        surroundings=surroundings,
+        left_out=tuple(check.id for check in selected if check not in checks),
+    )
+
+
+def _facts(
+    system: System, surroundings: Surroundings, aim: tuple[str, str | None]
+) -> dict[str, Any]:
+    site = surroundings.site
+    return {
+        "base_url": site.base_url if site else None,
+        "served": bool(site and site.served),
+        "tls_relaxed": bool(site and site.is_plain_loopback and not site.is_secure),
+        "release": system.settings.release,
+        "environment": system.settings.environment,
+        **scene(system, login=surroundings.login, aim=aim),
+    }
+
+
+def _what_is_there(surroundings: Surroundings) -> set[str]:
+    site, baseline = surroundings.site, surroundings.baseline
+    uat = surroundings.settings.uat
     there = {
-        "seed": settings.seed is not None,
-        "urls": bool(urls),
-        "budgets": any(url.budget_ms is not None for url in urls),
-        "health": settings.uat.health_url is not None,
-        "served": site is not None or bool(urls) or settings.uat.login is not None,
+        "seed": surroundings.settings.seed is not None,
+        "urls": bool(uat.urls),
+        "budgets": any(url.budget_ms is not None for url in uat.urls),
+        "health": uat.health_url is not None,
+        "served": site is not None or bool(uat.urls) or uat.login is not None,
         "tls": site is None or not site.is_plain_loopback,
         "elsewhere": site is None or site.served is None,
         "baseline": baseline is not None,
         "baseline-pages": baseline is not None and bool(baseline.pages),
-        "default-alias": connection.alias == DEFAULT_DB_ALIAS,
+        "default-alias": surroundings.connection.alias == DEFAULT_DB_ALIAS,
     }
     return {need for need, given in there.items() if given}
 
@@ -210,6 +221,12 @@ def _summary(outcomes: Sequence[Outcome]) -> str:
     said = ", ".join(f"{number} {status.value}" for status, number in counts.items() if number)
     waived = sum(item.waived is not None for item in outcomes)
     return f"{counted(len(outcomes), 'check')}: {said}" + (f" ({waived} waived)" if waived else "")
+
+
+def _concerns(outcomes: Sequence[Outcome]) -> list[Finding]:
+    """Return a finding for each that did not pass, the worst first."""
+    concerns = (item for item in outcomes if item.status is not Status.PASS)
+    return [_finding(item) for item in sorted(concerns, key=lambda item: item.rank)]
 
 
 def _finding(outcome: Outcome) -> Finding:

@@ -14,12 +14,12 @@ def wrong_with(base_url: str, parts: SplitResult) -> str | None:
     Raises ValueError where its port is no number.
     """
     if "@" in base_url:
-        return "holds a user name or another @, which the reports would show"
+        return "contains a user name or another @, which the reports would show"
     if parts.scheme not in ("http", "https"):
-        return "is none: it begins with neither http:// nor https://"
+        return "is not valid: it begins with neither http:// nor https://"
     host = parts.hostname or ""
     if parts.port == 0 or not HOST.fullmatch(host) or not ADDRESS.fullmatch(base_url):
-        return "is none: its host or its port cannot be read"
+        return "is not valid: its host or its port cannot be parsed"
     if "?" in base_url or "#" in base_url:
-        return "goes on after a ? or a #, which the reports would show"
+        return "continues after a ? or a #, which the reports would show"
     return None

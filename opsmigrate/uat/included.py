@@ -14,8 +14,8 @@ from opsmigrate.uat.outcome import Evidence, Outcome, Status
 
 SCHEMA = 1
 HINTS = {
-    Status.FAIL: "see to what it found, and let it run again",
-    Status.NOT_RUN: "let it run again where it can look at all of it, the network included",
+    Status.FAIL: "correct what it found, and run it again",
+    Status.NOT_RUN: "run it again where it can reach everything, the network included",
 }
 
 
@@ -53,14 +53,14 @@ def read_included(file: Path, *, base_url: str | None, release: str | None) -> O
     """
     found = _read(file)
     status, saw = Status(found.status), found.saw
-    hint = HINTS.get(status, "let it run again")
+    hint = HINTS.get(status, "run it again")
     for name, theirs, ours in (
         ("site", found.base_url, base_url),
         ("release", found.release, release),
     ):
         if theirs is not None and ours is not None and theirs != ours:
             status, saw = Status.NOT_RUN, f"{file.name} is of the {name} {theirs}, not {ours}"
-            hint = "let it run again for this site and this release"
+            hint = "run it again for this site and this release"
     again = f"python scripts/{found.tool.replace('-', '_')}.py"
     if site := base_url or found.base_url:
         again += f" --base-url {shlex.quote(site)}"

@@ -72,7 +72,7 @@ def _host(context: Context) -> str:
         return "localhost"
     if not allowed:
         raise NotRun(
-            "ALLOWED_HOSTS is empty: this release answers to no host at all",
+            "ALLOWED_HOSTS is empty: this release answers requests for no host",
             hint="set ALLOWED_HOSTS in the settings",
         )
     if context.site is not None:

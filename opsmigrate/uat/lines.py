@@ -51,7 +51,7 @@ def _check(item: Outcome) -> Iterator[str]:
     if item.told_by:
         yield from _wrapped(f"saw: {item.told_by}", INDENT)
     for words in item.retried:
-        yield from _wrapped(f"answered only on another try: {words}", INDENT)
+        yield from _wrapped(f"answered only at another try: {words}", INDENT)
     if item.waived:
         yield from _wrapped(f"WAIVED by {item.waived}", INDENT)
 
@@ -74,14 +74,14 @@ def _changes(outcomes: Sequence[Outcome]) -> Iterator[str]:
         if row[3] in ("changed", "declared", "live")
     ]
     if rows:
-        yield from ("", "Before and after, what is not the same:")
+        yield from ("", "Before and after: what differs:")
     for figure, before, after, state, why in rows:
         arrow = f" {before} → {after}" if after else ""
         yield from _wrapped(f"{state}: {figure}{arrow}{f' ({why})' if why else ''}", "  ")
 
 
 def _left_out(ids: Sequence[str]) -> str:
-    return f"Not applicable here (nothing in the settings or options asks): {', '.join(ids)}"
+    return f"Not applicable here (no setting or option asks for it): {', '.join(ids)}"
 
 
 def _wrapped(text: str, first: str) -> list[str]:

@@ -11,13 +11,13 @@ from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.site import path_of
 
 SET_LOGIN = (
-    'say who logs in with OPSMIGRATE["UAT"]["LOGIN"]; where it takes the account from variables of '
-    "the environment, set them"
+    'name the account that logs in with OPSMIGRATE["UAT"]["LOGIN"]; if it takes the account from '
+    "environment variables, set them"
 )
 
 
 def leads_to_login(status: int, location: str | None, account: Mapping[str, str] | None) -> bool:
-    """Say whether an answer sends its reader to the login of the settings."""
+    """Return whether an answer sends its reader to the login of the settings."""
     if not 300 <= status < 400 or not location:
         return False
     try:
@@ -32,7 +32,7 @@ def why_not_let_in(account: Mapping[str, str] | None) -> str:
         return "the settings have no LOGIN"
     if not account["username"]:
         return "LOGIN has no username"
-    return f"{account['username']} is not let in there"
+    return f"{account['username']} may not log in there"
 
 
 def _login_paths(account: Mapping[str, str] | None) -> set[str]:

@@ -64,7 +64,7 @@ WORST_FIRST = ("ERROR", "FAIL", "NOT_RUN", "PASS")
 
 
 def decides(status: str, severity: str, *, required: bool, waived: bool) -> bool:
-    """Say whether the run cannot pass because of a check that ended so."""
+    """Return whether the run cannot pass because of a check that ended so."""
     optional = status == "NOT_RUN" and not required
     return status != "PASS" and severity != SEVERITIES[-1] and not optional and not waived
 
@@ -131,7 +131,7 @@ class Outcome:
 
     @property
     def weighs(self) -> bool:
-        """Say whether the run cannot pass because of how this check ended."""
+        """Return whether the run cannot pass because of how this check ended."""
         return decides(
             self.status.value, self.severity, required=self.required, waived=bool(self.waived)
         )

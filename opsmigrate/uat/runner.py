@@ -185,7 +185,7 @@ def _run(item: _Running, surroundings: Surroundings) -> Outcome:
         said = f"{type(error).__name__}: {first_line(error)}"
         return _outcome(item, Status.ERROR, said, visitor)
     if not isinstance(saw, str) or not saw.strip():
-        said = "the check did not say what it saw: it must return a sentence"
+        said = "the check did not return a sentence that says what it observed"
         return _outcome(item, Status.ERROR, said, visitor)
     return _outcome(item, Status.PASS, saw, visitor)
 
@@ -206,8 +206,8 @@ def _failed(item: _Running, failed: Failed, visitor: Visitor | None) -> Outcome:
         )
     if crash.wrote:
         said = (
-            f"{crash.path} wants to write to the database when it is asked, which the site that "
-            f"this run serves may not: {crash.words} ({failed})"
+            f"{crash.path} tried to write to the database, which the site that this run serves may "
+            f"not do: {crash.words} ({failed})"
         )
         hint = "give the address of the running site with --base-url"
         return _outcome(item, Status.NOT_RUN, said, visitor, hint=hint)
@@ -215,7 +215,7 @@ def _failed(item: _Running, failed: Failed, visitor: Visitor | None) -> Outcome:
 
 
 def is_ours(check: Check) -> bool:
-    """Say whether the check is built in: what it asks itself needs no name of the project."""
+    """Return whether the check is built in: what it asks itself needs no name of the project."""
     return check.function.__module__.startswith("opsmigrate.")
 
 
@@ -242,7 +242,7 @@ def _words(statement: Any, connection: BaseDatabaseWrapper) -> str:
     return words if len(words) <= LONGEST_STATEMENT else f"{words[:LONGEST_STATEMENT]} …"
 
 
-def _outcome(
+def _outcome(  # noqa: PLR0913 - the parts of an outcome
     item: _Running,
     status: Status,
     saw: str,

@@ -3,13 +3,11 @@
 from datetime import datetime, timezone
 from pathlib import Path
 
-from django.db.backends.base.base import BaseDatabaseWrapper
-
 from opsmigrate.conf import Settings
 from opsmigrate.counted import counted
 from opsmigrate.errors import UndecidedError
 from opsmigrate.postgres.search_path import project_search_path
-from opsmigrate.postgres.session import Session, read_only_thread, second_connection
+from opsmigrate.postgres.session import read_only_thread, second_connection
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Result, Severity, Verdict
 from opsmigrate.schema.history import applied_migrations
@@ -20,22 +18,14 @@ from opsmigrate.uat.baseline.record import Baseline, Page, identity, write_basel
 from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import discover, registry
 from opsmigrate.uat.site import Login, OutOfReachError, Site, Visitor
+from opsmigrate.uat.system import System
 
 NOT_FOUND = 404
 # A page that is mostly noise shows little of a change.
 WORDS_TO_COMPARE = 0.5
 
 
-def save_baseline(
-    connection: BaseDatabaseWrapper,
-    session: Session,
-    settings: Settings,
-    *,
-    run_id: str,
-    site: Site | None,
-    file: Path,
-    progress: Progress,
-) -> Result:
+def save_baseline(system: System, *, run_id: str, file: Path, progress: Progress) -> Result:
     """Write the baseline to `file`, and return what it holds.
 
     Raises UndecidedError where a site was given and does not answer, or refuses the login: a
@@ -46,8 +36,9 @@ def save_baseline(
         raise UndecidedError(
             f"{broken[0].module} cannot be imported: {broken[0].words}",
             id="check-error",
-            hint="correct it: it may say which changes are expected",
+            hint="correct it: it may declare expected changes",
         )
+    connection, settings, site = system.connection, system.settings, system.site
     progress.phase("figures of every model …")
     with read_only_thread(), second_connection(connection) as own:
         # The history is read by Django, which asks whatever connection the alias has.
@@ -72,7 +63,7 @@ def save_baseline(
         taken=datetime.now(timezone.utc).isoformat(),
         run_id=run_id,
         release=settings.release,
-        database=identity(session),
+        database=identity(system.session),
         migrations=applied,
         base_url=site.base_url if site else None,
         models=figures,
@@ -119,23 +110,25 @@ def _pages(site: Site, settings: Settings) -> list[tuple[str, Page, float]]:
     except (OutOfReachError, Failed) as error:
         raise _incomplete(str(error)) from error
     if settings.uat.urls and not pages:
-        raise _incomplete("not one of them is there")
+        raise _incomplete("none of them exists")
     return pages
 
 
 def _incomplete(why: str) -> UndecidedError:
     return UndecidedError(
-        f"the pages before the migration cannot be had: {why}",
+        f"the pages before the migration cannot be recorded: {why}",
         id="baseline-incomplete",
-        hint="see that the site is up, its address and the login right, or save it without "
-        "--base-url",
+        hint="check that the site is up, and that its address and the login are right; or save "
+        "the baseline without --base-url",
     )
 
 
 def _notes(settings: Settings, *, site: Site | None, settled: bool, absent: int) -> tuple[str, ...]:
     notes = []
     if absent:
-        notes.append(f"{absent} of the key URLs are not there yet (404), and not in the baseline")
+        notes.append(
+            f"{absent} of the key URLs do not exist yet (404), and are not in the baseline"
+        )
     if site is None and settings.uat.urls:
         notes.append("no site was given, so no page is in the baseline")
     if not settled:
@@ -151,6 +144,6 @@ def _warning(note: str) -> Finding:
         id="baseline-partial",
         severity=Severity.WARNING,
         message=note,
-        hint="save it again with --base-url, and when nothing long is running; a page that is "
-        "never twice the same belongs in no baseline",
+        hint="save it again with --base-url, while no long transaction is open; a page that is "
+        "never the same twice does not belong in a baseline",
     )

@@ -15,30 +15,22 @@ from opsmigrate.manifest import read_manifests
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import Session
 from opsmigrate.steps import aimed_text
-from opsmigrate.uat.baseline.record import Baseline
 from opsmigrate.uat.site import Login
+from opsmigrate.uat.system import System
 
 
-def scene(
-    connection: BaseDatabaseWrapper,
-    session: Session,
-    settings: Settings,
-    *,
-    login: Login | None,
-    baseline: Baseline | None,
-    aim: tuple[str, str | None],
-) -> dict[str, Any]:
+def scene(system: System, *, login: Login | None, aim: tuple[str, str | None]) -> dict[str, Any]:
     """Return the facts that a reader needs to place what was seen.
 
     `aim` is the alias, and the settings that were typed, for commands that stand there.
     """
-    applied = _applied(connection)
-    backup = _backup(settings, session, set(applied))
+    applied, baseline = _applied(system.connection), system.baseline
+    backup = _backup(system.settings, system.session, set(applied))
     if backup is not None:
         backup["restore"] = aimed_text(backup["restore"], *aim)
     before = backup["migrations"] if backup else baseline.migrations if baseline else applied
     return {
-        "versions": _versions(connection),
+        "versions": _versions(system.connection),
         "migrations": {
             "applied": len(applied),
             "since": [
@@ -102,6 +94,6 @@ def _account(login: Login | None) -> Mapping[str, Any] | None:
     return {
         "username": login.username,
         "logins": login.made,
-        "written": f"by logging in as {login.username}, the site itself writes a session and the "
-        "account's last_login; run_uat writes nothing else",
+        "written": "the site itself writes a session and last_login for the login of "
+        f"{login.username}; run_uat writes nothing else",
     }

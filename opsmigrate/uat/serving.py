@@ -69,15 +69,15 @@ def _require_same_database(connection: BaseDatabaseWrapper) -> None:
     pin = pin_of(connection)
     if connection.alias != DEFAULT_DB_ALIAS:
         raise NotRun(
-            "no site was given, and this run does not serve it: its code asks the alias default, "
+            "no site was given, and this run does not serve it: its code uses the alias default, "
             f"not {connection.alias}",
             hint=GIVE_A_SITE,
         )
     if pin is not None and pin.per_transaction:
         raise NotRun(
-            "no site was given, and this run does not serve it: behind a pooler its sessions could "
-            "not be kept from writing",
-            hint=f"connect to the server itself; or {GIVE_A_SITE}",
+            "no site was given, and this run does not serve it: behind a pooler its sessions "
+            "cannot be made read-only",
+            hint=f"connect directly to the server; or {GIVE_A_SITE}",
         )
 
 
@@ -102,7 +102,7 @@ def served_site(login: Mapping[str, str] | None) -> Iterator[Site]:
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: the report has what was answered."""
+        """Print nothing: the report has the answers."""
 
 
 class _Server(ThreadedWSGIServer):
@@ -242,7 +242,7 @@ def _allowed_host() -> str | None:
     allowed = list(django_settings.ALLOWED_HOSTS)
     if not allowed and not django_settings.DEBUG:
         raise NotRun(
-            "ALLOWED_HOSTS is empty: this release answers to no host at all",
+            "ALLOWED_HOSTS is empty: this release answers requests for no host",
             hint="set ALLOWED_HOSTS in the settings",
         )
     if validate_host(HOST, allowed or DEBUG_HOSTS):
@@ -251,7 +251,7 @@ def _allowed_host() -> str | None:
 
 
 def _wants_tls() -> bool:
-    """Say whether the settings are those of a site behind TLS."""
+    """Return whether the settings are those of a site behind TLS."""
     return any(
         getattr(django_settings, name)
         for name in ("SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE")

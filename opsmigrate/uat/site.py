@@ -1,11 +1,9 @@
 """The live site over HTTP, as a person who logs in sees it."""
 
-import re
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import unescape
 from http.client import HTTPException, HTTPMessage, HTTPResponse
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -17,6 +15,7 @@ from django.urls import NoReverseMatch, reverse
 
 from opsmigrate.errors import UsageError
 from opsmigrate.uat.address import wrong_with
+from opsmigrate.uat.login_form import TOKEN, login_form
 from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.served import Served
 from opsmigrate.uat.text import visible_text
@@ -24,7 +23,6 @@ from opsmigrate.uat.timed import TIMEOUT_SECONDS, Plain, Secure
 
 LONGEST_BODY = 5_000_000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-TOKEN = re.compile(r'name="csrfmiddlewaretoken"\s+value="([^"]+)"')
 # What a proxy says while workers restart; anything else is the site's own answer.
 GATEWAY_STATUSES = (502, 503, 504)
 ATTEMPTS = 3
@@ -57,7 +55,7 @@ class Answer:
 
     @property
     def is_html(self) -> bool:
-        """Say whether it is a page."""
+        """Return whether it is a page."""
         return "html" in self.headers.get("content-type", "")
 
 
@@ -78,17 +76,17 @@ class Site:
 
     @property
     def is_https(self) -> bool:
-        """Say whether it is asked over TLS."""
+        """Return whether it is asked over TLS."""
         return self.scheme == "https"
 
     @property
     def is_secure(self) -> bool:
-        """Say whether its code takes itself to be asked over TLS."""
+        """Return whether its code takes itself to be asked over TLS."""
         return self.is_https or (self.served is not None and self.served.secure)
 
     @property
     def is_plain_loopback(self) -> bool:
-        """Say whether it is plain HTTP on this machine, where TLS is not to be had."""
+        """Return whether it is plain HTTP on this machine, where TLS is not to be had."""
         return not self.is_https and self.host in LOOPBACK
 
     def url(self, path: str) -> str:
@@ -106,7 +104,7 @@ def site_at(base_url: str) -> Site:
         wrong = wrong_with(base_url, parts)
         port = parts.port
     except ValueError:
-        wrong, port = "is none: its host or its port cannot be read", None
+        wrong, port = "is not valid: its host or its port cannot be parsed", None
     if wrong:
         raise UsageError(
             f"the address of the site {wrong}",
@@ -182,12 +180,12 @@ class Visitor:
         Raises Failed, and sends nothing, where the login page leads elsewhere; and over plain http
         to another machine, unless the page itself is there: what is posted goes out in clear.
         """
-        form = self.get(path)
-        _require_form(self.site, form)
-        token = TOKEN.search(form.body)
-        fields = {"username": username, "password": password}
-        if token:
-            fields["csrfmiddlewaretoken"] = unescape(token.group(1))
+        page = self.get(path)
+        _require_form(self.site, page)
+        form = login_form(page.body)
+        fields = {form.user: username, form.password: password}
+        if form.token:
+            fields[TOKEN] = form.token
         url = self.site.url(path)
         # Django compares the Referer with the host on https.
         request = Request(url, urlencode(fields).encode(), {"Referer": url})  # noqa: S310
@@ -262,9 +260,9 @@ class Login:
         if answer.status not in (302, 303) or _leads_to(answer) in (answer.url, "https"):
             self._refused = Failed(
                 f"the login of {self.username} at {answer.url} was refused (status "
-                f"{answer.status}, where a redirect to another page says welcome)",
-                hint="check the user name and the password that the settings give to UAT; where "
-                "they take them from variables of the environment, check those",
+                f"{answer.status}, where success is a redirect to another page)",
+                hint="check the user name and the password that the settings give to UAT; if "
+                "they come from environment variables, check those",
             )
             raise self._refused
         self.made = 1
@@ -276,16 +274,16 @@ def _require_form(site: Site, form: Answer) -> None:
     if form.status in REDIRECTS:
         to = "https" if _leads_to(form) == "https" else "another page"
         raise Failed(
-            f"the login page {form.url} leads to {to} (status {form.status}), so the login was not "
-            "posted",
+            f"the login page {form.url} leads to {to} (status {form.status}), so the login was "
+            "not sent",
             hint="give the address with https with --base-url"
             if to == "https"
             else 'give the address of the page itself as the "url" of LOGIN',
         )
     if not site.is_https and not site.is_plain_loopback and form.status != OK:
         raise Failed(
-            f"the login page {form.url} is not there (status {form.status}), and what is posted "
-            "over plain http goes out in clear, so the login was not posted",
+            f"the login page {form.url} does not exist (status {form.status}), and plain http "
+            "would send the password unencrypted, so the login was not sent",
             hint="give the address with https with --base-url",
         )
 

@@ -63,7 +63,7 @@ class SiteSessions:
         if _execute(connection, "SELECT pg_catalog.pg_backend_pid()") != raw.info.backend_pid:
             # What is set there would be set for other people too.
             raise PooledError(
-                f"the alias {connection.alias} is behind a pooler: it cannot be kept from writing"
+                f"the alias {connection.alias} is behind a pooler: it cannot be made read-only"
             )
         self._opened.add(connection)
         writes = getattr(_this_thread, "writes", False)
@@ -95,7 +95,7 @@ class SiteSessions:
 
 
 def refused_to_write(error: BaseException | None) -> bool:
-    """Say whether an error comes of a session that may not write, or must not be used for it."""
+    """Return whether an error comes of a session that may not write, or must not be used for it."""
     while error is not None:
         is_refused = isinstance(error, Error) and sqlstate(error) in REFUSED
         if is_refused or isinstance(error, PooledError):

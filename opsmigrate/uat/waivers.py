@@ -20,17 +20,17 @@ class UsedWaiver:
 
     @property
     def is_void(self) -> bool:
-        """Say whether it cannot count for anything."""
+        """Return whether it cannot count for anything."""
         return self.state in ("expired", "of no check")
 
     @property
     def words(self) -> str:
-        """Say why it is void, or that it is not."""
+        """Return why it is void, or that it is not."""
         return {
-            "used": f"counts until {self.waiver.expires}",
+            "used": f"is valid until {self.waiver.expires}",
             "not needed": "was not needed",
-            "expired": f"expired on {self.waiver.expires}, and counts no more",
-            "of no check": "names no check that there is",
+            "expired": f"expired on {self.waiver.expires}, and is ignored",
+            "of no check": "names a check that does not exist",
         }[self.state]
 
     def as_fact(self) -> dict[str, str]:

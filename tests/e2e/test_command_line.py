@@ -123,7 +123,7 @@ def test_an_unknown_alias_is_a_usage_error(command: str, call: Call) -> None:
     assert_report(answer, command, 2, "unknown-alias")
     [finding] = answer.report["findings"]
     assert finding["message"] == "there is no database alias 'replica' in DATABASES"
-    assert finding["hint"] == "name one that is there with --database: default"
+    assert finding["hint"] == "name an existing one with --database: default"
     assert answer.report["database"] is None
 
 
@@ -231,7 +231,7 @@ def test_an_output_in_a_folder_that_is_not_there_is_a_usage_error(
 
     assert_report(answer, command, 2, "cannot-write-output")
     assert answer.report["findings"][0]["message"] == (
-        f"cannot write {file}: its folder is not there or not writable"
+        f"cannot write {file}: its folder does not exist or is not writable"
     )
 
 
@@ -262,7 +262,7 @@ def test_a_crash_is_undecided_and_shows_no_traceback(
     assert_report(answer, command, 3, "internal-error")
     [finding] = answer.report["findings"]
     assert finding["message"].startswith("internal error: TypeError: ")
-    assert finding["hint"] == "run it again with --traceback, and report what it prints"
+    assert finding["hint"] == "run it again with --traceback, and report the traceback"
 
 
 def test_traceback_adds_to_stderr_and_changes_nothing_else(

@@ -20,7 +20,7 @@ from tests.backups import backup
 from tests.conftest import ROOT, Ops, environment_for, execute, query, start, url_of
 from tests.interrupting import ended
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 # A project of somebody else's: its manage.py knows nothing of opsmigrate.
 MANAGE = """
 import os, sys
@@ -166,7 +166,7 @@ def test_when_the_answer_is_there_a_signal_changes_it_no_more(tmp_path: Path) ->
         "import atexit, os, signal, time\n"
         "from staging_settings import *\n"
         "def late():\n"
-        "    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):\n"
+        "    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):\n"
         "        os.kill(os.getpid(), number)\n"
         "    time.sleep(0.5)\n"
         "atexit.register(late)\n"

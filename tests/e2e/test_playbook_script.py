@@ -271,7 +271,13 @@ def test_a_wrong_call_is_said_before_anything_is_asked(
 
 
 # How a stop comes: Ctrl-C on the terminal, a signal to the script alone, or to the command alone.
-STOPS = {"Ctrl-C": 130, "SIGTERM to the script": 143, "SIGHUP to the script": 129}
+STOPS = {
+    "Ctrl-C": 130,
+    "Ctrl-\\": 131,
+    "SIGTERM to the script": 143,
+    "SIGHUP to the script": 129,
+}
+TYPED = {"Ctrl-C": b"\x03", "Ctrl-\\": b"\x1c"}
 
 
 @pytest.mark.parametrize(
@@ -288,8 +294,8 @@ def test_a_stop_stops_at_once_and_nothing_is_begun_after_it(
     with on_a_terminal(deploy) as (script, terminal):
         wait_until((deploy.folder / "held").exists)
         child = int((deploy.folder / "held").read_text())
-        if how == "Ctrl-C":
-            os.write(terminal, b"\x03")
+        if how in TYPED:
+            os.write(terminal, TYPED[how])
         elif how == "SIGTERM to the command":
             os.kill(child, signal.SIGTERM)
         else:

@@ -82,10 +82,25 @@ def test_a_stdout_that_cannot_be_written_is_told_in_a_sentence_with_the_report(
     done = shell(line, url=url_of(staging), folder=tmp_path, **environment)
 
     assert (done.returncode, done.stdout) == (3, "")
-    told = f"the report cannot be written: {STDOUTS[stdout]}; it is:\nPASSED"
+    told = f"the report cannot be written: {STDOUTS[stdout]}; its text is:\nPASSED"
     assert done.stderr.startswith(told), done.stderr
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", [">&- --output=/dev/stdout", "2>&- --output=/dev/stderr"])
+def test_a_report_into_a_stream_that_is_closed_is_not_written_and_no_success(
+    closed: str, staging: str, tmp_path: Path
+) -> None:
+    done = shell(
+        f"$PYTHON manage.py seed_payment_id --dry-run {closed}",
+        url=url_of(staging),
+        folder=tmp_path,
+    )
+
+    assert done.returncode == 2, done
+    told = done.stdout + done.stderr
+    assert f"cannot write {closed.partition('=')[2]}" in told
 
 
 def test_nothing_is_opened_in_the_place_of_a_closed_stream(staging: str, tmp_path: Path) -> None:
@@ -101,4 +116,4 @@ def test_nothing_is_opened_in_the_place_of_a_closed_stream(staging: str, tmp_pat
     done = shell(line, url=url_of(staging), folder=tmp_path, **environment)
 
     assert done.returncode == 3
-    assert seen.read_text() == ",".join([os.devnull] * 3)
+    assert seen.read_text() == ",".join([os.devnull, os.sep, os.sep])

@@ -71,7 +71,7 @@ def test_a_run_writes_nothing_but_the_login_that_it_tells_of(
     assert now == then + 2, "one login to save the baseline, and one for all checks together"
     account = answer.report["facts"]["account"]
     assert account["username"] == "staging"
-    assert "the account's last_login; run_uat writes nothing else" in account["written"]
+    assert "the site itself writes a session and last_login for the login of" in account["written"]
 
 
 @contextmanager
@@ -128,7 +128,7 @@ def test_a_site_behind_tls_is_accepted_by_who_trusts_its_authority_only(
     assert check_of(trusting, "deployment-checks")["saw"] == "no warnings"
     assert trusting.report["facts"]["tls_relaxed"] is False
     assert doubting.code == 1
-    assert "TLS with localhost does not come about: " in check_of(doubting, "tls")["saw"]
+    assert "no TLS connection to localhost can be established: " in check_of(doubting, "tls")["saw"]
     assert "certificate" in check_of(doubting, "tls")["saw"]
 
 
@@ -227,7 +227,9 @@ def test_load_is_not_begun_where_the_pages_want_a_login_that_is_not_set(
 
     assert (answer.code, answer.stdout) == (2, "")
     assert "/dashboards/" in answer.stderr
-    assert "lead to the login, and LOGIN has no username: say who logs in" in answer.stderr
+    assert (
+        "lead to the login, and LOGIN has no username: name the account that logs in"
+    ) in answer.stderr
     assert list(tmp_path.glob("*.json")) == []
     assert accepted.code == 1
     for id, where in (("key-urls", ""), ("inside-urls", " in this process")):

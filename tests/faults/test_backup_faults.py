@@ -126,8 +126,8 @@ def test_interrupted_while_it_verifies_the_backup_stays_and_the_report_says_so(
     assert (answer.report["verdict"], answer.report["exit_code"]) == ("partial", 130)
     file = Path(answer.report["facts"]["file"])
     assert answer.report["findings"][0]["message"] == (
-        f"interrupted while {file} was being verified; it is whole, and its manifest says how far "
-        "it was verified"
+        f"interrupted while {file} was being verified; it is complete, and its manifest says how "
+        "far it was verified"
     )
     [manifest] = read_manifests(tmp_path)
     assert (manifest.file, manifest.verified) == (file.name, "archive")
@@ -187,4 +187,4 @@ def test_a_file_that_cannot_grow_is_undecided_and_leaves_nothing(
 
     assert (answer.code, answer.ids) == (3, ["dump-failed"])
     message = answer.report["findings"][0]["message"]
-    assert message == "pg_dump failed: ended by SIGXFSZ without a word"
+    assert message == "pg_dump failed: ended by SIGXFSZ without any message"

@@ -52,7 +52,7 @@ def test_what_somebody_alters_for_long_is_named_and_pg_dump_does_not_wait_for_ev
     assert (answer.code, answer.ids) == (3, ["lock-not-obtained"])
     message = answer.report["findings"][0]["message"]
     assert message.startswith(
-        "pg_dump waited for more than 0.3 s for a lock on public.held, held up by"
+        "pg_dump waited for more than 0.3 s for a lock on public.held, held by"
     )
     assert "ALTER VIEW held RENAME" in message
     assert clients_of(earlier) == []

@@ -22,14 +22,19 @@ MORE = (
     f" generate_series(1, {ROWS}) n WHERE id = 1"
 )
 # What each seed says when the phase begins; the text's come first, and then those of all.
-OF_TEXT = ("add a uuid column that follows the text", "refuse text", "check that the uuid", "put")
+OF_TEXT = (
+    "add a uuid column that follows the text column",
+    "refuse text",
+    "check that the uuid",
+    "swap",
+)
 OF_ALL = (
     "fill",
     "sweep",
-    "make the unique index",
-    "make it a constraint",
+    "build the unique index",
+    "turn it into a constraint",
     "forbid NULLs in new rows",
-    "check the rows that are there",
+    "check the existing rows",
     "set NOT NULL",
     "analyze",
     "verify",

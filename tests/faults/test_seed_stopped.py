@@ -81,7 +81,9 @@ def test_killed_in_the_middle_and_run_again_it_ends_right_and_changes_no_value(
 
 
 @pytest.mark.major
-@pytest.mark.parametrize("number", one_in_core([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
+@pytest.mark.parametrize(
+    "number", one_in_core([signal.SIGQUIT, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+)
 def test_interrupted_it_stops_with_130_and_says_how_far_it_came(
     number: signal.Signals, staging: str, ops: Ops
 ) -> None:
@@ -241,7 +243,7 @@ def test_a_server_that_does_not_come_back_is_code_5(staging: str, tmp_path: Any)
         call_command("make_legacy_staging", database=crashing, rows=500, stdout=StringIO())
         stopping = threading.Timer(0.4, lambda: stop(server))
         stopping.start()
-        with pytest.raises(PartialError, match="not got back in 1 s") as stopped:
+        with pytest.raises(PartialError, match="could not be restored within 1 s") as stopped:
             seed(connections[crashing], goal, given_up, QUIET)
         stopping.join()
 

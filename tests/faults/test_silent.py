@@ -20,7 +20,7 @@ from tests.seeding import holding
 from tests.silence import Proxy
 
 SETTINGS = {"psycopg": "staging_settings", "psycopg2": "tests.psycopg2_settings"}
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 SECONDS_TO_STOP = 5
 # Long enough for the wait to be entered, and for progress to be asked for again.
 SECONDS_OF_SILENCE = 0.5

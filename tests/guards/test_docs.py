@@ -15,11 +15,12 @@ from django.core.management.base import BaseCommand
 
 from opsmigrate import conf
 from opsmigrate.report import Verdict
+from scripts.new_rule import MARK
+from tests.finding_pages import NOTES, PAGES, notes_of, page_ids, text_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "opsmigrate"
 DOCS = ROOT / "docs"
-PAGES = DOCS / "findings"
 GOLDEN = ROOT / "tests" / "golden" / "help"
 SECTIONS = ["Condition", "Effect", "Workaround", "Bad example", "Good example"]
 SLUG = re.compile(r"[a-z]+(-[a-z]+)+|[a-z]+")
@@ -91,11 +92,6 @@ def ids_with_steps(modules: list[ast.Module]) -> set[str]:
     calls = [node for module in modules for node in ast.walk(module) if isinstance(node, ast.Call)]
     giving = [call for call in calls if any(word.arg == "steps" for word in call.keywords)]
     return finding_ids([ast.Module([ast.Expr(call) for call in giving], [])])
-
-
-def page_ids() -> set[str]:
-    """Return the ids that have a page."""
-    return {path.stem for path in PAGES.glob("*.md")} - {"README"}
 
 
 def sections(text: str) -> dict[str, str]:
@@ -171,13 +167,34 @@ def test_every_finding_has_a_page_and_every_page_a_finding() -> None:
 
 @pytest.mark.parametrize("id", sorted(page_ids()))
 def test_a_page_has_its_sections(id: str) -> None:
-    text = (PAGES / f"{id}.md").read_text(encoding="utf-8")
+    text = text_of(id)
     found = sections(text)
 
+    assert MARK not in text, "scripts/new_rule.py left this for you to write"
     assert text.startswith(f"# {id}\n")
     assert list(found) == SECTIONS
     assert all(found.values())
     assert all(re.search(r"^```\w+( \w+)?\n.+?\n```$", found[name], re.S) for name in SECTIONS[3:])
+
+
+@pytest.mark.parametrize("id", sorted(page_ids()))
+def test_a_note_on_a_page_is_one_that_the_tests_read(id: str) -> None:
+    assert set(notes_of(id)) <= NOTES
+    assert text_of(id).count("<!--") == len(notes_of(id)), "write <!-- name: text -->, each once"
+
+
+def test_the_notes_on_pages_are_documented() -> None:
+    index = sections((PAGES / "README.md").read_text(encoding="utf-8"))["The examples are run"]
+
+    assert set(re.findall(r"^\| `([a-z ]+):", index, re.M)) == NOTES
+
+
+def test_a_new_rule_is_written_to_its_end() -> None:
+    """Tell what scripts/new_rule.py left to write."""
+    files = [PAGES / "README.md", *(ROOT / "tests" / "integration").glob("*pairs.py")]
+
+    left = [path for path in [*files, *PACKAGE.rglob("*.py")] if MARK in path.read_text("utf-8")]
+    assert [str(path.relative_to(ROOT)) for path in left] == []
 
 
 def test_the_index_of_findings_names_every_page_once() -> None:

@@ -12,6 +12,11 @@ def sql(text: str) -> str:
     return f"run({text!r})"
 
 
+OWN_FORMAT = sql(
+    "CREATE FUNCTION format(t text, n name) RETURNS text LANGUAGE sql AS"
+    " $$ SELECT 'ALTER RO' || 'LE ROLE_ SET work_mem = 77000' $$"
+)
+FORMATTED = sql("DO $$ BEGIN EXECUTE format('ANALYZE %I', current_user); END $$")
 OWNER = {
     "a block after a comment in a literal": sql(
         "DO $$ BEGIN RAISE NOTICE '--- limits ---'; ALTER DATABASE DB_ CONNECTION LIMIT 77; END $$"
@@ -120,6 +125,40 @@ OWNER = {
     "a transaction that stays, by the driver": "c = DRIVER.connect(**own);"
     " c.tpc_begin(c.xid(1, 'fence', 'x')); c.cursor().execute('SELECT 1'); c.tpc_prepare()",
     "a file written by the driver": "DRIVER.connect(**own).lobject(0, 'wb').export(trace)",
+    "a block that makes a function": sql(
+        "DO $$ BEGIN CREATE FUNCTION made() RETURNS void LANGUAGE plpgsql AS $q$ BEGIN"
+        " EXECUTE 'ALTER RO' || 'LE ROLE_ SET work_mem = 77000'; END $q$; PERFORM made(); END $$"
+    ),
+    "a block in a block": sql(
+        "DO $$ BEGIN DO 'BEGIN ALTER ROLE ROLE_ SET work_mem = 77000; END'; END $$"
+    ),
+    "a block that makes an operator": sql(
+        "DO $$ BEGIN CREATE OPERATOR @@@@ (LEFTARG = int, RIGHTARG = bigint,"
+        " FUNCTION = pg_terminate_backend); END $$"
+    )
+    + "; "
+    + sql("SELECT PID_ @@@@ 1000::bigint"),
+    "a format() of its own": OWN_FORMAT + "; " + FORMATTED,
+    "a format() of its own, made in a block": sql(
+        "DO $$ BEGIN CREATE FUNCTION format(t text, n name) RETURNS text LANGUAGE sql AS"
+        " 'SELECT ''ALTER RO'' || ''LE ROLE_ SET work_mem = 77000'' '; END $$"
+    )
+    + "; "
+    + FORMATTED,
+    "a format() that was renamed": OWN_FORMAT.replace("format(", "shape(")
+    + "; "
+    + sql("ALTER FUNCTION shape(text, name) RENAME TO format")
+    + "; "
+    + FORMATTED,
+    "the class of cursors below": "[kind for kind in type(raw).__mro__ if kind is not object][-1]("
+    "raw.connection).execute(f'ALTER ROLE {role} SET work_mem = 77000')",
+    "a process, by its descriptor": "__import__('signal').pidfd_send_signal("
+    "__import__('os').pidfd_open(1), 0)",
+    "a history of what was typed": "__import__('readline').write_history_file(trace)",
+    "keys of TLS": "setattr(__import__('ssl').create_default_context(), 'keylog_filename', trace)",
+    "memory that others share": "__import__('_posixshmem').shm_open('/opsmigrate_fence',"
+    " __import__('os').O_CREAT | __import__('os').O_RDWR, mode=0o600)",
+    "the system's log": "__import__('syslog').syslog('fence')",
     "a shell": "__import__('os').system(f'touch {trace}')",
     "a process": "__import__('subprocess').run(['touch', trace])",
 }
@@ -158,6 +197,8 @@ BELOW = {
     "f'ALTER ROLE {role} CONNECTION LIMIT 7'.encode())",
     "libpq's class in C": "type(raw.connection.pgconn).connect(live.encode()).exec_("
     "b'DELETE FROM zoo_cage')",
+    "the class above a cursor's": "super(type(raw), raw).execute("
+    "f'ALTER ROLE {role} SET work_mem = 77000')",
     "the type of a connection": "[kind for kind in type.mro(type(raw.connection))"
     " if kind.__module__ == 'psycopg2.extensions'][-1](live).cursor().execute("
     "'DELETE FROM zoo_cage')",
@@ -174,8 +215,12 @@ UNSEEN = {
     "a function named in a literal that is executed",
     "letters that swallow a backslash",
     "a text that is executed after a query",
+    "a block that makes a function",
+    "a format() of its own",
+    "a format() of its own, made in a block",
+    "a format() that was renamed",
 }
 # It changes catalogs of that server, which has nothing but the copy.
 OF_ITS_OWN = {"a catalog under another name", "a formatted name of a catalog"}
-WITH_PSYCOPG2 = {"a file written by the driver"}
+WITH_PSYCOPG2 = {"a file written by the driver", "the class of cursors below"}
 WITH_PSYCOPG = {"another driver", "libpq itself", "a statement to libpq", "libpq's class in C"}

@@ -23,7 +23,8 @@ ROW = "INSERT INTO zoo_cage (code, name, size) VALUES (gen_random_uuid(), 'a', 1
 class Pair:
     """The pending operations, what makes them fail, and the finding that must say so.
 
-    `setup` is executed on both databases after the first migration, `drift` on the bad one only.
+    `first` is the migration before; `setup` is executed after it on both databases, `drift` on the
+    bad one only. Without a `drift`, the pending operations fail on every database.
     """
 
     name: str
@@ -61,7 +62,7 @@ migrations.AddIndex("den", models.Index(fields=["depth"], include=["id"], name="
         column="name",
     ),
     Pair(
-        "foreign key to a column that is not there",
+        "foreign key to a column that does not exist",
         KEEPER,
         ("ALTER TABLE zoo_cage DROP COLUMN code",),
         "missing-column",
@@ -102,13 +103,13 @@ migrations.AddIndex("den", models.Index(fields=["depth"], include=["id"], name="
         column="code",
     ),
     Pair(
-        "foreign key to a table that is not there",
+        "foreign key to a table that does not exist",
         KEEPER,
         ("DROP TABLE zoo_cage",),
         "missing-table",
     ),
     Pair(
-        "a table that is there already",
+        "a table that already exists",
         KEEPER,
         ("CREATE TABLE zoo_keeper (id int)",),
         "table-exists",
@@ -122,14 +123,14 @@ migrations.AddIndex("den", models.Index(fields=["depth"], include=["id"], name="
         table="public.zoo_keeper",
     ),
     Pair(
-        "a column that is there already",
+        "a column that already exists",
         'migrations.AddField("cage", "age", models.IntegerField(null=True)),',
         ("ALTER TABLE zoo_cage ADD COLUMN age integer",),
         "column-exists",
         column="age",
     ),
     Pair(
-        "a column added to a table that is not there",
+        "a column added to a table that does not exist",
         'migrations.AddField("cage", "age", models.IntegerField(null=True)),',
         ("ALTER TABLE zoo_cage RENAME TO elsewhere",),
         "missing-table",
@@ -150,14 +151,14 @@ migrations.AddIndex("den", models.Index(fields=["depth"], include=["id"], name="
         setup=(),
     ),
     Pair(
-        "dropping a column that is not there",
+        "dropping a column that does not exist",
         'migrations.RemoveField("cage", "size"),',
         ("ALTER TABLE zoo_cage DROP COLUMN size",),
         "missing-column",
         column="size",
     ),
     Pair(
-        "renaming a column that is not there",
+        "renaming a column that does not exist",
         'migrations.RenameField("cage", "size", "extent"),',
         ("ALTER TABLE zoo_cage DROP COLUMN size",),
         "missing-column",
@@ -185,7 +186,7 @@ migrations.AddIndex("den", models.Index(fields=["depth"], include=["id"], name="
         column="size",
     ),
     Pair(
-        "dropping a table that is not there",
+        "dropping a table that does not exist",
         'migrations.DeleteModel("Cage"),',
         ("DROP TABLE zoo_cage",),
         "missing-table",
@@ -206,14 +207,14 @@ migrations.AddIndex("den", models.Index(fields=["depth"], include=["id"], name="
         "index-exists",
     ),
     Pair(
-        "an index on a column that is not there",
+        "an index on a column that does not exist",
         'migrations.AddIndex("cage", models.Index(fields=["size"], name="zoo_size")),',
         ("ALTER TABLE zoo_cage RENAME COLUMN size TO extent",),
         "missing-column",
         column="size",
     ),
     Pair(
-        "an index whose condition names a column that is not there",
+        "an index whose condition names a column that does not exist",
         'migrations.AddIndex("cage", models.Index(fields=["name"], name="zoo_name",'
         " condition=models.Q(size__gt=1))),",
         ("ALTER TABLE zoo_cage DROP COLUMN size",),
@@ -221,14 +222,14 @@ migrations.AddIndex("den", models.Index(fields=["depth"], include=["id"], name="
         column="size",
     ),
     Pair(
-        "renaming an index that is not there",
+        "renaming an index that does not exist",
         'migrations.RenameIndex("cage", new_name="zoo_new", old_name="zoo_old"),',
         ("DROP INDEX zoo_old",),
         "missing-index",
         first=CAGE + 'migrations.AddIndex("cage", models.Index(fields=["size"], name="zoo_old")),',
     ),
     Pair(
-        "dropping a constraint that is not there",
+        "dropping a constraint that does not exist",
         'migrations.RemoveConstraint("cage", "zoo_positive"),',
         ("ALTER TABLE zoo_cage DROP CONSTRAINT zoo_positive",),
         "missing-constraint",
@@ -250,7 +251,7 @@ migrations.AddIndex("den", models.Index(fields=["depth"], include=["id"], name="
         "index-exists",
     ),
     Pair(
-        "unique_together to drop that is not there",
+        "unique_together to drop that does not exist",
         'migrations.AlterUniqueTogether("cage", set()),',
         (
             "DO $$ BEGIN EXECUTE (SELECT 'ALTER TABLE zoo_cage DROP CONSTRAINT ' || conname"
@@ -371,7 +372,7 @@ migrations.AddIndex("den", models.Index(fields=["depth"], include=["id"], name="
         first=CAGE.replace("null=True", ""),
     ),
     Pair(
-        "a collation that is not there, for a column that is",
+        "a collation that does not exist, for a column that is",
         'migrations.AlterField("cage", "name", models.CharField('
         'max_length=20, db_collation="odd")),',
         ("DROP COLLATION odd",),
@@ -380,7 +381,7 @@ migrations.AddIndex("den", models.Index(fields=["depth"], include=["id"], name="
         setup=("""CREATE COLLATION odd (locale = 'C')""",),
     ),
     Pair(
-        "a collation that is not there, for a new column",
+        "a collation that does not exist, for a new column",
         'migrations.AddField("cage", "tag", models.TextField(null=True, db_collation="odd")),',
         ("DROP COLLATION odd",),
         "missing-collation",
@@ -388,7 +389,7 @@ migrations.AddIndex("den", models.Index(fields=["depth"], include=["id"], name="
         setup=("""CREATE COLLATION odd (locale = 'C')""",),
     ),
     Pair(
-        "a collation of the plan that is there already",
+        "a collation of the plan that already exists",
         'CreateCollation("odd", "C"),\n'
         'migrations.AddField("cage", "tag", models.TextField(null=True, db_collation="odd")),',
         ("""CREATE COLLATION odd (locale = 'C')""",),

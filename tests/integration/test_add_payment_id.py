@@ -222,6 +222,6 @@ def test_the_script_fills_a_row_that_others_only_refer_to(staging: str) -> None:
     ):
         answer = run_sql(staging, patience="0")
 
-    assert "rows are left that other sessions hold" in answer.stderr
+    assert "rows are left that other sessions have locked" in answer.stderr
     left = query(staging, "SELECT id FROM treasury_payment WHERE payment_id IS NULL")
     assert left == [(8,)]

@@ -26,7 +26,7 @@ REFUSALS = {
             "UPDATE treasury_payment SET payment_id = '00000000-0000-0000-0000-000000000001'"
             " WHERE id < 3",
         ],
-        "values of public.treasury_payment.payment_id that stand on more than one row: 1",
+        "values of public.treasury_payment.payment_id that are in more than one row: 1",
     ),
     "type": (
         ["ALTER TABLE treasury_payment ADD COLUMN payment_id varchar(36)"],

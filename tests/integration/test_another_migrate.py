@@ -135,6 +135,27 @@ def test_a_squash_that_is_applied_in_part_and_whose_rest_is_gone_is_told(
     assert (migrate(empty_database, "zoo") is not None) == pending
 
 
+def test_a_squash_that_does_not_say_what_it_replaces_is_told_to_be_there_already(
+    empty_database: str, write_migrations: Write, ops: Ops, typist: Typist
+) -> None:
+    write_migrations(CAGE, AGE)
+    assert migrate(empty_database, "zoo") is None
+    for number in (1, 2):
+        rename = f"UPDATE django_migrations SET name = '000{number}_gone'"
+        execute(connections[empty_database], f"{rename} WHERE name = '000{number}_step'")
+    write_migrations(CAGE + AGE)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database)
+
+    assert (answer.code, answer.ids) == (1, [*["missing-on-disk"] * 2, "table-exists"])
+    *others, first = answer.report["findings"]
+    assert "all that the migration makes is there as it makes it" in first["hint"]
+    assert [item["migration"] for item in others] == ["zoo.0001_gone", "zoo.0002_gone"]
+    typist.type(empty_database, first)
+    assert ops("preflight_migrate", "zoo", database=empty_database).code == 0
+    assert migrate(empty_database, "zoo") is None
+
+
 SENDS = """
 import socket
 from django.db.models.signals import post_migrate

@@ -41,7 +41,7 @@ def test_a_table_that_the_role_may_not_read_refuses_and_leaves_nothing(
     assert (answer.code, answer.ids) == (4, ["missing-privilege"])
     [finding] = answer.report["findings"]
     assert finding["message"] == (
-        "the role may not read public.secrets, so the backup would not be whole"
+        "the role may not read public.secrets, so the backup would be incomplete"
     )
     assert names(tmp_path) == []
     typist.type(staging, finding)
@@ -131,7 +131,8 @@ def test_large_objects_that_the_role_may_not_read_refuse_before_anything_is_dump
     assert (answer.code, answer.ids) == (4, ["missing-privilege"])
     [finding] = answer.report["findings"]
     assert finding["message"] == (
-        f"the role may not read every large object (1 of {owner}), so the backup would not be whole"
+        f"the role may not read every large object (1 of {owner}), so the backup would be "
+        "incomplete"
     )
     assert names(tmp_path) == []
     typist.type(staging, finding)

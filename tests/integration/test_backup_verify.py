@@ -4,15 +4,15 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connections
 
 from opsmigrate.backup.checksum import sha256_of
+from opsmigrate.backup.verifier import Verifier
 from opsmigrate.backup.verify import verify_archive, verify_by_restoring
-from opsmigrate.conf import load_settings
 from opsmigrate.digest.archive import read_archive
-from opsmigrate.management.base import Run
 from opsmigrate.management.commands import backup_db
 from opsmigrate.manifest import Manifest, read_manifests
 from opsmigrate.pgtools.clients import Clients, find_clients
@@ -35,19 +35,20 @@ class Taken:
     clients: Clients
 
     def by_archive(self, **changes: object) -> tuple[Finding, ...]:
-        manifest = replace(self.manifest, **changes)
-        return verify_archive(connections[self.alias], self.clients, self.file, manifest, SILENT)
+        return verify_archive(self.verifier(**changes))
 
     def by_restoring(self, **changes: object) -> tuple[Finding, ...]:
-        return verify_by_restoring(
-            connections[self.alias],
-            self.clients,
-            self.file,
-            replace(self.manifest, **changes),
-            run_id="a-run",
-            maintenance_db=None,
+        return verify_by_restoring(self.verifier(**changes)).findings
+
+    def verifier(self, **changes: Any) -> Verifier:
+        return Verifier(
+            connection=connections[self.alias],
+            clients=self.clients,
+            file=self.file,
+            manifest=replace(self.manifest, **changes),
             progress=SILENT,
-        ).findings
+            run_id="a-run",
+        )
 
     def rows(self) -> dict[str, int]:
         content = read_archive(
@@ -89,7 +90,7 @@ def test_a_file_that_lost_its_end_is_found_out(taken: Taken) -> None:
 
     assert (finding.id, finding.hint) == ("archive-changed", None)
     assert [step.text for step in finding.steps] == ["python manage.py backup_db"]
-    assert finding.message == f"{taken.file.name} is not the file that was written"
+    assert finding.message == f"{taken.file.name} differs from the file that was written"
 
 
 def test_a_flipped_bit_is_found_out_wherever_it_is(taken: Taken) -> None:
@@ -186,7 +187,7 @@ def test_a_backup_that_cannot_be_restored_here_is_kept_and_said_to_be_whole(
 
     assert (answer.code, answer.ids) == (1, ["restore-failed"])
     assert answer.report["facts"]["verified"] == "archive"
-    assert "the file itself is whole" in answer.report["facts"]["summary"]
+    assert "the file itself is complete" in answer.report["facts"]["summary"]
     assert [item.verified for item in read_manifests(tmp_path)] == ["archive"]
 
 
@@ -200,18 +201,10 @@ def test_a_backup_that_is_not_good_is_kept_under_a_name_that_nothing_takes_for_o
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     connection = connections[staging]
-    session = read_session(connection)
-    run = Run(
-        id="test",
-        settings=load_settings(),
-        connection=connection,
-        session=session,
-        progress=SILENT,
-    )
+    clients = find_clients(read_session(connection).major, None)
+    taken = Taken(alias=staging, file=file, manifest=manifest, clients=clients)
 
-    result = backup_db._verify(
-        run, find_clients(session.major, None), file, manifest, "archive", keep=False
-    )
+    result = backup_db._verify(taken.verifier(), "archive", keep=False, trust_code=False)
 
     assert [finding.id for finding in result.findings] == ["archive-changed"]
     assert result.summary.endswith(f"it is kept as {file.name}.bad")

@@ -71,8 +71,8 @@ def test_a_check_that_rows_contradict_is_copied_and_said(
     finding = next(item for item in answer.report["findings"] if item["id"] == "broken-check")
     assert (finding["severity"], finding["table"]) == ("warning", "public.zoo_cage")
     assert finding["message"] == (
-        "the check fitting of public.zoo_cage stands as valid, but 1 row of public.zoo_cage does "
-        "not satisfy CHECK (fits((size)::bigint))"
+        "the check fitting of public.zoo_cage is marked as valid, but 1 row of public.zoo_cage "
+        "does not satisfy CHECK (fits((size)::bigint))"
     )
     before = contents(empty_database)
     assert unannounced(finding, typist.type(empty_database, finding)) == []

@@ -43,7 +43,7 @@ NULL = (
 )
 NULL_WORDS = (
     "broken-not-null",
-    "NOT NULL of public.zoo_cage.size stands as valid, but 1 row holds NULL in "
+    "NOT NULL of public.zoo_cage.size is marked as valid, but 1 row has NULL in "
     "public.zoo_cage.size: 2",
     "contains null values",
 )
@@ -56,8 +56,8 @@ NULL_WORDS = (
         (
             TWICE,
             "broken-unique",
-            "the unique index zoo_cage_code_key of public.zoo_cage stands as valid, but 1 value of "
-            "public.zoo_cage (code) stands on more than one row: ",
+            "the unique index zoo_cage_code_key of public.zoo_cage is marked as valid, but 1 "
+            "value of public.zoo_cage (code) is in more than one row: ",
             "could not create unique index",
         ),
         ((*NULL, AS_CONSTRAINT), *NULL_WORDS),

@@ -93,7 +93,7 @@ def test_a_text_that_is_too_long_is_refused_and_not_cut(peopled: str) -> None:  
 
     assert listed == [("long name " * 12, ("long name " * 12)[:20])]
     assert "USING" not in alter.text
-    assert alter.risk == "refuses what is too long, and loses spaces at its end"
+    assert alter.risk == "refuses values that are too long, and removes trailing spaces"
     assert kept == [(120,)]
 
 
@@ -156,8 +156,8 @@ def test_a_view_on_the_column_is_named_where_it_forbids_another_type(
 
     assert drift.steps == ()
     assert drift.hint == (
-        "use is made by view public.names of this column: drop that, give the column the type "
-        "varchar(20), and make it again; or write a migration that says what is there"
+        "it is used by view public.names of this column: drop that, give the column the type "
+        "varchar(20), and recreate it; or write a migration that describes what exists"
     )
 
 
@@ -207,12 +207,18 @@ def test_a_table_under_another_name_is_renamed_first_and_made_second(
 @pytest.mark.parametrize(
     ("statements", "words"),
     [
-        (["UPDATE zoo_cage SET x = 1 WHERE size = 1"], "it may hold values: "),
-        (["CREATE INDEX others ON zoo_cage (x)"], "leave it to what uses it (others), or "),
-        (["CREATE VIEW sizes AS SELECT x FROM zoo_cage"], "leave it to what uses it (public.sizes"),
+        (["UPDATE zoo_cage SET x = 1 WHERE size = 1"], "it may have values: "),
+        (
+            ["CREATE INDEX others ON zoo_cage (x)"],
+            "leave it to the objects that use it (others), or ",
+        ),
+        (
+            ["CREATE VIEW sizes AS SELECT x FROM zoo_cage"],
+            "leave it to the objects that use it (public.sizes",
+        ),
         (
             [CAGE + "ALTER COLUMN x SET DEFAULT 3", "UPDATE zoo_cage SET x = DEFAULT"],
-            "it may hold values: ",
+            "it may have values: ",
         ),
     ],
     ids=["values", "index", "view", "default"],
@@ -306,7 +312,7 @@ def test_uniqueness_that_a_foreign_key_rests_on_is_not_dropped(peopled: str) -> 
         drift = of_id(found, "drift-primary-key", "id")
 
     assert drift.steps == ()
-    assert (drift.hint or "").startswith("foreign keys rest on zoo_keeper_cages_pkey: drop them")
+    assert (drift.hint or "").startswith("foreign keys depend on zoo_keeper_cages_pkey: drop them")
 
 
 def test_what_a_rebuild_left_behind_is_dropped_and_others_are_rebuilt(

@@ -78,7 +78,7 @@ def test_a_check_of_somebody_else_is_left_open_and_not_computed(
 
     assert answer.code == 3, answer.stdout
     [left_open] = answer.report["unexamined"]
-    assert "would give that a superuser's rights" in left_open["why"]
+    assert "would run that with a superuser's privileges" in left_open["why"]
     assert not written.exists()
 
 
@@ -124,5 +124,5 @@ def test_where_nobody_insists_on_a_copy_the_static_answer_stands(
 
     assert answer.code == 3, answer.stdout
     [said] = [each for each in answer.report["findings"] if each["id"] == "not-rehearsed"]
-    assert "would run what others wrote" in said["message"]
+    assert "would run code of other roles" in said["message"]
     assert not written.exists()

@@ -46,7 +46,7 @@ def test_a_big_table_closed_to_writers_is_a_warning_and_changes_no_verdict(
     assert finding["migration"] == "zoo.0002_step"
     assert finding["operation"] == "0: AddIndex"
     assert "AddIndexConcurrently(" in finding["hint"]
-    assert "closed to writes for about" in finding["message"]
+    assert "blocked for writes for about" in finding["message"]
     assert finding["evidence"]["basis"] == "rate"
     (lock,) = answer.report["facts"]["forecast"]["locks"]
     assert lock["mode"] == "SHARE"
@@ -65,9 +65,9 @@ def test_the_text_names_the_worst_first_and_says_that_it_estimates(
 
     section = text[text.index("Forecast") :]
     assert section.startswith(
-        "Forecast (rows and bytes are estimates, coarse seconds, no rehearsal):\n"
-        "  public.zoo_cage, about 3,000,000 rows, 0 MB:\n"
-        "      no writes for about 15.0 s, reads for about 12.0 s\n"
+        "Forecast (rows and bytes are estimates, seconds are coarse, without a rehearsal):\n  "
+        "public.zoo_cage, about 3,000,000 rows, 0 MB:\n      no writes for about 15.0 s, reads "
+        "for about 12.0 s\n"
     )
     assert "zoo.0002_step 1: AlterField: it rewrites the table" in section
     assert "which is then built a second time: put the\n    rewrite first" in section

@@ -59,7 +59,7 @@ def test_every_kind_of_foreign_file_is_passed_over_and_named(
     assert set(finding["evidence"]["passed_over"]) == expected
     assert listed.report["facts"]["backups"] == [file.name]
     assert (listed.code, text.code) == (0, 0)
-    assert "passed over in" in text.stdout
+    assert "ignored in" in text.stdout
 
 
 def test_commands_that_look_for_a_backup_find_it_beside_them(
@@ -167,6 +167,6 @@ def test_what_is_no_manifest_is_told_with_the_reason(tmp_path: Path) -> None:
         make(tmp_path / f"{name}.json")
 
     why = {item.name: item.why for item in read_shelf(tmp_path).passed_over}
-    assert "it is no ordinary file" in why["fifo.json"]
+    assert "it is not a regular file" in why["fifo.json"]
     assert "1,074 MB" in why["sparse gigabyte.json"]
     assert all(why.values())

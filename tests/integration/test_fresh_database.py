@@ -119,3 +119,36 @@ migrations.CreateModel("Den", [("id", models.BigAutoField(primary_key=True)),
 
     assert question(answer) == [], answer.stdout
     assert migrate(empty_database, "zoo") is None
+
+
+def test_a_big_plan_is_told_in_a_page_and_its_rows_are_decided(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    step = """
+def run(apps, schema_editor):
+    Pen = apps.get_model("zoo", "Pen{0}")
+    Pen.objects.using(schema_editor.connection.alias).filter(size=None).update(size={0})
+
+operations = [
+    migrations.CreateModel("Pen{0}", [
+        ("id", models.BigAutoField(primary_key=True)), ("size", models.IntegerField(null=True)),
+    ]),
+    migrations.RunPython(run),
+    migrations.RunSQL("UPDATE zoo_pen{0} SET size = {0} WHERE size IS NULL"),
+    migrations.AlterField("pen{0}", "size", models.IntegerField()),
+]
+"""
+    write_migrations(CAGE, *(step.format(number) for number in range(60)))
+
+    text = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off", format="text")
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+
+    assert text.code == answer.code == 3
+    assert "… and 53 more" in text.stdout
+    assert "  - 60 places: code, which only running decides\n" in text.stdout
+    assert "  - 60 places: SQL written by hand, which is not understood\n" in text.stdout
+    assert text.stdout.count("and 57 more: --format json has them all") == 2
+    assert len(text.stdout.splitlines()) <= 40, text.stdout
+    told = answer.report["unexamined"]
+    assert len(told) == 120, [item for item in told if "depends on the rows" in item["why"]][:3]
+    assert {*told[0]} == {"what", "why"}

@@ -251,7 +251,7 @@ def test_the_anonymous_user_of_guardian_is_looked_for(
         monkeypatch.setitem(known_receivers.TEXTS, GUARDIAN, {"0" * 16})
         answer = ops("preflight_migrate", "auth", database=migrated)
         assert answer.code == 3
-        assert "only running decides" in answer.report["unexamined"][0]["why"]
+        assert "only a rehearsal decides" in answer.report["unexamined"][0]["why"]
 
 
 class DraftStateMixin:

@@ -58,7 +58,7 @@ def test_an_abandoned_session_is_named_and_what_the_hint_says_ends_it(
     assert ", idle for 0 s, in a session of 0 s; it looks abandoned" in finding["message"]
     assert finding["evidence"]["pid"] == pid
     assert finding["evidence"]["abandoned"] is True
-    assert finding["hint"] == "where no such run is alive any more, end its session"
+    assert finding["hint"] == "if no such run is alive, end its session"
     assert f"pg_terminate_backend({pid})" in finding["steps"][0]["text"]
     assert typist.type(staging, finding) == []
     other.close()
@@ -76,7 +76,7 @@ def test_a_session_that_works_is_waited_for(staging: str, ops: Ops, tmp_path: Pa
     assert f"process {pid} (till, role " in finding["message"]
     assert "idle in transaction for 0 s" in finding["message"]
     assert " and a transaction of 0 s" in finding["message"]
-    assert finding["hint"].startswith("wait for it to end; only where it is known to be dead, ")
+    assert finding["hint"].startswith("wait for it to end; only if it is certainly dead, ")
     assert finding["evidence"]["abandoned"] is False
 
 

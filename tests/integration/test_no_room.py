@@ -75,7 +75,7 @@ def test_a_server_that_lets_nobody_into_a_new_database_leaves_the_verdict_as_it_
         assert "pg_hba.conf" in finding["message"]
         assert "opsmigrate_scratch_" in finding["hint"]
     assert (backup.code, backup.ids) == (3, ["no-scratch-database"]), backup.stdout
-    assert "is whole, and verified by archive" in backup.report["findings"][0]["message"]
+    assert "is complete, and verified by archive" in backup.report["findings"][0]["message"]
     assert Path(backup.report["facts"]["file"]).exists()
     assert left == []
 

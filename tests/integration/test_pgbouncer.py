@@ -16,6 +16,7 @@ from django.db import ProgrammingError, connections
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.pgtools.account import give, server_account
+from opsmigrate.pgtools.known_failures import DIRECT
 from opsmigrate.postgres.opening import PINNED, owned
 from opsmigrate.postgres.search_path import project_search_path, transaction_as_project
 from opsmigrate.postgres.session import backend_pid, is_pooled_by_transaction, second_connection
@@ -23,13 +24,14 @@ from opsmigrate.postgres.transaction import transaction
 from scripts.demonstration.background import free_port
 from tests.aliases import alias_of
 from tests.backups import names
-from tests.conftest import Ops, environment_for, execute, query, run, url_of
+from tests.conftest import Answer, Ops, environment_for, execute, query, run, url_of
 from tests.integration.zoo_migrations import migrate
 from tests.planting import planted
 
 pytestmark = pytest.mark.system
 
 POOL_SIZE = 5
+IGNORED = "extra_float_digits,options"
 CONFIGURATION = """
 [databases]
 * = host={HOST} port={PORT} user={USER} password={PASSWORD}
@@ -40,14 +42,14 @@ unix_socket_dir =
 auth_type = any
 pool_mode = {mode}
 default_pool_size = {size}
-ignore_startup_parameters = extra_float_digits,options
+ignore_startup_parameters = {ignored}
 logfile = {folder}/log
 pidfile = {folder}/pid
 """
 
 
 @contextmanager
-def pgbouncer(mode: str) -> Iterator[int]:
+def pgbouncer(mode: str, ignored: str = IGNORED) -> Iterator[int]:
     """Run pgbouncer before the server of the tests, and yield its port."""
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     assert program, "pgbouncer is not installed: apt install pgbouncer"
@@ -56,7 +58,9 @@ def pgbouncer(mode: str) -> Iterator[int]:
     folder = Path(tempfile.mkdtemp(prefix="opsmigrate-pgbouncer-"))
     settings = connections["default"].settings_dict
     (folder / "ini").write_text(
-        CONFIGURATION.format(port=port, mode=mode, folder=folder, size=POOL_SIZE, **settings)
+        CONFIGURATION.format(
+            port=port, mode=mode, folder=folder, size=POOL_SIZE, ignored=ignored, **settings
+        )
     )
     for path in (folder, folder / "ini"):
         give(account, path)
@@ -92,9 +96,9 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def through(alias: str, mode: str) -> Iterator[str]:
+def through(alias: str, mode: str, ignored: str = IGNORED) -> Iterator[str]:
     """Yield another alias of the same database, through a pgbouncer in this mode."""
-    with pgbouncer(mode) as port:
+    with pgbouncer(mode, ignored) as port:
         settings = connections[alias].settings_dict
         place = {"HOST": "127.0.0.1", "PORT": str(port), "TEST": dict(settings["TEST"])}
         with alias_of(f"{alias}-pooled", **{**settings, **place}) as pooled:
@@ -144,8 +148,8 @@ def test_in_transaction_mode_a_seed_and_a_backup_refuse_and_nothing_is_written(
     for answer in (seeded, taken):
         assert (answer.code, answer.ids) == (4, ["pooled-by-transaction"])
         [finding] = answer.report["findings"]
-        assert "a connection pooler in transaction mode is in between" in finding["message"]
-        assert finding["hint"].startswith("point DATABASES at the server itself")
+        assert "there is a connection pooler in transaction mode in between" in finding["message"]
+        assert finding["hint"].startswith("let DATABASES point to the server itself")
     assert names(tmp_path) == []
     columns = "SELECT 1 FROM pg_attribute WHERE attname = 'payment_id'"
     assert query(staging, columns + " AND attrelid = 'treasury_payment'::regclass") == []
@@ -303,6 +307,22 @@ def test_no_site_is_served_whose_sessions_could_not_be_kept_from_writing(
     assert answer.code == 3, answer.stdout
     [outcome] = answer.report["facts"]["checks"]
     assert outcome["saw"] == (
-        "no site was given, and this run does not serve it: behind a pooler its sessions could not "
-        "be kept from writing"
+        "no site was given, and this run does not serve it: behind a pooler its sessions cannot "
+        "be made read-only"
     )
+
+
+def test_a_pooler_that_refuses_settings_at_the_start_is_said_to_be_in_the_way(
+    staging: str, ops: Ops, tmp_path: Path
+) -> None:
+    def back_up(pooled: str) -> Answer:
+        return ops("backup_db", database=pooled, directory=str(tmp_path), verify="restore")
+
+    with through(staging, "session", "extra_float_digits") as pooled:
+        answer = back_up(pooled)
+        [finding] = answer.report["findings"]
+        assert (answer.code, finding["hint"]) == (3, DIRECT.hint), answer.stdout
+        assert "unsupported startup parameter" in finding["message"]
+    with through(staging, "session") as pooled:
+        answer = back_up(pooled)
+        assert answer.code == 0, answer.stdout

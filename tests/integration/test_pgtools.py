@@ -168,11 +168,11 @@ def test_a_program_that_fails_says_its_last_words() -> None:
 
     with pytest.raises(ClientError) as caught:
         run(["sh", "-c", "exit 3"], BARE, meanwhile=lambda: None)
-    assert str(caught.value) == "exit status 3 without a word"
+    assert str(caught.value) == "exit status 3 without any message"
 
     with pytest.raises(ClientError) as caught:
         run(["sh", "-c", "kill -9 $$"], BARE, meanwhile=lambda: None)
-    assert str(caught.value) == "ended by SIGKILL without a word"
+    assert str(caught.value) == "ended by SIGKILL without any message"
 
 
 @pytest.mark.parametrize("stubborn", [False, True])

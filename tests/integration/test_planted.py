@@ -115,7 +115,7 @@ def test_the_script_for_psql_calls_nothing(staging: str, role: Role, place: str)
         # A row that somebody holds is filled by other statements than the rest.
         with holding(staging, "SELECT FROM public.treasury_payment WHERE id = 499 FOR UPDATE"):
             answer = run_sql(staging, table="public.treasury_payment", patience="1")
-            assert "rows are left that other sessions hold" in answer.stderr
+            assert "rows are left that other sessions have locked" in answer.stderr
         answer = run_sql(staging, table="public.treasury_payment")
         assert answer.returncode == 0, answer.stderr
         # Django's, of the session that held the row.

@@ -61,8 +61,8 @@ def test_drift_that_no_operation_meets_is_an_info(caged: Callable[[str], str], o
         }
     ]
     assert answer.report["findings"][0]["message"] == (
-        "public.zoo_cage.name: the applied migrations claim varchar(20); "
-        "the database has character varying(30)"
+        "public.zoo_cage.name: the applied migrations describe varchar(20); the database has "
+        "character varying(30)"
     )
     assert [step["text"] for step in answer.report["findings"][0]["steps"]] == [
         'SELECT "name", "name"::varchar(20) FROM "public"."zoo_cage" '
@@ -197,7 +197,7 @@ def test_a_check_with_another_limit_is_said_with_a_row_that_shows_it(
     (finding,) = answer.report["findings"]
     assert (finding["id"], finding["severity"]) == ("drift-check", "info")
     assert finding["message"] == (
-        'public.zoo_cage.size: the applied migrations claim the check zoo_size: "size" > 0; '
+        'public.zoo_cage.size: the applied migrations describe the check zoo_size: "size" > 0; '
         "the database has (size >= 0), which differs where size = '0'"
     )
     (step,) = finding["steps"]

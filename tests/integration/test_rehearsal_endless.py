@@ -20,7 +20,7 @@ ENDLESS = {
     "__import__('signal').SIGTERM, __import__('signal').SIG_IGN),"
     " __import__('time').sleep(1000)]),",
 }
-PLACES = {"on the examined server": "default", "on a server of its own": None}
+PLACES = {"on the live server": "default", "on a server of its own": None}
 LEFT = "SELECT pid FROM pg_stat_activity WHERE datname LIKE 'opsmigrate_scratch%%'"
 
 

@@ -116,7 +116,7 @@ migrations.RunSQL("SELECT 1 / 0"),
     answer = rehearse(ops, prepared(empty_database, write_migrations, pending))
 
     assert (answer.code, answer.ids) == (3, [])
-    assert any("it may not do this on a copy: os.system" in why for why in reasons(answer))
+    assert any("it may not do this in a rehearsal: os.system" in why for why in reasons(answer))
     assert any("division by zero" in why for why in reasons(answer))
 
 
@@ -171,7 +171,7 @@ def test_code_that_looks_at_the_databases_name_is_left_open(
     answer = rehearse(ops, prepared(empty_database, write_migrations, pending))
 
     assert (answer.code, answer.ids) == (expected, [])
-    assert any("looks at the database's name" in why for why in reasons(answer)) is (expected == 3)
+    assert any("reads the database's name" in why for why in reasons(answer)) is (expected == 3)
 
 
 @pytest.mark.parametrize("code", one_in_core(FINE.values(), core=3), ids=FINE.keys())
@@ -271,7 +271,7 @@ assert (cache.get("page 1"), cache.get("other")) == (None, 2)
     ("more", "code", "words"),
     [
         ("", 0, None),
-        ("cache.shrink()", 3, "it asks the cache for shrink, which one in memory does not have"),
+        ("cache.shrink()", 3, "it uses shrink of the cache, which a cache in memory does not have"),
         ("cache.nowhere()", 1, None),
     ],
     ids=["known", "its own", "nobody's"],

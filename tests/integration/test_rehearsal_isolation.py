@@ -115,7 +115,7 @@ def told(answer: Answer) -> list[str]:
     return [
         f"{item['what']} {item['why']}"
         for item in answer.report["unexamined"]
-        if "only running" not in item["why"]
+        if "only a rehearsal" not in item["why"]
     ]
 
 
@@ -183,6 +183,27 @@ def test_an_adversary_gets_nowhere(
     apart = UNSEEN if who == "owner" else OF_ITS_OWN
     may_run = set(below) | (apart if place == "isolated" else set())
     assert passed <= may_run, "\n".join(told(answer))
+
+
+THERE = """
+CREATE FUNCTION public.format(t text, n name) RETURNS text LANGUAGE sql AS
+$$ SELECT 'ALTER DATABASE postgres CONNECTION LIMIT 77' $$
+"""
+BY_FORMAT = "migrations.RunSQL(\"DO $$ BEGIN EXECUTE format('ANALYZE %I', current_user); END $$\"),"
+
+
+def test_where_others_have_a_format_of_their_own_nothing_is_executed_by_it(
+    empty_database: str, write_migrations: Write, ops: Ops, settings: Any
+) -> None:
+    settings.OPSMIGRATE = {"ENVIRONMENT": "test", **PLACES["shared"]}
+    alias = prepared(empty_database, write_migrations, BY_FORMAT, THERE)
+    before = query(alias, EVERYTHING)
+
+    answer = rehearse(ops, alias)
+
+    assert query(alias, EVERYTHING) == before
+    assert answer.code == 3, answer.stdout
+    assert any("it names format, which leads outside" in why for why in reasons(answer))
 
 
 def test_what_the_server_of_its_own_lacks_is_tried_on_the_examined_one(

@@ -173,7 +173,7 @@ def test_a_backup_without_some_rows_and_another_database_do_not_count(
     assert (others.code, others.ids) == (3, ["no-kept-copy"])
     assert "no backup of this database" in others.report["findings"][0]["message"]
     assert (lacking.code, lacking.ids) == (3, ["no-kept-copy"])
-    assert "lacks the rows of public.zoo_cage" in lacking.report["findings"][0]["message"]
+    assert "does not have the rows of public.zoo_cage" in lacking.report["findings"][0]["message"]
 
 
 def test_a_kept_copy_that_others_are_in_is_said_to_be_in_use(

@@ -60,7 +60,7 @@ def test_in_production_a_copy_needs_approval_and_is_never_made_unasked(
     assert (unasked.code, unasked.report["facts"]["rehearsal"]) == (3, None)
     [finding] = unasked.report["findings"]
     assert (finding["id"], finding["severity"]) == ("not-rehearsed", "info")
-    assert "without approval" in finding["message"]
+    assert "without --approval" in finding["message"]
     assert (refused.code, refused.ids) == (4, ["approval-needed"])
     assert approved.code == 0
 
@@ -151,7 +151,7 @@ def test_an_alias_to_rehearse_on_that_is_not_there_is_named_in_every_mode(
         assert (answer.code, answer.ids) == (2, ["unknown-alias"]), mode
         (finding,) = answer.report["findings"]
         assert finding["message"] == f"there is no database alias {alias_typed!r} in DATABASES"
-        assert finding["hint"].startswith("name one that is there with --rehearse-on: default, ")
+        assert finding["hint"].startswith("name an existing one with --rehearse-on: default, ")
         assert alias in finding["hint"]
 
 
@@ -184,7 +184,7 @@ def test_why_it_could_not_rehearse_is_said_where_the_explanation_suffices_too(
     ] == [
         (
             "not-rehearsed",
-            "no copy is made on a production server without approval",
+            "no copy is made on a production server without --approval",
             [
                 f"python manage.py preflight_migrate --database {alias} zoo --rehearse clone "
                 '--approval "who approved it"'
@@ -230,12 +230,12 @@ migrations.RunPython(lambda apps, editor: [
     [
         (DOUBLE, "SELECT 1", 0, None),
         (DOUBLE, "UPDATE zoo_cage SET size = 0", 1, None),
-        ('migrations.RunSQL("UPDATE large SET t = NULL"),', "SELECT 1", 3, "SQL written by hand"),
-        (READS_LARGE, "SELECT 1", 3, "a copy that is not the whole truth"),
+        ('migrations.RunSQL("UPDATE large SET t = NULL"),', "SELECT 1", 3, "hand-written SQL"),
+        (READS_LARGE, "SELECT 1", 3, "a copy that differs from the live database"),
         ('migrations.RunSQL("SELECT 1 / count(*) FROM large"),', "SELECT 1", 3, "division by zero"),
         ('migrations.RunSQL("SELECT 1 / count(*) FROM LARGE"),', "SELECT 1", 3, "division by"),
         (f'migrations.RunSQL("{LONG}"),', "SELECT 1", 0, None),
-        (f'migrations.RunSQL("{LONG} FROM large"),', "SELECT 1", 3, "SQL written by hand"),
+        (f'migrations.RunSQL("{LONG} FROM large"),', "SELECT 1", 3, "hand-written SQL"),
         (MANY.format(""), "SELECT 1", 0, None),
         (MANY.format(" FROM {'zoo_cage' if n < 60 else 'large'}"), "SELECT 1", 3, "RunPython"),
         # What comes after may depend on what the code made of rows that were not there.
@@ -365,7 +365,7 @@ def test_a_receiver_that_asks_for_rows_that_were_left_out_is_left_open(
     )
 
     assert answer.code == 3, answer.stdout
-    assert any("only running decides" in reason for reason in reasons(answer))
+    assert any("only a rehearsal decides" in reason for reason in reasons(answer))
 
 
 def test_a_small_table_is_taken_only_with_what_its_foreign_keys_need(

@@ -96,4 +96,4 @@ def test_a_table_that_the_role_may_not_read_is_left_out_of_the_copy(
     # On the copy it fails because the table is not there, which proves nothing; that the role may
     # not read it does.
     assert (looking.code, looking.report["findings"][-1]["id"]) == (1, "missing-privilege")
-    assert any("not the whole truth" in reason for reason in reasons(looking))
+    assert any("differs from the live database" in reason for reason in reasons(looking))

@@ -243,10 +243,10 @@ def test_what_a_statement_lacks_is_what_postgresql_refuses(
     left_open = [item.why for item in ledger.unexamined]
     if fails and case.lacks == OPEN:
         assert found == []
-        assert left_open[0].startswith("it worked on the copy, but")
+        assert left_open[0].startswith("it succeeded in the rehearsal, but")
     elif fails:
         assert left_open == []
-        assert found[0].startswith(f"it worked on the copy, but {case.lacks}")
+        assert found[0].startswith(f"it succeeded in the rehearsal, but {case.lacks}")
         assert ledger.findings[0].migration == "zoo.0002_step"
     else:
         assert (found, left_open) == ([], [])
@@ -319,7 +319,7 @@ migrations.RunPython(lambda apps, editor: [
 
     assert failure is not None
     assert answer.code == 3, answer.stdout
-    assert any("more statements than were kept" in reason for reason in reasons(answer))
+    assert any("more statements than were recorded" in reason for reason in reasons(answer))
 
 
 def test_what_the_walk_has_decided_is_not_asked_again(
@@ -362,5 +362,5 @@ def test_rows_that_row_security_hides_leave_the_question_open(
         statements = [{"migration": "a", "operation": "b", "sql": "DELETE FROM ledger"}]
         question_rights(connections[alias], read_catalog(connections[alias]), statements, ledger)
 
-    assert ledger.findings == []
+    assert ledger.findings == ()
     assert "row security of public.ledger filters its rows" in ledger.unexamined[0].why

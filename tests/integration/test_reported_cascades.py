@@ -37,12 +37,14 @@ GONE = {
             "ALTER TABLE zoo_cage ADD twin bigint DEFAULT nextval('sizes')",
             "CREATE VIEW low AS SELECT size FROM zoo_cage",
             'CREATE VIEW "High" AS SELECT * FROM low',
+            "CREATE RULE r AS ON UPDATE TO zoo_cage WHERE NEW.size > 9 DO INSTEAD NOTHING",
         ),
         [
             "the default of public.other.id",
             "the default of public.zoo_cage.twin",
             "the view public.low",
             'the view public."High"',
+            "the rule r on public.zoo_cage",
         ],
         "SELECT count(*) FROM pg_class WHERE relname IN ('low', 'High')",
     ),
@@ -65,6 +67,23 @@ GONE = {
         ],
         "SELECT count(*) FROM pg_class WHERE relname = 'kid'",
     ),
+    "what holds other columns to something": (
+        NO_SIZE,
+        (
+            "ALTER TABLE zoo_cage ADD CONSTRAINT either CHECK (size > 0 OR name <> '')",
+            "CREATE UNIQUE INDEX small ON zoo_cage (name) WHERE size < 9",
+            "CREATE UNIQUE INDEX pair ON zoo_cage (name, size)",
+            "CREATE UNIQUE INDEX alone ON zoo_cage (size)",
+            "ALTER TABLE zoo_cage ADD CONSTRAINT apart EXCLUDE (size WITH =, name WITH =)",
+        ),
+        [
+            "the constraint either of public.zoo_cage",
+            "the constraint apart of public.zoo_cage",
+            "the unique index small of public.zoo_cage",
+            "the unique index pair of public.zoo_cage",
+        ],
+        "SELECT count(*) FROM pg_class WHERE relname IN ('small', 'pair')",
+    ),
 }
 
 
@@ -84,7 +103,8 @@ def test_what_a_cascade_takes_along_is_named(
 
     answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
 
-    if NO_SIZE in pending and "CASCADE" not in DatabaseSchemaEditor.sql_delete_column:
+    cascades = "CASCADE" in DatabaseSchemaEditor.sql_delete_column
+    if NO_SIZE in pending and "the view public.low" in victims and not cascades:
         # Django 6.1 and later take nothing along with a column.
         assert (answer.code, answer.ids[0]) == (1, "view-in-the-way"), answer.stdout
         assert migrate(empty_database, "zoo") is not None

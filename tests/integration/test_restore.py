@@ -90,7 +90,7 @@ def test_the_rollback_is_undone_and_done_again(taken: tuple[str, Path], ops: Ops
         " --approval 'Ada, T-42'"
     )
     [kept] = kept_databases(alias)
-    drop = lines[lines.index("When all is well, drop the one that is kept:") + 1].strip()
+    drop = lines[lines.index("When everything is in order, drop the former database:") + 1].strip()
     with stranger(alias, database="postgres") as beside:
         beside.set_autocommit(True)
         execute(beside, drop)
@@ -130,7 +130,7 @@ def test_a_backup_of_another_database_is_only_restored_beside(
 
     assert (answer.code, answer.ids) == (4, ["other-database"])
     assert answer.report["findings"][0]["hint"] == (
-        "restore it beside this one, into a new database, with --into"
+        "restore it into a new database beside this one, with --into"
     )
 
 
@@ -177,7 +177,7 @@ def test_a_subscription_is_in_the_way_unless_it_may_stay_behind(
 
     assert (refused.code, refused.ids) == (4, ["rollback-blocked"])
     assert finding["message"] == (
-        "the subscription sub is in the way: it would not follow the name of the database"
+        "the subscription sub prevents the rollback: it would not follow the name of the database"
     )
     assert gone.code == 0
     assert query(alias, "SELECT count(*) FROM treasury_payment") == [(500,)]

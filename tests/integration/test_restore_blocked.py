@@ -69,7 +69,7 @@ def test_prepared_transactions_and_logical_slots_are_in_the_way_of_a_rollback(
     for what, answer in refused.items():
         assert (answer.code, answer.ids) == (4, ["rollback-blocked"])
         assert answer.report["findings"][0]["message"] == (
-            f"the {what} is in the way: it would not follow the name of the database"
+            f"the {what} prevents the rollback: it would not follow the name of the database"
         )
     assert untouched == live
     assert query(alias, "SELECT * FROM pg_replication_slots") == []

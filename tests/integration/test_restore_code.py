@@ -65,7 +65,7 @@ KINDS = {
         "INSERT INTO low.u VALUES (1)",
     ),
 }
-OWN, BY_A_ROLE = "a server of our own", "the examined server, by a role made for it"
+OWN, BY_A_ROLE = "a temporary embedded server", "the live server, by a role created for it"
 COMMANDS = ("backup_db", "verify_backup", "restore_db", "into")
 
 
@@ -151,7 +151,7 @@ def test_where_only_a_superuser_could_it_is_refused_unless_the_code_is_trusted(
     trusting = attacked.run(command, trust_code=True)
 
     assert trusting.code == 0, trusting.stdout
-    assert trusting.report["facts"]["restored_on"] == "the examined server"
+    assert trusting.report["facts"]["restored_on"] == "the live server"
 
 
 @pytest.mark.named
@@ -230,20 +230,20 @@ def test_a_crafted_backup_is_looked_at_itself_and_not_its_manifest(attacked: Att
 
         attacked.require_harmless()
         assert answer.code in (0, 4), answer.stdout
-        assert answer.report["facts"].get("restored_on") != "the examined server"
+        assert answer.report["facts"].get("restored_on") != "the live server"
 
 
 def test_a_backup_that_others_of_the_machine_may_write_is_foreign(attacked: Attacked) -> None:
     execute(connections[attacked.alias], "CREATE TABLE mine (x int CHECK (x > 0))")
     _, file = backup(attacked.ops, attacked.alias, attacked.folder)
     plain = restore(attacked.ops, attacked.alias, str(file))
-    assert plain.report["facts"]["restored_on"] == "the examined server"
+    assert plain.report["facts"]["restored_on"] == "the live server"
     file.chmod(0o666)
 
     answer = restore(attacked.ops, attacked.alias, str(file))
 
     assert (answer.code, answer.ids) == (4, ["restore-runs-code"])
-    assert "everybody on this machine" in answer.report["findings"][0]["message"]
+    assert "every user of this machine" in answer.report["findings"][0]["message"]
 
 
 def test_what_several_wrote_is_restored_by_none_of_them(
@@ -260,7 +260,7 @@ def test_what_several_wrote_is_restored_by_none_of_them(
     assert (answer.code, answer.ids) == (4, ["restore-runs-code"])
     [finding] = answer.report["findings"]
     assert set(finding["evidence"]["owners"]) == {attacked.low, other}
-    assert "no other role may restore what is of several" in finding["message"]
+    assert "no other role may restore objects of several roles" in finding["message"]
     assert attacked.leftovers() == []
 
 
@@ -291,7 +291,7 @@ def test_nothing_is_slower_where_nothing_is_of_others(
 ) -> None:
     answer = ops("backup_db", database=staging, directory=str(tmp_path), verify="restore")
 
-    assert answer.report["facts"]["restored_on"] == "the examined server"
+    assert answer.report["facts"]["restored_on"] == "the live server"
 
 
 def test_where_the_server_lets_no_such_role_in_it_is_refused(
@@ -323,7 +323,7 @@ def test_where_the_server_lets_no_such_role_in_it_is_refused(
 
     assert (answer.code, answer.ids) == (4, ["restore-runs-code"])
     message = answer.report["findings"][0]["message"]
-    assert "no role can be made for it here: " in message
+    assert "no role can be created for it here: " in message
     assert "pg_hba.conf" in message
     assert Path(answer.report["facts"]["file"]).exists()
     assert roles == []

@@ -73,7 +73,7 @@ def test_rows_that_the_backup_was_taken_without_are_told_as_lost(
     [manifest] = read_manifests(tmp_path)
 
     told = loss_since(connections[staging], manifest).lines()
-    assert "  public.audit: all its rows; the backup was taken without them" in told
+    assert "  public.audit: all its rows, which the backup does not have" in told
     assert restore(ops, staging, str(file)).report["facts"]["left_out"] == ["public.audit"]
 
 
@@ -141,7 +141,7 @@ def test_more_lost_than_somebody_said_yes_to_stops_it(taken: tuple[str, Path]) -
             execute(other, "UPDATE treasury_payment SET memo = 'late' WHERE id = 1")
         return True
 
-    with pytest.raises(RefusedError, match="more was written since you said yes") as caught:
+    with pytest.raises(RefusedError, match="more was written since you confirmed") as caught:
         roll_back(replace(place_of(alias), confirm=yes), file, manifest)
 
     assert caught.value.id == "loss-grew"

@@ -32,14 +32,14 @@ def test_sessions_that_the_server_ends_when_they_are_idle_are_no_obstacle(
     [manifest] = read_manifests(file.parent)
     live, prove = oid(alias), exchange.prove_restored
     connections[alias].close()
-    connections[alias].settings_dict["OPTIONS"]["options"] = "-c idle_session_timeout=500ms"
+    connections[alias].settings_dict["OPTIONS"]["options"] = "-c idle_session_timeout=2s"
 
     def slowly(*args: Any, **options: Any) -> Verification:
-        time.sleep(1)
+        time.sleep(3)
         return prove(*args, **options)
 
     def yes(loss: Loss) -> bool:
-        time.sleep(1)
+        time.sleep(3)
         return True
 
     monkeypatch.setattr(exchange, "prove_restored", slowly)

@@ -88,13 +88,13 @@ REFUSED = {
             "ALTER TABLE django_content_type ADD name varchar(100) NOT NULL DEFAULT ''",
             "ALTER TABLE django_content_type ALTER name DROP DEFAULT",
         ],
-        "column name wants a value",
+        "column name requires a value",
     ),
     "permissions of options, a sequence that is behind": (OPTIONS, [BEHIND], "key 1, which"),
     "permissions of options, no identity": (
         OPTIONS,
         ["ALTER TABLE auth_permission ALTER id DROP IDENTITY"],
-        "column id wants a value",
+        "column id requires a value",
     ),
     "permissions of options, a column more": (
         OPTIONS,
@@ -102,7 +102,7 @@ REFUSED = {
             "ALTER TABLE auth_permission ADD more int NOT NULL DEFAULT 1",
             "ALTER TABLE auth_permission ALTER more DROP DEFAULT",
         ],
-        "column more wants a value",
+        "column more requires a value",
     ),
     "permissions of options, a check": (
         OPTIONS,
@@ -133,7 +133,7 @@ REFUSED = {
         ],
         "is computed",
     ),
-    "a gap behind the next key": (PEN, [GAP], "which a row has already"),
+    "a gap behind the next key": (PEN, [GAP], "which a row already has"),
     "a sequence of which the column is no owner": (
         "",
         [
@@ -159,7 +159,7 @@ REFUSED = {
             '("scrub_cage", "Can approve")', '("scrub_cage", "a"), ("scrub_cage", "b")'
         ),
         [],
-        "would come twice",
+        "would occur twice",
     ),
 }
 
@@ -201,7 +201,7 @@ OPEN = {
             "ALTER TABLE auth_permission RENAME TO ap",
             "CREATE VIEW auth_permission AS SELECT * FROM ap",
         ],
-        "what the view public.auth_permission, which is no table",
+        "what the view public.auth_permission, which is not a table",
         True,
     ),
     "a foreign key that went along with a table": (

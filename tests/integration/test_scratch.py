@@ -216,7 +216,7 @@ def test_a_maintenance_database_that_is_not_there_is_named(empty_database: str) 
 
     assert caught.value.id == "no-maintenance-database"
     assert str(caught.value).startswith(
-        "cannot connect to no such database to make a scratch database: "
+        "cannot connect to no such database to create a scratch database: "
     )
     assert caught.value.hint == (
         'set OPSMIGRATE["MAINTENANCE_DB"] to a database that the role may connect to'

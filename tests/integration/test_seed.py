@@ -210,7 +210,7 @@ def test_verify_only_says_what_is_missing(staging: str, ops: Ops, typist: Typist
     complete = ops("seed_payment_id", database=staging, verify_only=True)
 
     assert (missing.code, missing.ids) == (1, ["not-seeded"])
-    assert "the column is not there" in missing.report["findings"][0]["message"]
+    assert "the column does not exist" in missing.report["findings"][0]["message"]
     assert "500 rows without a value" in empty.report["findings"][0]["message"]
     assert (complete.code, complete.ids) == (0, [])
 

@@ -155,7 +155,7 @@ def test_what_would_take_longer_is_not_begun_late_but_first_thing_by_the_next_ru
             stopped.append(error)
 
     first = " ".join(str(stopped[0]).split(" will take about ")[0].split()[-4:])
-    assert first == "make the unique index"
+    assert first == "build the unique index"
     assert stopped[0].facts["seeded"] == 900
     assert len(stopped) == (4 if kind == "text" else 3)
     assert result.verdict is Verdict.PASSED

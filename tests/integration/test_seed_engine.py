@@ -95,7 +95,9 @@ def test_a_row_that_is_never_let_go_stops_the_run_part_of_the_way(staging: str) 
     )
     with (
         holding(staging, "SELECT FROM treasury_payment WHERE id = 7 FOR UPDATE"),
-        pytest.raises(PartialError, match="rows are left that other sessions hold") as stopped,
+        pytest.raises(
+            PartialError, match="rows are left that other sessions have locked"
+        ) as stopped,
     ):
         seed(connections[staging], PAYMENTS, options(patience=0.5), QUIET)
 
@@ -113,7 +115,7 @@ def test_a_row_that_others_only_refer_to_is_filled(staging: str) -> None:
     with (
         holding(staging, "SELECT FROM treasury_payment WHERE id = 7 FOR KEY SHARE"),
         holding(staging, "SELECT FROM treasury_payment WHERE id = 8 FOR UPDATE"),
-        pytest.raises(PartialError, match="rows are left that other sessions hold"),
+        pytest.raises(PartialError, match="rows are left that other sessions have locked"),
     ):
         seed(connections[staging], PAYMENTS, options(patience=0.3), QUIET)
 

@@ -135,7 +135,7 @@ def test_sessions_that_wait_for_a_worker_make_it_rest_and_its_batches_smaller(
             execute(worker, "ROLLBACK")
         throttle.look([backend_pid(worker)])
 
-    assert held == ("sessions that wait for us", 1.0, 700)
+    assert held == ("sessions that wait for the fill", 1.0, 700)
     assert (throttle.gate.reason, throttle.gate.rest) == ("", 0.0)
 
 

@@ -296,11 +296,11 @@ def test_a_view_that_is_made_meanwhile_stops_the_run_and_loses_nothing(empty_dat
 REFUSALS: dict[str, tuple[list[str], str]] = {
     "no uuid": (
         ["UPDATE t SET c = 'payment ' || id WHERE id < 4"],
-        "3 values that are no UUIDs: 'payment 1', 'payment 2', 'payment 3'",
+        "3 values that are not UUIDs: 'payment 1', 'payment 2', 'payment 3'",
     ),
     "the same uuid twice": (
         ["UPDATE t SET c = upper((SELECT c FROM t WHERE id = 1)) WHERE id = 2"],
-        "stand on more than one row",
+        "are in more than one row",
     ),
     "a view": (["CREATE VIEW w AS SELECT c FROM t"], "view w"),
     "a foreign key": (
@@ -339,7 +339,10 @@ REFUSALS: dict[str, tuple[list[str], str]] = {
     ),
     "a sequence": (["CREATE SEQUENCE s OWNED BY t.c"], "sequence s"),
     "a parent": (["CREATE TABLE p (c varchar(36))", "ALTER TABLE t INHERIT p"], "inherited"),
-    "a column of that name": (["ALTER TABLE t ADD c_seeded text"], "c_seeded, and there is"),
+    "a column of that name": (
+        ["ALTER TABLE t ADD c_seeded text"],
+        "c_seeded, and a column of this name",
+    ),
     "children": (["CREATE TABLE u () INHERITS (t)"], "partitions or children"),
 }
 
@@ -377,8 +380,8 @@ def test_a_payment_id_of_text_ends_as_migrate_wants_it(staging: str, ops: Ops) -
 
     assert (dry.code, answer.code) == (0, 0), answer.stdout
     assert [phase["phase"] for phase in dry.report["facts"]["phases"]][::9] == [
-        "add a uuid column that follows the text",
-        "put the uuid column in its place",
+        "add a uuid column that follows the text column",
+        "swap the uuid column into its place",
     ]
     assert migrate(staging, "treasury") is None
     assert PAYMENTS.constraint in str(query(staging, "SELECT conname FROM pg_constraint"))

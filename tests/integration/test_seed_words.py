@@ -57,16 +57,16 @@ def test_a_field_without_default_is_told_so(staging: str, ops: Ops) -> None:
 
     assert (answer.code, answer.ids) == (2, ["unsupported-field"])
     assert answer.report["findings"][0]["message"] == (
-        "treasury.Payment.currency has no default, so what its rows are to hold must be said"
+        "treasury.Payment.currency has no default, so the value of its rows must be given"
     )
 
 
 @pytest.mark.parametrize(
     ("model", "field", "words"),
     [
-        ("treasury.Paymnt", "payment_id", "a model of yours such as treasury.Payment"),
+        ("treasury.Paymnt", "payment_id", "a model of the project such as treasury.Payment"),
         ("treasury.Payment", "paymentid", "a field of treasury.Payment, such as payment_id"),
-        ("x", "y", "name a model of yours, with --model"),
+        ("x", "y", "name a model of the project, with --model"),
     ],
 )
 def test_what_is_not_there_is_told_with_what_is(

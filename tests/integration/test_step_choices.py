@@ -190,7 +190,7 @@ def test_a_history_that_contradicts_itself_is_mended_by_what_is_there(
     assert finding["id"] == "inconsistent-history"
     if name == "what it made is gone":
         assert finding["steps"] == []
-        assert "make it by hand" in finding["hint"]
+        assert "create it by hand" in finding["hint"]
         return
     gone = typist.type(empty_database, finding)
     assert bool(gone) == (name == "a record is too many")
@@ -297,7 +297,7 @@ def test_sql_is_cut_between_words_and_what_is_not_understood_is_not_called_harml
     shown = item["why"].partition(": ")[2]
     assert shown.endswith(" …")
     assert index.startswith(shown.removesuffix("…"))
-    assert "Forecast: what was understood of the plan blocks nobody for long" in text
+    assert "Forecast: the part of the plan that was understood blocks no session for long" in text
 
 
 def test_a_view_comes_back_with_the_rights_that_were_given(

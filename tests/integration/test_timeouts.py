@@ -100,7 +100,7 @@ def test_without_a_rehearsal_the_size_of_the_table_warns(
     assert (large.code, large.ids) == (0, ["timeout-too-short"])
     finding = large.report["findings"][0]
     assert (finding["severity"], finding["table"]) == ("warning", "public.zoo_cage")
-    assert "going by the sizes of the tables" in finding["message"]
+    assert "judging by the sizes of the tables" in finding["message"]
     assert typist.type(empty_database, finding) == []
     assert ops("preflight_migrate", "zoo", database=empty_database).ids == []
 

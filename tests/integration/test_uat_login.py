@@ -62,7 +62,7 @@ def test_the_login_is_posted_only_where_its_page_is(
             login.cookies()
         else:
             for _ in range(2):
-                with pytest.raises(Failed, match="not posted"):
+                with pytest.raises(Failed, match="not sent"):
                     login.cookies()
 
     assert bool(answers.posted) == (there if elsewhere else here)
@@ -121,3 +121,58 @@ def test_a_baseline_holds_pages_that_answered_as_they_should(
     assert saved.code == code, saved.stdout
     assert list(saved.report["facts"].get("pages", {})) == pages
     assert saved.ids == (["baseline-partial"] if pages else ["baseline-incomplete"])
+
+
+FORMS = {
+    "Django's": (
+        b'<input type="hidden" name="csrfmiddlewaretoken" value="t&#x27;k"><input name="username">'
+        b'<input type="password" name="password">',
+        "username=staging&password=n0t+to+be+s3en&csrfmiddlewaretoken=t%27k",
+    ),
+    "made small, and called otherwise": (
+        b"<input name=q><INPUT value=tk type=hidden name=csrfmiddlewaretoken>"
+        b"<input autofocus type=email name=login required><input name='pass' type='password'>",
+        "login=staging&pass=n0t+to+be+s3en&csrfmiddlewaretoken=tk",
+    ),
+    "a sign-up after it": (
+        b"<input name=login><input type=password name=password><input type=text name=nick>"
+        b"<input type=password name=password1>",
+        "login=staging&password=n0t+to+be+s3en",
+    ),
+    "none": (b"written by a script", "username=staging&password=n0t+to+be+s3en"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=[name.replace(" ", "-") for name in FORMS])
+def test_the_login_is_posted_by_the_names_that_its_form_has(form: tuple[bytes, str]) -> None:
+    page, body = form
+    answers = Answering((200, {}, page))
+    with site_that_answers(answers) as url:
+        Login(site_at(url), LOGIN).cookies()
+
+    assert answers.posted == [f"POST {PAGE} {body}"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((301, {"Location": "https://127.0.0.1/"}, b""), "give its address with https"),
+        ((400, {}, b"Bad Request"), "ALLOWED_HOSTS does not name: let it have 127.0.0.1"),
+        ((404, {}, b""), None),
+    ],
+)
+def test_a_site_that_answers_to_no_such_address_is_said_to_want_another(
+    answer: tuple[int, dict[str, str], bytes],
+    words: str | None,
+    migrated: str,
+    ops: Ops,
+    tmp_path: Path,
+    settings: Any,
+) -> None:
+    settings.OPSMIGRATE = {**settings.OPSMIGRATE, "UAT": {"URLS": [{"url": "/"}]}}
+    with site_that_answers(lambda path, number: answer) as url:
+        report = accept(ops, migrated, tmp_path, base_url=url, check=["key-urls"])
+
+    [finding] = [item for item in report.report["findings"] if item["evidence"]["check"]]
+    assert report.code == 1, report.stdout
+    assert (words in finding["hint"]) if words else not finding["hint"]

@@ -20,7 +20,7 @@ TABLES = "treasury_alert, treasury_alertrule, treasury_paymentnote, treasury_wid
         (
             f"DROP TABLE {TABLES}",
             "schema-as-claimed",
-            "public.treasury_alert: the applied migrations claim the table of treasury.Alert",
+            "public.treasury_alert: the applied migrations describe the table of treasury.Alert",
         ),
         (
             "INSERT INTO django_migrations (app, name, applied)"
@@ -32,7 +32,7 @@ TABLES = "treasury_alert, treasury_alertrule, treasury_paymentnote, treasury_wid
             "ALTER TABLE treasury_payment DROP COLUMN memo,"
             " DROP CONSTRAINT treasury_payment_account_reference",
             "schema-as-claimed",
-            "public.treasury_payment.memo: the applied migrations claim",
+            "public.treasury_payment.memo: the applied migrations describe",
         ),
     ],
     ids=["a faked migration without its tables", "a migration not on disk", "dropped"],

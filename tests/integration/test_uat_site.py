@@ -64,7 +64,7 @@ def test_an_answer_that_came_only_on_another_try_is_shown(look: Look, tmp_path: 
     assert words.endswith("/: 502; then 200")
     for ending in ("txt", "html"):
         text = (tmp_path / f"uat_report.{ending}").read_text(encoding="utf-8")
-        assert "nswered only on another try" in text
+        assert "nswered only at another try" in text
 
 
 def test_an_error_of_the_site_itself_is_not_tried_again(look: Look) -> None:
@@ -239,7 +239,7 @@ def test_results_of_another_site_are_not_taken_for_this_one(
     )
     assert bad.ids == ["bad-included-file"]
     [finding] = [item for item in foreign.report["findings"] if "theirs.json" in item["message"]]
-    assert finding["hint"] == "let it run again for this site and this release"
+    assert finding["hint"] == "run it again for this site and this release"
     assert [step["text"] for step in finding["steps"]] == [
         f"python scripts/security_scan.py --base-url {site}"
     ]

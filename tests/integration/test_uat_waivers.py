@@ -60,7 +60,7 @@ def test_an_expired_waiver_is_void(migrated: str, ops: Ops, tmp_path: Path, sett
     assert (answer.code, answer.ids) == (1, ["check-failed", "waiver-void"])
     assert check_of(answer, "mine")["waived"] is None
     assert answer.report["findings"][1]["message"] == (
-        f"the waiver of mine by Ada expired on {LAST_WEEK}, and counts no more"
+        f"the waiver of mine by Ada expired on {LAST_WEEK}, and is ignored"
     )
 
 

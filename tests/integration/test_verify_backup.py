@@ -12,6 +12,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.backup.checksum import sha256_of
 from opsmigrate.backup.restore import restore_into
+from opsmigrate.backup.verifier import Verifier
 from opsmigrate.backup.verify import verify_archive
 from opsmigrate.manifest import read_manifest, write_manifest
 from opsmigrate.pgtools.clients import find_clients
@@ -103,7 +104,15 @@ def test_a_member_of_no_bytes_is_found_out_without_the_checksum(
     manifest = replace(read_manifest(folder), sha256=sha256_of(folder))
     clients = find_clients(read_session(connections[staging]).major, None)
 
-    findings = verify_archive(connections[staging], clients, folder, manifest, SILENT)
+    findings = verify_archive(
+        Verifier(
+            connection=connections[staging],
+            clients=clients,
+            file=folder,
+            manifest=manifest,
+            progress=SILENT,
+        )
+    )
 
     assert len(findings) == 1
     assert findings[0].id in {"rows-differ", "archive-unreadable"}
@@ -148,7 +157,15 @@ def test_what_differs_is_named_table_by_table(staging: str, ops: Ops, tmp_path: 
     clients = find_clients(read_session(connection).major, None)
     manifest = replace(read_manifest(first), sha256=sha256_of(second))
 
-    findings = verify_archive(connection, clients, second, manifest, SILENT)
+    findings = verify_archive(
+        Verifier(
+            connection=connection,
+            clients=clients,
+            file=second,
+            manifest=manifest,
+            progress=SILENT,
+        )
+    )
 
     assert {finding.id for finding in findings} == {
         "values-differ",
@@ -156,17 +173,15 @@ def test_what_differs_is_named_table_by_table(staging: str, ops: Ops, tmp_path: 
         "rows-differ",
     }
     messages = [finding.message for finding in findings]
-    assert messages[0] == (
-        "the backup has rows of public.added, of which its manifest knows nothing"
-    )
+    assert messages[0] == ("the backup has rows of public.added, which its manifest does not list")
     assert (
-        "public.treasury_payment has its 500 rows in the backup, but not the values that it had "
-        "when it was backed up" in messages
+        "public.treasury_payment has the right number of rows (500 rows) in the backup, but not "
+        "the values that it had when it was backed up" in messages
     )
-    assert "the large objects of the backup are not those that were backed up" in messages
+    assert "the large objects of the backup differ from those that were backed up" in messages
     assert (
-        "the sequence public.numbers stood between 1 and 1 when it was backed up; in the backup "
-        "it stands at 2" in messages
+        "the sequence public.numbers was between 1 and 1 when it was backed up; in the backup "
+        "it is 2" in messages
     )
 
 
@@ -220,7 +235,7 @@ def test_a_server_of_our_own_has_its_roles_so_that_owners_and_rights_are_proven(
 
     assert answer.code == 0, answer.stdout
     assert answer.report["unexamined"] == []
-    assert answer.report["facts"]["restored_on"] == "a server of our own"
+    assert answer.report["facts"]["restored_on"] == "a temporary embedded server"
 
 
 def test_without_its_roles_owners_are_left_out_and_named(
@@ -249,7 +264,7 @@ def test_on_another_alias_it_is_restored_there(
     assert verify(ops, staging, file, level="restore", on=new_database()).code == 0
     unknown = verify(ops, staging, file, level="restore", on="nowhere")
     assert (unknown.code, unknown.ids) == (2, ["unknown-alias"])
-    assert unknown.report["findings"][0]["hint"].startswith("name one that is there with --on: ")
+    assert unknown.report["findings"][0]["hint"].startswith("name an existing one with --on: ")
 
 
 def test_a_definition_that_is_not_the_backups_is_named(

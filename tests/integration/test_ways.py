@@ -274,7 +274,7 @@ def test_what_a_rehearsal_proves_has_the_ways_of_the_rows_too(
 
     (finding,) = [each for each in answer.report["findings"] if each["severity"] == "error"]
     assert finding["id"] == "rehearsal-failed"
-    assert "1 value of public.zoo_cage (size) stands on more than one row" in finding["hint"]
+    assert "1 value of public.zoo_cage (size) is in more than one row" in finding["hint"]
     before = contents(empty_database)
     gone = typist.type(empty_database, finding)
     assert unannounced(finding, gone) == []

@@ -159,7 +159,7 @@ def test_settings_that_are_no_dict_are_an_error() -> None:
     ("key", "value", "message"),
     [
         ("ENVIRONMENT", "prod", "is 'prod'"),
-        ("RELEASE", 3, "is 3, not a text"),
+        ("RELEASE", 3, "is 3, not text"),
         ("BACKUP_DIR", "", "is empty"),
         ("BACKUP_KEEP", 0, "is 0"),
         ("BACKUP_KEEP", True, "is True"),
@@ -169,7 +169,7 @@ def test_settings_that_are_no_dict_are_an_error() -> None:
         ("BACKUP_MAX_AGE_HOURS", float("nan"), "is nan, not a number above 0"),
         ("BACKUP_MAX_AGE_HOURS", float("inf"), "is inf, not a number above 0"),
         ("PG_BIN", "", "is empty"),
-        ("PG_BIN", 5, "is 5, not a text"),
+        ("PG_BIN", 5, "is 5, not text"),
         ("LOCK_TIMEOUT_SECONDS", -1, "is -1, not a number above 0"),
         ("LOCK_TIMEOUT_SECONDS", True, "is True, not a number above 0"),
         ("REHEARSE", "maybe", "is 'maybe'"),
@@ -178,8 +178,8 @@ def test_settings_that_are_no_dict_are_an_error() -> None:
         ("SEED", {"model": "treasury.Payment"}, "does not name a model and a field"),
         ("UAT", {"URLS": ["/"]}, "has the URL '/'"),
         ("UAT", {"URLS": [{"status": 200}]}, "has the URL {'status': 200}"),
-        ("UAT", {"URLS": "/"}, "has URLS that are not a list"),
-        ("UAT", {"WAIVERS": 1}, "has WAIVERS that are not a list"),
+        ("UAT", {"URLS": "/"}, "has URLS, which is not a list"),
+        ("UAT", {"WAIVERS": 1}, "has WAIVERS, which is not a list"),
         ("UAT", {"URLS": [{"url": "/", "txt": "x"}]}, "has the URL {'url': '/', 'txt': 'x'}"),
         (
             "UAT",

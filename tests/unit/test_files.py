@@ -116,4 +116,6 @@ def test_a_folder_or_a_file_without_a_folder_is_a_usage_error(tmp_path: Path, na
 
     assert caught.value.id == "cannot-write-output"
     assert caught.value.hint == "name a file in a folder that exists with --output"
-    assert str(caught.value) == (f"cannot write {file}: its folder is not there or not writable")
+    assert str(caught.value) == (
+        f"cannot write {file}: its folder does not exist or is not writable"
+    )

@@ -73,7 +73,7 @@ def test_production_refuses_without_an_approval(production: Settings, approval: 
     assert caught.value.id == "approval-needed"
     assert str(caught.value) == ("seed_payment_id needs approval in production, and none was given")
     assert caught.value.hint is not None
-    assert caught.value.hint.startswith("say with --approval who approved it, and where")
+    assert caught.value.hint.startswith("name who approved it, and where, with --approval")
 
 
 def test_production_takes_an_approval(production: Settings) -> None:

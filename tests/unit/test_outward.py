@@ -9,6 +9,11 @@ ISOLATED = Bounds(database="copy", files=True, isolated=True)
 ORDINARY = Bounds(database="copy", files=False, isolated=True)
 
 OUTWARD = [
+    "DO $$ BEGIN DO 'BEGIN ALTER ROLE somebody CONNECTION LIMIT 7; END'; END $$",
+    "DO $$ BEGIN IF true THEN CREATE FUNCTION f() RETURNS void LANGUAGE sql AS"
+    " 'ALTER ROLE somebody CONNECTION LIMIT 7'; END IF; END $$",
+    "DO $$ BEGIN CREATE OPERATOR @@@@ (LEFTARG = int, RIGHTARG = bigint,"
+    " FUNCTION = pg_terminate_backend); END $$",
     "ALTER DATABASE live CONNECTION LIMIT 7",
     "ALTER DATABASE live SET work_mem = '1MB'",
     "ALTER DATABASE live RENAME TO other",
@@ -110,6 +115,13 @@ OUTWARD += [
     "SELECT * FROM crosstab('SELECT 1', 'SELECT pg_terminate_backend(1)') AS t (a int)",
 ]
 UNSEEN = [
+    "DO $$ BEGIN CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS"
+    " $q$ BEGIN EXECUTE 'ALTER RO' || 'LE somebody'; END $q$; END $$",
+    "CREATE FUNCTION format(t text, n name) RETURNS text LANGUAGE sql AS 'SELECT t'",
+    "CREATE AGGREGATE format(text, name) (SFUNC = f, STYPE = text)",
+    "ALTER FUNCTION f(text, name) RENAME TO format",
+    "DO $$ BEGIN EXECUTE format('CREATE FUNCTION %I() RETURNS int RETURN 1',"
+    " 'for' || 'mat'); END $$",
     "this is no SQL",
     "SELECT ts_rewrite('commit', 'SELECT a, b FROM t')",
     "SELECT * FROM connectby('commit', 'a', 'b', 'c', 0) AS t (a int)",
@@ -133,6 +145,10 @@ UNSEEN = [
     "SELECT " + "1 || " * 200 + "1",
 ]
 INSIDE = [
+    "DO $$ BEGIN CREATE TYPE t AS ENUM ('drop role'); EXCEPTION WHEN duplicate_object THEN"
+    " ALTER TABLE a ADD b text DEFAULT 'alter'\n' role'; END $$",
+    "DO $$ BEGIN CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS"
+    " $q$ BEGIN NEW.a := 'create role'; RETURN NEW; END $q$; END $$",
     "",
     "-- DROP DATABASE live",
     "UPDATE t SET name = 'drop database live'",

@@ -36,7 +36,7 @@ with processes.interruptible():
 """
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT"])
 def test_a_script_that_is_told_to_end_lets_its_child_end_first(tmp_path: Path, name: str) -> None:
     trace = tmp_path / "trace"
     with subprocess.Popen(

@@ -33,7 +33,7 @@ ERROR = Finding(
     id="missing-column",
     severity=Severity.ERROR,
     message="the foreign key of treasury_alert (payment_id) needs column payment_id of "
-    "public.treasury_payment, which is not there",
+    "public.treasury_payment, which does not exist",
     steps=(command("python manage.py seed_payment_id"),),
     migration="treasury.0002_phase6_dashboard_models",
     operation="4: CreateModel",
@@ -258,7 +258,7 @@ def test_what_was_not_examined_for_one_reason_stands_together() -> None:
     items.insert(3, Unexamined("zoo.0009: RunSQL", away))
     result = replace(report().result, unexamined=tuple(items), findings=(), detail=())
 
-    _, _, told = report(result=result).as_text().partition("Not examined:\n")
+    _, _, told = report(result=result).as_text().partition("Undecided:\n")
 
     assert told.splitlines() == [
         "  - 7 places: what it does is code",
@@ -271,6 +271,26 @@ def test_what_was_not_examined_for_one_reason_stands_together() -> None:
         "  - zoo.0009: RunSQL: the server did not say",
     ]
     assert len(json.loads(report(result=result).as_json())["unexamined"]) == 8
+
+
+def test_reasons_of_one_sort_stand_together_where_there_are_many_and_many_reasons_are_cut() -> None:
+    items = [Unexamined(f"zoo.{n}: RunPython", f"it calls f{n}", "code") for n in range(7)]
+    items += [Unexamined(f"zoo.{n}: RunSQL", f"it says {n}", "SQL") for n in range(5)]
+    items += [Unexamined("zoo", f"reason {n}") for n in range(6)]
+    result = replace(report().result, unexamined=tuple(items), findings=(), detail=())
+
+    _, _, told = report(result=result).as_text().partition("Undecided:\n")
+
+    assert told.splitlines() == [
+        "  - 7 places: code",
+        "      zoo.0: RunPython: it calls f0",
+        "      zoo.1: RunPython: it calls f1",
+        "      zoo.2: RunPython: it calls f2",
+        "      and 4 more: --format json has them all",
+        *(f"  - zoo.{n}: RunSQL: it says {n}" for n in range(5)),
+        *(f"  - zoo: reason {n}" for n in range(2)),
+        "  - and 4 more, for 4 other reasons: --format json has them all",
+    ]
 
 
 def test_a_number_stands_with_what_it_counts() -> None:

@@ -113,7 +113,7 @@ def test_without_a_seal_or_with_another_key_it_is_refused(
     read(file)  # old files remain readable as long as no key is set
 
     set_key(settings, KEY)
-    with pytest.raises(RefusedError, match="no seal by a key, and SEAL_KEY is set") as unkeyed:
+    with pytest.raises(RefusedError, match="no keyed seal, but SEAL_KEY is set") as unkeyed:
         read(file)
     set_key(settings, OTHER_KEY)
     file = make(tmp_path)
@@ -136,7 +136,7 @@ def test_what_is_forged_with_its_own_sha256_made_anew_is_refused(tmp_path: Path,
 
     file.write_text(json.dumps({**body, "sha256": digest_of(body), "keyed_seal": seal}))
 
-    with pytest.raises(RefusedError, match="or changed since"):
+    with pytest.raises(RefusedError, match="or was changed since"):
         verify_report(file)
 
 

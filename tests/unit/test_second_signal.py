@@ -9,7 +9,7 @@ import pytest
 from opsmigrate import interrupts
 from opsmigrate.interrupts import SECONDS_IN_GOOD_ORDER, watched
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 def nothing(seconds: float, known: bool) -> None:

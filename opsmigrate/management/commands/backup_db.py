@@ -14,6 +14,7 @@ from opsmigrate.backup.properties import read_extensions
 from opsmigrate.backup.restore import require_extensions
 from opsmigrate.backup.retention import Kept, passed_over, remove_old
 from opsmigrate.backup.take import BackupOptions, take_backup
+from opsmigrate.backup.verifier import Verifier
 from opsmigrate.backup.verify import Verification
 from opsmigrate.counted import counted
 from opsmigrate.errors import OpsmigrateError, PartialError, UsageError
@@ -52,32 +53,43 @@ class Command(ReportCommand):
         """Add the backup's options."""
         super().add_arguments(parser)
         parser.add_argument(
-            "--directory", metavar="DIR", help="instead of the settings' BACKUP_DIR"
+            "--directory",
+            metavar="DIR",
+            help="folder of the backup, instead of the setting BACKUP_DIR",
         )
         parser.add_argument(
             "--jobs",
             type=positive_int,
             default=1,
             metavar="N",
-            help="dump N tables at a time; with more than 1 the backup is a folder; default: 1",
+            help=(
+                "number of tables dumped in parallel; with more than 1 the archive is a folder; "
+                "default: 1"
+            ),
         )
         parser.add_argument(
             "--compress",
             metavar="SPEC",
-            help="as pg_dump's; default: zstd:1, or 1 (gzip) where this pg_dump has no zstd",
+            help="as for pg_dump; default: zstd:1, or 1 (gzip) if this pg_dump has no zstd",
         )
-        parser.add_argument("--verify", choices=LEVELS, default="archive", help="default: archive")
+        parser.add_argument(
+            "--verify",
+            choices=LEVELS,
+            default="archive",
+            help="how to verify the backup: not at all (none), by reading the archive, or by "
+            "restoring it too (restore); default: archive",
+        )
         parser.add_argument(
             "--keep",
             type=positive_int,
             metavar="N",
-            help="remove what is older than the N newest verified backups of this database; "
-            "default: the settings' BACKUP_KEEP",
+            help="remove backups of this database that are older than its N newest verified "
+            "ones; default: the setting BACKUP_KEEP",
         )
         parser.add_argument(
             "--keep-scratch",
             action="store_true",
-            help="with --verify restore: keep the scratch database for a day",
+            help=("with --verify restore: keep the scratch database for a day, for a rehearsal"),
         )
         parser.add_argument(
             "--exclude-table-data",
@@ -88,7 +100,9 @@ class Command(ReportCommand):
             "several times",
         )
         add_trust_code(parser)
-        parser.add_argument("--list", action="store_true", help="list the backups that are there")
+        parser.add_argument(
+            "--list", action="store_true", help="list the existing backups; take none"
+        )
 
     def run(self, run: Run, **options: Any) -> Result:
         """Take a backup and verify it; or list those that are there."""
@@ -119,10 +133,15 @@ class Command(ReportCommand):
             return _result(file, manifest, "not verified").with_findings(*passed_over(folder))
         try:
             result = _verify(
-                run,
-                clients,
-                file,
-                manifest,
+                Verifier(
+                    connection=run.connection,
+                    clients=clients,
+                    file=file,
+                    manifest=manifest,
+                    progress=run.progress,
+                    run_id=run.id,
+                    maintenance_db=run.settings.maintenance_db,
+                ),
                 options["verify"],
                 keep=options["keep_scratch"],
                 trust_code=options["trust_code"],
@@ -131,10 +150,10 @@ class Command(ReportCommand):
             if not (isinstance(error, KeyboardInterrupt) or interrupts.asked()):
                 raise
             raise PartialError(
-                f"interrupted while {file} was being verified; it is whole, and its manifest says "
-                "how far it was verified",
+                f"interrupted while {file} was being verified; it is complete, and its manifest "
+                "says how far it was verified",
                 id="interrupted",
-                hint="verify the backup that is there, or take a new one",
+                hint="verify the existing backup, or take a new one",
                 steps=(
                     command(f"python manage.py verify_backup {shlex.quote(str(file))}"),
                     command("python manage.py backup_db", alternative=2),
@@ -176,43 +195,24 @@ def _require_sense(options: dict[str, Any]) -> None:
         )
     if options["keep_scratch"] and options["verify"] != "restore":
         raise UsageError(
-            "--keep-scratch keeps what --verify restore made, and that was not asked for",
+            "--keep-scratch keeps the scratch database of --verify restore, which was not given",
             id="nothing-to-keep",
-            hint="ask for both, or leave --keep-scratch out",
+            hint="give both, or omit --keep-scratch",
             steps=(command("python manage.py backup_db --verify restore --keep-scratch"),),
         )
 
 
 def _whole_but(error: OpsmigrateError, file: Path) -> OpsmigrateError:
     """Return why it is not restored, with the file, which is whole and verified by archive."""
-    error.args = (f"{file} is whole, and verified by archive; but {error}",)
+    error.args = (f"{file} is complete, and verified by archive; but {error}",)
     error.facts = {"file": str(file), "verified": "archive"}
     return error
 
 
-def _verify(
-    run: Run,
-    clients: Clients,
-    file: Path,
-    manifest: Manifest,
-    level: str,
-    *,
-    keep: bool,
-    trust_code: bool = False,
-) -> Result:
+def _verify(verifier: Verifier, level: str, *, keep: bool, trust_code: bool) -> Result:
+    file = verifier.file
     try:
-        manifest, found = verify_to(
-            level,
-            run.connection,
-            clients,
-            file,
-            manifest,
-            run_id=run.id,
-            maintenance_db=run.settings.maintenance_db,
-            progress=run.progress,
-            keep=keep,
-            trust_code=trust_code,
-        )
+        manifest, found = verify_to(level, verifier, keep=keep, trust_code=trust_code)
     except OpsmigrateError as error:
         raise _whole_but(error, file) if error.id in NOT_TRIED else error from None
     # What was found wrong may be the interrupt itself: pg_restore was ended, the line closed.
@@ -256,7 +256,7 @@ def _result(file: Path, manifest: Manifest, how: str, found: Verification | None
 def _failed(file: Path, found: Verification) -> Result:
     return Result(
         verdict=Verdict.FAILED,
-        summary=f"the backup is not good: {found.findings[0].message}; it is kept as "
+        summary=f"the backup is unusable: {found.findings[0].message}; it is kept as "
         f"{file.name}.bad",
         findings=found.findings,
         facts={"file": f"{file}.bad", "verified": None},
@@ -266,7 +266,9 @@ def _failed(file: Path, found: Verification) -> Result:
 def _unrestorable(file: Path, manifest: Manifest, found: Verification) -> Result:
     return Result(
         verdict=Verdict.FAILED,
-        summary=f"{found.findings[0].message}; the file itself is whole, and verified by archive",
+        summary=(
+            f"{found.findings[0].message}; the file itself is complete, and verified by archive"
+        ),
         findings=found.findings,
         unexamined=found.unexamined,
         facts={"file": str(file), "verified": manifest.verified},
@@ -278,7 +280,7 @@ def _listed(folder: Path) -> Result:
     lines = [
         f"  {item.file}  {item.bytes / 1e6:,.1f} MB  taken {item.taken[:19]}  "
         f"{'verified by ' + item.verified if item.verified else 'not verified'}"
-        + (", of a time still to come" if item.is_from_the_future(now) else "")
+        + (", dated in the future" if item.is_from_the_future(now) else "")
         for item in manifests
     ]
     return Result(

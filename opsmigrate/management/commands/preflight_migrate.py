@@ -1,4 +1,4 @@
-"""Say whether `migrate` with the same arguments will apply, why not, and what to type."""
+"""Return whether `migrate` with the same arguments will apply, why not, and what to type."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -37,22 +37,24 @@ class Command(ReportCommand):
         """Add the arguments of migrate."""
         super().add_arguments(parser)
         parser.add_argument("app_label", nargs="?", help="as for migrate")
-        parser.add_argument("migration_name", nargs="?", help="as for migrate; or zero")
+        parser.add_argument(
+            "migration_name", nargs="?", help="as for migrate: the beginning of a name, or zero"
+        )
         parser.add_argument("--fake", action="store_true", help="as for migrate")
         parser.add_argument("--fake-initial", action="store_true", help="as for migrate")
         parser.add_argument("--run-syncdb", action="store_true", help="as for migrate")
         parser.add_argument(
             "--rehearse",
             choices=REHEARSALS,
-            help="run migrate on a copy: of the schema and small tables, a clone with all rows, or "
-            "what backup_db --keep-scratch kept; auto: by REHEARSE_MAX_BYTES (default: REHEARSE, "
-            "else auto)",
+            help="run migrate on a copy: schema (with the rows of small tables), clone (with all "
+            "rows), or kept (the copy of backup_db --keep-scratch); auto: schema or clone, "
+            "by REHEARSE_MAX_BYTES (default: the setting REHEARSE, else auto)",
         )
         parser.add_argument(
             "--rehearse-on",
             metavar="ALIAS",
-            help="make the copy on the server of this alias (default: REHEARSE_ON, else a "
-            "server of our own where one suits, else the same)",
+            help="make the copy on the server of this alias (default: the setting REHEARSE_ON, "
+            "else a temporary embedded server if one fits, else the live server)",
         )
         parser.add_argument(
             "--approval", metavar="TEXT", help="who approved a copy on a production server"
@@ -62,18 +64,23 @@ class Command(ReportCommand):
             "--require-backup",
             type=positive_float,
             metavar="HOURS",
-            help="refuse without a verified backup of this database and state, so old at the most",
+            help=(
+                "refuse without a verified backup of this database with its present migrations, "
+                "at most HOURS old"
+            ),
         )
         parser.add_argument(
             "--accept-unexamined",
             action="store_true",
-            help="let what could not be examined count as passed",
+            help="count what is undecided as passed",
         )
         parser.add_argument(
-            "--explain", metavar="ID", help="print the page of a finding, and do nothing else"
+            "--explain",
+            metavar="ID",
+            help=("print the page of a finding, and do nothing else; needs no database"),
         )
 
-    def prepare(self, options: dict[str, Any]) -> Result | None:
+    def without_database(self, options: dict[str, Any]) -> Result | None:
         """Return the page that was asked for."""
         if options["explain"] is None:
             return None
@@ -142,7 +149,7 @@ def _why_odd_if_empty(run: Run) -> str | None:
             applied = counted(len(manifest.migrations), "migration")
             return f"the backup {manifest.file} of a database of this name has {applied}"
     if run.settings.environment in LASTING:
-        return f"this is {run.settings.environment}, where databases last"
+        return f"this is {run.settings.environment}, where an empty database is unexpected"
     return None
 
 

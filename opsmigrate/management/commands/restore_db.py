@@ -39,7 +39,7 @@ class Command(ReportCommand):
     """restore_db: the rollback, or a restore beside, or the rollback undone."""
 
     help = (
-        "Restore a backup beside the live database, prove it, and let the two change places; "
+        "Roll back to a backup: restore it beside the live database, prove it, and swap the two; "
         "the former live database is kept."
     )
     # It is for the day when the code and the database do not fit.
@@ -52,20 +52,22 @@ class Command(ReportCommand):
             "file", metavar="FILE", nargs="?", help="the backup, as backup_db named it"
         )
         parser.add_argument(
-            "--into", metavar="NAME", help="only restore, into the new database NAME"
+            "--into",
+            metavar="NAME",
+            help=("only restore, into the new database NAME; the live database is not touched"),
         )
         parser.add_argument(
             "--undo",
             action="store_true",
-            help="put the database that was kept last back in the place of the live one",
+            help="swap the most recent former database back into the place of the live one",
         )
         parser.add_argument(
             "--keep-slots",
             action="store_true",
-            help="go on where replication slots or subscriptions stay with the old database",
+            help="go on although replication slots or subscriptions stay with the former database",
         )
         parser.add_argument(
-            "--approval", metavar="TEXT", help="who approved this; needed in production"
+            "--approval", metavar="TEXT", help="who approved this; required in production"
         )
         add_trust_code(parser)
 
@@ -82,9 +84,9 @@ class Command(ReportCommand):
         asks = not options["no_input"] and options["into"] is None
         if asks and not sys.stdin.isatty():
             raise UsageError(
-                "there is nobody to ask whether what would be lost may be lost",
+                "there is no terminal to confirm the loss on",
                 id="not-confirmed",
-                hint="run it on a terminal, or say with --no-input that it may be lost",
+                hint="run it on a terminal, or accept the loss with --no-input",
             )
 
     def run(self, run: Run, **options: Any) -> Result:
@@ -125,8 +127,8 @@ class Command(ReportCommand):
         release = f"release {manifest.release}" if manifest.release else "the release of that time"
         return Result(
             verdict=Verdict.PASSED,
-            summary=f"{run.session.database} is what it was at {manifest.taken[:19]}; the former "
-            f"one is kept as {done.swapped.kept}",
+            summary=f"{run.session.database} is as it was at {manifest.taken[:19]}; the former "
+            f"live database is kept as {done.swapped.kept}",
             findings=done.proof.findings if done.proof else (),
             unexamined=done.proof.unexamined if done.proof else (),
             facts={
@@ -136,11 +138,10 @@ class Command(ReportCommand):
                 **_facts(done),
             },
             detail=(
-                "Lost, but in the database that is kept:",
+                "Lost, but still in the former database:",
                 *_shown(done.loss),
                 "",
-                f"What belongs to it: {release}, with "
-                f"{counted(len(manifest.migrations), 'migration')} "
+                f"Belongs to it: {release}, with {counted(len(manifest.migrations), 'migration')} "
                 "applied; start that, not the newer one.",
                 *_afterwards(done, options),
             ),
@@ -151,12 +152,12 @@ class Command(ReportCommand):
         done = undo(self._place(run, None, options))
         return Result(
             verdict=Verdict.PASSED,
-            summary=f"{run.session.database} is the database again that was kept; the one that "
-            f"was restored is kept as {done.swapped.kept}",
+            summary=f"{run.session.database} is the former database again; the restored one is "
+            f"kept as {done.swapped.kept}",
             findings=done.strangers,
             facts={"approval": options["approval"], **_facts(done)},
             detail=(
-                "Lost, but in the database that is kept:",
+                "Lost, but still in the former database:",
                 *_shown(done.loss),
                 "",
                 *_afterwards(done, options),
@@ -190,7 +191,7 @@ class Command(ReportCommand):
 
 
 def _shown(loss: Loss) -> list[str]:
-    lines = loss.lines() or ["  nothing, as far as the server's statistics tell"]
+    lines = loss.lines() or ["  nothing, according to the server's statistics"]
     more = len(lines) - MOST_LINES
     return [*lines[:MOST_LINES], *([f"  … and {more} more, see --format json"] if more > 0 else [])]
 
@@ -202,7 +203,7 @@ def _afterwards(done: Exchanged, options: dict[str, Any]) -> Iterator[str]:
         undo += f" --approval {shlex.quote(options['approval'])}"
     yield "To undo:"
     yield f"  {aimed_text(undo, options['database'], options.get('settings'))}"
-    yield "When all is well, drop the one that is kept:"
+    yield "When everything is in order, drop the former database:"
     yield f"  {shown(f'DROP DATABASE {quoted(done.swapped.kept)}')};"
 
 

@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentParser, ArgumentTypeError
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from opsmigrate.uat.reports.seal import sealed, verify_report
 from opsmigrate.uat.runner import JOBS
 from opsmigrate.uat.save_baseline import save_baseline
 from opsmigrate.uat.site import Site, site_at
+from opsmigrate.uat.system import System
 
 NAME = "uat_report"
 # Of these one at most, and with any of them no report is written.
@@ -34,7 +36,7 @@ class Command(ReportCommand):
 
     # They are checks of its own, with an outcome like any other.
     needs_clean_checks = False
-    help = "Run the acceptance checks; writes uat_report.txt, .json, .xml and .html."
+    help = "Run the acceptance checks, and write uat_report.txt, .json, .xml and .html."
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -44,12 +46,14 @@ class Command(ReportCommand):
         """Add the options of the acceptance run."""
         super().add_arguments(parser)
         parser.add_argument(
-            "--base-url", metavar="URL", help="the live site; without one this run serves it itself"
+            "--base-url",
+            metavar="URL",
+            help="the URL of the site to check; without one this run serves the site itself",
         )
         parser.add_argument(
             "--no-serve",
             action="store_true",
-            help="without a site, serve none: checks that need one do not run",
+            help="without a site, do not serve one: checks that need one do not run",
         )
         parser.add_argument(
             "--tag", action="append", default=[], metavar="T", help="only checks with this tag"
@@ -59,29 +63,36 @@ class Command(ReportCommand):
             action="append",
             default=[],
             metavar="T",
-            help="leave out the checks with this tag or id",
+            help="without checks that have this tag or id",
         )
         parser.add_argument(
             "--check", action="append", default=[], metavar="ID", help="only this check"
         )
         parser.add_argument(
-            "--jobs", type=_jobs, default=JOBS, metavar="N", help="checks at a time (default: 4)"
+            "--jobs",
+            type=_jobs,
+            default=JOBS,
+            metavar="N",
+            help="number of checks run in parallel (default: 4)",
         )
         parser.add_argument("--list", action="store_true", help="list the checks; run none")
         parser.add_argument(
             "--save-baseline",
             metavar="FILE",
-            help="before the migration: save what must be the same after it; run no check",
+            help=(
+                "before the migration: save the figures and pages that must be the same after "
+                "it; run no check"
+            ),
         )
         parser.add_argument(
-            "--baseline", metavar="FILE", help="compare with what --save-baseline has saved"
+            "--baseline", metavar="FILE", help="compare with the file that --save-baseline wrote"
         )
         parser.add_argument(
             "--include",
             action="append",
             default=[],
             metavar="FILE",
-            help="take in the results of scripts/load_test.py or scripts/security_scan.py",
+            help="include the results of scripts/load_test.py or scripts/security_scan.py",
         )
         parser.add_argument(
             "--report-dir", default="reports", metavar="DIR", help="default: reports"
@@ -89,23 +100,25 @@ class Command(ReportCommand):
         parser.add_argument(
             "--verify-report",
             metavar="FILE",
-            help="say whether an uat_report.json or .html is as it was written; run no check",
+            help="say whether an uat_report.json or .html is unchanged; run no check",
         )
 
-    def prepare(self, options: dict[str, Any]) -> Result | None:
-        """Make the folder of the reports; list the checks, or verify a report, which is all."""
+    def prepare(self, options: dict[str, Any]) -> None:
+        """Refuse what does not go together; make the folder of the reports."""
         self._images = {}
         asked = [f"--{name.replace('_', '-')}" for name in (*APART, "baseline") if options[name]]
         if len(asked) > 1:
             options["report_dir"] = None
             raise UsageError(
-                f"{asked[0]} and {asked[1]} cannot be done in one run",
+                f"{asked[0]} and {asked[1]} cannot be combined in one run",
                 id="options-exclude",
                 hint="run them one after the other",
             )
         if any(options[name] for name in APART):
             options["report_dir"] = None
-            return _done_apart(options)
+            if options["save_baseline"]:
+                _require_place(Path(options["save_baseline"]))
+            return
         folder = Path(options["report_dir"])
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -117,21 +130,24 @@ class Command(ReportCommand):
                 id="cannot-write-output",
                 hint="name a folder that can be written with --report-dir",
             ) from error
+
+    def without_database(self, options: dict[str, Any]) -> Result | None:
+        """List the checks, or verify a report, where that was asked for."""
+        if options["list"]:
+            return _listed(options)
+        if options["verify_report"]:
+            return verify_report(Path(options["verify_report"]))
         return None
 
     def run(self, run: Run, **options: Any) -> Result:
         """Save a baseline, or run the selected checks."""
         site = _site(options["base_url"] or run.settings.uat.base_url)
+        system = System(
+            connection=run.connection, session=run.session, settings=run.settings, site=site
+        )
         if options["save_baseline"]:
-            return save_baseline(
-                run.connection,
-                run.session,
-                run.settings,
-                run_id=run.id,
-                site=site,
-                file=Path(options["save_baseline"]),
-                progress=run.progress,
-            )
+            file = Path(options["save_baseline"])
+            return save_baseline(system, run_id=run.id, file=file, progress=run.progress)
         included = tuple(
             read_included(
                 Path(file),
@@ -141,11 +157,7 @@ class Command(ReportCommand):
             for file in options["include"]
         )
         acceptance = accept(
-            run.connection,
-            run.session,
-            run.settings,
-            site=site,
-            baseline=_baseline(run, options["baseline"]),
+            replace(system, baseline=_baseline(run, options["baseline"])),
             selection=Selection(
                 tags=options["tag"],
                 exclude=options["exclude"],
@@ -179,15 +191,6 @@ class Command(ReportCommand):
         if options["verbosity"]:
             self.stderr.write(shown(f"Reports: {folder / NAME}.html, .txt, .json and .xml"))
             self.stderr.write(f"SHA-256: {body['sha256']}")
-
-
-def _done_apart(options: dict[str, Any]) -> Result | None:
-    if options["list"]:
-        return _listed(options)
-    if options["verify_report"]:
-        return verify_report(Path(options["verify_report"]))
-    _require_place(Path(options["save_baseline"]))
-    return None
 
 
 def _jobs(text: str) -> int:

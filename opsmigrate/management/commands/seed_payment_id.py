@@ -31,22 +31,24 @@ class Command(ReportCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the seed's options."""
         super().add_arguments(parser)
-        parser.add_argument("--model", metavar="APP.MODEL", help="instead of the settings' SEED")
-        parser.add_argument("--field", help="instead of the settings' SEED")
+        parser.add_argument(
+            "--model", metavar="APP.MODEL", help="model of the column, instead of SEED"
+        )
+        parser.add_argument("--field", help="field of the column, instead of SEED")
         parser.add_argument(
             "--batch-rows",
             type=positive_int,
             default=10_000,
             metavar="N",
-            help="about how many rows to fill in one transaction at most; how many it is follows "
-            "from the time that one takes (default: 10000)",
+            help="approximate maximum of rows per transaction; the actual number is adapted to "
+            "how long one takes (default: 10000)",
         )
         parser.add_argument(
             "--workers",
             type=positive_int,
             default=1,
             metavar="N",
-            help="sessions that fill at the same time (default: 1)",
+            help="number of sessions that fill in parallel (default: 1)",
         )
         parser.add_argument(
             "--max-rows-per-second",
@@ -58,32 +60,39 @@ class Command(ReportCommand):
             "--time-budget",
             type=positive_float,
             metavar="SECONDS",
-            help="stop in good order after this time; the next run goes on",
+            help="stop cleanly after this time; the next run continues",
         )
         parser.add_argument(
             "--lock-timeout",
             type=positive_float,
             metavar="SECONDS",
-            help="the longest wait for a lock before another try (default: the settings')",
+            help="how long each try waits for a lock (default: the setting LOCK_TIMEOUT_SECONDS)",
         )
         parser.add_argument(
             "--triggers",
             choices=("refuse", "fire", "skip"),
             default="refuse",
-            help="what to do where UPDATE triggers would fire for every filled row; skip needs "
-            "the right to set session_replication_role (default: refuse)",
+            help="what to do if UPDATE triggers would fire for every filled row; skip needs the "
+            "privilege to set session_replication_role (default: refuse)",
         )
         parser.add_argument(
             "--no-unique",
             action="store_true",
-            help="do not make the column unique, as on a partitioned table, where it cannot be",
+            help=(
+                "do not make the column unique, for example on a partitioned table, where this "
+                "is impossible"
+            ),
         )
         parser.add_argument(
             "--expression",
             metavar="SQL",
-            help="the value of a row, for a field that does not say it itself",
+            help="the value of a row, for a field that does not determine it",
         )
-        parser.add_argument("--verify-only", action="store_true", help="only check the result")
+        parser.add_argument(
+            "--verify-only",
+            action="store_true",
+            help="read every row and say whether the column is as it must be; write nothing",
+        )
 
     def run(self, run: Run, **options: Any) -> Result:
         """Seed the table, or say what would be done, or check what was."""
@@ -152,13 +161,13 @@ def _target(settings: Settings, model: str | None, field: str | None) -> SeedTar
         raise UsageError(
             "--model and --field go together",
             id="incomplete-target",
-            hint="give both, or neither: then the settings' SEED says which column it is",
+            hint="give both, or neither: then the setting SEED determines the column",
         )
     if model and field:
         return SeedTarget(model=model, field=field)
     if settings.seed is None:
         raise UsageError(
-            "nothing says which column to seed",
+            "no column to seed was named",
             id="no-seed-target",
             hint='set it as in OPSMIGRATE["SEED"] = {"model": "treasury.Payment", "field": '
             '"payment_id"}, or give --model and --field',

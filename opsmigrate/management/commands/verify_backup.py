@@ -9,6 +9,7 @@ from django.db import connections
 from opsmigrate.backup.levels import verify_to
 from opsmigrate.backup.open import clients_for, open_backup
 from opsmigrate.backup.restore import require_extensions
+from opsmigrate.backup.verifier import Verifier
 from opsmigrate.backup.verify import Verification
 from opsmigrate.conf import load_settings
 from opsmigrate.counted import counted
@@ -19,7 +20,6 @@ from opsmigrate.management.elsewhere import EMBEDDED, server_of
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.libpq import require_password_for_clients
 from opsmigrate.postgres.session import read_session
-from opsmigrate.progress import Progress
 from opsmigrate.report import Result, Severity, Verdict
 from opsmigrate.scratch_rights import require_scratch_allowed
 
@@ -29,43 +29,47 @@ LEVELS = ("archive", "restore")
 class Command(ReportCommand):
     """verify_backup: whether a backup is what was backed up, and can be restored."""
 
-    help = "Prove a backup: by its file alone, or by restoring it into a scratch database."
+    help = "Prove a backup: from its file alone, or by restoring it into a scratch database."
     needs_clean_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the file, and how far to go."""
         super().add_arguments(parser)
         parser.add_argument("file", metavar="FILE", help="the backup, as backup_db named it")
-        parser.add_argument("--level", choices=LEVELS, default="archive", help="default: archive")
+        parser.add_argument(
+            "--level",
+            choices=LEVELS,
+            default="archive",
+            help="how to verify the backup: by reading the archive, or by restoring it too "
+            "(restore); default: archive",
+        )
         parser.add_argument(
             "--on",
             metavar="ALIAS",
-            help="restore on the server of this alias, or on one of our own (embedded); "
-            "default: the server of --database",
+            help="restore on the server of this alias, or on a temporary embedded server "
+            "(embedded); default: the server of --database",
         )
         add_trust_code(parser)
 
-    def prepare(self, options: dict[str, Any]) -> Result | None:
-        """Verify by the file alone, where that was asked for: the server may be away."""
+    def prepare(self, options: dict[str, Any]) -> None:
+        """Refuse an alias that is none, also where its server is not asked."""
         require_alias(options["database"], option="--database")
+
+    def without_database(self, options: dict[str, Any]) -> Result | None:
+        """Verify by the file alone, where that was asked for: the server may be away."""
         if options["level"] != "archive":
             return None
         settings = load_settings()
         file, manifest = open_backup(options["file"], settings.backup_dir)
-        progress = Progress(self.stderr, verbosity=options["verbosity"])
-        try:
-            manifest, found = verify_to(
-                "archive",
-                connections[options["database"]],
-                clients_for(manifest, None, settings.pg_bin),
-                file,
-                manifest,
-                run_id="",
-                maintenance_db=None,
+        with self.progress(options) as progress:
+            verifier = Verifier(
+                connection=connections[options["database"]],
+                clients=clients_for(manifest, None, settings.pg_bin),
+                file=file,
+                manifest=manifest,
                 progress=progress,
             )
-        finally:
-            progress.done()
+            manifest, found = verify_to("archive", verifier)
         return _result(file, manifest, found, "archive")
 
     def run(self, run: Run, **options: Any) -> Result:
@@ -79,19 +83,19 @@ class Command(ReportCommand):
                 require_scratch_allowed(server)
                 require_password_for_clients(server)
                 require_extensions(server, manifest.extensions)
-            manifest, found = verify_to(
-                "restore",
-                server,
-                clients_for(
-                    manifest,
-                    wrote if on_embedded else read_session(server).major,
-                    run.settings.pg_bin,
-                ),
-                file,
-                manifest,
+            major = wrote if on_embedded else read_session(server).major
+            verifier = Verifier(
+                connection=server,
+                clients=clients_for(manifest, major, run.settings.pg_bin),
+                file=file,
+                manifest=manifest,
+                progress=run.progress,
                 run_id=run.id,
                 maintenance_db=run.settings.maintenance_db if server is run.connection else None,
-                progress=run.progress,
+            )
+            manifest, found = verify_to(
+                "restore",
+                verifier,
                 trust_code=options["trust_code"],
                 isolated=wrote if on_embedded else None,
             )

@@ -23,8 +23,9 @@ def _indexes_built_twice(forecast: Forecast) -> Iterable[dict[str, str]]:
                 said.add(label)
                 yield {
                     "table": label,
-                    "advice": f"{_place(weight)} rewrites {label} after {_place(made[label])} made "
-                    "an index on it, which is then built a second time: put the rewrite first",
+                    "advice": f"{_place(weight)} rewrites {label} after {_place(made[label])} "
+                    "made an index on it, which is then built a second time: put "
+                    "the rewrite first",
                 }
         for label in weight.effects.builds:
             if label not in weight.effects.rewrites:

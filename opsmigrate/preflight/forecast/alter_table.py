@@ -24,7 +24,7 @@ UNTIL = r"(?: COLLATE (?P<collation>\S+))?(?: USING (?P<using>.+))?$"
 def alter_table(
     table: Table, name: tuple[str, ...], rest: str, around: Surroundings, effects: Effects
 ) -> None:
-    """Note what `ALTER TABLE table rest` does."""
+    """Record what `ALTER TABLE table rest` does."""
     for action in items(rest):
         for pattern, handler in ACTIONS:
             match = pattern.match(action)
@@ -74,7 +74,7 @@ def _add_column(
 
 
 def _generated(definition: str) -> bool:
-    """Say whether every row gets a value of its own: STORED, or from an identity's sequence."""
+    """Return whether every row gets a value of its own: STORED, or from an identity's sequence."""
     return bool(re.search(r"\bGENERATED\b.+\b(?:STORED|IDENTITY)\b", definition, re.I))
 
 
@@ -209,7 +209,7 @@ def _alter_type(
 
 
 def rewrites(old: str, new: str, free_casts: frozenset[tuple[str, str]]) -> bool:
-    """Say whether ALTER TYPE writes every row anew: not where the bytes stay as they are.
+    """Return whether ALTER TYPE writes every row anew: not where the bytes stay as they are.
 
     A longer varchar, a numeric with more digits before the point, and the casts that pg_cast calls
     binary-coercible keep them (documentation of ALTER TABLE, Notes).

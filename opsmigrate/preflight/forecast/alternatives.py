@@ -169,7 +169,7 @@ def _not_null(operation: Operation, sql: Sequence[str], rewrites: bool) -> list[
     return [
         Paste(operations=(AddConstraintNotValid(model, check),)),
         Paste(
-            before=f"give the rows without {name} a value, in batches" if fills else None,
+            before=f"fill the rows without a value in {name}, in batches" if fills else None,
             operations=(
                 ValidateConstraint(model, check.name),
                 operation,
@@ -224,7 +224,7 @@ def _filled(operation: AddField) -> list[Paste]:
             )
         ),
         Paste(
-            before=f"give the rows without {name} a value, in batches",
+            before=f"fill the rows without a value in {name}, in batches",
             operations=(AlterField(model, name, field),),
         ),
     ]
@@ -239,8 +239,8 @@ def _rewritten(operation: Operation, sql: Sequence[str], rewrites: bool) -> list
     return [
         Paste(operations=(AddField(model, beside, _plain(field, null=True)),)),
         Paste(
-            before=f"write both fields, copy {name} to {beside} in batches, and give {beside} "
-            f"the indexes and constraints of {name}",
+            before=f"let the code write both fields, copy {name} to {beside} in batches, and "
+            f"create the indexes and constraints of {name} for {beside}",
             operations=(
                 RemoveField(model, name),
                 RenameField(model, beside, name),
@@ -260,11 +260,11 @@ def _removed(operation: Operation, sql: Sequence[str], rewrites: bool) -> list[P
     nullable = f"ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL"
     return [
         Paste(
-            before="nothing; release it with the code that does not use the field any more",
+            before="nothing; release it with code that no longer uses the field",
             operations=(RunSQL(nullable, state_operations=[operation]),),
         ),
         Paste(
-            before="wait until no process of the old release runs any more",
+            before="wait until no process of the old release is running",
             operations=(RunSQL(f"ALTER TABLE {table} DROP COLUMN {column}"),),
         ),
     ]

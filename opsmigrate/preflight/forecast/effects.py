@@ -31,23 +31,23 @@ class Effects:
     concurrently: bool = False
 
     def lock(self, table: Table, mode: str) -> None:
-        """Note a lock; the strongest of several counts."""
+        """Record a lock; the strongest of several counts."""
         if table.live:
             self.locks[table.label] = stronger(self.locks.get(table.label), mode)
 
     def rewrite(self, table: Table) -> None:
-        """Note a rewrite, which builds all indexes again."""
+        """Record a rewrite, which rebuilds all indexes."""
         if table.live and table.label not in self.rewrites:
             self.rewrites.append(table.label)
             self.builds[table.label] = len(table.indexes)
 
     def scan(self, table: Table) -> None:
-        """Note that the table is read from its first page to its last."""
+        """Record that the whole table is read."""
         if table.live and table.label not in self.scans:
             self.scans.append(table.label)
 
     def build(self, table: Table, *, concurrently: bool = False) -> None:
-        """Note an index that is built."""
+        """Record that an index is built."""
         if table.live:
             self.builds[table.label] = self.builds.get(table.label, 0) + 1
             self.concurrently = concurrently

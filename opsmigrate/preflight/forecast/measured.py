@@ -6,9 +6,9 @@ from typing import Any
 
 from opsmigrate.preflight.forecast.effects import Effects
 from opsmigrate.preflight.forecast.modes import MODES, ROW_EXCLUSIVE, mode_of, stronger
+from opsmigrate.schema.history_table import HISTORY
 
 Entry = dict[str, Any]
-HISTORY_TABLE = "django_migrations"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ def _of_code(
         if "rewrites" in item:
             rewrites = [label for label in item["rewrites"] if label in live]
             effects = replace(effects, rewrites=rewrites)
-        tables = [label for label in effects.locks if not label.endswith(f".{HISTORY_TABLE}")]
+        tables = [label for label in effects.locks if not label.endswith(f".{HISTORY}")]
         if item["migration"] and tables:
             found.append(
                 {

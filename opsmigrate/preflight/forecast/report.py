@@ -21,6 +21,7 @@ from opsmigrate.preflight.forecast.outlook import (
     statement_facts,
 )
 from opsmigrate.preflight.forecast.words import lines, long_locks
+from opsmigrate.preflight.labels import label_of
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan
 from opsmigrate.preflight.rehearsal.outcome import Rehearsal
@@ -56,8 +57,8 @@ def look_ahead(
         return Outlook(statements=ledger.statements, facts={"locks": None, "why": why})
     instead = _alternatives(forecast, plan)
     advice = order_advice(forecast)
-    # Not through the ledger's find(): what is expected must leave no question open.
-    ledger.findings += long_locks(forecast, instead)
+    # Not by find(): what is expected must leave no question open.
+    ledger.add(*long_locks(forecast, instead))
     return Outlook(
         statements=[
             statement_facts(forecast, weight, instead.get(id(weight)))
@@ -76,7 +77,7 @@ def _alternatives(forecast: Forecast, plan: Plan) -> dict[int, str | None]:
         if weight.effects.locks:
             by_operation.setdefault((weight.migration, weight.operation), []).append(weight)
     operations = {
-        (step.label, f"{number}: {type(operation).__name__}"): operation
+        (step.label, label_of(number, operation)): operation
         for step in plan.steps
         if not step.backwards
         for number, operation in enumerate(step.migration.operations)

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import sqlparse
 
+from opsmigrate.postgres.names import unquoted
+
 NAME = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
 QUALIFIED = rf"{NAME}(?:\s*\.\s*{NAME})*"
 _PART = re.compile(NAME)
@@ -25,10 +27,7 @@ def statements(sql: str) -> list[str]:
 
 def parts(name: str) -> tuple[str, ...]:
     """Return the parts of a name as the catalog spells them: `"Order"` is Order, CAGE is cage."""
-    return tuple(
-        part[1:-1].replace('""', '"') if part.startswith('"') else part.lower()
-        for part in _PART.findall(name)
-    )
+    return tuple(map(unquoted, _PART.findall(name)))
 
 
 def items(text: str) -> Iterator[str]:

@@ -74,9 +74,9 @@ def _finding(forecast: Forecast, closed: Closed, instead: dict[int, str | None])
     return Finding(
         id="long-lock",
         severity=closed.severity,
-        message=f"{held.table} ({_size(forecast, held.table)}) would be closed to "
+        message=f"{held.table} ({_size(forecast, held.table)}) would be blocked for "
         f"{_kept(closed)}: {_does(worst, held.table)}",
-        hint=instead.get(id(worst)) or "let it run at a quiet hour",
+        hint=instead.get(id(worst)) or "run migrate during low traffic",
         migration=worst.migration,
         operation=worst.operation,
         table=held.table,
@@ -105,10 +105,12 @@ def lines(
     long = closed_tables(forecast)
     if not long:
         if unknown or not all(weight.effects.understood for weight in forecast.weights):
-            return ["Forecast: what was understood of the plan blocks nobody for long"]
+            return ["Forecast: the part of the plan that was understood blocks no session for long"]
         return ["Forecast: nothing blocks readers or writers for long"]
     measured = all(closed.writes.basis == "rehearsal" for closed in long)
-    how = "seconds from the rehearsal" if measured else "coarse seconds, no rehearsal"
+    how = (
+        "seconds are from the rehearsal" if measured else "seconds are coarse, without a rehearsal"
+    )
     shown = [f"Forecast (rows and bytes are estimates, {how}):"]
     for closed in long[:SHOWN]:
         table, worst = closed.writes.table, closed.worst

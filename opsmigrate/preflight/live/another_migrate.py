@@ -7,8 +7,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.names import literal
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.walk.history import HISTORY
 from opsmigrate.report import Severity
+from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.steps import Step, statement
 
 # Who has written a row holds ROW EXCLUSIVE until the end of the transaction; who reads, or makes a
@@ -32,7 +32,7 @@ WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backen
 def look_for_another_migrate(
     connection: BaseDatabaseWrapper, catalog: Catalog, ledger: Ledger
 ) -> None:
-    """Note who is writing to the history, and leave open what the plan will be after that."""
+    """Report who is writing to the history, and mark the plan after that as undecided."""
     table = next(
         (item for item in catalog.relations if item.name == HISTORY and item.visible), None
     )
@@ -48,8 +48,8 @@ def look_for_another_migrate(
         words = f"{who}{f' ({about})' if about else ''}{age}"
         ledger.find(
             "migrate-under-way",
-            f"another migrate is under way: {words} has written to {table.label} and not committed",
-            hint="wait until it has ended, and ask again; end it only where it is stuck",
+            f"another migrate is running: {words} has written to {table.label} without committing",
+            hint="wait until it has ended, and run this again; end it only if it is stuck",
             steps=_ending(pid, gid),
             table=table.label,
             severity=Severity.WARNING,
@@ -62,7 +62,7 @@ def look_for_another_migrate(
                 "seconds": None if seconds is None else round(seconds, 1),
             },
         )
-        ledger.leave_open(f"what will be left of the plan when {who}, another migrate, has ended")
+        ledger.leave_open(f"what remains of the plan after {who}, another migrate, has ended")
 
 
 def _ending(pid: int | None, gid: str | None) -> tuple[Step, ...]:

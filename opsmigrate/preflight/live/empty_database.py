@@ -18,8 +18,8 @@ def note_empty_database(plan: Plan, ledger: Ledger, why_odd: Callable[[], str | 
         return
     ledger.find(
         "empty-database",
-        f"no migration is applied in this database, as in a new one; but {odd}",
-        hint="where it is not meant to be new: check host, port and name in DATABASES, and which "
-        "folder of data the server was started with; restore the database from a backup",
+        f"no migration is applied in this database, as if it were new; but {odd}",
+        hint="if it is not meant to be new: check host, port and name in DATABASES, and the "
+        "server's data directory; or restore the database from a backup",
         severity=Severity.WARNING,
     )

@@ -80,8 +80,7 @@ def look_around(
         *_triggers_off(connection, settings),
         *_locks(settings, catalog, statements),
     ]
-    # Not through find(): SQL written by hand does not put these right.
-    ledger.findings += findings
+    ledger.add(*findings)
     return {
         "pooled_by_transaction": pooled,
         "standbys": [
@@ -100,9 +99,10 @@ def _pooler(*, pooled: bool) -> Iterable[Finding]:
         yield Finding(
             id="pooled-by-transaction",
             severity=Severity.WARNING,
-            message="a connection pooler in transaction mode is in between: what migrate sets for "
-            "its session (SET, advisory locks) holds for one transaction only, or for others too",
-            hint="let migrate use an alias that goes to the server itself",
+            message="there is a connection pooler in transaction mode in between: what migrate "
+            "sets for its session (SET, advisory locks) is valid for one transaction "
+            "only, or for other clients too",
+            hint="let migrate use an alias that connects directly to the server",
         )
 
 
@@ -119,7 +119,7 @@ def _synchronous(settings: Mapping[str, str], states: list[str | None]) -> Itera
         yield Finding(
             id="no-synchronous-standby",
             severity=Severity.ERROR,
-            message=f"every commit waits for {wanted} synchronous standby(s), and {there} are "
+            message=f"every commit waits for {wanted} synchronous standby(s), but {there} are "
             "connected: migrate would hang at its first commit",
             hint="start the standby, or correct synchronous_standby_names and reload",
             evidence={"synchronous_standby_names": names, "connected": there},
@@ -133,7 +133,7 @@ def _behind(standbys: Iterable[tuple[Any, ...]]) -> Iterable[Finding]:
                 id="standby-behind",
                 severity=Severity.WARNING,
                 message=f"the standby {name} ({state}) is {behind / 1e9:,.1f} GB of WAL behind; "
-                "what the migration writes comes on top",
+                "what the migration writes is added to that",
                 hint="wait until it has caught up",
                 steps=(statement("SELECT * FROM pg_stat_replication"),),
                 evidence={"standby": name, "bytes": behind},
@@ -146,13 +146,14 @@ def _slots(slots: Iterable[tuple[Any, ...]]) -> Iterable[Finding]:
             yield Finding(
                 id="inactive-slot",
                 severity=Severity.WARNING,
-                message=f"nobody reads the {kind} replication slot {name}, and the server keeps "
-                f"{held / 1e9:,.1f} GB of WAL for it; what the migration writes is kept too",
-                hint="start its reader, or drop the slot where nobody will read it again",
+                message=f"the {kind} replication slot {name} has no reader, and the server keeps "
+                f"{held / 1e9:,.1f} GB of WAL for it; what the migration writes is kept "
+                "too",
+                hint="start its reader, or drop the slot if its reader is gone for good",
                 steps=(
                     statement(
                         f"SELECT pg_drop_replication_slot({literal(name)})",
-                        risk="its reader must begin anew",
+                        risk="its reader must start again from the beginning",
                     ),
                 ),
                 evidence={"slot": name, "bytes": held, "wal_status": status},
@@ -168,8 +169,8 @@ def _wraparound(ages: Iterable[tuple[str, int, int]]) -> Iterable[Finding]:
                 severity=Severity.WARNING,
                 message=f"the oldest rows of the database {database} are {age:,} {what} old: in "
                 f"{max(0, NO_MORE - age):,} more, the server refuses every write",
-                hint=f"as a superuser, in the database {database}; where it does not help, end the "
-                "oldest transaction, prepared transaction or replication slot before",
+                hint=f"as a superuser, in the database {database}; if it does not help, first end "
+                "the oldest transaction, prepared transaction or replication slot",
                 steps=(statement("VACUUM"),),
                 evidence={"database": database, "age": age},
             )
@@ -185,7 +186,7 @@ def _triggers_off(
             severity=Severity.WARNING,
             message="session_replication_role is replica: what the migration writes is not checked "
             "against foreign keys, and ordinary triggers do not fire",
-            hint="a superuser types it" if resets else "take it out of OPTIONS or PGOPTIONS",
+            hint="a superuser types this" if resets else "remove it from OPTIONS or PGOPTIONS",
             steps=tuple(map(statement, resets)),
         )
 
@@ -216,8 +217,9 @@ def _locks(
             yield Finding(
                 id="lock-table-full",
                 severity=Severity.WARNING,
-                message=f"the migration locks about {counted(count, 'relation')} at once, and the "
-                f"server has room for about {counted(room, 'lock')} of all sessions together",
+                message=f"the migration locks about {counted(count, 'relation')} at once, but the "
+                f"server has room for about {counted(room, 'lock')} of all sessions "
+                "together",
                 hint="raise max_locks_per_transaction and restart, or split the migration",
                 migration=migration or None,
                 evidence={"relations": count, "room": room},

@@ -82,12 +82,12 @@ class Holder:
 
     @property
     def against_wraparound(self) -> bool:
-        """Say whether it is an autovacuum that does not give way."""
+        """Return whether it is an autovacuum that does not give way."""
         return self._vacuum and "(to prevent wraparound)" in (self.query or "")
 
     @property
     def gives_way(self) -> bool:
-        """Say whether it is an autovacuum that ends itself where a lock is wanted."""
+        """Return whether it is an autovacuum that ends itself where a lock is wanted."""
         return self._vacuum and not self.against_wraparound
 
     @property
@@ -130,8 +130,7 @@ def look_at_the_moment(
         findings += _old_snapshots(connection, concurrently, pids, patience)
     if hidden and (findings or concurrently):
         findings.append(_hidden(catalog.role))
-    # Not through find(): SQL written by hand does not put these right.
-    ledger.findings += findings
+    ledger.add(*findings)
 
 
 def words_of(query: str | None) -> str | None:
@@ -243,8 +242,11 @@ def _finding(holder: Holder, wait: Wanted, patience: float | None) -> Finding:
             id="prepared-transaction",
             severity=Severity.ERROR,
             message=f"{wait.table} is held by the prepared transaction {holder.gid} of role "
-            f"{holder.role}, for {_age(holder.seconds)}; it does not end by itself",
-            hint="ask who prepared it whether to commit it; that role or a superuser types it",
+            f"{holder.role}, for {_age(holder.seconds)}; it does not end automatically",
+            hint=(
+                "ask the owner of the transaction whether to commit it; that role or a "
+                "superuser types this"
+            ),
             steps=(
                 statement(f"COMMIT PREPARED {literal(holder.gid or '')}"),
                 statement(
@@ -273,11 +275,11 @@ def _until(patience: float | None) -> str:
 
 def _hint(holder: Holder, patience: float | None) -> str:
     end = (
-        "wait until it has ended, which keeps the server from stopping at the wraparound"
+        "wait until it has ended: it protects the server from wraparound"
         if holder.against_wraparound
         else WAIT
     )
-    behind = "; without a lock_timeout, all others queue behind migrate"
+    behind = "; without a lock_timeout, all other sessions queue behind migrate"
     if patience is not None:
         behind = ""
     return f"{end}{behind}"
@@ -291,7 +293,7 @@ def _ending(pid: int) -> tuple[Step, ...]:
 def _words(holder: Holder) -> str:
     if holder.against_wraparound:
         return f"process {holder.pid}, an autovacuum to prevent wraparound"
-    who = f"role {holder.role}" if holder.role else "a role that may not be seen"
+    who = f"role {holder.role}" if holder.role else "a role that this role may not see"
     what = f", {holder.application}" if holder.application else ""
     state = holder.state or "in a transaction"
     query = words_of(holder.query)
@@ -318,9 +320,9 @@ def _old_snapshots(
         Finding(
             id="old-snapshot",
             severity=_severity(patience, seconds),
-            message=f"CONCURRENTLY on {wait.table} would {_until(patience)} process {pid} "
-            f"(role {role}{', ' + application if application else ''}), whose snapshot is "
-            f"{_age(seconds)} old, whatever it reads",
+            message=f"CONCURRENTLY on {wait.table} would {_until(patience)} process {pid} (role "
+            f"{role}{', ' + application if application else ''}), whose snapshot is "
+            f"{_age(seconds)} old, whichever tables it reads",
             hint=WAIT,
             steps=_ending(pid),
             migration=wait.migration,
@@ -345,7 +347,7 @@ def _hidden(role: str) -> Finding:
     return Finding(
         id="activity-hidden",
         severity=Severity.INFO,
-        message="the role may not see what other roles' sessions do, nor since when",
-        hint="a superuser types it",
+        message="the role may not see what sessions of other roles do, nor since when",
+        hint="a superuser types this",
         steps=(statement(f"GRANT pg_read_all_stats TO {quoted(role)}"),),
     )

@@ -28,7 +28,7 @@ def look_outside(
     forecast: Sequence[Mapping[str, Any]],
     rehearsal: Rehearsal | None,
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Note what the server, its settings and other sessions do to the plan.
+    """Report what the server, its settings and other sessions would do to the plan.
 
     Returns the facts, and lines of the text report.
 

@@ -86,7 +86,7 @@ def assumed(limits: Mapping[str, Limit]) -> tuple[str, ...]:
         for name in ("lock_timeout", STATEMENT)
     ]
     return (
-        "Time-outs of this session, which are those of migrate if it is given the same PGOPTIONS:",
+        "Time-outs of this session, and of migrate if it has the same PGOPTIONS:",
         *(f"  {each}" for each in words),
     )
 
@@ -123,7 +123,7 @@ def estimated_times(statements: Iterable[Mapping[str, Any]]) -> list[Expected]:
 
 
 def require_time(limits: Mapping[str, Limit], expected: list[Expected], ledger: Ledger) -> None:
-    """Note each time-out that the plan would reach: an error where a rehearsal says it surely.
+    """Report each time-out that the plan would reach: an error if a rehearsal proves it.
 
     Where it took longer on the copy than the limit allows, and that may be for another reason, the
     question is left open.
@@ -140,7 +140,7 @@ def require_time(limits: Mapping[str, Limit], expected: list[Expected], ledger: 
         _note(limit, whole[:1], "its transaction", ledger)
     if IDLE in limits and ledger.code_runs:
         limit = limits[IDLE]
-        ledger.findings.append(
+        ledger.add(
             Finding(
                 id="timeout-too-short",
                 severity=Severity.INFO,
@@ -169,11 +169,10 @@ def _sure(limit: Limit, item: Expected) -> bool:
 def _note(limit: Limit, items: list[Expected], what: str, ledger: Ledger) -> None:
     for item in items:
         finding = _finding(limit, item, what)
-        ledger.findings.append(finding)
+        ledger.add(finding)
         if _over(limit, item) and not _sure(limit, item):
-            ledger.migration, ledger.operation = item.migration, item.operation
-            ledger.leave_open(f"whether the live database is quicker: {finding.message}")
-            ledger.migration = ledger.operation = None
+            with ledger.at(item.migration, item.operation):
+                ledger.leave_open(f"whether the live database is faster: {finding.message}")
 
 
 def _by_migration(expected: list[Expected]) -> Iterator[Expected]:
@@ -192,7 +191,7 @@ def _by_migration(expected: list[Expected]) -> Iterator[Expected]:
 
 def _finding(limit: Limit, item: Expected, what: str) -> Finding:
     sure = _sure(limit, item)
-    basis = "took on the copy" if item.measured else "may take, going by the sizes of the tables,"
+    basis = "took on the copy" if item.measured else "may take, judging by the sizes of the tables,"
     return Finding(
         id="timeout-too-short",
         severity=Severity.ERROR if sure else Severity.WARNING,
@@ -215,7 +214,7 @@ def _finding(limit: Limit, item: Expected, what: str) -> Finding:
 
 def _words(limit: Limit) -> str:
     by_client = limit.source == SOURCES["client"]
-    return "raise it where it is set" if by_client else "let migrate run without it"
+    return "raise it where it is set" if by_client else "run migrate without it"
 
 
 def _without(limit: Limit) -> tuple[Step, ...]:

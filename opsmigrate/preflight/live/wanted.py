@@ -36,7 +36,7 @@ class Wanted:
     snapshots: bool = False
 
     def conflicts_with(self, held: frozenset[str]) -> bool:
-        """Say whether the lock has to wait for one who holds these modes of pg_locks."""
+        """Return whether the lock has to wait for one who holds these modes of pg_locks."""
         return bool(CONFLICTS[self.mode] & {mode_of(name) for name in held})
 
 

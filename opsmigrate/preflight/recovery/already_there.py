@@ -12,7 +12,7 @@ from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan, state_before
 from opsmigrate.preflight.recovery.half_applied import Stop, find_stop
-from opsmigrate.preflight.recovery.remedies import rest_of
+from opsmigrate.preflight.recovery.remedies import Halfway, rest_of
 from opsmigrate.report import Finding, Severity
 from opsmigrate.schema.drift import drift_of
 from opsmigrate.steps import Step as Command
@@ -31,7 +31,7 @@ SAYS_SO = frozenset(
         "table-exists",
     }
 )
-WITH_THE_FIRST = "goes with the finding before it"
+WITH_THE_FIRST = "is part of the finding before it"
 
 
 def note_already_there(
@@ -61,7 +61,7 @@ def note_already_there(
             steps = _recording(connection, catalog, plan.executor, stop, state) if stop else ()
             if stop and steps:
                 first = _with(found[0], steps, whole=stop.done == len(stop.labels))
-                ledger.findings[ledger.findings.index(found[0])] = first
+                ledger.replace(found[0], first)
                 _drop_others(ledger, first)
         return
 
@@ -80,7 +80,7 @@ def _recording(
     after = drift_of(connection, executor, catalog, stop.states[stop.done])
     if not all(drift in before for drift in after):
         return ()
-    rest = rest_of(connection, catalog, migration, stop.states, stop.done)
+    rest = rest_of(Halfway(connection, catalog, migration, stop.states, stop.done))
     if rest is None:
         return ()
     parents = executor.loader.graph.node_map[migration.app_label, migration.name].parents
@@ -96,16 +96,19 @@ def _recording(
 
 def _drop_others(ledger: Ledger, first: Finding) -> None:
     """Take away the steps of what is gone with the first finding of a migration."""
-    for number, finding in enumerate(ledger.findings):
+    for finding in ledger.findings:
         others = finding.migration == first.migration and finding is not first
         if others and finding.severity is Severity.ERROR and finding.id in SAYS_SO:
-            ledger.findings[number] = replace(finding, hint=WITH_THE_FIRST, steps=())
+            ledger.replace(finding, replace(finding, hint=WITH_THE_FIRST, steps=()))
 
 
 def _with(finding: Finding, steps: tuple[Command, ...], *, whole: bool) -> Finding:
-    is_there = "all that the migration makes is there as it makes it: record it"
+    is_there = "everything that the migration creates already exists as it creates it: record it"
     if not whole:
-        is_there = "what the migration begins with is there as it makes it: do the rest, record it"
+        is_there = (
+            "what the migration creates first already exists as it creates it: do the rest, "
+            "then record it"
+        )
     others = tuple(replace(each, alternative=each.alternative + 1) for each in finding.steps)
     hint = f"{is_there}; or {finding.hint}" if others and finding.hint else is_there
     return replace(finding, hint=hint, steps=(*steps, *others))

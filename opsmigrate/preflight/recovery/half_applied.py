@@ -12,9 +12,10 @@ from django.db.migrations.state import ProjectState
 
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.labels import label_of
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan, Step, state_before
-from opsmigrate.preflight.recovery.remedies import remedy
+from opsmigrate.preflight.recovery.remedies import Halfway, remedy
 from opsmigrate.preflight.recovery.traces import (
     Trace,
     Traces,
@@ -54,11 +55,6 @@ class Stop:
         return [label_of(*each) for each in enumerate(self.step.migration.operations)]
 
 
-def label_of(number: int, operation: Operation) -> str:
-    """Return how findings call an operation."""
-    return f"{number}: {type(operation).__name__}"
-
-
 def note_half_applied(
     connection: BaseDatabaseWrapper, catalog: Catalog, plan: Plan, ledger: Ledger
 ) -> None:
@@ -84,7 +80,7 @@ def note_half_applied(
 
 
 def _is_next(plan: Plan, step: Step) -> bool:
-    """Say whether all that the migration depends on is applied, so that it can have begun."""
+    """Return whether all that the migration depends on is applied, so that it can have begun."""
     assert plan.executor is not None  # noqa: S101 - a plan with steps has one
     loader = plan.executor.loader
     node = (step.migration.app_label, step.migration.name)
@@ -205,13 +201,18 @@ def _add(
 ) -> None:
     labels = stop.labels
     done = ", ".join(labels[: stop.done]) or "no operation"
-    words = [f"{stop.step.label} is not atomic and stopped half-way: done are {done}"]
+    words = [
+        (
+            f"{stop.step.label} is not atomic and stopped half-way: its completed operations are "
+            f"{done}"
+        )
+    ]
     if stop.partly:
         words.append(f"{labels[stop.done]} is done in part")
     if stop.invalid:
-        words.append(f"INVALID are {', '.join(name for _, name in stop.invalid)}")
+        words.append(f"these indexes are INVALID: {', '.join(name for _, name in stop.invalid)}")
     if stop.unknown:
-        words.append(f"whether {', '.join(stop.unknown)} ran is not to be seen")
+        words.append(f"whether {', '.join(stop.unknown)} ran cannot be determined")
     evidence: dict[str, Any] = {
         "done": labels[: stop.done],
         "partly": labels[stop.done] if stop.partly else None,
@@ -220,11 +221,7 @@ def _add(
         "invalid": [f"{schema}.{name}" for schema, name in stop.invalid],
     }
     cure = remedy(
-        connection,
-        catalog,
-        stop.step.migration,
-        stop.states,
-        done=stop.done,
+        Halfway(connection, catalog, stop.step.migration, stop.states, stop.done),
         partly=stop.partly,
         unknown=stop.unknown,
         invalid=stop.invalid,
@@ -239,12 +236,4 @@ def _add(
         operation=labels[min(stop.done, len(labels) - 1)],
         evidence=evidence,
     )
-    first = next(
-        (
-            number
-            for number, item in enumerate(ledger.findings)
-            if item.migration == stop.step.label
-        ),
-        len(ledger.findings),
-    )
-    ledger.findings.insert(first, finding)
+    ledger.add_before(finding)

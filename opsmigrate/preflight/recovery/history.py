@@ -13,10 +13,10 @@ from opsmigrate.postgres.catalog import Catalog, Relation
 from opsmigrate.postgres.names import literal, quoted
 from opsmigrate.preflight.plan import Plan
 from opsmigrate.preflight.recovery.traces import live_traces, traces_of
-from opsmigrate.preflight.walk.history import HISTORY
 from opsmigrate.preflight.walk.rights import BY_OTHERS, lacking, lacking_to_insert
 from opsmigrate.report import Finding
 from opsmigrate.schema.drift import drift_of
+from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.steps import Step, statement
 
 Node = tuple[str, str]
@@ -69,18 +69,18 @@ def _consistent(
         there = _fits_better(connection, catalog, executor, missing, later)
     if there:
         steps = tuple(_records(relation, missing))
-        return replace(finding, hint="record what has run", steps=steps)
+        return replace(finding, hint="record what ran", steps=steps)
     if there is None:
         hint = (
-            f"decide, as the catalog does not tell: did {named} run? Then record it; else take out "
+            f"decide, as the catalog does not tell: did {named} run? Then record it; else delete "
             "the record of what needs it, and migrate applies both"
         )
         taken = (replace(step, alternative=2) for step in _without(relation, later))
         return replace(finding, hint=hint, steps=(*_records(relation, missing), *taken))
     if _there(connection, catalog, loader, later, [*missing, *later]) is not True:
-        hint = "take out the record of what has not run; migrate then applies both"
+        hint = "delete the record of what did not run; migrate then applies both"
         return replace(finding, hint=hint, steps=tuple(_without(relation, later)))
-    hint = f"what {named} makes is not there as a whole: make it by hand, and record it then"
+    hint = f"what {named} creates does not exist completely: create it by hand, then record it"
     return replace(finding, hint=hint)
 
 
@@ -106,7 +106,7 @@ def _there(
     nodes: Sequence[Node],
     every: Sequence[Node],
 ) -> bool | None:
-    """Say whether the tables and columns of these migrations are there: all True, or not False.
+    """Return whether the tables and columns of these migrations are there: all True, or not False.
 
     None where they make none. `every` are all that contradict each other.
     """
@@ -165,5 +165,5 @@ def _without(relation: Relation, nodes: Sequence[Node]) -> Iterator[Step]:
     for app, name in nodes:
         yield statement(
             f"DELETE FROM {table} WHERE app = {literal(app)} AND name = {literal(name)}",  # noqa: S608
-            risk="loses the record of a migration that has not run",
+            risk="deletes the record of a migration that did not run",
         )

@@ -26,13 +26,23 @@ class Remedy:
     steps: tuple[Step, ...]
 
 
+@dataclass(frozen=True)
+class Halfway:
+    """A migration of which the first `done` operations are there, and the live schema.
+
+    `states` are the states before, between and after its operations.
+    """
+
+    connection: BaseDatabaseWrapper
+    catalog: Catalog
+    migration: Migration
+    states: Sequence[ProjectState]
+    done: int
+
+
 def remedy(
-    connection: BaseDatabaseWrapper,
-    catalog: Catalog,
-    migration: Migration,
-    states: Sequence[ProjectState],
+    halfway: Halfway,
     *,
-    done: int,
     partly: bool,
     unknown: Sequence[str],
     invalid: Sequence[tuple[str, str]],
@@ -41,8 +51,8 @@ def remedy(
 
     The rest as SQL and --fake where SQL can say the rest; else what undoes the done operations,
     for `migrate` to begin anew. Of `unknown` it cannot be seen whether they ran.
-    `states` are the states before, between and after the operations.
     """
+    connection, migration, done = halfway.connection, halfway.migration, halfway.done
     again = f"python manage.py migrate {migration.app_label} {migration.name}"
     drops = [
         f"DROP INDEX CONCURRENTLY {_quoted(connection, schema)}.{_quoted(connection, name)}"
@@ -50,40 +60,29 @@ def remedy(
     ]
     if not done and not partly:
         return Remedy(None, _lines(drops, again))
-    rest = rest_of(connection, catalog, migration, states, done)
+    rest = rest_of(halfway)
     if rest is not None and not unknown:
-        return Remedy("this is the rest of it", _lines([*drops, *rest], f"{again} --fake"))
-    undo = None if partly else _written(_undo, connection, catalog, migration, states, done)
+        return Remedy(
+            "this is the rest of the migration", _lines([*drops, *rest], f"{again} --fake")
+        )
+    undo = None if partly else _written(_undo, halfway)
     if undo is not None:
-        return Remedy("this undoes it, for another run", _lines([*undo, *drops], again))
+        return Remedy("this undoes it, so that it can run again", _lines([*undo, *drops], again))
     if rest is not None:
-        sure = f"first make sure that this has run to its end: {', '.join(unknown)}"
+        sure = f"first check that this has run completely: {', '.join(unknown)}"
         return Remedy(sure, _lines([*drops, *rest], f"{again} --fake"))
-    words = f"finish its operations from {done} on by hand, and then type {again} --fake"
+    words = f"complete its operations from {done} on by hand, then type {again} --fake"
     return Remedy(words, tuple(map(statement, drops)))
 
 
-def rest_of(
-    connection: BaseDatabaseWrapper,
-    catalog: Catalog,
-    migration: Migration,
-    states: Sequence[ProjectState],
-    done: int,
-) -> list[str] | None:
-    """Return the SQL of what comes after the first `done` operations, None where it takes code."""
-    return _written(_rest, connection, catalog, migration, states, done)
+def rest_of(halfway: Halfway) -> list[str] | None:
+    """Return the SQL of what comes after the operations that are done, None where it takes code."""
+    return _written(_rest, halfway)
 
 
-def _written(
-    write: Callable[..., list[str] | None],
-    connection: BaseDatabaseWrapper,
-    catalog: Catalog,
-    migration: Migration,
-    states: Sequence[ProjectState],
-    done: int,
-) -> list[str] | None:
+def _written(write: Callable[[Halfway], list[str] | None], halfway: Halfway) -> list[str] | None:
     try:
-        return write(connection, catalog, migration, states, done=done)
+        return write(halfway)
     except (ValueError, LookupError):
         return None  # an operation that does not find what it looks for cannot be written
 
@@ -93,7 +92,7 @@ def _lines(statements: Sequence[str], last: str) -> tuple[Step, ...]:
 
 
 def _typed(text: str) -> Step:
-    loses = "loses what it holds" if LOSES.match(text) else None
+    loses = "loses its values" if LOSES.match(text) else None
     return statement(text, risk=loses)
 
 
@@ -122,26 +121,20 @@ def _walk(
     )
 
 
-def _rest(
-    connection: BaseDatabaseWrapper,
-    catalog: Catalog,
-    migration: Migration,
-    states: Sequence[ProjectState],
-    *,
-    done: int,
-) -> list[str] | None:
+def _rest(halfway: Halfway) -> list[str] | None:
     """Return the SQL that is missing, None where it takes code.
 
     Foreign keys and indexes of new tables come at the end of a migration: those of what is done
     are missing, too.
     """
-    editor = writing_editor(connection, catalog)
+    migration, states = halfway.migration, halfway.states
+    editor = writing_editor(halfway.connection, halfway.catalog)
     ledger = editor.requirements.ledger
     for number, operation in enumerate(migration.operations):
         before = ledger.code_runs
         pair = (states[number].clone(), states[number + 1])
         _walk(editor, migration, operation, pair, backwards=False)
-        if number < done:
+        if number < halfway.done:
             editor.written.clear()
         elif ledger.code_runs > before:
             return None
@@ -149,17 +142,11 @@ def _rest(
     return editor.written if editor.complete else None
 
 
-def _undo(
-    connection: BaseDatabaseWrapper,
-    catalog: Catalog,
-    migration: Migration,
-    states: Sequence[ProjectState],
-    *,
-    done: int,
-) -> list[str] | None:
+def _undo(halfway: Halfway) -> list[str] | None:
     """Return the SQL that takes back what is done, None where that cannot be or loses rows."""
-    editor = writing_editor(connection, catalog)
-    for number in range(done - 1, -1, -1):
+    migration, states = halfway.migration, halfway.states
+    editor = writing_editor(halfway.connection, halfway.catalog)
+    for number in range(halfway.done - 1, -1, -1):
         operation = migration.operations[number]
         if not operation.reversible or isinstance(operation, (RemoveField, DeleteModel)):
             return None

@@ -22,12 +22,12 @@ def note_renamed_indexes(
     connection: BaseDatabaseWrapper, catalog: Catalog, plan: Plan, ledger: Ledger
 ) -> None:
     """Give steps to the findings on missing indexes that have none."""
-    for number, finding in enumerate(ledger.findings):
+    for finding in ledger.findings:
         if finding.id == "missing-index" and not finding.steps:
             found = _index(connection, catalog, _models(state_before(plan)), finding)
             if found is not None:
                 hint, step = found
-                ledger.findings[number] = replace(finding, hint=hint, steps=(step,))
+                ledger.replace(finding, replace(finding, hint=hint, steps=(step,)))
 
 
 def _models(state: ProjectState) -> Iterator[Any]:
@@ -49,12 +49,12 @@ def _index(
                 alike = list(_alike(relation, model, index, claimed))
                 if len(alike) == 1:
                     rename = f"ALTER INDEX {quoted(relation.schema, alike[0])}"
-                    hint = f"{alike[0]} is on the same columns: where it stands for it, name it so"
+                    hint = f"{alike[0]} is on the same columns: if it is the same index, rename it"
                     return hint, statement(f"{rename} RENAME TO {quoted(index.name)}")
                 with connection.schema_editor(collect_sql=True, atomic=False) as editor:
                     make = str(index.create_sql(model, editor))
-                hint = "make it as the applied migrations describe it"
-                return hint, statement(make, risk="writers wait until it is made")
+                hint = "create it as the applied migrations describe it"
+                return hint, statement(make, risk="writers wait until it is built")
     return None
 
 

@@ -96,7 +96,7 @@ def _live(table: Relation, kind: str, what: Any) -> Any:
 
 
 def same(expected: Any, live: Any) -> bool:
-    """Say whether a live trace is the expected one; an index on expressions has no columns."""
+    """Return whether a live trace is the expected one; an index on expressions has no columns."""
     if isinstance(live, tuple) and expected is None:
         return True
     return bool(expected == live)

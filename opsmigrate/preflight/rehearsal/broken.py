@@ -40,7 +40,7 @@ class BrokenConstraint:
 
     @property
     def lacks_rows(self) -> bool:
-        """Say whether rows were left out of the copy for it."""
+        """Return whether rows were left out of the copy for it."""
         return self.kind in ("unique", "not null")
 
 

@@ -8,21 +8,22 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.of_users import of_users
 from opsmigrate.postgres.session import no_time_limits, set_for_session
 from opsmigrate.postgres.transaction import transaction
 from opsmigrate.preflight.rehearsal.broken import BrokenConstraint, add_unchecked
 
 # Those that are inherited go and come with their parent's; those of an extension are its own.
-CHECKS = """
+CHECKS = of_users("""
 SELECT n.nspname, c.relname, k.conname, pg_get_constraintdef(k.oid)
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE k.contype = 'c' AND k.convalidated AND k.coninhcount = 0
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND {of_users}
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
                   AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY k.oid
-"""
+""")
 
 
 @dataclass(frozen=True, kw_only=True)

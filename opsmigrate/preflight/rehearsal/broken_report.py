@@ -50,8 +50,7 @@ def report_broken(
             found = _of_check(deciding, item, _violations(connection, table, item.name))
         else:
             found = _of_key(deciding, item, keys.get((item.schema, item.table, item.name)))
-        # Not through find(): SQL by hand in the plan does not make it less true today.
-        ledger.findings += found
+        ledger.add(*found)
 
 
 def _of_check(deciding: Deciding, item: BrokenConstraint, probe: Probe | None) -> list[Finding]:
@@ -113,7 +112,7 @@ def _of_rows(
     steps = (*off, statement(bad.query)) if bad else ()
     said: dict[str, Any] = {
         "severity": Severity.WARNING if anew is None else Severity.ERROR,
-        "message": f"{what} stands as valid, but {_words(probe, bad)}{values}",
+        "message": f"{what} is marked as valid, but {_words(probe, bad)}{values}",
         "hint": ABOUT_ROWS[probe.id] if probe else "correct the rows",
         "migration": anew["migration"] if anew else None,
         "operation": anew["operation"] if anew else None,
@@ -152,7 +151,7 @@ def _twice(item: BrokenConstraint) -> Probe:
     )
     return Probe(
         id="duplicate-values",
-        words=(f"of {item.schema}.{item.table} ({keys})", "stand", "on more than one row"),
+        words=(f"of {item.schema}.{item.table} ({keys})", "are", "in more than one row"),
         keys=sql.SQL(keys),
         rest=rest,
         past_indexes=True,
@@ -167,13 +166,13 @@ def _nulls(item: BrokenConstraint, table: SimulatedTable) -> Probe:
         (item.name,),
         null.format(sql.Identifier(item.name)),
         id="null-values",
-        words=("", "hold", f"NULL in {item.schema}.{item.table}.{item.name}"),
+        words=("", "have", f"NULL in {item.schema}.{item.table}.{item.name}"),
         column=item.name,
     )
 
 
 def _believed(item: BrokenConstraint) -> str:
-    return f"{item.name} of {item.schema}.{item.table} stands as valid"
+    return f"{item.name} of {item.schema}.{item.table} is marked as valid"
 
 
 def _words(probe: Probe | None, bad: BadRows | None) -> str:

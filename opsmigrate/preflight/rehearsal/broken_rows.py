@@ -5,11 +5,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.of_users import of_users
 from opsmigrate.postgres.session import no_time_limits, set_for_session
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 from opsmigrate.preflight.rehearsal.broken import BrokenConstraint
 
-UNIQUE = """
+UNIQUE = of_users("""
 SELECT n.nspname, c.relname, x.relname,
        ARRAY(SELECT pg_get_indexdef(i.indexrelid, k, true)
              FROM generate_series(1, i.indnkeyatts) AS k),
@@ -18,9 +19,9 @@ SELECT n.nspname, c.relname, x.relname,
 FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_class c ON c.oid = i.indrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE i.indisunique AND i.indisvalid AND i.indisready AND c.relkind = 'r'
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND {of_users}
 ORDER BY i.indexrelid
-"""
+""")
 INDEXES = """
 SELECT n.nspname, x.relname FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
 JOIN pg_namespace n ON n.oid = x.relnamespace
@@ -34,25 +35,25 @@ DELETE FROM ONLY {table} WHERE ctid IN (
     WHERE number > 1)
 """
 # Of PostgreSQL 18 on they have names.
-NOT_NULL = """
+NOT_NULL = of_users("""
 SELECT n.nspname, c.relname, a.attname,
        (SELECT k.conname FROM pg_constraint k
         WHERE k.conrelid = c.oid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum])
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE a.attnotnull AND a.attnum > 0 AND NOT a.attisdropped AND c.relkind = 'r'
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-"""
+  AND {of_users}
+""")
 COLUMNS = """
 SELECT n.nspname, c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind = 'r'
 """
 NAMED = " AND strpos(%(words)s, a.attname) > 0 AND strpos(%(words)s, c.relname) > 0"
-TABLES = """
+TABLES = of_users("""
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-"""
+WHERE c.relkind IN ('r', 'p') AND {of_users}
+""")
 LARGE_OBJECTS = "SELECT lo_unlink(oid) FROM pg_largeobject_metadata"
 TIMEOUT = "60s"
 

@@ -33,7 +33,7 @@ class MemoryCache(LocMemCache):
         ours = BESIDES.get(name)
         if ours is not None:
             return lambda *args, **kwargs: ours(self, *args, **kwargs)
-        self.tell(f"it asks the cache for {name}, which one in memory does not have")
+        self.tell(f"it uses {name} of the cache, which a cache in memory does not have")
         raise AttributeError(f"a cache in memory has no attribute {name!r}")
 
     def matching(self, pattern: str, version: int | None = None) -> list[str]:

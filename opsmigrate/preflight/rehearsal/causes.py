@@ -34,11 +34,11 @@ ORDER BY 2, 3, 1
 # Also said where an open cursor of the same session reads the table.
 OBJECT_IN_USE = "55006"
 SPLIT = (
-    "split the migration in two: the rows that it writes have deferred checks (of foreign keys) "
-    "until its transaction ends, and before that their table cannot be altered; or let the code "
-    "execute SET CONSTRAINTS ALL IMMEDIATE at its end"
+    "split the migration in two: checks of foreign keys are deferred until its transaction ends, "
+    "and until then the table of the written rows cannot be altered; or execute SET CONSTRAINTS "
+    "ALL IMMEDIATE at the end of the code"
 )
-CORRECT = "correct the migration, or the rows that it stumbles over"
+CORRECT = "correct the migration, or the rows on which it fails"
 
 
 class Cause(NamedTuple):
@@ -115,7 +115,7 @@ def _of_trigger(triggers: list[tuple[str, str, str]], sql: str) -> Cause:
     names = ", ".join(f"{name} of {schema}.{table}" for name, schema, table in touched)
     steps = []
     for action in ("DISABLE", "ENABLE"):
-        risk = "it guards nothing until it is enabled again" if action == "DISABLE" else None
+        risk = "it does not fire until it is enabled again" if action == "DISABLE" else None
         steps += [
             statement(
                 f"ALTER TABLE {quoted(schema, table)} {action} TRIGGER {quoted(name)}", risk=risk
@@ -124,8 +124,8 @@ def _of_trigger(triggers: list[tuple[str, str, str]], sql: str) -> Cause:
         ]
     steps[len(touched) : len(touched)] = APPLY
     return Cause(
-        f"decide about the trigger {names}: where it is right, change the migration; where it is "
-        "not meant for migrations, switch it off while they run",
+        f"decide about the trigger {names}: if it is right, change the migration; if it is not "
+        "meant for migrations, disable it while they run",
         tuple(steps),
     )
 
@@ -151,11 +151,13 @@ def _in_the_way(catalog: Catalog, failure: Mapping[str, Any]) -> Cause:
                 f"TO {quoted(_former(name))}"
             )
             return Cause(
-                f"the table has a constraint {name} already: keep it under another name, and drop "
-                "it when it is the same",
+                f"the table has a constraint {name} already: rename it, and drop it if it turns "
+                "out to be the same",
                 (statement(rename),),
             )
-    return Cause("what the statement makes is there already: drop or rename that, or leave it out")
+    return Cause(
+        "what the statement creates already exists: drop or rename it, or remove the statement"
+    )
 
 
 def _named(catalog: Catalog, failure: Mapping[str, Any]) -> Iterator[Relation]:
@@ -165,7 +167,7 @@ def _named(catalog: Catalog, failure: Mapping[str, Any]) -> Iterator[Relation]:
 
 
 def _is_named(name: str, failure: Mapping[str, Any]) -> bool:
-    """Say whether PostgreSQL's words name it, and the statement does."""
+    """Return whether PostgreSQL's words name it, and the statement does."""
     word = _word(name)
     return bool(word.search(failure["words"]) and word.search(failure["sql"] or ""))
 
@@ -182,18 +184,15 @@ def _room(catalog: Catalog, relation: Relation) -> tuple[str, Step]:
             continue
         if not index.valid and relation.kind == "i":
             words = (
-                f"the index {relation.name} is there already, and INVALID, as an interrupted "
-                "CREATE INDEX CONCURRENTLY leaves it: drop it, the migration makes it"
+                f"the index {relation.name} already exists, and INVALID, as an interrupted CREATE "
+                "INDEX CONCURRENTLY leaves it: drop it, the migration creates it"
             )
             return words, statement(f"DROP INDEX CONCURRENTLY {name}")
         if not index.unique and not index.primary:
-            words = f"the index {relation.name} is there already: drop it, the migration makes it"
+            words = f"the index {relation.name} already exists: drop it, the migration creates it"
             return words, statement(f"DROP INDEX {name}")
         break
-    words = (
-        f"{relation.name} is there already: keep it under another name, and drop it when it is of "
-        "no use"
-    )
+    words = f"{relation.name} already exists: rename it, and drop it when it is no longer needed"
     return words, statement(f"ALTER {KINDS[relation.kind]} {name} RENAME TO {former}")
 
 

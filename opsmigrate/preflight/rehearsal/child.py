@@ -145,7 +145,7 @@ def _leave_network(job: dict[str, Any]) -> str | None:
 def _repoint(job: dict[str, Any]) -> None:
     """Point the alias at the scratch database, and the others that lead to the examined one.
 
-    On a server of our own nothing else is needed, and the settings keep no password of another.
+    On a temporary embedded server nothing else is needed, and no other password is kept.
     """
     place = job["place"]
     databases = connections.settings
@@ -199,7 +199,7 @@ def _migrate(
         except Error as error:
             state = sqlstate(error)
             if state == DISARMED or (job["names"] and state == NOT_IN_PREREQUISITE_STATE):
-                tell(f"it may not do this on a copy: {first_line(error)}")
+                tell(f"it may not do this in a rehearsal: {first_line(error)}")
             raise
 
     try:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-WHAT = "it looks at the database's name, which is another one on a copy"
+WHAT = "it reads the database's name, which is different on a copy"
 # As a column for the client; within a condition on the catalogs it is right whatever it is.
 GIVEN_OUT = re.compile(
     r"^\s*SELECT\b(?:(?!\bFROM\b|\bWHERE\b)[^;])*\bcurrent_(?:database\s*\(|catalog\b)", re.I
@@ -13,7 +13,7 @@ NAMED = re.compile(r"\bcurrent_database\s*\(|\bcurrent_catalog\b|\bdatname\b|_ca
 
 
 def asks_for_name(statement: str, live: str) -> bool:
-    """Say whether what a statement does depends on the name; `live` is the examined database's."""
+    """Return whether a statement depends on the database's name; `live` is the live one's."""
     if GIVEN_OUT.search(statement):
         return True
     return f"'{live}'" in statement and NAMED.search(statement) is not None

@@ -13,9 +13,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.errors import UndecidedError
 from opsmigrate.pgtools.clients import Clients
+from opsmigrate.pgtools.known_failures import remedy_for
 from opsmigrate.pgtools.libpq import ChildEnvironment, child_environment
 from opsmigrate.pgtools.run import ClientError, started
+from opsmigrate.pgtools.special_extensions import why_not_restored
 from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.session import second_connection, set_for_session
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 from opsmigrate.preflight.rehearsal.broken import BrokenConstraint
@@ -80,6 +83,13 @@ def copy_database(copy: Copy) -> Copied:
     copied. pg_dump is ended as soon as somebody waits for a table that it has locked. Raises
     UndecidedError where no copy can be made.
     """
+    if unrestored := why_not_restored(_extensions(copy.source)):
+        raise UndecidedError(
+            f"no copy could be made for the rehearsal: {unrestored}",
+            id="no-scratch-database",
+            hint="rehearse on a server where it was restored by hand; or do without",
+            steps=(WITHOUT,),
+        )
     try:
         with _snapshot(copy.source) as snapshot, tempfile.TemporaryFile() as schema:
             unpublished = left_out(copy.source)
@@ -103,18 +113,34 @@ def copy_database(copy: Copy) -> Copied:
             raise UndecidedError(
                 words,
                 id="no-scratch-database",
-                hint="let the role connect as often as it takes; or do without",
+                hint="allow the role more connections; or run without a rehearsal",
                 steps=(WITHOUT,),
+            ) from error
+        if known := remedy_for(words):
+            raise UndecidedError(
+                words,
+                id="no-scratch-database",
+                hint=f"{known.hint}; or do without",
+                steps=(*known.steps, replace(WITHOUT, alternative=2)),
             ) from error
         raise UndecidedError(
             words,
             id="copy-failed",
-            hint="give the role what is missing, or make room on that server; or do without",
+            hint=(
+                "grant the role what is missing, or make room on that server; or run without a "
+                "rehearsal"
+            ),
             steps=(WITHOUT,),
         ) from error
     names = (*reach.names, *work.lacking)
     reach = replace(reach, names=names, lacking=unpublished.words)
     return Copied(reach=reach, broken=broken)
+
+
+def _extensions(connection: BaseDatabaseWrapper) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT extname FROM pg_catalog.pg_extension")
+        return [str(row[0]) for row in cursor.fetchall()]
 
 
 @contextmanager
@@ -287,12 +313,12 @@ class _Work:
             f"--snapshot={self._snapshot}",
             f"--lock-wait-timeout={LOCK_TIMEOUT_MS}",
             *(
-                f"--exclude-table={_quoted(schema)}.{_quoted(name)}"
+                f"--exclude-table={quoted(schema)}.{quoted(name)}"
                 for schema, name in self._copy.selection.absent
             ),
             # Of the schema's dump as well: pg_dump asks where each sequence stands.
             *(
-                f"--exclude-table-data={_quoted(schema)}.{_quoted(name)}"
+                f"--exclude-table-data={quoted(schema)}.{quoted(name)}"
                 for schema, name in self._copy.selection.without_rows
             ),
             *_role(environment),
@@ -327,16 +353,12 @@ class _Work:
             if not cursor.fetchone()[0]:
                 return
         raise UndecidedError(
-            "the copy for the rehearsal was given up: somebody waits for a lock on a table that it "
-            "was reading",
+            "the copy for the rehearsal was cancelled: another session waits for a lock on a "
+            "table that it was reading",
             id="copy-gave-way",
-            hint="run it again when the other has finished",
+            hint="run it again when that session has finished",
             steps=(command("python manage.py preflight_migrate"),),
         )
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _role(environment: ChildEnvironment) -> list[str]:

@@ -66,7 +66,7 @@ def pointed_at_copy(
 ) -> dict[str, str]:
     """Return the variables with URLs of the copy in the place of those of the examined database.
 
-    All else stays: on the examined server the copy is reached with what leads there.
+    All else stays: on the live server the copy is reached with what leads there.
     """
     return {name: url_of_copy(value, examined, place) or value for name, value in variables.items()}
 

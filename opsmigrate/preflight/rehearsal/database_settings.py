@@ -60,7 +60,8 @@ def repeat_settings(
             _repeat(scratch, name, value, for_role=role_in_database and not elsewhere)
         except Error as error:
             lacking.append(
-                f"the setting {name} of the database, which the copy lacks: {first_line(error)}"
+                f"the setting {name} of the database, which could not be set for the copy: "
+                f"{first_line(error)}"
             )
     return tuple(lacking)
 

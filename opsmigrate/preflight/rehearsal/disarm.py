@@ -39,6 +39,11 @@ WRAPPERS = "SELECT fdwname FROM pg_foreign_data_wrapper WHERE fdwhandler <> 0"
 FOREIGN = """
 SELECT c.relname FROM pg_class c WHERE c.relkind = 'f'
 """
+# See outward_format.py.
+FORMATS = """
+SELECT DISTINCT proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE proname = 'format' AND nspname <> 'pg_catalog'
+"""
 VOLATILITY = {"i": "IMMUTABLE", "s": "STABLE", "v": "VOLATILE"}
 POWERS = """
 SELECT r.rolsuper OR EXISTS (
@@ -77,6 +82,9 @@ def disarm(copy: BaseDatabaseWrapper, *, isolated: bool) -> Reach:
         files = bool(cursor.fetchone()[0])
         cursor.execute(FOREIGN)
         names += [row[0] for row in cursor.fetchall()]
+        if not (isolated and not files):
+            cursor.execute(FORMATS)
+            names += [row[0] for row in cursor.fetchall()]
         cursor.execute(MAPPINGS)
         mappings = [
             sql.SQL("DROP USER MAPPING FOR {} SERVER {}").format(

@@ -1,4 +1,4 @@
-"""A server of our own to rehearse on: whether it suits, and the roles that the copy needs there."""
+"""A temporary embedded server for a rehearsal: whether it fits, and the roles it needs."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,7 +54,7 @@ WHERE source IN ('configuration file', 'command line', 'environment variable')
 
 
 def why_not_embedded(connection: BaseDatabaseWrapper, major: int, needed_bytes: int) -> str | None:
-    """Return why a copy of `needed_bytes` cannot be made on a server of our own; None where it can.
+    """Return why no embedded server can hold a copy of `needed_bytes`; None if one can.
 
     Nothing is started. Whether the locale is there is only seen then; see on_embedded_server.
     """
@@ -111,7 +111,7 @@ def on_embedded_server(
 
 
 def lack_of_server(failure: Mapping[str, Any] | None) -> str | None:
-    """Return the words of a failure that a server of our own may be at fault for, else None.
+    """Return the words of a failure that may come from the embedded server, else None.
 
     It has not all that the examined one has: extensions, locales, dictionaries, parameters.
     """
@@ -138,7 +138,7 @@ def _require_locale(boss: BaseDatabaseWrapper, locale: dict[str, Any]) -> None:
                 cursor.execute("DROP COLLATION pg_temp.probe")
         except Error as error:
             raise UnsuitableError(
-                f"this machine does not have the locale {name}", id="copy-failed"
+                f"this machine lacks the locale {name}", id="copy-failed"
             ) from error
     if locale.get("datlocprovider") == "i":
         _require_icu(boss)

@@ -62,16 +62,15 @@ def repeat_event_triggers(source: BaseDatabaseWrapper, scratch: BaseDatabaseWrap
 
 
 def question_event_triggers(catalog: Catalog, rehearsal: Rehearsal, ledger: Ledger) -> None:
-    """Leave open the statements of a rehearsal that would have fired what the copy lacked."""
+    """Mark as undecided the statements that would fire an event trigger the copy lacks."""
     if rehearsal.has_event_triggers:
         return
     for trigger in catalog.event_triggers:
         for item in rehearsal.statements:
             if fired(trigger, item["sql"]):
-                ledger.migration, ledger.operation = item["migration"], item["operation"]
-                ledger.leave_open(
-                    f"the event trigger {trigger.name} runs with it and may refuse it; only a "
-                    "superuser can have it on a copy"
-                )
+                with ledger.at(item["migration"], item["operation"]):
+                    ledger.leave_open(
+                        f"the event trigger {trigger.name} runs with it and may refuse it; only a "
+                        "superuser can create it on a copy"
+                    )
                 break
-    ledger.migration = ledger.operation = None

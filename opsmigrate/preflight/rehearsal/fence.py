@@ -5,6 +5,7 @@ import multiprocessing.process
 import os
 import re
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -27,12 +28,18 @@ LEAVING = frozenset(
         "os.spawn",
         "os.startfile",
         "os.system",
+        "readline.append_history_file",
+        "readline.write_history_file",
+        "signal.pidfd_send_signal",
+        "shared_memory.shm_open",
         "socket.bind",
         "socket.connect",
         "socket.sendmsg",
         "socket.sendto",
+        "socket.sethostname",
         "sqlite3.connect",
         "subprocess.Popen",
+        "syslog.syslog",
     }
 )
 # Event -> how many of its first arguments are paths; a folder's descriptor may follow them.
@@ -63,8 +70,21 @@ C_FUNCTIONS = re.compile(
 LOOKING_UP = frozenset(
     {"socket.getaddrinfo", "socket.gethostbyaddr", "socket.gethostbyname", "socket.getnameinfo"}
 )
-# Functions that make or change files, and have no audit event.
-UNHEARD = ("mkfifo", "mknod")
+# Functions that make or change files, or reach other processes, and have no audit event: where
+# they are, and the event that they get.
+UNHEARD = (
+    ("os", "mkfifo", "os.mkfifo"),
+    ("posix", "mkfifo", "os.mkfifo"),
+    ("os", "mknod", "os.mknod"),
+    ("posix", "mknod", "os.mknod"),
+    ("_posixsubprocess", "fork_exec", "os.fork"),
+    ("subprocess", "_fork_exec", "os.fork"),
+    ("signal", "pidfd_send_signal", "signal.pidfd_send_signal"),
+    ("_signal", "pidfd_send_signal", "signal.pidfd_send_signal"),
+    ("readline", "write_history_file", "readline.write_history_file"),
+    ("readline", "append_history_file", "readline.append_history_file"),
+    ("_posixshmem", "shm_open", "shared_memory.shm_open"),
+)
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
@@ -87,7 +107,7 @@ def raise_fence(own_folder: Path, hosts: Iterable[str], tell: Callable[[str], No
             return
         if threading.get_ident() not in before:
             shown = f" {arguments[0]}" if arguments else ""
-            tell(f"it may not do this on a copy: {event}{shown}")
+            tell(f"it may not do this in a rehearsal: {event}{shown}")
         raise FenceError(f"a rehearsal may not do this: {event}")
 
     # Processes of multiprocessing that are not forked come without an audit event.
@@ -112,16 +132,21 @@ def _replace_unheard(refuse: Callable[[str, tuple[Any, ...]], None]) -> None:
 
         return run
 
-    for module in filter(None, map(sys.modules.get, ("os", "posix"))):
-        for name in UNHEARD:
-            if hasattr(module, name):
-                setattr(module, name, heard(f"os.{name}", getattr(module, name)))
-    for module_name, name in (("_posixsubprocess", "fork_exec"), ("subprocess", "_fork_exec")):
+    for module_name, name, event in UNHEARD:
         try:
             module = import_module(module_name)
-            setattr(module, name, heard("os.fork", getattr(module, name)))
+            setattr(module, name, heard(event, getattr(module, name)))
         except (ImportError, AttributeError):
             continue  # on Windows; in other versions of Python
+    keylog = getattr(ssl.SSLContext, "keylog_filename", None)
+    if keylog is not None:
+
+        def set_keylog(context: Any, path: Any) -> None:
+            if path is not None:
+                refuse("open", (path, None, WRITING))
+            keylog.__set__(context, path)
+
+        setattr(ssl.SSLContext, "keylog_filename", property(keylog.__get__, set_keylog))  # noqa: B010 - as above
 
 
 def _is_known(host: Any, known: set[str]) -> bool:
@@ -157,7 +182,7 @@ def _leaves(event: str, arguments: tuple[Any, ...], inside: str) -> bool:
 
 
 def _is_of_another_process(path: Any) -> bool:
-    """Say whether a file is what Linux tells of another process: its variables have passwords."""
+    """Return whether a file is about another process (Linux): its variables have passwords."""
     if isinstance(path, int):
         return False
     found = OF_A_PROCESS.match(os.path.realpath(os.fsdecode(path)))

@@ -64,7 +64,7 @@ class OverlayStorage(Storage):
         self._deleted.add(name)
 
     def exists(self, name: str) -> bool:
-        """Say whether it was written here, or is really there."""
+        """Return whether it was written here, or is really there."""
         return bool(self._place_of(name).exists(name))
 
     def listdir(self, path: str) -> tuple[list[str], list[str]]:

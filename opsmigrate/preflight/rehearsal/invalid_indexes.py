@@ -7,20 +7,21 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.of_users import of_users
 from opsmigrate.postgres.session import no_time_limits, second_connection, set_for_session
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 
 # What pg_dump passes over (source of pg_dump, getIndexes()), of relations that it dumps at all. An
 # index behind a constraint cannot be made so without its constraint.
-LEFT_OUT = """
+LEFT_OUT = of_users("""
 SELECT n.nspname, c.relname, pg_get_indexdef(i.indexrelid), i.indisready
 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE NOT ((i.indisvalid OR c.relkind = 'p') AND i.indisready)
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND {of_users}
   AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid
                   AND k.contype IN ('p', 'u', 'x'))
 ORDER BY i.indexrelid
-"""
+""")
 MAKES = re.compile(r"^CREATE (UNIQUE )?INDEX ")
 
 

@@ -10,6 +10,7 @@ from opsmigrate.pgtools.clients import Clients
 from opsmigrate.pgtools.run import ClientError
 from opsmigrate.pgtools.schema_text import database_differences
 from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.of_users import of_users
 from opsmigrate.postgres.session import Session, second_connection, set_for_session
 from opsmigrate.postgres.transaction import transaction
 from opsmigrate.preflight.rehearsal.selection import KeptCopy
@@ -20,12 +21,12 @@ STATEMENT_TIMEOUT = "60s"
 LOCK_TIMEOUT = "1s"
 SHOWN = 3
 # Temporary tables are nobody's but their session's.
-TABLES = """
+TABLES = of_users("""
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence <> 't'
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND {of_users}
 ORDER BY c.relpages, 1, 2
-"""
+""")
 # What was inserted or updated by a transaction that may have ended after the snapshot has its xid
 # in xmin, also when it is frozen; what was deleted is missed in the count. Statistics would not
 # do: they come late, TRUNCATE is not in them, and a crash takes them away.
@@ -73,10 +74,12 @@ def _newest(connection: BaseDatabaseWrapper, session: Session) -> KeptScratch:
         and kept.about["database"]["system_identifier"] == str(session.system_identifier)
     ]
     if not of_backups:
-        raise UnfitError("no backup of this database has left a scratch database")
+        raise UnfitError("no backup of this database left a kept copy")
     kept = of_backups[0]
     if kept.about["excluded"]:
-        raise UnfitError(f"{kept.name} lacks the rows of {', '.join(kept.about['excluded'])}")
+        raise UnfitError(
+            f"{kept.name} does not have the rows of {', '.join(kept.about['excluded'])}"
+        )
     return kept
 
 
@@ -89,7 +92,7 @@ def _require_same_definitions(
         # Only a superuser may read who wrote them.
         cursor.execute("SELECT EXISTS (SELECT FROM pg_largeobject_metadata)")
         if cursor.fetchone()[0]:
-            raise UnfitError("whether large objects were written since cannot be seen")
+            raise UnfitError("it cannot be determined whether large objects were written since")
     changed = database_differences(connection, other, clients, owners=bool(kept.about["owners"]))
     if changed:
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""

@@ -31,14 +31,14 @@ class Lacking:
     unbelieved: bool
 
     def asked_by(self, statement: str) -> bool:
-        """Say whether a statement may go another way on the copy for what the copy lacks."""
+        """Return whether a statement may go another way on the copy for what the copy lacks."""
         if self.meets_what_is_unlike(statement):
             return True
         names = self.when_deleting if DELETES.search(statement) else self.names
         return names is not None and re.search(names, statement) is not None
 
     def meets_what_is_unlike(self, statement: str) -> bool:
-        """Say whether it may go another way whatever the rows are."""
+        """Return whether it may go another way whatever the rows are."""
         if self.unbelieved and RECHECKS.search(statement):
             return True
         return self.unlike is not None and re.search(self.unlike, statement) is not None

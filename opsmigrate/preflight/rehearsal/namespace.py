@@ -53,7 +53,9 @@ def enter_own_network(own_socket: Path) -> None:
         _give_powers_up(libc, OF_FILES if uid == 0 else 0)
     except OSError as error:
         # It is in there by now, and may not get out: half of it is no answer.
-        raise SystemExit(f"the rehearsal's own network could not be made: {error}") from error
+        raise SystemExit(
+            f"the network namespace of the rehearsal could not be created: {error}"
+        ) from error
 
 
 def _call(libc: Any, name: str, *arguments: Any) -> None:
@@ -61,7 +63,7 @@ def _call(libc: Any, name: str, *arguments: Any) -> None:
         return
     error = ctypes.get_errno()
     if name == "unshare":
-        raise NoNamespaceError(f"the kernel does not let us: {os.strerror(error)}")
+        raise NoNamespaceError(f"the kernel does not allow it: {os.strerror(error)}")
     raise OSError(error, f"{name}: {os.strerror(error)}")
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opsmigrate.preflight.rehearsal.outward_bodies import beyond_in_body, called, changed_settings
+from opsmigrate.preflight.rehearsal.outward_format import makes_format
 from opsmigrate.preflight.rehearsal.outward_names import (
     SETTINGS,
     SQL_TEXT,
@@ -15,7 +16,7 @@ from opsmigrate.preflight.rehearsal.outward_names import (
     is_shared_catalog,
 )
 from opsmigrate.sql import nodes
-from opsmigrate.sql.bodies import UNKNOWN, Body, body_of, executed
+from opsmigrate.sql.bodies import UNKNOWN, Body, body_of, executed, statements_in
 from opsmigrate.sql.grammar import parse, scan
 from opsmigrate.sql.statement import Node, NoGrammarError, NotParsedError, Statement
 
@@ -124,7 +125,7 @@ class Bounds:
 
     @property
     def unseen_may_run(self) -> bool:
-        """Say whether what nothing shows may run: the server is ours, and so is all it can reach.
+        """Return whether SQL that cannot be known may run: on a temporary embedded server.
 
         Who may start programs there could reach this machine.
         """
@@ -141,7 +142,7 @@ def beyond(text: str, bounds: Bounds) -> tuple[Beyond, ...]:
 
 
 def leads_outside(language: str, text: str, parsed: str | None, bounds: Bounds) -> bool:
-    """Say whether a function that is there may not run; see beyond().
+    """Return whether a function that is there may not run; see beyond().
 
     `text` is its body, and `parsed` the one that the server keeps as a tree, with BEGIN ATOMIC.
     """
@@ -177,7 +178,9 @@ def _in_statement(statement: Statement, bounds: Bounds, depth: int) -> Iterator[
         if why:
             yield Beyond(why)
         elif _is_unnamed(part, bounds):
-            yield Beyond("a name that no text shows", unseen=True)
+            yield Beyond("a name that is not in the text", unseen=True)
+        elif makes_format(part):
+            yield Beyond("a function called format, by which EXECUTE is read", unseen=True)
         yield from _in_call(part, bounds, depth)
     if bounds.files and not bounds.isolated and statement.kind == "view_stmt":
         yield from _in_view(statement)
@@ -192,7 +195,7 @@ def _in_view(statement: Statement) -> Iterator[Beyond]:
 
 
 def _is_unnamed(part: Node, bounds: Bounds) -> bool:
-    """Say whether what is called, or changed, has a name that format() puts in."""
+    """Return whether what is called, or changed, has a name that format() puts in."""
     if part.kind == "FuncCall":
         name, args = nodes.names(part.value.funcname)[-1], part.value.args
         sets = name == "set_config" and args and nodes.text(args[0]) in (None, UNKNOWN)
@@ -221,7 +224,7 @@ def _in_body(body: Body, bounds: Bounds, depth: int) -> Iterator[Beyond]:
     if body.language not in TRUSTED:
         yield Beyond(f"code in {body.language}")
     elif body.language not in READABLE or depth >= DEEPEST:
-        yield Beyond(f"code in {body.language}, which is not looked into", unseen=True)
+        yield Beyond(f"code in {body.language}, which is not parsed", unseen=True)
     elif body.language == "sql":
         yield from _in_text(body.text, bounds, depth + 1)
     else:
@@ -241,10 +244,14 @@ def _in_block(text: str, bounds: Bounds, depth: int) -> Iterator[Beyond]:
     for name in names & SQL_TEXT:
         yield Beyond(f"{name}(), which executes SQL", unseen=True)
     if UNKNOWN in names or None in changed_settings(tokens):
-        yield Beyond("a name that no text shows", unseen=True)
+        yield Beyond("a name that is not in the text", unseen=True)
+    for statement in statements_in(tokens):
+        for found in _in_text(statement, bounds, depth + 1):
+            # What it makes may be used by the same body, and so may not be made.
+            yield Beyond(found.why, found.unseen)
     for each in texts:
         if each is None:
-            yield Beyond("EXECUTE of SQL that no text shows", unseen=True)
+            yield Beyond("EXECUTE of SQL that is not in the text", unseen=True)
         else:
             yield from _in_text(each, bounds, depth + 1)
 
@@ -255,7 +262,7 @@ def _in_call(part: Node, bounds: Bounds, depth: int) -> Iterator[Beyond]:
     texts = [nodes.text(each) for each in part.value.args]
     read = SQL_TEXTS.get(nodes.names(part.value.funcname)[-1], 0)
     if depth >= DEEPEST or not read or not texts or None in texts[:read]:
-        yield Beyond("a function that executes SQL that no text shows", unseen=True)
+        yield Beyond("a function that executes SQL that is not in the text", unseen=True)
         return
     for text in texts[:read]:
         yield from _in_text(str(text), bounds, depth + 1)
@@ -284,7 +291,7 @@ def _changed(part: Node, bounds: Bounds) -> str | None:
 
 
 def _is_theirs(relation: Any, bounds: Bounds) -> bool:
-    """Say whether a catalog belongs to the whole server; on a shared one, any: it may crash."""
+    """Return whether a catalog belongs to the whole server; on a shared one, any: it may crash."""
     theirs = is_shared_catalog if bounds.isolated else is_catalog
     return theirs(relation.schemaname, relation.relname)
 

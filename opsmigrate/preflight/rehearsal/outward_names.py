@@ -98,20 +98,20 @@ OUTWARD_EXTENSIONS = frozenset(
 
 
 def is_outward(name: str) -> bool:
-    """Say whether a function of this name reaches beyond its database."""
+    """Return whether a function of this name reaches beyond its database."""
     return FUNCTIONS.fullmatch(name) is not None
 
 
 def is_outward_extension(name: str) -> bool:
-    """Say whether the functions of an extension reach outside: a language like plpython3u, say."""
+    """Return whether functions of an extension reach outside, as those of plpython3u do."""
     return name in OUTWARD_EXTENSIONS or re.fullmatch(r"pl\w+u", name) is not None
 
 
 def is_catalog(schema: str, name: str) -> bool:
-    """Say whether it is a catalog of PostgreSQL's; `schema` is "" where none is said."""
+    """Return whether it is a catalog of PostgreSQL's; `schema` is "" where none is said."""
     return schema in ("pg_catalog", "pg_toast") or (not schema and name.startswith("pg_"))
 
 
 def is_shared_catalog(schema: str, name: str) -> bool:
-    """Say whether it is a catalog that all databases of the server share."""
+    """Return whether it is a catalog that all databases of the server share."""
     return schema in ("", "pg_catalog") and name in SHARED_CATALOGS

@@ -26,7 +26,7 @@ def identity_of(connection: BaseDatabaseWrapper) -> list[str]:
 
 
 def leads_to(alias: BaseDatabaseWrapper, examined: Mapping[str, Any]) -> bool:
-    """Say whether an alias leads to the examined database: the same name, port and identity.
+    """Return whether an alias leads to the examined database: the same name, port and identity.
 
     `alias` is a connection to try it with; whoever has another name or port is not asked.
     """
@@ -48,7 +48,7 @@ def leads_to(alias: BaseDatabaseWrapper, examined: Mapping[str, Any]) -> bool:
 
 
 def is_same_place(given: Mapping[str, Any], allowed: Mapping[str, Any]) -> bool:
-    """Say whether libpq's parameters lead to the same database of the same server.
+    """Return whether libpq's parameters lead to the same database of the same server.
 
     localhost, 127.0.0.1 and the folder of a socket are the same machine; a name is what it
     resolves to.

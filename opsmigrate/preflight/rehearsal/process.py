@@ -60,9 +60,12 @@ def run_child(
         lines = words.strip().splitlines()
         last = lines[-1] if lines else f"exit status {child.returncode}"
         raise UndecidedError(
-            f"the rehearsal's process ended before its end: {last}",
+            f"the process of the rehearsal ended prematurely: {last}",
             id="rehearsal-broken",
-            hint="see that the settings load in a process of their own; or do without",
+            hint=(
+                "check that the settings can be imported in a separate process; or run without "
+                "a rehearsal"
+            ),
             steps=(WITHOUT,),
         ) from None
     return body

@@ -1,4 +1,4 @@
-"""What a rehearsal proves: which open questions it answers, and when its failure counts."""
+"""What a rehearsal proves: which undecided questions it answers, and when its failure counts."""
 
 import re
 import textwrap
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from opsmigrate.preflight.ledger import Ledger, place_of
-from opsmigrate.preflight.order import Order, Rank
+from opsmigrate.preflight.order import POST_MIGRATE, Order, Rank
 from opsmigrate.preflight.plan import Plan
 from opsmigrate.preflight.rehearsal.causes import Cause
 from opsmigrate.preflight.rehearsal.outcome import Rehearsal
@@ -33,7 +33,7 @@ EVIDENCE = ("sqlstate", "sql", "context", "schema", "table", "column", "constrai
 def take_in(
     rehearsal: Rehearsal, plan: Plan, ledger: Ledger, why: Callable[[Mapping[str, Any]], Cause]
 ) -> None:
-    """Let the rehearsal answer the questions that the explanation left open.
+    """Let the rehearsal answer what was undecided without it.
 
     `why` is asked for what fits a failure that counts.
 
@@ -46,7 +46,7 @@ def take_in(
     _note_stale(rehearsal.selection.kept, ledger)
     if not _same_plan(rehearsal, plan):
         proven = -1
-        ledger.leave_open("on the copy, migrate ran another plan than the one examined")
+        ledger.leave_open("on the copy, migrate ran another plan than the examined one")
     for item in rehearsal.refused:
         proven = min(proven, order.get(item["migration"] or "", -1))
     places = Order(plan)
@@ -55,12 +55,9 @@ def take_in(
     proven, refuted = _ask_live(rehearsal, order, proven, ledger)
     if failure and known and places.of(failure["migration"], failure["operation"]) >= known:
         # What is known already fails on the copy too, and nothing before it.
-        answered = [item for item in ledger.unexamined if places.of_what(item.what) < known]
-        ledger.unexamined[:] = [
-            item
-            for item in ledger.unexamined
-            if item not in answered or _rank(item, order) >= proven
-        ]
+        ledger.answered(
+            lambda item: places.of_what(item.what) < known and _rank(item, order) < proven
+        )
         return
     counts = failure is None or _counts(failure, rehearsal, order, proven)
     if failure is not None:
@@ -69,14 +66,15 @@ def take_in(
     if refuted or (failure is not None and counts):
         # It answers: no. What comes after it is not reached.
         proven = AFTER_ALL
-    ledger.unexamined[:] = [item for item in ledger.unexamined if _rank(item, order) >= proven]
+    ledger.answered(lambda item: _rank(item, order) < proven)
     for item in rehearsal.refused:
-        ledger.migration, ledger.operation = item["migration"], item["operation"]
-        ledger.leave_open(str(item["what"]))
+        with ledger.at(item["migration"], item["operation"]):
+            ledger.leave_open(str(item["what"]))
     if failure is not None:
+        operation = POST_MIGRATE if failure["after_the_plan"] else failure["operation"]
         cause = (lambda each: told or why(each)) if counts else None
-        _add_failure(failure, ledger, cause)
-    ledger.migration = ledger.operation = None
+        with ledger.at(failure["migration"], operation):
+            _add_failure(failure, ledger, cause)
 
 
 def _told_by_rows(failure: Mapping[str, Any], ledger: Ledger) -> Cause | None:
@@ -86,12 +84,8 @@ def _told_by_rows(failure: Mapping[str, Any], ledger: Ledger) -> Cause | None:
     """
     if not (failure["sqlstate"] or "").startswith(OF_ROWS):
         return None
-    findings, unexamined = [*ledger.findings], [*ledger.unexamined]
-    for item in unexamined:
-        if item.what.startswith(f"{failure['migration']} "):
-            ledger.ask_again(item)
-    found = ledger.findings[len(findings) :]
-    ledger.findings[:], ledger.unexamined[:] = findings, unexamined
+    here = f"{failure['migration']} "
+    found = ledger.asked_again([item for item in ledger.unexamined if item.what.startswith(here)])
     table = f"{failure.get('schema')}.{failure.get('table')}"
     for each in found:
         if each.steps and (each.table == table or not failure.get("table")):
@@ -112,8 +106,9 @@ def _note_stale(kept: KeptCopy | None, ledger: Ledger) -> None:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     ledger.find(
         "stale-copy",
-        f"rows of {', '.join(names[:SHOWN])}{more} were written since the backup {kept.backup}, or "
-        "could not be compared in time: what asks for them is not answered by the rehearsal",
+        f"rows of {', '.join(names[:SHOWN])}{more} were written since the backup {kept.backup}, "
+        "or could not be compared in time: so the rehearsal's result does not count for "
+        "operations that read them",
         steps=(command("python manage.py preflight_migrate --rehearse clone"),),
         severity=Severity.INFO,
         evidence={"tables": names, "taken": kept.taken},
@@ -121,7 +116,7 @@ def _note_stale(kept: KeptCopy | None, ledger: Ledger) -> None:
 
 
 def _same_plan(rehearsal: Rehearsal, plan: Plan) -> bool:
-    """Say whether the migrations that were begun are those of the plan, as far as it came.
+    """Return whether the migrations that were begun are those of the plan, as far as it came.
 
     What --fake-initial recorded only was not begun.
     """
@@ -164,7 +159,7 @@ def _rank(item: Unexamined, order: Mapping[str, int]) -> int:
 
 
 def _without_rows(rehearsal: Rehearsal, ledger: Ledger) -> Iterable[Unexamined]:
-    """Yield the open questions whose operations asked for rows that the copy lacks.
+    """Yield the undecided questions whose operations read rows that the copy lacks.
 
     Or for a check of the rows that the copy does not make.
     """
@@ -192,7 +187,7 @@ def _place_of(failure: Mapping[str, Any]) -> str:
 
 
 def _is_of_the_schema(failure: Mapping[str, Any], rehearsal: Rehearsal) -> bool:
-    """Say whether the statement that failed would have done so whatever the rows are.
+    """Return whether the statement that failed would have done so whatever the rows are.
 
     No code has decided to execute it, in Python or in the server, and it names nothing that the
     copy lacks or has otherwise.
@@ -215,17 +210,14 @@ def _add_failure(
     ledger: Ledger,
     why: Callable[[Mapping[str, Any]], Cause] | None,
 ) -> None:
-    ledger.migration, ledger.operation = failure["migration"], failure["operation"]
-    if failure["after_the_plan"]:
-        ledger.operation = "post_migrate"
     state = f" ({failure['sqlstate']})" if failure["sqlstate"] else ""
     who = f"the receiver {failure['receiver']}" if failure.get("receiver") else "it"
     words = f"{who} failed: {failure['error']}: {failure['words']}{state}"
     if why is None and failure["sqlstate"] in OF_TIME:
-        ledger.leave_open(f"on a copy {words}; how long it takes depends on what else runs")
+        ledger.leave_open(f"on a copy {words}; how long it takes depends on the load")
         return
     if why is None:
-        ledger.leave_open(f"on a copy that is not the whole truth {words}")
+        ledger.leave_open(f"on a copy that differs from the live database {words}")
         return
     context = " ".join((failure.get("context") or "").split())
     if context:

@@ -5,9 +5,18 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
+from opsmigrate.postgres.names import quoted
 from opsmigrate.preflight.rehearsal.sent_text import sent_texts, texts_of_many
 
 Require = Callable[[str], None]
+
+
+class Hiding(type):
+    """Does not show the class that another one stands in for: it would go anywhere."""
+
+    __mro__ = property(lambda cls: (cls, object))
+    __bases__ = property(lambda cls: (object,))
+    __base__ = property(lambda cls: object)
 
 
 def fence_psycopg2(driver: Any, require_allowed: Callable[..., None], require: Require) -> None:
@@ -15,7 +24,7 @@ def fence_psycopg2(driver: Any, require_allowed: Callable[..., None], require: R
     extensions = driver.extensions
     real_connection, real_cursor = extensions.connection, extensions.cursor
 
-    class FencedCursor(type):
+    class FencedCursor(Hiding):
         def __instancecheck__(cls, instance: Any) -> bool:
             return isinstance(instance, real_cursor)
 
@@ -54,15 +63,8 @@ def fence_psycopg2(driver: Any, require_allowed: Callable[..., None], require: R
 def _fenced_connection(
     real: type, members: dict[str, Any], extensions: Any, require_allowed: Callable[..., None]
 ) -> type:
-    class Fenced(type):
-        """Checks whoever makes a connection, by the class or by a subclass of it.
-
-        The class that it stands in for is not shown: it would connect to anywhere.
-        """
-
-        __mro__ = property(lambda cls: (cls, object))
-        __bases__ = property(lambda cls: (object,))
-        __base__ = property(lambda cls: object)
+    class Fenced(Hiding):
+        """Checks whoever makes a connection, by the class or by a subclass of it."""
 
         def __call__(cls, dsn: str, *args: Any, **kwargs: Any) -> Any:
             require_allowed(extensions.parse_dsn(dsn))
@@ -145,11 +147,11 @@ def _checked_members(kind: Any, require: Require) -> dict[str, Any]:
         return call(cursor, procname, *args, **kwargs)
 
     def checked_copy_from(cursor: Any, file: Any, table: str, *args: Any, **kwargs: Any) -> Any:
-        require(f"COPY {_quoted(table)} FROM STDIN")
+        require(f"COPY {quoted(table)} FROM STDIN")
         return copy_from(cursor, file, table, *args, **kwargs)
 
     def checked_copy_to(cursor: Any, file: Any, table: str, *args: Any, **kwargs: Any) -> Any:
-        require(f"COPY {_quoted(table)} TO STDOUT")
+        require(f"COPY {quoted(table)} TO STDOUT")
         return copy_to(cursor, file, table, *args, **kwargs)
 
     return {
@@ -160,7 +162,3 @@ def _checked_members(kind: Any, require: Require) -> dict[str, Any]:
         "copy_from": checked_copy_from,
         "copy_to": checked_copy_to,
     }
-
-
-def _quoted(table: str) -> str:
-    return '"' + table.replace('"', '""') + '"'

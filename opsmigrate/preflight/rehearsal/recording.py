@@ -133,7 +133,7 @@ class Recording:
                     statement.rewrites += rewrites
         except Exception as error:
             # A failed query has ended the transaction: what fails from here on proves nothing.
-            self._doubt(f"what it did could not be read: {first_line(error)}")
+            self._doubt(f"what it did could not be determined: {first_line(error)}")
             return
         statement.wal_bytes += max(position - self._position, 0)
         self._position, self._read = position, time.monotonic()

@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.postgres.catalog import Catalog, Relation
 from opsmigrate.postgres.mentions import naming, read_reserved
 from opsmigrate.postgres.names import quoted
+from opsmigrate.postgres.of_users import of_users
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.rehearsal.needs import DATA, DEFINES, DROP, Need, needs_of
 from opsmigrate.preflight.rehearsal.recording import FURTHER
@@ -40,21 +41,21 @@ ANOTHER_ROLE = re.compile(r"^\s*SET\s+(?:LOCAL\s+|SESSION\s+)?(?:ROLE|SESSION\s+
 BLOCK = re.compile(r"^\s*(?:DO|CALL)\b", re.I)
 # Functions and types of other roles, and whether this one may use them; not those of extensions,
 # which no migration changes one by one.
-OTHERS = """
+OTHERS = of_users("""
 SELECT p.proname, has_function_privilege(p.oid, 'EXECUTE')
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+WHERE {of_users}
     AND NOT pg_has_role(current_user, p.proowner, 'USAGE') AND NOT EXISTS (
         SELECT FROM pg_depend d
         WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
 UNION
 SELECT t.typname, has_type_privilege(t.oid, 'USAGE')
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND t.typtype IN ('d', 'e', 'r')
+WHERE {of_users} AND t.typtype IN ('d', 'e', 'r')
     AND NOT pg_has_role(current_user, t.typowner, 'USAGE') AND NOT EXISTS (
         SELECT FROM pg_depend d
         WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')
-"""
+""")
 CHANGES = re.compile(
     r"^\s*(?:ALTER|DROP|COMMENT\s+ON|CREATE\s+OR\s+REPLACE|GRANT|REVOKE)\s+"
     r"(?:FUNCTION|PROCEDURE|ROUTINE|AGGREGATE|TYPE|DOMAIN)\b",
@@ -86,7 +87,7 @@ class _Others:
                 yield relation
 
     def stands_in(self, name: str, text: str) -> bool:
-        """Say whether the text names it."""
+        """Return whether the text names it."""
         return re.search(naming([name], self.reserved), text) is not None
 
 
@@ -96,7 +97,7 @@ def question_rights(
     statements: Iterable[Mapping[str, Any]],
     ledger: Ledger,
 ) -> None:
-    """Note what the rehearsed statements lack on the live database; leave open what is not told."""
+    """Report privileges that the rehearsed statements lack on the live database."""
     if catalog.superuser:
         return
     others = _others(connection, catalog)
@@ -105,36 +106,37 @@ def question_rights(
     for statement in statements:
         sql = statement["sql"]
         as_another = as_another or bool(ANOTHER_ROLE.match(sql))
-        ledger.migration, ledger.operation = statement["migration"], statement["operation"]
-        place = f"{ledger.migration} {ledger.operation} {sql}"
+        place = f"{statement['migration']} {statement['operation']} {sql}"
         if place in asked:
             continue
         asked.add(place)
-        if sql == FURTHER and others.relations:
-            ledger.leave_open("it executed more statements than were kept to ask for their rights")
-        for lack in _lacks(connection, catalog, others, sql):
-            if isinstance(lack, Lack) and not as_another:
-                _find(ledger, lack, catalog.role)
-            else:
-                words = lack.words if isinstance(lack, Lack) else lack
-                ledger.leave_open(f"it worked on the copy, but {words}")
-    ledger.migration = ledger.operation = None
+        with ledger.at(statement["migration"], statement["operation"]):
+            if sql == FURTHER and others.relations:
+                ledger.leave_open(
+                    "it executed more statements than were recorded for checking their privileges"
+                )
+            for lack in _lacks(connection, catalog, others, sql):
+                if isinstance(lack, Lack) and not as_another:
+                    _find(ledger, lack, catalog.role)
+                else:
+                    words = lack.words if isinstance(lack, Lack) else lack
+                    ledger.leave_open(f"it succeeded in the rehearsal, but {words}")
 
 
 def _find(ledger: Ledger, lack: Lack, role: str) -> None:
     """Add a finding, once; not through find(), as it is the SQL by hand that needs the right."""
-    finding = Finding(
-        id="missing-privilege",
-        severity=Severity.ERROR,
-        message=f"it worked on the copy, but {lack.words}",
-        hint=BY_OTHERS,
-        steps=lack.steps(role),
-        migration=ledger.migration,
-        operation=ledger.operation,
-        table=lack.on,
+    ledger.add(
+        Finding(
+            id="missing-privilege",
+            severity=Severity.ERROR,
+            message=f"it succeeded in the rehearsal, but {lack.words}",
+            hint=BY_OTHERS,
+            steps=lack.steps(role),
+            migration=ledger.migration,
+            operation=ledger.operation,
+            table=lack.on,
+        )
     )
-    if finding not in ledger.findings:
-        ledger.findings.append(finding)
 
 
 def _others(connection: BaseDatabaseWrapper, catalog: Catalog) -> _Others:
@@ -165,7 +167,9 @@ def _lacks(
     text = without_texts(sql)
     if BLOCK.match(sql):
         for relation in others.named_in(sql):
-            yield f"{relation.label} belongs to another role, and the code may need rights on it"
+            yield (
+                f"{relation.label} belongs to another role, and the code may need privileges on it"
+            )
         return
     yield from _lacks_to_make(connection, catalog, text)
     understood = set()
@@ -187,7 +191,7 @@ def _unclear(
         if relation.oid in understood or DEFINES.match(text):
             continue
         if not data or lacking(connection, relation, "SELECT"):
-            yield f"{relation.label} belongs to another role, and what it needs is not clear"
+            yield f"{relation.label} belongs to another role, and it is not clear what it needs"
     for thing, usable in others.things.items():
         if (CHANGES.match(text) or not usable) and others.stands_in(thing, text):
             yield f"{thing} belongs to another role"
@@ -251,7 +255,7 @@ def _lacks_to_make(
 
 
 def _some_columns(connection: BaseDatabaseWrapper, relation: Relation, privilege: str) -> bool:
-    """Say whether the privilege is granted on columns: which of them are needed is not told."""
+    """Return whether the privilege is granted on columns: which of them are needed is not told."""
     if privilege not in ("SELECT", "INSERT", "UPDATE") or relation.kind == "S":
         return False
     with connection.cursor() as cursor:

@@ -30,7 +30,7 @@ from opsmigrate.preflight.rehearsal.withheld import repeat_withheld
 from opsmigrate.progress import Progress
 from opsmigrate.scratch import looks_of, scratch_database
 
-# Sessions on the examined server: the one that asks, that of the snapshot, and pg_dump's; where the
+# Sessions on the live server: the one that asks, that of the snapshot, and pg_dump's; where the
 # copy is there as well, that which makes it, and pg_restore's.
 HERE_TOO, ALL_HERE = 3, 5
 PLACE = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
@@ -52,12 +52,12 @@ class Stage:
 
     @property
     def elsewhere(self) -> bool:
-        """Say whether it is another server than the examined one."""
+        """Return whether it is another server than the examined one."""
         return self.server != "examined"
 
     @property
     def isolated(self) -> bool:
-        """Say whether it is a server of our own, on which there is nothing but the copy."""
+        """Return whether it is a temporary embedded server, which has nothing but the copy."""
         return self.server == "embedded"
 
 
@@ -81,7 +81,7 @@ def database_bytes(connection: BaseDatabaseWrapper) -> int:
         return int(cursor.fetchone()[0])
 
 
-def rehearse(
+def rehearse(  # noqa: PLR0913 - what a command is asked
     connection: BaseDatabaseWrapper,
     target: Target,
     *,
@@ -182,7 +182,7 @@ def _nowhere(what: str) -> dict[str, str | None]:
     return {"what": what, "migration": None, "operation": None}
 
 
-def _job(
+def _job(  # noqa: PLR0913 - what the child is told
     connection: BaseDatabaseWrapper,
     copy: BaseDatabaseWrapper,
     target: Target,

@@ -6,28 +6,30 @@ from dataclasses import dataclass, replace
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-HISTORY_TABLE = "django_migrations"
+from opsmigrate.postgres.of_users import of_users
+from opsmigrate.schema.history_table import HISTORY
+
 # Without a page there is no row, whatever the indexes take.
-TABLES = """
+TABLES = of_users("""
 SELECT c.oid::bigint, n.nspname, c.relname,
        CASE WHEN pg_relation_size(c.oid) > 0 THEN pg_total_relation_size(c.oid) ELSE 0 END
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
-"""
+WHERE c.relkind = 'r' AND {of_users}
+""")
 # A partition may be found by its parent's name as well.
 NEEDS = """
 SELECT conrelid::bigint, confrelid::bigint FROM pg_constraint WHERE contype = 'f'
 UNION SELECT inhparent::bigint, inhrelid::bigint FROM pg_inherits
 """
 # Where these are named, the rows of any other table may come into play.
-LEADING = """
+LEADING = of_users("""
 SELECT c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE NOT t.tgisinternal
 UNION SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('v', 'm') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+WHERE c.relkind IN ('v', 'm') AND {of_users}
 UNION SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+WHERE {of_users}
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
-"""
+""")
 # A row is found by the name of a parent too; and who deletes one asks those that refer to it.
 ABOVE = """
 WITH RECURSIVE above AS (
@@ -47,24 +49,24 @@ JOIN unnest(%s::text[], %s::text[]) AS t (schema, name)
 WHERE k.contype = 'f'
 """
 # pg_dump locks what it dumps, which takes SELECT, and fails as a whole where that is not granted.
-UNREADABLE = """
+UNREADABLE = of_users("""
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+WHERE c.relkind IN ('r', 'p') AND {of_users}
   AND NOT (has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))
 ORDER BY 1, 2
-"""
+""")
 # Where these stand is not told; the columns that count with them are in the copy all the same.
-HIDDEN_SEQUENCES = """
+HIDDEN_SEQUENCES = of_users("""
 SELECT n.nspname, c.relname, array_remove(array_agg(DISTINCT t.relname::text), NULL)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_depend d ON d.refobjid = c.oid AND d.classid = 'pg_attrdef'::regclass
 LEFT JOIN pg_depend o ON o.objid = c.oid AND o.deptype IN ('a', 'i')
 LEFT JOIN pg_attrdef a ON a.oid = d.objid
 LEFT JOIN pg_class t ON t.oid IN (a.adrelid, o.refobjid) AND t.relkind IN ('r', 'p')
-WHERE c.relkind = 'S' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+WHERE c.relkind = 'S' AND {of_users}
   AND NOT (has_schema_privilege(n.oid, 'USAGE') AND has_sequence_privilege(c.oid, 'SELECT'))
 GROUP BY 1, 2 ORDER BY 1, 2
-"""
+""")
 # pg_dump fails rather than dump some of the rows.
 HIDDEN_ROWS = """
 SELECT c.oid::bigint FROM pg_class c
@@ -162,7 +164,7 @@ def select_small(connection: BaseDatabaseWrapper, most_bytes: int) -> Selection:
     tables, needs = _tables(connection)
     sizes = {oid: int(size) for oid, (_, _, size) in tables.items()}
     # Without it, migrate would begin with the first migration.
-    history = {oid for oid, (_, name, _) in tables.items() if name == HISTORY_TABLE}
+    history = {oid for oid, (_, name, _) in tables.items() if name == HISTORY}
     taken = _taken(sizes, needs, most_bytes, always=history)
     left = {oid for oid in tables if oid not in taken and sizes[oid]}
     without_rows = {tables[oid][:2] for oid in left} | set(_without_hidden(connection).without_rows)

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.postgres.names import unquoted
+
 # PostgreSQL documentation, Explicit Locking: weakest first.
 MODES = (
     "AccessShareLock",
@@ -154,7 +156,4 @@ def _covers(held: str | None, mode: str) -> bool:
 
 def _unquoted(name: str) -> str:
     """Return `schema.name` or `name` as the catalog has it."""
-    parts = FOLDED.findall(name)
-    return ".".join(
-        part[1:-1].replace('""', '"') if part.startswith('"') else part.lower() for part in parts
-    )
+    return ".".join(map(unquoted, FOLDED.findall(name)))

@@ -73,7 +73,7 @@ def sql_fence(
             if FUNCTION.search(statement):
                 in_bodies.update(names_in_bodies(statement))
             return
-        tell(f"it may not do this on a copy: {why}")
+        tell(f"it may not do this in a rehearsal: {why}")
         raise FenceError(f"a rehearsal may not run SQL that reaches beyond its database: {why}")
 
     return require_inside

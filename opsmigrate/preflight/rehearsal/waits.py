@@ -33,7 +33,7 @@ class Waiting:
     blocking_sql: str
 
     def words(self) -> str:
-        """Say it in one sentence."""
+        """Return it as one sentence."""
         return (
             f"the session {self.waiting} waits for a lock that the session {self.blocking} of the "
             f"same migrate holds, which is idle in its transaction after "
@@ -76,7 +76,7 @@ class WaitsForItself:
 
 
 def runs_alone(pid: int) -> bool:
-    """Say whether a process has one thread only, so that nobody in it can let go of a lock."""
+    """Return whether a process has one thread only, so that nobody in it can let go of a lock."""
     try:
         return len(os.listdir(f"/proc/{pid}/task")) == 1
     except OSError:

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
 
+from opsmigrate.preflight.labels import label_of
 from opsmigrate.preflight.rehearsal.recording import Place
 
 
@@ -77,7 +78,7 @@ class Whereabouts:
             self.applied.append((label, backwards))
             self._moved()
             for number, operation in enumerate(migration.operations):
-                place = Place(label, f"{number}: {type(operation).__name__}")
+                place = Place(label, label_of(number, operation))
                 for name in ("database_forwards", "database_backwards"):
                     move = self._following_operation(place, getattr(operation, name))
                     # Operations may have __slots__; then the label of the one before stays.

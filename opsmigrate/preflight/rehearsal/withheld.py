@@ -5,22 +5,23 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.of_users import of_users
 from opsmigrate.postgres.transaction import transaction
 
 # Owners may lack privileges, too: REVOKE takes them (documentation of GRANT). A table that may not
 # be read is not in the copy.
-OF_OWN = """
+OF_OWN = of_users("""
 SELECT n.nspname, c.relname, privilege
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL unnest(CASE c.relkind WHEN 'S' THEN ARRAY['USAGE', 'SELECT', 'UPDATE']
     ELSE ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'] END) AS privilege
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S') AND c.relacl IS NOT NULL
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND {of_users}
   AND pg_has_role(current_user, c.relowner, 'USAGE')
   AND CASE c.relkind WHEN 'S' THEN NOT has_sequence_privilege(c.oid, privilege)
       ELSE has_table_privilege(c.oid, 'SELECT') AND NOT has_table_privilege(c.oid, privilege) END
 ORDER BY 1, 2, 3
-"""
+""")
 # Of an owner's own privileges, ALTER DEFAULT PRIVILEGES without a schema can take some away.
 OF_NEW = """
 SELECT CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES'
@@ -60,7 +61,7 @@ def repeat_withheld(source: BaseDatabaseWrapper, scratch: BaseDatabaseWrapper) -
                 cursor.execute(sql.SQL("{} FROM CURRENT_USER").format(statement))
         except Error as error:
             lacking.append(
-                f"that the role lacks {privilege} on its own, which the copy gives it: "
+                f"that the role lacks {privilege} on its own objects, which it has on the copy: "
                 f"{first_line(error)}"
             )
     return tuple(lacking)

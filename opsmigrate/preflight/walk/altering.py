@@ -9,14 +9,16 @@ from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import Field
 
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.preflight.ledger import BY_ROWS
 from opsmigrate.preflight.walk.casts import bad_casts, castable, may_join
 from opsmigrate.preflight.walk.collations import is_deterministic, require_no_patterns
-from opsmigrate.preflight.walk.columns import column_in_use, users_of
+from opsmigrate.preflight.walk.columns import column_in_use, free_in_children, users_of
 from opsmigrate.preflight.walk.compatible import always_casts
 from opsmigrate.preflight.walk.cures import set_column_aside
 from opsmigrate.preflight.walk.defaults import refuse_computed, without
 from opsmigrate.preflight.walk.expressions import PLAIN, ForbiddenError, live_expressions, misfit
 from opsmigrate.preflight.walk.fields import column_of
+from opsmigrate.preflight.walk.fired import fired_by_filling
 from opsmigrate.preflight.walk.operator_classes import special_indexes_fit
 from opsmigrate.preflight.walk.probes import (
     ask,
@@ -43,13 +45,14 @@ def rename_column(
     if after in table.types:
         requirements.ledger.find(
             "column-exists",
-            f"the migration renames column {before} of {table.label} to {after}, which is "
-            "there already",
-            hint="give the one that is there another name: its values are kept",
+            f"the migration renames column {before} of {table.label} to {after}, which already "
+            "exists",
+            hint="rename the existing one: its values are kept",
             steps=set_column_aside(table, after),
             table=table.label,
             column=after,
         )
+    free_in_children(requirements, table, after, None)
     requirements.alter_column(table, before, "renaming it")
     doing = f"renaming column {before} of {table.label}"
     requirements.bodies.left_behind(requirements.ledger, table, doing, before)
@@ -79,8 +82,7 @@ def alter_type(
         refuse_computed(requirements, table, column, f"{statement} with USING")
     views = [view for view, used in table.views.items() if column in used]
     requirements.views_forbid(table, views, statement, column, stays=True)
-    rows = requirements.relatives.column_of_its_rows(table)
-    for user in [*users_of(table, column), *([f"the column {rows}"] if rows else [])]:
+    for user in [*users_of(table, column), *requirements.relatives.users_besides(table, column)]:
         column_in_use(requirements, table, column, statement, user)
     requirements.need_collation(_collation(requirements, new), table, column)
     if _casts(requirements, table, column, after, explicit=explicit):
@@ -138,9 +140,6 @@ def alter_null(
             table, f"whether {table.label}.{column} holds NULLs", nulls(table, column, stands)
         )
     if asks and filled:
-        if table.has_triggers:
-            question = f"what triggers and rules of {table.label} do as the default is filled in"
-            requirements.if_rows(table, question, None)
         if column in table.generated:
             refuse_computed(requirements, table, column, f"filling {table.label}.{column}")
         _fill(requirements, table, column, default)
@@ -166,9 +165,14 @@ def _fill(requirements: Requirements, table: SimulatedTable, column: str, defaul
     missing = ask(requirements.connection, probe) if rows and probe else None
     if rows is None and not requirements.ledger.code_runs:
         requirements.ledger.leave_open(
-            f"whether all rows of {table.label} get the default: not all can be seen"
+            f"whether all rows of {table.label} get the default: the role cannot see all of them"
         )
-    if rows == 0 or (missing is not None and not missing.count):
+    none = rows == 0 or (missing is not None and not missing.count)
+    for fired in fired_by_filling(requirements.connection, table, column, rows=not none):
+        requirements.ledger.leave_open(
+            f"what {fired} of {table.label} does as the default is filled in"
+        )
+    if none:
         return
     value = table.values.pop(column, None)
     if value is not None and default is not None:
@@ -211,7 +215,7 @@ def _checks_hold(requirements: Requirements, table: SimulatedTable, column: str)
                 table, f"whether the default of {table.label}.{column} suits {name}", None
             )
     for name, (kind, expression, validated) in live.items():
-        if kind == "index" and not table.indexes[name].unique:
+        if kind != "check" and (kind != "index" or not table.indexes[name].unique):
             continue
         probe = None
         if kind == "check" and _names_are_live(table):
@@ -249,7 +253,7 @@ def _collation(requirements: Requirements, field: Field[Any, Any]) -> str | None
 def _casts(
     requirements: Requirements, table: SimulatedTable, column: str, after: str, *, explicit: bool
 ) -> bool:
-    """Note a type, a default or values that cannot become `after`; say whether the type can."""
+    """Report a type, default or values that cannot become `after`; return whether the type can."""
     before = table.types[column]
     if always_casts(before, after):
         return True
@@ -258,9 +262,9 @@ def _casts(
         requirements.ledger.find(
             "type-not-castable",
             f"{table.label}.{column} is {before}, which cannot become {after}"
-            + ("" if explicit else " by itself"),
-            hint=f"decide what each value becomes, and bring the column to {after} before migrate, "
-            "with ALTER COLUMN and USING",
+            + ("" if explicit else " automatically"),
+            hint=f"decide what each value becomes, and convert the column to {after} before "
+            "migrate, with ALTER COLUMN and USING",
             table=table.label,
             column=column,
         )
@@ -272,14 +276,14 @@ def _casts(
     )
     if kept is None or (kept is False and not requirements.sees_everything()):
         requirements.ledger.leave_open(
-            f"whether the default of {table.label}.{column} can become {after} by itself"
+            f"whether the default of {table.label}.{column} can become {after} automatically"
         )
     elif kept is False:
         requirements.ledger.find(
             "default-in-the-way",
-            f"the default of {table.label}.{column} is {before} and cannot become {after} by "
-            "itself",
-            hint="until migrate has run, who inserts must name it",
+            f"the default of {table.label}.{column} is {before} and cannot become {after} "
+            "automatically",
+            hint="until migrate has run, every INSERT must give a value",
             steps=without(table, column, "DEFAULT"),
             table=table.label,
             column=column,
@@ -304,13 +308,13 @@ def _values_cast(
     cast = sql.SQL("found.{}::{}").format(sql.Identifier(column), sql.SQL(in_full(after)))
     failure = fails_on_rows(requirements.connection, table, cast, (column,)) if rows else None
     if failure is None:
-        requirements.ledger.leave_open(f"{question}: it depends on the rows")
+        requirements.ledger.leave_open(f"{question}: {BY_ROWS}", sort=BY_ROWS)
     elif failure:
         requirements.ledger.find(
             "value-not-castable",
             f"some row holds a value in {table.label}.{column} that cannot become {after}: "
             f"{failure}",
-            hint=f"correct the values that {after} cannot take, or choose a wider type",
+            hint=f"correct the values that {after} does not accept, or choose a wider type",
             table=table.label,
             column=column,
         )
@@ -319,7 +323,7 @@ def _values_cast(
 def _what_is_on_it_fits(
     requirements: Requirements, table: SimulatedTable, column: str, after: str
 ) -> None:
-    """Note what PostgreSQL makes or checks again for the new type, and cannot."""
+    """Report what PostgreSQL cannot rebuild, or no longer accepts, for the new type."""
     before = table.types[column]
     _foreign_keys_compare(requirements, table, column, after)
     kinds = {base(before), base(after)}
@@ -349,7 +353,7 @@ def _foreign_keys_compare(
                     "foreign-key-type",
                     f"the foreign key {key.name} of {key.table.label} joins {table.label}.{column} "
                     f"with {base(other)}, which {base(after)} cannot be compared with",
-                    hint="bring both columns to one type, and let the migration alter both",
+                    hint="convert both columns to one type, and let the migration alter both",
                     table=table.label,
                     column=column,
                 )
@@ -358,7 +362,7 @@ def _foreign_keys_compare(
 def _expressions_fit(
     requirements: Requirements, table: SimulatedTable, column: str, after: str, *, alike: bool
 ) -> None:
-    """Note the checks and indexes on the column that do not fit its new type, or not its rows.
+    """Report the checks and indexes on the column that do not fit its new type, or its rows.
 
     PostgreSQL checks all rows again, whatever the type (ATPostAlterTypeCleanup, tablecmds.c). With
     one that is alike, only those fail that contradict the check today.
@@ -374,7 +378,7 @@ def _expressions_fit(
             requirements.ledger.find(
                 "expression-in-the-way",
                 f"{what} does not fit {column} as {after}: {words}",
-                hint=f"drop the {kind} {name}, and make it again afterwards",
+                hint=f"drop the {kind} {name}, and recreate it afterwards",
                 table=table.label,
                 column=column,
             )
@@ -392,5 +396,5 @@ def _expressions_fit(
 
 
 def _names_are_live(table: SimulatedTable) -> bool:
-    """Say whether an expression that the server wrote names the columns as the plan does."""
+    """Return whether an expression that the server wrote names the columns as the plan does."""
     return all(column == live for column, live in table.origins.items())

@@ -13,7 +13,6 @@ from django.db.migrations.state import ProjectState
 
 from opsmigrate.postgres.catalog import Relation
 from opsmigrate.postgres.errors import first_line
-from opsmigrate.preflight.order import POST_MIGRATE
 from opsmigrate.preflight.plan import Step
 from opsmigrate.preflight.walk.insertable import Later, NewRows, insert_objections
 from opsmigrate.preflight.walk.known_receivers import extra_permissions
@@ -49,21 +48,10 @@ def require_post_migrate(
     state_after: Callable[[], ProjectState | None],
     requirements: Requirements,
 ) -> None:
-    """Note where Django's own receivers of post_migrate cannot do what they would.
+    """Report if Django's own receivers of post_migrate cannot write what they would.
 
     `state_after` the plan is None where it is not known.
     """
-    ledger = requirements.ledger
-    ledger.operation = POST_MIGRATE
-    _require(steps, state_after, requirements)
-    ledger.operation = None
-
-
-def _require(
-    steps: tuple[Step, ...],
-    state_after: Callable[[], ProjectState | None],
-    requirements: Requirements,
-) -> None:
     types = live_table(requirements, CONTENT_TYPES, "contenttypes.ContentType")
     permissions = live_table(requirements, PERMISSIONS, "auth.Permission")
     lacks = dict(_lacks(requirements.connection, types, permissions))
@@ -213,7 +201,7 @@ def _require_rights(
             find_lack(requirements, lack, relation, purpose)
 
 
-def insert_instances(
+def insert_instances(  # noqa: PLR0913 - rows, and how they come
     requirements: Requirements,
     table: SimulatedTable,
     model: Any,
@@ -223,7 +211,7 @@ def insert_instances(
     *,
     with_key: bool = False,
 ) -> None:
-    """Note what stands against the rows, which are instances of the model.
+    """Report what would refuse the rows, which are instances of the model.
 
     Without their key, the database gives it.
     """
@@ -246,13 +234,13 @@ def insert_instances(
 def tell_objection(
     requirements: Requirements, objection: Objection, table: SimulatedTable, does: str
 ) -> None:
-    """Note that rows are refused; leave it open where that is not certain, or rows may change."""
+    """Report refused rows, or mark them as undecided if that is uncertain or rows may change."""
     ledger = requirements.ledger
     words = f"{does} into {table.label}, and {objection.what}"
     if not objection.certain:
         ledger.leave_open(objection.what)
     elif objection.of_rows and ledger.code_runs:
-        ledger.leave_open(f"{words}, unless code of a migration changes that before")
+        ledger.leave_open(f"{words}, unless code of a migration changes that first")
     else:
         ledger.find(
             "insert-refused",

@@ -33,7 +33,7 @@ WHERE t.typtype <> 'd'
 
 
 def castable(connection: BaseDatabaseWrapper, old: str, new: str, *, explicit: bool) -> bool | None:
-    """Say whether PostgreSQL casts `old` to `new`: when told to, or by assignment.
+    """Return whether PostgreSQL casts `old` to `new`: when told to, or by assignment.
 
     None where that is not known: a type that is not there.
     """
@@ -43,7 +43,7 @@ def castable(connection: BaseDatabaseWrapper, old: str, new: str, *, explicit: b
 
 
 def may_join(connection: BaseDatabaseWrapper, left: str, right: str) -> bool:
-    """Say whether a foreign key may join columns of these types; of domains, their bases count."""
+    """Return whether a foreign key may join columns of these types (domains: base types)."""
     if comparable(left, right):
         return True
     bases: dict[str, str] = dict(seen_by_project(connection, BASES, [base(left), base(right)]))
@@ -71,7 +71,7 @@ def bad_casts(
             (column,),
             predicate,
             id="value-cut-off",
-            words=("", "hold", f"{where} that {new} would cut off without a word"),
+            words=("", "have", f"{where} that {new} would truncate silently"),
             column=column,
             severity=Severity.WARNING,
         )
@@ -80,7 +80,7 @@ def bad_casts(
         (column,),
         predicate,
         id="value-not-castable",
-        words=("", "hold", f"{where} that cannot become {new}"),
+        words=("", "have", f"{where} that cannot become {new}"),
         column=column,
         emptied=(column,),
         cut=modifiers(new)[0] if old in TEXTS and base(new) in TEXTS else None,

@@ -28,8 +28,8 @@ def create_collation(requirements: Requirements, operation: Any) -> None:
         former = quoted(former_name(name, catalog.collations))
         requirements.ledger.find(
             "collation-exists",
-            f"the migration creates the collation {name}, which is there already",
-            hint="give the one that is there another name: what uses it keeps it",
+            f"the migration creates the collation {name}, which already exists",
+            hint="rename the existing one: objects that use it keep it",
             steps=(statement(f"ALTER COLLATION {quoted(name)} RENAME TO {former}"),),
             name=name,
         )
@@ -58,7 +58,7 @@ def remove_collation(requirements: Requirements, name: str) -> None:
 def is_deterministic(
     connection: BaseDatabaseWrapper, requirements: Requirements, name: str
 ) -> bool | None:
-    """Say whether equal texts have equal bytes; None where the collation is not there."""
+    """Return whether equal texts have equal bytes; None where the collation is not there."""
     if name in requirements.schema.collations:
         return requirements.schema.collations[name]
     with connection.cursor() as cursor:
@@ -70,14 +70,14 @@ def is_deterministic(
 def require_no_patterns(
     requirements: Requirements, table: SimulatedTable, column: str, collation: str
 ) -> None:
-    """Note the indexes that PostgreSQL cannot make again under a nondeterministic collation."""
+    """Report the indexes that PostgreSQL cannot rebuild under a nondeterministic collation."""
     for index in table.indexes.values():
         classes = dict(zip(index.columns, index.opclasses, strict=False))
         if (classes.get(column) or "").endswith("_pattern_ops"):
             requirements.ledger.find(
                 "no-operator-class",
                 f"index {index.name} of {table.label} has {classes[column]} for {column}, which "
-                f"cannot be with the nondeterministic collation {collation}",
+                f"is impossible with the nondeterministic collation {collation}",
                 hint="without it, LIKE on the column reads the whole table",
                 steps=(statement(f"DROP INDEX {quoted(table.schema, index.name)}"),),
                 table=table.label,

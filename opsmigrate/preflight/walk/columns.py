@@ -10,12 +10,14 @@ from django.db.models import Field, Model, Value
 from opsmigrate.counted import counted
 from opsmigrate.postgres.column_numbers import COPY_IT, MOST_COLUMNS
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.names import former_name, quoted
 from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.casts import bad_values
 from opsmigrate.preflight.walk.compatible import always_casts
 from opsmigrate.preflight.walk.cures import set_column_aside
 from opsmigrate.preflight.walk.dependents import warn_of_cascade, warn_of_views
 from opsmigrate.preflight.walk.expressions import (
+    STATISTICS,
     holds,
     require_fit,
     require_no_failure,
@@ -25,7 +27,15 @@ from opsmigrate.preflight.walk.fields import column_of, generated_sql
 from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.probes import duplicates
 from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.simulation import SimulatedTable, constant, live_value
+from opsmigrate.preflight.walk.simulation import (
+    CHECK,
+    EXCLUSION,
+    SimulatedTable,
+    constant,
+    live_value,
+)
+from opsmigrate.schema.types import base
+from opsmigrate.steps import statement
 
 # Stands for a default that only the project's own code knows.
 UNKNOWN = "…"
@@ -43,8 +53,8 @@ def add_column(
     if column_of(field) in table.types:
         requirements.ledger.find(
             "column-exists",
-            f"the migration adds column {column_of(field)} to {table.label}, which has it",
-            hint="give the one that is there another name: its values are kept",
+            f"the migration adds column {column_of(field)} to {table.label}, which already has it",
+            hint="rename the existing one: its values are kept",
             steps=set_column_aside(table, column_of(field)),
             table=table.label,
             column=column_of(field),
@@ -108,7 +118,7 @@ def _uses_no_generated(
         requirements.ledger.find(
             "expression-invalid",
             f"{purpose} uses {used}, which is a generated column of {table.label} itself",
-            hint=f"write what {used} stands for into the expression",
+            hint=f"write the expression of {used} instead of its name",
             table=table.label,
             column=used,
         )
@@ -152,8 +162,39 @@ def _value(
     return constant(default, type_)
 
 
+def free_in_children(
+    requirements: Requirements, table: SimulatedTable, column: str, type_: str | None
+) -> None:
+    """Note a child that has a column of this name, of another type than `type_` where one is given.
+
+    A column that is added is merged with one of the same type; a new name must be free.
+    """
+    for child, found in requirements.relatives.in_children(table, column):
+        if type_ is None or base(found) != base(type_):
+            requirements.ledger.find(
+                "column-exists",
+                f"{child}, which inherits from {table.label}, has a column {column} of its own "
+                f"already: {found}",
+                hint="give that one another name: its values are kept",
+                steps=(
+                    statement(
+                        f"ALTER TABLE {child} RENAME COLUMN {quoted(column)} "
+                        f"TO {quoted(former_name(column, set()))}"
+                    ),
+                ),
+                table=table.label,
+                column=column,
+            )
+
+
 def _has_number(requirements: Requirements, table: SimulatedTable, field: Field[Any, Any]) -> None:
-    """Note where the table, or one that inherits from it, has had as many columns as it can."""
+    """Report if the table, or one that inherits from it, has no column numbers left."""
+    free_in_children(
+        requirements,
+        table,
+        column_of(field),
+        str(field.db_parameters(connection=requirements.connection)["type"]),
+    )
     table.numbers += 1
     had = max(table.numbers, requirements.relatives.numbers_of_children(table) + 1)
     if had > MOST_COLUMNS:
@@ -176,27 +217,27 @@ def _rows_accept(
         default is not None or field.has_db_default() or _fills_itself(requirements, field)
     )
     if not field.null and not has_default:
-        _refuse_rows(
-            requirements,
-            table,
-            column,
-            more_than=0,
-            id="not-null-without-default",
-            message=f"column {column} is added to {table.label} as NOT NULL without a "
-            "default, and the table has rows",
-            hint="give the field a default in the migration, or add it with null=True first",
-        )
+        message = f"column {column} is added to {table.label} as NOT NULL without a default, and "
+        message += "the table has rows"
+        if _has_rows(requirements, table, message, more_than=0):
+            requirements.ledger.find(
+                "not-null-without-default",
+                message,
+                hint="give the field a default in the migration, or add it with null=True first",
+                table=table.label,
+                column=column,
+            )
     if field.unique and (default is not None or _is_constant(field)):
-        _refuse_rows(
-            requirements,
-            table,
-            column,
-            more_than=1,
-            id="unique-with-one-default",
-            message=f"column {column} is added to {table.label} as unique, but every row "
-            "would get the same default, which Django computes once",
-            hint="add the field with null=True, fill it, then make it unique",
-        )
+        message = f"column {column} is added to {table.label} as unique, but every row would get "
+        message += "the same default, which Django computes only once"
+        if _has_rows(requirements, table, message, more_than=1):
+            requirements.ledger.find(
+                "unique-with-one-default",
+                message,
+                hint="add the field with null=True, fill it, then make it unique",
+                table=table.label,
+                column=column,
+            )
     check = field.db_parameters(connection=requirements.connection)["check"]
     if check and (default is not None or field.has_db_default()):
         _default_passes(requirements, table, field, default, str(check))
@@ -214,7 +255,7 @@ def _is_computed(field: Field[Any, Any]) -> bool:
 
 
 def _is_new_each(field: Field[Any, Any]) -> bool:
-    """Say whether the database's default is another UUID for every row."""
+    """Return whether the database's default is another UUID for every row."""
     return type(field.db_default).__name__ in ("RandomUUID", "UUID4", "UUID7")
 
 
@@ -249,21 +290,14 @@ def _default_passes(
         )
 
 
-def _refuse_rows(
-    requirements: Requirements,
-    table: SimulatedTable,
-    column: str,
-    *,
-    more_than: int,
-    id: str,
-    message: str,
-    hint: str,
-) -> None:
+def _has_rows(
+    requirements: Requirements, table: SimulatedTable, message: str, *, more_than: int
+) -> bool:
+    """Say whether the table has so many rows; where that cannot be known, the question is open."""
     rows = requirements.rows(table)
     if rows is None:
         requirements.ledger.leave_open(f"whether {table.label} has rows: {message}")
-    elif rows > more_than:
-        requirements.ledger.find(id, message, hint=hint, table=table.label, column=column)
+    return rows is not None and rows > more_than
 
 
 def _fills_itself(requirements: Requirements, field: Field[Any, Any]) -> bool:
@@ -287,13 +321,30 @@ def drop_column(
         warn_of_views(requirements.ledger, table, taken.views, f"{statement} CASCADE", column)
         for user in dict.fromkeys([*others, *taken.others]):
             warn_of_cascade(requirements.ledger, table, f"{statement} CASCADE", user, column)
+        statement += " CASCADE"
     else:
         requirements.views_forbid(table, views, statement, column, stays=False)
         for user in others:
             column_in_use(requirements, table, column, statement, user)
+    for lost in _lost_with(table, column):
+        warn_of_cascade(requirements.ledger, table, statement, lost, column)
     doing = f"dropping column {column} of {table.label}"
     requirements.bodies.left_behind(requirements.ledger, table, doing, column)
     requirements.schema.forget_column(table, column)
+
+
+def _lost_with(table: SimulatedTable, column: str) -> list[str]:
+    """Return, in words, what holds the rows of other columns to something, and goes along."""
+    checks = [
+        f"the constraint {name} of {table.label}"
+        for name, (kind, columns) in table.constraints.items()
+        if kind in (CHECK, EXCLUSION) and column in columns and len(columns) > 1
+    ]
+    return checks + [
+        f"the unique index {name} of {table.label}"
+        for name in table.indexes_with(column)
+        if table.indexes[name].unique and table.indexes[name].columns != (column,)
+    ]
 
 
 def users_of(table: SimulatedTable, column: str) -> list[str]:
@@ -301,7 +352,7 @@ def users_of(table: SimulatedTable, column: str) -> list[str]:
     users = [
         f"the {WORDS.get(user.kind, user.kind)} {user.name.removeprefix('for ')}"
         for user in sorted(table.dependents.get(column, ()), key=str)
-        if user.kind != "index"
+        if user.kind not in ("index", STATISTICS)
     ]
     if column in table.partition_key:
         users.append("the partition key")
@@ -320,11 +371,11 @@ def references_to(requirements: Requirements, table: SimulatedTable, column: str
 def column_in_use(
     requirements: Requirements, table: SimulatedTable, column: str, statement: str, user: str
 ) -> None:
-    """Note what PostgreSQL names when it refuses the statement."""
+    """Report what PostgreSQL names when it refuses the statement."""
     requirements.ledger.find(
         "column-in-use",
         f"{statement} is refused while {user} uses it",
-        hint=f"drop {user}, and make it again afterwards",
+        hint=f"drop {user}, and recreate it afterwards",
         table=table.label,
         column=column,
         name=user.removesuffix("()").rpartition(".")[2],

@@ -12,13 +12,13 @@ WIDENINGS = (("smallint", "integer", "bigint", "numeric"), ("character varying",
 
 
 def comparable(left: str, right: str) -> bool:
-    """Say whether a foreign key may join columns of these types."""
+    """Return whether a foreign key may join columns of these types."""
     left, right = base(left), base(right)
     return left == right or any(left in family and right in family for family in FAMILIES)
 
 
 def always_casts(old: str, new: str) -> bool:
-    """Say whether every value of `old` becomes a `new`, whatever the rows hold."""
+    """Return whether every value of `old` becomes a `new`, whatever the rows hold."""
     if is_array(old) and is_array(new):
         return always_casts(element(old), element(new))
     if base(old) == base(new) == "character varying":

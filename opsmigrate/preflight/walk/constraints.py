@@ -72,14 +72,14 @@ def require_target(
 
 
 def _no_target(requirements: Requirements, to_table: str, purpose: str) -> None:
-    """Note that no table has the name; what else has it, PostgreSQL does not take (42809)."""
+    """Report that no table has the name; PostgreSQL accepts no other relation (42809)."""
     kind = requirements.schema.visible_kind(to_table)
-    is_a = "is not there" if kind in (None, TYPE) else f"is a {KINDS.get(kind or '', 'relation')}"
+    is_a = "does not exist" if kind in (None, TYPE) else f"is a {KINDS.get(kind or '', 'relation')}"
     hint = (
-        "apply what creates it first, or restore it from a backup; look with "
-        "python manage.py showmigrations what should have made it"
+        "first apply the migration that creates it, or restore it from a backup; python manage.py "
+        "showmigrations lists the migrations"
     )
-    if is_a != "is not there":
+    if is_a != "does not exist":
         is_a += ": a foreign key points to tables only"
         hint = "give the field db_constraint=False, or let it point to a table that the view reads"
     requirements.ledger.find(
@@ -125,7 +125,7 @@ def add_constraint(
         requirements.ledger.find(
             "constraint-exists",
             f"the migration adds constraint {name} to {table.label}, which has one of that name",
-            hint="drop the one that is there, or let it stay under another name",
+            hint="drop the existing one, or rename it",
             steps=drop_constraint_there(
                 table, name, renamed=requirements.schema.free_name(table.schema, name)
             ),
@@ -172,14 +172,17 @@ def drop_constraint(requirements: Requirements, table: SimulatedTable, name: str
 
 
 def no_foreign_key_rests_on(requirements: Requirements, table: SimulatedTable, name: str) -> None:
-    """Note the foreign keys for which PostgreSQL refuses to drop an index or its constraint."""
+    """Report the foreign keys that keep PostgreSQL from dropping an index or constraint."""
     for key in requirements.schema.foreign_keys:
         if key.target is table and key.index == name:
             requirements.ledger.find(
                 "constraint-in-use",
                 f"dropping {name} of {table.label} is refused while the foreign key {key.name} of "
-                f"{key.table.label} rests on it",
-                hint="let it rest on another key, or go: without it, rows may point to nothing",
+                f"{key.table.label} depends on it",
+                hint=(
+                    "let the foreign key depend on another key, or drop it: without it, rows "
+                    "may point to rows that do not exist"
+                ),
                 steps=(
                     statement(
                         f"ALTER TABLE {key.table.live} DROP CONSTRAINT {quoted(key.name)}",
@@ -198,7 +201,7 @@ def need_constraint(
     if name not in table.constraints:
         requirements.ledger.find(
             "missing-constraint",
-            f"the migration {does} constraint {name} of {table.label}, which is not there",
+            f"the migration {does} constraint {name} of {table.label}, which does not exist",
             hint="add the constraint as the applied migrations describe it",
             evidence={"name": name},
             table=table.label,
@@ -218,7 +221,7 @@ def _require_unique(
     requirements.ledger.find(
         "missing-unique",
         f"{purpose} references {target.label} ({named}), which has no unique constraint",
-        hint=None if seed else "where it is refused, rows have equal values: correct them first",
+        hint=None if seed else "if it is refused, rows have equal values: correct them first",
         steps=(seed or statement(unique, risk="locks the table while it reads it"),),
         table=target.label,
         column=columns[0],
@@ -239,7 +242,7 @@ def _require_comparable(
             requirements.ledger.find(
                 "foreign-key-type",
                 f"{purpose} is {base(ours)}, but {target.label}.{to_column} is {base(theirs)}",
-                hint="bring the column to the type that the applied migrations describe",
+                hint="convert the column to the type that the applied migrations describe",
                 table=target.label,
                 column=to_column,
             )
@@ -248,16 +251,16 @@ def _require_comparable(
 def note_left_out(
     requirements: Requirements, model: type[Model], constraint: BaseConstraint, *, executed: bool
 ) -> None:
-    """Note a constraint that Django leaves out without a word, as the server is too old for it.
+    """Report a constraint that Django silently leaves out because the server is too old for it.
 
     Where "None" would be `executed` in its place, `migrate` fails.
     """
     table = requirements.schema.label(model._meta.db_table)
-    does = "executes None in its place, and fails" if executed else "leaves it out and says OK"
+    does = "executes None in its place, and fails" if executed else "leaves it out and reports OK"
     requirements.ledger.find(
         "constraint-not-created",
         f"the server is too old for the constraint {constraint.name} of {table}: migrate {does}",
-        hint="upgrade the server first; or drop the option that it does not support",
+        hint="upgrade the server first; or remove the option that it does not support",
         table=table,
         severity=Severity.ERROR if executed else Severity.WARNING,
     )

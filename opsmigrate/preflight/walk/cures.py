@@ -25,7 +25,7 @@ KINDS = {
     "I": "index",
     "S": "sequence",
 }
-BY_NAME = "what asks for it by its name no longer finds it"
+BY_NAME = "queries that use its old name fail"
 UNCHECKED = "until migrate has run, rows are not checked against it"
 TEXT = re.compile(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")")
 DEFINITION = "SELECT pg_get_viewdef(%s::regclass)"

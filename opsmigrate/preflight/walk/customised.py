@@ -36,11 +36,10 @@ MAKES = re.compile(r"\b(?:ALTER|CREATE|DROP)\s", re.IGNORECASE)
 
 
 def leave_open_what_is_customised(connection: BaseDatabaseWrapper, ledger: Ledger) -> None:
-    """Leave open what the project's own `migrate` does, and its engine's prepare_database()."""
-    ledger.operation = None
+    """Mark as undecided the project's own `migrate`, and its engine's prepare_database()."""
     for kind in _own_command():
         ledger.leave_open(
-            f"migrate is {kind.__module__}, not Django's: only running decides what it does"
+            f"migrate is {kind.__module__}, not Django's: only a rehearsal decides what it does"
         )
     method: Any = type(connection).prepare_database
     if not method.__module__.startswith(DJANGOS_BACKENDS):
@@ -49,12 +48,13 @@ def leave_open_what_is_customised(connection: BaseDatabaseWrapper, ledger: Ledge
 
 
 def doubt_own_way(step: Step, ledger: Ledger) -> None:
-    """Leave open what a migration does that has its own apply(), which may skip its operations."""
+    """Mark as undecided a migration with its own apply(), which may skip its operations."""
     name = "unapply" if step.backwards else "apply"
     method = getattr(type(step.migration), name)
     if method is not getattr(Migration, name):
-        ledger.uncertain = f"{method.__module__} has its own {name}()"
-        ledger.code(f"{ledger.uncertain}: only running decides what it does")
+        own = f"{method.__module__} has its own {name}()"
+        ledger.doubt(own)
+        ledger.code(f"{own}: only a rehearsal decides what it does")
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def nothing_written(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 
 def _asked_by_project(frame: FrameType | None) -> bool:
-    """Say whether what executes a statement is code of the project, such as its engine's.
+    """Return whether what executes a statement is code of the project, such as its engine's.
 
     `frame` is the one that execute() was called from, through Django's own.
     """

@@ -25,18 +25,17 @@ WHERE s.oid = to_regclass(pg_get_serial_sequence(%s, %s))
 
 
 def require_default_site(requirements: Requirements, state: ProjectState) -> None:
-    """Note where django.contrib.sites.management.create_default_site cannot do its work."""
+    """Report if django.contrib.sites.management.create_default_site would fail."""
     if SITES not in receivers_of_migrate() or ("sites", "site") not in state.models:
         return
     model: Any = state.apps.get_model("sites", "site")
-    connection, ledger = requirements.connection, requirements.ledger
+    connection = requirements.connection
     table = requirements.schema.table(model._meta.db_table)
     columns = [field.column for field in model._meta.local_concrete_fields]
     if table is None or not router.allow_migrate_model(connection.alias, model):
         return
     if not table.types.keys() >= set(columns):
         return
-    ledger.operation = "post_migrate"
     relation = live_relation(requirements.catalog, table.origin)
     if relation is not None and (lack := lacking(connection, relation, "SELECT")):
         find_lack(requirements, (lack,), relation, "look for a site after every plan")
@@ -57,4 +56,3 @@ def require_default_site(requirements: Requirements, state: ProjectState) -> Non
                 find_lack(requirements, lacks, relation, "add the default site")
         site = model(pk=getattr(settings, "SITE_ID", 1), domain=NAME, name=NAME)
         insert_instances(requirements, table, model, [site], f"the site {NAME}", with_key=True)
-    ledger.operation = None

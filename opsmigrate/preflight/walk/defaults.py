@@ -51,15 +51,15 @@ def alter_default(
 
 
 VIRTUAL_STAYS = (
-    "bring the column to what the applied migrations describe: PostgreSQL does not make a plain "
-    "column of a virtual one"
+    "recreate the column as the applied migrations describe it: PostgreSQL cannot turn a virtual "
+    "column into a plain one"
 )
 
 
 def refuse_computed(
     requirements: Requirements, table: SimulatedTable, column: str, doing: str
 ) -> None:
-    """Note what PostgreSQL does with no column that is generated or an identity."""
+    """Report what PostgreSQL refuses for a column that is generated or an identity."""
     kind = (
         "a generated column"
         if column in table.generated
@@ -87,7 +87,7 @@ def refuse_computed(
 def _require_fit(
     requirements: Requirements, table: SimulatedTable, column: str, text: str, params: list[Any]
 ) -> None:
-    """Note a default that is nothing for the type of the live column."""
+    """Report a default that does not fit the type of the live column."""
     if UNKNOWN in params:
         return
     connection: Any = requirements.connection
@@ -105,13 +105,13 @@ def _require_fit(
         words = first_line(error) if (sqlstate(error) or "").startswith(INVALID_VALUE) else None
     else:
         may = kind in UNTYPED or castable(connection, kind, type_, explicit=False)
-        words = None if may is not False else f"{kind} does not become {type_} by itself"
+        words = None if may is not False else f"{kind} does not become {type_} automatically"
     if words and requirements.sees_everything():
         requirements.ledger.find(
             "default-in-the-way",
             f"{table.label}.{column} is {type_}, which cannot have the migration's default: "
             f"{words}",
-            hint="bring the column to the type that the applied migrations describe",
+            hint="convert the column to the type that the applied migrations describe",
             table=table.label,
             column=column,
         )
@@ -125,7 +125,7 @@ def add_identity(requirements: Requirements, table: SimulatedTable, column: str)
         requirements.ledger.find(
             "default-in-the-way",
             f"the migration makes {table.label}.{column} an identity, but it has {has} already",
-            hint="until migrate has run, who inserts must name it",
+            hint="until migrate has run, every INSERT must give a value",
             steps=without(table, column, "DEFAULT" if column in table.defaults else "IDENTITY"),
             table=table.label,
             column=column,

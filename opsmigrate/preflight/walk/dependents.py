@@ -22,11 +22,11 @@ def warn_of_cascade(
     user: str,
     column: str | None = None,
 ) -> None:
-    """Note what else a CASCADE would drop, in words."""
+    """Report what else a CASCADE would drop."""
     ledger.find(
         "dropped-by-cascade",
-        f"{does} would drop {user} too, without a word",
-        hint="have its definition in a backup first",
+        f"{does} would silently drop {user} too",
+        hint="first take a backup with its definition",
         steps=(command("python manage.py backup_db"),),
         table=table.label,
         column=column,
@@ -41,11 +41,11 @@ def warn_of_views(
     does: str,
     column: str | None = None,
 ) -> None:
-    """Note the views that a CASCADE would drop."""
+    """Report the views that a CASCADE would drop."""
     for view in views:
         ledger.find(
             "view-dropped-by-cascade",
-            f"{does} would drop the view {view} without a word",
+            f"{does} would silently drop the view {view}",
             hint="save its definition first",
             steps=(statement(f"SELECT pg_get_viewdef({literal(view)}::regclass, true)"),),
             table=table.label,
@@ -55,7 +55,7 @@ def warn_of_views(
         )
 
 
-def views_forbid(
+def views_forbid(  # noqa: PLR0913 - Requirements has a short way to it
     connection: BaseDatabaseWrapper,
     catalog: Catalog,
     ledger: Ledger,
@@ -66,10 +66,10 @@ def views_forbid(
     *,
     stays: bool,
 ) -> None:
-    """Note the views for which PostgreSQL refuses the statement; the column `stays` or goes."""
+    """Report the views because of which PostgreSQL refuses the statement; `stays`: no drop."""
     for view in views:
         steps = without_view(connection, catalog, view, stays_valid=stays)
-        hint = "drop the view, and make it again after migrate"
+        hint = "drop the view, and recreate it after migrate"
         if len(steps) == 1:
             hint += "; save its definition first: "
             hint += f"SELECT pg_get_viewdef({literal(view)}::regclass, true)"

@@ -5,6 +5,7 @@ import re
 from opsmigrate.postgres.catalog import Catalog, EventTrigger
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan
+from opsmigrate.schema.history_table import HISTORY
 
 # What stands between CREATE and the kind of object, and is not in the tag of the command.
 ADJECTIVES = re.compile(
@@ -25,23 +26,23 @@ MAKES_A_TABLE = re.compile(r"\s*(?:WITH|SELECT)\b.*\bINTO\b", re.IGNORECASE | re
 # Of these the first word is the tag, or the beginning of it.
 ALONE = frozenset({"COMMENT", "GRANT", "REVOKE", "REINDEX", "REFRESH", "SECURITY", "IMPORT"})
 # migrate makes it where it is not there.
-HISTORY = "django_migrations"
 MAKES_HISTORY = f"CREATE TABLE {HISTORY} ()"
 # Each but the first of several.
 FURTHER = re.compile(r";\s*(?=\w)")
 
 
 def leave_open_event_triggers(catalog: Catalog, plan: Plan, ledger: Ledger) -> None:
-    """Leave open the first statement of the plan that fires each, or that code may do so."""
+    """Mark as undecided the first statement, or code, that fires each event trigger."""
     statements = [*ledger.statements]
     if plan.steps and not any(relation.name == HISTORY for relation in catalog.relations):
         statements.insert(0, {"migration": None, "operation": None, "sql": MAKES_HISTORY})
     for trigger in catalog.event_triggers:
         fires = next((item for item in statements if fired(trigger, item["sql"])), None)
         if fires is not None:
-            ledger.migration, ledger.operation = fires["migration"], fires["operation"]
-            ledger.leave_open(f"the event trigger {trigger.name} runs with it and may refuse it")
-            ledger.migration = ledger.operation = None
+            with ledger.at(fires["migration"], fires["operation"]):
+                ledger.leave_open(
+                    f"the event trigger {trigger.name} runs with it and may refuse it"
+                )
         elif ledger.code_runs:
             ledger.leave_open(
                 f"whether code fires the event trigger {trigger.name}, which may refuse DDL"
@@ -49,7 +50,7 @@ def leave_open_event_triggers(catalog: Catalog, plan: Plan, ledger: Ledger) -> N
 
 
 def fired(trigger: EventTrigger, sql: str) -> bool:
-    """Say whether a text of SQL may fire an event trigger, by the tags of its commands.
+    """Return whether a text of SQL may fire an event trigger, by the tags of its commands.
 
     Source: PostgreSQL documentation, Event Trigger Firing Matrix. In doubt it does: of a tag, two
     words are compared, and what calls a function may do anything.

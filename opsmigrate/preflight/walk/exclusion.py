@@ -19,14 +19,12 @@ from opsmigrate.preflight.walk.operator_classes import require_operator_class_of
 from opsmigrate.preflight.walk.probes import Probe
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.safe_path import require_safe_path
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulation import EXCLUSION, SimulatedTable
 from opsmigrate.preflight.walk.ways import BadOnes
-
-EXCLUSION = "x"  # pg_constraint.contype
 
 
 def is_exclusion(constraint: BaseConstraint) -> bool:
-    """Say whether this is Django's own EXCLUDE, or a subclass of it."""
+    """Return whether this is Django's own EXCLUDE, or a subclass of it."""
     return isinstance(constraint, ExclusionConstraint)
 
 

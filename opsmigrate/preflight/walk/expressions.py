@@ -44,6 +44,7 @@ FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE (p.proname = ANY(%s::text[]) OR p.proname = ANY(SELECT lower(unnest(%s::text[]))))
     AND p.prokind = 'f' AND NOT has_function_privilege(p.oid, 'EXECUTE')
 """
+STATISTICS = "statistics object"
 EXPRESSIONS = """
 SELECT k.conname, 'check', pg_get_expr(k.conbin, k.conrelid), k.convalidated
 FROM pg_constraint k WHERE k.conrelid = format('%%I.%%I', %s::text, %s::text)::regclass
@@ -54,6 +55,11 @@ SELECT x.relname, 'index', concat_ws(', ', pg_get_expr(i.indexprs, i.indrelid),
 FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
 WHERE i.indrelid = format('%%I.%%I', %s::text, %s::text)::regclass
   AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
+UNION ALL
+SELECT e.stxname, 'statistics object',
+       array_to_string(pg_get_statisticsobjdef_expressions(e.oid), ', '), false
+FROM pg_statistic_ext e
+WHERE e.stxrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND e.stxexprs IS NOT NULL
 """
 
 
@@ -65,7 +71,7 @@ def require_fit(
     *,
     by_row: bool = False,
 ) -> bool:
-    """Note where an expression does not fit the columns that it names, or calls what it may not.
+    """Report if an expression does not fit its columns, or calls what the role may not execute.
 
     Return whether it is worth asking how it does on the rows. `by_row` says that PostgreSQL does
     not ask for the right to call a function before it comes to a row, as it makes an index.
@@ -81,7 +87,7 @@ def require_fit(
         requirements.ledger.find(
             "expression-invalid",
             f"{purpose} does not fit the columns of {table.label}: {words}",
-            hint="bring the columns to the types that the applied migrations describe",
+            hint="convert the columns to the types that the applied migrations describe",
             table=table.label,
         )
     return words is None
@@ -127,7 +133,7 @@ def require_no_failure(
     purpose: str,
     column: str | None = None,
 ) -> bool:
-    """Note where some row makes the expression fail, as a division by zero does.
+    """Report if some row makes the expression fail, for example by a division by zero.
 
     Return whether it is worth asking what it says of the rows.
     """
@@ -145,7 +151,7 @@ def require_no_failure(
         requirements.ledger.find(
             "expression-fails",
             f"{purpose} fails on some row of {table.label}: {failure}",
-            hint="correct the rows, or let the expression allow for them",
+            hint="correct the rows, or make the expression handle them",
             table=table.label,
             column=column,
         )
@@ -216,7 +222,7 @@ def _nulls(
 def holds(
     connection: BaseDatabaseWrapper, check: str, column: str, type_: str, value: Any
 ) -> bool | None:
-    """Say whether one value passes a check; None where PostgreSQL cannot tell, or says NULL."""
+    """Return whether one value passes a check; None where PostgreSQL cannot tell, or says NULL."""
     query = sql.SQL("SELECT {} FROM (SELECT %s::{} AS {}) AS found").format(
         sql.SQL(check.replace("%", "%%")), sql.SQL(in_full(type_)), sql.Identifier(column)
     )
@@ -232,13 +238,13 @@ def holds(
 def live_expressions(
     requirements: Requirements, table: SimulatedTable, column: str
 ) -> list[tuple[str, str, str, bool]]:
-    """Return the checks and indexes whose expressions name a live column.
+    """Return the checks, indexes and statistics objects whose expressions name a live column.
 
     Of each its name, its kind, the SQL, and whether it holds for every row by now.
     """
     if table.origin is None:
         return []
-    users = {user.name for user in table.dependents.get(column, ()) if user.kind == "index"}
+    users = {user.kind for user in table.dependents.get(column, ())} & {"index", STATISTICS}
     checks = {
         name
         for name, (kind, columns) in table.constraints.items()
@@ -249,13 +255,14 @@ def live_expressions(
     live = live_relation(requirements.catalog, table.origin)
     if live is not None and live.owner in requirements.catalog.distrusted:
         requirements.ledger.leave_open(
-            f"what stands on {table.label}.{column} is what {live.owner} wrote, and computing it "
-            "here would give that a superuser's rights"
+            f"the code on {table.label}.{column} is by {live.owner}, and evaluating it here would "
+            "run that with a superuser's privileges"
         )
         return []
-    rows = seen_by_project(requirements.connection, EXPRESSIONS, [*table.origin, *table.origin])
+    rows = seen_by_project(requirements.connection, EXPRESSIONS, [*table.origin] * 3)
     return [
         (name, kind, text, validated)
         for name, kind, text, validated in rows
-        if (kind == "check" and name in checks) or (kind == "index" and name in table.indexes)
+        if name in (checks if kind == "check" else table.indexes)
+        or (kind == STATISTICS and kind in users)
     ]

@@ -23,10 +23,10 @@ def generated_sql(connection: BaseDatabaseWrapper, field: "Field[Any, Any]") -> 
 
 
 def is_generated(field: "Field[Any, Any]") -> bool:
-    """Say whether the database computes the column from others."""
+    """Return whether the database computes the column from others."""
     return field.generated
 
 
 def is_auto(field: "Field[Any, Any]") -> bool:
-    """Say whether the database counts the column's values itself."""
+    """Return whether the database counts the column's values itself."""
     return field.get_internal_type() in ("AutoField", "BigAutoField", "SmallAutoField")

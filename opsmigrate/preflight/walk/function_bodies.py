@@ -12,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.mentions import naming
 from opsmigrate.postgres.names import literal
+from opsmigrate.postgres.of_users import of_users
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.walk.simulation import SimulatedTable
@@ -19,7 +20,7 @@ from opsmigrate.report import Finding, Severity
 from opsmigrate.steps import Step, statement
 
 # Of what was written as BEGIN ATOMIC, pg_depend knows what it uses; extensions bring their own.
-BODIES = """
+BODIES = of_users("""
 SELECT format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)),
        p.proname, p.prosrc,
        ARRAY(SELECT t.tgname::text FROM pg_trigger t
@@ -30,12 +31,12 @@ SELECT format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_argume
              WHERE t.tgfoid = p.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D')
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_language l ON l.oid = p.prolang
-WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+WHERE {of_users}
   AND l.lanname NOT IN ('c', 'internal') AND p.prosqlbody IS NULL
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
                   AND d.objid = p.oid AND d.deptype = 'e')
 ORDER BY 1
-"""
+""")
 # Not what stands in strings: they may be executed.
 COMMENTS = re.compile(r"('(?:[^']|'')*')|--[^\n]*|/\*.*?\*/", re.DOTALL)
 
@@ -91,7 +92,7 @@ class FunctionBodies:
         for change in self._changes.values():
             found = [each.label for each in functions if _names(each, change)]
             if found:
-                ledger.findings.append(_finding(change, found))
+                ledger.add(_finding(change, found))
 
     @cached_property
     def _functions(self) -> list[_Function]:
@@ -127,9 +128,9 @@ def _finding(change: _Change, functions: list[str]) -> Finding:
     return Finding(
         id="named-in-function",
         severity=Severity.WARNING,
-        message=f"{change.doing}: the body of {them} names {name}, and PostgreSQL does not follow "
+        message=f"{change.doing}: the body of {them} names {name}, and PostgreSQL does not update "
         "it: the next call may fail",
-        hint=f"look at it; where this {name} is meant, replace the function in the same migration, "
+        hint=f"look at it; if it means this {name}, replace the function in the same migration, "
         "with RunSQL",
         steps=tuple(_definitions(functions)),
         migration=change.migration,

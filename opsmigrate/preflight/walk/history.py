@@ -24,8 +24,8 @@ from opsmigrate.preflight.walk.rights import (
 )
 from opsmigrate.preflight.walk.schemas import usable_schema
 from opsmigrate.schema.history import applied_migrations
+from opsmigrate.schema.history_table import HISTORY
 
-HISTORY = "django_migrations"
 # As the model of django.db.migrations.recorder has them.
 TYPES = {
     "app": "varchar(255)",
@@ -36,7 +36,7 @@ Node = tuple[str, str]
 
 
 def require_history(requirements: Requirements, plan: Plan) -> None:
-    """Note where `migrate` cannot have its history table, or cannot write what it will write."""
+    """Report if `migrate` cannot create its history table, or cannot write its records to it."""
     if plan.steps:
         _require_table(requirements)
     table = requirements.schema.table(HISTORY)
@@ -54,20 +54,19 @@ def require_history(requirements: Requirements, plan: Plan) -> None:
     labels = [label for label, _ in (*records, *squashed)]
     for objection in insert_objections(requirements, new):
         after = objection.row >= len(records)
-        requirements.ledger.operation = REPLACEMENTS if after else None
-        _tell(requirements, objection, labels[objection.row], table.label)
+        with requirements.ledger.at(None, REPLACEMENTS if after else None):
+            _tell(requirements, objection, labels[objection.row], table.label)
     relation = _live(requirements)
     if squashed and not records and relation is not None:
-        requirements.ledger.operation = REPLACEMENTS
         lacks = lacking_to_insert(requirements.connection, relation, TYPES, returning=["id"])
         if lacks:
             purpose = f"record the squashed {squashed[0][0]}, whose parts are all applied"
-            find_lack(requirements, lacks, relation, purpose)
-        requirements.ledger.operation = None
+            with requirements.ledger.at(None, REPLACEMENTS):
+                find_lack(requirements, lacks, relation, purpose)
 
 
 def _require_table(requirements: Requirements) -> None:
-    """Note where migrate would have to make its history table and cannot."""
+    """Report if migrate would have to create its history table and cannot."""
     catalog, ledger = requirements.catalog, requirements.ledger
     schema = requirements.schema
     if schema.table(HISTORY) is not None:
@@ -78,8 +77,8 @@ def _require_table(requirements: Requirements) -> None:
         ledger.find(
             "table-exists",
             f"migrate creates its history {schema.label(HISTORY)}, but a {KINDS[kind]} of that "
-            "name is there",
-            hint="give it another name, and the table that it may stand for its own",
+            "name exists",
+            hint="rename it, and give the table of the history its own name back",
             steps=(set_aside(schema, *schema.home(HISTORY)),),
             table=schema.label(HISTORY),
         )
@@ -88,8 +87,8 @@ def _require_table(requirements: Requirements) -> None:
     if catalog.schema is None:
         ledger.find(
             "missing-schema",
-            "the search_path names no schema that is there and that the role may use, so "
-            f"{HISTORY} cannot be created",
+            f"the search_path names no existing schema that the role may use, so {HISTORY} cannot "
+            "be created",
             **usable_schema(requirements.connection, catalog),
         )
     else:
@@ -141,7 +140,7 @@ def _replacements(connection: BaseDatabaseWrapper, plan: Plan) -> list[Node]:
 
 
 def _whole(loader: Any, key: Node, applied: dict[Node, None]) -> bool:
-    """Say whether all that a squashed migration replaces is applied."""
+    """Return whether all that a squashed migration replaces is applied."""
     if hasattr(loader, "all_replaced_applied"):
         # From Django 6.0 on, what is replaced may be squashed itself.
         return bool(loader.all_replaced_applied(key, applied))
@@ -153,20 +152,19 @@ def _tell(requirements: Requirements, objection: Objection, label: str, table: s
     if not objection.certain:
         ledger.leave_open(objection.what)
         return
-    ledger.migration = label
-    ledger.find(
-        "history-not-writable",
-        f"migrate cannot record {label} in {table}: {objection.what}",
-        hint=objection.hint,
-        steps=objection.steps,
-        table=table,
-        column=objection.column,
-    )
-    ledger.migration = None
+    with ledger.at(label, ledger.operation):
+        ledger.find(
+            "history-not-writable",
+            f"migrate cannot record {label} in {table}: {objection.what}",
+            hint=objection.hint,
+            steps=objection.steps,
+            table=table,
+            column=objection.column,
+        )
 
 
 def require_record(step: Step, requirements: Requirements) -> None:
-    """Note where migrate may not record `step` in its history, after the operations."""
+    """Report if migrate may not record `step` in its history, after the operations."""
     relation = _live(requirements)
     if relation is None:
         return
@@ -180,9 +178,8 @@ def require_record(step: Step, requirements: Requirements) -> None:
     else:
         lacks = lacking_to_insert(connection, relation, TYPES, returning=["id"])
     if lacks:
-        requirements.ledger.migration = step.label
-        find_lack(requirements, lacks, relation, "record the migration")
-        requirements.ledger.migration = None
+        with requirements.ledger.at(step.label):
+            find_lack(requirements, lacks, relation, "record the migration")
 
 
 def _live(requirements: Requirements) -> Relation | None:

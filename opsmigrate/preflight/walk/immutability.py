@@ -66,7 +66,7 @@ NOT_COMPUTED = re.compile(r"\b(?:ROW|XML\w+|JSON_\w+)\s*\(", re.IGNORECASE)
 def require_immutable(
     requirements: Requirements, table: SimulatedTable, expression: str, purpose: str
 ) -> None:
-    """Note an expression in which something depends on more than the row: 42P17."""
+    """Report an expression whose result depends on more than the row (42P17)."""
     if not requirements.columns_in(table, expression) and not CALLED.search(expression):
         return
     left = _left_of(requirements, table, expression)
@@ -78,13 +78,13 @@ def require_immutable(
         return
     what = f"{purpose} of {table.label} is not immutable: {_culprit(left)}"
     if not requirements.sees_everything():
-        requirements.ledger.leave_open(f"{what}; but something before may change that")
+        requirements.ledger.leave_open(f"{what}; but an earlier operation may change that")
         return
     requirements.ledger.find(
         "not-immutable",
         what,
-        hint="let it say what it takes from the session now (to_tsvector('english', …), AT TIME "
-        "ZONE 'UTC', to_char with a format), or declare a function of your own IMMUTABLE, if it is",
+        hint="name in it what it now takes from the session (to_tsvector('english', …), AT TIME "
+        "ZONE 'UTC', to_char with a format), or declare your function IMMUTABLE, if it is",
         table=table.label,
     )
 
@@ -93,8 +93,8 @@ def _culprit(left: str) -> str:
     functions = [name for name in _called(left) if name.lower() not in NOT_FUNCTIONS]
     if functions:
         names = ", ".join(f"{name}()" for name in dict.fromkeys(functions))
-        return f"{names} may give another value for the same row"
-    return "what it casts or compares depends on the settings of the session"
+        return f"{names} may give different values for the same row"
+    return "its casts or comparisons depend on the settings of the session"
 
 
 def _called(expression: str) -> list[str]:
@@ -103,7 +103,7 @@ def _called(expression: str) -> list[str]:
 
 
 def _may_depend(requirements: Requirements, expression: str) -> bool:
-    """Say whether something in it is not immutable for some types, or is a cast."""
+    """Return whether something in it is not immutable for some types, or is a cast."""
     if "::" in LITERAL.sub("''", expression):
         return True
     rows = seen_by_project(requirements.connection, VOLATILE, [_called(expression)])

@@ -23,25 +23,34 @@ def require_rows_fit(
     table: SimulatedTable,
     columns: tuple[str, ...],
     expressions: list[str],
+    include: tuple[str, ...] = (),
 ) -> None:
-    """Note the rows whose values, as they are stored, are too big for an entry of the index.
+    """Report rows whose stored values are too big for an index entry.
 
-    Of `expressions` of the columns, and of values that the plan makes, PostgreSQL may compress
-    what is too big: then only small ones prove something.
+    What it carries along in `include` is part of the entry. Of `expressions` of the columns, and of
+    values that the plan makes, PostgreSQL may compress what is too big: then only small ones prove
+    something.
     """
-    endless = [column for column in columns if _may_be_long(table.types[column])]
+    carried = [item for item in include if item in table.types and _may_be_long(table.types[item])]
+    keys = [column for column in columns if _may_be_long(table.types[column])]
     types = types_of(requirements, table, ", ".join(expressions)) if expressions else []
-    if not endless or (types and not any(map(_may_be_long, types))):
+    if types and not any(map(_may_be_long, types)):
+        keys = []
+    endless = [*keys, *carried]
+    if not endless:
         return
-    stored = not expressions and all(
+    computed = bool(keys and expressions)
+    stored = not computed and all(
         table.values.get(column) == live_value(table.origins.get(column, column))
         for column in endless
     )
-    texts = expressions or [requirements.connection.ops.quote_name(item) for item in endless]
+    quote = requirements.connection.ops.quote_name
+    texts = [*(expressions if computed else map(quote, keys)), *map(quote, carried)]
+    named = (*columns, *carried) if computed else tuple(endless)
     requirements.if_rows(
         table,
         f"whether the values of {table.label} ({', '.join(endless)}) fit into an index",
-        _probe(table, texts, columns if expressions else tuple(endless), proves=stored),
+        _probe(table, texts, named, proves=stored),
     )
 
 

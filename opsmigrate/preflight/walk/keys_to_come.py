@@ -11,6 +11,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import seen_by_project
+from opsmigrate.postgres.sequences import Owned, behind_last_row
 from opsmigrate.preflight.walk.objections import Objection
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.steps import statement
@@ -89,7 +90,7 @@ def key_objections(
     identity, default, type_, oid, *rest = found[0]
     if oid is None:
         if identity or "nextval" in (default or ""):
-            yield Objection(f"which keys {default or 'its identity'} will give", certain=False)
+            yield Objection(f"which keys {default or 'its identity'} will yield", certain=False)
         return
     schema, name, increment, least, most, cycles, readable, usable = rest
     label = f"{schema}.{name}"
@@ -104,7 +105,7 @@ def key_objections(
             f"{quoted(role)};)"
         )
         why = may_not if whole else f"the default is {default}"
-        yield Objection(f"whether {label} gives keys that are free: {why}", certain=False)
+        yield Objection(f"whether {label} yields unused keys: {why}", certain=False)
         return
     sequence = _Sequence(
         schema=schema,
@@ -131,8 +132,8 @@ def _of(
     if taken:
         place = min(map(coming.index, taken))
         yield Objection(
-            f"{sequence.label} is behind, and gives the key {coming[place]}, which a row has "
-            "already",
+            f"{sequence.label} is behind, and yields the key {coming[place]}, which a row already "
+            "has",
             steps=(statement(_remedy(connection, table.origin, column, sequence)),),
             row=place,
             of_rows=True,
@@ -141,7 +142,7 @@ def _of(
         end = sequence.most if sequence.increment > 0 else sequence.least
         yield Objection(
             f"{sequence.label} ends at {end}",
-            hint="let the sequence, and the column, hold larger numbers",
+            hint="let the sequence and the column hold larger numbers",
             row=len(coming),
         )
 
@@ -197,11 +198,5 @@ def _remedy(
     connection: BaseDatabaseWrapper, origin: tuple[str, str], column: str, sequence: _Sequence
 ) -> str:
     """Return the statement that lets a sequence go on behind the last row."""
-    farthest = sql.SQL("max({})" if sequence.increment > 0 else "min({})")
-    remedy = sql.SQL("SELECT setval({}, (SELECT {} FROM {}))").format(
-        sql.Literal(f'"{sequence.schema}"."{sequence.name}"'),
-        farthest.format(sql.Identifier(column)),
-        sql.Identifier(*origin),
-    )
-    with connection.cursor() as cursor:
-        return str(remedy.as_string(cursor.connection))
+    owned = Owned(sequence.schema, sequence.name, *origin, column, sequence.increment)
+    return behind_last_row(connection, owned)

@@ -41,20 +41,20 @@ def fingerprint(function: Callable[..., Any]) -> str | None:
 
 
 def is_known(name: str, function: Callable[..., Any]) -> bool:
-    """Say whether the receiver is one of a well-known app, with a text that was read."""
+    """Return whether the receiver is one of a well-known app, with a text that was read."""
     return name in TEXTS and fingerprint(function) in TEXTS[name]
 
 
 def why_open(name: str, requirements: Requirements) -> str | None:
     """Return why it is not known what a known receiver will do, None where it is."""
     if name == GUARDIAN and not _is_there(requirements):
-        return f"{name} makes the anonymous user, which is not there: only running decides"
+        return f"{name} makes the anonymous user, which does not exist: only a rehearsal decides"
     # What Wagtail's inserts is asked with Django's own permissions.
     return None
 
 
 def _is_there(requirements: Requirements) -> bool:
-    """Say whether guardian's anonymous user is there, so that it does nothing."""
+    """Return whether guardian's anonymous user is there, so that it does nothing."""
     user: Any = get_user_model()
     alias = requirements.connection.alias
     table = requirements.schema.table(user._meta.db_table)

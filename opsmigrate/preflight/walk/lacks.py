@@ -10,7 +10,7 @@ from opsmigrate.preflight.walk.rights import BY_OTHERS, Lack
 def find_lack(
     requirements: Requirements, lacks: Sequence[Lack], relation: Relation, purpose: str
 ) -> None:
-    """Note that the role lacks rights for what migrate does besides the plan."""
+    """Report that the role lacks privileges for what migrate does in addition to the plan."""
     named = ", ".join(dict.fromkeys(f"{lack.privilege} on {lack.on}" for lack in lacks))
     are = "is" if len(lacks) == 1 else "are"
     requirements.ledger.find(

@@ -34,5 +34,5 @@ def altering_statements(
 
 
 def needs_nothing(statements: list[str]) -> bool:
-    """Say whether the statements succeed also where the table or the column is not there."""
+    """Return whether the statements succeed also where the table or the column is not there."""
     return all(each.startswith(IF_THERE) for each in statements)

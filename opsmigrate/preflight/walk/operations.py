@@ -117,7 +117,7 @@ def _drive(move: Move) -> None:
 
 @contextmanager
 def _noting_wrong_number(move: Move) -> Iterator[None]:
-    """Note that an index or constraint to drop is not there: that lies in the database."""
+    """Report that an index or constraint to drop does not exist: this depends on the database."""
     try:
         yield
     except ValueError as error:
@@ -143,14 +143,14 @@ def _walk_parts(move: Move) -> None:
 
 
 def _run_own(move: Move) -> None:
-    """Leave open an operation that is not Django's: what it executes may be in its attributes."""
+    """Mark a custom operation as undecided; what it executes may be in its attributes."""
     kind, ledger = type(move.operation), move.requirements.ledger
-    what = f"{kind.__module__}.{kind.__qualname__} is an operation of its own kind"
+    what = f"{kind.__module__}.{kind.__qualname__} is a custom operation"
     ledger.code(what)
     methods = [item for owner in kind.__mro__ for item in vars(owner).values()]
     own = [item for item in methods if not _of_django(item)]
     if any(_names_any(item, EDITS | EXECUTES) for item in own):
-        ledger.reshaped = ledger.reshaped or f"{what}, and may have changed that before"
+        ledger.reshaped = ledger.reshaped or f"{what}, and may have changed that earlier"
 
 
 def _of_django(item: Any) -> bool:
@@ -169,14 +169,14 @@ def _run_python(move: Move) -> None:
         ledger = move.requirements.ledger
         name = f"{code.__module__}.{getattr(code, '__qualname__', code)}"
         texts = filter(DDL.search, strings_in_reach(code))
-        what = f"RunPython calls {name}, which only running decides"
+        what = f"RunPython calls {name}, which only a rehearsal decides"
         ledger.code(what, texts, effect=effect_of_code(code))
         if _names_any(code, EDITS):
-            ledger.reshaped = ledger.reshaped or f"{name} may have changed that before"
+            ledger.reshaped = ledger.reshaped or f"{name} may have changed that earlier"
 
 
 def _is_djangos_own(operation: Operation, *, backwards: bool) -> bool:
-    """Say whether the code that would run is Django's: a subclass may only add a name to it."""
+    """Return whether the code that would run is Django's: a subclass may only add a name to it."""
     method = "database_backwards" if backwards else "database_forwards"
     owner = next(kind for kind in type(operation).__mro__ if method in vars(kind))
     return f"{owner.__module__}.".startswith(TRUSTED)
@@ -197,7 +197,7 @@ def _concurrently(move: Move) -> None:
     if move.migration.atomic:
         move.requirements.ledger.find(
             "concurrently-in-transaction",
-            f"{_name(operation)} cannot run in a transaction, and the migration is atomic",
+            f"{_name(operation)} cannot run in a transaction, but the migration is atomic",
             hint="set atomic = False in the class Migration",
         )
     if not operation.allow_migrate_model(editor.connection.alias, model):
@@ -232,8 +232,8 @@ def _create_extension(move: Move) -> None:
     if name not in catalog.available_extensions:
         requirements.ledger.find(
             "missing-extension",
-            f"the server does not have the files of the extension {name}",
-            hint=f"install the package that brings {name} on the server (often postgresql-contrib)",
+            f"the server lacks the files of the extension {name}",
+            hint=f"install the package with {name} on the server (often postgresql-contrib)",
         )
     elif not (
         catalog.superuser or (catalog.available_extensions[name] and catalog.may_create_extensions)
@@ -241,7 +241,7 @@ def _create_extension(move: Move) -> None:
         requirements.ledger.find(
             "missing-privilege",
             f"the role may not create the extension {name}",
-            hint="a superuser types it",
+            hint="a superuser types this",
             steps=(statement(f"CREATE EXTENSION {move.editor.quote_name(name)}"),),
         )
 

@@ -35,7 +35,7 @@ FROM asked
 """
 
 
-def require_operator_class(
+def require_operator_class(  # noqa: PLR0913 - an index's column in full
     requirements: Requirements,
     table: SimulatedTable,
     column: str,
@@ -45,7 +45,7 @@ def require_operator_class(
     name: str,
     type_: str | None = None,
 ) -> None:
-    """Note where an index of `method` cannot be on the column; `name` is '' for the default."""
+    """Report if an index of `method` cannot cover the column; `name` is '' for the default."""
     kind = base(type_ or table.types[column])
     found = _there_is(requirements, kind, method, name)
     # None: a type that the server does not know is noted elsewhere.
@@ -58,8 +58,8 @@ def require_operator_class(
         "no-operator-class",
         f"index {index} of {table.label} needs {name or 'the default operators'} of {method} for "
         f"{column}, which is {kind}: there are none",
-        hint="bring the column to the type that the applied migrations describe, or create the "
-        "extension that brings the operator class",
+        hint="convert the column to the type that the applied migrations describe, or create the "
+        "extension that provides the operator class",
         table=table.label,
         column=column,
     )
@@ -68,7 +68,7 @@ def require_operator_class(
 def require_operator_class_of_key(
     requirements: Requirements, table: SimulatedTable, key: Key, *, index: str, method: str
 ) -> None:
-    """Note where an index of `method` cannot be on an expression; what does not fit has no type."""
+    """Report if an index of `method` cannot cover an expression; a misfit has no type."""
     for type_ in types_of(requirements, table, key.text):
         require_operator_class(
             requirements,
@@ -84,7 +84,7 @@ def require_operator_class_of_key(
 def special_indexes_fit(
     requirements: Requirements, table: SimulatedTable, column: str, after: str
 ) -> None:
-    """Note the indexes that PostgreSQL cannot make again where the column becomes `after`."""
+    """Report the indexes that PostgreSQL cannot rebuild if the column becomes `after`."""
     for index in table.indexes.values():
         if column in index.columns and index.special:
             requirements.ledger.leave_open(

@@ -32,7 +32,7 @@ class _NotPlainError(Exception):
 
 
 def is_plain(function: Callable[..., Any]) -> bool:
-    """Say whether a call of the receiver only does what cannot fail and touches no database.
+    """Return whether a call of the receiver only does what cannot fail and touches no database.
 
     Read from its source; False where that is not there, or is not understood as a whole.
     """
@@ -145,7 +145,7 @@ class _Reader:
 
 
 def _is_text(each: ast.stmt) -> bool:
-    """Say whether it is a docstring."""
+    """Return whether it is a docstring."""
     return isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)
 
 

@@ -39,7 +39,8 @@ from opsmigrate.schema.types import base
 UNANSWERED = (INSUFFICIENT_PRIVILEGE, QUERY_CANCELED, LOCK_NOT_AVAILABLE)
 # Class 22: the expression raises on some row, as a division by zero does. Class 42: it does not fit
 # the live table, whose columns the plan has altered by then.
-UNASKABLE = ("22", "42")
+# Class 54: a limit of the program, as that of a search vector.
+UNASKABLE = ("22", "42", "54")
 BY_INDEX = ("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan")
 COUNTED = 1000
 SHOWN = 5
@@ -48,10 +49,9 @@ ONE = {
     "are": "is",
     "do": "does",
     "exclude": "excludes",
-    "hold": "holds",
+    "have": "has",
     "make": "makes",
     "point": "points",
-    "stand": "stands",
 }
 NOUNS = {
     "duplicate-values": ("value", "values"),
@@ -111,7 +111,9 @@ def nulls(table: SimulatedTable, column: str, stands: Constraint | None = None) 
 
     `stands` is a NOT NULL constraint that is NOT VALID.
     """
-    although = f", although {stands.name} stands: it is NOT VALID" if stands else ""
+    although = (
+        (f", although it has the constraint {stands.name}, which is NOT VALID") if stands else ""
+    )
     if column not in table.values:
         return None
     return rows_where(
@@ -119,7 +121,7 @@ def nulls(table: SimulatedTable, column: str, stands: Constraint | None = None) 
         (column,),
         sql.SQL("{} IS NULL").format(found_column(column)),
         id="null-values",
-        words=("", "hold", f"NULL in {table.label}.{column}{although}"),
+        words=("", "have", f"NULL in {table.label}.{column}{although}"),
         column=column,
     )
 
@@ -224,7 +226,7 @@ def same_expressions(
     ).format(rows_of(table, columns), sql.SQL(expressions), sql.SQL(where), sql.SQL(expressions))
     return Probe(
         id="duplicate-values",
-        words=(f"of {table.label} ({expressions})", "stand", "on more than one row"),
+        words=(f"of {table.label} ({expressions})", "are", "in more than one row"),
         keys=sql.SQL(expressions),
         rest=rest,
         bad=all_but_first(
@@ -263,7 +265,7 @@ def duplicates(
     ).format(rows_of(table, (*columns, *named)), given, sql.SQL(where), names)
     return Probe(
         id="duplicate-values",
-        words=(f"of {table.label} ({', '.join(columns)})", "stand", "on more than one row"),
+        words=(f"of {table.label} ({', '.join(columns)})", "are", "in more than one row"),
         keys=names,
         rest=rest,
         column=columns[0],
@@ -327,7 +329,7 @@ def fails_on_rows(
             cursor.execute(query)
     except Error as error:
         state = sqlstate(error) or ""
-        if state.startswith("22"):
+        if state.startswith(("22", "54")):
             return f"{first_line(error)} ({state})"
         if _unanswered(error):
             return None
@@ -343,7 +345,7 @@ def _unanswered(error: Error) -> bool:
     return state in UNANSWERED or state.startswith(UNASKABLE)
 
 
-def rows_where(
+def rows_where(  # noqa: PLR0913 - the parts of a probe
     table: SimulatedTable,
     columns: tuple[str, ...],
     predicate: Composable,

@@ -40,12 +40,11 @@ KNOWN = {
 
 
 def require_receivers(requirements: Requirements, state: ProjectState) -> None:
-    """Ask what the receivers of pre_migrate and post_migrate read; leave open those unknown.
+    """Examine the receivers of pre_migrate and post_migrate; unknown ones are undecided.
 
     What Django's own insert is asked in bookkeeping.py.
     """
     ledger = requirements.ledger
-    ledger.operation = "post_migrate"
     alias = requirements.connection.alias
     known = [item for name in receivers_of_migrate() for item in _at_work(name, alias, state)]
     for item in dict.fromkeys(known):
@@ -57,8 +56,7 @@ def require_receivers(requirements: Requirements, state: ProjectState) -> None:
             if why := why_open(name, requirements):
                 ledger.leave_open(why)
         else:
-            ledger.leave_open(f"{name} runs with every migrate: only running decides")
-    ledger.operation = None
+            ledger.leave_open(f"{name} runs with every migrate: only a rehearsal decides")
 
 
 def _at_work(name: str, alias: str, state: ProjectState) -> Iterable[Known]:
@@ -102,7 +100,7 @@ def _live(signal: Any, sender: Any) -> list[Callable[..., Any]]:
 
 
 def _require(requirements: Requirements, item: Known, state: ProjectState) -> None:
-    """Note where the table is not there, or a column of it; what is no table is left open."""
+    """Report if the table or a column of it does not exist; another relation is undecided."""
     if (item.app, item.model) not in state.models:
         return
     model: Any = state.apps.get_model(item.app, item.model)
@@ -114,15 +112,15 @@ def _require(requirements: Requirements, item: Known, state: ProjectState) -> No
         if kind is not None:
             is_a = KINDS.get(kind, "relation of another kind")
             requirements.ledger.leave_open(
-                f"what the {is_a} {requirements.schema.label(name)}, which is no table, gives to "
-                f"{purpose}, and takes"
+                f"what the {is_a} {requirements.schema.label(name)}, which is not a table, gives "
+                f"to {purpose}, and takes"
             )
             return
         requirements.ledger.find(
             "missing-table",
-            f"{purpose} reads {name}, which is not there",
-            hint="restore the table from a backup; what made it, python manage.py "
-            f"showmigrations {item.app} tells",
+            f"{purpose} reads {name}, which does not exist",
+            hint=f"restore the table from a backup; python manage.py showmigrations {item.app} "
+            "lists the migrations that should have created it",
             table=requirements.schema.label(name),
         )
         return

@@ -39,6 +39,33 @@ JOIN pg_class u ON u.oid = a.attrelid
 WHERE c.relkind IN ('r', 'p') AND u.relkind IN ('r', 'p', 'm') AND NOT a.attisdropped
 GROUP BY 1, 2
 """
+DESCENDANTS = """
+WITH RECURSIVE tree (relation) AS (
+    SELECT format('%%I.%%I', %s::text, %s::text)::regclass::oid
+    UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.relation
+), child AS (
+    SELECT a.attrelid, a.attnum, format_type(a.atttypid, a.atttypmod) AS type
+    FROM tree JOIN pg_attribute a ON a.attrelid = tree.relation
+    WHERE a.attname = %s AND NOT a.attisdropped
+        AND a.attrelid <> format('%%I.%%I', %s::text, %s::text)::regclass
+)
+"""
+COLUMN_OF_CHILDREN = DESCENDANTS + "SELECT attrelid::regclass::text, type FROM child"  # noqa: S608
+# As in catalog_sql.py, where the tables' own are; a view uses a column by its rule.
+USERS_IN_CHILDREN = (
+    DESCENDANTS
+    + """
+SELECT DISTINCT w.type, w.identity
+FROM child JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = child.attrelid
+    AND d.refobjsubid = child.attnum
+CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) w
+WHERE d.classid IN ('pg_policy'::regclass, 'pg_trigger'::regclass, 'pg_proc'::regclass,
+                    'pg_publication_rel'::regclass, 'pg_rewrite'::regclass)
+ORDER BY 1, 2
+"""
+)
+# What is asked of the rows of the table and its children, and holds for the table's own only.
+OF_ITS_OWN = frozenset({"duplicate-values", "orphan-rows", "index-row-too-big"})
 Names = dict[tuple[str, str], str]
 
 
@@ -59,6 +86,31 @@ class Relatives:
     def column_of_its_rows(self, table: SimulatedTable) -> str | None:
         """Return, in words, a column that holds rows of the table."""
         return self._row_types.get(table.origin) if table.origin else None
+
+    def alone(self, table: SimulatedTable, id: str) -> bool:
+        """Say whether rows that a probe has found are its own, as far as that matters for `id`."""
+        return table.kind == "p" or id not in OF_ITS_OWN or table.origin not in self._numbers
+
+    def in_children(self, table: SimulatedTable, column: str) -> list[tuple[str, str]]:
+        """Return the children that have a column of this name, each with its type there."""
+        return self._of_children(COLUMN_OF_CHILDREN, table, column)
+
+    def users_besides(self, table: SimulatedTable, column: str) -> list[str]:
+        """Return, in words, what besides the table itself forbids another type of the column."""
+        rows = self.column_of_its_rows(table)
+        found = self._of_children(USERS_IN_CHILDREN, table, table.origins.get(column, column))
+        return [
+            *([f"the column {rows}"] if rows else []),
+            *(f"the {k} {name}" for k, name in found),
+        ]
+
+    def _of_children(self, query: str, table: SimulatedTable, column: str) -> list[tuple[str, str]]:
+        if table.origin is None or table.origin not in self._numbers:
+            return []
+        params = [*table.origin, column, *table.origin]
+        return [
+            (first, second) for first, second in seen_by_project(self._connection, query, params)
+        ]
 
     @cached_property
     def _foreign_children(self) -> Names:

@@ -37,7 +37,7 @@ class _Renaming:
 def require_renamed_permissions(
     plan: Plan, state: ProjectState, requirements: Requirements, *, faked: bool
 ) -> None:
-    """Note where permissions cannot follow their renamed models, after which `migrate` fails.
+    """Report if permissions cannot follow their renamed models, so that `migrate` fails.
 
     `state` is the one after the plan. What django.contrib.auth does stands in
     django.contrib.auth.management.rename_permissions_after_model_rename, from Django 6.1 on.
@@ -53,22 +53,21 @@ def require_renamed_permissions(
     after = content_types_after(() if faked else plan.steps, frozenset(rows))
     held = {later: rows[live] for later, live in after.items()}
     found = [item for app in apps.get_app_configs() for item in _of(app, plan.steps, state, held)]
-    ledger.operation = "post_migrate"
     lack = lacking(connection, permissions, "UPDATE", ["codename", "name"]) if found else None
     for item in found:
         if item.taken_by is None:
             continue
         words = (
-            f"migrate must rename the permission {item.codename} to {item.later}, which is there "
-            "already"
+            f"migrate must rename the permission {item.codename} to {item.later}, which already "
+            "exists"
         )
         if ledger.code_runs:
-            ledger.leave_open(f"{words}, unless code removes it before")
+            ledger.leave_open(f"{words}, unless code removes it first")
             continue
         ledger.find(
             "permission-exists",
             words,
-            hint="delete the one that is there; where a group or a user has it, rename it",
+            hint="delete the existing one; if a group or a user has it, rename it",
             steps=_out_of_the_way(permissions, item),
             table=permissions.label,
             column="codename",
@@ -77,7 +76,6 @@ def require_renamed_permissions(
     else:
         if lack is not None:
             find_lack(requirements, (lack,), permissions, "rename permissions with their models")
-    ledger.operation = None
 
 
 def _out_of_the_way(permissions: Relation, item: _Renaming) -> tuple[Command, ...]:
@@ -97,7 +95,7 @@ def _out_of_the_way(permissions: Relation, item: _Renaming) -> tuple[Command, ..
 
 
 def _unreadable(connection: BaseDatabaseWrapper, types: Relation, permissions: Relation) -> bool:
-    """Say whether a right or a column lacks, which is a finding of its own."""
+    """Return whether a right or a column lacks, which is a finding of its own."""
     wanted = ((types, ("id", "app_label", "model")), (permissions, ("id", "content_type_id")))
     for relation, columns in (*wanted, (permissions, ("codename", "name"))):
         there = {column.name for column in relation.columns}

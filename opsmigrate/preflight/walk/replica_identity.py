@@ -30,11 +30,11 @@ def require_replica_identities(requirements: Requirements) -> None:
     for schema, name, index, by_key in seen_by_project(requirements.connection, IDENTITIES):
         table = requirements.schema.of_origin(schema, name)
         if table is not None and not _has_identity(table, index, by_key=by_key):
-            ledger.findings.append(_finding(table, index))
+            ledger.add(_finding(table, index))
 
 
 def _has_identity(table: SimulatedTable, index: str, *, by_key: bool) -> bool:
-    """Say whether the index is still there, under whatever name, or another primary key.
+    """Return whether the index is still there, under whatever name, or another primary key.
 
     A table whose identity is an index of its choice has none when that goes, whatever its key.
     """
@@ -47,14 +47,16 @@ def _finding(table: SimulatedTable, index: str) -> Finding:
     return Finding(
         id="replica-identity-lost",
         severity=Severity.WARNING,
-        message=f"the plan drops {index} of {table.label}, which is published: nothing tells its "
-        "rows apart then, and every UPDATE and DELETE of it is refused",
-        hint="let another unique index of it be the replica identity, after migrate; or the whole "
+        message=f"the plan drops {index} of {table.label}, which is published: it has no replica "
+        "identity then, and every UPDATE and DELETE of it is refused",
+        hint="after migrate, set another unique index as its replica identity; or use the whole "
         "row",
         steps=(
             statement(
                 f"ALTER TABLE {table.live} REPLICA IDENTITY FULL",
-                risk="an UPDATE or DELETE sends the whole row, and subscribers search for it",
+                risk=(
+                    "an UPDATE or DELETE sends the whole row, and subscribers have to search for it"
+                ),
             ),
         ),
         table=table.label,

@@ -13,10 +13,11 @@ from opsmigrate.counted import counted
 from opsmigrate.postgres.catalog import Catalog, Dependent
 from opsmigrate.postgres.column_numbers import MOST_COLUMNS
 from opsmigrate.postgres.names import as_stored, generated_name, quoted, stored_in
-from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.ledger import BY_ROWS, Ledger
 from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.cures import KINDS, free_name, set_aside
 from opsmigrate.preflight.walk.dependents import views_forbid, warn_of_cascade, warn_of_views
+from opsmigrate.preflight.walk.few_columns import require_few_columns
 from opsmigrate.preflight.walk.fields import column_of, generated_sql
 from opsmigrate.preflight.walk.function_bodies import FunctionBodies
 from opsmigrate.preflight.walk.probes import Probe, ask
@@ -58,7 +59,7 @@ class Requirements:
     def views_forbid(
         self, table: SimulatedTable, views: list[str], does: str, column: str, *, stays: bool
     ) -> None:
-        """Note the views for which PostgreSQL refuses the statement; the column `stays` or goes."""
+        """Report the views because of which PostgreSQL refuses the statement; `stays`: no drop."""
         views_forbid(
             self.connection, self.catalog, self.ledger, table, views, does, column, stays=stays
         )
@@ -69,7 +70,7 @@ class Requirements:
         return self.catalog.role
 
     def sees_everything(self) -> bool:
-        """Say whether nothing before may have brought types, functions, casts or operators."""
+        """Return whether nothing before may have brought types, functions, casts or operators."""
         return not (self.schema.extensions - self.catalog.extensions or self.ledger.code_runs)
 
     # Tables
@@ -83,14 +84,16 @@ class Requirements:
         if table is None:
             kind = self.schema.kind(db_table)
             if kind == "f":
-                self.ledger.leave_open(f"what the foreign table {db_table} lets be altered")
+                self.ledger.leave_open(f"which changes the foreign table {db_table} allows")
                 return None
-            is_a = f"is a {KINDS.get(kind, 'relation of another kind')}" if kind else "is not there"
+            is_a = (
+                f"is a {KINDS.get(kind, 'relation of another kind')}" if kind else "does not exist"
+            )
             self.ledger.find(
                 "missing-table",
                 f"the migration alters table {db_table}, which {is_a}",
-                hint="restore it from a backup; look with python manage.py showmigrations what "
-                "should have made it",
+                hint="restore it from a backup; python manage.py showmigrations lists the "
+                "migrations that should have created it",
                 table=self.schema.label(db_table),
             )
             return None
@@ -113,8 +116,8 @@ class Requirements:
             self.ledger.find(
                 "table-exists",
                 f"the migration creates table {db_table}, but a {KINDS.get(taken, 'relation')} of "
-                "that name is there",
-                hint="give the one that is there another name, or drop it where nobody needs it",
+                "that name exists",
+                hint="rename the existing one, or drop it if it is not needed",
                 steps=(set_aside(self.schema, *self.schema.home(db_table)),),
                 table=self.schema.label(db_table),
             )
@@ -127,7 +130,7 @@ class Requirements:
                 "too-many-columns",
                 f"the migration creates table {db_table} with "
                 f"{counted(table.numbers, 'column')}: it can have {MOST_COLUMNS:,}",
-                hint="let it be several tables",
+                hint="split it into several tables",
                 table=table.label,
             )
         primary = tuple(column_of(field) for field in model._meta.pk_fields)
@@ -139,7 +142,7 @@ class Requirements:
     def _constrain(
         self, table: SimulatedTable, model: type[Model], constraint: BaseConstraint
     ) -> None:
-        """Note what a constraint inside CREATE TABLE needs; some come as statements apart."""
+        """Report what a constraint inside CREATE TABLE lacks; some come as separate statements."""
         name = as_stored(constraint.name)
         if isinstance(constraint, UniqueConstraint):
             unique: Any = constraint
@@ -154,6 +157,7 @@ class Requirements:
                 fields: Any = [model._meta.get_field(name) for name in constraint.fields]
                 immediate = constraint.deferrable is None
                 columns = tuple(map(column_of, fields))
+                require_few_columns(self.ledger, table, name, len(columns))
                 table.add_unique(name, columns, immediate=immediate)
         elif isinstance(constraint, CheckConstraint):
             condition: Any = constraint.condition
@@ -186,8 +190,8 @@ class Requirements:
         if self.schema.kind(new):
             self.ledger.find(
                 "table-exists",
-                f"the migration renames table {old} to {new}, but a relation of that name is there",
-                hint="give the one that is there another name, or drop it where nobody needs it",
+                f"the migration renames table {old} to {new}, but a relation of that name exists",
+                hint="rename the existing one, or drop it if it is not needed",
                 steps=(set_aside(self.schema, *self.schema.home(new)),),
                 table=self.schema.label(new),
             )
@@ -204,7 +208,7 @@ class Requirements:
         seed = self.seed_step(table.name, column)
         self.ledger.find(
             "missing-column",
-            f"{purpose} needs column {column} of {table.label}, which is not there",
+            f"{purpose} needs column {column} of {table.label}, which does not exist",
             hint=None if seed else "add the column as the applied migrations describe it",
             steps=(seed,) if seed else (),
             table=table.label,
@@ -213,7 +217,7 @@ class Requirements:
         return False
 
     def own_children(self, table: SimulatedTable, column: str | None, doing: str) -> None:
-        """Note a table that inherits from it and is not ours to alter."""
+        """Report a table that inherits from it and that the role does not own."""
         child = self.relatives.foreign_child(table)
         if child is not None:
             self.ledger.find(
@@ -229,7 +233,7 @@ class Requirements:
             )
 
     def alter_column(self, table: SimulatedTable, column: str, doing: str) -> None:
-        """Note what forbids to change a column, here and in the tables that inherit it."""
+        """Report what prevents a change of the column, here and in the tables that inherit it."""
         self.own_children(table, column, doing)
         if column in table.inherited:
             self.ledger.find(
@@ -281,14 +285,14 @@ class Requirements:
         self.types_needed.setdefault(type_, (self.ledger.migration, self.ledger.operation))
 
     def has_collation(self, name: str) -> bool:
-        """Say whether the collation is there at this point of the plan."""
+        """Return whether the collation is there at this point of the plan."""
         planned = self.schema.collations
         return planned[name] is not None if name in planned else name in self.catalog.collations
 
     def need_collation(
         self, name: str | None, table: SimulatedTable | None = None, column: str | None = None
     ) -> None:
-        """Note a collation that is not there; `name` is None where the type's own will do."""
+        """Report if the collation does not exist; `name` is None for the type's own."""
         if name is None or self.has_collation(name):
             return
         if not self.sees_everything():
@@ -296,9 +300,9 @@ class Requirements:
             return
         self.ledger.find(
             "missing-collation",
-            f"the migration needs the collation {name}, which is not there",
-            hint="let an operation CreateCollation come before, or create it by hand: who named it "
-            "knows its locale",
+            f"the migration needs the collation {name}, which does not exist",
+            hint="create it with CreateCollation in an earlier operation, or by hand, with the "
+            "locale that was intended",
             table=table.label if table else None,
             column=column,
             name=name,
@@ -307,18 +311,18 @@ class Requirements:
     # Names
 
     def need_free(self, table: SimulatedTable, name: str) -> None:
-        """Note where an index cannot be made because its name is taken; then take it."""
+        """Report if the name of the index is taken; then add the name to the schema."""
         if self.schema.is_taken(table, name):
             invalid = name in table.indexes and not table.indexes[name].valid
             found = (
-                "an INVALID one is there, left by CREATE INDEX CONCURRENTLY"
+                "an INVALID one exists, left by CREATE INDEX CONCURRENTLY"
                 if invalid
-                else f"a relation of that name is there in schema {table.schema}"
+                else f"a relation of that name exists in schema {table.schema}"
             )
             self.ledger.find(
                 "index-exists",
                 f"the migration creates index {name} on {table.label}, but {found}",
-                hint=None if invalid else "drop it, or let it keep its rows under another name",
+                hint=None if invalid else "drop it, or rename it so that its rows are kept",
                 steps=free_name(self.schema, table, name),
                 table=table.label,
                 name=name,
@@ -331,7 +335,7 @@ class Requirements:
         return tuple(column for column in table.types if quote_name(column) in text)
 
     def name_columns(self, model: type[Model], statement: str) -> None:
-        """Note the columns that an expression or a condition names and the live table lacks."""
+        """Report the columns that an expression or condition names and the live table lacks."""
         table = self.schema.table(model._meta.db_table)
         if table is None:
             return
@@ -352,7 +356,7 @@ class Requirements:
         *,
         taken_as_true: bool = False,
     ) -> None:
-        """Answer `question` by the rows, or leave it open where they cannot tell.
+        """Answer `question` by the rows, or mark it as undecided if they cannot tell.
 
         `taken_as_true` is what the server answers for already: only rows that say no are noted.
         """
@@ -363,7 +367,7 @@ class Requirements:
             again = None
             if probe and table.made_after is None:
                 again = partial(self._if_live_rows, table, question, probe)
-            self.ledger.leave_open(f"{question}: it depends on the rows", again)
+            self.ledger.leave_open(f"{question}: {BY_ROWS}", again, sort=BY_ROWS)
 
     def _if_live_rows(
         self, table: SimulatedTable, question: str, probe: Probe, *, taken_as_true: bool = False
@@ -372,8 +376,8 @@ class Requirements:
         bad = ask(self.connection, probe)
         if bad is None:
             if not taken_as_true:
-                self.ledger.leave_open(f"{question}: the rows cannot be looked at, or not in time")
-        elif bad.count and not probe.proves:
+                self.ledger.leave_open(f"{question}: the rows cannot be read, or not in time")
+        elif bad.count and not (probe.proves and self.relatives.alone(table, probe.id)):
             self.ledger.leave_open(f"{question}: {bad.counted} may not")
         elif bad.count:
             hint, ways = self.deciding.about(probe.id, probe.bad)
@@ -389,7 +393,7 @@ class Requirements:
             )
 
     def wrong_number(self, db_table: str, words: str) -> None:
-        """Note that Django will not find the one constraint or index that it wants to drop."""
+        """Report that Django will not find exactly one constraint or index to drop."""
         self.ledger.find(
             "missing-constraint",
             f"{words[0].lower()}{words[1:]}: Django wants to drop exactly one",

@@ -15,11 +15,11 @@ OWNER = "OWNER"
 BY_COLUMN = ("SELECT", "INSERT", "UPDATE", "REFERENCES")
 # Said beside what the role cannot give itself.
 BY_OTHERS = (
-    "a superuser types it, or the owner; but a table is given away only by one who may become its "
-    "new owner. Or migrate with an alias of the owner's, and type nothing"
+    "the owner or a superuser types this; but only a role that may become the new owner of a table "
+    "gives it away. Or migrate with an alias of the owner's, and type nothing"
 )
-NO_LONGER_ALTERS = "who owned it uses it by the next step, and may no longer alter it"
-NO_LONGER = "who owned it, and what works as that role, may no longer use it"
+NO_LONGER_ALTERS = "the former owner uses it by the next step, and may no longer alter it"
+NO_LONGER = "the former owner, and code that works as that role, may no longer use it"
 OF_COLUMNS = """
 SELECT coalesce(bool_and(has_column_privilege(%s::oid, name, %s)), false)
 FROM unnest(%s::text[]) AS name

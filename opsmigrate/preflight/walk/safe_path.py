@@ -44,7 +44,7 @@ SAFE = "SET LOCAL search_path = pg_catalog, pg_temp"
 def require_safe_path(
     requirements: Requirements, table: SimulatedTable, expression: str, purpose: str
 ) -> None:
-    """Note where a function of an index's expression would not find what its body names."""
+    """Report if a function in an index's expression would not find what its body names."""
     if requirements.catalog.version < SINCE:
         return
     names = [inside or plain for inside, plain in CALLED.findall(QUOTED.sub(_kept, expression))]
@@ -65,9 +65,9 @@ def require_safe_path(
     requirements.ledger.find(
         "function-needs-path",
         f"{purpose} calls a function that does not find what it names: {first_line(error)} "
-        f"({state}); for an index, PostgreSQL 17 and later look in pg_catalog only",
-        hint="name it with its schema in the function, or let the function have its search_path; "
-        "who owns it types it",
+        f"({state}); for an index, PostgreSQL 17 and later search only pg_catalog",
+        hint="write the schema in the function, or set the function's own search_path; its owner "
+        "types this",
         steps=tuple(_with_path(found)),
         table=table.label,
     )
@@ -81,7 +81,7 @@ def _with_path(found: list[tuple[Any, ...]]) -> Iterator[Step]:
     for _, _, function, path in found:
         yield statement(
             f"ALTER FUNCTION {function} SET search_path = {path}",
-            risk="it is no longer written out into the queries that call it",
+            risk="it can no longer be inlined into queries that call it",
         )
 
 

@@ -8,12 +8,12 @@ from typing import TypedDict
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog
-from opsmigrate.postgres.names import quoted
+from opsmigrate.postgres.names import quoted, unquoted
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.steps import Step, statement
 
 NAMED = "SELECT current_setting('search_path')"
-NAME = re.compile(r'"((?:[^"]|"")+)"|([^\s,"]+)')
+NAME = re.compile(r'"(?:[^"]|"")+"|[^\s,"]+')
 
 
 class Cure(TypedDict):
@@ -26,17 +26,13 @@ class Cure(TypedDict):
 def usable_schema(connection: BaseDatabaseWrapper, catalog: Catalog) -> Cure:
     """Return what makes the first schema of the search_path one that the role can use."""
     [(path,)] = seen_by_project(connection, NAMED)
-    named = [
-        inside.replace('""', '"') or plain.lower()
-        for inside, plain in NAME.findall(path)
-        if inside != "$user"
-    ]
+    named = [unquoted(name) for name in NAME.findall(path) if name != '"$user"']
     role = quoted(catalog.role)
     there = [name for name in named if name in catalog.schemas]
     if there:
         grant = statement(f"GRANT USAGE, CREATE ON SCHEMA {quoted(there[0])} TO {role}")
-        return Cure(hint="the owner of the schema or a superuser types it", steps=(grant,))
+        return Cure(hint="the owner of the schema or a superuser types this", steps=(grant,))
     if named:
         make = statement(f"CREATE SCHEMA {quoted(named[0])} AUTHORIZATION {role}")
-        return Cure(hint="a superuser types it, or correct the search_path", steps=(make,))
+        return Cure(hint="a superuser types this, or correct the search_path", steps=(make,))
     return Cure(hint="correct the search_path of the role or in OPTIONS: it is empty", steps=())

@@ -9,6 +9,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.errors import first_line
 from opsmigrate.postgres.names import literal, quoted
+from opsmigrate.postgres.sequences import of_owned
 from opsmigrate.postgres.transaction import transaction
 from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.casts import RANGES
@@ -19,19 +20,12 @@ from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.schema.types import base
 from opsmigrate.steps import Step, statement
 
-# deptype: a for a serial column, i for an identity.
-OWNED = """
-SELECT n.nspname, s.relname, format_type(q.seqtypid, NULL), q.seqstart, q.seqincrement,
+OWNED = of_owned("""
+SELECT sn.nspname, s.relname, format_type(q.seqtypid, NULL), q.seqstart, q.seqincrement,
        q.seqmin, q.seqmax, d.deptype = 'i'
-FROM pg_depend d
-JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
-JOIN pg_namespace n ON n.oid = s.relnamespace JOIN pg_sequence q ON q.seqrelid = s.oid
-JOIN pg_class t ON t.oid = d.refobjid JOIN pg_namespace tn ON tn.oid = t.relnamespace
-JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
-WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
-  AND d.deptype IN ('a', 'i') AND tn.nspname = %s AND t.relname = %s AND a.attname = %s
+{of_owned} AND n.nspname = %s AND t.relname = %s AND a.attname = %s
 ORDER BY d.deptype DESC
-"""
+""")
 
 
 class _Sequence(NamedTuple):
@@ -152,7 +146,7 @@ def _note_out_of_range(
                 f"stands at {last:,}",
                 statement(
                     f"SELECT {again} FROM {table.live}",  # noqa: S608
-                    risk="numbers of rows that were deleted are given again",
+                    risk="numbers of deleted rows are used again",
                 ),
             )
         )
@@ -161,7 +155,7 @@ def _note_out_of_range(
             "sequence-out-of-range",
             f"the sequence {sequence.schema}.{sequence.name} of {table.label}.{column} "
             f"{' and '.join(words for words, _ in wrong)}, which is out of the range of {type_}",
-            hint=f"let it go on behind the last row, where that is a number of {type_}",
+            hint=f"move it to just after the last row, if that is in the range of {type_}",
             steps=tuple(step for _, step in wrong),
             table=table.label,
             column=column,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db.backends.postgresql.psycopg_any import sql
 
@@ -14,7 +15,7 @@ from opsmigrate.schema.types import in_full
 
 # Where unqualified names go, where the search_path has no schema that is there and ours to use.
 NOWHERE = "?"
-FOREIGN_KEY, UNIQUE, PRIMARY_KEY, CHECK, NOT_NULL = "f", "u", "p", "c", "n"
+FOREIGN_KEY, UNIQUE, PRIMARY_KEY, CHECK, NOT_NULL, EXCLUSION = "f", "u", "p", "c", "n", "x"
 # As pg_class.relkind; a type that no relation made has none.
 INDEX, TYPE = "i", "type"
 
@@ -94,21 +95,14 @@ class SimulatedTable:
 
     def index_to_reference(self, columns: tuple[str, ...]) -> str | None:
         """Return the oldest index that a foreign key to `columns` may rest on (CREATE TABLE)."""
-        return next(
-            (
-                name
-                for name, index in self.indexes.items()
-                if index.unique
-                and index.valid
-                and index.immediate
-                and not index.partial
-                and sorted(index.columns) == sorted(columns)
-            ),
-            None,
-        )
+        for name, index in self.indexes.items():
+            whole = index.unique and index.valid and index.immediate and not index.partial
+            if whole and sorted(index.columns) == sorted(columns):
+                return name
+        return None
 
     def may_be_referenced(self, columns: tuple[str, ...]) -> bool:
-        """Say whether the role has the REFERENCES privilege on `columns`: owners may lack it."""
+        """Return whether the role has the REFERENCES privilege on `columns`: owners may lack it."""
         return not {self.origins.get(column, column) for column in columns} & self.not_referable
 
     def add_unique(
@@ -131,18 +125,26 @@ class SimulatedTable:
             partial=False,
         )
 
+    def indexes_with(self, column: str) -> list[str]:
+        """Return the indexes that DROP COLUMN takes along: where it is a key, or computed with."""
+        users = [user.name for user in self.dependents.get(column, ()) if user.kind == "index"]
+        return [
+            name
+            for name, index in self.indexes.items()
+            if column in (*index.columns, *index.include)
+            or any(user.endswith((f".{name}", f'."{name}"')) for user in users)
+        ]
+
     def forget_column(self, column: str) -> None:
         """Drop a column with the constraints and indexes that DROP COLUMN takes with it."""
-        self.types.pop(column, None)
-        self.origins.pop(column, None)
-        self.values.pop(column, None)
-        self.not_null.discard(column)
-        self.weak_not_null.pop(column, None)
-        self.defaults.discard(column)
-        self.identities.discard(column)
-        self.generated.discard(column)
-        self.virtual.discard(column)
-        self.dependents.pop(column, None)
+        for name in self.indexes_with(column):
+            del self.indexes[name]
+        by_column: tuple[dict[str, Any], ...]
+        by_column = (self.types, self.origins, self.values, self.weak_not_null, self.dependents)
+        for each in by_column:
+            each.pop(column, None)
+        for names in (self.not_null, self.defaults, self.identities, self.generated, self.virtual):
+            names.discard(column)
         # A generated column no longer uses the others.
         ends = (f".{column}", f'."{column}"')
         self.dependents = {
@@ -158,9 +160,6 @@ class SimulatedTable:
             for name, (kind, columns) in self.constraints.items()
             if column not in columns
         }
-        self.indexes = {
-            name: index for name, index in self.indexes.items() if column not in index.columns
-        }
         self.views = {view: used for view, used in self.views.items() if column not in used}
 
     def rename_column(self, old: str, new: str) -> None:
@@ -172,13 +171,12 @@ class SimulatedTable:
         self.types = {new if name == old else name: kind for name, kind in self.types.items()}
         self.origins = {new if name == old else name: live for name, live in self.origins.items()}
         self.values = {new if name == old else name: each for name, each in self.values.items()}
-        self.not_null = set(renamed(tuple(self.not_null)))
+        for names in (self.not_null, self.defaults, self.identities, self.generated, self.virtual):
+            if old in names:
+                names.remove(old)
+                names.add(new)
         if old in self.weak_not_null:
             self.weak_not_null[new] = self.weak_not_null.pop(old)
-        self.defaults = set(renamed(tuple(self.defaults)))
-        self.identities = set(renamed(tuple(self.identities)))
-        self.generated = set(renamed(tuple(self.generated)))
-        self.virtual = set(renamed(tuple(self.virtual)))
         self.partition_key = renamed(self.partition_key)
         if old in self.dependents:
             self.dependents[new] = self.dependents.pop(old)
@@ -186,7 +184,8 @@ class SimulatedTable:
             name: (kind, renamed(columns)) for name, (kind, columns) in self.constraints.items()
         }
         for name, index in list(self.indexes.items()):
-            self.indexes[name] = index._replace(columns=renamed(index.columns))
+            also = renamed(index.include)
+            self.indexes[name] = index._replace(columns=renamed(index.columns), include=also)
 
 
 class Simulation:
@@ -246,7 +245,7 @@ class Simulation:
         return self._tables.get(self._key(db_table))
 
     def still_has(self, schema: str | None, name: str | None, column: str | None) -> bool:
-        """Say whether the plan has left a live relation, and a column of it, where it was."""
+        """Return whether the plan has left a live relation, and a column of it, where it was."""
         if self._live_kinds.get((schema or "", name or "")) not in TABLE_KINDS:
             return True
         table = self.of_origin(schema or "", name or "")
@@ -304,7 +303,7 @@ class Simulation:
 
     def forget_column(self, table: SimulatedTable, column: str) -> None:
         """Drop a column with all that goes with it."""
-        for index in [it.name for it in table.indexes.values() if column in it.columns]:
+        for index in table.indexes_with(column):
             self.forget_relation(table, index)
         table.forget_column(column)
         self.forget_foreign_keys(
@@ -315,7 +314,7 @@ class Simulation:
         )
 
     def is_taken(self, table: SimulatedTable, name: str) -> bool:
-        """Say whether the table's schema has a relation `name`: tables and indexes share names."""
+        """Return whether the table's schema has a relation `name`, of any kind."""
         return self._kinds.get((table.schema, name), TYPE) != TYPE
 
     def kind_in(self, schema: str, name: str) -> str | None:

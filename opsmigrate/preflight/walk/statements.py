@@ -8,7 +8,7 @@ from django.db.backends.ddl_references import Statement
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 
 from opsmigrate.postgres.catalog import Index
-from opsmigrate.postgres.names import as_stored
+from opsmigrate.postgres.names import as_stored, unquoted
 from opsmigrate.preflight.walk.constraints import (
     add_constraint,
     add_foreign_key,
@@ -18,6 +18,7 @@ from opsmigrate.preflight.walk.constraints import (
 )
 from opsmigrate.preflight.walk.cures import set_aside, without_constraint
 from opsmigrate.preflight.walk.expressions import require_fit, require_no_failure
+from opsmigrate.preflight.walk.few_columns import require_few_columns
 from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.index_keys import keys_of
 from opsmigrate.preflight.walk.index_rows import require_rows_fit
@@ -68,11 +69,17 @@ def examine_statement(statement: Statement, requirements: Requirements) -> None:
 def _name(part: Any) -> str:
     text = str(part)
     quoted = len(text) > 1 and text.startswith('"') and text.endswith('"')
-    return as_stored(text[1:-1].replace('""', '"') if quoted else text)
+    return as_stored(unquoted(text) if quoted else text)
 
 
 def _columns(part: Any) -> tuple[str, ...]:
     return tuple(map(as_stored, getattr(part, "columns", None) or ()))
+
+
+def _include(statement: Statement) -> tuple[str, ...]:
+    """Return the columns that the index only carries along."""
+    part = statement.parts.get("include")
+    return _columns(part.parts["columns"]) if isinstance(part, Statement) else ()
 
 
 def _create_index(statement: Statement, table: SimulatedTable, requirements: Requirements) -> None:
@@ -90,9 +97,9 @@ def _create_unique(statement: Statement, table: SimulatedTable, requirements: Re
     if columns and table.partition_key and not set(table.partition_key) <= set(columns):
         requirements.ledger.find(
             "partition-key-missing",
-            f"{name} of {table.label} must contain the columns by which the table is partitioned: "
+            f"{name} of {table.label} must contain the columns of the partition key: "
             f"{', '.join(table.partition_key)}",
-            hint="add them to the constraint, or take the constraint out of the migration",
+            hint="add them to the constraint, or remove the constraint from the migration",
             table=table.label,
         )
     if "UNIQUE INDEX" not in statement.template:
@@ -106,7 +113,7 @@ def _create_primary_key(
         requirements.ledger.find(
             "constraint-exists",
             f"the migration adds a primary key to {table.label}, which has one: {name}",
-            hint="remove primary_key from the old field in an operation before it",
+            hint="remove primary_key from the old field in an earlier operation",
             table=table.label,
         )
     for column in _columns(statement.parts["columns"]):
@@ -150,11 +157,14 @@ def _add_index(
         requirements.ledger.find(
             "computed-column",
             f"index {name} is refused on {table.label}.{column}: it is a virtual generated column",
-            hint="let the field be stored: db_persist=True",
+            hint="store the field: db_persist=True",
             table=table.label,
             column=column,
             name=name,
         )
+    include = _include(statement)
+    keys = len(columns) or len(keys_of(statement.parts["columns"]))
+    require_few_columns(requirements.ledger, table, name, keys + len(include))
     if all(there):
         _fits(statement, table, requirements, name)
     table.indexes[name] = Index(
@@ -165,6 +175,7 @@ def _add_index(
         valid=True,
         immediate="DEFERRABLE" not in str(statement.parts.get("deferrable", "")),
         partial=bool(statement.parts.get("condition")) or not columns,
+        include=include,
     )
     return name
 
@@ -183,7 +194,7 @@ def _fits(
             "expression-invalid",
             f"index {name} of {table.label} has its operator class inside the brackets",
             hint="add django.contrib.postgres to INSTALLED_APPS: without it OpClass() is not "
-            "taken apart",
+            "understood",
             table=table.label,
         )
         return
@@ -201,12 +212,14 @@ def _fits(
             require_immutable(requirements, table, text, f"index {name}")
             require_safe_path(requirements, table, text, f"index {name}")
     if method == "btree":
-        require_rows_fit(requirements, table, columns, [key.text for key in keys])
+        require_rows_fit(
+            requirements, table, columns, [key.text for key in keys], _include(statement)
+        )
     if "CONCURRENTLY" in statement.template and table.kind == "p":
         requirements.ledger.find(
             "concurrently-on-partitioned",
             f"index {name} cannot be made CONCURRENTLY: {table.label} is partitioned",
-            hint="use AddIndex, or make it on each partition and attach them",
+            hint="use AddIndex, or create it on each partition and attach them",
             table=table.label,
         )
 
@@ -259,8 +272,8 @@ def _drop_index(statement: Statement, table: SimulatedTable, requirements: Requi
     if name in table.constraints:
         requirements.ledger.find(
             "constraint-needs-index",
-            f"the migration drops index {name} of {table.label}, but a constraint rests on it",
-            hint="the constraint goes with its index",
+            f"the migration drops index {name} of {table.label}, but a constraint depends on it",
+            hint="the constraint is dropped together with its index",
             steps=without_constraint(table, name),
             table=table.label,
             name=name,
@@ -273,13 +286,13 @@ def _drop_index(statement: Statement, table: SimulatedTable, requirements: Requi
 
 
 def _is_an_index(requirements: Requirements, table: SimulatedTable, name: str) -> None:
-    """Note where a table, a view or a sequence has the name of the index to drop."""
+    """Report if a table, a view or a sequence has the name of the index to drop."""
     kind = requirements.schema.kind_in(table.schema, name)
     if kind is not None and kind not in NO_OBSTACLE:
         requirements.ledger.find(
             "missing-index",
-            f"the migration drops index {name} of {table.label}, but {name} is no index here",
-            hint="give the one that is there another name",
+            f"the migration drops index {name} of {table.label}, but {name} is not an index here",
+            hint="rename the existing one",
             steps=(set_aside(requirements.schema, table.schema, name),),
             table=table.label,
             name=name,
@@ -291,8 +304,8 @@ def _rename_index(statement: Statement, table: SimulatedTable, requirements: Req
     if not requirements.schema.is_taken(table, old):
         requirements.ledger.find(
             "missing-index",
-            f"the migration renames index {old} of {table.label}, which is not there",
-            hint=f"rename the index that stands for it to {old}, or create it",
+            f"the migration renames index {old} of {table.label}, which does not exist",
+            hint=f"rename the matching index to {old}, or create it",
             table=table.label,
             name=old,
             evidence={"name": old},

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from opsmigrate.postgres.names import quoted
+from opsmigrate.postgres.names import quoted, unquoted
 from opsmigrate.preflight.walk.requirements import Requirements
 from opsmigrate.preflight.walk.rights import BY_OTHERS, on_schema
 from opsmigrate.preflight.walk.schemas import usable_schema
@@ -37,7 +37,7 @@ def require_surroundings(statement: Any, requirements: Requirements) -> None:
     does = [words for pattern, words in CREATES if pattern.search(outline)]
     if does:
         _require_schema(statement, does[0], requirements)
-    named = {name[1:-1].replace('""', '"') for name in TABLESPACE.findall(text)}
+    named = {unquoted(name) for name in TABLESPACE.findall(text)}
     default = requirements.catalog.default_tablespace
     if default and set(does) & set(STORES) and not named:
         named.add(default)
@@ -52,7 +52,7 @@ def require_surroundings(statement: Any, requirements: Requirements) -> None:
 
 
 def _require_schema(statement: Any, does: str, requirements: Requirements) -> None:
-    """Note where the role may not create in the schema of the table that is named first."""
+    """Report if the role may not create in the schema of the table that is named first."""
     catalog, ledger = requirements.catalog, requirements.ledger
     table = next(iter(named_tables(statement, requirements.schema)), None)
     if table is None or table.schema in catalog.creatable:
@@ -60,7 +60,7 @@ def _require_schema(statement: Any, does: str, requirements: Requirements) -> No
     if table.schema == NOWHERE:
         ledger.find(
             "missing-schema",
-            "the search_path names no schema that is there and that the role may use",
+            "the search_path names no existing schema that the role may use",
             **usable_schema(requirements.connection, catalog),
         )
     elif table.schema in catalog.schemas:
@@ -72,13 +72,13 @@ def _require_schema(statement: Any, does: str, requirements: Requirements) -> No
             table=table.label,
         )
     elif ledger.code_runs:
-        ledger.leave_open(f"whether the schema {table.schema} is there by then")
+        ledger.leave_open(f"whether the schema {table.schema} exists by then")
     else:
         may, owned = catalog.may_create_extensions, f" AUTHORIZATION {quoted(catalog.role)}"
         ledger.find(
             "missing-schema",
-            f"the schema {table.schema} is not there",
-            hint=None if may else "a superuser types it",
+            f"the schema {table.schema} does not exist",
+            hint=None if may else "a superuser types this",
             steps=(statement(f"CREATE SCHEMA {quoted(table.schema)}{'' if may else owned}"),),
             table=table.label,
         )
@@ -89,7 +89,7 @@ def _require_tablespace(name: str, requirements: Requirements) -> None:
     if allowed is None:
         requirements.ledger.find(
             "missing-tablespace",
-            f"the tablespace {name} is not there",
+            f"the tablespace {name} does not exist",
             hint="let a superuser create it, or correct db_tablespace, DEFAULT_TABLESPACE or "
             "DEFAULT_INDEX_TABLESPACE",
         )
@@ -97,7 +97,7 @@ def _require_tablespace(name: str, requirements: Requirements) -> None:
         requirements.ledger.find(
             "missing-privilege",
             f"the role may not create in the tablespace {name}",
-            hint="a superuser types it",
+            hint="a superuser types this",
             steps=(
                 statement(
                     f"GRANT CREATE ON TABLESPACE {quoted(name)} TO {quoted(requirements.role)}"

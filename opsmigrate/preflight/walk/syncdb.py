@@ -26,11 +26,10 @@ def walk_syncdb(plan: Plan, target: Target, requirements: Requirements) -> None:
             if model._meta.can_migrate(requirements.connection) and _is_missing(
                 model, requirements
             ):
-                requirements.ledger.operation = f"--run-syncdb: {model._meta.label}"
-                editor.create_model(model)
-                editor.note_origins()
+                with requirements.ledger.at(None, f"--run-syncdb: {model._meta.label}"):
+                    editor.create_model(model)
+                    editor.note_origins()
     editor.run_deferred()
-    requirements.ledger.operation = None
 
 
 def _is_missing(model: type[Model], requirements: Requirements) -> bool:

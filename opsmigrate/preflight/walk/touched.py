@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.backends.ddl_references import Statement, Table
 
-from opsmigrate.postgres.names import as_stored
+from opsmigrate.postgres.names import as_stored, unquoted
 from opsmigrate.preflight.walk.simulation import SimulatedTable, Simulation
 
 _NAME = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
@@ -22,7 +22,7 @@ NAMED = re.compile(
 )
 PART = re.compile(_NAME)
 DROPS_TABLE = re.compile(r"\s*DROP\s+TABLE\b", re.IGNORECASE)
-DROPPED = re.compile(r'\bDROP (CONSTRAINT|COLUMN)(?: IF EXISTS)? "((?:[^"]|"")+)"', re.IGNORECASE)
+DROPPED = re.compile(r'\bDROP (CONSTRAINT|COLUMN)(?: IF EXISTS)? ("(?:[^"]|"")+")', re.IGNORECASE)
 
 
 def tables_of(statement: Any, schema: Simulation) -> list[str]:
@@ -69,7 +69,7 @@ def name_parts(name: str) -> tuple[str, ...]:
 
 
 def _plain(part: str) -> str:
-    return as_stored(part[1:-1].replace('""', '"') if part.startswith('"') else part.lower())
+    return as_stored(unquoted(part))
 
 
 def _live(table: SimulatedTable) -> str:
@@ -82,7 +82,7 @@ def _partners(text: str, table: SimulatedTable, schema: Simulation) -> Iterator[
     if DROPS_TABLE.match(text):
         yield from (_live(end) for key in keys for end in (key.table, key.target))
     for what, quoted in DROPPED.findall(text):
-        name = as_stored(quoted.replace('""', '"'))
+        name = as_stored(unquoted(quoted))
         for key in keys:
             if key.name == name or (what.upper() == "COLUMN" and name in key.columns):
                 yield _live(key.target)

@@ -134,7 +134,7 @@ class TracingEditor(DatabaseSchemaEditor):
             ledger.find(
                 "malformed-statement",
                 f"a statement of the migration cannot be sent to the server: {first_line(error)}",
-                hint="take the percent sign out of the name or comment; in a comment, %% will do",
+                hint="remove the percent sign from the name or comment; in a comment, write %%",
             )
             return False
         try:
@@ -153,7 +153,7 @@ class TracingEditor(DatabaseSchemaEditor):
             self.requirements.ledger.find(
                 "malformed-statement",
                 f"Django writes the name {name} as {quoted}, which PostgreSQL cannot read",
-                hint='take the quotation mark out of the name, or double it: ""',
+                hint='remove the quotation mark from the name, or double it: ""',
             )
         return quoted
 
@@ -164,9 +164,10 @@ class TracingEditor(DatabaseSchemaEditor):
 
     def run_deferred(self) -> None:
         """Look at the statements that the real editor keeps for the end of the migration."""
+        ledger = self.requirements.ledger
         for statement in self.deferred_sql:
-            self.requirements.ledger.operation = self._origins.get(id(statement))
-            self.execute(statement, None)
+            with ledger.at(ledger.migration, self._origins.get(id(statement))):
+                self.execute(statement, None)
         self.deferred_sql.clear()
 
     def effective_default(self, field: Field[Any, Any]) -> Any:
@@ -365,7 +366,7 @@ class TracingEditor(DatabaseSchemaEditor):
     def _is_collation_deterministic(self, collation_name: str) -> bool | None:
         return is_deterministic(self.connection, self.requirements, collation_name)
 
-    def _constraint_names(
+    def _constraint_names(  # noqa: PLR0913 - Django's own signature
         self,
         model: type[Model],
         column_names: list[str] | None = None,

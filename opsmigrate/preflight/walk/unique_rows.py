@@ -59,10 +59,10 @@ def _of(
     found = twice or _there(connection, table, index, known)
     if found:
         words = ", ".join(str(value) for value in found if not isinstance(value, later))
-        where = "would come twice" if twice else "is there already"
+        where = "would occur twice" if twice else "already exists"
         yield Objection(
             f"{index.name} is unique, and {words} {where}",
-            hint="look at that row: one of the two must go, or the index",
+            hint="look at that row: delete one of the two, or drop the index",
             row=keys.index(found),
             of_rows=not twice,
         )

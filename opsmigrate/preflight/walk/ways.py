@@ -27,12 +27,12 @@ from opsmigrate.schema.types import in_full
 from opsmigrate.steps import Step
 
 ABOUT_ROWS = {
-    "null-values": "give these rows a value, or let a migration do it before",
+    "null-values": "give these rows a value, or let an earlier migration do it",
     "check-violated": "correct these rows",
-    "orphan-rows": "let these rows point to one that is there, or to none, or delete them",
-    "duplicate-values": "let each row have a value of its own",
+    "orphan-rows": "make these rows point to an existing row or to NULL, or delete them",
+    "duplicate-values": "give each row a value of its own",
     "value-not-castable": "correct these values, or choose a wider type",
-    "value-cut-off": "shorten these values yourself, or choose a longer type",
+    "value-cut-off": "shorten these values on purpose, or choose a longer type",
     "rows-exclude-each-other": "change or delete one row of each pair",
     "index-row-too-big": "shorten these values, or index a digest of them",
 }

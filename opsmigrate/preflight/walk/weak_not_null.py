@@ -28,7 +28,7 @@ def set_not_null(requirements: Requirements, table: SimulatedTable, column: str)
 def require_strong(
     requirements: Requirements, table: SimulatedTable, column: str, doing: str
 ) -> None:
-    """Note what forbids a primary key or an identity on the column."""
+    """Report what prevents a primary key or an identity on the column."""
     weak = table.weak_not_null.pop(column, None)
     if weak is not None:
         _find(requirements, table, column, weak, doing)
@@ -44,7 +44,7 @@ def _find(
         "constraint-in-the-way",
         f"{doing} is refused: its NOT NULL constraint {weak.name} is "
         f"{'NO INHERIT' if weak.no_inherit else 'NOT VALID'}",
-        hint=None if weak.validated else "where it is refused, rows hold NULL: correct them first",
+        hint=None if weak.validated else "if it is refused, rows have NULL: correct them first",
         steps=(
             *([inherits] if weak.no_inherit else []),
             *([] if weak.validated else [validates]),

@@ -46,7 +46,9 @@ REMEDIES: Mapping[str, Callable[[Case], Remedy]] = {
     "drift-table-missing": table_remedy,
     "drift-type": type_remedy,
 }
-UNKNOWN = Remedy("make it as the migrations say, or write a migration that says what is there")
+UNKNOWN = Remedy(
+    "make it as the migrations describe it, or write a migration that describes what exists"
+)
 
 
 def remedied(

@@ -12,10 +12,10 @@ from opsmigrate.schema.remedies.ddl import editing
 from opsmigrate.schema.remedies.ways import SAID, first
 from opsmigrate.steps import Step, statement
 
-CORRECT = "rows that contradict it must be corrected first"
+CORRECT = "rows that violate it must be corrected first"
 # The suffix of Django's names for foreign keys (BaseDatabaseSchemaEditor).
 SUFFIX = "_fk_%(to_table)s_%(to_column)s"
-VALIDATION = "New rows are checked as soon as it is there, those of before by the last step"
+VALIDATION = "New rows are checked as soon as it exists, existing rows by the last step"
 
 
 def foreign_key_remedy(case: Case) -> Remedy:
@@ -27,7 +27,7 @@ def foreign_key_remedy(case: Case) -> Remedy:
     with editing(case) as editor:
         text = str(editor._create_fk_sql(case.model, case.field(key.column), SUFFIX))
     look = _orphans(case, key.column, quoted(target.schema, target.name), key.to_column)
-    hint = f"{CORRECT}; the query lists what points nowhere"
+    hint = f"{CORRECT}; the query lists the values without a target"
     if isinstance(there, Constraint):
         head = f"ALTER TABLE {case.where} "
         text = f"{head}DROP CONSTRAINT {quoted(there.name)}, {text.removeprefix(head)}"
@@ -64,7 +64,7 @@ def not_validated_remedy(case: Case) -> Remedy:
         return Remedy(CORRECT, (validate,))
     where = quoted(target.schema, target.name)
     look = _orphans(case, there.columns[0], where, there.to_columns[0])
-    hint = f"{CORRECT}; the query lists what points nowhere"
+    hint = f"{CORRECT}; the query lists the values without a target"
     key = (there.columns[0], where, there.to_columns[0])
     return _with_ways(case, hint, look, key, (validate,))
 

@@ -71,7 +71,7 @@ def default_of(case: Case, editor: Any, field: Any) -> str | None:
 
 
 def is_constant(field: Any) -> bool:
-    """Say whether the default of the field is the same for all rows, and not computed by code."""
+    """Return whether the field's default is the same for all rows, and not computed by code."""
     if field.has_default():
         return not callable(field.default) and field.default is not None
     return bool(field.blank and field.empty_strings_allowed and not field.null)

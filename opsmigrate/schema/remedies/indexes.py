@@ -19,10 +19,10 @@ from opsmigrate.steps import Step, statement
 
 # What REINDEX CONCURRENTLY leaves behind where it stops (documentation of REINDEX).
 LEFT_BEHIND = re.compile(r"_cc(new|old)\d*$")
-APART = "rows that have the same must be told apart first"
-DUPLICATES = f"{APART}; the query lists what they have"
-AGAIN = "foreign keys rest on {}: drop them, make anew what is claimed, and add them again"
-UPGRADE = "this server is too old for it: Django leaves it out, and nothing can be typed"
+APART = "rows with equal values must be corrected first"
+DUPLICATES = f"{APART}; the query lists these values"
+AGAIN = "foreign keys depend on {}: drop them, recreate it as described, and add them again"
+UPGRADE = "this server is too old to restore it: Django leaves it out, and nothing can be typed"
 
 
 def index_remedy(case: Case) -> Remedy:
@@ -57,7 +57,7 @@ def unique_remedy(case: Case) -> Remedy:
     if old and any(item.name == old and item.kind == "u" for item in case.relation.constraints):
         if _rested_on(case, old):
             return Remedy(
-                f"foreign keys rest on {old}: drop them, make it anew, and add them again"
+                f"foreign keys depend on {old}: drop them, recreate it, and add them again"
             )
         if text.startswith(f"ALTER TABLE {case.where} ADD") and case.drift.name == old:
             return _with_ways(case, hint, looks, (statement(_replacing(case, text, old)),))
@@ -90,7 +90,7 @@ def primary_key_remedy(case: Case) -> Remedy:
         if _rested_on(case, there.name):
             return Remedy(AGAIN.format(there.name))
         add = f"DROP CONSTRAINT {quoted(there.name)}, {add}"
-    return Remedy(f"{DUPLICATES}, and no row may be without", (*looks, case.alter(add)))
+    return Remedy(f"{DUPLICATES}, and every row needs a value", (*looks, case.alter(add)))
 
 
 def invalid_remedy(case: Case) -> Remedy:
@@ -104,12 +104,12 @@ def invalid_remedy(case: Case) -> Remedy:
             "an index of a partitioned table becomes valid once each partition has its own"
         )
     if LEFT_BEHIND.search(there.name):
-        return Remedy("a REINDEX that stopped left it behind", (statement(drop),))
+        return Remedy("an interrupted REINDEX left it behind", (statement(drop),))
     looks = tuple(_duplicates(case, there)) if there.unique else ()
     steps = (*looks, statement(f"REINDEX INDEX CONCURRENTLY {name}"))
     if any(index.name == there.name for index in case.claimed.indexes):
         return Remedy(DUPLICATES if looks else None, steps)
-    hint = "decide whether it is wanted: no migration makes it"
+    hint = "decide whether it is needed: no migration creates it"
     return Remedy(
         f"{hint}; {DUPLICATES}" if looks else hint, (*steps, statement(drop, alternative=2))
     )

@@ -18,19 +18,19 @@ TIMEOUT = "5s"
 
 
 def has_rows(connection: BaseDatabaseWrapper, table: Relation) -> bool | None:
-    """Say whether the table has a row; None where it cannot be known."""
+    """Return whether the table has a row; None where it cannot be known."""
     return _exists(connection, table, sql.SQL(""))
 
 
 def has_values(connection: BaseDatabaseWrapper, table: Relation, column: str) -> bool | None:
-    """Say whether the column has a value in some row; None where it cannot be known."""
+    """Return whether the column has a value in some row; None where it cannot be known."""
     return _exists(
         connection, table, sql.SQL("WHERE {} IS NOT NULL").format(sql.Identifier(column))
     )
 
 
 def has_nulls(connection: BaseDatabaseWrapper, table: Relation, column: str) -> bool | None:
-    """Say whether the column has none in some row; None where it cannot be known."""
+    """Return whether the column has none in some row; None where it cannot be known."""
     where = sql.SQL("WHERE {} IS NULL").format(sql.Identifier(column))
     return _exists(connection, table, where)
 

@@ -21,18 +21,18 @@ def table_remedy(case: Case) -> Remedy:
     if case.table is not None:
         kind = KINDS.get(case.table.kind)
         if kind is None:
-            return Remedy("something else has the name of the table: rename that first")
+            return Remedy("another object has the name of the table: rename that first")
         former = case.live.unused(case.table.schema, f"{case.table.name}_former")
         steps = [statement(f"ALTER {kind} {case.where} RENAME TO {quoted(former)}")]
         hint = (
-            f"decide: a {kind.lower()} that was put there on purpose belongs into the migrations "
-            "(SeparateDatabaseAndState, with managed = False in the state); else rename it, and "
-            "make the table"
+            f"decide: a {kind.lower()} that was put there on purpose belongs in a migration "
+            "(SeparateDatabaseAndState, with managed = False in the state); otherwise rename it, "
+            "and create the table"
         )
     else:
         hint = (
             "decide: restore the table with its rows from a backup (python manage.py backup_db "
-            "--list); or make it, as the applied migrations describe it"
+            "--list); or create it as the applied migrations describe it"
         )
         columns = {column.name for column in case.claimed.columns}
         alike = [
@@ -58,8 +58,8 @@ def _renamed(case: Case, alike: list[Relation]) -> Remedy:
     made = (replace(step, alternative=len(alike) + 1) for step in _made(case))
     names = " or ".join(item.label for item in alike)
     return Remedy(
-        f"decide: it may be {names} under another name, which no model has and which has its "
-        "columns; then rename it. Else make it, as the applied migrations describe it",
+        f"decide: it may be {names} under another name, which no model has and which already has "
+        "its columns; then rename it. Otherwise create it as the applied migrations describe it",
         (*steps, *made),
     )
 
@@ -79,8 +79,8 @@ def owner_remedy(case: Case) -> Remedy:
     owner, former = case.live.owner, case.relation.owner
     assert owner is not None  # noqa: S101 - else there is nothing to compare with
     return Remedy(
-        f"a superuser types this, or {former} where it may become {owner}; {former} keeps the use "
-        "of the table",
+        f"a superuser types this, or {former} if it may become {owner}; {former} can still use "
+        "the table",
         (
             case.alter(f"OWNER TO {quoted(owner)}"),
             statement(f"GRANT ALL ON TABLE {case.where} TO {quoted(former)}"),

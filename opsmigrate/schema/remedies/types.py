@@ -19,7 +19,7 @@ from opsmigrate.schema.types import (
 )
 from opsmigrate.steps import Step, statement
 
-OR_SAY_SO = "or write a migration that says what is there"
+OR_SAY_SO = "or write a migration that describes what exists"
 TEXTS = frozenset({"text", "character varying"})
 ZONED = frozenset({"timestamp with time zone", "time with time zone"})
 # What the text says of these depends on settings of whoever types it.
@@ -29,9 +29,9 @@ DAYS = frozenset(
 DATES = frozenset({"date", "timestamp without time zone", "timestamp with time zone"})
 # No operator = is there for them.
 INCOMPARABLE = frozenset({"json", "xml", "point", "polygon"})
-LOSES_SPACES = "refuses what is too long, and loses spaces at its end"
+LOSES_SPACES = "refuses values that are too long, and removes trailing spaces"
 CHANGES = "changes the values that the query lists"
-NO_DEFAULT = "the column has no default any more"
+NO_DEFAULT = "the column no longer has a default"
 
 
 def type_remedy(case: Case) -> Remedy:
@@ -43,8 +43,8 @@ def type_remedy(case: Case) -> Remedy:
     obstacle = in_the_way(case, found)
     if obstacle:
         return Remedy(
-            f"{obstacle} of this column: drop that, give the column the type {type_}, and make "
-            f"it again; {OR_SAY_SO}"
+            f"{obstacle} of this column: drop that, give the column the type {type_}, and recreate "
+            f"it; {OR_SAY_SO}"
         )
     collate = f" COLLATE {quoted(claimed.collation)}" if claimed.collation else ""
     old, new = base(found.type), base(type_)
@@ -53,7 +53,9 @@ def type_remedy(case: Case) -> Remedy:
     if keeps(found.type, type_):
         return Remedy(hint, (case.alter_column(f"TYPE {type_}{collate}"),))
     if (old in TEXTS) and new in DAYS:
-        return Remedy(f"decide how these texts are read as {type_}, and convert them by a query")
+        return Remedy(
+            f"decide how these texts are converted to {type_}, and convert them with a query"
+        )
     there_and_back = (found.type, type_), (type_, found.type)
     if not all(casts_when_told(case.connection, *pair) for pair in there_and_back):
         return Remedy(
@@ -82,11 +84,11 @@ def in_the_way(case: Case, found: Column) -> str | None:
         if item.kind != "index"
     ]
     names = [*(f"view {name}" for name in sorted(views)), *users]
-    return f"use is made by {', '.join(names)}" if names else None
+    return f"it is used by {', '.join(names)}" if names else None
 
 
 def keeps(old: str, new: str) -> bool:
-    """Say whether ALTER TYPE, without USING, either keeps each value as it is or refuses."""
+    """Return whether ALTER TYPE, without USING, either keeps each value as it is or refuses."""
     if is_array(old) and is_array(new):
         return keeps(element(old), element(new))
     old, new = canonical(old), canonical(new)

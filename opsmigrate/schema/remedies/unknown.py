@@ -57,7 +57,7 @@ def missing_remedy(case: Case) -> Remedy:
     if names:
         hint = (
             f"decide: {column.name} may be {_either(names)} under another name, which no migration "
-            f"knows and which is of its type; then rename it. Else {hint or 'add it'}"
+            f"creates and which has the same type; then rename it. Otherwise {hint or 'add it'}"
         )
     return Remedy(hint, tuple(steps))
 
@@ -119,22 +119,24 @@ def unknown_remedy(case: Case) -> Remedy:
     )
     if by_hand:
         return Remedy(
-            "leave it if code or SQL of an applied migration made it, as some libraries do; else "
-            f"{GIVE}{warning}"
+            "leave it if code or SQL of an applied migration created it, as some libraries do; "
+            f"otherwise {GIVE}{warning}"
         )
     if missing:
         return Remedy(f"it may be {_either(missing)}, which is missing: decide that first{warning}")
     users = list(_users(case, found))
     if users:
-        return Remedy(f"leave it to what uses it ({', '.join(users)}), or {GIVE}{warning}")
+        return Remedy(
+            f"leave it to the objects that use it ({', '.join(users)}), or {GIVE}{warning}"
+        )
     if has_values(case.connection, case.relation, found.name) is not False:
-        return Remedy(f"it may hold values: {GIVE}; or save them elsewhere first{warning}")
+        return Remedy(f"it may have values: {GIVE}; or save them elsewhere first{warning}")
     where, column = case.where, case.column
     return Remedy(
-        f"{GIVE}; or drop it: no row had a value in it, as the query says once more{warning}",
+        f"{GIVE}; or drop it: no row has a value in it, as the query confirms{warning}",
         (
             statement(f"SELECT count({column}) AS values_to_lose FROM {where}"),
-            case.alter(f"DROP COLUMN {column}", risk="loses whatever the query counted"),
+            case.alter(f"DROP COLUMN {column}", risk="loses the values that the query counted"),
         ),
     )
 

@@ -23,7 +23,7 @@ class Row:
 
     @property
     def words(self) -> str:
-        """Say what the change is."""
+        """Return the change in words."""
         delta = difference(self.before, self.after)
         by = f" ({delta:+,f})" if delta else ""
         because = f"; {self.reason}" if self.reason else ""
@@ -88,7 +88,7 @@ def difference(before: str, after: str) -> Decimal | None:
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Say whether the name is what an expectation speaks of; `*` stands for anything."""
+    """Return whether the name is what an expectation speaks of; `*` stands for anything."""
     parts = (re.escape(part) for part in pattern.split("*"))
     return re.fullmatch(".*".join(parts), name) is not None
 
@@ -116,7 +116,7 @@ def _base(name: str) -> str:
 
 
 def _is_told_by_its_sum(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> bool:
-    """Say whether a fingerprint adds nothing: the sum, or the rows, changed as well."""
+    """Return whether a fingerprint adds nothing: the sum, or the rows, changed as well."""
     if not name.startswith("fingerprint("):
         return False
     told_by = (name.replace("fingerprint", "sum", 1), "count")

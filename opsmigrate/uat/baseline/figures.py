@@ -155,7 +155,7 @@ def _column(named: tuple[str, str]) -> Composable:
 
 
 def _fingerprint(model: Measured, named: tuple[str, str]) -> Composable:
-    """Tell apart what has the same sum: two amounts that were exchanged."""
+    """Distinguish rows with the same sum: two amounts that were exchanged."""
     if model.key is None:
         return sql.SQL("NULL")
     return sql.SQL("sum(hashtextextended({}::text || ' ' || {}::text, 0))::text").format(

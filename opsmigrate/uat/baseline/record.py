@@ -104,8 +104,8 @@ def read_baseline(
     if undone:
         raise _foreign(
             file,
-            f"the baseline {file} was saved when {undone[0]} was applied, and it is not applied "
-            "now: this is not what came after it",
+            f"the baseline {file} was saved when {undone[0]} was applied, but it is not applied "
+            "now: this is not a later state of that database",
         )
     age = baseline.age_seconds()
     if not 0 <= age <= max_age_hours * 3600:
@@ -163,7 +163,7 @@ def _trusted(file: Path, body: dict[str, Any]) -> dict[str, Any]:
 
 def _damaged(file: Path) -> RefusedError:
     return RefusedError(
-        f"{file} is no baseline of run_uat, or it was changed since it was saved",
+        f"{file} is not a baseline of run_uat, or was changed since it was saved",
         id="baseline-unreadable",
         hint=SAVE,
         steps=_save(file),

@@ -20,9 +20,9 @@ SLOWER_SECONDS = 0.25
 
 # What Django and a login change by themselves.
 for _what in ("contenttypes.ContentType", "auth.Permission", "admin.LogEntry"):
-    expect(_what, live=True, reason="Django adds rows by itself")
-expect("sessions.Session.*", reason="people log in and out")
-expect(f"{django_settings.AUTH_USER_MODEL}.nulls(last_login)", reason="people log in")
+    expect(_what, live=True, reason="Django adds rows automatically")
+expect("sessions.Session.*", reason="users log in and out")
+expect(f"{django_settings.AUTH_USER_MODEL}.nulls(last_login)", reason="users log in")
 
 
 @check(
@@ -46,8 +46,8 @@ def baseline_figures(context: Context) -> str:
     declared = sum(row.state == "declared" for row in rows)
     same = sum(row.state == "same" for row in rows)
     said = f"{counted(same, 'figure')} of {counted(len(baseline.models), 'model')} "
-    said += "is as it was" if same == 1 else "are as they were"
-    until = f"; {counted(len(live), 'model')} up to the highest key of then" if live else ""
+    said += "is as it was" if same == 1 else "are unchanged"
+    until = f"; {counted(len(live), 'model')} up to the highest key of that time" if live else ""
     return f"{said}, {declared} changed as declared{until} (baseline of {baseline.id})"
 
 
@@ -75,7 +75,7 @@ def baseline_pages(context: Context) -> str:
     context.keep_table("Pages before and after", _table(rows, {}))
     _require_unchanged(rows)
     declared = sum(row.state == "declared" for row in rows)
-    same = counted(len(rows) - declared, "page says what it said", "pages say what they said")
+    same = counted(len(rows) - declared, "page is unchanged", "pages are unchanged")
     return f"{same}, {declared} changed as declared"
 
 
@@ -117,14 +117,14 @@ def _require_unchanged(rows: Sequence[Row]) -> None:
         raise Failed(
             f"{len(changed)} changed without being declared: {'; '.join(changed[:ROWS_NAMED])}"
             f"{more}",
-            evidence="a change that is meant is declared with uat.expect(...) in an app's uat.py",
+            evidence="declare an intended change with uat.expect(...) in an app's uat.py",
         )
 
 
 def _table(rows: Sequence[Row], live: dict[str, str]) -> list[tuple[str, ...]]:
     head = ("what", "before", "after", "state", "why")
     up_to = [
-        (label, "", "", "live", f"rows up to the highest key of then: {reason}")
+        (label, "", "", "live", f"rows up to the highest key of that time: {reason}")
         for label, reason in live.items()
     ]
     return [head, *((r.figure, r.before, r.after, r.state, r.reason) for r in rows), *up_to]

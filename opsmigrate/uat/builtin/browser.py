@@ -122,7 +122,7 @@ class _Visit:
 
     def _pass_or_stop(self, route: "Route") -> None:
         if self._reads_only and route.request.method not in READING:
-            self._note(f"it tried to {route.request.method} {route.request.url} by itself")
+            self._note(f"it tried to {route.request.method} {route.request.url} automatically")
             route.abort()
         else:
             route.continue_()
@@ -142,7 +142,7 @@ class _Visit:
 
 
 def chromium_words(visit: _Visit) -> str:
-    """Say with which browser how many pages were opened."""
+    """Return with which browser how many pages were opened."""
     return f"Chromium {visit.version} opened {', '.join(visit.seen)}"
 
 

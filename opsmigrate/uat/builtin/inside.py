@@ -16,6 +16,7 @@ from opsmigrate.uat.login_wanted import SET_LOGIN, leads_to_login, why_not_let_i
 from opsmigrate.uat.outcome import Failed, NotRun
 from opsmigrate.uat.registry import check
 from opsmigrate.uat.site import Answer, Visitor, path_of
+from opsmigrate.uat.why_status import why_status
 
 # One answer comes from one worker; of so many, two workers are both seen 99 times in 100.
 TIMES_ASKED = 8
@@ -71,7 +72,11 @@ def _ask_often(context: Context, path: str) -> list[Answer]:
 
 def _release_of(answer: Answer) -> str | None:
     if answer.status != 200:
-        raise Failed(f"{answer.url} answered {answer.status}", evidence=answer.text[:200])
+        raise Failed(
+            f"{answer.url} answered {answer.status}",
+            evidence=answer.text[:200],
+            hint=why_status(answer),
+        )
     return _named(answer.body)
 
 

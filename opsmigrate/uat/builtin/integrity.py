@@ -30,7 +30,7 @@ def constraints_valid(context: Context) -> str:
         ]
         raise Failed(
             "; ".join(told[:NAMED]) + (f"; {len(told) - NAMED} more" if len(told) > NAMED else ""),
-            hint="let PostgreSQL make or check it anew; where rows contradict it, it says which",
+            hint="let PostgreSQL rebuild or validate it; if rows violate it, it says which",
             steps=tuple(map(statement, anew[:NAMED])),
         )
     return (
@@ -46,13 +46,16 @@ def sequences_ahead(context: Context) -> str:
     behind = [each for each in sequences if each.is_behind]
     if behind:
         told = "; ".join(
-            f"{each.label} gives {each.next_value} next, {each.column} goes up to {each.highest}"
+            (
+                f"{each.label} yields {each.next_value} next, but {each.column} goes up to "
+                f"{each.highest}"
+            )
             for each in behind[:NAMED]
         )
         raise Failed(
             f"{len(behind)} of {counted(len(sequences), 'sequence')} "
             f"{'is' if len(behind) == 1 else 'are'} behind: {told}",
-            hint="let each go on behind the highest value that is there",
+            hint="move each sequence past the highest existing value",
             steps=tuple(statement(each.remedy) for each in behind[:NAMED]),
         )
     return f"{counted(len(sequences), 'sequence')}, each ahead of its column"

@@ -37,7 +37,7 @@ def migrations_on_disk(context: Context) -> str:
     if missing:
         raise Failed(
             "applied, but not on disk: " + ", ".join(f"{a}.{n}" for a, n in missing),
-            hint="run it with the release that has them: this database is ahead of this one",
+            hint="run it with the release that has them: this database is ahead of this release",
         )
     some = counted(len(applied), "applied migration is", "applied migrations are all")
     return f"{some} on disk"

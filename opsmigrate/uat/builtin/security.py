@@ -26,7 +26,7 @@ def security_headers(context: Context) -> str:
     if faults:
         told = "; ".join(f"{name}: {value}" for name, value in sorted(answer.headers.items()))
         raise Failed(f"{answer.url}: {'; '.join(faults)}", evidence=told)
-    return f"{answer.url}: no sniffing, no framing, no leaking of addresses"
+    return f"{answer.url}: protected against sniffing, framing and leaking of addresses"
 
 
 @check("cookie-flags", tags=("site", "security"), severity="major", needs=("site", "served"))
@@ -49,7 +49,7 @@ def tls(context: Context) -> str:
     """The certificate is valid for a while yet, and the protocol TLS 1.2 or newer."""
     site = context.require_site()
     if not site.is_https:
-        raise Failed(f"{site.base_url} is plain HTTP: passwords and cookies go out in clear")
+        raise Failed(f"{site.base_url} is plain HTTP: passwords and cookies are sent unencrypted")
     version, cipher, expires = _handshake(site)
     days = (expires - time.time()) / SECONDS_A_DAY
     if days < DAYS_LEFT:
@@ -70,7 +70,7 @@ def _handshake(site: Site) -> tuple[str, str, float]:
             return str(secured.version()), cipher[0] if cipher else "?", expires
     except ssl.SSLError as error:
         reason = getattr(error, "verify_message", "") or error.reason or str(error)
-        raise Failed(f"TLS with {site.host} does not come about: {reason}") from error
+        raise Failed(f"no TLS connection to {site.host} can be established: {reason}") from error
     except OSError as error:
         raise OutOfReachError(f"{site.base_url}: {error}") from error
 

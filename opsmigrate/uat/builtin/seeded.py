@@ -64,7 +64,7 @@ def seeded_references(context: Context) -> str:
     if invalid:
         raise Failed(
             "not validated: " + ", ".join(f"{each.label}.{item.name}" for each, item in invalid),
-            hint="let PostgreSQL check the rows; where some point nowhere, it says which",
+            hint="let PostgreSQL check the rows; if some have no target, it says which",
             steps=tuple(
                 statement(
                     f"ALTER TABLE {quoted(each.schema, each.name)}"

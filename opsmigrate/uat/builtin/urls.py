@@ -9,6 +9,7 @@ from opsmigrate.uat.login_wanted import SET_LOGIN, leads_to_login, why_not_let_i
 from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import check
 from opsmigrate.uat.site import Answer, path_of
+from opsmigrate.uat.why_status import why_status
 
 EXCERPT = 200
 TRIES_WITHIN_BUDGET = 3
@@ -69,6 +70,7 @@ def require_answer(answer: Answer, url: KeyUrl, login: Mapping[str, str] | None)
         raise Failed(
             f"{answer.url} answered {answer.status}{f' to {to}' if to else ''}, not {url.status}",
             evidence=_excerpt(answer),
+            hint=why_status(answer),
         )
     if url.text not in answer.body:
         raise Failed(f"{answer.url} does not say {url.text!r}", evidence=_excerpt(answer))

@@ -69,7 +69,7 @@ def html_page(body: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
 def headline(verdict: str, checks: Sequence[Mapping[str, Any]]) -> str:
     """Return the verdict in words, which promise no more than what was looked at."""
     if _lacks_a_blocker(verdict, checks):
-        return "Accepted, but a blocker was not looked at"
+        return "Accepted, but a blocker was not checked"
     if verdict == "passed" and any(check["waived"] for check in checks):
         return "Accepted, with waivers"
     if verdict == "passed" and any(check["status"] in ("FAIL", "ERROR") for check in checks):
@@ -111,7 +111,7 @@ def _groups(
         }
         for title, weight in (
             ("What decided", "decided"),
-            ("What is worth a look, and decided nothing", "light"),
+            ("Worth a look, but without effect on the verdict", "light"),
         )
     ]
     return [group for group in groups if group["items"]]

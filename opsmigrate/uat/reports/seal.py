@@ -41,24 +41,27 @@ def verify_report(file: Path) -> Result:
         raise RefusedError(
             f"{file} {error}",
             id="seal-unkeyed",
-            hint="take the file that the run itself wrote, or run it again",
+            hint="use the file that the run itself wrote, or run it again",
         ) from error
     told = body.pop("sha256")
     found = digest_of(body)
     facts = {"file": str(file), "sha256": found, "run_id": body.get("run_id")}
     if told != found:
-        return _changed(f"{file} was changed: it says SHA-256 {told}, and it has {found}", facts)
+        return _changed(f"{file} was changed: it names SHA-256 {told}, but has {found}", facts)
     if is_page:
         images = {sha256(image).hexdigest(): image for image in map(b64decode, IMAGE.findall(text))}
         if _page_of(file, written, images) != text:
             return _changed(
-                f"the page of {file} was changed, or another version of opsmigrate wrote it: it is "
-                "not the page of the figures inside",
+                f"the page of {file} was changed, or another version of opsmigrate wrote it: the "
+                "page does not match the data inside",
                 facts,
             )
     return Result(
         verdict=Verdict.PASSED,
-        summary=f"{file} is as run {body['run_id']} wrote it: {body['verdict']}, SHA-256 {found}",
+        summary=(
+            f"{file} is unchanged since run {body['run_id']} wrote it: {body['verdict']}, "
+            f"SHA-256 {found}"
+        ),
         facts={**facts, "verdict": body["verdict"]},
     )
 
@@ -68,7 +71,7 @@ def _changed(words: str, facts: dict[str, Any]) -> Result:
         id="report-changed",
         severity=Severity.ERROR,
         message=words,
-        hint="take the file that the run itself wrote, or run it again",
+        hint="use the file that the run itself wrote, or run it again",
     )
     return Result(verdict=Verdict.FAILED, summary=words, findings=(finding,), facts=facts)
 
@@ -104,7 +107,7 @@ def _page_of(file: Path, body: dict[str, Any], images: dict[str, bytes]) -> str:
 
 def _no_report(file: Path) -> UsageError:
     return UsageError(
-        f"{file} is no report of run_uat",
+        f"{file} is not a report of run_uat",
         id="not-a-report",
         hint="name an uat_report.json or uat_report.html with --verify-report",
     )
