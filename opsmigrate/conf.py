@@ -29,7 +29,7 @@ REHEARSALS = ("auto", "off", "schema", "clone", "kept")
 
 
 @dataclass(frozen=True)
-class SeedTarget:
+class SeedSetting:
     """The column that seed_payment_id fills: `app.Model`, the field's name, the SQL of a value."""
 
     model: str
@@ -83,7 +83,7 @@ class Settings:
     backup_max_age_hours: float
     pg_bin: Path | None
     maintenance_db: str | None
-    seed: SeedTarget | None
+    seed: SeedSetting | None
     lock_timeout_seconds: float
     rehearse: str
     rehearse_on: str | None
@@ -259,7 +259,7 @@ def _keep(raw: Mapping[str, Any]) -> int | None:
     return value
 
 
-def _seed(raw: Mapping[str, Any]) -> SeedTarget | None:
+def _seed(raw: Mapping[str, Any]) -> SeedSetting | None:
     value = raw.get("SEED")
     if value is None:
         return None
@@ -267,14 +267,14 @@ def _seed(raw: Mapping[str, Any]) -> SeedTarget | None:
     if not isinstance(value, Mapping) or set(value) - {"expression"} != {"model", "field"}:
         raise _error("SEED", "does not name a model and a field", example)
     expression = value.get("expression")
-    return SeedTarget(
+    return SeedSetting(
         model=str(value["model"]),
         field=str(value["field"]),
         expression=None if expression is None else str(expression),
     )
 
 
-def seeded_field(seed: SeedTarget) -> tuple[type[Model], Any]:
+def seeded_field(seed: SeedSetting) -> tuple[type[Model], Any]:
     """Return the model and the field that SEED names; raise SettingsError where one is not there.
 
     The apps must be loaded.

@@ -22,7 +22,7 @@ from opsmigrate.pgtools.embedded import (
     running,
 )
 from opsmigrate.pgtools.embedded_cluster import SUPERUSER
-from opsmigrate.pgtools.own_folder import own_folder, reap_folders
+from opsmigrate.pgtools.temporary_folder import reap_temporary_folders, temporary_folder
 from opsmigrate.postgres.session import open_second
 
 # An empty cluster, and the WAL of a small restore.
@@ -39,7 +39,7 @@ ONLY_THERE = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class ServerRequirements:
     """What a copy needs of a server: the major version, extensions, bytes, tablespaces by name."""
 
     major: int
@@ -48,7 +48,7 @@ class Wanted:
     tablespaces: tuple[str, ...] = ()
 
 
-def why_not_isolated(wanted: Wanted) -> str | None:
+def why_not_isolated(wanted: ServerRequirements) -> str | None:
     """Return why the embedded server does not suit, None where it does as far as can be told.
 
     Nothing is started. A locale that this machine lacks is only seen when the database is made.
@@ -85,7 +85,7 @@ def isolated_server(
     one (HOST is its folder then). What killed runs left is deleted first. Raises UndecidedError
     where it cannot be started.
     """
-    reap_folders()
+    reap_temporary_folders()
     with _started(major, socket=socket) as server:
         first = pointed(connection, server, SUPERUSER, server.cluster.password)
         name, password = f"opsmigrate_{token_hex(6)}", token_urlsafe(24)
@@ -112,7 +112,7 @@ def isolated_server(
 
 @contextmanager
 def _started(major: int, *, socket: bool) -> Iterator[EmbeddedServer]:
-    with own_folder() as folder:
+    with temporary_folder() as folder:
         manager = running(Path(folder), major=major, durable=False, socket=socket)
         try:
             server = manager.__enter__()

@@ -66,7 +66,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Unexamined:
+class Undecided:
     """Something that could not be decided, and why; never counted as passed.
 
     `sort` says what the reason has in common with others, in words: for people, many stand
@@ -106,7 +106,7 @@ class Result:
     verdict: Verdict
     summary: str
     findings: tuple[Finding, ...] = ()
-    unexamined: tuple[Unexamined, ...] = ()
+    undecided: tuple[Undecided, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     detail: tuple[str, ...] = ()
     text: str | None = None
@@ -157,7 +157,7 @@ class Report:
             "finished": self.finished.isoformat(),
             "database": asdict(self.database) if self.database else None,
             "findings": [asdict(finding) for finding in result.findings],
-            "unexamined": [{"what": it.what, "why": it.why} for it in result.unexamined],
+            "unexamined": [{"what": it.what, "why": it.why} for it in result.undecided],
             "facts": {"summary": result.summary, **result.facts},
         }
         return json.dumps(body, indent=2, default=str)
@@ -181,8 +181,8 @@ class Report:
             lines += ["", *_finding_lines(_said_once(finding, said), width)]
         for id, hidden in _hidden(result.findings).items():
             lines += ["", f"info [{id}] and {hidden:,} more: --format json has them all"]
-        if result.unexamined:
-            lines += ["", "Undecided:", *_unexamined_lines(result.unexamined, width)]
+        if result.undecided:
+            lines += ["", "Undecided:", *_undecided_lines(result.undecided, width)]
         if result.again and any(
             item.steps for item in result.findings if item.severity is not Severity.INFO
         ):
@@ -267,14 +267,14 @@ def _finding_lines(finding: Finding, width: int) -> Iterable[str]:
         yield from (f"    {line}" for line in lines)
 
 
-def _unexamined_lines(unexamined: Sequence[Unexamined], width: int) -> Iterable[str]:
+def _undecided_lines(undecided: Sequence[Undecided], width: int) -> Iterable[str]:
     """Yield what is undecided, grouped by reason.
 
     Many reasons of one sort are grouped by the sort; the list is cut after some groups.
     """
-    sorts = Counter(item.sort for item in unexamined if item.sort)
-    groups: dict[str, list[Unexamined]] = {}
-    for item in unexamined:
+    sorts = Counter(item.sort for item in undecided if item.sort)
+    groups: dict[str, list[Undecided]] = {}
+    for item in undecided:
         many = item.sort is not None and sorts[item.sort] > SHOWN_UNEXAMINED
         groups.setdefault((many and item.sort) or item.why, []).append(item)
     for why, items in [*groups.items()][:SHOWN_REASONS]:
@@ -284,7 +284,7 @@ def _unexamined_lines(unexamined: Sequence[Unexamined], width: int) -> Iterable[
         yield f"  - and {sum(map(len, hidden)):,} more, for {reasons}: --format json has them all"
 
 
-def _group_lines(why: str, items: Sequence[Unexamined], width: int) -> Iterable[str]:
+def _group_lines(why: str, items: Sequence[Undecided], width: int) -> Iterable[str]:
     if len(items) == 1:
         yield from _wrapped(f"{items[0].what}: {items[0].why}", width, first="  - ", rest="    ")
         return

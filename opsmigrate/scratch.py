@@ -15,7 +15,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.errors import RefusedError, UndecidedError
 from opsmigrate.postgres.comments import comment_on, our_comment
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
+from opsmigrate.postgres.driver_errors import INSUFFICIENT_PRIVILEGE, first_line, sqlstate
 from opsmigrate.postgres.session import (
     is_pooled_by_transaction,
     no_time_limits,

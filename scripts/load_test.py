@@ -28,8 +28,8 @@ from opsmigrate.conf import UatSettings, load_settings
 from opsmigrate.counted import counted
 from opsmigrate.errors import OpsmigrateError
 from opsmigrate.files import require_writable, write_atomically
-from opsmigrate.uat.included import sealed
-from opsmigrate.uat.login_wanted import SET_LOGIN, leads_to_login, why_not_let_in
+from opsmigrate.uat.external_results import sealed
+from opsmigrate.uat.login_redirect import SET_LOGIN, leads_to_login, why_not_let_in
 from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.site import (
     OutOfReachError,

@@ -68,15 +68,15 @@ class Rule:
 
 WALK = Template('''"""$mark: what is wrong, in one sentence."""
 
-from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.report import Severity
 
 
-def find_$name(requirements: Requirements, table: SimulatedTable) -> None:
+def find_$name(walk: SchemaWalk, table: SimulatedTable) -> None:
     """Report $id if $mark: the condition."""
-    # $mark: ask `table` and `requirements.schema`, and go on only where the step would fail.
-    requirements.ledger.find(
+    # $mark: ask `table` and `walk.schema`, and go on only where the step would fail.
+    walk.ledger.find(
         "$id",
         f"$mark: what is wrong with {table.label}",
         hint="$mark: what to decide; and steps=(…) where something can be typed",
@@ -88,7 +88,7 @@ FORECAST = Template('''"""$mark: what is expected, in one sentence."""
 
 from collections.abc import Iterator
 
-from opsmigrate.preflight.forecast.outlook import Forecast
+from opsmigrate.preflight.forecast.forecast import Forecast
 from opsmigrate.report import Finding, Severity
 
 
@@ -159,7 +159,7 @@ from collections.abc import Iterator
 
 from opsmigrate.postgres.catalog import Relation
 from opsmigrate.schema.claims import ClaimedTable
-from opsmigrate.schema.differences import Drift
+from opsmigrate.schema.drift_words import Drift
 
 
 def find_$name(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
@@ -177,21 +177,22 @@ KINDS = {
         PREFLIGHT / "walk",
         WALK,
         "where the walk makes the step, such as _add_index() in "
-        "opsmigrate/preflight/walk/statements.py",
-        Template("find_$name(requirements, table)"),
+        "opsmigrate/preflight/walk/index_and_constraint_sql.py",
+        Template("find_$name(walk, table)"),
         ("error", "warning"),
     ),
     "forecast": Kind(
         PREFLIGHT / "forecast",
         FORECAST,
-        "in look_ahead() in opsmigrate/preflight/forecast/report.py",
+        "in build_forecast() in opsmigrate/preflight/forecast/forecast_report.py",
         Template("ledger.add(*find_$name(forecast))"),
         ("warning",),
     ),
     "live": Kind(
         PREFLIGHT / "live",
         LIVE,
-        "among the findings of look_around() in opsmigrate/preflight/live/environment.py",
+        "among the findings of check_server_settings() in "
+        "opsmigrate/preflight/live/server_settings.py",
         Template("*find_$name(connection),"),
         ("error", "warning"),
     ),

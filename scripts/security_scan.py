@@ -172,8 +172,8 @@ def scan_headers(site: Site | None, why_none: str) -> Part:
 def site_to_scan(base_url: str | None) -> Iterator[tuple[Site | None, str]]:
     """Yield the site that was given, or one that is served here; or None, and why."""
     from opsmigrate.uat.outcome import NotRun
-    from opsmigrate.uat.serving import served_site
     from opsmigrate.uat.site import site_at
+    from opsmigrate.uat.site_server import served_site
 
     with ExitStack() as stack:
         site, why = None, ""
@@ -194,7 +194,7 @@ def main(argv: Sequence[str]) -> int:
     from opsmigrate.conf import load_settings
     from opsmigrate.errors import OpsmigrateError
     from opsmigrate.files import require_writable, write_atomically
-    from opsmigrate.uat.included import sealed
+    from opsmigrate.uat.external_results import sealed
 
     started = time.monotonic()
     try:

@@ -33,11 +33,11 @@ from tests.integration.zoo_migrations import writer
 from tests.server import given_url
 
 pytest_plugins = [
-    "tests.cures",
+    "tests.remedies",
     "tests.interrupting",
     "tests.prepared",
     "tests.rollbacks",
-    "tests.attacked",
+    "tests.adversaries",
 ]
 # A shell without job control starts what it puts in the background deaf to Ctrl-C, and what that
 # starts is deaf too: tests that interrupt processes must be able to.

@@ -7,7 +7,7 @@ import pytest
 from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.backup.exchange import Place
+from opsmigrate.backup.rollback import RestoreJob
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.postgres.session import open_second, read_session
 from tests.backups import SILENT, backup
@@ -84,11 +84,11 @@ def restore(ops: Ops, alias: str, *args: str, **options: object) -> Answer:
     return ops("restore_db", *args, database=alias, no_input=True, **options)
 
 
-def place_of(alias: str) -> Place:
+def place_of(alias: str) -> RestoreJob:
     """Return where a rollback is to happen, for one that nobody is asked about."""
     connection = connections[alias]
     session = read_session(connection)
-    return Place(
+    return RestoreJob(
         connection=connection,
         session=session,
         clients=find_clients(session.major, None),

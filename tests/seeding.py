@@ -17,7 +17,7 @@ from typing import Any
 from django.core.management.base import OutputWrapper
 from django.db import Error, connections
 
-from opsmigrate.backfill.goal import Goal
+from opsmigrate.backfill.column_spec import ColumnSpec
 from opsmigrate.backfill.pace import Pace
 from opsmigrate.backfill.work import SeedOptions
 from opsmigrate.progress import Progress
@@ -25,7 +25,7 @@ from tests.conftest import ROOT, environment_for, execute, query, url_of
 from tests.sessions import stranger
 
 QUIET = Progress(OutputWrapper(StringIO()), verbosity=0)
-PAYMENTS = Goal(
+PAYMENTS = ColumnSpec(
     schema="public",
     table="treasury_payment",
     column="payment_id",
@@ -64,10 +64,10 @@ VACUUMED = (
 )
 
 
-def goal_for(table: str = "t", **changes: Any) -> Goal:
+def goal_for(table: str = "t", **changes: Any) -> ColumnSpec:
     """Return the goal of a unique UUID column `c`."""
     values = {"schema": "public", "column": "c", "type": "uuid", "expression": "gen_random_uuid()"}
-    return Goal(table=table, **{**values, **changes})
+    return ColumnSpec(table=table, **{**values, **changes})
 
 
 def options(**changes: Any) -> SeedOptions:

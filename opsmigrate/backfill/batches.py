@@ -6,11 +6,11 @@ from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.backfill.goal import Goal
-from opsmigrate.backfill.passes import EVERY_ROW, Turn
+from opsmigrate.backfill.column_spec import ColumnSpec
+from opsmigrate.backfill.fill_passes import EVERY_ROW, FillPass
 from opsmigrate.backfill.tables import Leaf
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.errors import (
+from opsmigrate.postgres.driver_errors import (
     DEADLOCK_DETECTED,
     LOCK_NOT_AVAILABLE,
     SERIALIZATION_FAILURE,
@@ -68,32 +68,33 @@ class Window:
 
 
 def fill_batch(
-    connection: BaseDatabaseWrapper, goal: Goal, window: Window, turn: Turn
+    connection: BaseDatabaseWrapper, spec: ColumnSpec, window: Window, fill_pass: FillPass
 ) -> tuple[int, bool]:
     """Fill the rows of a pass over a window, in a transaction of its own.
 
     Return how many, and whether rows were left because others hold them: after one lock_timeout
     of the session the batch is done again without them.
     """
-    names = _names(goal, window, turn)
+    names = _names(spec, window, fill_pass)
     try:
         return _execute(connection, sql.SQL(FILL).format(**names)), False
     except OperationalError as error:
         if not is_held_by_others(error):
             raise
-    return fill_unlocked(connection, goal, window, turn), True
+    return fill_unlocked(connection, spec, window, fill_pass), True
 
 
 def fill_unlocked(
     connection: BaseDatabaseWrapper,
-    goal: Goal,
+    spec: ColumnSpec,
     window: Window,
-    turn: Turn = EVERY_ROW,
+    fill_pass: FillPass = EVERY_ROW,
     limit: int | None = None,
 ) -> int:
     """Fill the rows of a window that nobody holds, at most `limit`; return how many."""
     statement = sql.SQL(FILL_UNLOCKED).format(
-        **_names(goal, window, turn), limit=sql.SQL("ALL") if limit is None else sql.Literal(limit)
+        **_names(spec, window, fill_pass),
+        limit=sql.SQL("ALL") if limit is None else sql.Literal(limit),
     )
     try:
         return _execute(connection, statement)
@@ -103,18 +104,20 @@ def fill_unlocked(
         return 0
 
 
-def count_left(connection: BaseDatabaseWrapper, goal: Goal, window: Window) -> int | None:
+def count_left(connection: BaseDatabaseWrapper, spec: ColumnSpec, window: Window) -> int | None:
     """Return how many rows of the window have no value; None where others hold the table."""
-    return _look(connection, COUNT_LEFT, goal, window)
+    return _look(connection, COUNT_LEFT, spec, window)
 
 
-def any_left(connection: BaseDatabaseWrapper, goal: Goal, window: Window) -> bool:
+def any_left(connection: BaseDatabaseWrapper, spec: ColumnSpec, window: Window) -> bool:
     """Return whether a row of the window has no value, or may have none: others hold the table."""
-    return _look(connection, ANY_LEFT, goal, window) != 0
+    return _look(connection, ANY_LEFT, spec, window) != 0
 
 
-def _look(connection: BaseDatabaseWrapper, template: str, goal: Goal, window: Window) -> int | None:
-    statement = sql.SQL(template).format(**_names(goal, window, EVERY_ROW))
+def _look(
+    connection: BaseDatabaseWrapper, template: str, spec: ColumnSpec, window: Window
+) -> int | None:
+    statement = sql.SQL(template).format(**_names(spec, window, EVERY_ROW))
     try:
         with transaction_as_project(connection) as cursor:
             cursor.execute(statement)
@@ -137,22 +140,22 @@ def is_held_by_others(error: OperationalError) -> bool:
     return sqlstate(error) in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED, SERIALIZATION_FAILURE)
 
 
-def _names(goal: Goal, window: Window, turn: Turn) -> dict[str, Composable]:
-    template = RANGE if turn.takes_all else RANGE + SHARE
-    if goal.reads_row:
+def _names(spec: ColumnSpec, window: Window, fill_pass: FillPass) -> dict[str, Composable]:
+    template = RANGE if fill_pass.takes_all else RANGE + SHARE
+    if spec.reads_row:
         template += HAS_VALUE
-    column = sql.Identifier(goal.column)
+    column = sql.Identifier(spec.column)
     rows = sql.SQL(template).format(
         start=sql.Literal(f"({window.start},0)"),
         end=sql.Literal(f"({window.end},0)"),
         column=column,
-        slots=sql.Literal(turn.slots),
-        below=sql.Literal(turn.below),
-        expression=goal.value,
+        slots=sql.Literal(fill_pass.slots),
+        below=sql.Literal(fill_pass.below),
+        expression=spec.value,
     )
     return {
         "table": window.leaf.relation,
         "column": column,
-        "expression": goal.value,
+        "expression": spec.value,
         "rows": rows,
     }

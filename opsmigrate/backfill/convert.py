@@ -5,8 +5,8 @@ from dataclasses import replace
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.backfill.carried import carry_over
-from opsmigrate.backfill.goal import Goal
+from opsmigrate.backfill.column_attributes import copy_column_attributes
+from opsmigrate.backfill.column_spec import ColumnSpec
 from opsmigrate.backfill.phases import ACCESS_EXCLUSIVE, SHARE_UPDATE, Phase
 from opsmigrate.backfill.state import State
 from opsmigrate.postgres.compose import Composable
@@ -60,48 +60,48 @@ WHERE c.conrelid = %s AND c.contype = 'n' AND a.attname = %s AND c.conkey = ARRA
 VALIDATED = "SELECT convalidated FROM pg_constraint WHERE conrelid = %s AND conname = %s"
 
 
-def is_text(state: State, goal: Goal) -> bool:
+def is_text(state: State, spec: ColumnSpec) -> bool:
     """Return whether the column is there as text, and is to be a uuid."""
-    return goal.type == "uuid" and (state.column_type or "").startswith(TEXTS)
+    return spec.type == "uuid" and (state.column_type or "").startswith(TEXTS)
 
 
-def shadow_of(goal: Goal) -> Goal:
+def shadow_of(spec: ColumnSpec) -> ColumnSpec:
     """Return the goal of the uuid column that is filled beside the text one.
 
     It forbids NULLs whatever the field does: a text that is no UUID has NULL beside it, and would
     be lost in the swap.
     """
     return replace(
-        goal,
-        column=generated_name(goal.column, "", "seeded"),
-        expression=_converted(quoted(goal.column)),
+        spec,
+        column=generated_name(spec.column, "", "seeded"),
+        expression=_converted(quoted(spec.column)),
         reads_row=True,
         nullable=False,
     )
 
 
-def same_check(goal: Goal) -> str:
+def same_check(spec: ColumnSpec) -> str:
     """Return the name of the check that the uuid column holds what the text does."""
-    return generated_name(goal.column, "", "opsmigrate_same")
+    return generated_name(spec.column, "", "opsmigrate_same")
 
 
-def follow_triggers(goal: Goal) -> tuple[str, ...]:
+def follow_triggers(spec: ColumnSpec) -> tuple[str, ...]:
     """Return the names of the triggers by which the uuid column follows the text.
 
     Triggers fire in the order of their names (PostgreSQL documentation, CREATE TRIGGER); a tilde
     comes after all letters, and so these see what others have made of the row.
     """
-    return tuple(generated_name(f"~{goal.column}", "", f"opsmigrate_{when}") for when in TRIGGERS)
+    return tuple(generated_name(f"~{spec.column}", "", f"opsmigrate_{when}") for when in TRIGGERS)
 
 
-def follow_phases(connection: BaseDatabaseWrapper, goal: Goal, oid: int) -> tuple[Phase, ...]:
+def follow_phases(connection: BaseDatabaseWrapper, spec: ColumnSpec, oid: int) -> tuple[Phase, ...]:
     """Return what adds the uuid column and lets it follow what is written to the text one."""
-    names = _names(goal)
+    names = _names(spec)
     with connection.cursor() as cursor:
-        cursor.execute(FOLLOWS, [oid, list(follow_triggers(goal)), shadow_of(goal).column])
+        cursor.execute(FOLLOWS, [oid, list(follow_triggers(spec)), shadow_of(spec).column])
         if cursor.fetchone() == (len(TRIGGERS),):
             return ()
-    value = _converted(f"NEW.{quoted(goal.column)}")
+    value = _converted(f"NEW.{quoted(spec.column)}")
     body = sql.SQL(BODY).format(**names, value=sql.SQL(value))
     statements = [
         sql.SQL("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {shadow} uuid").format(**names),
@@ -109,7 +109,7 @@ def follow_phases(connection: BaseDatabaseWrapper, goal: Goal, oid: int) -> tupl
             **names, body=sql.SQL("$opsmigrate$") + body + sql.SQL("$opsmigrate$")
         ),
     ]
-    for name, create in zip(follow_triggers(goal), TRIGGERS.values(), strict=True):
+    for name, create in zip(follow_triggers(spec), TRIGGERS.values(), strict=True):
         trigger = sql.Identifier(name)
         drop = "DROP TRIGGER IF EXISTS {trigger} ON {table}"
         statements += [
@@ -119,11 +119,13 @@ def follow_phases(connection: BaseDatabaseWrapper, goal: Goal, oid: int) -> tupl
     return (Phase(name, tuple(statements), ACCESS_EXCLUSIVE),)
 
 
-def compare_phases(connection: BaseDatabaseWrapper, goal: Goal, oid: int) -> tuple[Phase, ...]:
+def compare_phases(
+    connection: BaseDatabaseWrapper, spec: ColumnSpec, oid: int
+) -> tuple[Phase, ...]:
     """Return what proves that the uuid column holds what the text does, from now to the swap."""
-    names = _names(goal)
+    names = _names(spec)
     with connection.cursor() as cursor:
-        cursor.execute(VALIDATED, [oid, same_check(goal)])
+        cursor.execute(VALIDATED, [oid, same_check(spec)])
         row = cursor.fetchone()
     add = Phase(
         "refuse text that the uuid column does not match",
@@ -141,18 +143,18 @@ def compare_phases(connection: BaseDatabaseWrapper, goal: Goal, oid: int) -> tup
     return () if row[0] else (validate,)
 
 
-def swap_phase(connection: BaseDatabaseWrapper, goal: Goal, oid: int) -> Phase:
+def swap_phase(connection: BaseDatabaseWrapper, spec: ColumnSpec, oid: int) -> Phase:
     """Return what puts the uuid column in the place of the text one, in one transaction."""
-    shadow, names = shadow_of(goal), _names(goal)
+    shadow, names = shadow_of(spec), _names(spec)
     with connection.cursor() as cursor:
         cursor.execute(NOT_NULLS, [oid, shadow.column])
         not_nulls = [row[0] for row in cursor.fetchall()]
-        carried = carry_over(cursor, goal, oid)
+        carried = copy_column_attributes(cursor, spec, oid)
     drop_trigger = sql.SQL("DROP TRIGGER IF EXISTS {} ON {}")
     statements = [
         *(
-            drop_trigger.format(sql.Identifier(name), goal.relation)
-            for name in follow_triggers(goal)
+            drop_trigger.format(sql.Identifier(name), spec.relation)
+            for name in follow_triggers(spec)
         ),
         sql.SQL("DROP FUNCTION IF EXISTS {function}()").format(**names),
         # The checks and indexes of the text go with it.
@@ -163,15 +165,15 @@ def swap_phase(connection: BaseDatabaseWrapper, goal: Goal, oid: int) -> Phase:
         ),
         *carried,
     ]
-    if goal.nullable:
+    if spec.nullable:
         drop = sql.SQL("ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL")
         statements.append(drop.format(**names))
         not_nulls = []
     rename = "ALTER TABLE {table} RENAME CONSTRAINT {old} TO {new}"
-    renamed = [(name, generated_name(goal.table, goal.column, "not_null")) for name in not_nulls]
-    renamed += [(shadow.constraint, goal.constraint)] if goal.unique else []
+    renamed = [(name, generated_name(spec.table, spec.column, "not_null")) for name in not_nulls]
+    renamed += [(shadow.constraint, spec.constraint)] if spec.unique else []
     statements += [
-        sql.SQL(rename).format(table=goal.relation, old=sql.Identifier(a), new=sql.Identifier(b))
+        sql.SQL(rename).format(table=spec.relation, old=sql.Identifier(a), new=sql.Identifier(b))
         for a, b in renamed
         if a != b
     ]
@@ -183,13 +185,13 @@ def _converted(text: str) -> str:
     return CONVERTED.format(text=text, valid=f"'{VALID}'")
 
 
-def _names(goal: Goal) -> dict[str, Composable]:
+def _names(spec: ColumnSpec) -> dict[str, Composable]:
     return {
-        "table": goal.relation,
-        "column": sql.Identifier(goal.column),
-        "shadow": sql.Identifier(shadow_of(goal).column),
-        "same": sql.Identifier(same_check(goal)),
+        "table": spec.relation,
+        "column": sql.Identifier(spec.column),
+        "shadow": sql.Identifier(shadow_of(spec).column),
+        "same": sql.Identifier(same_check(spec)),
         "function": sql.Identifier(
-            goal.schema, generated_name(goal.table, goal.column, "opsmigrate")
+            spec.schema, generated_name(spec.table, spec.column, "opsmigrate")
         ),
     }

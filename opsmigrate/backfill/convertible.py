@@ -6,10 +6,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 from django.db.backends.utils import CursorWrapper
 
+from opsmigrate.backfill.column_spec import ColumnSpec
 from opsmigrate.backfill.convert import BY_NAME, VALID, follow_triggers, same_check, shadow_of
-from opsmigrate.backfill.duplicates import ALL_BUT_ONE, all_but_one
+from opsmigrate.backfill.duplicate_remedies import ALL_BUT_ONE, all_but_one
 from opsmigrate.backfill.expression import GENERATED
-from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.state import State
 from opsmigrate.counted import counted
 from opsmigrate.errors import RefusedError
@@ -64,51 +64,51 @@ FROM pg_attribute a WHERE a.attrelid = %s AND a.attname = %s AND NOT a.attisdrop
 
 
 def require_convertible(
-    connection: BaseDatabaseWrapper, goal: Goal, state: State, *, again: str
+    connection: BaseDatabaseWrapper, spec: ColumnSpec, state: State, *, again: str
 ) -> None:
     """Raise RefusedError where something hangs on the text column, or a value is no UUID."""
     with connection.cursor() as cursor:
-        _require_free_name(cursor, goal, state, again)
-        _require_rights(goal, state)
-    require_nothing_hangs_on_it(connection, goal, state, again=again)
+        _require_free_name(cursor, spec, state, again)
+        _require_rights(spec, state)
+    require_nothing_hangs_on_it(connection, spec, state, again=again)
     with connection.cursor() as cursor:
-        _require_valid(cursor, goal, _new_text(state), again)
-        if goal.unique:
-            _require_unique(cursor, goal, _new_text(state), again)
+        _require_valid(cursor, spec, _new_text(state), again)
+        if spec.unique:
+            _require_unique(cursor, spec, _new_text(state), again)
 
 
 def require_nothing_hangs_on_it(
-    connection: BaseDatabaseWrapper, goal: Goal, state: State, *, again: str
+    connection: BaseDatabaseWrapper, spec: ColumnSpec, state: State, *, again: str
 ) -> None:
     """Raise RefusedError where something would go with the text column, or hold it."""
     params = {
         "oid": state.oid,
         "number": state.number,
-        "unique": goal.unique,
-        "same": same_check(goal),
-        "triggers": list(follow_triggers(goal)),
+        "unique": spec.unique,
+        "same": same_check(spec),
+        "triggers": list(follow_triggers(spec)),
     }
     dependents = [row[0] for row in seen_by_project(connection, DEPENDENTS, params)]
     if state.in_hierarchy:
         dependents.append("the table has partitions or children")
     if dependents:
         raise _refused(
-            goal,
-            f"is {state.column_type}, and cannot be swapped for a {goal.type} column: "
+            spec,
+            f"is {state.column_type}, and cannot be swapped for a {spec.type} column: "
             + ", ".join(dependents),
             "drop or change what depends on it, run the seed again, and recreate it",
             (command(again),),
         )
 
 
-def _require_free_name(cursor: CursorWrapper, goal: Goal, state: State, again: str) -> None:
-    shadow = shadow_of(goal)
-    cursor.execute(SHADOW_IS_OURS, [list(follow_triggers(goal)), state.oid, shadow.column])
+def _require_free_name(cursor: CursorWrapper, spec: ColumnSpec, state: State, again: str) -> None:
+    shadow = shadow_of(spec)
+    cursor.execute(SHADOW_IS_OURS, [list(follow_triggers(spec)), state.oid, shadow.column])
     if cursor.fetchone() == (False,):
         former = quoted(generated_name(shadow.column, "", "former"))
-        rename = f"ALTER TABLE {goal.typed_table} RENAME COLUMN {shadow.typed_column} TO {former}"
+        rename = f"ALTER TABLE {spec.typed_table} RENAME COLUMN {shadow.typed_column} TO {former}"
         raise _refused(
-            goal,
+            spec,
             f"is {state.column_type}; the uuid column to be filled beside it would be called "
             f"{shadow.column}, and a column of this name already exists",
             "rename the existing one",
@@ -116,16 +116,16 @@ def _require_free_name(cursor: CursorWrapper, goal: Goal, state: State, again: s
         )
 
 
-def _require_rights(goal: Goal, state: State) -> None:
-    grant = f"GRANT CREATE ON SCHEMA {quoted(goal.schema)} TO {state.typed_user}"
+def _require_rights(spec: ColumnSpec, state: State) -> None:
+    grant = f"GRANT CREATE ON SCHEMA {quoted(spec.schema)} TO {state.typed_user}"
     if not state.may_create:
         raise RefusedError(
-            f"the role may not create a function in schema {goal.schema}, which the conversion of "
+            f"the role may not create a function in schema {spec.schema}, which the conversion of "
             "text to uuid needs",
             id="missing-privilege",
             hint="as the owner of the schema, or as a superuser: grant it",
             steps=(statement(grant),),
-            table=goal.label,
+            table=spec.label,
         )
 
 
@@ -134,8 +134,8 @@ def _new_text(state: State) -> str:
     return f"replace({GENERATED}::text, '-', '')" if "(32)" in str(state.column_type) else GENERATED
 
 
-def _require_valid(cursor: CursorWrapper, goal: Goal, new: str, again: str) -> None:
-    names = {"column": sql.Identifier(goal.column), "table": goal.relation}
+def _require_valid(cursor: CursorWrapper, spec: ColumnSpec, new: str, again: str) -> None:
+    names = {"column": sql.Identifier(spec.column), "table": spec.relation}
     invalid = sql.SQL("{column}::text !~* {valid}").format(**names, valid=sql.Literal(VALID))
     query = sql.SQL("SELECT count(*) FROM {table} WHERE {invalid}")
     cursor.execute(query.format(**names, invalid=invalid))
@@ -149,61 +149,61 @@ def _require_valid(cursor: CursorWrapper, goal: Goal, new: str, again: str) -> N
     shown = dict(cursor.fetchall())
     some = counted(rows, "value that is not a UUID", "values that are not UUIDs")
     raise _refused(
-        goal,
+        spec,
         f"holds {some}: {', '.join(map(repr, shown.values()))}",
         "look at those rows and decide which values they get; if it does not matter, let the "
         "seed fill them",
-        _new_values(goal, new, again),
+        _new_values(spec, new, again),
         {"invalid": rows, "values": shown},
     )
 
 
-def _new_values(goal: Goal, new: str, again: str) -> tuple[Step, ...]:
-    invalid = f"{goal.typed_column}::text !~* '{VALID}'"
-    update = f"UPDATE {goal.typed_table} SET {goal.typed_column} = {new} WHERE {invalid}"  # noqa: S608
+def _new_values(spec: ColumnSpec, new: str, again: str) -> tuple[Step, ...]:
+    invalid = f"{spec.typed_column}::text !~* '{VALID}'"
+    update = f"UPDATE {spec.typed_table} SET {spec.typed_column} = {new} WHERE {invalid}"  # noqa: S608
     return (
-        statement(f"SELECT * FROM {goal.typed_table} WHERE {invalid}"),  # noqa: S608
+        statement(f"SELECT * FROM {spec.typed_table} WHERE {invalid}"),  # noqa: S608
         statement(update, risk="loses the values that are not UUIDs", alternative=2),
         command(again, alternative=2),
     )
 
 
-def _require_unique(cursor: CursorWrapper, goal: Goal, new: str, again: str) -> None:
+def _require_unique(cursor: CursorWrapper, spec: ColumnSpec, new: str, again: str) -> None:
     # Texts that differ may be one UUID: upper and lower case, with hyphens and without.
     query = sql.SQL(
         "SELECT {column}::text::uuid::text, count(*) FROM {table} WHERE {column} IS NOT NULL"
         " GROUP BY 1 HAVING count(*) > 1 ORDER BY 2 DESC, 1 LIMIT {shown}"
     )
-    names = {"column": sql.Identifier(goal.column), "table": goal.relation}
+    names = {"column": sql.Identifier(spec.column), "table": spec.relation}
     cursor.execute(query.format(**names, shown=sql.Literal(SHOWN)))
     values = dict(cursor.fetchall())
     if values:
         shown = ", ".join(f"{value} in {rows}" for value, rows in values.items())
         raise RefusedError(
-            f"values of {goal.label}.{goal.column} are in more than one row, so it cannot become "
+            f"values of {spec.label}.{spec.column} are in more than one row, so it cannot become "
             f"unique: {shown}",
             id="duplicates",
             hint=ALL_BUT_ONE,
-            steps=all_but_one(goal, f"{goal.typed_column}::text::uuid", new, again=again),
-            table=goal.label,
-            column=goal.column,
+            steps=all_but_one(spec, f"{spec.typed_column}::text::uuid", new, again=again),
+            table=spec.label,
+            column=spec.column,
             evidence={"values": values},
         )
 
 
 def _refused(
-    goal: Goal,
+    spec: ColumnSpec,
     what: str,
     hint: str,
     steps: tuple[Step, ...],
     evidence: dict[str, Any] | None = None,
 ) -> RefusedError:
     return RefusedError(
-        f"column {goal.column} of {goal.label} {what}",
+        f"column {spec.column} of {spec.label} {what}",
         id="column-type",
         hint=hint,
         steps=steps,
-        table=goal.label,
-        column=goal.column,
+        table=spec.label,
+        column=spec.column,
         evidence=evidence,
     )

@@ -4,9 +4,9 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.backfill.column_spec import ColumnSpec
 from opsmigrate.backfill.estimate import estimate
 from opsmigrate.backfill.examine import examine
-from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.phases import ROW, Phase
 from opsmigrate.backfill.plans import FILL
 from opsmigrate.backfill.work import SeedOptions
@@ -14,9 +14,9 @@ from opsmigrate.counted import counted
 from opsmigrate.report import Result, Verdict
 
 
-def plan_of(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -> Result:
+def plan_of(connection: BaseDatabaseWrapper, spec: ColumnSpec, options: SeedOptions) -> Result:
     """Return what `seed` would do: phases, statements, locks, seconds; nothing is written."""
-    examined = examine(connection, goal, options)
+    examined = examine(connection, spec, options)
     plan, state = examined.plan, examined.plan.state
     described: list[dict[str, Any]] = []
     for stage in plan.stages():
@@ -40,7 +40,7 @@ def plan_of(connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions) -
         summary=f"{counted(len(described), 'phase')} would be run, in about {seconds:,.0f} s; "
         "nothing was written"
         if described
-        else f"{goal.label}.{goal.column} is seeded already; nothing to do",
+        else f"{spec.label}.{spec.column} is seeded already; nothing to do",
         findings=examined.findings,
         facts={
             "phases": described,

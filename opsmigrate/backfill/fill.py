@@ -10,9 +10,9 @@ from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.backfill.batches import Window, any_left, count_left, fill_batch
-from opsmigrate.backfill.goal import Goal
+from opsmigrate.backfill.column_spec import ColumnSpec
+from opsmigrate.backfill.fill_passes import FillPass, passes_over
 from opsmigrate.backfill.pace import BatchSize, Gate, Pace
-from opsmigrate.backfill.passes import Turn, turns_over
 from opsmigrate.backfill.tables import Leaf
 from opsmigrate.backfill.throttle import Throttle
 from opsmigrate.postgres.interruptible import cancel_until
@@ -82,7 +82,7 @@ class Groups:
         for leaf in leaves:
             start = 0
             while start < leaf.blocks:
-                blocks = size.rows * len(turns_over(leaf.rows_per_block)) / leaf.rows_per_block
+                blocks = size.rows * len(passes_over(leaf.rows_per_block)) / leaf.rows_per_block
                 end = min(start + max(1, round(blocks)), leaf.blocks)
                 yield Window(leaf, start, end)
                 start = end
@@ -94,7 +94,7 @@ class Worker(threading.Thread):
 
     origin: BaseDatabaseWrapper
     open_session: Callable[[BaseDatabaseWrapper], BaseDatabaseWrapper]
-    goal: Goal
+    spec: ColumnSpec
     groups: Groups
     size: BatchSize
     gate: Gate
@@ -135,14 +135,14 @@ class Worker(threading.Thread):
 
         So it is where all that was not deleted stands at the end, or another run has been.
         """
-        rows = count_left(connection, self.goal, window)
+        rows = count_left(connection, self.spec, window)
         if rows is None:
             return [window]
         if not rows:
             self.tally.add(0, blocks=window.blocks)
             return []
         counted = replace(window, rows=rows)
-        planned = self.size.rows * len(turns_over(counted.rows_per_block))
+        planned = self.size.rows * len(passes_over(counted.rows_per_block))
         if window.blocks == 1 or rows <= planned * MOST_ABOVE_PLAN:
             return [counted]
         half = (window.blocks + 1) // 2
@@ -153,25 +153,25 @@ class Worker(threading.Thread):
         ]
 
     def _go_over(self, connection: BaseDatabaseWrapper, group: list[Window]) -> None:
-        turns = [turns_over(window.rows_per_block) for window in group]
-        for together in zip_longest(*turns):
-            for window, turn in zip(group, together, strict=True):
-                if turn is not None:
-                    if not self._pass(connection, window, turn):
+        passes = [passes_over(window.rows_per_block) for window in group]
+        for together in zip_longest(*passes):
+            for window, fill_pass in zip(group, together, strict=True):
+                if fill_pass is not None:
+                    if not self._pass(connection, window, fill_pass):
                         return
-                    self.tally.add(0, blocks=window.blocks * turn.share)
+                    self.tally.add(0, blocks=window.blocks * fill_pass.share)
         # The first look at a row after its commit marks it as committed. Where pages have
         # checksums, that writes the whole page to the WAL, unless it was written since the last
         # checkpoint, as now (PostgreSQL documentation, wal_log_hints).
         for window in group:
-            any_left(connection, self.goal, window)
+            any_left(connection, self.spec, window)
 
-    def _pass(self, connection: BaseDatabaseWrapper, window: Window, turn: Turn) -> bool:
+    def _pass(self, connection: BaseDatabaseWrapper, window: Window, fill_pass: FillPass) -> bool:
         """Fill the rows of a pass over the window, batch by batch; return False where stopped."""
-        blocks = max(1, round(self.size.rows / turn.share / window.rows_per_block))
+        blocks = max(1, round(self.size.rows / fill_pass.share / window.rows_per_block))
         for part in window.parts(blocks):
             started = time.monotonic()
-            filled, skipped = fill_batch(connection, self.goal, part, turn)
+            filled, skipped = fill_batch(connection, self.spec, part, fill_pass)
             seconds = time.monotonic() - started
             self.tally.add(filled, skipped=skipped)
             if not skipped:
@@ -183,7 +183,7 @@ class Worker(threading.Thread):
 
 def fill(  # noqa: PLR0913 - what its workers share
     connection: BaseDatabaseWrapper,
-    goal: Goal,
+    spec: ColumnSpec,
     leaves: Sequence[Leaf],
     *,
     pace: Pace,
@@ -205,7 +205,7 @@ def fill(  # noqa: PLR0913 - what its workers share
     oids = tuple(leaf.oid for leaf in leaves)
     throttle = Throttle(connection, pace, gate, size, oids)
     workers = [
-        Worker(connection, open_session, goal, groups, size, gate, tally)
+        Worker(connection, open_session, spec, groups, size, gate, tally)
         for _ in range(pace.workers)
     ]
     for worker in workers:

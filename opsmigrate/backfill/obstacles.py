@@ -7,9 +7,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 from django.db.backends.utils import CursorWrapper
 
-from opsmigrate.backfill.goal import Goal
+from opsmigrate.backfill.column_spec import ColumnSpec
 from opsmigrate.backfill.state import State
-from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, sqlstate
+from opsmigrate.postgres.driver_errors import INSUFFICIENT_PRIVILEGE, sqlstate
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
 
@@ -71,7 +71,7 @@ WHERE con.conrelid = ANY (%s::oid[]) AND con.contype = 'c' AND NOT con.convalida
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ours:
+class OwnObjects:
     """The names of the checks and triggers that the seed makes and drops again."""
 
     checks: tuple[str, ...]
@@ -122,12 +122,12 @@ class Obstacles:
 
 
 def read_obstacles(
-    connection: BaseDatabaseWrapper, goal: Goal, state: State, ours: Ours
+    connection: BaseDatabaseWrapper, spec: ColumnSpec, state: State, ours: OwnObjects
 ) -> Obstacles:
     """Return what an UPDATE of the rows would meet, but for what the seed itself has made."""
     oids = [state.oid, *(leaf.oid for leaf in state.leaves)]
     with connection.cursor() as cursor:
-        cursor.execute(TRIGGERS, [state.oid, goal.column, list(ours.triggers)])
+        cursor.execute(TRIGGERS, [state.oid, spec.column, list(ours.triggers)])
         triggers = cursor.fetchall()
         return Obstacles(
             triggers=tuple(name for name, enabled in triggers if enabled in "OA"),
@@ -145,7 +145,9 @@ def _names(cursor: CursorWrapper, query: str, oids: list[int]) -> tuple[str, ...
     return tuple(row[0] for row in seen_by_project(cursor.db, query, [oids]))
 
 
-def _violated(cursor: CursorWrapper, oids: list[int], ours: Ours) -> tuple[ViolatedCheck, ...]:
+def _violated(
+    cursor: CursorWrapper, oids: list[int], ours: OwnObjects
+) -> tuple[ViolatedCheck, ...]:
     unvalidated = seen_by_project(cursor.db, UNVALIDATED, [oids, list(ours.checks)])
     violated = []
     for name, condition, schema, table in unvalidated:

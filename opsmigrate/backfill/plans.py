@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.backfill.column_spec import ColumnSpec
 from opsmigrate.backfill.convert import (
     compare_phases,
     follow_phases,
@@ -15,7 +16,6 @@ from opsmigrate.backfill.convert import (
     swap_phase,
 )
 from opsmigrate.backfill.convertible import require_convertible, require_nothing_hangs_on_it
-from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.phases import Phase, before_fill, not_null_phases, unique_phases
 from opsmigrate.backfill.state import State, read_state
 
@@ -27,7 +27,7 @@ class Stage:
     Without `phases`, it is the fill of that column.
     """
 
-    goal: Goal
+    spec: ColumnSpec
     phases: Callable[[BaseDatabaseWrapper], tuple[Phase, ...]] | None = None
 
 
@@ -39,13 +39,13 @@ class InPlace:
     """The column of the goal is added, where it is not there, filled and constrained."""
 
     state: State
-    goal: Goal
+    spec: ColumnSpec
     again: str
 
     @property
-    def filled(self) -> Goal:
+    def filled(self) -> ColumnSpec:
         """Return the goal of the column that is filled."""
-        return self.goal
+        return self.spec
 
     @property
     def adds_column(self) -> bool:
@@ -55,7 +55,7 @@ class InPlace:
     @property
     def fits(self) -> bool:
         """Say whether the type of a column that is there leads to the goal."""
-        return self.state.column_type == self.goal.type
+        return self.state.column_type == self.spec.type
 
     @property
     def needs_fill(self) -> bool:
@@ -72,8 +72,8 @@ class InPlace:
 
     def stages(self) -> tuple[Stage, ...]:
         """Return what is to be done, in this order."""
-        goal = self.goal
-        return (Stage(goal, lambda c: before_fill(read_state(c, goal), goal)), *_filled(goal))
+        spec = self.spec
+        return (Stage(spec, lambda c: before_fill(read_state(c, spec), spec)), *_filled(spec))
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,9 @@ class Conversion(InPlace):
     """Text becomes a uuid: another column is filled beside it, and swapped for it."""
 
     @property
-    def filled(self) -> Goal:
+    def filled(self) -> ColumnSpec:
         """Return the goal of the uuid column beside the text."""
-        return shadow_of(self.goal)
+        return shadow_of(self.spec)
 
     @property
     def adds_column(self) -> bool:
@@ -107,35 +107,37 @@ class Conversion(InPlace):
 
     def require_convertible(self, connection: BaseDatabaseWrapper) -> None:
         """Raise RefusedError where something hangs on the text, or a value is no UUID."""
-        require_convertible(connection, self.goal, self.state, again=self.again)
+        require_convertible(connection, self.spec, self.state, again=self.again)
 
     def stages(self) -> tuple[Stage, ...]:
         """Return what is to be done up to the swap; after it, plan_for() has what is left."""
-        goal, oid = self.goal, self.state.oid
+        spec, oid = self.spec, self.state.oid
         return (
-            Stage(goal, lambda c: follow_phases(c, goal, oid)),
+            Stage(spec, lambda c: follow_phases(c, spec, oid)),
             *_filled(self.filled),
-            Stage(goal, lambda c: compare_phases(c, goal, oid)),
-            Stage(goal, self._swap),
+            Stage(spec, lambda c: compare_phases(c, spec, oid)),
+            Stage(spec, self._swap),
         )
 
     def _swap(self, connection: BaseDatabaseWrapper) -> tuple[Phase, ...]:
         # Somebody may have made a view meanwhile, or an index.
-        state = read_state(connection, self.goal)
-        require_nothing_hangs_on_it(connection, self.goal, state, again=self.again)
-        return (swap_phase(connection, self.goal, self.state.oid),)
+        state = read_state(connection, self.spec)
+        require_nothing_hangs_on_it(connection, self.spec, state, again=self.again)
+        return (swap_phase(connection, self.spec, self.state.oid),)
 
 
-def plan_for(connection: BaseDatabaseWrapper, goal: Goal, *, again: str) -> InPlace | Conversion:
+def plan_for(
+    connection: BaseDatabaseWrapper, spec: ColumnSpec, *, again: str
+) -> InPlace | Conversion:
     """Return how the goal is reached from what is there; `again` is what to type to go on."""
-    state = read_state(connection, goal)
-    kind = Conversion if is_text(state, goal) else InPlace
-    return kind(state, goal, again)
+    state = read_state(connection, spec)
+    kind = Conversion if is_text(state, spec) else InPlace
+    return kind(state, spec, again)
 
 
-def _filled(goal: Goal) -> tuple[Stage, ...]:
+def _filled(spec: ColumnSpec) -> tuple[Stage, ...]:
     return (
-        Stage(goal, FILL),
-        Stage(goal, lambda c: unique_phases(read_state(c, goal), goal)),
-        Stage(goal, lambda c: not_null_phases(read_state(c, goal), goal)),
+        Stage(spec, FILL),
+        Stage(spec, lambda c: unique_phases(read_state(c, spec), spec)),
+        Stage(spec, lambda c: not_null_phases(read_state(c, spec), spec)),
     )

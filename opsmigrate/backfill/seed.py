@@ -9,20 +9,20 @@ from django.db import DatabaseError, Error, IntegrityError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.backfill.column_spec import ColumnSpec
 from opsmigrate.backfill.convert import COMPARE, shadow_of
 from opsmigrate.backfill.estimate import estimate_scan
 from opsmigrate.backfill.examine import Examined, duplicates_found, examine
 from opsmigrate.backfill.fill import Tally, fill
-from opsmigrate.backfill.goal import Goal
-from opsmigrate.backfill.indexing import watched_index
+from opsmigrate.backfill.index_progress import watched_index
 from opsmigrate.backfill.phases import VALIDATE, Phase
 from opsmigrate.backfill.plans import FILL, Conversion, InPlace, plan_for
 from opsmigrate.backfill.sessions import (
     filling_sessions,
-    get_back,
     is_lost,
-    only_one,
+    reconnect,
     require_writable,
+    seed_lock,
 )
 from opsmigrate.backfill.state import State, read_state
 from opsmigrate.backfill.sweep import sweep
@@ -46,41 +46,41 @@ BEFORE_THE_INDEX = ("waiting (", "initializing", "waiting for writers before bui
 
 
 def seed(
-    connection: BaseDatabaseWrapper, goal: Goal, options: SeedOptions, progress: Progress
+    connection: BaseDatabaseWrapper, spec: ColumnSpec, options: SeedOptions, progress: Progress
 ) -> Result:
-    """Add, fill and constrain the column of `goal`; return the verified result.
+    """Add, fill and constrain the column of `spec`; return the verified result.
 
     Raises RefusedError before anything is written, UndecidedError where not even the first lock
     was obtained, PartialError where the work stopped part of the way and can be run again. A lost
     connection is got back; what was done by then is seen and not done again.
     """
-    work = Work(connection, goal, options, progress)
+    work = Work(connection, spec, options, progress)
     with work.stopped_in_good_order():
         examined = run_interruptibly(connection, lambda: _examine(work), watch=work.require_time)
         while not _bring_about(work, examined.plan.state.oid):
             work.reconnects += 1
-        work.require_time_for("read every row", lambda: _expected(work, goal, index=False))
+        work.require_time_for("read every row", lambda: _expected(work, spec, index=False))
         with work.phase("verify"):
             result = verify(
-                connection, goal, again=options.again, done=work.facts(), thorough=False
+                connection, spec, again=options.again, done=work.facts(), thorough=False
             )
     return result.with_findings(*examined.findings)
 
 
 def _examine(work: Work) -> Examined:
     """Examine; what looks impossible beside another run is that run, half way."""
-    connection, goal = work.connection, work.goal
+    connection, spec = work.connection, work.spec
     require_writable(connection)
     try:
-        return examine(connection, goal, work.options)
+        return examine(connection, spec, work.options)
     except RefusedError:
-        with only_one(connection, read_state(connection, goal).oid, goal):
+        with seed_lock(connection, read_state(connection, spec).oid, spec):
             pass
         raise
 
 
-def _expected(work: Work, goal: Goal, *, index: bool) -> float:
-    state = read_state(work.connection, goal)
+def _expected(work: Work, spec: ColumnSpec, *, index: bool) -> float:
+    state = read_state(work.connection, spec)
     return estimate_scan(work.connection, state, index=index)
 
 
@@ -88,7 +88,7 @@ def _bring_about(work: Work, oid: int) -> bool:
     """Run every phase that is not done; return False where the connection was lost and is back."""
     try:
         patience = work.options.pace.patience if work.reconnects else 0.0
-        with only_one(work.connection, oid, work.goal, patience=patience):
+        with seed_lock(work.connection, oid, work.spec, patience=patience):
             _run_phases(work)
     except RefusedError as error:
         if not work.begun:
@@ -99,7 +99,7 @@ def _bring_about(work: Work, oid: int) -> bool:
             raise
         work.progress.phase("the connection was lost; reconnecting …")
         patience = work.options.pace.patience
-        if not get_back(work.connection, patience=patience, between=work.require_time):
+        if not reconnect(work.connection, patience=patience, between=work.require_time):
             raise work.partial(
                 f"the connection was lost, and could not be restored within {patience:g} s"
             ) from error
@@ -108,13 +108,13 @@ def _bring_about(work: Work, oid: int) -> bool:
 
 
 def _run_phases(work: Work) -> None:
-    connection, goal, again = work.connection, work.goal, work.options.again
-    plan = plan_for(connection, goal, again=again)
+    connection, spec, again = work.connection, work.spec, work.options.again
+    plan = plan_for(connection, spec, again=again)
     _run_stages(work, plan)
     if isinstance(plan, Conversion):
-        _run_stages(work, plan_for(connection, goal, again=again))
+        _run_stages(work, plan_for(connection, spec, again=again))
     if work.begun:
-        analyze = sql.SQL("ANALYZE {}").format(goal.relation)
+        analyze = sql.SQL("ANALYZE {}").format(spec.relation)
         with work.phase("analyze"):
             _execute(work, (analyze,))
 
@@ -122,31 +122,31 @@ def _run_phases(work: Work) -> None:
 def _run_stages(work: Work, plan: InPlace) -> None:
     for stage in plan.stages():
         if stage.phases is not FILL:
-            _run(work, stage.goal, stage.phases(work.connection))
+            _run(work, stage.spec, stage.phases(work.connection))
             continue
-        state = read_state(work.connection, stage.goal)
+        state = read_state(work.connection, stage.spec)
         if not state.not_null:
-            _fill(work, stage.goal, state)
+            _fill(work, stage.spec, state)
 
 
-def _run(work: Work, goal: Goal, phases: Sequence[Phase]) -> None:
+def _run(work: Work, spec: ColumnSpec, phases: Sequence[Phase]) -> None:
     for phase in phases:
         work.require_time()
         if phase.whole:
             index = not phase.in_transaction
-            work.require_time_for(phase.name, partial(_expected, work, goal, index=index))
+            work.require_time_for(phase.name, partial(_expected, work, spec, index=index))
         with work.phase(phase.name):
             if phase.in_transaction:
-                _run_locking(work, goal, phase)
+                _run_locking(work, spec, phase)
             else:
-                _run_concurrently(work, goal, phase)
+                _run_concurrently(work, spec, phase)
         work.begun = True
         work.phases_done += 1
         work.long_phases_done += phase.whole
 
 
-def _run_locking(work: Work, goal: Goal, phase: Phase) -> None:
-    oids = _oids(work, goal)
+def _run_locking(work: Work, spec: ColumnSpec, phase: Phase) -> None:
+    oids = _oids(work, spec)
 
     for left in reversed(range(MOST_VALIDATIONS)):
         try:
@@ -160,54 +160,54 @@ def _run_locking(work: Work, goal: Goal, phase: Phase) -> None:
             break
         except IntegrityError as error:
             if phase.name == COMPARE:
-                raise _changed_past_the_triggers(work, goal) from error
+                raise _changed_past_the_triggers(work, spec) from error
             if phase.name != VALIDATE or not left:
                 raise
             before = work.tally.rows
-            _sweep(work, goal)
+            _sweep(work, spec)
             if work.tally.rows == before:
-                raise _without_value(work, goal) from None
+                raise _without_value(work, spec) from None
 
 
-def _without_value(work: Work, goal: Goal) -> OpsmigrateError:
-    select = f"SELECT * FROM {goal.typed_table} WHERE {goal.typed_column} IS NULL"  # noqa: S608
+def _without_value(work: Work, spec: ColumnSpec) -> OpsmigrateError:
+    select = f"SELECT * FROM {spec.typed_table} WHERE {spec.typed_column} IS NULL"  # noqa: S608
     return OpsmigrateError(
-        f"rows of {goal.label} get no value from {goal.expression!r}, so "
-        f"{goal.column} cannot become NOT NULL",
+        f"rows of {spec.label} get no value from {spec.expression!r}, so "
+        f"{spec.column} cannot become NOT NULL",
         id="not-seeded",
         hint="give those rows a value by hand, and run it again",
         steps=(statement(select), command(work.options.again)),
-        table=goal.label,
-        column=goal.column,
+        table=spec.label,
+        column=spec.column,
         facts=work.facts(),
     )
 
 
-def _changed_past_the_triggers(work: Work, goal: Goal) -> OpsmigrateError:
-    shadow = shadow_of(goal)
-    text = f"{goal.typed_column}::uuid"
+def _changed_past_the_triggers(work: Work, spec: ColumnSpec) -> OpsmigrateError:
+    shadow = shadow_of(spec)
+    text = f"{spec.typed_column}::uuid"
     update = (
-        f"UPDATE {goal.typed_table} SET {shadow.typed_column} = {text}"  # noqa: S608
+        f"UPDATE {spec.typed_table} SET {shadow.typed_column} = {text}"  # noqa: S608
         f" WHERE {shadow.typed_column} IS DISTINCT FROM {text}"
     )
     return OpsmigrateError(
-        f"{goal.column} of {goal.label} was changed while its triggers were disabled, so "
+        f"{spec.column} of {spec.label} was changed while its triggers were disabled, so "
         f"{shadow.column} does not match; nothing is lost, and the text column is unchanged",
         id="not-seeded",
         hint="copy the text to the uuid column again, and continue",
         steps=(statement(update), command(work.options.again)),
-        table=goal.label,
-        column=goal.column,
+        table=spec.label,
+        column=spec.column,
         facts=work.facts(),
     )
 
 
-def _oids(work: Work, goal: Goal) -> list[int]:
-    state = read_state(work.connection, goal)
+def _oids(work: Work, spec: ColumnSpec) -> list[int]:
+    state = read_state(work.connection, spec)
     return list({state.oid, *(leaf.oid for leaf in state.leaves)})
 
 
-def _run_concurrently(work: Work, goal: Goal, phase: Phase) -> None:
+def _run_concurrently(work: Work, spec: ColumnSpec, phase: Phase) -> None:
     # CONCURRENTLY waits for older transactions; a time-out would leave an INVALID index.
     no_timeout = sql.SQL("SET lock_timeout = 0")
     building = False
@@ -228,9 +228,9 @@ def _run_concurrently(work: Work, goal: Goal, phase: Phase) -> None:
             statements = (no_timeout, *phase.statements)
             run_interruptibly(work.connection, lambda: _execute(work, statements), watch=watch)
     except IntegrityError as error:
-        _drop_invalid_index(work, goal)
-        _, _, duplicates = count_grouped(work.connection, goal)
-        found = duplicates_found(work.connection, goal, duplicates, again=work.options.again)
+        _drop_invalid_index(work, spec)
+        _, _, duplicates = count_grouped(work.connection, spec)
+        found = duplicates_found(work.connection, spec, duplicates, again=work.options.again)
         raise OpsmigrateError(
             str(found),
             id="duplicates",
@@ -242,19 +242,19 @@ def _run_concurrently(work: Work, goal: Goal, phase: Phase) -> None:
             facts=work.facts(),
         ) from error
     except (KeyboardInterrupt, OutOfTimeError):
-        _drop_invalid_index(work, goal)
+        _drop_invalid_index(work, spec)
         raise
 
 
-def _drop_invalid_index(work: Work, goal: Goal) -> None:
+def _drop_invalid_index(work: Work, spec: ColumnSpec) -> None:
     """Drop what a failure left: it costs every writer. Where that fails, the next run does it."""
     with suppress(Error):
-        invalid = read_state(work.connection, goal).invalid_index
+        invalid = read_state(work.connection, spec).invalid_index
         if invalid is not None:
             with work.connection.cursor() as cursor:
                 cursor.execute("SET lock_timeout = '100ms'")
                 drop = sql.SQL("DROP INDEX IF EXISTS {}")
-                cursor.execute(drop.format(sql.Identifier(goal.schema, invalid)))
+                cursor.execute(drop.format(sql.Identifier(spec.schema, invalid)))
 
 
 def _execute(work: Work, statements: Sequence[Composable]) -> None:
@@ -263,7 +263,7 @@ def _execute(work: Work, statements: Sequence[Composable]) -> None:
             cursor.execute(statement)
 
 
-def _fill(work: Work, goal: Goal, state: State) -> None:
+def _fill(work: Work, spec: ColumnSpec, state: State) -> None:
     work.begun = True
     if not work.tally.rows:
         work.tally.started = time.monotonic()
@@ -274,7 +274,7 @@ def _fill(work: Work, goal: Goal, state: State) -> None:
         )
         fill(
             work.connection,
-            goal,
+            spec,
             state.leaves,
             pace=options.pace,
             tally=work.tally,
@@ -283,11 +283,11 @@ def _fill(work: Work, goal: Goal, state: State) -> None:
             ),
             between=lambda tally: _between(work, tally, state.rows),
         )
-    _sweep(work, goal)
+    _sweep(work, spec)
     work.tally.seconds = time.monotonic() - work.tally.started
 
 
-def _sweep(work: Work, goal: Goal) -> None:
+def _sweep(work: Work, spec: ColumnSpec) -> None:
     """Fill what is left, on a session like those of the fill."""
     options = work.options
     open_session = filling_sessions(
@@ -300,8 +300,8 @@ def _sweep(work: Work, goal: Goal) -> None:
                 other,
                 lambda: sweep(
                     other,
-                    goal,
-                    lambda: read_state(other, goal).leaves,
+                    spec,
+                    lambda: read_state(other, spec).leaves,
                     pace=options.pace,
                     tally=work.tally,
                     between=lambda tally: work.require_time(),

@@ -8,9 +8,9 @@ from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate import interrupts
-from opsmigrate.backfill.goal import Goal
+from opsmigrate.backfill.column_spec import ColumnSpec
 from opsmigrate.errors import RefusedError
-from opsmigrate.postgres.advisory import Holder, holder_of, obtain
+from opsmigrate.postgres.advisory import LockHolder, holder_of, obtain
 from opsmigrate.postgres.locks import as_timeout
 from opsmigrate.postgres.session import (
     is_pooled_by_transaction,
@@ -91,8 +91,8 @@ def require_writable(connection: BaseDatabaseWrapper) -> None:
 
 
 @contextmanager
-def only_one(
-    connection: BaseDatabaseWrapper, oid: int, goal: Goal, *, patience: float = 0.0
+def seed_lock(
+    connection: BaseDatabaseWrapper, oid: int, spec: ColumnSpec, *, patience: float = 0.0
 ) -> Iterator[None]:
     """Hold the lock that lets one run work on the table; raise RefusedError where another does.
 
@@ -103,7 +103,7 @@ def only_one(
     deadline = time.monotonic() + patience
     while not obtain(connection, LOCK_SPACE, key, what="seed"):
         if time.monotonic() >= deadline:
-            raise _already_running(goal, holder_of(connection, LOCK_SPACE, key))
+            raise _already_running(spec, holder_of(connection, LOCK_SPACE, key))
         interrupts.raise_if_asked()
         time.sleep(SECONDS_BETWEEN_TRIES)
     try:
@@ -114,14 +114,14 @@ def only_one(
                 cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK_SPACE, key])
 
 
-def _already_running(goal: Goal, holder: Holder | None) -> RefusedError:
+def _already_running(spec: ColumnSpec, holder: LockHolder | None) -> RefusedError:
     by = f": {holder}" if holder else ""
     return RefusedError(
-        f"another run is seeding {goal.label}{by}",
+        f"another run is seeding {spec.label}{by}",
         id="already-running",
         hint=holder.hint if holder else "it has just ended: run the command again",
         steps=holder.steps if holder else (),
-        table=goal.label,
+        table=spec.label,
         evidence=holder.evidence if holder else None,
     )
 
@@ -131,7 +131,7 @@ def is_lost(connection: BaseDatabaseWrapper) -> bool:
     return connection.connection is None or not connection.is_usable()
 
 
-def get_back(
+def reconnect(
     connection: BaseDatabaseWrapper, *, patience: float, between: Callable[[], None]
 ) -> bool:
     """Connect again, with growing pauses for `patience` seconds; say whether it worked."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.backfill.goal import Goal
+from opsmigrate.backfill.column_spec import ColumnSpec
 from opsmigrate.backfill.tables import Leaf, read_leaves
 from opsmigrate.postgres.search_path import seen_by_project
 
@@ -102,21 +102,21 @@ class State:
         return sum(leaf.blocks for leaf in self.leaves)
 
 
-def read_state(connection: BaseDatabaseWrapper, goal: Goal) -> State:
-    """Return what is there of `goal`, from the catalog and, at the most, a sample of blocks."""
+def read_state(connection: BaseDatabaseWrapper, spec: ColumnSpec) -> State:
+    """Return what is there of `spec`, from the catalog and, at the most, a sample of blocks."""
     with connection.cursor() as cursor:
-        cursor.execute(TABLE, [goal.typed_table])
+        cursor.execute(TABLE, [spec.typed_table])
         row = cursor.fetchone()
         oid, kind, is_partition, has_children, owned, may_create, is_typed, *rest = row
         typed_user, numbers = rest
-        leaves = read_leaves(cursor, oid, goal.column)
-        column = next(iter(seen_by_project(connection, COLUMN, [CHECK, oid, goal.column])), None)
+        leaves = read_leaves(cursor, oid, spec.column)
+        column = next(iter(seen_by_project(connection, COLUMN, [CHECK, oid, spec.column])), None)
         number = column[0] if column else -1
         cursor.execute(UNIQUE, [oid, number])
         indexes = cursor.fetchall()
-        cursor.execute(NAME_TAKEN, [oid, goal.constraint])
+        cursor.execute(NAME_TAKEN, [oid, spec.constraint])
         # One of ours is used or made anew; another, also a deferrable one, is in the way.
-        taken = cursor.fetchone() is not None and goal.constraint not in {row[0] for row in indexes}
+        taken = cursor.fetchone() is not None and spec.constraint not in {row[0] for row in indexes}
     return State(
         oid=oid,
         kind=kind,

@@ -7,8 +7,8 @@ from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.backfill.batches import Window, any_left, fill_unlocked, is_held_by_others
+from opsmigrate.backfill.column_spec import ColumnSpec
 from opsmigrate.backfill.fill import Tally
-from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.pace import Gate, Pace
 from opsmigrate.backfill.tables import Leaf
 from opsmigrate.postgres.interruptible import pause
@@ -23,7 +23,7 @@ MOST_ROUNDS = 5
 
 def sweep(
     connection: BaseDatabaseWrapper,
-    goal: Goal,
+    spec: ColumnSpec,
     leaves: Callable[[], Sequence[Leaf]],
     *,
     pace: Pace,
@@ -47,7 +47,7 @@ def sweep(
                 raise
             windows, left = [], True
         for window in windows:
-            left = _empty(connection, goal, window, pace, gate, tally, between) or left
+            left = _empty(connection, spec, window, pace, gate, tally, between) or left
         rounds += tally.rows > before
         if rounds == MOST_ROUNDS:
             return
@@ -77,7 +77,7 @@ def _windows(leaves: Sequence[Leaf]) -> list[Window]:
 
 def _empty(  # noqa: PLR0913 - what fill() has, of one window
     connection: BaseDatabaseWrapper,
-    goal: Goal,
+    spec: ColumnSpec,
     window: Window,
     pace: Pace,
     gate: Gate,
@@ -85,9 +85,9 @@ def _empty(  # noqa: PLR0913 - what fill() has, of one window
     between: Callable[[Tally], None],
 ) -> bool:
     """Fill what nobody holds in the window; say whether something is left."""
-    while any_left(connection, goal, window):
+    while any_left(connection, spec, window):
         started = time.monotonic()
-        filled = fill_unlocked(connection, goal, window, limit=pace.largest_batch)
+        filled = fill_unlocked(connection, spec, window, limit=pace.largest_batch)
         tally.add(filled, skipped=not filled)
         between(tally)
         if not filled:

@@ -6,7 +6,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.backfill.goal import Goal
+from opsmigrate.backfill.column_spec import ColumnSpec
 from opsmigrate.backfill.state import State, read_state
 from opsmigrate.counted import counted
 from opsmigrate.postgres.values import count_nulls_and_duplicates
@@ -16,7 +16,7 @@ from opsmigrate.steps import command
 
 def verify(
     connection: BaseDatabaseWrapper,
-    goal: Goal,
+    spec: ColumnSpec,
     *,
     again: str,
     done: Mapping[str, Any],
@@ -27,76 +27,76 @@ def verify(
     `done` is what the run that ends here did, for the facts. Without `thorough` duplicates are
     not looked for where a valid unique constraint excludes them. `again` is what to type next.
     """
-    state = read_state(connection, goal)
+    state = read_state(connection, spec)
     rows = nulls = duplicates = None
-    wrong = [words for there, words in _demands(state, goal) if not there]
+    wrong = [words for there, words in _demands(state, spec) if not there]
     if state.has_column:
-        group = goal.unique and (thorough or state.valid_index is None)
+        group = spec.unique and (thorough or state.valid_index is None)
         count = count_grouped if group else _count
-        rows, nulls, duplicates = count(connection, goal)
-        wrong += _of_rows(goal, nulls, duplicates)
+        rows, nulls, duplicates = count(connection, spec)
+        wrong += _of_rows(spec, nulls, duplicates)
     facts = {"rows": rows, **done, "nulls": nulls, "duplicates": duplicates}
     if wrong:
-        return _unseeded(goal, wrong, facts, again)
+        return _unseeded(spec, wrong, facts, again)
     seeded = f"{done['seeded']:,} seeded now; " if "seconds" in done else ""
-    held = ["NOT NULL"] if not goal.nullable else []
-    held += ["unique"] if goal.unique else []
+    held = ["NOT NULL"] if not spec.nullable else []
+    held += ["unique"] if spec.unique else []
     held += [counted(nulls or 0, "NULL")]
-    held += ["0 duplicates"] if goal.unique else []
+    held += ["0 duplicates"] if spec.unique else []
     some = counted(rows or 0, "row")
     return Result(
         verdict=Verdict.PASSED,
-        summary=f"{goal.label}.{goal.column}: {some}, {seeded}{', '.join(held)}",
+        summary=f"{spec.label}.{spec.column}: {some}, {seeded}{', '.join(held)}",
         facts=facts,
     )
 
 
-def count_grouped(connection: BaseDatabaseWrapper, goal: Goal) -> tuple[int, int, int]:
+def count_grouped(connection: BaseDatabaseWrapper, spec: ColumnSpec) -> tuple[int, int, int]:
     """Return (rows, NULLs, values on more than one row) by comparing every value."""
-    return count_nulls_and_duplicates(connection, goal.schema, goal.table, goal.column)
+    return count_nulls_and_duplicates(connection, spec.schema, spec.table, spec.column)
 
 
-def _count(connection: BaseDatabaseWrapper, goal: Goal) -> tuple[int, int, int]:
+def _count(connection: BaseDatabaseWrapper, spec: ColumnSpec) -> tuple[int, int, int]:
     query = sql.SQL("SELECT count(*), count(*) - count({}) FROM {}")
     with connection.cursor() as cursor:
-        cursor.execute(query.format(sql.Identifier(goal.column), goal.relation))
+        cursor.execute(query.format(sql.Identifier(spec.column), spec.relation))
         rows, nulls = cursor.fetchone()
     return int(rows), int(nulls), 0
 
 
-def _of_rows(goal: Goal, nulls: int, duplicates: int) -> list[str]:
+def _of_rows(spec: ColumnSpec, nulls: int, duplicates: int) -> list[str]:
     wrong = []
-    if nulls and not goal.nullable:
+    if nulls and not spec.nullable:
         wrong.append(f"{counted(nulls, 'row')} without a value")
     if duplicates:
         wrong.append(f"{counted(duplicates, 'value')} in more than one row")
     return wrong
 
 
-def _demands(state: State, goal: Goal) -> list[tuple[bool, str]]:
+def _demands(state: State, spec: ColumnSpec) -> list[tuple[bool, str]]:
     if not state.has_column:
         return [(False, "the column does not exist")]
     return [
-        (state.column_type == goal.type, f"its type is {state.column_type}"),
-        (state.not_null or goal.nullable, "it may be NULL"),
+        (state.column_type == spec.type, f"its type is {state.column_type}"),
+        (state.not_null or spec.nullable, "it may be NULL"),
         (
-            state.constraint == goal.constraint or not goal.unique,
-            f"it has no unique constraint {goal.constraint}",
+            state.constraint == spec.constraint or not spec.unique,
+            f"it has no unique constraint {spec.constraint}",
         ),
         (
-            state.default is not None or not goal.wants_default,
+            state.default is not None or not spec.wants_default,
             "it has no default in the database, which the previous release needs",
         ),
     ]
 
 
-def _unseeded(goal: Goal, wrong: Sequence[str], facts: dict[str, Any], again: str) -> Result:
+def _unseeded(spec: ColumnSpec, wrong: Sequence[str], facts: dict[str, Any], again: str) -> Result:
     finding = Finding(
         id="not-seeded",
         severity=Severity.ERROR,
-        message=f"{goal.label}.{goal.column} is not as it must be: {'; '.join(wrong)}",
+        message=f"{spec.label}.{spec.column} is not as it must be: {'; '.join(wrong)}",
         steps=(command(again),),
-        table=goal.label,
-        column=goal.column,
+        table=spec.label,
+        column=spec.column,
     )
     return Result(verdict=Verdict.FAILED, summary=finding.message, findings=(finding,), facts=facts)

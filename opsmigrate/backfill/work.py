@@ -11,13 +11,13 @@ from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate import interrupts
+from opsmigrate.backfill.column_spec import ColumnSpec
 from opsmigrate.backfill.fill import Tally
-from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.pace import Pace
 from opsmigrate.backfill.sessions import is_lost
 from opsmigrate.counted import counted
 from opsmigrate.errors import PartialError, UndecidedError
-from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.locks import (
     AutovacuumAgainstWraparoundError,
     LockNotObtainedError,
@@ -47,7 +47,7 @@ class Work:
     """What a run has done so far."""
 
     connection: BaseDatabaseWrapper
-    goal: Goal
+    spec: ColumnSpec
     options: SeedOptions
     progress: Progress
     tally: Tally = field(default_factory=Tally)
@@ -148,7 +148,7 @@ class Work:
             f"stopped part of the way: {why}; {done}",
             id="stopped-part-way",
             steps=(command(self.options.again + (f" --time-budget {budget:g}" if budget else "")),),
-            table=self.goal.label,
+            table=self.spec.label,
             facts={**self.facts(), "stopped_by": stopped_by},
         )
 
@@ -181,11 +181,11 @@ class Work:
     def _too_short(self, error: OutOfTimeError) -> UndecidedError:
         twice = 2 * (self.options.time_budget or 0)
         return UndecidedError(
-            f"{error} before this run could write anything to {self.goal.label}; it came to the "
+            f"{error} before this run could write anything to {self.spec.label}; it came to the "
             f"phase: {self.running}",
             id="time-budget-too-short",
             steps=(command(f"{self.options.again} --time-budget {twice:g}"),),
-            table=self.goal.label,
+            table=self.spec.label,
             facts=self.facts(),
         )
 
@@ -199,11 +199,11 @@ class Work:
                 why = f"the lock was not obtained: {error}"
                 raise self.partial(why, stopped_by="lock") from error
             raise UndecidedError(
-                f"not begun, because the lock on {self.goal.label} was not obtained: {error}",
+                f"not begun, because the lock on {self.spec.label} was not obtained: {error}",
                 id="lock-not-obtained",
                 hint="wait for the session that holds the table, or end it; then run it again",
                 steps=(command(self.options.again),),
-                table=self.goal.label,
+                table=self.spec.label,
             ) from error
         except OutOfTimeError as error:
             # Only here, when the last batches have ended, is it known how far the work came.

@@ -15,7 +15,7 @@ from opsmigrate.manifest import manifest_path
 from opsmigrate.pgtools.archive_entries import ArchiveEntry, read_entries
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.postgres.of_users import of_users
-from opsmigrate.postgres.powers import is_powerful
+from opsmigrate.postgres.superuser_powers import has_superuser_powers
 
 ROLES = "SELECT rolname, rolsuper OR rolname = session_user FROM pg_roles"
 # Nothing that their owner wrote is evaluated when these are restored. Whatever is not named here
@@ -79,7 +79,7 @@ def foreign_code(connection: BaseDatabaseWrapper, clients: Clients, file: Path) 
     the login role and superusers, and whoever else could have written the file. What the archive
     says is read from its text; nothing in it is run. Raises ClientError where it is unreadable.
     """
-    if not is_powerful(connection):
+    if not has_superuser_powers(connection):
         return ()
     trusted = _trusted(connection)
     found = [

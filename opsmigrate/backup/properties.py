@@ -12,7 +12,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.errors import OpsmigrateError
 from opsmigrate.postgres.comments import comment_on
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.driver_errors import first_line
 
 READ = """
 SELECT pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding),

@@ -12,14 +12,14 @@ NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class Removal:
     """What was removed, and what was found that stands in the way of removing."""
 
     removed: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
 
-def remove_old(folder: Path, newest: Manifest, keep: int) -> Kept:
+def remove_old(folder: Path, newest: Manifest, keep: int) -> Removal:
     """Remove the backups that `keep` newer, verified ones outlive; return their names.
 
     Only those of the database of `newest`, which was just taken and is verified, are looked at:
@@ -29,7 +29,7 @@ def remove_old(folder: Path, newest: Manifest, keep: int) -> Kept:
     outlives nothing, and stays too. What cannot be removed is a warning: the backup is good.
     """
     if newest.verified is None:
-        return Kept()
+        return Removal()
     moment = datetime.fromisoformat(newest.taken)
     same = [
         manifest
@@ -55,7 +55,7 @@ def remove_old(folder: Path, newest: Manifest, keep: int) -> Kept:
             removed.append(manifest.file)
         except OSError as error:
             findings.append(_not_removed(backup, error))
-    return Kept(removed=tuple(removed), findings=tuple(findings))
+    return Removal(removed=tuple(removed), findings=tuple(findings))
 
 
 def passed_over(folder: Path) -> tuple[Finding, ...]:

@@ -1,243 +1,390 @@
-"""What stands against a rollback, and what it would lose."""
+"""Restore a backup beside the live database, prove it, and let the two change places; or undo."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.utils import CursorWrapper
 
-from opsmigrate.backup.counters import Written, read_counters, were_reset, written_since
-from opsmigrate.backup.restore import why_not_owners
-from opsmigrate.errors import RefusedError
+from opsmigrate import interrupts
+from opsmigrate.backup.counters import Counters, read_counters, written_since
+from opsmigrate.backup.properties import give_properties
+from opsmigrate.backup.restore import require_extensions, why_not_owners
+from opsmigrate.backup.rollback_checks import (
+    Loss,
+    loss_since,
+    require_owners,
+    require_same_database,
+    require_settings,
+    require_swappable,
+)
+from opsmigrate.backup.swap import FormerDatabase, Swapped, find_former_databases, rename, swap
+from opsmigrate.backup.venue import Venue, not_by_a_role, scratch_for, venue_to_stay
+from opsmigrate.backup.verifier import Verifier
+from opsmigrate.backup.verify import (
+    Verification,
+    prove_restored,
+    unreadable,
+    verify_checksum,
+)
+from opsmigrate.errors import OpsmigrateError, RefusedError, UsageError
 from opsmigrate.manifest import Manifest
-from opsmigrate.postgres.session import Session, is_pooled_by_transaction
+from opsmigrate.pgtools.clients import Clients
+from opsmigrate.pgtools.run import ClientError
+from opsmigrate.postgres.comments import comment_on
+from opsmigrate.postgres.names import LONGEST_NAME, quoted
+from opsmigrate.postgres.session import (
+    Session,
+    no_time_limits,
+    second_connection,
+    set_for_session,
+)
+from opsmigrate.postgres.transaction import transaction
+from opsmigrate.progress import Progress
+from opsmigrate.report import Finding, Severity, Undecided
 from opsmigrate.schema.history import applied_migrations
-from opsmigrate.scratch_rights import require_scratch_allowed
-from opsmigrate.steps import Step, statement
+from opsmigrate.scratch import (
+    ScratchDatabase,
+    leave,
+    maintenance_connection,
+)
+from opsmigrate.scratch_role import hand_over
+from opsmigrate.steps import command, statement
 
-RIGHTS = """
-SELECT pg_has_role(current_user, d.datdba, 'MEMBER'), r.rolsuper, quote_ident(current_user),
-       quote_ident(d.datname)
-FROM pg_database d, pg_roles r
-WHERE d.datname = current_database() AND r.rolname = current_user
-"""
-# Who ends a session must be of its role, or have pg_signal_backend; a superuser's, a superuser.
-FOREIGN = """
-SELECT quote_ident(r.rolname), r.rolsuper
-FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
-WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
-  AND (r.rolsuper OR NOT (pg_has_role(current_user, r.oid, 'USAGE')
-                          OR pg_has_role(current_user, 'pg_signal_backend', 'USAGE')))
-ORDER BY 2 DESC, 1 LIMIT 1
-"""
-# What only a superuser, or who was granted it, may set: log_min_duration_statement, say.
-NOT_THEIRS = """
-SELECT quote_ident(s.name), quote_ident(current_user) FROM pg_settings s
-WHERE s.context IN ('superuser', 'superuser-backend') AND lower(s.name) = ANY(%s)
-  AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) {}
-ORDER BY 1 LIMIT 1
-"""
-GRANTED = "AND NOT has_parameter_privilege(s.name, 'SET')"
-KNOWS_PARAMETER_RIGHTS = 150_000
-PREPARED = """
-SELECT gid, quote_literal(gid) FROM pg_prepared_xacts WHERE database = current_database()
-ORDER BY 1
-"""
-SLOTS = """
-SELECT slot_name, quote_literal(slot_name) FROM pg_replication_slots
-WHERE database = current_database() ORDER BY 1
-"""
-SUBSCRIPTIONS = """
-SELECT subname, quote_ident(subname) FROM pg_subscription
-WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1
-"""
+Confirm = Callable[[Loss], bool]
+
+# Which backups there are.
+LISTED = (command("python manage.py backup_db --list"),)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loss:
-    """What a rollback would lose: rows written since the backup, and migrations undone.
+class RestoreJob:
+    """Where to work: the live database, its server, and the clients that suit it.
 
-    `left_out` are the tables whose rows the backup was taken without. `counters` is the reading
-    that `written` was made from; `reset` says that nothing could be read from it.
+    `confirm` is asked with what would be lost; None: whatever is lost was accepted beforehand.
+    `trust_code`: what others wrote may run with a superuser's rights.
     """
 
-    written: tuple[Written, ...]
-    migrations: tuple[str, ...]
-    counters: Mapping[str, list[int]]
-    left_out: tuple[str, ...] = ()
-    reset: bool = False
-
-    def lines(self) -> list[str]:
-        """Return it for people, a line each."""
-        return [
-            *(
-                f"  {table}: all its rows, which the backup does not have"
-                for table in self.left_out
-            ),
-            *(f"  {each}" for each in self.written),
-            *(f"  migration undone: {name}" for name in self.migrations),
-        ]
+    connection: BaseDatabaseWrapper
+    session: Session
+    clients: Clients
+    run_id: str
+    maintenance_db: str | None
+    progress: Progress
+    keep_slots: bool = False
+    confirm: Confirm | None = None
+    trust_code: bool = False
 
 
-def require_same_database(session: Session, manifest: Manifest) -> None:
-    """Raise RefusedError where the backup is not one of this very database."""
-    theirs = manifest.database
-    if (
-        theirs.get("system_identifier") != str(session.system_identifier)
-        or theirs.get("name") != session.database
+@dataclass(frozen=True, kw_only=True)
+class RollbackResult:
+    """Who is who now, what was lost, and what the verification and the search for it warned of."""
+
+    swapped: Swapped
+    loss: Loss
+    proof: Verification | None = None
+    strangers: tuple[Finding, ...] = ()
+
+
+class NotProvenError(Exception):
+    """What was restored is not what was backed up; `findings` say where."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        super().__init__(findings[0].message)
+        self.findings = findings
+
+
+def restore_beside(job: RestoreJob, file: Path, manifest: Manifest, name: str) -> Verification:
+    """Restore the backup into a new database `name`, proven; return what was not looked at.
+
+    Until it is proven it has the name of a scratch database, which killed runs do not leave
+    behind. Raises UsageError where the name is taken, NotProvenError. On a server without the
+    roles of the backup everything belongs to the present role.
+    """
+    _require_free(job.connection, name)
+    require_extensions(job.connection, manifest.extensions)
+    _require_whole(file, manifest)
+    why = why_not_owners(job.connection, manifest)
+    if why is None:
+        require_settings(job.connection, manifest)
+    with (
+        _restored(job, file, manifest, owners=why is None) as (scratch, proof),
+        maintenance_connection(job.connection, job.maintenance_db) as maintenance,
     ):
-        raise RefusedError(
-            f"{manifest.file} is a backup of the database {theirs.get('name')} of server "
-            f"{theirs.get('system_identifier')}, not of {session.database} of "
-            f"{session.system_identifier}",
-            id="other-database",
-            hint="restore it into a new database beside this one, with --into",
-        )
+        leave(maintenance, scratch)
+        with transaction(maintenance) as cursor:
+            interrupts.hold_back()
+            cursor.execute(rename(scratch.name, name))
+            if why is None:
+                give_properties(maintenance, name, manifest.properties)
+            else:
+                cursor.execute(comment_on(name, manifest.properties["comment"]))
+        if why is not None:
+            missed = Undecided("owners, rights and settings: not restored", why)
+            proof = replace(proof, undecided=(*proof.undecided, missed))
+    return proof
 
 
-def require_swappable(
-    connection: BaseDatabaseWrapper, session: Session, *, keep_slots: bool
-) -> None:
-    """Raise RefusedError, or UndecidedError, where the names of two databases cannot be swapped."""
-    if is_pooled_by_transaction(connection):
-        raise RefusedError(
-            "there is a connection pooler in transaction mode in between; a rollback needs one "
-            "session",
-            id="pooled-by-transaction",
-            hint="let DATABASES point to the server itself, not to the pooler",
-        )
-    if session.in_recovery or session.read_only:
-        raise RefusedError(
-            "the server is a standby, or the session read-only; nothing can be restored here",
-            id="read-only",
-            hint="name the alias of the primary with --database",
-        )
-    with connection.cursor() as cursor:
-        cursor.execute(RIGHTS)
-        owns, superuser, role, database = cursor.fetchone()
-        if not owns:
-            raise _denied(
-                "the role does not own the database, so it cannot rename it",
-                "as its owner, or a superuser, give it to the role",
-                statement(f"ALTER DATABASE {database} OWNER TO {role}"),
-            )
-        # ALTER DATABASE … RENAME asks for CREATEDB as well.
-        require_scratch_allowed(connection)
-        cursor.execute(FOREIGN)
-        foreign = None if superuser else cursor.fetchone()
-        if foreign:
-            whose, is_superuser = foreign
-            raise _denied_to_end(whose, role, is_superuser=is_superuser)
-        _require_nothing_in_the_way(cursor, keep_slots=keep_slots)
+def roll_back(job: RestoreJob, file: Path, manifest: Manifest) -> RollbackResult:
+    """Restore the backup beside, prove it, and put it in the place of the live database.
 
-
-def require_owners(connection: BaseDatabaseWrapper, manifest: Manifest) -> None:
-    """Raise RefusedError where the restored objects would not belong to whom they belonged."""
-    why = why_not_owners(connection, manifest)
-    if why is not None:
-        raise _denied(
-            f"owners and rights cannot be restored: {why}",
-            "name the alias of a superuser with --database, or make the role a member of them",
-        )
-
-
-def require_settings(connection: BaseDatabaseWrapper, manifest: Manifest) -> None:
-    """Raise RefusedError where the role may not give the database a setting that it had."""
-    had = {item.partition("=")[0].lower() for _, item in manifest.properties.get("settings", ())}
-    knows = getattr(connection, "pg_version", 0) >= KNOWS_PARAMETER_RIGHTS
-    with connection.cursor() as cursor:
-        cursor.execute(NOT_THEIRS.format(GRANTED if knows else ""), [sorted(had)])
-        row = cursor.fetchone()
-    if row is not None:
-        setting, role = row
-        grant = statement(f"GRANT SET ON PARAMETER {setting} TO {role}")
-        raise RefusedError(
-            f"the role may not set {setting} for the restored database",
-            id="property-not-restored",
-            hint="name the alias of a superuser with --database"
-            + ("; or, as a superuser, grant the role the privilege to set it" if knows else ""),
-            steps=(grant,) if knows else (),
-        )
-
-
-def loss_since(connection: BaseDatabaseWrapper, manifest: Manifest) -> Loss:
-    """Return what was written to the database of `connection` since the backup.
-
-    By the server's cumulative statistics: rows of transactions that were rolled back count too,
-    and nothing is known of a table whose statistics were reset.
+    The live one is kept. Raises RefusedError before anything is done, NotProvenError where the
+    restored database is not what was backed up; whatever happens, the live one stays as it was.
     """
-    counters = read_counters(connection)
-    applied = applied_migrations(connection)
-    reset = were_reset(connection, manifest.taken)
-    return Loss(
-        written=written_since(manifest.counters, counters, reset=reset),
-        migrations=tuple(name for name in applied if name not in manifest.migrations),
-        counters=counters,
-        reset=reset,
-        left_out=manifest.excluded,
+    connection, live = job.connection, job.session.database
+    require_same_database(job.session, manifest)
+    require_swappable(connection, job.session, keep_slots=job.keep_slots)
+    require_owners(connection, manifest)
+    require_settings(connection, manifest)
+    require_extensions(connection, manifest.extensions)
+    _require_whole(file, manifest)
+    stated = _require_confirmed(job, loss_since(connection, manifest))
+    with _restored(job, file, manifest, owners=True) as (scratch, proof):
+        # After hours of silence the server, or a firewall, may have ended it: connect anew.
+        connection.close()
+        # As it will be done, to learn now and not in front of closed doors whether it can be.
+        with maintenance_connection(connection, job.maintenance_db) as maintenance:
+            _try(maintenance, scratch.name, manifest.properties)
+        with second_connection(connection, database=scratch.name) as restored:
+            baseline = read_counters(restored)
+        # What the application wrote meanwhile would be lost as well.
+        present = loss_since(connection, manifest)
+        if written_since(stated.counters, present.counters):
+            stated = _require_confirmed(job, present)
+        swapped = swap(
+            connection,
+            job.maintenance_db,
+            live=live,
+            replacement=scratch.name,
+            about={
+                "backup": manifest.sha256,
+                "file": manifest.file,
+                "counters": baseline,
+                "migrations": applied_migrations(connection),
+            },
+            require=lambda counters: _require_no_more(job, stated, counters),
+            finish=lambda renaming: give_properties(renaming, live, manifest.properties),
+        )
+    return RollbackResult(
+        swapped=swapped,
+        loss=replace(
+            stated,
+            written=written_since(manifest.counters, swapped.counters, reset=stated.reset),
+        ),
+        proof=proof,
     )
 
 
-def _require_nothing_in_the_way(cursor: CursorWrapper, *, keep_slots: bool) -> None:
-    kinds: list[tuple[str, str, str, Callable[[str], tuple[Step, ...]]]] = [
-        ("prepared transaction", PREPARED, "decide how it is to end", _ended)
-    ]
-    if not keep_slots:
-        hint = "leave it with the former database with --keep-slots, or drop it if it is not needed"
-        kinds += [("logical replication slot", SLOTS, hint, _slot_dropped)]
-        gone = f"{hint}; the second way is for a publisher that is gone"
-        kinds += [("subscription", SUBSCRIPTIONS, gone, _subscription_dropped)]
-    for what, query, hint, steps in kinds:
-        cursor.execute(query)
-        row = cursor.fetchone()
-        if row:
-            name, typed = row
+def undo(job: RestoreJob) -> RollbackResult:
+    """Put the database that was kept last back in the place of the live one, which is kept.
+
+    Raises UsageError where none was kept, RefusedError before anything is done: also where what
+    is there was not put aside by this program, for the present live one.
+    """
+    connection, live = job.connection, job.session.database
+    former, strangers = _put_aside(connection, live)
+    require_swappable(connection, job.session, keep_slots=job.keep_slots)
+    with second_connection(connection, database=former.name) as other:
+        theirs = read_counters(other)
+        recorded = applied_migrations(other)
+    _require_whole_again(former, theirs, recorded)
+    counters = read_counters(connection)
+    stated = Loss(
+        written=written_since(former.about["counters"], counters),
+        migrations=tuple(name for name in applied_migrations(connection) if name not in recorded),
+        counters=counters,
+    )
+    _require_confirmed(job, stated)
+
+    def finish(renaming: BaseDatabaseWrapper) -> None:
+        with renaming.cursor() as cursor:
+            cursor.execute(comment_on(live, former.about["comment"]))
+
+    swapped = swap(
+        connection,
+        job.maintenance_db,
+        live=live,
+        replacement=former.name,
+        about={"counters": theirs, "migrations": applied_migrations(connection)},
+        require=lambda counters: _require_no_more(job, stated, counters),
+        finish=finish,
+    )
+    written = written_since(former.about["counters"], swapped.counters)
+    loss = replace(stated, written=written)
+    return RollbackResult(swapped=swapped, loss=loss, strangers=strangers)
+
+
+def _put_aside(
+    connection: BaseDatabaseWrapper, live: str
+) -> tuple[FormerDatabase, tuple[Finding, ...]]:
+    """Return what was kept last, and a warning for each database that only says that it was."""
+    found = find_former_databases(connection, live)
+    strangers = tuple(
+        Finding(
+            id="not-put-aside",
+            severity=Severity.WARNING,
+            message=f"the database {each.name} claims to be the former {live}, but restore_db did "
+            f"not put it aside for the present one: {each.stranger}",
+            hint="find out who owns it; drop it if it is not needed, or, as its owner or a "
+            "superuser, remove the comment that claims so",
+            steps=(
+                statement(
+                    f"COMMENT ON DATABASE {quoted(each.name)} IS NULL",
+                    risk="no --undo will find it again",
+                ),
+            ),
+        )
+        for each in found
+        if each.stranger
+    )
+    kept = [each for each in found if not each.stranger]
+    if kept:
+        return kept[0], strangers
+    if strangers:
+        raise RefusedError(
+            strangers[0].message,
+            id="not-put-aside",
+            hint="restore a backup with restore_db; or, if you are sure of the other one, swap "
+            "the two names by hand (ALTER DATABASE, RENAME TO)",
+            steps=LISTED,
+            evidence={"databases": [each.name for each in found]},
+        )
+    raise UsageError(
+        f"there is no former database of {live}",
+        id="nothing-to-undo",
+        hint="to go back to a backup, give restore_db its file",
+        steps=LISTED,
+    )
+
+
+def _require_whole_again(
+    former: FormerDatabase, tables: Iterable[str], migrations: Iterable[str]
+) -> None:
+    """Raise RefusedError where the kept database lacks what it had when it was put aside."""
+    there = {"tables": set(tables), "migrations": set(migrations)}
+    for what, name in (("table", "tables"), ("migration", "migrations")):
+        lacking = sorted(set(former.about.get(name, ())) - there[name])
+        if lacking:
             raise RefusedError(
-                f"the {what} {name} prevents the rollback: it would not follow the name of the "
-                "database",
-                id="rollback-blocked",
-                hint=hint,
-                steps=steps(typed),
+                f"the former database {former.name} has changed since it was put aside: it lacks "
+                f"the {what} {lacking[0]}",
+                id="not-put-aside",
+                hint="to go back to a backup, give restore_db its file",
+                steps=LISTED,
+                evidence={name: lacking},
             )
 
 
-def _ended(name: str) -> tuple[Step, ...]:
-    return (
-        statement(f"COMMIT PREPARED {name}"),
-        statement(f"ROLLBACK PREPARED {name}", risk="loses what it wrote", alternative=2),
+@contextmanager
+def _restored(
+    job: RestoreJob, file: Path, manifest: Manifest, *, owners: bool
+) -> Iterator[tuple[ScratchDatabase, Verification]]:
+    """Yield a scratch database that is, row by row, what was backed up, and analyzed."""
+    verifier = Verifier(
+        connection=job.connection,
+        clients=job.clients,
+        file=file,
+        manifest=manifest,
+        progress=job.progress,
+        run_id=job.run_id,
+        maintenance_db=job.maintenance_db,
     )
+    venue = _venue(verifier, trust_code=job.trust_code, owners=owners)
+    with scratch_for(venue, verifier) as scratch:
+        if owners:
+            _require_to_give(job, scratch.name, manifest.properties)
+        with venue.hands(scratch, manifest, owners=owners) as hands:
+            proof = prove_restored(verifier, hands, scratch, owners=owners)
+        if lacking := venue.lacking(proof.findings):
+            raise not_by_a_role(file, venue, lacking)
+        wrong = tuple(item for item in proof.findings if item.severity is Severity.ERROR)
+        if wrong:
+            raise NotProvenError(wrong)
+        job.progress.phase("Analyzing it")
+        with (
+            second_connection(job.connection, database=scratch.name) as restored,
+            restored.cursor() as cursor,
+        ):
+            set_for_session(restored, **no_time_limits(restored))
+            if scratch.role:
+                hand_over(cursor, scratch.role, scratch.name)
+            cursor.execute("ANALYZE")
+        yield scratch, replace(proof, where=venue.where)
 
 
-def _slot_dropped(name: str) -> tuple[Step, ...]:
-    return (
-        statement(f"SELECT pg_drop_replication_slot({name})", risk="its reader loses its position"),
-    )
+def _venue(verifier: Verifier, *, trust_code: bool, owners: bool) -> Venue:
+    try:
+        return venue_to_stay(verifier, trust_code=trust_code, owners=owners)
+    except ClientError as error:
+        if not error.of_its_own:
+            raise
+        raise NotProvenError((unreadable(verifier.file, error),)) from error
 
 
-def _subscription_dropped(name: str) -> tuple[Step, ...]:
-    risk = "replication stops"
-    return (
-        statement(f"DROP SUBSCRIPTION {name}", risk=risk),
-        # Where the publisher cannot be reached, or has no slot of it, that alone is an error.
-        statement(f"ALTER SUBSCRIPTION {name} DISABLE", alternative=2),
-        statement(
-            f"ALTER SUBSCRIPTION {name} SET (slot_name = NONE)",
-            risk="a slot on the publisher remains there",
-            alternative=2,
-        ),
-        statement(f"DROP SUBSCRIPTION {name}", risk=risk, alternative=2),
-    )
+def _require_whole(file: Path, manifest: Manifest) -> None:
+    if changed := verify_checksum(file, manifest):
+        raise NotProvenError(changed)
 
 
-def _denied_to_end(whose: str, role: str, *, is_superuser: bool) -> RefusedError:
-    message = f"the role may not end the sessions of {whose}"
-    if is_superuser:
-        return _denied(message, "end them as a superuser; no other role may")
-    grant = statement(f"GRANT pg_signal_backend TO {role}")
-    return _denied(
-        message, "end them; or, as a superuser, grant the role the privilege to do so", grant
-    )
+def _require_free(connection: BaseDatabaseWrapper, name: str) -> None:
+    if not name or len(name.encode()) > LONGEST_NAME:
+        raise UsageError(
+            f"{name!r} is not a valid name of a database",
+            id="database-exists",
+            hint=f"give a name of 1 to {LONGEST_NAME} bytes with --into",
+        )
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+        if cursor.fetchone():
+            raise UsageError(
+                f"the database {name} already exists",
+                id="database-exists",
+                hint="give another name with --into",
+            )
 
 
-def _denied(message: str, hint: str, *steps: Step) -> RefusedError:
-    return RefusedError(message, id="missing-privilege", hint=hint, steps=steps)
+def _require_confirmed(job: RestoreJob, loss: Loss) -> Loss:
+    if job.confirm is not None and not job.confirm(loss):
+        raise RefusedError(
+            "the loss was not confirmed; nothing was changed",
+            id="not-confirmed",
+            hint="answer yes, or accept the loss with --no-input",
+        )
+    # Whoever was asked may have thought about it for long.
+    job.connection.close()
+    return loss
+
+
+def _require_no_more(job: RestoreJob, stated: Loss, counters: Counters) -> None:
+    """Raise RefusedError where more was written than somebody said yes to."""
+    more = written_since(stated.counters, counters)
+    if job.confirm is not None and more:
+        raise RefusedError(
+            f"more was written since you confirmed: {more[0]}; the live database is as it was",
+            id="loss-grew",
+            hint="stop what writes, and run the command again",
+            evidence={"written": [vars(each) for each in more]},
+        )
+
+
+def _require_to_give(job: RestoreJob, database: str, properties: Mapping[str, Any]) -> None:
+    """Raise RefusedError where a database could not be given the properties, by trying it.
+
+    Whose settings a role may set, and which, differs from major to major and is in no one catalog.
+    """
+    with maintenance_connection(job.connection, job.maintenance_db) as maintenance:
+        try:
+            _try(maintenance, database, properties)
+        except OpsmigrateError as error:
+            raise RefusedError(str(error), id="property-not-restored", hint=error.hint) from error
+
+
+def _try(maintenance: BaseDatabaseWrapper, database: str, properties: Mapping[str, Any]) -> None:
+    with maintenance.cursor() as cursor:
+        cursor.execute("BEGIN")
+        try:
+            give_properties(maintenance, database, properties)
+        finally:
+            cursor.execute("ROLLBACK")

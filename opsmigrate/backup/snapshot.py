@@ -10,7 +10,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.digest.tables import DataTable, label, list_tables
 from opsmigrate.errors import RefusedError, UndecidedError
-from opsmigrate.postgres.errors import (
+from opsmigrate.postgres.driver_errors import (
     INSUFFICIENT_PRIVILEGE,
     LOCK_NOT_AVAILABLE,
     first_line,

@@ -20,7 +20,7 @@ from opsmigrate.backup.properties import read_properties
 from opsmigrate.errors import OpsmigrateError, PartialError, UndecidedError
 from opsmigrate.postgres.comments import comment_on, our_comment
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.names import LONGEST_NAME
 from opsmigrate.postgres.session import open_second
 from opsmigrate.scratch import maintenance_connection
@@ -61,13 +61,13 @@ TAKEN = "SELECT 1 FROM pg_database WHERE datname = %s"
 class Swapped:
     """How it went: the name the former live database has now, and how long nobody could connect."""
 
-    kept: str
+    former: str
     outage_seconds: float
     counters: Counters
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class FormerDatabase:
     """A database of which the comment says that it was live until another took its place.
 
     `about` is what the comment says. `stranger` says why it is not the one that was put aside when
@@ -79,7 +79,7 @@ class Kept:
     stranger: str | None = None
 
 
-def kept_name(live: str, now: datetime, is_taken: Callable[[str], bool]) -> str:
+def former_database_name(live: str, now: datetime, is_taken: Callable[[str], bool]) -> str:
     """Return what the live database is called when another takes its place: its name, and when.
 
     None that `is_taken`, and no longer than a name may be.
@@ -93,7 +93,7 @@ def kept_name(live: str, now: datetime, is_taken: Callable[[str], bool]) -> str:
     return name
 
 
-def find_kept_databases(connection: BaseDatabaseWrapper, live: str) -> list[Kept]:
+def find_former_databases(connection: BaseDatabaseWrapper, live: str) -> list[FormerDatabase]:
     """Return the databases that say that they were `live` once, the newest first.
 
     Anybody may give a database of his own such a comment: only what has no `stranger` was put
@@ -103,7 +103,7 @@ def find_kept_databases(connection: BaseDatabaseWrapper, live: str) -> list[Kept
         cursor.execute(KEPT, [live, f'"of":{json.dumps(live)}'])
         rows = cursor.fetchall()
     ours = [
-        Kept(
+        FormerDatabase(
             name=name,
             about=about,
             stranger=_stranger(about, oid=oid, live=live_oid)
@@ -168,7 +168,7 @@ def swap(  # noqa: PLR0913 - two names, and what its caller adds
             cursor.execute(TAKEN, [name])
             return cursor.fetchone() is not None
 
-        kept = kept_name(live, now, is_taken)
+        kept = former_database_name(live, now, is_taken)
     marker = {
         "opsmigrate": "kept",
         "of": live,
@@ -196,7 +196,7 @@ def swap(  # noqa: PLR0913 - two names, and what its caller adds
             counters, seconds = swapping.run(rename(live, kept), then, require, finish)
         finally:
             inside.close()
-    return Swapped(kept=kept, outage_seconds=seconds, counters=counters)
+    return Swapped(former=kept, outage_seconds=seconds, counters=counters)
 
 
 class _Swap:

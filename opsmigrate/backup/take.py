@@ -14,6 +14,7 @@ from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.backup.checksum import sha256_of
+from opsmigrate.backup.client_lock_watch import ClientLockWatch
 from opsmigrate.backup.counters import read_counters
 from opsmigrate.backup.files import (
     flush,
@@ -34,7 +35,6 @@ from opsmigrate.backup.snapshot import (
     locked_by_others,
 )
 from opsmigrate.backup.unreadable import unreadable_rows
-from opsmigrate.backup.watch import Watch
 from opsmigrate.counted import counted
 from opsmigrate.digest.server import DatabaseContent, Reading, read_database
 from opsmigrate.digest.tables import DataTable, count_rows
@@ -50,9 +50,9 @@ from opsmigrate.pgtools.libpq import (
 from opsmigrate.pgtools.printing import PRINTING
 from opsmigrate.pgtools.run import ClientError, started
 from opsmigrate.postgres.advisory import holder_of, obtain
-from opsmigrate.postgres.errors import LOCK_NOT_AVAILABLE, sqlstate
+from opsmigrate.postgres.connection_limit import require_connections
+from opsmigrate.postgres.driver_errors import LOCK_NOT_AVAILABLE, sqlstate
 from opsmigrate.postgres.names import quoted
-from opsmigrate.postgres.room import require_connections
 from opsmigrate.postgres.session import (
     Session,
     is_pooled_by_transaction,
@@ -234,7 +234,7 @@ def _dump(
         with child_environment(connection, application=name, settings=settings) as environment:
             argv = _argv(clients, environment, snapshot, partial, options, properties["encoding"])
             argv += [f"--exclude-table-data={_exactly(table)}" for table in excluded]
-            watch = Watch(connection, name, patience=LOCK_TIMEOUT_SECONDS)
+            watch = ClientLockWatch(connection, name, patience=LOCK_TIMEOUT_SECONDS)
             counts, content = _run(
                 argv,
                 environment,
@@ -268,7 +268,7 @@ def _run(
     environment: ChildEnvironment,
     read: Callable[[Idle], Counts],
     tell: Idle,
-    watch: Watch,
+    watch: ClientLockWatch,
 ) -> Counts:
     """Run pg_dump and `read` side by side, calling `tell` all the while."""
     found: Counts = ({}, None)
@@ -336,7 +336,7 @@ def _read(  # noqa: PLR0913 - what two readers of one snapshot share
     return {name: each.rows for name, each in content.tables.items()}, content
 
 
-def _tell(progress: Progress, watch: Watch, partial: Path, read: int) -> None:
+def _tell(progress: Progress, watch: ClientLockWatch, partial: Path, read: int) -> None:
     watch.look()
     seen = f", {read / 1e6:,.1f} MB of rows read" if read else ""
     progress.update(f"{max(0, size_of(partial)) / 1e6:,.1f} MB written{seen}")

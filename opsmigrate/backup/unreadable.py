@@ -12,7 +12,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.errors import OpsmigrateError
 from opsmigrate.pgtools.run import ClientError
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.errors import first_line, sqlstate
+from opsmigrate.postgres.driver_errors import first_line, sqlstate
 from opsmigrate.postgres.session import second_connection, set_for_session
 
 # As pg_dump tells what it was at. Where psql read the same table, the TOAST table may be named.

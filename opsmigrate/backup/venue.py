@@ -15,13 +15,13 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.backup.foreign_code import Code, foreign_code, refused
 from opsmigrate.backup.verifier import Verifier
 from opsmigrate.errors import RefusedError, UndecidedError
-from opsmigrate.isolated import Wanted, isolated_server, why_not_isolated
+from opsmigrate.isolated import ServerRequirements, isolated_server, why_not_isolated
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.archive_entries import forces_row_security, read_entries, read_tablespaces
 from opsmigrate.pgtools.clients import INSTALL_CLIENTS
-from opsmigrate.postgres.errors import first_line
-from opsmigrate.postgres.powers import is_powerful
+from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.session import read_session
+from opsmigrate.postgres.superuser_powers import has_superuser_powers
 from opsmigrate.report import Finding
 from opsmigrate.scratch import ScratchDatabase, scratch_database
 from opsmigrate.scratch_role import scratch_role
@@ -181,7 +181,7 @@ def isolated_venue(
 def _why_not_isolated(verifier: Verifier, major: int) -> str | None:
     manifest = verifier.manifest
     return why_not_isolated(
-        Wanted(
+        ServerRequirements(
             major=major,
             extensions=tuple(manifest.extensions),
             bytes=int(manifest.properties.get("bytes", 0)),
@@ -197,7 +197,7 @@ def _why_not_made(venue: Venue, verifier: Verifier) -> str | None:
             scratch_for(venue, verifier) as scratch,
             venue.hands(scratch, verifier.manifest, owners=False) as hands,
         ):
-            return "the role would be a superuser" if is_powerful(hands) else None
+            return "the role would be a superuser" if has_superuser_powers(hands) else None
     except (Error, UndecidedError) as error:
         return first_line(error)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.backup.blame import require_backup_to_blame, server_start
 from opsmigrate.backup.checksum import sha256_of
 from opsmigrate.backup.contradictions import contradiction_in
 from opsmigrate.backup.differences import broken, content_differences
+from opsmigrate.backup.failed_restore import require_backup_at_fault, server_start
 from opsmigrate.backup.properties import read_extensions
 from opsmigrate.backup.restore import restore_into, why_not_owners
 from opsmigrate.backup.sequences import read_sequences
@@ -23,7 +23,7 @@ from opsmigrate.pgtools.run import ClientError
 from opsmigrate.pgtools.schema_text import schema_differences
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.session import no_time_limits, second_connection, set_for_session
-from opsmigrate.report import Finding, Severity, Unexamined
+from opsmigrate.report import Finding, Severity, Undecided
 from opsmigrate.scratch import ScratchDatabase, keep_scratch
 from opsmigrate.steps import statement
 
@@ -44,7 +44,7 @@ class Verification:
     """
 
     findings: tuple[Finding, ...] = ()
-    unexamined: tuple[Unexamined, ...] = ()
+    undecided: tuple[Undecided, ...] = ()
     scratch: str | None = None
     where: str | None = None
 
@@ -128,10 +128,10 @@ def verify_by_restoring(
                 if lacking := venue.lacking(proof.findings):
                     continue
                 if not owners:
-                    missed = Unexamined(
+                    missed = Undecided(
                         "owners and rights of the restored objects", why or NO_MEMBER
                     )
-                    proof = replace(proof, unexamined=(*proof.unexamined, missed))
+                    proof = replace(proof, undecided=(*proof.undecided, missed))
                 if keep and not proof.findings:
                     connection.close()
                     about = _about(manifest, owners=owners)
@@ -164,7 +164,7 @@ def prove_restored(
             meanwhile=lambda: progress.update("restoring"),
         )
     except ClientError as error:
-        require_backup_to_blame(hands, scratch.name, error, started=started)
+        require_backup_at_fault(hands, scratch.name, error, started=started)
         found = contradiction_in(hands, scratch.name, error)
         words = f"{file.name} cannot be restored: {error}{found.words if found else ''}"
         failed = broken(id="restore-failed", message=words)
@@ -179,7 +179,7 @@ def prove_restored(
                 *_extensions(verifier.manifest, read_extensions(restored)),
                 *_definitions(verifier, restored, owners=owners),
             ),
-            unexamined=_definitions_unexamined(verifier),
+            undecided=_definitions_unexamined(verifier),
         )
 
 
@@ -213,13 +213,13 @@ def _definitions(
     return tuple(_changed(each) for each in objects)
 
 
-def _definitions_unexamined(verifier: Verifier) -> tuple[Unexamined, ...]:
+def _definitions_unexamined(verifier: Verifier) -> tuple[Undecided, ...]:
     """Return what is not compared: another version of pg_dump would write it in other words."""
     wrote, reads = verifier.manifest.client_version, verifier.clients.version
     if wrote == reads:
         return ()
     why = f"pg_dump {wrote} wrote it, this is {reads}"
-    return (Unexamined("the definitions of the restored objects", why),)
+    return (Undecided("the definitions of the restored objects", why),)
 
 
 def unreadable(file: Path, error: ClientError) -> Finding:

@@ -75,7 +75,7 @@ def read_database(
     second, with the bytes read so far; what it raises ends the sessions. Raises ClientError with
     the server's own words.
     """
-    work = _Work()
+    work = _SharedProgress()
     with child_environment(connection) as environment:
         shares = _shares(tables, reading.jobs)
         scripts = [
@@ -103,7 +103,7 @@ def read_database(
     return DatabaseContent(tables=found, large_objects=work.found[LARGE_OBJECTS])
 
 
-class _Work:
+class _SharedProgress:
     """What the threads share: digests, the bytes read, and the programs that still run."""
 
     def __init__(self) -> None:

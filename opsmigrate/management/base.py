@@ -26,7 +26,6 @@ from opsmigrate.conf import Settings, load_settings
 from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
 from opsmigrate.files import require_writable, write_atomically
 from opsmigrate.interrupts import INTERRUPTED, Watch
-from opsmigrate.management.arguments import add_to_all
 from opsmigrate.management.crash import crash
 from opsmigrate.management.database import ChosenDatabase
 from opsmigrate.management.output import (
@@ -35,11 +34,12 @@ from opsmigrate.management.output import (
     forget_unwritten,
     occupy_standard_descriptors,
 )
-from opsmigrate.postgres.idle import never_ended_for_idling
+from opsmigrate.management.shared_arguments import add_to_all
+from opsmigrate.postgres.cancellation import Waits
+from opsmigrate.postgres.idle_timeouts import without_idle_timeouts
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import Session
-from opsmigrate.postgres.waits import Waits
 from opsmigrate.progress import Progress
 from opsmigrate.report import WIDTH, Finding, Report, Result, Severity, Verdict
 from opsmigrate.scratch import left_behind, reap
@@ -121,7 +121,7 @@ class ReportCommand(BaseCommand, ABC):
         """Return the result, whose steps repeat the arguments of this very command."""
         return result
 
-    def keep(self, report: Report, options: dict[str, Any]) -> None:
+    def write_reports(self, report: Report, options: dict[str, Any]) -> None:
         """Store the report elsewhere besides; a command may have nothing to do."""
 
     def run_from_argv(self, argv: list[str]) -> None:
@@ -172,7 +172,7 @@ class ReportCommand(BaseCommand, ABC):
         )
         try:
             self._deliver(report, options)
-            self.keep(report, options)
+            self.write_reports(report, options)
         except OSError as error:
             why = shown(str(error))
             told = f"the report cannot be written: {why}; its text is:\n{report.as_text()}"
@@ -240,7 +240,7 @@ class ReportCommand(BaseCommand, ABC):
         if self.needs_clean_checks and not options["skip_checks"]:
             _require_clean_checks(connection)
         reap(connection, settings.maintenance_db)
-        with self.progress(options) as progress, never_ended_for_idling(connection):
+        with self.progress(options) as progress, without_idle_timeouts(connection):
             run = Run(
                 id=run_id,
                 settings=settings,

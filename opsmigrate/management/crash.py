@@ -9,7 +9,7 @@ from opsmigrate.errors import UndecidedError
 from opsmigrate.management.database import ChosenDatabase
 from opsmigrate.pgtools.known_failures import remedy_for
 from opsmigrate.pgtools.run import ClientError
-from opsmigrate.postgres.errors import (
+from opsmigrate.postgres.driver_errors import (
     INSUFFICIENT_PRIVILEGE,
     NOT_TEXT,
     QUERY_CANCELED,

@@ -12,7 +12,7 @@ from django.db import Error, NotSupportedError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
-from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.opening import own, release
 from opsmigrate.postgres.session import (
     Session,
@@ -21,7 +21,7 @@ from opsmigrate.postgres.session import (
     read_session,
     statement_limit,
 )
-from opsmigrate.preflight.rehearsal.places import identity_of, leads_to
+from opsmigrate.preflight.rehearsal.same_database import identity_of, leads_to_database
 from opsmigrate.report import Database
 from opsmigrate.steps import statement
 from opsmigrate.uat.redaction import NAMES, Redactor, secrets_of_settings
@@ -79,7 +79,7 @@ def aliases_of(connection: BaseDatabaseWrapper) -> tuple[str, ...]:
         with suppress(ImproperlyConfigured):
             other = connections[alias]
             if alias == connection.alias or (
-                other.vendor == "postgresql" and leads_to(open_second(other), examined)
+                other.vendor == "postgresql" and leads_to_database(open_second(other), examined)
             ):
                 found.append(alias)
     return tuple(found)

@@ -13,21 +13,21 @@ from opsmigrate.guard import APPROVAL, PRODUCTION, require_approval
 from opsmigrate.management.base import Run
 from opsmigrate.management.database import aliases_of, postgresql_alias
 from opsmigrate.pgtools.clients import find_clients
-from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.opening import own, release
-from opsmigrate.postgres.powers import is_powerful
 from opsmigrate.postgres.session import Session, is_pooled_by_transaction, read_session
-from opsmigrate.preflight.plan import Target
+from opsmigrate.postgres.superuser_powers import has_superuser_powers
+from opsmigrate.preflight.plan import MigrateArguments
 from opsmigrate.preflight.rehearsal.embedded_stage import (
     lack_of_server,
     on_embedded_server,
     why_not_embedded,
 )
-from opsmigrate.preflight.rehearsal.kept import UnfitError, find_kept_copy
-from opsmigrate.preflight.rehearsal.outcome import REHEARSE, NotRehearsed, Rehearsal
-from opsmigrate.preflight.rehearsal.run import Bounds, Stage, database_bytes, rehearse
+from opsmigrate.preflight.rehearsal.kept_copy import UnfitError, find_kept_copy
+from opsmigrate.preflight.rehearsal.rehearsal_result import REHEARSE, NotRehearsed, Rehearsal
+from opsmigrate.preflight.rehearsal.rehearse import RehearsalBounds, Stage, database_bytes, rehearse
 from opsmigrate.preflight.rehearsal.selection import (
-    Selection,
+    CopySelection,
     select_all,
     select_kept,
     select_small,
@@ -57,14 +57,16 @@ class Asked:
     trust_code: bool = False
 
 
-def rehearse_as_asked(run: Run, target: Target, asked: Asked) -> Rehearsal | NotRehearsed:
+def rehearse_as_asked(
+    run: Run, arguments: MigrateArguments, asked: Asked
+) -> Rehearsal | NotRehearsed:
     """Rehearse where that was asked for, or where nothing speaks against it.
 
     Asked for by name, it raises what stands in its way, but where no copy can be had or looked at:
     then, as in the mode auto, that is said, and what was found without it stands.
     """
     try:
-        return _rehearse(run, target, asked)
+        return _rehearse(run, arguments, asked)
     except _CannotError as error:
         return _not_rehearsed(error.reason)
     except UndecidedError as error:
@@ -78,16 +80,18 @@ def _not_rehearsed(reason: OpsmigrateError) -> NotRehearsed:
     return NotRehearsed(str(reason), reason.hint, steps)
 
 
-def _rehearse(run: Run, target: Target, asked: Asked, unfit: str | None = None) -> Rehearsal:
+def _rehearse(
+    run: Run, arguments: MigrateArguments, asked: Asked, unfit: str | None = None
+) -> Rehearsal:
     """Rehearse, and once more on the live server where ours turned out `unfit`."""
     stage = None
     try:
         with _stage(run, asked, unfit) as stage:
             rehearsal = rehearse(
                 run.connection,
-                target,
+                arguments,
                 stage=stage,
-                bounds=Bounds(
+                bounds=RehearsalBounds(
                     seconds=run.settings.rehearse_max_seconds,
                     same=aliases_of(run.connection),
                     databases=tuple(connections.settings.values()),
@@ -105,7 +109,7 @@ def _rehearse(run: Run, target: Target, asked: Asked, unfit: str | None = None) 
         if unfit is None:
             return rehearsal
     run.progress.phase(f"The temporary embedded server does not fit: {unfit}")
-    return _rehearse(run, target, asked, unfit)
+    return _rehearse(run, arguments, asked, unfit)
 
 
 class _CannotError(Exception):
@@ -116,7 +120,7 @@ class _CannotError(Exception):
         self.reason = reason
 
 
-def _selection(run: Run, mode: str, stage: Stage) -> Selection:
+def _selection(run: Run, mode: str, stage: Stage) -> CopySelection:
     most = run.settings.rehearse_max_bytes
     if mode == "kept":
         return _kept(run, stage)
@@ -125,7 +129,7 @@ def _selection(run: Run, mode: str, stage: Stage) -> Selection:
     return select_small(run.connection, most // PART_FOR_SCHEMA)
 
 
-def _kept(run: Run, stage: Stage) -> Selection:
+def _kept(run: Run, stage: Stage) -> CopySelection:
     run.progress.phase("Comparing the live database with its kept copy")
     try:
         kept = find_kept_copy(run.connection, run.session, stage.clients, may_be_stale=True)
@@ -139,7 +143,7 @@ def _kept(run: Run, stage: Stage) -> Selection:
     return select_kept(run.connection, kept)
 
 
-def _unchanged(run: Run, stage: Stage) -> Selection | None:
+def _unchanged(run: Run, stage: Stage) -> CopySelection | None:
     """Return what is as good as a new clone: a kept copy of which nothing has changed since."""
     if stage.elsewhere:
         return None
@@ -167,25 +171,25 @@ def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
                 hint="let DATABASES point to the server itself, not to the pooler",
             )
         here = Stage(
-            place=run.connection,
+            connection=run.connection,
             server="examined",
             maintenance_db=run.settings.maintenance_db,
             clients=find_clients(run.session.major, run.settings.pg_bin),
         )
-        place = None if alias is None else _other_server(run, alias)
-        if place is not None:
-            with _released_where_refused(place):
+        server = None if alias is None else _other_server(run, alias)
+        if server is not None:
+            with _released_where_refused(server):
                 require_grammar_here(AMONG_OTHERS)
-                _require_trusted(run, asked, place)
+                _require_trusted(run, asked, server)
         asked_here = asked.mode == "kept" or alias is not None
         why = None if asked_here else unfit or _why_not_embedded(run, asked)
-        if not asked_here and why is None and is_powerful(run.connection):
+        if not asked_here and why is None and has_superuser_powers(run.connection):
             require_grammar_here(WITH_POWERS)
-    if place is not None:
+    if server is not None:
         try:
-            yield replace(here, place=place, server="alias", maintenance_db=None)
+            yield replace(here, connection=server, server="alias", maintenance_db=None)
         finally:
-            release(place)
+            release(server)
         return
     if not asked_here and why is None:
         with ExitStack() as stack:
@@ -194,7 +198,7 @@ def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
             except UndecidedError as error:
                 why = str(error)
             else:
-                yield replace(here, place=ours, server="embedded", maintenance_db=None)
+                yield replace(here, connection=ours, server="embedded", maintenance_db=None)
                 return
     with _saying_why(unasked=unasked):
         _require_allowed_here(run, asked, why)
@@ -204,17 +208,17 @@ def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
 
 
 @contextmanager
-def _released_where_refused(place: BaseDatabaseWrapper) -> Iterator[None]:
+def _released_where_refused(server: BaseDatabaseWrapper) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        release(place)
+        release(server)
         raise
 
 
-def _require_trusted(run: Run, asked: Asked, place: BaseDatabaseWrapper) -> None:
-    """Raise where the copy would run what others wrote with the powers of the role at `place`."""
-    if not asked.trust_code and is_powerful(place):
+def _require_trusted(run: Run, asked: Asked, server: BaseDatabaseWrapper) -> None:
+    """Raise where the copy would run what others wrote with the powers of the role at `server`."""
+    if not asked.trust_code and has_superuser_powers(server):
         code = foreign_code_of_database(run.connection)
         if code:
             raise refused_copy(code)
@@ -259,21 +263,21 @@ def _saying_why(*, unasked: bool) -> Iterator[None]:
 
 def _other_server(run: Run, alias: str) -> BaseDatabaseWrapper | None:
     """Return the connection of the alias, or None where it leads to the live server."""
-    place = postgresql_alias(alias, option="--rehearse-on")
+    server = postgresql_alias(alias, option="--rehearse-on")
     with suppress(Error):  # A session that is lost says so when it is asked.
-        own(place)
+        own(server)
     try:
-        if _is_another_server(run, alias, place):
-            return place
+        if _is_another_server(run, alias, server):
+            return server
     except BaseException:
-        release(place)
+        release(server)
         raise
-    release(place)
+    release(server)
     return None
 
 
-def _is_another_server(run: Run, alias: str, place: BaseDatabaseWrapper) -> bool:
-    session = _reached(place)
+def _is_another_server(run: Run, alias: str, server: BaseDatabaseWrapper) -> bool:
+    session = _reached(server)
     if session.system_identifier == run.session.system_identifier:
         return False
     if session.major != run.session.major:
@@ -283,17 +287,17 @@ def _is_another_server(run: Run, alias: str, place: BaseDatabaseWrapper) -> bool
             id="other-version",
             hint=f"name the alias of a PostgreSQL {run.session.major} server with --rehearse-on",
         )
-    reap(place, None)
-    require_scratch_allowed(place)
+    reap(server, None)
+    require_scratch_allowed(server)
     return True
 
 
-def _reached(place: BaseDatabaseWrapper) -> Session:
+def _reached(server: BaseDatabaseWrapper) -> Session:
     try:
-        return read_session(place)
+        return read_session(server)
     except Error as error:
         raise UndecidedError(
             f"cannot connect to rehearse there: {first_line(error)}",
             id="cannot-connect",
-            hint=f"check DATABASES[{place.alias!r}], and that the server is up",
+            hint=f"check DATABASES[{server.alias!r}], and that the server is up",
         ) from error

@@ -26,7 +26,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ProgramResult:
     """How a program ended, with stdout and stderr in the order they were written."""
 
     returncode: int
@@ -86,7 +86,7 @@ def belongs_to(account: Account | None, path: Path) -> bool:
     return status.st_uid == owner and not stat.S_ISLNK(status.st_mode)
 
 
-def run_as(account: Account | None, command: Sequence[str | Path], *, cwd: Path) -> Outcome:
+def run_as(account: Account | None, command: Sequence[str | Path], *, cwd: Path) -> ProgramResult:
     """Run a program as the account, in a folder it can enter, with none of our secrets."""
     argv = [str(part) for part in command]
     # A file and not a pipe: a server that pg_ctl leaves behind would hold a pipe open for ever.
@@ -104,7 +104,7 @@ def run_as(account: Account | None, command: Sequence[str | Path], *, cwd: Path)
             extra_groups=None if account is None else [],
         )
         sink.seek(0)
-        return Outcome(done.returncode, sink.read().decode(errors="replace"))
+        return ProgramResult(done.returncode, sink.read().decode(errors="replace"))
 
 
 def _bare_environment(environment: Mapping[str, str]) -> dict[str, str]:

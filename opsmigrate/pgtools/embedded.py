@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from opsmigrate.pgtools.account import Account, Outcome, give, run_as, server_account
+from opsmigrate.pgtools.account import Account, ProgramResult, give, run_as, server_account
 from opsmigrate.pgtools.embedded_cluster import (
     SUPERUSER,
     Cluster,
@@ -203,14 +203,14 @@ def _free_port() -> int:
 
 def _pg_ctl(
     cluster: Cluster, programs: Path, account: Account | None, verb: str, *options: str | Path
-) -> Outcome:
+) -> ProgramResult:
     command: list[str | Path] = [programs / "pg_ctl", verb, "-D", cluster.data]
     if verb != "status":
         command += ["-w", "-t", str(WAIT_SECONDS)]
     return run_as(account, [*command, *options], cwd=cluster.data.parent)
 
 
-def _log_tail(cluster: Cluster, done: Outcome) -> str:
+def _log_tail(cluster: Cluster, done: ProgramResult) -> str:
     with suppress(OSError):
         text = cluster.log.read_text(encoding="utf-8", errors="replace").strip()
         if text:

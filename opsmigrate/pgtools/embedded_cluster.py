@@ -12,7 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from opsmigrate.pgtools.account import Account, Outcome, belongs_to, can_traverse, give, run_as
+from opsmigrate.pgtools.account import (
+    Account,
+    ProgramResult,
+    belongs_to,
+    can_traverse,
+    give,
+    run_as,
+)
 
 RECORD = "server.json"
 SUPERUSER = "postgres"
@@ -185,7 +192,7 @@ def _initdb(cluster: Cluster, programs: Path, account: Account | None, *, durabl
 
 def _initdb_with_locale(
     command: Sequence[str | Path], cluster: Cluster, account: Account | None
-) -> Outcome:
+) -> ProgramResult:
     """Take the first locale that the system has."""
     for locale in LOCALES:
         done = run_as(account, [*command, f"--locale={locale}"], cwd=cluster.data.parent)

@@ -10,7 +10,7 @@ from pathlib import Path
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.errors import UndecidedError
-from opsmigrate.postgres.silence import LIMITS, service_section, with_limits
+from opsmigrate.postgres.network_timeouts import LIMITS, service_section, with_network_timeouts
 
 # PostgreSQL documentation, libpq, Environment Variables. client_encoding is left out: the drivers
 # set it for themselves, and pg_dump would write the archive in it.
@@ -97,7 +97,7 @@ def child_environment(
     params = {
         # 0 says something of those: no keepalives, no limit.
         key: str(value)
-        for key, value in with_limits(given, LIMITS_OF_CLIENTS).items()
+        for key, value in with_network_timeouts(given, LIMITS_OF_CLIENTS).items()
         if value or (key in SERVICE_ONLY and value is not None)
     }
     if database is not None:

@@ -30,7 +30,7 @@ UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Holder:
+class LockHolder:
     """The session that holds a lock; ages in seconds, None where the role may not see it."""
 
     pid: int
@@ -90,7 +90,7 @@ def obtain(connection: BaseDatabaseWrapper, space: int, key: int, *, what: str) 
         return bool(cursor.fetchone()[0])
 
 
-def holder_of(connection: BaseDatabaseWrapper, space: int, key: int) -> Holder | None:
+def holder_of(connection: BaseDatabaseWrapper, space: int, key: int) -> LockHolder | None:
     """Return who holds the lock in this database; None where it has just been let go."""
     with connection.cursor() as cursor:
         cursor.execute(HOLDER, [space, key & 0xFFFFFFFF])
@@ -98,7 +98,7 @@ def holder_of(connection: BaseDatabaseWrapper, space: int, key: int) -> Holder |
     if row is None:
         return None
     pid, application, role, state, client, in_state, session, transaction = row
-    return Holder(
+    return LockHolder(
         pid=pid,
         application=application,
         role=role,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.postgres.errors import INSUFFICIENT_PRIVILEGE, sqlstate
+from opsmigrate.postgres.driver_errors import INSUFFICIENT_PRIVILEGE, sqlstate
 
 SECONDS_AFTER_DEADLOCK_TIMEOUT = 0.5
 

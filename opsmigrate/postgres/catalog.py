@@ -20,9 +20,9 @@ from opsmigrate.postgres.catalog_sql import (
     TYPE_NAMES,
     VIEWS,
 )
-from opsmigrate.postgres.garbage import uncollected
-from opsmigrate.postgres.powers import distrusted_roles
+from opsmigrate.postgres.garbage_collection import gc_paused
 from opsmigrate.postgres.search_path import all_seen_by_project
+from opsmigrate.postgres.superuser_powers import distrusted_roles
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 
 TABLE_KINDS = frozenset("rp")
@@ -170,7 +170,7 @@ class Catalog:
     types: frozenset[tuple[str, str]] = frozenset()
     # Those that are enabled and no extension's.
     event_triggers: tuple[EventTrigger, ...] = ()
-    # The roles whose code would have a superuser's rights in our session (powers.py).
+    # The roles whose code would have a superuser's rights in our session (superuser_powers.py).
     distrusted: frozenset[str] = frozenset()
 
     @cached_property
@@ -189,7 +189,7 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
     # Not before PostgreSQL 15; where it is not there, all NULLs are distinct.
     version: int = getattr(connection, "pg_version", 0)
     query = INDEXES if version >= 150_000 else INDEXES.replace("i.indnullsnotdistinct", "false")
-    with uncollected(), transaction(connection, SNAPSHOT) as cursor:
+    with gc_paused(), transaction(connection, SNAPSHOT) as cursor:
         read, constrained, indexed, found, [surroundings] = all_seen_by_project(
             connection,
             *((each, None) for each in (COLUMNS, CONSTRAINTS, query, RELATIONS, SURROUNDINGS)),

@@ -8,7 +8,7 @@ from typing import TypeVar
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.interrupts import SECONDS_IN_GOOD_ORDER
-from opsmigrate.postgres.waits import cancel, close_line
+from opsmigrate.postgres.cancellation import cancel, close_line
 
 Answer = TypeVar("Answer")
 SECONDS_BETWEEN_LOOKS = 0.2

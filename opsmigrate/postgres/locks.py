@@ -10,7 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.autovacuum import AutovacuumAgainstWraparoundError, make_way
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.errors import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, sqlstate
+from opsmigrate.postgres.driver_errors import DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, sqlstate
 from opsmigrate.postgres.interruptible import pause
 from opsmigrate.postgres.search_path import transaction_as_project
 from opsmigrate.postgres.transaction import transaction

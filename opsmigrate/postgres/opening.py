@@ -16,7 +16,7 @@ from typing import Any
 from django.db import ProgrammingError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.postgres.silence import with_limits
+from opsmigrate.postgres.network_timeouts import with_network_timeouts
 
 # What a session creates for itself comes last: by default, temporary tables come first of all.
 PINNED = "pg_catalog, pg_temp"
@@ -182,9 +182,10 @@ def pin_of(connection: BaseDatabaseWrapper) -> Pin | None:
 def own(connection: BaseDatabaseWrapper, *, kept: bool = True) -> None:
     """Make the session of `connection`, and every later one, ours until `release`.
 
-    It waits no longer than LIMITS (silence.py) for a network that says nothing, its names resolve
-    in pg_catalog only, and no time-out ends its statements. `kept` says that a session may outlive
-    close(), in a pool. Raises django.db.Error where a session that is there cannot be asked.
+    It waits no longer than LIMITS (network_timeouts.py) for a network that says nothing, its names
+    resolve in pg_catalog only, and no time-out ends its statements. `kept` says that a session may
+    outlive close(), in a pool. Raises django.db.Error where a session that is there cannot be
+    asked.
     """
     there = pin_of(connection)
     if there is not None:
@@ -193,7 +194,7 @@ def own(connection: BaseDatabaseWrapper, *, kept: bool = True) -> None:
     pin, connect, close = Pin(connection), connection.connect, connection.close
 
     def limited() -> dict[str, Any]:
-        return with_limits(type(connection).get_connection_params(connection))
+        return with_network_timeouts(type(connection).get_connection_params(connection))
 
     def closing_it() -> None:
         pin.put_back()

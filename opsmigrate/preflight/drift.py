@@ -10,11 +10,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 
 from opsmigrate.postgres.catalog import Catalog, Relation
-from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.report import Finding, Severity
-from opsmigrate.schema.differences import Drift
 from opsmigrate.schema.drift import drift_of
+from opsmigrate.schema.drift_words import Drift
 from opsmigrate.schema.remedies.rows import has_values
 
 # The drifts that lead to a finding, and know what to type.
@@ -37,7 +37,7 @@ CAUSES = {
 }
 
 
-def look_for_drift(
+def find_drift(
     connection: BaseDatabaseWrapper, executor: MigrationExecutor, catalog: Catalog, ledger: Ledger
 ) -> tuple[Drift, ...]:
     """Return the drift; where it cannot be told, say so in the ledger: no verdict rests on it."""

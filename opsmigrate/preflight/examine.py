@@ -12,56 +12,56 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
 from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, read_catalog
-from opsmigrate.postgres.errors import READ_ONLY_TRANSACTION, first_line, sqlstate
-from opsmigrate.postgres.garbage import settled
+from opsmigrate.postgres.driver_errors import READ_ONLY_TRANSACTION, first_line, sqlstate
+from opsmigrate.postgres.garbage_collection import gc_frozen
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import project_search_path, seen_by_project
 from opsmigrate.postgres.session import Session
 from opsmigrate.postgres.settings import READ_ONLY, resets_of
-from opsmigrate.preflight.drift import judge_drift, look_for_drift
-from opsmigrate.preflight.forecast.report import look_ahead
+from opsmigrate.preflight.drift import find_drift, judge_drift
+from opsmigrate.preflight.forecast.forecast_report import build_forecast
 from opsmigrate.preflight.labels import label_of
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.live.another_migrate import look_for_another_migrate
+from opsmigrate.preflight.live.another_migrate import find_another_migrate
+from opsmigrate.preflight.live.check_server import check_server
 from opsmigrate.preflight.live.empty_database import note_empty_database
-from opsmigrate.preflight.live.outside import look_outside
-from opsmigrate.preflight.order import POST_MIGRATE, Order
 from opsmigrate.preflight.plan import (
+    MigrateArguments,
     Plan,
-    Step,
-    Target,
+    PlanStep,
     make_plan,
     state_before,
     state_without,
     states_of_backwards,
 )
+from opsmigrate.preflight.plan_order import POST_MIGRATE, PlanOrder
 from opsmigrate.preflight.recovery.already_there import note_already_there
 from opsmigrate.preflight.recovery.half_applied import note_half_applied
-from opsmigrate.preflight.recovery.history import with_steps
+from opsmigrate.preflight.recovery.history_remedies import with_steps
 from opsmigrate.preflight.recovery.renamed_indexes import note_renamed_indexes
-from opsmigrate.preflight.rehearsal.outcome import NotRehearsed, Rehearsal
+from opsmigrate.preflight.rehearsal.rehearsal_result import NotRehearsed, Rehearsal
 from opsmigrate.preflight.verdict import decide
 from opsmigrate.preflight.walk.bookkeeping import require_post_migrate
-from opsmigrate.preflight.walk.customised import (
-    doubt_own_way,
-    leave_open_what_is_customised,
+from opsmigrate.preflight.walk.custom_migrate import (
+    flag_custom_apply,
+    mark_custom_migrate_undecided,
     nothing_written,
 )
 from opsmigrate.preflight.walk.default_site import require_default_site
-from opsmigrate.preflight.walk.event_triggers import leave_open_event_triggers
-from opsmigrate.preflight.walk.history import require_history, require_record
+from opsmigrate.preflight.walk.event_triggers import mark_event_triggers_undecided
+from opsmigrate.preflight.walk.history_writes import require_history, require_record
 from opsmigrate.preflight.walk.operations import (
+    MigrateWouldRaise,
     Move,
-    RaisesToo,
-    raising_too,
+    migrate_would_raise,
     walk_operation,
 )
+from opsmigrate.preflight.walk.privileges import BY_OTHERS
 from opsmigrate.preflight.walk.receivers import require_receivers
 from opsmigrate.preflight.walk.renamed_permissions import require_renamed_permissions
 from opsmigrate.preflight.walk.replica_identity import require_replica_identities
-from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.rights import BY_OTHERS
-from opsmigrate.preflight.walk.rows import row_counter
+from opsmigrate.preflight.walk.row_counts import row_counter
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.syncdb import walk_syncdb
 from opsmigrate.preflight.walk.tracing import TracingEditor, tracing_editor
 from opsmigrate.progress import Progress
@@ -77,88 +77,96 @@ TABLES_AND_FOREIGN = TABLE_KINDS | {"f", "m"}
 def examine(  # noqa: PLR0913 - what a command is asked
     connection: BaseDatabaseWrapper,
     session: Session,
-    target: Target,
+    arguments: MigrateArguments,
     *,
-    accept_unexamined: bool,
+    accept_undecided: bool,
     seed_step: Callable[[str, str], Command | None],
     rehearse: Callable[[], Rehearsal | NotRehearsed],
     why_odd_if_empty: Callable[[], str | None],
     progress: Progress,
 ) -> Result:
-    """Return whether `migrate` with the arguments of `target` will apply to this database.
+    """Return whether `migrate` with the arguments of `arguments` will apply to this database.
 
     Reads the catalog and the migration files; changes nothing, and executes no operation here.
     `rehearse` is called where something is left to prove, `why_odd_if_empty` where no migration is
     applied. Raises UsageError for an unknown target.
     """
     progress.phase("Reading the migration graph and the catalog")
-    plan = make_plan(connection, target)
+    plan = make_plan(connection, arguments)
     catalog = read_catalog(connection)
     ledger = Ledger()
     ledger.add(*with_steps(connection, catalog, plan))
-    drifts = look_for_drift(connection, plan.executor, catalog, ledger) if plan.executor else ()
-    requirements: Requirements | None = None
+    drifts = find_drift(connection, plan.executor, catalog, ledger) if plan.executor else ()
+    walk: SchemaWalk | None = None
     if plan.executor is not None:
-        requirements = Requirements(
+        walk = SchemaWalk(
             connection,
             catalog,
             ledger,
             rows=row_counter(connection, ledger, fresh=_is_fresh(catalog)),
             seed_step=seed_step,
         )
-        leave_open_what_is_customised(connection, ledger)
+        mark_custom_migrate_undecided(connection, ledger)
         if plan.steps:
             _require_writable(connection, session, ledger)
-        require_history(requirements, plan)
+        require_history(walk, plan)
         with nothing_written(connection):
-            _examine_steps(plan, target, requirements, progress)
-            leave_open_event_triggers(catalog, plan, ledger)
-            if not target.fake:
+            _examine_steps(plan, arguments, walk, progress)
+            mark_event_triggers_undecided(catalog, plan, ledger)
+            if not arguments.fake:
                 with _stopping_at_what_raises(ledger):
                     note_half_applied(connection, catalog, plan, ledger)
                     note_already_there(connection, catalog, plan, ledger)
                     note_renamed_indexes(connection, catalog, plan, ledger)
-    open_before = tuple(ledger.unexamined)
-    order = Order(plan)
+    undecided_before = tuple(ledger.undecided)
+    order = PlanOrder(plan)
     error = order.first_error(ledger.findings)
-    something = bool(plan.steps) and not target.fake
+    something = bool(plan.steps) and not arguments.fake
     if error is not None:
         # Before it, something may fail that only running decides.
         stop = order.of(error.migration, error.operation)
-        something = any(order.of_what(item.what) < stop for item in ledger.unexamined)
-    rehearsal = rehearse() if something or (ledger.unexamined and error is None) else None
+        something = any(order.of_what(item.what) < stop for item in ledger.undecided)
+    rehearsal = rehearse() if something or (ledger.undecided and error is None) else None
     if error is not None and isinstance(rehearsal, NotRehearsed):
         rehearsal = None
     if isinstance(rehearsal, Rehearsal):
         # Loaded only where there is a rehearsal, as it takes a while.
         from opsmigrate.preflight.rehearsal.broken_report import report_broken
         from opsmigrate.preflight.rehearsal.causes import cause_of
-        from opsmigrate.preflight.rehearsal.event_triggers import question_event_triggers
-        from opsmigrate.preflight.rehearsal.proof import take_in
-        from opsmigrate.preflight.rehearsal.rehearsed_rights import question_rights
+        from opsmigrate.preflight.rehearsal.proof import apply_rehearsal
+        from opsmigrate.preflight.rehearsal.rehearsed_event_triggers import (
+            check_rehearsed_event_triggers,
+        )
+        from opsmigrate.preflight.rehearsal.rehearsed_privileges import check_rehearsed_privileges
 
-        take_in(rehearsal, plan, ledger, partial(cause_of, connection, catalog))
-        question_event_triggers(catalog, rehearsal, ledger)
+        apply_rehearsal(rehearsal, plan, ledger, partial(cause_of, connection, catalog))
+        check_rehearsed_event_triggers(catalog, rehearsal, ledger)
         report_broken(connection, catalog, rehearsal, ledger)
-        question_rights(connection, catalog, rehearsal.statements, ledger)
+        check_rehearsed_privileges(connection, catalog, rehearsal.statements, ledger)
     ledger.drift = judge_drift(connection, catalog, drifts, ledger) if plan.executor else None
     rehearsed = rehearsal if isinstance(rehearsal, Rehearsal) else None
-    if requirements is not None:
+    if walk is not None:
         ran = rehearsed.statements if rehearsed else ()
-        requirements.bodies.note(ledger, [str(each["sql"]) for each in ran])
+        walk.bodies.note(ledger, [str(each["sql"]) for each in ran])
         if something:
-            require_replica_identities(requirements)
-    outlook = look_ahead(connection, catalog, plan, ledger, rehearsed)
+            require_replica_identities(walk)
+    forecast_report = build_forecast(connection, catalog, plan, ledger, rehearsed)
     server, lines = (
-        look_outside(connection, catalog, ledger, outlook.statements, rehearsed)
+        check_server(connection, catalog, ledger, forecast_report.statements, rehearsed)
         if plan.steps
         else (None, ())
     )
     if plan.steps:
-        look_for_another_migrate(connection, catalog, ledger)
+        find_another_migrate(connection, catalog, ledger)
         note_empty_database(plan, ledger, why_odd_if_empty)
     result = decide(
-        plan, ledger, target, rehearsal, open_before, outlook, accept_unexamined=accept_unexamined
+        plan,
+        ledger,
+        arguments,
+        rehearsal,
+        undecided_before,
+        forecast_report,
+        accept_undecided=accept_undecided,
     )
     return replace(result, detail=(*result.detail, *lines)).with_facts(server=server)
 
@@ -170,25 +178,25 @@ def _is_fresh(catalog: Catalog) -> bool:
 
 
 def _examine_steps(
-    plan: Plan, target: Target, requirements: Requirements, progress: Progress
+    plan: Plan, arguments: MigrateArguments, walk: SchemaWalk, progress: Progress
 ) -> None:
     """Walk the plan, then ask about what migrate does after it, whether or not it has steps."""
     state: ProjectState | None = None
-    with settled(), _stopping_at_what_raises(requirements.ledger):
-        if target.run_syncdb:
-            walk_syncdb(plan, target, requirements)
-        state = _walk(plan, target, requirements, progress)
-    _require_types(requirements.connection, requirements)
-    with requirements.ledger.at(None, POST_MIGRATE):
+    with gc_frozen(), _stopping_at_what_raises(walk.ledger):
+        if arguments.run_syncdb:
+            walk_syncdb(plan, arguments, walk)
+        state = _walk(plan, arguments, walk, progress)
+    _require_types(walk.connection, walk)
+    with walk.ledger.at(None, POST_MIGRATE):
         if state is not None:
-            require_receivers(requirements, state)
-            require_default_site(requirements, state)
-        unchanged = not plan.steps or target.fake
-        require_post_migrate(() if unchanged else plan.steps, lambda: state, requirements)
+            require_receivers(walk, state)
+            require_default_site(walk, state)
+        unchanged = not plan.steps or arguments.fake
+        require_post_migrate(() if unchanged else plan.steps, lambda: state, walk)
         if state is not None:
-            require_renamed_permissions(plan, state, requirements, faked=target.fake)
+            require_renamed_permissions(plan, state, walk, faked=arguments.fake)
     # What is found from here on was not told from the simulated schema.
-    requirements.ledger.reshaped = None
+    walk.ledger.schema_unknown_since = None
 
 
 def _require_writable(connection: BaseDatabaseWrapper, session: Session, ledger: Ledger) -> None:
@@ -207,40 +215,40 @@ def _require_writable(connection: BaseDatabaseWrapper, session: Session, ledger:
 
 
 def _walk(
-    plan: Plan, target: Target, requirements: Requirements, progress: Progress
+    plan: Plan, arguments: MigrateArguments, walk: SchemaWalk, progress: Progress
 ) -> ProjectState:
     """Walk through the plan, and return the state after it."""
     if plan.steps and plan.steps[0].backwards:
-        return _walk_all_backwards(plan, target, requirements, progress)
-    with raising_too():
+        return _walk_all_backwards(plan, arguments, walk, progress)
+    with migrate_would_raise():
         state = state_before(plan)
     for step in plan.steps:
         progress.update(step.label)
         # With --fake, migrate leaves the state as it was (MigrationExecutor.apply_migration).
-        if target.fake:
+        if arguments.fake:
             pass
-        elif target.fake_initial and _soft_applied(plan, state, step.migration):
+        elif arguments.fake_initial and _soft_applied(plan, state, step.migration):
             state = step.migration.mutate_state(state, preserve=True)
         else:
-            with requirements.ledger.at(step.label):
-                state = _walk_forwards(step, state, requirements)
+            with walk.ledger.at(step.label):
+                state = _walk_forwards(step, state, walk)
         if step is plan.steps[0]:
-            require_record(step, requirements)
+            require_record(step, walk)
     return state
 
 
 def _walk_all_backwards(
-    plan: Plan, target: Target, requirements: Requirements, progress: Progress
+    plan: Plan, arguments: MigrateArguments, walk: SchemaWalk, progress: Progress
 ) -> ProjectState:
-    with raising_too():
+    with migrate_would_raise():
         states = states_of_backwards(plan)
     for step in plan.steps:
         progress.update(step.label)
-        if not target.fake:
-            with requirements.ledger.at(step.label):
-                _walk_backwards(step, states[step.migration], requirements)
+        if not arguments.fake:
+            with walk.ledger.at(step.label):
+                _walk_backwards(step, states[step.migration], walk)
         if step is plan.steps[0]:
-            require_record(step, requirements)
+            require_record(step, walk)
     return state_without(plan)
 
 
@@ -256,8 +264,8 @@ def _stopping_at_what_raises(ledger: Ledger) -> Iterator[None]:
         if sqlstate(error) != READ_ONLY_TRANSACTION:
             raise
         with ledger.where_raised(error):
-            ledger.leave_open(f"the database engine would write here: {first_line(error)}")
-    except RaisesToo as error:
+            ledger.mark_undecided(f"the database engine would write here: {first_line(error)}")
+    except MigrateWouldRaise as error:
         with ledger.where_raised(error):
             ledger.find(
                 "operation-raises",
@@ -267,7 +275,7 @@ def _stopping_at_what_raises(ledger: Ledger) -> Iterator[None]:
     except Exception as error:
         words = f"{type(error).__name__}: {first_line(error)}"
         with ledger.where_raised(error):
-            ledger.leave_open(f"it raised {words}; so everything after it is undecided")
+            ledger.mark_undecided(f"it raised {words}; so everything after it is undecided")
 
 
 def _soft_applied(plan: Plan, state: ProjectState, migration: Migration) -> bool:
@@ -276,27 +284,27 @@ def _soft_applied(plan: Plan, state: ProjectState, migration: Migration) -> bool
         return bool(plan.executor.detect_soft_applied(state, migration)[0])
 
 
-def _walk_forwards(step: Step, state: ProjectState, requirements: Requirements) -> ProjectState:
-    migration, ledger = step.migration, requirements.ledger
-    editor = tracing_editor(requirements.connection, requirements, atomic=migration.atomic)
-    doubt_own_way(step, ledger)
-    with raising_too():
+def _walk_forwards(step: PlanStep, state: ProjectState, walk: SchemaWalk) -> ProjectState:
+    migration, ledger = step.migration, walk.ledger
+    editor = tracing_editor(walk.connection, walk, atomic=migration.atomic)
+    flag_custom_apply(step, ledger)
+    with migrate_would_raise():
         # As migrate does, whether or not an operation asks for the models.
         _ = state.apps
     for number, operation in enumerate(migration.operations):
         with ledger.at(step.label, label_of(number, operation)):
             before = state.clone()
-            with raising_too():
+            with migrate_would_raise():
                 operation.state_forwards(migration.app_label, state)
             _move(editor, step, operation, before, state)
     editor.run_deferred()
     return state
 
 
-def _walk_backwards(step: Step, state: ProjectState, requirements: Requirements) -> None:
-    migration, ledger = step.migration, requirements.ledger
-    editor = tracing_editor(requirements.connection, requirements, atomic=migration.atomic)
-    doubt_own_way(step, ledger)
+def _walk_backwards(step: PlanStep, state: ProjectState, walk: SchemaWalk) -> None:
+    migration, ledger = step.migration, walk.ledger
+    editor = tracing_editor(walk.connection, walk, atomic=migration.atomic)
+    flag_custom_apply(step, ledger)
     moves = []
     for number, operation in enumerate(migration.operations):
         label = label_of(number, operation)
@@ -309,7 +317,7 @@ def _walk_backwards(step: Step, state: ProjectState, requirements: Requirements)
                 )
                 return
             before, state = state, state.clone()
-            with raising_too():
+            with migrate_would_raise():
                 operation.state_forwards(migration.app_label, state)
         moves.append((label, operation, before, state))
     for label, operation, before, after in reversed(moves):
@@ -320,7 +328,7 @@ def _walk_backwards(step: Step, state: ProjectState, requirements: Requirements)
 
 def _move(
     editor: TracingEditor,
-    step: Step,
+    step: PlanStep,
     operation: Operation,
     from_state: ProjectState,
     to_state: ProjectState,
@@ -338,9 +346,9 @@ def _move(
     editor.note_origins()
 
 
-def _require_types(connection: BaseDatabaseWrapper, requirements: Requirements) -> None:
+def _require_types(connection: BaseDatabaseWrapper, walk: SchemaWalk) -> None:
     """Report column types that the server does not know or the role may not use, in one query."""
-    needed = requirements.types_needed
+    needed = walk.types_needed
     if not needed:
         return
     query = (
@@ -350,26 +358,26 @@ def _require_types(connection: BaseDatabaseWrapper, requirements: Requirements) 
     try:
         lacking = seen_by_project(connection, query, [list(needed)])
     except Error as error:
-        requirements.ledger.leave_open(f"whether the column types exist: {first_line(error)}")
+        walk.ledger.mark_undecided(f"whether the column types exist: {first_line(error)}")
         return
     for name, unknown in lacking:
-        with requirements.ledger.at(*needed[name]):
-            _require_type(name, requirements, unknown=unknown)
+        with walk.ledger.at(*needed[name]):
+            _require_type(name, walk, unknown=unknown)
 
 
-def _require_type(name: str, requirements: Requirements, *, unknown: bool) -> None:
-    ledger = requirements.ledger
+def _require_type(name: str, walk: SchemaWalk, *, unknown: bool) -> None:
+    ledger = walk.ledger
     if not unknown:
         ledger.find(
             "missing-privilege",
             f"the role may not use the type {name}",
             hint=BY_OTHERS,
-            steps=(statement(f"GRANT USAGE ON TYPE {name} TO {quoted(requirements.role)}"),),
+            steps=(statement(f"GRANT USAGE ON TYPE {name} TO {quoted(walk.role)}"),),
         )
-    elif requirements.schema.extensions - requirements.catalog.extensions:
-        ledger.leave_open(f"whether an extension provides the type {name}")
+    elif walk.schema.extensions - walk.catalog.extensions:
+        ledger.mark_undecided(f"whether an extension provides the type {name}")
     elif ledger.wrote(name):
-        ledger.leave_open(f"whether hand-written SQL creates the type {name}")
+        ledger.mark_undecided(f"whether hand-written SQL creates the type {name}")
     else:
         ledger.find(
             "missing-type",

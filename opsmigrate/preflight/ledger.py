@@ -10,7 +10,7 @@ from textwrap import shorten
 from typing import Any
 
 from opsmigrate.postgres.mentions import naming
-from opsmigrate.report import Finding, Severity, Unexamined
+from opsmigrate.report import Finding, Severity, Undecided
 from opsmigrate.steps import Step
 
 SHOWN = 100
@@ -36,7 +36,7 @@ class _Here:
 
     migration: str | None = None
     operation: str | None = None
-    uncertain: str | None = None
+    operation_unknown: str | None = None
 
 
 def place_of(migration: str | None, operation: str | None) -> str:
@@ -65,17 +65,17 @@ class Ledger:
     # How often code has run so far; the last time of these that may have made rows where there
     # were none; and whether something has run that may have made triggers, which make rows later.
     code_runs: int = 0
-    made_rows: int = 0
-    opaque: bool = False
+    last_run_that_made_rows: int = 0
+    code_unknown: bool = False
     # What has changed the schema in a way that nobody knows; from there on nothing is certain.
-    reshaped: str | None = None
+    schema_unknown_since: str | None = None
     _here: _Here = field(default=_Here(), init=False)
     # What was raised last, and where.
     _raised: tuple[BaseException, _Here] | None = field(default=None, init=False)
     _findings: list[Finding] = field(default_factory=list, init=False)
-    _unexamined: list[Unexamined] = field(default_factory=list, init=False)
+    _unexamined: list[Undecided] = field(default_factory=list, init=False)
     _raw: list[str] = field(default_factory=list, init=False)
-    _again: dict[Unexamined, Callable[[], None]] = field(default_factory=dict, init=False)
+    _again: dict[Undecided, Callable[[], None]] = field(default_factory=dict, init=False)
 
     @property
     def migration(self) -> str | None:
@@ -88,9 +88,9 @@ class Ledger:
         return self._here.operation
 
     @property
-    def uncertain(self) -> str | None:
+    def operation_unknown(self) -> str | None:
         """Return why nothing is certain at the present place, None where it is."""
-        return self._here.uncertain
+        return self._here.operation_unknown
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -98,7 +98,7 @@ class Ledger:
         return tuple(self._findings)
 
     @property
-    def unexamined(self) -> tuple[Unexamined, ...]:
+    def undecided(self) -> tuple[Undecided, ...]:
         """Return the questions that are open."""
         return tuple(self._unexamined)
 
@@ -111,7 +111,7 @@ class Ledger:
         of its operations.
         """
         same = migration == self.migration
-        return self._at(_Here(migration, operation, self.uncertain if same else None))
+        return self._at(_Here(migration, operation, self.operation_unknown if same else None))
 
     def where_raised(self, error: BaseException) -> AbstractContextManager[None]:
         """Let what is found inside be of the place at which the error was raised."""
@@ -132,7 +132,7 @@ class Ledger:
 
     def doubt(self, why: str) -> None:
         """Let nothing be certain that is found at the present place from here on."""
-        self._here = replace(self._here, uncertain=why)
+        self._here = replace(self._here, operation_unknown=why)
 
     def find(  # noqa: PLR0913 - the parts of a finding
         self,
@@ -151,16 +151,16 @@ class Ledger:
 
         Where SQL written by hand came before and names the same thing, or alters its table, it may
         have put right what is wrong: then the question stays open. So it does where the operation
-        is `uncertain`, or where the schema was `reshaped` before. What nothing in the plan puts
-        right is for add().
+        is `operation_unknown`, or where the schema was `schema_unknown_since` before. What nothing
+        in the plan puts right is for add().
         """
-        doubt = self.uncertain or self.reshaped
+        doubt = self.operation_unknown or self.schema_unknown_since
         if doubt:
-            self.leave_open(f"{message}; but {doubt}")
+            self.mark_undecided(f"{message}; but {doubt}")
             return
         wrote = self._wrote_of(name, column, table)
         if wrote:
-            self.leave_open(f"{message}; but hand-written SQL before it names {wrote}")
+            self.mark_undecided(f"{message}; but hand-written SQL before it names {wrote}")
             return
         place = (id, self.migration, self.operation, table, column)
         own = message if id in EACH else None
@@ -216,29 +216,29 @@ class Ledger:
         altered = [text for text in self._raw if ALTERS.search(text)]
         return found or (label if label and _names(label, altered) else None)
 
-    def leave_open(
+    def mark_undecided(
         self, why: str, again: Callable[[], None] | None = None, *, sort: str | None = None
     ) -> None:
         """Mark the present operation as undecided, and say why; `sort` as in the report.
 
         `again` asks anew, and of the live rows, once it is known that no code touches them before.
         """
-        item = Unexamined(what=place_of(self.migration, self.operation), why=why, sort=sort)
+        item = Undecided(what=place_of(self.migration, self.operation), why=why, sort=sort)
         if item not in self._unexamined:
             self._unexamined.append(item)
             if again is not None:
                 self._again[item] = partial(self._ask, again, self.migration, self.operation)
 
-    def asked_again(self, items: Iterable[Unexamined]) -> list[Finding]:
+    def asked_again(self, items: Iterable[Undecided]) -> list[Finding]:
         """Return what asking these questions again finds; nothing of it is kept."""
-        findings, unexamined = [*self._findings], [*self._unexamined]
+        findings, undecided = [*self._findings], [*self._unexamined]
         for item in items:
             self.ask_again(item)
         found = self._findings[len(findings) :]
-        self._findings, self._unexamined = findings, unexamined
+        self._findings, self._unexamined = findings, undecided
         return found
 
-    def ask_again(self, item: Unexamined) -> bool:
+    def ask_again(self, item: Undecided) -> bool:
         """Ask an undecided question again; return whether it was answered, or is a finding now."""
         again = self._again.get(item)
         if again is None:
@@ -252,7 +252,7 @@ class Ledger:
         with self.at(migration, operation):
             ask()
 
-    def answered(self, is_answered: Callable[[Unexamined], bool]) -> None:
+    def answered(self, is_answered: Callable[[Undecided], bool]) -> None:
         """Remove the undecided questions that are answered."""
         self._unexamined = [item for item in self._unexamined if not is_answered(item)]
 
@@ -270,10 +270,10 @@ class Ledger:
         """
         self._raw += texts
         self.code_runs += 1
-        self.opaque = self.opaque or effect is Effect.ANYTHING
-        if self.opaque or effect is Effect.MAKES_ROWS:
-            self.made_rows = self.code_runs
-        self.leave_open(what, sort=sort)
+        self.code_unknown = self.code_unknown or effect is Effect.ANYTHING
+        if self.code_unknown or effect is Effect.MAKES_ROWS:
+            self.last_run_that_made_rows = self.code_runs
+        self.mark_undecided(what, sort=sort)
 
     def raw(
         self, statement: str, *, by: str = "written by hand", effect: Effect = ANYTHING
@@ -290,7 +290,7 @@ class Ledger:
 
     def statement(self, sql: str, tables: list[str]) -> None:
         """Keep the SQL that the present operation would execute, and which tables it touches."""
-        if self.uncertain:
+        if self.operation_unknown:
             self._raw.append(sql)
         self.statements.append(
             {

@@ -20,7 +20,7 @@ from django.db.migrations.state import ProjectState
 
 from opsmigrate.counted import counted
 from opsmigrate.errors import UsageError
-from opsmigrate.postgres.errors import (
+from opsmigrate.postgres.driver_errors import (
     INSUFFICIENT_PRIVILEGE,
     UNDEFINED_COLUMN,
     first_line,
@@ -39,7 +39,7 @@ NOT_PROJECT = (f"{Path(django.__file__).parent}/", "<frozen ", importlib.__file_
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class MigrateArguments:
     """The arguments of `migrate`."""
 
     app_label: str | None = None
@@ -50,7 +50,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Step:
+class PlanStep:
     """One migration of the plan, forwards or backwards."""
 
     migration: Migration
@@ -69,13 +69,13 @@ class Plan:
     `refused` is the executor of a history that contradicts itself, with which nothing is planned.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[PlanStep, ...]
     findings: tuple[Finding, ...] = ()
     executor: MigrationExecutor | None = None
     refused: MigrationExecutor | None = None
 
 
-def make_plan(connection: BaseDatabaseWrapper, target: Target) -> Plan:
+def make_plan(connection: BaseDatabaseWrapper, arguments: MigrateArguments) -> Plan:
     """Return what `migrate` would run; raise UsageError for what it does not know.
 
     Where the history or the graph is such that `migrate` would stop before its first step, the
@@ -96,8 +96,8 @@ def make_plan(connection: BaseDatabaseWrapper, target: Target) -> Plan:
     conflicts = executor.loader.detect_conflicts()
     if conflicts:
         return Plan((), (_conflicting(conflicts),))
-    nodes = _nodes(executor, target)
-    steps = tuple(Step(*step) for step in _as_run(executor, executor.migration_plan(nodes)))
+    nodes = _nodes(executor, arguments)
+    steps = tuple(PlanStep(*step) for step in _as_run(executor, executor.migration_plan(nodes)))
     told = (*_missing_on_disk(executor), *_partly_applied(executor))
     return Plan(steps, told, executor)
 
@@ -151,16 +151,16 @@ def _as_run(
     return [step for step in history if step[0] in wanted]
 
 
-def _nodes(executor: MigrationExecutor, target: Target) -> list[Node]:
+def _nodes(executor: MigrationExecutor, arguments: MigrateArguments) -> list[Node]:
     loader = executor.loader
-    if target.app_label is None:
+    if arguments.app_label is None:
         return list(loader.graph.leaf_nodes())
-    _require_app(executor, target.app_label, target)
-    if target.migration_name is None:
-        return [node for node in loader.graph.leaf_nodes() if node[0] == target.app_label]
-    if target.migration_name == "zero":
-        return [(target.app_label, None)]
-    node = _find(executor, target.app_label, target.migration_name)
+    _require_app(executor, arguments.app_label, arguments)
+    if arguments.migration_name is None:
+        return [node for node in loader.graph.leaf_nodes() if node[0] == arguments.app_label]
+    if arguments.migration_name == "zero":
+        return [(arguments.app_label, None)]
+    node = _find(executor, arguments.app_label, arguments.migration_name)
     # A squashed migration that is applied in part is not in the graph; migrate takes the last
     # of those it replaces.
     if node not in loader.graph.nodes and node in loader.replacements:
@@ -169,7 +169,7 @@ def _nodes(executor: MigrationExecutor, target: Target) -> list[Node]:
     return [node]
 
 
-def _require_app(executor: MigrationExecutor, app_label: str, target: Target) -> None:
+def _require_app(executor: MigrationExecutor, app_label: str, arguments: MigrateArguments) -> None:
     try:
         apps.get_app_config(app_label)
     except LookupError as error:
@@ -179,13 +179,13 @@ def _require_app(executor: MigrationExecutor, app_label: str, target: Target) ->
             steps=(command("python manage.py showmigrations"),),
         ) from error
     migrated = app_label in executor.loader.migrated_apps
-    if target.run_syncdb and migrated:
+    if arguments.run_syncdb and migrated:
         raise UsageError(
             f"app {app_label!r} has migrations, so --run-syncdb does not apply to it",
             id="syncdb-of-migrated-app",
             steps=(command(f"python manage.py preflight_migrate {app_label}"),),
         )
-    if not target.run_syncdb and not migrated:
+    if not arguments.run_syncdb and not migrated:
         raise UsageError(
             f"app {app_label!r} does not have migrations",
             id="app-without-migrations",

@@ -4,14 +4,14 @@ from dataclasses import asdict
 from typing import Any
 
 from opsmigrate.counted import counted
-from opsmigrate.preflight.forecast.report import Outlook
+from opsmigrate.preflight.forecast.forecast_report import ForecastReport
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.order import AFTER_PLAN, Order
-from opsmigrate.preflight.plan import Plan, Target
-from opsmigrate.preflight.rehearsal.outcome import NotRehearsed, Rehearsal
+from opsmigrate.preflight.plan import MigrateArguments, Plan
+from opsmigrate.preflight.plan_order import AFTER_PLAN, PlanOrder
 from opsmigrate.preflight.rehearsal.recording import LONGEST_SQL
+from opsmigrate.preflight.rehearsal.rehearsal_result import NotRehearsed, Rehearsal
 from opsmigrate.preflight.rehearsal.selection import KeptCopy
-from opsmigrate.report import Finding, Result, Severity, Unexamined, Verdict
+from opsmigrate.report import Finding, Result, Severity, Undecided, Verdict
 
 SHOWN = 20
 OF_MANY = 8
@@ -21,18 +21,18 @@ NOTHING = "nothing to migrate"
 def decide(  # noqa: PLR0913 - all that was found out
     plan: Plan,
     ledger: Ledger,
-    target: Target,
+    arguments: MigrateArguments,
     rehearsal: Rehearsal | NotRehearsed | None,
-    open_before: tuple[Unexamined, ...],
-    outlook: Outlook,
+    undecided_before: tuple[Undecided, ...],
+    forecast_report: ForecastReport,
     *,
-    accept_unexamined: bool,
+    accept_undecided: bool,
 ) -> Result:
     """Return the result: failed by an error, else undecided if anything is, else passed.
 
-    `open_before` are the questions that were open before the rehearsal.
+    `undecided_before` are the questions that were open before the rehearsal.
     """
-    if isinstance(rehearsal, NotRehearsed) and (open_before or not rehearsal.switched_off):
+    if isinstance(rehearsal, NotRehearsed) and (undecided_before or not rehearsal.switched_off):
         ledger.find(
             "not-rehearsed",
             rehearsal.why,
@@ -40,26 +40,26 @@ def decide(  # noqa: PLR0913 - all that was found out
             steps=rehearsal.steps,
             severity=Severity.WARNING if rehearsal.asked else Severity.INFO,
         )
-    error = Order(plan).first_error(ledger.findings)
+    error = PlanOrder(plan).first_error(ledger.findings)
     if error is not None:
         verdict, summary = Verdict.FAILED, _failing(error, plan)
-    elif ledger.unexamined and not accept_unexamined:
-        verdict, summary = Verdict.UNDECIDED, _open(plan, len(ledger.unexamined))
+    elif ledger.undecided and not accept_undecided:
+        verdict, summary = Verdict.UNDECIDED, _open(plan, len(ledger.undecided))
     else:
-        verdict, summary = Verdict.PASSED, _passing(plan, target)
+        verdict, summary = Verdict.PASSED, _passing(plan, arguments)
         if isinstance(rehearsal, Rehearsal):
             summary += ", rehearsed on a copy"
             if rehearsal.selection.kept:
                 summary += f" of the backup {rehearsal.selection.kept.backup}"
-        if ledger.unexamined:
-            summary += f"; {len(ledger.unexamined)} undecided, accepted by --accept-unexamined"
+        if ledger.undecided:
+            summary += f"; {len(ledger.undecided)} undecided, accepted by --accept-unexamined"
     return Result(
         verdict=verdict,
         summary=summary,
         findings=tuple(ledger.findings),
-        unexamined=tuple(ledger.unexamined),
-        facts=_facts(plan, ledger, outlook, rehearsal, open_before),
-        detail=(*_plan_lines(plan), *outlook.lines),
+        undecided=tuple(ledger.undecided),
+        facts=_facts(plan, ledger, forecast_report, rehearsal, undecided_before),
+        detail=(*_plan_lines(plan), *forecast_report.lines),
     )
 
 
@@ -81,20 +81,20 @@ def _open(plan: Plan, count: int) -> str:
     return f"{NOTHING}; {parts} still does {are} undecided"
 
 
-def _passing(plan: Plan, target: Target) -> str:
+def _passing(plan: Plan, arguments: MigrateArguments) -> str:
     count = len(plan.steps)
     if not count:
         return f"{NOTHING}; the target is applied"
-    verb = "be recorded" if target.fake else "unapply" if plan.steps[0].backwards else "apply"
+    verb = "be recorded" if arguments.fake else "unapply" if plan.steps[0].backwards else "apply"
     return f"{counted(count, 'migration')} will {verb}"
 
 
 def _facts(
     plan: Plan,
     ledger: Ledger,
-    outlook: Outlook,
+    forecast_report: ForecastReport,
     rehearsal: Rehearsal | NotRehearsed | None,
-    open_before: tuple[Unexamined, ...],
+    undecided_before: tuple[Undecided, ...],
 ) -> dict[str, Any]:
     return {
         "plan": [
@@ -106,26 +106,28 @@ def _facts(
             for step in plan.steps
         ],
         "drift": ledger.drift,
-        "statements": outlook.statements,
-        "forecast": dict(outlook.facts),
-        "rehearsal": _rehearsal_facts(rehearsal, open_before)
+        "statements": forecast_report.statements,
+        "forecast": dict(forecast_report.facts),
+        "rehearsal": _rehearsal_facts(rehearsal, undecided_before)
         if isinstance(rehearsal, Rehearsal)
         else None,
     }
 
 
-def _rehearsal_facts(rehearsal: Rehearsal, open_before: tuple[Unexamined, ...]) -> dict[str, Any]:
+def _rehearsal_facts(
+    rehearsal: Rehearsal, undecided_before: tuple[Undecided, ...]
+) -> dict[str, Any]:
     return {
         "mode": rehearsal.selection.mode,
         "absent": [".".join(name) for name in rehearsal.selection.absent],
         "without_rows": [".".join(name) for name in rehearsal.selection.without_rows],
-        "unlike": sorted(rehearsal.unlike),
+        "unlike": sorted(rehearsal.differing),
         "kept": _kept_facts(rehearsal.selection.kept),
         "applied": rehearsal.failure is None and not rehearsal.stopped,
         "isolation": dict(rehearsal.isolation),
         "copy_seconds": rehearsal.copy_seconds,
         "migrate_seconds": rehearsal.migrate_seconds,
-        "answered": [{"what": item.what, "why": item.why} for item in open_before],
+        "answered": [{"what": item.what, "why": item.why} for item in undecided_before],
         "statements": [{**item, "sql": item["sql"][:LONGEST_SQL]} for item in rehearsal.statements],
     }
 

@@ -4,7 +4,7 @@ from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.postgres.errors import sqlstate
+from opsmigrate.postgres.driver_errors import sqlstate
 from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
 from opsmigrate.schema.types import base, in_full
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from opsmigrate.postgres.catalog import Column, Relation
 from opsmigrate.postgres.names import quoted
 from opsmigrate.schema.claims import ClaimedColumn, ClaimedTable
-from opsmigrate.schema.differences import Drift
+from opsmigrate.schema.drift_words import Drift
 from opsmigrate.schema.types import INTEGERS, base, canonical
 
 GENERATED = {"": "a plain column", "s": "a stored generated one", "v": "a virtual generated one"}

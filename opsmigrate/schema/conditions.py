@@ -30,7 +30,7 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.postgres.search_path import transaction_as_project
 from opsmigrate.postgres.transaction import SNAPSHOT
-from opsmigrate.schema.differences import Drift
+from opsmigrate.schema.drift_words import Drift
 from opsmigrate.schema.samples import samples
 from opsmigrate.schema.types import in_full
 

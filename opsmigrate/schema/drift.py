@@ -10,18 +10,18 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import ProjectState
 
 from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog
-from opsmigrate.postgres.garbage import uncollected
+from opsmigrate.postgres.garbage_collection import gc_paused
 from opsmigrate.postgres.names import as_stored, split_table
 from opsmigrate.schema.applied import AppliedMigrations, applied_state
 from opsmigrate.schema.claimed import claimed_tables
 from opsmigrate.schema.claims import ClaimedTable
 from opsmigrate.schema.columns import column_drift
 from opsmigrate.schema.conditions import Demand, condition_drift, demands_of
-from opsmigrate.schema.differences import Drift
+from opsmigrate.schema.drift_words import Drift
 from opsmigrate.schema.fields import StateFields
 from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.schema.keys import check_drift, foreign_key_drift, index_drift
-from opsmigrate.schema.live import LiveTables
+from opsmigrate.schema.live_tables import LiveTables
 from opsmigrate.schema.remedies import remedied
 from opsmigrate.schema.types import same_types
 
@@ -44,7 +44,7 @@ def drift_of(
     applied = AppliedMigrations(executor)
     state = state or applied_state(executor)
     fields = StateFields(state, connection)
-    with uncollected():
+    with gc_paused():
         claimed = claimed_tables(state, connection, altered=applied.altered)
         compared = list(_compared(claimed, catalog))
         said = {(drift.table, drift.name) for _, drift in compared}

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from opsmigrate.postgres.catalog import Constraint, Index, Relation
 from opsmigrate.schema.claims import ClaimedCheck, ClaimedForeignKey, ClaimedIndex, ClaimedTable
-from opsmigrate.schema.differences import Drift
+from opsmigrate.schema.drift_words import Drift
 
 ON_DELETE = {"a": "", "r": " ON DELETE RESTRICT", "c": " ON DELETE CASCADE"}
 ON_DELETE |= {"n": " ON DELETE SET NULL", "d": " ON DELETE SET DEFAULT"}

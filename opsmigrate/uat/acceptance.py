@@ -15,15 +15,15 @@ from opsmigrate.errors import UndecidedError, UsageError
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Result, Severity, Verdict
 from opsmigrate.steps import aimed, command
-from opsmigrate.uat.lines import report_lines
+from opsmigrate.uat.environment import describe_environment
 from opsmigrate.uat.outcome import Outcome, Status
 from opsmigrate.uat.redaction import Redactor, secrets_of_settings
-from opsmigrate.uat.registry import Check, discover, registry
-from opsmigrate.uat.runner import JOBS, Adopted, Surroundings, outcome_of, run_checks
-from opsmigrate.uat.scene import scene
-from opsmigrate.uat.serving import site_of_run
+from opsmigrate.uat.registry import CheckDefinition, discover, registry
+from opsmigrate.uat.runner import JOBS, Adopted, RunResources, outcome_of, run_checks
 from opsmigrate.uat.site import Login
+from opsmigrate.uat.site_server import site_of_run
 from opsmigrate.uat.system import System
+from opsmigrate.uat.text_report import report_lines
 from opsmigrate.uat.waivers import UsedWaiver, apply_waivers
 
 FINDING_IDS = {
@@ -34,7 +34,7 @@ FINDING_IDS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Selection:
+class CheckSelection:
     """Which checks are asked for, how many run at a time, and what else is taken in.
 
     `serve` says that this run is to serve the site where none was given, and `settings_module` are
@@ -63,7 +63,7 @@ class Acceptance:
     images: dict[str, bytes] = field(default_factory=dict)
 
 
-def select(selection: Selection) -> tuple[Check, ...]:
+def select(selection: CheckSelection) -> tuple[CheckDefinition, ...]:
     """Return the registered checks that are asked for; raise UsageError for an unknown name."""
     known = {check.id for check in registry}
     words = known | {tag for check in registry for tag in check.tags}
@@ -85,7 +85,7 @@ def select(selection: Selection) -> tuple[Check, ...]:
 
 
 def accept(
-    system: System, *, selection: Selection, progress: Progress, adopted: Adopted
+    system: System, *, selection: CheckSelection, progress: Progress, adopted: Adopted
 ) -> Acceptance:
     """Run the checks and return whether the migrated system is accepted.
 
@@ -107,10 +107,10 @@ def accept(
     outcomes, waivers = apply_waivers(
         outcomes, system.settings.uat.waivers, known=known, today=_today()
     )
-    redactor = _redactor(system.connection, ran.surroundings.login)
+    redactor = _redactor(system.connection, ran.resources.login)
     outcomes = tuple(map(redactor.outcome, outcomes))
     facts = {
-        **_facts(system, ran.surroundings, aim),
+        **_facts(system, ran.resources, aim),
         "checks": [item.as_fact() for item in outcomes],
         "left_out": list(ran.left_out),
         "waivers": [item.as_fact() for item in waivers],
@@ -130,18 +130,18 @@ class _Ran:
     """What the checks said, where they ran, and which have nothing to look at here."""
 
     outcomes: tuple[Outcome, ...]
-    surroundings: Surroundings
+    resources: RunResources
     left_out: tuple[str, ...]
 
 
-def _run(system: System, selection: Selection, progress: Progress, adopted: Adopted) -> _Ran:
+def _run(system: System, selection: CheckSelection, progress: Progress, adopted: Adopted) -> _Ran:
     """Run the selected checks, on a site that is served for it where none was given."""
     broken = discover()
     selected = select(selection)
     login = system.settings.uat.login
     serve = selection.serve and any("site" in check.needs for check in selected)
     with site_of_run(system.site, system.connection, login, serve=serve) as (site, no_site):
-        surroundings = Surroundings(
+        resources = RunResources(
             connection=system.connection,
             settings=system.settings,
             site=site,
@@ -150,40 +150,38 @@ def _run(system: System, selection: Selection, progress: Progress, adopted: Adop
             baseline=system.baseline,
             adopted=adopted,
         )
-        there = _what_is_there(surroundings)
+        there = _what_is_there(resources)
         checks = tuple(check for check in selected if set(check.needs) <= there | {"site"})
         outcomes = run_checks(
             checks,
-            surroundings,
+            resources,
             jobs=selection.jobs,
             tell=lambda id: progress.phase(f"check {id} …"),
         )
     return _Ran(
         outcomes=(*map(outcome_of, broken), *outcomes, *selection.included),
-        surroundings=surroundings,
+        resources=resources,
         left_out=tuple(check.id for check in selected if check not in checks),
     )
 
 
-def _facts(
-    system: System, surroundings: Surroundings, aim: tuple[str, str | None]
-) -> dict[str, Any]:
-    site = surroundings.site
+def _facts(system: System, resources: RunResources, aim: tuple[str, str | None]) -> dict[str, Any]:
+    site = resources.site
     return {
         "base_url": site.base_url if site else None,
         "served": bool(site and site.served),
         "tls_relaxed": bool(site and site.is_plain_loopback and not site.is_secure),
         "release": system.settings.release,
         "environment": system.settings.environment,
-        **scene(system, login=surroundings.login, aim=aim),
+        **describe_environment(system, login=resources.login, aim=aim),
     }
 
 
-def _what_is_there(surroundings: Surroundings) -> set[str]:
-    site, baseline = surroundings.site, surroundings.baseline
-    uat = surroundings.settings.uat
+def _what_is_there(resources: RunResources) -> set[str]:
+    site, baseline = resources.site, resources.baseline
+    uat = resources.settings.uat
     there = {
-        "seed": surroundings.settings.seed is not None,
+        "seed": resources.settings.seed is not None,
         "urls": bool(uat.urls),
         "budgets": any(url.budget_ms is not None for url in uat.urls),
         "health": uat.health_url is not None,
@@ -192,7 +190,7 @@ def _what_is_there(surroundings: Surroundings) -> set[str]:
         "elsewhere": site is None or site.served is None,
         "baseline": baseline is not None,
         "baseline-pages": baseline is not None and bool(baseline.pages),
-        "default-alias": surroundings.connection.alias == DEFAULT_DB_ALIAS,
+        "default-alias": resources.connection.alias == DEFAULT_DB_ALIAS,
     }
     return {need for need, given in there.items() if given}
 
@@ -234,12 +232,12 @@ def _finding(outcome: Outcome) -> Finding:
     return Finding(
         id=FINDING_IDS[outcome.status],
         severity=Severity.INFO if outcome.waived else severity,
-        message=f"{outcome.id}: {outcome.saw}"
+        message=f"{outcome.id}: {outcome.message}"
         + (f" (waived: {outcome.waived})" if outcome.waived else ""),
         hint=outcome.hint,
         steps=outcome.steps
         or (() if outcome.hint else (command(f"python manage.py run_uat --check {outcome.id}"),)),
-        evidence={"check": outcome.id, "status": outcome.status.value, "saw": outcome.told_by},
+        evidence={"check": outcome.id, "status": outcome.status.value, "saw": outcome.detail},
     )
 
 

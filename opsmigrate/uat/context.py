@@ -48,15 +48,15 @@ class Context:
             raise NotRun("no baseline was given", hint=hint)
         return self.baseline
 
-    def keep(self, title: str, text: str) -> None:
+    def add_evidence(self, title: str, text: str) -> None:
         """Keep a text, such as sample keys, as evidence."""
         self.evidence.append(Evidence(kind="text", title=title, text=text))
 
-    def keep_table(self, title: str, rows: Sequence[Sequence[str]]) -> None:
+    def add_table(self, title: str, rows: Sequence[Sequence[str]]) -> None:
         """Keep a table as evidence; its first row is the head."""
         table = tuple(tuple(row) for row in rows)
         self.evidence.append(Evidence(kind="table", title=title, rows=table))
 
-    def keep_image(self, title: str, image: bytes) -> None:
+    def add_image(self, title: str, image: bytes) -> None:
         """Keep a picture (JPEG or PNG) as evidence."""
         self.evidence.append(Evidence(kind="image", title=title, image=image))

@@ -108,7 +108,7 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of a check; `saw` in a sentence, `told_by` what a failure rests on.
+    """What came of a check; `message` in a sentence, `detail` what a failure rests on.
 
     `retried` has the answers that came only on another try. Where not `required`, a NOT_RUN is
     no more than a warning. `waived` says by whom, why and until when the check is let pass.
@@ -119,9 +119,9 @@ class Outcome:
     severity: str
     tags: tuple[str, ...]
     seconds: float
-    saw: str
+    message: str
     started: float = 0.0
-    told_by: str = ""
+    detail: str = ""
     evidence: tuple[Evidence, ...] = ()
     retried: tuple[str, ...] = ()
     hint: str | None = None
@@ -152,8 +152,8 @@ class Outcome:
             "tags": list(self.tags),
             "started": self.started,
             "seconds": self.seconds,
-            "saw": self.saw,
-            "told_by": self.told_by,
+            "saw": self.message,
+            "told_by": self.detail,
             "evidence": [item.as_fact() for item in self.evidence],
             "retried": list(self.retried),
             "hint": self.hint,

@@ -48,8 +48,8 @@ class Redactor:
         """Return the outcome without secrets."""
         return replace(
             outcome,
-            saw=self.text(outcome.saw),
-            told_by=self.text(outcome.told_by),
+            message=self.text(outcome.message),
+            detail=self.text(outcome.detail),
             retried=tuple(map(self.text, outcome.retried)),
             hint=self.text(outcome.hint) if outcome.hint else None,
             steps=tuple(replace(step, text=self.text(step.text)) for step in outcome.steps),

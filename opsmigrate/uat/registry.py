@@ -36,7 +36,7 @@ Function = Callable[[Context], str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
+class CheckDefinition:
     """One acceptance check; `timeout` in seconds, `needs` what it is about.
 
     Without the site it is NOT_RUN; where something else is not there, it does not apply.
@@ -54,10 +54,10 @@ class Registry:
     """The checks by id, in the order in which they were registered, and the expectations."""
 
     def __init__(self) -> None:
-        self._checks: dict[str, Check] = {}
+        self._checks: dict[str, CheckDefinition] = {}
         self._expectations: dict[str, Expectation] = {}
 
-    def __iter__(self) -> Iterator[Check]:
+    def __iter__(self) -> Iterator[CheckDefinition]:
         return iter(self._checks.values())
 
     @property
@@ -65,7 +65,7 @@ class Registry:
         """What is meant to change."""
         return tuple(self._expectations.values())
 
-    def add(self, check: Check) -> None:
+    def add(self, check: CheckDefinition) -> None:
         """Add a check; raise ValueError where another function has its id."""
         before = self._checks.get(check.id)
         if before is not None and _name(before) != _name(check):
@@ -88,7 +88,7 @@ class Registry:
         self._expectations = dict(other._expectations)
 
 
-def _name(check: Check) -> tuple[str, str]:
+def _name(check: CheckDefinition) -> tuple[str, str]:
     # By name: a module that failed to import is imported anew, with new functions.
     return check.function.__module__, check.function.__qualname__
 
@@ -121,7 +121,7 @@ def check(
 
     def register(function: Function) -> Function:
         registry.add(
-            Check(
+            CheckDefinition(
                 id=id,
                 function=function,
                 tags=tuple(tags),

@@ -12,15 +12,15 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.conf import Settings
-from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.cancellation import cancel
+from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import read_only_thread, second_connection, set_for_session
-from opsmigrate.postgres.waits import cancel
 from opsmigrate.steps import Step
 from opsmigrate.uat.baseline.record import Baseline
 from opsmigrate.uat.context import Context
 from opsmigrate.uat.outcome import Evidence, Failed, NotRun, Outcome, Status
-from opsmigrate.uat.registry import BrokenModule, Check
+from opsmigrate.uat.registry import BrokenModule, CheckDefinition
 from opsmigrate.uat.site import Login, OutOfReachError, Site, Visitor
 
 JOBS = 4
@@ -35,7 +35,7 @@ Adopted = Callable[[BaseDatabaseWrapper], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
+class RunResources:
     """What the checks of one run have in common."""
 
     connection: BaseDatabaseWrapper
@@ -51,7 +51,7 @@ class Surroundings:
 class _Running:
     """A check on its way: when it must have answered, and the session to cancel if it has not."""
 
-    check: Check
+    check: CheckDefinition
     origin: float
     started: float = field(default_factory=time.monotonic)
     session: BaseDatabaseWrapper | None = None
@@ -63,8 +63,8 @@ class _Running:
 
 
 def run_checks(
-    checks: Sequence[Check],
-    surroundings: Surroundings,
+    checks: Sequence[CheckDefinition],
+    resources: RunResources,
     *,
     jobs: int,
     tell: Callable[[str], None],
@@ -81,7 +81,7 @@ def run_checks(
             number, check = waiting.popleft()
             tell(check.id)
             running[number] = _Running(check, origin)
-            _start(number, running[number], surroundings, answers)
+            _start(number, running[number], resources, answers)
         patience = min(item.deadline for item in running.values()) - time.monotonic()
         with suppress(Empty), _cancelled_with_us(running):
             number, outcome = answers.get(timeout=max(patience, 0))
@@ -113,18 +113,18 @@ def outcome_of(broken: BrokenModule) -> Outcome:
         severity="blocker",
         tags=(),
         seconds=0.0,
-        saw=f"{broken.module} cannot be imported: {broken.words}",
+        message=f"{broken.module} cannot be imported: {broken.words}",
     )
 
 
 def _start(
     number: int,
     item: _Running,
-    surroundings: Surroundings,
+    resources: RunResources,
     answers: "Queue[tuple[int, Outcome]]",
 ) -> None:
     def work() -> None:
-        answers.put((number, _run(item, surroundings)))
+        answers.put((number, _run(item, resources)))
 
     # A daemon: a check that hangs must not keep the process alive.
     threading.Thread(target=work, name=f"uat {item.check.id}", daemon=True).start()
@@ -137,17 +137,17 @@ def _left_behind(item: _Running) -> Outcome:
     return _outcome(item, Status.ERROR, f"no answer within {item.check.timeout:g} s")
 
 
-def _run(item: _Running, surroundings: Surroundings) -> Outcome:
-    if "site" in item.check.needs and surroundings.site is None:
-        reason = surroundings.no_site
+def _run(item: _Running, resources: RunResources) -> Outcome:
+    if "site" in item.check.needs and resources.site is None:
+        reason = resources.no_site
         return _outcome(item, Status.NOT_RUN, str(reason), hint=reason.hint, steps=reason.steps)
-    site = surroundings.site
-    visitor = Visitor(site, login=surroundings.login) if site else None
+    site = resources.site
+    visitor = Visitor(site, login=resources.login) if site else None
     try:
         with (
             read_only_thread(),
-            second_connection(surroundings.connection) as session,
-            surroundings.adopted(session),
+            second_connection(resources.connection) as session,
+            resources.adopted(session),
         ):
             # Kept open however old it grows: the session's settings would be lost with it.
             session.settings_dict["CONN_MAX_AGE"] = None
@@ -158,15 +158,15 @@ def _run(item: _Running, surroundings: Surroundings) -> Outcome:
             item.session = session
             context = Context(
                 connection=session,
-                settings=surroundings.settings,
+                settings=resources.settings,
                 site=site,
                 visitor=visitor,
-                baseline=surroundings.baseline,
-                no_site=surroundings.no_site,
+                baseline=resources.baseline,
+                no_site=resources.no_site,
                 evidence=item.evidence,
             )
             with nullcontext() if is_ours(item.check) else project_search_path(session):
-                saw = item.check.function(context)
+                message = item.check.function(context)
     except Failed as failed:
         return _failed(item, failed, visitor)
     except NotRun as reason:
@@ -184,10 +184,10 @@ def _run(item: _Running, surroundings: Surroundings) -> Outcome:
     except (Exception, SystemExit) as error:
         said = f"{type(error).__name__}: {first_line(error)}"
         return _outcome(item, Status.ERROR, said, visitor)
-    if not isinstance(saw, str) or not saw.strip():
+    if not isinstance(message, str) or not message.strip():
         said = "the check did not return a sentence that says what it observed"
         return _outcome(item, Status.ERROR, said, visitor)
-    return _outcome(item, Status.PASS, saw, visitor)
+    return _outcome(item, Status.PASS, message, visitor)
 
 
 def _failed(item: _Running, failed: Failed, visitor: Visitor | None) -> Outcome:
@@ -200,7 +200,7 @@ def _failed(item: _Running, failed: Failed, visitor: Visitor | None) -> Outcome:
             Status.FAIL,
             str(failed),
             visitor,
-            told_by=failed.evidence,
+            detail=failed.evidence,
             hint=failed.hint,
             steps=failed.steps,
         )
@@ -211,10 +211,10 @@ def _failed(item: _Running, failed: Failed, visitor: Visitor | None) -> Outcome:
         )
         hint = "give the address of the running site with --base-url"
         return _outcome(item, Status.NOT_RUN, said, visitor, hint=hint)
-    return _outcome(item, Status.FAIL, str(failed), visitor, told_by=crash.words)
+    return _outcome(item, Status.FAIL, str(failed), visitor, detail=crash.words)
 
 
-def is_ours(check: Check) -> bool:
+def is_ours(check: CheckDefinition) -> bool:
     """Return whether the check is built in: what it asks itself needs no name of the project."""
     return check.function.__module__.startswith("opsmigrate.")
 
@@ -245,10 +245,10 @@ def _words(statement: Any, connection: BaseDatabaseWrapper) -> str:
 def _outcome(  # noqa: PLR0913 - the parts of an outcome
     item: _Running,
     status: Status,
-    saw: str,
+    message: str,
     visitor: Visitor | None = None,
     *,
-    told_by: str = "",
+    detail: str = "",
     hint: str | None = None,
     steps: tuple[Step, ...] = (),
     required: bool = True,
@@ -269,8 +269,8 @@ def _outcome(  # noqa: PLR0913 - the parts of an outcome
         tags=item.check.tags,
         started=round(item.started - item.origin, 3),
         seconds=round(time.monotonic() - item.started, 3),
-        saw=saw,
-        told_by=told_by,
+        message=message,
+        detail=detail,
         evidence=(*item.evidence, *answers),
         retried=tuple(visitor.retried) if visitor else (),
         hint=hint,

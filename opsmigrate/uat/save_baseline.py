@@ -12,7 +12,7 @@ from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Result, Severity, Verdict
 from opsmigrate.schema.history import applied_migrations
 from opsmigrate.uat.baseline.compare import live_models
-from opsmigrate.uat.baseline.figures import measure, measured_models, settled_marks
+from opsmigrate.uat.baseline.figures import measure, measured_models, stable_marks
 from opsmigrate.uat.baseline.pages import fetch
 from opsmigrate.uat.baseline.record import Baseline, Page, identity, write_baseline
 from opsmigrate.uat.outcome import Failed
@@ -44,7 +44,7 @@ def save_baseline(system: System, *, run_id: str, file: Path, progress: Progress
         # The history is read by Django, which asks whatever connection the alias has.
         with project_search_path(connection):
             models = measured_models(own)
-        marks, settled = settled_marks(own, models)
+        marks, settled = stable_marks(own, models)
         live = live_models(registry.expectations, [model.label for model in models])
         figures = measure(own, models, {key: marks[key] for key in live if key in marks})
         applied = applied_migrations(own)

@@ -17,9 +17,9 @@ from opsmigrate.errors import UsageError
 from opsmigrate.uat.address import wrong_with
 from opsmigrate.uat.login_form import TOKEN, login_form
 from opsmigrate.uat.outcome import Failed
-from opsmigrate.uat.served import Served
-from opsmigrate.uat.text import visible_text
+from opsmigrate.uat.served_site import Served
 from opsmigrate.uat.timed import TIMEOUT_SECONDS, Plain, Secure
+from opsmigrate.uat.visible_text import visible_text
 
 LONGEST_BODY = 5_000_000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

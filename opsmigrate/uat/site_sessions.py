@@ -15,9 +15,13 @@ from django.db import Error, NotSupportedError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from opsmigrate.postgres.errors import ACTIVE_SQL_TRANSACTION, READ_ONLY_TRANSACTION, sqlstate
+from opsmigrate.postgres.cancellation import cancel
+from opsmigrate.postgres.driver_errors import (
+    ACTIVE_SQL_TRANSACTION,
+    READ_ONLY_TRANSACTION,
+    sqlstate,
+)
 from opsmigrate.postgres.opening import pin_of
-from opsmigrate.postgres.waits import cancel
 from opsmigrate.uat.timed import SECONDS_FOR_AN_ANSWER
 
 REFUSED = (READ_ONLY_TRANSACTION, ACTIVE_SQL_TRANSACTION)

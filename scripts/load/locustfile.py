@@ -18,7 +18,7 @@ from locust.runners import WorkerRunner
 django.setup()
 
 from opsmigrate.conf import load_settings  # noqa: E402 - the settings come first
-from opsmigrate.uat.login_wanted import leads_to_login  # noqa: E402
+from opsmigrate.uat.login_redirect import leads_to_login  # noqa: E402
 from opsmigrate.uat.site import path_of  # noqa: E402
 
 UAT = load_settings().uat

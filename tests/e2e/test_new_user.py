@@ -15,7 +15,7 @@ import pytest
 from django.db import connections
 
 from tests.conftest import ROOT, Answer, environment_for, execute, query, url_of
-from tests.cures import Typist, contents, kept_nowhere, losses, unannounced
+from tests.remedies import Typist, contents, kept_nowhere, losses, unannounced
 
 SETTINGS = """
 from night.settings import *

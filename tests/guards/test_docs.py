@@ -25,7 +25,7 @@ GOLDEN = ROOT / "tests" / "golden" / "help"
 SECTIONS = ["Condition", "Effect", "Workaround", "Bad example", "Good example"]
 SLUG = re.compile(r"[a-z]+(-[a-z]+)+|[a-z]+")
 # Calls with an id that is no finding's: acceptance checks, and Django's own check messages.
-OTHER_IDS = {"check", "Check", "Outcome", "Error", "Run", "Snapshot"}
+OTHER_IDS = {"check", "CheckDefinition", "Outcome", "Error", "Run", "Snapshot"}
 COMMANDS = sorted(
     path.stem
     for path in (PACKAGE / "management" / "commands").glob("*.py")

@@ -43,7 +43,7 @@ def asked_for(text: str) -> list[str]:
     return found
 
 
-def requirements() -> list[str]:
+def walk() -> list[str]:
     """Return the lines of requirements.txt, without comments."""
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
@@ -53,7 +53,7 @@ def test_requirements_bring_all_that_opsmigrate_itself_needs() -> None:
     # It is imported from the checkout there, so nothing else brings it; Django brings sqlparse.
     needed = {each for each in PROJECT["dependencies"] if not each.startswith("sqlparse")}
 
-    assert needed <= set(requirements())
+    assert needed <= set(walk())
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_nothing_is_installed_by_a_name_or_bounds_that_are_not_the_projects() ->
         for path in texts()
         for word in asked_for(path.read_text(encoding="utf-8"))
     }
-    known = NAMED | set(requirements()) | OTHERS | {".[dev]", ".[clients]"}
+    known = NAMED | set(walk()) | OTHERS | {".[dev]", ".[clients]"}
 
     # opsmigrate itself is on no index: whoever takes the name there would be installed.
     assert {(path, word) for path, word in asked if word not in known} == set()

@@ -15,7 +15,7 @@ from opsmigrate.backfill.work import Work
 from opsmigrate.conf import Settings
 from opsmigrate.manifest import Manifest
 from opsmigrate.postgres.catalog import Catalog, Index, Relation
-from opsmigrate.preflight.rehearsal.outcome import Rehearsal
+from opsmigrate.preflight.rehearsal.rehearsal_result import Rehearsal
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.schema.claims import ClaimedIndex
 from opsmigrate.uat.outcome import Outcome

@@ -8,10 +8,10 @@ import pytest
 from django.db import connections
 
 from tests.conftest import Ops, execute
-from tests.cures import Typist
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import rehearse_project
+from tests.remedies import Typist
 from tests.sessions import held
 
 AGE = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'

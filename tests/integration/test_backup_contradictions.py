@@ -7,10 +7,10 @@ from django.db import connections
 
 from opsmigrate.backup import restore
 from tests.conftest import Ops, execute, query
-from tests.cures import Typist
 from tests.integration.test_broken_rows import TWICE
 from tests.integration.zoo_migrations import Write
 from tests.rehearsals import prepared
+from tests.remedies import Typist
 
 pytestmark = pytest.mark.major
 

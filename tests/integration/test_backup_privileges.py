@@ -12,7 +12,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from tests.aliases import guest
 from tests.backups import act_as, backup, names
 from tests.conftest import Ops, execute
-from tests.cures import Typist
+from tests.remedies import Typist
 
 pytestmark = pytest.mark.major
 

@@ -131,7 +131,7 @@ def test_those_of_another_database_stay(make: Make, tmp_path: Path) -> None:
 def test_a_backup_with_keep_removes_the_older_ones(staging: str, ops: Ops, tmp_path: Path) -> None:
     _, first = backup(ops, staging, tmp_path)
     _, second = backup(ops, staging, tmp_path, jobs=2)
-    _, uncertain = backup(ops, staging, tmp_path, verify="none", keep=1)
+    _, operation_unknown = backup(ops, staging, tmp_path, verify="none", keep=1)
     assert len(left(tmp_path)) == 3
 
     answer, third = backup(ops, staging, tmp_path, keep=2)
@@ -139,7 +139,7 @@ def test_a_backup_with_keep_removes_the_older_ones(staging: str, ops: Ops, tmp_p
     with override_settings(OPSMIGRATE={"ENVIRONMENT": "test", "BACKUP_KEEP": 1}):
         answer, fourth = backup(ops, staging, tmp_path)
 
-    assert answer.report["facts"]["removed"] == [third.name, uncertain.name, second.name]
+    assert answer.report["facts"]["removed"] == [third.name, operation_unknown.name, second.name]
     assert left(tmp_path) == [fourth.name]
 
 

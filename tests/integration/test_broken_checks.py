@@ -6,9 +6,9 @@ import pytest
 from django.db import connections
 
 from tests.conftest import Ops, execute, query
-from tests.cures import Typist, contents, kept_nowhere, unannounced
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import SCRATCH, owner_of_zoo, prepared, reasons, rehearse
+from tests.remedies import Typist, contents, kept_nowhere, unannounced
 
 pytestmark = pytest.mark.major
 

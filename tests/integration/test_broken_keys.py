@@ -7,9 +7,9 @@ from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
 from tests.conftest import Ops, execute, query
-from tests.cures import Typist, contents, kept_nowhere, unannounced
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import SCRATCH, owner_of_zoo, prepared, rehearse
+from tests.remedies import Typist, contents, kept_nowhere, unannounced
 
 pytestmark = pytest.mark.major
 

@@ -6,10 +6,10 @@ import pytest
 from django.db import connections
 
 from tests.conftest import Ops, execute, query
-from tests.cures import Typist
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import SCRATCH, owner_of_zoo, prepared, reasons, rehearse
+from tests.remedies import Typist
 
 pytestmark = pytest.mark.major
 

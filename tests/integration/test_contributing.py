@@ -20,13 +20,13 @@ from django.db import connections
 from opsmigrate import uat
 from opsmigrate.postgres.catalog import read_catalog
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from tests.acceptance import accept, check_of
 from tests.conftest import ROOT, Ops, execute, query
-from tests.cures import Typist
 from tests.guards.test_docs import sections
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
+from tests.remedies import Typist
 
 RULE, CHECK, SEED = "Add a preflight rule", "Add an acceptance check", "Seed another column"
 # The parts of the tree that the tests of a rule need.
@@ -89,10 +89,8 @@ def test_the_rule_reports_what_is_wrong_and_its_step_cures_it(
     def found(*columns: str) -> list[dict[str, Any]]:
         ledger = Ledger()
         catalog = read_catalog(connection)
-        requirements = Requirements(
-            connection, catalog, ledger, rows=lambda _: 0, seed_step=lambda *_: None
-        )
-        rule(requirements, requirements.schema.table("zoo_cage"), columns)
+        walk = SchemaWalk(connection, catalog, ledger, rows=lambda _: 0, seed_step=lambda *_: None)
+        rule(walk, walk.schema.table("zoo_cage"), columns)
         return [asdict(each) for each in ledger.findings]
 
     (finding,) = found("name")
@@ -175,10 +173,10 @@ def test_a_rule_is_added_as_it_is_written(
     assert "2 failed" in before.stdout or "3 failed" in before.stdout, before.stdout
 
     (tmp_path / "opsmigrate/preflight/walk/index_twice.py").write_text(blocks(RULE, "python")[0])
-    called_in = tmp_path / "opsmigrate/preflight/walk/statements.py"
+    called_in = tmp_path / "opsmigrate/preflight/walk/index_and_constraint_sql.py"
     text = called_in.read_text(encoding="utf-8")
-    head, _, tail = text.partition("    requirements.need_free(table, name)\n")
-    call = "    find_index_twice(requirements, table, columns)\n"
+    head, _, tail = text.partition("    walk.require_free_name(table, name)\n")
+    call = "    find_index_twice(walk, table, columns)\n"
     module = "from opsmigrate.preflight.walk.index_twice import find_index_twice\n"
     first = "from opsmigrate.preflight.walk.index_rows import"
     called_in.write_text(head.replace(first, module + first) + call + tail, encoding="utf-8")

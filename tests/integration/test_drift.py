@@ -1,4 +1,4 @@
-"""Drift: what means nothing is not said; test_drift_cured.py has what is found, and cures it."""
+"""Drift: what means nothing is not said; test_drift_remedies.py has what is found, and cures it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 
 from opsmigrate.postgres.catalog import Relation, read_catalog
-from opsmigrate.schema.differences import Drift
 from opsmigrate.schema.drift import drift_of
+from opsmigrate.schema.drift_words import Drift
 from tests.integration.drift_zoo import LEFT_OUT, MODELS, NO_DRIFTS
 from tests.integration.zoo_migrations import writer
 from tests.prepared import database_alias

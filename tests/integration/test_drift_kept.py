@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from django.db import DataError, Error, connections, transaction
 
-from opsmigrate.schema.differences import Drift
+from opsmigrate.schema.drift_words import Drift
 from opsmigrate.schema.remedies.types import keeps
 from tests.conftest import Ops, execute
-from tests.cures import Typist
 from tests.integration.drift_zoo import CAGE, COLUMN
 from tests.integration.pairs import CAGE as SMALL_CAGE
 from tests.integration.pairs import ROW
 from tests.integration.test_drift import drifts, zoo  # noqa: F401
-from tests.integration.test_drift_cured import peopled  # noqa: F401
+from tests.integration.test_drift_remedies import peopled  # noqa: F401
 from tests.integration.zoo_migrations import Write, migrate
+from tests.remedies import Typist
 
 # Values that lose something where the other type has no room for it.
 VALUES = {

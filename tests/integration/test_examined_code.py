@@ -12,7 +12,7 @@ from django.db import connections
 from tests.conftest import Ops, execute
 from tests.integration.pairs import CAGE, ROW
 from tests.integration.zoo_migrations import Write, migrate
-from tests.rights import execute_for
+from tests.privileges import execute_for
 
 pytestmark = [pytest.mark.adversary, pytest.mark.major]
 # A read-only transaction forbids many things, but not this.

@@ -13,12 +13,12 @@ from django.db import ProgrammingError, connections
 
 from opsmigrate.report import Severity
 from tests.conftest import ROOT, Answer, Ops, execute, query
-from tests.cures import Typist, alternatives
 from tests.finding_pages import NO_MAJOR, ids_noted, majors_of, notes_of, page_ids, text_of
 from tests.guards.test_docs import PACKAGE, finding_ids, ids_with_steps, sections, trees
 from tests.guards.test_findings_index import NAMES, page
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
+from tests.remedies import Typist, alternatives
 
 COMMAND = PACKAGE / "management" / "commands" / "preflight_migrate.py"
 TREES = [
@@ -54,7 +54,7 @@ GRANT USAGE, CREATE ON SCHEMA public TO deploy;
 
 
 RUN = sorted(id for id in IDS & page_ids() if "not run" not in notes_of(id))
-# Those of drift: test_drift_cured.py.
+# Those of drift: test_drift_remedies.py.
 CURED = [id for id in RUN if not id.startswith("drift-") and majors_of(id).stop == NO_MAJOR]
 
 

@@ -11,7 +11,7 @@ import pytest
 from opsmigrate.errors import RefusedError, UsageError
 from opsmigrate.uat.baseline import record
 from opsmigrate.uat.canonical import digest_of
-from opsmigrate.uat.included import read_included, sealed
+from opsmigrate.uat.external_results import read_external_result, sealed
 from tests.acceptance import accept, check_of
 from tests.conftest import Ops
 from tests.foreign_files import DEEP, KINDS, WRONG_VALUES
@@ -102,7 +102,7 @@ def test_an_included_file_with_values_of_the_wrong_type_is_none(
         for wrong in [*WRONG_VALUES, [{"title": 1, "rows": []}], [{"rows": [["a"]]}]]:
             resealed(file, {**json.loads(sealed("load-test", good)), name: wrong})
             try:
-                outcome = read_included(file, base_url="http://x", release="1")
+                outcome = read_external_result(file, base_url="http://x", release="1")
             except UsageError:
                 continue
             assert json.dumps(outcome.as_fact())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.db import connections
 
-from opsmigrate.isolated import Wanted, isolated_server, why_not_isolated
+from opsmigrate.isolated import ServerRequirements, isolated_server, why_not_isolated
 from opsmigrate.pgtools.embedded import find_bindirs
 from opsmigrate.postgres.session import read_session
 
@@ -15,12 +15,14 @@ pytestmark = pytest.mark.skipif(not find_bindirs(), reason="needs the embedded p
 
 def test_it_suits_where_major_extensions_and_room_do() -> None:
     major = max(find_bindirs())
-    assert why_not_isolated(Wanted(major=major, extensions=("plpgsql", "vector"))) is None
+    assert (
+        why_not_isolated(ServerRequirements(major=major, extensions=("plpgsql", "vector"))) is None
+    )
     for wanted, words in (
-        (Wanted(major=9), "not 9"),
-        (Wanted(major=major, extensions=("no_such",)), "the extension no_such"),
-        (Wanted(major=major, tablespaces=("fast",)), "the tablespace fast"),
-        (Wanted(major=major, bytes=1 << 60), "MB are needed"),
+        (ServerRequirements(major=9), "not 9"),
+        (ServerRequirements(major=major, extensions=("no_such",)), "the extension no_such"),
+        (ServerRequirements(major=major, tablespaces=("fast",)), "the tablespace fast"),
+        (ServerRequirements(major=major, bytes=1 << 60), "MB are needed"),
     ):
         why = why_not_isolated(wanted)
         assert why is not None

@@ -16,7 +16,7 @@ from opsmigrate.postgres import advisory
 from opsmigrate.postgres.advisory import age, holder_of
 from opsmigrate.postgres.session import backend_pid, open_second, second_connection
 from tests.conftest import Answer, Ops, execute, query
-from tests.cures import Typist
+from tests.remedies import Typist
 
 pytestmark = pytest.mark.adversary
 

@@ -12,9 +12,9 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.pgtools.libpq import LIMITS_OF_CLIENTS, child_environment
+from opsmigrate.postgres.network_timeouts import LIMITS
 from opsmigrate.postgres.opening import owned
 from opsmigrate.postgres.session import second_connection
-from opsmigrate.postgres.silence import LIMITS
 from tests.conftest import Ops
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="names socket options as Linux does")

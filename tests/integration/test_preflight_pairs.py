@@ -6,11 +6,11 @@ import pytest
 from django.db import connections
 
 from tests.conftest import Answer, Ops, execute
-from tests.cures import Typist, shows_only
 from tests.integration.data_pairs import DATA_PAIRS
 from tests.integration.hidden_pairs import HIDDEN_PAIRS
 from tests.integration.pairs import CAGE, PAIRS, Pair
 from tests.integration.zoo_migrations import Write, migrate
+from tests.remedies import Typist, shows_only
 
 ALL = [*PAIRS, *DATA_PAIRS, *HIDDEN_PAIRS]
 EVERY_PAIR = pytest.mark.parametrize("pair", ALL, ids=lambda pair: pair.name.replace(" ", "-"))

@@ -9,9 +9,9 @@ from django.db import NotSupportedError, connections
 from django.db.migrations.recorder import MigrationRecorder
 
 from tests.conftest import Answer, Ops, execute, query
-from tests.cures import Typist
 from tests.integration.pairs import CAGE, KEEPER
 from tests.integration.zoo_migrations import Write, migrate
+from tests.remedies import Typist
 
 AGE = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
 

@@ -8,9 +8,9 @@ from django.db import connections
 from django.db.models.signals import post_migrate
 
 from tests.conftest import Ops, execute
-from tests.cures import Typist
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
+from tests.remedies import Typist
 
 pytestmark = pytest.mark.major
 HISTORY = "public.django_migrations"

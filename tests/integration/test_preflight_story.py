@@ -12,10 +12,10 @@ from django.db import connections
 from opsmigrate.postgres.catalog import read_catalog
 from tests.aliases import guest
 from tests.conftest import Answer, Ops, environment_for, execute, query, url_of
-from tests.cures import Typist
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import dump
+from tests.remedies import Typist
 
 pytestmark = pytest.mark.major
 

@@ -10,7 +10,7 @@ from django.db import connections
 from tests.conftest import Ops, execute
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
-from tests.rights import OWN, execute_for, judged
+from tests.privileges import OWN, execute_for, judged
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import pytest
 from django.db import connections
 
 from tests.conftest import ROOT, Answer, Ops, execute, query, url_of
-from tests.cures import Typist, unannounced
 from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.zoo_migrations import Write, migrate
+from tests.remedies import Typist, unannounced
 
 AGE = 'migrations.AddField("cage", "age", models.IntegerField(null=True, db_index=True)),'
 WEIGHT = 'migrations.AddField("cage", "weight", models.IntegerField(default=7)),'

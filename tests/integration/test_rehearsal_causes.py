@@ -8,10 +8,10 @@ import pytest
 from django.db import connections
 
 from tests.conftest import Ops, execute
-from tests.cures import Typist, contents, losses
 from tests.integration.pairs import ROW
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import prepared, rehearse
+from tests.remedies import Typist, contents, losses
 
 CLOSED = """
 CREATE FUNCTION "no more"() RETURNS trigger LANGUAGE plpgsql AS

@@ -7,10 +7,10 @@ import pytest
 from django.db import connections
 
 from tests.conftest import Ops, execute, query
-from tests.cures import Typist, unannounced
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
-from tests.rights import OWN, execute_for, judged, told
+from tests.privileges import OWN, execute_for, judged, told
+from tests.remedies import Typist, unannounced
 
 pytestmark = pytest.mark.major
 # Before 6.1, nothing looks at permissions when a model is renamed.

@@ -7,9 +7,9 @@ from django.db import connections
 from opsmigrate.preflight.rehearsal.causes import SPLIT
 from tests.aliases import alias_of
 from tests.conftest import Ops, execute
-from tests.cures import Typist
 from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.zoo_migrations import Write, migrate
+from tests.remedies import Typist
 
 SEEN = """
 migrations.CreateModel("Seen", [("id", models.BigAutoField(primary_key=True))],

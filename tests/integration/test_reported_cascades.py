@@ -7,9 +7,9 @@ from django.db import DatabaseError, connections
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 
 from tests.conftest import Ops, execute, query
-from tests.cures import Typist
 from tests.integration.pairs import CAGE, ROW
 from tests.integration.zoo_migrations import Write, migrate
+from tests.remedies import Typist
 
 SERIAL = (
     "ALTER TABLE zoo_cage ALTER id DROP IDENTITY",

@@ -6,9 +6,9 @@ import pytest
 from django.db import connections
 
 from tests.conftest import Ops, execute
-from tests.cures import Typist
 from tests.integration.pairs import CAGE, ROW
 from tests.integration.zoo_migrations import Write, migrate
+from tests.remedies import Typist
 
 pytestmark = pytest.mark.major
 

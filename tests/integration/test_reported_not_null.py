@@ -6,10 +6,10 @@ import pytest
 from django.db import connections
 
 from tests.conftest import Ops, execute
-from tests.cures import Typist
 from tests.integration.data_pairs import row
 from tests.integration.pairs import CAGE, ROW
 from tests.integration.zoo_migrations import Write, migrate
+from tests.remedies import Typist
 
 NOT_VALID = "ALTER TABLE zoo_cage ADD CONSTRAINT nn NOT NULL size NOT VALID"
 NO_INHERIT = "ALTER TABLE zoo_cage ADD CONSTRAINT nn NOT NULL size NO INHERIT"

@@ -14,7 +14,7 @@ from django.test import override_settings
 from opsmigrate.schema.history import applied_migrations
 from tests.backups import scratch_databases
 from tests.conftest import ODD_NAME, Answer, Ops, execute, query, url_of
-from tests.cures import Typist
+from tests.remedies import Typist
 from tests.rollbacks import kept_databases, oid, payments, restore
 from tests.sessions import stranger
 

@@ -14,7 +14,7 @@ from opsmigrate.pgtools.embedded import running, start, stop
 from tests.aliases import elsewhere
 from tests.backups import backup
 from tests.conftest import Answer, Ops, execute, query
-from tests.cures import Typist, psql
+from tests.remedies import Typist, psql
 
 SETTINGS = {"max_prepared_transactions": "5", "wal_level": "logical"}
 

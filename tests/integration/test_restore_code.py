@@ -15,7 +15,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate import isolated
 from opsmigrate.manifest import read_manifest, write_manifest
 from opsmigrate.pgtools.embedded import find_bindirs, running
-from tests.attacked import ROW, Attacked
+from tests.adversaries import ROW, Attacked
 from tests.backups import act_as, backup
 from tests.conftest import Ops, execute, query
 from tests.rollbacks import restore

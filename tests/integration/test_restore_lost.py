@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from opsmigrate.backup.exchange import roll_back
-from opsmigrate.backup.rollback import Loss, loss_since
+from opsmigrate.backup.rollback import roll_back
+from opsmigrate.backup.rollback_checks import Loss, loss_since
 from opsmigrate.errors import RefusedError
 from opsmigrate.manifest import read_manifests
 from tests.backups import backup, scratch_databases

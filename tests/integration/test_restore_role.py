@@ -18,7 +18,7 @@ from opsmigrate.pgtools.embedded import find_bindirs
 from opsmigrate.postgres.session import open_second, second_connection
 from opsmigrate.scratch import scratch_database
 from opsmigrate.scratch_role import hand_over, scratch_role
-from tests.attacked import ROW, Attacked
+from tests.adversaries import ROW, Attacked
 from tests.conftest import execute, query
 from tests.own_extensions import extensions_from
 

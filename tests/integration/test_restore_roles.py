@@ -10,7 +10,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.postgres.session import open_second
 from tests.backups import act_as, backup, is_public_everybodys, scratch_databases
 from tests.conftest import Ops, execute, query
-from tests.cures import Typist
+from tests.remedies import Typist
 from tests.rollbacks import kept_databases, payments, restore
 
 pytestmark = [pytest.mark.major, pytest.mark.usefixtures("no_kept_database")]

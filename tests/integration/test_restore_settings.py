@@ -9,11 +9,11 @@ import pytest
 from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.backup.rollback import require_settings
+from opsmigrate.backup.rollback_checks import require_settings
 from opsmigrate.manifest import read_manifest
 from tests.backups import backup
 from tests.conftest import ODD_NAME, Ops, execute, query
-from tests.cures import Typist
+from tests.remedies import Typist
 
 pytestmark = pytest.mark.major
 SETTING = "log_min_duration_statement"

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from opsmigrate.backup import exchange
+from opsmigrate.backup import rollback
 from opsmigrate.backup import swap as swap_module
-from opsmigrate.backup.exchange import roll_back
-from opsmigrate.backup.rollback import Loss
+from opsmigrate.backup.rollback import roll_back
+from opsmigrate.backup.rollback_checks import Loss
 from opsmigrate.backup.verify import Verification
 from opsmigrate.errors import UndecidedError
 from opsmigrate.manifest import read_manifests
@@ -30,7 +30,7 @@ def test_sessions_that_the_server_ends_when_they_are_idle_are_no_obstacle(
 ) -> None:
     alias, file = taken
     [manifest] = read_manifests(file.parent)
-    live, prove = oid(alias), exchange.prove_restored
+    live, prove = oid(alias), rollback.prove_restored
     connections[alias].close()
     connections[alias].settings_dict["OPTIONS"]["options"] = "-c idle_session_timeout=2s"
 
@@ -42,7 +42,7 @@ def test_sessions_that_the_server_ends_when_they_are_idle_are_no_obstacle(
         time.sleep(3)
         return True
 
-    monkeypatch.setattr(exchange, "prove_restored", slowly)
+    monkeypatch.setattr(rollback, "prove_restored", slowly)
     roll_back(replace(place_of(alias), confirm=yes), file, manifest)
 
     connections[alias].close()

@@ -14,7 +14,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.postgres.comments import comment_on
 from opsmigrate.postgres.session import open_second, second_connection
 from tests.conftest import Ops, execute, query
-from tests.cures import Typist
+from tests.remedies import Typist
 from tests.rollbacks import kept_databases, oid, payments, restore
 from tests.sessions import stranger
 

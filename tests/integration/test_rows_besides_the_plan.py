@@ -12,10 +12,10 @@ from django.db.models.signals import post_migrate
 
 from tests.aliases import guest
 from tests.conftest import Ops, execute, query
-from tests.cures import Typist
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
-from tests.rights import execute_for
+from tests.privileges import execute_for
+from tests.remedies import Typist
 
 pytestmark = pytest.mark.major
 AGE = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'

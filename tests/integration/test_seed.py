@@ -10,8 +10,8 @@ from django.db import connections
 
 from tests.aliases import guest
 from tests.conftest import Ops, execute, query
-from tests.cures import Typist, alternatives, unannounced
 from tests.integration.zoo_migrations import migrate
+from tests.remedies import Typist, alternatives, unannounced
 
 pytestmark = pytest.mark.major
 

@@ -8,10 +8,10 @@ import pytest
 from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.backfill.column_spec import ColumnSpec
 from opsmigrate.backfill.fill import Tally
-from opsmigrate.backfill.goal import Goal
 from opsmigrate.backfill.seed import seed
-from opsmigrate.backfill.sessions import LOCK_SPACE, filling_sessions, only_one
+from opsmigrate.backfill.sessions import LOCK_SPACE, filling_sessions, seed_lock
 from opsmigrate.backfill.state import read_state
 from opsmigrate.backfill.sweep import sweep
 from opsmigrate.errors import PartialError, RefusedError, UndecidedError
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.major
 
 
 def test_names_may_hold_anything(empty_database: str) -> None:
-    goal = Goal(
+    goal = ColumnSpec(
         schema='odd "schema"',
         table="Order % 'x' ü",
         column='Päy."id"',
@@ -223,7 +223,9 @@ def test_a_statement_timeout_of_the_role_does_not_end_a_batch(
         connection,
         "CREATE TRIGGER slow BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION slow()",
     )
-    goal = Goal(schema="public", table="t", column="c", type="uuid", expression="gen_random_uuid()")
+    goal = ColumnSpec(
+        schema="public", table="t", column="c", type="uuid", expression="gen_random_uuid()"
+    )
 
     result = seed(connection, goal, options(batch_rows=60, triggers="fire"), QUIET)
 
@@ -237,7 +239,9 @@ def test_a_stricter_isolation_of_the_role_does_not_end_a_batch(
     execute(connections[alias], "CREATE TABLE t AS SELECT n, 0 AS m FROM generate_series(1, 9) n")
     execute(connections[alias], "ALTER TABLE t ADD COLUMN c uuid")
     execute(connections[alias], "ALTER TABLE t ALTER COLUMN c SET DEFAULT gen_random_uuid()")
-    goal = Goal(schema="public", table="t", column="c", type="uuid", expression="gen_random_uuid()")
+    goal = ColumnSpec(
+        schema="public", table="t", column="c", type="uuid", expression="gen_random_uuid()"
+    )
     with holding(alias, "UPDATE t SET m = 1 WHERE n = 5", end="COMMIT") as let_go:
         # It commits while the batch waits: in a stricter isolation the batch could not go on.
         timer = threading.Timer(0.5, let_go)
@@ -257,7 +261,9 @@ def test_batches_are_small_whenever_the_table_was_analyzed(
     if analyzed != "never":
         execute(connection, "ANALYZE t")
     execute(connection, "INSERT INTO t SELECT n FROM generate_series(1, 9999) n")
-    goal = Goal(schema="public", table="t", column="c", type="uuid", expression="gen_random_uuid()")
+    goal = ColumnSpec(
+        schema="public", table="t", column="c", type="uuid", expression="gen_random_uuid()"
+    )
 
     result = seed(connection, goal, options(batch_rows=500), QUIET)
 
@@ -313,12 +319,12 @@ def test_the_lock_of_a_session_that_was_lost_is_waited_for(staging: str) -> None
     with holding(staging, hold, [LOCK_SPACE, oid]) as let_go:
         with (
             pytest.raises(RefusedError, match="another run is seeding"),
-            only_one(connections[staging], oid, PAYMENTS),
+            seed_lock(connections[staging], oid, PAYMENTS),
         ):
             pass
         timer = threading.Timer(0.5, let_go)
         timer.start()
-        with only_one(connections[staging], oid, PAYMENTS, patience=8.0):
+        with seed_lock(connections[staging], oid, PAYMENTS, patience=8.0):
             timer.join()
 
 

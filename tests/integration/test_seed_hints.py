@@ -9,15 +9,15 @@ import pytest
 from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.backfill.goal import Goal
+from opsmigrate.backfill.column_spec import ColumnSpec
 from opsmigrate.backfill.seed import seed
 from opsmigrate.errors import RefusedError
 from opsmigrate.report import Finding, Verdict
 from tests.conftest import execute, query
-from tests.cures import Contents, Table, contents, losses, psql, unannounced
+from tests.remedies import Contents, Table, contents, losses, psql, unannounced
 from tests.seeding import QUIET, options
 
-ODD = Goal(
+ODD = ColumnSpec(
     schema='odd "schema"',
     table="Order % 'x' ü",
     column='Select "ü"',

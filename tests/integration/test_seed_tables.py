@@ -10,12 +10,12 @@ import pytest
 from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.backfill.goal import Goal
+from opsmigrate.backfill.column_spec import ColumnSpec
 from opsmigrate.backfill.seed import seed
 from opsmigrate.errors import RefusedError
 from opsmigrate.report import Verdict
 from tests.conftest import execute, query
-from tests.cures import psql
+from tests.remedies import psql
 from tests.seed_tables import FILL, INHERITED, PARTITIONED, PLAIN, REFUSED_TABLES, ROWS, TOUCH
 from tests.seeding import QUIET, goal_for, holding, options, wait_for, writing
 
@@ -269,7 +269,7 @@ def test_what_cannot_be_updated_safely_is_refused_before_anything_is_written(
     statements, changes, id = REFUSED_TABLES[why]
     prepare(empty_database, statements)
     changes = dict(changes)
-    goal: Goal = changes.pop("goal", goal_for())
+    goal: ColumnSpec = changes.pop("goal", goal_for())
     before = query(empty_database, "SELECT count(*) FROM pg_attribute WHERE attname = 'c'")
     transactions = "SELECT xmin::text, count(*) FROM t GROUP BY 1 ORDER BY 1"
     rows = query(empty_database, transactions)
@@ -313,7 +313,7 @@ def test_a_published_table_is_seeded_with_a_warning_about_its_subscribers(
     ids=["constant", "sequence", "computed", "json"],
 )
 def test_the_engine_fills_any_column_with_any_expression(
-    goal: Goal, value: Any, empty_database: str
+    goal: ColumnSpec, value: Any, empty_database: str
 ) -> None:
     prepare(empty_database, [PLAIN, FILL, "CREATE SEQUENCE s"])
 

@@ -15,8 +15,8 @@ from opsmigrate.errors import OpsmigrateError, PartialError, RefusedError
 from opsmigrate.postgres.session import read_session
 from opsmigrate.report import Verdict
 from tests.conftest import Ops, execute, query
-from tests.cures import psql
 from tests.integration.zoo_migrations import migrate
+from tests.remedies import psql
 from tests.seeding import PAYMENTS, QUIET, goal_for, options, wait_for, writing
 from tests.sessions import stranger
 

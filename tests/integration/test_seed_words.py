@@ -14,7 +14,7 @@ from django.db import connections, models
 from opsmigrate.backfill.expression import GENERATED, UnknownValueError, expression_of
 from tests.aliases import guest
 from tests.conftest import ROOT, Ops, execute, query
-from tests.cures import Typist
+from tests.remedies import Typist
 
 FIELDS: dict[str, tuple[models.Field[Any, Any], str]] = {
     "a uuid that may be NULL": (models.UUIDField(null=True), "has no default"),

@@ -9,9 +9,9 @@ import pytest
 from django.db import connections
 
 from tests.conftest import Ops, execute, query
-from tests.cures import Typist, alternatives
 from tests.integration.pairs import CAGE, ROW
 from tests.integration.zoo_migrations import Write, migrate
+from tests.remedies import Typist, alternatives
 
 AGE = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
 WEIGHT = 'migrations.AddField("cage", "weight", models.IntegerField(null=True)),'

@@ -11,10 +11,10 @@ from opsmigrate.preflight.live.timeouts import Expected, Limit, require_time
 from opsmigrate.report import Severity
 from tests.aliases import alias_of
 from tests.conftest import Ops, execute
-from tests.cures import Typist
 from tests.integration.pairs import CAGE, ROW
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import rehearse
+from tests.remedies import Typist
 
 INDEX = 'migrations.AddIndex("cage", models.Index(fields=["size"], name="zoo_size")),'
 NAP = 'migrations.RunSQL("SELECT pg_sleep(0.4)"),'
@@ -67,7 +67,7 @@ def test_only_what_is_sure_is_an_error(
     require_time({name: limit}, [item], ledger)
 
     assert [finding.severity for finding in ledger.findings] == ([severity] if severity else [])
-    assert bool(ledger.unexamined) == (seconds == 0.4)
+    assert bool(ledger.undecided) == (seconds == 0.4)
     if severity:
         [finding] = ledger.findings
         assert finding.id == "timeout-too-short"

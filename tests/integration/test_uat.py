@@ -12,7 +12,7 @@ from django.test import override_settings
 from opsmigrate import uat
 from tests.acceptance import accept, check_of, checks_without
 from tests.conftest import Ops, execute
-from tests.cures import Typist
+from tests.remedies import Typist
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 

@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.db import connections
 
 from opsmigrate import uat
-from opsmigrate.uat.baseline.figures import settled_marks
+from opsmigrate.uat.baseline.figures import stable_marks
 from opsmigrate.uat.registry import registry
 from tests.acceptance import accept, check_of
 from tests.conftest import Answer, Ops, execute, query
@@ -208,7 +208,7 @@ def test_a_payment_on_its_way_while_the_baseline_is_saved_is_waited_for(
 
     writer.close()
     assert answer.code == 0, answer.stdout
-    assert settled_marks(connections[migrated], []) == ({}, True)
+    assert stable_marks(connections[migrated], []) == ({}, True)
 
 
 def test_a_baseline_of_another_database_is_refused(

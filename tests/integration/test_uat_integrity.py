@@ -9,7 +9,7 @@ from django.db import Error, connections
 
 from tests.acceptance import accept, check_of
 from tests.conftest import Ops, execute, query
-from tests.cures import Typist
+from tests.remedies import Typist
 
 
 def test_an_invalid_index_fails(migrated: str, ops: Ops, tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def test_secrets_in_what_a_check_saw_are_masked(
 def test_results_of_another_site_are_not_taken_for_this_one(
     migrated: str, ops: Ops, tmp_path: Path
 ) -> None:
-    from opsmigrate.uat.included import sealed
+    from opsmigrate.uat.external_results import sealed
 
     site = "http://127.0.0.1:9"
     body = {"status": "PASS", "saw": "fine", "base_url": site, "release": "test-release"}

@@ -10,9 +10,9 @@ import pytest
 from django.db import connections
 
 from tests.conftest import Ops, execute, query
-from tests.cures import Typist, alternatives, contents, kept_nowhere, unannounced
 from tests.integration.pairs import CAGE, KEEPER
 from tests.integration.zoo_migrations import Write, migrate
+from tests.remedies import Typist, alternatives, contents, kept_nowhere, unannounced
 
 LOOSE = """
 migrations.CreateModel("Keeper", [

@@ -8,7 +8,7 @@ from django.core.checks import Error
 from django.test import override_settings
 
 from opsmigrate.checks import check_settings
-from opsmigrate.conf import KeyUrl, SeedTarget, Settings, UatSettings, load_settings
+from opsmigrate.conf import KeyUrl, SeedSetting, Settings, UatSettings, load_settings
 from opsmigrate.errors import SettingsError
 
 
@@ -85,7 +85,7 @@ def test_every_key_can_be_set() -> None:
         backup_max_age_hours=0.5,
         pg_bin=Path("/opt/pg/bin"),
         maintenance_db="postgres",
-        seed=SeedTarget(model="treasury.Payment", field="payment_id"),
+        seed=SeedSetting(model="treasury.Payment", field="payment_id"),
         lock_timeout_seconds=2,
         rehearse="clone",
         rehearse_on="spare",

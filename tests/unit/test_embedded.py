@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from opsmigrate.pgtools import embedded, embedded_cluster
-from opsmigrate.pgtools.account import Account, Outcome, run_as, server_account
+from opsmigrate.pgtools.account import Account, ProgramResult, run_as, server_account
 from opsmigrate.pgtools.embedded import (
     EmbeddedServer,
     EmbeddedServerError,
@@ -129,7 +129,7 @@ def test_the_password_is_in_no_argument_and_in_no_file_that_others_can_read(
 ) -> None:
     commands: list[str] = []
 
-    def recorded(account: Account | None, command: list[str | Path], *, cwd: Path) -> Outcome:
+    def recorded(account: Account | None, command: list[str | Path], *, cwd: Path) -> ProgramResult:
         commands.append(" ".join(map(str, command)))
         return run_as(account, command, cwd=cwd)
 
@@ -265,7 +265,7 @@ def test_an_interrupted_start_leaves_no_server_running(
         account: Account | None,
         verb: str,
         *options: str | Path,
-    ) -> Outcome:
+    ) -> ProgramResult:
         done = pg_ctl(cluster, programs, account, verb, *options)
         if verb == "start":
             pids.append(int((cluster.data / "postmaster.pid").read_text().split()[0]))
@@ -332,9 +332,11 @@ def test_a_wheel_that_only_its_owner_can_read_is_no_obstacle(tmp_path: Path) -> 
 def test_root_that_may_not_become_another_user_is_told_to_be_an_ordinary_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def forbidden(account: Account | None, command: list[str | Path], *, cwd: Path) -> Outcome:
+    def forbidden(
+        account: Account | None, command: list[str | Path], *, cwd: Path
+    ) -> ProgramResult:
         if account is None:
-            return Outcome(0, "postgres (PostgreSQL) 18.4")
+            return ProgramResult(0, "postgres (PostgreSQL) 18.4")
         raise PermissionError(1, "Operation not permitted")
 
     nobody = Account("nobody", os.getuid(), os.getgid())

@@ -39,17 +39,17 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 def test_an_environment_is_used_again_until_what_it_needs_changes(
     tmp_path: Path, made: list[Path]
 ) -> None:
-    requirements = tmp_path / "requirements.txt"
-    requirements.write_text("django\n")
+    walk = tmp_path / "requirements.txt"
+    walk.write_text("django\n")
     folder = tmp_path / "venv"
 
-    first = ensure(folder, ["pip"], files=[requirements])
-    assert ensure(folder, ["pip"], files=[requirements]) == first
+    first = ensure(folder, ["pip"], files=[walk])
+    assert ensure(folder, ["pip"], files=[walk]) == first
     assert made == [folder]
 
-    requirements.write_text("django>=5.2\n")
-    ensure(folder, ["pip"], files=[requirements])
-    ensure(folder, ["pip", "waitress"], files=[requirements])
+    walk.write_text("django>=5.2\n")
+    ensure(folder, ["pip"], files=[walk])
+    ensure(folder, ["pip", "waitress"], files=[walk])
     assert made == [folder] * 3
 
 

@@ -17,13 +17,13 @@ def test_a_place_holds_inside_of_its_context_and_is_set_by_nothing_else() -> Non
         ledger.find("missing-table", "no table")
         with ledger.at(None, "post_migrate"):
             ledger.find("missing-column", "no column")
-        ledger.leave_open("a question")
-    ledger.leave_open("another")
+        ledger.mark_undecided("a question")
+    ledger.mark_undecided("another")
 
     places = [(finding.migration, finding.operation) for finding in ledger.findings]
     assert places == [("app.0001", "0: AddField"), (None, "post_migrate")]
-    assert [item.what for item in ledger.unexamined] == ["app.0001 0: AddField", "migrate"]
-    for name in ("migration", "operation", "uncertain", "findings", "unexamined"):
+    assert [item.what for item in ledger.undecided] == ["app.0001 0: AddField", "migrate"]
+    for name in ("migration", "operation", "operation_unknown", "findings", "unexamined"):
         with pytest.raises(AttributeError):
             setattr(ledger, name, None)
 
@@ -39,10 +39,10 @@ def test_what_is_raised_can_be_told_of_the_innermost_place() -> None:
         ledger.find("operation-raises", "it cannot be done")
 
     assert ledger.findings == ()
-    [item] = ledger.unexamined
+    [item] = ledger.undecided
     assert item.what == "app.0001 0: AddField"
     assert item.why == "it cannot be done; but it has its own apply()"
-    assert (ledger.migration, ledger.operation, ledger.uncertain) == (None, None, None)
+    assert (ledger.migration, ledger.operation, ledger.operation_unknown) == (None, None, None)
 
 
 def test_a_doubt_is_of_its_migration_and_not_of_the_next() -> None:

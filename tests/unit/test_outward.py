@@ -2,11 +2,11 @@
 
 import pytest
 
-from opsmigrate.preflight.rehearsal.outward import Bounds, beyond
+from opsmigrate.preflight.rehearsal.outward import FenceBounds, beyond
 
-SHARED = Bounds(database="copy", files=True, isolated=False)
-ISOLATED = Bounds(database="copy", files=True, isolated=True)
-ORDINARY = Bounds(database="copy", files=False, isolated=True)
+SHARED = FenceBounds(database="copy", files=True, isolated=False)
+ISOLATED = FenceBounds(database="copy", files=True, isolated=True)
+ORDINARY = FenceBounds(database="copy", files=False, isolated=True)
 
 OUTWARD = [
     "DO $$ BEGIN DO 'BEGIN ALTER ROLE somebody CONNECTION LIMIT 7; END'; END $$",

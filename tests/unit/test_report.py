@@ -17,7 +17,7 @@ from opsmigrate.errors import (
     UndecidedError,
     UsageError,
 )
-from opsmigrate.report import Database, Finding, Report, Result, Severity, Unexamined, Verdict
+from opsmigrate.report import Database, Finding, Report, Result, Severity, Undecided, Verdict
 from opsmigrate.steps import command, statement
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
@@ -64,8 +64,8 @@ def report(**changes: object) -> Report:
             summary="migrate would fail at treasury.0002_phase6_dashboard_models: public."
             "treasury_payment has no column payment_id",
             findings=(INFO, WARNING, ERROR),
-            unexamined=(
-                Unexamined("treasury.0003_fill, operation 0: RunPython", "what it does is code"),
+            undecided=(
+                Undecided("treasury.0003_fill, operation 0: RunPython", "what it does is code"),
             ),
             facts={"plan": ["treasury.0002_phase6_dashboard_models"]},
             detail=("Plan:", "  treasury.0002_phase6_dashboard_models"),
@@ -254,9 +254,9 @@ def test_the_text_report_names_the_place_that_was_reached(host: str | None, word
 
 def test_what_was_not_examined_for_one_reason_stands_together() -> None:
     code, away = "what it does is code", "the server did not say"
-    items = [Unexamined(f"zoo.{number:04}: RunPython", code) for number in range(1, 8)]
-    items.insert(3, Unexamined("zoo.0009: RunSQL", away))
-    result = replace(report().result, unexamined=tuple(items), findings=(), detail=())
+    items = [Undecided(f"zoo.{number:04}: RunPython", code) for number in range(1, 8)]
+    items.insert(3, Undecided("zoo.0009: RunSQL", away))
+    result = replace(report().result, undecided=tuple(items), findings=(), detail=())
 
     _, _, told = report(result=result).as_text().partition("Undecided:\n")
 
@@ -274,10 +274,10 @@ def test_what_was_not_examined_for_one_reason_stands_together() -> None:
 
 
 def test_reasons_of_one_sort_stand_together_where_there_are_many_and_many_reasons_are_cut() -> None:
-    items = [Unexamined(f"zoo.{n}: RunPython", f"it calls f{n}", "code") for n in range(7)]
-    items += [Unexamined(f"zoo.{n}: RunSQL", f"it says {n}", "SQL") for n in range(5)]
-    items += [Unexamined("zoo", f"reason {n}") for n in range(6)]
-    result = replace(report().result, unexamined=tuple(items), findings=(), detail=())
+    items = [Undecided(f"zoo.{n}: RunPython", f"it calls f{n}", "code") for n in range(7)]
+    items += [Undecided(f"zoo.{n}: RunSQL", f"it says {n}", "SQL") for n in range(5)]
+    items += [Undecided("zoo", f"reason {n}") for n in range(6)]
+    result = replace(report().result, undecided=tuple(items), findings=(), detail=())
 
     _, _, told = report(result=result).as_text().partition("Undecided:\n")
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import rfc8785
 
-from opsmigrate.backup.open import open_backup
+from opsmigrate.backup.open_backup import open_backup
 from opsmigrate.checks import check_settings
 from opsmigrate.conf import load_settings
 from opsmigrate.errors import RefusedError, SettingsError

@@ -98,7 +98,7 @@ def test_bodies_of_blocks_and_functions() -> None:
 
 def test_the_grammar_is_imported_when_it_is_needed() -> None:
     code = (
-        "import sys, opsmigrate.sql.grammar, opsmigrate.preflight.rehearsal.run as run\n"
+        "import sys, opsmigrate.sql.grammar, opsmigrate.preflight.rehearsal.rehearse as run\n"
         "assert 'postgast' not in sys.modules\n"
         "opsmigrate.sql.grammar.parse('SELECT 1')\n"
         "assert 'postgast' in sys.modules"

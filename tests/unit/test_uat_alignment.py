@@ -13,7 +13,7 @@ import pytest
 from opsmigrate.uat.baseline import alignment
 from opsmigrate.uat.baseline.alignment import aligned
 from opsmigrate.uat.baseline.pages import NOISE, differences, without_noise
-from opsmigrate.uat.text import UNSEEN, visible_text
+from opsmigrate.uat.visible_text import UNSEEN, visible_text
 
 
 class Counted(str):

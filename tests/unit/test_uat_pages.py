@@ -6,7 +6,7 @@ import pytest
 
 from opsmigrate.uat.baseline.compare import matches
 from opsmigrate.uat.baseline.pages import NOISE, differences, without_noise
-from opsmigrate.uat.text import visible_text
+from opsmigrate.uat.visible_text import visible_text
 
 FIRST = ["Totals", "999033.42", "EUR", "generated", "12:00:01.5", "by", "a1", "end"]
 SECOND = ["Totals", "999033.42", "EUR", "generated", "12:00:02.7", "by", "b2", "end"]

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from opsmigrate import interrupts
-from opsmigrate.backup.levels import verify_to
 from opsmigrate.backup.properties import read_extensions
 from opsmigrate.backup.restore import require_extensions
-from opsmigrate.backup.retention import Kept, passed_over, remove_old
+from opsmigrate.backup.retention import Removal, passed_over, remove_old
 from opsmigrate.backup.take import BackupOptions, take_backup
+from opsmigrate.backup.verification_levels import verify_to
 from opsmigrate.backup.verifier import Verifier
 from opsmigrate.backup.verify import Verification
 from opsmigrate.counted import counted
 from opsmigrate.errors import OpsmigrateError, PartialError, UsageError
-from opsmigrate.management.arguments import add_trust_code
+from opsmigrate.management.argument_types import positive_int
 from opsmigrate.management.base import ReportCommand, Run
-from opsmigrate.management.numbers import positive_int
+from opsmigrate.management.shared_arguments import add_trust_code
 from opsmigrate.manifest import Manifest, manifest_path, read_manifests
 from opsmigrate.pgtools.clients import Clients, best_compression, find_clients
 from opsmigrate.report import Result, Severity, Verdict
@@ -168,7 +168,7 @@ class Command(ReportCommand):
         return result
 
 
-def _cleared(result: Result, kept: Kept) -> Result:
+def _cleared(result: Result, kept: Removal) -> Result:
     removed = list(kept.removed)
     said = replace(result, detail=(*result.detail, *(f"  removed: {name}" for name in removed)))
     return said.with_findings(*kept.findings).with_facts(removed=removed)
@@ -235,7 +235,7 @@ def _result(file: Path, manifest: Manifest, how: str, found: Verification | None
         verdict=Verdict.PASSED,
         summary=f"{file}: {manifest.bytes / 1e6:,.1f} MB, {tables}, {counted(rows, 'row')}, {how}",
         findings=found.findings if found else (),
-        unexamined=found.unexamined if found else (),
+        undecided=found.undecided if found else (),
         facts={
             "file": str(file),
             "bytes": manifest.bytes,
@@ -270,7 +270,7 @@ def _unrestorable(file: Path, manifest: Manifest, found: Verification) -> Result
             f"{found.findings[0].message}; the file itself is complete, and verified by archive"
         ),
         findings=found.findings,
-        unexamined=found.unexamined,
+        undecided=found.undecided,
         facts={"file": str(file), "verified": manifest.verified},
     )
 

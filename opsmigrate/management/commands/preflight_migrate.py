@@ -7,17 +7,17 @@ from opsmigrate.conf import REHEARSALS, Settings, seeded_field
 from opsmigrate.counted import counted
 from opsmigrate.errors import OpsmigrateError
 from opsmigrate.guard import PRODUCTION, approved, require_backup
-from opsmigrate.management.arguments import add_trust_code
+from opsmigrate.management.argument_types import positive_float
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.database import require_alias
-from opsmigrate.management.numbers import positive_float
+from opsmigrate.management.shared_arguments import add_trust_code
 from opsmigrate.management.typed import about_the_plan
 from opsmigrate.manifest import read_manifests
 from opsmigrate.pages import page_of
-from opsmigrate.pgtools.own_folder import reap_folders
+from opsmigrate.pgtools.temporary_folder import reap_temporary_folders
 from opsmigrate.preflight.examine import examine
-from opsmigrate.preflight.plan import Target
-from opsmigrate.preflight.rehearsal.outcome import REHEARSE, NotRehearsed, Rehearsal
+from opsmigrate.preflight.plan import MigrateArguments
+from opsmigrate.preflight.rehearsal.rehearsal_result import REHEARSE, NotRehearsed, Rehearsal
 from opsmigrate.report import Result, Verdict
 from opsmigrate.schema.history import applied_migrations
 from opsmigrate.steps import Step
@@ -98,7 +98,7 @@ class Command(ReportCommand):
 
     def run(self, run: Run, **options: Any) -> Result:
         """Examine the database of `run`."""
-        target = Target(
+        arguments = MigrateArguments(
             app_label=options["app_label"],
             migration_name=options["migration_name"],
             fake=options["fake"],
@@ -110,22 +110,24 @@ class Command(ReportCommand):
             require_alias(options["rehearse_on"], option="--rehearse-on")
         elif run.settings.rehearse_on is not None:
             require_alias(run.settings.rehearse_on, option='OPSMIGRATE["REHEARSE_ON"]')
-        reap_folders()
+        reap_temporary_folders()
         backup = _backup(run, options["require_backup"])
         result = examine(
             run.connection,
             run.session,
-            target,
-            accept_unexamined=options["accept_unexamined"],
+            arguments,
+            accept_undecided=options["accept_unexamined"],
             seed_step=lambda table, column: _seed_step(run.settings, table, column),
-            rehearse=lambda: _rehearse(run, target, options),
+            rehearse=lambda: _rehearse(run, arguments, options),
             why_odd_if_empty=lambda: _why_odd_if_empty(run),
             progress=run.progress,
         )
         return result.with_facts(backup=backup)
 
 
-def _rehearse(run: Run, target: Target, options: dict[str, Any]) -> Rehearsal | NotRehearsed:
+def _rehearse(
+    run: Run, arguments: MigrateArguments, options: dict[str, Any]
+) -> Rehearsal | NotRehearsed:
     mode = options["rehearse"] or run.settings.rehearse
     if mode == "off":
         return NotRehearsed("a rehearsal was switched off", steps=(REHEARSE,), switched_off=True)
@@ -138,7 +140,7 @@ def _rehearse(run: Run, target: Target, options: dict[str, Any]) -> Rehearsal | 
         approval=options["approval"],
         trust_code=options["trust_code"],
     )
-    return rehearse_as_asked(run, target, asked)
+    return rehearse_as_asked(run, arguments, asked)
 
 
 def _why_odd_if_empty(run: Run) -> str | None:

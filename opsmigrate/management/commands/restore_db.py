@@ -7,22 +7,22 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from opsmigrate.backup.exchange import (
-    Exchanged,
+from opsmigrate.backup.open_backup import clients_for, open_backup
+from opsmigrate.backup.rollback import (
     NotProvenError,
-    Place,
+    RestoreJob,
+    RollbackResult,
     restore_beside,
     roll_back,
     undo,
 )
-from opsmigrate.backup.open import clients_for, open_backup
-from opsmigrate.backup.rollback import Loss
+from opsmigrate.backup.rollback_checks import Loss
 from opsmigrate.counted import counted
 from opsmigrate.errors import UsageError
 from opsmigrate.guard import require_approval
-from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.database import require_alias
+from opsmigrate.management.shared_arguments import add_trust_code
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.pgtools.libpq import require_password_for_clients
@@ -98,17 +98,17 @@ class Command(ReportCommand):
             require_approval(run.settings, action="restore_db", approval=options["approval"])
         require_scratch_allowed(run.connection)
         require_password_for_clients(run.connection)
-        place = self._place(run, manifest, options)
+        job = self._job(run, manifest, options)
         facts = {"file": str(file), "approval": options["approval"]}
         try:
             if options["into"] is not None:
-                proof = restore_beside(place, file, manifest, options["into"])
+                proof = restore_beside(job, file, manifest, options["into"])
                 return Result(
                     verdict=Verdict.PASSED,
                     summary=f"{file.name} is restored in the database {options['into']}, and "
                     "proven; the live one was not touched",
                     findings=proof.findings,
-                    unexamined=proof.unexamined,
+                    undecided=proof.undecided,
                     facts={
                         **facts,
                         "into": options["into"],
@@ -116,7 +116,7 @@ class Command(ReportCommand):
                         **_belongs(manifest),
                     },
                 )
-            done = roll_back(place, file, manifest)
+            done = roll_back(job, file, manifest)
         except NotProvenError as error:
             return Result(
                 verdict=Verdict.FAILED,
@@ -128,9 +128,9 @@ class Command(ReportCommand):
         return Result(
             verdict=Verdict.PASSED,
             summary=f"{run.session.database} is as it was at {manifest.taken[:19]}; the former "
-            f"live database is kept as {done.swapped.kept}",
+            f"live database is kept as {done.swapped.former}",
             findings=done.proof.findings if done.proof else (),
-            unexamined=done.proof.unexamined if done.proof else (),
+            undecided=done.proof.undecided if done.proof else (),
             facts={
                 **facts,
                 "restored_on": done.proof.where if done.proof else None,
@@ -149,11 +149,11 @@ class Command(ReportCommand):
 
     def _undo(self, run: Run, options: dict[str, Any]) -> Result:
         require_approval(run.settings, action="restore_db", approval=options["approval"])
-        done = undo(self._place(run, None, options))
+        done = undo(self._job(run, None, options))
         return Result(
             verdict=Verdict.PASSED,
             summary=f"{run.session.database} is the former database again; the restored one is "
-            f"kept as {done.swapped.kept}",
+            f"kept as {done.swapped.former}",
             findings=done.strangers,
             facts={"approval": options["approval"], **_facts(done)},
             detail=(
@@ -164,9 +164,9 @@ class Command(ReportCommand):
             ),
         )
 
-    def _place(self, run: Run, manifest: Manifest | None, options: dict[str, Any]) -> Place:
+    def _job(self, run: Run, manifest: Manifest | None, options: dict[str, Any]) -> RestoreJob:
         pg_bin, major = run.settings.pg_bin, run.session.major
-        return Place(
+        return RestoreJob(
             connection=run.connection,
             session=run.session,
             clients=clients_for(manifest, major, pg_bin)
@@ -196,7 +196,7 @@ def _shown(loss: Loss) -> list[str]:
     return [*lines[:MOST_LINES], *([f"  … and {more} more, see --format json"] if more > 0 else [])]
 
 
-def _afterwards(done: Exchanged, options: dict[str, Any]) -> Iterator[str]:
+def _afterwards(done: RollbackResult, options: dict[str, Any]) -> Iterator[str]:
     """Yield what to type where this was a mistake, and when all is well."""
     undo = "python manage.py restore_db --undo"
     if options["approval"]:
@@ -204,16 +204,16 @@ def _afterwards(done: Exchanged, options: dict[str, Any]) -> Iterator[str]:
     yield "To undo:"
     yield f"  {aimed_text(undo, options['database'], options.get('settings'))}"
     yield "When everything is in order, drop the former database:"
-    yield f"  {shown(f'DROP DATABASE {quoted(done.swapped.kept)}')};"
+    yield f"  {shown(f'DROP DATABASE {quoted(done.swapped.former)}')};"
 
 
 def _belongs(manifest: Manifest) -> dict[str, Any]:
     return {"release": manifest.release, "migrations": list(manifest.migrations)}
 
 
-def _facts(done: Exchanged) -> dict[str, Any]:
+def _facts(done: RollbackResult) -> dict[str, Any]:
     return {
-        "kept": done.swapped.kept,
+        "kept": done.swapped.former,
         "outage_seconds": round(done.swapped.outage_seconds, 3),
         "lost": [asdict(each) for each in done.loss.written],
         "migrations_undone": list(done.loss.migrations),

@@ -14,9 +14,9 @@ from opsmigrate.management.database import adopted
 from opsmigrate.report import Report, Result, Verdict
 from opsmigrate.schema.history import applied_migrations
 from opsmigrate.shown import shown
-from opsmigrate.uat.acceptance import Selection, accept, select
+from opsmigrate.uat.acceptance import CheckSelection, accept, select
 from opsmigrate.uat.baseline.record import Baseline, read_baseline
-from opsmigrate.uat.included import read_included
+from opsmigrate.uat.external_results import read_external_result
 from opsmigrate.uat.registry import discover
 from opsmigrate.uat.reports.junit import junit_xml
 from opsmigrate.uat.reports.page import html_page
@@ -149,7 +149,7 @@ class Command(ReportCommand):
             file = Path(options["save_baseline"])
             return save_baseline(system, run_id=run.id, file=file, progress=run.progress)
         included = tuple(
-            read_included(
+            read_external_result(
                 Path(file),
                 base_url=site.base_url if site else None,
                 release=run.settings.release,
@@ -158,7 +158,7 @@ class Command(ReportCommand):
         )
         acceptance = accept(
             replace(system, baseline=_baseline(run, options["baseline"])),
-            selection=Selection(
+            selection=CheckSelection(
                 tags=options["tag"],
                 exclude=options["exclude"],
                 ids=options["check"],
@@ -173,7 +173,7 @@ class Command(ReportCommand):
         self._images = acceptance.images
         return acceptance.result
 
-    def keep(self, report: Report, options: dict[str, Any]) -> None:
+    def write_reports(self, report: Report, options: dict[str, Any]) -> None:
         """Write the reports, on failure too."""
         if options["report_dir"] is None:
             return
@@ -227,7 +227,9 @@ def _require_place(file: Path) -> None:
 
 def _listed(options: dict[str, Any]) -> Result:
     broken = discover()
-    selection = Selection(tags=options["tag"], exclude=options["exclude"], ids=options["check"])
+    selection = CheckSelection(
+        tags=options["tag"], exclude=options["exclude"], ids=options["check"]
+    )
     checks = select(selection)
     lines = [
         f"  {check.id} ({check.severity}; {', '.join(check.tags) or 'no tags'})" for check in checks

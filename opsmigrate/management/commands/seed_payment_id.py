@@ -5,17 +5,17 @@ from argparse import ArgumentParser
 from dataclasses import replace
 from typing import Any
 
+from opsmigrate.backfill.column_spec import column_spec_of
 from opsmigrate.backfill.dry_run import plan_of
-from opsmigrate.backfill.goal import goal_of
 from opsmigrate.backfill.pace import Pace
 from opsmigrate.backfill.seed import seed
 from opsmigrate.backfill.verify import verify
 from opsmigrate.backfill.work import SeedOptions
-from opsmigrate.conf import SeedTarget, Settings
+from opsmigrate.conf import SeedSetting, Settings
 from opsmigrate.errors import RefusedError, UsageError
 from opsmigrate.guard import PRODUCTION, require_approval, require_seed_allowed
+from opsmigrate.management.argument_types import positive_float, positive_int
 from opsmigrate.management.base import ReportCommand, Run
-from opsmigrate.management.numbers import positive_float, positive_int
 from opsmigrate.report import Finding, Result, Severity
 from opsmigrate.schema.history import applied_migrations
 
@@ -97,7 +97,7 @@ class Command(ReportCommand):
     def run(self, run: Run, **options: Any) -> Result:
         """Seed the table, or say what would be done, or check what was."""
         target = _target(run.settings, options["model"], options["field"])
-        goal = goal_of(
+        spec = column_spec_of(
             run.connection,
             target.model,
             target.field,
@@ -106,7 +106,7 @@ class Command(ReportCommand):
         )
         again = _again(options)
         if options["verify_only"]:
-            return verify(run.connection, goal, again=again, done={"seeded": 0})
+            return verify(run.connection, spec, again=again, done={"seeded": 0})
         seed_options = SeedOptions(
             pace=Pace(
                 batch_rows=options["batch_rows"],
@@ -120,7 +120,7 @@ class Command(ReportCommand):
             again=again,
         )
         if options["dry_run"]:
-            plan = plan_of(run.connection, goal, seed_options)
+            plan = plan_of(run.connection, spec, seed_options)
             return plan.with_findings(*_missing_approval(run.settings, options["approval"], again))
         backup = require_seed_allowed(
             run.settings,
@@ -130,7 +130,7 @@ class Command(ReportCommand):
             approval=options["approval"],
             again=again,
         )
-        result = seed(run.connection, goal, seed_options, run.progress)
+        result = seed(run.connection, spec, seed_options, run.progress)
         return result.with_facts(
             approval=options["approval"], backup=backup.file if backup else None
         )
@@ -156,7 +156,7 @@ def _again(options: dict[str, Any]) -> str:
     return " ".join(words)
 
 
-def _target(settings: Settings, model: str | None, field: str | None) -> SeedTarget:
+def _target(settings: Settings, model: str | None, field: str | None) -> SeedSetting:
     if bool(model) != bool(field):
         raise UsageError(
             "--model and --field go together",
@@ -164,7 +164,7 @@ def _target(settings: Settings, model: str | None, field: str | None) -> SeedTar
             hint="give both, or neither: then the setting SEED determines the column",
         )
     if model and field:
-        return SeedTarget(model=model, field=field)
+        return SeedSetting(model=model, field=field)
     if settings.seed is None:
         raise UsageError(
             "no column to seed was named",

@@ -6,17 +6,17 @@ from typing import Any
 
 from django.db import connections
 
-from opsmigrate.backup.levels import verify_to
-from opsmigrate.backup.open import clients_for, open_backup
+from opsmigrate.backup.open_backup import clients_for, open_backup
 from opsmigrate.backup.restore import require_extensions
+from opsmigrate.backup.verification_levels import verify_to
 from opsmigrate.backup.verifier import Verifier
 from opsmigrate.backup.verify import Verification
 from opsmigrate.conf import load_settings
 from opsmigrate.counted import counted
-from opsmigrate.management.arguments import add_trust_code
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.database import require_alias
-from opsmigrate.management.elsewhere import EMBEDDED, server_of
+from opsmigrate.management.restore_server import EMBEDDED, restore_server
+from opsmigrate.management.shared_arguments import add_trust_code
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.libpq import require_password_for_clients
 from opsmigrate.postgres.session import read_session
@@ -78,7 +78,7 @@ class Command(ReportCommand):
         wrote = int(manifest.client_version.partition(".")[0])
         on_embedded = options["on"] == EMBEDDED
         on = None if on_embedded else options["on"]
-        with server_of(on, run.connection) as server:
+        with restore_server(on, run.connection) as server:
             if not on_embedded:
                 require_scratch_allowed(server)
                 require_password_for_clients(server)
@@ -113,7 +113,7 @@ def _result(file: Path, manifest: Manifest, found: Verification, level: str) -> 
             verdict=Verdict.FAILED,
             summary=f"{file} is not proven: {wrong[0].message}",
             findings=found.findings,
-            unexamined=found.unexamined,
+            undecided=found.undecided,
             facts=facts,
         )
     counted_only = manifest.tables and not manifest.digests
@@ -122,6 +122,6 @@ def _result(file: Path, manifest: Manifest, found: Verification, level: str) -> 
         summary=f"{file}: {counted(len(manifest.tables), 'table')}, {counted(rows, 'row')}, "
         + ("counted only" if counted_only else f"verified by {level}"),
         findings=found.findings,
-        unexamined=found.unexamined,
+        undecided=found.undecided,
         facts=facts,
     )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from opsmigrate.counted import counted
-from opsmigrate.preflight.forecast.outlook import Forecast, Weight
+from opsmigrate.preflight.forecast.forecast import Forecast, StatementCost
 
 ACTIONS = re.compile(r"ALTER TABLE (\S+) ([^;]+)")
 
@@ -15,37 +15,37 @@ def order_advice(forecast: Forecast) -> list[dict[str, str]]:
 
 
 def _indexes_built_twice(forecast: Forecast) -> Iterable[dict[str, str]]:
-    made: dict[str, Weight] = {}
+    made: dict[str, StatementCost] = {}
     said: set[str] = set()
-    for weight in forecast.weights:
-        for label in weight.effects.rewrites:
+    for cost in forecast.costs:
+        for label in cost.effects.rewrites:
             if label in made and label not in said:
                 said.add(label)
                 yield {
                     "table": label,
-                    "advice": f"{_place(weight)} rewrites {label} after {_place(made[label])} "
+                    "advice": f"{_place(cost)} rewrites {label} after {_place(made[label])} "
                     "made an index on it, which is then built a second time: put "
                     "the rewrite first",
                 }
-        for label in weight.effects.builds:
-            if label not in weight.effects.rewrites:
-                made.setdefault(label, weight)
+        for label in cost.effects.builds:
+            if label not in cost.effects.rewrites:
+                made.setdefault(label, cost)
 
 
 def _rewritten_twice(forecast: Forecast) -> Iterable[dict[str, str]]:
-    found: dict[str, list[Weight]] = {}
-    for weight in forecast.weights:
-        for label in weight.effects.rewrites:
-            found.setdefault(label, []).append(weight)
-    for label, weights in found.items():
-        if len(weights) < 2:
+    found: dict[str, list[StatementCost]] = {}
+    for cost in forecast.costs:
+        for label in cost.effects.rewrites:
+            found.setdefault(label, []).append(cost)
+    for label, costs in found.items():
+        if len(costs) < 2:
             continue
-        places = ", ".join(_place(weight) for weight in weights)
-        matches = [ACTIONS.match(" ".join(weight.sql.split())) for weight in weights]
+        places = ", ".join(_place(cost) for cost in costs)
+        matches = [ACTIONS.match(" ".join(cost.sql.split())) for cost in costs]
         actions = [match[2] for match in matches if match is not None]
-        some = counted(len(weights), "statement rewrites", "statements rewrite")
+        some = counted(len(costs), "statement rewrites", "statements rewrite")
         words = f"{some} {label} ({places})"
-        if len(actions) == len(weights) and matches[0] is not None:
+        if len(actions) == len(costs) and matches[0] is not None:
             words += (
                 "; one rewrites it once, in a RunSQL with these operations as state_operations: "
                 f"ALTER TABLE {matches[0][1]} {', '.join(actions)}"
@@ -53,5 +53,5 @@ def _rewritten_twice(forecast: Forecast) -> Iterable[dict[str, str]]:
         yield {"table": label, "advice": words}
 
 
-def _place(weight: Weight) -> str:
-    return f"{weight.migration} {weight.operation}"
+def _place(cost: StatementCost) -> str:
+    return f"{cost.migration} {cost.operation}"

@@ -3,15 +3,20 @@
 import re
 from collections.abc import Callable, Iterator
 
-from opsmigrate.preflight.forecast.effects import Effects, Surroundings
 from opsmigrate.preflight.forecast.modes import (
     ACCESS_EXCLUSIVE,
     ROW_SHARE,
     SHARE_ROW_EXCLUSIVE,
     SHARE_UPDATE_EXCLUSIVE,
 )
-from opsmigrate.preflight.forecast.tables import ForeignKey, Table, add_key, drop_key
-from opsmigrate.preflight.forecast.text import NAME, QUALIFIED, items, parts
+from opsmigrate.preflight.forecast.sql_text import NAME, QUALIFIED, items, parts
+from opsmigrate.preflight.forecast.statement_effects import Effects, SchemaView
+from opsmigrate.preflight.forecast.tables import (
+    ForecastForeignKey,
+    ForecastTable,
+    add_key,
+    drop_key,
+)
 from opsmigrate.schema.types import base, modifiers
 
 COLUMN = rf"(?P<column>{NAME})"
@@ -22,7 +27,7 @@ UNTIL = r"(?: COLLATE (?P<collation>\S+))?(?: USING (?P<using>.+))?$"
 
 
 def alter_table(
-    table: Table, name: tuple[str, ...], rest: str, around: Surroundings, effects: Effects
+    table: ForecastTable, name: tuple[str, ...], rest: str, around: SchemaView, effects: Effects
 ) -> None:
     """Record what `ALTER TABLE table rest` does."""
     for action in items(rest):
@@ -47,7 +52,7 @@ def _column_list(text: str) -> tuple[str, ...]:
 
 
 def _add_column(
-    match: "re.Match[str]", table: Table, around: Surroundings, effects: Effects
+    match: "re.Match[str]", table: ForecastTable, around: SchemaView, effects: Effects
 ) -> None:
     column, definition = _one(match["column"]), match["definition"]
     effects.lock(table, ACCESS_EXCLUSIVE)
@@ -78,17 +83,17 @@ def _generated(definition: str) -> bool:
     return bool(re.search(r"\bGENERATED\b.+\b(?:STORED|IDENTITY)\b", definition, re.I))
 
 
-def _volatile(expression: str, around: Surroundings) -> bool:
+def _volatile(expression: str, around: SchemaView) -> bool:
     names = {name.lower() for name in FUNCTION.findall(expression)}
     return bool(names & around.server.volatile)
 
 
 def _reference(
-    table: Table,
+    table: ForecastTable,
     columns: tuple[str, ...],
     name: str | None,
     to_table: str,
-    around: Surroundings,
+    around: SchemaView,
     effects: Effects,
 ) -> None:
     """A new foreign key keeps writes from both tables, for its triggers."""
@@ -96,11 +101,11 @@ def _reference(
     effects.lock(table, SHARE_ROW_EXCLUSIVE)
     if target is not None:
         effects.lock(target, SHARE_ROW_EXCLUSIVE)
-        add_key(ForeignKey(_one(name) if name else "", table, columns, target))
+        add_key(ForecastForeignKey(_one(name) if name else "", table, columns, target))
 
 
 def _add_foreign_key(
-    match: "re.Match[str]", table: Table, around: Surroundings, effects: Effects
+    match: "re.Match[str]", table: ForecastTable, around: SchemaView, effects: Effects
 ) -> None:
     columns = _column_list(match["columns"])
     _reference(table, columns, match["name"], match["target"], around, effects)
@@ -113,7 +118,7 @@ def _add_foreign_key(
 
 
 def _add_check(
-    match: "re.Match[str]", table: Table, around: Surroundings, effects: Effects
+    match: "re.Match[str]", table: ForecastTable, around: SchemaView, effects: Effects
 ) -> None:
     effects.lock(table, ACCESS_EXCLUSIVE)
     waits = re.search(r"\bNOT (?:VALID|ENFORCED)$", match["check"], re.I)
@@ -128,7 +133,7 @@ def _add_check(
 
 
 def _add_index(
-    match: "re.Match[str]", table: Table, around: Surroundings, effects: Effects
+    match: "re.Match[str]", table: ForecastTable, around: SchemaView, effects: Effects
 ) -> None:
     """UNIQUE, PRIMARY KEY and EXCLUDE build an index, unless one is given."""
     effects.lock(table, ACCESS_EXCLUSIVE)
@@ -139,7 +144,9 @@ def _add_index(
         table.indexes[name] = _column_list(columns[1]) if columns else ()
 
 
-def _validate(match: "re.Match[str]", table: Table, around: Surroundings, effects: Effects) -> None:
+def _validate(
+    match: "re.Match[str]", table: ForecastTable, around: SchemaView, effects: Effects
+) -> None:
     name = _one(match["name"])
     effects.lock(table, SHARE_UPDATE_EXCLUSIVE)
     effects.scan(table)
@@ -152,7 +159,7 @@ def _validate(match: "re.Match[str]", table: Table, around: Surroundings, effect
 
 
 def _drop_constraint(
-    match: "re.Match[str]", table: Table, around: Surroundings, effects: Effects
+    match: "re.Match[str]", table: ForecastTable, around: SchemaView, effects: Effects
 ) -> None:
     """The triggers of a foreign key go from both tables."""
     name = _one(match["name"])
@@ -169,7 +176,7 @@ def _drop_constraint(
 
 
 def _drop_column(
-    match: "re.Match[str]", table: Table, around: Surroundings, effects: Effects
+    match: "re.Match[str]", table: ForecastTable, around: SchemaView, effects: Effects
 ) -> None:
     column = _one(match["column"])
     effects.lock(table, ACCESS_EXCLUSIVE)
@@ -181,14 +188,14 @@ def _drop_column(
     table.indexes = {name: each for name, each in table.indexes.items() if column not in each}
 
 
-def _keys_on(table: Table, column: str) -> Iterator[ForeignKey]:
+def _keys_on(table: ForecastTable, column: str) -> Iterator[ForecastForeignKey]:
     """Yield the foreign keys of the column and those that point to it."""
     yield from [key for key in table.keys.values() if column in key.columns]
     yield from [key for key in table.pointing.values() if column in key.to_columns]
 
 
 def _alter_type(
-    match: "re.Match[str]", table: Table, around: Surroundings, effects: Effects
+    match: "re.Match[str]", table: ForecastTable, around: SchemaView, effects: Effects
 ) -> None:
     column, new = _one(match["column"]), match["type"]
     effects.lock(table, ACCESS_EXCLUSIVE)
@@ -229,7 +236,7 @@ def rewrites(old: str, new: str, free_casts: frozenset[tuple[str, str]]) -> bool
 
 
 def _set_not_null(
-    match: "re.Match[str]", table: Table, around: Surroundings, effects: Effects
+    match: "re.Match[str]", table: ForecastTable, around: SchemaView, effects: Effects
 ) -> None:
     """A valid check that says the same saves reading the rows."""
     column = _one(match["column"])
@@ -244,14 +251,14 @@ def _set_not_null(
 
 
 def _drop_not_null(
-    match: "re.Match[str]", table: Table, around: Surroundings, effects: Effects
+    match: "re.Match[str]", table: ForecastTable, around: SchemaView, effects: Effects
 ) -> None:
     effects.lock(table, ACCESS_EXCLUSIVE)
     table.not_null.discard(_one(match["column"]))
 
 
 def _rename_column(
-    match: "re.Match[str]", table: Table, around: Surroundings, effects: Effects
+    match: "re.Match[str]", table: ForecastTable, around: SchemaView, effects: Effects
 ) -> None:
     effects.lock(table, ACCESS_EXCLUSIVE)
     old, new = _one(match["column"]), _one(match["new"])
@@ -261,22 +268,28 @@ def _rename_column(
         table.indexes[name] = tuple(new if column == old else column for column in columns)
 
 
-def _weak(match: "re.Match[str]", table: Table, around: Surroundings, effects: Effects) -> None:
+def _weak(
+    match: "re.Match[str]", table: ForecastTable, around: SchemaView, effects: Effects
+) -> None:
     effects.lock(table, SHARE_UPDATE_EXCLUSIVE)
 
 
-def _triggers(match: "re.Match[str]", table: Table, around: Surroundings, effects: Effects) -> None:
+def _triggers(
+    match: "re.Match[str]", table: ForecastTable, around: SchemaView, effects: Effects
+) -> None:
     effects.lock(table, SHARE_ROW_EXCLUSIVE)
 
 
-def _rewrite(match: "re.Match[str]", table: Table, around: Surroundings, effects: Effects) -> None:
+def _rewrite(
+    match: "re.Match[str]", table: ForecastTable, around: SchemaView, effects: Effects
+) -> None:
     effects.lock(table, ACCESS_EXCLUSIVE)
     effects.rewrite(table)
 
 
 CONSTRAINT = rf"ADD (?:CONSTRAINT (?P<name>{NAME}) )?"
 ALTER = rf"ALTER (?:COLUMN )?{COLUMN} "
-Handler = Callable[["re.Match[str]", Table, Surroundings, Effects], None]
+Handler = Callable[["re.Match[str]", ForecastTable, SchemaView, Effects], None]
 ACTIONS: tuple[tuple["re.Pattern[str]", Handler], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), handler)
     for pattern, handler in (

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable
 
 from opsmigrate.preflight.forecast.alter_table import alter_table
-from opsmigrate.preflight.forecast.effects import Effects, Surroundings
 from opsmigrate.preflight.forecast.modes import (
     ACCESS_EXCLUSIVE,
     MODES,
@@ -17,14 +16,15 @@ from opsmigrate.preflight.forecast.modes import (
     SHARE_ROW_EXCLUSIVE,
     SHARE_UPDATE_EXCLUSIVE,
 )
+from opsmigrate.preflight.forecast.sql_text import QUALIFIED, items, parts, statements
+from opsmigrate.preflight.forecast.statement_effects import Effects, SchemaView
 from opsmigrate.preflight.forecast.tables import drop_key
-from opsmigrate.preflight.forecast.text import QUALIFIED, items, parts, statements
 
-Handler = Callable[["re.Match[str]", Surroundings, Effects], None]
+Handler = Callable[["re.Match[str]", SchemaView, Effects], None]
 NAME = rf"(?P<name>{QUALIFIED})"
 
 
-def effects_of(sql: str, around: Surroundings) -> Effects:
+def effects_of(sql: str, around: SchemaView) -> Effects:
     """Return what the text does, and change the tables as it would."""
     effects = Effects()
     found = statements(sql)
@@ -40,7 +40,7 @@ def effects_of(sql: str, around: Surroundings) -> Effects:
     return effects
 
 
-def _create_index(match: "re.Match[str]", around: Surroundings, effects: Effects) -> None:
+def _create_index(match: "re.Match[str]", around: SchemaView, effects: Effects) -> None:
     table = around.tables.find(parts(match["table"]))
     if table is None:
         return
@@ -52,7 +52,7 @@ def _create_index(match: "re.Match[str]", around: Surroundings, effects: Effects
     table.indexes[name[-1] if name else ""] = tuple(key[0] if key else "" for key in keys)
 
 
-def _drop_index(match: "re.Match[str]", around: Surroundings, effects: Effects) -> None:
+def _drop_index(match: "re.Match[str]", around: SchemaView, effects: Effects) -> None:
     for each in items(match["names"]):
         table = around.tables.with_index(parts(each))
         if table is not None:
@@ -62,7 +62,7 @@ def _drop_index(match: "re.Match[str]", around: Surroundings, effects: Effects) 
             table.indexes.pop(parts(each)[-1])
 
 
-def _alter_index(match: "re.Match[str]", around: Surroundings, effects: Effects) -> None:
+def _alter_index(match: "re.Match[str]", around: SchemaView, effects: Effects) -> None:
     """ALTER INDEX … RENAME locks the index alone, in SHARE UPDATE EXCLUSIVE mode."""
     table = around.tables.with_index(parts(match["name"]))
     renamed = re.search(rf"RENAME TO ({QUALIFIED})$", match["rest"], re.I)
@@ -71,13 +71,13 @@ def _alter_index(match: "re.Match[str]", around: Surroundings, effects: Effects)
         table.indexes[parts(renamed[1])[-1]] = columns
 
 
-def _alter_table(match: "re.Match[str]", around: Surroundings, effects: Effects) -> None:
+def _alter_table(match: "re.Match[str]", around: SchemaView, effects: Effects) -> None:
     table = around.tables.find(parts(match["name"]))
     if table is not None:
         alter_table(table, parts(match["name"]), match["rest"], around, effects)
 
 
-def _create_table(match: "re.Match[str]", around: Surroundings, effects: Effects) -> None:
+def _create_table(match: "re.Match[str]", around: SchemaView, effects: Effects) -> None:
     around.tables.create(parts(match["name"]))
     for name in re.findall(rf"\bREFERENCES ({QUALIFIED})", match["rest"], re.I):
         target = around.tables.find(parts(name))
@@ -85,7 +85,7 @@ def _create_table(match: "re.Match[str]", around: Surroundings, effects: Effects
             effects.lock(target, SHARE_ROW_EXCLUSIVE)
 
 
-def _drop_table(match: "re.Match[str]", around: Surroundings, effects: Effects) -> None:
+def _drop_table(match: "re.Match[str]", around: SchemaView, effects: Effects) -> None:
     for each in items(match["names"]):
         table = around.tables.find(parts(each))
         if table is None:
@@ -98,14 +98,14 @@ def _drop_table(match: "re.Match[str]", around: Surroundings, effects: Effects) 
         around.tables.drop(parts(each))
 
 
-def _comment(match: "re.Match[str]", around: Surroundings, effects: Effects) -> None:
+def _comment(match: "re.Match[str]", around: SchemaView, effects: Effects) -> None:
     name = parts(match["name"])
     table = around.tables.find(name[:-1] if match["what"].upper() == "COLUMN" else name)
     if table is not None:
         effects.lock(table, SHARE_UPDATE_EXCLUSIVE)
 
 
-def _write(match: "re.Match[str]", around: Surroundings, effects: Effects) -> None:
+def _write(match: "re.Match[str]", around: SchemaView, effects: Effects) -> None:
     table = around.tables.find(parts(match["name"]))
     if table is not None:
         effects.lock(table, ROW_EXCLUSIVE)
@@ -113,7 +113,7 @@ def _write(match: "re.Match[str]", around: Surroundings, effects: Effects) -> No
             effects.scan(table)
 
 
-def _reindex(match: "re.Match[str]", around: Surroundings, effects: Effects) -> None:
+def _reindex(match: "re.Match[str]", around: SchemaView, effects: Effects) -> None:
     table = around.tables.find(parts(match["name"]))
     if table is not None:
         effects.lock(table, SHARE)
@@ -122,7 +122,7 @@ def _reindex(match: "re.Match[str]", around: Surroundings, effects: Effects) -> 
 
 
 def _whole(mode: str, *, rewrites: bool = False) -> Handler:
-    def handle(match: "re.Match[str]", around: Surroundings, effects: Effects) -> None:
+    def handle(match: "re.Match[str]", around: SchemaView, effects: Effects) -> None:
         for each in items(match["name"]):
             table = around.tables.find(parts(each))
             if table is not None:
@@ -133,13 +133,13 @@ def _whole(mode: str, *, rewrites: bool = False) -> Handler:
     return handle
 
 
-def _lock(match: "re.Match[str]", around: Surroundings, effects: Effects) -> None:
+def _lock(match: "re.Match[str]", around: SchemaView, effects: Effects) -> None:
     mode = (match["mode"] or ACCESS_EXCLUSIVE).upper()
     if mode in MODES:
         _whole(mode)(match, around, effects)
 
 
-def _nothing(match: "re.Match[str]", around: Surroundings, effects: Effects) -> None:
+def _nothing(match: "re.Match[str]", around: SchemaView, effects: Effects) -> None:
     """Lock no table that was there before."""
 
 

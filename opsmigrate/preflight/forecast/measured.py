@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from opsmigrate.preflight.forecast.effects import Effects
 from opsmigrate.preflight.forecast.modes import MODES, ROW_EXCLUSIVE, mode_of, stronger
+from opsmigrate.preflight.forecast.statement_effects import Effects
 from opsmigrate.schema.history_table import HISTORY
 
 Entry = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class Measurements:
     """The statements of a rehearsal, and the rows that the tables of the copy had.
 
     `rows` is empty for a copy with all rows: then the seconds hold as they are.
@@ -24,7 +24,7 @@ class Measured:
 
 def with_measured(
     entries: Sequence[Mapping[str, Any]],
-    measured: Measured,
+    measured: Measurements,
     live: set[str],
     non_atomic: frozenset[str],
     derive: Callable[[str], Effects],

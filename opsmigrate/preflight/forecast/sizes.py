@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.postgres.errors import LOCK_NOT_AVAILABLE, QUERY_CANCELED, sqlstate
+from opsmigrate.postgres.driver_errors import LOCK_NOT_AVAILABLE, QUERY_CANCELED, sqlstate
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.postgres.transaction import transaction
 from opsmigrate.schema.types import base

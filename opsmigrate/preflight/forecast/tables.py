@@ -9,7 +9,7 @@ from opsmigrate.preflight.walk.simulation import CHECK, FOREIGN_KEY
 
 
 @dataclass(eq=False, kw_only=True)
-class Table:
+class ForecastTable:
     """A table; `label` is what a live one is called now, whatever the plan calls it later."""
 
     label: str
@@ -19,29 +19,29 @@ class Table:
     indexes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     # Name -> columns, and the definition as pg_get_constraintdef() gives it.
     checks: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
-    keys: dict[str, "ForeignKey"] = field(default_factory=dict)
+    keys: dict[str, "ForecastForeignKey"] = field(default_factory=dict)
     # Foreign keys that point here, by the table that has them and their name.
-    pointing: dict[tuple[str, str], "ForeignKey"] = field(default_factory=dict)
+    pointing: dict[tuple[str, str], "ForecastForeignKey"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
-class ForeignKey:
+class ForecastForeignKey:
     """A foreign key between two tables."""
 
     name: str
-    table: Table
+    table: ForecastTable
     columns: tuple[str, ...]
-    target: Table
+    target: ForecastTable
     to_columns: tuple[str, ...] = ()
 
 
-class Tables:
+class ForecastTables:
     """All tables and indexes, found by name as the server would find them."""
 
     def __init__(self, catalog: Catalog, server: Server) -> None:
         self._schema = catalog.schema or "public"
         self._visible: dict[str, str] = {}
-        self._found: dict[tuple[str, str], Table] = {}
+        self._found: dict[tuple[str, str], ForecastTable] = {}
         by_oid = {}
         for relation in catalog.relations:
             if relation.kind in TABLE_KINDS:
@@ -53,20 +53,22 @@ class Tables:
             for item in relation.constraints:
                 if item.kind == FOREIGN_KEY and item.references in by_oid:
                     table, target = by_oid[relation.oid], by_oid[item.references]
-                    add_key(ForeignKey(item.name, table, item.columns, target, item.to_columns))
+                    add_key(
+                        ForecastForeignKey(item.name, table, item.columns, target, item.to_columns)
+                    )
 
-    def find(self, name: tuple[str, ...]) -> Table | None:
+    def find(self, name: tuple[str, ...]) -> ForecastTable | None:
         """Return the table of this name (schema and name, or name), or None."""
         return self._found.get(self._key(name))
 
-    def with_index(self, name: tuple[str, ...]) -> Table | None:
+    def with_index(self, name: tuple[str, ...]) -> ForecastTable | None:
         """Return the table that has the index of this name."""
         return next((each for each in self if name[-1:] and name[-1] in each.indexes), None)
 
-    def create(self, name: tuple[str, ...]) -> Table:
+    def create(self, name: tuple[str, ...]) -> ForecastTable:
         """Add a table that the plan makes."""
         schema, own = self._home(name)
-        table = self._found[schema, own] = Table(label=f"{schema}.{own}", live=False)
+        table = self._found[schema, own] = ForecastTable(label=f"{schema}.{own}", live=False)
         self._visible[own] = schema
         return table
 
@@ -85,7 +87,7 @@ class Tables:
             for key in [*table.keys.values(), *table.pointing.values()]:
                 drop_key(key)
 
-    def __iter__(self) -> Iterator[Table]:
+    def __iter__(self) -> Iterator[ForecastTable]:
         return iter(self._found.values())
 
     def _key(self, name: tuple[str, ...]) -> tuple[str, str]:
@@ -97,20 +99,20 @@ class Tables:
         return (name[-2] if len(name) > 1 else self._schema, name[-1])
 
 
-def add_key(key: ForeignKey) -> None:
+def add_key(key: ForecastForeignKey) -> None:
     """Let both tables know of a foreign key."""
     key.table.keys[key.name] = key
     key.target.pointing[key.table.label, key.name] = key
 
 
-def drop_key(key: ForeignKey) -> None:
+def drop_key(key: ForecastForeignKey) -> None:
     """Let both tables forget a foreign key."""
     key.table.keys.pop(key.name, None)
     key.target.pointing.pop((key.table.label, key.name), None)
 
 
-def _table(relation: Relation, server: Server) -> Table:
-    return Table(
+def _table(relation: Relation, server: Server) -> ForecastTable:
+    return ForecastTable(
         label=relation.label,
         live=True,
         types={column.name: column.type for column in relation.columns},

@@ -29,9 +29,7 @@ WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backen
 """
 
 
-def look_for_another_migrate(
-    connection: BaseDatabaseWrapper, catalog: Catalog, ledger: Ledger
-) -> None:
+def find_another_migrate(connection: BaseDatabaseWrapper, catalog: Catalog, ledger: Ledger) -> None:
     """Report who is writing to the history, and mark the plan after that as undecided."""
     table = next(
         (item for item in catalog.relations if item.name == HISTORY and item.visible), None
@@ -62,7 +60,7 @@ def look_for_another_migrate(
                 "seconds": None if seconds is None else round(seconds, 1),
             },
         )
-        ledger.leave_open(f"what remains of the plan after {who}, another migrate, has ended")
+        ledger.mark_undecided(f"what remains of the plan after {who}, another migrate, has ended")
 
 
 def _ending(pid: int | None, gid: str | None) -> tuple[Step, ...]:

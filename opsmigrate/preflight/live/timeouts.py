@@ -172,7 +172,7 @@ def _note(limit: Limit, items: list[Expected], what: str, ledger: Ledger) -> Non
         ledger.add(finding)
         if _over(limit, item) and not _sure(limit, item):
             with ledger.at(item.migration, item.operation):
-                ledger.leave_open(f"whether the live database is faster: {finding.message}")
+                ledger.mark_undecided(f"whether the live database is faster: {finding.message}")
 
 
 def _by_migration(expected: list[Expected]) -> Iterator[Expected]:

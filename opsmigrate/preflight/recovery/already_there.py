@@ -11,7 +11,7 @@ from django.db.migrations.state import ProjectState
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan, state_before
-from opsmigrate.preflight.recovery.half_applied import Stop, find_stop
+from opsmigrate.preflight.recovery.half_applied import StoppedMigration, find_stop
 from opsmigrate.preflight.recovery.remedies import Halfway, rest_of
 from opsmigrate.report import Finding, Severity
 from opsmigrate.schema.drift import drift_of
@@ -70,7 +70,7 @@ def _recording(
     connection: BaseDatabaseWrapper,
     catalog: Catalog,
     executor: MigrationExecutor,
-    stop: Stop,
+    stop: StoppedMigration,
     state: ProjectState,
 ) -> tuple[Command, ...]:
     migration = stop.step.migration

@@ -14,7 +14,7 @@ from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.labels import label_of
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.plan import Plan, Step, state_before
+from opsmigrate.preflight.plan import Plan, PlanStep, state_before
 from opsmigrate.preflight.recovery.remedies import Halfway, remedy
 from opsmigrate.preflight.recovery.traces import (
     Trace,
@@ -35,14 +35,14 @@ CREATES_INDEX = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stop:
+class StoppedMigration:
     """Where a migration stopped.
 
     The first `done` operations are there; `partly` says that the next one is there in part. Of the
     operations in `unknown` the catalog does not tell whether they ran.
     """
 
-    step: Step
+    step: PlanStep
     states: Sequence[ProjectState]
     done: int
     partly: bool
@@ -79,7 +79,7 @@ def note_half_applied(
                 _add(connection, catalog, stop, ledger, severity)
 
 
-def _is_next(plan: Plan, step: Step) -> bool:
+def _is_next(plan: Plan, step: PlanStep) -> bool:
     """Return whether all that the migration depends on is applied, so that it can have begun."""
     assert plan.executor is not None  # noqa: S101 - a plan with steps has one
     loader = plan.executor.loader
@@ -88,7 +88,7 @@ def _is_next(plan: Plan, step: Step) -> bool:
     return before <= set(loader.applied_migrations)
 
 
-def _made(step: Step) -> Iterator[str]:
+def _made(step: PlanStep) -> Iterator[str]:
     """Yield the names of the indexes that a migration makes."""
     for operation in flat(step.migration.operations):
         index = getattr(operation, "index", None)
@@ -103,8 +103,8 @@ def _creates_index(operation: RunSQL) -> "re.Match[str] | None":
 
 
 def find_stop(
-    connection: BaseDatabaseWrapper, catalog: Catalog, step: Step, state: ProjectState
-) -> Stop | None:
+    connection: BaseDatabaseWrapper, catalog: Catalog, step: PlanStep, state: ProjectState
+) -> StoppedMigration | None:
     """Return where the migration stopped, None where nothing of it is there."""
     operations = step.migration.operations
     states, expected = [state], [traces_of(state, step.migration.app_label, connection)]
@@ -128,7 +128,7 @@ def find_stop(
     done, partly = _longest(expected, live, universe, last)
     if done is None or (done == 0 and not partly and not invalid):
         return None
-    return Stop(
+    return StoppedMigration(
         step=step,
         states=states,
         done=done,
@@ -195,7 +195,7 @@ def _unknown(
 def _add(
     connection: BaseDatabaseWrapper,
     catalog: Catalog,
-    stop: Stop,
+    stop: StoppedMigration,
     ledger: Ledger,
     severity: Severity,
 ) -> None:

@@ -129,7 +129,7 @@ def _rest(halfway: Halfway) -> list[str] | None:
     """
     migration, states = halfway.migration, halfway.states
     editor = writing_editor(halfway.connection, halfway.catalog)
-    ledger = editor.requirements.ledger
+    ledger = editor.walk.ledger
     for number, operation in enumerate(migration.operations):
         before = ledger.code_runs
         pair = (states[number].clone(), states[number + 1])

@@ -11,7 +11,7 @@ from django.db.models import Field
 
 from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.tracing import TracingEditor, editor_class
 
 MAKES_TABLE = re.compile(r'^CREATE TABLE "((?:[^"]|"")+)" ')
@@ -45,22 +45,22 @@ class WritingEditor(TracingEditor):
 
     def executed(self, sql: Any, params: Any = ()) -> None:
         """Write SQL by hand as it is: it is text already."""
-        ledger, code_runs = self.requirements.ledger, self.requirements.ledger.code_runs
+        ledger, code_runs = self.walk.ledger, self.walk.ledger.code_runs
         super().executed(sql, params)
         ledger.code_runs = code_runs
 
     def effective_default(self, field: Field[Any, Any]) -> Any:
         """Return the default; what only the project's code knows cannot be written."""
-        before = len(self.requirements.ledger.unexamined)
+        before = len(self.walk.ledger.undecided)
         default = super().effective_default(field)
-        if len(self.requirements.ledger.unexamined) > before:
+        if len(self.walk.ledger.undecided) > before:
             self.complete = False
         return default
 
 
 def writing_editor(connection: BaseDatabaseWrapper, catalog: Catalog) -> WritingEditor:
     """Return an editor over the live schema; nothing that it finds reaches the report."""
-    requirements = Requirements(
+    walk = SchemaWalk(
         connection,
         catalog,
         Ledger(),
@@ -84,5 +84,5 @@ def writing_editor(connection: BaseDatabaseWrapper, catalog: Catalog) -> Writing
         for relation in catalog.relations
         if relation.visible and relation.kind in TABLE_KINDS
     )
-    editor.requirements = requirements
+    editor.walk = walk
     return editor

@@ -11,7 +11,7 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.of_users import of_users
 from opsmigrate.postgres.session import no_time_limits, set_for_session
 from opsmigrate.postgres.transaction import transaction
-from opsmigrate.preflight.rehearsal.broken import BrokenConstraint, add_unchecked
+from opsmigrate.preflight.rehearsal.broken_constraint import BrokenConstraint, add_unchecked
 
 # Those that are inherited go and come with their parent's; those of an extension are its own.
 CHECKS = of_users("""
@@ -27,7 +27,7 @@ ORDER BY k.oid
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
+class DroppedCheck:
     """A check as it stood before the rows came."""
 
     schema: str
@@ -36,13 +36,13 @@ class Check:
     definition: str
 
 
-def take_checks_off(scratch: BaseDatabaseWrapper) -> tuple[Check, ...]:
+def drop_checks(scratch: BaseDatabaseWrapper) -> tuple[DroppedCheck, ...]:
     """Drop the checks of a copy that has no rows yet, and return them.
 
     COPY would refuse rows that are there all the same, and pg_restore makes a check that calls a
     function look for it without a search_path.
     """
-    taken: list[Check] = []
+    taken: list[DroppedCheck] = []
     while found := _checks(scratch):
         # What a child has of its own is found when it is no longer inherited as well.
         for (schema, table), checks in _by_table(found).items():
@@ -60,8 +60,8 @@ def take_checks_off(scratch: BaseDatabaseWrapper) -> tuple[Check, ...]:
     return tuple(reversed(taken))
 
 
-def put_checks_on(
-    scratch: BaseDatabaseWrapper, checks: Iterable[Check]
+def restore_checks(
+    scratch: BaseDatabaseWrapper, checks: Iterable[DroppedCheck]
 ) -> tuple[BrokenConstraint, ...]:
     """Add the checks again, and return those that the rows contradict, which are left unchecked.
 
@@ -78,7 +78,7 @@ def put_checks_on(
     return tuple(broken)
 
 
-def _added_alone(scratch: BaseDatabaseWrapper, check: Check) -> list[BrokenConstraint]:
+def _added_alone(scratch: BaseDatabaseWrapper, check: DroppedCheck) -> list[BrokenConstraint]:
     try:
         _alter(scratch, check.schema, check.table, [_addition(check)])
     except Error:
@@ -90,25 +90,25 @@ def _added_alone(scratch: BaseDatabaseWrapper, check: Check) -> list[BrokenConst
     return []
 
 
-def _checks(scratch: BaseDatabaseWrapper) -> list[Check]:
+def _checks(scratch: BaseDatabaseWrapper) -> list[DroppedCheck]:
     with transaction(scratch) as cursor:
         # So that every name in a definition has its schema.
         cursor.execute("SET LOCAL search_path = pg_catalog")
         cursor.execute(CHECKS)
         return [
-            Check(schema=schema, table=table, name=name, definition=text)
+            DroppedCheck(schema=schema, table=table, name=name, definition=text)
             for schema, table, name, text in cursor.fetchall()
         ]
 
 
-def _by_table(checks: Iterable[Check]) -> dict[tuple[str, str], list[Check]]:
-    tables: dict[tuple[str, str], list[Check]] = {}
+def _by_table(checks: Iterable[DroppedCheck]) -> dict[tuple[str, str], list[DroppedCheck]]:
+    tables: dict[tuple[str, str], list[DroppedCheck]] = {}
     for check in checks:
         tables.setdefault((check.schema, check.table), []).append(check)
     return tables
 
 
-def _addition(check: Check) -> Composable:
+def _addition(check: DroppedCheck) -> Composable:
     return sql.SQL("ADD CONSTRAINT {} {}").format(
         sql.Identifier(check.name), sql.SQL(check.definition)
     )

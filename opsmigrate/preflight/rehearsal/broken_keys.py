@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
-from opsmigrate.preflight.rehearsal.broken import BrokenConstraint, add_unchecked
+from opsmigrate.preflight.rehearsal.broken_constraint import BrokenConstraint, add_unchecked
 
 # Those of partitions come with their parent's.
 KEYS = """

@@ -10,8 +10,8 @@ from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.rehearsal.broken import BrokenConstraint
-from opsmigrate.preflight.rehearsal.outcome import Rehearsal
+from opsmigrate.preflight.rehearsal.broken_constraint import BrokenConstraint
+from opsmigrate.preflight.rehearsal.rehearsal_result import Rehearsal
 from opsmigrate.preflight.walk.probes import (
     BY_INDEX,
     BadRows,
@@ -21,7 +21,7 @@ from opsmigrate.preflight.walk.probes import (
     rows_where,
     violations,
 )
-from opsmigrate.preflight.walk.simulation import ForeignKey, SimulatedTable, Simulation
+from opsmigrate.preflight.walk.simulation import SimulatedForeignKey, SimulatedTable, Simulation
 from opsmigrate.preflight.walk.ways import ABOUT_ROWS, Deciding
 from opsmigrate.report import Finding, Severity
 from opsmigrate.steps import Step, statement
@@ -63,7 +63,7 @@ def _of_check(deciding: Deciding, item: BrokenConstraint, probe: Probe | None) -
         Finding(
             id="broken-check",
             severity=Severity.WARNING,
-            message=f"the check {_believed(item)}, but {_words(probe, bad)}",
+            message=f"the check {_marked_valid(item)}, but {_words(probe, bad)}",
             hint=hint,
             steps=ways,
             table=f"{item.schema}.{item.table}",
@@ -71,7 +71,9 @@ def _of_check(deciding: Deciding, item: BrokenConstraint, probe: Probe | None) -
     ]
 
 
-def _of_key(deciding: Deciding, item: BrokenConstraint, key: ForeignKey | None) -> list[Finding]:
+def _of_key(
+    deciding: Deciding, item: BrokenConstraint, key: SimulatedForeignKey | None
+) -> list[Finding]:
     probe = orphans_of(deciding.connection, key) if key else None
     bad = ask(deciding.connection, probe) if probe else None
     hint, ways = _ways(deciding, probe, bad)
@@ -79,7 +81,7 @@ def _of_key(deciding: Deciding, item: BrokenConstraint, key: ForeignKey | None) 
         Finding(
             id="broken-foreign-key",
             severity=Severity.WARNING,
-            message=f"the foreign key {_believed(item)}, but {_words(probe, bad)}",
+            message=f"the foreign key {_marked_valid(item)}, but {_words(probe, bad)}",
             hint=hint,
             steps=ways,
             table=f"{item.schema}.{item.table}",
@@ -171,7 +173,7 @@ def _nulls(item: BrokenConstraint, table: SimulatedTable) -> Probe:
     )
 
 
-def _believed(item: BrokenConstraint) -> str:
+def _marked_valid(item: BrokenConstraint) -> str:
     return f"{item.name} of {item.schema}.{item.table} is marked as valid"
 
 

@@ -8,7 +8,7 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.of_users import of_users
 from opsmigrate.postgres.session import no_time_limits, set_for_session
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
-from opsmigrate.preflight.rehearsal.broken import BrokenConstraint
+from opsmigrate.preflight.rehearsal.broken_constraint import BrokenConstraint
 
 UNIQUE = of_users("""
 SELECT n.nspname, c.relname, x.relname,
@@ -100,7 +100,7 @@ def leave_out_twice(
                 table=table,
                 name=name,
                 kind="unique",
-                believed=True,
+                marked_valid=True,
                 columns=tuple(keys),
                 condition=condition,
                 nulls_distinct=nulls_distinct,
@@ -178,7 +178,7 @@ class NullsLetIn:
                         table=table,
                         name=column,
                         kind="not null",
-                        believed=True,
+                        marked_valid=True,
                         columns=(column,),
                     )
                 )

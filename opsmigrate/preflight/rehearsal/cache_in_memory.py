@@ -19,7 +19,7 @@ class MemoryCache(LocMemCache):
     like add to Django's are kept in memory too.
     """
 
-    tell: Callable[[str], None] = staticmethod(lambda what: None)
+    record: Callable[[str], None] = staticmethod(lambda what: None)
 
     def __init__(self, name: str, params: dict[str, Any]) -> None:
         options = dict(params.get("OPTIONS") or {})
@@ -33,7 +33,7 @@ class MemoryCache(LocMemCache):
         ours = BESIDES.get(name)
         if ours is not None:
             return lambda *args, **kwargs: ours(self, *args, **kwargs)
-        self.tell(f"it uses {name} of the cache, which a cache in memory does not have")
+        self.record(f"it uses {name} of the cache, which a cache in memory does not have")
         raise AttributeError(f"a cache in memory has no attribute {name!r}")
 
     def matching(self, pattern: str, version: int | None = None) -> list[str]:

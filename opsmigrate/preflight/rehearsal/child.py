@@ -17,20 +17,20 @@ from django.core.management import call_command
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.postgres.errors import first_line, said_besides, sqlstate
+from opsmigrate.postgres.driver_errors import first_line, said_besides, sqlstate
+from opsmigrate.preflight.rehearsal.copy_gaps import CopyGaps
 from opsmigrate.preflight.rehearsal.copy_name import told_name
 from opsmigrate.preflight.rehearsal.credentials import clean, live_of, scrubbed
+from opsmigrate.preflight.rehearsal.current_operation import CurrentOperation
 from opsmigrate.preflight.rehearsal.driver_fence import fence_driver
 from opsmigrate.preflight.rehearsal.fence import raise_fence
 from opsmigrate.preflight.rehearsal.in_memory import keep_in_memory
-from opsmigrate.preflight.rehearsal.lacking import Lacking
 from opsmigrate.preflight.rehearsal.namespace import NoNamespaceError, enter_own_network
-from opsmigrate.preflight.rehearsal.outward import Bounds
-from opsmigrate.preflight.rehearsal.progress_file import HowFar, write_how_far
+from opsmigrate.preflight.rehearsal.outward import FenceBounds
+from opsmigrate.preflight.rehearsal.progress_file import RehearsalProgress, write_progress
 from opsmigrate.preflight.rehearsal.receiver import receiver_of, receiver_running
-from opsmigrate.preflight.rehearsal.recording import LONGEST_SQL, Place, Recording
+from opsmigrate.preflight.rehearsal.recording import LONGEST_SQL, OperationRef, Recording
 from opsmigrate.preflight.rehearsal.sql_fence import DISARMED, sql_fence
-from opsmigrate.preflight.rehearsal.whereabouts import Whereabouts
 
 # Raised where a foreign table is read whose wrapper was disarmed.
 NOT_IN_PREREQUISITE_STATE = "55000"
@@ -40,23 +40,23 @@ NOT_IN_PREREQUISITE_STATE = "55000"
 SECRET = {"password", "passfile", "service", "sslcert", "sslkey", "sslpassword"}
 
 
-class Doubts:
+class Refusals:
     """What was refused, and where: from there on, the rehearsal proves nothing."""
 
-    def __init__(self, whereabouts: Whereabouts, told: Callable[[], None]) -> None:
-        """Call `told` whenever there is a new one."""
-        self._whereabouts = whereabouts
+    def __init__(self, current: CurrentOperation, told: Callable[[], None]) -> None:
+        """Call `recorded` whenever there is a new one."""
+        self._current = current
         self._told = told
-        self.told: list[dict[str, str | None]] = []
+        self.recorded: list[dict[str, str | None]] = []
 
-    def tell(self, what: str) -> None:
+    def record(self, what: str) -> None:
         """Remember it once for each place."""
-        place = self._whereabouts.place
+        place = self._current.place
         receiver = receiver_running(sys._getframe(1))
         what = f"the receiver {receiver}: {what}" if receiver else what
         item = {"what": what, "migration": place.migration, "operation": place.operation}
-        if item not in self.told:
-            self.told.append(item)
+        if item not in self.recorded:
+            self.recorded.append(item)
             self._told()
 
 
@@ -83,47 +83,49 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
     folder = Path(job["folder"])
 
     def moved() -> None:
-        place = whereabouts.place
-        far = HowFar(place.migration, place.operation, whereabouts.applied, doubts.told)
-        write_how_far(folder, far)
+        place = current.place
+        far = RehearsalProgress(
+            place.migration, place.operation, current.applied, refusals.recorded
+        )
+        write_progress(folder, far)
 
-    whereabouts = Whereabouts(moved)
-    doubts = Doubts(whereabouts, moved)
-    recording = Recording(connection, whereabouts.of, doubts.tell)
-    keep_in_memory(doubts.tell)
+    current = CurrentOperation(moved)
+    refusals = Refusals(current, moved)
+    recording = Recording(connection, current.of, refusals.record)
+    keep_in_memory(refusals.record)
     inside = sql_fence(
-        Bounds(database=job["place"]["NAME"], files=job["files"], isolated=job["isolated"]),
+        FenceBounds(database=job["place"]["NAME"], files=job["files"], isolated=job["isolated"]),
         live=job["examined"],
         names=job["names"],
-        tell=doubts.tell,
+        record=refusals.record,
     )
-    lacking = Lacking(**job["lacking"])
-    asking: set[Place] = set()
+    gaps = CopyGaps(**job["lacking"])
+    asking: set[OperationRef] = set()
 
     def heard(statement: str) -> None:
-        if lacking.asked_by(statement):
-            asking.add(whereabouts.of(statement))
+        if gaps.asked_by(statement):
+            asking.add(current.of(statement))
         inside(statement)
 
-    fence_driver(connection, [connections[alias] for alias in connections], heard, doubts.tell)
+    fence_driver(connection, [connections[alias] for alias in connections], heard, refusals.record)
     # So that the session, too, is one that the fence has let through.
     connection.close()
     for entry in connections.settings.values():
         if entry["NAME"] == job["place"]["NAME"]:
-            entry["NAME"] = told_name(entry["NAME"], doubts.tell)
+            entry["NAME"] = told_name(entry["NAME"], refusals.record)
     host = str(job["place"]["HOST"] or "")
-    raise_fence(folder, [host], doubts.tell)
-    failure = _migrate(job, connection, recording, whereabouts, doubts.tell)
+    raise_fence(folder, [host], refusals.record)
+    failure = _migrate(job, connection, recording, current, refusals.record)
     if failure:
         last = recording.last_sql or ""
-        failure["asks"] = lacking.asked_by(last)
-        failure["unlike"] = lacking.meets_what_is_unlike(last)
+        failure["asks"] = gaps.asked_by(last)
+        failure["unlike"] = gaps.meets_a_difference(last)
     return {
         "failure": failure,
-        "applied": whereabouts.applied,
+        "applied": current.applied,
         "statements": recording.as_json(),
         "asking": [astuple(place) for place in asking],
-        "refused": doubts.told,
+        "refused": refusals.recorded,
         "stopped": False,
         "network": "shared" if why_network else "namespace",
         "why_network": why_network,
@@ -190,8 +192,8 @@ def _migrate(
     job: dict[str, Any],
     connection: BaseDatabaseWrapper,
     recording: Recording,
-    whereabouts: Whereabouts,
-    tell: Callable[[str], None],
+    current: CurrentOperation,
+    record: Callable[[str], None],
 ) -> dict[str, Any] | None:
     def disarmed(execute: Callable[..., Any], *args: Any) -> Any:
         try:
@@ -199,14 +201,14 @@ def _migrate(
         except Error as error:
             state = sqlstate(error)
             if state == DISARMED or (job["names"] and state == NOT_IN_PREREQUISITE_STATE):
-                tell(f"it may not do this in a rehearsal: {first_line(error)}")
+                record(f"it may not do this in a rehearsal: {first_line(error)}")
             raise
 
     try:
         with (
             connection.execute_wrapper(disarmed),
             connection.execute_wrapper(recording),
-            whereabouts.following(),
+            current.following(),
         ):
             call_command(
                 "migrate",
@@ -219,9 +221,9 @@ def _migrate(
             )
     except (Exception, SystemExit) as error:
         return {
-            "migration": whereabouts.place.migration,
-            "operation": whereabouts.of(recording.last_sql or "").operation,
-            "after_the_plan": whereabouts.planned_all,
+            "migration": current.place.migration,
+            "operation": current.of(recording.last_sql or "").operation,
+            "after_the_plan": current.planned_all,
             "sql": recording.last_sql and recording.last_sql[:LONGEST_SQL],
             "receiver": receiver_of(error),
             "error": type(error).__name__,

@@ -19,15 +19,15 @@ def asks_for_name(statement: str, live: str) -> bool:
     return f"'{live}'" in statement and NAMED.search(statement) is not None
 
 
-def told_name(name: str, tell: Callable[[str], None]) -> str:
-    """Return the copy's name; `tell` hears of code that compares it with another."""
+def told_name(name: str, record: Callable[[str], None]) -> str:
+    """Return the copy's name; `record` hears of code that compares it with another."""
 
     def compared(method: Callable[..., Any]) -> Callable[..., Any]:
         def compare(own: str, other: Any, *rest: Any) -> Any:
             # Django itself looks whether it is empty, or in quotes.
             named = isinstance(other, str | tuple) and re.search(r"\w", str(other))
             if named and other != name:
-                tell(WHAT)
+                record(WHAT)
             return method(own, other, *rest)
 
         return compare

@@ -17,25 +17,25 @@ from opsmigrate.pgtools.known_failures import remedy_for
 from opsmigrate.pgtools.libpq import ChildEnvironment, child_environment
 from opsmigrate.pgtools.run import ClientError, started
 from opsmigrate.pgtools.special_extensions import why_not_restored
-from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.session import second_connection, set_for_session
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
-from opsmigrate.preflight.rehearsal.broken import BrokenConstraint
-from opsmigrate.preflight.rehearsal.broken_checks import Check, put_checks_on, take_checks_off
-from opsmigrate.preflight.rehearsal.broken_keys import add_broken_keys
-from opsmigrate.preflight.rehearsal.broken_rows import NullsLetIn, leave_out_twice
-from opsmigrate.preflight.rehearsal.contents import (
+from opsmigrate.preflight.rehearsal.archive_selection import (
     FOREIGN_KEY,
     SCHEDULERS,
     SCHEMA,
     wanted_entries,
 )
+from opsmigrate.preflight.rehearsal.broken_checks import DroppedCheck, drop_checks, restore_checks
+from opsmigrate.preflight.rehearsal.broken_constraint import BrokenConstraint
+from opsmigrate.preflight.rehearsal.broken_keys import add_broken_keys
+from opsmigrate.preflight.rehearsal.broken_rows import NullsLetIn, leave_out_twice
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm
 from opsmigrate.preflight.rehearsal.extensions import create_as_live, other_versions
-from opsmigrate.preflight.rehearsal.outcome import WITHOUT
 from opsmigrate.preflight.rehearsal.publications import left_out
-from opsmigrate.preflight.rehearsal.selection import Selection
+from opsmigrate.preflight.rehearsal.rehearsal_result import WITHOUT
+from opsmigrate.preflight.rehearsal.selection import CopySelection
 from opsmigrate.steps import command
 
 AT_ERROR = "--exit-on-error"
@@ -61,7 +61,7 @@ class Copy:
     source: BaseDatabaseWrapper
     scratch: BaseDatabaseWrapper
     clients: Clients
-    selection: Selection
+    selection: CopySelection
     isolated: bool
 
 
@@ -69,7 +69,7 @@ class Copy:
 class Copied:
     """What is to be known of a copy: what SQL could still reach from it, and where it is lenient.
 
-    `broken` are the constraints that rows contradict (broken.py).
+    `broken` are the constraints that rows contradict (broken_constraint.py).
     """
 
     reach: Reach
@@ -93,7 +93,7 @@ def copy_database(copy: Copy) -> Copied:
     try:
         with _snapshot(copy.source) as snapshot, tempfile.TemporaryFile() as schema:
             unpublished = left_out(copy.source)
-            work = _Work(copy, snapshot, unpublished.names)
+            work = _CopyPrograms(copy, snapshot, unpublished.names)
             work.dump_schema(schema)
             with work.wanted(schema) as (schemas, wanted, keys):
                 if schemas.tell():
@@ -102,9 +102,9 @@ def copy_database(copy: Copy) -> Copied:
                 copy.scratch.close()
                 work.restore_schema(schema, wanted, "pre-data")
                 reach = disarm(copy.scratch, isolated=copy.isolated)
-                checks = take_checks_off(copy.scratch)
+                checks = drop_checks(copy.scratch)
                 copy.scratch.close()
-                broken = work.load_rows() + work.put_checks_on(checks)
+                broken = work.load_rows() + work.restore_checks(checks)
                 broken += work.restore_indexes(schema, wanted)
                 broken += work.restore_keys(schema, keys)
     except ClientError as error:
@@ -132,8 +132,8 @@ def copy_database(copy: Copy) -> Copied:
             ),
             steps=(WITHOUT,),
         ) from error
-    names = (*reach.names, *work.lacking)
-    reach = replace(reach, names=names, lacking=unpublished.words)
+    names = (*reach.names, *work.gaps)
+    reach = replace(reach, names=names, gaps=unpublished.words)
     return Copied(reach=reach, broken=broken)
 
 
@@ -157,7 +157,7 @@ def _snapshot(source: BaseDatabaseWrapper) -> Iterator[str]:
             yield str(cursor.fetchone()[0])
 
 
-class _Work:
+class _CopyPrograms:
     """The programs of one copy."""
 
     def __init__(self, copy: Copy, snapshot: str, publications: Sequence[str]) -> None:
@@ -165,7 +165,7 @@ class _Work:
         self._publications = publications
         self._snapshot = snapshot
         self._name = f"opsmigrate_copy_{token_hex(4)}"
-        self.lacking: tuple[str, ...] = ()
+        self.gaps: tuple[str, ...] = ()
 
     def dump_schema(self, schema: IO[bytes]) -> None:
         with self._source() as source:
@@ -188,7 +188,7 @@ class _Work:
                 tempfile.TemporaryFile() as wanted,
                 tempfile.TemporaryFile() as keys,
             ):
-                kept, self.lacking = wanted_entries(
+                kept, self.gaps = wanted_entries(
                     lines, self._copy.selection.absent_keys, self._publications
                 )
                 for entry in kept:
@@ -199,10 +199,10 @@ class _Work:
                     each.flush()
                 yield schemas, wanted, keys
 
-    def put_checks_on(self, checks: Sequence[Check]) -> tuple[BrokenConstraint, ...]:
+    def restore_checks(self, checks: Sequence[DroppedCheck]) -> tuple[BrokenConstraint, ...]:
         """Add the checks again; return those that rows contradict, which are left unchecked."""
         try:
-            return put_checks_on(self._copy.scratch, checks)
+            return restore_checks(self._copy.scratch, checks)
         except Error as error:
             raise ClientError(first_line(error)) from error
         finally:

@@ -46,38 +46,38 @@ def live_of(databases: Iterable[Mapping[str, Any]], environment: Mapping[str, st
 
 
 def scrubbed(
-    variables: Mapping[str, str], live: Live, examined: str, place: Mapping[str, Any]
+    variables: Mapping[str, str], live: Live, examined: str, copy: Mapping[str, Any]
 ) -> dict[str, str]:
     """Return the variables with no live password or host in them, and without libpq's own.
 
-    A URL of the database named `examined` becomes one of the copy, `place`: settings that read it
+    A URL of the database named `examined` becomes one of the copy, `copy`: settings that read it
     find one. PGPASSFILE and its like lead nowhere, so that what stands in the home folder does
     not help either.
     """
     kept = {name: value for name, value in variables.items() if not name.startswith("PG")}
     return {
-        **{name: clean(name, value, live, examined, place) for name, value in kept.items()},
+        **{name: clean(name, value, live, examined, copy) for name, value in kept.items()},
         **dict.fromkeys(NOWHERE, os.devnull),
     }
 
 
 def pointed_at_copy(
-    variables: Mapping[str, str], examined: str, place: Mapping[str, Any]
+    variables: Mapping[str, str], examined: str, copy: Mapping[str, Any]
 ) -> dict[str, str]:
     """Return the variables with URLs of the copy in the place of those of the examined database.
 
     All else stays: on the live server the copy is reached with what leads there.
     """
-    return {name: url_of_copy(value, examined, place) or value for name, value in variables.items()}
+    return {name: url_of_copy(value, examined, copy) or value for name, value in variables.items()}
 
 
-def clean(name: str, value: str, live: Live, examined: str, place: Mapping[str, Any]) -> str:
+def clean(name: str, value: str, live: Live, examined: str, copy: Mapping[str, Any]) -> str:
     """Return a variable's or a setting's value without what leads to a live database."""
     if OF_THE_SYSTEM.fullmatch(name):
         return value
     if value in live.passwords:
-        return str(place["PASSWORD"])
-    url = url_of_copy(value, examined, place)
+        return str(copy["PASSWORD"])
+    url = url_of_copy(value, examined, copy)
     if url is not None:
         return url
     for password in live.passwords:
@@ -93,7 +93,7 @@ def _replaced(word: str, by: str, text: str) -> str:
     return re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", lambda _: by, text)
 
 
-def url_of_copy(value: str, examined: str, place: Mapping[str, Any]) -> str | None:
+def url_of_copy(value: str, examined: str, copy: Mapping[str, Any]) -> str | None:
     """Return the copy's URL where `value` is one of the examined database, else None."""
     try:
         given = urlsplit(value)
@@ -102,6 +102,6 @@ def url_of_copy(value: str, examined: str, place: Mapping[str, Any]) -> str | No
     if not SCHEMES.search(given.scheme) or unquote(given.path.lstrip("/")) != examined:
         return None
     user, password, host, name = (
-        quote(str(place[key] or ""), safe="") for key in ("USER", "PASSWORD", "HOST", "NAME")
+        quote(str(copy[key] or ""), safe="") for key in ("USER", "PASSWORD", "HOST", "NAME")
     )
-    return f"{given.scheme}://{user}:{password}@{host}:{place['PORT'] or ''}/{name}"
+    return f"{given.scheme}://{user}:{password}@{host}:{copy['PORT'] or ''}/{name}"

@@ -6,7 +6,7 @@ from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.opening import TIME_LIMITS
 from opsmigrate.postgres.transaction import transaction
 
@@ -45,7 +45,7 @@ def repeat_settings(
     with source.cursor() as cursor:
         cursor.execute(SETTINGS)
         settings = cursor.fetchall()
-    lacking = []
+    gaps = []
     for name in TIME_LIMITS:
         # How long a statement takes is measured, and held against the limits of the live database
         # (live/timeouts.py): cut off on the copy, it would tell nothing.
@@ -59,11 +59,11 @@ def repeat_settings(
         try:
             _repeat(scratch, name, value, for_role=role_in_database and not elsewhere)
         except Error as error:
-            lacking.append(
+            gaps.append(
                 f"the setting {name} of the database, which could not be set for the copy: "
                 f"{first_line(error)}"
             )
-    return tuple(lacking)
+    return tuple(gaps)
 
 
 def _repeat(scratch: BaseDatabaseWrapper, name: str, value: str, *, for_role: bool) -> None:

@@ -9,7 +9,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.transaction import transaction
-from opsmigrate.preflight.rehearsal.outward import Bounds, leads_outside
+from opsmigrate.preflight.rehearsal.outward import FenceBounds, leads_outside
 from opsmigrate.preflight.rehearsal.outward_names import is_outward_extension
 from opsmigrate.preflight.rehearsal.sql_fence import DISARMED
 
@@ -59,13 +59,13 @@ class Reach:
     """What SQL could still reach from the copy.
 
     `files`: the role may read and write files of the server, or start programs there. `names`:
-    foreign tables and the like, whose use is refused by name. `lacking`: in words, what the copy
+    foreign tables and the like, whose use is refused by name. `gaps`: in words, what the copy
     lacks without which nothing is proven.
     """
 
     files: bool
     names: tuple[str, ...]
-    lacking: tuple[str, ...] = ()
+    gaps: tuple[str, ...] = ()
 
 
 def disarm(copy: BaseDatabaseWrapper, *, isolated: bool) -> Reach:
@@ -101,7 +101,7 @@ def disarm(copy: BaseDatabaseWrapper, *, isolated: bool) -> Reach:
             cursor.execute(statement)
         cursor.execute(FUNCTIONS)
         database = str(copy.settings_dict["NAME"])
-        bounds = Bounds(database=database, files=files, isolated=isolated)
+        bounds = FenceBounds(database=database, files=files, isolated=isolated)
         leading = _leading_outside(cursor.fetchall(), bounds)
     if leading:
         _prepare_counter(copy)
@@ -119,7 +119,9 @@ def times_refused(copy: BaseDatabaseWrapper) -> int:
         return int(cursor.fetchone()[0])
 
 
-def _leading_outside(rows: list[tuple[Any, ...]], bounds: Bounds) -> list[tuple[str, Composable]]:
+def _leading_outside(
+    rows: list[tuple[Any, ...]], bounds: FenceBounds
+) -> list[tuple[str, Composable]]:
     found = []
     for label, name, kind, arguments, result, volatility, *rest in rows:
         body, parsed, language, extension, inside, internal = rest

@@ -7,9 +7,9 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.preflight.rehearsal.fence_error import FenceError
-from opsmigrate.preflight.rehearsal.places import is_same_place
 from opsmigrate.preflight.rehearsal.psycopg2_fence import fence_psycopg2
 from opsmigrate.preflight.rehearsal.psycopg_fence import fence_psycopg
+from opsmigrate.preflight.rehearsal.same_database import is_same_database
 
 Tell = Callable[[str], None]
 
@@ -18,7 +18,7 @@ def fence_driver(
     connection: BaseDatabaseWrapper,
     others: Iterable[BaseDatabaseWrapper],
     require_inside: Callable[[str], None],
-    tell: Tell,
+    record: Tell,
 ) -> None:
     """Let the process connect to the database of `connection` only; `others` are other aliases'.
 
@@ -31,8 +31,8 @@ def fence_driver(
 
     def require_allowed(given: Mapping[str, Any]) -> None:
         # Replication belongs to the whole server, whichever database it is asked of.
-        if not is_same_place(given, allowed) or given.get("replication"):
-            tell(f"it may not connect to another database ({given.get('dbname') or ''})")
+        if not is_same_database(given, allowed) or given.get("replication"):
+            record(f"it may not connect to another database ({given.get('dbname') or ''})")
             raise FenceError("a rehearsal may connect to its scratch database only")
 
     for name, fence in (("psycopg", fence_psycopg), ("psycopg2", fence_psycopg2)):
@@ -41,11 +41,11 @@ def fence_driver(
         except ImportError:
             continue
         fence(driver, require_allowed, require_inside)
-    _fence_others(connection, others, tell)
+    _fence_others(connection, others, record)
 
 
 def _fence_others(
-    connection: BaseDatabaseWrapper, others: Iterable[BaseDatabaseWrapper], tell: Tell
+    connection: BaseDatabaseWrapper, others: Iterable[BaseDatabaseWrapper], record: Tell
 ) -> None:
     """Refuse to connect for the aliases of another kind of database, in every thread."""
     for kind in {type(other) for other in others}:
@@ -53,7 +53,7 @@ def _fence_others(
             continue
 
         def refuse(wrapper: Any, *args: Any) -> Any:
-            tell(f"it may not connect to another database (alias {wrapper.alias})")
+            record(f"it may not connect to another database (alias {wrapper.alias})")
             raise FenceError("a rehearsal may connect to its scratch database only")
 
         setattr(kind, "get_new_connection", refuse)  # noqa: B010 - a method, by its name

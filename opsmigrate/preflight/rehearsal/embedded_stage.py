@@ -11,10 +11,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.errors import UndecidedError
-from opsmigrate.isolated import Wanted, isolated_server, why_not_isolated
+from opsmigrate.isolated import ServerRequirements, isolated_server, why_not_isolated
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.session import second_connection
-from opsmigrate.preflight.rehearsal.contents import OBSERVERS, SCHEDULERS
+from opsmigrate.preflight.rehearsal.archive_selection import OBSERVERS, SCHEDULERS
 from opsmigrate.scratch import looks_of
 
 # With a role for each tenant, there may be many more; a migration names few.
@@ -69,7 +69,9 @@ def why_not_embedded(connection: BaseDatabaseWrapper, major: int, needed_bytes: 
     if roles > MOST_ROLES:
         return f"there are {roles} roles"
     return why_not_isolated(
-        Wanted(major=major, extensions=extensions, bytes=needed_bytes, tablespaces=tablespaces)
+        ServerRequirements(
+            major=major, extensions=extensions, bytes=needed_bytes, tablespaces=tablespaces
+        )
     )
 
 

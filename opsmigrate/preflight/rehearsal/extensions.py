@@ -8,7 +8,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
-from opsmigrate.preflight.rehearsal.contents import OBSERVERS, SCHEDULERS
+from opsmigrate.preflight.rehearsal.archive_selection import OBSERVERS, SCHEDULERS
 
 # In the order in which they were made, which is that of what they need.
 INSTALLED = """
@@ -43,7 +43,7 @@ def other_versions(
 def create_as_live(scratch: BaseDatabaseWrapper, extensions: tuple[Installed, ...]) -> None:
     """Create the extensions in their versions; one whose version no script makes is left out.
 
-    pg_restore makes it in its default version then, which is found by likeness.py.
+    pg_restore makes it in its default version then, which is found by copy_differences.py.
     """
     for item in extensions:
         create = sql.SQL("CREATE EXTENSION IF NOT EXISTS {} SCHEMA {} VERSION {}").format(

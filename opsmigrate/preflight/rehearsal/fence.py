@@ -88,10 +88,10 @@ UNHEARD = (
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
-def raise_fence(own_folder: Path, hosts: Iterable[str], tell: Callable[[str], None]) -> None:
+def raise_fence(own_folder: Path, hosts: Iterable[str], record: Callable[[str], None]) -> None:
     """Refuse whatever would leave this process, until it ends.
 
-    Files may be changed in `own_folder` only, and the names of `hosts` looked up. `tell` hears of
+    Files may be changed in `own_folder` only, and the names of `hosts` looked up. `record` hears of
     everything that was refused, but for threads that ran before: those that report to somebody,
     and are no part of a migration.
     """
@@ -107,7 +107,7 @@ def raise_fence(own_folder: Path, hosts: Iterable[str], tell: Callable[[str], No
             return
         if threading.get_ident() not in before:
             shown = f" {arguments[0]}" if arguments else ""
-            tell(f"it may not do this in a rehearsal: {event}{shown}")
+            record(f"it may not do this in a rehearsal: {event}{shown}")
         raise FenceError(f"a rehearsal may not do this: {event}")
 
     # Processes of multiprocessing that are not forked come without an audit event.

@@ -34,7 +34,7 @@ class OverlayStorage(Storage):
     the fence refuses and reports.
     """
 
-    tell: Callable[[str], None] = staticmethod(lambda what: None)
+    record: Callable[[str], None] = staticmethod(lambda what: None)
 
     def __init__(self, real: Mapping[str, Any]) -> None:
         """Take the entry of STORAGES that it stands for."""
@@ -80,7 +80,7 @@ class OverlayStorage(Storage):
     def path(self, name: str) -> str:
         """Return the real path: what opens it for writing is refused."""
         if self._place_of(name) is self._memory:
-            self.tell(f"it asks for the path of a stored file that is only in memory: {name}")
+            self.record(f"it asks for the path of a stored file that is only in memory: {name}")
         return str(self._real.path(name))
 
     def size(self, name: str) -> int:
@@ -110,14 +110,14 @@ class OverlayStorage(Storage):
         return getattr(self._real, name)
 
 
-def keep_in_memory(tell: Callable[[str], None]) -> None:
+def keep_in_memory(record: Callable[[str], None]) -> None:
     """Exchange the backends for ones in memory, also where the project has used them by now.
 
     The settings of caches, tasks and stored files stay as they are: code may look at them, and must
-    find what it will find in the real run. `tell` hears of what cannot be had from memory.
+    find what it will find in the real run. `record` hears of what cannot be had from memory.
     """
-    OverlayStorage.tell = staticmethod(tell)
-    MemoryCache.tell = staticmethod(tell)
+    OverlayStorage.record = staticmethod(record)
+    MemoryCache.record = staticmethod(record)
     with without_deprecations():
         for name, value in mail_settings(MAIL).items():
             setattr(settings, name, value)

@@ -29,7 +29,7 @@ def repeat_invalid_indexes(source: BaseDatabaseWrapper, scratch: BaseDatabaseWra
     """Make in the copy what an interrupted CREATE INDEX CONCURRENTLY has left in `source`.
 
     In the same way, which takes no superuser: it is interrupted while it waits for a transaction
-    of ours. What cannot be made is missing, and found by likeness.py.
+    of ours. What cannot be made is missing, and found by copy_differences.py.
     """
     with transaction(source, SNAPSHOT) as cursor:
         # So that every name in a definition has its schema.

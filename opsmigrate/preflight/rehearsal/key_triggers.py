@@ -29,7 +29,7 @@ WHERE k.oid = g.tgconstraint AND c.oid = k.conrelid AND n.oid = c.relnamespace
 def repeat_key_triggers(source: BaseDatabaseWrapper, scratch: BaseDatabaseWrapper) -> None:
     """Switch off in the copy what is switched off in `source`, which takes a superuser.
 
-    What another role cannot switch is found by likeness.py.
+    What another role cannot switch is found by copy_differences.py.
     """
     with transaction(source, SNAPSHOT) as cursor:
         cursor.execute(SWITCHED)

@@ -112,7 +112,7 @@ class Beyond:
 
 
 @dataclass(frozen=True)
-class Bounds:
+class FenceBounds:
     """What is inside: `database` is the copy, whose own settings may change.
 
     `files`: the role may read and write files of the server, and start programs there; to others
@@ -132,7 +132,7 @@ class Bounds:
         return self.isolated and not self.files
 
 
-def beyond(text: str, bounds: Bounds) -> tuple[Beyond, ...]:
+def beyond(text: str, bounds: FenceBounds) -> tuple[Beyond, ...]:
     """Return why a text of one or more statements may not run; nothing where it may.
 
     What cannot be seen may run on an isolated server, for a role that cannot leave that.
@@ -141,7 +141,7 @@ def beyond(text: str, bounds: Bounds) -> tuple[Beyond, ...]:
     return tuple(each for each in found if not (each.unseen and bounds.unseen_may_run))
 
 
-def leads_outside(language: str, text: str, parsed: str | None, bounds: Bounds) -> bool:
+def leads_outside(language: str, text: str, parsed: str | None, bounds: FenceBounds) -> bool:
     """Return whether a function that is there may not run; see beyond().
 
     `text` is its body, and `parsed` the one that the server keeps as a tree, with BEGIN ATOMIC.
@@ -154,7 +154,7 @@ def leads_outside(language: str, text: str, parsed: str | None, bounds: Bounds) 
     return any(not (each.unseen and bounds.unseen_may_run) for each in found)
 
 
-def _in_text(text: str, bounds: Bounds, depth: int) -> Iterator[Beyond]:
+def _in_text(text: str, bounds: FenceBounds, depth: int) -> Iterator[Beyond]:
     try:
         statements = parse(text)
     except NotParsedError as error:
@@ -167,7 +167,7 @@ def _in_text(text: str, bounds: Bounds, depth: int) -> Iterator[Beyond]:
         yield from _in_statement(statement, bounds, depth)
 
 
-def _in_statement(statement: Statement, bounds: Bounds, depth: int) -> Iterator[Beyond]:
+def _in_statement(statement: Statement, bounds: FenceBounds, depth: int) -> Iterator[Beyond]:
     body = body_of(statement)
     if body is not None:
         created = _created(statement)
@@ -194,7 +194,7 @@ def _in_view(statement: Statement) -> Iterator[Beyond]:
             yield Beyond(f"a view of {name}", created=statement.node.view.relname)
 
 
-def _is_unnamed(part: Node, bounds: Bounds) -> bool:
+def _is_unnamed(part: Node, bounds: FenceBounds) -> bool:
     """Return whether what is called, or changed, has a name that format() puts in."""
     if part.kind == "FuncCall":
         name, args = nodes.names(part.value.funcname)[-1], part.value.args
@@ -218,7 +218,7 @@ def _created(statement: Statement) -> str | None:
     return str(statement.node.funcname[-1].string.sval)
 
 
-def _in_body(body: Body, bounds: Bounds, depth: int) -> Iterator[Beyond]:
+def _in_body(body: Body, bounds: FenceBounds, depth: int) -> Iterator[Beyond]:
     if body.text is None:  # BEGIN ATOMIC … END: it is a part of the statement
         return
     if body.language not in TRUSTED:
@@ -231,7 +231,7 @@ def _in_body(body: Body, bounds: Bounds, depth: int) -> Iterator[Beyond]:
         yield from _in_block(body.text, bounds, depth)
 
 
-def _in_block(text: str, bounds: Bounds, depth: int) -> Iterator[Beyond]:
+def _in_block(text: str, bounds: FenceBounds, depth: int) -> Iterator[Beyond]:
     try:
         tokens = scan(text)
         texts = list(executed(tokens))
@@ -256,7 +256,7 @@ def _in_block(text: str, bounds: Bounds, depth: int) -> Iterator[Beyond]:
             yield from _in_text(each, bounds, depth + 1)
 
 
-def _in_call(part: Node, bounds: Bounds, depth: int) -> Iterator[Beyond]:
+def _in_call(part: Node, bounds: FenceBounds, depth: int) -> Iterator[Beyond]:
     if part.kind != "FuncCall" or nodes.names(part.value.funcname)[-1] not in SQL_TEXT:
         return
     texts = [nodes.text(each) for each in part.value.args]
@@ -268,7 +268,7 @@ def _in_call(part: Node, bounds: Bounds, depth: int) -> Iterator[Beyond]:
         yield from _in_text(str(text), bounds, depth + 1)
 
 
-def _why(part: Node, bounds: Bounds) -> str | None:
+def _why(part: Node, bounds: FenceBounds) -> str | None:
     if part.kind in ALWAYS:
         return ALWAYS[part.kind]
     if part.kind in TARGETS:
@@ -277,7 +277,7 @@ def _why(part: Node, bounds: Bounds) -> str | None:
     return rule(part.value, bounds) if rule else None
 
 
-def _changed(part: Node, bounds: Bounds) -> str | None:
+def _changed(part: Node, bounds: FenceBounds) -> str | None:
     for field in TARGETS[part.kind]:
         value = getattr(part.value, field)
         many = [value] if hasattr(value, "DESCRIPTOR") else value
@@ -290,7 +290,7 @@ def _changed(part: Node, bounds: Bounds) -> str | None:
     return _reindex(part.value) if part.kind == "ReindexStmt" else None
 
 
-def _is_theirs(relation: Any, bounds: Bounds) -> bool:
+def _is_theirs(relation: Any, bounds: FenceBounds) -> bool:
     """Return whether a catalog belongs to the whole server; on a shared one, any: it may crash."""
     theirs = is_shared_catalog if bounds.isolated else is_catalog
     return theirs(relation.schemaname, relation.relname)
@@ -301,7 +301,7 @@ def _reindex(node: Any) -> str | None:
     return "REINDEX of shared catalogs" if kind.endswith(("_SYSTEM", "_DATABASE")) else None
 
 
-def _call(node: Any, bounds: Bounds) -> str | None:
+def _call(node: Any, bounds: FenceBounds) -> str | None:
     name = nodes.names(node.funcname)[-1]
     if is_outward(name):
         return f"{name}()"
@@ -312,7 +312,7 @@ def _call(node: Any, bounds: Bounds) -> str | None:
     return None
 
 
-def _select(node: Any, bounds: Bounds) -> str | None:
+def _select(node: Any, bounds: FenceBounds) -> str | None:
     if not node.locking_clause:
         return None
     for each in node.from_clause:
@@ -321,7 +321,7 @@ def _select(node: Any, bounds: Bounds) -> str | None:
     return None
 
 
-def _copy(node: Any, bounds: Bounds) -> str | None:
+def _copy(node: Any, bounds: FenceBounds) -> str | None:
     if bounds.files and node.is_program:
         return "COPY … PROGRAM"
     if bounds.files and node.filename:
@@ -331,12 +331,12 @@ def _copy(node: Any, bounds: Bounds) -> str | None:
     return None
 
 
-def _own_database(node: Any, bounds: Bounds) -> str | None:
+def _own_database(node: Any, bounds: FenceBounds) -> str | None:
     return None if node.dbname == bounds.database else "ALTER DATABASE"
 
 
-def _object(field: str, verb: str) -> Callable[[Any, Bounds], str | None]:
-    def rule(node: Any, bounds: Bounds) -> str | None:
+def _object(field: str, verb: str) -> Callable[[Any, FenceBounds], str | None]:
+    def rule(node: Any, bounds: FenceBounds) -> str | None:
         label = nodes.label(node, field)
         if label not in (*SHARED_OBJECTS, *OUTSIDE_OBJECTS):
             return None
@@ -349,38 +349,38 @@ def _object(field: str, verb: str) -> Callable[[Any, Bounds], str | None]:
     return rule
 
 
-def _grant(node: Any, bounds: Bounds) -> str | None:
+def _grant(node: Any, bounds: FenceBounds) -> str | None:
     names = [nodes.text(each) for each in node.objects]
     if nodes.label(node, "objtype") == "OBJECT_DATABASE" and set(names) == {bounds.database}:
         return None
     return _object("objtype", "GRANT or REVOKE on a")(node, bounds)
 
 
-def _extension(node: Any, bounds: Bounds) -> str | None:
+def _extension(node: Any, bounds: FenceBounds) -> str | None:
     return f"the extension {node.extname}" if is_outward_extension(node.extname) else None
 
 
-def _set(node: Any, bounds: Bounds) -> str | None:
+def _set(node: Any, bounds: FenceBounds) -> str | None:
     sets = nodes.label(node, "kind") in ("VAR_SET_VALUE", "VAR_SET_CURRENT")
     return f"SET {node.name}" if sets and node.name.lower() in SETTINGS else None
 
 
-def _transaction(node: Any, bounds: Bounds) -> str | None:
+def _transaction(node: Any, bounds: FenceBounds) -> str | None:
     # It would outlive the copy, which then could not be dropped.
     prepares = nodes.label(node, "kind") == "TRANS_STMT_PREPARE"
     return "PREPARE TRANSACTION" if prepares else None
 
 
-def _caller(node: Any, bounds: Bounds) -> str | None:
+def _caller(node: Any, bounds: FenceBounds) -> str | None:
     outward = [name for name in nodes.all_names(node) if is_outward(name)]
     return f"a use of {outward[0]}" if outward else None
 
 
-def _rename(node: Any, bounds: Bounds) -> str | None:
+def _rename(node: Any, bounds: FenceBounds) -> str | None:
     return _object("rename_type", "RENAME of a")(node, bounds) or _caller(node, bounds)
 
 
-RULES: dict[str, Callable[[Any, Bounds], str | None]] = {
+RULES: dict[str, Callable[[Any, FenceBounds], str | None]] = {
     "AlterDatabaseRefreshCollStmt": _own_database,
     "AlterDatabaseSetStmt": _own_database,
     "AlterDatabaseStmt": _own_database,

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from opsmigrate.errors import UndecidedError
-from opsmigrate.pgtools.own_folder import own_folder
 from opsmigrate.pgtools.run import dying_with_us
-from opsmigrate.preflight.rehearsal.outcome import WITHOUT
-from opsmigrate.preflight.rehearsal.progress_file import HowFar, read_how_far
-from opsmigrate.preflight.rehearsal.waits import Waiting, WaitsForItself, runs_alone
+from opsmigrate.pgtools.temporary_folder import temporary_folder
+from opsmigrate.preflight.rehearsal.progress_file import RehearsalProgress, read_progress
+from opsmigrate.preflight.rehearsal.rehearsal_result import WITHOUT
+from opsmigrate.preflight.rehearsal.self_deadlock import SelfDeadlock, Waiting, runs_alone
 from opsmigrate.progress import Progress
 
 # Within what an interrupt may take as a whole.
@@ -28,7 +28,7 @@ class Limits:
     """When a rehearsal ends that does not end by itself."""
 
     seconds: float
-    waits: WaitsForItself
+    waits: SelfDeadlock
 
 
 class _StoppedError(Exception):
@@ -48,12 +48,12 @@ def run_child(
     Raises UndecidedError where it ended without a word. Whatever happens, it is gone afterwards.
     """
     # What code writes to its temporary folder goes with this one.
-    with own_folder() as folder:
+    with temporary_folder() as folder:
         child = _start(environment, str(folder))
         try:
             stdout, words = _finish(child, {**job, "folder": str(folder)}, limits, progress)
         except _StoppedError as stopped:
-            return _as_far_as(read_how_far(folder), stopped)
+            return _as_far_as(read_progress(folder), stopped)
     try:
         body: dict[str, Any] = json.loads(stdout)
     except ValueError:
@@ -119,7 +119,7 @@ def _look(
         raise _StoppedError(
             f"it did not end within {limits.seconds:g} s (REHEARSE_MAX_SECONDS)", certain=False
         )
-    far = read_how_far(folder)
+    far = read_progress(folder)
     where = " ".join(filter(None, (far.migration, far.operation))) or "starting"
     progress.update(f"{where}: {seconds:.0f} s of at most {limits.seconds:g} s")
 
@@ -128,7 +128,7 @@ def _waits(waiting: Waiting, *, certain: bool) -> _StoppedError:
     return _StoppedError(waiting.words(), certain=certain, sql=waiting.sql)
 
 
-def _as_far_as(far: HowFar, stopped: _StoppedError) -> dict[str, Any]:
+def _as_far_as(far: RehearsalProgress, stopped: _StoppedError) -> dict[str, Any]:
     failure = None
     refused = far.refused
     if stopped.certain:

@@ -10,7 +10,7 @@ NAME = "how-far.json"
 
 
 @dataclass(frozen=True)
-class HowFar:
+class RehearsalProgress:
     """The place that runs, what was begun (migration, backwards), and what the fence refused."""
 
     migration: str | None = None
@@ -19,16 +19,16 @@ class HowFar:
     refused: list[dict[str, Any]] = field(default_factory=list)
 
 
-def write_how_far(folder: Path, how_far: HowFar) -> None:
+def write_progress(folder: Path, progress: RehearsalProgress) -> None:
     """Put it into the folder, whole or not at all."""
     part = folder / f"{NAME}.part"
-    part.write_text(json.dumps(asdict(how_far)), encoding="utf-8")
+    part.write_text(json.dumps(asdict(progress)), encoding="utf-8")
     os.replace(part, folder / NAME)
 
 
-def read_how_far(folder: Path) -> HowFar:
+def read_progress(folder: Path) -> RehearsalProgress:
     """Return what was written last; an empty one where nothing was."""
     try:
-        return HowFar(**json.loads((folder / NAME).read_text(encoding="utf-8")))
+        return RehearsalProgress(**json.loads((folder / NAME).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
-        return HowFar()
+        return RehearsalProgress()

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from opsmigrate.preflight.ledger import Ledger, place_of
-from opsmigrate.preflight.order import POST_MIGRATE, Order, Rank
 from opsmigrate.preflight.plan import Plan
+from opsmigrate.preflight.plan_order import POST_MIGRATE, PlanOrder, Rank
 from opsmigrate.preflight.rehearsal.causes import Cause
-from opsmigrate.preflight.rehearsal.outcome import Rehearsal
+from opsmigrate.preflight.rehearsal.rehearsal_result import Rehearsal
 from opsmigrate.preflight.rehearsal.selection import KeptCopy
-from opsmigrate.report import Severity, Unexamined
+from opsmigrate.report import Severity, Undecided
 from opsmigrate.steps import command
 
 AFTER_ALL = 1 << 30
@@ -30,7 +30,7 @@ RUNS_CODE = re.compile(r"^\d+: RunPython$")
 EVIDENCE = ("sqlstate", "sql", "context", "schema", "table", "column", "constraint")
 
 
-def take_in(
+def apply_rehearsal(
     rehearsal: Rehearsal, plan: Plan, ledger: Ledger, why: Callable[[Mapping[str, Any]], Cause]
 ) -> None:
     """Let the rehearsal answer what was undecided without it.
@@ -46,10 +46,10 @@ def take_in(
     _note_stale(rehearsal.selection.kept, ledger)
     if not _same_plan(rehearsal, plan):
         proven = -1
-        ledger.leave_open("on the copy, migrate ran another plan than the examined one")
+        ledger.mark_undecided("on the copy, migrate ran another plan than the examined one")
     for item in rehearsal.refused:
         proven = min(proven, order.get(item["migration"] or "", -1))
-    places = Order(plan)
+    places = PlanOrder(plan)
     known = _known(places, ledger)
     failure = rehearsal.failure
     proven, refuted = _ask_live(rehearsal, order, proven, ledger)
@@ -69,7 +69,7 @@ def take_in(
     ledger.answered(lambda item: _rank(item, order) < proven)
     for item in rehearsal.refused:
         with ledger.at(item["migration"], item["operation"]):
-            ledger.leave_open(str(item["what"]))
+            ledger.mark_undecided(str(item["what"]))
     if failure is not None:
         operation = POST_MIGRATE if failure["after_the_plan"] else failure["operation"]
         cause = (lambda each: told or why(each)) if counts else None
@@ -85,7 +85,7 @@ def _told_by_rows(failure: Mapping[str, Any], ledger: Ledger) -> Cause | None:
     if not (failure["sqlstate"] or "").startswith(OF_ROWS):
         return None
     here = f"{failure['migration']} "
-    found = ledger.asked_again([item for item in ledger.unexamined if item.what.startswith(here)])
+    found = ledger.asked_again([item for item in ledger.undecided if item.what.startswith(here)])
     table = f"{failure.get('schema')}.{failure.get('table')}"
     for each in found:
         if each.steps and (each.table == table or not failure.get("table")):
@@ -93,7 +93,7 @@ def _told_by_rows(failure: Mapping[str, Any], ledger: Ledger) -> Cause | None:
     return None
 
 
-def _known(places: Order, ledger: Ledger) -> Rank | None:
+def _known(places: PlanOrder, ledger: Ledger) -> Rank | None:
     """Return where `migrate` would stop for what was found without a rehearsal."""
     error = places.first_error(ledger.findings)
     return None if error is None else places.of(error.migration, error.operation)
@@ -153,18 +153,18 @@ def _errors(ledger: Ledger) -> int:
     return sum(finding.severity is Severity.ERROR for finding in ledger.findings)
 
 
-def _rank(item: Unexamined, order: Mapping[str, int]) -> int:
+def _rank(item: Undecided, order: Mapping[str, int]) -> int:
     """Return the number of the migration that a question is about; of none: after all of them."""
     return order.get(item.what.split(" ", 1)[0], AFTER_ALL - 1)
 
 
-def _without_rows(rehearsal: Rehearsal, ledger: Ledger) -> Iterable[Unexamined]:
+def _without_rows(rehearsal: Rehearsal, ledger: Ledger) -> Iterable[Undecided]:
     """Yield the undecided questions whose operations read rows that the copy lacks.
 
     Or for a check of the rows that the copy does not make.
     """
     asking = {place_of(migration, operation) for migration, operation in rehearsal.asking}
-    yield from (item for item in ledger.unexamined if item.what in asking)
+    yield from (item for item in ledger.undecided if item.what in asking)
 
 
 def _counts(
@@ -176,7 +176,7 @@ def _counts(
         return False
     if _is_of_the_schema(failure, rehearsal):
         return True
-    lacks = bool(rehearsal.selection.telling or rehearsal.unlike)
+    lacks = bool(rehearsal.selection.telling or rehearsal.differing)
     # A trigger or a function may have asked: then only PostgreSQL's words name what is absent.
     told = any(name in failure["words"] for _, name in rehearsal.selection.absent)
     return not (lacks and (told or failure["sql"] is None or failure["asks"]))
@@ -214,10 +214,10 @@ def _add_failure(
     who = f"the receiver {failure['receiver']}" if failure.get("receiver") else "it"
     words = f"{who} failed: {failure['error']}: {failure['words']}{state}"
     if why is None and failure["sqlstate"] in OF_TIME:
-        ledger.leave_open(f"on a copy {words}; how long it takes depends on the load")
+        ledger.mark_undecided(f"on a copy {words}; how long it takes depends on the load")
         return
     if why is None:
-        ledger.leave_open(f"on a copy that differs from the live database {words}")
+        ledger.mark_undecided(f"on a copy that differs from the live database {words}")
         return
     context = " ".join((failure.get("context") or "").split())
     if context:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.preflight.rehearsal.server_watch import Locks, ServerWatch
 
 # Characters of a statement that a report shows.
@@ -32,7 +32,7 @@ TRUNCATES = re.compile(r"\s*TRUNCATE\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Place:
+class OperationRef:
     """Where in the plan something happened; None outside of any migration or operation."""
 
     migration: str | None = None
@@ -40,10 +40,10 @@ class Place:
 
 
 @dataclass
-class Statement:
+class RehearsedStatement:
     """A statement, with what all its executions by one operation took; `seconds` in total."""
 
-    place: Place
+    place: OperationRef
     sql: str
     count: int = 0
     seconds: float = 0.0
@@ -72,7 +72,7 @@ class Recording:
     def __init__(
         self,
         connection: BaseDatabaseWrapper,
-        where: Callable[[str], Place],
+        where: Callable[[str], OperationRef],
         doubt: Callable[[str], None],
     ) -> None:
         """Record what `connection` executes; `where` tells the place of a statement.
@@ -83,8 +83,8 @@ class Recording:
         self._where = where
         self._doubt = doubt
         self._watch = ServerWatch(connection)
-        self._statements: dict[tuple[Place, str], Statement] = {}
-        self._distinct: dict[Place, int] = {}
+        self._statements: dict[tuple[OperationRef, str], RehearsedStatement] = {}
+        self._distinct: dict[OperationRef, int] = {}
         self._position = self._watch.position()
         self._read = time.monotonic()
         self.last_sql: str | None = None
@@ -114,15 +114,17 @@ class Recording:
             self._look(statement, locks, locking=locking, alone=alone)
         return result
 
-    def _statement(self, place: Place, sql: str) -> Statement:
+    def _statement(self, place: OperationRef, sql: str) -> RehearsedStatement:
         found = self._statements.get((place, sql))
         if found is None:
             self._distinct[place] = self._distinct.get(place, 0) + 1
             kept = sql if self._distinct[place] <= MOST_DISTINCT else FURTHER
-            found = self._statements.setdefault((place, kept), Statement(place, kept))
+            found = self._statements.setdefault((place, kept), RehearsedStatement(place, kept))
         return found
 
-    def _look(self, statement: Statement, locks: Locks, *, locking: bool, alone: bool) -> None:
+    def _look(
+        self, statement: RehearsedStatement, locks: Locks, *, locking: bool, alone: bool
+    ) -> None:
         """Read from the server what the statement did."""
         try:
             position = self._watch.position()

@@ -94,7 +94,7 @@ class KeptCopy:
 
 
 @dataclass(frozen=True)
-class Selection:
+class CopySelection:
     """What a copy has; `mode` is clone, schema or kept.
 
     `without_rows` are the tables (schema, name) that are copied empty.
@@ -112,26 +112,26 @@ class Selection:
     kept: KeptCopy | None = None
 
 
-def select_all(connection: BaseDatabaseWrapper) -> Selection:
+def select_all(connection: BaseDatabaseWrapper) -> CopySelection:
     """Return the selection of everything that this role may read."""
     return _without_unreadable(connection, _without_hidden(connection))
 
 
-def _without_hidden(connection: BaseDatabaseWrapper) -> Selection:
+def _without_hidden(connection: BaseDatabaseWrapper) -> CopySelection:
     """Leave out rows that row security hides, with those that need them by a foreign key."""
     with connection.cursor() as cursor:
         cursor.execute(HIDDEN_ROWS)
         hidden = {row[0] for row in cursor.fetchall()}
     if not hidden:
-        return Selection("clone")
+        return CopySelection("clone")
     tables, needs = _tables(connection)
     left = {oid for oid in tables if hidden & _closure(oid, needs)}
     without_rows = tuple(sorted(tables[oid][:2] for oid in left))
     telling, referenced = _leading_to(connection, without_rows)
-    return Selection("clone", without_rows, telling=telling, referenced=referenced)
+    return CopySelection("clone", without_rows, telling=telling, referenced=referenced)
 
 
-def _without_unreadable(connection: BaseDatabaseWrapper, selection: Selection) -> Selection:
+def _without_unreadable(connection: BaseDatabaseWrapper, selection: CopySelection) -> CopySelection:
     with connection.cursor() as cursor:
         cursor.execute(HIDDEN_SEQUENCES)
         for schema, name, counted in cursor.fetchall():
@@ -156,7 +156,7 @@ def _without_unreadable(connection: BaseDatabaseWrapper, selection: Selection) -
     )
 
 
-def select_small(connection: BaseDatabaseWrapper, most_bytes: int) -> Selection:
+def select_small(connection: BaseDatabaseWrapper, most_bytes: int) -> CopySelection:
     """Return the selection of the smallest tables that have at most `most_bytes` together.
 
     A table is taken with all that its foreign keys need, or not at all.
@@ -169,7 +169,7 @@ def select_small(connection: BaseDatabaseWrapper, most_bytes: int) -> Selection:
     left = {oid for oid in tables if oid not in taken and sizes[oid]}
     without_rows = {tables[oid][:2] for oid in left} | set(_without_hidden(connection).without_rows)
     telling, referenced = _leading_to(connection, without_rows)
-    selection = Selection(
+    selection = CopySelection(
         "schema", tuple(sorted(without_rows)), telling=telling, referenced=referenced
     )
     return _without_unreadable(connection, selection)
@@ -190,15 +190,15 @@ def _tables(connection: BaseDatabaseWrapper) -> tuple[Tables, dict[int, set[int]
     return tables, needs
 
 
-def select_kept(connection: BaseDatabaseWrapper, kept: KeptCopy) -> Selection:
+def select_kept(connection: BaseDatabaseWrapper, kept: KeptCopy) -> CopySelection:
     """Return the selection of what the kept database has; `connection` is to the live one."""
     telling, referenced = _leading_to(connection, kept.stale)
-    return Selection("kept", telling=telling, referenced=referenced, kept=kept)
+    return CopySelection("kept", telling=telling, referenced=referenced, kept=kept)
 
 
 def without_some_rows(
-    connection: BaseDatabaseWrapper, selection: Selection, tables: Collection[tuple[str, str]]
-) -> Selection:
+    connection: BaseDatabaseWrapper, selection: CopySelection, tables: Collection[tuple[str, str]]
+) -> CopySelection:
     """Return the selection where rows of the tables turned out to be missing."""
     telling, referenced = _leading_to(connection, tables)
     return replace(

@@ -9,7 +9,7 @@ from functools import lru_cache
 from opsmigrate.errors import UndecidedError
 from opsmigrate.preflight.rehearsal.copy_name import WHAT, asks_for_name
 from opsmigrate.preflight.rehearsal.fence_error import FenceError
-from opsmigrate.preflight.rehearsal.outward import Bounds, beyond
+from opsmigrate.preflight.rehearsal.outward import FenceBounds, beyond
 from opsmigrate.preflight.rehearsal.outward_names import SQL_TEXT
 from opsmigrate.sql.bodies import names_in, names_in_bodies
 from opsmigrate.sql.grammar import INSTALL, require_grammar
@@ -34,7 +34,7 @@ def require_grammar_here(where: str) -> None:
 
 
 def sql_fence(
-    bounds: Bounds, *, live: str, names: Iterable[str], tell: Callable[[str], None]
+    bounds: FenceBounds, *, live: str, names: Iterable[str], record: Callable[[str], None]
 ) -> Callable[[str], None]:
     """Return what raises FenceError for a statement that would take effect elsewhere.
 
@@ -63,7 +63,7 @@ def sql_fence(
 
     def require_inside(statement: str) -> None:
         if asks_for_name(statement, live):
-            tell(WHAT)
+            record(WHAT)
         why, created = refusal(str(statement), frozenset(outside))
         if not bounds.unseen_may_run:
             why = getattr(statement, "unreadable", None) or why
@@ -73,7 +73,7 @@ def sql_fence(
             if FUNCTION.search(statement):
                 in_bodies.update(names_in_bodies(statement))
             return
-        tell(f"it may not do this in a rehearsal: {why}")
+        record(f"it may not do this in a rehearsal: {why}")
         raise FenceError(f"a rehearsal may not run SQL that reaches beyond its database: {why}")
 
     return require_inside

@@ -13,8 +13,7 @@ from opsmigrate.preflight.ledger import BY_ROWS
 from opsmigrate.preflight.walk.casts import bad_casts, castable, may_join
 from opsmigrate.preflight.walk.collations import is_deterministic, require_no_patterns
 from opsmigrate.preflight.walk.columns import column_in_use, free_in_children, users_of
-from opsmigrate.preflight.walk.compatible import always_casts
-from opsmigrate.preflight.walk.cures import set_column_aside
+from opsmigrate.preflight.walk.conflict_remedies import set_column_aside
 from opsmigrate.preflight.walk.defaults import refuse_computed, without
 from opsmigrate.preflight.walk.expressions import PLAIN, ForbiddenError, live_expressions, misfit
 from opsmigrate.preflight.walk.fields import column_of
@@ -29,21 +28,20 @@ from opsmigrate.preflight.walk.probes import (
     points_nowhere,
     violations,
 )
-from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.safe_path import require_safe_path
+from opsmigrate.preflight.walk.restricted_search_path import require_safe_path
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import CHECK, PRIMARY_KEY, SimulatedTable, constant
+from opsmigrate.preflight.walk.type_compatibility import always_casts
 from opsmigrate.preflight.walk.weak_not_null import set_not_null
 from opsmigrate.schema.types import INTEGERS, base, in_full, modifiers
 
 TEXTS = {"character varying", "text"}
 
 
-def rename_column(
-    requirements: Requirements, table: SimulatedTable, before: str, after: str
-) -> None:
+def rename_column(walk: SchemaWalk, table: SimulatedTable, before: str, after: str) -> None:
     """RENAME COLUMN: the new name must be free."""
     if after in table.types:
-        requirements.ledger.find(
+        walk.ledger.find(
             "column-exists",
             f"the migration renames column {before} of {table.label} to {after}, which already "
             "exists",
@@ -52,15 +50,15 @@ def rename_column(
             table=table.label,
             column=after,
         )
-    free_in_children(requirements, table, after, None)
-    requirements.alter_column(table, before, "renaming it")
+    free_in_children(walk, table, after, None)
+    walk.alter_column(table, before, "renaming it")
     doing = f"renaming column {before} of {table.label}"
-    requirements.bodies.left_behind(requirements.ledger, table, doing, before)
-    requirements.schema.rename_column(table, before, after)
+    walk.bodies.left_behind(walk.ledger, table, doing, before)
+    walk.schema.rename_column(table, before, after)
 
 
 def alter_type(
-    requirements: Requirements,
+    walk: SchemaWalk,
     table: SimulatedTable,
     old: Field[Any, Any],
     new: Field[Any, Any],
@@ -72,55 +70,55 @@ def alter_type(
     `explicit` says that Django writes USING …::type.
     """
     column, before = column_of(new), table.types.get(column_of(new))
-    after = new.db_parameters(connection=requirements.connection)["type"]
+    after = new.db_parameters(connection=walk.connection)["type"]
     if before is None or after is None:
         return
-    requirements.need_type(after)
-    requirements.alter_column(table, column, "altering its type")
+    walk.require_type(after)
+    walk.alter_column(table, column, "altering its type")
     statement = f"altering the type of {table.label}.{column}"
     if explicit and column in table.generated:
-        refuse_computed(requirements, table, column, f"{statement} with USING")
+        refuse_computed(walk, table, column, f"{statement} with USING")
     views = [view for view, used in table.views.items() if column in used]
-    requirements.views_forbid(table, views, statement, column, stays=True)
-    for user in [*users_of(table, column), *requirements.relatives.users_besides(table, column)]:
-        column_in_use(requirements, table, column, statement, user)
-    requirements.need_collation(_collation(requirements, new), table, column)
-    if _casts(requirements, table, column, after, explicit=explicit):
+    walk.views_forbid(table, views, statement, column, stays=True)
+    for user in [*users_of(table, column), *walk.relatives.users_besides(table, column)]:
+        column_in_use(walk, table, column, statement, user)
+    walk.require_collation(_collation(walk, new), table, column)
+    if _casts(walk, table, column, after, explicit=explicit):
         value = table.values.pop(column, None)
-        if value is not None and _collation(requirements, old) == _collation(requirements, new):
+        if value is not None and _collation(walk, old) == _collation(walk, new):
             same = _alike(before, after) and always_casts(before, after)
             cast = sql.SQL("({})::{}").format(value, sql.SQL(in_full(PLAIN.get(after, after))))
             table.values[column] = value if same else cast
-        _what_is_on_it_fits(requirements, table, column, after)
-        _suits_collation(requirements, table, old, new, value)
+        _what_is_on_it_fits(walk, table, column, after)
+        _suits_collation(walk, table, old, new, value)
     else:
         table.values.pop(column, None)
     table.types[column] = after
 
 
 def _suits_collation(
-    requirements: Requirements,
+    walk: SchemaWalk,
     table: SimulatedTable,
     old: Field[Any, Any],
     new: Field[Any, Any],
     value: Composable | None,
 ) -> None:
     """Ask whether the indexes stand a collation under which more texts are equal."""
-    column, name = column_of(new), _collation(requirements, new)
-    if name is None or name == _collation(requirements, old):
+    column, name = column_of(new), _collation(walk, new)
+    if name is None or name == _collation(walk, old):
         return
-    if is_deterministic(requirements.connection, requirements, name) is not False:
+    if is_deterministic(walk.connection, walk, name) is not False:
         return
-    require_no_patterns(requirements, table, column, name)
-    if value is not None and name in requirements.catalog.collations:
+    require_no_patterns(walk, table, column, name)
+    if value is not None and name in walk.catalog.collations:
         table.values[column] = sql.SQL("({})::{} COLLATE {}").format(
             value, sql.SQL(in_full(PLAIN.get(table.types[column], "text"))), sql.Identifier(name)
         )
-    _unique_holds(requirements, table, column)
+    _unique_holds(walk, table, column)
 
 
 def alter_null(
-    requirements: Requirements, table: SimulatedTable, new: Field[Any, Any], default: object
+    walk: SchemaWalk, table: SimulatedTable, new: Field[Any, Any], default: object
 ) -> None:
     """SET NOT NULL, after Django has filled in a default, or DROP NOT NULL.
 
@@ -128,48 +126,48 @@ def alter_null(
     """
     column = column_of(new)
     if new.null == (column in table.not_null):
-        requirements.own_children(table, column, "changing whether it may be NULL")
+        walk.require_owned_children(table, column, "changing whether it may be NULL")
     if new.null:
-        _drop_not_null(requirements, table, column)
+        _drop_not_null(walk, table, column)
         return
     filled = new.has_default() or new.has_db_default()
     stands = table.weak_not_null.get(column)
-    asks = set_not_null(requirements, table, column) or column not in table.not_null
+    asks = set_not_null(walk, table, column) or column not in table.not_null
     if asks and not filled:
-        requirements.if_rows(
+        walk.check_rows(
             table, f"whether {table.label}.{column} holds NULLs", nulls(table, column, stands)
         )
     if asks and filled:
         if column in table.generated:
-            refuse_computed(requirements, table, column, f"filling {table.label}.{column}")
-        _fill(requirements, table, column, default)
+            refuse_computed(walk, table, column, f"filling {table.label}.{column}")
+        _fill(walk, table, column, default)
     table.not_null.add(column)
 
 
-def _drop_not_null(requirements: Requirements, table: SimulatedTable, column: str) -> None:
+def _drop_not_null(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:
     if column not in table.not_null:
         return
     statement = f"dropping NOT NULL of {table.label}.{column}"
     if column in table.identities:
-        refuse_computed(requirements, table, column, statement)
+        refuse_computed(walk, table, column, statement)
     for name, (kind, columns) in table.constraints.items():
         if kind == PRIMARY_KEY and column in columns:
-            column_in_use(requirements, table, column, statement, f"the primary key {name}")
+            column_in_use(walk, table, column, statement, f"the primary key {name}")
     table.not_null.discard(column)
     table.weak_not_null.pop(column, None)
 
 
-def _fill(requirements: Requirements, table: SimulatedTable, column: str, default: object) -> None:
+def _fill(walk: SchemaWalk, table: SimulatedTable, column: str, default: object) -> None:
     """UPDATE … SET … WHERE … IS NULL: unique indexes and foreign keys must stand the default."""
-    rows, probe = requirements.rows(table), nulls(table, column)
-    missing = ask(requirements.connection, probe) if rows and probe else None
-    if rows is None and not requirements.ledger.code_runs:
-        requirements.ledger.leave_open(
+    rows, probe = walk.rows(table), nulls(table, column)
+    missing = ask(walk.connection, probe) if rows and probe else None
+    if rows is None and not walk.ledger.code_runs:
+        walk.ledger.mark_undecided(
             f"whether all rows of {table.label} get the default: the role cannot see all of them"
         )
     none = rows == 0 or (missing is not None and not missing.count)
-    for fired in fired_by_filling(requirements.connection, table, column, rows=not none):
-        requirements.ledger.leave_open(
+    for fired in fired_by_filling(walk.connection, table, column, rows=not none):
+        walk.ledger.mark_undecided(
             f"what {fired} of {table.label} does as the default is filled in"
         )
     if none:
@@ -179,12 +177,12 @@ def _fill(requirements: Requirements, table: SimulatedTable, column: str, defaul
         table.values[column] = sql.SQL("coalesce({}, {})").format(
             value, constant(default, table.types[column])
         )
-    _unique_holds(requirements, table, column)
-    _checks_hold(requirements, table, column)
-    for key in requirements.schema.foreign_keys:
+    _unique_holds(walk, table, column)
+    _checks_hold(walk, table, column)
+    for key in walk.schema.foreign_keys:
         if key.table is table and column in key.columns:
             known = default is not None and len(key.columns) == 1
-            requirements.if_rows(
+            walk.check_rows(
                 table,
                 f"whether the default of {table.label}.{column} points to a row",
                 points_nowhere(table, column, key.target, key.to_columns[0], default)
@@ -193,11 +191,11 @@ def _fill(requirements: Requirements, table: SimulatedTable, column: str, defaul
             )
 
 
-def _unique_holds(requirements: Requirements, table: SimulatedTable, column: str) -> None:
+def _unique_holds(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:
     """Ask whether the new values of a column suit the unique indexes on it."""
     for index in table.indexes.values():
         if index.unique and column in index.columns:
-            requirements.if_rows(
+            walk.check_rows(
                 table,
                 f"whether the new values of {table.label}.{column} suit {index.name}",
                 None
@@ -206,12 +204,12 @@ def _unique_holds(requirements: Requirements, table: SimulatedTable, column: str
             )
 
 
-def _checks_hold(requirements: Requirements, table: SimulatedTable, column: str) -> None:
+def _checks_hold(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:
     """Ask whether the value that is filled in suits what stands on the column."""
-    live = {each[0]: each[1:] for each in live_expressions(requirements, table, column)}
+    live = {each[0]: each[1:] for each in live_expressions(walk, table, column)}
     for name, (kind, columns) in table.constraints.items():
         if kind == CHECK and column in columns and name not in live:
-            requirements.if_rows(
+            walk.check_rows(
                 table, f"whether the default of {table.label}.{column} suits {name}", None
             )
     for name, (kind, expression, validated) in live.items():
@@ -223,20 +221,18 @@ def _checks_hold(requirements: Requirements, table: SimulatedTable, column: str)
         if probe is not None and not validated:
             # Rows that break it already stay as they are; only those that are filled are checked.
             probe = replace(probe, proves=False)
-        requirements.if_rows(
-            table, f"whether the default of {table.label}.{column} suits {name}", probe
-        )
+        walk.check_rows(table, f"whether the default of {table.label}.{column} suits {name}", probe)
 
 
-def _foreign_keys_hold(requirements: Requirements, table: SimulatedTable, column: str) -> None:
+def _foreign_keys_hold(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:
     """Ask whether each row points to one, for the foreign keys that are checked again."""
-    for key in requirements.schema.foreign_keys:
+    for key in walk.schema.foreign_keys:
         ours = key.table is table and column in key.columns
         if key.validated and (ours or (key.target is table and column in key.to_columns)):
-            requirements.if_rows(
+            walk.check_rows(
                 key.table,
                 f"whether the rows of {key.table.label} satisfy {key.name}",
-                orphans_of(requirements.connection, key),
+                orphans_of(walk.connection, key),
             )
 
 
@@ -245,21 +241,21 @@ def _alike(before: str, after: str) -> bool:
     return len(kinds) == 1 or kinds <= INTEGERS or kinds <= TEXTS
 
 
-def _collation(requirements: Requirements, field: Field[Any, Any]) -> str | None:
-    collation: str | None = field.db_parameters(connection=requirements.connection).get("collation")
+def _collation(walk: SchemaWalk, field: Field[Any, Any]) -> str | None:
+    collation: str | None = field.db_parameters(connection=walk.connection).get("collation")
     return collation
 
 
 def _casts(
-    requirements: Requirements, table: SimulatedTable, column: str, after: str, *, explicit: bool
+    walk: SchemaWalk, table: SimulatedTable, column: str, after: str, *, explicit: bool
 ) -> bool:
     """Report a type, default or values that cannot become `after`; return whether the type can."""
     before = table.types[column]
     if always_casts(before, after):
         return True
-    may = castable(requirements.connection, before, after, explicit=explicit)
-    if may is False and requirements.sees_everything():
-        requirements.ledger.find(
+    may = castable(walk.connection, before, after, explicit=explicit)
+    if may is False and walk.sees_everything():
+        walk.ledger.find(
             "type-not-castable",
             f"{table.label}.{column} is {before}, which cannot become {after}"
             + ("" if explicit else " automatically"),
@@ -270,16 +266,14 @@ def _casts(
         )
         return False
     if may is None or may is False:
-        requirements.ledger.leave_open(f"whether {before} can become {after}")
-    kept = column not in table.defaults or castable(
-        requirements.connection, before, after, explicit=False
-    )
-    if kept is None or (kept is False and not requirements.sees_everything()):
-        requirements.ledger.leave_open(
+        walk.ledger.mark_undecided(f"whether {before} can become {after}")
+    kept = column not in table.defaults or castable(walk.connection, before, after, explicit=False)
+    if kept is None or (kept is False and not walk.sees_everything()):
+        walk.ledger.mark_undecided(
             f"whether the default of {table.label}.{column} can become {after} automatically"
         )
     elif kept is False:
-        requirements.ledger.find(
+        walk.ledger.find(
             "default-in-the-way",
             f"the default of {table.label}.{column} is {before} and cannot become {after} "
             "automatically",
@@ -288,29 +282,29 @@ def _casts(
             table=table.label,
             column=column,
         )
-    probe = bad_casts(table, column, after, explicit=explicit, version=requirements.catalog.version)
+    probe = bad_casts(table, column, after, explicit=explicit, version=walk.catalog.version)
     question = f"whether every {table.label}.{column} can become {after}"
     # By assignment, PostgreSQL refuses a text or bits that are too long, and a cast cuts them off.
     if probe is not None or (modifiers(after) and not explicit and base(after) != "numeric"):
-        requirements.if_rows(table, question, probe)
+        walk.check_rows(table, question, probe)
     else:
-        _values_cast(requirements, table, column, after, question)
+        _values_cast(walk, table, column, after, question)
     return True
 
 
 def _values_cast(
-    requirements: Requirements, table: SimulatedTable, column: str, after: str, question: str
+    walk: SchemaWalk, table: SimulatedTable, column: str, after: str, question: str
 ) -> None:
     """Let PostgreSQL cast the live values."""
-    rows = requirements.rows(table)
+    rows = walk.rows(table)
     if rows == 0:
         return
     cast = sql.SQL("found.{}::{}").format(sql.Identifier(column), sql.SQL(in_full(after)))
-    failure = fails_on_rows(requirements.connection, table, cast, (column,)) if rows else None
+    failure = fails_on_rows(walk.connection, table, cast, (column,)) if rows else None
     if failure is None:
-        requirements.ledger.leave_open(f"{question}: {BY_ROWS}", sort=BY_ROWS)
+        walk.ledger.mark_undecided(f"{question}: {BY_ROWS}", sort=BY_ROWS)
     elif failure:
-        requirements.ledger.find(
+        walk.ledger.find(
             "value-not-castable",
             f"some row holds a value in {table.label}.{column} that cannot become {after}: "
             f"{failure}",
@@ -320,27 +314,23 @@ def _values_cast(
         )
 
 
-def _what_is_on_it_fits(
-    requirements: Requirements, table: SimulatedTable, column: str, after: str
-) -> None:
+def _what_is_on_it_fits(walk: SchemaWalk, table: SimulatedTable, column: str, after: str) -> None:
     """Report what PostgreSQL cannot rebuild, or no longer accepts, for the new type."""
     before = table.types[column]
-    _foreign_keys_compare(requirements, table, column, after)
+    _foreign_keys_compare(walk, table, column, after)
     kinds = {base(before), base(after)}
     if not (kinds <= INTEGERS or (_alike(before, after) and always_casts(before, after))):
-        _unique_holds(requirements, table, column)
+        _unique_holds(walk, table, column)
     # With the same operator, PostgreSQL does not check again (TryReuseForeignKey, tablecmds.c).
     if len(kinds) > 1 and not kinds <= TEXTS:
-        _foreign_keys_hold(requirements, table, column)
+        _foreign_keys_hold(walk, table, column)
     if not _alike(before, after):
-        special_indexes_fit(requirements, table, column, after)
-    _expressions_fit(requirements, table, column, after, alike=_alike(before, after))
+        special_indexes_fit(walk, table, column, after)
+    _expressions_fit(walk, table, column, after, alike=_alike(before, after))
 
 
-def _foreign_keys_compare(
-    requirements: Requirements, table: SimulatedTable, column: str, after: str
-) -> None:
-    for key in requirements.schema.foreign_keys:
+def _foreign_keys_compare(walk: SchemaWalk, table: SimulatedTable, column: str, after: str) -> None:
+    for key in walk.schema.foreign_keys:
         pairs = zip(key.columns, key.to_columns, strict=True)
         for ours, theirs in pairs:
             other = None
@@ -348,8 +338,8 @@ def _foreign_keys_compare(
                 other = key.target.types.get(theirs)
             elif key.target is table and theirs == column:
                 other = key.table.types.get(ours)
-            if other and not may_join(requirements.connection, after, other):
-                requirements.ledger.find(
+            if other and not may_join(walk.connection, after, other):
+                walk.ledger.find(
                     "foreign-key-type",
                     f"the foreign key {key.name} of {key.table.label} joins {table.label}.{column} "
                     f"with {base(other)}, which {base(after)} cannot be compared with",
@@ -360,22 +350,22 @@ def _foreign_keys_compare(
 
 
 def _expressions_fit(
-    requirements: Requirements, table: SimulatedTable, column: str, after: str, *, alike: bool
+    walk: SchemaWalk, table: SimulatedTable, column: str, after: str, *, alike: bool
 ) -> None:
     """Report the checks and indexes on the column that do not fit its new type, or its rows.
 
     PostgreSQL checks all rows again, whatever the type (ATPostAlterTypeCleanup, tablecmds.c). With
     one that is alike, only those fail that contradict the check today.
     """
-    for name, kind, expression, validated in live_expressions(requirements, table, column):
+    for name, kind, expression, validated in live_expressions(walk, table, column):
         what = f"the {kind} {name} of {table.label}"
         try:
-            words = misfit(requirements, table, expression, {column: after})
+            words = misfit(walk, table, expression, {column: after})
         except ForbiddenError as error:
-            requirements.if_rows(table, f"whether {what} is computed: {error}", None)
+            walk.check_rows(table, f"whether {what} is computed: {error}", None)
             continue
         if words:
-            requirements.ledger.find(
+            walk.ledger.find(
                 "expression-in-the-way",
                 f"{what} does not fit {column} as {after}: {words}",
                 hint=f"drop the {kind} {name}, and recreate it afterwards",
@@ -384,10 +374,10 @@ def _expressions_fit(
             )
             continue
         if kind == "index":
-            require_safe_path(requirements, table, expression, what)
+            require_safe_path(walk, table, expression, what)
         if validated:
             decidable = kind == "check" and _names_are_live(table)
-            requirements.if_rows(
+            walk.check_rows(
                 table,
                 f"whether the rows suit {what} with {column} as {after}",
                 violations(table, expression, table.constraints[name][1]) if decidable else None,

@@ -12,11 +12,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.state import ProjectState
 
 from opsmigrate.postgres.catalog import Relation
-from opsmigrate.postgres.errors import first_line
-from opsmigrate.preflight.plan import Step
-from opsmigrate.preflight.walk.insertable import Later, NewRows, insert_objections
+from opsmigrate.postgres.driver_errors import first_line
+from opsmigrate.preflight.plan import PlanStep
+from opsmigrate.preflight.walk.insert_rejections import Later, NewRows, insert_rejections
 from opsmigrate.preflight.walk.known_receivers import extra_permissions
-from opsmigrate.preflight.walk.lacks import find_lack
+from opsmigrate.preflight.walk.missing_privileges import report_missing_privileges
 from opsmigrate.preflight.walk.new_rows import (
     LiveRows,
     Permission,
@@ -28,7 +28,12 @@ from opsmigrate.preflight.walk.new_rows import (
     renamed_codenames,
     type_of,
 )
-from opsmigrate.preflight.walk.objections import Objection
+from opsmigrate.preflight.walk.privileges import (
+    MissingPrivilege,
+    live_relation,
+    missing_privilege,
+    missing_to_insert,
+)
 from opsmigrate.preflight.walk.receivers import (
     CONTENT_TYPES,
     PERMISSIONS,
@@ -36,47 +41,51 @@ from opsmigrate.preflight.walk.receivers import (
     known_besides,
     receivers_of_migrate,
 )
-from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.rights import Lack, lacking, lacking_to_insert, live_relation
+from opsmigrate.preflight.walk.rejections import Rejection
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 
 SHOWN = 3
 
 
 def require_post_migrate(
-    steps: tuple[Step, ...],
+    steps: tuple[PlanStep, ...],
     state_after: Callable[[], ProjectState | None],
-    requirements: Requirements,
+    walk: SchemaWalk,
 ) -> None:
     """Report if Django's own receivers of post_migrate cannot write what they would.
 
     `state_after` the plan is None where it is not known.
     """
-    types = live_table(requirements, CONTENT_TYPES, "contenttypes.ContentType")
-    permissions = live_table(requirements, PERMISSIONS, "auth.Permission")
-    lacks = dict(_lacks(requirements.connection, types, permissions))
+    types = live_table(walk, CONTENT_TYPES, "contenttypes.ContentType")
+    permissions = live_table(walk, PERMISSIONS, "auth.Permission")
+    all_missing = dict(_missing(walk.connection, types, permissions))
     unread = [
         relation
         for relation in (types, permissions)
-        if relation is not None and (relation.label, "SELECT") in lacks
+        if relation is not None and (relation.label, "SELECT") in all_missing
     ]
     for relation in unread:
         # Which rows must be added is not to be seen: all that adding them takes is said at once.
         both = (types, permissions) if relation is unread[0] else (relation,)
-        every = [each for one in both if one for each in _all_of(lacks, one)]
-        find_lack(requirements, every, relation, "read after every plan")
+        every = [each for one in both if one for each in _all_of(all_missing, one)]
+        report_missing_privileges(walk, every, relation, "read after every plan")
     if unread:
         return
     state = state_after()
     if state is None:
         words = "whether content types or permissions must be added, and can be"
-        requirements.ledger.leave_open(f"{words}: {_words(lacks)}" if lacks else words)
+        walk.ledger.mark_undecided(f"{words}: {_words(all_missing)}" if all_missing else words)
         return
-    _require_rows(steps, state, requirements, lacks)
+    _require_rows(steps, state, walk, all_missing)
 
 
-def _all_of(lacks: Mapping[tuple[str, str], tuple[Lack, ...]], relation: Relation) -> list[Lack]:
-    return [each for (label, _), some in lacks.items() if label == relation.label for each in some]
+def _all_of(
+    all_missing: Mapping[tuple[str, str], tuple[MissingPrivilege, ...]], relation: Relation
+) -> list[MissingPrivilege]:
+    return [
+        each for (label, _), some in all_missing.items() if label == relation.label for each in some
+    ]
 
 
 @dataclass(frozen=True)
@@ -90,30 +99,28 @@ class _New:
 
 
 def _require_rows(
-    steps: tuple[Step, ...],
+    steps: tuple[PlanStep, ...],
     state: ProjectState,
-    requirements: Requirements,
-    lacks: Mapping[tuple[str, str], tuple[Lack, ...]],
+    walk: SchemaWalk,
+    all_missing: Mapping[tuple[str, str], tuple[MissingPrivilege, ...]],
 ) -> None:
-    types = _table(requirements, state, CONTENT_TYPES, "contenttypes.ContentType")
+    types = _table(walk, state, CONTENT_TYPES, "contenttypes.ContentType")
     if types is None:
         return
-    permissions = _table(requirements, state, PERMISSIONS, "auth.Permission")
+    permissions = _table(walk, state, PERMISSIONS, "auth.Permission")
     try:
-        live = live_rows(requirements.connection, types, permissions)
+        live = live_rows(walk.connection, types, permissions)
     except Error as error:
-        requirements.ledger.leave_open(
-            f"which content types and permissions lack: {first_line(error)}"
-        )
+        walk.ledger.mark_undecided(f"which content types and permissions lack: {first_line(error)}")
         return
-    new = _new(steps, state, live, requirements, with_permissions=permissions is not None)
+    new = _new(steps, state, live, walk, with_permissions=permissions is not None)
     if live.doubled & {item.type for item in new.permissions}:
-        requirements.ledger.leave_open(f"which of equal rows of {types.label} permissions are for")
-    _require_rights(new, requirements, types, permissions, lacks)
+        walk.ledger.mark_undecided(f"which of equal rows of {types.label} permissions are for")
+    _require_rights(new, walk, types, permissions, all_missing)
     model = state.apps.get_model("contenttypes.ContentType")
     rows = [model(app_label=app, model=name) for app, name in new.types]
     some = _some(".".join(item) for item in new.types)
-    insert_instances(requirements, types, model, rows, f"the content types {some}")
+    insert_instances(walk, types, model, rows, f"the content types {some}")
     if permissions is not None:
         model = state.apps.get_model("auth.Permission")
         rows = [
@@ -126,11 +133,11 @@ def _require_rows(
         ]
         some = _some(item.codename for item in new.permissions)
         targets = {"content_type_id": types}
-        insert_instances(requirements, permissions, model, rows, f"the permissions {some}", targets)
+        insert_instances(walk, permissions, model, rows, f"the permissions {some}", targets)
 
 
 def _table(
-    requirements: Requirements, state: ProjectState, receiver: str, label: str
+    walk: SchemaWalk, state: ProjectState, receiver: str, label: str
 ) -> SimulatedTable | None:
     """Return the table as the plan leaves it, where the receiver works on it and can."""
     if receiver not in receivers_of_migrate():
@@ -139,9 +146,9 @@ def _table(
         model: Any = state.apps.get_model(label)
     except LookupError:
         return None
-    if not router.allow_migrate_model(requirements.connection.alias, model):
+    if not router.allow_migrate_model(walk.connection.alias, model):
         return None
-    table = requirements.schema.table(model._meta.db_table)
+    table = walk.schema.table(model._meta.db_table)
     if table is None:
         return None
     columns = {field.column for field in model._meta.local_concrete_fields}
@@ -151,10 +158,10 @@ def _table(
 
 
 def _new(
-    steps: tuple[Step, ...],
+    steps: tuple[PlanStep, ...],
     state: ProjectState,
     live: LiveRows,
-    requirements: Requirements,
+    walk: SchemaWalk,
     *,
     with_permissions: bool,
 ) -> _New:
@@ -186,23 +193,23 @@ def _new(
 
 def _require_rights(
     new: _New,
-    requirements: Requirements,
+    walk: SchemaWalk,
     types: SimulatedTable,
     permissions: SimulatedTable | None,
-    lacks: Mapping[tuple[str, str], tuple[Lack, ...]],
+    all_missing: Mapping[tuple[str, str], tuple[MissingPrivilege, ...]],
 ) -> None:
     for table, verb, needed, purpose in (
         (types, "UPDATE", new.renamed, "rename content types with their models"),
         (types, "INSERT", bool(new.types), "add content types"),
         (permissions, "INSERT", bool(new.permissions), "add permissions"),
     ):
-        relation = live_relation(requirements.catalog, table.origin) if table else None
-        if needed and relation and (lack := lacks.get((relation.label, verb))):
-            find_lack(requirements, lack, relation, purpose)
+        relation = live_relation(walk.catalog, table.origin) if table else None
+        if needed and relation and (missing := all_missing.get((relation.label, verb))):
+            report_missing_privileges(walk, missing, relation, purpose)
 
 
 def insert_instances(  # noqa: PLR0913 - rows, and how they come
-    requirements: Requirements,
+    walk: SchemaWalk,
     table: SimulatedTable,
     model: Any,
     rows: Sequence[Any],
@@ -220,35 +227,34 @@ def insert_instances(  # noqa: PLR0913 - rows, and how they come
     new = NewRows(
         table=table,
         types={
-            field.column: field.db_parameters(connection=requirements.connection)["type"]
-            for field in given
+            field.column: field.db_parameters(connection=walk.connection)["type"] for field in given
         },
         rows=[tuple(getattr(row, field.attname) for field in given) for row in rows],
         key=None if with_key else model._meta.pk.column,
         targets=targets,
     )
-    for objection in insert_objections(requirements, new):
-        tell_objection(requirements, objection, table, f"post_migrate inserts {what}")
+    for rejection in insert_rejections(walk, new):
+        report_rejection(walk, rejection, table, f"post_migrate inserts {what}")
 
 
-def tell_objection(
-    requirements: Requirements, objection: Objection, table: SimulatedTable, does: str
+def report_rejection(
+    walk: SchemaWalk, rejection: Rejection, table: SimulatedTable, does: str
 ) -> None:
     """Report refused rows, or mark them as undecided if that is uncertain or rows may change."""
-    ledger = requirements.ledger
-    words = f"{does} into {table.label}, and {objection.what}"
-    if not objection.certain:
-        ledger.leave_open(objection.what)
-    elif objection.of_rows and ledger.code_runs:
-        ledger.leave_open(f"{words}, unless code of a migration changes that first")
+    ledger = walk.ledger
+    words = f"{does} into {table.label}, and {rejection.what}"
+    if not rejection.certain:
+        ledger.mark_undecided(rejection.what)
+    elif rejection.of_rows and ledger.code_runs:
+        ledger.mark_undecided(f"{words}, unless code of a migration changes that first")
     else:
         ledger.find(
             "insert-refused",
             words,
-            hint=objection.hint,
-            steps=objection.steps,
+            hint=rejection.hint,
+            steps=rejection.steps,
             table=table.label,
-            column=objection.column,
+            column=rejection.column,
         )
 
 
@@ -259,7 +265,7 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(every[:SHOWN]) + more
 
 
-def live_table(requirements: Requirements, receiver: str, label: str) -> Relation | None:
+def live_table(walk: SchemaWalk, receiver: str, label: str) -> Relation | None:
     """Return the model's live table, where migrate would call the receiver that writes to it."""
     if receiver not in receivers_of_migrate():
         return None
@@ -267,15 +273,15 @@ def live_table(requirements: Requirements, receiver: str, label: str) -> Relatio
         model = apps.get_model(label)
     except LookupError:
         return None
-    if not router.allow_migrate_model(requirements.connection.alias, model):
+    if not router.allow_migrate_model(walk.connection.alias, model):
         return None
-    table = requirements.schema.table(model._meta.db_table)
-    return live_relation(requirements.catalog, table.origin) if table else None
+    table = walk.schema.table(model._meta.db_table)
+    return live_relation(walk.catalog, table.origin) if table else None
 
 
-def _lacks(
+def _missing(
     connection: BaseDatabaseWrapper, types: Relation | None, permissions: Relation | None
-) -> Iterator[tuple[tuple[str, str], tuple[Lack, ...]]]:
+) -> Iterator[tuple[tuple[str, str], tuple[MissingPrivilege, ...]]]:
     for relation, given in (
         (types, ("app_label", "model")),
         (permissions, ("name", "content_type_id", "codename")),
@@ -283,24 +289,26 @@ def _lacks(
         if relation is None:
             continue
         yield from _of_verb(
-            relation, "SELECT", lacking(connection, relation, "SELECT", [*given, "id"])
+            relation, "SELECT", missing_privilege(connection, relation, "SELECT", [*given, "id"])
         )
-        yield from _of_verb(relation, "INSERT", *lacking_to_insert(connection, relation, given))
+        yield from _of_verb(relation, "INSERT", *missing_to_insert(connection, relation, given))
         if relation is types:
             yield from _of_verb(
-                relation, "UPDATE", lacking(connection, relation, "UPDATE", ["model"])
+                relation, "UPDATE", missing_privilege(connection, relation, "UPDATE", ["model"])
             )
 
 
 def _of_verb(
-    relation: Relation, verb: str, *found: Lack | None
-) -> Iterator[tuple[tuple[str, str], tuple[Lack, ...]]]:
-    lacks = tuple(lack for lack in found if lack is not None)
-    if lacks:
-        yield (relation.label, verb), lacks
+    relation: Relation, verb: str, *found: MissingPrivilege | None
+) -> Iterator[tuple[tuple[str, str], tuple[MissingPrivilege, ...]]]:
+    all_missing = tuple(missing for missing in found if missing is not None)
+    if all_missing:
+        yield (relation.label, verb), all_missing
 
 
-def _words(lacks: Mapping[tuple[str, str], tuple[Lack, ...]]) -> str:
+def _words(all_missing: Mapping[tuple[str, str], tuple[MissingPrivilege, ...]]) -> str:
     return "; ".join(
-        f"{lack.privilege} on {lack.on} is not granted" for each in lacks.values() for lack in each
+        f"{missing.privilege} on {missing.on} is not granted"
+        for each in all_missing.values()
+        for missing in each
     )

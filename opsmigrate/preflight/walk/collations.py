@@ -7,8 +7,8 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.names import former_name, quoted
-from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.rights import BY_OTHERS, on_schema
+from opsmigrate.preflight.walk.privileges import BY_OTHERS, on_schema
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.steps import statement
 
@@ -21,12 +21,12 @@ SELECT EXISTS (SELECT FROM pg_collation WHERE CASE %s WHEN 'icu' THEN collname =
 IS_DETERMINISTIC = "SELECT bool_and(collisdeterministic) FROM pg_collation WHERE collname = %s"
 
 
-def create_collation(requirements: Requirements, operation: Any) -> None:
+def create_collation(walk: SchemaWalk, operation: Any) -> None:
     """CREATE COLLATION: its name must be free, and the server must have the locale."""
-    name, catalog = operation.name, requirements.catalog
-    if requirements.has_collation(name):
+    name, catalog = operation.name, walk.catalog
+    if walk.has_collation(name):
         former = quoted(former_name(name, catalog.collations))
-        requirements.ledger.find(
+        walk.ledger.find(
             "collation-exists",
             f"the migration creates the collation {name}, which already exists",
             hint="rename the existing one: objects that use it keep it",
@@ -34,33 +34,31 @@ def create_collation(requirements: Requirements, operation: Any) -> None:
             name=name,
         )
     if not catalog.may_create:
-        requirements.ledger.find(
+        walk.ledger.find(
             "missing-privilege",
-            f"the role may not create in the schema {requirements.schema.schema}",
+            f"the role may not create in the schema {walk.schema.schema}",
             hint=BY_OTHERS,
-            steps=on_schema("CREATE", requirements.schema.schema).steps(catalog.role),
+            steps=on_schema("CREATE", walk.schema.schema).steps(catalog.role),
         )
-    with requirements.connection.cursor() as cursor:
+    with walk.connection.cursor() as cursor:
         cursor.execute(KNOWN, [operation.provider, operation.locale, operation.locale])
         known = cursor.fetchone()[0]
     if not known:
-        requirements.ledger.leave_open(f"whether the server has the locale {operation.locale}")
-    requirements.schema.collations[name] = operation.deterministic
+        walk.ledger.mark_undecided(f"whether the server has the locale {operation.locale}")
+    walk.schema.collations[name] = operation.deterministic
 
 
-def remove_collation(requirements: Requirements, name: str) -> None:
+def remove_collation(walk: SchemaWalk, name: str) -> None:
     """DROP COLLATION: it must be there, and no column may use it."""
-    requirements.need_collation(name)
-    requirements.ledger.leave_open(f"whether anything uses the collation {name}")
-    requirements.schema.collations[name] = None
+    walk.require_collation(name)
+    walk.ledger.mark_undecided(f"whether anything uses the collation {name}")
+    walk.schema.collations[name] = None
 
 
-def is_deterministic(
-    connection: BaseDatabaseWrapper, requirements: Requirements, name: str
-) -> bool | None:
+def is_deterministic(connection: BaseDatabaseWrapper, walk: SchemaWalk, name: str) -> bool | None:
     """Return whether equal texts have equal bytes; None where the collation is not there."""
-    if name in requirements.schema.collations:
-        return requirements.schema.collations[name]
+    if name in walk.schema.collations:
+        return walk.schema.collations[name]
     with connection.cursor() as cursor:
         cursor.execute(IS_DETERMINISTIC, [name])
         found: bool | None = cursor.fetchone()[0]
@@ -68,13 +66,13 @@ def is_deterministic(
 
 
 def require_no_patterns(
-    requirements: Requirements, table: SimulatedTable, column: str, collation: str
+    walk: SchemaWalk, table: SimulatedTable, column: str, collation: str
 ) -> None:
     """Report the indexes that PostgreSQL cannot rebuild under a nondeterministic collation."""
     for index in table.indexes.values():
         classes = dict(zip(index.columns, index.opclasses, strict=False))
         if (classes.get(column) or "").endswith("_pattern_ops"):
-            requirements.ledger.find(
+            walk.ledger.find(
                 "no-operator-class",
                 f"index {index.name} of {table.label} has {classes[column]} for {column}, which "
                 f"is impossible with the nondeterministic collation {collation}",

@@ -13,8 +13,7 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.names import former_name, quoted
 from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.casts import bad_values
-from opsmigrate.preflight.walk.compatible import always_casts
-from opsmigrate.preflight.walk.cures import set_column_aside
+from opsmigrate.preflight.walk.conflict_remedies import set_column_aside
 from opsmigrate.preflight.walk.dependents import warn_of_cascade, warn_of_views
 from opsmigrate.preflight.walk.expressions import (
     STATISTICS,
@@ -26,7 +25,7 @@ from opsmigrate.preflight.walk.expressions import (
 from opsmigrate.preflight.walk.fields import column_of, generated_sql
 from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.probes import duplicates
-from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import (
     CHECK,
     EXCLUSION,
@@ -34,6 +33,7 @@ from opsmigrate.preflight.walk.simulation import (
     constant,
     live_value,
 )
+from opsmigrate.preflight.walk.type_compatibility import always_casts
 from opsmigrate.schema.types import base
 from opsmigrate.steps import statement
 
@@ -44,14 +44,14 @@ WORDS = {"default value": "generated column", "publication relation": "publicati
 
 
 def add_column(
-    requirements: Requirements, model: type[Model], field: Field[Any, Any], default: object
+    walk: SchemaWalk, model: type[Model], field: Field[Any, Any], default: object
 ) -> None:
     """ADD COLUMN: the name must be free, and the rows must get along with it."""
-    table = requirements.own_table(model._meta.db_table)
+    table = walk.require_owned_table(model._meta.db_table)
     if table is None:
         return
     if column_of(field) in table.types:
-        requirements.ledger.find(
+        walk.ledger.find(
             "column-exists",
             f"the migration adds column {column_of(field)} to {table.label}, which already has it",
             hint="rename the existing one: its values are kept",
@@ -60,49 +60,47 @@ def add_column(
             column=column_of(field),
         )
     if table.is_partition:
-        requirements.ledger.find(
+        walk.ledger.find(
             "is-a-partition",
             f"the migration adds column {column_of(field)} to {table.label}, which is a partition: "
             "only its parent can get columns",
             hint="let the migration alter the parent, or detach the partition",
             table=table.label,
         )
-    requirements.own_children(table, column_of(field), f"adding {column_of(field)}")
-    _has_number(requirements, table, field)
-    _rows_accept(requirements, table, field, default)
-    rows = requirements.relatives.column_of_its_rows(table)
+    walk.require_owned_children(table, column_of(field), f"adding {column_of(field)}")
+    _has_number(walk, table, field)
+    _rows_accept(walk, table, field, default)
+    rows = walk.relatives.column_of_its_rows(table)
     if rows and field.generated and getattr(field, "db_persist", True):
         statement = f"adding {column_of(field)} to {table.label}"
-        column_in_use(requirements, table, column_of(field), statement, f"the column {rows}")
+        column_in_use(walk, table, column_of(field), statement, f"the column {rows}")
     elif rows and _is_computed(field):
-        requirements.ledger.leave_open(f"whether the new column rewrites {table.label}")
+        walk.ledger.mark_undecided(f"whether the new column rewrites {table.label}")
     if field.generated:
-        expression, purpose = generated_sql(requirements.connection, field), _purpose(field)
+        expression, purpose = generated_sql(walk.connection, field), _purpose(field)
         # A virtual column is computed when it is read: ADD COLUMN looks at no row.
-        if require_generated(requirements, table, field) and getattr(field, "db_persist", True):
-            require_no_failure(requirements, table, expression, purpose, column_of(field))
-            _becomes_its_type(requirements, table, field, expression)
-    value = _value(requirements, table, field, default)
-    requirements.define_column(table, field)
+        if require_generated(walk, table, field) and getattr(field, "db_persist", True):
+            require_no_failure(walk, table, expression, purpose, column_of(field))
+            _becomes_its_type(walk, table, field, expression)
+    value = _value(walk, table, field, default)
+    walk.define_column(table, field)
     if value is not None and table.origin is not None:
         table.values[column_of(field)] = value
     if field.unique and (field.generated or _is_computed(field)):
-        requirements.if_rows(
+        walk.check_rows(
             table,
             f"whether the rows of {table.label} suit column {column_of(field)}",
             duplicates(table, (column_of(field),)),
         )
 
 
-def require_generated(
-    requirements: Requirements, table: SimulatedTable, field: Field[Any, Any]
-) -> bool:
+def require_generated(walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any]) -> bool:
     """GENERATED ALWAYS AS: of the row and of nothing else; say whether it fits the columns."""
-    expression, purpose = generated_sql(requirements.connection, field), _purpose(field)
-    _uses_no_generated(requirements, table, expression, purpose, column_of(field))
-    fits = require_fit(requirements, table, expression, purpose)
+    expression, purpose = generated_sql(walk.connection, field), _purpose(field)
+    _uses_no_generated(walk, table, expression, purpose, column_of(field))
+    fits = require_fit(walk, table, expression, purpose)
     if fits:
-        require_immutable(requirements, table, expression, purpose)
+        require_immutable(walk, table, expression, purpose)
     return fits
 
 
@@ -111,11 +109,11 @@ def _purpose(field: Field[Any, Any]) -> str:
 
 
 def _uses_no_generated(
-    requirements: Requirements, table: SimulatedTable, expression: str, purpose: str, own: str
+    walk: SchemaWalk, table: SimulatedTable, expression: str, purpose: str, own: str
 ) -> None:
     others = table.generated - {own}
-    for used in others.intersection(requirements.columns_in(table, expression)):
-        requirements.ledger.find(
+    for used in others.intersection(walk.columns_in(table, expression)):
+        walk.ledger.find(
             "expression-invalid",
             f"{purpose} uses {used}, which is a generated column of {table.label} itself",
             hint=f"write the expression of {used} instead of its name",
@@ -125,53 +123,53 @@ def _uses_no_generated(
 
 
 def _becomes_its_type(
-    requirements: Requirements, table: SimulatedTable, field: Field[Any, Any], expression: str
+    walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any], expression: str
 ) -> None:
     """Ask whether every value of the expression becomes the column's type, by assignment."""
-    after = str(field.db_parameters(connection=requirements.connection)["type"])
-    for before in types_of(requirements, table, expression):
+    after = str(field.db_parameters(connection=walk.connection)["type"])
+    for before in types_of(walk, table, expression):
         if not always_casts(before, after):
             probe = bad_values(
                 table,
-                requirements.columns_in(table, expression),
+                walk.columns_in(table, expression),
                 sql.SQL(f"({expression})"),
                 (before, after),
                 column=column_of(field),
-                version=requirements.catalog.version,
+                version=walk.catalog.version,
             )
             question = f"whether every value of {table.label}.{column_of(field)} becomes {after}"
-            requirements.if_rows(table, question, probe)
+            walk.check_rows(table, question, probe)
 
 
 def _value(
-    requirements: Requirements, table: SimulatedTable, field: Field[Any, Any], default: object
+    walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any], default: object
 ) -> Composable | None:
     """Return what the new column holds in every row, None where that is not known."""
-    type_ = str(field.db_parameters(connection=requirements.connection)["type"])
+    type_ = str(field.db_parameters(connection=walk.connection)["type"])
     if field.generated:
-        expression = generated_sql(requirements.connection, field)
-        named = requirements.columns_in(table, expression)
+        expression = generated_sql(walk.connection, field)
+        named = walk.columns_in(table, expression)
         if any(table.values.get(column) != live_value(column) for column in named):
             return None
         return sql.SQL("({})::{}").format(sql.SQL(expression), sql.SQL(type_))
-    if default == UNKNOWN or _is_computed(field) or _fills_itself(requirements, field):
+    if default == UNKNOWN or _is_computed(field) or _fills_itself(walk, field):
         return None
     if field.has_db_default():
         given: Any = field.db_default
-        default = field.get_db_prep_save(getattr(given, "value", given), requirements.connection)
+        default = field.get_db_prep_save(getattr(given, "value", given), walk.connection)
     return constant(default, type_)
 
 
 def free_in_children(
-    requirements: Requirements, table: SimulatedTable, column: str, type_: str | None
+    walk: SchemaWalk, table: SimulatedTable, column: str, type_: str | None
 ) -> None:
     """Note a child that has a column of this name, of another type than `type_` where one is given.
 
     A column that is added is merged with one of the same type; a new name must be free.
     """
-    for child, found in requirements.relatives.in_children(table, column):
+    for child, found in walk.relatives.in_children(table, column):
         if type_ is None or base(found) != base(type_):
-            requirements.ledger.find(
+            walk.ledger.find(
                 "column-exists",
                 f"{child}, which inherits from {table.label}, has a column {column} of its own "
                 f"already: {found}",
@@ -187,18 +185,18 @@ def free_in_children(
             )
 
 
-def _has_number(requirements: Requirements, table: SimulatedTable, field: Field[Any, Any]) -> None:
+def _has_number(walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any]) -> None:
     """Report if the table, or one that inherits from it, has no column numbers left."""
     free_in_children(
-        requirements,
+        walk,
         table,
         column_of(field),
-        str(field.db_parameters(connection=requirements.connection)["type"]),
+        str(field.db_parameters(connection=walk.connection)["type"]),
     )
     table.numbers += 1
-    had = max(table.numbers, requirements.relatives.numbers_of_children(table) + 1)
+    had = max(table.numbers, walk.relatives.numbers_of_children(table) + 1)
     if had > MOST_COLUMNS:
-        requirements.ledger.find(
+        walk.ledger.find(
             "too-many-columns",
             f"the migration adds column {column_of(field)} to {table.label}, which has had "
             f"{counted(had - 1, 'column')}, with those that were dropped: it can have "
@@ -210,17 +208,15 @@ def _has_number(requirements: Requirements, table: SimulatedTable, field: Field[
 
 
 def _rows_accept(
-    requirements: Requirements, table: SimulatedTable, field: Field[Any, Any], default: object
+    walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any], default: object
 ) -> None:
     column = column_of(field)
-    has_default = (
-        default is not None or field.has_db_default() or _fills_itself(requirements, field)
-    )
+    has_default = default is not None or field.has_db_default() or _fills_itself(walk, field)
     if not field.null and not has_default:
         message = f"column {column} is added to {table.label} as NOT NULL without a default, and "
         message += "the table has rows"
-        if _has_rows(requirements, table, message, more_than=0):
-            requirements.ledger.find(
+        if _has_rows(walk, table, message, more_than=0):
+            walk.ledger.find(
                 "not-null-without-default",
                 message,
                 hint="give the field a default in the migration, or add it with null=True first",
@@ -230,17 +226,17 @@ def _rows_accept(
     if field.unique and (default is not None or _is_constant(field)):
         message = f"column {column} is added to {table.label} as unique, but every row would get "
         message += "the same default, which Django computes only once"
-        if _has_rows(requirements, table, message, more_than=1):
-            requirements.ledger.find(
+        if _has_rows(walk, table, message, more_than=1):
+            walk.ledger.find(
                 "unique-with-one-default",
                 message,
                 hint="add the field with null=True, fill it, then make it unique",
                 table=table.label,
                 column=column,
             )
-    check = field.db_parameters(connection=requirements.connection)["check"]
+    check = field.db_parameters(connection=walk.connection)["check"]
     if check and (default is not None or field.has_db_default()):
-        _default_passes(requirements, table, field, default, str(check))
+        _default_passes(walk, table, field, default, str(check))
 
 
 def _is_constant(field: Field[Any, Any]) -> bool:
@@ -260,7 +256,7 @@ def _is_new_each(field: Field[Any, Any]) -> bool:
 
 
 def _default_passes(
-    requirements: Requirements,
+    walk: SchemaWalk,
     table: SimulatedTable,
     field: Field[Any, Any],
     default: object,
@@ -268,20 +264,20 @@ def _default_passes(
 ) -> None:
     column, type_ = (
         column_of(field),
-        field.db_parameters(connection=requirements.connection)["type"],
+        field.db_parameters(connection=walk.connection)["type"],
     )
-    rows = requirements.rows(table)
+    rows = walk.rows(table)
     if rows == 0:
         return
     value: Any = None
     if default is not None:
-        value = holds(requirements.connection, check, column, str(type_), default)
+        value = holds(walk.connection, check, column, str(type_), default)
     if rows is None or value is None:
-        requirements.ledger.leave_open(
+        walk.ledger.mark_undecided(
             f"whether the default of {table.label}.{column} passes CHECK ({check})"
         )
     elif value is False:
-        requirements.ledger.find(
+        walk.ledger.find(
             "check-violated",
             f"the default of {table.label}.{column}, {default}, does not satisfy CHECK ({check})",
             hint="give the field another default in the migration",
@@ -290,47 +286,43 @@ def _default_passes(
         )
 
 
-def _has_rows(
-    requirements: Requirements, table: SimulatedTable, message: str, *, more_than: int
-) -> bool:
+def _has_rows(walk: SchemaWalk, table: SimulatedTable, message: str, *, more_than: int) -> bool:
     """Say whether the table has so many rows; where that cannot be known, the question is open."""
-    rows = requirements.rows(table)
+    rows = walk.rows(table)
     if rows is None:
-        requirements.ledger.leave_open(f"whether {table.label} has rows: {message}")
+        walk.ledger.mark_undecided(f"whether {table.label} has rows: {message}")
     return rows is not None and rows > more_than
 
 
-def _fills_itself(requirements: Requirements, field: Field[Any, Any]) -> bool:
-    return bool(field.generated or field.db_type_suffix(requirements.connection))
+def _fills_itself(walk: SchemaWalk, field: Field[Any, Any]) -> bool:
+    return bool(field.generated or field.db_type_suffix(walk.connection))
 
 
-def drop_column(
-    requirements: Requirements, model: type[Model], column: str, *, cascades: bool
-) -> None:
+def drop_column(walk: SchemaWalk, model: type[Model], column: str, *, cascades: bool) -> None:
     """DROP COLUMN: with CASCADE the views that use it vanish, without it they forbid it."""
-    table = requirements.own_table(model._meta.db_table)
-    if table is None or not requirements.need_column(table, column, "dropping it"):
+    table = walk.require_owned_table(model._meta.db_table)
+    if table is None or not walk.require_column(table, column, "dropping it"):
         return
-    requirements.alter_column(table, column, "dropping it")
+    walk.alter_column(table, column, "dropping it")
     views = [view for view, used in table.views.items() if column in used]
     statement = f"ALTER TABLE {table.label} DROP COLUMN {column}"
-    others = [*users_of(table, column), *references_to(requirements, table, column)]
+    others = [*users_of(table, column), *references_to(walk, table, column)]
     if cascades:
         live = table.origins.get(column, column)
-        taken = taken_along(requirements.connection, requirements.schema, table.origin, live)
-        warn_of_views(requirements.ledger, table, taken.views, f"{statement} CASCADE", column)
+        taken = taken_along(walk.connection, walk.schema, table.origin, live)
+        warn_of_views(walk.ledger, table, taken.views, f"{statement} CASCADE", column)
         for user in dict.fromkeys([*others, *taken.others]):
-            warn_of_cascade(requirements.ledger, table, f"{statement} CASCADE", user, column)
+            warn_of_cascade(walk.ledger, table, f"{statement} CASCADE", user, column)
         statement += " CASCADE"
     else:
-        requirements.views_forbid(table, views, statement, column, stays=False)
+        walk.views_forbid(table, views, statement, column, stays=False)
         for user in others:
-            column_in_use(requirements, table, column, statement, user)
+            column_in_use(walk, table, column, statement, user)
     for lost in _lost_with(table, column):
-        warn_of_cascade(requirements.ledger, table, statement, lost, column)
+        warn_of_cascade(walk.ledger, table, statement, lost, column)
     doing = f"dropping column {column} of {table.label}"
-    requirements.bodies.left_behind(requirements.ledger, table, doing, column)
-    requirements.schema.forget_column(table, column)
+    walk.bodies.left_behind(walk.ledger, table, doing, column)
+    walk.schema.forget_column(table, column)
 
 
 def _lost_with(table: SimulatedTable, column: str) -> list[str]:
@@ -359,20 +351,20 @@ def users_of(table: SimulatedTable, column: str) -> list[str]:
     return users
 
 
-def references_to(requirements: Requirements, table: SimulatedTable, column: str) -> list[str]:
+def references_to(walk: SchemaWalk, table: SimulatedTable, column: str) -> list[str]:
     """Return the foreign keys of other tables that point to the column, in words."""
     return [
         f"the foreign key {key.name} of {key.table.label}"
-        for key in requirements.schema.foreign_keys
+        for key in walk.schema.foreign_keys
         if key.target is table and key.table is not table and column in key.to_columns
     ]
 
 
 def column_in_use(
-    requirements: Requirements, table: SimulatedTable, column: str, statement: str, user: str
+    walk: SchemaWalk, table: SimulatedTable, column: str, statement: str, user: str
 ) -> None:
     """Report what PostgreSQL names when it refuses the statement."""
-    requirements.ledger.find(
+    walk.ledger.find(
         "column-in-use",
         f"{statement} is refused while {user} uses it",
         hint=f"drop {user}, and recreate it afterwards",

@@ -9,17 +9,17 @@ from django.db.models import BaseConstraint, Field, Model
 from opsmigrate.postgres.names import quoted
 from opsmigrate.preflight.walk.casts import may_join
 from opsmigrate.preflight.walk.columns import UNKNOWN
-from opsmigrate.preflight.walk.cures import KINDS
-from opsmigrate.preflight.walk.cures import drop_constraint as drop_constraint_there
+from opsmigrate.preflight.walk.conflict_remedies import KINDS
+from opsmigrate.preflight.walk.conflict_remedies import drop_constraint as drop_constraint_there
 from opsmigrate.preflight.walk.fields import column_of
+from opsmigrate.preflight.walk.privileges import BY_OTHERS
 from opsmigrate.preflight.walk.probes import points_nowhere
-from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.rights import BY_OTHERS
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import (
     CHECK,
     FOREIGN_KEY,
     TYPE,
-    ForeignKey,
+    SimulatedForeignKey,
     SimulatedTable,
 )
 from opsmigrate.report import Severity
@@ -28,7 +28,7 @@ from opsmigrate.steps import statement
 
 
 def require_target(
-    requirements: Requirements,
+    walk: SchemaWalk,
     table: SimulatedTable,
     columns: tuple[str, ...],
     to_table: str,
@@ -36,17 +36,17 @@ def require_target(
 ) -> None:
     """FOREIGN KEY … REFERENCES: the target must be there, unique, comparable, and allowed."""
     purpose = f"the foreign key of {table.label} ({', '.join(columns)})"
-    target = requirements.schema.table(to_table)
+    target = walk.schema.table(to_table)
     if target is None:
-        _no_target(requirements, to_table, purpose)
+        _no_target(walk, to_table, purpose)
         return
     wanted = [(target, column) for column in to_columns] + [(table, column) for column in columns]
-    there = [requirements.need_column(owner, column, purpose) for owner, column in wanted]
+    there = [walk.require_column(owner, column, purpose) for owner, column in wanted]
     if all(there):
-        _require_unique(requirements, target, to_columns, purpose)
-        _require_comparable(requirements, table, columns, target, to_columns, purpose)
+        _require_unique(walk, target, to_columns, purpose)
+        _require_comparable(walk, table, columns, target, to_columns, purpose)
     if target.unlogged and not table.unlogged:
-        requirements.ledger.find(
+        walk.ledger.find(
             "references-unlogged",
             f"{purpose} references {target.label}, which is UNLOGGED: a crash empties it",
             steps=(
@@ -57,23 +57,23 @@ def require_target(
             table=target.label,
         )
     if not target.may_be_referenced(to_columns):
-        requirements.ledger.find(
+        walk.ledger.find(
             "missing-privilege",
             f"{purpose} needs the REFERENCES privilege on {target.label}",
             hint=BY_OTHERS,
             steps=(
                 statement(
                     f"GRANT REFERENCES ({', '.join(map(target.live_column, to_columns))}) "
-                    f"ON TABLE {target.live} TO {quoted(requirements.role)}"
+                    f"ON TABLE {target.live} TO {quoted(walk.role)}"
                 ),
             ),
             table=target.label,
         )
 
 
-def _no_target(requirements: Requirements, to_table: str, purpose: str) -> None:
+def _no_target(walk: SchemaWalk, to_table: str, purpose: str) -> None:
     """Report that no table has the name; PostgreSQL accepts no other relation (42809)."""
-    kind = requirements.schema.visible_kind(to_table)
+    kind = walk.schema.visible_kind(to_table)
     is_a = "does not exist" if kind in (None, TYPE) else f"is a {KINDS.get(kind or '', 'relation')}"
     hint = (
         "first apply the migration that creates it, or restore it from a backup; python manage.py "
@@ -82,29 +82,29 @@ def _no_target(requirements: Requirements, to_table: str, purpose: str) -> None:
     if is_a != "does not exist":
         is_a += ": a foreign key points to tables only"
         hint = "give the field db_constraint=False, or let it point to a table that the view reads"
-    requirements.ledger.find(
+    walk.ledger.find(
         "missing-table",
         f"{purpose} references table {to_table}, which {is_a}",
         hint=hint,
-        table=requirements.schema.label(to_table),
+        table=walk.schema.label(to_table),
     )
 
 
 def require_inline_target(
-    requirements: Requirements, model: type[Model], field: Field[Any, Any], default: object
+    walk: SchemaWalk, model: type[Model], field: Field[Any, Any], default: object
 ) -> None:
     """ADD COLUMN … REFERENCES, which PostgreSQL checks at once."""
-    table = requirements.schema.table(model._meta.db_table)
+    table = walk.schema.table(model._meta.db_table)
     remote: Any = field.remote_field
     if table is None or not remote or not getattr(field, "db_constraint", False):
         return
     column, to_table = column_of(field), remote.model._meta.db_table
     to_column = column_of(remote.model._meta.get_field(remote.field_name))
-    require_target(requirements, table, (column,), to_table, (to_column,))
-    add_foreign_key(requirements, table, f"{column}_fk", (column,), to_table, (to_column,))
+    require_target(walk, table, (column,), to_table, (to_column,))
+    add_foreign_key(walk, table, f"{column}_fk", (column,), to_table, (to_column,))
     if default is not None or field.has_db_default():
-        target = requirements.schema.table(to_table)
-        requirements.if_rows(
+        target = walk.schema.table(to_table)
+        walk.check_rows(
             table,
             f"whether the default of {table.label}.{column} points to a row",
             points_nowhere(table, column, target, to_column, default)
@@ -114,7 +114,7 @@ def require_inline_target(
 
 
 def add_constraint(
-    requirements: Requirements,
+    walk: SchemaWalk,
     table: SimulatedTable,
     name: str,
     kind: str,
@@ -122,23 +122,23 @@ def add_constraint(
 ) -> None:
     """ADD CONSTRAINT: its name must be free on the table."""
     if name in table.constraints:
-        requirements.ledger.find(
+        walk.ledger.find(
             "constraint-exists",
             f"the migration adds constraint {name} to {table.label}, which has one of that name",
             hint="drop the existing one, or rename it",
             steps=drop_constraint_there(
-                table, name, renamed=requirements.schema.free_name(table.schema, name)
+                table, name, renamed=walk.schema.free_name(table.schema, name)
             ),
             table=table.label,
             name=name,
         )
     if kind == CHECK:
-        requirements.own_children(table, None, f"adding {name}")
+        walk.require_owned_children(table, None, f"adding {name}")
     table.constraints[name] = (kind, columns)
 
 
 def add_foreign_key(
-    requirements: Requirements,
+    walk: SchemaWalk,
     table: SimulatedTable,
     name: str,
     columns: tuple[str, ...],
@@ -147,10 +147,10 @@ def add_foreign_key(
 ) -> None:
     """Let the simulated schema have a foreign key, whose name and target were asked for before."""
     table.constraints[name] = (FOREIGN_KEY, columns)
-    target = requirements.schema.table(to_table)
+    target = walk.schema.table(to_table)
     if target is not None:
-        requirements.schema.foreign_keys.append(
-            ForeignKey(
+        walk.schema.foreign_keys.append(
+            SimulatedForeignKey(
                 name=name,
                 table=table,
                 columns=columns,
@@ -161,21 +161,21 @@ def add_foreign_key(
         )
 
 
-def drop_constraint(requirements: Requirements, table: SimulatedTable, name: str) -> None:
+def drop_constraint(walk: SchemaWalk, table: SimulatedTable, name: str) -> None:
     """DROP CONSTRAINT without CASCADE: it must be there, and no foreign key may rest on it."""
-    need_constraint(requirements, table, name, "drops")
-    no_foreign_key_rests_on(requirements, table, name)
+    require_constraint(walk, table, name, "drops")
+    no_foreign_key_rests_on(walk, table, name)
     table.constraints.pop(name, None)
-    requirements.schema.forget_foreign_keys(lambda key: key.table is table and key.name == name)
+    walk.schema.forget_foreign_keys(lambda key: key.table is table and key.name == name)
     if table.indexes.pop(name, None):
-        requirements.schema.forget_relation(table, name)
+        walk.schema.forget_relation(table, name)
 
 
-def no_foreign_key_rests_on(requirements: Requirements, table: SimulatedTable, name: str) -> None:
+def no_foreign_key_rests_on(walk: SchemaWalk, table: SimulatedTable, name: str) -> None:
     """Report the foreign keys that keep PostgreSQL from dropping an index or constraint."""
-    for key in requirements.schema.foreign_keys:
+    for key in walk.schema.foreign_keys:
         if key.target is table and key.index == name:
-            requirements.ledger.find(
+            walk.ledger.find(
                 "constraint-in-use",
                 f"dropping {name} of {table.label} is refused while the foreign key {key.name} of "
                 f"{key.table.label} depends on it",
@@ -194,12 +194,10 @@ def no_foreign_key_rests_on(requirements: Requirements, table: SimulatedTable, n
             )
 
 
-def need_constraint(
-    requirements: Requirements, table: SimulatedTable, name: str, does: str
-) -> None:
+def require_constraint(walk: SchemaWalk, table: SimulatedTable, name: str, does: str) -> None:
     """DROP or VALIDATE CONSTRAINT: it must be there."""
     if name not in table.constraints:
-        requirements.ledger.find(
+        walk.ledger.find(
             "missing-constraint",
             f"the migration {does} constraint {name} of {table.label}, which does not exist",
             hint="add the constraint as the applied migrations describe it",
@@ -210,15 +208,15 @@ def need_constraint(
 
 
 def _require_unique(
-    requirements: Requirements, target: SimulatedTable, columns: tuple[str, ...], purpose: str
+    walk: SchemaWalk, target: SimulatedTable, columns: tuple[str, ...], purpose: str
 ) -> None:
     if target.index_to_reference(columns):
         return
     named = ", ".join(columns)
-    seed = requirements.seed_step(target.name, columns[0])
+    seed = walk.seed_step(target.name, columns[0])
     # Without a name: PostgreSQL gives it the one that a column's own UNIQUE has.
     unique = f"ALTER TABLE {target.live} ADD UNIQUE ({', '.join(map(target.live_column, columns))})"
-    requirements.ledger.find(
+    walk.ledger.find(
         "missing-unique",
         f"{purpose} references {target.label} ({named}), which has no unique constraint",
         hint=None if seed else "if it is refused, rows have equal values: correct them first",
@@ -229,7 +227,7 @@ def _require_unique(
 
 
 def _require_comparable(
-    requirements: Requirements,
+    walk: SchemaWalk,
     table: SimulatedTable,
     columns: tuple[str, ...],
     target: SimulatedTable,
@@ -238,8 +236,8 @@ def _require_comparable(
 ) -> None:
     for column, to_column in zip(columns, to_columns, strict=True):
         ours, theirs = table.types[column], target.types[to_column]
-        if not may_join(requirements.connection, ours, theirs):
-            requirements.ledger.find(
+        if not may_join(walk.connection, ours, theirs):
+            walk.ledger.find(
                 "foreign-key-type",
                 f"{purpose} is {base(ours)}, but {target.label}.{to_column} is {base(theirs)}",
                 hint="convert the column to the type that the applied migrations describe",
@@ -249,15 +247,15 @@ def _require_comparable(
 
 
 def note_left_out(
-    requirements: Requirements, model: type[Model], constraint: BaseConstraint, *, executed: bool
+    walk: SchemaWalk, model: type[Model], constraint: BaseConstraint, *, executed: bool
 ) -> None:
     """Report a constraint that Django silently leaves out because the server is too old for it.
 
     Where "None" would be `executed` in its place, `migrate` fails.
     """
-    table = requirements.schema.label(model._meta.db_table)
+    table = walk.schema.label(model._meta.db_table)
     does = "executes None in its place, and fails" if executed else "leaves it out and reports OK"
-    requirements.ledger.find(
+    walk.ledger.find(
         "constraint-not-created",
         f"the server is too old for the constraint {constraint.name} of {table}: migrate {does}",
         hint="upgrade the server first; or remove the option that it does not support",

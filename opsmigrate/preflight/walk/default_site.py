@@ -10,10 +10,15 @@ from django.db.migrations.state import ProjectState
 
 from opsmigrate.postgres.names import quoted
 from opsmigrate.preflight.walk.bookkeeping import insert_instances
-from opsmigrate.preflight.walk.lacks import find_lack
+from opsmigrate.preflight.walk.missing_privileges import report_missing_privileges
+from opsmigrate.preflight.walk.privileges import (
+    MissingPrivilege,
+    live_relation,
+    missing_privilege,
+    missing_to_insert,
+)
 from opsmigrate.preflight.walk.receivers import SITES, receivers_of_migrate
-from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.rights import Lack, lacking, lacking_to_insert, live_relation
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 
 NAME = "example.com"
 # It sets the sequence too, which takes the right to UPDATE it.
@@ -24,35 +29,37 @@ WHERE s.oid = to_regclass(pg_get_serial_sequence(%s, %s))
 """
 
 
-def require_default_site(requirements: Requirements, state: ProjectState) -> None:
+def require_default_site(walk: SchemaWalk, state: ProjectState) -> None:
     """Report if django.contrib.sites.management.create_default_site would fail."""
     if SITES not in receivers_of_migrate() or ("sites", "site") not in state.models:
         return
     model: Any = state.apps.get_model("sites", "site")
-    connection = requirements.connection
-    table = requirements.schema.table(model._meta.db_table)
+    connection = walk.connection
+    table = walk.schema.table(model._meta.db_table)
     columns = [field.column for field in model._meta.local_concrete_fields]
     if table is None or not router.allow_migrate_model(connection.alias, model):
         return
     if not table.types.keys() >= set(columns):
         return
-    relation = live_relation(requirements.catalog, table.origin)
-    if relation is not None and (lack := lacking(connection, relation, "SELECT")):
-        find_lack(requirements, (lack,), relation, "look for a site after every plan")
-    elif requirements.rows(table) == 0:
+    relation = live_relation(walk.catalog, table.origin)
+    if relation is not None and (missing := missing_privilege(connection, relation, "SELECT")):
+        report_missing_privileges(walk, (missing,), relation, "look for a site after every plan")
+    elif walk.rows(table) == 0:
         if relation is not None:
-            lacks = [
-                *lacking_to_insert(connection, relation, columns),
-                *filter(None, [lacking(connection, relation, "UPDATE")]),
+            all_missing = [
+                *missing_to_insert(connection, relation, columns),
+                *filter(None, [missing_privilege(connection, relation, "UPDATE")]),
             ]
             with connection.cursor() as cursor:
                 name = quoted(relation.schema, relation.name)
                 cursor.execute(SEQUENCE, [name, model._meta.pk.column])
-                lacks += [
-                    Lack("UPDATE", f"SEQUENCE {schema}.{each}", f"SEQUENCE {quoted(schema, each)}")
+                all_missing += [
+                    MissingPrivilege(
+                        "UPDATE", f"SEQUENCE {schema}.{each}", f"SEQUENCE {quoted(schema, each)}"
+                    )
                     for schema, each in cursor.fetchall()
                 ]
-            if lacks:
-                find_lack(requirements, lacks, relation, "add the default site")
+            if all_missing:
+                report_missing_privileges(walk, all_missing, relation, "add the default site")
         site = model(pk=getattr(settings, "SITE_ID", 1), domain=NAME, name=NAME)
-        insert_instances(requirements, table, model, [site], f"the site {NAME}", with_key=True)
+        insert_instances(walk, table, model, [site], f"the site {NAME}", with_key=True)

@@ -9,7 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.names import literal
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.walk.cures import without_view
+from opsmigrate.preflight.walk.conflict_remedies import without_view
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.report import Severity
 from opsmigrate.steps import command, statement
@@ -55,7 +55,7 @@ def warn_of_views(
         )
 
 
-def views_forbid(  # noqa: PLR0913 - Requirements has a short way to it
+def views_forbid(  # noqa: PLR0913 - SchemaWalk has a short way to it
     connection: BaseDatabaseWrapper,
     catalog: Catalog,
     ledger: Ledger,

@@ -31,7 +31,7 @@ MAKES_HISTORY = f"CREATE TABLE {HISTORY} ()"
 FURTHER = re.compile(r";\s*(?=\w)")
 
 
-def leave_open_event_triggers(catalog: Catalog, plan: Plan, ledger: Ledger) -> None:
+def mark_event_triggers_undecided(catalog: Catalog, plan: Plan, ledger: Ledger) -> None:
     """Mark as undecided the first statement, or code, that fires each event trigger."""
     statements = [*ledger.statements]
     if plan.steps and not any(relation.name == HISTORY for relation in catalog.relations):
@@ -40,11 +40,11 @@ def leave_open_event_triggers(catalog: Catalog, plan: Plan, ledger: Ledger) -> N
         fires = next((item for item in statements if fired(trigger, item["sql"])), None)
         if fires is not None:
             with ledger.at(fires["migration"], fires["operation"]):
-                ledger.leave_open(
+                ledger.mark_undecided(
                     f"the event trigger {trigger.name} runs with it and may refuse it"
                 )
         elif ledger.code_runs:
-            ledger.leave_open(
+            ledger.mark_undecided(
                 f"whether code fires the event trigger {trigger.name}, which may refuse DDL"
             )
 

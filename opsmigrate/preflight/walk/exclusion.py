@@ -17,8 +17,8 @@ from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.index_keys import Key, keys_of
 from opsmigrate.preflight.walk.operator_classes import require_operator_class_of_key
 from opsmigrate.preflight.walk.probes import Probe
-from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.safe_path import require_safe_path
+from opsmigrate.preflight.walk.restricted_search_path import require_safe_path
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import EXCLUSION, SimulatedTable
 from opsmigrate.preflight.walk.ways import BadOnes
 
@@ -28,46 +28,44 @@ def is_exclusion(constraint: BaseConstraint) -> bool:
     return isinstance(constraint, ExclusionConstraint)
 
 
-def require_exclusion(
-    requirements: Requirements, model: type[Model], constraint: Any, editor: Any
-) -> None:
+def require_exclusion(walk: SchemaWalk, model: type[Model], constraint: Any, editor: Any) -> None:
     """EXCLUDE USING …: the operators must be there, and no two rows may exclude each other."""
-    table = requirements.own_table(model._meta.db_table)
+    table = walk.require_owned_table(model._meta.db_table)
     if table is None:
         return
     name, method = as_stored(constraint.name), constraint.index_type.lower()
-    requirements.need_free(table, name)
+    walk.require_free_name(table, name)
     table.constraints[name] = (EXCLUSION, ())
     statement: Statement = constraint.constraint_sql(model, editor)
-    requirements.name_columns(model, str(statement))
+    walk.name_columns(model, str(statement))
     if any(
-        finding.operation == requirements.ledger.operation and finding.id == "missing-column"
-        for finding in requirements.ledger.findings
+        finding.operation == walk.ledger.operation and finding.id == "missing-column"
+        for finding in walk.ledger.findings
     ):
         return
     keys = keys_of(statement.parts["expressions"])
     for key in keys:
         compared = f"{key.text} {key.operator} {key.text}"
-        if require_fit(requirements, table, compared, name, by_row=True):
-            require_immutable(requirements, table, key.text, name)
-            require_safe_path(requirements, table, key.text, name)
-        require_operator_class_of_key(requirements, table, key, index=name, method=method)
+        if require_fit(walk, table, compared, name, by_row=True):
+            require_immutable(walk, table, key.text, name)
+            require_safe_path(walk, table, key.text, name)
+        require_operator_class_of_key(walk, table, key, index=name, method=method)
     condition = str(statement.parts["where"]).replace(" WHERE ", "", 1)
-    if condition and require_fit(requirements, table, condition, name, by_row=True):
-        require_immutable(requirements, table, condition, name)
-        require_safe_path(requirements, table, condition, name)
-    requirements.if_rows(
+    if condition and require_fit(walk, table, condition, name, by_row=True):
+        require_immutable(walk, table, condition, name)
+        require_safe_path(walk, table, condition, name)
+    walk.check_rows(
         table,
         f"whether the rows of {table.label} suit {name}",
-        _probe(requirements, table, keys, condition),
+        _probe(walk, table, keys, condition),
     )
 
 
 def _probe(
-    requirements: Requirements, table: SimulatedTable, keys: list[Key], condition: str
+    walk: SchemaWalk, table: SimulatedTable, keys: list[Key], condition: str
 ) -> Probe | None:
     texts = [key.text for key in keys]
-    columns = requirements.columns_in(table, " ".join([*texts, condition]))
+    columns = walk.columns_in(table, " ".join([*texts, condition]))
     if not known(table, columns):
         return None
     side = _side(table, texts, condition, columns)

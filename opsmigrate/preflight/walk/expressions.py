@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.errors import (
+from opsmigrate.postgres.driver_errors import (
     INSUFFICIENT_PRIVILEGE,
     UNDEFINED_OBJECT,
     first_line,
@@ -19,9 +19,9 @@ from opsmigrate.postgres.errors import (
 )
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
+from opsmigrate.preflight.walk.privileges import BY_OTHERS, live_relation
 from opsmigrate.preflight.walk.probes import fails_on_rows
-from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.rights import BY_OTHERS, live_relation
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable
 from opsmigrate.schema.types import in_full
 from opsmigrate.steps import Step, statement
@@ -64,7 +64,7 @@ WHERE e.stxrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND e.stxexpr
 
 
 def require_fit(
-    requirements: Requirements,
+    walk: SchemaWalk,
     table: SimulatedTable,
     expression: str,
     purpose: str,
@@ -77,14 +77,14 @@ def require_fit(
     not ask for the right to call a function before it comes to a row, as it makes an index.
     """
     try:
-        words = misfit(requirements, table, expression, {})
+        words = misfit(walk, table, expression, {})
     except ForbiddenError as error:
-        _forbidden(requirements, table, expression, purpose, str(error), rows_needed=by_row)
+        _forbidden(walk, table, expression, purpose, str(error), rows_needed=by_row)
         return False
-    if words and not requirements.sees_everything():
-        requirements.ledger.leave_open(f"whether {purpose} fits {table.label}: {words}")
+    if words and not walk.sees_everything():
+        walk.ledger.mark_undecided(f"whether {purpose} fits {table.label}: {words}")
     elif words:
-        requirements.ledger.find(
+        walk.ledger.find(
             "expression-invalid",
             f"{purpose} does not fit the columns of {table.label}: {words}",
             hint="convert the columns to the types that the applied migrations describe",
@@ -98,7 +98,7 @@ class ForbiddenError(Exception):
 
 
 def _forbidden(
-    requirements: Requirements,
+    walk: SchemaWalk,
     table: SimulatedTable,
     expression: str,
     purpose: str,
@@ -106,28 +106,28 @@ def _forbidden(
     *,
     rows_needed: bool,
 ) -> None:
-    rows = requirements.rows(table) if rows_needed else 1
+    rows = walk.rows(table) if rows_needed else 1
     if rows is None:
-        requirements.ledger.leave_open(f"whether {purpose} is computed for a row: {words}")
+        walk.ledger.mark_undecided(f"whether {purpose} is computed for a row: {words}")
     elif rows:
-        requirements.ledger.find(
+        walk.ledger.find(
             "missing-privilege",
             f"the role may not compute {purpose}: {words}",
             hint=BY_OTHERS,
-            steps=tuple(_to_call(requirements, expression)),
+            steps=tuple(_to_call(walk, expression)),
             table=table.label,
         )
 
 
-def _to_call(requirements: Requirements, expression: str) -> Iterator[Step]:
+def _to_call(walk: SchemaWalk, expression: str) -> Iterator[Step]:
     """Yield what lets the role call the functions that the expression names."""
     names = [inside or plain for inside, plain in CALLED.findall(expression)]
-    for (function,) in seen_by_project(requirements.connection, NOT_TO_CALL, [names, names]):
-        yield statement(f"GRANT EXECUTE ON FUNCTION {function} TO {quoted(requirements.role)}")
+    for (function,) in seen_by_project(walk.connection, NOT_TO_CALL, [names, names]):
+        yield statement(f"GRANT EXECUTE ON FUNCTION {function} TO {quoted(walk.role)}")
 
 
 def require_no_failure(
-    requirements: Requirements,
+    walk: SchemaWalk,
     table: SimulatedTable,
     expression: str,
     purpose: str,
@@ -139,16 +139,16 @@ def require_no_failure(
     """
     if CANNOT_FAIL.fullmatch(QUOTED.sub("", expression)):
         return True
-    rows = requirements.rows(table)
+    rows = walk.rows(table)
     if rows == 0:
         return True
-    named = requirements.columns_in(table, expression)
+    named = walk.columns_in(table, expression)
     text = sql.SQL(expression)
-    failure = fails_on_rows(requirements.connection, table, text, named) if rows else None
+    failure = fails_on_rows(walk.connection, table, text, named) if rows else None
     if failure is None:
-        requirements.ledger.leave_open(f"whether {purpose} fails on some row of {table.label}")
+        walk.ledger.mark_undecided(f"whether {purpose} fails on some row of {table.label}")
     elif failure:
-        requirements.ledger.find(
+        walk.ledger.find(
             "expression-fails",
             f"{purpose} fails on some row of {table.label}: {failure}",
             hint="correct the rows, or make the expression handle them",
@@ -159,7 +159,7 @@ def require_no_failure(
 
 
 def misfit(
-    requirements: Requirements, table: SimulatedTable, expression: str, types: Mapping[str, str]
+    walk: SchemaWalk, table: SimulatedTable, expression: str, types: Mapping[str, str]
 ) -> str | None:
     """Return PostgreSQL's words where it would refuse the expression, None where it takes it.
 
@@ -168,7 +168,7 @@ def misfit(
     """
     query = _on_nulls(table, expression, types)
     try:
-        with transaction_as_project(requirements.connection, "READ ONLY") as cursor:
+        with transaction_as_project(walk.connection, "READ ONLY") as cursor:
             cursor.execute(query)
     except Error as error:
         state = sqlstate(error) or ""
@@ -180,11 +180,11 @@ def misfit(
     return None
 
 
-def types_of(requirements: Requirements, table: SimulatedTable, expressions: str) -> list[str]:
+def types_of(walk: SchemaWalk, table: SimulatedTable, expressions: str) -> list[str]:
     """Return the type of each expression, without modifiers; nothing where one does not fit."""
     query = _on_nulls(table, expressions, {})
     try:
-        with transaction_as_project(requirements.connection, "READ ONLY") as cursor:
+        with transaction_as_project(walk.connection, "READ ONLY") as cursor:
             cursor.execute(query)
             oids = [column[1] for column in cursor.description or ()]
             cursor.execute(
@@ -236,7 +236,7 @@ def holds(
 
 
 def live_expressions(
-    requirements: Requirements, table: SimulatedTable, column: str
+    walk: SchemaWalk, table: SimulatedTable, column: str
 ) -> list[tuple[str, str, str, bool]]:
     """Return the checks, indexes and statistics objects whose expressions name a live column.
 
@@ -252,14 +252,14 @@ def live_expressions(
     }
     if not users and not checks:
         return []
-    live = live_relation(requirements.catalog, table.origin)
-    if live is not None and live.owner in requirements.catalog.distrusted:
-        requirements.ledger.leave_open(
+    live = live_relation(walk.catalog, table.origin)
+    if live is not None and live.owner in walk.catalog.distrusted:
+        walk.ledger.mark_undecided(
             f"the code on {table.label}.{column} is by {live.owner}, and evaluating it here would "
             "run that with a superuser's privileges"
         )
         return []
-    rows = seen_by_project(requirements.connection, EXPRESSIONS, [*table.origin] * 3)
+    rows = seen_by_project(walk.connection, EXPRESSIONS, [*table.origin] * 3)
     return [
         (name, kind, text, validated)
         for name, kind, text, validated in rows

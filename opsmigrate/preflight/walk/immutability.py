@@ -19,7 +19,7 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
 from opsmigrate.preflight.walk.expressions import CALLED, PLAIN
 from opsmigrate.preflight.walk.found import LIMITS, TIMEOUT
-from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.schema.samples import INEXACT, TEXTS
 from opsmigrate.schema.types import INTEGERS, base, element, in_full, is_array
@@ -64,23 +64,23 @@ NOT_COMPUTED = re.compile(r"\b(?:ROW|XML\w+|JSON_\w+)\s*\(", re.IGNORECASE)
 
 
 def require_immutable(
-    requirements: Requirements, table: SimulatedTable, expression: str, purpose: str
+    walk: SchemaWalk, table: SimulatedTable, expression: str, purpose: str
 ) -> None:
     """Report an expression whose result depends on more than the row (42P17)."""
-    if not requirements.columns_in(table, expression) and not CALLED.search(expression):
+    if not walk.columns_in(table, expression) and not CALLED.search(expression):
         return
-    left = _left_of(requirements, table, expression)
+    left = _left_of(walk, table, expression)
     if left == "":
         return
     if left is None:
-        if _may_depend(requirements, expression):
-            requirements.ledger.leave_open(f"whether {purpose} of {table.label} is immutable")
+        if _may_depend(walk, expression):
+            walk.ledger.mark_undecided(f"whether {purpose} of {table.label} is immutable")
         return
     what = f"{purpose} of {table.label} is not immutable: {_culprit(left)}"
-    if not requirements.sees_everything():
-        requirements.ledger.leave_open(f"{what}; but an earlier operation may change that")
+    if not walk.sees_everything():
+        walk.ledger.mark_undecided(f"{what}; but an earlier operation may change that")
         return
-    requirements.ledger.find(
+    walk.ledger.find(
         "not-immutable",
         what,
         hint="name in it what it now takes from the session (to_tsvector('english', …), AT TIME "
@@ -102,15 +102,15 @@ def _called(expression: str) -> list[str]:
     return [inside or plain for inside, plain in CALLED.findall(outside)]
 
 
-def _may_depend(requirements: Requirements, expression: str) -> bool:
+def _may_depend(walk: SchemaWalk, expression: str) -> bool:
     """Return whether something in it is not immutable for some types, or is a cast."""
     if "::" in LITERAL.sub("''", expression):
         return True
-    rows = seen_by_project(requirements.connection, VOLATILE, [_called(expression)])
+    rows = seen_by_project(walk.connection, VOLATILE, [_called(expression)])
     return bool(rows[0][0])
 
 
-def _left_of(requirements: Requirements, table: SimulatedTable, expression: str) -> str | None:
+def _left_of(walk: SchemaWalk, table: SimulatedTable, expression: str) -> str | None:
     """Return what the planner cannot compute of sample values: '' for nothing, None if unknown."""
     for text, number in SAMPLES:
         values = dict(_row(table, expression, text, number))
@@ -124,7 +124,7 @@ def _left_of(requirements: Requirements, table: SimulatedTable, expression: str)
             sql.SQL(expression), source if values else sql.SQL("")
         )
         try:
-            with transaction_as_project(requirements.connection, "READ ONLY") as cursor:
+            with transaction_as_project(walk.connection, "READ ONLY") as cursor:
                 cursor.execute(LIMITS, [TIMEOUT, TIMEOUT])
                 cursor.execute(query)
                 found = cursor.fetchone()[0]

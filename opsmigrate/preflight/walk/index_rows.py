@@ -7,7 +7,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.preflight.walk.expressions import types_of
 from opsmigrate.preflight.walk.found import known
 from opsmigrate.preflight.walk.probes import Probe, rows_where
-from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import SimulatedTable, live_value
 from opsmigrate.schema.types import base, modifiers
 
@@ -19,7 +19,7 @@ ENDLESS = frozenset({"text", "bytea", "jsonb", "citext", "character varying", "c
 
 
 def require_rows_fit(
-    requirements: Requirements,
+    walk: SchemaWalk,
     table: SimulatedTable,
     columns: tuple[str, ...],
     expressions: list[str],
@@ -33,7 +33,7 @@ def require_rows_fit(
     """
     carried = [item for item in include if item in table.types and _may_be_long(table.types[item])]
     keys = [column for column in columns if _may_be_long(table.types[column])]
-    types = types_of(requirements, table, ", ".join(expressions)) if expressions else []
+    types = types_of(walk, table, ", ".join(expressions)) if expressions else []
     if types and not any(map(_may_be_long, types)):
         keys = []
     endless = [*keys, *carried]
@@ -44,10 +44,10 @@ def require_rows_fit(
         table.values.get(column) == live_value(table.origins.get(column, column))
         for column in endless
     )
-    quote = requirements.connection.ops.quote_name
+    quote = walk.connection.ops.quote_name
     texts = [*(expressions if computed else map(quote, keys)), *map(quote, carried)]
     named = (*columns, *carried) if computed else tuple(endless)
-    requirements.if_rows(
+    walk.check_rows(
         table,
         f"whether the values of {table.label} ({', '.join(endless)}) fit into an index",
         _probe(table, texts, named, proves=stored),

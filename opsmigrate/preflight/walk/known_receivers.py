@@ -17,7 +17,7 @@ from django.db import Error, router
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.preflight.walk.new_rows import Permission, type_of
-from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 
 WAGTAIL = "wagtail.snippets.models.create_extra_permissions"
 GUARDIAN = "guardian.management.create_anonymous_user"
@@ -45,19 +45,19 @@ def is_known(name: str, function: Callable[..., Any]) -> bool:
     return name in TEXTS and fingerprint(function) in TEXTS[name]
 
 
-def why_open(name: str, requirements: Requirements) -> str | None:
+def why_open(name: str, walk: SchemaWalk) -> str | None:
     """Return why it is not known what a known receiver will do, None where it is."""
-    if name == GUARDIAN and not _is_there(requirements):
+    if name == GUARDIAN and not _is_there(walk):
         return f"{name} makes the anonymous user, which does not exist: only a rehearsal decides"
     # What Wagtail's inserts is asked with Django's own permissions.
     return None
 
 
-def _is_there(requirements: Requirements) -> bool:
+def _is_there(walk: SchemaWalk) -> bool:
     """Return whether guardian's anonymous user is there, so that it does nothing."""
     user: Any = get_user_model()
-    alias = requirements.connection.alias
-    table = requirements.schema.table(user._meta.db_table)
+    alias = walk.connection.alias
+    table = walk.schema.table(user._meta.db_table)
     field = user._meta.get_field(user.USERNAME_FIELD)
     if table is None or table.origin is None or not router.allow_migrate_model(alias, user):
         return False
@@ -68,7 +68,7 @@ def _is_there(requirements: Requirements) -> bool:
     )
     name = import_module("guardian.conf.settings").ANONYMOUS_USER_NAME
     try:
-        with requirements.connection.cursor() as cursor:
+        with walk.connection.cursor() as cursor:
             cursor.execute(query, [name])
             return bool(cursor.fetchone()[0])
     except Error:

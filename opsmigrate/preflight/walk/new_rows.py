@@ -13,7 +13,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from django.db.migrations import RenameModel
 from django.db.migrations.state import ProjectState
 
-from opsmigrate.preflight.plan import Step
+from opsmigrate.preflight.plan import PlanStep
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 
 # App and name of a model, as in a content type.
@@ -71,7 +71,7 @@ def _select(table: SimulatedTable, *columns: str) -> Any:
     )
 
 
-def content_types_after(steps: Iterable[Step], live: Iterable[Type]) -> dict[Type, Type]:
+def content_types_after(steps: Iterable[PlanStep], live: Iterable[Type]) -> dict[Type, Type]:
     """Return the content types (app, model) after the plan, each with what it is called now.
 
     One whose new name is taken keeps its old one
@@ -86,7 +86,7 @@ def content_types_after(steps: Iterable[Step], live: Iterable[Type]) -> dict[Typ
     return now
 
 
-def renames(step: Step) -> Iterator[tuple[str, str]]:
+def renames(step: PlanStep) -> Iterator[tuple[str, str]]:
     """Yield the old and new names of the models that a step renames, in its order."""
     operations = step.migration.operations
     for operation in reversed(operations) if step.backwards else operations:

@@ -15,13 +15,13 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django.db.models import Index, Model
 
-from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.walk.code_effects import effect_of_code
 from opsmigrate.preflight.walk.collations import create_collation, remove_collation
 from opsmigrate.preflight.walk.constraints import add_constraint
-from opsmigrate.preflight.walk.effects import effect_of_code
 from opsmigrate.preflight.walk.expressions import require_fit
-from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import CHECK
 from opsmigrate.preflight.walk.tracing import TracingEditor
 from opsmigrate.preflight.walk.validation import validate_constraint
@@ -62,9 +62,9 @@ class Move:
     backwards: bool
 
     @property
-    def requirements(self) -> Requirements:
+    def walk(self) -> SchemaWalk:
         """Whom to ask."""
-        return self.editor.requirements
+        return self.editor.walk
 
     def model(self) -> type[Model]:
         """Return the model that the operation names, as the state after it has it."""
@@ -73,13 +73,13 @@ class Move:
         return model
 
 
-class RaisesToo(Exception):
+class MigrateWouldRaise(Exception):
     """What `migrate` raises as well, whatever the database holds: it lies in the migrations."""
 
 
 @contextmanager
-def raising_too(*, only: tuple[str, ...] = ("",)) -> Iterator[None]:
-    """Turn what is raised into RaisesToo: Django and the migrations do the same for `migrate`.
+def migrate_would_raise(*, only: tuple[str, ...] = ("",)) -> Iterator[None]:
+    """Raise MigrateWouldRaise instead: Django and the migrations do the same for `migrate`.
 
     `only` are the beginnings of the files that must have raised it.
     """
@@ -89,7 +89,7 @@ def raising_too(*, only: tuple[str, ...] = ("",)) -> Iterator[None]:
         raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
         if not raised_in.startswith(only):
             raise
-        raise RaisesToo(f"{type(error).__name__}: {first_line(error)}") from error
+        raise MigrateWouldRaise(f"{type(error).__name__}: {first_line(error)}") from error
 
 
 def walk_operation(move: Move) -> None:
@@ -111,7 +111,7 @@ def _drive(move: Move) -> None:
     """Let the operation drive the editor as `migrate` would."""
     operation, label = move.operation, move.migration.app_label
     run = operation.database_backwards if move.backwards else operation.database_forwards
-    with raising_too(only=OF_MODELS), _noting_wrong_number(move):
+    with migrate_would_raise(only=OF_MODELS), _noting_wrong_number(move):
         run(label, move.editor, move.from_state, move.to_state)
 
 
@@ -126,7 +126,7 @@ def _noting_wrong_number(move: Move) -> Iterator[None]:
         if name is None or not str(error).startswith("Found wrong number"):
             raise
         model = move.from_state.apps.get_model(move.migration.app_label, name)
-        move.requirements.wrong_number(model._meta.db_table, str(error))
+        move.walk.wrong_number(model._meta.db_table, str(error))
 
 
 def _walk_parts(move: Move) -> None:
@@ -144,13 +144,15 @@ def _walk_parts(move: Move) -> None:
 
 def _run_own(move: Move) -> None:
     """Mark a custom operation as undecided; what it executes may be in its attributes."""
-    kind, ledger = type(move.operation), move.requirements.ledger
+    kind, ledger = type(move.operation), move.walk.ledger
     what = f"{kind.__module__}.{kind.__qualname__} is a custom operation"
     ledger.code(what)
     methods = [item for owner in kind.__mro__ for item in vars(owner).values()]
     own = [item for item in methods if not _of_django(item)]
     if any(_names_any(item, EDITS | EXECUTES) for item in own):
-        ledger.reshaped = ledger.reshaped or f"{what}, and may have changed that earlier"
+        ledger.schema_unknown_since = (
+            ledger.schema_unknown_since or f"{what}, and may have changed that earlier"
+        )
 
 
 def _of_django(item: Any) -> bool:
@@ -166,13 +168,15 @@ def _run_python(move: Move) -> None:
     code = operation.reverse_code if move.backwards else operation.code
     allowed = router.allow_migrate(alias, move.migration.app_label, **operation.hints)
     if allowed and code is not None and code is not RunPython.noop:
-        ledger = move.requirements.ledger
+        ledger = move.walk.ledger
         name = f"{code.__module__}.{getattr(code, '__qualname__', code)}"
         texts = filter(DDL.search, strings_in_reach(code))
         what = f"RunPython calls {name}, which only a rehearsal decides"
         ledger.code(what, texts, effect=effect_of_code(code))
         if _names_any(code, EDITS):
-            ledger.reshaped = ledger.reshaped or f"{name} may have changed that earlier"
+            ledger.schema_unknown_since = (
+                ledger.schema_unknown_since or f"{name} may have changed that earlier"
+            )
 
 
 def _is_djangos_own(operation: Operation, *, backwards: bool) -> bool:
@@ -195,7 +199,7 @@ def _concurrently(move: Move) -> None:
     """CREATE or DROP INDEX CONCURRENTLY, which Django refuses inside a transaction."""
     operation, editor, model = move.operation, move.editor, move.model()
     if move.migration.atomic:
-        move.requirements.ledger.find(
+        move.walk.ledger.find(
             "concurrently-in-transaction",
             f"{_name(operation)} cannot run in a transaction, but the migration is atomic",
             hint="set atomic = False in the class Migration",
@@ -218,19 +222,19 @@ def _index(move: Move) -> Index:
 
 
 def _create_extension(move: Move) -> None:
-    requirements, name = move.requirements, move.operation.name
+    walk, name = move.walk, move.operation.name
     if not router.allow_migrate(move.editor.connection.alias, move.migration.app_label):
         return
     if move.backwards:
-        requirements.ledger.leave_open(f"whether anything depends on the extension {name}")
+        walk.ledger.mark_undecided(f"whether anything depends on the extension {name}")
         return
-    if name in requirements.schema.extensions:
+    if name in walk.schema.extensions:
         return
-    requirements.schema.extensions.add(name)
+    walk.schema.extensions.add(name)
     move.editor.note(f"CREATE EXTENSION IF NOT EXISTS {move.editor.quote_name(name)}")
-    catalog = requirements.catalog
+    catalog = walk.catalog
     if name not in catalog.available_extensions:
-        requirements.ledger.find(
+        walk.ledger.find(
             "missing-extension",
             f"the server lacks the files of the extension {name}",
             hint=f"install the package with {name} on the server (often postgresql-contrib)",
@@ -238,7 +242,7 @@ def _create_extension(move: Move) -> None:
     elif not (
         catalog.superuser or (catalog.available_extensions[name] and catalog.may_create_extensions)
     ):
-        requirements.ledger.find(
+        walk.ledger.find(
             "missing-privilege",
             f"the role may not create the extension {name}",
             hint="a superuser types this",
@@ -254,39 +258,39 @@ def _collation(move: Move) -> None:
     verb = "CREATE" if creates else "DROP"
     editor.note(f"{verb} COLLATION {editor.quote_name(operation.name)}")
     if creates:
-        create_collation(move.requirements, operation)
+        create_collation(move.walk, operation)
     else:
-        remove_collation(move.requirements, operation.name)
+        remove_collation(move.walk, operation.name)
 
 
 def _add_not_valid(move: Move) -> None:
-    requirements, constraint, model = move.requirements, move.operation.constraint, move.model()
+    walk, constraint, model = move.walk, move.operation.constraint, move.model()
     if move.backwards:
         move.editor.remove_constraint(model, constraint)
         return
-    table = requirements.own_table(model._meta.db_table)
+    table = walk.require_owned_table(model._meta.db_table)
     statement = constraint.create_sql(model, move.editor)
     move.editor.note(f"{statement} NOT VALID", None)
     if table is not None:
-        requirements.name_columns(model, str(statement))
+        walk.name_columns(model, str(statement))
         check = str(statement.parts["check"])
         name = as_stored(constraint.name)
-        require_fit(requirements, table, check, f"the check {name}")
-        columns = requirements.columns_in(table, check)
-        add_constraint(requirements, table, name, CHECK, columns)
+        require_fit(walk, table, check, f"the check {name}")
+        columns = walk.columns_in(table, check)
+        add_constraint(walk, table, name, CHECK, columns)
         table.not_valid[name] = check
 
 
 def _validate(move: Move) -> None:
     if move.backwards:
         return
-    requirements, name, editor = move.requirements, move.operation.name, move.editor
+    walk, name, editor = move.walk, move.operation.name, move.editor
     db_table = move.model()._meta.db_table
-    table = requirements.own_table(db_table)
+    table = walk.require_owned_table(db_table)
     quoted = editor.quote_name(db_table), editor.quote_name(name)
     editor.note("ALTER TABLE {} VALIDATE CONSTRAINT {}".format(*quoted))
     if table is not None:
-        validate_constraint(requirements, table, as_stored(name))
+        validate_constraint(walk, table, as_stored(name))
 
 
 SPECIAL = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.walk.expressions import types_of
 from opsmigrate.preflight.walk.index_keys import Key
-from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.schema.types import base
 
@@ -36,7 +36,7 @@ FROM asked
 
 
 def require_operator_class(  # noqa: PLR0913 - an index's column in full
-    requirements: Requirements,
+    walk: SchemaWalk,
     table: SimulatedTable,
     column: str,
     *,
@@ -47,14 +47,14 @@ def require_operator_class(  # noqa: PLR0913 - an index's column in full
 ) -> None:
     """Report if an index of `method` cannot cover the column; `name` is '' for the default."""
     kind = base(type_ or table.types[column])
-    found = _there_is(requirements, kind, method, name)
+    found = _there_is(walk, kind, method, name)
     # None: a type that the server does not know is noted elsewhere.
     if found is not False:
         return
-    if not requirements.sees_everything():
-        requirements.ledger.leave_open(f"whether {method} will have operators for {kind}")
+    if not walk.sees_everything():
+        walk.ledger.mark_undecided(f"whether {method} will have operators for {kind}")
         return
-    requirements.ledger.find(
+    walk.ledger.find(
         "no-operator-class",
         f"index {index} of {table.label} needs {name or 'the default operators'} of {method} for "
         f"{column}, which is {kind}: there are none",
@@ -66,12 +66,12 @@ def require_operator_class(  # noqa: PLR0913 - an index's column in full
 
 
 def require_operator_class_of_key(
-    requirements: Requirements, table: SimulatedTable, key: Key, *, index: str, method: str
+    walk: SchemaWalk, table: SimulatedTable, key: Key, *, index: str, method: str
 ) -> None:
     """Report if an index of `method` cannot cover an expression; a misfit has no type."""
-    for type_ in types_of(requirements, table, key.text):
+    for type_ in types_of(walk, table, key.text):
         require_operator_class(
-            requirements,
+            walk,
             table,
             key.text,
             index=index,
@@ -81,18 +81,16 @@ def require_operator_class_of_key(
         )
 
 
-def special_indexes_fit(
-    requirements: Requirements, table: SimulatedTable, column: str, after: str
-) -> None:
+def special_indexes_fit(walk: SchemaWalk, table: SimulatedTable, column: str, after: str) -> None:
     """Report the indexes that PostgreSQL cannot rebuild if the column becomes `after`."""
     for index in table.indexes.values():
         if column in index.columns and index.special:
-            requirements.ledger.leave_open(
+            walk.ledger.mark_undecided(
                 f"whether the operator class of index {index.name} takes {column} as {after}"
             )
         elif column in index.columns:
             require_operator_class(
-                requirements,
+                walk,
                 table,
                 column,
                 index=index.name,
@@ -102,9 +100,9 @@ def special_indexes_fit(
             )
 
 
-def _there_is(requirements: Requirements, type_: str, method: str, name: str) -> bool | None:
-    known = requirements.operator_classes
+def _there_is(walk: SchemaWalk, type_: str, method: str, name: str) -> bool | None:
+    known = walk.operator_classes
     if (type_, method, name) not in known:
-        rows = seen_by_project(requirements.connection, QUERY, [type_, method, name, name])
+        rows = seen_by_project(walk.connection, QUERY, [type_, method, name, name])
         known[type_, method, name] = bool(rows[0][0]) if rows else None
     return known[type_, method, name]

@@ -11,7 +11,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.catalog import Constraint
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.errors import (
+from opsmigrate.postgres.driver_errors import (
     INSUFFICIENT_PRIVILEGE,
     LOCK_NOT_AVAILABLE,
     QUERY_CANCELED,
@@ -20,7 +20,6 @@ from opsmigrate.postgres.errors import (
 )
 from opsmigrate.postgres.operators import equality
 from opsmigrate.postgres.search_path import transaction_as_project
-from opsmigrate.preflight.walk.compatible import comparable
 from opsmigrate.preflight.walk.found import (
     IN_FULL,
     LIMITS,
@@ -31,7 +30,8 @@ from opsmigrate.preflight.walk.found import (
     names_of_rows,
     rows_of,
 )
-from opsmigrate.preflight.walk.simulation import ForeignKey, SimulatedTable
+from opsmigrate.preflight.walk.simulation import SimulatedForeignKey, SimulatedTable
+from opsmigrate.preflight.walk.type_compatibility import comparable
 from opsmigrate.preflight.walk.ways import BadOnes, all_but_first
 from opsmigrate.report import Severity
 from opsmigrate.schema.types import base
@@ -182,7 +182,7 @@ def orphans(
     )
 
 
-def orphans_of(connection: BaseDatabaseWrapper, key: ForeignKey) -> Probe | None:
+def orphans_of(connection: BaseDatabaseWrapper, key: SimulatedForeignKey) -> Probe | None:
     """Return the probe for rows that a foreign key lets point to nothing."""
     return orphans(connection, key.table, key.columns, key.target, key.to_columns)
 

@@ -10,10 +10,10 @@ from django.db import router
 from django.db.migrations.state import ProjectState
 from django.db.models.signals import post_migrate, pre_migrate
 
-from opsmigrate.preflight.walk.cures import KINDS
+from opsmigrate.preflight.walk.conflict_remedies import KINDS
 from opsmigrate.preflight.walk.known_receivers import is_known, why_open
 from opsmigrate.preflight.walk.plain_receivers import is_plain
-from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 
 
 class Known(NamedTuple):
@@ -39,24 +39,24 @@ KNOWN = {
 }
 
 
-def require_receivers(requirements: Requirements, state: ProjectState) -> None:
+def require_receivers(walk: SchemaWalk, state: ProjectState) -> None:
     """Examine the receivers of pre_migrate and post_migrate; unknown ones are undecided.
 
     What Django's own insert is asked in bookkeeping.py.
     """
-    ledger = requirements.ledger
-    alias = requirements.connection.alias
+    ledger = walk.ledger
+    alias = walk.connection.alias
     known = [item for name in receivers_of_migrate() for item in _at_work(name, alias, state)]
     for item in dict.fromkeys(known):
-        _require(requirements, item, state)
+        _require(walk, item, state)
     for name, function in _receivers():
         if name in KNOWN or is_plain(function):
             continue
         if is_known(name, function):
-            if why := why_open(name, requirements):
-                ledger.leave_open(why)
+            if why := why_open(name, walk):
+                ledger.mark_undecided(why)
         else:
-            ledger.leave_open(f"{name} runs with every migrate: only a rehearsal decides")
+            ledger.mark_undecided(f"{name} runs with every migrate: only a rehearsal decides")
 
 
 def _at_work(name: str, alias: str, state: ProjectState) -> Iterable[Known]:
@@ -99,31 +99,31 @@ def _live(signal: Any, sender: Any) -> list[Callable[..., Any]]:
     ]
 
 
-def _require(requirements: Requirements, item: Known, state: ProjectState) -> None:
+def _require(walk: SchemaWalk, item: Known, state: ProjectState) -> None:
     """Report if the table or a column of it does not exist; another relation is undecided."""
     if (item.app, item.model) not in state.models:
         return
     model: Any = state.apps.get_model(item.app, item.model)
     name = model._meta.db_table
-    table = requirements.schema.table(name)
+    table = walk.schema.table(name)
     purpose = f"{item.app}'s receiver of post_migrate"
     if table is None:
-        kind = requirements.schema.visible_kind(name)
+        kind = walk.schema.visible_kind(name)
         if kind is not None:
             is_a = KINDS.get(kind, "relation of another kind")
-            requirements.ledger.leave_open(
-                f"what the {is_a} {requirements.schema.label(name)}, which is not a table, gives "
+            walk.ledger.mark_undecided(
+                f"what the {is_a} {walk.schema.label(name)}, which is not a table, gives "
                 f"to {purpose}, and takes"
             )
             return
-        requirements.ledger.find(
+        walk.ledger.find(
             "missing-table",
             f"{purpose} reads {name}, which does not exist",
             hint=f"restore the table from a backup; python manage.py showmigrations {item.app} "
             "lists the migrations that should have created it",
-            table=requirements.schema.label(name),
+            table=walk.schema.label(name),
         )
         return
     columns = {field.column for field in model._meta.local_concrete_fields}
     for column in sorted(columns - set(table.types)):
-        requirements.need_column(table, column, purpose)
+        walk.require_column(table, column, purpose)

@@ -13,13 +13,13 @@ from django.db.migrations.state import ProjectState
 
 from opsmigrate.postgres.catalog import Relation
 from opsmigrate.postgres.names import former_name, literal, quoted
-from opsmigrate.preflight.plan import Plan, Step
+from opsmigrate.preflight.plan import Plan, PlanStep
 from opsmigrate.preflight.walk.bookkeeping import live_table
-from opsmigrate.preflight.walk.lacks import find_lack
+from opsmigrate.preflight.walk.missing_privileges import report_missing_privileges
 from opsmigrate.preflight.walk.new_rows import content_types_after, renames
+from opsmigrate.preflight.walk.privileges import missing_privilege
 from opsmigrate.preflight.walk.receivers import CONTENT_TYPES, RENAMES
-from opsmigrate.preflight.walk.requirements import Requirements
-from opsmigrate.preflight.walk.rights import lacking
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.steps import Step as Command
 from opsmigrate.steps import statement
 
@@ -35,7 +35,7 @@ class _Renaming:
 
 
 def require_renamed_permissions(
-    plan: Plan, state: ProjectState, requirements: Requirements, *, faked: bool
+    plan: Plan, state: ProjectState, walk: SchemaWalk, *, faked: bool
 ) -> None:
     """Report if permissions cannot follow their renamed models, so that `migrate` fails.
 
@@ -44,16 +44,20 @@ def require_renamed_permissions(
     """
     if not any(True for step in plan.steps for _ in renames(step)):
         return
-    permissions = live_table(requirements, RENAMES, "auth.Permission")
-    types = live_table(requirements, CONTENT_TYPES, "contenttypes.ContentType")
-    connection, ledger = requirements.connection, requirements.ledger
+    permissions = live_table(walk, RENAMES, "auth.Permission")
+    types = live_table(walk, CONTENT_TYPES, "contenttypes.ContentType")
+    connection, ledger = walk.connection, walk.ledger
     if permissions is None or types is None or _unreadable(connection, types, permissions):
         return
     rows = _read(connection, types, permissions)
     after = content_types_after(() if faked else plan.steps, frozenset(rows))
     held = {later: rows[live] for later, live in after.items()}
     found = [item for app in apps.get_app_configs() for item in _of(app, plan.steps, state, held)]
-    lack = lacking(connection, permissions, "UPDATE", ["codename", "name"]) if found else None
+    missing = (
+        missing_privilege(connection, permissions, "UPDATE", ["codename", "name"])
+        if found
+        else None
+    )
     for item in found:
         if item.taken_by is None:
             continue
@@ -62,7 +66,7 @@ def require_renamed_permissions(
             "exists"
         )
         if ledger.code_runs:
-            ledger.leave_open(f"{words}, unless code removes it first")
+            ledger.mark_undecided(f"{words}, unless code removes it first")
             continue
         ledger.find(
             "permission-exists",
@@ -74,8 +78,10 @@ def require_renamed_permissions(
         )
         break
     else:
-        if lack is not None:
-            find_lack(requirements, (lack,), permissions, "rename permissions with their models")
+        if missing is not None:
+            report_missing_privileges(
+                walk, (missing,), permissions, "rename permissions with their models"
+            )
 
 
 def _out_of_the_way(permissions: Relation, item: _Renaming) -> tuple[Command, ...]:
@@ -99,7 +105,9 @@ def _unreadable(connection: BaseDatabaseWrapper, types: Relation, permissions: R
     wanted = ((types, ("id", "app_label", "model")), (permissions, ("id", "content_type_id")))
     for relation, columns in (*wanted, (permissions, ("codename", "name"))):
         there = {column.name for column in relation.columns}
-        if not there.issuperset(columns) or lacking(connection, relation, "SELECT", columns):
+        if not there.issuperset(columns) or missing_privilege(
+            connection, relation, "SELECT", columns
+        ):
             return True
     return False
 
@@ -127,7 +135,7 @@ def _read(
 
 def _of(
     app: Any,
-    steps: tuple[Step, ...],
+    steps: tuple[PlanStep, ...],
     state: ProjectState,
     held: Mapping[tuple[str, str], Mapping[str, Any]],
 ) -> Iterator[_Renaming]:

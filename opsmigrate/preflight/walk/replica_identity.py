@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from opsmigrate.postgres.search_path import seen_by_project
-from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import PRIMARY_KEY, SimulatedTable
 from opsmigrate.report import Finding, Severity
 from opsmigrate.steps import statement
@@ -22,13 +22,13 @@ WHERE p.pubupdate OR p.pubdelete
 BY_HAND = "replica identity"
 
 
-def require_replica_identities(requirements: Requirements) -> None:
+def require_replica_identities(walk: SchemaWalk) -> None:
     """Warn of each published table that loses its replica identity for good: 55000."""
-    ledger = requirements.ledger
+    ledger = walk.ledger
     if BY_HAND in " ".join(ledger.by_hand).lower():
         return
-    for schema, name, index, by_key in seen_by_project(requirements.connection, IDENTITIES):
-        table = requirements.schema.of_origin(schema, name)
+    for schema, name, index, by_key in seen_by_project(walk.connection, IDENTITIES):
+        table = walk.schema.of_origin(schema, name)
         if table is not None and not _has_identity(table, index, by_key=by_key):
             ledger.add(_finding(table, index))
 

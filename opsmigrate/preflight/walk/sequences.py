@@ -7,7 +7,7 @@ from typing import NamedTuple
 from django.db import Error
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.names import literal, quoted
 from opsmigrate.postgres.sequences import of_owned
 from opsmigrate.postgres.transaction import transaction
@@ -15,7 +15,7 @@ from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.casts import RANGES
 from opsmigrate.preflight.walk.columns import column_in_use
 from opsmigrate.preflight.walk.dependents import warn_of_cascade
-from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.schema.types import base
 from opsmigrate.steps import Step, statement
@@ -28,7 +28,7 @@ ORDER BY d.deptype DESC
 """)
 
 
-class _Sequence(NamedTuple):
+class _OwnedSequence(NamedTuple):
     schema: str
     name: str
     type: str
@@ -43,42 +43,40 @@ class _Sequence(NamedTuple):
         return quoted(self.schema, self.name)
 
 
-def drop_sequence(requirements: Requirements, table: SimulatedTable, column: str) -> None:
+def drop_sequence(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:
     """A counted column becomes a plain one: DROP IDENTITY, or DROP SEQUENCE … CASCADE of a serial.
 
     DROP IDENTITY is refused where a default elsewhere takes its values from the sequence, CASCADE
     takes such a default along.
     """
-    sequence = _owned(requirements, table, column)
+    sequence = _owned(walk, table, column)
     if sequence is not None:
         name = (sequence.schema, sequence.name)
-        users = taken_along(requirements.connection, requirements.schema, name).others
+        users = taken_along(walk.connection, walk.schema, name).others
         own = f"the default of {table.schema}.{table.name}.{column}".replace('"', "")
         others = [user for user in users if user.replace('"', "") != own]
         for user in others:
             if sequence.is_identity:
                 doing = f"dropping the identity of {table.label}.{column}"
-                column_in_use(requirements, table, column, doing, user)
+                column_in_use(walk, table, column, doing, user)
             else:
                 does = f"DROP SEQUENCE {sequence.sql} CASCADE"
-                warn_of_cascade(requirements.ledger, table, does, user, column)
+                warn_of_cascade(walk.ledger, table, does, user, column)
     table.identities.discard(column)
 
 
-def require_range(
-    requirements: Requirements, table: SimulatedTable, column: str, after: str
-) -> None:
+def require_range(walk: SchemaWalk, table: SimulatedTable, column: str, after: str) -> None:
     """ALTER SEQUENCE … AS: where it starts, stands and ends must be numbers of the new type.
 
     Of an identity, PostgreSQL alters it with the column (transformAlterTableStmt); of a serial,
     Django does.
     """
-    sequence, type_ = _owned(requirements, table, column), base(after)
+    sequence, type_ = _owned(walk, table, column), base(after)
     if sequence is None or sequence.type == type_:
         return
     if type_ not in RANGES:
         if sequence.is_identity:
-            requirements.ledger.find(
+            walk.ledger.find(
                 "computed-column",
                 f"making {table.label}.{column} {after} is refused: it is an identity column, "
                 "which must be an integer",
@@ -93,11 +91,11 @@ def require_range(
             )
         return
     question = f"whether the sequence {sequence.sql} can become {after}"
-    if requirements.ledger.code_runs:
-        requirements.ledger.leave_open(f"{question}: code may have set it")
+    if walk.ledger.code_runs:
+        walk.ledger.mark_undecided(f"{question}: code may have set it")
         return
     try:
-        with transaction(requirements.connection) as cursor:
+        with transaction(walk.connection) as cursor:
             cursor.execute(
                 sql.SQL("SELECT last_value FROM {}").format(
                     sql.Identifier(sequence.schema, sequence.name)
@@ -105,16 +103,16 @@ def require_range(
             )
             last = int(cursor.fetchone()[0])
     except Error as error:
-        requirements.ledger.leave_open(f"{question}: {first_line(error)}")
+        walk.ledger.mark_undecided(f"{question}: {first_line(error)}")
         return
-    _note_out_of_range(requirements, table, column, sequence, (type_, last))
+    _note_out_of_range(walk, table, column, sequence, (type_, last))
 
 
 def _note_out_of_range(
-    requirements: Requirements,
+    walk: SchemaWalk,
     table: SimulatedTable,
     column: str,
-    sequence: _Sequence,
+    sequence: _OwnedSequence,
     new: tuple[str, int],
 ) -> None:
     """As init_params() checks it (sequence.c); ends that were the old type's become the new one's.
@@ -151,7 +149,7 @@ def _note_out_of_range(
             )
         )
     if wrong:
-        requirements.ledger.find(
+        walk.ledger.find(
             "sequence-out-of-range",
             f"the sequence {sequence.schema}.{sequence.name} of {table.label}.{column} "
             f"{' and '.join(words for words, _ in wrong)}, which is out of the range of {type_}",
@@ -162,14 +160,14 @@ def _note_out_of_range(
         )
 
 
-def _owned(requirements: Requirements, table: SimulatedTable, column: str) -> _Sequence | None:
+def _owned(walk: SchemaWalk, table: SimulatedTable, column: str) -> _OwnedSequence | None:
     """Return the sequence of a live column, as long as the plan has left it there."""
     live = table.origins.get(column)
     if table.origin is None or live is None:
         return None
     if column not in table.identities | table.defaults:
         return None
-    with transaction(requirements.connection) as cursor:
+    with transaction(walk.connection) as cursor:
         cursor.execute(OWNED, [*table.origin, live])
         row = cursor.fetchone()
-    return _Sequence(*row) if row else None
+    return _OwnedSequence(*row) if row else None

@@ -21,7 +21,7 @@ INDEX, TYPE = "i", "type"
 
 
 @dataclass(kw_only=True, eq=False)
-class ForeignKey:
+class SimulatedForeignKey:
     """A foreign key during the plan, and the index of the target on which it rests."""
 
     name: str
@@ -199,7 +199,7 @@ class Simulation:
         self.extensions = set(catalog.extensions)
         # Of those that the plan makes, whether they are deterministic; None where it drops one.
         self.collations: dict[str, bool | None] = {}
-        self.foreign_keys: list[ForeignKey] = []
+        self.foreign_keys: list[SimulatedForeignKey] = []
         for schema, name in catalog.types:
             self._kinds[schema, name] = TYPE
         for relation in catalog.relations:
@@ -225,7 +225,7 @@ class Simulation:
                 target = by_oid.get(constraint.references or 0)
                 if table is not None and target is not None:
                     self.foreign_keys.append(
-                        ForeignKey(
+                        SimulatedForeignKey(
                             name=constraint.name,
                             table=table,
                             columns=constraint.columns,
@@ -236,7 +236,7 @@ class Simulation:
                         )
                     )
 
-    def forget_foreign_keys(self, gone: Callable[[ForeignKey], bool]) -> None:
+    def forget_foreign_keys(self, gone: Callable[[SimulatedForeignKey], bool]) -> None:
         """Forget the foreign keys of which `gone` is true."""
         self.foreign_keys = [item for item in self.foreign_keys if not gone(item)]
 

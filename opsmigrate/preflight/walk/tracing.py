@@ -13,36 +13,36 @@ from django.db.backends.ddl_references import Statement
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 from django.db.models import BaseConstraint, Field, Index, Model
 
-from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.preflight.walk.altering import alter_null, alter_type, rename_column
+from opsmigrate.preflight.walk.code_effects import effect_of_sql
 from opsmigrate.preflight.walk.collations import is_deterministic
 from opsmigrate.preflight.walk.columns import UNKNOWN, add_column, drop_column, require_generated
 from opsmigrate.preflight.walk.constraints import note_left_out, require_inline_target
 from opsmigrate.preflight.walk.defaults import add_identity, alter_default
-from opsmigrate.preflight.walk.effects import effect_of_sql
 from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
 from opsmigrate.preflight.walk.fields import column_of, is_auto, is_generated
+from opsmigrate.preflight.walk.index_and_constraint_sql import examine_statement
 from opsmigrate.preflight.walk.introspected import constraints_of
-from opsmigrate.preflight.walk.no_change import altering_statements, needs_nothing
-from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.noop_alter_field import alter_field_statements, is_noop
+from opsmigrate.preflight.walk.referenced_tables import QUALIFIED, tables_of
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.sequences import drop_sequence, require_range
-from opsmigrate.preflight.walk.statements import examine_statement
-from opsmigrate.preflight.walk.surroundings import require_surroundings
-from opsmigrate.preflight.walk.touched import QUALIFIED, tables_of
+from opsmigrate.preflight.walk.storage_and_schema import require_storage_and_schema
 
 
 def tracing_editor(
-    connection: BaseDatabaseWrapper, requirements: Requirements, *, atomic: bool
+    connection: BaseDatabaseWrapper, walk: SchemaWalk, *, atomic: bool
 ) -> TracingEditor:
     """Return an editor of the connection's own class that executes nothing.
 
-    The operations of a migration drive it as they drive the real one; it asks `requirements`
+    The operations of a migration drive it as they drive the real one; it asks `walk`
     about every step, and answers Django's questions from the simulated schema.
     """
     kind = editor_class(TracingEditor, connection)
     editor: TracingEditor = kind(connection, collect_sql=True, atomic=atomic)
     editor.deferred_sql = []
-    editor.requirements = requirements
+    editor.walk = walk
     return editor
 
 
@@ -80,7 +80,7 @@ class _Executed(DatabaseSchemaEditor):
 class TracingEditor(DatabaseSchemaEditor):
     """Hooks the methods whose SQL is plain text; what is a Statement explains itself."""
 
-    requirements: Requirements
+    walk: SchemaWalk
     _depth = 0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -112,12 +112,12 @@ class TracingEditor(DatabaseSchemaEditor):
             return
         known = sql is self._known_text
         if isinstance(sql, Statement) or known:
-            require_surroundings(sql, self.requirements)
+            require_storage_and_schema(sql, self.walk)
         if isinstance(sql, Statement):
-            examine_statement(sql, self.requirements)
+            examine_statement(sql, self.walk)
         elif not known:
             by = "of the database engine's own" if self._depth else "written by hand"
-            self.requirements.ledger.raw(str(sql), by=by, effect=effect_of_sql(str(sql)))
+            self.walk.ledger.raw(str(sql), by=by, effect=effect_of_sql(str(sql)))
 
     def note(self, sql: Any, params: Any = ()) -> bool:
         """Keep the statement, and which tables it touches; say whether it can be sent at all.
@@ -125,7 +125,7 @@ class TracingEditor(DatabaseSchemaEditor):
         Where there are `params`, also an empty list, the driver takes a percent sign for the
         beginning of a placeholder, as in the real editor's execute().
         """
-        ledger = self.requirements.ledger
+        ledger = self.walk.ledger
         try:
             text = str(sql)
             if params is not None:
@@ -142,15 +142,15 @@ class TracingEditor(DatabaseSchemaEditor):
                 self.connection.ops.compose_sql(text, params)
         except self.connection.Database.Error as error:
             # An earlier operation of the plan may bring what adapts it, as HStoreExtension does.
-            ledger.leave_open(f"the driver cannot send a value yet: {first_line(error)}")
-        ledger.statement(text, tables_of(sql, self.requirements.schema))
+            ledger.mark_undecided(f"the driver cannot send a value yet: {first_line(error)}")
+        ledger.statement(text, tables_of(sql, self.walk.schema))
         return True
 
     def quote_name(self, name: str) -> str:
         """Return the name in quotes as Django writes it, noting where that is no name in SQL."""
         quoted = super().quote_name(name)
         if not IDENTIFIER.fullmatch(quoted):
-            self.requirements.ledger.find(
+            self.walk.ledger.find(
                 "malformed-statement",
                 f"Django writes the name {name} as {quoted}, which PostgreSQL cannot read",
                 hint='remove the quotation mark from the name, or double it: ""',
@@ -160,11 +160,11 @@ class TracingEditor(DatabaseSchemaEditor):
     def note_origins(self) -> None:
         """Remember that what was deferred since the last call comes from the present operation."""
         for statement in self.deferred_sql:
-            self._origins.setdefault(id(statement), self.requirements.ledger.operation)
+            self._origins.setdefault(id(statement), self.walk.ledger.operation)
 
     def run_deferred(self) -> None:
         """Look at the statements that the real editor keeps for the end of the migration."""
-        ledger = self.requirements.ledger
+        ledger = self.walk.ledger
         for statement in self.deferred_sql:
             with ledger.at(ledger.migration, self._origins.get(id(statement))):
                 self.execute(statement, None)
@@ -177,18 +177,18 @@ class TracingEditor(DatabaseSchemaEditor):
             module = getattr(default, "__module__", None)
             if module not in HARMLESS_DEFAULTS:
                 name = f"{module}.{getattr(default, '__qualname__', default)}"
-                self.requirements.ledger.leave_open(f"the default of {field.name} calls {name}")
+                self.walk.ledger.mark_undecided(f"the default of {field.name} calls {name}")
                 return UNKNOWN
         return super().effective_default(field)
 
     def create_model(self, model: type[Model]) -> None:
         """CREATE TABLE; its foreign keys and indexes come deferred."""
         with self._known():
-            table = self.requirements.create_table(model)
+            table = self.walk.create_table(model)
             for field in filter(is_generated, model._meta.local_fields):
-                require_generated(self.requirements, table, field)
+                require_generated(self.walk, table, field)
             for constraint in filter(is_exclusion, model._meta.constraints):
-                require_exclusion(self.requirements, model, constraint, self)
+                require_exclusion(self.walk, model, constraint, self)
             super().create_model(model)
             # Beside a column whose default has a parameter, Django keeps what it leaves out as the
             # statement "None" (BaseDatabaseSchemaEditor.table_sql).
@@ -196,21 +196,21 @@ class TracingEditor(DatabaseSchemaEditor):
             self.deferred_sql[:] = [each for each in self.deferred_sql if each is not None]
             for constraint in model._meta.constraints:
                 if constraint.create_sql(model, self) is None:
-                    note_left_out(self.requirements, model, constraint, executed=executed)
+                    note_left_out(self.walk, model, constraint, executed=executed)
 
     def delete_model(self, model: type[Model]) -> None:
         """DROP TABLE … CASCADE."""
         with self._known():
             super().delete_model(model)
-            self.requirements.drop_table(model._meta.db_table)
+            self.walk.drop_table(model._meta.db_table)
 
     def add_field(self, model: type[Model], field: Field[Any, Any]) -> None:
         """ALTER TABLE … ADD COLUMN, its foreign key inline."""
         with self._known():
             if field.db_parameters(connection=self.connection)["type"] is not None:
                 default = self.effective_default(field)
-                add_column(self.requirements, model, field, default)
-                require_inline_target(self.requirements, model, field, default)
+                add_column(self.walk, model, field, default)
+                require_inline_target(self.walk, model, field, default)
             super().add_field(model, field)
 
     def remove_field(self, model: type[Model], field: Field[Any, Any]) -> None:
@@ -219,7 +219,7 @@ class TracingEditor(DatabaseSchemaEditor):
             super().remove_field(model, field)
             if field.db_parameters(connection=self.connection)["type"] is not None:
                 cascades = "CASCADE" in DatabaseSchemaEditor.sql_delete_column
-                drop_column(self.requirements, model, column_of(field), cascades=cascades)
+                drop_column(self.walk, model, column_of(field), cascades=cascades)
 
     def _alter_field(
         self,
@@ -229,13 +229,13 @@ class TracingEditor(DatabaseSchemaEditor):
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        statements = altering_statements(self, model, old_field, new_field, *args)
-        if statements is not None and needs_nothing(statements):
-            known = self.requirements.schema.table(model._meta.db_table)
+        statements = alter_field_statements(self, model, old_field, new_field, *args)
+        if statements is not None and is_noop(statements):
+            known = self.walk.schema.table(model._meta.db_table)
             if not statements or known is None or column_of(old_field) not in known.types:
                 return
-        table = self.requirements.own_table(model._meta.db_table)
-        if table is None or not self.requirements.need_column(
+        table = self.walk.require_owned_table(model._meta.db_table)
+        if table is None or not self.walk.require_column(
             table, column_of(old_field), "altering it"
         ):
             return
@@ -246,9 +246,9 @@ class TracingEditor(DatabaseSchemaEditor):
     def _rename_field_sql(
         self, table: str, old_field: Field[Any, Any], new_field: Field[Any, Any], new_type: str
     ) -> Any:
-        known = self.requirements.schema.table(table)
+        known = self.walk.schema.table(table)
         if known is not None:
-            rename_column(self.requirements, known, column_of(old_field), column_of(new_field))
+            rename_column(self.walk, known, column_of(old_field), column_of(new_field))
         real: Any = super()
         return real._rename_field_sql(table, old_field, new_field, new_type)
 
@@ -264,22 +264,22 @@ class TracingEditor(DatabaseSchemaEditor):
         # Django drops indexes on the way, so the question comes after its answer.
         composed = real._alter_column_type_sql(model, old_field, new_field, *args)
         # Also the columns of other tables that point to an altered key.
-        table = self.requirements.own_table(model._meta.db_table)
+        table = self.walk.require_owned_table(model._meta.db_table)
         if table is not None:
             column = column_of(new_field)
             if is_auto(old_field) and not is_auto(new_field):
-                drop_sequence(self.requirements, table, column)
+                drop_sequence(self.walk, table, column)
             elif column in table.identities or (is_auto(old_field) and is_auto(new_field)):
                 after = str(new_field.db_parameters(connection=self.connection)["type"])
-                require_range(self.requirements, table, column, after)
+                require_range(self.walk, table, column, after)
             if old_field.has_db_default() and not new_field.has_db_default():
                 # Of one ALTER TABLE, PostgreSQL does DROP DEFAULT first (ATPrepCmd, tablecmds.c).
                 table.defaults.discard(column)
-            alter_type(self.requirements, table, old_field, new_field, explicit=explicit)
+            alter_type(self.walk, table, old_field, new_field, explicit=explicit)
             if is_auto(old_field) and not is_auto(new_field):
                 table.defaults.discard(column)
             elif is_auto(new_field) and not is_auto(old_field):
-                add_identity(self.requirements, table, column)
+                add_identity(self.walk, table, column)
         return composed
 
     def _alter_column_database_default_sql(self, model: type[Model], *args: Any, **kw: Any) -> Any:
@@ -294,21 +294,21 @@ class TracingEditor(DatabaseSchemaEditor):
         )
 
     def _with_default(self, model: type[Model], field: Field[Any, Any], composed: Any) -> Any:
-        table = self.requirements.schema.table(model._meta.db_table)
+        table = self.walk.schema.table(model._meta.db_table)
         if table is not None:
-            alter_default(self.requirements, table, field, composed)
+            alter_default(self.walk, table, field, composed)
         return composed
 
     def _alter_column_null_sql(
         self, model: type[Model], old_field: Field[Any, Any], new_field: Field[Any, Any]
     ) -> Any:
-        table = self.requirements.schema.table(model._meta.db_table)
+        table = self.walk.schema.table(model._meta.db_table)
         if table is not None:
             default = None
             if not (new_field.null or new_field.has_db_default()):
                 default = self.effective_default(new_field)
             known = None if default == UNKNOWN else default
-            alter_null(self.requirements, table, new_field, known)
+            alter_null(self.walk, table, new_field, known)
         real: Any = super()
         return real._alter_column_null_sql(model, old_field, new_field)
 
@@ -317,12 +317,12 @@ class TracingEditor(DatabaseSchemaEditor):
         with self._known():
             super().alter_db_table(model, old_db_table, new_db_table)
             if old_db_table != new_db_table:
-                self.requirements.rename_table(old_db_table, new_db_table)
+                self.walk.rename_table(old_db_table, new_db_table)
 
     def alter_db_table_comment(self, model: type[Model], *args: Any) -> None:
         """COMMENT ON TABLE."""
         with self._known():
-            self.requirements.own_table(model._meta.db_table)
+            self.walk.require_owned_table(model._meta.db_table)
             super().alter_db_table_comment(model, *args)
 
     def alter_unique_together(self, model: type[Model], *args: Any) -> None:
@@ -338,19 +338,19 @@ class TracingEditor(DatabaseSchemaEditor):
     def add_index(self, model: type[Model], index: Index, concurrently: bool = False) -> None:
         """CREATE INDEX, whose condition or expressions may name columns."""
         with self._known():
-            self.requirements.name_columns(model, _text(index.create_sql(model, self)))
+            self.walk.name_columns(model, _text(index.create_sql(model, self)))
             super().add_index(model, index, concurrently=concurrently)
 
     def add_constraint(self, model: type[Model], constraint: BaseConstraint) -> None:
         """ADD CONSTRAINT, whose condition or expressions may name columns."""
         with self._known():
             if constraint.create_sql(model, self) is None:
-                note_left_out(self.requirements, model, constraint, executed=False)
+                note_left_out(self.walk, model, constraint, executed=False)
             if is_exclusion(constraint):
-                require_exclusion(self.requirements, model, constraint, self)
+                require_exclusion(self.walk, model, constraint, self)
                 self.note(constraint.create_sql(model, self), None)
                 return
-            self.requirements.name_columns(model, _text(constraint.create_sql(model, self)))
+            self.walk.name_columns(model, _text(constraint.create_sql(model, self)))
             super().add_constraint(model, constraint)
 
     @contextmanager
@@ -358,13 +358,13 @@ class TracingEditor(DatabaseSchemaEditor):
         try:
             yield
         except ValueError as error:
-            self.requirements.wrong_number(model._meta.db_table, str(error))
+            self.walk.wrong_number(model._meta.db_table, str(error))
 
     def _get_sequence_name(self, table: str, column: str) -> str | None:
         return None
 
     def _is_collation_deterministic(self, collation_name: str) -> bool | None:
-        return is_deterministic(self.connection, self.requirements, collation_name)
+        return is_deterministic(self.connection, self.walk, collation_name)
 
     def _constraint_names(  # noqa: PLR0913 - Django's own signature
         self,
@@ -386,7 +386,7 @@ class TracingEditor(DatabaseSchemaEditor):
             (check, lambda info: info["check"]),
             (foreign_key, lambda info: info["foreign_key"]),
         ]
-        table = self.requirements.schema.table(model._meta.db_table)
+        table = self.walk.schema.table(model._meta.db_table)
         return [
             name
             for name, info in constraints_of(table).items()

@@ -20,7 +20,7 @@ from opsmigrate.preflight.walk.found import (
     names_of_rows,
     rows_of,
 )
-from opsmigrate.preflight.walk.rights import live_relation
+from opsmigrate.preflight.walk.privileges import live_relation
 from opsmigrate.preflight.walk.simulation import SimulatedTable, Simulation, live_value
 from opsmigrate.schema.kept import keeping, pointing
 from opsmigrate.schema.types import in_full

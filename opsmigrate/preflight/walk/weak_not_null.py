@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from opsmigrate.postgres.catalog import Constraint
 from opsmigrate.postgres.names import quoted
-from opsmigrate.preflight.walk.requirements import Requirements
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.steps import statement
 
 
-def set_not_null(requirements: Requirements, table: SimulatedTable, column: str) -> bool:
+def set_not_null(walk: SchemaWalk, table: SimulatedTable, column: str) -> bool:
     """SET NOT NULL on a column that has such a constraint; say whether it is NOT VALID.
 
     That one is then validated, so that every row is looked at; NO INHERIT is refused.
@@ -21,26 +21,24 @@ def set_not_null(requirements: Requirements, table: SimulatedTable, column: str)
     if weak is None:
         return False
     if weak.no_inherit:
-        _find(requirements, table, column, weak, f"making {table.label}.{column} NOT NULL")
+        _find(walk, table, column, weak, f"making {table.label}.{column} NOT NULL")
     return not weak.validated
 
 
-def require_strong(
-    requirements: Requirements, table: SimulatedTable, column: str, doing: str
-) -> None:
+def require_strong(walk: SchemaWalk, table: SimulatedTable, column: str, doing: str) -> None:
     """Report what prevents a primary key or an identity on the column."""
     weak = table.weak_not_null.pop(column, None)
     if weak is not None:
-        _find(requirements, table, column, weak, doing)
+        _find(walk, table, column, weak, doing)
 
 
 def _find(
-    requirements: Requirements, table: SimulatedTable, column: str, weak: Constraint, doing: str
+    walk: SchemaWalk, table: SimulatedTable, column: str, weak: Constraint, doing: str
 ) -> None:
     alter, name = f"ALTER TABLE {table.live}", quoted(weak.name)
     inherits = statement(f"{alter} ALTER CONSTRAINT {name} INHERIT")
     validates = statement(f"{alter} VALIDATE CONSTRAINT {name}")
-    requirements.ledger.find(
+    walk.ledger.find(
         "constraint-in-the-way",
         f"{doing} is refused: its NOT NULL constraint {weak.name} is "
         f"{'NO INHERIT' if weak.no_inherit else 'NOT VALID'}",

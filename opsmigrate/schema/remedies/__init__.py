@@ -14,10 +14,9 @@ from dataclasses import replace
 from opsmigrate.postgres.catalog import TABLE_KINDS
 from opsmigrate.schema.applied import AppliedMigrations
 from opsmigrate.schema.claims import ClaimedTable
-from opsmigrate.schema.differences import Drift
+from opsmigrate.schema.drift_words import Drift
 from opsmigrate.schema.fields import StateFields
-from opsmigrate.schema.live import LiveTables
-from opsmigrate.schema.remedies.case import Case, Remedy
+from opsmigrate.schema.live_tables import LiveTables
 from opsmigrate.schema.remedies.columns import (
     collation_remedy,
     default_remedy,
@@ -26,12 +25,13 @@ from opsmigrate.schema.remedies.columns import (
     null_remedy,
 )
 from opsmigrate.schema.remedies.constraints import not_validated_remedy
+from opsmigrate.schema.remedies.drift_case import DriftCase, Remedy
 from opsmigrate.schema.remedies.indexes import invalid_remedy
 from opsmigrate.schema.remedies.tables import owner_remedy, table_remedy
 from opsmigrate.schema.remedies.types import type_remedy
 from opsmigrate.schema.remedies.unknown import OF_KEYS, missing_remedy, unknown_remedy
 
-REMEDIES: Mapping[str, Callable[[Case], Remedy]] = {
+REMEDIES: Mapping[str, Callable[[DriftCase], Remedy]] = {
     **OF_KEYS,
     "drift-collation": collation_remedy,
     "drift-column-missing": missing_remedy,
@@ -72,7 +72,7 @@ def remedied(
     )
     return tuple(
         _with_remedy(
-            Case(
+            DriftCase(
                 drift=drift,
                 claimed=table,
                 table=live.find(table.db_table),
@@ -87,7 +87,7 @@ def remedied(
     )
 
 
-def _with_remedy(case: Case) -> Drift:
+def _with_remedy(case: DriftCase) -> Drift:
     try:
         remedy = REMEDIES[case.drift.id](case)
     except Exception:  # a field or an expression of the project may raise anything

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from opsmigrate.postgres.catalog import Column
 from opsmigrate.postgres.names import quoted
-from opsmigrate.schema.remedies.case import Case, Remedy
 from opsmigrate.schema.remedies.ddl import column_definition, default_of, editing, is_constant
+from opsmigrate.schema.remedies.drift_case import DriftCase, Remedy
 from opsmigrate.schema.remedies.rows import has_nulls
 from opsmigrate.schema.remedies.types import in_the_way
 from opsmigrate.schema.remedies.ways import SAID, first
@@ -15,7 +15,7 @@ from opsmigrate.steps import Step, statement
 PARTITIONED_IDENTITY = 170_000
 
 
-def null_remedy(case: Case) -> Remedy:
+def null_remedy(case: DriftCase) -> Remedy:
     """Return what sets or drops NOT NULL; rows without a value need one first."""
     found = case.drift.there
     assert isinstance(found, Column)  # noqa: S101 - it is there
@@ -54,7 +54,7 @@ def null_remedy(case: Case) -> Remedy:
     )
 
 
-def collation_remedy(case: Case) -> Remedy:
+def collation_remedy(case: DriftCase) -> Remedy:
     """Return what gives the column its collation, with the type that is claimed."""
     found, claimed = case.drift.there, case.claimed_column
     assert isinstance(found, Column)  # noqa: S101 - it is there
@@ -71,7 +71,7 @@ def collation_remedy(case: Case) -> Remedy:
     )
 
 
-def generated_remedy(case: Case) -> Remedy:
+def generated_remedy(case: DriftCase) -> Remedy:
     """Return what makes the column as claimed, while the old one keeps its values beside it."""
     found, claimed = case.drift.there, case.claimed_column
     assert isinstance(found, Column)  # noqa: S101 - it is there
@@ -100,14 +100,14 @@ def generated_remedy(case: Case) -> Remedy:
     )
 
 
-def _free_column(case: Case, name: str) -> str:
+def _free_column(case: DriftCase, name: str) -> str:
     names = {column.name for column in case.relation.columns}
     while name in names:
         name += "_"
     return name
 
 
-def identity_remedy(case: Case) -> Remedy:
+def identity_remedy(case: DriftCase) -> Remedy:
     """Return what numbers the rows again, from behind the highest number on."""
     relation = case.relation
     if relation.kind == "p" and case.live.catalog.version < PARTITIONED_IDENTITY:
@@ -124,14 +124,16 @@ def identity_remedy(case: Case) -> Remedy:
     return Remedy(None, (add, restart))
 
 
-def default_remedy(case: Case) -> Remedy:
+def default_remedy(case: DriftCase) -> Remedy:
     """Return what sets the database default that the field has."""
     with editing(case) as editor:
         value = default_of(case, editor, case.field(case.drift.column or ""))
     return Remedy(None, (case.alter_column(f"SET DEFAULT {value}"),))
 
 
-def add_column(case: Case, *, rows: bool, alternative: int) -> tuple[str | None, tuple[Step, ...]]:
+def add_column(
+    case: DriftCase, *, rows: bool, alternative: int
+) -> tuple[str | None, tuple[Step, ...]]:
     """Return what adds the column as far as the rows allow it, and what is still to be decided."""
     claimed = case.claimed_column
     field = case.field(claimed.name)

@@ -7,8 +7,8 @@ from typing import Any
 from opsmigrate.postgres.catalog import Constraint
 from opsmigrate.postgres.names import as_stored, quoted
 from opsmigrate.schema.claims import ClaimedForeignKey
-from opsmigrate.schema.remedies.case import Case, Remedy
 from opsmigrate.schema.remedies.ddl import editing
+from opsmigrate.schema.remedies.drift_case import DriftCase, Remedy
 from opsmigrate.schema.remedies.ways import SAID, first
 from opsmigrate.steps import Step, statement
 
@@ -18,7 +18,7 @@ SUFFIX = "_fk_%(to_table)s_%(to_column)s"
 VALIDATION = "New rows are checked as soon as it exists, existing rows by the last step"
 
 
-def foreign_key_remedy(case: Case) -> Remedy:
+def foreign_key_remedy(case: DriftCase) -> Remedy:
     """Return what adds the foreign key, after a look for rows that point nowhere."""
     key, there = case.drift.claim, case.drift.there
     assert isinstance(key, ClaimedForeignKey)  # noqa: S101 - that is what is claimed
@@ -39,7 +39,7 @@ def foreign_key_remedy(case: Case) -> Remedy:
 
 
 def _with_ways(
-    case: Case, hint: str, look: Step, key: tuple[str, str, str], then: tuple[Step, ...]
+    case: DriftCase, hint: str, look: Step, key: tuple[str, str, str], then: tuple[Step, ...]
 ) -> Remedy:
     """Return the remedy with what can be done about rows that point nowhere."""
     column, target, to_column = key
@@ -52,7 +52,7 @@ def _with_ways(
     return Remedy(f"{hint}; {SAID}" if steps != then else hint, (look, *steps))
 
 
-def not_validated_remedy(case: Case) -> Remedy:
+def not_validated_remedy(case: DriftCase) -> Remedy:
     """Return what validates the constraint, after a look for rows that point nowhere."""
     there = case.drift.there
     assert isinstance(there, Constraint)  # noqa: S101 - what is NOT VALID is there
@@ -69,7 +69,7 @@ def not_validated_remedy(case: Case) -> Remedy:
     return _with_ways(case, hint, look, key, (validate,))
 
 
-def check_remedy(case: Case) -> Remedy:
+def check_remedy(case: DriftCase) -> Remedy:
     """Return what adds the check, or puts it in the place of another one."""
     item, there = _constraint(case), case.drift.there
     with editing(case) as editor:
@@ -89,7 +89,7 @@ def check_remedy(case: Case) -> Remedy:
     return Remedy(f"{CORRECT}. {VALIDATION}", _in_two(case, text))
 
 
-def exclusion_remedy(case: Case) -> Remedy:
+def exclusion_remedy(case: DriftCase) -> Remedy:
     """Return what adds the exclusion constraint."""
     item = _constraint(case)
     with editing(case) as editor:
@@ -97,7 +97,7 @@ def exclusion_remedy(case: Case) -> Remedy:
     return Remedy(CORRECT, (statement(text),))
 
 
-def _constraint(case: Case) -> Any:
+def _constraint(case: DriftCase) -> Any:
     """Return the constraint of the model's options that has the name of the drift."""
     for item in case.model._meta.constraints:
         if as_stored(item.name) == case.drift.name:
@@ -105,7 +105,7 @@ def _constraint(case: Case) -> Any:
     return None
 
 
-def _in_two(case: Case, add: str) -> tuple[Step, ...]:
+def _in_two(case: DriftCase, add: str) -> tuple[Step, ...]:
     """Return the steps that lock out nobody while the rows are read."""
     name = add.split(" CONSTRAINT ", 1)[1]
     end = name.index('"', 1) + 1
@@ -115,7 +115,7 @@ def _in_two(case: Case, add: str) -> tuple[Step, ...]:
     )
 
 
-def _orphans(case: Case, column: str, target: str, to_column: str) -> Step:
+def _orphans(case: DriftCase, column: str, target: str, to_column: str) -> Step:
     """Return the query for values that the target does not have."""
     mine, theirs = f"f.{quoted(column)}", f"t.{quoted(to_column)}"
     return statement(

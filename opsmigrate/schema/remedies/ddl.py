@@ -10,11 +10,11 @@ from typing import Any
 from django.db.models import Field, Model
 
 from opsmigrate.schema.claims import ClaimedIndex
-from opsmigrate.schema.remedies.case import Case
+from opsmigrate.schema.remedies.drift_case import DriftCase
 
 
 @contextmanager
-def editing(case: Case) -> Iterator[Any]:
+def editing(case: DriftCase) -> Iterator[Any]:
     """Yield an editor that executes nothing, while the model and those it points to have a schema.
 
     So what is typed does not rest on the search_path of whoever types it.
@@ -39,14 +39,14 @@ def editing(case: Case) -> Iterator[Any]:
             model._meta.db_table = db_table
 
 
-def filled(case: Case, text: str, params: Sequence[Any]) -> str:
+def filled(case: DriftCase, text: str, params: Sequence[Any]) -> str:
     """Return SQL with its values written into it."""
     operations: Any = case.connection.ops
     return str(operations.compose_sql(text, params)) if params else str(text)
 
 
 def column_definition(
-    case: Case, editor: Any, field: Field[Any, Any], *, nullable: bool, default: bool
+    case: DriftCase, editor: Any, field: Field[Any, Any], *, nullable: bool, default: bool
 ) -> str:
     """Return type, collation, default and NOT NULL; what needs an index is left out."""
     plain: Any = copy(field)
@@ -58,7 +58,7 @@ def column_definition(
     return f"{definition} {suffix}" if suffix else definition
 
 
-def default_of(case: Case, editor: Any, field: Any) -> str | None:
+def default_of(case: DriftCase, editor: Any, field: Any) -> str | None:
     """Return what the field gives a row that has nothing for it; None where code decides.
 
     A database default, else a default that is a value, else the empty text that may be left blank.
@@ -77,7 +77,9 @@ def is_constant(field: Any) -> bool:
     return bool(field.blank and field.empty_strings_allowed and not field.null)
 
 
-def index_statement(case: Case, editor: Any, index: ClaimedIndex, *, concurrently: bool) -> str:
+def index_statement(
+    case: DriftCase, editor: Any, index: ClaimedIndex, *, concurrently: bool
+) -> str:
     """Return CREATE INDEX for what db_index of a field, or index_together, asks for."""
     fields = [case.field(column) for column in index.columns]
     given: dict[str, Any] = {}

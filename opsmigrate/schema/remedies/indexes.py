@@ -12,8 +12,8 @@ from django.db.models import UniqueConstraint
 from opsmigrate.postgres.catalog import Index, Relation
 from opsmigrate.postgres.names import LONGEST_NAME, as_stored, quoted
 from opsmigrate.schema.claims import ClaimedIndex
-from opsmigrate.schema.remedies.case import Case, Remedy
 from opsmigrate.schema.remedies.ddl import editing, index_statement
+from opsmigrate.schema.remedies.drift_case import DriftCase, Remedy
 from opsmigrate.schema.remedies.ways import SAID, all_but_first, first
 from opsmigrate.steps import Step, statement
 
@@ -25,7 +25,7 @@ AGAIN = "foreign keys depend on {}: drop them, recreate it as described, and add
 UPGRADE = "this server is too old to restore it: Django leaves it out, and nothing can be typed"
 
 
-def index_remedy(case: Case) -> Remedy:
+def index_remedy(case: DriftCase) -> Remedy:
     """Return what makes the index as the model has it, beside or in place of what is there."""
     concurrently = case.relation.kind != "p"
     item = _named(case, DjangosIndex)
@@ -38,7 +38,7 @@ def index_remedy(case: Case) -> Remedy:
     return Remedy(None, tuple(_in_its_place(case, text, concurrently=concurrently)))
 
 
-def unique_remedy(case: Case) -> Remedy:
+def unique_remedy(case: DriftCase) -> Remedy:
     """Return what makes the values unique again, after a look for duplicates."""
     item: Any = _named(case, UniqueConstraint)
     claim, there = case.drift.claim, case.drift.there
@@ -65,7 +65,7 @@ def unique_remedy(case: Case) -> Remedy:
     return _with_ways(case, hint, looks, then)
 
 
-def _with_ways(case: Case, hint: str, looks: list[Step], then: tuple[Step, ...]) -> Remedy:
+def _with_ways(case: DriftCase, hint: str, looks: list[Step], then: tuple[Step, ...]) -> Remedy:
     """Return the remedy with what can be done about duplicates, where there are any."""
     claim = case.drift.claim
     if not looks or not isinstance(claim, ClaimedIndex):
@@ -80,7 +80,7 @@ def _with_ways(case: Case, hint: str, looks: list[Step], then: tuple[Step, ...])
     return Remedy(f"{hint}; {SAID}" if steps != then else hint, (*looks, *steps))
 
 
-def primary_key_remedy(case: Case) -> Remedy:
+def primary_key_remedy(case: DriftCase) -> Remedy:
     """Return what makes the primary key, in the same statement as another one is dropped."""
     claim, there = case.drift.claim, case.drift.there
     assert isinstance(claim, ClaimedIndex)  # noqa: S101 - a primary key is claimed as one
@@ -93,7 +93,7 @@ def primary_key_remedy(case: Case) -> Remedy:
     return Remedy(f"{DUPLICATES}, and every row needs a value", (*looks, case.alter(add)))
 
 
-def invalid_remedy(case: Case) -> Remedy:
+def invalid_remedy(case: DriftCase) -> Remedy:
     """Return what makes an INVALID index valid, or takes it away where nobody claims it."""
     there = case.drift.there
     assert isinstance(there, Index)  # noqa: S101 - an INVALID one is there
@@ -115,7 +115,7 @@ def invalid_remedy(case: Case) -> Remedy:
     )
 
 
-def _named(case: Case, kind: type[DjangosIndex | UniqueConstraint]) -> Any:
+def _named(case: DriftCase, kind: type[DjangosIndex | UniqueConstraint]) -> Any:
     """Return the index or constraint of the model's options that has the name of the drift."""
     options = case.model._meta
     item: Any
@@ -125,7 +125,7 @@ def _named(case: Case, kind: type[DjangosIndex | UniqueConstraint]) -> Any:
     return None
 
 
-def _unnamed(case: Case, editor: Any, columns: tuple[str, ...]) -> Any:
+def _unnamed(case: DriftCase, editor: Any, columns: tuple[str, ...]) -> Any:
     """Return what unique or unique_together of the model makes."""
     if len(columns) == 1:
         # As CREATE TABLE and ADD COLUMN do: PostgreSQL makes up the name.
@@ -133,7 +133,7 @@ def _unnamed(case: Case, editor: Any, columns: tuple[str, ...]) -> Any:
     return editor._create_unique_sql(case.model, [case.field(column) for column in columns])
 
 
-def _in_its_place(case: Case, create: str, *, concurrently: bool) -> Iterator[Step]:
+def _in_its_place(case: DriftCase, create: str, *, concurrently: bool) -> Iterator[Step]:
     """Yield the steps; what has the name of the index makes room first, and goes last."""
     there = case.drift.there
     if not isinstance(there, Index) or there.name != case.drift.name:
@@ -148,19 +148,19 @@ def _in_its_place(case: Case, create: str, *, concurrently: bool) -> Iterator[St
         yield statement(f"{drop} {quoted(schema, former)}")
 
 
-def _former(case: Case, name: str) -> str:
+def _former(case: DriftCase, name: str) -> str:
     room = LONGEST_NAME - len("_former") - 2
     short = name.encode()[:room].decode(errors="ignore")
     return case.live.unused(case.relation.schema, f"{short}_former")
 
 
-def _replacing(case: Case, add: str, old: str) -> str:
+def _replacing(case: DriftCase, add: str, old: str) -> str:
     """Return one statement for both, so that nothing comes in between."""
     head = f"ALTER TABLE {case.where} "
     return f"{head}DROP CONSTRAINT {quoted(old)}, {add.removeprefix(head)}"
 
 
-def _rested_on(case: Case, index: str) -> bool:
+def _rested_on(case: DriftCase, index: str) -> bool:
     return any(_rests_on(table, case.relation, index) for table in case.live.catalog.relations)
 
 
@@ -171,7 +171,9 @@ def _rests_on(table: Relation, target: Relation, index: str) -> bool:
     )
 
 
-def _duplicates(case: Case, claim: ClaimedIndex | Index, *, nulls: bool = False) -> Iterator[Step]:
+def _duplicates(
+    case: DriftCase, claim: ClaimedIndex | Index, *, nulls: bool = False
+) -> Iterator[Step]:
     """Yield the query for what stands on several rows, where all rows and plain columns count."""
     if claim.partial or "" in claim.columns:
         return

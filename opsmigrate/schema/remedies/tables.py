@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from opsmigrate.postgres.catalog import Relation
 from opsmigrate.postgres.names import quoted
-from opsmigrate.schema.remedies.case import Case, Remedy
 from opsmigrate.schema.remedies.ddl import editing, filled
+from opsmigrate.schema.remedies.drift_case import DriftCase, Remedy
 from opsmigrate.steps import Step, statement
 
 KINDS = {"v": "VIEW", "m": "MATERIALIZED VIEW", "f": "FOREIGN TABLE"}
 EMPTY = "the table is empty"
 
 
-def table_remedy(case: Case) -> Remedy:
+def table_remedy(case: DriftCase) -> Remedy:
     """Return what makes the table anew, empty, as the applied migrations describe it."""
     steps: list[Step] = []
     if case.table is not None:
@@ -43,7 +43,7 @@ def table_remedy(case: Case) -> Remedy:
     return Remedy(hint, (*steps, *_made(case)))
 
 
-def _renamed(case: Case, alike: list[Relation]) -> Remedy:
+def _renamed(case: DriftCase, alike: list[Relation]) -> Remedy:
     """Return a RENAME of each table that it may be, and last what makes it, without its rows."""
     schema, name = case.live.schema_and_name(case.claimed.db_table)
     steps = []
@@ -64,7 +64,7 @@ def _renamed(case: Case, alike: list[Relation]) -> Remedy:
     )
 
 
-def _made(case: Case) -> Iterator[Step]:
+def _made(case: DriftCase) -> Iterator[Step]:
     with editing(case) as editor:
         create = filled(case, *editor.table_sql(case.model))
         later = [*editor.deferred_sql, *editor._model_indexes_sql(case.model)]
@@ -74,7 +74,7 @@ def _made(case: Case) -> Iterator[Step]:
     yield from map(statement, texts)
 
 
-def owner_remedy(case: Case) -> Remedy:
+def owner_remedy(case: DriftCase) -> Remedy:
     """Return what gives the table to the owner of django_migrations; the other keeps its use."""
     owner, former = case.live.owner, case.relation.owner
     assert owner is not None  # noqa: S101 - else there is nothing to compare with

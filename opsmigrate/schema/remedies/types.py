@@ -7,7 +7,7 @@ from typing import Any
 from opsmigrate.postgres.catalog import Column
 from opsmigrate.postgres.names import quoted
 from opsmigrate.schema.casting import casts, casts_when_told
-from opsmigrate.schema.remedies.case import Case, Remedy
+from opsmigrate.schema.remedies.drift_case import DriftCase, Remedy
 from opsmigrate.schema.types import (
     INTEGERS,
     base,
@@ -34,7 +34,7 @@ CHANGES = "changes the values that the query lists"
 NO_DEFAULT = "the column no longer has a default"
 
 
-def type_remedy(case: Case) -> Remedy:
+def type_remedy(case: DriftCase) -> Remedy:
     """Return what gives the column its type, after a query for the values that it changes."""
     found, claimed = case.drift.there, case.claimed_column
     assert isinstance(found, Column)  # noqa: S101 - it is there, and of another type
@@ -73,7 +73,7 @@ def type_remedy(case: Case) -> Remedy:
     return Remedy(hint, steps)
 
 
-def in_the_way(case: Case, found: Column) -> str | None:
+def in_the_way(case: DriftCase, found: Column) -> str | None:
     """Return what forbids it (documentation of ALTER TABLE), None where nothing does."""
     if found.inherited:
         return "the parent table decides"
@@ -114,7 +114,7 @@ def _scale(sizes: tuple[int, ...]) -> int:
     return sizes[1] if len(sizes) > 1 else 0
 
 
-def _changed(case: Case, found: Column, after: str, before: str) -> Step:
+def _changed(case: DriftCase, found: Column, after: str, before: str) -> Step:
     """Return the query for values that do not come back from the other type as they were."""
     back = f"({after})::{found.type}"
     if base(found.type) in INCOMPARABLE:
@@ -126,7 +126,7 @@ def _changed(case: Case, found: Column, after: str, before: str) -> Step:
     )
 
 
-def _through_zone(case: Case, found: Column, type_: str) -> Remedy:
+def _through_zone(case: DriftCase, found: Column, type_: str) -> Remedy:
     """Return what converts by the time zone in which Django writes, whoever types it."""
     old, new = base(found.type), base(type_)
     if old not in DATES or new not in DATES:

@@ -9,15 +9,15 @@ from opsmigrate.postgres.catalog import Column, Relation
 from opsmigrate.postgres.names import quoted
 from opsmigrate.schema.claims import ClaimedColumn
 from opsmigrate.schema.columns import same_shape
-from opsmigrate.schema.differences import Drift
+from opsmigrate.schema.drift_words import Drift
 from opsmigrate.schema.keys import check_drift, foreign_key_drift, index_drift
-from opsmigrate.schema.remedies.case import Case, Remedy
 from opsmigrate.schema.remedies.columns import add_column
 from opsmigrate.schema.remedies.constraints import (
     check_remedy,
     exclusion_remedy,
     foreign_key_remedy,
 )
+from opsmigrate.schema.remedies.drift_case import DriftCase, Remedy
 from opsmigrate.schema.remedies.indexes import index_remedy, primary_key_remedy, unique_remedy
 from opsmigrate.schema.remedies.rows import has_rows, has_values
 from opsmigrate.steps import Step, statement
@@ -33,7 +33,7 @@ OF_KEYS = {
 GIVE = "give the model this field, and record the migration that adds it as applied"
 
 
-def missing_remedy(case: Case) -> Remedy:
+def missing_remedy(case: DriftCase) -> Remedy:
     """Return a RENAME of each column that it may be, and last what adds it without its values."""
     column = case.drift.claim
     assert isinstance(column, ClaimedColumn)  # noqa: S101 - that is what is claimed
@@ -70,7 +70,7 @@ def _either(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"one of {', '.join(names)}"
 
 
-def _gone_with(case: Case, column: ClaimedColumn) -> Iterator[Step]:
+def _gone_with(case: DriftCase, column: ClaimedColumn) -> Iterator[Step]:
     """Yield what makes the keys, indexes and checks that went with the column."""
     again = Column(
         name=column.name,
@@ -90,7 +90,7 @@ def _gone_with(case: Case, column: ClaimedColumn) -> Iterator[Step]:
             yield from (step for step in remedy.steps if not step.text.startswith("SELECT "))
 
 
-def _of_keys(case: Case, table: Relation) -> Iterator[Drift]:
+def _of_keys(case: DriftCase, table: Relation) -> Iterator[Drift]:
     for drift in (
         *index_drift(case.claimed, table),
         *foreign_key_drift(case.claimed, table, case.live.find),
@@ -100,7 +100,7 @@ def _of_keys(case: Case, table: Relation) -> Iterator[Drift]:
             yield drift
 
 
-def unknown_remedy(case: Case) -> Remedy:
+def unknown_remedy(case: DriftCase) -> Remedy:
     """Return what drops the column only where it is empty, unused, and nobody's by all we know."""
     found = case.drift.there
     assert isinstance(found, Column)  # noqa: S101 - it is there
@@ -141,7 +141,7 @@ def unknown_remedy(case: Case) -> Remedy:
     )
 
 
-def _users(case: Case, found: Column) -> Iterator[str]:
+def _users(case: DriftCase, found: Column) -> Iterator[str]:
     """Yield what uses the column, so that somebody must want it."""
     relation = case.relation
     if found.inherited:

@@ -11,7 +11,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.postgres.names import former_name, quoted
 from opsmigrate.postgres.transaction import transaction
 from opsmigrate.schema.kept import keeping, pointing
-from opsmigrate.schema.remedies.case import Case
+from opsmigrate.schema.remedies.drift_case import DriftCase
 from opsmigrate.schema.remedies.rows import LIMITS, TIMEOUT, has_rows_where
 from opsmigrate.steps import Step
 
@@ -22,7 +22,7 @@ SAID = (
 
 
 def first(
-    case: Case,
+    case: DriftCase,
     rows: str,
     then: Sequence[Step],
     *,
@@ -53,7 +53,9 @@ def first(
     ) or tuple(then)
 
 
-def _ways(case: Case, rows: str, named: str, emptied: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _ways(
+    case: DriftCase, rows: str, named: str, emptied: Sequence[str]
+) -> Iterator[tuple[str, str]]:
     nullable = {
         item.name for item in case.relation.columns if not (item.not_null or item.generated)
     }
@@ -70,7 +72,7 @@ def _ways(case: Case, rows: str, named: str, emptied: Sequence[str]) -> Iterator
         return
 
 
-def all_but_first(case: Case, columns: Sequence[str], *, nulls_distinct: bool = True) -> str:
+def all_but_first(case: DriftCase, columns: Sequence[str], *, nulls_distinct: bool = True) -> str:
     """Return the condition of rows that have the same in `columns` as one before them."""
     relation = case.relation
     primary = next((item.columns for item in relation.constraints if item.kind == "p"), ())

@@ -12,7 +12,7 @@ from django.db.models import DecimalField, Field, IntegerField, Model
 
 from opsmigrate.postgres.catalog import Relation, read_catalog
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.errors import first_line
+from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import transactions_under_way
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
@@ -20,7 +20,7 @@ from opsmigrate.uat.baseline.record import ModelFigures
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class MeasuredModel:
     """A model as its table is: the columns that are there and what is computed of them."""
 
     label: str
@@ -31,7 +31,7 @@ class Measured:
     choices: tuple[tuple[str, str], ...]
 
 
-def measured_models(connection: BaseDatabaseWrapper) -> tuple[Measured, ...]:
+def measured_models(connection: BaseDatabaseWrapper) -> tuple[MeasuredModel, ...]:
     """Return what can be measured: the models that the applied migrations make.
 
     Today's models would not do: before a migration the database does not have their columns.
@@ -50,7 +50,7 @@ def measured_models(connection: BaseDatabaseWrapper) -> tuple[Measured, ...]:
 
 
 def measure(
-    connection: BaseDatabaseWrapper, models: Iterable[Measured], marks: Mapping[str, int]
+    connection: BaseDatabaseWrapper, models: Iterable[MeasuredModel], marks: Mapping[str, int]
 ) -> dict[str, ModelFigures]:
     """Return the figures of the models, all as of one instant.
 
@@ -70,8 +70,8 @@ def measure(
     return found
 
 
-def settled_marks(
-    connection: BaseDatabaseWrapper, models: Iterable[Measured]
+def stable_marks(
+    connection: BaseDatabaseWrapper, models: Iterable[MeasuredModel]
 ) -> tuple[dict[str, int], bool]:
     """Return the highest key of each model, and whether all rows up to it are there to be seen.
 
@@ -95,12 +95,12 @@ def _is_followed(loader: MigrationLoader, node: Any, applied: set[Any]) -> bool:
     return any(child in applied and child[0] == node[0] for child in children)
 
 
-def _measured(model: type[Model], table: Relation) -> Measured:
+def _measured(model: type[Model], table: Relation) -> MeasuredModel:
     there = {column.name for column in table.columns}
     fields = [field for field in model._meta.local_concrete_fields if field.column in there]
     key = model._meta.pk
     counted = isinstance(key, IntegerField) and key.column in there
-    return Measured(
+    return MeasuredModel(
         label=model._meta.label,
         table=table,
         key=key.column if counted and key else None,
@@ -118,7 +118,7 @@ def _name(table: Relation) -> Composable:
     return sql.Identifier(table.schema, table.name)
 
 
-def _measure(cursor: Any, model: Measured, mark: int | None) -> ModelFigures:
+def _measure(cursor: Any, model: MeasuredModel, mark: int | None) -> ModelFigures:
     """Ask for everything in one pass over the table."""
     groups = [sql.SQL("()"), *(sql.SQL("({})").format(_column(each)) for each in model.choices)]
     select = [
@@ -154,7 +154,7 @@ def _column(named: tuple[str, str]) -> Composable:
     return sql.Identifier(named[1])
 
 
-def _fingerprint(model: Measured, named: tuple[str, str]) -> Composable:
+def _fingerprint(model: MeasuredModel, named: tuple[str, str]) -> Composable:
     """Distinguish rows with the same sum: two amounts that were exchanged."""
     if model.key is None:
         return sql.SQL("NULL")
@@ -163,7 +163,7 @@ def _fingerprint(model: Measured, named: tuple[str, str]) -> Composable:
     )
 
 
-def _group(model: Measured, row: tuple[Any, ...]) -> str:
+def _group(model: MeasuredModel, row: tuple[Any, ...]) -> str:
     number = len(model.choices)
     for position, (name, _) in enumerate(model.choices):
         if row[position]:
@@ -172,7 +172,7 @@ def _group(model: Measured, row: tuple[Any, ...]) -> str:
     return ""
 
 
-def _figures(model: Measured, row: tuple[Any, ...], group: str) -> Iterator[tuple[str, str]]:
+def _figures(model: MeasuredModel, row: tuple[Any, ...], group: str) -> Iterator[tuple[str, str]]:
     values = iter(row[2 * len(model.choices) :])
     yield f"count{group}", str(next(values))
     next(values)

@@ -10,7 +10,7 @@ for _name in (
     "before_after",
     "checks",
     "urls",
-    "inside",
+    "local_code",
     "security",
     "browser",
 ):

@@ -41,7 +41,7 @@ def baseline_figures(context: Context) -> str:
     marks = {label: baseline.models[label].mark or 0 for label in live}
     after = measure(context.connection, models, marks)
     rows = compare(baseline.models, after, registry.expectations)
-    context.keep_table("Before and after", _table(rows, live))
+    context.add_table("Before and after", _table(rows, live))
     _require_unchanged(rows)
     declared = sum(row.state == "declared" for row in rows)
     same = sum(row.state == "same" for row in rows)
@@ -72,7 +72,7 @@ def baseline_pages(context: Context) -> str:
             rows.append(Row(figure=name, before="", after="", state="same"))
         else:
             rows.append(judge(name, "as it was", f"{said}{more}", registry.expectations))
-    context.keep_table("Pages before and after", _table(rows, {}))
+    context.add_table("Pages before and after", _table(rows, {}))
     _require_unchanged(rows)
     declared = sum(row.state == "declared" for row in rows)
     same = counted(len(rows) - declared, "page is unchanged", "pages are unchanged")

@@ -93,7 +93,7 @@ class _Visit:
         if response.status != expected:
             self._note(f"answered {response.status}, not {expected}")
         self.seen.append(path)
-        self._context.keep_image(f"{path} · {self._page.title()}", self._picture())
+        self._context.add_image(f"{path} · {self._page.title()}", self._picture())
 
     def _go(self, url: str) -> "Response | None":
         from playwright.sync_api import Error

@@ -34,7 +34,7 @@ def schema_as_claimed(context: Context) -> str:
             )
             for each in found
         ]
-        context.keep_table("Schema drift", [head, *rows])
+        context.add_table("Schema drift", [head, *rows])
         some = counted(len(found), "difference")
         more = f"; {len(found) - NAMED} more" if len(found) > NAMED else ""
         raise Failed(

@@ -44,7 +44,7 @@ def seeded_values(context: Context) -> str:
         (counted(rows, "row"), counted(nulls, "NULL"), counted(duplicates, "duplicate"))
     )
     if nulls or duplicates:
-        context.keep_table("Rows without a value, or with another one's", _samples(context))
+        context.add_table("Rows without a value, or with another one's", _samples(context))
         raise Failed(f"{table.label}.{column.name}: {said}", steps=_seed(context))
     return f"{table.label}.{column.name}: {said}"
 

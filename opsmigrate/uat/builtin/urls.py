@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from opsmigrate.conf import KeyUrl
 from opsmigrate.shown import shown
 from opsmigrate.uat.context import Context
-from opsmigrate.uat.login_wanted import SET_LOGIN, leads_to_login, why_not_let_in
+from opsmigrate.uat.login_redirect import SET_LOGIN, leads_to_login, why_not_let_in
 from opsmigrate.uat.outcome import Failed
 from opsmigrate.uat.registry import check
 from opsmigrate.uat.site import Answer, path_of

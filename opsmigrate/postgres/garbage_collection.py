@@ -1,0 +1,35 @@
+"""Python's garbage collector, out of the way while a great many objects are made."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def gc_paused() -> Iterator[None]:
+    """Let the collector of cycles rest, and wake it at the end if it was awake.
+
+    It walks through all that was made again and again. With a catalog of a thousand tables this
+    takes as long as reading it, and there are no cycles to be found.
+    """
+    awake = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if awake:
+            gc.enable()
+
+
+@contextmanager
+def gc_frozen() -> Iterator[None]:
+    """Take what is there for settled: the collector walks only through what is made meanwhile.
+
+    Rendering the states of two hundred migrations leaves so many cycles that it must run, and with
+    all of Django in its way that takes a quarter of the time.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

@@ -1,0 +1,59 @@
+"""What a rehearsal comes to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from opsmigrate.preflight.rehearsal.broken_constraint import BrokenConstraint
+from opsmigrate.preflight.rehearsal.selection import CopySelection
+from opsmigrate.steps import Step, command
+
+# What to type for a rehearsal.
+REHEARSE = command("python manage.py preflight_migrate --rehearse clone")
+WITHOUT = command("python manage.py preflight_migrate --rehearse off")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsal:
+    """What happened on the copy; `failure` is None where `migrate` applied, times in seconds.
+
+    `stopped` says that it was ended before its end. `isolation` says how far the process was kept
+    from what is live: on which `server` the copy was, in which `network` the process.
+
+    `applied` are the migrations that it began, with their direction; `may_skip` says that it may
+    have recorded some without beginning them. `asking` are the places, migration and operation,
+    whose statements may have asked for what the copy lacks. `refused` is what the fence did not
+    let happen. `broken` are foreign keys and checks that rows contradict. `selection` says which
+    tables came without their rows, `differing` has the names of what is not as it is live,
+    and `has_event_triggers` says whether those of the live database ran.
+    """
+
+    failure: Mapping[str, Any] | None
+    stopped: bool
+    isolation: Mapping[str, Any]
+    applied: tuple[tuple[str, bool], ...]
+    may_skip: bool
+    asking: tuple[tuple[str | None, str | None], ...]
+    statements: tuple[Mapping[str, Any], ...]
+    refused: tuple[Mapping[str, Any], ...]
+    broken: tuple[BrokenConstraint, ...]
+    selection: CopySelection
+    differing: frozenset[str]
+    has_event_triggers: bool
+    copy_seconds: float
+    migrate_seconds: float
+
+
+@dataclass(frozen=True)
+class NotRehearsed:
+    """Why there is no rehearsal, and what to decide and type for one.
+
+    Where it was `switched_off`, that is worth a word only where it leaves questions open; where it
+    was `asked` for by name, a warning.
+    """
+
+    why: str
+    hint: str | None = None
+    steps: tuple[Step, ...] = ()
+    switched_off: bool = False
+    asked: bool = False

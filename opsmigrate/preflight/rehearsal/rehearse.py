@@ -1,0 +1,235 @@
+"""The rehearsal, the proof: the project's own `migrate` on a copy of the database."""
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from django.conf import settings as django_settings
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.pgtools.clients import Clients
+from opsmigrate.postgres.connection_limit import require_connections
+from opsmigrate.postgres.opening import TIME_LIMITS
+from opsmigrate.postgres.session import no_time_limits, second_connection
+from opsmigrate.preflight.plan import MigrateArguments
+from opsmigrate.preflight.rehearsal.copy_differences import remove_copy_differences
+from opsmigrate.preflight.rehearsal.copy_gaps import CopyGaps, copy_gaps
+from opsmigrate.preflight.rehearsal.copying import Copied, Copy, copy_database
+from opsmigrate.preflight.rehearsal.credentials import live_of, pointed_at_copy, scrubbed
+from opsmigrate.preflight.rehearsal.database_settings import end_with_client, repeat_settings
+from opsmigrate.preflight.rehearsal.disarm import Reach, disarm, times_refused
+from opsmigrate.preflight.rehearsal.process import Limits, run_child
+from opsmigrate.preflight.rehearsal.rehearsal_result import Rehearsal
+from opsmigrate.preflight.rehearsal.rehearsed_event_triggers import repeat_event_triggers
+from opsmigrate.preflight.rehearsal.revoked_privileges import repeat_revoked_privileges
+from opsmigrate.preflight.rehearsal.selection import CopySelection, without_some_rows
+from opsmigrate.preflight.rehearsal.self_deadlock import SelfDeadlock
+from opsmigrate.progress import Progress
+from opsmigrate.scratch import looks_of, scratch_database
+
+# Sessions on the live server: the one that asks, that of the snapshot, and pg_dump's; where the
+# copy is there as well, that which makes it, and pg_restore's.
+HERE_TOO, ALL_HERE = 3, 5
+PLACE = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Where the copy is made: `connection` is a connection to that server, maybe the examined one.
+
+    `server` says which it is. `why_here` is why the examined one had to be taken, None where it
+    was asked for.
+    """
+
+    connection: BaseDatabaseWrapper
+    server: Literal["embedded", "alias", "examined"]
+    maintenance_db: str | None
+    clients: Clients
+    why_here: str | None = None
+
+    @property
+    def elsewhere(self) -> bool:
+        """Return whether it is another server than the examined one."""
+        return self.server != "examined"
+
+    @property
+    def isolated(self) -> bool:
+        """Return whether it is a temporary embedded server, which has nothing but the copy."""
+        return self.server == "embedded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RehearsalBounds:
+    """What a rehearsal keeps within: seconds for `migrate`, and what its process may know.
+
+    `same` are the aliases that lead to the examined database; `databases` are the entries of
+    DATABASES, of whose passwords the process learns none where the copy is on a server of ours.
+    """
+
+    seconds: float
+    same: tuple[str, ...]
+    databases: tuple[Mapping[str, Any], ...]
+
+
+def database_bytes(connection: BaseDatabaseWrapper) -> int:
+    """Return the size of the database of `connection` in bytes."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_database_size(current_database())")
+        return int(cursor.fetchone()[0])
+
+
+def rehearse(  # noqa: PLR0913 - what a command is asked
+    connection: BaseDatabaseWrapper,
+    target: MigrateArguments,
+    *,
+    stage: Stage,
+    bounds: RehearsalBounds,
+    selection: CopySelection,
+    run_id: str,
+    progress: Progress,
+) -> Rehearsal:
+    """Copy the database into a scratch database on the stage, and migrate the copy.
+
+    The examined database is read by pg_dump and not changed; the copy is dropped whatever
+    happens. Where a kept database was selected, that one is copied, and stays as it is. Raises
+    UndecidedError where no copy can be made.
+    """
+    require_connections(
+        connection, HERE_TOO if stage.elsewhere else ALL_HERE, "the copy for a rehearsal"
+    )
+    kept = selection.kept
+    begun = time.monotonic()
+    if kept:
+        progress.phase(f"Copying {kept.name}, restored from {kept.backup}")
+    with (
+        scratch_database(
+            stage.connection,
+            run_id=run_id,
+            maintenance_db=stage.maintenance_db,
+            like=None if kept else looks_of(connection),
+            template=kept.name if kept else None,
+        ) as scratch,
+        second_connection(stage.connection, database=scratch.name) as copy,
+    ):
+        end_with_client(copy)
+        copy.close()
+        if kept:
+            copied_as = Copied(reach=disarm(copy, isolated=stage.isolated), broken=())
+        else:
+            progress.phase(f"Copying the database into {scratch.name}")
+            copied_as = copy_database(
+                Copy(
+                    source=connection,
+                    scratch=copy,
+                    clients=stage.clients,
+                    selection=selection,
+                    isolated=stage.isolated,
+                )
+            )
+        differing = remove_copy_differences(connection, copy, selection)
+        lacks_rows = {(each.schema, each.table) for each in copied_as.broken if each.lacks_rows}
+        selection = without_some_rows(connection, selection, lacks_rows)
+        not_validated_on_copy = any(not item.marked_valid for item in copied_as.broken)
+        lacks = copy_gaps(
+            selection, copy, differing=differing, not_validated_on_copy=not_validated_on_copy
+        )
+        gaps = (
+            *repeat_revoked_privileges(connection, copy),
+            *repeat_settings(connection, copy, elsewhere=stage.elsewhere),
+        )
+        has_event_triggers = repeat_event_triggers(connection, copy)
+        copy.close()
+        copied = time.monotonic()
+        progress.phase(
+            f"Rehearsing migrate on the copy, for at most {bounds.seconds:g} s"
+            " (REHEARSE_MAX_SECONDS)"
+        )
+        result = run_child(
+            _job(connection, copy, target, copied_as.reach, lacks, stage, bounds),
+            _environment(copy, connection, stage, bounds),
+            Limits(seconds=bounds.seconds, waits=SelfDeadlock(stage.connection, scratch.name)),
+            progress,
+        )
+        refused = [*result["refused"], *map(_nowhere, (*gaps, *copied_as.reach.gaps))]
+        if not refused and times_refused(copy):
+            refused.append(_nowhere("it called a function that reaches beyond its database"))
+        done = time.monotonic()
+    return Rehearsal(
+        failure=result["failure"],
+        stopped=result["stopped"],
+        isolation={
+            "server": stage.server,
+            "network": result["network"],
+            "fence": "isolated" if stage.isolated else "shared",
+            "why": [why for why in (stage.why_here, result["why_network"]) if why],
+        },
+        applied=tuple((label, backwards) for label, backwards in result["applied"]),
+        may_skip=target.fake or target.fake_initial,
+        asking=tuple((migration, operation) for migration, operation in result["asking"]),
+        statements=tuple(result["statements"]),
+        refused=tuple(refused),
+        broken=copied_as.broken,
+        selection=selection,
+        differing=differing,
+        has_event_triggers=has_event_triggers,
+        copy_seconds=round(copied - begun, 3),
+        migrate_seconds=round(done - copied, 3),
+    )
+
+
+def _nowhere(what: str) -> dict[str, str | None]:
+    return {"what": what, "migration": None, "operation": None}
+
+
+def _job(  # noqa: PLR0913 - what the child is told
+    connection: BaseDatabaseWrapper,
+    copy: BaseDatabaseWrapper,
+    target: MigrateArguments,
+    reach: Reach,
+    gaps: CopyGaps,
+    stage: Stage,
+    bounds: RehearsalBounds,
+) -> dict[str, Any]:
+    here, there = connection.settings_dict, copy.settings_dict
+    elsewhere = any(here[key] != there[key] for key in ("USER", "HOST", "PORT"))
+    return {
+        "alias": connection.alias,
+        "same": bounds.same,
+        "examined": str(here["NAME"] or ""),
+        "place": {key: there[key] for key in PLACE},
+        "options": there["OPTIONS"] if elsewhere else {},
+        "session": [f"-c {name}=0" for name in TIME_LIMITS if name in no_time_limits(connection)],
+        "without_options": [key for key in here["OPTIONS"] if elsewhere],
+        "arguments": [item for item in (target.app_label, target.migration_name) if item],
+        "flags": {
+            "fake": target.fake,
+            "fake_initial": target.fake_initial,
+            "run_syncdb": target.run_syncdb,
+        },
+        "files": reach.files,
+        "isolated": stage.isolated,
+        "names": reach.names,
+        "lacking": asdict(gaps),
+    }
+
+
+def _environment(
+    copy: BaseDatabaseWrapper,
+    connection: BaseDatabaseWrapper,
+    stage: Stage,
+    bounds: RehearsalBounds,
+) -> dict[str, str]:
+    # Where manage.py stands is on our path only; --settings is in the environment by now.
+    own = {
+        "DJANGO_SETTINGS_MODULE": str(django_settings.SETTINGS_MODULE),
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+    }
+    examined = str(connection.settings_dict["NAME"] or "")
+    place = {key: copy.settings_dict[key] for key in PLACE}
+    if stage.isolated:
+        return scrubbed(own, live_of(bounds.databases, os.environ), examined, place)
+    return pointed_at_copy(own, examined, place)

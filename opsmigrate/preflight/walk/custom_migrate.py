@@ -1,0 +1,110 @@
+"""What of `migrate` is not Django's own: the command, the engine, how a migration is applied."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+from django.core.management import get_commands, load_command_class
+from django.core.management.commands.migrate import Command
+from django.db import Error
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations import Migration
+
+from opsmigrate.postgres.search_path import project_search_path
+from opsmigrate.postgres.session import is_pooled_by_transaction
+from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.plan import PlanStep
+from opsmigrate.schema.applied import strings_of
+
+DJANGOS_BACKENDS = "django.db.backends."
+# What a command of the project may have of its own without doing anything else.
+HARMLESS = {"__init__", "add_arguments", "create_parser", "get_version"}
+WRITES = re.compile(
+    r"\s*(?:ALTER|CALL|CLUSTER|COMMENT|COPY|CREATE|DELETE|DO|DROP|GRANT|INSERT|LOCK|MERGE|REFRESH"
+    r"|REINDEX|REVOKE|TRUNCATE|UPDATE|VACUUM)\b",
+    re.IGNORECASE,
+)
+# The former value comes first: expressions of a row are computed from left to right.
+READ_ONLY = """
+SELECT current_setting('default_transaction_read_only'),
+       set_config('default_transaction_read_only', %s, false)
+"""
+MAKES = re.compile(r"\b(?:ALTER|CREATE|DROP)\s", re.IGNORECASE)
+
+
+def mark_custom_migrate_undecided(connection: BaseDatabaseWrapper, ledger: Ledger) -> None:
+    """Mark as undecided the project's own `migrate`, and its engine's prepare_database()."""
+    for kind in _own_command():
+        ledger.mark_undecided(
+            f"migrate is {kind.__module__}, not Django's: only a rehearsal decides what it does"
+        )
+    method: Any = type(connection).prepare_database
+    if not method.__module__.startswith(DJANGOS_BACKENDS):
+        texts = filter(MAKES.search, strings_of(method.__code__))
+        ledger.prepared(f"{method.__module__}.{method.__qualname__}", texts)
+
+
+def flag_custom_apply(step: PlanStep, ledger: Ledger) -> None:
+    """Mark as undecided a migration with its own apply(), which may skip its operations."""
+    name = "unapply" if step.backwards else "apply"
+    method = getattr(type(step.migration), name)
+    if method is not getattr(Migration, name):
+        own = f"{method.__module__} has its own {name}()"
+        ledger.doubt(own)
+        ledger.code(f"{own}: only a rehearsal decides what it does")
+
+
+@contextmanager
+def nothing_written(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Let this session write nothing: an engine's editor may pass by its own execute().
+
+    The text of a statement shows most of what writes, and the server refuses the rest. But behind
+    a pooler in transaction mode, a setting would be other people's too.
+    """
+
+    def refuse(execute: Callable[..., Any], sql: Any, *args: Any) -> Any:
+        if WRITES.match(str(sql)):
+            words = " ".join(str(sql).split())
+            raise RuntimeError(f"the database engine would execute here: {words[:60]}")
+        if _asked_by_project(sys._getframe(1)):
+            with project_search_path(connection):
+                return execute(sql, *args)
+        return execute(sql, *args)
+
+    before = None if is_pooled_by_transaction(connection) else _set_read_only(connection, "on")
+    try:
+        with connection.execute_wrapper(refuse):
+            yield
+    finally:
+        if before is not None:
+            with suppress(Error):  # A session that was lost takes its settings along.
+                _set_read_only(connection, before)
+
+
+def _asked_by_project(frame: FrameType | None) -> bool:
+    """Return whether what executes a statement is code of the project, such as its engine's.
+
+    `frame` is the one that execute() was called from, through Django's own.
+    """
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith("django."):
+        frame = frame.f_back
+    return frame is not None and not str(frame.f_globals["__name__"]).startswith("opsmigrate.")
+
+
+def _set_read_only(connection: BaseDatabaseWrapper, value: str) -> str:
+    """Set whether the session's next transactions are read-only; return what it was before."""
+    with connection.cursor() as cursor:
+        cursor.execute(READ_ONLY, [value])
+        return str(cursor.fetchone()[0])
+
+
+def _own_command() -> list[type]:
+    """Return the class that `migrate` would run, where its work is not all Django's."""
+    found = get_commands()["migrate"]
+    kind = type(load_command_class(found, "migrate") if isinstance(found, str) else found)
+    own = kind.__mro__[: kind.__mro__.index(Command)] if Command in kind.__mro__ else [kind]
+    methods = {name for part in own for name, item in vars(part).items() if callable(item)}
+    return [kind] if methods - HARMLESS else []

@@ -1,0 +1,96 @@
+"""Results of the load test and of the security scan, taken into the same report."""
+
+import json
+import shlex
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from opsmigrate.errors import UsageError
+from opsmigrate.json_files import UnreadableError, read_object, shaped
+from opsmigrate.steps import command
+from opsmigrate.uat.canonical import digest_of
+from opsmigrate.uat.outcome import Evidence, Outcome, Status
+
+SCHEMA = 1
+HINTS = {
+    Status.FAIL: "correct what it found, and run it again",
+    Status.NOT_RUN: "run it again where it can reach everything, the network included",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Table:
+    title: str
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What a tool wrote; where it names no site or release, it is of any."""
+
+    tool: Literal["load-test", "security-scan"]
+    status: Literal["PASS", "FAIL", "ERROR", "NOT_RUN"]
+    saw: str
+    seconds: float = 0.0
+    base_url: str | None = None
+    release: str | None = None
+    tables: tuple[_Table, ...] = ()
+
+
+def sealed(tool: str, body: dict[str, Any]) -> str:
+    """Return the file that read_external_result() reads: what the tool found, with its SHA-256."""
+    whole = {"schema": SCHEMA, "tool": tool, **body}
+    return json.dumps({**whole, "sha256": digest_of(whole)}, indent=2) + "\n"
+
+
+def read_external_result(file: Path, *, base_url: str | None, release: str | None) -> Outcome:
+    """Return the file's verdict as the outcome of a check.
+
+    What was found at another site or of another release is NOT_RUN: it says nothing of this one.
+    Raises UsageError where the file is none of scripts/load_test.py or scripts/security_scan.py,
+    or was changed.
+    """
+    found = _read(file)
+    status, saw = Status(found.status), found.saw
+    hint = HINTS.get(status, "run it again")
+    for name, theirs, ours in (
+        ("site", found.base_url, base_url),
+        ("release", found.release, release),
+    ):
+        if theirs is not None and ours is not None and theirs != ours:
+            status, saw = Status.NOT_RUN, f"{file.name} is of the {name} {theirs}, not {ours}"
+            hint = "run it again for this site and this release"
+    again = f"python scripts/{found.tool.replace('-', '_')}.py"
+    if site := base_url or found.base_url:
+        again += f" --base-url {shlex.quote(site)}"
+    return Outcome(
+        id=found.tool,
+        status=status,
+        severity="major",
+        tags=("included",),
+        seconds=found.seconds,
+        message=saw,
+        evidence=tuple(
+            Evidence(kind="table", title=part.title, rows=part.rows) for part in found.tables
+        ),
+        hint=hint,
+        steps=(command(again),),
+    )
+
+
+def _read(file: Path) -> _Found:
+    try:
+        body = read_object(file)
+        told = body.pop("sha256", None)
+        if body.get("schema") == SCHEMA and told == digest_of(body):
+            known = {each.name for each in fields(_Found)}
+            return shaped(_Found, {name: body[name] for name in body.keys() & known})
+    except (OSError, UnreadableError):
+        pass
+    raise UsageError(
+        f"{file} is not what scripts/load_test.py or scripts/security_scan.py wrote, or it was "
+        "changed since",
+        id="bad-included-file",
+        hint="name the file of their --output with --include",
+    )
