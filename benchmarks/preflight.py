@@ -173,7 +173,7 @@ def compare_with_rehearsal(module: str, own: str, mode: str, real: float) -> Non
     )
 
 
-PREFLIGHT = ("preflight_migrate", "--accept-unexamined", "--rehearse")
+PREFLIGHT = ("preflight_migrate", "--accept-undecided", "--rehearse")
 
 
 def manage(module: str, url: str, *argv: str) -> str:

@@ -90,7 +90,7 @@ def cent(options: dict[str, Any]) -> str:
     """Change one payment by one cent, and return what the comparison says of it."""
     execute(connection, "UPDATE treasury_payment SET amount = amount + 0.01 WHERE id = 1")
     report = answer({**options, "tag": [], "check": ["baseline-figures"]})
-    return str(report["facts"]["checks"][0]["saw"])
+    return str(report["facts"]["checks"][0]["message"])
 
 
 def answer(options: dict[str, Any]) -> dict[str, Any]:

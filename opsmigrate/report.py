@@ -142,13 +142,13 @@ class Report:
     exit_code: int
 
     def as_json(self) -> str:
-        """Return the report as one JSON object, the `"schema": 1` of the documentation.
+        """Return the report as one JSON object, the `"schema": 2` of the documentation.
 
         It is plain ASCII, so that a terminal or a pipe of any encoding can carry it.
         """
         result = self.result
         body = {
-            "schema": 1,
+            "schema": 2,
             "command": self.command,
             "run_id": self.run_id,
             "verdict": result.verdict.value,
@@ -157,7 +157,7 @@ class Report:
             "finished": self.finished.isoformat(),
             "database": asdict(self.database) if self.database else None,
             "findings": [asdict(finding) for finding in result.findings],
-            "unexamined": [{"what": it.what, "why": it.why} for it in result.undecided],
+            "undecided": [{"what": it.what, "why": it.why} for it in result.undecided],
             "facts": {"summary": result.summary, **result.facts},
         }
         return json.dumps(body, indent=2, default=str)

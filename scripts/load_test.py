@@ -316,7 +316,7 @@ def main(argv: Sequence[str]) -> int:
     wrong += [[kind.said, page, str(times)] for kind in kinds for page, times in kind.pages.items()]
     body = {
         "status": status,
-        "saw": saw,
+        "message": saw,
         "base_url": site.base_url,
         "release": settings.release,
         "seconds": options.seconds,

@@ -216,7 +216,7 @@ def main(argv: Sequence[str]) -> int:
     rows = [["part", "status", "what it saw"], *([p.name, p.status, p.saw] for p in parts)]
     body = {
         "status": status,
-        "saw": saw,
+        "message": saw,
         "base_url": options.base_url.rstrip("/") if options.base_url else None,
         "release": settings.release,
         "seconds": round(time.monotonic() - started, 1),

@@ -41,7 +41,7 @@ def judged(ops: Ops, alias: str, role: dict[str, str], *, fails: bool) -> Answer
         failure = migrate(theirs, "zoo")
 
     assert (failure is not None) == fails, failure
-    assert (answer.code, answer.report["unexamined"]) == (int(fails), []), answer.stdout
+    assert (answer.code, answer.report["undecided"]) == (int(fails), []), answer.stdout
     if not fails:
         assert told(answer) == []
     return answer

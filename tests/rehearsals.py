@@ -67,7 +67,7 @@ def rehearse(ops: Ops, alias: str, **options: Any) -> Answer:
 
 def reasons(answer: Answer) -> list[str]:
     """Return why things were not examined."""
-    return [item["why"] for item in answer.report["unexamined"]]
+    return [item["why"] for item in answer.report["undecided"]]
 
 
 def statements(answer: Answer) -> list[dict[str, Any]]:

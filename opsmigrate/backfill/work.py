@@ -129,7 +129,7 @@ class Work:
             "longest_lock_wait_ms": round(self.waits.longest * 1000, 1),
             "batches_with_locked_rows": tally.skipped_batches,
             "throttled_seconds": {why: round(s, 1) for why, s in tally.held_back.items()},
-            "throttles_unseen": sorted(tally.unseen),
+            "throttles_not_visible": sorted(tally.unseen),
             "reconnects": self.reconnects,
             "seconds": self.seconds,
         }

@@ -223,7 +223,7 @@ def _put_aside(
     found = find_former_databases(connection, live)
     strangers = tuple(
         Finding(
-            id="not-put-aside",
+            id="not-a-former-database",
             severity=Severity.WARNING,
             message=f"the database {each.name} claims to be the former {live}, but restore_db did "
             f"not put it aside for the present one: {each.stranger}",
@@ -245,7 +245,7 @@ def _put_aside(
     if strangers:
         raise RefusedError(
             strangers[0].message,
-            id="not-put-aside",
+            id="not-a-former-database",
             hint="restore a backup with restore_db; or, if you are sure of the other one, swap "
             "the two names by hand (ALTER DATABASE, RENAME TO)",
             steps=LISTED,
@@ -270,7 +270,7 @@ def _require_whole_again(
             raise RefusedError(
                 f"the former database {former.name} has changed since it was put aside: it lacks "
                 f"the {what} {lacking[0]}",
-                id="not-put-aside",
+                id="not-a-former-database",
                 hint="to go back to a backup, give restore_db its file",
                 steps=LISTED,
                 evidence={name: lacking},
@@ -363,7 +363,7 @@ def _require_no_more(job: RestoreJob, stated: Loss, counters: Counters) -> None:
     if job.confirm is not None and more:
         raise RefusedError(
             f"more was written since you confirmed: {more[0]}; the live database is as it was",
-            id="loss-grew",
+            id="writes-during-restore",
             hint="stop what writes, and run the command again",
             evidence={"written": [vars(each) for each in more]},
         )

@@ -27,7 +27,7 @@ def crash(error: Exception, chosen: ChosenDatabase) -> UndecidedError:
     if isinstance(error, Error) and sqlstate(error) == INSUFFICIENT_PRIVILEGE:
         return UndecidedError(
             f"the role may not read something that must be examined: {words}",
-            id="missing-right-to-look",
+            id="missing-read-privilege",
             hint="GRANT what is missing to the role of this alias, or use the owner's",
         )
     if isinstance(error, UnicodeEncodeError) and TYPED_BYTES.search(error.object):
@@ -73,7 +73,7 @@ def crash(error: Exception, chosen: ChosenDatabase) -> UndecidedError:
     if isinstance(error, OSError) and error.errno is not None:
         return UndecidedError(
             f"the operating system refused: {words}",
-            id="system-refused",
+            id="operating-system-error",
             hint=(
                 "make room on the disk, or correct the file's permissions; then run the command "
                 "again"

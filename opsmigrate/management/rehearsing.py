@@ -284,7 +284,7 @@ def _is_another_server(run: Run, alias: str, server: BaseDatabaseWrapper) -> boo
         raise UndecidedError(
             f"the server of the alias {alias!r} is PostgreSQL {session.major}, the live server is "
             f"{run.session.major}: a rehearsal on one version proves nothing for the other",
-            id="other-version",
+            id="server-version-differs",
             hint=f"name the alias of a PostgreSQL {run.session.major} server with --rehearse-on",
         )
     reap(server, None)

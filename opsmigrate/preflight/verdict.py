@@ -52,7 +52,7 @@ def decide(  # noqa: PLR0913 - all that was found out
             if rehearsal.selection.kept:
                 summary += f" of the backup {rehearsal.selection.kept.backup}"
         if ledger.undecided:
-            summary += f"; {len(ledger.undecided)} undecided, accepted by --accept-unexamined"
+            summary += f"; {len(ledger.undecided)} undecided, accepted by --accept-undecided"
     return Result(
         verdict=verdict,
         summary=summary,
@@ -119,15 +119,15 @@ def _rehearsal_facts(
 ) -> dict[str, Any]:
     return {
         "mode": rehearsal.selection.mode,
-        "absent": [".".join(name) for name in rehearsal.selection.absent],
-        "without_rows": [".".join(name) for name in rehearsal.selection.without_rows],
-        "unlike": sorted(rehearsal.differing),
-        "kept": _kept_facts(rehearsal.selection.kept),
+        "absent_tables": [".".join(name) for name in rehearsal.selection.absent],
+        "tables_without_rows": [".".join(name) for name in rehearsal.selection.without_rows],
+        "differences": sorted(rehearsal.differing),
+        "kept_copy": _kept_facts(rehearsal.selection.kept),
         "applied": rehearsal.failure is None and not rehearsal.stopped,
         "isolation": dict(rehearsal.isolation),
         "copy_seconds": rehearsal.copy_seconds,
         "migrate_seconds": rehearsal.migrate_seconds,
-        "answered": [{"what": item.what, "why": item.why} for item in undecided_before],
+        "undecided_before": [{"what": item.what, "why": item.why} for item in undecided_before],
         "statements": [{**item, "sql": item["sql"][:LONGEST_SQL]} for item in rehearsal.statements],
     }
 

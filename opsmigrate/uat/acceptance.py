@@ -112,7 +112,7 @@ def accept(
     facts = {
         **_facts(system, ran.resources, aim),
         "checks": [item.as_fact() for item in outcomes],
-        "left_out": list(ran.left_out),
+        "deselected": list(ran.left_out),
         "waivers": [item.as_fact() for item in waivers],
     }
     result = Result(
@@ -237,7 +237,7 @@ def _finding(outcome: Outcome) -> Finding:
         hint=outcome.hint,
         steps=outcome.steps
         or (() if outcome.hint else (command(f"python manage.py run_uat --check {outcome.id}"),)),
-        evidence={"check": outcome.id, "status": outcome.status.value, "saw": outcome.detail},
+        evidence={"check": outcome.id, "status": outcome.status.value, "detail": outcome.detail},
     )
 
 

@@ -12,7 +12,7 @@ from opsmigrate.steps import command
 from opsmigrate.uat.canonical import digest_of
 from opsmigrate.uat.outcome import Evidence, Outcome, Status
 
-SCHEMA = 1
+SCHEMA = 2
 HINTS = {
     Status.FAIL: "correct what it found, and run it again",
     Status.NOT_RUN: "run it again where it can reach everything, the network included",
@@ -31,7 +31,7 @@ class _Found:
 
     tool: Literal["load-test", "security-scan"]
     status: Literal["PASS", "FAIL", "ERROR", "NOT_RUN"]
-    saw: str
+    message: str
     seconds: float = 0.0
     base_url: str | None = None
     release: str | None = None
@@ -52,14 +52,14 @@ def read_external_result(file: Path, *, base_url: str | None, release: str | Non
     or was changed.
     """
     found = _read(file)
-    status, saw = Status(found.status), found.saw
+    status, message = Status(found.status), found.message
     hint = HINTS.get(status, "run it again")
     for name, theirs, ours in (
         ("site", found.base_url, base_url),
         ("release", found.release, release),
     ):
         if theirs is not None and ours is not None and theirs != ours:
-            status, saw = Status.NOT_RUN, f"{file.name} is of the {name} {theirs}, not {ours}"
+            status, message = Status.NOT_RUN, f"{file.name} is of the {name} {theirs}, not {ours}"
             hint = "run it again for this site and this release"
     again = f"python scripts/{found.tool.replace('-', '_')}.py"
     if site := base_url or found.base_url:
@@ -70,7 +70,7 @@ def read_external_result(file: Path, *, base_url: str | None, release: str | Non
         severity="major",
         tags=("included",),
         seconds=found.seconds,
-        message=saw,
+        message=message,
         evidence=tuple(
             Evidence(kind="table", title=part.title, rows=part.rows) for part in found.tables
         ),
@@ -83,7 +83,10 @@ def _read(file: Path) -> _Found:
     try:
         body = read_object(file)
         told = body.pop("sha256", None)
-        if body.get("schema") == SCHEMA and told == digest_of(body):
+        if body.get("schema") in (1, SCHEMA) and told == digest_of(body):
+            if body["schema"] == 1 and "saw" in body:
+                # As version 0.1.0 called it.
+                body["message"] = body.pop("saw")
             known = {each.name for each in fields(_Found)}
             return shaped(_Found, {name: body[name] for name in body.keys() & known})
     except (OSError, UnreadableError):

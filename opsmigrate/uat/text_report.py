@@ -18,7 +18,7 @@ def report_lines(outcomes: Sequence[Outcome], facts: Mapping[str, Any]) -> tuple
         *(line for item in outcomes for line in _check(item)),
         *_waivers(facts["waivers"]),
         *_changes(outcomes),
-        *(["", *_wrapped(_left_out(facts["left_out"]), "")] if facts["left_out"] else []),
+        *(["", *_wrapped(_left_out(facts["deselected"]), "")] if facts["deselected"] else []),
     )
 
 

@@ -189,7 +189,7 @@ def ask(arguments: list[str], rehearse: str) -> tuple[str, str]:
         if error.returncode == INTERRUPTED:
             raise KeyboardInterrupt from None
     report = json.loads(out.getvalue())
-    opened = "; ".join(item["why"] for item in report["unexamined"][:3])
+    opened = "; ".join(item["why"] for item in report["undecided"][:3])
     ids = ", ".join(item["id"] for item in report["findings"] if item["severity"] == "error")
     return str(report["verdict"]), f"{report['facts'].get('summary')} [{ids}] {opened}"
 

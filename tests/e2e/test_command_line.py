@@ -26,7 +26,7 @@ COMMANDS = ("backup_db", "preflight_migrate", "run_uat", "seed_payment_id")
 OF_A_BACKUP = ("restore_db", "verify_backup")
 PASSWORD = "hun/ter 2%\"'@:"
 KEYS = ["schema", "command", "run_id", "verdict", "exit_code", "started", "finished", "database"]
-KEYS += ["findings", "unexamined", "facts"]
+KEYS += ["findings", "undecided", "facts"]
 
 Call = Callable[..., Answer]
 

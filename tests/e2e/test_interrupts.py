@@ -216,7 +216,7 @@ def test_interrupted_when_the_databases_have_changed_places_the_report_says_that
     assert (answer.code, answer.report["exit_code"]) == (130, 130), answer.stdout
     assert answer.report["verdict"] == "passed"
     connections[staging].close()
-    kept = answer.report["facts"]["kept"]
+    kept = answer.report["facts"]["former_database"]
     assert query(staging, "SELECT 1 FROM pg_database WHERE datname = %s", [kept]) == [(1,)]
     execute(connections[staging], sql.SQL("DROP DATABASE {}").format(sql.Identifier(kept)))
 

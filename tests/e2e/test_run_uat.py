@@ -58,12 +58,12 @@ def test_a_migrated_site_passes_every_check(
     assert answer.report["findings"] == []
     assert answer.report["facts"]["base_url"] == live_site.url
     assert answer.report["facts"]["tls_relaxed"] is True
-    saw = check_of(answer, "key-urls")["saw"]
+    saw = check_of(answer, "key-urls")["message"]
     for path in ("/healthz", "/dashboards/", "/alerts/"):
         assert f"{live_site.url}{path} 200 in " in saw
     assert (
         "TLS settings are relaxed for plain HTTP on loopback"
-        in (check_of(answer, "deployment-checks")["saw"])
+        in (check_of(answer, "deployment-checks")["message"])
     )
     text = (tmp_path / "uat_report.txt").read_text(encoding="utf-8")
     assert "plain HTTP on loopback: TLS settings are relaxed here" in text
@@ -106,7 +106,7 @@ def test_a_site_that_is_down_is_undecided(accept: Accept) -> None:
     assert (answer.code, answer.report["verdict"]) == (3, "undecided")
     assert set(answer.ids) == {"check-not-run"}
     assert check_of(answer, "key-urls")["status"] == "NOT_RUN"
-    assert "Connection refused" in check_of(answer, "key-urls")["saw"]
+    assert "Connection refused" in check_of(answer, "key-urls")["message"]
 
 
 def test_what_does_not_speak_http_is_undecided(accept: Accept) -> None:
@@ -132,7 +132,7 @@ def test_without_a_site_that_is_not_served_it_is_undecided(accept: Accept) -> No
     answer = accept("--no-serve", site=None)
 
     assert (answer.code, answer.report["verdict"]) == (3, "undecided")
-    assert check_of(answer, "key-urls")["saw"] == "no site was given"
+    assert check_of(answer, "key-urls")["message"] == "no site was given"
     hints = {f["hint"] for f in answer.report["findings"] if f["id"] == "check-not-run"}
     assert hints == {"give the address of the running site with --base-url"}
 
@@ -147,7 +147,7 @@ def test_a_wrong_login_fails(
 
     assert (answer.code, answer.report["verdict"]) == (1, "failed")
     name = {**LOGIN, **variables}["UAT_USERNAME"]
-    assert check_of(answer, "key-urls")["saw"] == (
+    assert check_of(answer, "key-urls")["message"] == (
         f"the login of {name} at {live_site.url}/accounts/login/ was refused (status 200, where "
         "success is a redirect to another page)"
     )
@@ -158,7 +158,7 @@ def test_without_a_login_the_pages_that_need_one_fail(accept: Accept, live_site:
     answer = accept("--check", "key-urls", UAT_USERNAME="")
 
     assert answer.code == 1
-    assert check_of(answer, "key-urls")["saw"] == (
+    assert check_of(answer, "key-urls")["message"] == (
         f"{live_site.url}/dashboards/ answered 302 to the login, not 200: LOGIN has no username"
     )
 
@@ -229,7 +229,7 @@ def test_a_check_that_hangs_does_not_keep_the_process(live_site: LiveSite, tmp_p
     stdout, _ = process.communicate(timeout=20)
 
     assert process.returncode == 1
-    assert json.loads(stdout)["facts"]["checks"][0]["saw"] == "no answer within 0.2 s"
+    assert json.loads(stdout)["facts"]["checks"][0]["message"] == "no answer within 0.2 s"
 
 
 @pytest.mark.parametrize(

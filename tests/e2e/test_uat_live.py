@@ -123,13 +123,16 @@ def test_a_site_behind_tls_is_accepted_by_who_trusts_its_authority_only(
         )
 
     assert trusting.code == 0, trusting.stdout
-    assert check_of(trusting, "tls")["saw"].startswith("TLSv1.3, ")
+    assert check_of(trusting, "tls")["message"].startswith("TLSv1.3, ")
     assert check_of(trusting, "cookie-flags")["status"] == "PASS"
-    assert check_of(trusting, "deployment-checks")["saw"] == "no warnings"
+    assert check_of(trusting, "deployment-checks")["message"] == "no warnings"
     assert trusting.report["facts"]["tls_relaxed"] is False
     assert doubting.code == 1
-    assert "no TLS connection to localhost can be established: " in check_of(doubting, "tls")["saw"]
-    assert "certificate" in check_of(doubting, "tls")["saw"]
+    assert (
+        "no TLS connection to localhost can be established: "
+        in check_of(doubting, "tls")["message"]
+    )
+    assert "certificate" in check_of(doubting, "tls")["message"]
 
 
 def test_without_chromium_the_browser_did_not_run_and_that_is_no_failure_unless_asked_for(
@@ -159,7 +162,7 @@ def test_the_browser_logs_in_and_brings_a_picture_of_every_page(
 
     assert answer.code == 0, answer.stdout
     outcome = check_of(answer, "browser")
-    assert "opened /dashboards/, /alerts/" in outcome["saw"]
+    assert "opened /dashboards/, /alerts/" in outcome["message"]
     page = (tmp_path / "uat_report.html").read_text(encoding="utf-8")
     assert page.count('src="data:image/jpeg;base64,') == 2
     unacknowledged = "SELECT count(*) FROM treasury_alert WHERE acknowledged_at IS NOT NULL"
@@ -190,7 +193,7 @@ def test_what_only_a_browser_sees_fails(live_site: LiveSite, tmp_path: Path) -> 
         answer = run_uat(live_site, tmp_path, "--check", "browser", url=url, **variables)
 
     assert answer.code == 1
-    saw = check_of(answer, "browser")["saw"]
+    saw = check_of(answer, "browser")["message"]
     for words in ("console: no totals", "/lost.png answered 404", "tried to POST", "script error"):
         assert words in saw
 
@@ -233,7 +236,7 @@ def test_load_is_not_begun_where_the_pages_want_a_login_that_is_not_set(
     assert list(tmp_path.glob("*.json")) == []
     assert accepted.code == 1
     for id, where in (("key-urls", ""), ("inside-urls", " in this process")):
-        saw = check_of(accepted, id)["saw"]
+        saw = check_of(accepted, id)["message"]
         assert saw.endswith(
             f"/dashboards/ answered 302 to the login{where}, not 200: LOGIN has no username"
         )

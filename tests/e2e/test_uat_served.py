@@ -124,13 +124,13 @@ def test_it_looks_at_everything_and_writes_nothing_but_the_login(
     assert {item["status"] for item in facts["checks"]} == {"PASS"}
     applying = checks_without("baseline", "baseline-pages", "elsewhere", "tls")
     assert {item["id"] for item in facts["checks"]} == applying - {"browser"}
-    assert set(facts["left_out"]) == checks_without() - applying
+    assert set(facts["deselected"]) == checks_without() - applying
     assert facts["served"] is True
     url = facts["base_url"]
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
     for path in ("/healthz", "/dashboards/", "/alerts/"):
-        assert f"{url}{path} 200 in " in check_of(answer, "key-urls")["saw"]
-    assert check_of(answer, "release")["saw"] == (
+        assert f"{url}{path} 200 in " in check_of(answer, "key-urls")["message"]
+    assert check_of(answer, "release")["message"] == (
         f"release {RELEASE}: this run serves the site itself, there is no other worker"
     )
     files = {path.suffix: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
@@ -155,8 +155,8 @@ def test_settings_of_a_site_behind_tls_are_served_as_behind_tls(
     answer = run_uat(url_of(migrated), tmp_path, **{**odd, **variables})
 
     assert answer.code == 0, answer.stdout
-    assert check_of(answer, "deployment-checks")["saw"] == "no warnings"
-    assert "all with their flags" in check_of(answer, "cookie-flags")["saw"]
+    assert check_of(answer, "deployment-checks")["message"] == "no warnings"
+    assert "all with their flags" in check_of(answer, "cookie-flags")["message"]
     assert answer.report["facts"]["tls_relaxed"] is False
 
 
@@ -164,7 +164,7 @@ def test_no_serve_looks_at_no_site(migrated: str, tmp_path: Path) -> None:
     answer = run_uat(url_of(migrated), tmp_path, "--no-serve", **LOCAL)
 
     assert (answer.code, answer.report["verdict"]) == (3, "undecided")
-    assert check_of(answer, "key-urls")["saw"] == "no site was given"
+    assert check_of(answer, "key-urls")["message"] == "no site was given"
     assert check_of(answer, "inside-urls")["status"] == "PASS"
     assert answer.report["facts"]["served"] is False
 
@@ -198,7 +198,7 @@ def test_what_cannot_be_served_did_not_run(
 
     assert answer.code == 3
     outcome = check_of(answer, "key-urls")
-    assert (outcome["status"], outcome["saw"]) == ("NOT_RUN", said)
+    assert (outcome["status"], outcome["message"]) == ("NOT_RUN", said)
     assert "Traceback" not in answer.stderr
 
 
@@ -210,7 +210,7 @@ def test_pages_may_not_write_and_a_login_may(migrated: str, tmp_path: Path) -> N
 
     outcome = check_of(answer, "key-urls")
     assert (answer.code, outcome["status"]) == (3, "NOT_RUN"), outcome
-    assert outcome["saw"].startswith(
+    assert outcome["message"].startswith(
         "/writes/ tried to write to the database, which the site that this run serves may not do: "
         "InternalError: cannot execute INSERT in a read-only transaction (http"
     )
@@ -227,8 +227,8 @@ def test_what_a_page_raised_is_told(migrated: str, tmp_path: Path) -> None:
 
     outcome = check_of(answer, "key-urls")
     assert (answer.code, outcome["status"]) == (1, "FAIL")
-    assert outcome["saw"].endswith("/crashes/ answered 500, not 200")
-    assert outcome["told_by"] == "LookupError: there is no ledger"
+    assert outcome["message"].endswith("/crashes/ answered 500, not 200")
+    assert outcome["detail"] == "LookupError: there is no ledger"
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="the ports of a process are read in /proc")

@@ -39,7 +39,7 @@ def test_another_migrate_under_way_leaves_it_open_and_is_named(
             "warning",
         )
         assert f"process {pid} (role postgres, till, idle in transaction)" in finding["message"]
-        assert f"process {pid}, another migrate, has" in answer.report["unexamined"][0]["why"]
+        assert f"process {pid}, another migrate, has" in answer.report["undecided"][0]["why"]
         typist.type(empty_database, finding)
     assert (ask().code, ask().ids) == (0, [])
     with held(empty_database, "SELECT * FROM django_migrations", "CREATE TABLE zoo_pen (id int)"):
@@ -182,6 +182,6 @@ def test_a_receiver_that_sends_or_fails_is_named_by_a_rehearsal(
     answer = rehearse_project(alias, tmp_path, code="pass", ready=SENDS.format(how=how))
 
     assert answer.code == code, answer.stdout
-    told = [item["why"] for item in answer.report["unexamined"]]
+    told = [item["why"] for item in answer.report["undecided"]]
     told += [finding["message"] for finding in answer.report["findings"]]
     assert any(words in each for each in told), told

@@ -136,7 +136,7 @@ def require_restorable(ops: Ops, alias: str, folder: Path) -> None:
     answer, file = backup(ops, alias, folder, verify="restore")
     assert answer.ids == []
     answer = ops("restore_db", str(file), database=alias, no_input=True)
-    kept = answer.report["facts"].get("kept")
+    kept = answer.report["facts"].get("former_database")
     if kept:
         drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(kept))
         other = connections[alias].copy(f"stranger {alias}")

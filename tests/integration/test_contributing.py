@@ -113,7 +113,7 @@ def test_the_acceptance_check_passes_and_fails(migrated: str, ops: Ops, tmp_path
     )
     bad = accept(ops, migrated, tmp_path, check=["payees-named"])
 
-    assert (good.code, check_of(good, "payees-named")["saw"]) == (
+    assert (good.code, check_of(good, "payees-named")["message"]) == (
         0,
         "200 payments, each with a payee",
     )

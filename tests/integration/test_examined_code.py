@@ -77,7 +77,7 @@ def test_a_check_of_somebody_else_is_left_open_and_not_computed(
     answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
 
     assert answer.code == 3, answer.stdout
-    [left_open] = answer.report["unexamined"]
+    [left_open] = answer.report["undecided"]
     assert "would run that with a superuser's privileges" in left_open["why"]
     assert not written.exists()
 

@@ -437,7 +437,7 @@ def test_the_safer_way_leads_to_the_same_schema_and_blocks_nobody_for_long(
 ) -> None:
     write_migrations(FIRST, OPERATIONS[name] + ",")
     statements = ops("preflight_migrate", "zoo", database=zoo).report["facts"]["statements"]
-    text = next(each["instead"] for each in statements if each["instead"])
+    text = next(each["safer_alternative"] for each in statements if each["safer_alternative"])
     with copied(zoo) as alias:
         assert migrate(alias, "zoo") is None
         wanted = described(alias)

@@ -85,7 +85,7 @@ def test_an_included_file_with_values_of_the_wrong_type_is_none(
     file = tmp_path / "load.json"
     good: dict[str, Any] = {
         "status": "PASS",
-        "saw": "fine",
+        "message": "fine",
         "seconds": 1.5,
         "base_url": None,
         "release": None,

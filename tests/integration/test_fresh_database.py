@@ -43,7 +43,7 @@ MAY_MAKE = {
 
 def question(answer: Answer) -> list[str]:
     """Return what is open because of rows."""
-    return [item["why"] for item in answer.report["unexamined"] if "rows" in item["why"]]
+    return [item["why"] for item in answer.report["undecided"] if "rows" in item["why"]]
 
 
 @pytest.mark.parametrize("code", LEAVES_NOTHING.values(), ids=[*LEAVES_NOTHING])
@@ -54,7 +54,7 @@ def test_code_that_finds_no_row_leaves_none(
 
     answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
 
-    assert len(answer.report["unexamined"]) == 1, answer.stdout
+    assert len(answer.report["undecided"]) == 1, answer.stdout
     assert question(answer) == []
     assert migrate(empty_database, "zoo") is None
 
@@ -149,6 +149,6 @@ operations = [
     assert "  - 60 places: SQL written by hand, which is not understood\n" in text.stdout
     assert text.stdout.count("and 57 more: --format json has them all") == 2
     assert len(text.stdout.splitlines()) <= 40, text.stdout
-    told = answer.report["unexamined"]
+    told = answer.report["undecided"]
     assert len(told) == 120, [item for item in told if "depends on the rows" in item["why"]][:3]
     assert {*told[0]} == {"what", "why"}

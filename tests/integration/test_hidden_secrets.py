@@ -151,7 +151,7 @@ def test_no_cookie_of_the_site_stands_in_any_report(
 
     assert answer.code == 1
     headers = check_of(answer, "security-headers")
-    assert "content-type:" in headers["told_by"]
-    assert "set-cookie" not in headers["told_by"]
+    assert "content-type:" in headers["detail"]
+    assert "set-cookie" not in headers["detail"]
     assert "sessionid" in answer.stdout
     require_halves_hidden(answer, tmp_path)

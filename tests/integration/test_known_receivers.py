@@ -241,7 +241,7 @@ def test_the_anonymous_user_of_guardian_is_looked_for(
     with connected(known):
         answer = ops("preflight_migrate", "auth", database=migrated)
         assert answer.code == 3
-        assert "makes the anonymous user" in answer.report["unexamined"][0]["why"]
+        assert "makes the anonymous user" in answer.report["undecided"][0]["why"]
         user = "INSERT INTO auth_user (password, is_superuser, username, first_name, last_name,"
         user += " email, is_staff, is_active, date_joined)"
         user += " VALUES ('', false, 'AnonymousUser', '', '', '', false, true, now())"
@@ -251,7 +251,7 @@ def test_the_anonymous_user_of_guardian_is_looked_for(
         monkeypatch.setitem(known_receivers.TEXTS, GUARDIAN, {"0" * 16})
         answer = ops("preflight_migrate", "auth", database=migrated)
         assert answer.code == 3
-        assert "only a rehearsal decides" in answer.report["unexamined"][0]["why"]
+        assert "only a rehearsal decides" in answer.report["undecided"][0]["why"]
 
 
 class DraftStateMixin:

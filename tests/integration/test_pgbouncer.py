@@ -269,7 +269,7 @@ def test_a_rollback_through_session_mode_is_as_good_as_a_direct_one(
         undone = ops("restore_db", undo=True, database=pooled, no_input=True)
         connections[staging].close()
         connections[pooled].close()
-    kept = undone.report["facts"].get("kept")
+    kept = undone.report["facts"].get("former_database")
     for name in (beside, kept):
         drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
         execute(connections[staging], drop.format(sql.Identifier(str(name))))
@@ -306,7 +306,7 @@ def test_no_site_is_served_whose_sessions_could_not_be_kept_from_writing(
 
     assert answer.code == 3, answer.stdout
     [outcome] = answer.report["facts"]["checks"]
-    assert outcome["saw"] == (
+    assert outcome["message"] == (
         "no site was given, and this run does not serve it: behind a pooler its sessions cannot "
         "be made read-only"
     )

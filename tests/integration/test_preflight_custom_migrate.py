@@ -33,7 +33,7 @@ def test_what_the_projects_own_migrate_does_is_left_open(
 
     assert migrate(empty_database) == "no tenant is there"
     assert answer.code == 3
-    assert "tests.engine.management.commands.migrate" in answer.report["unexamined"][0]["why"]
+    assert "tests.engine.management.commands.migrate" in answer.report["undecided"][0]["why"]
 
 
 def test_sql_of_the_engines_own_is_left_open(
@@ -48,7 +48,7 @@ def test_sql_of_the_engines_own_is_left_open(
 
     assert "big" in (migrate(alias, "zoo") or "")
     assert answer.code == 3
-    opened = {item["what"]: item["why"] for item in answer.report["unexamined"]}
+    opened = {item["what"]: item["why"] for item in answer.report["undecided"]}
     assert "ADD CONSTRAINT big" in opened["zoo.0002_step 0: AddField"]
 
 
@@ -65,7 +65,7 @@ def test_an_engine_that_goes_past_its_editor_changes_nothing(
 
     assert query(alias, "SELECT count(*) FROM zoo_cage") == [(1,)]
     assert answer.code == 3
-    assert any(words in item["why"] for item in answer.report["unexamined"]), answer.stdout
+    assert any(words in item["why"] for item in answer.report["undecided"]), answer.stdout
     assert query(alias, "SHOW default_transaction_read_only") == [("off",)]
 
 
@@ -98,7 +98,7 @@ def test_what_the_engine_prepares_is_not_missed(
 
     assert migrate(alias, "zoo") is None
     assert answer.code == 3, answer.stdout
-    assert any("prepare_database" in item["why"] for item in answer.report["unexamined"])
+    assert any("prepare_database" in item["why"] for item in answer.report["undecided"])
 
 
 def test_a_rehearsal_follows_statements_without_a_text() -> None:

@@ -95,7 +95,7 @@ def try_both(
             # Django leaves it out, so that no row can be in its way.
             assert (answer.ids, failure) == (["constraint-not-created"], None)
             continue
-        assert answer.report["unexamined"] == []
+        assert answer.report["undecided"] == []
         assert answer.code == (1 if bad else 0), answer.stdout
         assert (failure is not None) == bad, failure
         if bad:
@@ -172,7 +172,7 @@ def test_what_applies_is_not_refused(
 
     answer = ops("preflight_migrate", "zoo", database=alias)
 
-    assert (answer.code, answer.report["unexamined"]) == (0, []), answer.stdout
+    assert (answer.code, answer.report["undecided"]) == (0, []), answer.stdout
     assert migrate(alias, "zoo") is None
 
 
@@ -197,7 +197,7 @@ migrations.AlterField("keeper", "cage",
 
     answer = ops("preflight_migrate", "zoo", database=empty_database)
 
-    assert (answer.code, answer.report["unexamined"]) == (0, []), answer.stdout
+    assert (answer.code, answer.report["undecided"]) == (0, []), answer.stdout
     assert migrate(empty_database, "zoo") is None
 
 
@@ -300,7 +300,7 @@ def test_a_value_that_the_driver_cannot_send_yet_is_left_open(
     answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
 
     assert (answer.code, answer.ids) == (3, ["not-rehearsed"]), answer.stdout
-    assert "cannot send a value yet" in answer.report["unexamined"][0]["why"]
+    assert "cannot send a value yet" in answer.report["undecided"][0]["why"]
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_a_receiver_of_the_project_is_left_open(empty_database: str, ops: Ops) -
         post_migrate.disconnect(fails)
 
     assert answer.code == 3
-    assert "fails runs with every migrate" in answer.report["unexamined"][0]["why"]
+    assert "fails runs with every migrate" in answer.report["undecided"][0]["why"]
 
 
 class OnlyZoo:

@@ -36,7 +36,7 @@ def test_the_drifted_database_gets_a_clear_no_and_after_the_seed_a_yes(
     assert [step["text"] for step in finding["steps"]] == [
         f"python manage.py seed_payment_id --database {staging}"
     ]
-    assert before.report["unexamined"] == []
+    assert before.report["undecided"] == []
     assert migrate(staging, "treasury") is not None
 
     assert typist.type(staging, finding) == []

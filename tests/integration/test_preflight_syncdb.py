@@ -31,7 +31,7 @@ def test_the_table_of_an_app_without_migrations_is_examined(
 
     answer = ops("preflight_migrate", "sessions", database=empty_database, run_syncdb=True)
 
-    assert (without.code, without.report["unexamined"]) == (0, [])
+    assert (without.code, without.report["undecided"]) == (0, [])
     assert (answer.code, answer.report["findings"][0]["id"]) == (1, id)
     with pytest.raises(DatabaseError):
         call_command("migrate", "sessions", run_syncdb=True, database=empty_database, verbosity=0)

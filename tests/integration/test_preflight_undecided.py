@@ -119,8 +119,8 @@ def test_what_depends_on_rows_is_open_with_rows_and_decided_without(
     answer = ops("preflight_migrate", "zoo", database=full)
 
     assert (answer.code, answer.report["verdict"]) == (3, "undecided")
-    assert "zoo.0002_step " in answer.report["unexamined"][0]["what"]
-    assert "it depends on the rows" in answer.report["unexamined"][0]["why"]
+    assert "zoo.0002_step " in answer.report["undecided"][0]["what"]
+    assert "it depends on the rows" in answer.report["undecided"][0]["why"]
 
     prepare(empty, write_migrations, pending, rows=0)
 
@@ -150,9 +150,9 @@ def test_code_and_sql_are_unexamined_until_they_are_accepted(
     accepted = ops("preflight_migrate", "zoo", database=empty_database, accept_undecided=True)
 
     assert answer.code == 3
-    assert words in answer.report["unexamined"][0]["why"]
+    assert words in answer.report["undecided"][0]["why"]
     assert accepted.code == 0
-    assert "undecided, accepted by --accept-unexamined" in accepted.report["facts"]["summary"]
+    assert "undecided, accepted by --accept-undecided" in accepted.report["facts"]["summary"]
 
 
 SIZED = 'migrations.AddIndex("cage", models.Index(fields=["size"], name="zoo_size")),'
@@ -319,7 +319,7 @@ def test_an_operation_of_somebody_elses_is_not_called(
     answer = ops("preflight_migrate", "zoo", database=empty_database)
 
     assert answer.code == 3
-    assert "a custom operation" in answer.report["unexamined"][0]["why"]
+    assert "a custom operation" in answer.report["undecided"][0]["why"]
 
 
 @pytest.mark.parametrize(
@@ -389,7 +389,7 @@ def test_rows_are_unknown_once_code_has_run(
 
     answer = ops("preflight_migrate", "zoo", database=empty_database)
 
-    assert [item["what"] for item in answer.report["unexamined"]] == [
+    assert [item["what"] for item in answer.report["undecided"]] == [
         "zoo.0002_step 0: RunPython",
         "zoo.0002_step 1: AddConstraint",
     ]
@@ -410,5 +410,5 @@ def test_a_type_that_sql_by_hand_makes_leaves_the_question_open(
     answer = ops("preflight_migrate", "zoo", database=alias)
 
     assert answer.code == 3, answer.report["findings"]
-    assert any("creates the type words" in item["why"] for item in answer.report["unexamined"])
+    assert any("creates the type words" in item["why"] for item in answer.report["undecided"])
     assert migrate(alias, "zoo") is None

@@ -19,10 +19,10 @@ def test_code_that_runs_on_the_copy_is_passed(
 
     answer = rehearse(ops, alias)
 
-    assert (answer.code, answer.ids, answer.report["unexamined"]) == (0, [], [])
+    assert (answer.code, answer.ids, answer.report["undecided"]) == (0, [], [])
     facts = answer.report["facts"]["rehearsal"]
     assert facts["applied"] is True
-    assert "RunPython calls" in facts["answered"][0]["why"]
+    assert "RunPython calls" in facts["undecided_before"][0]["why"]
     updates = [item for item in facts["statements"] if item["sql"].startswith("UPDATE")]
     assert [(item["migration"], item["operation"], item["rows"]) for item in updates] == [
         ("zoo.0002_step", "0: RunPython", 1)

@@ -274,7 +274,7 @@ def test_the_copy_gives_way_to_a_statement_that_waits_for_a_lock(
         waited.append(99)
     thread.join()
 
-    assert (answer.code, answer.ids) == (3, ["copy-gave-way"])
+    assert (answer.code, answer.ids) == (3, ["copy-lock-conflict"])
     assert waited[0] < 2
     assert query(alias, SCRATCH) == []
     assert rehearse(ops, alias).code == 0

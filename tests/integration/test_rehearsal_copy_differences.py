@@ -162,7 +162,7 @@ def test_all_that_has_a_name_and_a_state_is_in_the_copy(
         off = rehearse(ops, asking)
         assert migrate(asking, "zoo") is None
 
-    assert checked.report["facts"]["rehearsal"]["unlike"] == []
+    assert checked.report["facts"]["rehearsal"]["differences"] == []
     assert (checked.code, checked.ids) == (1, ["rehearsal-failed"]), checked.stdout
     assert "yard_cage_fkey" in checked.report["findings"][0]["message"]
     assert off.code == (0 if superuser else 3), off.stdout
@@ -200,7 +200,7 @@ def test_an_extension_is_of_the_same_version_in_the_copy(
 
     assert "second() does not exist" in str(failure)
     assert (too_new.code, too_new.ids) == (1, ["rehearsal-failed"]), too_new.stdout
-    assert (updated.code, updated.report["facts"]["rehearsal"]["unlike"]) == (0, [])
+    assert (updated.code, updated.report["facts"]["rehearsal"]["differences"]) == (0, [])
 
 
 def test_a_schema_public_that_is_gone_is_gone_in_the_copy(
@@ -214,7 +214,9 @@ def test_a_schema_public_that_is_gone_is_gone_in_the_copy(
     answer = rehearse(ops, alias)
 
     assert 'schema "public" does not exist' in str(migrate(alias, "zoo"))
-    assert (answer.code, answer.report["facts"]["rehearsal"]["unlike"]) == (1, []), answer.stdout
+    assert (answer.code, answer.report["facts"]["rehearsal"]["differences"]) == (1, []), (
+        answer.stdout
+    )
 
 
 USED_UP = """

@@ -38,7 +38,7 @@ def test_what_never_ends_is_ended_and_named(
     answer = rehearse(ops, alias)
 
     assert (answer.code, answer.ids) == (3, []), answer.stdout
-    [item] = [item for item in answer.report["unexamined"] if "did not end" in item["why"]]
+    [item] = [item for item in answer.report["undecided"] if "did not end" in item["why"]]
     assert item["what"].startswith("zoo.0002_step 1: Run")
     assert "6 s (REHEARSE_MAX_SECONDS)" in item["why"]
     facts = answer.report["facts"]["rehearsal"]

@@ -80,7 +80,7 @@ def test_what_reaches_beyond_the_copy_is_refused_and_leaves_the_question_open(
     assert (answer.code, answer.report["verdict"], answer.ids) == (3, "undecided", [])
     refused = {
         item["what"]: item["why"]
-        for item in answer.report["unexamined"]
+        for item in answer.report["undecided"]
         if "it may not" in item["why"]
     }
     expected = {f"zoo.0002_step {n}: RunPython": name for n, name in enumerate(tried)}
@@ -290,7 +290,7 @@ def test_a_cache_has_the_methods_that_the_projects_backend_has(
     )
 
     assert answer.code == code, answer.stdout
-    told = [each["why"] for each in answer.report["unexamined"]]
+    told = [each["why"] for each in answer.report["undecided"]]
     assert not words or any(words in why for why in told), told
 
 

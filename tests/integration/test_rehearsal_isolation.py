@@ -107,14 +107,14 @@ def attempts(alias: str, other: str, tried: dict[str, str], pid: int, trace: Pat
 
 def refused(answer: Answer) -> set[str]:
     """Return the operations in which the fence refused something."""
-    return {item["what"] for item in answer.report["unexamined"] if "it may not" in item["why"]}
+    return {item["what"] for item in answer.report["undecided"] if "it may not" in item["why"]}
 
 
 def told(answer: Answer) -> list[str]:
     """Return what became of the operations."""
     return [
         f"{item['what']} {item['why']}"
-        for item in answer.report["unexamined"]
+        for item in answer.report["undecided"]
         if "only a rehearsal" not in item["why"]
     ]
 

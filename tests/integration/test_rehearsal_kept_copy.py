@@ -62,10 +62,13 @@ def test_one_restore_serves_the_backup_and_the_rehearsal(
     assert answer.ids == ([] if code == 0 else ["rehearsal-failed"])
     facts = answer.report["facts"]["rehearsal"]
     assert facts["mode"] == "kept"
-    assert (facts["kept"]["name"], facts["kept"]["backup"]) == (kept, file.name)
+    assert (facts["kept_copy"]["name"], facts["kept_copy"]["backup"]) == (kept, file.name)
     # It is as it was, and may be rehearsed on again.
     assert scratch_databases(alias) == [kept]
-    assert rehearse(ops, alias, rehearse="kept").report["facts"]["rehearsal"]["kept"]["stale"] == []
+    assert (
+        rehearse(ops, alias, rehearse="kept").report["facts"]["rehearsal"]["kept_copy"]["stale"]
+        == []
+    )
     assert (migrate(alias, "zoo") is None) is (code == 0)
 
 
@@ -135,7 +138,7 @@ def test_a_clone_is_one_of_what_is_there_now_and_only_who_asks_for_kept_gets_the
 
     assert (not_asked_for.code, not_asked_for.ids) == (0, ["stale-copy"])
     assert cloned.code == code, cloned.stdout
-    assert cloned.report["facts"]["rehearsal"]["kept"] is None
+    assert cloned.report["facts"]["rehearsal"]["kept_copy"] is None
     assert (asked.code, asked.ids) == (3, ["stale-copy"])
     assert any("RunPython" in why for why in reasons(asked))
 

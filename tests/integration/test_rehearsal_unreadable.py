@@ -92,7 +92,7 @@ def test_a_table_that_the_role_may_not_read_is_left_out_of_the_copy(
         del connections[superuser], connections.settings[superuser]
 
     assert harmless.code == 0, harmless.stdout
-    assert harmless.report["facts"]["rehearsal"]["absent"] == ["public.secrets"]
+    assert harmless.report["facts"]["rehearsal"]["absent_tables"] == ["public.secrets"]
     # On the copy it fails because the table is not there, which proves nothing; that the role may
     # not read it does.
     assert (looking.code, looking.report["findings"][-1]["id"]) == (1, "missing-privilege")

@@ -17,7 +17,7 @@ from tests.integration.zoo_migrations import Write, migrate
 from tests.privileges import NO_CREATE, OWN, TO_OTHERS, execute_for, told
 from tests.rehearsals import reasons, rehearse
 
-OPEN = "unexamined"
+OPEN = "undecided"
 ZOO = "CREATE TABLE zoo_cage (code uuid UNIQUE, name text, size int)"
 LEDGER = "CREATE TABLE ledger (id int, n int)"
 READER = (LEDGER, "GRANT SELECT ON ledger TO {role}")
@@ -292,7 +292,7 @@ def test_a_right_that_the_copy_hides_decides(
         failure = migrate(alias, "zoo")
 
     assert (failure is None) == granted
-    assert (answer.code, answer.report["unexamined"]) == (int(not granted), []), answer.stdout
+    assert (answer.code, answer.report["undecided"]) == (int(not granted), []), answer.stdout
     assert told(answer) == ([] if granted else ["missing-privilege"])
 
 

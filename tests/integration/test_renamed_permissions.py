@@ -46,7 +46,7 @@ def test_permissions_that_can_follow_their_model_are_a_yes_without_a_rehearsal(
 
     answer = ops("preflight_migrate", "zoo", database=caged, rehearse="off")
 
-    assert (answer.code, answer.ids, answer.report["unexamined"]) == (0, [], [])
+    assert (answer.code, answer.ids, answer.report["undecided"]) == (0, [], [])
     assert migrate(caged, "zoo") is None
     model = "pen" if RENAMES else "cage"
     assert {(f"{action}_{model}",) for action in ACTIONS} <= set(query(caged, CODENAMES))

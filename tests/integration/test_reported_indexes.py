@@ -106,7 +106,7 @@ def test_what_is_immutable_is_a_yes(
 
     answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
 
-    assert (answer.code, answer.report["unexamined"]) == (0, []), answer.stdout
+    assert (answer.code, answer.report["undecided"]) == (0, []), answer.stdout
     assert migrate(empty_database, "zoo") is None
 
 

@@ -57,7 +57,7 @@ def test_what_postgresql_cuts_off_alike_each_time_is_found_again(
 
     answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
 
-    assert (answer.code, answer.report["unexamined"]) == (0, []), answer.stdout
+    assert (answer.code, answer.report["undecided"]) == (0, []), answer.stdout
     assert migrate(empty_database, "zoo") is None
 
 

@@ -73,7 +73,7 @@ def test_what_attnotnull_says_is_not_believed(
 
     assert answer.code == (1 if finding else 0), answer.stdout
     assert [each["id"] for each in errors] == ([finding] if finding else [])
-    assert answer.report["unexamined"] == []
+    assert answer.report["undecided"] == []
     if finding is not None:
         assert " nn " in errors[0]["message"]
     assert (migrate(alias, "zoo") is not None) == bool(finding)

@@ -111,7 +111,7 @@ def test_what_is_made_goes_where_the_role_has_a_schema_of_its_own(
 
     answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
 
-    assert (answer.code, answer.report["unexamined"]) == (0, []), answer.stdout
+    assert (answer.code, answer.report["undecided"]) == (0, []), answer.stdout
     assert migrate(empty_database, "zoo") is None
     where = "SELECT relnamespace::regnamespace::text = CURRENT_USER FROM pg_class"
     assert query(empty_database, f"{where} WHERE relname = 'zoo_den'") == [(True,)]

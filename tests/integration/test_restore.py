@@ -47,7 +47,7 @@ def test_the_whole_round_back_up_migrate_use_roll_back_migrate_again(
     assert payments(alias) == 500
     assert query(alias, "SELECT count(*) FROM treasury_payment WHERE memo = 'used'") == [(0,)]
     assert query(alias, "SELECT to_regclass('treasury_alert')") == [(None,)]
-    assert [facts["kept"]] == kept_databases(alias)
+    assert [facts["former_database"]] == kept_databases(alias)
     assert scratch_databases(alias) == []
     migrate()
     assert set(applied_migrations(connections[alias])) == undone | set(before)
@@ -63,7 +63,7 @@ def test_the_rollback_is_undone_and_done_again(taken: tuple[str, Path], ops: Ops
     live = oid(alias)
     said = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
 
-    kept = restore(ops, alias, str(file)).report["facts"]["kept"]
+    kept = restore(ops, alias, str(file)).report["facts"]["former_database"]
     assert oid(alias) != live
     assert query(alias, said, [name]) == [(None,)]
     assert json.loads(query(alias, said, [kept])[0][0])["comment"] == "of the live one"
@@ -74,7 +74,7 @@ def test_the_rollback_is_undone_and_done_again(taken: tuple[str, Path], ops: Ops
     assert undone.code == 0, undone.stdout
     assert oid(alias) == live
     assert query(alias, said, [name]) == [("of the live one",)]
-    assert [each["table"] for each in undone.report["facts"]["lost"]] == ["public.after_it"]
+    assert [each["table"] for each in undone.report["facts"]["lost_writes"]] == ["public.after_it"]
 
     again = restore(
         ops, alias, undo=True, format="text", settings="shop.staging", approval="Ada, T-42"
@@ -160,7 +160,7 @@ def test_a_subscription_is_in_the_way_unless_it_may_stay_behind(
     [finding] = refused.report["findings"]
     connections[alias].close()
     kept = connections[alias].settings_dict
-    live, kept["NAME"] = kept["NAME"], gone.report["facts"]["kept"]
+    live, kept["NAME"] = kept["NAME"], gone.report["facts"]["former_database"]
     try:
         # Its publisher is gone: the first way is an error, and the other one works.
         with pytest.raises(AssertionError, match="could not connect to publisher"):

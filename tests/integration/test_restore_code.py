@@ -99,7 +99,7 @@ def test_what_others_own_never_runs_with_a_superusers_rights(
     expected = OWN if command in COMMANDS[:2] else BY_A_ROLE
     assert answer.report["facts"]["restored_on"] == expected
     # It may make the restore with owners fail, by taking another role; then they are not proven.
-    missed = {each["what"] for each in answer.report["unexamined"]}
+    missed = {each["what"] for each in answer.report["undecided"]}
     assert missed <= {"owners and rights of the restored objects"}
     assert attacked.leftovers() == []
 
@@ -116,7 +116,7 @@ def test_without_a_server_of_our_own_a_role_is_made_for_it(
     attacked.require_harmless()
     assert answer.code == 0, answer.stdout
     assert answer.report["facts"]["restored_on"] == BY_A_ROLE
-    [missed] = answer.report["unexamined"]
+    [missed] = answer.report["undecided"]
     assert missed["what"] == "owners and rights of the restored objects"
     assert attacked.leftovers() == []
 

@@ -31,7 +31,10 @@ def test_what_was_lost_is_told_table_by_table(taken: tuple[str, Path], ops: Ops)
     execute(connection, "CREATE TABLE stays (id int)")
     connection.close()
 
-    lost = {each["table"]: each for each in restore(ops, alias, str(file)).report["facts"]["lost"]}
+    lost = {
+        each["table"]: each
+        for each in restore(ops, alias, str(file)).report["facts"]["lost_writes"]
+    }
 
     assert lost["public.treasury_payment"]["updated"] == 4
     assert lost["public.since"]["inserted"] == 7
@@ -74,7 +77,9 @@ def test_rows_that_the_backup_was_taken_without_are_told_as_lost(
 
     told = loss_since(connections[staging], manifest).lines()
     assert "  public.audit: all its rows, which the backup does not have" in told
-    assert restore(ops, staging, str(file)).report["facts"]["left_out"] == ["public.audit"]
+    assert restore(ops, staging, str(file)).report["facts"]["tables_without_rows"] == [
+        "public.audit"
+    ]
 
 
 def on_a_terminal(
@@ -144,7 +149,7 @@ def test_more_lost_than_somebody_said_yes_to_stops_it(taken: tuple[str, Path]) -
     with pytest.raises(RefusedError, match="more was written since you confirmed") as caught:
         roll_back(replace(place_of(alias), confirm=yes), file, manifest)
 
-    assert caught.value.id == "loss-grew"
+    assert caught.value.id == "writes-during-restore"
     assert len(asked) == 2
     assert (oid(alias), kept_databases(alias), scratch_databases(alias)) == (live, [], [])
     assert query(alias, "SELECT memo FROM treasury_payment WHERE id = 1") == [("late",)]

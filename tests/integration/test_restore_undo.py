@@ -70,7 +70,7 @@ def test_a_stranger_who_says_that_his_was_the_live_one_is_refused_and_named(
 
     answer = restore(ops, staging, undo=True)
 
-    assert (answer.code, answer.ids) == (4, ["not-put-aside"])
+    assert (answer.code, answer.ids) == (4, ["not-a-former-database"])
     [finding] = answer.report["findings"]
     assert theirs in finding["message"]
     assert "it belongs to role " in finding["message"]
@@ -99,7 +99,7 @@ def test_a_comment_that_its_author_left_behind_is_not_believed(
 
     answer = restore(ops, staging, undo=True)
 
-    assert (answer.code, answer.ids) == (4, ["not-put-aside"]), answer.stdout
+    assert (answer.code, answer.ids) == (4, ["not-a-former-database"]), answer.stdout
     assert oid(staging) == live
 
 
@@ -115,7 +115,7 @@ def test_a_stranger_does_not_stand_in_the_way_of_the_right_one(
     answer = restore(ops, alias, undo=True)
 
     assert answer.code == 0, answer.stdout
-    assert answer.ids == ["not-put-aside"]
+    assert answer.ids == ["not-a-former-database"]
     connections[alias].close()
     assert oid(alias) == live
     assert typist.type(alias, answer.report["findings"][0]) == []
@@ -149,7 +149,7 @@ def test_what_was_kept_of_an_earlier_database_of_the_same_name_is_not_taken(
 
     answer = restore(ops, alias, undo=True)
 
-    assert (answer.code, answer.ids) == (4, ["not-put-aside"])
+    assert (answer.code, answer.ids) == (4, ["not-a-former-database"])
     assert "is not the live one" in answer.report["findings"][0]["message"]
     assert oid(alias) == live
 
@@ -172,7 +172,7 @@ def test_a_comment_that_was_copied_from_the_kept_one_is_not_believed(
 
     answer = restore(ops, alias, undo=True)
 
-    assert (answer.code, answer.ids) == (4, ["not-put-aside"])
+    assert (answer.code, answer.ids) == (4, ["not-a-former-database"])
     assert "its comment is that of another database" in answer.report["findings"][0]["message"]
 
 
@@ -194,7 +194,7 @@ def test_a_kept_database_that_lost_what_it_had_is_not_taken_back(
 
     answer = restore(ops, alias, undo=True)
 
-    assert (answer.code, answer.ids) == (4, ["not-put-aside"])
+    assert (answer.code, answer.ids) == (4, ["not-a-former-database"])
     assert lacks in answer.report["findings"][0]["message"]
     assert oid(alias) == live
     assert payments(alias) == 500

@@ -246,7 +246,7 @@ def test_what_nobody_knows_of_rows_after_the_plan_is_left_open(
     answer = ops("preflight_migrate", "zoo", database=caged, rehearse="off")
 
     assert answer.code == 3, answer.stdout
-    assert any(words in item["why"] for item in answer.report["unexamined"]), answer.stdout
+    assert any(words in item["why"] for item in answer.report["undecided"]), answer.stdout
     first = "nothing to migrate; " if not pending else ""
     assert answer.report["facts"]["summary"].startswith(first)
     assert (migrate(caged, "zoo") is None) == applies
@@ -267,7 +267,7 @@ def test_a_rehearsal_answers_what_is_open_also_where_nothing_is_pending(
     damage(caged, f"CREATE FUNCTION logs.yes() RETURNS trigger {body}")
     damage(caged, "CREATE TRIGGER y AFTER INSERT ON auth_permission EXECUTE FUNCTION logs.yes()")
     answer = ops("preflight_migrate", "zoo", database=caged, rehearse="clone")
-    assert (answer.code, answer.report["unexamined"]) == (0, []), answer.stdout
+    assert (answer.code, answer.report["undecided"]) == (0, []), answer.stdout
     assert migrate(caged, "zoo") is None
 
 
@@ -282,7 +282,7 @@ def test_a_sequence_that_the_role_may_not_read_leaves_it_open_and_says_what_to_g
         with guest(caged, user) as alias:
             answer = ops("preflight_migrate", "zoo", database=alias, rehearse="off")
         assert answer.code == code, answer.stdout
-        return [item["why"] for item in answer.report["unexamined"]]
+        return [item["why"] for item in answer.report["undecided"]]
 
     grant = 'GRANT SELECT ON SEQUENCE "public"."auth_permission_id_seq"'
     assert grant in ask(3)[0]
@@ -310,7 +310,7 @@ def test_what_stands_in_the_way_of_rows_that_do_not_come_is_no_matter(
 
         answer = ops("preflight_migrate", "zoo", database=caged, rehearse="off")
 
-        assert (answer.code, answer.report["unexamined"]) == (0, []), answer.stdout
+        assert (answer.code, answer.report["undecided"]) == (0, []), answer.stdout
         assert migrate(caged, "zoo") is None
 
 
@@ -469,7 +469,7 @@ def test_the_default_site_is_asked_for_where_there_is_none(
 
         answer = ops("preflight_migrate", "sites", database=empty_database, rehearse="off")
 
-        assert (answer.code, answer.report["unexamined"]) == (int(bool(words)), []), answer.stdout
+        assert (answer.code, answer.report["undecided"]) == (int(bool(words)), []), answer.stdout
         if words:
             assert words in answer.report["findings"][0]["message"]
         assert (migrate(empty_database, "sites") is not None) == bool(words)

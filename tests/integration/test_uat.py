@@ -49,7 +49,7 @@ def test_a_migrated_and_seeded_database_passes_every_check_on_it(
     for id, saw in DATABASE_CHECKS.items():
         outcome = check_of(answer, id)
         assert outcome["status"] == "PASS"
-        assert saw in outcome["saw"]
+        assert saw in outcome["message"]
     assert answer.report["facts"]["environment"] == "test"
     assert answer.report["facts"]["release"] == "test-release"
 
@@ -71,7 +71,7 @@ def test_a_pending_migration_fails(staging: str, ops: Ops, tmp_path: Path) -> No
     assert finding["evidence"] == {
         "check": "migrations-applied",
         "status": "FAIL",
-        "saw": "",
+        "detail": "",
     }
 
 
@@ -88,7 +88,7 @@ def test_an_applied_migration_that_is_not_on_disk_fails(
 
     assert answer.code == 1
     assert check_of(answer, "migrations-on-disk")["status"] == "FAIL"
-    assert check_of(answer, "migrations-on-disk")["saw"] == (
+    assert check_of(answer, "migrations-on-disk")["message"] == (
         "applied, but not on disk: treasury.0003_lost"
     )
 
@@ -151,7 +151,7 @@ def test_what_is_wrong_in_the_database_fails_with_the_check_that_saw_it(
     assert (answer.code, answer.report["verdict"]) == (1, "failed")
     outcome = check_of(answer, failed)
     assert outcome["status"] == "FAIL"
-    assert outcome["saw"].startswith(saw)
+    assert outcome["message"].startswith(saw)
     if failed == "seeded-column":
         [finding] = [f for f in answer.report["findings"] if f["evidence"]["check"] == failed]
         typist.type(migrated, finding)
@@ -174,7 +174,7 @@ def test_a_foreign_key_that_is_not_validated_fails(
     answer = accept(ops, migrated, tmp_path, check=["seeded-references"])
 
     assert answer.code == 1
-    assert check_of(answer, "seeded-references")["saw"] == "not validated: public.late.late_fk"
+    assert check_of(answer, "seeded-references")["message"] == "not validated: public.late.late_fk"
     typist.type(migrated, answer.report["findings"][0])
     assert accept(ops, migrated, tmp_path, check=["seeded-references"]).code == 0
 
@@ -189,7 +189,7 @@ def test_without_a_seed_or_urls_in_the_settings_their_checks_do_not_apply(
     assert answer.code == 0
     seeded = ["seeded-column", "seeded-values", "seeded-references"]
     urls = ["inside-urls", "release"]
-    assert set(answer.report["facts"]["left_out"]) >= {*seeded, "key-urls", "url-latency", *urls}
+    assert set(answer.report["facts"]["deselected"]) >= {*seeded, "key-urls", "url-latency", *urls}
     assert (alone.code, alone.ids) == (3, ["no-checks"])
 
 
@@ -297,7 +297,7 @@ def test_a_system_check_error_of_the_project_is_a_failed_check_and_not_the_end(
         checks.registry.registry.registered_checks.discard(broken)
 
     assert (answer.code, answer.ids) == (1, ["check-failed"])
-    assert check_of(answer, "django-checks")["saw"] == "treasury.E001: the treasury is broken"
+    assert check_of(answer, "django-checks")["message"] == "treasury.E001: the treasury is broken"
     assert check_of(answer, "migrations-on-disk")["status"] == "PASS"
 
 
@@ -322,6 +322,6 @@ def test_an_error_of_check_deploy_blocks_what_is_deployed_and_is_told_once(
     assert (blocking["severity"], minor["severity"]) == ("blocker", "minor")
     assert (answer.code, blocking["status"]) == ((0, "PASS") if debug else (1, "FAIL"))
     assert minor["status"] == "FAIL"
-    assert "treasury.W003: mail is slow" in minor["saw"]
+    assert "treasury.W003: mail is slow" in minor["message"]
     error = "treasury.E002: mail goes to the console"
-    assert [error in each["saw"] for each in (blocking, minor)] == [not debug, debug]
+    assert [error in each["message"] for each in (blocking, minor)] == [not debug, debug]

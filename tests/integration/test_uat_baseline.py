@@ -61,7 +61,7 @@ def test_the_database_before_the_migration_is_measured_though_the_code_is_newer(
     assert "treasury.Alert" not in body["models"]
     assert file.stat().st_mode & 0o777 == 0o600
     assert answer.code == 0, answer.stdout
-    assert "figures of 11 models are unchanged" in check_of(answer, "baseline-figures")["saw"]
+    assert "figures of 11 models are unchanged" in check_of(answer, "baseline-figures")["message"]
 
 
 @pytest.mark.major
@@ -79,7 +79,7 @@ def test_one_cent_is_found_and_its_group_named(
 
     answer = compare(ops, migrated, file, tmp_path)
 
-    saw = check_of(answer, "baseline-figures")["saw"]
+    saw = check_of(answer, "baseline-figures")["message"]
     assert (answer.code, answer.ids) == (1, ["check-failed"])
     assert saw.startswith("2 changed without being declared: treasury.Payment.sum(amount): ")
     assert f"treasury.Payment.sum(amount)[status={status}]: " in saw
@@ -103,7 +103,7 @@ def test_amounts_that_changed_places_are_found_though_every_sum_is_the_same(
     answer = compare(ops, migrated, file, tmp_path)
 
     assert answer.code == 1
-    saw = check_of(answer, "baseline-figures")["saw"]
+    saw = check_of(answer, "baseline-figures")["message"]
     assert saw.startswith("1 changed without being declared: treasury.Payment.fingerprint(amount)")
 
 
@@ -167,7 +167,7 @@ def test_a_change_must_be_declared(
     answer = compare(ops, migrated, file, tmp_path)
 
     assert answer.code == code
-    assert words in check_of(answer, "baseline-figures")["saw"]
+    assert words in check_of(answer, "baseline-figures")["message"]
 
 
 INSERT = (
@@ -188,9 +188,9 @@ def test_rows_that_a_live_table_gains_do_not_count_and_a_change_of_the_old_ones_
     changed = compare(ops, migrated, file, tmp_path)
 
     assert grown.code == 0, grown.stdout
-    assert "up to the highest key of that time" in check_of(grown, "baseline-figures")["saw"]
+    assert "up to the highest key of that time" in check_of(grown, "baseline-figures")["message"]
     assert changed.code == 1
-    assert "treasury.Payment.sum(amount)" in check_of(changed, "baseline-figures")["saw"]
+    assert "treasury.Payment.sum(amount)" in check_of(changed, "baseline-figures")["message"]
 
 
 def test_a_payment_on_its_way_while_the_baseline_is_saved_is_waited_for(
@@ -274,7 +274,7 @@ def test_a_table_that_may_not_be_read_is_told_and_not_passed_over(
     answer = compare(ops, migrated, file, tmp_path)
 
     assert answer.code == 1
-    assert "treasury.PaymentNote.nulls(author): " in check_of(answer, "baseline-figures")["saw"]
+    assert "treasury.PaymentNote.nulls(author): " in check_of(answer, "baseline-figures")["message"]
 
 
 def test_options_that_exclude_each_other_are_a_usage_error(
@@ -282,7 +282,7 @@ def test_options_that_exclude_each_other_are_a_usage_error(
 ) -> None:
     answer = accept(ops, migrated, tmp_path, save_baseline=str(tmp_path / "a"), list=True)
 
-    assert (answer.code, answer.ids) == (2, ["options-exclude"])
+    assert (answer.code, answer.ids) == (2, ["conflicting-options"])
 
 
 def test_a_place_that_cannot_be_written_is_named_before_anything_is_done(

@@ -138,4 +138,4 @@ def test_a_page_that_is_long_to_read_is_read_and_compared(
 
     assert saved.code == 0, saved.stdout
     assert json.loads(file.read_text())["pages"]["/"]["words"][:3] == ["Total", "7", "EUR"]
-    assert check_of(compared, "baseline-pages")["saw"].startswith("1 page is unchanged")
+    assert check_of(compared, "baseline-pages")["message"].startswith("1 page is unchanged")

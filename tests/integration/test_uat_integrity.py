@@ -22,7 +22,7 @@ def test_an_invalid_index_fails(migrated: str, ops: Ops, tmp_path: Path) -> None
     answer = accept(ops, migrated, tmp_path, check=["constraints-valid"])
 
     assert answer.code == 1
-    assert check_of(answer, "constraints-valid")["saw"] == (
+    assert check_of(answer, "constraints-valid")["message"] == (
         "index half_built of public.treasury_payment is invalid"
     )
 
@@ -38,7 +38,7 @@ def test_a_constraint_that_was_never_validated_fails(
     answer = accept(ops, migrated, tmp_path, check=["constraints-valid"])
 
     assert answer.code == 1
-    assert check_of(answer, "constraints-valid")["saw"] == (
+    assert check_of(answer, "constraints-valid")["message"] == (
         "constraint small of public.treasury_payment is not validated"
     )
     typist.type(migrated, answer.report["findings"][0])
@@ -59,7 +59,7 @@ def test_a_sequence_behind_its_column_fails_and_its_remedy_works(
     again = accept(ops, migrated, tmp_path, check=["sequences-ahead"])
 
     assert answer.code == 1
-    assert outcome["saw"].endswith(
+    assert outcome["message"].endswith(
         "sequences is behind: public.treasury_payment_id_seq gives 8 next, "
         "public.treasury_payment.id goes up to 200"
     )

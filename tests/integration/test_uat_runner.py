@@ -25,7 +25,7 @@ def test_a_check_that_crashes_is_an_error_and_the_others_go_on(
 
     assert (answer.code, answer.ids) == (1, ["check-error"])
     assert check_of(answer, "mine")["status"] == "ERROR"
-    assert check_of(answer, "mine")["saw"] == "ZeroDivisionError: division by zero"
+    assert check_of(answer, "mine")["message"] == "ZeroDivisionError: division by zero"
     assert check_of(answer, "treasury-alerts")["status"] == "PASS"
 
 
@@ -36,7 +36,7 @@ def test_a_check_that_calls_exit_is_an_error(migrated: str, ops: Ops, tmp_path: 
     answer = only(ops, migrated, tmp_path, leave)
 
     assert answer.code == 1
-    assert check_of(answer, "mine")["saw"] == "SystemExit: 0"
+    assert check_of(answer, "mine")["message"] == "SystemExit: 0"
 
 
 def test_a_check_that_hangs_is_left_behind_at_its_time_out(
@@ -58,7 +58,7 @@ def test_a_check_that_hangs_is_left_behind_at_its_time_out(
 
     assert answer.code == 1
     assert check_of(answer, "mine")["status"] == "ERROR"
-    assert check_of(answer, "mine")["saw"] == "no answer within 0.3 s"
+    assert check_of(answer, "mine")["message"] == "no answer within 0.3 s"
     assert seconds < 5
 
 
@@ -114,7 +114,7 @@ def test_a_minor_failure_is_a_warning(
 
     assert answer.code == code
     [finding] = answer.report["findings"]
-    assert (finding["severity"], finding["evidence"]["saw"]) == ("warning", "logo.svg of 2019")
+    assert (finding["severity"], finding["evidence"]["detail"]) == ("warning", "logo.svg of 2019")
 
 
 def test_a_check_that_writes_through_the_orm_is_stopped_and_nothing_is_written(
@@ -127,7 +127,7 @@ def test_a_check_that_writes_through_the_orm_is_stopped_and_nothing_is_written(
     answer = only(ops, migrated, tmp_path, write)
 
     assert answer.code == 1
-    assert "in a read-only transaction" in check_of(answer, "mine")["saw"]
+    assert "in a read-only transaction" in check_of(answer, "mine")["message"]
     assert not Payment.objects.using(migrated).filter(amount=1).exists()
 
 
@@ -157,6 +157,6 @@ def test_a_check_that_writes_is_stopped_and_nothing_is_written(
 
     assert answer.code == 1
     assert check_of(answer, "mine")["status"] == "ERROR"
-    assert "in a read-only transaction" in check_of(answer, "mine")["saw"]
+    assert "in a read-only transaction" in check_of(answer, "mine")["message"]
     assert query(migrated, sums) == before
     assert query(migrated, "SELECT to_regclass('mine')") == [(None,)]

@@ -48,7 +48,7 @@ def test_a_planted_drift_is_caught(
     assert before.code == 0, before.stdout
     assert (answer.code, answer.report["verdict"]) == (1, "failed")
     assert check_of(answer, check)["status"] == "FAIL"
-    assert words in check_of(answer, check)["saw"]
+    assert words in check_of(answer, check)["message"]
 
 
 def test_a_dropped_unique_constraint_is_named_with_its_remedy(
@@ -63,7 +63,7 @@ def test_a_dropped_unique_constraint_is_named_with_its_remedy(
 
     outcome = check_of(answer, "schema-as-claimed")
     assert outcome["status"] == "FAIL"
-    assert "treasury_payment" in outcome["saw"]
+    assert "treasury_payment" in outcome["message"]
     (finding,) = answer.report["findings"]
     assert finding["steps"][-1]["text"] == (
         'ALTER TABLE "public"."treasury_payment" '

@@ -91,7 +91,7 @@ def test_a_stale_worker_is_named(look: Look) -> None:
 
     outcome = check_of(answer, "release")
     assert (answer.code, outcome["status"]) == (1, "FAIL")
-    assert outcome["saw"] == (
+    assert outcome["message"] == (
         "a stale worker: /healthz answered 8 times, 6 times test-release, 2 times 2025.3; "
         "this release is test-release"
     )
@@ -114,7 +114,7 @@ def test_a_latency_budget_is_held_by_the_best_of_three(look: Look) -> None:
     bad = look("url-latency", slow_at_first, urls=urls)
 
     assert (good.code, bad.code) == (0, 1)
-    assert check_of(bad, "url-latency")["saw"].startswith(
+    assert check_of(bad, "url-latency")["message"].startswith(
         "over the budget, at the best of 3: /slow 5"
     )
 
@@ -132,7 +132,7 @@ def test_missing_security_headers_fail(look: Look, headers: dict[str, str], word
     good = look("security-headers", lambda path, number: (200, GOOD, b""))
 
     assert (bad.code, good.code) == (1, 0)
-    assert words in check_of(bad, "security-headers")["saw"]
+    assert words in check_of(bad, "security-headers")["message"]
 
 
 def test_the_flags_of_cookies_and_hsts_are_judged_by_the_scheme() -> None:
@@ -172,7 +172,7 @@ def test_a_page_before_and_after_without_its_noise(
         declared = accept(ops, migrated, tmp_path, **options)
 
     assert (saved.code, same.code, changed.code, declared.code) == (0, 0, 1, 0)
-    assert "Total “999033.42” → “999034.42”" in check_of(changed, "baseline-pages")["saw"]
+    assert "Total “999033.42” → “999034.42”" in check_of(changed, "baseline-pages")["message"]
 
 
 def test_checks_run_side_by_side(migrated: str, ops: Ops, tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_secrets_in_what_a_check_saw_are_masked(
     uat.check("mine")(tell)
     answer = accept(ops, migrated, tmp_path, check=["mine"])
 
-    assert check_of(answer, "mine")["saw"] == "the bank said ***"
+    assert check_of(answer, "mine")["message"] == "the bank said ***"
     for path in tmp_path.iterdir():
         assert "hunter2" not in path.read_text(encoding="utf-8")
 
@@ -221,7 +221,7 @@ def test_results_of_another_site_are_not_taken_for_this_one(
     from opsmigrate.uat.external_results import sealed
 
     site = "http://127.0.0.1:9"
-    body = {"status": "PASS", "saw": "fine", "base_url": site, "release": "test-release"}
+    body = {"status": "PASS", "message": "fine", "base_url": site, "release": "test-release"}
     ours, theirs, changed = (tmp_path / f"{name}.json" for name in ("ours", "theirs", "changed"))
     ours.write_text(sealed("load-test", body))
     theirs.write_text(sealed("security-scan", {**body, "release": "another"}))
@@ -233,8 +233,8 @@ def test_results_of_another_site_are_not_taken_for_this_one(
     bad = accept(ops, migrated, tmp_path, include=[str(changed)], **options)
 
     assert (good.code, foreign.code, bad.code) == (0, 3, 2)
-    assert check_of(good, "load-test")["saw"] == "fine"
-    assert check_of(foreign, "security-scan")["saw"] == (
+    assert check_of(good, "load-test")["message"] == "fine"
+    assert check_of(foreign, "security-scan")["message"] == (
         "theirs.json is of the release another, not test-release"
     )
     assert bad.ids == ["bad-included-file"]

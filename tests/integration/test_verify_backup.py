@@ -43,7 +43,7 @@ def test_a_backup_is_verified_by_its_file_and_by_restoring_it(
 
     assert (archive.code, restored.code) == (0, 0), restored.stdout
     assert manifest_of(file)["verified"] == "restore"
-    assert restored.report["unexamined"] == []
+    assert restored.report["undecided"] == []
     assert verify(ops, staging, file).report["facts"]["verified"] == "restore"
     assert scratch_databases(staging) == []
 
@@ -193,7 +193,7 @@ def test_where_rows_were_only_counted_values_stay_open(
     answer = verify(ops, staging, file, level="restore")
 
     assert answer.code == 3
-    assert [item["what"] for item in answer.report["unexamined"]] == ["the values of the rows"]
+    assert [item["what"] for item in answer.report["undecided"]] == ["the values of the rows"]
     assert manifest_of(file)["verified"] is None
 
 
@@ -234,7 +234,7 @@ def test_a_server_of_our_own_has_its_roles_so_that_owners_and_rights_are_proven(
     answer = verify(ops, staging, file, level="restore", on="embedded")
 
     assert answer.code == 0, answer.stdout
-    assert answer.report["unexamined"] == []
+    assert answer.report["undecided"] == []
     assert answer.report["facts"]["restored_on"] == "a temporary embedded server"
 
 
@@ -251,7 +251,7 @@ def test_without_its_roles_owners_are_left_out_and_named(
     answer = verify(ops, staging, file, level="restore")
 
     assert answer.code == 0, answer.stdout
-    [missed] = answer.report["unexamined"]
+    [missed] = answer.report["undecided"]
     assert missed["what"] == "owners and rights of the restored objects"
     assert missed["why"] == 'there is no role "nobody has it"'
 
@@ -353,7 +353,7 @@ def test_keeping_what_was_not_asked_for_is_a_usage_error(
 ) -> None:
     answer = ops("backup_db", database=staging, directory=str(tmp_path), keep_scratch=True)
 
-    assert (answer.code, answer.ids) == (2, ["nothing-to-keep"])
+    assert (answer.code, answer.ids) == (2, ["no-scratch-to-keep"])
 
 
 def test_an_extensions_own_rows_are_backed_up_and_compared(

@@ -23,7 +23,7 @@ def test_a_place_holds_inside_of_its_context_and_is_set_by_nothing_else() -> Non
     places = [(finding.migration, finding.operation) for finding in ledger.findings]
     assert places == [("app.0001", "0: AddField"), (None, "post_migrate")]
     assert [item.what for item in ledger.undecided] == ["app.0001 0: AddField", "migrate"]
-    for name in ("migration", "operation", "operation_unknown", "findings", "unexamined"):
+    for name in ("migration", "operation", "operation_unknown", "findings", "undecided"):
         with pytest.raises(AttributeError):
             setattr(ledger, name, None)
 

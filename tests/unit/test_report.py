@@ -150,10 +150,10 @@ def test_the_json_has_exactly_the_keys_of_the_design() -> None:
         "finished",
         "database",
         "findings",
-        "unexamined",
+        "undecided",
         "facts",
     ]
-    assert body["schema"] == 1
+    assert body["schema"] == 2
     assert (body["verdict"], body["exit_code"]) == ("failed", 1)
     assert datetime.fromisoformat(body["started"]) == STARTED
     assert body["database"] == {
@@ -184,7 +184,7 @@ def test_the_json_has_exactly_the_keys_of_the_design() -> None:
         "column": "payment_id",
         "evidence": {"columns": ["id", "reference"]},
     }
-    assert body["unexamined"] == [
+    assert body["undecided"] == [
         {"what": "treasury.0003_fill, operation 0: RunPython", "why": "what it does is code"}
     ]
     assert body["facts"] == {
@@ -270,7 +270,7 @@ def test_what_was_not_examined_for_one_reason_stands_together() -> None:
         "      and 2 more: --format json has them all",
         "  - zoo.0009: RunSQL: the server did not say",
     ]
-    assert len(json.loads(report(result=result).as_json())["unexamined"]) == 8
+    assert len(json.loads(report(result=result).as_json())["undecided"]) == 8
 
 
 def test_reasons_of_one_sort_stand_together_where_there_are_many_and_many_reasons_are_cut() -> None:

@@ -31,8 +31,8 @@ def check(**changes: Any) -> dict[str, Any]:
         "tags": ["site"],
         "started": 0.1,
         "seconds": 0.25,
-        "saw": "nothing bad",
-        "told_by": "",
+        "message": "nothing bad",
+        "detail": "",
         "evidence": [],
         "retried": [],
         "hint": None,
@@ -46,7 +46,7 @@ def check(**changes: Any) -> dict[str, Any]:
 def report(*checks: dict[str, Any], verdict: str = "passed", **facts: Any) -> dict[str, Any]:
     return sealed(
         {
-            "schema": 1,
+            "schema": 2,
             "command": "run_uat",
             "run_id": "one",
             "verdict": verdict,
@@ -55,7 +55,7 @@ def report(*checks: dict[str, Any], verdict: str = "passed", **facts: Any) -> di
             "finished": "2031-01-02T03:04:06+00:00",
             "database": None,
             "findings": [],
-            "unexamined": [],
+            "undecided": [],
             "facts": {"summary": "said", "checks": list(checks), **facts},
         }
     )
@@ -68,8 +68,8 @@ def parsed(body: dict[str, Any]) -> ElementTree.Element | None:
 
 def test_the_xml_is_valid_whatever_was_seen() -> None:
     body = report(
-        check(saw=NASTY),
-        check(id=NASTY, status="FAIL", saw=NASTY, told_by=NASTY),
+        check(message=NASTY),
+        check(id=NASTY, status="FAIL", message=NASTY, detail=NASTY),
         check(status="ERROR"),
         check(status="NOT_RUN"),
         check(status="NOT_RUN", required=False),
@@ -94,7 +94,7 @@ def test_a_run_without_checks_is_no_green_test_suite() -> None:
 
 def test_the_page_shows_what_was_seen_as_text_and_loads_nothing() -> None:
     words = Redactor([]).text(NASTY)
-    page = html_page(report(check(status="FAIL", saw=words)), {})
+    page = html_page(report(check(status="FAIL", message=words)), {})
 
     assert "<script>alert(1)" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
@@ -143,7 +143,7 @@ def test_the_page_begins_with_what_decided_and_tells_it_from_the_rest() -> None:
         "decided-blocker-not-run": {"status": "NOT_RUN", "severity": "blocker"},
         "decided-blocker": {"status": "FAIL", "severity": "blocker"},
     }
-    checks = [check(id=id, saw="", **kind) for id, kind in kinds.items()]
+    checks = [check(id=id, message="", **kind) for id, kind in kinds.items()]
 
     page = html_page(report(*checks, verdict="failed"), {})
     concerns, _, _ = page.partition("What was looked at")
@@ -200,7 +200,7 @@ def test_a_report_as_it_was_written_is_verified_and_a_changed_one_is_not(
     tmp_path: Path, ending: str
 ) -> None:
     picture = {"kind": "image", "title": "p", "text": "", "sha256": sha256(PICTURE).hexdigest()}
-    body = report(check(evidence=[picture]), check(status="FAIL", saw="</script> & <b>"))
+    body = report(check(evidence=[picture]), check(status="FAIL", message="</script> & <b>"))
     images = {sha256(PICTURE).hexdigest(): PICTURE}
     text = json.dumps(body) if ending == "json" else html_page(body, images)
     file = tmp_path / f"uat_report.{ending}"

@@ -196,7 +196,7 @@ def _require_sense(options: dict[str, Any]) -> None:
     if options["keep_scratch"] and options["verify"] != "restore":
         raise UsageError(
             "--keep-scratch keeps the scratch database of --verify restore, which was not given",
-            id="nothing-to-keep",
+            id="no-scratch-to-keep",
             hint="give both, or omit --keep-scratch",
             steps=(command("python manage.py backup_db --verify restore --keep-scratch"),),
         )

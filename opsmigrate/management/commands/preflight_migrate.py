@@ -70,7 +70,7 @@ class Command(ReportCommand):
             ),
         )
         parser.add_argument(
-            "--accept-unexamined",
+            "--accept-undecided",
             action="store_true",
             help="count what is undecided as passed",
         )
@@ -116,7 +116,7 @@ class Command(ReportCommand):
             run.connection,
             run.session,
             arguments,
-            accept_undecided=options["accept_unexamined"],
+            accept_undecided=options["accept_undecided"],
             seed_step=lambda table, column: _seed_step(run.settings, table, column),
             rehearse=lambda: _rehearse(run, arguments, options),
             why_odd_if_empty=lambda: _why_odd_if_empty(run),

@@ -213,9 +213,9 @@ def _belongs(manifest: Manifest) -> dict[str, Any]:
 
 def _facts(done: RollbackResult) -> dict[str, Any]:
     return {
-        "kept": done.swapped.former,
+        "former_database": done.swapped.former,
         "outage_seconds": round(done.swapped.outage_seconds, 3),
-        "lost": [asdict(each) for each in done.loss.written],
+        "lost_writes": [asdict(each) for each in done.loss.written],
         "migrations_undone": list(done.loss.migrations),
-        "left_out": list(done.loss.left_out),
+        "tables_without_rows": list(done.loss.left_out),
     }

@@ -111,7 +111,7 @@ class Command(ReportCommand):
             options["report_dir"] = None
             raise UsageError(
                 f"{asked[0]} and {asked[1]} cannot be combined in one run",
-                id="options-exclude",
+                id="conflicting-options",
                 hint="run them one after the other",
             )
         if any(options[name] for name in APART):

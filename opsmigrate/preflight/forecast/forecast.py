@@ -233,7 +233,7 @@ def statement_facts(forecast: Forecast, cost: StatementCost, instead: str | None
         "bytes": _total(size.bytes for size in sizes),
         "seconds": cost.seconds,
         "basis": cost.basis,
-        "instead": instead,
+        "safer_alternative": instead,
     }
 
 

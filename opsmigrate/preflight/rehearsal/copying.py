@@ -355,7 +355,7 @@ class _CopyPrograms:
         raise UndecidedError(
             "the copy for the rehearsal was cancelled: another session waits for a lock on a "
             "table that it was reading",
-            id="copy-gave-way",
+            id="copy-lock-conflict",
             hint="run it again when that session has finished",
             steps=(command("python manage.py preflight_migrate"),),
         )

@@ -47,13 +47,13 @@ def _add_case(suite: ElementTree.Element, check: Mapping[str, Any], kind: str | 
     attributes = {"classname": place, "name": check["id"], "time": f"{check['seconds']:.3f}"}
     case = ElementTree.SubElement(suite, "testcase", _words(attributes))
     if kind is None:
-        ElementTree.SubElement(case, "system-out").text = shown(check["saw"], lines=True)
+        ElementTree.SubElement(case, "system-out").text = shown(check["message"], lines=True)
         return
     waived = f" (waived: {check['waived']})" if check["waived"] else ""
-    words = {"message": f"{check['saw']}{waived}", "type": check["status"]}
+    words = {"message": f"{check['message']}{waived}", "type": check["status"]}
     steps = tuple(Step(**step) for step in check["steps"])
-    told = [check["told_by"], *as_lines(check["hint"], steps)] if check["hint"] or steps else []
-    text = "\n".join(filter(None, told or [check["told_by"]]))
+    told = [check["detail"], *as_lines(check["hint"], steps)] if check["hint"] or steps else []
+    text = "\n".join(filter(None, told or [check["detail"]]))
     ElementTree.SubElement(case, kind, _words(words)).text = shown(text, lines=True)
 
 
@@ -71,8 +71,8 @@ def _no_checks(body: Mapping[str, Any]) -> dict[str, Any]:
         "tags": [],
         "seconds": 0.0,
         "status": "ERROR",
-        "saw": body["facts"]["summary"],
-        "told_by": "",
+        "message": body["facts"]["summary"],
+        "detail": "",
         "hint": None,
         "steps": [],
         "waived": None,

@@ -125,7 +125,7 @@ def _finding(finding: Mapping[str, Any]) -> dict[str, Any]:
         "tone": "fail" if is_error else "not_run",
         "word": finding["severity"],
         "decided": is_error,
-        "saw": finding["message"],
+        "message": finding["message"],
         **_next(finding),
     }
 
