@@ -11,11 +11,26 @@ from opsmigrate.steps import command
 INSTALLED = Path(__file__).resolve().parent / "findings"
 SOURCE = Path(__file__).resolve().parent.parent / "docs" / "findings"
 NOTE = re.compile(r"<!--.*?-->\n\n?", re.DOTALL)
+# As version 0.1.0 called them: the id of then -> the one of now.
+FORMER_IDS = {
+    "copy-gave-way": "copy-lock-conflict",
+    "loss-grew": "writes-during-restore",
+    "missing-right-to-look": "missing-read-privilege",
+    "not-put-aside": "not-a-former-database",
+    "nothing-to-keep": "no-scratch-to-keep",
+    "options-exclude": "conflicting-options",
+    "other-version": "server-version-differs",
+    "system-refused": "operating-system-error",
+}
 LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 
 def page_of(id: str) -> str:
-    """Return the page of a finding as plain text; raise UsageError for an id that has none."""
+    """Return the page of a finding as plain text; raise UsageError for an id that has none.
+
+    An id that a finding had in version 0.1.0 leads to the page of its present one.
+    """
+    id = FORMER_IDS.get(id, id)
     folder = INSTALLED if INSTALLED.is_dir() else SOURCE
     known = {path.stem: path for path in folder.glob("*.md") if path.stem != "README"}
     if id not in known:

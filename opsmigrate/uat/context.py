@@ -60,3 +60,6 @@ class Context:
     def add_image(self, title: str, image: bytes) -> None:
         """Keep a picture (JPEG or PNG) as evidence."""
         self.evidence.append(Evidence(kind="image", title=title, image=image))
+
+    # As version 0.1.0 called them; a project's uat.py may do so still.
+    keep, keep_table, keep_image = add_evidence, add_table, add_image

@@ -35,7 +35,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_only_opsmigrate_is_installed(installed: Path) -> None:
     assert sorted(path.name for path in installed.iterdir()) == [
         "opsmigrate",
-        "opsmigrate-0.1.0.dist-info",
+        "opsmigrate-0.2.0.dist-info",
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
-from argparse import Action, ArgumentParser
+from argparse import SUPPRESS, Action, ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,9 +106,10 @@ def parser_of(name: str) -> ArgumentParser:
 
 
 def own_actions(name: str) -> list[Action]:
-    """Return the arguments of a command that are not Django's."""
+    """Return the arguments of a command that are not Django's, but for former spellings."""
     djangos = {action.dest for action in BaseCommand().create_parser("manage.py", "other")._actions}
-    return [action for action in parser_of(name)._actions if action.dest not in djangos]
+    found = [action for action in parser_of(name)._actions if action.dest not in djangos]
+    return [action for action in found if action.help != SUPPRESS]
 
 
 def words_of(action: Action) -> str:

@@ -141,7 +141,7 @@ def test_what_no_row_can_break_is_passed_with_rows(
 
 
 @pytest.mark.parametrize(("pending", "words"), [(CODE, "RunPython calls"), (SQL, "by hand")])
-def test_code_and_sql_are_unexamined_until_they_are_accepted(
+def test_code_and_sql_are_undecided_until_they_are_accepted(
     pending: str, words: str, empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
     prepare(empty_database, write_migrations, pending, rows=0)

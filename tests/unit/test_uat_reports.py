@@ -13,12 +13,16 @@ import pytest
 
 from opsmigrate.errors import UsageError
 from opsmigrate.report import Verdict
+from opsmigrate.uat import Context
+from opsmigrate.uat.external_results import read_external_result
 from opsmigrate.uat.outcome import rank
 from opsmigrate.uat.redaction import Redactor
 from opsmigrate.uat.reports.junit import junit_xml
 from opsmigrate.uat.reports.page import headline, html_page
 from opsmigrate.uat.reports.seal import sealed, verify_report
 
+# As version 0.1.0 wrote them, with "schema": 1.
+FORMER = Path(__file__).resolve().parents[1] / "golden" / "schema1"
 NASTY = "\x00\x1b[31m</script><script>alert(1)</script> ]]> & \ud800 \ufffe {{ x }} \"'"
 PICTURE = b"\x89PNG not really"
 
@@ -248,3 +252,27 @@ def test_secrets_are_masked(said: str, shown: str) -> None:
     redactor = Redactor(["hunter22", "p@ss w/rd", "staging", "abc"], shown=["staging"])
 
     assert redactor.text(said) == shown
+
+
+def test_a_report_of_version_0_1_0_is_still_verified_and_shown() -> None:
+    """Literal files, as schema 1 had them."""
+    json_file, page = (FORMER / name for name in ("uat_report.json", "uat_report.html"))
+
+    found = verify_report(json_file)
+    shown = html_page(json.loads(json_file.read_text(encoding="utf-8")), {})
+
+    assert (found.verdict, found.facts["verdict"]) == (Verdict.PASSED, "failed")
+    assert all(words in shown for words in ("1 URL did not", "<pre>500</pre>", ": browser."))
+    # A page is compared with the one that this version makes of its figures.
+    assert verify_report(page).verdict is Verdict.PASSED
+
+
+def test_the_results_of_a_load_test_of_version_0_1_0_are_still_taken_in() -> None:
+    taken = read_external_result(FORMER / "load_test.json", base_url=None, release=None)
+
+    assert (taken.id, taken.status.value, taken.message) == ("load-test", "PASS", "fine")
+
+
+def test_a_check_may_still_keep_its_evidence_by_the_former_names() -> None:
+    assert Context.keep is Context.add_evidence
+    assert (Context.keep_table, Context.keep_image) == (Context.add_table, Context.add_image)

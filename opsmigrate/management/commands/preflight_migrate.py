@@ -1,6 +1,6 @@
 """Return whether `migrate` with the same arguments will apply, why not, and what to type."""
 
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from typing import Any
 
 from opsmigrate.conf import REHEARSALS, Settings, seeded_field
@@ -73,6 +73,13 @@ class Command(ReportCommand):
             "--accept-undecided",
             action="store_true",
             help="count what is undecided as passed",
+        )
+        # As version 0.1.0 called it.
+        parser.add_argument(
+            "--accept-unexamined",
+            action="store_true",
+            dest="accept_undecided",
+            help=SUPPRESS,
         )
         parser.add_argument(
             "--explain",

@@ -13,6 +13,7 @@ from django.template import Context, Engine
 from opsmigrate.report import place
 from opsmigrate.shown import shown
 from opsmigrate.uat.outcome import WORST_FIRST, decides, rank
+from opsmigrate.uat.reports.former_schema import by_present_names
 from opsmigrate.uat.reports.plot import Bar
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -34,7 +35,7 @@ STATES = ("changed", "declared", "same", "new", "live")
 
 def html_page(body: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
     """Return the page; `body` is the sealed JSON report, `images` its pictures by SHA-256."""
-    facts = body["facts"]
+    facts = by_present_names(body)["facts"]
     told = {item["evidence"].get("check"): item for item in body["findings"]}
     checks = [_check(each, images, told.get(each["id"])) for each in facts.get("checks", [])]
     concerns = sorted((each for each in checks if each["status"] != "PASS"), key=_rank)
