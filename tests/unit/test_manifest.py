@@ -11,6 +11,7 @@ import pytest
 
 from opsmigrate.manifest import Manifest, manifest_path, read_manifests, write_manifest
 
+FORMER = Path(__file__).resolve().parents[1] / "golden" / "schema1"
 TAKEN = datetime(2025, 3, 1, 12, 0, tzinfo=timezone.utc)
 MANIFEST = Manifest(
     file="treasury_20250301_120000.dump",
@@ -130,3 +131,12 @@ def test_a_damaged_manifest_is_passed_over(tmp_path: Path, changes: dict[str, ob
 
 def test_a_folder_that_is_not_there_holds_no_backup(tmp_path: Path) -> None:
     assert read_manifests(tmp_path / "missing") == ()
+
+
+def test_a_manifest_of_version_0_1_0_is_still_read(tmp_path: Path) -> None:
+    """A literal file, as that version wrote it."""
+    former = FORMER / manifest_path(Path(MANIFEST.file)).name
+    (tmp_path / former.name).write_bytes(former.read_bytes())
+    (tmp_path / MANIFEST.file).write_bytes(b"x" * MANIFEST.bytes)
+
+    assert read_manifests(tmp_path) == (MANIFEST,)

@@ -24,7 +24,7 @@ from opsmigrate.uat.baseline.record import Baseline, identity, read_baseline, wr
 from opsmigrate.uat.canonical import digest_of
 from opsmigrate.uat.reports.page import html_page
 from opsmigrate.uat.reports.seal import verify_report
-from tests.unit.test_manifest import MANIFEST, edit, written
+from tests.unit.test_manifest import FORMER, MANIFEST, edit, written
 from tests.unit.test_uat_reports import check, report
 
 KEY, OTHER_KEY = "a-key-of-the-project", b"another-key-of-others"
@@ -220,3 +220,15 @@ def test_the_key_may_stand_in_the_environment_and_is_in_no_settings_shown(
     assert "keyed_seal" in json.loads(file.read_text())
     assert KEY not in repr(load_settings())
     assert KEY not in file.read_text()
+
+
+def test_a_baseline_of_version_0_1_0_is_still_read() -> None:
+    """A literal file, as that version wrote it."""
+    baseline = read_baseline(
+        FORMER / "baseline.json",
+        session=SESSION,
+        applied=("auth.0001_initial",),
+        max_age_hours=float("inf"),
+    )
+
+    assert baseline.models["treasury.Payment"].figures == {"count": "500"}
