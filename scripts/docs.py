@@ -8,10 +8,12 @@ A guard test holds that the page is what this writes.
 from __future__ import annotations
 
 import ast
+import json
 import sys
 from argparse import SUPPRESS, Action
 from collections.abc import Iterator
 from dataclasses import fields
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +71,17 @@ def page() -> str:
     from opsmigrate import conf, uat
     from opsmigrate.manifest import Manifest
     from opsmigrate.pages import FORMER_IDS
-    from opsmigrate.report import Database, Finding, Undecided, Verdict
-    from opsmigrate.steps import Step
+    from opsmigrate.report import Verdict
     from opsmigrate.uat.baseline.record import Baseline
 
     codes = [f"| {each.exit_code} | {each.value} |" for each in Verdict]
-    records = {"database": Database, "findings[]": Finding, "findings[].steps[]": Step}
-    records["undecided[]"] = Undecided
+    report = _sample()
+    parts = {
+        "database": report["database"],
+        "findings[]": report["findings"][0],
+        "findings[].steps[]": report["findings"][0]["steps"][0],
+        "undecided[]": report["undecided"][0],
+    }
     files = {"the manifest of a backup": Manifest, "a baseline of run_uat": Baseline}
     ids = sorted({path.stem for path in (ROOT / "docs" / "findings").glob("*.md")} - {"README"})
     lines = [
@@ -89,11 +95,9 @@ def page() -> str:
         f"`OPSMIGRATE`: {_listed(conf.KEYS)}.\n",
         f'`OPSMIGRATE["UAT"]`: {_listed(conf.UAT_KEYS)}.',
         '\n## JSON reports (`"schema": 2`)\n',
-        f"Every report: {_listed(_keys_of(_function(PACKAGE / 'report.py', 'as_json')))}.\n",
-        *(
-            f"`{name}`: {_listed(each.name for each in fields(kind))}.\n"
-            for name, kind in records.items()
-        ),
+        f"Every report: {_listed(list(report))}.\n",
+        f"`facts`, of every command: {_listed(list(report['facts']))}.\n",
+        *(f"`{name}`: {_listed(list(part))}.\n" for name, part in parts.items()),
         "The keys of `facts`, at any depth, for each command:\n",
         *(f"- `{name}`: {_listed(sorted(set(_facts(name))))}" for name in FACTS),
         "\n## Files that are read again\n",
@@ -111,6 +115,29 @@ def page() -> str:
         *(f"- `{old}`: now `{new}`" for old, new in sorted(FORMER_IDS.items())),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _sample() -> dict[str, Any]:
+    """Return a report, as JSON, that has one of everything."""
+    from opsmigrate.report import Database, Finding, Report, Result, Severity, Undecided, Verdict
+    from opsmigrate.steps import command
+
+    when = datetime.fromtimestamp(0, timezone.utc)
+    finding = Finding(id="", severity=Severity.ERROR, message="", steps=(command(""),))
+    result = Result(
+        verdict=Verdict.FAILED, summary="", findings=(finding,), undecided=(Undecided("", ""),)
+    )
+    report = Report(
+        command="",
+        run_id="",
+        started=when,
+        finished=when,
+        database=Database(alias="", name="", host=None, port=None),
+        result=result,
+        exit_code=1,
+    )
+    found: dict[str, Any] = json.loads(report.as_json())
+    return found
 
 
 def _members(kind: Any) -> Iterator[str]:
@@ -140,13 +167,6 @@ def _argument(action: Action) -> str:
     name = action.option_strings[-1] if action.option_strings else action.dest
     choices = f" ({', '.join(map(str, action.choices))})" if action.choices else ""
     return f"`{name}`{choices}"
-
-
-def _function(file: Path, name: str) -> ast.FunctionDef:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    return next(
-        node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == name
-    )
 
 
 def _keys_of(node: ast.AST) -> list[str]:
