@@ -108,7 +108,8 @@ def give_properties(
 
 def _not_given(what: str, why: str) -> OpsmigrateError:
     return OpsmigrateError(
-        f"the {what} of the restored database could not be set: {why}; the live one is as it was",
+        f"the {what} of the restored database could not be set: {why}; the live database is "
+        "as it was",
         id="property-not-restored",
         hint="name the alias of a superuser with --database, or create what is missing",
     )

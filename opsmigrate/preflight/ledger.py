@@ -276,13 +276,13 @@ class Ledger:
         self.mark_undecided(what, sort=sort)
 
     def raw(
-        self, statement: str, *, by: str = "written by hand", effect: Effect = ANYTHING
+        self, statement: str, *, by: str = "hand-written SQL", effect: Effect = ANYTHING
     ) -> None:
         """Mark as undecided what a statement that Django did not write will do."""
         words = " ".join(statement.split())
         self._raw.append(words)
-        what = f"SQL {by} is not understood: {shorten(words, SHOWN, placeholder=' …')}"
-        self.code(what, effect=effect, sort=f"SQL {by}, which is not understood")
+        what = f"{by} is not understood: {shorten(words, SHOWN, placeholder=' …')}"
+        self.code(what, effect=effect, sort=f"{by}, which is not understood")
 
     def prepared(self, what: str, texts: Iterable[str]) -> None:
         """Mark as undecided what code does before the plan; `texts` are the strings in it."""

@@ -164,11 +164,13 @@ def test_without_a_login_the_pages_that_need_one_fail(accept: Accept, live_site:
 
 
 @pytest.mark.parametrize("address", ["staging.example.org", "ftp://x", "http://", "http://[::1"])
-def test_an_address_that_is_none_is_a_usage_error(accept: Accept, address: str) -> None:
+def test_an_address_that_is_not_valid_is_a_usage_error(accept: Accept, address: str) -> None:
     answer = accept(site=address)
 
     assert (answer.code, answer.ids) == (2, ["bad-base-url"])
-    assert answer.report["findings"][0]["message"].startswith("the address of the site is none: ")
+    assert answer.report["findings"][0]["message"].startswith(
+        "the address of the site is not valid: "
+    )
 
 
 def test_an_address_with_a_password_is_refused_and_not_repeated(accept: Accept) -> None:

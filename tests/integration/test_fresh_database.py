@@ -145,8 +145,8 @@ operations = [
 
     assert text.code == answer.code == 3
     assert "… and 53 more" in text.stdout
-    assert "  - 60 places: code, which only running decides\n" in text.stdout
-    assert "  - 60 places: SQL written by hand, which is not understood\n" in text.stdout
+    assert "  - 60 places: code, which only a rehearsal decides\n" in text.stdout
+    assert "  - 60 places: hand-written SQL, which is not understood\n" in text.stdout
     assert text.stdout.count("and 57 more: --format json has them all") == 2
     assert len(text.stdout.splitlines()) <= 40, text.stdout
     told = answer.report["undecided"]

@@ -200,7 +200,7 @@ def test_plain_receivers_are_decided_and_others_of_the_same_name_are_not(
         with connected(*functions):
             answer = asked()
         assert answer.code == 3
-        assert "nothing to migrate; 1 of what" in answer.report["facts"]["summary"]
+        assert "nothing to migrate; 1 part of what" in answer.report["facts"]["summary"]
 
 
 def renamed(function: Any, *, like: Any) -> Any:

@@ -58,7 +58,7 @@ def test_stopped_in_the_middle_of_the_swap_the_server_does_not_wait_for_us_witho
     assert ops("restore_db", str(file), database=alias, into=beside).code == 0
     monkeypatch.setattr(swap_module, "SECONDS_SILENT", 1)
 
-    with pytest.raises(UndecidedError, match="the live one is as it was"):
+    with pytest.raises(UndecidedError, match="the live database is as it was"):
         swap_module.swap(
             connections[alias],
             None,

@@ -357,7 +357,7 @@ operations = [
         (
             "ALTER TABLE django_migrations ADD who text NOT NULL",
             "history-not-writable",
-            "who wants",
+            "who requires",
         ),
         ("rights", "missing-privilege", "INSERT on public.django_migrations"),
         (None, "", ""),

@@ -60,7 +60,7 @@ def test_a_sequence_behind_its_column_fails_and_its_remedy_works(
 
     assert answer.code == 1
     assert outcome["message"].endswith(
-        "sequences is behind: public.treasury_payment_id_seq gives 8 next, "
+        "sequences is behind: public.treasury_payment_id_seq yields 8 next, but "
         "public.treasury_payment.id goes up to 200"
     )
     assert again.code == 0

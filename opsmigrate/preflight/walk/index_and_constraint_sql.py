@@ -59,7 +59,7 @@ def examine_statement(statement: Statement, walk: SchemaWalk) -> None:
     """Ask `walk` about one statement, then change the simulated schema as it would."""
     examine = EXAMINE.get(statement.template)
     if examine is None:
-        walk.ledger.raw(str(statement), by="of the database engine's own")
+        walk.ledger.raw(str(statement), by="SQL of the database engine's own")
         return
     table = walk.require_owned_table(statement.parts["table"].table, drops=examine is _drop_index)
     if table is not None:

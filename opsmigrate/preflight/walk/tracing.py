@@ -116,7 +116,7 @@ class TracingEditor(DatabaseSchemaEditor):
         if isinstance(sql, Statement):
             examine_statement(sql, self.walk)
         elif not known:
-            by = "of the database engine's own" if self._depth else "written by hand"
+            by = "SQL of the database engine's own" if self._depth else "hand-written SQL"
             self.walk.ledger.raw(str(sql), by=by, effect=effect_of_sql(str(sql)))
 
     def note(self, sql: Any, params: Any = ()) -> bool:
