@@ -1,0 +1,48 @@
+"""What RunPython of a well-known app does is decided by its code, where that says enough."""
+
+from importlib import import_module
+
+import pytest
+
+from opsmigrate.preflight.walk import known_code
+from opsmigrate.preflight.walk.known_code import PROXIES
+from opsmigrate.preflight.walk.known_receivers import fingerprint
+from tests.conftest import Ops
+from tests.integration.pairs import CAGE
+from tests.integration.zoo_migrations import Write, migrate
+
+PROXY = 'migrations.CreateModel("Coop", [], bases=("zoo.cage",), options={"proxy": True}),'
+BEFORE, AT = "0010_alter_group_name_max_length", "0011_update_proxy_permissions"
+
+
+# Backwards, Django gives it the models as they were when it was applied: without the later ones.
+@pytest.mark.parametrize(
+    ("pending", "backwards", "code"),
+    [("", False, 0), (PROXY, False, 3), ("", True, 0)],
+    ids=["forwards", "a-proxy", "backwards"],
+)
+def test_what_only_goes_through_proxy_models_is_decided_where_there_is_none(
+    pending: str, backwards: bool, code: int, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(CAGE + pending)
+    assert migrate(empty_database, "zoo") is None
+    assert migrate(empty_database, "auth", AT if backwards else BEFORE) is None
+    target = BEFORE if backwards else AT
+
+    answer = ops("preflight_migrate", "auth", target, database=empty_database, rehearse="off")
+
+    assert answer.code == code, answer.stdout
+    assert any(PROXIES in item["why"] for item in answer.report["undecided"]) == bool(code)
+    assert migrate(empty_database, "auth", target) is None
+
+
+def test_the_same_name_with_another_text_is_undecided(
+    empty_database: str, ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = import_module(PROXIES)
+    name = f"{PROXIES}.update_proxy_model_permissions"
+    assert fingerprint(module.update_proxy_model_permissions) in known_code.TEXTS[name]
+    assert migrate(empty_database, "auth", BEFORE) is None
+    monkeypatch.setitem(known_code.TEXTS, name, {"of another release"})
+
+    assert ops("preflight_migrate", "auth", AT, database=empty_database, rehearse="off").code == 3
