@@ -15,6 +15,12 @@ from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.casts import bad_values
 from opsmigrate.preflight.walk.conflict_remedies import set_column_aside
 from opsmigrate.preflight.walk.dependents import warn_of_cascade, warn_of_views
+from opsmigrate.preflight.walk.descendants import (
+    add_to_children,
+    descendants,
+    losing,
+    note_foreign_tables,
+)
 from opsmigrate.preflight.walk.expressions import (
     STATISTICS,
     holds,
@@ -84,6 +90,7 @@ def add_column(
             _becomes_its_type(walk, table, field, expression)
     value = _value(walk, table, field, default)
     walk.define_column(table, field)
+    add_to_children(walk, table, field, column_of(field))
     if value is not None and table.origin is not None:
         table.values[column_of(field)] = value
     if field.unique and (field.generated or _is_computed(field)):
@@ -167,7 +174,10 @@ def free_in_children(
 
     A column that is added is merged with one of the same type; a new name must be free.
     """
-    for child, found in walk.relatives.in_children(table, column):
+    there = [
+        (each.live, each.types[column]) for each in descendants(walk, table) if column in each.types
+    ]
+    for child, found in [*there, *walk.relatives.foreign_tables_with(table, column)]:
         if type_ is None or base(found) != base(type_):
             walk.ledger.find(
                 "column-exists",
@@ -304,25 +314,37 @@ def drop_column(walk: SchemaWalk, model: type[Model], column: str, *, cascades: 
     if table is None or not walk.require_column(table, column, "dropping it"):
         return
     walk.alter_column(table, column, "dropping it")
-    views = [view for view, used in table.views.items() if column in used]
     statement = f"ALTER TABLE {table.label} DROP COLUMN {column}"
+    statement += " CASCADE" if cascades else ""
+    children = losing(walk, table, column)
+    for each in (table, *children):
+        _goes(walk, each, column, statement, cascades=cascades)
+    note_foreign_tables(walk, table, statement)
+    for each in (*children, table):
+        walk.schema.forget_column(each, column)
+
+
+def _goes(
+    walk: SchemaWalk, table: SimulatedTable, column: str, statement: str, *, cascades: bool
+) -> None:
+    """Ask what rests on a column that goes, in the table itself or in a child of it."""
+    views = [view for view, used in table.views.items() if column in used]
     others = [*users_of(table, column), *references_to(walk, table, column)]
     if cascades:
         live = table.origins.get(column, column)
         taken = taken_along(walk.connection, walk.schema, table.origin, live)
-        warn_of_views(walk.ledger, table, taken.views, f"{statement} CASCADE", column)
+        warn_of_views(walk.ledger, table, taken.views, statement, column)
         for user in dict.fromkeys([*others, *taken.others]):
-            warn_of_cascade(walk.ledger, table, f"{statement} CASCADE", user, column)
-        statement += " CASCADE"
+            warn_of_cascade(walk.ledger, table, statement, user, column)
     else:
         walk.views_forbid(table, views, statement, column, stays=False)
         for user in others:
             column_in_use(walk, table, column, statement, user)
     for lost in _lost_with(table, column):
         warn_of_cascade(walk.ledger, table, statement, lost, column)
-    doing = f"dropping column {column} of {table.label}"
-    walk.bodies.left_behind(walk.ledger, table, doing, column)
-    walk.schema.forget_column(table, column)
+    walk.bodies.left_behind(
+        walk.ledger, table, f"dropping column {column} of {table.label}", column
+    )
 
 
 def _lost_with(table: SimulatedTable, column: str) -> list[str]:
