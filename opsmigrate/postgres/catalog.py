@@ -65,7 +65,7 @@ class Constraint(NamedTuple):
     on_delete: str = "a"
     condition: str | None = None
     no_inherit: bool = False
-    # Of a partition, because its parent has it.
+    # It belongs to another foreign key, of a partitioned table.
     copied: bool = False
 
 

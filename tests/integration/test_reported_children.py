@@ -104,7 +104,7 @@ CASES: dict[str, Case] = {
         FILL,
         (KID, A_KID.format("NULL"), "ALTER TABLE kid ADD CONSTRAINT few CHECK (size > 1)"),
         (1, 3),
-        "few",
+        "public.kid",
     ),
     "a trigger that the filled-in default fires": (
         FILL,
@@ -142,10 +142,17 @@ CASES: dict[str, Case] = {
     ),
     "a check of the same name": (
         'migrations.AddConstraint("cage", models.CheckConstraint('
-        'condition=models.Q(size__gt=1), name="few")),',
+        'condition=models.Q(size__gt=0), name="few")),',
         (KID, "ALTER TABLE kid ADD CONSTRAINT few CHECK (name <> '')"),
         (1, 3),
         "few",
+    ),
+    "an index of the name that a check gets": (
+        'migrations.AddConstraint("cage", models.CheckConstraint('
+        'condition=models.Q(size__gt=0), name="few")),',
+        (KID, "ALTER TABLE kid ADD CONSTRAINT few UNIQUE (name)"),
+        (1,),
+        "and to public.kid",
     ),
     # What is right all the same.
     "an index that fits": (BIGGER, (KID, "CREATE INDEX i ON kid ((size + 1))"), (0,), ""),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from django.db.backends.postgresql.psycopg_any import sql
@@ -12,32 +11,30 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.ledger import BY_ROWS
 from opsmigrate.preflight.walk.casts import bad_casts, castable, may_join
 from opsmigrate.preflight.walk.collations import is_deterministic, require_no_patterns
-from opsmigrate.preflight.walk.columns import column_in_use, free_in_children, users_of
+from opsmigrate.preflight.walk.columns import column_in_use, users_of
 from opsmigrate.preflight.walk.conflict_remedies import set_column_aside
 from opsmigrate.preflight.walk.defaults import refuse_computed, without
 from opsmigrate.preflight.walk.descendants import (
     Member,
     descendants,
     family,
+    free_in_children,
     note_foreign_tables,
     require_no_other_parent,
 )
 from opsmigrate.preflight.walk.expressions import PLAIN, ForbiddenError, live_expressions, misfit
 from opsmigrate.preflight.walk.fields import column_of
-from opsmigrate.preflight.walk.fired import fired_by_filling
+from opsmigrate.preflight.walk.filling import fill, names_are_live, unique_holds
 from opsmigrate.preflight.walk.operator_classes import special_indexes_fit
 from opsmigrate.preflight.walk.probes import (
-    ask,
-    duplicates,
     fails_on_rows,
     nulls,
     orphans_of,
-    points_nowhere,
     violations,
 )
 from opsmigrate.preflight.walk.restricted_search_path import require_safe_path
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import CHECK, PRIMARY_KEY, SimulatedTable, constant
+from opsmigrate.preflight.walk.simulation import PRIMARY_KEY, SimulatedTable
 from opsmigrate.preflight.walk.type_compatibility import always_casts
 from opsmigrate.preflight.walk.weak_not_null import set_not_null
 from opsmigrate.schema.types import INTEGERS, base, in_full, modifiers
@@ -134,7 +131,7 @@ def _suits_collation(
         table.values[column] = sql.SQL("({})::{} COLLATE {}").format(
             value, sql.SQL(in_full(PLAIN.get(table.types[column], "text"))), sql.Identifier(name)
         )
-    _unique_holds(walk, member.own, column)
+    unique_holds(walk, member.own, column)
 
 
 def alter_null(
@@ -160,7 +157,7 @@ def alter_null(
     if asks and filled:
         if column in table.generated:
             refuse_computed(walk, table, column, f"filling {table.label}.{column}")
-        _fill(walk, table, column, default)
+        fill(walk, table, column, default)
     table.not_null.add(column)
 
 
@@ -175,82 +172,6 @@ def _drop_not_null(walk: SchemaWalk, table: SimulatedTable, column: str) -> None
             column_in_use(walk, table, column, statement, f"the primary key {name}")
     table.not_null.discard(column)
     table.weak_not_null.pop(column, None)
-
-
-def _fill(walk: SchemaWalk, table: SimulatedTable, column: str, default: object) -> None:
-    """UPDATE … SET … WHERE … IS NULL: unique indexes and foreign keys must stand the default."""
-    rows, probe = walk.rows(table), nulls(table, column)
-    missing = ask(walk.connection, probe) if rows and probe else None
-    if rows is None and not walk.ledger.code_runs:
-        walk.ledger.mark_undecided(
-            f"whether all rows of {table.label} get the default: the role cannot see all of them"
-        )
-    none = rows == 0 or (missing is not None and not missing.count)
-    for each in family(walk, table):
-        if column in each.table.types:
-            _fill_one(walk, each, column, default, none=none)
-
-
-def _fill_one(
-    walk: SchemaWalk, member: Member, column: str, default: object, *, none: bool
-) -> None:
-    table = member.table
-    for fired in fired_by_filling(walk.connection, table, column, rows=not none):
-        walk.ledger.mark_undecided(
-            f"what {fired} of {table.label} does as the default is filled in"
-        )
-    if none:
-        return
-    value = table.values.pop(column, None)
-    if value is not None and default is not None:
-        table.values[column] = sql.SQL("coalesce({}, {})").format(
-            value, constant(default, table.types[column])
-        )
-    _unique_holds(walk, member.own, column)
-    _checks_hold(walk, member.own, column)
-    for key in walk.schema.foreign_keys:
-        if key.table is table and column in key.columns and not key.copied:
-            known = default is not None and len(key.columns) == 1
-            walk.check_rows(
-                table,
-                f"whether the default of {table.label}.{column} points to a row",
-                points_nowhere(table, column, key.target, key.to_columns[0], default)
-                if known
-                else None,
-            )
-
-
-def _unique_holds(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:
-    """Ask whether the new values of a column suit the unique indexes on it."""
-    for index in table.indexes.values():
-        if index.unique and column in index.columns:
-            walk.check_rows(
-                table,
-                f"whether the new values of {table.label}.{column} suit {index.name}",
-                None
-                if index.partial or index.special
-                else duplicates(table, index.columns, nulls_distinct=index.nulls_distinct),
-            )
-
-
-def _checks_hold(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:
-    """Ask whether the value that is filled in suits what stands on the column."""
-    live = {each[0]: each[1:] for each in live_expressions(walk, table, column)}
-    for name, (kind, columns) in table.constraints.items():
-        if kind == CHECK and column in columns and name not in live:
-            walk.check_rows(
-                table, f"whether the default of {table.label}.{column} suits {name}", None
-            )
-    for name, (kind, expression, validated) in live.items():
-        if kind != "check" and (kind != "index" or not table.indexes[name].unique):
-            continue
-        probe = None
-        if kind == "check" and _names_are_live(table):
-            probe = violations(table, expression, table.constraints[name][1])
-        if probe is not None and not validated:
-            # Rows that break it already stay as they are; only those that are filled are checked.
-            probe = replace(probe, proves=False)
-        walk.check_rows(table, f"whether the default of {table.label}.{column} suits {name}", probe)
 
 
 def _foreign_keys_hold(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:
@@ -359,7 +280,7 @@ def _what_is_on_it_fits(walk: SchemaWalk, member: Member, column: str, after: st
     _foreign_keys_compare(walk, table, column, after)
     kinds = {base(before), base(after)}
     if not (kinds <= INTEGERS or (_alike(before, after) and always_casts(before, after))):
-        _unique_holds(walk, own, column)
+        unique_holds(walk, own, column)
     # With the same operator, PostgreSQL does not check again (TryReuseForeignKey, tablecmds.c).
     if len(kinds) > 1 and not kinds <= TEXTS:
         _foreign_keys_hold(walk, table, column)
@@ -417,15 +338,10 @@ def _expressions_fit(
         if kind == "index":
             require_safe_path(walk, table, expression, what)
         if validated:
-            decidable = kind == "check" and _names_are_live(table)
+            decidable = kind == "check" and names_are_live(table)
             walk.check_rows(
                 table,
                 f"whether the rows suit {what} with {column} as {after}",
                 violations(table, expression, table.constraints[name][1]) if decidable else None,
                 taken_as_true=alike,
             )
-
-
-def _names_are_live(table: SimulatedTable) -> bool:
-    """Return whether an expression that the server wrote names the columns as the plan does."""
-    return all(column == live for column, live in table.origins.items())

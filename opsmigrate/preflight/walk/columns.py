@@ -10,14 +10,13 @@ from django.db.models import Field, Model, Value
 from opsmigrate.counted import counted
 from opsmigrate.postgres.column_numbers import COPY_IT, MOST_COLUMNS
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.names import former_name, quoted
 from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.casts import bad_values
 from opsmigrate.preflight.walk.conflict_remedies import set_column_aside
 from opsmigrate.preflight.walk.dependents import warn_of_cascade, warn_of_views
 from opsmigrate.preflight.walk.descendants import (
     add_to_children,
-    descendants,
+    free_in_children,
     losing,
     note_foreign_tables,
 )
@@ -40,8 +39,6 @@ from opsmigrate.preflight.walk.simulation import (
     live_value,
 )
 from opsmigrate.preflight.walk.type_compatibility import always_casts
-from opsmigrate.schema.types import base
-from opsmigrate.steps import statement
 
 # Stands for a default that only the project's own code knows.
 UNKNOWN = "…"
@@ -165,34 +162,6 @@ def _value(
         given: Any = field.db_default
         default = field.get_db_prep_save(getattr(given, "value", given), walk.connection)
     return constant(default, type_)
-
-
-def free_in_children(
-    walk: SchemaWalk, table: SimulatedTable, column: str, type_: str | None
-) -> None:
-    """Note a child that has a column of this name, of another type than `type_` where one is given.
-
-    A column that is added is merged with one of the same type; a new name must be free.
-    """
-    there = [
-        (each.live, each.types[column]) for each in descendants(walk, table) if column in each.types
-    ]
-    for child, found in [*there, *walk.relatives.foreign_tables_with(table, column)]:
-        if type_ is None or base(found) != base(type_):
-            walk.ledger.find(
-                "column-exists",
-                f"{child}, which inherits from {table.label}, has a column {column} of its own "
-                f"already: {found}",
-                hint="give that one another name: its values are kept",
-                steps=(
-                    statement(
-                        f"ALTER TABLE {child} RENAME COLUMN {quoted(column)} "
-                        f"TO {quoted(former_name(column, set()))}"
-                    ),
-                ),
-                table=table.label,
-                column=column,
-            )
 
 
 def _has_number(walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any]) -> None:

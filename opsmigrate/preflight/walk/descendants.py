@@ -11,9 +11,11 @@ from typing import Any
 
 from django.db.models import Field
 
-from opsmigrate.postgres.names import quoted
+from opsmigrate.postgres.names import former_name, quoted
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable
+from opsmigrate.schema.types import base
+from opsmigrate.steps import statement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,40 @@ def _own(walk: SchemaWalk, parent: SimulatedTable, child: SimulatedTable) -> Sim
     )
 
 
+def free_in_children(
+    walk: SchemaWalk, table: SimulatedTable, column: str, type_: str | None
+) -> None:
+    """Note a child that has a column of this name, of another type than `type_` where one is given.
+
+    A column that is added is merged with one of the same type; a new name must be free.
+    """
+    there = [
+        (each.label, each.live, each.live_column(column), each.types[column])
+        for each in descendants(walk, table)
+        if column in each.types
+    ]
+    foreign = [
+        (name, name, quoted(column), found)
+        for name, found in walk.relatives.foreign_tables_with(table, column)
+    ]
+    for child, live, its_own, found in there + foreign:
+        if type_ is None or base(found) != base(type_):
+            walk.ledger.find(
+                "column-exists",
+                f"{child}, which inherits from {table.label}, has a column {column} of its own "
+                f"already: {found}",
+                hint="give that one another name: its values are kept",
+                steps=(
+                    statement(
+                        f"ALTER TABLE {live} RENAME COLUMN {its_own} "
+                        f"TO {quoted(former_name(column, set()))}"
+                    ),
+                ),
+                table=table.label,
+                column=column,
+            )
+
+
 def require_no_other_parent(
     walk: SchemaWalk, table: SimulatedTable, column: str, doing: str
 ) -> None:
@@ -87,7 +123,8 @@ def add_to_children(
     """Let each child have the new column; one that has it already keeps its own."""
     for child in descendants(walk, table):
         if column not in child.types:
-            walk.define_column(child, field, inherited=True)
+            walk.inherit_column(child, field)
+            child.inherited |= {column}
 
 
 def losing(walk: SchemaWalk, table: SimulatedTable, column: str) -> list[SimulatedTable]:

@@ -24,7 +24,7 @@ INDEX, TYPE = "i", "type"
 class SimulatedForeignKey:
     """A foreign key during the plan, and the index of the target on which it rests.
 
-    `copied`: a partition has it from its parent, or points to one because another does.
+    `copied`: it belongs to another, of a partitioned table.
     """
 
     name: str
