@@ -154,6 +154,18 @@ CASES: dict[str, Case] = {
         (1,),
         "and to public.kid",
     ),
+    "a primary key, where the parent's column may become NULL": (
+        'migrations.AlterField("cage", "name", models.CharField(max_length=20, null=True)),',
+        (KID, "ALTER TABLE kid ADD PRIMARY KEY (name)"),
+        (1,),
+        "primary key kid_pkey",
+    ),
+    "a NULL": (
+        'migrations.AlterField("cage", "size", models.IntegerField()),',
+        (KID, A_KID.format("NULL")),
+        (1,),
+        "NULL in public.zoo_cage.size",
+    ),
     # What is right all the same.
     "an index that fits": (BIGGER, (KID, "CREATE INDEX i ON kid ((size + 1))"), (0,), ""),
     "an index of all partitions": (
@@ -198,6 +210,43 @@ def test_what_stands_on_a_child_is_asked_too(
     assert (migrate(empty_database, "zoo") is None) == (codes == (0,))
 
 
+def test_what_a_partition_has_from_its_parent_is_asked_once(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(CAGE, AS_TEXT)
+    assert migrate(empty_database, "zoo", "0001") is None
+    for statement in (
+        *PARTITIONED,
+        "CREATE INDEX i ON zoo_cage ((size + 1))",
+        "ALTER TABLE zoo_cage ADD CONSTRAINT few CHECK (size > 1)",
+        "CREATE TABLE sizes (n int PRIMARY KEY)",
+        "ALTER TABLE zoo_cage ADD CONSTRAINT f FOREIGN KEY (size) REFERENCES sizes",
+    ):
+        execute(connections[empty_database], statement)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+
+    said = [item["message"] for item in answer.report["findings"] if item["severity"] == "error"]
+    assert (answer.code, len(said)) == (1, 2), said
+    assert "kid" not in " ".join(said)
+
+
+def test_a_child_whose_not_null_is_its_own_stands_in_the_way(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    if connections[empty_database].pg_version < 180_000:
+        pytest.skip("NOT NULL with NO INHERIT came with PostgreSQL 18")
+    write_migrations(CAGE, 'migrations.AlterField("cage", "size", models.IntegerField()),')
+    assert migrate(empty_database, "zoo", "0001") is None
+    for statement in (KID, "ALTER TABLE kid ADD CONSTRAINT n NOT NULL size NO INHERIT"):
+        execute(connections[empty_database], statement)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+
+    assert (answer.code, answer.ids) == (1, ["constraint-in-the-way"]), answer.stdout
+    assert migrate(empty_database, "zoo") is not None
+
+
 def test_what_a_cascade_takes_from_a_child_is_named(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
@@ -211,6 +260,10 @@ def test_what_a_cascade_takes_from_a_child_is_named(
         "CREATE POLICY few ON grandchild USING (size > 1)",
         "CREATE TABLE own (size int) INHERITS (zoo_cage)",
         "CREATE VIEW stays AS SELECT size FROM own",
+        "CREATE FOREIGN DATA WRAPPER nothing",
+        "CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing",
+        "CREATE FOREIGN TABLE far () INHERITS (zoo_cage) SERVER nowhere",
+        "CREATE VIEW afar AS SELECT size FROM far",
     ):
         execute(connections[empty_database], statement)
 
@@ -219,6 +272,8 @@ def test_what_a_cascade_takes_from_a_child_is_named(
     said = " ".join(item["message"] for item in answer.report["findings"])
     cascades = "CASCADE" in DatabaseSchemaEditor.sql_delete_column
     assert answer.code == (0 if cascades else 1), answer.stdout
+    if cascades:
+        assert "the view public.afar" in said
     for victim in (
         "the view public.seen",
         "the unique index pair of public.grandchild",

@@ -149,7 +149,8 @@ def alter_null(
         return
     filled = new.has_default() or new.has_db_default()
     stands = table.weak_not_null.get(column)
-    asks = set_not_null(walk, table, column) or column not in table.not_null
+    weak = [set_not_null(walk, each, column) for each in (table, *descendants(walk, table))]
+    asks = any(weak) or column not in table.not_null
     if asks and not filled:
         walk.check_rows(
             table, f"whether {table.label}.{column} holds NULLs", nulls(table, column, stands)
@@ -167,9 +168,10 @@ def _drop_not_null(walk: SchemaWalk, table: SimulatedTable, column: str) -> None
     statement = f"dropping NOT NULL of {table.label}.{column}"
     if column in table.identities:
         refuse_computed(walk, table, column, statement)
-    for name, (kind, columns) in table.constraints.items():
-        if kind == PRIMARY_KEY and column in columns:
-            column_in_use(walk, table, column, statement, f"the primary key {name}")
+    for each in family(walk, table):
+        for name, (kind, columns) in each.own.constraints.items():
+            if kind == PRIMARY_KEY and column in columns:
+                column_in_use(walk, each.table, column, statement, f"the primary key {name}")
     table.not_null.discard(column)
     table.weak_not_null.pop(column, None)
 

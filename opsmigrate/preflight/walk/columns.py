@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.backends.postgresql.psycopg_any import sql
@@ -16,6 +17,7 @@ from opsmigrate.preflight.walk.conflict_remedies import set_column_aside
 from opsmigrate.preflight.walk.dependents import warn_of_cascade, warn_of_views
 from opsmigrate.preflight.walk.descendants import (
     add_to_children,
+    foreign_tables_losing,
     free_in_children,
     losing,
     note_foreign_tables,
@@ -288,7 +290,12 @@ def drop_column(walk: SchemaWalk, model: type[Model], column: str, *, cascades: 
     children = losing(walk, table, column)
     for each in (table, *children):
         _goes(walk, each, column, statement, cascades=cascades)
-    note_foreign_tables(walk, table, statement)
+    if cascades:
+        live = table.origins.get(column, column)
+        for origin in foreign_tables_losing(walk, table, column):
+            _warn_of_taken(walk, table, origin, column, live, statement)
+    else:
+        note_foreign_tables(walk, table, statement)
     for each in (*children, table):
         walk.schema.forget_column(each, column)
 
@@ -297,23 +304,34 @@ def _goes(
     walk: SchemaWalk, table: SimulatedTable, column: str, statement: str, *, cascades: bool
 ) -> None:
     """Ask what rests on a column that goes, in the table itself or in a child of it."""
-    views = [view for view, used in table.views.items() if column in used]
     others = [*users_of(table, column), *references_to(walk, table, column)]
     if cascades:
         live = table.origins.get(column, column)
-        taken = taken_along(walk.connection, walk.schema, table.origin, live)
-        warn_of_views(walk.ledger, table, taken.views, statement, column)
-        for user in dict.fromkeys([*others, *taken.others]):
-            warn_of_cascade(walk.ledger, table, statement, user, column)
+        _warn_of_taken(walk, table, table.origin, column, live, statement, others)
     else:
+        views = [view for view, used in table.views.items() if column in used]
         walk.views_forbid(table, views, statement, column, stays=False)
         for user in others:
             column_in_use(walk, table, column, statement, user)
     for lost in _lost_with(table, column):
         warn_of_cascade(walk.ledger, table, statement, lost, column)
-    walk.bodies.left_behind(
-        walk.ledger, table, f"dropping column {column} of {table.label}", column
-    )
+    doing = f"dropping column {column} of {table.label}"
+    walk.bodies.left_behind(walk.ledger, table, doing, column)
+
+
+def _warn_of_taken(  # noqa: PLR0913 - a column, as it is called by then and now
+    walk: SchemaWalk,
+    table: SimulatedTable,
+    origin: tuple[str, str] | None,
+    column: str,
+    live: str,
+    statement: str,
+    others: Sequence[str] = (),
+) -> None:
+    taken = taken_along(walk.connection, walk.schema, origin, live)
+    warn_of_views(walk.ledger, table, taken.views, statement, column)
+    for user in dict.fromkeys([*others, *taken.others]):
+        warn_of_cascade(walk.ledger, table, statement, user, column)
 
 
 def _lost_with(table: SimulatedTable, column: str) -> list[str]:

@@ -138,3 +138,16 @@ def losing(walk: SchemaWalk, table: SimulatedTable, column: str) -> list[Simulat
         if column in child.types
         and (child.origin in lost if column in child.origins else live is None)
     ]
+
+
+def foreign_tables_losing(
+    walk: SchemaWalk, table: SimulatedTable, column: str
+) -> list[tuple[str, str]]:
+    """Return, by schema and name, the foreign tables among the children that lose it."""
+    live = table.origins.get(column)
+    lost = walk.relatives.inherited_only(table, live) if live else set()
+    return [
+        (child.schema, child.name)
+        for child in walk.relatives.descendants(table)
+        if child.kind == "f" and (child.schema, child.name) in lost
+    ]
