@@ -160,6 +160,19 @@ CASES: dict[str, Case] = {
         (1,),
         "primary key kid_pkey",
     ),
+    "a column of its own, of another size": (
+        'migrations.AddField("cage", "age", models.CharField(max_length=20, null=True)),',
+        ("CREATE TABLE kid (age varchar(30)) INHERITS (zoo_cage)",),
+        (1,),
+        "has a column age of its own already",
+    ),
+    "a column of its own, of another collation": (
+        'migrations.AddField("cage", "age", models.CharField(max_length=20, null=True,'
+        ' db_collation="C")),',
+        ("CREATE TABLE kid (age varchar(20)) INHERITS (zoo_cage)",),
+        (3,),
+        "can be merged",
+    ),
     "a NULL": (
         'migrations.AlterField("cage", "size", models.IntegerField()),',
         (KID, A_KID.format("NULL")),
@@ -229,6 +242,23 @@ def test_what_a_partition_has_from_its_parent_is_asked_once(
     said = [item["message"] for item in answer.report["findings"] if item["severity"] == "error"]
     assert (answer.code, len(said)) == (1, 2), said
     assert "kid" not in " ".join(said)
+
+
+def test_rows_of_a_column_of_its_own_may_have_no_value(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(CAGE, 'migrations.AddField("cage", "age", models.IntegerField(default=5)),')
+    assert migrate(empty_database, "zoo", "0001") is None
+    for statement in ("CREATE TABLE kid (age int) INHERITS (zoo_cage)", A_KID.format("1")):
+        execute(connections[empty_database], statement)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+
+    [why] = [item["why"] for item in answer.report["undecided"]]
+    assert (answer.code, "public.kid.age can be merged" in why) == (3, True)
+    # From PostgreSQL 18 on, NOT NULL goes on to the children as a constraint.
+    fails = connections[empty_database].pg_version >= 180_000
+    assert (migrate(empty_database, "zoo") is not None) == fails
 
 
 def test_a_child_whose_not_null_is_its_own_stands_in_the_way(

@@ -14,7 +14,7 @@ from django.db.models import Field
 from opsmigrate.postgres.names import former_name, quoted
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable
-from opsmigrate.schema.types import base
+from opsmigrate.schema.types import base, modifiers
 from opsmigrate.steps import statement
 
 
@@ -75,7 +75,11 @@ def free_in_children(
         for name, found in walk.relatives.foreign_tables_with(table, column)
     ]
     for child, live, its_own, found in there + foreign:
-        if type_ is None or base(found) != base(type_):
+        merges = type_ is not None and (base(found), modifiers(found)) == (
+            base(type_),
+            modifiers(type_),
+        )
+        if not merges:
             walk.ledger.find(
                 "column-exists",
                 f"{child}, which inherits from {table.label}, has a column {column} of its own "
@@ -121,10 +125,21 @@ def add_to_children(
     walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any], column: str
 ) -> None:
     """Let each child have the new column; one that has it already keeps its own."""
+    params = field.db_parameters(connection=walk.connection)
     for child in descendants(walk, table):
         if column not in child.types:
             walk.inherit_column(child, field)
             child.inherited |= {column}
+        elif (
+            (not field.null and column not in child.not_null)
+            or field.generated
+            or params.get("collation")
+            or params["check"]
+        ):
+            # The rest of the two definitions must go together too, and the rows there with both.
+            walk.ledger.mark_undecided(
+                f"whether {child.label}.{column} can be merged with the one that {table.label} gets"
+            )
 
 
 def losing(walk: SchemaWalk, table: SimulatedTable, column: str) -> list[SimulatedTable]:
