@@ -12,7 +12,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.session import open_second
+from opsmigrate.postgres.session import session_without_receivers
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.rehearsal.rehearsal_result import Rehearsal
@@ -85,18 +85,13 @@ def _make_as_superuser(
     (documentation, Event Trigger Behavior). Receivers of connection_created, which are code of the
     project, do not see the session: among what is in the copy, a superuser could be led astray.
     """
-    place = open_second(superuser, database=database)
-    try:
-        with place.wrap_database_errors:
-            session = place.get_new_connection(place.get_connection_params())
-            try:
-                with session, session.cursor() as cursor:
-                    for statement in statements:
-                        cursor.execute(statement)
-            finally:
-                session.close()
-    finally:
-        place.close()
+    with (
+        session_without_receivers(superuser, database) as session,
+        session,
+        session.cursor() as cursor,
+    ):
+        for statement in statements:
+            cursor.execute(statement)
 
 
 def check_rehearsed_event_triggers(catalog: Catalog, rehearsal: Rehearsal, ledger: Ledger) -> None:
