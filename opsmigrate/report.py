@@ -177,9 +177,10 @@ class Report:
         if result.detail:
             lines += ["", *map(shown, result.detail)]
         said: list[tuple[Step, ...]] = []
-        for finding in _shown(result.findings):
+        shown_here = _shown(result.findings)
+        for finding in shown_here:
             lines += ["", *_finding_lines(_said_once(finding, said), width)]
-        for id, hidden in _hidden(result.findings).items():
+        for id, hidden in _hidden(result.findings, shown_here).items():
             lines += ["", f"info [{id}] and {hidden:,} more: --format json has them all"]
         if result.undecided:
             lines += ["", "Undecided:", *_undecided_lines(result.undecided, width)]
@@ -209,20 +210,31 @@ def _described(database: Database) -> str:
 
 
 def _shown(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the findings by their weight; of one id and no weight, only the first few."""
+    """Return the findings by their weight; of one id and no weight, only the first few.
+
+    Where many of them are about one table, they are alike, and fewer show what they are.
+    """
+    ordered = sorted(findings, key=lambda item: list(Severity).index(item.severity))
+    infos = [item for item in ordered if item.severity is Severity.INFO]
+    many = Counter((item.id, item.table) for item in infos)
     counts: Counter[str] = Counter()
+    here: Counter[tuple[str, str | None]] = Counter()
     shown = []
-    for finding in sorted(findings, key=lambda item: list(Severity).index(item.severity)):
-        counts[finding.id] += finding.severity is Severity.INFO
-        if finding.severity is not Severity.INFO or counts[finding.id] <= SHOWN_INFOS:
-            shown.append(finding)
+    for finding in ordered:
+        if finding.severity is Severity.INFO:
+            place = (finding.id, finding.table)
+            alike = finding.table is not None and many[place] > SHOWN_INFOS
+            if counts[finding.id] >= SHOWN_INFOS or (alike and here[place] >= SHOWN_OF_A_SORT):
+                continue
+            counts[finding.id] += 1
+            here[place] += 1
+        shown.append(finding)
     return shown
 
 
-def _hidden(findings: Iterable[Finding]) -> dict[str, int]:
+def _hidden(findings: Iterable[Finding], shown: Iterable[Finding]) -> Counter[str]:
     """Return how many findings of an id are not shown."""
-    counts = Counter(item.id for item in findings if item.severity is Severity.INFO)
-    return {id: count - SHOWN_INFOS for id, count in counts.items() if count > SHOWN_INFOS}
+    return Counter(item.id for item in findings) - Counter(item.id for item in shown)
 
 
 def _said_once(finding: Finding, said: list[tuple[Step, ...]]) -> Finding:

@@ -194,11 +194,19 @@ def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
     if not asked_here and why is None:
         with ExitStack() as stack:
             try:
-                ours = stack.enter_context(on_embedded_server(run.connection, run.session.major))
+                ours, superuser = stack.enter_context(
+                    on_embedded_server(run.connection, run.session.major)
+                )
             except UndecidedError as error:
                 why = str(error)
             else:
-                yield replace(here, connection=ours, server="embedded", maintenance_db=None)
+                yield replace(
+                    here,
+                    connection=ours,
+                    server="embedded",
+                    maintenance_db=None,
+                    superuser=superuser,
+                )
                 return
     with _saying_why(unasked=unasked):
         _require_allowed_here(run, asked, why)

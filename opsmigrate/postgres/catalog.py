@@ -65,6 +65,8 @@ class Constraint(NamedTuple):
     on_delete: str = "a"
     condition: str | None = None
     no_inherit: bool = False
+    # It belongs to another foreign key, of a partitioned table.
+    copied: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

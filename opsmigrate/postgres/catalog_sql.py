@@ -39,7 +39,8 @@ ORDER BY a.attrelid, a.attnum
 """)
 CONSTRAINTS = """
 SELECT k.conrelid, k.conname, k.contype, k.conkey, k.confrelid, k.convalidated, k.confkey,
-       x.relname, k.confdeltype, pg_get_expr(k.conbin, k.conrelid), k.connoinherit
+       x.relname, k.confdeltype, pg_get_expr(k.conbin, k.conrelid), k.connoinherit,
+       k.conparentid <> 0
 FROM pg_constraint k LEFT JOIN pg_class x ON x.oid = k.conindid
 WHERE k.conrelid <> 0
 """

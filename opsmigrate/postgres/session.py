@@ -135,6 +135,24 @@ def open_second(
     return other
 
 
+@contextmanager
+def session_without_receivers(connection: BaseDatabaseWrapper, database: str) -> Iterator[Any]:
+    """Yield the driver's own connection to `database`, pinned, of which nobody else learns.
+
+    Receivers of connection_created are code of the project, which may need the project's names.
+    """
+    other = open_second(connection, database=database)
+    try:
+        with other.wrap_database_errors:
+            session = other.get_new_connection(other.get_connection_params())
+            try:
+                yield session
+            finally:
+                session.close()
+    finally:
+        other.close()
+
+
 def _known_while_it_connects(connection: BaseDatabaseWrapper) -> None:
     """Let receivers of connection_created, django.contrib.postgres say, ask for it by its alias."""
     connect = connection.connect

@@ -1,6 +1,7 @@
 """Event triggers: only those that the plan fires, and what they say is what `migrate` says."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -58,6 +59,50 @@ def test_only_an_event_trigger_that_the_plan_fires_counts(
     if ours.code == 3:
         [why] = reasons(ours)
         assert "the event trigger guard runs with it and may refuse it" in why
+
+
+AMONG_SUPERUSERS = (
+    "CREATE FUNCTION ours() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN"
+    " IF current_setting(''is_superuser'')::bool OR current_user <> session_user"
+    " THEN RAISE ''a superuser ran it''; END IF; END'",
+    "CREATE EVENT TRIGGER ours ON ddl_command_end WHEN TAG IN ('ALTER TABLE')"
+    " EXECUTE FUNCTION ours()",
+)
+
+
+def test_a_server_of_our_own_has_those_that_a_superuser_made(
+    empty_database: str,
+    write_migrations: Write,
+    ops: Ops,
+    role: Callable[..., dict[str, str]],
+    settings: Any,
+) -> None:
+    settings.OPSMIGRATE = {"ENVIRONMENT": "test"}
+    alias = prepared(empty_database, write_migrations, AGE)
+    with owner_of_zoo(alias, role("CREATEDB")) as asking:
+        for statement in AMONG_SUPERUSERS:
+            execute(connections[alias], statement)
+        passes = rehearse(ops, asking)
+        for statement in (
+            *watching("ddl_command_end WHEN TAG IN ('ALTER TABLE')"),
+            "ALTER EVENT TRIGGER guard DISABLE",
+        ):
+            execute(connections[alias], statement)
+        disabled = rehearse(ops, asking)
+        execute(connections[alias], "ALTER EVENT TRIGGER guard ENABLE")
+        refused = rehearse(ops, asking)
+        failure = migrate(asking, "zoo")
+        execute(connections[alias], "ALTER EVENT TRIGGER guard DISABLE")
+        assert migrate(asking, "zoo") is None
+        execute(connections[alias], "DROP EVENT TRIGGER guard")
+        execute(connections[alias], "DROP EVENT TRIGGER ours")
+
+    assert passes.report["facts"]["rehearsal"]["isolation"]["server"] == "embedded"
+    for answer in (passes, disabled):
+        assert (answer.code, reasons(answer)) == (0, []), answer.stdout
+    assert refused.code == 1, refused.stdout
+    assert "no DDL today" in str(failure)
+    assert "no DDL today" in refused.report["findings"][0]["message"]
 
 
 def test_code_that_fires_no_event_trigger_on_the_copy_fires_none(

@@ -102,7 +102,7 @@ def test_an_unknown_column_with_values_is_a_warning_where_its_table_goes(
     assert ("the plan drops public.zoo_cage" in finding["message"]) is (severity == "warning")
 
 
-def test_the_text_shows_the_first_ten_of_a_kind(caged: Callable[[str], str], ops: Ops) -> None:
+def test_the_text_shows_the_first_few_of_a_kind(caged: Callable[[str], str], ops: Ops) -> None:
     alias = caged(ANOTHER)
     for number in range(13):
         execute(connections[alias], f"ALTER TABLE zoo_cage ADD COLUMN x{number} int")
@@ -110,8 +110,9 @@ def test_the_text_shows_the_first_ten_of_a_kind(caged: Callable[[str], str], ops
     text = ops("preflight_migrate", "zoo", database=alias, format="text").stdout
     report = ops("preflight_migrate", "zoo", database=alias).report
 
-    assert text.count("info [drift-column-unknown] public.zoo_cage.x") == 10
-    assert "info [drift-column-unknown] and 3 more: --format json has them all" in text
+    assert text.count("info [drift-column-unknown] public.zoo_cage.x") == 3
+    assert "info [drift-column-unknown] and 10 more: --format json has them all" in text
+    assert len(text.splitlines()) < 50
     assert len(report["findings"]) == len(report["facts"]["drift"]) == 13
 
 

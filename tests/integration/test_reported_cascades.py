@@ -112,7 +112,7 @@ def test_what_a_cascade_takes_along_is_named(
     assert answer.code == 0, answer.stdout
     said = [item["message"] for item in answer.report["findings"] if "cascade" in item["id"]]
     for victim in victims:
-        assert any(f"{victim} " in message for message in said), (victim, said)
+        assert any(f"{victim} " in f"{message} " for message in said), (victim, said)
     assert len(said) == len(victims), said
     assert migrate(empty_database, "zoo") is None
     assert query(empty_database, left) == [(0,)]

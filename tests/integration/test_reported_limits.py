@@ -212,7 +212,7 @@ CHILDREN: dict[str, Case] = {
         BIGGER,
         (KID.format(""), "CREATE VIEW seen AS SELECT size FROM kid"),
         1,
-        "on public.seen uses it",
+        "the view public.seen uses it",
     ),
     "a policy of a child": (
         CAGE,

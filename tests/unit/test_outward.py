@@ -75,6 +75,16 @@ OUTWARD = [
     "INSERT INTO pg_auth_members SELECT 1",
     "LOCK TABLE pg_authid IN ACCESS EXCLUSIVE MODE",
     "SELECT 1 FROM pg_authid FOR UPDATE",
+    "SELECT FROM t JOIN pg_database d ON true FOR UPDATE OF d",
+    "SELECT FROM t, (a LEFT JOIN (b CROSS JOIN pg_authid) ON true) FOR SHARE",
+    "SELECT FROM (SELECT * FROM (SELECT * FROM pg_authid) a JOIN t ON true) s FOR UPDATE OF t, s",
+    "SELECT FROM t, pg_authid a FOR SHARE OF t FOR KEY SHARE OF a",
+    "SELECT 1 WHERE EXISTS (SELECT FROM t JOIN pg_authid ON true FOR UPDATE)",
+    "WITH x AS (SELECT FROM t JOIN pg_authid ON true FOR UPDATE) SELECT FROM x",
+    "SELECT FROM (SELECT FROM pg_authid TABLESAMPLE SYSTEM (1) FOR UPDATE) s",
+    "DO $$ BEGIN PERFORM FROM t JOIN pg_database d ON true FOR UPDATE OF d; END $$",
+    "DO $$ DECLARE r record; BEGIN FOR r IN SELECT FROM pg_authid for no key update LOOP"
+    " NULL; END LOOP; END $$",
     "VACUUM FULL pg_authid",
     "REINDEX SYSTEM copy",
     "DO LANGUAGE plpython3u 'x'",
@@ -174,6 +184,10 @@ INSIDE = [
     "CREATE PUBLICATION p FOR TABLE t",
     "SELECT * FROM pg_database",
     "SELECT datname INTO x FROM pg_database",
+    "SELECT FROM t JOIN pg_database d ON d.datname = t.name FOR UPDATE OF t",
+    "SELECT FROM t WHERE EXISTS (SELECT FROM pg_database) FOR UPDATE",
+    "WITH d AS (SELECT * FROM pg_database) SELECT FROM t, d FOR UPDATE OF t",
+    "DO $$ BEGIN PERFORM FROM pg_database; PERFORM FROM t FOR UPDATE; END $$",
     "NOTIFY zoo",
     "TRUNCATE t",
     "LOCK TABLE t",
@@ -197,7 +211,12 @@ INSIDE = [
     "CREATE TRIGGER t BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
     "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END",
 ]
-LOCAL_CATALOGS = ["UPDATE pg_index SET indisvalid = true", "DELETE FROM pg_catalog.pg_enum"]
+LOCAL_CATALOGS = [
+    "UPDATE pg_index SET indisvalid = true",
+    "DELETE FROM pg_catalog.pg_enum",
+    "SELECT FROM t JOIN information_schema.enabled_roles ON true FOR UPDATE",
+    "SELECT FROM t JOIN pg_index ON true FOR UPDATE",
+]
 
 
 @pytest.mark.parametrize("text", OUTWARD)

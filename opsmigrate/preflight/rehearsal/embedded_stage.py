@@ -78,8 +78,11 @@ def why_not_embedded(connection: BaseDatabaseWrapper, major: int, needed_bytes: 
 @contextmanager
 def on_embedded_server(
     connection: BaseDatabaseWrapper, major: int
-) -> Iterator[BaseDatabaseWrapper]:
+) -> Iterator[tuple[BaseDatabaseWrapper, BaseDatabaseWrapper]]:
     """Yield a connection like `connection`, to a server that is gone when the block ends.
+
+    And one as a superuser, who must run nothing that is in the copy: the server could start
+    programs for him.
 
     The role has the same name there, and no more powers than it has here, but for CREATEDB. The
     other roles are there too, with their memberships and without passwords, and the server is
@@ -109,7 +112,7 @@ def on_embedded_server(
         with second_connection(boss, database="postgres") as place:
             place.close()
             place.settings_dict.update(USER=role, PASSWORD=password)
-            yield place
+            yield place, boss
 
 
 def lack_of_server(failure: Mapping[str, Any] | None) -> str | None:

@@ -15,6 +15,7 @@ from opsmigrate.preflight.rehearsal.outward_names import (
     is_outward_extension,
     is_shared_catalog,
 )
+from opsmigrate.preflight.rehearsal.row_locks import locked_relations
 from opsmigrate.sql import nodes
 from opsmigrate.sql.bodies import UNKNOWN, Body, body_of, executed, statements_in
 from opsmigrate.sql.grammar import parse, scan
@@ -313,11 +314,11 @@ def _call(node: Any, bounds: FenceBounds) -> str | None:
 
 
 def _select(node: Any, bounds: FenceBounds) -> str | None:
-    if not node.locking_clause:
-        return None
-    for each in node.from_clause:
-        if each.HasField("range_var") and _is_theirs(each.range_var, bounds):
-            return f"a lock of rows of {each.range_var.relname}"
+    for relation in locked_relations(node):
+        # Through a view, the rows of what it reads are locked.
+        is_view = not bounds.isolated and relation.schemaname == "information_schema"
+        if is_view or _is_theirs(relation, bounds):
+            return f"a lock of rows of {relation.relname}"
     return None
 
 

@@ -37,6 +37,11 @@ CATALOGS = re.compile(
     r"|TRUNCATE(?: TABLE)?|COPY|ALTER TABLE(?: ONLY)?|REINDEX TABLE|CLUSTER|VACUUM(?: FULL)?)"
     rf' (?:"pg_catalog" \. )?("(?:{"|".join(sorted(SHARED_CATALOGS))})")'
 )
+# A statement that reads a catalog and locks rows; whose rows, OF would say.
+ROW_LOCKS = re.compile(
+    rf'"(?:{"|".join(sorted(SHARED_CATALOGS))})"[^;]*'
+    r"\bFOR (?:UPDATE|NO KEY UPDATE|SHARE|KEY SHARE)\b"
+)
 EXTENSION = re.compile(rf"\bCREATE EXTENSION (?:IF NOT EXISTS )?({NAME})")
 
 
@@ -49,7 +54,7 @@ def beyond_in_body(tokens: Sequence[Token], *, files: bool, database: str) -> It
     text = re.sub(
         rf'\b(ALTER|COMMENT ON) DATABASE "?{re.escape(database)}"?', r"\1 IT", text, flags=re.I
     )
-    for pattern in (STATEMENTS, CATALOGS, *([FILES] if files else [])):
+    for pattern in (STATEMENTS, CATALOGS, ROW_LOCKS, *([FILES] if files else [])):
         found = pattern.search(text)
         if found:
             yield found.group()[:60]

@@ -41,7 +41,7 @@ class Stage:
     """Where the copy is made: `connection` is a connection to that server, maybe the examined one.
 
     `server` says which it is. `why_here` is why the examined one had to be taken, None where it
-    was asked for.
+    was asked for. `superuser` is a connection to an embedded server as one.
     """
 
     connection: BaseDatabaseWrapper
@@ -49,6 +49,7 @@ class Stage:
     maintenance_db: str | None
     clients: Clients
     why_here: str | None = None
+    superuser: BaseDatabaseWrapper | None = None
 
     @property
     def elsewhere(self) -> bool:
@@ -140,7 +141,7 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
             *repeat_revoked_privileges(connection, copy),
             *repeat_settings(connection, copy, elsewhere=stage.elsewhere),
         )
-        has_event_triggers = repeat_event_triggers(connection, copy)
+        has_event_triggers = repeat_event_triggers(connection, copy, stage.superuser)
         copy.close()
         copied = time.monotonic()
         progress.phase(

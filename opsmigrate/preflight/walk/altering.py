@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from django.db.backends.postgresql.psycopg_any import sql
@@ -12,25 +11,30 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.ledger import BY_ROWS
 from opsmigrate.preflight.walk.casts import bad_casts, castable, may_join
 from opsmigrate.preflight.walk.collations import is_deterministic, require_no_patterns
-from opsmigrate.preflight.walk.columns import column_in_use, free_in_children, users_of
+from opsmigrate.preflight.walk.columns import column_in_use, users_of
 from opsmigrate.preflight.walk.conflict_remedies import set_column_aside
 from opsmigrate.preflight.walk.defaults import refuse_computed, without
+from opsmigrate.preflight.walk.descendants import (
+    Member,
+    descendants,
+    family,
+    free_in_children,
+    note_foreign_tables,
+    require_no_other_parent,
+)
 from opsmigrate.preflight.walk.expressions import PLAIN, ForbiddenError, live_expressions, misfit
 from opsmigrate.preflight.walk.fields import column_of
-from opsmigrate.preflight.walk.fired import fired_by_filling
+from opsmigrate.preflight.walk.filling import fill, names_are_live, unique_holds
 from opsmigrate.preflight.walk.operator_classes import special_indexes_fit
 from opsmigrate.preflight.walk.probes import (
-    ask,
-    duplicates,
     fails_on_rows,
     nulls,
     orphans_of,
-    points_nowhere,
     violations,
 )
 from opsmigrate.preflight.walk.restricted_search_path import require_safe_path
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import CHECK, PRIMARY_KEY, SimulatedTable, constant
+from opsmigrate.preflight.walk.simulation import PRIMARY_KEY, SimulatedTable
 from opsmigrate.preflight.walk.type_compatibility import always_casts
 from opsmigrate.preflight.walk.weak_not_null import set_not_null
 from opsmigrate.schema.types import INTEGERS, base, in_full, modifiers
@@ -52,9 +56,11 @@ def rename_column(walk: SchemaWalk, table: SimulatedTable, before: str, after: s
         )
     free_in_children(walk, table, after, None)
     walk.alter_column(table, before, "renaming it")
-    doing = f"renaming column {before} of {table.label}"
-    walk.bodies.left_behind(walk.ledger, table, doing, before)
-    walk.schema.rename_column(table, before, after)
+    require_no_other_parent(walk, table, before, "renaming it")
+    for each in (table, *descendants(walk, table)):
+        doing = f"renaming column {before} of {each.label}"
+        walk.bodies.left_behind(walk.ledger, each, doing, before)
+        walk.schema.rename_column(each, before, after)
 
 
 def alter_type(
@@ -75,46 +81,57 @@ def alter_type(
         return
     walk.require_type(after)
     walk.alter_column(table, column, "altering its type")
+    require_no_other_parent(walk, table, column, "altering its type")
     statement = f"altering the type of {table.label}.{column}"
-    if explicit and column in table.generated:
-        refuse_computed(walk, table, column, f"{statement} with USING")
+    walk.require_collation(_collation(walk, new), table, column)
+    members = [each for each in family(walk, table) if column in each.table.types]
+    for each in members:
+        if explicit and column in each.table.generated:
+            refuse_computed(walk, each.table, column, f"{statement} with USING")
+        _nothing_uses_it(walk, each.table, column, statement)
+    note_foreign_tables(walk, table, statement)
+    casts = _casts(walk, table, column, after, explicit=explicit)
+    for each in members:
+        value = each.table.values.pop(column, None)
+        if casts:
+            if each.table is not table:
+                _default_casts(walk, each.table, column, after)
+            if value is not None and _collation(walk, old) == _collation(walk, new):
+                same = _alike(before, after) and always_casts(before, after)
+                cast = sql.SQL("({})::{}").format(value, sql.SQL(in_full(PLAIN.get(after, after))))
+                each.table.values[column] = value if same else cast
+            _what_is_on_it_fits(walk, each, column, after)
+            _suits_collation(walk, each, old, new, value)
+        each.table.types[column] = after
+
+
+def _nothing_uses_it(walk: SchemaWalk, table: SimulatedTable, column: str, statement: str) -> None:
     views = [view for view, used in table.views.items() if column in used]
     walk.views_forbid(table, views, statement, column, stays=True)
-    for user in [*users_of(table, column), *walk.relatives.users_besides(table, column)]:
+    rows = walk.relatives.column_of_its_rows(table)
+    for user in [*users_of(table, column), *([f"the column {rows}"] if rows else [])]:
         column_in_use(walk, table, column, statement, user)
-    walk.require_collation(_collation(walk, new), table, column)
-    if _casts(walk, table, column, after, explicit=explicit):
-        value = table.values.pop(column, None)
-        if value is not None and _collation(walk, old) == _collation(walk, new):
-            same = _alike(before, after) and always_casts(before, after)
-            cast = sql.SQL("({})::{}").format(value, sql.SQL(in_full(PLAIN.get(after, after))))
-            table.values[column] = value if same else cast
-        _what_is_on_it_fits(walk, table, column, after)
-        _suits_collation(walk, table, old, new, value)
-    else:
-        table.values.pop(column, None)
-    table.types[column] = after
 
 
 def _suits_collation(
     walk: SchemaWalk,
-    table: SimulatedTable,
+    member: Member,
     old: Field[Any, Any],
     new: Field[Any, Any],
     value: Composable | None,
 ) -> None:
     """Ask whether the indexes stand a collation under which more texts are equal."""
-    column, name = column_of(new), _collation(walk, new)
+    table, column, name = member.table, column_of(new), _collation(walk, new)
     if name is None or name == _collation(walk, old):
         return
     if is_deterministic(walk.connection, walk, name) is not False:
         return
-    require_no_patterns(walk, table, column, name)
+    require_no_patterns(walk, member.own, column, name)
     if value is not None and name in walk.catalog.collations:
         table.values[column] = sql.SQL("({})::{} COLLATE {}").format(
             value, sql.SQL(in_full(PLAIN.get(table.types[column], "text"))), sql.Identifier(name)
         )
-    _unique_holds(walk, table, column)
+    unique_holds(walk, member.own, column)
 
 
 def alter_null(
@@ -132,7 +149,8 @@ def alter_null(
         return
     filled = new.has_default() or new.has_db_default()
     stands = table.weak_not_null.get(column)
-    asks = set_not_null(walk, table, column) or column not in table.not_null
+    weak = [set_not_null(walk, each, column) for each in (table, *descendants(walk, table))]
+    asks = any(weak) or column not in table.not_null
     if asks and not filled:
         walk.check_rows(
             table, f"whether {table.label}.{column} holds NULLs", nulls(table, column, stands)
@@ -140,7 +158,7 @@ def alter_null(
     if asks and filled:
         if column in table.generated:
             refuse_computed(walk, table, column, f"filling {table.label}.{column}")
-        _fill(walk, table, column, default)
+        fill(walk, table, column, default)
     table.not_null.add(column)
 
 
@@ -150,84 +168,20 @@ def _drop_not_null(walk: SchemaWalk, table: SimulatedTable, column: str) -> None
     statement = f"dropping NOT NULL of {table.label}.{column}"
     if column in table.identities:
         refuse_computed(walk, table, column, statement)
-    for name, (kind, columns) in table.constraints.items():
-        if kind == PRIMARY_KEY and column in columns:
-            column_in_use(walk, table, column, statement, f"the primary key {name}")
+    for each in family(walk, table):
+        for name, (kind, columns) in each.own.constraints.items():
+            if kind == PRIMARY_KEY and column in columns:
+                column_in_use(walk, each.table, column, statement, f"the primary key {name}")
     table.not_null.discard(column)
     table.weak_not_null.pop(column, None)
-
-
-def _fill(walk: SchemaWalk, table: SimulatedTable, column: str, default: object) -> None:
-    """UPDATE … SET … WHERE … IS NULL: unique indexes and foreign keys must stand the default."""
-    rows, probe = walk.rows(table), nulls(table, column)
-    missing = ask(walk.connection, probe) if rows and probe else None
-    if rows is None and not walk.ledger.code_runs:
-        walk.ledger.mark_undecided(
-            f"whether all rows of {table.label} get the default: the role cannot see all of them"
-        )
-    none = rows == 0 or (missing is not None and not missing.count)
-    for fired in fired_by_filling(walk.connection, table, column, rows=not none):
-        walk.ledger.mark_undecided(
-            f"what {fired} of {table.label} does as the default is filled in"
-        )
-    if none:
-        return
-    value = table.values.pop(column, None)
-    if value is not None and default is not None:
-        table.values[column] = sql.SQL("coalesce({}, {})").format(
-            value, constant(default, table.types[column])
-        )
-    _unique_holds(walk, table, column)
-    _checks_hold(walk, table, column)
-    for key in walk.schema.foreign_keys:
-        if key.table is table and column in key.columns:
-            known = default is not None and len(key.columns) == 1
-            walk.check_rows(
-                table,
-                f"whether the default of {table.label}.{column} points to a row",
-                points_nowhere(table, column, key.target, key.to_columns[0], default)
-                if known
-                else None,
-            )
-
-
-def _unique_holds(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:
-    """Ask whether the new values of a column suit the unique indexes on it."""
-    for index in table.indexes.values():
-        if index.unique and column in index.columns:
-            walk.check_rows(
-                table,
-                f"whether the new values of {table.label}.{column} suit {index.name}",
-                None
-                if index.partial or index.special
-                else duplicates(table, index.columns, nulls_distinct=index.nulls_distinct),
-            )
-
-
-def _checks_hold(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:
-    """Ask whether the value that is filled in suits what stands on the column."""
-    live = {each[0]: each[1:] for each in live_expressions(walk, table, column)}
-    for name, (kind, columns) in table.constraints.items():
-        if kind == CHECK and column in columns and name not in live:
-            walk.check_rows(
-                table, f"whether the default of {table.label}.{column} suits {name}", None
-            )
-    for name, (kind, expression, validated) in live.items():
-        if kind != "check" and (kind != "index" or not table.indexes[name].unique):
-            continue
-        probe = None
-        if kind == "check" and _names_are_live(table):
-            probe = violations(table, expression, table.constraints[name][1])
-        if probe is not None and not validated:
-            # Rows that break it already stay as they are; only those that are filled are checked.
-            probe = replace(probe, proves=False)
-        walk.check_rows(table, f"whether the default of {table.label}.{column} suits {name}", probe)
 
 
 def _foreign_keys_hold(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:
     """Ask whether each row points to one, for the foreign keys that are checked again."""
     for key in walk.schema.foreign_keys:
         ours = key.table is table and column in key.columns
+        if key.copied:
+            continue
         if key.validated and (ours or (key.target is table and column in key.to_columns)):
             walk.check_rows(
                 key.table,
@@ -267,7 +221,23 @@ def _casts(
         return False
     if may is None or may is False:
         walk.ledger.mark_undecided(f"whether {before} can become {after}")
-    kept = column not in table.defaults or castable(walk.connection, before, after, explicit=False)
+    _default_casts(walk, table, column, after)
+    probe = bad_casts(table, column, after, explicit=explicit, version=walk.catalog.version)
+    question = f"whether every {table.label}.{column} can become {after}"
+    # By assignment, PostgreSQL refuses a text or bits that are too long, and a cast cuts them off.
+    if probe is not None or (modifiers(after) and not explicit and base(after) != "numeric"):
+        walk.check_rows(table, question, probe)
+    else:
+        _values_cast(walk, table, column, after, question)
+    return True
+
+
+def _default_casts(walk: SchemaWalk, table: SimulatedTable, column: str, after: str) -> None:
+    """Report a default that PostgreSQL does not convert, whatever USING says of the rows."""
+    before = table.types[column]
+    if column not in table.defaults or always_casts(before, after):
+        return
+    kept = castable(walk.connection, before, after, explicit=False)
     if kept is None or (kept is False and not walk.sees_everything()):
         walk.ledger.mark_undecided(
             f"whether the default of {table.label}.{column} can become {after} automatically"
@@ -282,14 +252,6 @@ def _casts(
             table=table.label,
             column=column,
         )
-    probe = bad_casts(table, column, after, explicit=explicit, version=walk.catalog.version)
-    question = f"whether every {table.label}.{column} can become {after}"
-    # By assignment, PostgreSQL refuses a text or bits that are too long, and a cast cuts them off.
-    if probe is not None or (modifiers(after) and not explicit and base(after) != "numeric"):
-        walk.check_rows(table, question, probe)
-    else:
-        _values_cast(walk, table, column, after, question)
-    return True
 
 
 def _values_cast(
@@ -314,23 +276,25 @@ def _values_cast(
         )
 
 
-def _what_is_on_it_fits(walk: SchemaWalk, table: SimulatedTable, column: str, after: str) -> None:
+def _what_is_on_it_fits(walk: SchemaWalk, member: Member, column: str, after: str) -> None:
     """Report what PostgreSQL cannot rebuild, or no longer accepts, for the new type."""
-    before = table.types[column]
+    table, own, before = member.table, member.own, member.table.types[column]
     _foreign_keys_compare(walk, table, column, after)
     kinds = {base(before), base(after)}
     if not (kinds <= INTEGERS or (_alike(before, after) and always_casts(before, after))):
-        _unique_holds(walk, table, column)
+        unique_holds(walk, own, column)
     # With the same operator, PostgreSQL does not check again (TryReuseForeignKey, tablecmds.c).
     if len(kinds) > 1 and not kinds <= TEXTS:
         _foreign_keys_hold(walk, table, column)
     if not _alike(before, after):
-        special_indexes_fit(walk, table, column, after)
-    _expressions_fit(walk, table, column, after, alike=_alike(before, after))
+        special_indexes_fit(walk, own, column, after)
+    _expressions_fit(walk, own, column, after, alike=_alike(before, after))
 
 
 def _foreign_keys_compare(walk: SchemaWalk, table: SimulatedTable, column: str, after: str) -> None:
     for key in walk.schema.foreign_keys:
+        if key.copied:
+            continue
         pairs = zip(key.columns, key.to_columns, strict=True)
         for ours, theirs in pairs:
             other = None
@@ -376,15 +340,10 @@ def _expressions_fit(
         if kind == "index":
             require_safe_path(walk, table, expression, what)
         if validated:
-            decidable = kind == "check" and _names_are_live(table)
+            decidable = kind == "check" and names_are_live(table)
             walk.check_rows(
                 table,
                 f"whether the rows suit {what} with {column} as {after}",
                 violations(table, expression, table.constraints[name][1]) if decidable else None,
                 taken_as_true=alike,
             )
-
-
-def _names_are_live(table: SimulatedTable) -> bool:
-    """Return whether an expression that the server wrote names the columns as the plan does."""
-    return all(column == live for column, live in table.origins.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.backends.postgresql.psycopg_any import sql
@@ -10,11 +11,17 @@ from django.db.models import Field, Model, Value
 from opsmigrate.counted import counted
 from opsmigrate.postgres.column_numbers import COPY_IT, MOST_COLUMNS
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.postgres.names import former_name, quoted
 from opsmigrate.preflight.walk.cascades import taken_along
 from opsmigrate.preflight.walk.casts import bad_values
 from opsmigrate.preflight.walk.conflict_remedies import set_column_aside
 from opsmigrate.preflight.walk.dependents import warn_of_cascade, warn_of_views
+from opsmigrate.preflight.walk.descendants import (
+    add_to_children,
+    foreign_tables_losing,
+    free_in_children,
+    losing,
+    note_foreign_tables,
+)
 from opsmigrate.preflight.walk.expressions import (
     STATISTICS,
     holds,
@@ -34,8 +41,6 @@ from opsmigrate.preflight.walk.simulation import (
     live_value,
 )
 from opsmigrate.preflight.walk.type_compatibility import always_casts
-from opsmigrate.schema.types import base
-from opsmigrate.steps import statement
 
 # Stands for a default that only the project's own code knows.
 UNKNOWN = "…"
@@ -84,6 +89,7 @@ def add_column(
             _becomes_its_type(walk, table, field, expression)
     value = _value(walk, table, field, default)
     walk.define_column(table, field)
+    add_to_children(walk, table, field, column_of(field))
     if value is not None and table.origin is not None:
         table.values[column_of(field)] = value
     if field.unique and (field.generated or _is_computed(field)):
@@ -158,31 +164,6 @@ def _value(
         given: Any = field.db_default
         default = field.get_db_prep_save(getattr(given, "value", given), walk.connection)
     return constant(default, type_)
-
-
-def free_in_children(
-    walk: SchemaWalk, table: SimulatedTable, column: str, type_: str | None
-) -> None:
-    """Note a child that has a column of this name, of another type than `type_` where one is given.
-
-    A column that is added is merged with one of the same type; a new name must be free.
-    """
-    for child, found in walk.relatives.in_children(table, column):
-        if type_ is None or base(found) != base(type_):
-            walk.ledger.find(
-                "column-exists",
-                f"{child}, which inherits from {table.label}, has a column {column} of its own "
-                f"already: {found}",
-                hint="give that one another name: its values are kept",
-                steps=(
-                    statement(
-                        f"ALTER TABLE {child} RENAME COLUMN {quoted(column)} "
-                        f"TO {quoted(former_name(column, set()))}"
-                    ),
-                ),
-                table=table.label,
-                column=column,
-            )
 
 
 def _has_number(walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any]) -> None:
@@ -304,17 +285,31 @@ def drop_column(walk: SchemaWalk, model: type[Model], column: str, *, cascades: 
     if table is None or not walk.require_column(table, column, "dropping it"):
         return
     walk.alter_column(table, column, "dropping it")
-    views = [view for view, used in table.views.items() if column in used]
     statement = f"ALTER TABLE {table.label} DROP COLUMN {column}"
+    statement += " CASCADE" if cascades else ""
+    children = losing(walk, table, column)
+    for each in (table, *children):
+        _goes(walk, each, column, statement, cascades=cascades)
+    if cascades:
+        live = table.origins.get(column, column)
+        for origin in foreign_tables_losing(walk, table, column):
+            _warn_of_taken(walk, table, origin, column, live, statement)
+    else:
+        note_foreign_tables(walk, table, statement)
+    for each in (*children, table):
+        walk.schema.forget_column(each, column)
+
+
+def _goes(
+    walk: SchemaWalk, table: SimulatedTable, column: str, statement: str, *, cascades: bool
+) -> None:
+    """Ask what rests on a column that goes, in the table itself or in a child of it."""
     others = [*users_of(table, column), *references_to(walk, table, column)]
     if cascades:
         live = table.origins.get(column, column)
-        taken = taken_along(walk.connection, walk.schema, table.origin, live)
-        warn_of_views(walk.ledger, table, taken.views, f"{statement} CASCADE", column)
-        for user in dict.fromkeys([*others, *taken.others]):
-            warn_of_cascade(walk.ledger, table, f"{statement} CASCADE", user, column)
-        statement += " CASCADE"
+        _warn_of_taken(walk, table, table.origin, column, live, statement, others)
     else:
+        views = [view for view, used in table.views.items() if column in used]
         walk.views_forbid(table, views, statement, column, stays=False)
         for user in others:
             column_in_use(walk, table, column, statement, user)
@@ -322,7 +317,21 @@ def drop_column(walk: SchemaWalk, model: type[Model], column: str, *, cascades: 
         warn_of_cascade(walk.ledger, table, statement, lost, column)
     doing = f"dropping column {column} of {table.label}"
     walk.bodies.left_behind(walk.ledger, table, doing, column)
-    walk.schema.forget_column(table, column)
+
+
+def _warn_of_taken(  # noqa: PLR0913 - a column, as it is called by then and now
+    walk: SchemaWalk,
+    table: SimulatedTable,
+    origin: tuple[str, str] | None,
+    column: str,
+    live: str,
+    statement: str,
+    others: Sequence[str] = (),
+) -> None:
+    taken = taken_along(walk.connection, walk.schema, origin, live)
+    warn_of_views(walk.ledger, table, taken.views, statement, column)
+    for user in dict.fromkeys([*others, *taken.others]):
+        warn_of_cascade(walk.ledger, table, statement, user, column)
 
 
 def _lost_with(table: SimulatedTable, column: str) -> list[str]:

@@ -11,6 +11,7 @@ from opsmigrate.preflight.walk.casts import may_join
 from opsmigrate.preflight.walk.columns import UNKNOWN
 from opsmigrate.preflight.walk.conflict_remedies import KINDS
 from opsmigrate.preflight.walk.conflict_remedies import drop_constraint as drop_constraint_there
+from opsmigrate.preflight.walk.descendants import descendants
 from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.privileges import BY_OTHERS
 from opsmigrate.preflight.walk.probes import points_nowhere
@@ -134,7 +135,38 @@ def add_constraint(
         )
     if kind == CHECK:
         walk.require_owned_children(table, None, f"adding {name}")
+        for child in descendants(walk, table):
+            _merges(walk, table, child, name, columns)
     table.constraints[name] = (kind, columns)
+
+
+def _merges(
+    walk: SchemaWalk,
+    table: SimulatedTable,
+    child: SimulatedTable,
+    name: str,
+    columns: tuple[str, ...],
+) -> None:
+    """A check goes to the children too; one that has the name already must be the same there."""
+    if name not in child.constraints:
+        child.constraints[name] = (CHECK, columns)
+    elif child.constraints[name][0] != CHECK:
+        walk.ledger.find(
+            "constraint-exists",
+            f"the migration adds constraint {name} to {table.label}, and to {child.label}, which "
+            "inherits from it and has one of that name",
+            hint="drop the existing one, or rename it",
+            steps=drop_constraint_there(
+                child, name, renamed=walk.schema.free_name(child.schema, name)
+            ),
+            table=child.label,
+            name=name,
+        )
+    else:
+        walk.ledger.mark_undecided(
+            f"whether the constraint {name} that {child.label} has already is the one that it "
+            f"gets from {table.label}"
+        )
 
 
 def add_foreign_key(

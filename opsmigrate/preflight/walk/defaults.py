@@ -12,6 +12,7 @@ from opsmigrate.postgres.driver_errors import first_line, sqlstate
 from opsmigrate.postgres.search_path import transaction_as_project
 from opsmigrate.preflight.walk.casts import castable
 from opsmigrate.preflight.walk.columns import UNKNOWN
+from opsmigrate.preflight.walk.descendants import descendants
 from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import SimulatedTable
@@ -38,11 +39,15 @@ def alter_default(
         return
     _, sets, text = statement[0].partition(SETS)
     doing = f"setting the default of {table.label}.{column}"
-    refuse_computed(walk, table, column, doing if sets else doing.replace("setting", "dropping"))
+    doing = doing if sets else doing.replace("setting", "dropping")
+    for each in (table, *descendants(walk, table)):
+        refuse_computed(walk, each, column, doing)
+        if sets:
+            each.defaults.add(column)
+        else:
+            each.defaults.discard(column)
     if not sets:
-        table.defaults.discard(column)
         return
-    table.defaults.add(column)
     claimed = field.db_parameters(connection=walk.connection)["type"]
     if claimed is not None and not comparable(claimed, table.types[column]):
         _require_fit(walk, table, column, text, statement[1])

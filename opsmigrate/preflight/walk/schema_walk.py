@@ -253,6 +253,13 @@ class SchemaWalk:
 
     def define_column(self, table: SimulatedTable, field: Field[Any, Any]) -> None:
         """Add a column to the simulated table, with what its definition brings along."""
+        self.inherit_column(table, field)
+        column = column_of(field)
+        if column in table.types and field.unique and not field.primary_key:
+            table.add_unique(generated_name(table.name, column, "key"), (column,))
+
+    def inherit_column(self, table: SimulatedTable, field: Field[Any, Any]) -> None:
+        """Add a column with what a child has of it too: no index."""
         params = field.db_parameters(connection=self.connection)
         if params["type"] is None:
             return
@@ -273,8 +280,6 @@ class SchemaWalk:
             user = Dependent(kind="default value", name=f"for {table.label}.{column}")
             for source in self.columns_in(table, generated_sql(self.connection, field)):
                 table.dependents.setdefault(source, set()).add(user)
-        if field.unique and not field.primary_key:
-            table.add_unique(generated_name(table.name, column, "key"), (column,))
         if params["check"]:
             table.constraints[generated_name(table.name, column, "check")] = (CHECK, (column,))
 

@@ -22,7 +22,10 @@ INDEX, TYPE = "i", "type"
 
 @dataclass(kw_only=True, eq=False)
 class SimulatedForeignKey:
-    """A foreign key during the plan, and the index of the target on which it rests."""
+    """A foreign key during the plan, and the index of the target on which it rests.
+
+    `copied`: it belongs to another, of a partitioned table.
+    """
 
     name: str
     table: SimulatedTable
@@ -31,6 +34,7 @@ class SimulatedForeignKey:
     to_columns: tuple[str, ...]
     index: str | None
     validated: bool = True
+    copied: bool = False
 
 
 @dataclass(kw_only=True, eq=False)
@@ -233,6 +237,7 @@ class Simulation:
                             to_columns=constraint.to_columns,
                             index=constraint.rests_on,
                             validated=constraint.validated,
+                            copied=constraint.copied,
                         )
                     )
 
