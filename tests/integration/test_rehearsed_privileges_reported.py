@@ -1,0 +1,209 @@
+"""Reported statements that lack a privilege which their text does not name: C2 to C6, C8, C9."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.privileges import LEDGER, NO_CREATE, OPEN, Case
+
+CREATE = "GRANT CREATE ON SCHEMA public TO {role}"
+ON_PUBLIC = "CREATE on SCHEMA public"
+MINE = (LEDGER, "ALTER TABLE ledger OWNER TO {role}", NO_CREATE)
+OTHERS_TABLE = (LEDGER, "GRANT SELECT ON ledger TO PUBLIC")
+ENGLISH = "CREATE TEXT SEARCH CONFIGURATION public.tsc (COPY = pg_catalog.english)"
+STATISTICS = "CREATE STATISTICS st ON id, n FROM ledger"
+COLLATION = 'CREATE COLLATION cc FROM "C"'
+MOOD = "CREATE TYPE mood AS ENUM ('a')"
+
+C2 = (
+    Case("index", "CREATE INDEX extra ON ledger (n)", ON_PUBLIC, MINE, CREATE),
+    Case("rename", "ALTER TABLE ledger RENAME TO ledgers", ON_PUBLIC, MINE, CREATE),
+    Case(
+        "set schema",
+        "ALTER TABLE ledger SET SCHEMA other",
+        "CREATE on SCHEMA other",
+        (*MINE, "CREATE SCHEMA other", "GRANT USAGE ON SCHEMA other TO {role}"),
+        "GRANT CREATE ON SCHEMA other TO {role}",
+    ),
+    Case("select into", "SELECT * INTO kept FROM ledger", ON_PUBLIC, MINE, CREATE),
+    Case("table as", "CREATE TABLE kept AS SELECT * FROM ledger", ON_PUBLIC, MINE, CREATE),
+    Case("statistics", STATISTICS, ON_PUBLIC, MINE, CREATE),
+    Case("text search", ENGLISH, ON_PUBLIC, MINE, CREATE),
+    Case(
+        "dictionary",
+        "CREATE TEXT SEARCH DICTIONARY tsd (TEMPLATE = simple)",
+        ON_PUBLIC,
+        MINE,
+        CREATE,
+    ),
+    Case(
+        "operator",
+        "CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq)",
+        ON_PUBLIC,
+        MINE,
+        CREATE,
+    ),
+    Case("unique", "ALTER TABLE ledger ADD UNIQUE (n)", ON_PUBLIC, MINE, CREATE),
+    Case("serial", "ALTER TABLE ledger ADD COLUMN s serial", ON_PUBLIC, MINE, CREATE),
+    Case(
+        "identity",
+        "ALTER TABLE ledger ADD COLUMN s int GENERATED ALWAYS AS IDENTITY",
+        ON_PUBLIC,
+        MINE,
+        CREATE,
+    ),
+    Case("column", "ALTER TABLE ledger RENAME COLUMN n TO m", None, MINE),
+    Case(
+        "extension",
+        "CREATE EXTENSION pg_trgm",
+        "CREATE on DATABASE",
+        (),
+        'GRANT CREATE ON DATABASE "{database}" TO {role}',
+    ),
+    Case(
+        "extension there",
+        "CREATE EXTENSION IF NOT EXISTS pg_trgm",
+        None,
+        ("CREATE EXTENSION pg_trgm",),
+    ),
+    Case(
+        "temporary",
+        "CREATE TEMP TABLE kept (id int)",
+        "TEMPORARY on DATABASE",
+        ('REVOKE TEMPORARY ON DATABASE "{database}" FROM PUBLIC',),
+        'GRANT TEMPORARY ON DATABASE "{database}" TO {role}',
+    ),
+    Case("temporary in no schema", "CREATE TEMP TABLE kept (id int)", None, MINE),
+)
+C3 = (
+    Case(
+        "block with a type",
+        f"DO $$ BEGIN {MOOD}; EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+        OPEN,
+        MINE,
+        CREATE,
+    ),
+    Case(
+        "block about another's type",
+        "DO $$ BEGIN ALTER TYPE public.le ADD VALUE IF NOT EXISTS 'b'; END $$",
+        OPEN,
+        ("CREATE TYPE le AS ENUM ('a')",),
+        "ALTER TYPE le OWNER TO {role}",
+    ),
+    Case(
+        "block with a text",
+        "DO $$ BEGIN EXECUTE format('DROP EXTENSION %I', 'pg_trgm'); END $$",
+        OPEN,
+        ("CREATE EXTENSION pg_trgm",),
+        "DROP EXTENSION pg_trgm; SET ROLE {role}; CREATE EXTENSION pg_trgm",
+    ),
+    Case(
+        "function",
+        "SELECT note()",
+        OPEN,
+        (
+            LEDGER,
+            "CREATE FUNCTION note() RETURNS void LANGUAGE sql AS 'INSERT INTO ledger VALUES (1)'",
+        ),
+        "GRANT ALL ON ledger TO {role}",
+    ),
+)
+C4 = (
+    Case(
+        "several",
+        "SET LOCAL lock_timeout = '5s'; CREATE TABLE extra (id int)",
+        ON_PUBLIC,
+        MINE,
+        CREATE,
+    ),
+    Case(
+        "comment before a block",
+        "/* why */ DO $$ BEGIN INSERT INTO ledger VALUES (1); END $$",
+        OPEN,
+        OTHERS_TABLE,
+        "ALTER TABLE ledger OWNER TO {role}",
+    ),
+    Case(
+        "comment before a table", "/* why */ CREATE TABLE extra (id int)", ON_PUBLIC, MINE, CREATE
+    ),
+)
+C5 = (
+    Case(
+        "replaced view",
+        "CREATE OR REPLACE VIEW public.lv AS SELECT 2 AS a",
+        "only the owner may alter public.lv",
+        ("CREATE VIEW lv AS SELECT 1 AS a", "GRANT ALL ON lv TO {role}"),
+        "ALTER VIEW lv OWNER TO {role}",
+    ),
+    Case("new view", "CREATE OR REPLACE VIEW lv AS SELECT 2 AS a", None),
+)
+C6 = tuple(
+    Case(
+        runs,
+        runs,
+        "only the owner may alter EXTENSION pg_trgm",
+        ("CREATE EXTENSION pg_trgm", 'GRANT CREATE ON DATABASE "{database}" TO {role}'),
+        "DROP EXTENSION pg_trgm; SET ROLE {role}; CREATE EXTENSION pg_trgm",
+    )
+    for runs in (
+        "DROP EXTENSION pg_trgm",
+        "ALTER EXTENSION pg_trgm UPDATE",
+        "COMMENT ON EXTENSION pg_trgm IS 'x'",
+    )
+)
+C8 = tuple(
+    Case(
+        runs,
+        runs,
+        f"only the owner may alter {kind} public.{name}",
+        setup,
+        f"ALTER {kind} {name} OWNER TO {{role}}",
+    )
+    for runs, kind, name, setup in (
+        (
+            "ALTER TEXT SEARCH CONFIGURATION public.tsc ALTER MAPPING FOR asciiword WITH simple",
+            "TEXT SEARCH CONFIGURATION",
+            "tsc",
+            (ENGLISH,),
+        ),
+        ("DROP TEXT SEARCH CONFIGURATION tsc", "TEXT SEARCH CONFIGURATION", "tsc", (ENGLISH,)),
+        ("DROP STATISTICS public.st", "STATISTICS", "st", (LEDGER, STATISTICS)),
+        ("ALTER STATISTICS st RENAME TO su", "STATISTICS", "st", (LEDGER, STATISTICS)),
+        ("DROP COLLATION public.cc", "COLLATION", "cc", (COLLATION,)),
+        ("COMMENT ON COLLATION cc IS 'x'", "COLLATION", "cc", (COLLATION,)),
+        ("DROP TYPE mood", "TYPE", "mood", (MOOD,)),
+        ("ALTER TYPE mood RENAME TO moods", "TYPE", "mood", (MOOD,)),
+    )
+)
+C9 = (
+    Case(
+        "database",
+        'ALTER DATABASE "{database}" SET timezone TO UTC',
+        "only the owner may alter DATABASE",
+        (),
+        'ALTER DATABASE "{database}" OWNER TO {role}',
+    ),
+    Case(
+        "comment on the database",
+        "COMMENT ON DATABASE \"{database}\" IS 'x'",
+        "only the owner may alter DATABASE",
+        (),
+        'ALTER DATABASE "{database}" OWNER TO {role}',
+    ),
+)
+CASES = {"C2": C2, "C3": C3, "C4": C4, "C5": C5, "C6": C6, "C8": C8, "C9": C9}
+
+
+@pytest.mark.parametrize("granted", [False, True])
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=f"{number}-{case.name.replace(' ', '-')}")
+        for number, cases in CASES.items()
+        for case in cases
+    ],
+)
+def test_a_privilege_that_the_text_does_not_name_is_missed(
+    case: Case, granted: bool, empty_database: str, role: Callable[..., dict[str, str]]
+) -> None:
+    case.hold(empty_database, role(), granted=granted)
