@@ -59,6 +59,8 @@ class Case:
                 execute(connection, runs)
             except ProgrammingError as error:
                 refused = sqlstate(error)
+        # A role that owns a database cannot be dropped before it.
+        execute_for(user, alias, 'ALTER DATABASE "{database}" OWNER TO postgres', database=database)
 
         fails = self.lacks is not None and not granted
         assert refused == (INSUFFICIENT_PRIVILEGE if fails else None)

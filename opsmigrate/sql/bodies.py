@@ -64,8 +64,9 @@ def executed(tokens: Sequence[Token]) -> Iterator[str | None]:
 def statements_in(tokens: Sequence[Token], words: frozenset[str] = MAKING) -> Iterator[str]:
     """Yield the statements of a PL/pgSQL body that begin with one of these words.
 
-    By default they make or alter something, or are blocks. They are SQL as it stands: PL/pgSQL puts no variables in them (documentation, Variable
-    Substitution). What they have in them, a body again, is a text to the body around them.
+    By default they make or alter something, or are blocks. They are SQL as it stands: PL/pgSQL
+    puts no variables in them (documentation, Variable Substitution). What they have in them, a
+    body again, is a text to the body around them.
     """
     begins = True
     for number, token in enumerate(tokens):

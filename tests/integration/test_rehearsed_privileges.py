@@ -1,17 +1,15 @@
 """The rights that a copy hides are asked on the live database: the verdict is migrate's."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
-from django.db import ProgrammingError, connections
+from django.db import connections
 
 from opsmigrate.postgres.catalog import read_catalog
-from opsmigrate.postgres.driver_errors import INSUFFICIENT_PRIVILEGE, sqlstate
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.rehearsal.rehearsed_privileges import check_rehearsed_privileges
 from tests.aliases import guest
-from tests.conftest import Ops, execute
+from tests.conftest import Ops
 from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.zoo_migrations import Write, migrate
 from tests.privileges import (

@@ -6,6 +6,8 @@ import pytest
 
 from tests.privileges import LEDGER, NO_CREATE, OPEN, Case
 
+# Where everything is the role's, it lacks nothing, whatever it executes.
+MINE_ALL = 'ALTER DATABASE "{database}" OWNER TO {role}; ALTER SCHEMA public OWNER TO {role}'
 CREATE = "GRANT CREATE ON SCHEMA public TO {role}"
 ON_PUBLIC = "CREATE on SCHEMA public"
 MINE = (LEDGER, "ALTER TABLE ledger OWNER TO {role}", NO_CREATE)
@@ -55,17 +57,12 @@ C2 = (
     Case("column", "ALTER TABLE ledger RENAME COLUMN n TO m", None, MINE),
     Case(
         "extension",
-        "CREATE EXTENSION pg_trgm",
+        "CREATE EXTENSION plpgsql",
         "CREATE on DATABASE",
-        (),
+        ("DROP EXTENSION plpgsql",),
         'GRANT CREATE ON DATABASE "{database}" TO {role}',
     ),
-    Case(
-        "extension there",
-        "CREATE EXTENSION IF NOT EXISTS pg_trgm",
-        None,
-        ("CREATE EXTENSION pg_trgm",),
-    ),
+    Case("extension there", "CREATE EXTENSION IF NOT EXISTS plpgsql", None),
     Case(
         "temporary",
         "CREATE TEMP TABLE kept (id int)",
@@ -92,10 +89,10 @@ C3 = (
     ),
     Case(
         "block with a text",
-        "DO $$ BEGIN EXECUTE format('DROP EXTENSION %I', 'pg_trgm'); END $$",
+        "DO $$ BEGIN EXECUTE format('DROP TYPE %I', 'mood'); END $$",
         OPEN,
-        ("CREATE EXTENSION pg_trgm",),
-        "DROP EXTENSION pg_trgm; SET ROLE {role}; CREATE EXTENSION pg_trgm",
+        (MOOD,),
+        f"ALTER TYPE mood OWNER TO {{role}}; {MINE_ALL}",
     ),
     Case(
         "function",
@@ -106,6 +103,22 @@ C3 = (
             "CREATE FUNCTION note() RETURNS void LANGUAGE sql AS 'INSERT INTO ledger VALUES (1)'",
         ),
         "GRANT ALL ON ledger TO {role}",
+    ),
+)
+UNKNOWN = (
+    Case(
+        "text that is put together",
+        "DO $$ BEGIN EXECUTE 'CREATE TABLE kept' || '(id int)'; END $$",
+        OPEN,
+        (NO_CREATE,),
+        MINE_ALL,
+    ),
+    Case(
+        "a command that has no rule",
+        "CREATE CAST (mood AS varchar) WITH INOUT",
+        OPEN,
+        (MOOD,),
+        f"ALTER TYPE mood OWNER TO {{role}}; {MINE_ALL}",
     ),
 )
 C4 = (
@@ -141,14 +154,14 @@ C6 = tuple(
     Case(
         runs,
         runs,
-        "only the owner may alter EXTENSION pg_trgm",
-        ("CREATE EXTENSION pg_trgm", 'GRANT CREATE ON DATABASE "{database}" TO {role}'),
-        "DROP EXTENSION pg_trgm; SET ROLE {role}; CREATE EXTENSION pg_trgm",
+        "only the owner may alter EXTENSION plpgsql",
+        ('GRANT CREATE ON DATABASE "{database}" TO {role}',),
+        "DROP EXTENSION plpgsql; SET ROLE {role}; CREATE EXTENSION plpgsql; RESET ROLE",
     )
     for runs in (
-        "DROP EXTENSION pg_trgm",
-        "ALTER EXTENSION pg_trgm UPDATE",
-        "COMMENT ON EXTENSION pg_trgm IS 'x'",
+        "DROP EXTENSION plpgsql",
+        "ALTER EXTENSION plpgsql UPDATE",
+        "COMMENT ON EXTENSION plpgsql IS 'x'",
     )
 )
 C8 = tuple(
@@ -191,7 +204,7 @@ C9 = (
         'ALTER DATABASE "{database}" OWNER TO {role}',
     ),
 )
-CASES = {"C2": C2, "C3": C3, "C4": C4, "C5": C5, "C6": C6, "C8": C8, "C9": C9}
+CASES = {"C2": C2, "C3": C3, "C4": C4, "C5": C5, "C6": C6, "C8": C8, "C9": C9, "unknown": UNKNOWN}
 
 
 @pytest.mark.parametrize("granted", [False, True])

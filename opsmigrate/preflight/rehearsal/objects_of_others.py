@@ -13,9 +13,10 @@ from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.of_users import of_users
 
 RELATIONS = frozenset("rpvmfSiI")
+MAY_EXECUTE = "has_function_privilege(o.oid, 'EXECUTE')"
 IN_SCHEMAS = (
     # kind, catalog, prefix of its columns, is it visible, may it be used
-    ("ROUTINE", "pg_proc", "pro", "pg_function_is_visible", "has_function_privilege(o.oid, 'EXECUTE')"),
+    ("ROUTINE", "pg_proc", "pro", "pg_function_is_visible", MAY_EXECUTE),
     ("COLLATION", "pg_collation", "coll", "pg_collation_is_visible", "true"),
     ("CONVERSION", "pg_conversion", "con", "pg_conversion_is_visible", "true"),
     ("OPERATOR", "pg_operator", "opr", "pg_operator_is_visible", "true"),
@@ -38,9 +39,9 @@ IN_DATABASE = (
 OWN_TYPES = """AND o.typelem = 0 AND (o.typrelid = 0 OR EXISTS (
     SELECT FROM pg_class c WHERE c.oid = o.typrelid AND c.relkind = 'c'))"""
 IN_SCHEMA = """
-SELECT '{kind}', n.nspname, o.{prefix}name::text, pg_get_userbyid(o.{prefix}owner), {visible}(o.oid),
-    {usable}, EXISTS (SELECT FROM pg_depend d WHERE d.classid = '{catalog}'::regclass
-        AND d.objid = o.oid AND d.deptype = 'e')
+SELECT '{kind}', n.nspname, o.{prefix}name::text, pg_get_userbyid(o.{prefix}owner),
+    {visible}(o.oid), {usable}, EXISTS (SELECT FROM pg_depend d
+        WHERE d.classid = '{catalog}'::regclass AND d.objid = o.oid AND d.deptype = 'e')
 FROM {catalog} o JOIN pg_namespace n ON n.oid = o.{prefix}namespace
 WHERE {of_users} AND NOT pg_has_role(current_user, o.{prefix}owner, 'USAGE') {besides}
 """
@@ -81,6 +82,11 @@ class OtherObject(NamedTuple):
     visible: bool
     usable: bool
     member: bool
+
+    @property
+    def built_in(self) -> bool:
+        """Return whether PostgreSQL puts it into every database."""
+        return self.kind == "LANGUAGE" or (self.kind, self.name) == ("EXTENSION", "plpgsql")
 
     @property
     def label(self) -> str:
@@ -126,12 +132,6 @@ class ObjectsOfOthers:
             if len(name) == 1 and self.stands_in(name[0], text):
                 yield relation
 
-    def objects_in(self, text: str) -> Iterator[OtherObject]:
-        """Yield the objects whose name stands anywhere in the text; not an extension's own."""
-        for item in self.objects:
-            if not item.member and self.stands_in(item.name, text):
-                yield item
-
     def named(self, kind: str, name: tuple[str, ...]) -> tuple[OtherObject, ...]:
         """Return those of a kind that a name means."""
         return tuple(
@@ -150,7 +150,7 @@ class ObjectsOfOthers:
         """Return whether there is anything that the role might lack."""
         mine = catalog.creatable | {"information_schema"}
         schemas = [name for name in catalog.schemas - mine if not name.startswith("pg_")]
-        objects = [item for item in self.objects if not item.member and item.kind != "LANGUAGE"]
+        objects = [item for item in self.objects if not item.built_in and not item.member]
         return bool(self.relations or objects or schemas or not self.database.owned)
 
 

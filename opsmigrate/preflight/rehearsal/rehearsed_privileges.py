@@ -29,7 +29,6 @@ from opsmigrate.preflight.rehearsal.required_privileges.required import (
     Code,
     Name,
     RequiredPrivilege,
-    Unclear,
 )
 from opsmigrate.preflight.walk.privileges import (
     BY_OTHERS,
@@ -104,31 +103,37 @@ def _missing(
 ) -> Iterator[MissingPrivilege | str]:
     """Yield what is certainly lacking, and in words what may be."""
     for need in required_privileges(sql):
-        if isinstance(need, Unclear):
-            if others.anything(catalog):
-                yield need.why
+        if isinstance(need, RequiredPrivilege):
+            yield from _missing_of(connection, catalog, others, need)
         elif isinstance(need, Code):
             yield from _in_code(others, need.text)
         elif isinstance(need, Call):
             for source in others.functions.get(need.name, ()):
                 yield from _behind(connection, others, f"the function {need.name}", source)
-        elif need.kind == RELATION:
-            yield from _of_relation(connection, catalog, others, need)
-        else:
-            for missing in _besides_relations(connection, catalog, others, need):
-                yield missing if need.certain or isinstance(missing, str) else missing.words
+        elif others.anything(catalog):
+            yield need.why
     text = without_texts(sql)
     for item in others.objects:
         if not item.usable and others.stands_in(item.name, text):
             yield f"{item.label} belongs to another role, and may not be used"
 
 
+def _missing_of(
+    connection: BaseDatabaseWrapper,
+    catalog: Catalog,
+    others: ObjectsOfOthers,
+    need: RequiredPrivilege,
+) -> Iterator[MissingPrivilege | str]:
+    if need.kind == RELATION:
+        yield from _of_relation(connection, catalog, others, need)
+        return
+    for missing in _besides_relations(catalog, others, need):
+        yield missing if need.certain else missing.words
+
+
 def _in_code(others: ObjectsOfOthers, text: str) -> Iterator[str]:
     for relation in others.relations_in(text):
         yield f"{relation.label} belongs to another role, and the code may need privileges on it"
-    for item in others.objects_in(text):
-        if item.kind != "LANGUAGE":
-            yield f"{item.label} belongs to another role, and the code may need to own it"
 
 
 def _of_relation(
@@ -187,33 +192,32 @@ def _missing_on(
 
 
 def _besides_relations(
-    connection: BaseDatabaseWrapper,
-    catalog: Catalog,
-    others: ObjectsOfOthers,
-    need: RequiredPrivilege,
-) -> Iterator[MissingPrivilege | str]:
+    catalog: Catalog, others: ObjectsOfOthers, need: RequiredPrivilege
+) -> Iterator[MissingPrivilege]:
     """Yield what is lacking on a schema, on the database, or on an object of any other kind."""
     if need.kind == DATABASE:
         yield from _on_database(catalog, others, need)
     elif need.kind in (SCHEMA, SCHEMA_OF):
-        schema = _schema(catalog, need)
-        if need.privilege == STATISTICS:
-            asks = ASKS_FOR_STATISTICS.get(catalog.version // 10_000, 0)
-            needs_no_privilege = catalog.version < asks
-        else:
-            needs_no_privilege = False
-        if need.privilege == OWNER:
-            if schema in catalog.schemas and schema not in catalog.owned_schemas:
-                yield on_schema(OWNER, str(schema))
-        elif schema is None or (schema in catalog.schemas and schema not in catalog.creatable):
-            if not needs_no_privilege:
-                yield on_schema("CREATE", schema or "public")
+        yield from _on_schema(catalog, need)
     else:
         for item in others.named(need.kind, need.name):
-            if need.privilege == DROP and item.schema in catalog.owned_schemas:
-                continue
-            missing = MissingPrivilege(OWNER, item.label, item.target, item.owner)
-            yield missing if need.certain else f"{item.label} belongs to another role"
+            if need.privilege != DROP or item.schema not in catalog.owned_schemas:
+                yield MissingPrivilege(OWNER, item.label, item.target, item.owner)
+
+
+def _on_schema(catalog: Catalog, need: RequiredPrivilege) -> Iterator[MissingPrivilege]:
+    schema = _schema(catalog, need)
+    there = schema is None or schema in catalog.schemas
+    if need.privilege == OWNER:
+        if there and schema not in catalog.owned_schemas:
+            yield on_schema(OWNER, schema or "public")
+        return
+    if need.privilege == STATISTICS:
+        asks = ASKS_FOR_STATISTICS.get(catalog.version // 10_000, 0)
+        if catalog.version < asks:
+            return
+    if there and schema not in catalog.creatable:
+        yield on_schema("CREATE", schema or "public")
 
 
 def _on_database(
@@ -224,12 +228,12 @@ def _on_database(
     if need.privilege == OWNER:
         if not database.owned:
             yield MissingPrivilege(OWNER, target, target, database.owner)
-    elif need.privilege == "TEMPORARY":
-        if not database.may_create_temporary:
-            yield MissingPrivilege("TEMPORARY", target, target)
-    elif not database.may_create:
-        if need.privilege != EXTENSION or need.name[0] not in catalog.extensions:
-            yield MissingPrivilege("CREATE", target, target)
+        return
+    if need.privilege == EXTENSION and need.name[0] in catalog.extensions:
+        return
+    temporary = need.privilege == "TEMPORARY"
+    if not (database.may_create_temporary if temporary else database.may_create):
+        yield MissingPrivilege("TEMPORARY" if temporary else "CREATE", target, target)
 
 
 def _schema(catalog: Catalog, need: RequiredPrivilege) -> str | None:

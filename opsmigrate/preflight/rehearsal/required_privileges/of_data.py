@@ -10,50 +10,73 @@ from opsmigrate.preflight.rehearsal.required_privileges.required import (
     Unclear,
     create_relation,
     name_of,
+    parts_of,
 )
 from opsmigrate.sql import nodes
 from opsmigrate.sql.statement import BARE
 
 WRITES = {"InsertStmt": "INSERT", "UpdateStmt": "UPDATE", "DeleteStmt": "DELETE"}
+# The names in a LockingClause are aliases.
+LEAVES = BARE | {"IntoClause", "LockingClause", "RangeVar"}
 CONFLICT_UPDATES = "ONCONFLICT_UPDATE"
 
 
 def data(message: Any, hidden: frozenset[str] = frozenset()) -> Iterator[Required]:
     """Yield what a query or a part of it needs; `hidden` are the names that WITH gives."""
     kind = message.DESCRIPTOR.name
-    if kind in BARE or kind == "LockingClause":  # whose names are aliases
+    if kind in LEAVES:
+        yield from _leaf(message, hidden)
         return
-    if kind == "RangeVar":
-        if message.schemaname or message.relname not in hidden:
-            yield RequiredPrivilege("SELECT", name_of(message))
-        return
-    if kind == "IntoClause":
-        yield create_relation(message.rel)
-        return
-    if "with_clause" in message.DESCRIPTOR.fields_by_name and message.HasField("with_clause"):
-        queries = [each.common_table_expr for each in message.with_clause.ctes]
-        known = hidden | {each.ctename for each in queries}
-        for each in queries:
-            # Without RECURSIVE, a query sees the ones before it only.
-            yield from data(each.ctequery, known if message.with_clause.recursive else hidden)
-            hidden |= {each.ctename}
-    if kind in WRITES:
-        yield from _written(message, WRITES[kind])
-    elif kind == "MergeStmt":
-        yield from _merged(message)
-    for descriptor, value in message.ListFields():
-        skipped = descriptor.name == "with_clause" or (
-            descriptor.name == "relation" and kind in (*WRITES, "MergeStmt")
-        )
-        if descriptor.message_type is None or skipped:
-            continue
-        for each in [value] if hasattr(value, "DESCRIPTOR") else value:
+    skipped = {"with_clause"}
+    if kind in (*WRITES, "MergeStmt"):
+        skipped.add("relation")
+        yield from _merged(message) if kind == "MergeStmt" else _written(message, WRITES[kind])
+    if _has_with(message):
+        yield from _named_queries(message.with_clause, hidden)
+        hidden |= {each.common_table_expr.ctename for each in message.with_clause.ctes}
+    for field, each in _messages(message):
+        if field not in skipped:
             yield from data(each, hidden)
     if kind == "SelectStmt" and message.locking_clause:
-        for each in message.from_clause:
-            for need in data(each, hidden):
-                if isinstance(need, RequiredPrivilege) and need.privilege == "SELECT":
-                    yield RequiredPrivilege("UPDATE", need.name, certain=False)
+        yield from _row_locks(message, hidden)
+
+
+def _leaf(message: Any, hidden: frozenset[str]) -> Iterator[Required]:
+    kind = message.DESCRIPTOR.name
+    if kind == "IntoClause":
+        yield create_relation(message.rel)
+    elif kind == "RangeVar" and (message.schemaname or message.relname not in hidden):
+        yield RequiredPrivilege("SELECT", name_of(message))
+
+
+def _row_locks(message: Any, hidden: frozenset[str]) -> Iterator[Required]:
+    """FOR UPDATE and the like; of which of the tables, is not looked at."""
+    for each in message.from_clause:
+        for need in data(each, hidden):
+            if isinstance(need, RequiredPrivilege) and need.privilege == "SELECT":
+                yield RequiredPrivilege("UPDATE", need.name, certain=False)
+
+
+def _has_with(message: Any) -> bool:
+    return "with_clause" in message.DESCRIPTOR.fields_by_name and message.HasField("with_clause")
+
+
+def _named_queries(clause: Any, hidden: frozenset[str]) -> Iterator[Required]:
+    """Yield what the queries of WITH need: without RECURSIVE, each sees the ones before it."""
+    queries = [each.common_table_expr for each in clause.ctes]
+    if clause.recursive:
+        hidden |= {each.ctename for each in queries}
+    for each in queries:
+        yield from data(each.ctequery, hidden)
+        hidden |= {each.ctename}
+
+
+def _messages(message: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the parts of a message, with the field that each is in."""
+    for descriptor, value in message.ListFields():
+        if descriptor.message_type is not None:
+            for each in [value] if hasattr(value, "DESCRIPTOR") else value:
+                yield descriptor.name, each
 
 
 def _written(message: Any, privilege: str) -> Iterator[Required]:
@@ -122,7 +145,7 @@ def copied(node: Any) -> Iterator[Required]:
     if node.HasField("query"):
         yield from data(node.query)
     else:
-        columns = parts or None if (parts := tuple(x.string.sval for x in node.attlist)) else None
+        columns = parts_of(node.attlist) or None
         privilege = "INSERT" if node.is_from else "SELECT"
         yield RequiredPrivilege(privilege, name_of(node.relation), columns)
 
@@ -154,8 +177,6 @@ def _names(targets: Any) -> tuple[str, ...]:
 def _mentions(message: Any) -> frozenset[str]:
     """Return the kinds of nodes in an expression."""
     found = {message.DESCRIPTOR.name}
-    for descriptor, value in message.ListFields():
-        if descriptor.message_type is not None:
-            for each in [value] if hasattr(value, "DESCRIPTOR") else value:
-                found |= _mentions(each)
+    for _, each in _messages(message):
+        found |= _mentions(each)
     return frozenset(found)

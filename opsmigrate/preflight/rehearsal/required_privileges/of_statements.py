@@ -25,7 +25,7 @@ from opsmigrate.preflight.rehearsal.required_privileges.required import (
 from opsmigrate.sql import nodes
 from opsmigrate.sql.bodies import UNKNOWN, body_of, executed, statements_in
 from opsmigrate.sql.grammar import parse, scan
-from opsmigrate.sql.statement import NoGrammarError, NotParsedError, Statement
+from opsmigrate.sql.statement import Node, NoGrammarError, NotParsedError, Statement
 
 Rule = Callable[[Any], Iterator[Required]]
 # Where one statement executes the text of another that executes the text of a third.
@@ -182,18 +182,18 @@ def required_privileges(text: str, depth: int = 0) -> Iterator[Required]:
 def sets_role(text: str) -> bool:
     """Return whether another role executes what follows, as far as the text tells."""
     try:
-        statements = _parsed(text)
+        return any(_sets_role(part) for each in _parsed(text) for part in each.parts())
     except (NotParsedError, NoGrammarError):
         return False
-    for statement in statements:
-        for part in statement.parts():
-            if part.kind == "VariableSetStmt" and part.value.name in SESSION_ROLES:
-                return True
-            called = part.kind == "FuncCall" and nodes.names(part.value.funcname)[-1]
-            if called == "set_config" and part.value.args:
-                if nodes.text(part.value.args[0]) in (None, *SESSION_ROLES):
-                    return True
-    return False
+
+
+def _sets_role(part: Node) -> bool:
+    if part.kind == "VariableSetStmt":
+        return part.value.name in SESSION_ROLES
+    called = part.kind == "FuncCall" and nodes.names(part.value.funcname)[-1] == "set_config"
+    return bool(
+        called and part.value.args and nodes.text(part.value.args[0]) in (None, *SESSION_ROLES)
+    )
 
 
 def _parsed(text: str) -> tuple[Statement, ...]:
