@@ -42,7 +42,10 @@ class Case:
     grant: str = "SELECT 1"
 
     def hold(self, alias: str, user: dict[str, str], *, granted: bool) -> None:
-        """Assert that the verdict is what PostgreSQL then does as that role."""
+        """Assert that the verdict is what PostgreSQL then does as that role.
+
+        After the steps that a finding says to type, it lets the statement pass.
+        """
         own = (ZOO, ROW, OWN[0], OWN[2])
         database = connections[alias].settings_dict["NAME"].replace('"', '""')
         statements = (*own, *self.setup, *((self.grant,) if granted else ()))
@@ -59,6 +62,12 @@ class Case:
                 execute(connection, runs)
             except ProgrammingError as error:
                 refused = sqlstate(error)
+        for finding in ledger.findings:
+            for step in finding.steps:
+                execute(connections[alias], step.text)
+        if ledger.findings and ledger.findings[0].steps:
+            with guest(alias, user) as theirs:
+                execute(connections[theirs], runs)
         # A role that owns a database cannot be dropped before it.
         execute_for(user, alias, 'ALTER DATABASE "{database}" OWNER TO postgres', database=database)
 

@@ -4,7 +4,21 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.privileges import LEDGER, NO_CREATE, OPEN, Case
+from tests.aliases import guest
+from tests.conftest import Ops
+from tests.integration.pairs import CAGE, ROW
+from tests.integration.zoo_migrations import Write, migrate
+from tests.privileges import (
+    LEDGER,
+    NO_CREATE,
+    OPEN,
+    OWN,
+    READS_SEQUENCES,
+    Case,
+    execute_for,
+    told,
+)
+from tests.rehearsals import rehearse
 
 # Where everything is the role's, it lacks nothing, whatever it executes.
 MINE_ALL = 'ALTER DATABASE "{database}" OWNER TO {role}; ALTER SCHEMA public OWNER TO {role}'
@@ -220,3 +234,41 @@ def test_a_privilege_that_the_text_does_not_name_is_missed(
     case: Case, granted: bool, empty_database: str, role: Callable[..., dict[str, str]]
 ) -> None:
     case.hold(empty_database, role(), granted=granted)
+
+
+@pytest.mark.parametrize(
+    ("code", "on"),
+    [
+        (
+            "schema_editor.execute('ALTER DATABASE \"%s\" SET timezone TO UTC'"
+            " % schema_editor.connection.settings_dict['NAME'])",
+            "DATABASE",
+        ),
+        (
+            "schema_editor.execute(\"SET LOCAL lock_timeout = '5s'; CREATE TABLE extra (id int)\")",
+            "SCHEMA public",
+        ),
+    ],
+    ids=["C9-database-of-the-settings", "C4-several-statements"],
+)
+def test_what_code_needs_on_the_live_database_is_a_no_after_a_rehearsal(
+    code: str,
+    on: str,
+    empty_database: str,
+    role: Callable[..., dict[str, str]],
+    write_migrations: Write,
+    ops: Ops,
+) -> None:
+    write_migrations(CAGE)
+    assert migrate(empty_database, "zoo") is None
+    user = role("CREATEDB")
+    execute_for(user, empty_database, *OWN, ROW, READS_SEQUENCES, NO_CREATE)
+    write_migrations(CAGE, f"migrations.RunPython(lambda apps, schema_editor: {code}),")
+
+    with guest(empty_database, user) as alias:
+        answer = rehearse(ops, alias)
+        failure = migrate(alias, "zoo")
+
+    assert failure is not None
+    assert (answer.code, told(answer)) == (1, ["missing-privilege"]), answer.stdout
+    assert on in answer.report["findings"][-1]["table"], answer.stdout

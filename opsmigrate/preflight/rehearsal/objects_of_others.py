@@ -35,6 +35,8 @@ IN_DATABASE = (
     ("PUBLICATION", "pg_publication", "pub", "true"),
     ("SERVER", "pg_foreign_server", "srv", "has_server_privilege(o.oid, 'USAGE')"),
 )
+# Kinds of objects with privileges (documentation, GRANT), by the words that GRANT has for them.
+GRANTED = ("LANGUAGE", "TYPE")
 # Not the types of relations and arrays, which are altered with theirs.
 OWN_TYPES = """AND o.typelem = 0 AND (o.typrelid = 0 OR EXISTS (
     SELECT FROM pg_class c WHERE c.oid = o.typrelid AND c.relkind = 'c'))"""
@@ -93,6 +95,11 @@ class OtherObject(NamedTuple):
         """Return its kind and name, for a sentence."""
         name = f"{self.schema}.{self.name}" if self.schema else self.name
         return f"{self.kind} {name}"
+
+    @property
+    def grants_to(self) -> str | None:
+        """Return the owner, where GRANT lets that one use it when it is another's."""
+        return self.owner if self.kind in GRANTED else None
 
     @property
     def target(self) -> str:

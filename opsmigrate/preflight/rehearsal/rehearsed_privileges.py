@@ -202,7 +202,7 @@ def _besides_relations(
     else:
         for item in others.named(need.kind, need.name):
             if need.privilege != DROP or item.schema not in catalog.owned_schemas:
-                yield MissingPrivilege(OWNER, item.label, item.target, item.owner)
+                yield MissingPrivilege(OWNER, item.label, item.target, item.grants_to)
 
 
 def _on_schema(catalog: Catalog, need: RequiredPrivilege) -> Iterator[MissingPrivilege]:
