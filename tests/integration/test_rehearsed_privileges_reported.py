@@ -121,6 +121,13 @@ C3 = (
 )
 UNKNOWN = (
     Case(
+        "a sequence in a literal",
+        "SELECT setval(pg_get_serial_sequence('slips', 'id'), 5)",
+        OPEN,
+        ("CREATE TABLE slips (id serial)",),
+        "ALTER TABLE slips OWNER TO {role}",
+    ),
+    Case(
         "text that is put together",
         "DO $$ BEGIN EXECUTE 'CREATE TABLE kept' || '(id int)'; END $$",
         OPEN,

@@ -216,9 +216,13 @@ def _of(statement: Statement, depth: int) -> Iterator[Required]:
         yield Unclear("what the code that it calls needs is not told")
     else:
         yield from _of_kind(statement.kind, statement.node)
+    if statement.kind in DEFINING:
+        return
     for part in statement.parts():
-        if part.kind == "FuncCall" and statement.kind not in DEFINING:
-            yield Call(nodes.names(part.value.funcname)[-1])
+        if part.kind == "FuncCall":
+            name = nodes.names(part.value.funcname)[-1]
+            # The sequence stands in a literal, or belongs to a column of the table in one.
+            yield Code(statement.text) if name == "setval" else Call(name)
 
 
 def _of_kind(kind: str, node: Any) -> Iterator[Required]:
