@@ -62,7 +62,7 @@ def test_prepared_transactions_and_logical_slots_are_in_the_way_of_a_rollback(
     untouched = query(alias, oid)
     kept = roll_back(keep_slots=True)
     blocked = refused["logical replication slot slot"].report["findings"][0]
-    connections[alias].settings_dict.update(NAME=kept.report["facts"]["kept"])
+    connections[alias].settings_dict.update(NAME=kept.report["facts"]["former_database"])
     assert typist.type(alias, blocked) == []
     connections[alias].settings_dict.update(NAME="live")
 
