@@ -140,7 +140,9 @@ def test_what_no_row_can_break_is_passed_with_rows(
     assert migrate(empty_database, "zoo") is None
 
 
-@pytest.mark.parametrize(("pending", "words"), [(CODE, "RunPython calls"), (SQL, "hand-written SQL")])
+@pytest.mark.parametrize(
+    ("pending", "words"), [(CODE, "RunPython calls"), (SQL, "hand-written SQL")]
+)
 def test_code_and_sql_are_undecided_until_they_are_accepted(
     pending: str, words: str, empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
