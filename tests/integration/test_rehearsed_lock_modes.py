@@ -2,6 +2,12 @@
 
 from django.db import connections, transaction
 
+from opsmigrate.postgres.catalog import read_catalog
+from opsmigrate.preflight.forecast.locks import effects_of
+from opsmigrate.preflight.forecast.modes import mode_of
+from opsmigrate.preflight.forecast.sizes import read_server
+from opsmigrate.preflight.forecast.statement_effects import SchemaView
+from opsmigrate.preflight.forecast.tables import ForecastTables
 from opsmigrate.preflight.rehearsal.server_watch import ServerWatch
 from tests.conftest import execute
 
@@ -49,7 +55,8 @@ STATEMENTS = (
 def test_each_statement_takes_the_lock_that_it_is_said_to_take(empty_database: str) -> None:
     connection = connections[empty_database]
     execute(connection, SETUP)
-    said, taken = {}, {}
+    catalog, server = read_catalog(connection), read_server(connection)
+    said, taken, foreseen = {}, {}, {}
     for statement in STATEMENTS:
         watch = ServerWatch(connection)
         with transaction.atomic(using=empty_database):
@@ -57,8 +64,18 @@ def test_each_statement_takes_the_lock_that_it_is_said_to_take(empty_database: s
             execute(connection, statement)
             locks = watch.new_locks()
             transaction.set_rollback(True, using=empty_database)
+        around = SchemaView(ForecastTables(catalog, server), server)
+        foreseen[statement] = effects_of(statement, around).locks
         # It names one table; what else is locked is not said.
         table = next((name for name in said[statement]), None)
         taken[statement] = {table: locks.get(table)} if table else locks
 
     assert said == taken
+    # The forecast's own table of modes says the same; it knows no materialized views.
+    differ = {
+        statement: (modes, mode_of(mode))
+        for statement, modes in foreseen.items()
+        for table, mode in taken[statement].items()
+        if modes.get(table) != mode_of(str(mode))
+    }
+    assert sorted(differ) == ["REFRESH MATERIALIZED VIEW seen"], differ
