@@ -31,6 +31,11 @@ STATISTICS = "CREATE STATISTICS st ON id, n FROM ledger"
 COLLATION = 'CREATE COLLATION cc FROM "C"'
 MOOD = "CREATE TYPE mood AS ENUM ('a')"
 
+COMPOSED = """
+(lambda sql: schema_editor.connection.cursor().execute(
+    sql.SQL('CREATE TABLE {} (id int)').format(sql.Identifier('extra'))
+))(__import__('importlib').import_module('django.db.backends.postgresql.psycopg_any').sql)
+"""
 C2 = (
     Case("index", "CREATE INDEX extra ON ledger (n)", ON_PUBLIC, MINE, CREATE),
     Case("rename", "ALTER TABLE ledger RENAME TO ledgers", ON_PUBLIC, MINE, CREATE),
@@ -255,8 +260,12 @@ def test_a_privilege_that_the_text_does_not_name_is_missed(
             "schema_editor.execute(\"SET LOCAL lock_timeout = '5s'; CREATE TABLE extra (id int)\")",
             "SCHEMA public",
         ),
+        (
+            COMPOSED,
+            "SCHEMA public",
+        ),
     ],
-    ids=["C9-database-of-the-settings", "C4-several-statements"],
+    ids=["C9-database-of-the-settings", "C4-several-statements", "composed"],
 )
 def test_what_code_needs_on_the_live_database_is_a_no_after_a_rehearsal(
     code: str,
