@@ -61,16 +61,17 @@ def executed(tokens: Sequence[Token]) -> Iterator[str | None]:
             yield _text_of(tokens[number + 1 :])
 
 
-def statements_in(tokens: Sequence[Token]) -> Iterator[str]:
-    """Yield the statements of a PL/pgSQL body that make or alter something, or are blocks.
+def statements_in(tokens: Sequence[Token], words: frozenset[str] = MAKING) -> Iterator[str]:
+    """Yield the statements of a PL/pgSQL body that begin with one of these words.
 
-    They are SQL as it stands: PL/pgSQL puts no variables in them (documentation, Variable
-    Substitution). What they have in them, a body again, is a text to the body around them.
+    By default they make or alter something, or are blocks. They are SQL as it stands: PL/pgSQL
+    puts no variables in them (documentation, Variable Substitution). What they have in them, a
+    body again, is a text to the body around them.
     """
     begins = True
     for number, token in enumerate(tokens):
         word = token.text.upper()
-        if begins and word in MAKING:
+        if begins and word in words:
             texts = [each.text for each in tokens[number:]]
             # A line each: then literals that follow each other stay one.
             yield "\n".join(texts[: texts.index(";")] if ";" in texts else texts)

@@ -307,7 +307,7 @@ ACTIONS: tuple[tuple["re.Pattern[str]", Handler], ...] = tuple(
         (rf"{ALTER}(?:SET DATA )?TYPE (?P<type>.+?){UNTIL}", _alter_type),
         (rf"{ALTER}SET NOT NULL", _set_not_null),
         (rf"{ALTER}DROP NOT NULL", _drop_not_null),
-        (rf"{ALTER}SET STATISTICS", _weak),
+        (rf"{ALTER}(?:SET STATISTICS\b|(?:RE)?SET ?\()", _weak),
         (rf"{ALTER}SET EXPRESSION", _rewrite),
         (rf"RENAME (?:COLUMN )?(?!TO\b|CONSTRAINT\b){COLUMN} TO (?P<new>{NAME})", _rename_column),
         (r"SET (?:TABLESPACE|LOGGED|UNLOGGED|ACCESS METHOD)\b", _rewrite),

@@ -9,6 +9,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.driver_errors import first_line
+from opsmigrate.preflight.rehearsal.sent_text import written
 from opsmigrate.preflight.rehearsal.server_watch import Locks, ServerWatch
 
 # Characters of a statement that a report shows.
@@ -97,7 +98,7 @@ class Recording:
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
     ) -> Any:
         """Execute one statement for Django (connection.execute_wrapper) and note it."""
-        text = str(sql)
+        text = written(sql, self._connection.connection)
         self.last_sql = text
         statement = self._statement(self._where(text), SAVEPOINT.sub(r"\1 …", text))
         locking = not ROWS_ONLY.match(text) and LOCKING.search(text) is not None

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.names import unquoted
+from opsmigrate.preflight.rehearsal.alter_table_lock import alter_table_lock
 
 # PostgreSQL documentation, Explicit Locking: weakest first.
 MODES = (
@@ -49,13 +50,8 @@ FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) ANY(%s)
 NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)'
 TABLE = rf"(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?P<name>{NAME}(?:\s*\.\s*{NAME})?)"
 # Only for statements that end their own transaction, so that pg_locks shows nothing of them
-# afterwards. Source: PostgreSQL documentation, ALTER TABLE and CREATE INDEX, Notes on locks.
+# afterwards. Source: PostgreSQL documentation, CREATE INDEX, REINDEX, CLUSTER and VACUUM.
 TEMPLATES: tuple[tuple[str, str], ...] = (
-    (rf"ALTER\s+TABLE\s+{TABLE}.*\bVALIDATE\s+CONSTRAINT\b", "ShareUpdateExclusiveLock"),
-    (rf"ALTER\s+TABLE\s+{TABLE}.*\bSET\s+STATISTICS\b", "ShareUpdateExclusiveLock"),
-    (rf"ALTER\s+TABLE\s+{TABLE}\s+ADD\s+CONSTRAINT.*\bFOREIGN\s+KEY\b", "ShareRowExclusiveLock"),
-    (rf"ALTER\s+TABLE\s+{TABLE}\s+(?:EN|DIS)ABLE\s+TRIGGER\b", "ShareRowExclusiveLock"),
-    (rf"ALTER\s+TABLE\s+{TABLE}", "AccessExclusiveLock"),
     (
         rf"CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\b.*?\bON\s+{TABLE}",
         "ShareUpdateExclusiveLock",
@@ -65,9 +61,16 @@ TEMPLATES: tuple[tuple[str, str], ...] = (
     (rf"REINDEX\s.*\bCONCURRENTLY\s+{TABLE}", "ShareUpdateExclusiveLock"),
     (rf"VACUUM\b(?!.*\bFULL\b).*?\s{TABLE}\s*;?\s*$", "ShareUpdateExclusiveLock"),
     (rf"REFRESH\s+MATERIALIZED\s+VIEW\s+CONCURRENTLY\s+{TABLE}", "ExclusiveLock"),
+    (rf"REFRESH\s+MATERIALIZED\s+VIEW\s+{TABLE}", "AccessExclusiveLock"),
+    (rf"VACUUM\s+(?:FULL|\([^)]*\bFULL\b[^)]*\))\s+{TABLE}", "AccessExclusiveLock"),
+    (rf"COMMENT\s+ON\s+TABLE\s+{TABLE}", "ShareUpdateExclusiveLock"),
+    (rf"CREATE\s+(?:CONSTRAINT\s+)?TRIGGER\b.*?\bON\s+{TABLE}", "ShareRowExclusiveLock"),
+    (rf"DROP\s+TRIGGER\b.*?\bON\s+{TABLE}", "AccessExclusiveLock"),
     (rf"(?:DROP\s+(?:TABLE|INDEX)|TRUNCATE(?:\s+TABLE)?)\s+{TABLE}", "AccessExclusiveLock"),
-    (rf"(?:REINDEX\s+(?:TABLE|INDEX)|CLUSTER)\s+{TABLE}", "AccessExclusiveLock"),
+    (rf"REINDEX\s+(?:\([^)]*\)\s*)?TABLE\s+{TABLE}", "ShareLock"),
+    (rf"(?:REINDEX\s+INDEX|CLUSTER)\s+{TABLE}", "AccessExclusiveLock"),
 )
+ALTER_TABLE = re.compile(rf"\s*ALTER\s+TABLE\s+{TABLE}", re.IGNORECASE)
 COMPILED = [
     (re.compile(rf"\s*{text}", re.IGNORECASE | re.DOTALL), mode) for text, mode in TEMPLATES
 ]
@@ -122,6 +125,10 @@ class ServerWatch:
 
     def locks_of(self, sql: str) -> Locks:
         """Return the lock that a statement takes which is a transaction of its own."""
+        altered = ALTER_TABLE.match(sql)
+        if altered is not None:
+            label = self._by_name.get(_unquoted(altered["name"]))
+            return {label: alter_table_lock(sql)} if label else {}
         for pattern, mode in COMPILED:
             match = pattern.match(sql)
             if match is not None:

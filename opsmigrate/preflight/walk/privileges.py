@@ -60,6 +60,8 @@ class MissingPrivilege:
 
     def steps(self, role: str) -> tuple[Step, ...]:
         """Return what its owner, or a superuser, types to give it to the role."""
+        if self.privilege == OWNER and self.target.startswith("EXTENSION "):
+            return ()  # there is no ALTER EXTENSION … OWNER TO
         if self.privilege == OWNER:
             return given_away(self.target, role, self.owner)
         return (statement(f"GRANT {self.privilege} ON {self.target} TO {quoted(role)}"),)
