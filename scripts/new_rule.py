@@ -76,6 +76,7 @@ from opsmigrate.report import Severity
 def find_$name(walk: SchemaWalk, table: SimulatedTable) -> None:
     """Report $id if $mark: the condition."""
     # $mark: ask `table` and `walk.schema`, and go on only where the step would fail.
+    # What schema_walk.py calls takes `ledger: Ledger`: it cannot import the walk.
     walk.ledger.find(
         "$id",
         f"$mark: what is wrong with {table.label}",
@@ -94,16 +95,16 @@ from opsmigrate.report import Finding, Severity
 
 def find_$name(forecast: Forecast) -> Iterator[Finding]:
     """Report $id if $mark: the condition."""
-    for weight in forecast.weights:
-        for table in weight.effects.locks:
-            # $mark: ask `weight.effects` and `forecast.size(table)`.
+    for cost in forecast.costs:
+        for table in cost.effects.locks:
+            # $mark: ask `cost.effects`, `cost.seconds` and `forecast.size(table)`.
             yield Finding(
                 id="$id",
                 severity=Severity.$severity,
                 message=f"$mark: what is expected of {table}",
                 hint="$mark: what to decide",
-                migration=weight.migration,
-                operation=weight.operation,
+                migration=cost.migration,
+                operation=cost.operation,
                 table=table,
             )
 ''')
@@ -115,7 +116,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.report import Finding, Severity
 
-# $mark: reads the catalog or the statistics, and no table of the project.
+# $mark: reads the catalog or the statistics, and no table of the project. Where the plan matters,
+# take the caller's `statements` too: each has its "sql", "tables" and "migration".
 QUERY = "SELECT current_setting('server_version') WHERE true"
 
 
@@ -165,6 +167,7 @@ from opsmigrate.schema.drift_words import Drift
 def find_$name(claimed: ClaimedTable, table: Relation) -> Iterator[Drift]:
     """Report $id if $mark: the condition."""
     # $mark: compare `claimed` with `table`; what to type is for REMEDIES in schema/remedies/.
+    # People read: the applied migrations describe {claimed}; the database has {live}.
     yield Drift(
         id="$id",
         table=table.label,
@@ -234,17 +237,10 @@ $mark: what to do.
 ## Bad example
 
 ```sql
--- $mark: what makes the database such that the migration meets it
+-- $mark: what makes the database such
 SELECT 1;
 ```
-
-```python
-operations = [
-    # $mark
-    migrations.AddField("cage", "age", models.IntegerField(null=True)),
-]
-```
-$harm
+$pending$harm
 ## Good example
 
 ```sql
@@ -252,10 +248,18 @@ $harm
 SELECT 1;
 ```
 """)
+PENDING = f"""
+```python
+operations = [
+    # {MARK}
+    migrations.AddField("cage", "age", models.IntegerField(null=True)),
+]
+```
+"""
 SUMMARY = f"{MARK}: what is wrong, in one sentence"
 HARM = f"""
 ```sql harm
--- {MARK}: true where migrate has done the harm
+-- {MARK}: true where migrate has done the harm, and not with the good example
 SELECT false;
 ```
 """
@@ -299,7 +303,9 @@ def page(rule: Rule) -> str:
     model = _read(PAGES / f"{MODELS[rule.severity]}.md")
     reported = model.split("\n\n")[2].partition(". ")[0].rstrip(".\n") + "."
     harm = HARM if rule.severity == "warning" else ""
-    return rule.filled(PAGE, summary=SUMMARY, reported=reported, harm=harm)
+    # A drift is there whatever is planned.
+    pending = "" if rule.kind is KINDS["drift"] else PENDING
+    return rule.filled(PAGE, summary=SUMMARY, reported=reported, pending=pending, harm=harm)
 
 
 def index(rule: Rule) -> str:
@@ -364,9 +370,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 What comes next:
 1. See it fail:  python -m pytest -k {rule.id}
 2. Write what these files have marked: git grep --untracked -n "{MARK}"
+   (The line in docs/findings/README.md is written in step 5.)
 3. Call the rule {rule.kind.caller}:
        {rule.filled(rule.kind.call)}
-4. See it pass:  python -m pytest -k {rule.id}"""
+4. See it pass:  python -m pytest -k {rule.id}
+5. Have the tables of the docs written:  UPDATE_GOLDEN=1 python -m pytest tests/guards"""
     )
 
 

@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.backfill.column_spec import ColumnSpec
 from opsmigrate.backfill.state import State, read_state
 from opsmigrate.counted import counted
-from opsmigrate.postgres.values import count_nulls_and_duplicates
+from opsmigrate.postgres.values import count_nulls, count_nulls_and_duplicates
 from opsmigrate.report import Finding, Result, Severity, Verdict
 from opsmigrate.steps import command
 
@@ -57,11 +56,7 @@ def count_grouped(connection: BaseDatabaseWrapper, spec: ColumnSpec) -> tuple[in
 
 
 def _count(connection: BaseDatabaseWrapper, spec: ColumnSpec) -> tuple[int, int, int]:
-    query = sql.SQL("SELECT count(*), count(*) - count({}) FROM {}")
-    with connection.cursor() as cursor:
-        cursor.execute(query.format(sql.Identifier(spec.column), spec.relation))
-        rows, nulls = cursor.fetchone()
-    return int(rows), int(nulls), 0
+    return *count_nulls(connection, spec.schema, spec.table, spec.column), 0
 
 
 def _of_rows(spec: ColumnSpec, nulls: int, duplicates: int) -> list[str]:

@@ -18,3 +18,14 @@ def count_nulls_and_duplicates(
         cursor.execute(query)
         rows, nulls, duplicates = cursor.fetchone()
     return int(rows), int(nulls), int(duplicates)
+
+
+def count_nulls(
+    connection: BaseDatabaseWrapper, schema: str, table: str, column: str
+) -> tuple[int, int]:
+    """Return (rows, NULLs) of a column, of any type."""
+    query = sql.SQL("SELECT count(*), count(*) - count({}) FROM {}")
+    with connection.cursor() as cursor:
+        cursor.execute(query.format(sql.Identifier(column), sql.Identifier(schema, table)))
+        rows, nulls = cursor.fetchone()
+    return int(rows), int(nulls)

@@ -191,8 +191,8 @@ def test_the_notes_on_pages_are_documented() -> None:
 
 
 def test_a_new_rule_is_written_to_its_end() -> None:
-    """Tell what scripts/new_rule.py left to write."""
-    files = [PAGES / "README.md", *(ROOT / "tests" / "integration").glob("*pairs.py")]
+    """Tell what scripts/new_rule.py left to write; the table of findings follows the pages."""
+    files = (ROOT / "tests" / "integration").glob("*pairs.py")
 
     left = [path for path in [*files, *PACKAGE.rglob("*.py")] if MARK in path.read_text("utf-8")]
     assert [str(path.relative_to(ROOT)) for path in left] == []

@@ -217,6 +217,9 @@ def test_the_steps_of_a_finding_cure_its_bad_example(
         return
     assert found, "the bad example must raise it"
     assert found[0]["steps"], "say what to type, or note `no steps` on the page"
+    # What only a rehearsal can tell, such as what hand-written SQL does, is as open behind a
+    # warning as it was before.
+    ends = {0, zoo.preflight().code} if found[0]["severity"] == "warning" else {0}
     for alternative in alternatives(found[0]):
         if alternative > 1:
             zoo = prepare(bad)
@@ -224,10 +227,10 @@ def test_the_steps_of_a_finding_cure_its_bad_example(
         typist.type_each(zoo.alias, found, alternative=alternative)
 
         assert bool(of_id(zoo, id)) == ("after the steps" in notes)
-        if zoo.preflight().code:
+        if zoo.preflight().code not in ends:
             # What was behind it is said now, with its steps.
             assert typist.type_each(zoo.alias, errors(zoo))
-        assert zoo.preflight().code == 0
+        assert zoo.preflight().code in ends
         assert zoo.migrate() is None
 
 

@@ -161,6 +161,59 @@ def test_what_is_wrong_in_the_database_fails_with_the_check_that_saw_it(
         assert [row[0] for row in keys] == ["key", "1", "2", "3", "4", "5"]
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("ALTER COLUMN memo DROP NOT NULL", "public.treasury_payment.memo may be NULL"),
+        ("DROP COLUMN memo", "public.treasury_payment has no column memo"),
+    ],
+    ids=["nullable", "no column"],
+)
+def test_another_column_of_seed_is_accepted_as_its_field_wants_it(
+    migrated: str, ops: Ops, tmp_path: Path, settings: Any, change: str, said: str
+) -> None:
+    settings.OPSMIGRATE = {
+        **settings.OPSMIGRATE,
+        "SEED": {"model": "treasury.Payment", "field": "memo", "expression": "'none'"},
+    }
+    execute(connections[migrated], f"ALTER TABLE treasury_payment {change}")
+
+    before = accept(ops, migrated, tmp_path, tag=["seed"])
+    assert before.code == 1
+    assert check_of(before, "seeded-column")["message"] == said
+    assert ops("seed_payment_id", database=migrated).code == 0
+    after = accept(ops, migrated, tmp_path, tag=["seed"])
+
+    assert after.code == 0, after.stdout
+    assert check_of(after, "seeded-column")["message"] == (
+        "public.treasury_payment.memo: text, NOT NULL"
+    )
+    assert check_of(after, "seeded-values")["message"] == (
+        "public.treasury_payment.memo: 200 rows, 0 NULLs"
+    )
+
+
+def test_rows_without_a_value_fail_where_the_field_is_not_unique(
+    migrated: str, ops: Ops, tmp_path: Path, settings: Any
+) -> None:
+    settings.OPSMIGRATE = {
+        **settings.OPSMIGRATE,
+        "SEED": {"model": "treasury.Payment", "field": "memo"},
+    }
+    execute(connections[migrated], "ALTER TABLE treasury_payment ALTER COLUMN memo DROP NOT NULL")
+    execute(connections[migrated], "UPDATE treasury_payment SET memo = NULL WHERE id <= 2")
+
+    answer = accept(ops, migrated, tmp_path, check=["seeded-values"])
+
+    outcome = check_of(answer, "seeded-values")
+    assert (answer.code, outcome["message"]) == (
+        1,
+        "public.treasury_payment.memo: 200 rows, 2 NULLs",
+    )
+    [keys] = [each["rows"] for each in outcome["evidence"] if each["kind"] == "table"]
+    assert keys == [["key", "memo"], ["1", "NULL"], ["2", "NULL"]]
+
+
 def test_a_foreign_key_that_is_not_validated_fails(
     migrated: str, ops: Ops, tmp_path: Path, typist: Typist
 ) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from runpy import run_path
 
@@ -54,6 +57,7 @@ def test_it_writes_code_with_the_id_and_a_page_with_its_line(
     assert page.startswith(f"# {id}\n")
     assert list(sections(page)) == SECTIONS
     assert re.search(r"\n\n(Said|Reported) by `preflight_migrate`.+\.\n\n", page)
+    assert ("```python" in page) == (kind != "drift")
     assert ("```sql harm" in page) == (warning or kind == "forecast")
     after = (tree / new_rule.PAGES / "README.md").read_text(encoding="utf-8").splitlines()
     (line,) = [each for each in after if each not in before]
@@ -66,6 +70,28 @@ def test_it_writes_code_with_the_id_and_a_page_with_its_line(
     assert new_rule.MARK in page
     assert f"find_{id.replace('-', '_')}(" in said
     assert f"python -m pytest -k {id}" in said
+
+
+def test_the_code_that_it_writes_uses_what_is_there(tmp_path: Path) -> None:
+    """Only mypy sees an attribute that has another name by now."""
+    for name, kind in new_rule.KINDS.items():
+        rule = new_rule.Rule(f"stub-of-{name}", kind, kind.severities[0])
+        (tmp_path / f"{rule.name}.py").write_text(rule.filled(kind.code), encoding="utf-8")
+    mypy = ("-m", "mypy", "--cache-dir", str(tmp_path / "cache"), *map(str, tmp_path.glob("*.py")))
+    # Its plugin imports the settings, and whichever driver there is.
+    environment = {key: value for key, value in os.environ.items() if "TEST_DRIVER" not in key}
+
+    done = subprocess.run(
+        [sys.executable, *mypy],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", new_rule.KINDS)
