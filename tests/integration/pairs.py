@@ -396,4 +396,22 @@ migrations.AddIndex("den", models.Index(fields=["depth"], include=["id"], name="
         "collation-exists",
         table=None,
     ),
+    Pair(
+        "a column is added with the name of a system column",
+        'migrations.AddField("cage", "xmin", models.IntegerField(null=True)),',
+        (),
+        "system-column-name",
+    ),
+    Pair(
+        "a table is created with the name of a system column in it",
+        'migrations.CreateModel("Pen", [("ctid", models.IntegerField(primary_key=True))]),',
+        (),
+        "system-column-name",
+    ),
+    Pair(
+        "a column is renamed to a system column",
+        'migrations.RenameField("cage", "size", "tableoid"),',
+        (),
+        "system-column-name",
+    ),
 )

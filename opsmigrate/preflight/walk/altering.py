@@ -35,6 +35,7 @@ from opsmigrate.preflight.walk.probes import (
 from opsmigrate.preflight.walk.restricted_search_path import require_safe_path
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import PRIMARY_KEY, SimulatedTable
+from opsmigrate.preflight.walk.system_column_name import find_system_column_name
 from opsmigrate.preflight.walk.type_compatibility import always_casts
 from opsmigrate.preflight.walk.weak_not_null import set_not_null
 from opsmigrate.schema.types import INTEGERS, base, in_full, modifiers
@@ -54,6 +55,7 @@ def rename_column(walk: SchemaWalk, table: SimulatedTable, before: str, after: s
             table=table.label,
             column=after,
         )
+    find_system_column_name(walk.ledger, table, after)
     free_in_children(walk, table, after, None)
     walk.alter_column(table, before, "renaming it")
     require_no_other_parent(walk, table, before, "renaming it")

@@ -30,6 +30,7 @@ from opsmigrate.preflight.walk.privileges import (
 from opsmigrate.preflight.walk.probes import Probe, ask
 from opsmigrate.preflight.walk.related_tables import RelatedTables
 from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable, Simulation
+from opsmigrate.preflight.walk.system_column_name import find_system_column_name
 from opsmigrate.preflight.walk.ways import Deciding
 from opsmigrate.steps import Step, statement
 
@@ -255,6 +256,8 @@ class SchemaWalk:
         """Add a column to the simulated table, with what its definition brings along."""
         self.inherit_column(table, field)
         column = column_of(field)
+        if column in table.types:
+            find_system_column_name(self.ledger, table, column)
         if column in table.types and field.unique and not field.primary_key:
             table.add_unique(generated_name(table.name, column, "key"), (column,))
 
