@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
 import select
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -47,6 +49,9 @@ class Watch:
         self.asked: float | None = None
         self.deadline = None if seconds is None else time.monotonic() + seconds
         self.heard = False
+        # The signal whose KeyboardInterrupt Python has lost, until it is raised again.
+        self._lost: int | None = None
+        self._last = signal.SIGINT.value
         # Before the run begins, and when its result is there, a signal is noted and no more.
         self._running = False
         self._raises = True
@@ -73,11 +78,28 @@ class Watch:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.note()
+        self._last = number
         since = 0.0 if self.asked is None else time.monotonic() - self.asked
         ending = self.heard and since < SECONDS_IN_GOOD_ORDER
         self.heard = True
         if self._running and self._raises and not ending:
             raise KeyboardInterrupt
+
+    def lost(self, unraisable: sys.UnraisableHookArgs) -> bool:
+        """Return whether it is a KeyboardInterrupt of ours, which is then raised again.
+
+        In a destructor or a callback of weakref Python reports an exception and goes on
+        (documentation of sys.unraisablehook).
+        """
+        ours = issubclass(unraisable.exc_type, KeyboardInterrupt) and self.asked is not None
+        if ours:
+            self._lost = self._last
+        return ours
+
+    def _raise_again(self) -> None:
+        if (number := self._lost) is not None:
+            self._lost, self.heard = None, False
+            _thread.interrupt_main(signal.Signals(number))
 
     def _look(self, woken: socket.socket, insist: Insist, too_late: Insist) -> None:
         """Watch until the other end of `woken` is closed; the signal module writes to it."""
@@ -90,6 +112,7 @@ class Watch:
                     return
                 if not set(numbers).isdisjoint(SIGNALS):
                     self.note()
+            self._raise_again()
             now = time.monotonic()
             if self.asked is not None:
                 self._insist(now - self.asked, insist)
@@ -159,10 +182,18 @@ def watched(
     wakeup = signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
     thread.start()
     handlers = _take(watch._handle)
+    report = sys.unraisablehook
+
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+        if not watch.lost(unraisable):
+            report(unraisable)
+
+    sys.unraisablehook = hook
     try:
         yield watch
     finally:
         watch.end()
+        sys.unraisablehook = report
         if not for_good:
             for number, handler in handlers.items():
                 signal.signal(number, handler)

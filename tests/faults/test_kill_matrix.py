@@ -208,13 +208,16 @@ def moment(case: Case, name: str, chance: random.Random) -> float:
 
 def terminate(alias: str, before: set[int]) -> None:
     """End every session that came since, but the writer's and our own."""
-    execute(
-        connections[alias],
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type ="
-        " 'client backend' AND pid <> pg_backend_pid() AND pid <> ALL (%s)"
-        " AND (datname = current_database() OR datname LIKE 'opsmigrate%%')",
-        [list(before)],
-    )
+    live = connections[alias]
+    # Not through our own session: a rollback ends that, too.
+    with second_connection(live, database="postgres") as other:
+        execute(
+            other,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type ="
+            " 'client backend' AND pid <> pg_backend_pid() AND pid <> ALL (%s)"
+            " AND (datname = %s OR datname LIKE 'opsmigrate%%')",
+            [list(before), live.settings_dict["NAME"]],
+        )
 
 
 def sessions(alias: str) -> set[int]:

@@ -79,7 +79,7 @@ def test_a_setting_that_the_role_may_not_give_leaves_the_live_one_as_it_was(
 
     answer = ops("restore_db", str(file), database=staging, no_input=True)
 
-    assert (answer.code, answer.ids) == (1, ["property-not-restored"])
+    assert (answer.code, answer.ids) == (4, ["property-not-restored"])
     assert 'role "opsmigrate_gone" does not exist' in json.dumps(
         answer.report["findings"][0]["message"], ensure_ascii=False
     ).replace('\\"', '"')

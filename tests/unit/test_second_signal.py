@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+import weakref
 
 import pytest
 
@@ -46,3 +47,28 @@ def test_whoever_insists_when_the_time_for_it_is_over_is_heard_again(
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
         watch.end()
+
+
+def test_a_signal_in_a_callback_whose_exceptions_python_passes_over_ends_the_run_all_the_same(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    class Thing:
+        pass
+
+    def interrupted(reference: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    def work() -> None:
+        things.clear()
+        time.sleep(5)
+
+    things = [Thing()]
+    reference = weakref.ref(things[0], interrupted)
+    with watched(nothing, nothing, seconds=None, for_good=False) as watch:
+        watch.begin()
+        with pytest.raises(KeyboardInterrupt):
+            work()
+        watch.end()
+
+    assert reference() is None
+    assert capfd.readouterr().err == ""
