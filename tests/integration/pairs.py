@@ -401,17 +401,21 @@ migrations.AddIndex("den", models.Index(fields=["depth"], include=["id"], name="
         'migrations.AddField("cage", "xmin", models.IntegerField(null=True)),',
         (),
         "system-column-name",
+        column="xmin",
     ),
     Pair(
         "a table is created with the name of a system column in it",
         'migrations.CreateModel("Pen", [("ctid", models.IntegerField(primary_key=True))]),',
         (),
         "system-column-name",
+        table="public.zoo_pen",
+        column="ctid",
     ),
     Pair(
         "a column is renamed to a system column",
         'migrations.RenameField("cage", "size", "tableoid"),',
         (),
         "system-column-name",
+        column="tableoid",
     ),
 )

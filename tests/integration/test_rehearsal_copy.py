@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connections
+from django.db.backends.postgresql.psycopg_any import sql
 
 from tests.conftest import Ops, execute, query
 from tests.integration.pairs import CAGE
@@ -234,10 +235,14 @@ migrations.RunSQL("DO $$ DECLARE r record; BEGIN FOR r IN SELECT name FROM zoo_c
         empty_database, write_migrations, pending, "UPDATE zoo_cage SET name = 'SELECT 1'"
     )
     user = role("CREATEDB")
+    name = sql.Identifier(connections[alias].settings_dict["NAME"])
+    give = sql.SQL("ALTER DATABASE {} OWNER TO {}")
+    execute(connections[alias], give.format(name, sql.Identifier(user["USER"])))
     with owner_of_zoo(alias, user) as owner:
         shared = rehearse(ops, owner)
         settings.OPSMIGRATE = {"ENVIRONMENT": "test"}
         with_powers, without = rehearse(ops, alias), rehearse(ops, owner)
+    execute(connections[alias], give.format(name, sql.SQL("CURRENT_USER")))
 
     assert (shared.code, shared.ids) == (3, [])
     assert (with_powers.code, with_powers.ids) == (3, [])

@@ -16,7 +16,7 @@ def test_a_statement_timeout_of_the_role_ends_no_question_of_ours(
     staging: str, ops: Ops, role: Callable[..., dict[str, str]], tmp_path: Path
 ) -> None:
     made = role("SUPERUSER")
-    limit = sql.SQL("ALTER ROLE {} SET statement_timeout = 1").format(sql.Identifier(made["USER"]))
+    limit = sql.SQL("ALTER ROLE {} SET statement_timeout = 5").format(sql.Identifier(made["USER"]))
     execute(connections[staging], limit)
 
     codes = {}

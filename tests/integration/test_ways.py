@@ -248,7 +248,9 @@ def test_who_may_not_make_a_table_beside_is_shown_the_rows_only(
     execute(
         connections[empty_database],
         f'ALTER TABLE zoo_cage OWNER TO "{account["USER"]}";'
-        f'GRANT ALL ON django_migrations TO "{account["USER"]}"',
+        f'GRANT ALL ON django_migrations TO "{account["USER"]}";'
+        # Up to PostgreSQL 14 everybody may.
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
     )
     connections[empty_database].close()
     connections[empty_database].settings_dict.update(account)
