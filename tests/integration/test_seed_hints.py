@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 
 import pytest
-from django.db import connections
+from django.db import Error, connections
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.backfill.column_spec import ColumnSpec
@@ -201,10 +201,13 @@ def test_the_right_that_is_missing_can_be_granted_as_it_stands(
 def test_the_parameter_that_may_not_be_set_can_be_granted_as_it_stands(
     empty_database: str, role: Callable[..., dict[str, str]]
 ) -> None:
-    if connections[empty_database].pg_version < 150_000:
-        pytest.skip("before PostgreSQL 15 no parameter can be granted")
     user = role()
     owner = '"' + user["USER"].replace('"', '""') + '"'
+    if connections[empty_database].pg_version < 150_000:
+        grant = f"GRANT SET ON PARAMETER session_replication_role TO {owner}"
+        with pytest.raises(Error, match="syntax error"):
+            execute(connections[empty_database], grant)
+        return
     make(empty_database, [*TRIGGER, f"ALTER TABLE {{table}} OWNER TO {owner}"])
     rights = sql.SQL("GRANT USAGE, CREATE ON SCHEMA {} TO {}")
     execute(
