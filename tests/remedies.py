@@ -185,11 +185,12 @@ class Typist:
 
 
 def unannounced(finding: Mapping[str, Any], gone: list[str], *, alternative: int = 1) -> list[str]:
-    """Return the losses, unless the risk of a typed step says that it loses or changes values."""
+    """Return the losses, unless the risk of a typed step says that it takes or changes values."""
     risks = " ".join(
         step["risk"] or "" for step in finding["steps"] if step["alternative"] == alternative
     )
-    return [] if "loses" in risks or "changes" in risks else gone
+    words = ("changes", "deletes", "loses")
+    return [] if any(word in risks for word in words) else gone
 
 
 def shows_only(finding: Mapping[str, Any]) -> bool:
