@@ -6,12 +6,18 @@ There is no other place where steps that change many rows are made.
 from collections.abc import Iterable
 from typing import Any
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.catalog import Relation
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.steps import Step, statement
 
+# Partitions have the columns of their parent, and no other.
+INHERITED = """
+SELECT EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent
+               WHERE i.inhparent = %s AND c.relkind <> 'p')
+"""
 POINTING = "SELECT EXISTS (SELECT FROM {} WHERE ({}) IN (SELECT {} FROM {} WHERE {}))"
 
 
@@ -33,6 +39,17 @@ def keeping(
         statement(f"{change} WHERE {rows}", risk=risk, alternative=alternative),
         statement("COMMIT", alternative=alternative),
     )
+
+
+def keeps_whole_rows(connection: BaseDatabaseWrapper, relation: Relation) -> bool:
+    """Return whether a table beside can keep all that a DELETE takes.
+
+    What is deleted from a table is deleted from those that inherit from it, with columns that
+    SELECT * of it does not have (documentation, 5.11 Inheritance).
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(INHERITED, [relation.oid])
+        return not cursor.fetchone()[0]
 
 
 def pointing(

@@ -234,6 +234,19 @@ def test_a_history_without_traces_is_mended_as_the_database_looks_or_a_person_de
     assert query(empty_database, RECORDS) == [(f"000{number}_step",) for number in (1, 2, 3)]
 
 
+def test_what_half_exists_and_code_that_needs_it_is_not_told_to_run_again(
+    empty_database: str, cages: Prepare, ops: Ops
+) -> None:
+    """Without the records of both, migrate would run the code a second time."""
+    there_in_part = AGE + TAG
+    cages(there_in_part, FILLS, applied=2, drift=(LOST, "ALTER TABLE zoo_cage DROP COLUMN age"))
+
+    finding = first_error(ops, empty_database)
+
+    assert (finding["id"], finding["steps"]) == ("inconsistent-history", [])
+    assert "create it by hand" in finding["hint"]
+
+
 def test_of_two_that_need_a_renamed_column_neither_says_to_add_it(
     empty_database: str, cages: Prepare, ops: Ops
 ) -> None:

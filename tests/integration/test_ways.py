@@ -320,3 +320,36 @@ def test_what_drifted_is_made_again_after_each_way_about_the_rows(
         assert query(alias, f"SELECT count(*) FROM {kept}") == [(changed,)]
         answer = ops("preflight_migrate", "zoo", database=alias, rehearse="off")
         assert id not in answer.ids
+
+
+@pytest.mark.parametrize(
+    ("pending", "column", "id"),
+    [
+        (altered("size", "IntegerField()"), "size", "null-values"),
+        (altered("size", "BigIntegerField(null=True)"), "name", "drift-null"),
+    ],
+    ids=["pending", "drift"],
+)
+def test_rows_of_which_a_table_beside_would_keep_a_part_only_are_not_deleted(
+    pending: str,
+    column: str,
+    id: str,
+    empty_database: str,
+    write_migrations: Write,
+    ops: Ops,
+) -> None:
+    write_migrations(CAGE)
+    assert migrate(empty_database, "zoo") is None
+    for each in (
+        f"ALTER TABLE zoo_cage ALTER {column} DROP NOT NULL",
+        "CREATE TABLE kid (its_own text) INHERITS (zoo_cage)",
+        "INSERT INTO kid (id, code, name, its_own) VALUES (100, gen_random_uuid(), 'a', 'x')",
+        f"UPDATE kid SET {column} = NULL",
+    ):
+        execute(connections[empty_database], each)
+    write_migrations(CAGE, pending)
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+
+    (finding,) = [each for each in answer.report["findings"] if each["id"] == id]
+    assert not any(DELETE in step["text"] for step in finding["steps"]), finding

@@ -12,7 +12,7 @@ from django.db.migrations.loader import MigrationLoader
 from opsmigrate.postgres.catalog import Catalog, Relation
 from opsmigrate.postgres.names import literal, quoted
 from opsmigrate.preflight.plan import Plan
-from opsmigrate.preflight.recovery.traces import live_traces, traces_of
+from opsmigrate.preflight.recovery.traces import Trace, live_traces, traces_of
 from opsmigrate.preflight.walk.privileges import BY_OTHERS, missing_privilege, missing_to_insert
 from opsmigrate.report import Finding
 from opsmigrate.schema.drift import drift_of
@@ -64,7 +64,9 @@ def _consistent(
     loader = executor.loader
     missing, later = _contradicting(loader)
     named = ", ".join(".".join(node) for node in missing)
-    there = _there(connection, catalog, loader, missing, [*missing, *later])
+    every = [*missing, *later]
+    made, found = _traces(connection, catalog, loader, missing, every)
+    there = made <= found if made else None
     if there is None:
         there = _fits_better(connection, catalog, executor, missing, later)
     if there:
@@ -77,7 +79,7 @@ def _consistent(
         )
         taken = (replace(step, alternative=2) for step in _without(relation, later))
         return replace(finding, hint=hint, steps=(*_records(relation, missing), *taken))
-    if _there(connection, catalog, loader, later, [*missing, *later]) is not True:
+    if not found | _traces(connection, catalog, loader, later, every)[1]:
         hint = "delete the record of what did not run; migrate then applies both"
         return replace(finding, hint=hint, steps=tuple(_without(relation, later)))
     hint = f"what {named} creates does not exist completely: create it by hand, then record it"
@@ -99,20 +101,20 @@ def _contradicting(loader: MigrationLoader) -> tuple[list[Node], list[Node]]:
     return list(missing), list(later)
 
 
-def _there(
+def _traces(
     connection: BaseDatabaseWrapper,
     catalog: Catalog,
     loader: MigrationLoader,
     nodes: Sequence[Node],
     every: Sequence[Node],
-) -> bool | None:
-    """Return whether the tables and columns of these migrations are there: all True, or not False.
+) -> tuple[set[Trace], set[Trace]]:
+    """Return the tables and columns that these migrations make, and which of them are there.
 
-    None where they make none. `every` are all that contradict each other.
+    `every` are all that contradict each other.
     """
     known = [node for node in loader.applied_migrations if node in loader.graph.nodes]
     last = loader.project_state([*known, *every])
-    made = set()
+    made: set[Trace] = set()
     for node in nodes:
         before = traces_of(loader.project_state(node, at_end=False), node[0], connection)
         after = traces_of(loader.project_state(node), node[0], connection)
@@ -122,7 +124,7 @@ def _there(
             for trace in set(after) - set(before)
             if trace in at_last and trace[0] in ("table", "column")
         }
-    return made <= set(live_traces(catalog, made)) if made else None
+    return made, made & set(live_traces(catalog, made))
 
 
 def _fits_better(

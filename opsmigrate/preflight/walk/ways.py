@@ -22,7 +22,7 @@ from opsmigrate.preflight.walk.found import (
 )
 from opsmigrate.preflight.walk.privileges import live_relation
 from opsmigrate.preflight.walk.simulation import SimulatedTable, Simulation, live_value
-from opsmigrate.schema.kept import keeping, pointing
+from opsmigrate.schema.kept import keeping, keeps_whole_rows, pointing
 from opsmigrate.schema.types import in_full
 from opsmigrate.steps import Step
 
@@ -131,7 +131,10 @@ class Deciding:
             *(_emptied(bad, relation, table) if self._takes_null(bad) else ()),
         ]
         others = self._pointing(relation, bad)
-        if others:
+        if not keeps_whole_rows(self.connection, relation):
+            hint += ". Tables inherit from it, and their own columns would not be kept, so none "
+            hint += "is deleted"
+        elif others:
             hint += f". Rows of {', '.join(others)} point to some of them, so none is deleted"
         elif others is not None:
             ways.append((f"DELETE FROM {table}", f"loses {bad.named}"))  # noqa: S608

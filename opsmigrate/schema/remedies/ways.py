@@ -10,7 +10,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.names import former_name, quoted
 from opsmigrate.postgres.transaction import transaction
-from opsmigrate.schema.kept import keeping, pointing
+from opsmigrate.schema.kept import keeping, keeps_whole_rows, pointing
 from opsmigrate.schema.remedies.drift_case import DriftCase
 from opsmigrate.schema.remedies.rows import LIMITS, TIMEOUT, has_rows_where
 from opsmigrate.steps import Step
@@ -62,6 +62,8 @@ def _ways(
     name = next((quoted(each) for each in emptied if each in nullable), None)
     if name is not None:
         yield f"UPDATE {case.where} SET {name} = NULL", f"loses {name} of {named}"
+    if not keeps_whole_rows(case.connection, case.relation):
+        return
     try:
         with transaction(case.connection, "READ ONLY") as cursor:
             cursor.execute(LIMITS, [TIMEOUT, TIMEOUT])
