@@ -18,7 +18,7 @@ from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import project_search_path, seen_by_project
 from opsmigrate.postgres.session import Session
 from opsmigrate.postgres.settings import READ_ONLY, resets_of
-from opsmigrate.preflight.drift import find_drift, judge_drift
+from opsmigrate.preflight.drift_findings import find_drift, judge_drift
 from opsmigrate.preflight.forecast.forecast_report import build_forecast
 from opsmigrate.preflight.labels import label_of
 from opsmigrate.preflight.ledger import Ledger

@@ -13,9 +13,8 @@ from opsmigrate.backup.properties import read_extensions
 from opsmigrate.backup.restore import require_extensions
 from opsmigrate.backup.retention import Removal, passed_over, remove_old
 from opsmigrate.backup.take import BackupOptions, take_backup
-from opsmigrate.backup.verification_levels import verify_to
 from opsmigrate.backup.verifier import Verifier
-from opsmigrate.backup.verify import Verification
+from opsmigrate.backup.verify import Verification, verify_to
 from opsmigrate.counted import counted
 from opsmigrate.errors import OpsmigrateError, PartialError, UsageError
 from opsmigrate.management.argument_types import positive_int

@@ -21,8 +21,8 @@ from opsmigrate.preflight.walk.probes import (
     rows_where,
     violations,
 )
+from opsmigrate.preflight.walk.rejected_row_remedies import ABOUT_ROWS, Deciding
 from opsmigrate.preflight.walk.simulation import SimulatedForeignKey, SimulatedTable, Simulation
-from opsmigrate.preflight.walk.ways import ABOUT_ROWS, Deciding
 from opsmigrate.report import Finding, Severity
 from opsmigrate.steps import Step, statement
 

@@ -30,9 +30,9 @@ from opsmigrate.preflight.walk.found import (
     names_of_rows,
     rows_of,
 )
+from opsmigrate.preflight.walk.rejected_row_remedies import BadOnes, all_but_first
 from opsmigrate.preflight.walk.simulation import SimulatedForeignKey, SimulatedTable
 from opsmigrate.preflight.walk.type_compatibility import comparable
-from opsmigrate.preflight.walk.ways import BadOnes, all_but_first
 from opsmigrate.report import Severity
 from opsmigrate.schema.types import base
 

@@ -11,14 +11,18 @@ from opsmigrate.schema.claims import ClaimedColumn
 from opsmigrate.schema.columns import same_shape
 from opsmigrate.schema.drift_words import Drift
 from opsmigrate.schema.keys import check_drift, foreign_key_drift, index_drift
-from opsmigrate.schema.remedies.columns import add_column
-from opsmigrate.schema.remedies.constraints import (
+from opsmigrate.schema.remedies.column_remedies import add_column
+from opsmigrate.schema.remedies.constraint_remedies import (
     check_remedy,
     exclusion_remedy,
     foreign_key_remedy,
 )
 from opsmigrate.schema.remedies.drift_case import DriftCase, Remedy
-from opsmigrate.schema.remedies.indexes import index_remedy, primary_key_remedy, unique_remedy
+from opsmigrate.schema.remedies.index_remedies import (
+    index_remedy,
+    primary_key_remedy,
+    unique_remedy,
+)
 from opsmigrate.schema.remedies.rows import has_rows, has_values
 from opsmigrate.steps import Step, statement
 

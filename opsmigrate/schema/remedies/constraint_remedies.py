@@ -9,7 +9,7 @@ from opsmigrate.postgres.names import as_stored, quoted
 from opsmigrate.schema.claims import ClaimedForeignKey
 from opsmigrate.schema.remedies.ddl import editing
 from opsmigrate.schema.remedies.drift_case import DriftCase, Remedy
-from opsmigrate.schema.remedies.ways import SAID, first
+from opsmigrate.schema.remedies.row_remedies import SAID, first
 from opsmigrate.steps import Step, statement
 
 CORRECT = "rows that violate it must be corrected first"

@@ -6,9 +6,9 @@ from opsmigrate.postgres.catalog import Column
 from opsmigrate.postgres.names import quoted
 from opsmigrate.schema.remedies.ddl import column_definition, default_of, editing, is_constant
 from opsmigrate.schema.remedies.drift_case import DriftCase, Remedy
+from opsmigrate.schema.remedies.row_remedies import SAID, first
 from opsmigrate.schema.remedies.rows import has_nulls
-from opsmigrate.schema.remedies.types import in_the_way
-from opsmigrate.schema.remedies.ways import SAID, first
+from opsmigrate.schema.remedies.type_remedies import in_the_way
 from opsmigrate.steps import Step, statement
 
 # Identity columns of partitioned tables came with it (release notes).
