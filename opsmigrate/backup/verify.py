@@ -38,7 +38,7 @@ NO_MEMBER = "the role that was created for the restore is a member of no other r
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What was found wrong, what could not be looked at, and the scratch database if kept.
+    """What was found wrong, what is undecided, and the name of the scratch database if it is kept.
 
     `where` says where it was restored, if it was.
     """
@@ -211,7 +211,7 @@ def prove_restored(
                 *_extensions(verifier.manifest, read_extensions(restored)),
                 *_definitions(verifier, restored, owners=owners),
             ),
-            undecided=_definitions_unexamined(verifier),
+            undecided=_definitions_undecided(verifier),
         )
 
 
@@ -244,7 +244,7 @@ def _contents(verifier: Verifier, restored: BaseDatabaseWrapper) -> tuple[Findin
 def _definitions(
     verifier: Verifier, restored: BaseDatabaseWrapper, *, owners: bool
 ) -> tuple[Finding, ...]:
-    if _definitions_unexamined(verifier):
+    if _definitions_undecided(verifier):
         return ()
     objects = schema_differences(
         restored,
@@ -256,7 +256,7 @@ def _definitions(
     return tuple(_changed(each) for each in objects)
 
 
-def _definitions_unexamined(verifier: Verifier) -> tuple[Undecided, ...]:
+def _definitions_undecided(verifier: Verifier) -> tuple[Undecided, ...]:
     """Return what is not compared: another version of pg_dump would write it in other words."""
     wrote, reads = verifier.manifest.client_version, verifier.clients.version
     if wrote == reads:

@@ -293,8 +293,8 @@ def _changed(part: Node, bounds: FenceBounds) -> str | None:
 
 def _is_theirs(relation: Any, bounds: FenceBounds) -> bool:
     """Return whether a catalog belongs to the whole server; on a shared one, any: it may crash."""
-    theirs = is_shared_catalog if bounds.isolated else is_catalog
-    return theirs(relation.schemaname, relation.relname)
+    is_others = is_shared_catalog if bounds.isolated else is_catalog
+    return is_others(relation.schemaname, relation.relname)
 
 
 def _reindex(node: Any) -> str | None:

@@ -67,7 +67,7 @@ class RehearsalBounds:
     """What a rehearsal keeps within: seconds for `migrate`, and what its process may know.
 
     `same` are the aliases that lead to the examined database; `databases` are the entries of
-    DATABASES, of whose passwords the process learns none where the copy is on a server of ours.
+    DATABASES; on a temporary embedded server, the process learns none of its passwords.
     """
 
     seconds: float
@@ -134,10 +134,10 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
         lacks_rows = {(each.schema, each.table) for each in copied_as.broken if each.lacks_rows}
         selection = without_some_rows(connection, selection, lacks_rows)
         not_validated_on_copy = any(not item.marked_valid for item in copied_as.broken)
-        lacks = copy_gaps(
+        gaps = copy_gaps(
             selection, copy, differing=differing, not_validated_on_copy=not_validated_on_copy
         )
-        gaps = (
+        not_repeated = (
             *repeat_revoked_privileges(connection, copy),
             *repeat_settings(connection, copy, elsewhere=stage.elsewhere),
         )
@@ -149,12 +149,12 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
             " (REHEARSE_MAX_SECONDS)"
         )
         result = run_child(
-            _job(connection, copy, target, copied_as.reach, lacks, stage, bounds),
+            _job(connection, copy, target, copied_as.reach, gaps, stage, bounds),
             _environment(copy, connection, stage, bounds),
             Limits(seconds=bounds.seconds, waits=SelfDeadlock(stage.connection, scratch.name)),
             progress,
         )
-        refused = [*result["refused"], *map(_nowhere, (*gaps, *copied_as.reach.gaps))]
+        refused = [*result["refused"], *map(_nowhere, (*not_repeated, *copied_as.reach.gaps))]
         if not refused and times_refused(copy):
             refused.append(_nowhere("it called a function that reaches beyond its database"))
         done = time.monotonic()
@@ -213,7 +213,7 @@ def _job(  # noqa: PLR0913 - what the child is told
         "files": reach.files,
         "isolated": stage.isolated,
         "names": reach.names,
-        "lacking": asdict(gaps),
+        "gaps": asdict(gaps),
     }
 
 

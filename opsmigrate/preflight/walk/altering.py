@@ -181,10 +181,10 @@ def _drop_not_null(walk: SchemaWalk, table: SimulatedTable, column: str) -> None
 def _foreign_keys_hold(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:
     """Ask whether each row points to one, for the foreign keys that are checked again."""
     for key in walk.schema.foreign_keys:
-        ours = key.table is table and column in key.columns
+        is_from_here = key.table is table and column in key.columns
         if key.copied:
             continue
-        if key.validated and (ours or (key.target is table and column in key.to_columns)):
+        if key.validated and (is_from_here or (key.target is table and column in key.to_columns)):
             walk.check_rows(
                 key.table,
                 f"whether the rows of {key.table.label} satisfy {key.name}",
@@ -239,12 +239,12 @@ def _default_casts(walk: SchemaWalk, table: SimulatedTable, column: str, after: 
     before = table.types[column]
     if column not in table.defaults or always_casts(before, after):
         return
-    kept = castable(walk.connection, before, after, explicit=False)
-    if kept is None or (kept is False and not walk.sees_everything()):
+    assignable = castable(walk.connection, before, after, explicit=False)
+    if assignable is None or (assignable is False and not walk.sees_everything()):
         walk.ledger.mark_undecided(
             f"whether the default of {table.label}.{column} can become {after} automatically"
         )
-    elif kept is False:
+    elif assignable is False:
         walk.ledger.find(
             "default-in-the-way",
             f"the default of {table.label}.{column} is {before} and cannot become {after} "
@@ -298,12 +298,12 @@ def _foreign_keys_compare(walk: SchemaWalk, table: SimulatedTable, column: str, 
         if key.copied:
             continue
         pairs = zip(key.columns, key.to_columns, strict=True)
-        for ours, theirs in pairs:
+        for own, referenced in pairs:
             other = None
-            if key.table is table and ours == column:
-                other = key.target.types.get(theirs)
-            elif key.target is table and theirs == column:
-                other = key.table.types.get(ours)
+            if key.table is table and own == column:
+                other = key.target.types.get(referenced)
+            elif key.target is table and referenced == column:
+                other = key.table.types.get(own)
             if other and not may_join(walk.connection, after, other):
                 walk.ledger.find(
                     "foreign-key-type",

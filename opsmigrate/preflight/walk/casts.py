@@ -10,7 +10,7 @@ from opsmigrate.preflight.walk.probes import Probe, rows_where
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.preflight.walk.type_compatibility import comparable
 from opsmigrate.report import Severity
-from opsmigrate.schema.casting import casts, casts_when_told
+from opsmigrate.schema.casting import casts, casts_explicitly
 from opsmigrate.schema.types import base, element, is_array, modifiers
 
 RANGES = {
@@ -33,12 +33,12 @@ WHERE t.typtype <> 'd'
 
 
 def castable(connection: BaseDatabaseWrapper, old: str, new: str, *, explicit: bool) -> bool | None:
-    """Return whether PostgreSQL casts `old` to `new`: when told to, or by assignment.
+    """Return whether PostgreSQL casts `old` to `new`: by an explicit cast, or by assignment.
 
     None where that is not known: a type that is not there.
     """
     if explicit:
-        return casts_when_told(connection, old, new)
+        return casts_explicitly(connection, old, new)
     return casts(connection, old, new)
 
 

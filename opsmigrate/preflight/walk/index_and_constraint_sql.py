@@ -1,4 +1,4 @@
-"""What a DDL statement needs, told from the template and the parts that Django made it of."""
+"""What a DDL statement needs, read from the template and the parts that Django made it of."""
 
 import re
 from collections.abc import Callable

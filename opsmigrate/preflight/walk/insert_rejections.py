@@ -115,7 +115,7 @@ def insert_rejections(walk: SchemaWalk, new: NewRows) -> Iterator[Rejection]:
     yield from _of_keys_to_others(walk, new)
     if relation is None or around is None:
         return
-    yield from _of_surroundings(new, around)
+    yield from _of_triggers_and_rules(new, around)
     yield from _of_defaults(connection, new, relation.oid)
     trusted = relation.owner not in walk.catalog.distrusted
     yield from _of_checks(connection, new, relation.oid, trusted=trusted)
@@ -262,7 +262,7 @@ def _of_keys_to_others(walk: SchemaWalk, new: NewRows) -> Iterator[Rejection]:
             )
 
 
-def _of_surroundings(new: NewRows, around: _Around) -> Iterator[Rejection]:
+def _of_triggers_and_rules(new: NewRows, around: _Around) -> Iterator[Rejection]:
     table = new.table
     if around.triggers:
         yield Rejection(

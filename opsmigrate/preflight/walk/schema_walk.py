@@ -83,7 +83,7 @@ class SchemaWalk:
     # Tables
 
     def require_owned_table(self, db_table: str, *, drops: bool = False) -> SimulatedTable | None:
-        """Return the table, noting where it is missing or not ours to alter.
+        """Return the table; report if it is missing, or if the role may not alter it.
 
         The owner of the schema may drop a table or index in it, but not alter it.
         """

@@ -6,7 +6,7 @@ from typing import Any
 
 from opsmigrate.postgres.catalog import Column
 from opsmigrate.postgres.names import quoted
-from opsmigrate.schema.casting import casts, casts_when_told
+from opsmigrate.schema.casting import casts, casts_explicitly
 from opsmigrate.schema.remedies.drift_case import DriftCase, Remedy
 from opsmigrate.schema.types import (
     INTEGERS,
@@ -57,7 +57,7 @@ def type_remedy(case: DriftCase) -> Remedy:
             f"decide how these texts are converted to {type_}, and convert them with a query"
         )
     there_and_back = (found.type, type_), (type_, found.type)
-    if not all(casts_when_told(case.connection, *pair) for pair in there_and_back):
+    if not all(casts_explicitly(case.connection, *pair) for pair in there_and_back):
         return Remedy(
             f"PostgreSQL casts no {old} to {new} and back: decide what each value becomes, with "
             f"ALTER TYPE and USING; {OR_SAY_SO}"

@@ -38,7 +38,7 @@ class RequiredPrivilege:
 
 @dataclass(frozen=True)
 class Unclear:
-    """What a statement needs is not told by its text: `why` ends a sentence."""
+    """What a statement needs cannot be read from its text: `why` ends a sentence."""
 
     why: str
 
