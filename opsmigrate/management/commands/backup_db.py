@@ -167,10 +167,10 @@ class Command(ReportCommand):
         return result
 
 
-def _cleared(result: Result, kept: Removal) -> Result:
-    removed = list(kept.removed)
+def _cleared(result: Result, removal: Removal) -> Result:
+    removed = list(removal.removed)
     said = replace(result, detail=(*result.detail, *(f"  removed: {name}" for name in removed)))
-    return said.with_findings(*kept.findings).with_facts(removed=removed)
+    return said.with_findings(*removal.findings).with_facts(removed=removed)
 
 
 def _compression(wanted: str | None, clients: Clients) -> str:

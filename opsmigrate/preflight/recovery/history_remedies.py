@@ -139,7 +139,7 @@ def _fits_better(
     missing: Sequence[Node],
     later: Sequence[Node],
 ) -> bool | None:
-    """Say whether the database looks as if `missing` had run, not as if `later` had not either."""
+    """Return whether the database looks more as if `missing` had run than as if `later` had not."""
     loader = executor.loader
     known = [node for node in loader.applied_migrations if node in loader.graph.nodes]
     histories = ([*known, *missing], [node for node in known if node not in later])

@@ -26,7 +26,7 @@ from opsmigrate.preflight.rehearsal.driver_fence import fence_driver
 from opsmigrate.preflight.rehearsal.fence import raise_fence
 from opsmigrate.preflight.rehearsal.in_memory import keep_in_memory
 from opsmigrate.preflight.rehearsal.namespace import NoNamespaceError, enter_own_network
-from opsmigrate.preflight.rehearsal.outward import FenceBounds
+from opsmigrate.preflight.rehearsal.outward_rules import FenceBounds
 from opsmigrate.preflight.rehearsal.progress_file import RehearsalProgress, write_progress
 from opsmigrate.preflight.rehearsal.receiver import receiver_of, receiver_running
 from opsmigrate.preflight.rehearsal.recording import LONGEST_SQL, OperationRef, Recording

@@ -177,7 +177,7 @@ def add_foreign_key(
     to_table: str,
     to_columns: tuple[str, ...],
 ) -> None:
-    """Let the simulated schema have a foreign key, whose name and target were asked for before."""
+    """Add a foreign key to the simulated schema; its name and target were checked before."""
     table.constraints[name] = (FOREIGN_KEY, columns)
     target = walk.schema.table(to_table)
     if target is not None:

@@ -163,8 +163,8 @@ def add_column(
     hint = None
     if rows and not claimed.generated:
         hint = (
-            "where its values are now, only somebody knows who was there: another column, another "
-            "table, a backup (python manage.py backup_db --list). The new column does not bring "
+            "preflight cannot know where its values are now: in another column, in another table, "
+            "or in a backup (python manage.py backup_db --list). The new column does not bring "
             "them back"
         )
     if left_out:

@@ -1,4 +1,4 @@
-"""A column that is missing, and one that nobody knows: they may be one and the same."""
+"""A missing column and an unknown one, which may be the same column."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _of_keys(case: DriftCase, table: Relation) -> Iterator[Drift]:
 
 
 def unknown_remedy(case: DriftCase) -> Remedy:
-    """Return what drops the column only where it is empty, unused, and nobody's by all we know."""
+    """Return the step that drops the column, only if it is empty, unused and of unknown origin."""
     found = case.drift.there
     assert isinstance(found, Column)  # noqa: S101 - it is there
     by_hand = case.applied.may_have_made(case.app_label, found.name)
@@ -146,7 +146,7 @@ def unknown_remedy(case: DriftCase) -> Remedy:
 
 
 def _users(case: DriftCase, found: Column) -> Iterator[str]:
-    """Yield what uses the column, so that somebody must want it."""
+    """Yield what uses the column, so that it must not be dropped."""
     relation = case.relation
     if found.inherited:
         yield "the parent table"

@@ -1,4 +1,4 @@
-"""A privilege that a statement needs, and on what; or that nobody can tell."""
+"""A privilege that a statement needs, and on what; or that this cannot be known."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
