@@ -54,6 +54,7 @@ def test_the_text_says_which_time_outs_the_forecast_goes_by(
 
 
 # As if 1.7 billion transactions had gone by; VACUUM reads from the tables what is true.
+TRIES = 5
 OLD = (
     "UPDATE pg_database SET datfrozenxid = ((txid_current() + 2594967296) % 4294967296)::text::xid"
     " WHERE datname = current_database()"
@@ -65,9 +66,12 @@ def test_a_server_near_the_end_of_its_transaction_numbers_is_warned_of(
 ) -> None:
     write_migrations(CAGE, AGE)
     assert migrate(empty_database, "zoo", "0001") is None
-    execute(connections[empty_database], OLD)
-
-    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+    for _ in range(TRIES):
+        execute(connections[empty_database], OLD)
+        answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+        # The autovacuum of such a database starts by itself, and may have been faster.
+        if answer.ids:
+            break
 
     assert (answer.code, answer.ids) == (0, ["wraparound-near"]), answer.stdout
     [finding] = answer.report["findings"]

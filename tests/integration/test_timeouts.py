@@ -16,6 +16,7 @@ from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import rehearse
 from tests.remedies import Typist
 
+UNDECIDED, TRIES = 3, 5
 INDEX = 'migrations.AddIndex("cage", models.Index(fields=["size"], name="zoo_size")),'
 NAP = 'migrations.RunSQL("SELECT pg_sleep(0.4)"),'
 
@@ -113,7 +114,11 @@ def test_a_time_out_of_a_few_milliseconds_does_not_stop_our_own_questions(
     short = {**connections[other].settings_dict, "OPTIONS": {"options": "-c statement_timeout=1ms"}}
 
     with alias_of("short", **short) as alias:
-        answer = ops("preflight_migrate", "zoo", database=alias, rehearse="off")
+        for _ in range(TRIES):
+            answer = ops("preflight_migrate", "zoo", database=alias, rehearse="off")
+            # On a busy machine the statement that lifts the time-out may take longer than it.
+            if answer.code != UNDECIDED:
+                break
         with connections[alias].cursor() as cursor:
             cursor.execute("SHOW statement_timeout")
             assert cursor.fetchone() == ("1ms",)
