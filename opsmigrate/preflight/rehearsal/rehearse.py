@@ -14,6 +14,7 @@ from opsmigrate.pgtools.clients import Clients
 from opsmigrate.postgres.connection_limit import require_connections
 from opsmigrate.postgres.opening import TIME_LIMITS
 from opsmigrate.postgres.session import no_time_limits, second_connection
+from opsmigrate.preflight.old_release.trial import trial_of
 from opsmigrate.preflight.plan import MigrateArguments
 from opsmigrate.preflight.rehearsal.copy_differences import remove_copy_differences
 from opsmigrate.preflight.rehearsal.copy_gaps import CopyGaps, copy_gaps
@@ -68,11 +69,13 @@ class RehearsalBounds:
 
     `same` are the aliases that lead to the examined database; `databases` are the entries of
     DATABASES, of whose passwords the process learns none where the copy is on a server of ours.
+    `try_old_release` says whether the models from before the plan are used on the copy after it.
     """
 
     seconds: float
     same: tuple[str, ...]
     databases: tuple[Mapping[str, Any], ...]
+    try_old_release: bool = True
 
 
 def database_bytes(connection: BaseDatabaseWrapper) -> int:
@@ -155,7 +158,8 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
             progress,
         )
         refused = [*result["refused"], *map(_nowhere, (*gaps, *copied_as.reach.gaps))]
-        if not refused and times_refused(copy):
+        reached = result["reached"] if result["old_release"] else times_refused(copy)
+        if not refused and reached:
             refused.append(_nowhere("it called a function that reaches beyond its database"))
         done = time.monotonic()
     return Rehearsal(
@@ -176,6 +180,7 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
         selection=selection,
         differing=differing,
         has_event_triggers=has_event_triggers,
+        trial=trial_of(result["old_release"]),
         copy_seconds=round(copied - begun, 3),
         migrate_seconds=round(done - copied, 3),
     )
@@ -214,6 +219,8 @@ def _job(  # noqa: PLR0913 - what the child is told
         "isolated": stage.isolated,
         "names": reach.names,
         "lacking": asdict(gaps),
+        "try_old_release": bounds.try_old_release and not target.fake,
+        "seconds": bounds.seconds,
     }
 
 
