@@ -24,12 +24,10 @@ from opsmigrate.preflight.rehearsal.copy_gaps import CopyGaps
 from opsmigrate.preflight.rehearsal.copy_name import told_name
 from opsmigrate.preflight.rehearsal.credentials import clean, live_of, scrubbed
 from opsmigrate.preflight.rehearsal.current_operation import CurrentOperation
-from opsmigrate.preflight.rehearsal.disarm import times_refused
 from opsmigrate.preflight.rehearsal.driver_fence import fence_driver
 from opsmigrate.preflight.rehearsal.fence import raise_fence
 from opsmigrate.preflight.rehearsal.in_memory import keep_in_memory
 from opsmigrate.preflight.rehearsal.namespace import NoNamespaceError, enter_own_network
-from opsmigrate.preflight.rehearsal.old_models import OldModels
 from opsmigrate.preflight.rehearsal.outward import FenceBounds
 from opsmigrate.preflight.rehearsal.progress_file import RehearsalProgress, write_progress
 from opsmigrate.preflight.rehearsal.receiver import receiver_of, receiver_running
@@ -120,6 +118,10 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
             entry["NAME"] = told_name(entry["NAME"], refusals.record)
     host = str(job["place"]["HOST"] or "")
     raise_fence(folder, [host], refusals.record)
+    # Only now: they take Django's choice of a driver, which the settings may make.
+    from opsmigrate.preflight.rehearsal.disarm import times_refused
+    from opsmigrate.preflight.rehearsal.old_models import OldModels
+
     refused_before = [*refusals.recorded]
     old = OldModels(connection) if job["try_old_release"] else None
     # What was asked for them is none of migrate's.
