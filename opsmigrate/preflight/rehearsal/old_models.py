@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from copy import copy
 from typing import Any
 
 from django.db import Error, router, transaction
@@ -31,6 +30,9 @@ SECONDS, SECONDS_PER_STATEMENT = 60, 5
 OF_THE_SCHEMA = ("42", "23502")
 # Of a row that stands in the table as it is: check_violation, string too long, out of range, cast.
 OF_ITS_OWN_ROW = ("23514", "22001", "22003", "22P02")
+
+# There the server shows the row, which is nobody's business.
+DETAIL = "; DETAIL:"
 
 
 class OldModels:
@@ -104,7 +106,8 @@ class OldModels:
         except Error as error:
             state = sqlstate(error) or ""
             if state.startswith(states) and state != INSUFFICIENT_PRIVILEGE:
-                yield does, {"words": first_line(error), "sqlstate": state, **said_besides(error)}
+                words = first_line(error).partition(DETAIL)[0]
+                yield does, {"words": words, "sqlstate": state, **said_besides(error)}
         except Exception:
             # A field of the project's own may do anything: that says nothing of the schema.
             return
@@ -119,12 +122,15 @@ class OldModels:
         alias = self._connection.alias
         with suppress(Error), transaction.atomic(using=alias):
             one._raw_delete(alias)
-        row = copy(row)
+        # The database counts, and gives its own defaults, as where the old release names none.
         fields = [field for field in _fields(model) if not is_auto(field)]
-        for field in fields:
-            if field.has_db_default():
-                setattr(row, field.attname, field.get_default())
-        self._all(model)._insert([row], fields=fields, using=alias, raw=True)
+        values = {
+            field.attname: field.get_default()
+            if field.has_db_default()
+            else getattr(row, field.attname)
+            for field in fields
+        }
+        self._all(model)._insert([model(**values)], fields=fields, using=alias, raw=True)
 
     def _update(self, model: type[Model], row: Any, one: Any) -> None:
         values = [
