@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -192,6 +193,16 @@ KINDS = (
     ),
 )
 
+# Those whose hint has migrations to paste.
+WITH_MIGRATIONS = (
+    "a model is deleted",
+    "a model is renamed",
+    "a field is removed",
+    "a field is renamed",
+    "a new column must be given",
+    "a default is lost",
+)
+
 
 def ours(answer: Answer) -> list[dict[str, Any]]:
     """Return what is found about the old release."""
@@ -235,7 +246,7 @@ def test_what_the_old_release_does_not_survive_is_told(
 ) -> None:
     alias = every_kind(zoo, good=False)
 
-    answer = ops("preflight_migrate", "zoo", database=alias, rehearse=how)
+    answer = ops("preflight_migrate", "zoo", database=alias, rehearse=how, old_release="warn")
 
     found = {each["evidence"]["model"].lower(): each for each in ours(answer)}
     assert len(found) == len(ours(answer)) == len(KINDS), answer.stdout
@@ -260,7 +271,7 @@ def test_what_comes_to_the_same_and_leaves_the_old_release_alone_is_not_told(
 ) -> None:
     alias = every_kind(zoo, good=True)
 
-    answer = ops("preflight_migrate", "zoo", database=alias, rehearse=how)
+    answer = ops("preflight_migrate", "zoo", database=alias, rehearse=how, old_release="warn")
 
     assert ours(answer) == []
     assert answer.report["verdict"] == "passed"
@@ -274,7 +285,7 @@ def test_plans_that_only_add_are_silent(
     for app in ("contenttypes", "auth", "admin", "treasury"):
         assert migrate(alias, app, "0001") is None
 
-    answer = ops("preflight_migrate", database=alias, rehearse=how)
+    answer = ops("preflight_migrate", database=alias, rehearse=how, old_release="warn")
 
     # The one thing that is dropped between the first and the last migrations of these apps.
     (finding,) = ours(answer)
@@ -286,3 +297,149 @@ def test_plans_that_only_add_are_silent(
     assert facts["reads"] == ["contenttypes.ContentType"]
     assert facts["writes"] == []
     assert facts["models_tried"] == (facts["models"] if how == "clone" else None)
+
+
+PASTED = re.compile(
+    r"^# instead of [^\n]+\n# migration 1 [^\n]+\noperations = \[\n(.+?)^\]", re.M | re.S
+)
+
+
+def test_the_migrations_of_the_hint_leave_the_old_release_alone(
+    zoo: Callable[..., str], write_migrations: Write, ops: Ops
+) -> None:
+    kinds = [kind for kind in KINDS if kind.name in WITH_MIGRATIONS]
+    first = "".join(each_its_own(kind.first, number) for number, kind in enumerate(kinds))
+    bad = "".join(each_its_own(kind.bad, number) for number, kind in enumerate(kinds))
+    alias = zoo(first, bad)
+    answer = ops("preflight_migrate", "zoo", database=alias, old_release="warn")
+    pasted = [text for each in ours(answer) for text in PASTED.findall(each["hint"])]
+    assert len(pasted) == len(ours(answer)) == len(kinds)
+
+    write_migrations(first, "".join(pasted))
+
+    again = ops("preflight_migrate", "zoo", database=alias, old_release="warn", rehearse="clone")
+    assert ours(again) == [], again.stdout
+    assert again.report["verdict"] == "passed"
+    assert migrate(alias, "zoo") is None
+
+
+def test_as_an_error_it_makes_the_verdict_and_switched_off_it_is_not_looked_at(
+    zoo: Callable[..., str], ops: Ops
+) -> None:
+    alias = zoo(CAGE, 'migrations.RemoveField("cage", "size"),')
+
+    error = ops("preflight_migrate", "zoo", database=alias, old_release="error")
+    off = ops("preflight_migrate", "zoo", database=alias, old_release="off")
+    text = ops(
+        "preflight_migrate", "zoo", database=alias, old_release="error", format="text"
+    ).stdout
+
+    assert (error.code, error.report["verdict"]) == (1, "failed")
+    assert [each["severity"] for each in ours(error)] == ["error"]
+    assert text.startswith("FAILED: migrate would break the old release: the release that runs now")
+    assert "state_operations" in text
+    assert (off.code, ours(off), off.report["facts"]["old_release"]) == (0, [], None)
+
+
+# The view stands for the table under its old name, and takes what is written to it.
+A_VIEW_INSTEAD = """
+migrations.RenameModel("Cage", "Pen"),
+migrations.RunSQL("CREATE VIEW zoo_cage AS SELECT * FROM zoo_pen", "DROP VIEW zoo_cage"),
+"""
+
+
+def test_where_sql_by_hand_may_have_seen_to_it_only_the_copy_says(
+    zoo: Callable[..., str], ops: Ops
+) -> None:
+    alias = zoo(CAGE, A_VIEW_INSTEAD, ROW)
+
+    def ask(**options: str) -> Answer:
+        return ops("preflight_migrate", "zoo", database=alias, **{"old_release": "warn", **options})
+
+    (finding,) = ours(ask())
+    assert finding["severity"] == "info"
+    assert "but hand-written SQL of the plan names zoo_cage" in finding["message"]
+    assert "zoo.Cage" in " ".join(
+        each["why"] for each in ask(old_release="error").report["undecided"]
+    )
+    tried = ask(rehearse="clone", old_release="error")
+    assert (ours(tried), tried.code) == ([], 0), tried.stdout
+
+
+# The table goes that a trigger of another one writes to; and a column comes without Django.
+BY_HAND = """
+migrations.DeleteModel("Nest"),
+migrations.RunSQL("ALTER TABLE zoo_den ADD COLUMN depth integer NOT NULL DEFAULT 0"),
+migrations.RunSQL("ALTER TABLE zoo_den ALTER COLUMN depth DROP DEFAULT"),
+"""
+WITH_A_TRIGGER = (
+    ROW,
+    "INSERT INTO zoo_den (secret) VALUES ('of the den')",
+    "CREATE FUNCTION into_nest() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$BEGIN INSERT INTO zoo_nest DEFAULT VALUES; RETURN NEW; END$$",
+    "CREATE TRIGGER nested BEFORE INSERT ON zoo_cage FOR EACH ROW EXECUTE FUNCTION into_nest()",
+    # Broken before the plan, and by nobody's fault in it.
+    "ALTER TABLE zoo_lair ADD COLUMN odd integer NOT NULL",
+)
+
+
+def test_what_only_the_copy_can_tell_is_told_without_the_row_and_nothing_that_was_so_before(
+    zoo: Callable[..., str], ops: Ops
+) -> None:
+    first = CAGE + "".join(
+        f'migrations.CreateModel("{name}", [("id", models.BigAutoField(primary_key=True)), '
+        '("secret", models.CharField(max_length=20, null=True))]),'
+        for name in ("Nest", "Den", "Lair")
+    )
+    alias = zoo(first, BY_HAND, *WITH_A_TRIGGER)
+
+    answer = ops("preflight_migrate", "zoo", database=alias, rehearse="clone", old_release="warn")
+
+    found = {(each["evidence"]["model"], each["id"]): each for each in ours(answer)}
+    assert set(found) == {
+        ("zoo.Nest", READS),
+        ("zoo.Cage", WRITES),
+        ("zoo.Den", WRITES),
+    }, answer.stdout
+    assert '"zoo_nest" does not exist (42P01)' in found["zoo.Cage", WRITES]["message"]
+    assert 'null value in column "depth"' in found["zoo.Den", WRITES]["message"]
+    assert "of the den" not in answer.stdout
+    # It was the old release that failed, and not migrate.
+    assert answer.report["verdict"] == "passed"
+
+
+UNMANAGED = """
+migrations.CreateModel("Seen", [
+    ("id", models.BigAutoField(primary_key=True)), ("size", models.IntegerField()),
+], options={"managed": False, "db_table": "zoo_cage"}),
+migrations.CreateModel("Other", [], options={"proxy": True}, bases=("zoo.cage",)),
+"""
+
+
+def test_a_model_that_django_does_not_manage_is_judged_by_what_it_reads(
+    zoo: Callable[..., str], ops: Ops
+) -> None:
+    adds = 'migrations.AddField("cage", "depth", models.IntegerField(default=0)),'
+    drops = 'migrations.RemoveField("cage", "size"),'
+    alias = zoo(CAGE + UNMANAGED, adds + drops, ROW)
+
+    for how in ("off", "clone"):
+        answer = ops("preflight_migrate", "zoo", database=alias, rehearse=how, old_release="warn")
+        found = [(each["evidence"]["model"], each["id"]) for each in ours(answer)]
+        # What cannot be read is not written either: where that was seen, it is said once.
+        writes = [("zoo.Cage", WRITES)]
+        assert found == [("zoo.Cage", READS), *writes, ("zoo.Seen", READS)]
+
+
+def test_a_plan_backwards_is_judged_by_the_release_that_runs_now(
+    zoo: Callable[..., str], write_migrations: Write, ops: Ops
+) -> None:
+    pending = 'migrations.AddField("cage", "depth", models.IntegerField(null=True)),'
+    alias = zoo(CAGE, pending)
+    assert migrate(alias, "zoo") is None
+
+    answer = ops("preflight_migrate", "zoo", "0001", database=alias, old_release="warn")
+
+    (finding,) = ours(answer)
+    assert (finding["id"], finding["column"]) == (READS, "depth")
+    assert finding["migration"] == "zoo.0002_step"
