@@ -98,7 +98,7 @@ WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
   AND r.rulename = '_RETURN' AND d.refobjid <> v.oid
   AND {of_users}
 """)
-SURROUNDINGS = """
+SERVER_AND_ROLE = """
 SELECT current_setting('server_version_num')::int, current_schema(),
        (SELECT array_agg(nspname::text) FROM pg_namespace),
        (SELECT coalesce(array_agg(nspname::text), '{}') FROM pg_namespace

@@ -20,14 +20,14 @@ from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import project_search_path, seen_by_project
 from opsmigrate.postgres.session import Session
 from opsmigrate.postgres.settings import READ_ONLY, resets_of
-from opsmigrate.preflight.drift import find_drift, judge_drift
+from opsmigrate.preflight.drift_findings import find_drift, judge_drift
 from opsmigrate.preflight.forecast.forecast_report import build_forecast
 from opsmigrate.preflight.labels import label_of
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.live.another_migrate import find_another_migrate
 from opsmigrate.preflight.live.check_server import check_server
 from opsmigrate.preflight.live.empty_database import note_empty_database
-from opsmigrate.preflight.old_release.changes import Walked, models_of
+from opsmigrate.preflight.old_release.changes import Walked
 from opsmigrate.preflight.plan import (
     MigrateArguments,
     Plan,
@@ -69,6 +69,7 @@ from opsmigrate.preflight.walk.syncdb import walk_syncdb
 from opsmigrate.preflight.walk.tracing import TracingEditor, tracing_editor
 from opsmigrate.progress import Progress
 from opsmigrate.report import Result
+from opsmigrate.schema.applied import models_of
 from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.steps import Step as Command
 from opsmigrate.steps import statement
@@ -222,7 +223,7 @@ def _examine_steps(
         if state is not None:
             require_renamed_permissions(plan, state, walk, faked=arguments.fake)
     unknown_since = walk.ledger.schema_unknown_since
-    # What is found from here on was not told from the simulated schema.
+    # What is found from here on does not come from the simulated schema.
     walk.ledger.schema_unknown_since = None
     return Walked(models, state, unknown_since) if state is not None and models else None
 
@@ -386,11 +387,11 @@ def _require_types(connection: BaseDatabaseWrapper, walk: SchemaWalk) -> None:
         " WHERE coalesce(NOT has_type_privilege(to_regtype(t), 'USAGE'), true)"
     )
     try:
-        lacking = seen_by_project(connection, query, [list(needed)])
+        missing = seen_by_project(connection, query, [list(needed)])
     except Error as error:
         walk.ledger.mark_undecided(f"whether the column types exist: {first_line(error)}")
         return
-    for name, unknown in lacking:
+    for name, unknown in missing:
         with walk.ledger.at(*needed[name]):
             _require_type(name, walk, unknown=unknown)
 

@@ -15,7 +15,7 @@ from tests.integration.pairs import CAGE, ROW
 from tests.integration.zoo_migrations import Write, migrate
 
 READS, WRITES = "old-release-reads", "old-release-writes"
-OURS = (READS, WRITES)
+OLD_RELEASE_IDS = (READS, WRITES)
 
 
 @dataclass(frozen=True)
@@ -204,9 +204,9 @@ WITH_MIGRATIONS = (
 )
 
 
-def ours(answer: Answer) -> list[dict[str, Any]]:
+def about_old_release(answer: Answer) -> list[dict[str, Any]]:
     """Return what is found about the old release."""
-    return [each for each in answer.report["findings"] if each["id"] in OURS]
+    return [each for each in answer.report["findings"] if each["id"] in OLD_RELEASE_IDS]
 
 
 def each_its_own(text: str, number: int) -> str:
@@ -248,8 +248,8 @@ def test_what_the_old_release_does_not_survive_is_told(
 
     answer = ops("preflight_migrate", "zoo", database=alias, rehearse=how, old_release="warn")
 
-    found = {each["evidence"]["model"].lower(): each for each in ours(answer)}
-    assert len(found) == len(ours(answer)) == len(KINDS), answer.stdout
+    found = {each["evidence"]["model"].lower(): each for each in about_old_release(answer)}
+    assert len(found) == len(about_old_release(answer)) == len(KINDS), answer.stdout
     for number, kind in enumerate(KINDS):
         model = "cagenest" if "CageNest" in kind.first else "cage"
         finding = found[each_its_own(f"zoo.{model}", number)]
@@ -273,7 +273,7 @@ def test_what_comes_to_the_same_and_leaves_the_old_release_alone_is_not_told(
 
     answer = ops("preflight_migrate", "zoo", database=alias, rehearse=how, old_release="warn")
 
-    assert ours(answer) == []
+    assert about_old_release(answer) == []
     assert answer.report["verdict"] == "passed"
 
 
@@ -288,7 +288,7 @@ def test_plans_that_only_add_are_silent(
     answer = ops("preflight_migrate", database=alias, rehearse=how, old_release="warn")
 
     # The one thing that is dropped between the first and the last migrations of these apps.
-    (finding,) = ours(answer)
+    (finding,) = about_old_release(answer)
     assert finding["id"] == READS
     assert finding["migration"] == "contenttypes.0002_remove_content_type_name"
     assert (finding["table"], finding["column"]) == ("public.django_content_type", "name")
@@ -312,13 +312,13 @@ def test_the_migrations_of_the_hint_leave_the_old_release_alone(
     bad = "".join(each_its_own(kind.bad, number) for number, kind in enumerate(kinds))
     alias = zoo(first, bad)
     answer = ops("preflight_migrate", "zoo", database=alias, old_release="warn")
-    pasted = [text for each in ours(answer) for text in PASTED.findall(each["hint"])]
-    assert len(pasted) == len(ours(answer)) == len(kinds)
+    pasted = [text for each in about_old_release(answer) for text in PASTED.findall(each["hint"])]
+    assert len(pasted) == len(about_old_release(answer)) == len(kinds)
 
     write_migrations(first, "".join(pasted))
 
     again = ops("preflight_migrate", "zoo", database=alias, old_release="warn", rehearse="clone")
-    assert ours(again) == [], again.stdout
+    assert about_old_release(again) == [], again.stdout
     assert again.report["verdict"] == "passed"
     assert migrate(alias, "zoo") is None
 
@@ -335,10 +335,10 @@ def test_as_an_error_it_makes_the_verdict_and_switched_off_it_is_not_looked_at(
     ).stdout
 
     assert (error.code, error.report["verdict"]) == (1, "failed")
-    assert [each["severity"] for each in ours(error)] == ["error"]
+    assert [each["severity"] for each in about_old_release(error)] == ["error"]
     assert text.startswith("FAILED: migrate would break the old release: the release that runs now")
     assert "state_operations" in text
-    assert (off.code, ours(off), off.report["facts"]["old_release"]) == (0, [], None)
+    assert (off.code, about_old_release(off), off.report["facts"]["old_release"]) == (0, [], None)
 
 
 # The view stands for the table under its old name, and takes what is written to it.
@@ -356,14 +356,14 @@ def test_where_sql_by_hand_may_have_seen_to_it_only_the_copy_says(
     def ask(**options: str) -> Answer:
         return ops("preflight_migrate", "zoo", database=alias, **{"old_release": "warn", **options})
 
-    (finding,) = ours(ask())
+    (finding,) = about_old_release(ask())
     assert finding["severity"] == "info"
     assert "but hand-written SQL of the plan names zoo_cage" in finding["message"]
     assert "zoo.Cage" in " ".join(
         each["why"] for each in ask(old_release="error").report["undecided"]
     )
     tried = ask(rehearse="clone", old_release="error")
-    assert (ours(tried), tried.code) == ([], 0), tried.stdout
+    assert (about_old_release(tried), tried.code) == ([], 0), tried.stdout
 
 
 # The table goes that a trigger of another one writes to; and a column comes without Django.
@@ -395,7 +395,7 @@ def test_what_only_the_copy_can_tell_is_told_without_the_row_and_nothing_that_wa
 
     answer = ops("preflight_migrate", "zoo", database=alias, rehearse="clone", old_release="warn")
 
-    found = {(each["evidence"]["model"], each["id"]): each for each in ours(answer)}
+    found = {(each["evidence"]["model"], each["id"]): each for each in about_old_release(answer)}
     assert set(found) == {
         ("zoo.Nest", READS),
         ("zoo.Cage", WRITES),
@@ -425,7 +425,7 @@ def test_a_model_that_django_does_not_manage_is_judged_by_what_it_reads(
 
     for how in ("off", "clone"):
         answer = ops("preflight_migrate", "zoo", database=alias, rehearse=how, old_release="warn")
-        found = [(each["evidence"]["model"], each["id"]) for each in ours(answer)]
+        found = [(each["evidence"]["model"], each["id"]) for each in about_old_release(answer)]
         # What cannot be read is not written either: where that was seen, it is said once.
         writes = [("zoo.Cage", WRITES)]
         assert found == [("zoo.Cage", READS), *writes, ("zoo.Seen", READS)]
@@ -440,6 +440,6 @@ def test_a_plan_backwards_is_judged_by_the_release_that_runs_now(
 
     answer = ops("preflight_migrate", "zoo", "0001", database=alias, old_release="warn")
 
-    (finding,) = ours(answer)
+    (finding,) = about_old_release(answer)
     assert (finding["id"], finding["column"]) == (READS, "depth")
     assert finding["migration"] == "zoo.0002_step"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -83,9 +82,3 @@ class Walked:
     models: tuple[type[Model], ...]
     after: ProjectState
     unknown_since: str | None
-
-
-def models_of(state: ProjectState) -> tuple[type[Model], ...]:
-    """Return the models of a state that have a table, those of relations to many too."""
-    models: Iterable[type[Model]] = state.apps.get_models(include_auto_created=True)
-    return tuple(model for model in models if not model._meta.proxy)

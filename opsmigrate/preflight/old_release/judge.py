@@ -10,8 +10,8 @@ from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.old_release.changes import CERTAIN, READS, Change, Walked
 from opsmigrate.preflight.old_release.comparison import find_changes
 from opsmigrate.preflight.old_release.model_finding import ModelFinding
-from opsmigrate.preflight.old_release.trial import READING, Failure, Trial
 from opsmigrate.preflight.plan import Plan
+from opsmigrate.preflight.rehearsal.old_models_trial import READING, Failure, Trial
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import SimulatedTable, Simulation
 

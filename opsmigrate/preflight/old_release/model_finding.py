@@ -13,8 +13,8 @@ from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.old_release.causes import ChangeCause, cause_of_change
 from opsmigrate.preflight.old_release.changes import Change, Kind
 from opsmigrate.preflight.old_release.remedies import OTHERWISE, hint_for
-from opsmigrate.preflight.old_release.trial import Failure
 from opsmigrate.preflight.plan import Plan
+from opsmigrate.preflight.rehearsal.old_models_trial import Failure
 from opsmigrate.report import Finding, Severity
 
 SHOWN = 4
@@ -35,14 +35,14 @@ class ModelFinding:
     label: str
 
     @property
-    def _told(self) -> tuple[Change, ...]:
+    def _relevant(self) -> tuple[Change, ...]:
         """Return the changes that are certain; where there are none, and nothing failed, all."""
         certain = tuple(each for each in self.changes if each not in self.doubts)
         return certain if certain or self.failures else self.changes
 
     @property
     def _doubt(self) -> str | None:
-        return next((self.doubts[each] for each in self._told if each in self.doubts), None)
+        return next((self.doubts[each] for each in self._relevant if each in self.doubts), None)
 
     def add_to(self, ledger: Ledger, plan: Plan, *, as_error: bool) -> None:
         """Add it to the ledger; in doubt it is information, or an open question if `as_error`."""
@@ -50,10 +50,10 @@ class ModelFinding:
         if self._doubt and as_error:
             ledger.mark_undecided(message)
             return
-        causes = [(each, cause_of_change(each, plan)) for each in self._told]
+        causes = [(each, cause_of_change(each, plan)) for each in self._relevant]
         places = {(it.migration, it.operation) for _, it in causes if it is not None}
         one = next(iter(places)) if len(places) == 1 and all(it for _, it in causes) else None
-        columns = {each.column for each in self._told}
+        columns = {each.column for each in self._relevant}
         parts: dict[str, Any] = {
             "message": message,
             "hint": hint_for(causes) if causes else OTHERWISE,
@@ -72,12 +72,12 @@ class ModelFinding:
 
     @property
     def _is_information(self) -> bool:
-        kinds = {each.kind for each in self._told}
+        kinds = {each.kind for each in self._relevant}
         return not self.failures and (self._doubt is not None or kinds == {Kind.NEW_CHOICE})
 
     def _message(self) -> str:
-        words = [each.words for each in self._told[:SHOWN]]
-        more = len(self._told) - len(words)
+        words = [each.words for each in self._relevant[:SHOWN]]
+        more = len(self._relevant) - len(words)
         words += [f"{counted(more, 'more change')}"] if more else []
         words += [f"on the copy {each.shown}" for each in self.failures[:SHOWN]]
         words += [f"but {self._doubt}"] if self._doubt else []

@@ -46,7 +46,7 @@ def wanted_entries(
     """
     dangling = tuple(f" FK CONSTRAINT {' '.join(key)} " for key in absent_keys)
     published = tuple(f" {name} " for name in publications)
-    kept, gaps = [], set()
+    selected, gaps = [], set()
     for entry in entries:
         extension = EXTENSION.match(entry)
         name = extension["name"] if extension else None
@@ -57,5 +57,5 @@ def wanted_entries(
         elif PUBLICATION.match(entry) and any(name in entry for name in published):
             continue
         elif not NEVER.match(entry) and not any(key in entry for key in dangling):
-            kept.append(entry)
-    return kept, tuple(sorted(gaps))
+            selected.append(entry)
+    return selected, tuple(sorted(gaps))

@@ -18,10 +18,9 @@ from opsmigrate.postgres.driver_errors import (
     said_besides,
     sqlstate,
 )
-from opsmigrate.preflight.old_release.changes import models_of
 from opsmigrate.preflight.rehearsal.plain_values import plain_row
 from opsmigrate.preflight.walk.fields import is_auto
-from opsmigrate.schema.applied import applied_state
+from opsmigrate.schema.applied import applied_state, models_of
 
 # As a whole, and for a statement: some rows may be reached by many others.
 SECONDS, SECONDS_PER_STATEMENT = 60, 5

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opsmigrate.preflight.old_release.trial import Trial
 from opsmigrate.preflight.rehearsal.broken_constraint import BrokenConstraint
+from opsmigrate.preflight.rehearsal.old_models_trial import Trial
 from opsmigrate.preflight.rehearsal.selection import CopySelection
 from opsmigrate.steps import Step, command
 

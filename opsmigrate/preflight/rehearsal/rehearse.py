@@ -14,7 +14,6 @@ from opsmigrate.pgtools.clients import Clients
 from opsmigrate.postgres.connection_limit import require_connections
 from opsmigrate.postgres.opening import TIME_LIMITS
 from opsmigrate.postgres.session import no_time_limits, second_connection
-from opsmigrate.preflight.old_release.trial import trial_of
 from opsmigrate.preflight.plan import MigrateArguments
 from opsmigrate.preflight.rehearsal.copy_differences import remove_copy_differences
 from opsmigrate.preflight.rehearsal.copy_gaps import CopyGaps, copy_gaps
@@ -22,6 +21,7 @@ from opsmigrate.preflight.rehearsal.copying import Copied, Copy, copy_database
 from opsmigrate.preflight.rehearsal.credentials import live_of, pointed_at_copy, scrubbed
 from opsmigrate.preflight.rehearsal.database_settings import end_with_client, repeat_settings
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm, times_refused
+from opsmigrate.preflight.rehearsal.old_models_trial import trial_of
 from opsmigrate.preflight.rehearsal.process import Limits, run_child
 from opsmigrate.preflight.rehearsal.rehearsal_result import Rehearsal
 from opsmigrate.preflight.rehearsal.rehearsed_event_triggers import repeat_event_triggers
@@ -68,7 +68,7 @@ class RehearsalBounds:
     """What a rehearsal keeps within: seconds for `migrate`, and what its process may know.
 
     `same` are the aliases that lead to the examined database; `databases` are the entries of
-    DATABASES, of whose passwords the process learns none where the copy is on a server of ours.
+    DATABASES; on a temporary embedded server, the process learns none of its passwords.
     `try_old_release` says whether the models from before the plan are used on the copy after it.
     """
 
@@ -137,10 +137,10 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
         lacks_rows = {(each.schema, each.table) for each in copied_as.broken if each.lacks_rows}
         selection = without_some_rows(connection, selection, lacks_rows)
         not_validated_on_copy = any(not item.marked_valid for item in copied_as.broken)
-        lacks = copy_gaps(
+        gaps = copy_gaps(
             selection, copy, differing=differing, not_validated_on_copy=not_validated_on_copy
         )
-        gaps = (
+        not_repeated = (
             *repeat_revoked_privileges(connection, copy),
             *repeat_settings(connection, copy, elsewhere=stage.elsewhere),
         )
@@ -152,12 +152,12 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
             " (REHEARSE_MAX_SECONDS)"
         )
         result = run_child(
-            _job(connection, copy, target, copied_as.reach, lacks, stage, bounds),
+            _job(connection, copy, target, copied_as.reach, gaps, stage, bounds),
             _environment(copy, connection, stage, bounds),
             Limits(seconds=bounds.seconds, waits=SelfDeadlock(stage.connection, scratch.name)),
             progress,
         )
-        refused = [*result["refused"], *map(_nowhere, (*gaps, *copied_as.reach.gaps))]
+        refused = [*result["refused"], *map(_nowhere, (*not_repeated, *copied_as.reach.gaps))]
         reached = result["reached"] if result["old_release"] else times_refused(copy)
         if not refused and reached:
             refused.append(_nowhere("it called a function that reaches beyond its database"))
@@ -218,7 +218,7 @@ def _job(  # noqa: PLR0913 - what the child is told
         "files": reach.files,
         "isolated": stage.isolated,
         "names": reach.names,
-        "lacking": asdict(gaps),
+        "gaps": asdict(gaps),
         "try_old_release": bounds.try_old_release and not target.fake,
         "seconds": bounds.seconds,
     }
