@@ -40,7 +40,7 @@ def new_columns(pair: TablePair) -> Iterator[Change]:
     for column in pair.after.types:
         had_to = column in pair.before.types and pair.needs_value(column, before=True)
         if column not in pair.fields and pair.needs_value(column) and not had_to:
-            words = f"column {column} is NOT NULL without a default, and an INSERT must name it"
+            words = f"column {column} is NOT NULL without a default, and its INSERT does not set it"
             yield Change(pair.model, Kind.NEEDS_VALUE, words, column=column)
 
 

@@ -33,7 +33,7 @@ def _uniques(pair: TablePair) -> Iterator[Change]:
         keys = ", ".join(each or "an expression" for each in index.columns)
         words = f"{keys} must be unique ({name})"
         if all(index.columns) and len(others) == len(index.columns):
-            words += ", and an INSERT that does not name it gives every row the same value"
+            words += ", and its INSERT gives every row the same value"
         yield Change(pair.model, Kind.UNIQUE, words, name=name)
 
 
@@ -72,7 +72,7 @@ def _checks(pair: TablePair) -> Iterator[Change]:
         if _is_other(pair, name) or not (name in before or renamed):
             what = "the check" if kind == CHECK else "the exclusion constraint"
             about = f" of {', '.join(columns)}" if columns else ""
-            words = f"{what} {name}{about} may refuse what it writes"
+            words = f"{what} {name}{about} may reject what it writes"
             yield Change(pair.model, Kind.CHECK, words, name=name)
 
 

@@ -28,26 +28,26 @@ from opsmigrate.preflight.old_release.changes import Change, Kind
 from opsmigrate.preflight.walk.fields import column_of
 
 WORDS = {
-    Kind.TABLE_GONE: "take the model out of the code and of the state first, and drop its table "
-    "in the next release",
-    Kind.TABLE_RENAMED: "let the model keep its table, by Meta.db_table",
+    Kind.TABLE_GONE: "in this release, remove the model from the code and the migration state "
+    "only; drop its table in the next release",
+    Kind.TABLE_RENAMED: "let the model keep its table (Meta.db_table)",
     Kind.VIEW_GONE: "create the view again in the same migration",
-    Kind.COLUMN_GONE: "take the field out of the code and of the state first, and drop its "
-    "column in the next release",
-    Kind.COLUMN_RENAMED: "let the field keep its column, by db_column",
-    Kind.OTHER_TYPE: "add a second column of the new type; write both, and copy the values; let "
-    "the next release read it, and the one after that drop the first",
-    Kind.NEW_CHOICE: "let nothing write the new value until this release runs everywhere",
-    Kind.NEEDS_VALUE: "give the column a default in the database by db_default, or let it be "
-    "null=True until the next release",
-    Kind.BECAME_NOT_NULL: "release code that always gives a value first, and let NOT NULL come "
-    "with the next release",
+    Kind.COLUMN_GONE: "in this release, remove the field from the code and the migration state "
+    "only; drop its column in the next release",
+    Kind.COLUMN_RENAMED: "let the field keep its column (db_column)",
+    Kind.OTHER_TYPE: "add a second column of the new type, write both columns and copy the "
+    "values; read the new one in the next release, and drop the old one after that",
+    Kind.NEW_CHOICE: "do not write the new value before this release runs everywhere",
+    Kind.NEEDS_VALUE: "give the column a default in the database (db_default), or null=True "
+    "until the next release",
+    Kind.BECAME_NOT_NULL: "release code that always sets a value first; make the column NOT NULL "
+    "in the next release",
     Kind.BECAME_GENERATED: "add the generated column under another name",
-    Kind.LOST_DEFAULT: "keep the default of the database (db_default) until the next release",
-    Kind.NARROWED: "release code that writes only what fits first, and let the type come with "
-    "the next release",
+    Kind.LOST_DEFAULT: "keep the default in the database (db_default) until the next release",
+    Kind.NARROWED: "release code that only writes values that fit first; change the type in the "
+    "next release",
 }
-BY_CODE = "release code that keeps to it first, and let the constraint come with the next release"
+BY_CODE = "release code that complies with the constraint first; add it in the next release"
 # A rollback of the code alone is the same question as a release that runs on.
 OTHERWISE = (
     "otherwise stop the old release before migrate, and start its image again only after restore_db"
