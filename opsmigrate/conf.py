@@ -26,6 +26,7 @@ SHORTEST_KEY = 16
 MAKE_KEY = command("python -c 'import secrets; print(secrets.token_urlsafe(32))'")
 SET_KEY = "set the variable OPSMIGRATE_SEAL_KEY to what this prints"
 REHEARSALS = ("auto", "off", "schema", "clone", "kept")
+OLD_RELEASE = ("error", "warn", "off")
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class Settings:
     rehearse_on: str | None
     rehearse_max_bytes: int
     rehearse_max_seconds: float
+    old_release: str
     uat: UatSettings
 
 
@@ -107,6 +109,7 @@ KEYS = (
     "REHEARSE_ON",
     "REHEARSE_MAX_BYTES",
     "REHEARSE_MAX_SECONDS",
+    "OLD_RELEASE",
     "UAT",
 )
 UAT_KEYS = (
@@ -142,6 +145,7 @@ def load_settings() -> Settings:
         rehearse_on=_text(raw, "REHEARSE_ON"),
         rehearse_max_bytes=int(_positive(raw, "REHEARSE_MAX_BYTES", 1 << 30)),
         rehearse_max_seconds=_positive(raw, "REHEARSE_MAX_SECONDS", 3600),
+        old_release=_one_of(raw, "OLD_RELEASE", OLD_RELEASE, "warn"),
         uat=_uat(raw),
     )
 

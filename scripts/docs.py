@@ -38,6 +38,7 @@ FACTS = {
     "preflight_migrate": (
         "management/commands/preflight_migrate.py",
         "preflight/examine.py",
+        "preflight/old_release/judge.py",
         "preflight/verdict.py",
         "preflight/forecast/forecast.py",
         "preflight/forecast/forecast_report.py",

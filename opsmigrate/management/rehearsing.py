@@ -55,6 +55,7 @@ class Asked:
     on: str | None
     approval: str | None
     trust_code: bool = False
+    try_old_release: bool = True
 
 
 def rehearse_as_asked(
@@ -93,6 +94,7 @@ def _rehearse(
                 stage=stage,
                 bounds=RehearsalBounds(
                     seconds=run.settings.rehearse_max_seconds,
+                    try_old_release=asked.try_old_release,
                     same=aliases_of(run.connection),
                     databases=tuple(connections.settings.values()),
                 ),

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from django.db import DatabaseError, Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
+from django.db.models import Model
 
 from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, read_catalog
 from opsmigrate.postgres.driver_errors import READ_ONLY_TRANSACTION, first_line, sqlstate
@@ -25,6 +27,7 @@ from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.live.another_migrate import find_another_migrate
 from opsmigrate.preflight.live.check_server import check_server
 from opsmigrate.preflight.live.empty_database import note_empty_database
+from opsmigrate.preflight.old_release.changes import Walked
 from opsmigrate.preflight.plan import (
     MigrateArguments,
     Plan,
@@ -66,6 +69,7 @@ from opsmigrate.preflight.walk.syncdb import walk_syncdb
 from opsmigrate.preflight.walk.tracing import TracingEditor, tracing_editor
 from opsmigrate.progress import Progress
 from opsmigrate.report import Result
+from opsmigrate.schema.applied import models_of
 from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.steps import Step as Command
 from opsmigrate.steps import statement
@@ -83,13 +87,15 @@ def examine(  # noqa: PLR0913 - what a command is asked
     seed_step: Callable[[str, str], Command | None],
     rehearse: Callable[[], Rehearsal | NotRehearsed],
     why_odd_if_empty: Callable[[], str | None],
+    old_release: str,
     progress: Progress,
 ) -> Result:
     """Return whether `migrate` with the arguments of `arguments` will apply to this database.
 
     Reads the catalog and the migration files; changes nothing, and executes no operation here.
     `rehearse` is called where something is left to prove, `why_odd_if_empty` where no migration is
-    applied. Raises UsageError for an unknown target.
+    applied. `old_release` is how the release that runs now is weighed: error, warn or off. Raises
+    UsageError for an unknown target.
     """
     progress.phase("Reading the migration graph and the catalog")
     plan = make_plan(connection, arguments)
@@ -98,6 +104,7 @@ def examine(  # noqa: PLR0913 - what a command is asked
     ledger.add(*with_steps(connection, catalog, plan))
     drifts = find_drift(connection, plan.executor, catalog, ledger) if plan.executor else ()
     walk: SchemaWalk | None = None
+    walked: Walked | None = None
     if plan.executor is not None:
         walk = SchemaWalk(
             connection,
@@ -111,7 +118,7 @@ def examine(  # noqa: PLR0913 - what a command is asked
             _require_writable(connection, session, ledger)
         require_history(walk, plan)
         with nothing_written(connection):
-            _examine_steps(plan, arguments, walk, progress)
+            walked = _examine_steps(plan, arguments, walk, progress)
             mark_event_triggers_undecided(catalog, plan, ledger)
             if not arguments.fake:
                 with _stopping_at_what_raises(ledger):
@@ -156,6 +163,7 @@ def examine(  # noqa: PLR0913 - what a command is asked
         if plan.steps
         else (None, ())
     )
+    judged = _judge_old_release(old_release, walked, walk, plan, rehearsed)
     if plan.steps:
         find_another_migrate(connection, catalog, ledger)
         note_empty_database(plan, ledger, why_odd_if_empty)
@@ -168,7 +176,22 @@ def examine(  # noqa: PLR0913 - what a command is asked
         forecast_report,
         accept_undecided=accept_undecided,
     )
-    return replace(result, detail=(*result.detail, *lines)).with_facts(server=server)
+    return replace(result, detail=(*result.detail, *lines)).with_facts(
+        server=server, old_release=judged
+    )
+
+
+def _judge_old_release(
+    how: str, walked: Walked | None, walk: SchemaWalk | None, plan: Plan, ran: Rehearsal | None
+) -> dict[str, Any] | None:
+    """Add what the old release can no longer do to the ledger; return the facts, None of none."""
+    if walk is None or walked is None or how == "off":
+        return None
+    # Loaded only where there is a plan.
+    from opsmigrate.preflight.old_release.judge import OldRelease
+
+    old = OldRelease(walked=walked, walk=walk, plan=plan, trial=ran.trial if ran else None)
+    return old.judge(walk.ledger, as_error=how == "error")
 
 
 def _is_fresh(catalog: Catalog) -> bool:
@@ -179,13 +202,17 @@ def _is_fresh(catalog: Catalog) -> bool:
 
 def _examine_steps(
     plan: Plan, arguments: MigrateArguments, walk: SchemaWalk, progress: Progress
-) -> None:
-    """Walk the plan, then ask about what migrate does after it, whether or not it has steps."""
+) -> Walked | None:
+    """Walk the plan, then ask about what migrate does after it, whether or not it has steps.
+
+    Returns what the walk leaves; None where it changes no table, or did not come to its end.
+    """
     state: ProjectState | None = None
+    models: tuple[type[Model], ...] = ()
     with gc_frozen(), _stopping_at_what_raises(walk.ledger):
         if arguments.run_syncdb:
             walk_syncdb(plan, arguments, walk)
-        state = _walk(plan, arguments, walk, progress)
+        models, state = _walk(plan, arguments, walk, progress)
     _require_types(walk.connection, walk)
     with walk.ledger.at(None, POST_MIGRATE):
         if state is not None:
@@ -195,8 +222,10 @@ def _examine_steps(
         require_post_migrate(() if unchanged else plan.steps, lambda: state, walk)
         if state is not None:
             require_renamed_permissions(plan, state, walk, faked=arguments.fake)
+    unknown_since = walk.ledger.schema_unknown_since
     # What is found from here on does not come from the simulated schema.
     walk.ledger.schema_unknown_since = None
+    return Walked(models, state, unknown_since) if state is not None and models else None
 
 
 def _require_writable(connection: BaseDatabaseWrapper, session: Session, ledger: Ledger) -> None:
@@ -216,12 +245,13 @@ def _require_writable(connection: BaseDatabaseWrapper, session: Session, ledger:
 
 def _walk(
     plan: Plan, arguments: MigrateArguments, walk: SchemaWalk, progress: Progress
-) -> ProjectState:
-    """Walk through the plan, and return the state after it."""
+) -> tuple[tuple[type[Model], ...], ProjectState]:
+    """Walk through the plan; return the models before it (none without steps), the state after."""
     if plan.steps and plan.steps[0].backwards:
         return _walk_all_backwards(plan, arguments, walk, progress)
     with migrate_would_raise():
         state = state_before(plan)
+        models = models_of(state) if plan.steps and not arguments.fake else ()
     for step in plan.steps:
         progress.update(step.label)
         # With --fake, migrate leaves the state as it was (MigrationExecutor.apply_migration).
@@ -234,14 +264,15 @@ def _walk(
                 state = _walk_forwards(step, state, walk)
         if step is plan.steps[0]:
             require_record(step, walk)
-    return state
+    return models, state
 
 
 def _walk_all_backwards(
     plan: Plan, arguments: MigrateArguments, walk: SchemaWalk, progress: Progress
-) -> ProjectState:
+) -> tuple[tuple[type[Model], ...], ProjectState]:
     with migrate_would_raise():
         states = states_of_backwards(plan)
+        models = () if arguments.fake else models_of(state_before(plan))
     for step in plan.steps:
         progress.update(step.label)
         if not arguments.fake:
@@ -249,7 +280,7 @@ def _walk_all_backwards(
                 _walk_backwards(step, states[step.migration], walk)
         if step is plan.steps[0]:
             require_record(step, walk)
-    return state_without(plan)
+    return models, state_without(plan)
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from opsmigrate.report import Finding, Severity
 POST_MIGRATE = "post_migrate"
 REPLACEMENTS = "check_replacements"
 AFTER_PLAN = (POST_MIGRATE, REPLACEMENTS)
+# They are about another release than the one that migrates.
+OF_OLD_RELEASE = ("old-release-reads", "old-release-writes")
 # A step is recorded after its operations.
 RECORD = 1 << 16
 Rank = tuple[int, int]
@@ -44,5 +46,9 @@ class PlanOrder:
 
     def first_error(self, findings: Iterable[Finding]) -> Finding | None:
         """Return the error at which `migrate` would stop, None where there is none."""
-        errors = [item for item in findings if item.severity is Severity.ERROR]
+        errors = [
+            item
+            for item in findings
+            if item.severity is Severity.ERROR and item.id not in OF_OLD_RELEASE
+        ]
         return min(errors, key=lambda item: self.of(item.migration, item.operation), default=None)

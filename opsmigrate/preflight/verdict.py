@@ -7,7 +7,7 @@ from opsmigrate.counted import counted
 from opsmigrate.preflight.forecast.forecast_report import ForecastReport
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import MigrateArguments, Plan
-from opsmigrate.preflight.plan_order import AFTER_PLAN, PlanOrder
+from opsmigrate.preflight.plan_order import AFTER_PLAN, OF_OLD_RELEASE, PlanOrder
 from opsmigrate.preflight.rehearsal.recording import LONGEST_SQL
 from opsmigrate.preflight.rehearsal.rehearsal_result import NotRehearsed, Rehearsal
 from opsmigrate.preflight.rehearsal.selection import KeptCopy
@@ -43,6 +43,8 @@ def decide(  # noqa: PLR0913 - all that was found out
     error = PlanOrder(plan).first_error(ledger.findings)
     if error is not None:
         verdict, summary = Verdict.FAILED, _failing(error, plan)
+    elif (stuck := _old_release_errors(ledger)) is not None:
+        verdict, summary = Verdict.FAILED, f"migrate would break the old release: {stuck.message}"
     elif ledger.undecided and not accept_undecided:
         verdict, summary = Verdict.UNDECIDED, _open(plan, len(ledger.undecided))
     else:
@@ -60,6 +62,18 @@ def decide(  # noqa: PLR0913 - all that was found out
         undecided=tuple(ledger.undecided),
         facts=_facts(plan, ledger, forecast_report, rehearsal, undecided_before),
         detail=(*_plan_lines(plan), *forecast_report.lines),
+    )
+
+
+def _old_release_errors(ledger: Ledger) -> Finding | None:
+    """Return the first error about the release that runs now, None where there is none."""
+    return next(
+        (
+            each
+            for each in ledger.findings
+            if each.severity is Severity.ERROR and each.id in OF_OLD_RELEASE
+        ),
+        None,
     )
 
 

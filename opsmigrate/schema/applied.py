@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import CodeType, FunctionType
@@ -25,6 +25,7 @@ from django.db.migrations import (
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
+from django.db.models import Model
 
 DDL = re.compile(
     r"\b(alter|create|drop|add|rename)\b.*\b"
@@ -40,6 +41,12 @@ def applied_state(executor: MigrationExecutor) -> ProjectState:
     untyped: Any = executor  # the stubs leave out what migrate itself calls
     state: ProjectState = untyped._create_project_state(with_applied_migrations=True)
     return state
+
+
+def models_of(state: ProjectState) -> tuple[type[Model], ...]:
+    """Return the models of a state that have a table, those of relations to many too."""
+    models: Iterable[type[Model]] = state.apps.get_models(include_auto_created=True)
+    return tuple(model for model in models if not model._meta.proxy)
 
 
 @dataclass

@@ -85,9 +85,15 @@ class Zoo:
     target: tuple[str, ...]
     ops: Ops
 
-    def preflight(self) -> Answer:
+    def preflight(self, *, old_release: str = "off") -> Answer:
         """Ask."""
-        return self.ops("preflight_migrate", "zoo", *self.target, database=self.alias)
+        return self.ops(
+            "preflight_migrate",
+            "zoo",
+            *self.target,
+            database=self.alias,
+            old_release=old_release,
+        )
 
     def migrate(self) -> str | None:
         """Do it; return why it fails."""
@@ -131,9 +137,10 @@ def prepare(
 def findings(zoo: Zoo, id: str) -> list[dict[str, Any]]:
     """Return what is found, without information; with it, where the page is about some."""
     about_info = id.startswith("drift-")
+    old_release = "warn" if id.startswith("old-release-") else "off"
     return [
         each
-        for each in zoo.preflight().report["findings"]
+        for each in zoo.preflight(old_release=old_release).report["findings"]
         if each["severity"] != "info" or (about_info and each["id"] != "not-rehearsed")
     ]
 

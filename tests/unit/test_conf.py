@@ -48,6 +48,7 @@ def test_everything_has_a_default() -> None:
         rehearse_on=None,
         rehearse_max_bytes=1 << 30,
         rehearse_max_seconds=3600,
+        old_release="warn",
         uat=UatSettings(urls=(), base_url=None, login=None, waivers=()),
     )
 
@@ -74,6 +75,7 @@ def test_every_key_can_be_set() -> None:
         REHEARSE_ON="spare",
         REHEARSE_MAX_BYTES=1000,
         REHEARSE_MAX_SECONDS=60,
+        OLD_RELEASE="error",
         UAT={"URLS": [{"url": "/"}], "BASE_URL": "https://x", "LOGIN": login, "WAIVERS": []},
     )
 
@@ -91,6 +93,7 @@ def test_every_key_can_be_set() -> None:
         rehearse_on="spare",
         rehearse_max_bytes=1000,
         rehearse_max_seconds=60,
+        old_release="error",
         uat=UatSettings(urls=(KeyUrl(url="/"),), base_url="https://x", login=login),
     )
 

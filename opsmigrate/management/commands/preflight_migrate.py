@@ -3,7 +3,7 @@
 from argparse import SUPPRESS, ArgumentParser
 from typing import Any
 
-from opsmigrate.conf import REHEARSALS, Settings, seeded_field
+from opsmigrate.conf import OLD_RELEASE, REHEARSALS, Settings, seeded_field
 from opsmigrate.counted import counted
 from opsmigrate.errors import OpsmigrateError
 from opsmigrate.guard import PRODUCTION, approved, require_backup
@@ -60,6 +60,13 @@ class Command(ReportCommand):
             "--approval", metavar="TEXT", help="who approved a copy on a production server"
         )
         add_trust_code(parser)
+        parser.add_argument(
+            "--old-release",
+            choices=OLD_RELEASE,
+            help="how to weigh what the release that runs now can no longer read or write after "
+            "migrate: error, warn, or off to not look (default: the setting OLD_RELEASE, else "
+            "warn)",
+        )
         parser.add_argument(
             "--require-backup",
             type=positive_float,
@@ -127,6 +134,7 @@ class Command(ReportCommand):
             seed_step=lambda table, column: _seed_step(run.settings, table, column),
             rehearse=lambda: _rehearse(run, arguments, options),
             why_odd_if_empty=lambda: _why_odd_if_empty(run),
+            old_release=_old_release(run, options),
             progress=run.progress,
         )
         return result.with_facts(backup=backup)
@@ -143,11 +151,16 @@ def _rehearse(
 
     asked = Asked(
         mode=mode,
+        try_old_release=_old_release(run, options) != "off",
         on=options["rehearse_on"],
         approval=options["approval"],
         trust_code=options["trust_code"],
     )
     return rehearse_as_asked(run, arguments, asked)
+
+
+def _old_release(run: Run, options: dict[str, Any]) -> str:
+    return str(options["old_release"] or run.settings.old_release)
 
 
 def _why_odd_if_empty(run: Run) -> str | None:

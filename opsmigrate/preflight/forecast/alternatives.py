@@ -67,7 +67,7 @@ def alternative(operation: Operation, statements: Sequence[str], *, rewrites: bo
         (pastes for way in WAYS if (pastes := way(operation, sql, rewrites)) is not None), None
     )
     try:
-        return None if made is None else _rendered(made)
+        return None if made is None else rendered(made)
     except ValueError:
         return None  # a migration written by hand may hold what Django cannot write
 
@@ -283,7 +283,8 @@ WAYS: tuple[Way, ...] = (
 )
 
 
-def _rendered(pastes: Sequence[Paste]) -> str:
+def rendered(pastes: Sequence[Paste]) -> str:
+    """Return the migrations as text to paste; raise ValueError for what Django cannot write."""
     lines: list[str] = []
     for number, paste in enumerate(pastes, 1):
         lines.append(f"# migration {number} of {len(pastes)}")

@@ -6,7 +6,9 @@ Reads a job (JSON) from standard input and writes what happened (JSON) to standa
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,7 @@ def main() -> None:
 
 def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
     """Return what happened, for the parent."""
+    begun = time.monotonic()
     # Settings may ask a vault for their secrets. Nothing else of the project has been loaded yet.
     settings.INSTALLED_APPS  # noqa: B018 - it loads them
     _repoint(job)
@@ -115,21 +118,38 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
             entry["NAME"] = recording_name(entry["NAME"], refusals.record)
     host = str(job["place"]["HOST"] or "")
     raise_fence(folder, [host], refusals.record)
+    # Only now: they take Django's choice of a driver, which the settings may make.
+    from opsmigrate.preflight.rehearsal.disarm import times_refused
+    from opsmigrate.preflight.rehearsal.old_models import OldModels
+
+    refused_before = [*refusals.recorded]
+    old = OldModels(connection) if job["try_old_release"] else None
+    # What was asked for them is none of migrate's.
+    asking.clear()
+    refusals.recorded[:] = refused_before
     failure = _migrate(job, connection, recording, current, refusals.record)
     if failure:
         last = recording.last_sql or ""
         failure["asks"] = gaps.asked_by(last)
         failure["unlike"] = gaps.meets_a_difference(last)
-    return {
+    answer: dict[str, Any] = {
         "failure": failure,
         "applied": current.applied,
         "statements": recording.as_json(),
         "asking": [astuple(place) for place in asking],
-        "refused": refusals.recorded,
+        "refused": [*refusals.recorded],
         "stopped": False,
         "network": "shared" if why_network else "namespace",
         "why_network": why_network,
+        "old_release": None,
     }
+    left = job["seconds"] - (time.monotonic() - begun)
+    if old is not None and failure is None and not answer["refused"]:
+        # Nor is what is refused to them.
+        with suppress(Error):
+            answer["reached"] = times_refused(connection)
+            answer["old_release"] = old.used_within(left / 2)
+    return answer
 
 
 def _leave_network(job: dict[str, Any]) -> str | None:

@@ -153,6 +153,7 @@ def _as_far_as(far: RehearsalProgress, stopped: _StoppedError) -> dict[str, Any]
         "statements": [],
         "asking": [],
         "stopped": True,
+        "old_release": None,
         "network": None,
         "why_network": None,
     }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opsmigrate.preflight.rehearsal.broken_constraint import BrokenConstraint
+from opsmigrate.preflight.rehearsal.old_models_trial import Trial
 from opsmigrate.preflight.rehearsal.selection import CopySelection
 from opsmigrate.steps import Step, command
 
@@ -25,7 +26,8 @@ class Rehearsal:
     whose statements may have asked for what the copy lacks. `refused` is what the fence did not
     let happen. `broken` are foreign keys and checks that rows contradict. `selection` says which
     tables came without their rows, `differing` has the names of what is not as it is live,
-    and `has_event_triggers` says whether those of the live database ran.
+    and `has_event_triggers` says whether those of the live database ran. `trial` is what the
+    models from before the plan met on the copy after it, None where they were not used.
     """
 
     failure: Mapping[str, Any] | None
@@ -40,6 +42,7 @@ class Rehearsal:
     selection: CopySelection
     differing: frozenset[str]
     has_event_triggers: bool
+    trial: Trial | None
     copy_seconds: float
     migrate_seconds: float
 

@@ -21,6 +21,7 @@ from opsmigrate.preflight.rehearsal.copying import Copied, Copy, copy_database
 from opsmigrate.preflight.rehearsal.credentials import live_of, pointed_at_copy, scrubbed
 from opsmigrate.preflight.rehearsal.database_settings import end_with_client, repeat_settings
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm, times_refused
+from opsmigrate.preflight.rehearsal.old_models_trial import trial_of
 from opsmigrate.preflight.rehearsal.process import Limits, run_child
 from opsmigrate.preflight.rehearsal.rehearsal_result import Rehearsal
 from opsmigrate.preflight.rehearsal.rehearsed_event_triggers import repeat_event_triggers
@@ -68,11 +69,13 @@ class RehearsalBounds:
 
     `same` are the aliases that lead to the examined database; `databases` are the entries of
     DATABASES; on a temporary embedded server, the process learns none of its passwords.
+    `try_old_release` says whether the models from before the plan are used on the copy after it.
     """
 
     seconds: float
     same: tuple[str, ...]
     databases: tuple[Mapping[str, Any], ...]
+    try_old_release: bool = True
 
 
 def database_bytes(connection: BaseDatabaseWrapper) -> int:
@@ -155,7 +158,8 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
             progress,
         )
         refused = [*result["refused"], *map(_nowhere, (*not_repeated, *copied_as.reach.gaps))]
-        if not refused and times_refused(copy):
+        reached = result["reached"] if result["old_release"] else times_refused(copy)
+        if not refused and reached:
             refused.append(_nowhere("it called a function that reaches beyond its database"))
         done = time.monotonic()
     return Rehearsal(
@@ -176,6 +180,7 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
         selection=selection,
         differing=differing,
         has_event_triggers=has_event_triggers,
+        trial=trial_of(result["old_release"]),
         copy_seconds=round(copied - begun, 3),
         migrate_seconds=round(done - copied, 3),
     )
@@ -214,6 +219,8 @@ def _job(  # noqa: PLR0913 - what the child is told
         "isolated": stage.isolated,
         "names": reach.names,
         "gaps": asdict(gaps),
+        "try_old_release": bounds.try_old_release and not target.fake,
+        "seconds": bounds.seconds,
     }
 
 

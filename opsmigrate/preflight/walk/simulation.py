@@ -241,6 +241,11 @@ class Simulation:
                         )
                     )
 
+    @property
+    def tables(self) -> Collection[SimulatedTable]:
+        """Return all tables."""
+        return self._tables.values()
+
     def forget_foreign_keys(self, gone: Callable[[SimulatedForeignKey], bool]) -> None:
         """Forget the foreign keys of which `gone` is true."""
         self.foreign_keys = [item for item in self.foreign_keys if not gone(item)]

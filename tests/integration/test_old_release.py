@@ -1,0 +1,445 @@
+"""What the release that runs while `migrate` does can no longer read or write after it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from tests.conftest import Answer, Ops, execute
+from tests.integration.pairs import CAGE, ROW
+from tests.integration.zoo_migrations import Write, migrate
+
+READS, WRITES = "old-release-reads", "old-release-writes"
+OLD_RELEASE_IDS = (READS, WRITES)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A change that the old release does not survive, and one that comes to the same and does not.
+
+    `found` is the kind of change that the bad one must be told as; `fails` is what a model from
+    before it meets on the copy, None where that depends on the values.
+    """
+
+    name: str
+    bad: str
+    good: str
+    id: str
+    found: str
+    fails: str | None = None
+    first: str = CAGE
+    setup: tuple[str, ...] = (ROW,)
+    severity: str = "warning"
+
+
+KINDS = (
+    Kind(
+        "a model is deleted",
+        'migrations.DeleteModel("Cage"),',
+        'migrations.SeparateDatabaseAndState([], [migrations.DeleteModel("Cage")]),',
+        READS,
+        "table_gone",
+        "42P01",
+    ),
+    Kind(
+        "a model is renamed",
+        'migrations.RenameModel("Cage", "Pen"),',
+        'migrations.AlterModelTable("cage", "zoo_cage"), migrations.RenameModel("Cage", "Pen"),',
+        READS,
+        "table_renamed",
+        "42P01",
+    ),
+    Kind(
+        "a field is removed",
+        'migrations.RemoveField("cage", "size"),',
+        'migrations.SeparateDatabaseAndState([], [migrations.RemoveField("cage", "size")]),',
+        READS,
+        "column_gone",
+        "42703",
+    ),
+    Kind(
+        "a field is renamed",
+        'migrations.RenameField("cage", "size", "extent"),',
+        """migrations.AlterField("cage", "size", models.IntegerField(null=True, db_column="size")),
+        migrations.RenameField("cage", "size", "extent"),""",
+        READS,
+        "column_renamed",
+        "42703",
+    ),
+    Kind(
+        "a column is of another kind",
+        'migrations.AlterField("cage", "size", models.TextField(null=True)),',
+        'migrations.AddField("cage", "size_text", models.TextField(null=True)),',
+        READS,
+        "other_type",
+    ),
+    Kind(
+        "a new column must be given",
+        'migrations.AddField("cage", "depth", models.IntegerField(default=0)),',
+        'migrations.AddField("cage", "depth", models.IntegerField(db_default=0)),',
+        WRITES,
+        "needs_value",
+        "23502",
+    ),
+    Kind(
+        "a column no longer takes NULL",
+        'migrations.AlterField("cage", "size", models.IntegerField(default=0)),',
+        'migrations.AlterField("cage", "size", models.IntegerField(null=True, default=0)),',
+        WRITES,
+        "became_not_null",
+    ),
+    Kind(
+        "a column is computed",
+        """migrations.RemoveField("cage", "size"), migrations.AddField("cage", "size",
+        models.GeneratedField(expression=models.F("id") * 2, output_field=models.IntegerField(),
+            db_persist=True)),""",
+        """migrations.AddField("cage", "double", models.GeneratedField(
+            expression=models.F("size") * 2, output_field=models.IntegerField(),
+            db_persist=True)),""",
+        WRITES,
+        "became_generated",
+        "428C9",
+    ),
+    Kind(
+        "a default is lost",
+        'migrations.AlterField("cage", "kind", models.CharField(max_length=5)),',
+        'migrations.AlterField("cage", "kind", models.CharField(max_length=9, db_default="a")),',
+        WRITES,
+        "lost_default",
+        "23502",
+        first=CAGE
+        + 'migrations.AddField("cage", "kind", models.CharField(max_length=5, db_default="a")),',
+    ),
+    Kind(
+        "a type is narrower",
+        'migrations.AlterField("cage", "name", models.CharField(max_length=10)),',
+        'migrations.AlterField("cage", "name", models.CharField(max_length=30)),',
+        WRITES,
+        "narrowed",
+    ),
+    Kind(
+        "a number is narrower",
+        'migrations.AlterField("cage", "size", models.SmallIntegerField(null=True)),',
+        'migrations.AlterField("cage", "size", models.BigIntegerField(null=True)),',
+        WRITES,
+        "narrowed",
+    ),
+    Kind(
+        "rows must be unique",
+        """migrations.AddConstraint("cage", models.UniqueConstraint(fields=["name"],
+            name="one_cage")),""",
+        """migrations.AddConstraint("cage", models.UniqueConstraint(fields=["code", "name"],
+            name="one_cage")),""",
+        WRITES,
+        "unique",
+    ),
+    Kind(
+        "a unique column is the same in every row that does not name it",
+        'migrations.AddField("cage", "tag", models.IntegerField(unique=True, db_default=0)),',
+        'migrations.AddField("cage", "tag", models.IntegerField(unique=True, null=True)),',
+        WRITES,
+        "unique",
+        setup=(),
+    ),
+    Kind(
+        "rows are checked",
+        """migrations.AddConstraint("cage", models.CheckConstraint(
+            condition=models.Q(size__gt=0), name="some_cage")),""",
+        """migrations.AddField("cage", "depth", models.PositiveIntegerField(null=True)),""",
+        WRITES,
+        "check",
+    ),
+    Kind(
+        "a check says more than before",
+        """migrations.RemoveConstraint("cage", "some_cage"),
+        migrations.AddConstraint("cage", models.CheckConstraint(
+            condition=models.Q(size__gt=0), name="some_cage")),""",
+        """migrations.AddField("cage", "depth", models.PositiveIntegerField(null=True)),""",
+        WRITES,
+        "check",
+        first=CAGE
+        + """migrations.AddConstraint("cage", models.CheckConstraint(
+            condition=models.Q(size__gt=-1), name="some_cage")),""",
+    ),
+    Kind(
+        "a column points to a table",
+        'migrations.AlterField("cagenest", "cage", models.ForeignKey("zoo.Cage", models.CASCADE)),',
+        """migrations.AlterField("cagenest", "cage", models.ForeignKey("zoo.Cage", models.SET_NULL,
+            null=True, db_constraint=False)),""",
+        WRITES,
+        "foreign_key",
+        first=CAGE
+        + """migrations.CreateModel("CageNest", [
+            ("id", models.BigAutoField(primary_key=True)),
+            ("cage", models.ForeignKey("zoo.Cage", models.CASCADE, db_constraint=False)),
+        ]),""",
+    ),
+    Kind(
+        "a value has no name in the old choices",
+        """migrations.AlterField("cage", "size",
+            models.IntegerField(null=True, choices=[(1, "one"), (2, "two")])),""",
+        'migrations.AlterField("cage", "size", models.IntegerField(null=True, choices=[])),',
+        READS,
+        "new_choice",
+        first=CAGE
+        + """migrations.AlterField("cage", "size",
+            models.IntegerField(null=True, choices=[(1, "one")])),""",
+        severity="info",
+    ),
+)
+
+# Those whose hint has migrations to paste.
+WITH_MIGRATIONS = (
+    "a model is deleted",
+    "a model is renamed",
+    "a field is removed",
+    "a field is renamed",
+    "a new column must be given",
+    "a default is lost",
+)
+
+
+def about_old_release(answer: Answer) -> list[dict[str, Any]]:
+    """Return what is found about the old release."""
+    return [each for each in answer.report["findings"] if each["id"] in OLD_RELEASE_IDS]
+
+
+def each_its_own(text: str, number: int) -> str:
+    """Return operations or SQL about a model that no other kind has."""
+    return text.replace("Cage", f"Cage{number}").replace("cage", f"cage{number}")
+
+
+@pytest.fixture
+def zoo(new_database: Callable[..., str], write_migrations: Write) -> Callable[..., str]:
+    """Return a function that makes a database with the first migration, and its alias."""
+
+    def make(first: str, pending: str, *setup: str) -> str:
+        alias = new_database("old ")
+        write_migrations(first)
+        assert migrate(alias, "zoo") is None
+        for statement in setup:
+            execute(connections[alias], statement)
+        write_migrations(first, pending)
+        return alias
+
+    return make
+
+
+def every_kind(zoo: Callable[..., str], *, good: bool) -> str:
+    """Return a database where all kinds are pending, each with a model of its own."""
+    numbered = list(enumerate(KINDS))
+    return zoo(
+        "".join(each_its_own(kind.first, number) for number, kind in numbered),
+        "".join(each_its_own(kind.good if good else kind.bad, number) for number, kind in numbered),
+        *(each_its_own(each, number) for number, kind in numbered for each in kind.setup),
+    )
+
+
+@pytest.mark.parametrize("how", ["off", "clone"])
+def test_what_the_old_release_does_not_survive_is_told(
+    how: str, zoo: Callable[..., str], ops: Ops
+) -> None:
+    alias = every_kind(zoo, good=False)
+
+    answer = ops("preflight_migrate", "zoo", database=alias, rehearse=how, old_release="warn")
+
+    found = {each["evidence"]["model"].lower(): each for each in about_old_release(answer)}
+    assert len(found) == len(about_old_release(answer)) == len(KINDS), answer.stdout
+    for number, kind in enumerate(KINDS):
+        model = "cagenest" if "CageNest" in kind.first else "cage"
+        finding = found[each_its_own(f"zoo.{model}", number)]
+        assert (finding["id"], finding["severity"]) == (kind.id, kind.severity), kind.name
+        assert [each["kind"] for each in finding["evidence"]["changes"]] == [kind.found]
+        assert "restore_db" in finding["hint"]
+        on_the_copy = finding["evidence"]["on_the_copy"]
+        met = {each["sqlstate"] for each in on_the_copy}
+        assert met == ({kind.fails} if kind.fails and how == "clone" else set()), kind.name
+        assert all(
+            each["words"] in finding["message"] for each in finding["evidence"]["on_the_copy"]
+        )
+    assert answer.report["verdict"] == "passed"
+
+
+@pytest.mark.parametrize("how", ["off", "clone"])
+def test_what_comes_to_the_same_and_leaves_the_old_release_alone_is_not_told(
+    how: str, zoo: Callable[..., str], ops: Ops
+) -> None:
+    alias = every_kind(zoo, good=True)
+
+    answer = ops("preflight_migrate", "zoo", database=alias, rehearse=how, old_release="warn")
+
+    assert about_old_release(answer) == []
+    assert answer.report["verdict"] == "passed"
+
+
+@pytest.mark.parametrize("how", ["off", "clone"])
+def test_plans_that_only_add_are_silent(
+    how: str, new_database: Callable[..., str], ops: Ops
+) -> None:
+    alias = new_database("old ")
+    for app in ("contenttypes", "auth", "admin", "treasury"):
+        assert migrate(alias, app, "0001") is None
+
+    answer = ops("preflight_migrate", database=alias, rehearse=how, old_release="warn")
+
+    # The one thing that is dropped between the first and the last migrations of these apps.
+    (finding,) = about_old_release(answer)
+    assert finding["id"] == READS
+    assert finding["migration"] == "contenttypes.0002_remove_content_type_name"
+    assert (finding["table"], finding["column"]) == ("public.django_content_type", "name")
+    assert answer.code == 0
+    facts = answer.report["facts"]["old_release"]
+    assert facts["reads"] == ["contenttypes.ContentType"]
+    assert facts["writes"] == []
+    assert facts["models_tried"] == (facts["models"] if how == "clone" else None)
+
+
+PASTED = re.compile(
+    r"^# instead of [^\n]+\n# migration 1 [^\n]+\noperations = \[\n(.+?)^\]", re.M | re.S
+)
+
+
+def test_the_migrations_of_the_hint_leave_the_old_release_alone(
+    zoo: Callable[..., str], write_migrations: Write, ops: Ops
+) -> None:
+    kinds = [kind for kind in KINDS if kind.name in WITH_MIGRATIONS]
+    first = "".join(each_its_own(kind.first, number) for number, kind in enumerate(kinds))
+    bad = "".join(each_its_own(kind.bad, number) for number, kind in enumerate(kinds))
+    alias = zoo(first, bad)
+    answer = ops("preflight_migrate", "zoo", database=alias, old_release="warn")
+    pasted = [text for each in about_old_release(answer) for text in PASTED.findall(each["hint"])]
+    assert len(pasted) == len(about_old_release(answer)) == len(kinds)
+
+    write_migrations(first, "".join(pasted))
+
+    again = ops("preflight_migrate", "zoo", database=alias, old_release="warn", rehearse="clone")
+    assert about_old_release(again) == [], again.stdout
+    assert again.report["verdict"] == "passed"
+    assert migrate(alias, "zoo") is None
+
+
+def test_as_an_error_it_makes_the_verdict_and_switched_off_it_is_not_looked_at(
+    zoo: Callable[..., str], ops: Ops
+) -> None:
+    alias = zoo(CAGE, 'migrations.RemoveField("cage", "size"),')
+
+    error = ops("preflight_migrate", "zoo", database=alias, old_release="error")
+    off = ops("preflight_migrate", "zoo", database=alias, old_release="off")
+    text = ops(
+        "preflight_migrate", "zoo", database=alias, old_release="error", format="text"
+    ).stdout
+
+    assert (error.code, error.report["verdict"]) == (1, "failed")
+    assert [each["severity"] for each in about_old_release(error)] == ["error"]
+    assert text.startswith("FAILED: migrate would break the old release: the release that runs now")
+    assert "state_operations" in text
+    assert (off.code, about_old_release(off), off.report["facts"]["old_release"]) == (0, [], None)
+
+
+# The view stands for the table under its old name, and takes what is written to it.
+A_VIEW_INSTEAD = """
+migrations.RenameModel("Cage", "Pen"),
+migrations.RunSQL("CREATE VIEW zoo_cage AS SELECT * FROM zoo_pen", "DROP VIEW zoo_cage"),
+"""
+
+
+def test_where_sql_by_hand_may_have_seen_to_it_only_the_copy_says(
+    zoo: Callable[..., str], ops: Ops
+) -> None:
+    alias = zoo(CAGE, A_VIEW_INSTEAD, ROW)
+
+    def ask(**options: str) -> Answer:
+        return ops("preflight_migrate", "zoo", database=alias, **{"old_release": "warn", **options})
+
+    (finding,) = about_old_release(ask())
+    assert finding["severity"] == "info"
+    assert "but hand-written SQL of the plan names zoo_cage" in finding["message"]
+    assert "zoo.Cage" in " ".join(
+        each["why"] for each in ask(old_release="error").report["undecided"]
+    )
+    tried = ask(rehearse="clone", old_release="error")
+    assert (about_old_release(tried), tried.code) == ([], 0), tried.stdout
+
+
+# The table goes that a trigger of another one writes to; and a column comes without Django.
+BY_HAND = """
+migrations.DeleteModel("Nest"),
+migrations.RunSQL("ALTER TABLE zoo_den ADD COLUMN depth integer NOT NULL DEFAULT 0"),
+migrations.RunSQL("ALTER TABLE zoo_den ALTER COLUMN depth DROP DEFAULT"),
+"""
+WITH_A_TRIGGER = (
+    ROW,
+    "INSERT INTO zoo_den (secret) VALUES ('of the den')",
+    "CREATE FUNCTION into_nest() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$BEGIN INSERT INTO zoo_nest DEFAULT VALUES; RETURN NEW; END$$",
+    "CREATE TRIGGER nested BEFORE INSERT ON zoo_cage FOR EACH ROW EXECUTE FUNCTION into_nest()",
+    # Broken before the plan, and by nobody's fault in it.
+    "ALTER TABLE zoo_lair ADD COLUMN odd integer NOT NULL",
+)
+
+
+def test_what_only_the_copy_can_tell_is_told_without_the_row_and_nothing_that_was_so_before(
+    zoo: Callable[..., str], ops: Ops
+) -> None:
+    first = CAGE + "".join(
+        f'migrations.CreateModel("{name}", [("id", models.BigAutoField(primary_key=True)), '
+        '("secret", models.CharField(max_length=20, null=True))]),'
+        for name in ("Nest", "Den", "Lair")
+    )
+    alias = zoo(first, BY_HAND, *WITH_A_TRIGGER)
+
+    answer = ops("preflight_migrate", "zoo", database=alias, rehearse="clone", old_release="warn")
+
+    found = {(each["evidence"]["model"], each["id"]): each for each in about_old_release(answer)}
+    assert set(found) == {
+        ("zoo.Nest", READS),
+        ("zoo.Cage", WRITES),
+        ("zoo.Den", WRITES),
+    }, answer.stdout
+    assert '"zoo_nest" does not exist (42P01)' in found["zoo.Cage", WRITES]["message"]
+    assert 'null value in column "depth"' in found["zoo.Den", WRITES]["message"]
+    assert "of the den" not in answer.stdout
+    # It was the old release that failed, and not migrate.
+    assert answer.report["verdict"] == "passed"
+
+
+UNMANAGED = """
+migrations.CreateModel("Seen", [
+    ("id", models.BigAutoField(primary_key=True)), ("size", models.IntegerField()),
+], options={"managed": False, "db_table": "zoo_cage"}),
+migrations.CreateModel("Other", [], options={"proxy": True}, bases=("zoo.cage",)),
+"""
+
+
+def test_a_model_that_django_does_not_manage_is_judged_by_what_it_reads(
+    zoo: Callable[..., str], ops: Ops
+) -> None:
+    adds = 'migrations.AddField("cage", "depth", models.IntegerField(default=0)),'
+    drops = 'migrations.RemoveField("cage", "size"),'
+    alias = zoo(CAGE + UNMANAGED, adds + drops, ROW)
+
+    for how in ("off", "clone"):
+        answer = ops("preflight_migrate", "zoo", database=alias, rehearse=how, old_release="warn")
+        found = [(each["evidence"]["model"], each["id"]) for each in about_old_release(answer)]
+        # What cannot be read is not written either: where that was seen, it is said once.
+        writes = [("zoo.Cage", WRITES)]
+        assert found == [("zoo.Cage", READS), *writes, ("zoo.Seen", READS)]
+
+
+def test_a_plan_backwards_is_judged_by_the_release_that_runs_now(
+    zoo: Callable[..., str], write_migrations: Write, ops: Ops
+) -> None:
+    pending = 'migrations.AddField("cage", "depth", models.IntegerField(null=True)),'
+    alias = zoo(CAGE, pending)
+    assert migrate(alias, "zoo") is None
+
+    answer = ops("preflight_migrate", "zoo", "0001", database=alias, old_release="warn")
+
+    (finding,) = about_old_release(answer)
+    assert (finding["id"], finding["column"]) == (READS, "depth")
+    assert finding["migration"] == "zoo.0002_step"
