@@ -65,25 +65,39 @@ class Outcome:
 
 
 def states_of(steps: list[Key], graph: Any) -> list[State]:
-    """Return the states to look at; of each app, at most LONGEST are pending."""
+    """Return the states to look at: releases behind, apps behind, nothing and everything."""
     of_app: dict[str, list[Key]] = {}
     for step in steps:
         of_app.setdefault(step[0], []).append(step)
-    longest = sorted(of_app, key=lambda name: -len(of_app[name]))
 
-    def without(name: str, pending: Iterable[Key]) -> State:
-        later = {after for key in pending for after in graph.backwards_plan(key)}
-        return State(name, tuple(step for step in steps if step not in later))
+    def with_later(pending: Iterable[Key]) -> set[Key]:
+        return {after for key in pending for after in graph.backwards_plan(key)}
 
-    def tail(count: int) -> Iterator[Key]:
-        return (step for own in of_app.values() for step in own[-count:])
+    def state(name: str, pending: set[Key]) -> State:
+        return State(name, tuple(step for step in steps if step not in pending))
+
+    def behind(count: int, most: int) -> Iterator[State]:
+        """Yield the apps of the longest histories, but those on which half the project stands."""
+        tails = {app: with_later(own[-count:]) for app, own in of_app.items()}
+        fitting = [app for app, tail in tails.items() if len(tail) <= 2 * count + 1]
+        for app in sorted(fitting, key=lambda app: -len(of_app[app]))[:most]:
+            yield state(f"{app} {count} behind", tails[app])
+
+    def outermost(count: int) -> set[Key]:
+        """Return what nothing else stands on, so many times over."""
+        pending: set[Key] = set()
+        for _ in range(count):
+            rest = [step for step in steps if step not in pending]
+            pending |= {step for step in rest if with_later([step]) <= pending | {step}}
+        return pending
 
     return [
-        State("everything pending", ()),
-        *(without(f"{count} of each app pending", tail(count)) for count in (3, 1)),
-        *(without(f"{app} {LONGEST} behind", of_app[app][-LONGEST:]) for app in longest[:2]),
-        *(without(f"{app} 1 behind", of_app[app][-1:]) for app in longest[:3]),
-        State("nothing pending", tuple(steps)),
+        state("everything pending", set(steps)),
+        state("3 releases pending", outermost(3)),
+        state("1 release pending", outermost(1)),
+        *behind(LONGEST, 2),
+        *behind(1, 3),
+        state("nothing pending", set()),
     ]
 
 
