@@ -88,9 +88,11 @@ def test_the_machines_own_server_is_taken_for_what_the_wheel_lacks(
     (folder / "farm--1.0.sql").write_text("CREATE TYPE animal AS ENUM ('cow');\n")
 
     assert why_not_isolated(wanted) is None
-    with isolated_server(connections[empty_database], wanted) as superuser:
-        with superuser.cursor() as cursor:
-            cursor.execute("CREATE EXTENSION farm")
+    with (
+        isolated_server(connections[empty_database], wanted) as superuser,
+        superuser.cursor() as cursor,
+    ):
+        cursor.execute("CREATE EXTENSION farm")
     assert extensions_of(bindir) == extensions_of(own / "bin") - {"farm"}
     monkeypatch.setattr(isolated, "find_bindirs", dict)
     assert why_not_isolated(ServerRequirements(major=major)) is None

@@ -126,6 +126,7 @@ def _effect_of_call(called: ast.expr, named: dict[str, Any]) -> Effect:
             return Effect.WORKS_ON_ROWS
     else:
         return Effect.ANYTHING
-    is_value = issubclass(type(item), type) and not issubclass(item, Model)
-    plain = is_value and f"{item.__module__}.".startswith(VALUES)
+    kind: Any = item
+    is_value = issubclass(type(kind), type) and not issubclass(kind, Model)
+    plain = is_value and f"{kind.__module__}.".startswith(VALUES)
     return Effect.WORKS_ON_ROWS if plain else Effect.ANYTHING
