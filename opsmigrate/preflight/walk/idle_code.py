@@ -66,10 +66,19 @@ def is_idle(code: Callable[..., Any], walk: SchemaWalk, state: ProjectState) -> 
     return True
 
 
-class _Reader:
-    """Carries out one function."""
+def returns_a_constant(function: Callable[..., Any]) -> bool:
+    """Return whether a function without arguments does nothing but return a constant."""
+    try:
+        value = _Reader(function, None, None, depth=0).call(())
+    except _NotIdleError:
+        return False
+    return _is_constant(value)
 
-    def __init__(self, function: Any, walk: SchemaWalk, state: ProjectState, *, depth: int) -> None:
+
+class _Reader:
+    """Carries out one function; it meets no model where there is no `state`."""
+
+    def __init__(self, function: Any, walk: Any, state: ProjectState | None, *, depth: int) -> None:
         # Its own type: isinstance() asks an object that stands in for another one, which may work.
         if not issubclass(type(function), FunctionType) or depth > DEEPEST:
             raise _NotIdleError
@@ -302,6 +311,7 @@ class _Reader:
         return WITHOUT_ROWS[method]
 
     def _model(self, values: list[Any]) -> Any:
+        assert self.state is not None  # noqa: S101 - who has `apps` has a state
         try:
             return self.state.apps.get_model(*values)
         except Exception as error:
