@@ -85,14 +85,16 @@ def _missing(bindir: Path, wanted: ServerRequirements) -> list[str]:
 
 
 def _why_none_fits(wanted: ServerRequirements) -> str:
+    installed = f"PostgreSQL {wanted.major} from your system's packages on this machine would do"
     nearest = next(_folders(wanted.major), None)
     if nearest is not None:
-        return f"the embedded server does not have the extension {_missing(nearest, wanted)[0]}"
+        missing = _missing(nearest, wanted)[0]
+        return f"the embedded server does not have the extension {missing}; {installed}"
     found = find_bindirs()
     if not found:
         return "the package with the embedded server is not installed"
     majors = " and ".join(map(str, sorted(found)))
-    return f"the embedded server is PostgreSQL {majors}, not {wanted.major}"
+    return f"the embedded server is PostgreSQL {majors}, not {wanted.major}; {installed}"
 
 
 @contextmanager

@@ -5,8 +5,12 @@ from typing import Any
 
 import pytest
 from django.db import connections
+from django.utils.functional import SimpleLazyObject
 
+from opsmigrate.preflight.walk.code_effects import effect_of_code
 from opsmigrate.preflight.walk.plain_defaults import may_be_called
+from opsmigrate.preflight.walk.plain_receivers import is_plain
+from opsmigrate.schema.applied import strings_in_reach
 from tests.aliases import guest
 from tests.conftest import Ops, execute
 from tests.integration.pairs import CAGE
@@ -178,6 +182,36 @@ def remembers() -> list[str]:
 
 
 LEFT: list[str] = []
+LAZY: Any = None
+
+
+def uses_what_is_lazy(apps: Any, editor: Any) -> None:
+    """Nothing but words."""
+    LAZY.clear()
+    LAZY(apps)
+
+
+def clears_what_is_lazy(**kwargs: object) -> None:
+    LAZY.clear()
+
+
+def defaults_to_what_is_lazy() -> Any:
+    return LAZY
+
+
+def test_reading_code_wakes_nothing_that_stands_in_for_another_object(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    woken: list[str] = []
+    lazy = SimpleLazyObject(lambda: woken.append("woken"))
+    monkeypatch.setitem(globals(), "LAZY", lazy)
+
+    effect_of_code(uses_what_is_lazy)
+    assert "Nothing but words." in strings_in_reach(uses_what_is_lazy)
+    assert not is_plain(clears_what_is_lazy)
+    assert not may_be_called(defaults_to_what_is_lazy)
+
+    assert woken == []
 
 
 @pytest.mark.parametrize("default", [colours, kinds, list, dict])

@@ -76,7 +76,7 @@ def test_the_machines_own_server_is_taken_for_what_the_wheel_lacks(
     package = bindir.parents[1]
     own = tmp_path / package.name / "pgsql"
     monkeypatch.setattr(installed, "VERSIONED_FOLDERS", ((str(own.parent), "pgsql*/bin"),))
-    assert why_not_isolated(wanted) == "the embedded server does not have the extension farm"
+    assert "does not have the extension farm; Postg" in (why_not_isolated(wanted) or "")
 
     # As packages of the system have it: one major, and extensions of contrib.
     shutil.copytree(bindir.parent, own, symlinks=True)
