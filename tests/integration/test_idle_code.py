@@ -131,6 +131,42 @@ def test_a_privilege_that_lacks_leaves_it_open(
         assert (migrate(theirs, "zoo") is not None) == taken
 
 
+POINT = """
+class Point(models.Field):
+    def db_type(self, connection):
+        return "point"
+
+def run(apps, schema_editor):
+    Spot = apps.get_model("zoo", "Spot")
+    {code}
+
+operations = [
+    migrations.CreateModel("Spot", [
+        ("id", models.BigAutoField(primary_key=True)), ("at", Point()),
+    ]),
+    migrations.RunPython(run),
+]
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "fails"),
+    [
+        ("for spot in Spot.objects.using('{0}').all():\n        spot.save()", False),
+        ("for spot in Spot.objects.using('{0}').distinct():\n        spot.save()", True),
+        ("Spot.objects.using('{0}').filter(at='(1,1)').delete()", True),
+    ],
+    ids=["all", "distinct", "a-condition"],
+)
+def test_an_operator_that_a_type_does_not_have_is_missed_without_a_row(
+    code: str, fails: bool, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(POINT.format(code=code.format(empty_database)))
+
+    assert asked(ops, empty_database) == (3 if fails else 0)
+    assert (migrate(empty_database, "zoo") is not None) == fails
+
+
 def test_what_code_before_it_may_have_made_leaves_it_open(
     applied: str, write_migrations: Write, ops: Ops
 ) -> None:

@@ -17,9 +17,6 @@ def test_a_state_has_all_that_its_migrations_stand_on() -> None:
     assert states["nothing pending"] == tuple(steps)
     one, three = states["1 release pending"], states["3 releases pending"]
     assert set(three) < set(one) < set(steps)
-    assert not set(steps) - set(one) & {
-        before for key in one for before in graph.forwards_plan(key)
-    }
     assert any(name.endswith(" 1 behind") for name in states)
     for applied in states.values():
         assert all(set(graph.forwards_plan(key)) <= set(applied) for key in applied)
