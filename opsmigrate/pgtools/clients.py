@@ -10,18 +10,9 @@ from pathlib import Path
 
 from opsmigrate.errors import UndecidedError
 from opsmigrate.pgtools.embedded import INSTALL, find_bindirs
+from opsmigrate.pgtools.installed import installed_folders
 from opsmigrate.steps import command
 
-VERSIONED_FOLDERS = (
-    ("/usr/lib/postgresql", "*/bin"),
-    ("/usr", "pgsql-*/bin"),
-    ("/usr/local", "pgsql*/bin"),
-    ("/opt/homebrew/opt", "postgresql@*/bin"),
-    ("/usr/local/opt", "postgresql@*/bin"),
-    ("/Library/PostgreSQL", "*/bin"),
-    ("/Applications/Postgres.app/Contents/Versions", "*/bin"),
-    ("C:/Program Files/PostgreSQL", "*/bin"),
-)
 # pg_dump 17 and later writes SET transaction_timeout, which older servers do not know.
 KNOWS_TRANSACTION_TIMEOUT = 17
 # Before, --compress takes a level only: 15 refuses the name of a method, 14 reads it as level 0.
@@ -88,8 +79,7 @@ def _folders(pg_bin: Path | None) -> Iterator[Path]:
     if pg_bin is not None:
         yield pg_bin
     yield from (Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder)
-    for root, pattern in VERSIONED_FOLDERS:
-        yield from sorted(Path(root).glob(pattern), reverse=True)
+    yield from installed_folders()
     yield from find_bindirs().values()
 
 

@@ -97,17 +97,21 @@ def start(
     durable: bool = True,
     socket: bool = False,
     search: Sequence[str] | None = None,
+    bindir: Path | None = None,
 ) -> EmbeddedServer:
     """Start a server whose files are under `directory`; the newest major unless one is named.
+
+    With `bindir`, a folder of programs of this `major`, it is not the wheel's.
 
     What an earlier run left there is used again: a server still running is stopped first, and a
     killed one recovers. `durable=False` gives up crash safety for speed, for tests. With `socket`
     it also listens on a Unix socket, where the system has them and the path is not too long.
     """
-    found_major, bindir = _choose(major, find_bindirs(search))
+    found = {major: bindir} if major is not None and bindir is not None else find_bindirs(search)
+    found_major, programs = _choose(major, found)
     home = directory.resolve() / f"pg{found_major}"
     try:
-        return _start(home, found_major, bindir, durable=durable, with_socket=socket)
+        return _start(home, found_major, programs, durable=durable, with_socket=socket)
     except (OSError, LookupError) as error:
         raise EmbeddedServerError(f"the embedded PostgreSQL cannot be started: {error}") from error
 
@@ -291,9 +295,12 @@ def running(
     durable: bool = True,
     socket: bool = False,
     search: Sequence[str] | None = None,
+    bindir: Path | None = None,
 ) -> Iterator[EmbeddedServer]:
     """Have a server for the length of a `with` block; afterwards nothing of it is left."""
-    server = start(directory, major=major, durable=durable, socket=socket, search=search)
+    server = start(
+        directory, major=major, durable=durable, socket=socket, search=search, bindir=bindir
+    )
     try:
         yield server
     finally:

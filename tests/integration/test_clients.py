@@ -11,6 +11,7 @@ from django.db import connections
 
 from opsmigrate.errors import UndecidedError
 from opsmigrate.pgtools import clients as module
+from opsmigrate.pgtools import installed
 from opsmigrate.pgtools.clients import find_clients
 from opsmigrate.pgtools.embedded import find_bindirs
 from opsmigrate.postgres.session import read_session
@@ -22,7 +23,7 @@ Fake = Callable[..., Path]
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     """Return a function that puts clients of a version on PATH; there are no others here."""
-    monkeypatch.setattr(module, "VERSIONED_FOLDERS", ())
+    monkeypatch.setattr(installed, "VERSIONED_FOLDERS", ())
     monkeypatch.setattr(module, "find_bindirs", dict)
     monkeypatch.setenv("PATH", "")
 
@@ -141,7 +142,7 @@ def test_clients_of_a_major_that_does_not_suit_back_up_nothing(
     server = read_session(connections[staging]).major
     others = {major: folder for major, folder in find_bindirs().items() if not suits(major, server)}
     assert others, "the embedded package has clients of two majors"
-    monkeypatch.setattr(module, "VERSIONED_FOLDERS", ())
+    monkeypatch.setattr(installed, "VERSIONED_FOLDERS", ())
     monkeypatch.setattr(module, "find_bindirs", lambda: others)
     monkeypatch.setenv("PATH", "")
 

@@ -54,8 +54,9 @@ def test_code_that_finds_no_row_leaves_none(
 
     answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
 
-    assert len(answer.report["undecided"]) == 1, answer.stdout
-    assert question(answer) == []
+    # The code itself, where it is not understood as a whole (test_idle_code.py).
+    assert len(answer.report["undecided"]) == (code == LEAVES_NOTHING["expressions"])
+    assert question(answer) == [], answer.stdout
     assert migrate(empty_database, "zoo") is None
 
 
@@ -95,7 +96,7 @@ def test_so_it_is_with_sql_written_by_hand(
 def test_where_there_are_tables_code_may_have_done_anything(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
-    write_migrations(CAGE, BODY.format(code=LEAVES_NOTHING["an update"]), STRICT)
+    write_migrations(CAGE, BODY.format(code=LEAVES_NOTHING["expressions"]), STRICT)
     execute(connections[empty_database], "CREATE TABLE other (id int)")
 
     answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
@@ -127,7 +128,7 @@ def test_a_big_plan_is_told_in_a_page_and_its_rows_are_decided(
     step = """
 def run(apps, schema_editor):
     Pen = apps.get_model("zoo", "Pen{0}")
-    Pen.objects.using(schema_editor.connection.alias).filter(size=None).update(size={0})
+    Pen.objects.using(schema_editor.connection.alias).update(size=models.F("size"))
 
 operations = [
     migrations.CreateModel("Pen{0}", [

@@ -1,13 +1,17 @@
 """The server of one's own that copies are made on: whether it suits, and what it knows of us."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from django.db import connections
 
+from opsmigrate import isolated
 from opsmigrate.isolated import ServerRequirements, isolated_server, why_not_isolated
+from opsmigrate.pgtools import installed
 from opsmigrate.pgtools.embedded import find_bindirs
+from opsmigrate.pgtools.installed import extensions_of
 from opsmigrate.postgres.session import read_session
 
 pytestmark = pytest.mark.skipif(not find_bindirs(), reason="needs the embedded package")
@@ -44,7 +48,8 @@ def test_it_knows_nothing_of_the_examined_server(
         "OPSMIGRATE_SEAL_KEY": "live-key",
     }.items():
         monkeypatch.setenv(name, value)
-    with isolated_server(connections[empty_database], max(find_bindirs())) as superuser:
+    wanted = ServerRequirements(major=max(find_bindirs()))
+    with isolated_server(connections[empty_database], wanted) as superuser:
         session = read_session(superuser)
         assert session.system_identifier != examined.system_identifier
         with superuser.cursor() as cursor:
@@ -61,3 +66,34 @@ def test_it_knows_nothing_of_the_examined_server(
             assert "live-" not in known
             assert str(settings["PASSWORD"]) not in known
     assert not data.exists()
+
+
+def test_the_machines_own_server_is_taken_for_what_the_wheel_lacks(
+    empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    major, bindir = max(find_bindirs().items())
+    wanted = ServerRequirements(major=major, extensions=("farm",))
+    package = bindir.parents[1]
+    own = tmp_path / package.name / "pgsql"
+    monkeypatch.setattr(installed, "VERSIONED_FOLDERS", ((str(own.parent), "pgsql*/bin"),))
+    assert "does not have the extension farm; Postg" in (why_not_isolated(wanted) or "")
+
+    # As packages of the system have it: one major, and extensions of contrib.
+    shutil.copytree(bindir.parent, own, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, tmp_path / libraries.name, symlinks=True)
+    [folder] = own.glob("share/**/extension")
+    (folder / "farm.control").write_text("default_version = '1.0'\n")
+    (folder / "farm--1.0.sql").write_text("CREATE TYPE animal AS ENUM ('cow');\n")
+
+    assert why_not_isolated(wanted) is None
+    with (
+        isolated_server(connections[empty_database], wanted) as superuser,
+        superuser.cursor() as cursor,
+    ):
+        cursor.execute("CREATE EXTENSION farm")
+    assert extensions_of(bindir) == extensions_of(own / "bin") - {"farm"}
+    monkeypatch.setattr(isolated, "find_bindirs", dict)
+    assert why_not_isolated(ServerRequirements(major=major)) is None
+    assert "not installed" in (why_not_isolated(ServerRequirements(major=9)) or "")

@@ -23,7 +23,7 @@ from django.contrib.postgres.operations import (
     RemoveIndexConcurrently, ValidateConstraint,
 )
 from django.contrib.postgres.search import SearchVector
-from django.db import migrations, models
+from django.db import migrations, models, transaction
 from django.db.models import Func
 from django.db.models.functions import Lower, Now
 

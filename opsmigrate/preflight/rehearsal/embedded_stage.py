@@ -59,9 +59,6 @@ def why_not_embedded(connection: BaseDatabaseWrapper, major: int, needed_bytes: 
     Nothing is started. Whether the locale is there is only seen then; see on_embedded_server.
     """
     with connection.cursor() as cursor:
-        cursor.execute(EXTENSIONS)
-        left_out = {*SCHEDULERS, *OBSERVERS}
-        extensions = tuple(sorted({row[0] for row in cursor.fetchall()} - left_out))
         cursor.execute(TABLESPACES)
         tablespaces = tuple(row[0] for row in cursor.fetchall())
         cursor.execute(sql.SQL("SELECT count(*) FROM ({}) AS r").format(sql.SQL(ROLES)))
@@ -70,9 +67,19 @@ def why_not_embedded(connection: BaseDatabaseWrapper, major: int, needed_bytes: 
         return f"there are {roles} roles"
     return why_not_isolated(
         ServerRequirements(
-            major=major, extensions=extensions, bytes=needed_bytes, tablespaces=tablespaces
+            major=major,
+            extensions=_extensions(connection),
+            bytes=needed_bytes,
+            tablespaces=tablespaces,
         )
     )
+
+
+def _extensions(connection: BaseDatabaseWrapper) -> tuple[str, ...]:
+    with connection.cursor() as cursor:
+        cursor.execute(EXTENSIONS)
+        left_out = {*SCHEDULERS, *OBSERVERS}
+        return tuple(sorted({row[0] for row in cursor.fetchall()} - left_out))
 
 
 @contextmanager
@@ -95,7 +102,8 @@ def on_embedded_server(
         memberships = cursor.fetchall()
         cursor.execute(CONFIGURED)
         configured = cursor.fetchall()
-    with isolated_server(connection, major, socket=True) as boss:
+    wanted = ServerRequirements(major=major, extensions=_extensions(connection))
+    with isolated_server(connection, wanted, socket=True) as boss:
         _require_locale(boss, looks_of(connection)["locale"])
         password = token_urlsafe(24)
         [role] = [row[0] for row in roles if row[-1]]

@@ -47,7 +47,7 @@ class _Reader:
     """Reads one function, and the functions that it calls."""
 
     def __init__(self, function: Any, *, depth: int) -> None:
-        if not isinstance(function, FunctionType) or hasattr(function, "__wrapped__"):
+        if not _is_a(function, FunctionType) or hasattr(function, "__wrapped__"):
             raise _NotPlainError
         if depth > DEEPEST or inspect.iscoroutinefunction(function):
             raise _NotPlainError
@@ -92,7 +92,7 @@ class _Reader:
                 if self._block(each.body if self._switch(each.test) else each.orelse):
                     return True
             elif isinstance(each, ast.For) and not each.orelse:
-                if not isinstance(self._object(each.iter), list | tuple | set | frozenset | dict):
+                if not _is_a(self._object(each.iter), list, tuple, set, frozenset, dict):
                     raise _NotPlainError
                 self._block(each.body)
             else:
@@ -143,9 +143,14 @@ class _Reader:
             raise _NotPlainError
         if isinstance(expression, ast.Attribute):
             owner = self._object(expression.value)
-            if isinstance(owner, ModuleType | type) and hasattr(owner, expression.attr):
+            if _is_a(owner, ModuleType, type) and hasattr(owner, expression.attr):
                 return getattr(owner, expression.attr)
         raise _NotPlainError
+
+
+def _is_a(item: Any, *kinds: type) -> bool:
+    """Return whether its own type is of a kind: isinstance() asks what stands in for another."""
+    return issubclass(type(item), kinds)
 
 
 def _is_text(each: ast.stmt) -> bool:
@@ -154,14 +159,14 @@ def _is_text(each: ast.stmt) -> bool:
 
 
 def _is_harmless(owner: Any, method: str) -> bool:
-    if isinstance(owner, LRU_CACHE):
+    if _is_a(owner, LRU_CACHE):
         return method == "cache_clear"
-    if isinstance(owner, Signal):
+    if _is_a(owner, Signal):
         # What is connected to these runs with this very migrate, and was not looked at.
         return method in ("connect", "disconnect") and owner not in (pre_migrate, post_migrate)
-    if isinstance(owner, dict | list | set):
+    if _is_a(owner, dict, list, set):
         return method == "clear"
-    if isinstance(owner, logging.Logger):
+    if _is_a(owner, logging.Logger):
         return method in LOGS
     if owner is default_cache:
         # Others are reached through a network, a file or the database itself.

@@ -26,6 +26,7 @@ from opsmigrate.preflight.walk.index_and_constraint_sql import examine_statement
 from opsmigrate.preflight.walk.introspected import constraints_of
 from opsmigrate.preflight.walk.noop_alter_field import alter_field_statements, is_noop
 from opsmigrate.preflight.walk.owned_sequences import drop_sequence, require_range
+from opsmigrate.preflight.walk.plain_defaults import may_be_called
 from opsmigrate.preflight.walk.referenced_tables import QUALIFIED, tables_of
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.storage_and_schema import require_storage_and_schema
@@ -57,8 +58,6 @@ def editor_class(kind: type[TracingEditor], connection: BaseDatabaseWrapper) -> 
 
 
 DJANGOS_EDITORS = "django.db.backends."
-# Modules whose functions may be called to learn a default: they look at nothing but the clock.
-HARMLESS_DEFAULTS = ("builtins", "uuid", "datetime", "decimal", "django.utils.timezone")
 
 
 def _text(statement: Any) -> str:
@@ -173,12 +172,11 @@ class TracingEditor(DatabaseSchemaEditor):
     def effective_default(self, field: Field[Any, Any]) -> Any:
         """Return the default, but do not call a project's own code for it: it may do anything."""
         default = field.default
-        if field.has_default() and callable(default):
+        if field.has_default() and callable(default) and not may_be_called(default):
             module = getattr(default, "__module__", None)
-            if module not in HARMLESS_DEFAULTS:
-                name = f"{module}.{getattr(default, '__qualname__', default)}"
-                self.walk.ledger.mark_undecided(f"the default of {field.name} calls {name}")
-                return UNKNOWN
+            name = f"{module}.{getattr(default, '__qualname__', default)}"
+            self.walk.ledger.mark_undecided(f"the default of {field.name} calls {name}")
+            return UNKNOWN
         return super().effective_default(field)
 
     def create_model(self, model: type[Model]) -> None:

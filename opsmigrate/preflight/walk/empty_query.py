@@ -1,0 +1,152 @@
+"""Whether a query of a migration's code finds no row because its one table has none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import models, router
+from django.db.models import Count, Field, Max, Min, QuerySet, lookups
+from django.db.models.expressions import Col
+from django.db.models.sql import UpdateQuery
+
+from opsmigrate.postgres.search_path import seen_by_project
+from opsmigrate.preflight.walk.fields import column_of
+from opsmigrate.preflight.walk.privileges import live_relation, missing_privilege
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
+from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.schema.types import canonical
+
+# Lookups of the field's own type, and where Django has its classes of them.
+LOOKUPS = (
+    *(lookups.Exact, lookups.GreaterThan, lookups.GreaterThanOrEqual, lookups.In, lookups.IsNull),
+    *(lookups.LessThan, lookups.LessThanOrEqual),
+)
+THEIR_MODULES = ("django.db.models.lookups", "django.db.models.fields.related_lookups")
+IN_ORDER = (
+    *(models.AutoField, models.BigAutoField, models.BigIntegerField, models.CharField),
+    *(models.DateField, models.DateTimeField, models.IntegerField, models.TextField),
+)
+# What runs although no row is found: triggers for each statement, and rules.
+RUNS_WITHOUT_ROWS = """
+SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s AND (
+    EXISTS (SELECT FROM pg_trigger t
+            WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 1 = 0)
+    OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid))
+"""
+
+
+class NotEmptyError(Exception):
+    """The query may find rows, or be refused."""
+
+
+def require_nothing_to_do(
+    walk: SchemaWalk,
+    query: QuerySet[Any],
+    *,
+    changes: Mapping[str, Any] | None = None,
+    deletes: bool = False,
+) -> None:
+    """Raise NotEmptyError unless the query, and what it `changes` or `deletes`, meets no row.
+
+    The table must have none, and be as the models say: a column of another type would have the
+    query refused. Nothing is executed but questions of the catalog, and how many rows there are.
+    """
+    model: Any = query.model
+    table = walk.schema.table(model._meta.db_table)
+    alias = walk.connection.alias
+    if table is None or model._meta.parents or {query.db, _written(query)} != {alias}:
+        raise NotEmptyError
+    if changes is not None:
+        _require_changes(walk, query, changes)
+    composed = _composed(walk, query)
+    if {item.table_name for item in composed.alias_map.values()} != {model._meta.db_table}:
+        raise NotEmptyError
+    _require_fitting(composed, model)
+    _require_as_described(walk, table, model._meta.local_concrete_fields)
+    verbs = ["SELECT", *(["UPDATE"] if changes is not None else []), *(["DELETE"] * deletes)]
+    _require_allowed(walk, table, verbs)
+    if walk.rows(table) != 0:
+        raise NotEmptyError
+
+
+def _written(query: Any) -> str:
+    """Return the alias that what it changes or deletes goes to."""
+    return str(query._db or router.db_for_write(query.model))
+
+
+def _require_changes(walk: SchemaWalk, query: QuerySet[Any], changes: Mapping[str, Any]) -> None:
+    model: Any = query.model
+    try:
+        update: Any = query.query.chain(UpdateQuery)
+        update.add_update_values(dict(changes))
+        update.get_compiler(connection=walk.connection).as_sql()
+        fields = [model._meta.get_field(name) for name in changes]
+    except Exception as error:  # what migrate would raise
+        raise NotEmptyError from error
+    if update.related_updates or not all(map(_is_djangos_own, fields)):
+        raise NotEmptyError
+
+
+def _composed(walk: SchemaWalk, query: QuerySet[Any]) -> Any:
+    """Return the query as it would be executed, with all tables that it joins."""
+    composed: Any = query.query.chain()
+    try:
+        composed.get_compiler(connection=walk.connection).as_sql()
+    except Exception as error:
+        raise NotEmptyError from error
+    return composed
+
+
+def _require_fitting(composed: Any, model: Any) -> None:
+    """Raise unless the server has each operator: it refuses others although there is no row."""
+    sorts = composed.distinct or composed.order_by or composed.group_by is not None
+    ordered = sorts or composed.extra_order_by or model._meta.ordering
+    if ordered and not all(map(_is_djangos_own, model._meta.local_concrete_fields)):
+        raise NotEmptyError
+    _require_plain_condition(composed.where)
+    for annotation in composed.annotations.values():
+        sources = [type(source) for source in annotation.get_source_fields()]
+        in_order = type(annotation) in (Max, Min) and sources[:1] in [[kind] for kind in IN_ORDER]
+        if annotation.filter is not None or not (type(annotation) is Count or in_order):
+            raise NotEmptyError
+
+
+def _require_plain_condition(node: Any) -> None:
+    for child in node.children:
+        if hasattr(child, "children"):
+            _require_plain_condition(child)
+            continue
+        left = getattr(child, "lhs", None)
+        plain = type(left) is Count or (type(left) is Col and _is_djangos_own(left.output_field))
+        kind = issubclass(type(child), LOOKUPS) and type(child).__module__ in THEIR_MODULES
+        if not kind or not plain or hasattr(child.rhs, "resolve_expression"):
+            raise NotEmptyError
+
+
+def _is_djangos_own(field: Any) -> bool:
+    return f"{type(field).__module__}.".startswith("django.db.models.fields.")
+
+
+def _require_as_described(
+    walk: SchemaWalk, table: SimulatedTable, fields: list[Field[Any, Any]]
+) -> None:
+    for field in fields:
+        type_ = field.db_parameters(connection=walk.connection)["type"]
+        found = table.types.get(column_of(field))
+        if type_ is None or found is None or canonical(type_) != canonical(found):
+            raise NotEmptyError
+
+
+def _require_allowed(walk: SchemaWalk, table: SimulatedTable, verbs: list[str]) -> None:
+    if table.kind not in ("r", "p"):
+        raise NotEmptyError
+    if table.origin is None:
+        return
+    live = live_relation(walk.catalog, table.origin)
+    if live is None or any(missing_privilege(walk.connection, live, verb) for verb in verbs):
+        raise NotEmptyError
+    runs = seen_by_project(walk.connection, RUNS_WITHOUT_ROWS, list(table.origin))
+    if len(verbs) > 1 and runs:
+        raise NotEmptyError

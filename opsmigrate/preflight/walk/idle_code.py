@@ -1,0 +1,358 @@
+"""Code of a migration that looks for rows, finds none in an empty table, and so does nothing.
+
+Its source is read, and carried out as far as it is understood: constants, models of the state, and
+queries that are composed and never executed. What is not understood may do anything.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import inspect
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
+from typing import Any
+
+from django.db import transaction
+from django.db.migrations.state import ProjectState
+from django.db.models import Count, Manager, Max, Min, Model, Q, QuerySet
+
+from opsmigrate.preflight.walk.empty_query import NotEmptyError, require_nothing_to_do
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
+
+DEEPEST = 5
+MOST_TIMES = 100
+# Of a query, what gives another one and executes nothing.
+COMPOSE = frozenset(
+    {
+        *("all", "annotate", "defer", "distinct", "exclude", "filter", "only", "order_by"),
+        *("select_related", "using", "values", "values_list"),
+    }
+)
+# What it gives where there is no row.
+WITHOUT_ROWS = {"count": 0, "delete": None, "exists": False, "first": None, "last": None}
+EXPRESSIONS = (Count, Max, Min, Q)
+CONSTANTS = (str, int, float, bool, type(None), list, tuple, set, frozenset, dict)
+LENGTHS = (bool, len, list, set, tuple)
+
+
+class _NotIdleError(Exception):
+    """The code does something, or may do something, that is not among what is understood."""
+
+
+class _Returned(Exception):
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+@dataclass(frozen=True)
+class _StandIn:
+    """One of what a migration's code is given: `apps`, `schema_editor`, or its connection."""
+
+    name: str
+
+
+APPS, EDITOR, CONNECTION = map(_StandIn, ("apps", "schema_editor", "connection"))
+
+
+def is_idle(code: Callable[..., Any], walk: SchemaWalk, state: ProjectState) -> bool:
+    """Return whether the code, given the models of `state`, finds only empty tables to work on."""
+    try:
+        _Reader(code, walk, state, depth=0).call((APPS, EDITOR))
+    except (_NotIdleError, NotEmptyError):
+        return False
+    return True
+
+
+def returns_a_constant(function: Callable[..., Any]) -> bool:
+    """Return whether a function without arguments does nothing but return a constant."""
+    try:
+        value = _Reader(function, None, None, depth=0).call(())
+    except _NotIdleError:
+        return False
+    return _is_constant(value)
+
+
+class _Reader:
+    """Carries out one function; it meets no model where there is no `state`."""
+
+    def __init__(self, function: Any, walk: Any, state: ProjectState | None, *, depth: int) -> None:
+        # Its own type: isinstance() asks an object that stands in for another one, which may work.
+        if not issubclass(type(function), FunctionType) or depth > DEEPEST:
+            raise _NotIdleError
+        if function.__closure__ or hasattr(function, "__wrapped__"):
+            raise _NotIdleError
+        self.function, self.walk, self.state, self.depth = function, walk, state, depth
+        code = function.__code__
+        self.own = {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
+        self.names: dict[str, Any] = {}
+
+    def call(self, arguments: Sequence[Any]) -> Any:
+        """Return what it returns."""
+        body = self._definition()
+        names = body.args.posonlyargs + body.args.args
+        others = body.args.kwonlyargs or body.args.vararg or body.args.kwarg or body.args.defaults
+        if others or len(names) != len(arguments):
+            raise _NotIdleError
+        self.names = {name.arg: value for name, value in zip(names, arguments, strict=True)}
+        try:
+            self._block(body.body)
+        except _Returned as returned:
+            return returned.value
+        return None
+
+    def _definition(self) -> ast.FunctionDef:
+        try:
+            [found] = ast.parse(textwrap.dedent(inspect.getsource(self.function))).body
+        except (OSError, TypeError, SyntaxError, ValueError) as error:
+            raise _NotIdleError from error
+        if not isinstance(found, ast.FunctionDef) or found.decorator_list:
+            raise _NotIdleError
+        return found
+
+    # Statements
+
+    def _block(self, statements: Sequence[ast.stmt]) -> None:
+        for each in statements:
+            if isinstance(each, ast.Return):
+                raise _Returned(None if each.value is None else self._value(each.value))
+            if isinstance(each, ast.Expr):
+                self._value(each.value)
+            elif isinstance(each, ast.Assign):
+                self._assign(each)
+            elif isinstance(each, ast.If):
+                self._block(each.body if self._truth(each.test) else each.orelse)
+            elif isinstance(each, ast.For):
+                self._loop(each)
+            elif isinstance(each, ast.With):
+                self._in_a_transaction(each)
+            elif not isinstance(each, ast.Pass):
+                raise _NotIdleError
+
+    def _assign(self, each: ast.Assign) -> None:
+        [target, *others] = each.targets
+        if others or not isinstance(target, ast.Name):
+            raise _NotIdleError
+        self.names[target.id] = self._value(each.value)
+
+    def _loop(self, each: ast.For) -> None:
+        if each.orelse:
+            raise _NotIdleError
+        for value in self._items(self._value(each.iter)):
+            if not isinstance(each.target, ast.Name):
+                raise _NotIdleError
+            self.names[each.target.id] = value
+            self._block(each.body)
+
+    def _items(self, value: Any) -> Sequence[Any]:
+        if type(value) is QuerySet:
+            require_nothing_to_do(self.walk, value)
+            return ()
+        if type(value) not in (list, tuple, dict) or len(value) > MOST_TIMES:
+            raise _NotIdleError
+        return list(value)
+
+    def _in_a_transaction(self, each: ast.With) -> None:
+        for item in each.items:
+            called = item.context_expr
+            if item.optional_vars or not isinstance(called, ast.Call):
+                raise _NotIdleError
+            for argument in (*called.args, *(keyword.value for keyword in called.keywords)):
+                self._value(argument)
+            if self._global(called.func) is not transaction.atomic:
+                raise _NotIdleError
+        self._block(each.body)
+
+    # Expressions
+
+    def _truth(self, test: ast.expr) -> bool:
+        value = self._value(test)
+        if type(value) is QuerySet:
+            require_nothing_to_do(self.walk, value)
+            return False
+        if type(value) not in CONSTANTS:
+            raise _NotIdleError
+        return bool(value)
+
+    def _value(self, each: ast.expr) -> Any:
+        read = {
+            ast.Constant: self._constant,
+            ast.Name: self._name,
+            ast.Attribute: self._attribute,
+            ast.Call: self._call,
+            ast.Compare: self._compare,
+            ast.List: self._collection,
+            ast.Tuple: self._collection,
+            ast.Dict: self._dict,
+            ast.UnaryOp: self._not,
+            ast.BinOp: self._either,
+        }.get(type(each))
+        if read is None:
+            raise _NotIdleError
+        return read(each)
+
+    def _constant(self, each: Any) -> Any:
+        return each.value
+
+    def _name(self, each: Any) -> Any:
+        if each.id in self.names:
+            return self.names[each.id]
+        if each.id in self.own:
+            raise _NotIdleError
+        value = self.function.__globals__.get(each.id, each)
+        if type(value) not in CONSTANTS:
+            raise _NotIdleError
+        return value
+
+    def _attribute(self, each: Any) -> Any:
+        owner = self._value(each.value)
+        if owner is EDITOR and each.attr == "connection":
+            return CONNECTION
+        if owner is CONNECTION and each.attr in ("alias", "vendor"):
+            return getattr(self.walk.connection, each.attr)
+        if _is_model(owner) and each.attr == "objects" and type(owner.objects) is Manager:
+            return owner.objects.all()
+        raise _NotIdleError
+
+    def _collection(self, each: Any) -> Any:
+        return list(map(self._value, each.elts))
+
+    def _dict(self, each: Any) -> Any:
+        if None in each.keys:
+            raise _NotIdleError
+        return {
+            self._hashable(k): self._value(v) for k, v in zip(each.keys, each.values, strict=True)
+        }
+
+    def _hashable(self, each: ast.expr) -> Any:
+        value = self._value(each)
+        if type(value) not in (str, int, bool):
+            raise _NotIdleError
+        return value
+
+    def _not(self, each: Any) -> Any:
+        if isinstance(each.op, ast.Not):
+            return not self._truth(each.operand)
+        value = self._value(each.operand)
+        if isinstance(each.op, ast.USub) and type(value) in (int, float):
+            return -value
+        if isinstance(each.op, ast.Invert) and type(value) is Q:
+            return ~value
+        raise _NotIdleError
+
+    def _either(self, each: Any) -> Any:
+        values = self._value(each.left), self._value(each.right)
+        if any(type(value) is not Q for value in values):
+            raise _NotIdleError
+        if isinstance(each.op, ast.BitOr):
+            return values[0] | values[1]
+        if isinstance(each.op, ast.BitAnd):
+            return values[0] & values[1]
+        raise _NotIdleError
+
+    def _compare(self, each: Any) -> Any:
+        values = self._value(each.left), *map(self._value, each.comparators)
+        if len(values) > 2 or any(type(value) not in CONSTANTS for value in values):
+            raise _NotIdleError
+        [operator] = each.ops
+        if isinstance(operator, ast.Eq):
+            return values[0] == values[1]
+        if isinstance(operator, ast.NotEq):
+            return values[0] != values[1]
+        raise _NotIdleError
+
+    # Calls
+
+    def _call(self, each: Any) -> Any:
+        names = {keyword.arg: self._value(keyword.value) for keyword in each.keywords}
+        if None in names or any(isinstance(argument, ast.Starred) for argument in each.args):
+            raise _NotIdleError
+        values = [self._value(argument) for argument in each.args]
+        called = each.func
+        if isinstance(called, ast.Attribute) and not self._is_module(called.value):
+            return self._call_of(self._value(called.value), called.attr, values, names)
+        return self._call_global(self._global(called), values, names)
+
+    def _is_module(self, each: ast.expr) -> bool:
+        if not isinstance(each, ast.Name) or each.id in self.own:
+            return isinstance(each, ast.Attribute) and self._is_module(each.value)
+        return issubclass(type(self.function.__globals__.get(each.id)), ModuleType)
+
+    def _global(self, each: ast.expr) -> Any:
+        """Return what a name outside the function means, or a name inside a module."""
+        if isinstance(each, ast.Attribute):
+            owner = self._global(each.value)
+            if issubclass(type(owner), ModuleType) and each.attr in vars(owner):
+                return vars(owner)[each.attr]
+        elif isinstance(each, ast.Name) and each.id not in self.own:
+            known = self.function.__globals__
+            if each.id in known:
+                return known[each.id]
+            return getattr(builtins, each.id, None)
+        raise _NotIdleError
+
+    def _call_of(self, owner: Any, method: str, values: list[Any], names: dict[str, Any]) -> Any:
+        if owner is APPS and method == "get_model" and not names:
+            return self._model(values)
+        if type(owner) is not QuerySet:
+            raise _NotIdleError
+        if method == "iterator":
+            return owner
+        if method in COMPOSE:
+            return self._composed(owner, method, values, names)
+        if method == "update" and not values and all(map(_is_constant, names.values())):
+            require_nothing_to_do(self.walk, owner, changes=names)
+            return 0
+        if method not in WITHOUT_ROWS or values or names:
+            raise _NotIdleError
+        require_nothing_to_do(self.walk, owner, deletes=method == "delete")
+        return WITHOUT_ROWS[method]
+
+    def _model(self, values: list[Any]) -> Any:
+        assert self.state is not None  # noqa: S101 - who has `apps` has a state
+        try:
+            return self.state.apps.get_model(*values)
+        except Exception as error:
+            raise _NotIdleError from error
+
+    def _composed(self, query: Any, method: str, values: list[Any], names: dict[str, Any]) -> Any:
+        if not all(_is_plain(each) for each in (*values, *names.values())):
+            raise _NotIdleError
+        try:
+            return getattr(query, method)(*values, **names)
+        except Exception as error:  # what migrate would raise: only running says how it ends
+            raise _NotIdleError from error
+
+    def _call_global(self, called: Any, values: list[Any], names: dict[str, Any]) -> Any:
+        if issubclass(type(called), FunctionType) and not names:
+            deeper = _Reader(called, self.walk, self.state, depth=self.depth + 1)
+            return deeper.call(values)
+        if called is print and not names and all(type(value) in CONSTANTS for value in values):
+            return None
+        if not names and len(values) == 1 and called in LENGTHS:
+            return called(self._items(values[0]))
+        if called in EXPRESSIONS and all(_is_plain(each) for each in (*values, *names.values())):
+            try:
+                return called(*values, **names)
+            except Exception as error:
+                raise _NotIdleError from error
+        raise _NotIdleError
+
+
+def _is_model(value: Any) -> bool:
+    return issubclass(type(value), type) and issubclass(value, Model)
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether a query may be composed of it: no other query, and no model."""
+    return type(value) in EXPRESSIONS or _is_constant(value)
+
+
+def _is_constant(value: Any) -> bool:
+    if type(value) is dict:
+        value = list(value.values())
+    if type(value) in (list, tuple, set, frozenset):
+        return all(map(_is_constant, value))
+    return type(value) in CONSTANTS
