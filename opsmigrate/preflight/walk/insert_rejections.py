@@ -13,6 +13,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.postgres.driver_errors import first_line, sqlstate
 from opsmigrate.postgres.names import literal, quoted
 from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
+from opsmigrate.preflight.walk.changed_rows import grant_on_new_tables
 from opsmigrate.preflight.walk.found import LIMITS, TIMEOUT
 from opsmigrate.preflight.walk.privileges import live_relation
 from opsmigrate.preflight.walk.rejections import Rejection
@@ -114,6 +115,7 @@ def insert_rejections(walk: SchemaWalk, new: NewRows) -> Iterator[Rejection]:
     yield from _of_types(connection, new, around.encoding if around else None)
     yield from _of_keys_to_others(walk, new)
     if relation is None or around is None:
+        yield from _of_new_table(walk, new)
         return
     yield from _of_surroundings(new, around)
     yield from _of_defaults(connection, new, relation.oid)
@@ -136,6 +138,20 @@ def _around(connection: BaseDatabaseWrapper, oid: int) -> _Around:
     with connection.cursor() as cursor:
         cursor.execute(AROUND, [oid])
         return _Around(*cursor.fetchone())
+
+
+def _of_new_table(walk: SchemaWalk, new: NewRows) -> Iterator[Rejection]:
+    """Yield what the role takes from itself of the tables that it makes."""
+    if new.table.made_after is None:
+        return
+    for verb in ("INSERT", "SELECT"):
+        if verb in walk.catalog.withheld:
+            yield Rejection(
+                f"the role will not have {verb} on it, which it takes from the tables that it "
+                "makes",
+                hint="the role types this",
+                steps=(grant_on_new_tables(walk, verb),),
+            )
 
 
 def _of_columns(walk: SchemaWalk, new: NewRows) -> Iterator[Rejection]:
