@@ -33,7 +33,7 @@ from opsmigrate.preflight.rehearsal.broken_keys import add_broken_keys
 from opsmigrate.preflight.rehearsal.broken_rows import NullsLetIn, leave_out_twice
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm
 from opsmigrate.preflight.rehearsal.extensions import create_as_live, other_versions
-from opsmigrate.preflight.rehearsal.publications import left_out
+from opsmigrate.preflight.rehearsal.publications import Publication, left_out
 from opsmigrate.preflight.rehearsal.rehearsal_result import WITHOUT
 from opsmigrate.preflight.rehearsal.selection import CopySelection
 from opsmigrate.steps import command
@@ -69,11 +69,13 @@ class Copy:
 class Copied:
     """What is to be known of a copy: what SQL could still reach from it, and where it is lenient.
 
-    `broken` are the constraints that rows contradict (broken_constraint.py).
+    `broken` are the constraints that rows contradict (broken_constraint.py), `unpublished` the
+    publications that only a superuser makes, which it lacks.
     """
 
     reach: Reach
     broken: tuple[BrokenConstraint, ...]
+    unpublished: tuple[Publication, ...] = ()
 
 
 def copy_database(copy: Copy) -> Copied:
@@ -93,7 +95,7 @@ def copy_database(copy: Copy) -> Copied:
     try:
         with _snapshot(copy.source) as snapshot, tempfile.TemporaryFile() as schema:
             unpublished = left_out(copy.source)
-            work = _CopyPrograms(copy, snapshot, unpublished.names)
+            work = _CopyPrograms(copy, snapshot, [each.name for each in unpublished])
             work.dump_schema(schema)
             with work.wanted(schema) as (schemas, wanted, keys):
                 if schemas.tell():
@@ -133,8 +135,8 @@ def copy_database(copy: Copy) -> Copied:
             steps=(WITHOUT,),
         ) from error
     names = (*reach.names, *work.gaps)
-    reach = replace(reach, names=names, gaps=unpublished.words)
-    return Copied(reach=reach, broken=broken)
+    reach = replace(reach, names=names)
+    return Copied(reach=reach, broken=broken, unpublished=unpublished)
 
 
 def _extensions(connection: BaseDatabaseWrapper) -> list[str]:

@@ -59,13 +59,11 @@ class Reach:
     """What SQL could still reach from the copy.
 
     `files`: the role may read and write files of the server, or start programs there. `names`:
-    foreign tables and the like, whose use is refused by name. `gaps`: in words, what the copy
-    lacks without which nothing is proven.
+    foreign tables and the like, whose use is refused by name.
     """
 
     files: bool
     names: tuple[str, ...]
-    gaps: tuple[str, ...] = ()
 
 
 def disarm(copy: BaseDatabaseWrapper, *, isolated: bool) -> Reach:

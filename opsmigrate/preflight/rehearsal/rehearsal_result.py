@@ -23,9 +23,10 @@ class Rehearsal:
     `applied` are the migrations that it began, with their direction; `may_skip` says that it may
     have recorded some without beginning them. `asking` are the places, migration and operation,
     whose statements may have asked for what the copy lacks. `refused` is what the fence did not
-    let happen. `broken` are foreign keys and checks that rows contradict. `selection` says which
-    tables came without their rows, `differing` has the names of what is not as it is live,
-    and `has_event_triggers` says whether those of the live database ran.
+    let happen; `gaps` are, in words, what the copy lacks without which it answers no question.
+    `broken` are foreign keys and checks that rows contradict. `selection` says which tables came
+    without their rows, `differing` has the names of what is not as it is live, and
+    `has_event_triggers` says whether those of the live database ran.
     """
 
     failure: Mapping[str, Any] | None
@@ -36,6 +37,7 @@ class Rehearsal:
     asking: tuple[tuple[str | None, str | None], ...]
     statements: tuple[Mapping[str, Any], ...]
     refused: tuple[Mapping[str, Any], ...]
+    gaps: tuple[str, ...]
     broken: tuple[BrokenConstraint, ...]
     selection: CopySelection
     differing: frozenset[str]

@@ -22,6 +22,7 @@ from opsmigrate.preflight.rehearsal.credentials import live_of, pointed_at_copy,
 from opsmigrate.preflight.rehearsal.database_settings import end_with_client, repeat_settings
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm, times_refused
 from opsmigrate.preflight.rehearsal.process import Limits, run_child
+from opsmigrate.preflight.rehearsal.publications import repeat_publications, what_lacks
 from opsmigrate.preflight.rehearsal.rehearsal_result import Rehearsal
 from opsmigrate.preflight.rehearsal.rehearsed_event_triggers import repeat_event_triggers
 from opsmigrate.preflight.rehearsal.revoked_privileges import repeat_revoked_privileges
@@ -137,10 +138,14 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
         lacks = copy_gaps(
             selection, copy, differing=differing, not_validated_on_copy=not_validated_on_copy
         )
-        gaps = (
+        unpublished = repeat_publications(copy, stage.superuser, copied_as.unpublished)
+        gaps = [
+            *what_lacks(copy, unpublished),
             *repeat_revoked_privileges(connection, copy),
-            *repeat_settings(connection, copy, elsewhere=stage.elsewhere),
-        )
+            *repeat_settings(
+                connection, copy, elsewhere=stage.elsewhere, superuser=stage.superuser
+            ),
+        ]
         has_event_triggers = repeat_event_triggers(connection, copy, stage.superuser)
         copy.close()
         copied = time.monotonic()
@@ -154,9 +159,11 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
             Limits(seconds=bounds.seconds, waits=SelfDeadlock(stage.connection, scratch.name)),
             progress,
         )
-        refused = [*result["refused"], *map(_nowhere, (*gaps, *copied_as.reach.gaps))]
+        gaps += what_lacks(copy, unpublished)
+        refused = list(result["refused"])
         if not refused and times_refused(copy):
-            refused.append(_nowhere("it called a function that reaches beyond its database"))
+            what = "it called a function that reaches beyond its database"
+            refused.append({"what": what, "migration": None, "operation": None})
         done = time.monotonic()
     return Rehearsal(
         failure=result["failure"],
@@ -172,6 +179,7 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
         asking=tuple((migration, operation) for migration, operation in result["asking"]),
         statements=tuple(result["statements"]),
         refused=tuple(refused),
+        gaps=tuple(dict.fromkeys(gaps)),
         broken=copied_as.broken,
         selection=selection,
         differing=differing,
@@ -179,10 +187,6 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
         copy_seconds=round(copied - begun, 3),
         migrate_seconds=round(done - copied, 3),
     )
-
-
-def _nowhere(what: str) -> dict[str, str | None]:
-    return {"what": what, "migration": None, "operation": None}
 
 
 def _job(  # noqa: PLR0913 - what the child is told
