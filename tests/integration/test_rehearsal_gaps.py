@@ -61,7 +61,7 @@ def test_what_a_superuser_has_given_the_database_is_on_a_server_of_ours_too(
     assert (in_force.code, reasons(in_force)) == (0, []), in_force.stdout
     assert applies is not None
     assert (nameless.code, nameless.ids[0]) == (1, "rehearsal-failed"), nameless.stdout
-    assert "replica identity" in nameless.report["summary"]
+    assert "replica identity" in nameless.report["facts"]["summary"]
 
 
 def test_what_a_copy_elsewhere_lacks_leaves_open_what_was_open_and_nothing_else(
@@ -85,7 +85,7 @@ def test_what_a_copy_elsewhere_lacks_leaves_open_what_was_open_and_nothing_else(
     assert said["nothing to name"] == (0, [])
     assert said["adds"] == (0, [])
     assert answers["adds"].report["facts"]["rehearsal"]["gaps"] == [lacks.format("zoo_cage")]
-    assert "rehearsed" not in answers["adds"].report["summary"]
+    assert "rehearsed" not in answers["adds"].report["facts"]["summary"]
     assert said["code"][0] == 3
     assert lacks.format("zoo_cage") in said["code"][1]
     assert said["makes"][0] == 3
