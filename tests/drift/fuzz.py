@@ -216,11 +216,15 @@ def ask(arguments: list[str], rehearse: str) -> Answer:
         if error.returncode == INTERRUPTED:
             raise KeyboardInterrupt from None
     report = json.loads(out.getvalue())
-    ids = ", ".join(item["id"] for item in report["findings"] if item["severity"] == "error")
+    errors = [item for item in report["findings"] if item["severity"] == "error"]
+    ids = ", ".join(item["id"] for item in errors)
+    reasons = [item["why"] for item in report["undecided"]] or [
+        f"{item['id']}: {item['message']}" for item in errors
+    ]
     return Answer(
         verdict=str(report["verdict"]),
-        words=f"{report['facts'].get('summary') or report.get('summary')} [{ids}]",
-        open=tuple(item["why"] for item in report["undecided"]),
+        words=f"{report['facts'].get('summary')} [{ids}]",
+        open=tuple(reasons),
         seconds=time.monotonic() - started,
     )
 
@@ -304,7 +308,8 @@ def main() -> int:
                 tally.add(case)
     finally:
         drop_all(prefix)
-    return tally.report(time.monotonic() - started)
+        code = tally.report(time.monotonic() - started)
+    return code
 
 
 def interruptibly(main: Callable[[], int]) -> int:

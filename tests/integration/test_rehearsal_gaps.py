@@ -10,6 +10,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from tests.conftest import Ops, execute
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
+from tests.privileges import OWN, execute_for
 from tests.rehearsals import owner_of_zoo, prepared, reasons, rehearse
 
 pytestmark = pytest.mark.major
@@ -51,7 +52,9 @@ def test_what_a_superuser_has_given_the_database_is_on_a_server_of_ours_too(
     settings.OPSMIGRATE = {"ENVIRONMENT": "test"}
     alias = prepared(empty_database, write_migrations, IN_FORCE, ALL_PUBLISHED)
     set_for_database(alias, SETTINGS)
-    with owner_of_zoo(alias, role("CREATEDB")) as owner:
+    user = role("CREATEDB")
+    execute_for(user, alias, OWN[2])
+    with owner_of_zoo(alias, user) as owner:
         in_force = rehearse(ops, owner)
         write_migrations(CAGE, MAKES_NAMELESS)
         nameless = rehearse(ops, owner)
@@ -69,7 +72,9 @@ def test_what_a_copy_elsewhere_lacks_leaves_open_what_was_open_and_nothing_else(
 ) -> None:
     alias = prepared(empty_database, write_migrations, ADDS, ALL_PUBLISHED)
     answers = {}
-    with owner_of_zoo(alias, role("CREATEDB")) as owner:
+    user = role("CREATEDB")
+    execute_for(user, alias, OWN[2])
+    with owner_of_zoo(alias, user) as owner:
         answers["nothing to name"] = rehearse(ops, owner)
         execute(connections[alias], "ALTER TABLE zoo_cage REPLICA IDENTITY NOTHING")
         for name, pending in {"adds": ADDS, "code": NOTHING, "makes": MAKES_NAMELESS}.items():

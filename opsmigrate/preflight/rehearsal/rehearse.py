@@ -129,6 +129,7 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
                     clients=stage.clients,
                     selection=selection,
                     isolated=stage.isolated,
+                    superuser=stage.superuser,
                 )
             )
         differing = remove_copy_differences(connection, copy, selection)
@@ -217,6 +218,7 @@ def _job(  # noqa: PLR0913 - what the child is told
         "files": reach.files,
         "isolated": stage.isolated,
         "names": reach.names,
+        "foreign": reach.foreign,
         "lacking": asdict(gaps),
     }
 
