@@ -21,8 +21,12 @@ DISARMED = "OPS01"
 FUNCTION = re.compile(r"\b(?:FUNCTION|PROCEDURE)\b", re.IGNORECASE)
 
 
-# One statement, and no text of another.
-ALTERS = re.compile(r"\s*ALTER (?:FOREIGN )?TABLE [^;$]*;?\s*", re.IGNORECASE)
+# One statement without a text of another. PostgreSQL reads no row of a foreign table for it, whether
+# it lets it be done or not.
+READS_NO_ROW = re.compile(
+    r"\s*(?:(?:ALTER|DROP) (?:FOREIGN )?TABLE|CREATE (?:UNIQUE )?INDEX|DROP INDEX) [^;$]*;?\s*",
+    re.IGNORECASE,
+)
 
 
 def require_grammar_here(where: str) -> None:
@@ -48,7 +52,7 @@ def sql_fence(
     """Return what raises FenceError for a statement that would take effect elsewhere.
 
     `live` is the examined database's name; `names` are what the copy has that leads outside:
-    foreign tables, schedulers. ALTER TABLE reads no row of those that are `foreign`.
+    foreign tables, schedulers. Those that are `foreign` may be altered.
     """
     outside = set(names)
     # What functions call is only looked for when they are called: it may be made after them.
@@ -65,7 +69,7 @@ def sql_fence(
         why = [each.why for each in found if each.created is None]
         if known or created:
             times = _times_named(statement)
-            harmless = foreign if ALTERS.fullmatch(statement) else ()
+            harmless = foreign if READS_NO_ROW.fullmatch(statement) else ()
             used = [name for name in known if times[name] and name not in harmless]
             used += [name for name in created if times[name] > 1 or name in in_bodies]
             why += [f"it names {name}, which leads outside" for name in sorted(used)]
