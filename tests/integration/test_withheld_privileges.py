@@ -22,12 +22,19 @@ migrations.CreateModel("Beast", [
 ]),
 """
 FILLS = """migrations.AlterField("cage", "size", models.IntegerField(default=7)),"""
+PEN = 'migrations.CreateModel("Pen", [("id", models.BigAutoField(primary_key=True))]),'
 CREATES = "GRANT USAGE, CREATE ON SCHEMA public TO {role}"
 
 
 @pytest.mark.parametrize(
     ("withheld", "constraint", "fails"),
-    [("REFERENCES", True, True), ("REFERENCES", False, False), ("TRUNCATE", True, False)],
+    [
+        ("REFERENCES", True, True),
+        ("REFERENCES", False, False),
+        ("TRUNCATE", True, False),
+        # Where nothing is left, PostgreSQL gives all.
+        ("ALL", True, False),
+    ],
 )
 def test_a_key_to_a_table_that_the_plan_makes_needs_what_its_owner_will_have(
     withheld: str,
@@ -126,3 +133,36 @@ def test_rows_that_are_filled_need_what_tells_them_apart_where_they_are_publishe
     assert (answer.code, answer.report["undecided"]) == (int(fails), []), answer.stdout
     if fails:
         assert answer.ids == ["no-replica-identity"]
+
+
+@pytest.mark.parametrize("withheld", ["UPDATE", "SELECT", "DELETE"])
+def test_a_permission_that_is_added_needs_what_the_owner_of_its_content_type_has(
+    withheld: str,
+    empty_database: str,
+    role: Callable[..., dict[str, str]],
+    write_migrations: Write,
+    ops: Ops,
+) -> None:
+    write_migrations(CAGE)
+    assert migrate(empty_database, "auth") is None
+    assert migrate(empty_database, "zoo") is None
+    user, owner = role(), role()
+    execute_for(
+        owner,
+        empty_database,
+        "ALTER TABLE django_content_type OWNER TO {role}",
+        "GRANT USAGE ON SCHEMA public TO {role}",
+        f"REVOKE {withheld} ON django_content_type FROM {{role}}",
+    )
+    grants = "GRANT ALL ON django_content_type, auth_permission TO {role}"
+    execute_for(user, empty_database, *OWN, READS_SEQUENCES, grants)
+    write_migrations(CAGE, PEN)
+
+    answer = judged(ops, empty_database, user, fails=withheld != "DELETE")
+
+    if withheld != "DELETE":
+        assert told(answer) == ["insert-refused"]
+        [finding] = [each for each in answer.report["findings"] if each["severity"] == "error"]
+        for step in finding["steps"]:
+            execute(connections[empty_database], step["text"])
+        judged(ops, empty_database, user, fails=False)

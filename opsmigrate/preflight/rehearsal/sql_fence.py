@@ -21,8 +21,8 @@ DISARMED = "OPS01"
 FUNCTION = re.compile(r"\b(?:FUNCTION|PROCEDURE)\b", re.IGNORECASE)
 
 
-# One statement without a text of another. PostgreSQL reads no row of a foreign table for it, whether
-# it lets it be done or not.
+# One statement without a text of another. PostgreSQL reads no row of a foreign table for it, also
+# where it refuses it.
 READS_NO_ROW = re.compile(
     r"\s*(?:(?:ALTER|DROP) (?:FOREIGN )?TABLE|CREATE (?:UNIQUE )?INDEX|DROP INDEX) [^;$]*;?\s*",
     re.IGNORECASE,

@@ -15,6 +15,7 @@ from opsmigrate.postgres.names import literal, quoted
 from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
 from opsmigrate.preflight.walk.changed_rows import grant_on_new_tables
 from opsmigrate.preflight.walk.found import LIMITS, TIMEOUT
+from opsmigrate.preflight.walk.key_owners import lacks_of_owner
 from opsmigrate.preflight.walk.privileges import live_relation
 from opsmigrate.preflight.walk.rejections import Rejection
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
@@ -263,14 +264,16 @@ def _length(connection: BaseDatabaseWrapper, value: str, encoding: str | None) -
 
 
 def _of_keys_to_others(walk: SchemaWalk, new: NewRows) -> Iterator[Rejection]:
-    """Yield foreign keys that point elsewhere than Django's own."""
+    """Yield foreign keys that point elsewhere than Django's own, or that nobody may check."""
     targets = new.targets or {}
     for key in walk.schema.foreign_keys:
         if key.table is not new.table:
             continue
         given = [column for column in key.columns if column in new.columns]
         filled = given or set(key.columns) & (new.table.defaults | new.table.identities)
-        if filled and not (len(key.columns) == 1 and targets.get(key.columns[0]) is key.target):
+        if filled and len(key.columns) == 1 and targets.get(key.columns[0]) is key.target:
+            yield from lacks_of_owner(walk, key)
+        elif filled:
             yield Rejection(
                 f"whether new rows of {new.table.label} suit the foreign key {key.name} to "
                 f"{key.target.label}",
