@@ -218,9 +218,10 @@ def ask(arguments: list[str], rehearse: str) -> Answer:
     report = json.loads(out.getvalue())
     errors = [item for item in report["findings"] if item["severity"] == "error"]
     ids = ", ".join(item["id"] for item in errors)
-    reasons = [item["why"] for item in report["undecided"]] or [
-        f"{item['id']}: {item['message']}" for item in errors
-    ]
+    # An error, too, may leave it undecided: where no copy can be made, say.
+    reasons = [item["why"] for item in report["undecided"]]
+    if report["verdict"] == "undecided" and not reasons:
+        reasons = [f"{item['id']}: {item['message']}" for item in errors]
     return Answer(
         verdict=str(report["verdict"]),
         words=f"{report['facts'].get('summary')} [{ids}]",
