@@ -84,6 +84,9 @@ def test_what_a_copy_elsewhere_lacks_leaves_open_what_was_open_and_nothing_else(
         execute(connections[alias], "ALTER TABLE zoo_cage REPLICA IDENTITY DEFAULT")
         write_migrations(CAGE, NOTHING)
         answers["none"] = rehearse(ops, owner)
+        set_for_database(alias, {"session_replication_role": "replica"})
+        connections[owner].close()
+        answers["in force"] = rehearse(ops, owner)
 
     said = {name: (each.code, reasons(each)) for name, each in answers.items()}
     lacks = "the copy lacks the publication p, and {} has no replica identity"
@@ -96,3 +99,5 @@ def test_what_a_copy_elsewhere_lacks_leaves_open_what_was_open_and_nothing_else(
     assert said["makes"][0] == 3
     assert lacks.format("note") in said["makes"][1]
     assert said["none"] == (0, [])
+    assert said["in force"][0] == 3
+    assert any("session_replication_role" in why for why in said["in force"][1])
