@@ -22,7 +22,7 @@ def approved(settings: Settings, text: str) -> Step:
 def require_approval(
     settings: Settings, *, action: str, approval: str | None, again: str | None = None
 ) -> None:
-    """Raise RefusedError where this is production and nobody's approval was given.
+    """Raise RefusedError if this is production and no approval was given.
 
     `again` is the command to type once more, with it.
     """
@@ -42,7 +42,7 @@ def require_backup(
     """Return the newest verified backup of this database, all its rows, at this migration state.
 
     Raises RefusedError where there is none, or where it is older than `hours`. One that says that
-    it is of a time to come is none: nobody knows how old it is.
+    it is dated in the future does not count: its age is not known.
     """
     folder, now = Path(settings.backup_dir), datetime.now(timezone.utc)
     ours = [

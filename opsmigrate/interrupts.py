@@ -86,7 +86,7 @@ class Watch:
             raise KeyboardInterrupt
 
     def lost(self, unraisable: sys.UnraisableHookArgs) -> bool:
-        """Return whether it is a KeyboardInterrupt of ours, which is then raised again.
+        """Return whether it is opsmigrate's KeyboardInterrupt, which is then raised again.
 
         In a destructor or a callback of weakref Python reports an exception and goes on
         (documentation of sys.unraisablehook).

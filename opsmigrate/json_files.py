@@ -1,4 +1,4 @@
-"""JSON that somebody else may have written: bounded, never waited for, of the types expected."""
+"""JSON that another program may have written: bounded, never waited for, of the types expected."""
 
 import json
 import os
@@ -64,7 +64,7 @@ def read_text(file: Path, *, most: int = MOST_BYTES) -> str:
 def read_object(file: Path, *, most: int = MOST_BYTES) -> dict[str, Any]:
     """Return the JSON object that a file holds; raises as read_text() does."""
     text = read_text(file, most=most)
-    # Before a large one of somebody else is taken apart: every kind of ours is an object.
+    # Before a large foreign file is taken apart: every kind that opsmigrate writes is an object.
     if not text.lstrip().startswith("{"):
         raise UnreadableError("it is not a JSON object")
     return parse_object(text)

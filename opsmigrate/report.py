@@ -17,7 +17,7 @@ from opsmigrate.steps import Step, as_lines
 WIDTH, NARROWEST, WIDEST = 80, 60, 120
 SHOWN_INFOS = 10
 AS_ABOVE = "the steps said above are for this one too"
-SHOWN_UNEXAMINED = 5
+SHOWN_UNDECIDED = 5
 SHOWN_OF_A_SORT = 3
 SHOWN_REASONS = 8
 
@@ -210,7 +210,7 @@ def _described(database: Database) -> str:
 
 
 def _shown(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the findings by their weight; of one id and no weight, only the first few.
+    """Return the findings by severity; of the information of one id, only the first few.
 
     Where many of them are about one table, they are alike, and fewer show what they are.
     """
@@ -287,7 +287,7 @@ def _undecided_lines(undecided: Sequence[Undecided], width: int) -> Iterable[str
     sorts = Counter(item.sort for item in undecided if item.sort)
     groups: dict[str, list[Undecided]] = {}
     for item in undecided:
-        many = item.sort is not None and sorts[item.sort] > SHOWN_UNEXAMINED
+        many = item.sort is not None and sorts[item.sort] > SHOWN_UNDECIDED
         groups.setdefault((many and item.sort) or item.why, []).append(item)
     for why, items in [*groups.items()][:SHOWN_REASONS]:
         yield from _group_lines(why, items, width)
@@ -302,7 +302,7 @@ def _group_lines(why: str, items: Sequence[Undecided], width: int) -> Iterable[s
         return
     yield from _wrapped(f"{counted(len(items), 'place')}: {why}", width, first="  - ", rest="    ")
     alike = why == items[0].why
-    shown_here = SHOWN_UNEXAMINED if alike else SHOWN_OF_A_SORT
+    shown_here = SHOWN_UNDECIDED if alike else SHOWN_OF_A_SORT
     for item in items[:shown_here]:
         text = item.what if alike else f"{item.what}: {item.why}"
         yield from _wrapped(text, width, first="      ", rest="        ")

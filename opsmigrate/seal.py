@@ -44,12 +44,12 @@ def require_keyed_seal(body: Mapping[str, Any]) -> dict[str, Any]:
         raise WrongSealError("has no keyed seal, but SEAL_KEY is set")
     if seal.get("alg") != ALGORITHM:
         raise WrongSealError(f"is sealed by {seal.get('alg')!r}; this version knows {ALGORITHM}")
-    told = str(seal.get("value")).encode(errors="replace")
+    given = str(seal.get("value")).encode(errors="replace")
     try:
         right = _value(rest, key)
     except RecursionError as error:
         raise WrongSealError("is nested too deeply to be a file of opsmigrate") from error
-    if not hmac.compare_digest(told, right.encode()):
+    if not hmac.compare_digest(given, right.encode()):
         raise WrongSealError("was sealed with another key than SEAL_KEY, or was changed since")
     return rest
 

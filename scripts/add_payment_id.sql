@@ -227,7 +227,7 @@ BEGIN
             named, here, attribute.type
             USING HINT = 'manage.py seed_payment_id converts text that holds UUIDs';
     END IF;
-    -- One of ours is used or made anew; another, also a deferrable one, is in the way.
+    -- An index of the seed is used or made anew; another, also a deferrable one, is in the way.
     SELECT coalesce(array_agg(x.relname), '{}') INTO usable
     FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
     WHERE i.indrelid = target AND i.indisunique AND i.indnkeyatts = 1

@@ -51,7 +51,7 @@ FACTS = {
         "uat/outcome.py",
         "uat/waivers.py",
         "uat/save_baseline.py",
-        "uat/reports/seal.py",
+        "uat/reports/report_digest.py",
     ),
     "seed_payment_id": (
         "management/commands/seed_payment_id.py",

@@ -63,7 +63,7 @@ def _by_launcher(launcher: str, version: str) -> Iterator[Path]:
 
 
 def _is_version(path: Path, version: str) -> bool:
-    """Say whether this is an interpreter of that version: a shim of pyenv may lead nowhere."""
+    """Return whether this is an interpreter of that version: a shim of pyenv may lead nowhere."""
     show = "import sys; print('%d.%d' % sys.version_info[:2])"
     try:
         done = _run([str(path), "-c", show])

@@ -256,7 +256,7 @@ def server_folders(servers: Path, part: str) -> list[Path]:
 
 
 def installed(program: str) -> bool:
-    """Say whether a server's program is where Debian's packages put it, which is on no PATH."""
+    """Return whether a server's program is where Debian's packages put it, which is on no PATH."""
     return any(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))
 
 
@@ -269,7 +269,7 @@ def missing_programs(tier: str) -> Iterator[str]:
 
 
 def has_tests(session: Session, marks: str) -> bool:
-    """Tell whether any test has these marks."""
+    """Return whether any test has these marks."""
     python = str(session.environment.python)
     command = [python, "-m", "pytest", "--collect-only", "-q", "-m"]
     done = processes.run([*command, marks], cwd=ROOT, environment=child_environment(), capture=True)

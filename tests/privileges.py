@@ -12,6 +12,7 @@ from tests.aliases import guest
 from tests.conftest import Answer, Ops, execute
 from tests.integration.pairs import ROW
 from tests.integration.zoo_migrations import migrate
+from tests.rehearsals import rehearse
 
 OWN = (
     "ALTER TABLE zoo_cage OWNER TO {role}",
@@ -101,6 +102,12 @@ def told(answer: Answer) -> list[str]:
     """Return the ids of errors and warnings: another owner is drift, which is information."""
     findings = answer.report["findings"]
     return [finding["id"] for finding in findings if finding["severity"] != "info"]
+
+
+def rehearsed_and_migrated(ops: Ops, alias: str, role: dict[str, str]) -> tuple[Answer, str | None]:
+    """Return what a rehearsal answers the role, and what `migrate` then raises, if anything."""
+    with guest(alias, role) as theirs:
+        return rehearse(ops, theirs), migrate(theirs, "zoo")
 
 
 def judged(ops: Ops, alias: str, role: dict[str, str], *, fails: bool) -> Answer:

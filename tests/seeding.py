@@ -64,6 +64,16 @@ VACUUMED = (
 )
 
 
+def add_column(staging: str) -> None:
+    """Add the column of the seed with its default, as the first two phases do; no row is filled."""
+    connection = connections[staging]
+    execute(connection, "ALTER TABLE treasury_payment ADD COLUMN payment_id uuid")
+    execute(
+        connection,
+        "ALTER TABLE treasury_payment ALTER COLUMN payment_id SET DEFAULT gen_random_uuid()",
+    )
+
+
 def goal_for(table: str = "t", **changes: Any) -> ColumnSpec:
     """Return the goal of a unique UUID column `c`."""
     values = {"schema": "public", "column": "c", "type": "uuid", "expression": "gen_random_uuid()"}

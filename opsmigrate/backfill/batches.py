@@ -19,7 +19,7 @@ from opsmigrate.postgres.driver_errors import (
 from opsmigrate.postgres.search_path import transaction_as_project
 
 # An expression of the project fills the column, and its triggers and checks see the search_path
-# that they know: all names of ours are written in full.
+# that they know: all names in the SQL are written in full.
 RANGE = (
     "ctid OPERATOR(pg_catalog.>=) {start}::pg_catalog.tid"
     " AND ctid OPERATOR(pg_catalog.<) {end}::pg_catalog.tid AND {column} IS NULL"

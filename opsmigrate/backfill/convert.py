@@ -1,4 +1,4 @@
-"""Text that holds UUIDs becomes a uuid column: filled beside it, and swapped in a moment."""
+"""Text that holds UUIDs becomes a uuid column: filled beside it, then swapped."""
 
 from dataclasses import replace
 

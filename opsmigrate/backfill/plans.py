@@ -49,17 +49,17 @@ class InPlace:
 
     @property
     def adds_column(self) -> bool:
-        """Say whether the table gets a column more, whose values are all new."""
+        """Return whether the table gets a column more, whose values are all new."""
         return not self.state.has_column
 
     @property
     def fits(self) -> bool:
-        """Say whether the type of a column that is there leads to the goal."""
+        """Return whether the type of a column that is there leads to the goal."""
         return self.state.column_type == self.spec.type
 
     @property
     def needs_fill(self) -> bool:
-        """Say whether rows may be without a value."""
+        """Return whether rows may be without a value."""
         return not self.state.not_null
 
     @property

@@ -115,7 +115,7 @@ def read_state(connection: BaseDatabaseWrapper, spec: ColumnSpec) -> State:
         cursor.execute(UNIQUE, [oid, number])
         indexes = cursor.fetchall()
         cursor.execute(NAME_TAKEN, [oid, spec.constraint])
-        # One of ours is used or made anew; another, also a deferrable one, is in the way.
+        # An index of the seed is used or made anew; another, also a deferrable one, is in the way.
         taken = cursor.fetchone() is not None and spec.constraint not in {row[0] for row in indexes}
     return State(
         oid=oid,

@@ -61,7 +61,7 @@ class ClientLockWatch:
     def what_is_held(self) -> str | None:
         """Return what somebody has locked against readers, or is about to, and who; else None.
 
-        Right after a program of ours failed this tells whether a lock was the reason: its words
+        Right after a client program failed, this tells whether a lock was the reason: its words
         are the server's, in any language.
         """
         try:

@@ -1,4 +1,4 @@
-"""Find a backup that somebody named, and its manifest."""
+"""Find a backup by the name that was typed, and its manifest."""
 
 from pathlib import Path
 

@@ -358,7 +358,7 @@ def _require_confirmed(job: RestoreJob, loss: Loss) -> Loss:
 
 
 def _require_no_more(job: RestoreJob, stated: Loss, counters: Counters) -> None:
-    """Raise RefusedError where more was written than somebody said yes to."""
+    """Raise RefusedError if more was written than the operator agreed to lose."""
     more = written_since(stated.counters, counters)
     if job.confirm is not None and more:
         raise RefusedError(

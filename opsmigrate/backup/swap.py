@@ -45,7 +45,7 @@ SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datid = %s AND pid <> AL
 # Only its owner may write the comment of a database, or a superuser; and nobody can make one that
 # belongs to a role of which he is no member. No name and no comment of others is read: databases
 # have names that the encoding of this one cannot hold, and nothing could be read then.
-KEPT = """
+FORMER = """
 SELECT d.datname, d.oid, shobj_description(d.oid, 'pg_database'), o.rolname,
        o.rolsuper OR o.rolname = current_user OR d.datdba = live.datdba, live.oid
 FROM pg_database d JOIN pg_roles o ON o.oid = d.datdba, pg_database live
@@ -100,9 +100,9 @@ def find_former_databases(connection: BaseDatabaseWrapper, live: str) -> list[Fo
     aside by this program, and for the present live database.
     """
     with connection.cursor() as cursor:
-        cursor.execute(KEPT, [live, f'"of":{json.dumps(live)}'])
+        cursor.execute(FORMER, [live, f'"of":{json.dumps(live)}'])
         rows = cursor.fetchall()
-    ours = [
+    former = [
         FormerDatabase(
             name=name,
             about=about,
@@ -113,7 +113,7 @@ def find_former_databases(connection: BaseDatabaseWrapper, live: str) -> list[Fo
         for name, oid, comment, owner, trusted, live_oid in rows
         if (about := our_comment(comment, "kept")) and about.get("of") == live
     ]
-    return sorted(ours, key=lambda each: str(each.about.get("replaced")), reverse=True)
+    return sorted(former, key=lambda each: str(each.about.get("replaced")), reverse=True)
 
 
 def _stranger(about: Mapping[str, Any], *, oid: int, live: int) -> str | None:
@@ -168,7 +168,7 @@ def swap(  # noqa: PLR0913 - two names, and what its caller adds
             cursor.execute(TAKEN, [name])
             return cursor.fetchone() is not None
 
-        kept = former_database_name(live, now, is_taken)
+        former_name = former_database_name(live, now, is_taken)
     marker = {
         "opsmigrate": "kept",
         "of": live,
@@ -177,7 +177,7 @@ def swap(  # noqa: PLR0913 - two names, and what its caller adds
         "comment": read_properties(connection, live)["comment"],
         **about,
     }
-    # Not through the database that is renamed, nor with a session of ours left in it.
+    # Not through the database that is renamed, nor with a session of this command left in it.
     through = maintenance_db or ("template1" if live == "postgres" else None)
     connection.close()
     with (
@@ -191,12 +191,12 @@ def swap(  # noqa: PLR0913 - two names, and what its caller adds
 
             def then(counters: Counters) -> list[Composable]:
                 about = {**marker, "tables": lasting_tables(counters)}
-                return [rename(replacement, live), comment_on(kept, json.dumps(about))]
+                return [rename(replacement, live), comment_on(former_name, json.dumps(about))]
 
-            counters, seconds = swapping.run(rename(live, kept), then, require, finish)
+            counters, seconds = swapping.run(rename(live, former_name), then, require, finish)
         finally:
             inside.close()
-    return Swapped(former=kept, outage_seconds=seconds, counters=counters)
+    return Swapped(former=former_name, outage_seconds=seconds, counters=counters)
 
 
 class _Swap:

@@ -18,7 +18,7 @@ from opsmigrate.backup.verifier import Verifier
 from opsmigrate.digest.archive import read_archive
 from opsmigrate.digest.server import Reading, read_database
 from opsmigrate.digest.tables import list_tables
-from opsmigrate.manifest import Manifest, size_of
+from opsmigrate.manifest import VERIFIED, Manifest, size_of, write_manifest
 from opsmigrate.pgtools.run import ClientError
 from opsmigrate.pgtools.schema_text import schema_differences
 from opsmigrate.postgres.names import quoted
@@ -38,7 +38,7 @@ NO_MEMBER = "the role that was created for the restore is a member of no other r
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What was found wrong, what could not be looked at, and the scratch database if kept.
+    """What was found wrong, what is undecided, and the name of the scratch database if it is kept.
 
     `where` says where it was restored, if it was.
     """
@@ -47,6 +47,38 @@ class Verification:
     undecided: tuple[Undecided, ...] = ()
     scratch: str | None = None
     where: str | None = None
+
+
+def verify_to(
+    level: str,
+    verifier: Verifier,
+    *,
+    keep: bool = False,
+    trust_code: bool = False,
+    isolated: int | None = None,
+) -> tuple[Manifest, Verification]:
+    """Verify up to `archive` or `restore`; return the manifest, now saying so, and what was found.
+
+    Where only rows were counted when the backup was taken, their values cannot be compared: then
+    the manifest goes on to say that it is not verified, and the values are named as undecided.
+    `keep`, `trust_code` and `isolated` are those of verify_by_restoring.
+    """
+    found = Verification(findings=verify_archive(verifier))
+    manifest = _noted(verifier.file, verifier.manifest, "archive", found)
+    if level == "restore" and not found.findings:
+        found = verify_by_restoring(
+            replace(verifier, manifest=manifest),
+            keep=keep,
+            trust_code=trust_code,
+            isolated=isolated,
+        )
+        manifest = _noted(verifier.file, manifest, "restore", found)
+    if manifest.tables and not manifest.digests:
+        missed = Undecided(
+            "the values of the rows", "backup_db --verify none only counted the rows"
+        )
+        found = replace(found, undecided=(*found.undecided, missed))
+    return manifest, found
 
 
 def verify_checksum(file: Path, manifest: Manifest) -> tuple[Finding, ...]:
@@ -179,8 +211,19 @@ def prove_restored(
                 *_extensions(verifier.manifest, read_extensions(restored)),
                 *_definitions(verifier, restored, owners=owners),
             ),
-            undecided=_definitions_unexamined(verifier),
+            undecided=_definitions_undecided(verifier),
         )
+
+
+def _noted(file: Path, manifest: Manifest, level: str, found: Verification) -> Manifest:
+    wrong = [item for item in found.findings if item.severity.value == "error"]
+    counted_only = manifest.tables and not manifest.digests
+    reached = VERIFIED.index(manifest.verified) >= VERIFIED.index(level)
+    if wrong or counted_only or reached:
+        return manifest
+    manifest = manifest.with_verification(level)
+    write_manifest(file.parent, manifest)
+    return manifest
 
 
 def _contents(verifier: Verifier, restored: BaseDatabaseWrapper) -> tuple[Finding, ...]:
@@ -201,7 +244,7 @@ def _contents(verifier: Verifier, restored: BaseDatabaseWrapper) -> tuple[Findin
 def _definitions(
     verifier: Verifier, restored: BaseDatabaseWrapper, *, owners: bool
 ) -> tuple[Finding, ...]:
-    if _definitions_unexamined(verifier):
+    if _definitions_undecided(verifier):
         return ()
     objects = schema_differences(
         restored,
@@ -213,7 +256,7 @@ def _definitions(
     return tuple(_changed(each) for each in objects)
 
 
-def _definitions_unexamined(verifier: Verifier) -> tuple[Undecided, ...]:
+def _definitions_undecided(verifier: Verifier) -> tuple[Undecided, ...]:
     """Return what is not compared: another version of pg_dump would write it in other words."""
     wrote, reads = verifier.manifest.client_version, verifier.clients.version
     if wrote == reads:

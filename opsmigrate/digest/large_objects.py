@@ -15,7 +15,7 @@ FROM (SELECT oid, size FROM (
         FROM (SELECT oid, lo_open(oid, 262144) AS descriptor
               FROM pg_largeobject_metadata OFFSET 0) AS opened OFFSET 0) AS seen
       WHERE closed = 0 OFFSET 0) AS objects,
-     LATERAL generate_series(0, greatest(size - 1, 0) / {CHUNK_BYTES}) AS chunk)"""  # noqa: S608 - numbers of ours
+     LATERAL generate_series(0, greatest(size - 1, 0) / {CHUNK_BYTES}) AS chunk)"""  # noqa: S608 - constants
 
 
 class ChunkSum:

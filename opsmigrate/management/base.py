@@ -76,7 +76,7 @@ class ReportCommand(BaseCommand, ABC):
     _from_shell = False
 
     def get_version(self) -> str:
-        """Return what --version says: ours, where Django would say its own."""
+        """Return what --version prints: opsmigrate's version with Django's."""
         return f"opsmigrate {__version__}, Django {django.get_version()}"
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
@@ -110,7 +110,7 @@ class ReportCommand(BaseCommand, ABC):
 
     @contextmanager
     def progress(self, options: dict[str, Any]) -> Iterator[Progress]:
-        """Yield the progress that is told on stderr until the block ends."""
+        """Yield the progress that is written to stderr until the block ends."""
         progress = Progress(self.stderr, verbosity=options["verbosity"])
         try:
             yield progress
@@ -175,8 +175,8 @@ class ReportCommand(BaseCommand, ABC):
             self.write_reports(report, options)
         except OSError as error:
             why = shown(str(error))
-            told = f"the report cannot be written: {why}; its text is:\n{report.as_text()}"
-            self.messages.error(told)
+            words = f"the report cannot be written: {why}; its text is:\n{report.as_text()}"
+            self.messages.error(words)
             report = replace(report, exit_code=report.exit_code or Verdict.UNDECIDED.exit_code)
         self._end(report, options)
 
@@ -224,8 +224,8 @@ class ReportCommand(BaseCommand, ABC):
         if watch.asked is None:
             return result, None
         # What failed after a signal failed because of it: it proves nothing.
-        told = result.verdict in (Verdict.PASSED, Verdict.PARTIAL)
-        return result if told else _interrupted(), INTERRUPTED
+        finished = result.verdict in (Verdict.PASSED, Verdict.PARTIAL)
+        return result if finished else _interrupted(), INTERRUPTED
 
     def _run(self, run_id: str, chosen: ChosenDatabase, options: dict[str, Any]) -> Result:
         if options["output"]:

@@ -83,7 +83,7 @@ def _not_rehearsed(reason: OpsmigrateError) -> NotRehearsed:
 def _rehearse(
     run: Run, arguments: MigrateArguments, asked: Asked, unfit: str | None = None
 ) -> Rehearsal:
-    """Rehearse, and once more on the live server where ours turned out `unfit`."""
+    """Rehearse, and again on the live server if the embedded one turned out to be `unfit`."""
     stage = None
     try:
         with _stage(run, asked, unfit) as stage:
@@ -113,7 +113,7 @@ def _rehearse(
 
 
 class _CannotError(Exception):
-    """Nobody insisted on a rehearsal, and there is no place for one."""
+    """No rehearsal was requested by name, and there is no place for one."""
 
     def __init__(self, reason: OpsmigrateError) -> None:
         super().__init__(str(reason))
@@ -194,7 +194,7 @@ def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
     if not asked_here and why is None:
         with ExitStack() as stack:
             try:
-                ours, superuser = stack.enter_context(
+                embedded, superuser = stack.enter_context(
                     on_embedded_server(run.connection, run.session.major)
                 )
             except UndecidedError as error:
@@ -202,7 +202,7 @@ def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
             else:
                 yield replace(
                     here,
-                    connection=ours,
+                    connection=embedded,
                     server="embedded",
                     maintenance_db=None,
                     superuser=superuser,
@@ -247,11 +247,11 @@ def _bytes_of_copy(run: Run, asked: Asked) -> int:
 def _require_allowed_here(run: Run, asked: Asked, why: str | None) -> None:
     """Raise where no copy may be made on the live server; `why` it would have to be there."""
     if run.settings.environment == PRODUCTION and asked.mode == "auto":
-        ours = (
+        alternative = (
             "" if why is None else f", and it cannot be made on a temporary embedded server: {why}"
         )
         raise UndecidedError(
-            f"no copy is made on a production server without --approval{ours}",
+            f"no copy is made on a production server without --approval{alternative}",
             id="approval-needed",
             steps=(APPROVED,),
         )

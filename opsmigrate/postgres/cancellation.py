@@ -35,7 +35,7 @@ class Waits:
         """Begin to know of the sessions that are opened; `there` are open already."""
         self._sessions = WeakSet(there)
         known = {_identity(descriptor) for each in there if (descriptor := _descriptor(each))}
-        # What the process had before is none of ours.
+        # What the process had before does not belong to opsmigrate.
         self._spared = {_identity(descriptor) for descriptor in _descriptors()} - known
         self._unanswered = 0
         self._given_up = False

@@ -16,7 +16,7 @@ from opsmigrate.postgres.catalog_sql import (
     INDEXES,
     OPERATOR_CLASSES,
     RELATIONS,
-    SURROUNDINGS,
+    SERVER_AND_ROLE,
     TYPE_NAMES,
     VIEWS,
 )
@@ -194,9 +194,9 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
     version: int = getattr(connection, "pg_version", 0)
     query = INDEXES if version >= 150_000 else INDEXES.replace("i.indnullsnotdistinct", "false")
     with gc_paused(), transaction(connection, SNAPSHOT) as cursor:
-        read, constrained, indexed, found, [surroundings] = all_seen_by_project(
+        read, constrained, indexed, found, [server_and_role] = all_seen_by_project(
             connection,
-            *((each, None) for each in (COLUMNS, CONSTRAINTS, query, RELATIONS, SURROUNDINGS)),
+            *((each, None) for each in (COLUMNS, CONSTRAINTS, query, RELATIONS, SERVER_AND_ROLE)),
         )
         columns = _columns_by_table(read)
         constraints = _constraints_by_table(constrained, columns)
@@ -219,7 +219,7 @@ def read_catalog(connection: BaseDatabaseWrapper) -> Catalog:
             )
             relations.append(Relation(*relation))
         distrusted = distrusted_roles(connection)
-        return _with_surroundings(tuple(relations), types, distrusted, surroundings)
+        return _as_catalog(tuple(relations), types, distrusted, server_and_role)
 
 
 Row = tuple[Any, ...]
@@ -230,7 +230,7 @@ def _rows(cursor: Any, query: str) -> list[Row]:
     return list(cursor.fetchall())
 
 
-def _with_surroundings(
+def _as_catalog(
     relations: tuple[Relation, ...],
     types: frozenset[tuple[str, str]],
     distrusted: frozenset[str],

@@ -115,7 +115,7 @@ WITHHELD = """(WITH granted AS (
       AND NOT EXISTS (SELECT FROM granted g WHERE g.privilege_type = privilege
           AND CASE g.grantee WHEN 0 THEN true
               ELSE pg_has_role(current_user, g.grantee, 'USAGE') END))"""
-SURROUNDINGS = """
+SERVER_AND_ROLE = """
 SELECT current_setting('server_version_num')::int, current_schema(),
        (SELECT array_agg(nspname::text) FROM pg_namespace),
        (SELECT coalesce(array_agg(nspname::text), '{}') FROM pg_namespace

@@ -1,4 +1,4 @@
-"""Statements that need a strong lock: a short wait, then again, so that nobody queues for long."""
+"""Statements that need a strong lock: short tries, repeated, so that no session queues for long."""
 
 import random
 import time

@@ -1,6 +1,6 @@
 """The project's own search_path, for what must see its tables and types by their bare names.
 
-A session of ours is pinned to pg_catalog (opening.py). There are three ways to see more:
+Every session of opsmigrate is pinned to pg_catalog (opening.py). There are three ways to see more:
 
 - `seen_by_project`: our own query about the catalog. Its names resolve in pg_catalog as it is
   parsed; it is executed under the project's search_path, so that what format_type(), pg_get_expr(),

@@ -18,7 +18,7 @@ from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import project_search_path, seen_by_project
 from opsmigrate.postgres.session import Session
 from opsmigrate.postgres.settings import READ_ONLY, resets_of
-from opsmigrate.preflight.drift import find_drift, judge_drift
+from opsmigrate.preflight.drift_findings import find_drift, judge_drift
 from opsmigrate.preflight.forecast.forecast_report import build_forecast
 from opsmigrate.preflight.labels import label_of
 from opsmigrate.preflight.ledger import Ledger
@@ -195,7 +195,7 @@ def _examine_steps(
         require_post_migrate(() if unchanged else plan.steps, lambda: state, walk)
         if state is not None:
             require_renamed_permissions(plan, state, walk, faked=arguments.fake)
-    # What is found from here on was not told from the simulated schema.
+    # What is found from here on does not come from the simulated schema.
     walk.ledger.schema_unknown_since = None
 
 
@@ -356,11 +356,11 @@ def _require_types(connection: BaseDatabaseWrapper, walk: SchemaWalk) -> None:
         " WHERE coalesce(NOT has_type_privilege(to_regtype(t), 'USAGE'), true)"
     )
     try:
-        lacking = seen_by_project(connection, query, [list(needed)])
+        missing = seen_by_project(connection, query, [list(needed)])
     except Error as error:
         walk.ledger.mark_undecided(f"whether the column types exist: {first_line(error)}")
         return
-    for name, unknown in lacking:
+    for name, unknown in missing:
         with walk.ledger.at(*needed[name]):
             _require_type(name, walk, unknown=unknown)
 

@@ -14,7 +14,7 @@ from opsmigrate.report import Finding, Severity, Undecided
 from opsmigrate.steps import Step
 
 SHOWN = 100
-# Of rights, several may lack at one place, and each is to be given; of victims, each is named.
+# Several privileges may be missing at one place, and each is to be granted; each victim is named.
 EACH = ("missing-privilege", "dropped-by-cascade", "view-dropped-by-cascade")
 ALTERS = re.compile(r"\b(?:ALTER|DROP|EXECUTE)\s", re.IGNORECASE)
 
@@ -73,7 +73,7 @@ class Ledger:
     # What was raised last, and where.
     _raised: tuple[BaseException, _Here] | None = field(default=None, init=False)
     _findings: list[Finding] = field(default_factory=list, init=False)
-    _unexamined: list[Undecided] = field(default_factory=list, init=False)
+    _undecided: list[Undecided] = field(default_factory=list, init=False)
     _raw: list[str] = field(default_factory=list, init=False)
     _again: dict[Undecided, Callable[[], None]] = field(default_factory=dict, init=False)
 
@@ -100,7 +100,7 @@ class Ledger:
     @property
     def undecided(self) -> tuple[Undecided, ...]:
         """Return the questions that are open."""
-        return tuple(self._unexamined)
+        return tuple(self._undecided)
 
     def at(
         self, migration: str | None, operation: str | None = None
@@ -196,7 +196,7 @@ class Ledger:
         self._findings.insert(next(same, len(self._findings)), finding)
 
     def replace(self, finding: Finding, better: Finding) -> None:
-        """Let a finding be told in other words, or with other steps."""
+        """Report a finding in other words, or with other steps."""
         self._findings[self._findings.index(finding)] = better
 
     @property
@@ -224,18 +224,18 @@ class Ledger:
         `again` asks anew, and of the live rows, once it is known that no code touches them before.
         """
         item = Undecided(what=place_of(self.migration, self.operation), why=why, sort=sort)
-        if item not in self._unexamined:
-            self._unexamined.append(item)
+        if item not in self._undecided:
+            self._undecided.append(item)
             if again is not None:
                 self._again[item] = partial(self._ask, again, self.migration, self.operation)
 
     def asked_again(self, items: Iterable[Undecided]) -> list[Finding]:
         """Return what asking these questions again finds; nothing of it is kept."""
-        findings, undecided = [*self._findings], [*self._unexamined]
+        findings, undecided = [*self._findings], [*self._undecided]
         for item in items:
             self.ask_again(item)
         found = self._findings[len(findings) :]
-        self._findings, self._unexamined = findings, undecided
+        self._findings, self._undecided = findings, undecided
         return found
 
     def ask_again(self, item: Undecided) -> bool:
@@ -243,10 +243,10 @@ class Ledger:
         again = self._again.get(item)
         if again is None:
             return False
-        self._unexamined.remove(item)
-        others = len(self._unexamined)
+        self._undecided.remove(item)
+        others = len(self._undecided)
         again()
-        return len(self._unexamined) == others
+        return len(self._undecided) == others
 
     def _ask(self, ask: Callable[[], None], migration: str | None, operation: str | None) -> None:
         with self.at(migration, operation):
@@ -254,7 +254,7 @@ class Ledger:
 
     def answered(self, is_answered: Callable[[Undecided], bool]) -> None:
         """Remove the undecided questions that are answered."""
-        self._unexamined = [item for item in self._unexamined if not is_answered(item)]
+        self._undecided = [item for item in self._undecided if not is_answered(item)]
 
     def code(
         self,

@@ -98,8 +98,8 @@ def make_plan(connection: BaseDatabaseWrapper, arguments: MigrateArguments) -> P
         return Plan((), (_conflicting(conflicts),))
     nodes = _nodes(executor, arguments)
     steps = tuple(PlanStep(*step) for step in _as_run(executor, executor.migration_plan(nodes)))
-    told = (*_missing_on_disk(executor), *_partly_applied(executor))
-    return Plan(steps, told, executor)
+    findings = (*_missing_on_disk(executor), *_partly_applied(executor))
+    return Plan(steps, findings, executor)
 
 
 def state_before(plan: Plan) -> ProjectState:

@@ -1,4 +1,4 @@
-"""Whether PostgreSQL turns a value of one type into another: assigned, or told to."""
+"""Whether PostgreSQL casts a value of one type to another, by assignment or explicitly."""
 
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -36,7 +36,7 @@ def casts(connection: BaseDatabaseWrapper, old: str, new: str) -> bool | None:
     return bool(rows[0][0]) if rows else None
 
 
-def casts_when_told(connection: BaseDatabaseWrapper, old: str, new: str) -> bool | None:
+def casts_explicitly(connection: BaseDatabaseWrapper, old: str, new: str) -> bool | None:
     """Return whether `old::new` is a cast; None where a type is not there."""
     # Without a row, so that nothing is computed.
     query = sql.SQL("SELECT x::{} FROM (SELECT NULL::{} AS x LIMIT 0) AS found").format(

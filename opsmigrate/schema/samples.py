@@ -8,13 +8,13 @@ from contextlib import suppress
 from datetime import date, timedelta
 from decimal import Decimal
 
+from opsmigrate.schema.types import INTEGER_LIMITS, TEXTS
+
 QUOTED = re.compile(r"'((?:[^']|'')*)'")
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-INTEGERS = {"smallint": 2**15, "integer": 2**31, "bigint": 2**63}
 INEXACT = frozenset({"numeric", "real", "double precision"})
-TEXTS = frozenset({"character varying", "character", "text", "citext"})
 DAYS = frozenset({"date", "timestamp without time zone", "timestamp with time zone"})
 USUAL = {
     "boolean": ("true", "false"),
@@ -40,8 +40,8 @@ def samples(type_: str, texts: str) -> list[str]:
     numbers = [Decimal(found) for found in NUMBER.findall(texts) if len(found) < LONGEST]
     name, _, modifiers = type_.partition("(")
     found: Iterator[str] | tuple[str, ...]
-    if name in INTEGERS:
-        found = (str(int(item)) for item in _near(numbers) if abs(item) < INTEGERS[name])
+    if name in INTEGER_LIMITS:
+        found = (str(int(item)) for item in _near(numbers) if abs(item) < INTEGER_LIMITS[name])
     elif name in INEXACT:
         found = _decimals(numbers, modifiers)
     elif name in TEXTS:

@@ -52,7 +52,11 @@ ONE_WORD = frozenset(
         *("numrange", "daterange", "tsrange", "tstzrange"),
     }
 )
-INTEGERS = frozenset({"smallint", "integer", "bigint"})
+# Values are at least minus the limit, and less than the limit.
+INTEGER_LIMITS = {"smallint": 2**15, "integer": 2**31, "bigint": 2**63}
+INTEGERS = frozenset(INTEGER_LIMITS)
+UNPADDED_TEXTS = frozenset({"character varying", "text"})
+TEXTS = UNPADDED_TEXTS | {"character", "citext"}
 
 
 @lru_cache(maxsize=4096)

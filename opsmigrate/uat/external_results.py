@@ -54,12 +54,15 @@ def read_external_result(file: Path, *, base_url: str | None, release: str | Non
     found = _read(file)
     status, message = Status(found.status), found.message
     hint = HINTS.get(status, "run it again")
-    for name, theirs, ours in (
+    for name, named, expected in (
         ("site", found.base_url, base_url),
         ("release", found.release, release),
     ):
-        if theirs is not None and ours is not None and theirs != ours:
-            status, message = Status.NOT_RUN, f"{file.name} is of the {name} {theirs}, not {ours}"
+        if named is not None and expected is not None and named != expected:
+            status, message = (
+                Status.NOT_RUN,
+                f"{file.name} is of the {name} {named}, not {expected}",
+            )
             hint = "run it again for this site and this release"
     again = f"python scripts/{found.tool.replace('-', '_')}.py"
     if site := base_url or found.base_url:
@@ -82,8 +85,8 @@ def read_external_result(file: Path, *, base_url: str | None, release: str | Non
 def _read(file: Path) -> _Found:
     try:
         body = read_object(file)
-        told = body.pop("sha256", None)
-        if body.get("schema") in (1, SCHEMA) and told == digest_of(body):
+        digest = body.pop("sha256", None)
+        if body.get("schema") in (1, SCHEMA) and digest == digest_of(body):
             if body["schema"] == 1 and "saw" in body:
                 # As version 0.1.0 called it.
                 body["message"] = body.pop("saw")

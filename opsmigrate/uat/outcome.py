@@ -9,7 +9,7 @@ from opsmigrate.steps import Step
 
 
 class Failed(Exception):
-    """What the check saw is wrong: the message says what, the evidence what it was told by.
+    """What the check found is wrong: the message says what, the evidence shows it.
 
     The hint says in words what to do, the steps what to type.
     """

@@ -177,9 +177,9 @@ class _Proxy:
         if ":" not in self._host:
             environ["SERVER_NAME"] = self._host
             environ["SERVER_PORT"] = "443" if self._scheme == "https" else "80"
-        told_by = django_settings.SECURE_PROXY_SSL_HEADER
-        if told_by and self._scheme == "https":
-            environ[told_by[0]] = told_by[1]
+        header = django_settings.SECURE_PROXY_SSL_HEADER
+        if header and self._scheme == "https":
+            environ[header[0]] = header[1]
         for name in ("HTTP_ORIGIN", "HTTP_REFERER"):
             if name in environ:
                 environ[name] = environ[name].replace(self._base_url, self._outside, 1)

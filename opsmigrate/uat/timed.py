@@ -1,4 +1,4 @@
-"""HTTP with a deadline for the whole answer: a site that dribbles holds nobody up."""
+"""HTTP with a deadline for the whole answer: a site that answers byte by byte delays nothing."""
 
 import socket
 import time

@@ -1,4 +1,4 @@
-"""Checks that somebody lets pass for a while: whose decision, why, and until when."""
+"""Waivers: checks that may fail for a while, by whose decision, why, and until when."""
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace

@@ -122,7 +122,7 @@ def _own_group(*, lasting: bool) -> dict[str, Any]:
 
 
 def answers(url: str) -> bool:
-    """Tell whether something at an http URL answers with success (200)."""
+    """Return whether something at an http URL answers with success (200)."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=5)
     try:

@@ -112,15 +112,7 @@ def test_killed_at_any_moment_it_leaves_nothing_after_the_next_run(
     alias = prepared(empty_database, write_migrations, SLOW, *large)
     before, ours = dump(alias), query(alias, OURS)
     with TemporaryDirectory() as folder:
-        env = environment_for(
-            None,
-            OPSMIGRATE_TEST_DATABASE_URL=url_of(alias),
-            OPSMIGRATE_TEST_DRIVER=os.environ.get("OPSMIGRATE_TEST_DRIVER", ""),
-            TMPDIR=folder,
-            PYTHONPATH=str(tmp_path),
-        )
-        command = ("manage.py", "preflight_migrate", "zoo", "--rehearse=clone")
-        process = start(*command, "--settings=tests.settings", env=env)
+        process = rehearsing(alias, folder, PYTHONPATH=str(tmp_path))
         moment(process, alias)
         assert query(alias, SCRATCH) != []
         process.send_signal(number)
@@ -150,16 +142,8 @@ def test_killed_on_a_server_of_its_own_it_leaves_nothing_after_the_next_run(
     alias = prepared(empty_database, write_migrations, SLOW)
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # The server may run as another user.
-        env = environment_for(
-            None,
-            OPSMIGRATE_TEST_DATABASE_URL=url_of(alias),
-            OPSMIGRATE_TEST_DRIVER=os.environ.get("OPSMIGRATE_TEST_DRIVER", ""),
-            OPSMIGRATE_TEST_REHEARSE_ON="",
-            TMPDIR=folder,
-            PYTHONPATH=str(tmp_path),
-        )
-        command = ("manage.py", "preflight_migrate", "zoo", "--rehearse=clone")
-        process = start(*command, "--settings=tests.settings", env=env)
+        elsewhere = {"OPSMIGRATE_TEST_REHEARSE_ON": ""}
+        process = rehearsing(alias, folder, PYTHONPATH=str(tmp_path), **elsewhere)
         said(process.stderr, "Rehearsing migrate")
         until(lambda: list(Path(folder).rglob("how-far.json")))
         assert query(alias, SCRATCH) == []
@@ -173,6 +157,19 @@ def test_killed_on_a_server_of_its_own_it_leaves_nothing_after_the_next_run(
         assert list(Path(folder).iterdir()) == []
     found = [each for each in Path("/proc").glob("[0-9]*") if folder in command_line(each)]
     assert found == []
+
+
+def rehearsing(alias: str, folder: str, *options: str, **variables: str) -> subprocess.Popen[str]:
+    """Start a rehearsal whose temporary files are in `folder`."""
+    env = environment_for(
+        None,
+        OPSMIGRATE_TEST_DATABASE_URL=url_of(alias),
+        OPSMIGRATE_TEST_DRIVER=os.environ.get("OPSMIGRATE_TEST_DRIVER", ""),
+        TMPDIR=folder,
+        **variables,
+    )
+    command = ("manage.py", "preflight_migrate", "zoo", "--rehearse=clone")
+    return start(*command, *options, "--settings=tests.settings", env=env)
 
 
 def command_line(process: Path) -> str:
@@ -213,16 +210,8 @@ def test_killed_at_random_moments_it_leaves_nothing_after_the_next_run(
     struck: Counter[str] = Counter()
     with TemporaryDirectory() as folder, monkeypatch.context() as patch:
         patch.setattr("tempfile.tempdir", folder)
-        env = environment_for(
-            None,
-            OPSMIGRATE_TEST_DATABASE_URL=url_of(alias),
-            OPSMIGRATE_TEST_DRIVER=os.environ.get("OPSMIGRATE_TEST_DRIVER", ""),
-            TMPDIR=folder,
-            PYTHONPATH=str(tmp_path),
-        )
-        command = ("manage.py", "preflight_migrate", "zoo", "--rehearse=clone", "--format=json")
         for _ in range(20):
-            process = start(*command, "--settings=tests.settings", env=env)
+            process = rehearsing(alias, folder, "--format=json", PYTHONPATH=str(tmp_path))
             until(lambda: children_of(process) or process.poll() is not None)  # noqa: B023
             time.sleep(random.uniform(0, 3))  # noqa: S311 - no secret
             victims = [process.pid] if whom == "command" else children_of(process)

@@ -16,6 +16,7 @@ from tests.seed_tables import PLAIN
 from tests.seeding import (
     OLD_RELEASE,
     SCHEMA,
+    add_column,
     autovacuum_working,
     given,
     holding,
@@ -211,11 +212,7 @@ def test_the_batches_of_the_script_are_small_where_all_that_is_left_stands_at_th
 
 
 def test_the_script_fills_a_row_that_others_only_refer_to(staging: str) -> None:
-    execute(connections[staging], "ALTER TABLE treasury_payment ADD COLUMN payment_id uuid")
-    execute(
-        connections[staging],
-        "ALTER TABLE treasury_payment ALTER COLUMN payment_id SET DEFAULT gen_random_uuid()",
-    )
+    add_column(staging)
     with (
         holding(staging, "SELECT FROM treasury_payment WHERE id = 7 FOR KEY SHARE"),
         holding(staging, "SELECT FROM treasury_payment WHERE id = 8 FOR UPDATE"),

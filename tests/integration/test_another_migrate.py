@@ -115,15 +115,20 @@ operations = [
 )
 
 
+def apply_what_is_gone(alias: str, write: Write) -> None:
+    """Apply two migrations, and record them under names of which there is no file."""
+    write(CAGE, AGE)
+    assert migrate(alias, "zoo") is None
+    for number in (1, 2):
+        rename = f"UPDATE django_migrations SET name = '000{number}_gone'"
+        execute(connections[alias], f"{rename} WHERE name = '000{number}_step'")
+
+
 @pytest.mark.parametrize("pending", [False, True])
 def test_a_squash_that_is_applied_in_part_and_whose_rest_is_gone_is_told(
     pending: bool, empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
-    write_migrations(CAGE, AGE)
-    assert migrate(empty_database, "zoo") is None
-    for number in (1, 2):
-        rename = f"UPDATE django_migrations SET name = '000{number}_gone'"
-        execute(connections[empty_database], f"{rename} WHERE name = '000{number}_step'")
+    apply_what_is_gone(empty_database, write_migrations)
     write_migrations(SQUASHED, *([AGE] if pending else []))
 
     answer = ops("preflight_migrate", "zoo", database=empty_database)
@@ -138,11 +143,7 @@ def test_a_squash_that_is_applied_in_part_and_whose_rest_is_gone_is_told(
 def test_a_squash_that_does_not_say_what_it_replaces_is_told_to_be_there_already(
     empty_database: str, write_migrations: Write, ops: Ops, typist: Typist
 ) -> None:
-    write_migrations(CAGE, AGE)
-    assert migrate(empty_database, "zoo") is None
-    for number in (1, 2):
-        rename = f"UPDATE django_migrations SET name = '000{number}_gone'"
-        execute(connections[empty_database], f"{rename} WHERE name = '000{number}_step'")
+    apply_what_is_gone(empty_database, write_migrations)
     write_migrations(CAGE + AGE)
 
     answer = ops("preflight_migrate", "zoo", database=empty_database)

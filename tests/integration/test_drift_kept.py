@@ -11,7 +11,7 @@ import pytest
 from django.db import DataError, Error, connections, transaction
 
 from opsmigrate.schema.drift_words import Drift
-from opsmigrate.schema.remedies.types import keeps
+from opsmigrate.schema.remedies.type_remedies import keeps
 from tests.conftest import Ops, execute
 from tests.integration.drift_zoo import CAGE, COLUMN
 from tests.integration.pairs import CAGE as SMALL_CAGE

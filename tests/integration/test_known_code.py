@@ -41,8 +41,8 @@ def test_the_same_name_with_another_text_is_undecided(
 ) -> None:
     module = import_module(PROXIES)
     name = f"{PROXIES}.update_proxy_model_permissions"
-    assert fingerprint(module.update_proxy_model_permissions) in known_code.TEXTS[name]
+    assert fingerprint(module.update_proxy_model_permissions) in known_code.FINGERPRINTS[name]
     assert migrate(empty_database, "auth", BEFORE) is None
-    monkeypatch.setitem(known_code.TEXTS, name, {"of another release"})
+    monkeypatch.setitem(known_code.FINGERPRINTS, name, {"of another release"})
 
     assert ops("preflight_migrate", "auth", AT, database=empty_database, rehearse="off").code == 3

@@ -223,8 +223,8 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 def as_known(monkeypatch: pytest.MonkeyPatch, function: Any, name: str) -> Any:
     """Let the function be the receiver of a well-known app, with the text that was read."""
-    texts = {**known_receivers.TEXTS, name: {fingerprint(function)}}
-    monkeypatch.setattr(known_receivers, "TEXTS", texts)
+    texts = {**known_receivers.FINGERPRINTS, name: {fingerprint(function)}}
+    monkeypatch.setattr(known_receivers, "FINGERPRINTS", texts)
     function.__module__, _, function.__qualname__ = name.rpartition(".")
     return function
 
@@ -248,7 +248,7 @@ def test_the_anonymous_user_of_guardian_is_looked_for(
         execute(connections[migrated], user)
         assert ops("preflight_migrate", "auth", database=migrated).code == 0
         # Another release may do something else.
-        monkeypatch.setitem(known_receivers.TEXTS, GUARDIAN, {"0" * 16})
+        monkeypatch.setitem(known_receivers.FINGERPRINTS, GUARDIAN, {"0" * 16})
         answer = ops("preflight_migrate", "auth", database=migrated)
         assert answer.code == 3
         assert "only a rehearsal decides" in answer.report["undecided"][0]["why"]

@@ -20,6 +20,7 @@ from tests.privileges import (
     TO_OTHERS,
     Case,
     execute_for,
+    rehearsed_and_migrated,
     told,
 )
 from tests.rehearsals import reasons, rehearse
@@ -246,9 +247,7 @@ def test_a_right_that_the_copy_hides_decides(
     )
     write_migrations(CAGE, pending)
 
-    with guest(empty_database, user) as alias:
-        answer = rehearse(ops, alias)
-        failure = migrate(alias, "zoo")
+    answer, failure = rehearsed_and_migrated(ops, empty_database, user)
 
     assert (failure is None) == granted
     assert (answer.code, answer.report["undecided"]) == (int(not granted), []), answer.stdout
@@ -274,9 +273,7 @@ migrations.RunPython(lambda apps, editor: [
 """
     write_migrations(CAGE, many)
 
-    with guest(empty_database, user) as alias:
-        answer = rehearse(ops, alias)
-        failure = migrate(alias, "zoo")
+    answer, failure = rehearsed_and_migrated(ops, empty_database, user)
 
     assert failure is not None
     assert answer.code == 3, answer.stdout

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.aliases import guest
 from tests.conftest import Ops
 from tests.integration.pairs import CAGE, ROW
 from tests.integration.zoo_migrations import Write, migrate
@@ -16,9 +15,9 @@ from tests.privileges import (
     READS_SEQUENCES,
     Case,
     execute_for,
+    rehearsed_and_migrated,
     told,
 )
-from tests.rehearsals import rehearse
 
 # Where everything is the role's, it lacks nothing, whatever it executes.
 MINE_ALL = 'ALTER DATABASE "{database}" OWNER TO {role}; ALTER SCHEMA public OWNER TO {role}'
@@ -281,9 +280,7 @@ def test_what_code_needs_on_the_live_database_is_a_no_after_a_rehearsal(
     execute_for(user, empty_database, *OWN, ROW, READS_SEQUENCES, NO_CREATE)
     write_migrations(CAGE, f"migrations.RunPython(lambda apps, schema_editor: {code}),")
 
-    with guest(empty_database, user) as alias:
-        answer = rehearse(ops, alias)
-        failure = migrate(alias, "zoo")
+    answer, failure = rehearsed_and_migrated(ops, empty_database, user)
 
     assert failure is not None
     assert (answer.code, told(answer)) == (1, ["missing-privilege"]), answer.stdout

@@ -19,7 +19,7 @@ from opsmigrate.postgres.names import generated_name
 from opsmigrate.postgres.session import second_connection
 from opsmigrate.report import Verdict
 from tests.conftest import Ops, execute, query
-from tests.seeding import PAYMENTS, QUIET, goal_for, holding, options, wait_for
+from tests.seeding import PAYMENTS, QUIET, add_column, goal_for, holding, options, wait_for
 from tests.sessions import stranger
 
 pytestmark = pytest.mark.major
@@ -73,11 +73,7 @@ def test_the_constraint_has_the_name_that_postgresql_itself_gives(
 
 
 def test_a_row_that_somebody_holds_gets_its_value_when_it_is_free(staging: str) -> None:
-    execute(connections[staging], "ALTER TABLE treasury_payment ADD COLUMN payment_id uuid")
-    execute(
-        connections[staging],
-        "ALTER TABLE treasury_payment ALTER COLUMN payment_id SET DEFAULT gen_random_uuid()",
-    )
+    add_column(staging)
     with holding(staging, "SELECT FROM treasury_payment WHERE id = 7 FOR UPDATE") as let_go:
         timer = threading.Timer(1.0, let_go)
         timer.start()
@@ -88,11 +84,7 @@ def test_a_row_that_somebody_holds_gets_its_value_when_it_is_free(staging: str) 
 
 
 def test_a_row_that_is_never_let_go_stops_the_run_part_of_the_way(staging: str) -> None:
-    execute(connections[staging], "ALTER TABLE treasury_payment ADD COLUMN payment_id uuid")
-    execute(
-        connections[staging],
-        "ALTER TABLE treasury_payment ALTER COLUMN payment_id SET DEFAULT gen_random_uuid()",
-    )
+    add_column(staging)
     with (
         holding(staging, "SELECT FROM treasury_payment WHERE id = 7 FOR UPDATE"),
         pytest.raises(
@@ -106,11 +98,7 @@ def test_a_row_that_is_never_let_go_stops_the_run_part_of_the_way(staging: str) 
 
 
 def test_a_row_that_others_only_refer_to_is_filled(staging: str) -> None:
-    execute(connections[staging], "ALTER TABLE treasury_payment ADD COLUMN payment_id uuid")
-    execute(
-        connections[staging],
-        "ALTER TABLE treasury_payment ALTER COLUMN payment_id SET DEFAULT gen_random_uuid()",
-    )
+    add_column(staging)
     # As an INSERT with a foreign key to row 7 does, until its transaction ends.
     with (
         holding(staging, "SELECT FROM treasury_payment WHERE id = 7 FOR KEY SHARE"),

@@ -2,7 +2,8 @@
 
 import pytest
 
-from opsmigrate.preflight.rehearsal.outward import FenceBounds, beyond
+from opsmigrate.preflight.rehearsal.outward import beyond
+from opsmigrate.preflight.rehearsal.outward_rules import FenceBounds
 
 SHARED = FenceBounds(database="copy", files=True, isolated=False)
 ISOLATED = FenceBounds(database="copy", files=True, isolated=True)

@@ -23,7 +23,7 @@ from opsmigrate.seal import ALGORITHM, canonical_json, require_keyed_seal, with_
 from opsmigrate.uat.baseline.record import Baseline, identity, read_baseline, write_baseline
 from opsmigrate.uat.canonical import digest_of
 from opsmigrate.uat.reports.page import html_page
-from opsmigrate.uat.reports.seal import verify_report
+from opsmigrate.uat.reports.report_digest import verify_report
 from tests.unit.test_manifest import FORMER, MANIFEST, edit, written
 from tests.unit.test_uat_reports import check, report
 

@@ -19,7 +19,7 @@ from opsmigrate.uat.outcome import rank
 from opsmigrate.uat.redaction import Redactor
 from opsmigrate.uat.reports.junit import junit_xml
 from opsmigrate.uat.reports.page import headline, html_page
-from opsmigrate.uat.reports.seal import sealed, verify_report
+from opsmigrate.uat.reports.report_digest import sealed, verify_report
 
 # As version 0.1.0 wrote them, with "schema": 1.
 FORMER = Path(__file__).resolve().parents[1] / "golden" / "schema1"

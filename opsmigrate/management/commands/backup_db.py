@@ -13,9 +13,8 @@ from opsmigrate.backup.properties import read_extensions
 from opsmigrate.backup.restore import require_extensions
 from opsmigrate.backup.retention import Removal, passed_over, remove_old
 from opsmigrate.backup.take import BackupOptions, take_backup
-from opsmigrate.backup.verification_levels import verify_to
 from opsmigrate.backup.verifier import Verifier
-from opsmigrate.backup.verify import Verification
+from opsmigrate.backup.verify import Verification, verify_to
 from opsmigrate.counted import counted
 from opsmigrate.errors import OpsmigrateError, PartialError, UsageError
 from opsmigrate.management.argument_types import positive_int
@@ -168,10 +167,10 @@ class Command(ReportCommand):
         return result
 
 
-def _cleared(result: Result, kept: Removal) -> Result:
-    removed = list(kept.removed)
+def _cleared(result: Result, removal: Removal) -> Result:
+    removed = list(removal.removed)
     said = replace(result, detail=(*result.detail, *(f"  removed: {name}" for name in removed)))
-    return said.with_findings(*kept.findings).with_facts(removed=removed)
+    return said.with_findings(*removal.findings).with_facts(removed=removed)
 
 
 def _compression(wanted: str | None, clients: Clients) -> str:

@@ -20,7 +20,7 @@ from opsmigrate.uat.external_results import read_external_result
 from opsmigrate.uat.registry import discover
 from opsmigrate.uat.reports.junit import junit_xml
 from opsmigrate.uat.reports.page import html_page
-from opsmigrate.uat.reports.seal import sealed, verify_report
+from opsmigrate.uat.reports.report_digest import sealed, verify_report
 from opsmigrate.uat.runner import JOBS
 from opsmigrate.uat.save_baseline import save_baseline
 from opsmigrate.uat.site import Site, site_at

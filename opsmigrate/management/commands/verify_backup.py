@@ -8,9 +8,8 @@ from django.db import connections
 
 from opsmigrate.backup.open_backup import clients_for, open_backup
 from opsmigrate.backup.restore import require_extensions
-from opsmigrate.backup.verification_levels import verify_to
 from opsmigrate.backup.verifier import Verifier
-from opsmigrate.backup.verify import Verification
+from opsmigrate.backup.verify import Verification, verify_to
 from opsmigrate.conf import load_settings
 from opsmigrate.counted import counted
 from opsmigrate.management.base import ReportCommand, Run

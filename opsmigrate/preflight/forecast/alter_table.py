@@ -221,15 +221,15 @@ def rewrites(old: str, new: str, free_casts: frozenset[tuple[str, str]]) -> bool
     A longer varchar, a numeric with more digits before the point, and the casts that pg_cast calls
     binary-coercible keep them (documentation of ALTER TABLE, Notes).
     """
-    ours, theirs = base(old), base(new)
+    before_type, after_type = base(old), base(new)
     before, after = modifiers(old), modifiers(new)
-    if theirs == "character":
-        return ours != theirs or (before or (1,)) != (after or (1,))
-    if ours != theirs:
-        return (ours, theirs) not in free_casts or bool(after)
+    if after_type == "character":
+        return before_type != after_type or (before or (1,)) != (after or (1,))
+    if before_type != after_type:
+        return (before_type, after_type) not in free_casts or bool(after)
     if not after or before == after:
         return False
-    if theirs == "numeric":
+    if after_type == "numeric":
         scale = [(*each, 0)[1:2] for each in (before, after)]
         return not before or scale[0] != scale[1] or before[0] > after[0]
     return not before or before[0] > after[0]

@@ -1,1 +1,1 @@
-"""The live server at this moment: who is in the way, time-outs, replication."""
+"""The live server as it is now: blocking sessions, time-outs, replication."""

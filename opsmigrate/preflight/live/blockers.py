@@ -1,4 +1,4 @@
-"""The moment: who holds now what the plan will want to lock."""
+"""Blockers: the sessions that now hold what the plan will have to lock."""
 
 import re
 import time

@@ -10,7 +10,7 @@ from opsmigrate.report import Severity
 
 
 def note_empty_database(plan: Plan, ledger: Ledger, why_odd: Callable[[], str | None]) -> None:
-    """Warn where nothing was ever applied; `why_odd` says what speaks against that, if anything."""
+    """Report if nothing was ever applied; `why_odd` says why that is unexpected, if it is."""
     if not plan.steps or plan.executor is None or plan.executor.loader.applied_migrations:
         return
     odd = why_odd()

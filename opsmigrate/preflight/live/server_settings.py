@@ -44,7 +44,7 @@ FROM pg_replication_slots
 
 
 # Of the whole server: it refuses all writes when one database is too old. The name of another one
-# may be no text in the encoding of this one, and is read only where it is to be told.
+# may be no text in the encoding of this one, and is read only if it is to be shown.
 AGES = """
 SELECT datname::text, age(datfrozenxid), mxid_age(datminmxid) FROM pg_database
 WHERE datfrozenxid <> '0'::xid AND greatest(age(datfrozenxid), mxid_age(datminmxid)) >= %s

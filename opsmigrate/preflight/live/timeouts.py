@@ -126,7 +126,7 @@ def require_time(limits: Mapping[str, Limit], expected: list[Expected], ledger: 
     """Report each time-out that the plan would reach: an error if a rehearsal proves it.
 
     Where it took longer on the copy than the limit allows, and that may be for another reason, the
-    question is left open.
+    question is undecided.
     """
     if STATEMENT in limits:
         limit = limits[STATEMENT]

@@ -40,12 +40,17 @@ def _rights(
 ) -> tuple[Step, ...]:
     """Return all rights that migrate needs on its history, to apply and to unapply."""
     columns = ("app", "name", "applied")
-    lacks = (
+    privileges = (
         missing_privilege(connection, relation, "SELECT"),
         *missing_to_insert(connection, relation, columns),
         missing_privilege(connection, relation, "DELETE"),
     )
-    return tuple(step for lack in lacks if lack is not None for step in lack.steps(catalog.role))
+    return tuple(
+        step
+        for missing in privileges
+        if missing is not None
+        for step in missing.steps(catalog.role)
+    )
 
 
 def _consistent(
@@ -58,7 +63,7 @@ def _consistent(
     """Return the finding with the records to add, or those to take out.
 
     A migration without a record, of which all that it makes is there, has run. One of which nothing
-    is there has not, nor have those that need it, if nothing of theirs is there either. Where they
+    is there has not, nor have those that need it, if nothing of those is there either. Where they
     make nothing, that history is right from which the database differs less.
     """
     loader = executor.loader
@@ -134,7 +139,7 @@ def _fits_better(
     missing: Sequence[Node],
     later: Sequence[Node],
 ) -> bool | None:
-    """Say whether the database looks as if `missing` had run, not as if `later` had not either."""
+    """Return whether the database looks more as if `missing` had run than as if `later` had not."""
     loader = executor.loader
     known = [node for node in loader.applied_migrations if node in loader.graph.nodes]
     histories = ([*known, *missing], [node for node in known if node not in later])

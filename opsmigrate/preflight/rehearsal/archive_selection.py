@@ -50,7 +50,7 @@ def wanted_entries(
     # What a comment is on, its entry has as SQL has it: in double quotes.
     left_out = [(PUBLICATION, f" {name} ") for name in publications]
     left_out += [(WRAPPER, f" {name} ") for name in wrappers]
-    kept, gaps = [], set()
+    selected, gaps = [], set()
     for entry in entries:
         extension = EXTENSION.match(entry)
         name = extension["name"] if extension else None
@@ -61,5 +61,5 @@ def wanted_entries(
         elif any(kind.match(entry) and each in entry.replace('"', "") for kind, each in left_out):
             continue
         elif not NEVER.match(entry) and not any(key in entry for key in dangling):
-            kept.append(entry)
-    return kept, tuple(sorted(gaps))
+            selected.append(entry)
+    return selected, tuple(sorted(gaps))

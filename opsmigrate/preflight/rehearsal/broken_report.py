@@ -21,8 +21,8 @@ from opsmigrate.preflight.walk.probes import (
     rows_where,
     violations,
 )
+from opsmigrate.preflight.walk.rejected_row_remedies import ABOUT_ROWS, Deciding
 from opsmigrate.preflight.walk.simulation import SimulatedForeignKey, SimulatedTable, Simulation
-from opsmigrate.preflight.walk.ways import ABOUT_ROWS, Deciding
 from opsmigrate.report import Finding, Severity
 from opsmigrate.steps import Step, statement
 
@@ -38,7 +38,7 @@ def report_broken(
     rehearsal: Rehearsal,
     ledger: Ledger,
 ) -> None:
-    """Warn of each: no statement of the plan fails by it, unless it writes the table anew."""
+    """Report each as a warning: only a statement that rewrites the table fails because of it."""
     live = Simulation(catalog)
     deciding = Deciding(connection=connection, catalog=catalog, schema=live)
     keys = {(key.table.schema, key.table.name, key.name): key for key in live.foreign_keys}
@@ -58,17 +58,8 @@ def _of_check(deciding: Deciding, item: BrokenConstraint, probe: Probe | None) -
     if bad is not None and not bad.count:
         # Something else kept it from the copy, as a function that is not found there.
         return []
-    hint, ways = _ways(deciding, probe, bad)
-    return [
-        Finding(
-            id="broken-check",
-            severity=Severity.WARNING,
-            message=f"the check {_marked_valid(item)}, but {_words(probe, bad)}",
-            hint=hint,
-            steps=ways,
-            table=f"{item.schema}.{item.table}",
-        )
-    ]
+    said = _said(deciding, item, "check", probe, bad)
+    return [Finding(id="broken-check", severity=Severity.WARNING, **said)]
 
 
 def _of_key(
@@ -76,18 +67,9 @@ def _of_key(
 ) -> list[Finding]:
     probe = orphans_of(deciding.connection, key) if key else None
     bad = ask(deciding.connection, probe) if probe else None
-    hint, ways = _ways(deciding, probe, bad)
-    return [
-        Finding(
-            id="broken-foreign-key",
-            severity=Severity.WARNING,
-            message=f"the foreign key {_marked_valid(item)}, but {_words(probe, bad)}",
-            hint=hint,
-            steps=ways,
-            table=f"{item.schema}.{item.table}",
-            column=key.columns[0] if key else None,
-        )
-    ]
+    said = _said(deciding, item, "foreign key", probe, bad)
+    column = key.columns[0] if key else None
+    return [Finding(id="broken-foreign-key", severity=Severity.WARNING, column=column, **said)]
 
 
 def _of_rows(
@@ -124,6 +106,25 @@ def _of_rows(
     if unique:
         return [Finding(id="broken-unique", steps=steps, **said)]
     return [Finding(id="broken-not-null", steps=steps, **said)]
+
+
+def _said(
+    deciding: Deciding,
+    item: BrokenConstraint,
+    kind: str,
+    probe: Probe | None,
+    bad: BadRows | None,
+) -> dict[str, Any]:
+    """Return what is said of a check or a foreign key; `kind` is one of these words."""
+    hint, ways = _ways(deciding, probe, bad)
+    table = f"{item.schema}.{item.table}"
+    marked = f"the {kind} {item.name} of {table} is marked as valid"
+    return {
+        "message": f"{marked}, but {_words(probe, bad)}",
+        "hint": hint,
+        "steps": ways,
+        "table": table,
+    }
 
 
 def _ways(
@@ -171,10 +172,6 @@ def _nulls(item: BrokenConstraint, table: SimulatedTable) -> Probe:
         words=("", "have", f"NULL in {item.schema}.{item.table}.{item.name}"),
         column=item.name,
     )
-
-
-def _marked_valid(item: BrokenConstraint) -> str:
-    return f"{item.name} of {item.schema}.{item.table} is marked as valid"
 
 
 def _words(probe: Probe | None, bad: BadRows | None) -> str:

@@ -13,7 +13,7 @@ MEMORY_CACHE = "opsmigrate.preflight.rehearsal.cache_in_memory.MemoryCache"
 
 
 class MemoryCache(LocMemCache):
-    """Django's cache in memory; what the project's backend has besides is there, or is told.
+    """Django's cache in memory; what only the project's backend has is imitated or refused.
 
     `OPTIONS["real"]` names the backend that it stands for. The methods that django-redis and its
     like add to Django's are kept in memory too.
@@ -27,12 +27,12 @@ class MemoryCache(LocMemCache):
         super().__init__(name, {**params, "OPTIONS": options})
 
     def __getattr__(self, name: str) -> Any:
-        """Give what only the project's backend has; where memory has no such thing, it is told."""
+        """Return what only the project's backend has, or record that memory has no such thing."""
         if name.startswith("_") or not hasattr(import_string(self._backend), name):
             raise AttributeError(f"{self._backend!r} has no attribute {name!r}")
-        ours = BESIDES.get(name)
-        if ours is not None:
-            return lambda *args, **kwargs: ours(self, *args, **kwargs)
+        in_memory = BESIDES.get(name)
+        if in_memory is not None:
+            return lambda *args, **kwargs: in_memory(self, *args, **kwargs)
         self.record(f"it uses {name} of the cache, which a cache in memory does not have")
         raise AttributeError(f"a cache in memory has no attribute {name!r}")
 

@@ -19,14 +19,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.driver_errors import first_line, said_besides, sqlstate
 from opsmigrate.preflight.rehearsal.copy_gaps import CopyGaps
-from opsmigrate.preflight.rehearsal.copy_name import told_name
+from opsmigrate.preflight.rehearsal.copy_name import recording_name
 from opsmigrate.preflight.rehearsal.credentials import clean, live_of, scrubbed
 from opsmigrate.preflight.rehearsal.current_operation import CurrentOperation
 from opsmigrate.preflight.rehearsal.driver_fence import fence_driver
 from opsmigrate.preflight.rehearsal.fence import raise_fence
 from opsmigrate.preflight.rehearsal.in_memory import keep_in_memory
 from opsmigrate.preflight.rehearsal.namespace import NoNamespaceError, enter_own_network
-from opsmigrate.preflight.rehearsal.outward import FenceBounds
+from opsmigrate.preflight.rehearsal.outward_rules import FenceBounds
 from opsmigrate.preflight.rehearsal.progress_file import RehearsalProgress, write_progress
 from opsmigrate.preflight.rehearsal.receiver import receiver_of, receiver_running
 from opsmigrate.preflight.rehearsal.recording import LONGEST_SQL, OperationRef, Recording
@@ -43,10 +43,10 @@ SECRET = {"password", "passfile", "service", "sslcert", "sslkey", "sslpassword"}
 class Refusals:
     """What was refused, and where: from there on, the rehearsal proves nothing."""
 
-    def __init__(self, current: CurrentOperation, told: Callable[[], None]) -> None:
-        """Call `recorded` whenever there is a new one."""
+    def __init__(self, current: CurrentOperation, recorded_one: Callable[[], None]) -> None:
+        """Call `recorded_one` whenever there is a new one."""
         self._current = current
-        self._told = told
+        self._recorded_one = recorded_one
         self.recorded: list[dict[str, str | None]] = []
 
     def record(self, what: str) -> None:
@@ -57,7 +57,7 @@ class Refusals:
         item = {"what": what, "migration": place.migration, "operation": place.operation}
         if item not in self.recorded:
             self.recorded.append(item)
-            self._told()
+            self._recorded_one()
 
 
 def main() -> None:
@@ -100,7 +100,7 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
         foreign=job["foreign"],
         record=refusals.record,
     )
-    gaps = CopyGaps(**job["lacking"])
+    gaps = CopyGaps(**job["gaps"])
     asking: set[OperationRef] = set()
 
     def heard(statement: str) -> None:
@@ -113,7 +113,7 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
     connection.close()
     for entry in connections.settings.values():
         if entry["NAME"] == job["place"]["NAME"]:
-            entry["NAME"] = told_name(entry["NAME"], refusals.record)
+            entry["NAME"] = recording_name(entry["NAME"], refusals.record)
     host = str(job["place"]["HOST"] or "")
     raise_fence(folder, [host], refusals.record)
     failure = _migrate(job, connection, recording, current, refusals.record)
@@ -166,8 +166,8 @@ def _repoint(job: dict[str, Any]) -> None:
         if name == job["alias"] or name in job["same"]:
             entry.update(place)
             dropped = {"dbname", *job["without_options"]}
-            kept = {key: entry["OPTIONS"][key] for key in entry["OPTIONS"].keys() - dropped}
-            entry["OPTIONS"] = {**kept, **job["options"]}
+            remaining = {key: entry["OPTIONS"][key] for key in entry["OPTIONS"].keys() - dropped}
+            entry["OPTIONS"] = {**remaining, **job["options"]}
             given = entry["OPTIONS"].get("options") or os.environ.get("PGOPTIONS")
             if given:
                 # What the client says goes before what the database has; a pooler may take none.

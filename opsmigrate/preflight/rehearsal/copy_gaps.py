@@ -16,7 +16,7 @@ RECHECKS = re.compile(r"\b(?:TYPE|VALIDATE)\b", re.IGNORECASE)
 
 @dataclass(frozen=True, kw_only=True)
 class CopyGaps:
-    """What the copy lacks: rows, and belief in constraints that rows contradict.
+    """What the copy lacks: rows, and the validity of constraints that rows contradict.
 
     `names` is the regular expression of those by which a statement may come to ask for the rows,
     None where there are all; `when_deleting` is that of those by which one that deletes may.

@@ -19,7 +19,7 @@ def asks_for_name(statement: str, live: str) -> bool:
     return f"'{live}'" in statement and NAMED.search(statement) is not None
 
 
-def told_name(name: str, record: Callable[[str], None]) -> str:
+def recording_name(name: str, record: Callable[[str], None]) -> str:
     """Return the copy's name; `record` hears of code that compares it with another."""
 
     def compared(method: Callable[..., Any]) -> Callable[..., Any]:

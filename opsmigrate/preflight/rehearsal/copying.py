@@ -83,7 +83,7 @@ class Copied:
 def copy_database(copy: Copy) -> Copied:
     """Fill the scratch database, and return what is to be known of it.
 
-    No row of the database is written to a file of ours, nor is any password of a foreign server
+    No row of the database is written to a file, nor is any password of a foreign server
     copied. pg_dump is ended as soon as somebody waits for a table that it has locked. Raises
     UndecidedError where no copy can be made.
     """
@@ -195,10 +195,10 @@ class _CopyPrograms:
                 tempfile.TemporaryFile() as wanted,
                 tempfile.TemporaryFile() as keys,
             ):
-                kept, self.gaps = wanted_entries(
+                selected, self.gaps = wanted_entries(
                     lines, self._copy.selection.absent_keys, self._publications, self._wrappers
                 )
-                for entry in kept:
+                for entry in selected:
                     rest = keys if FOREIGN_KEY.match(entry) else wanted
                     list_to = schemas if SCHEMA.match(entry) else rest
                     list_to.write(entry.encode(errors="surrogateescape"))

@@ -54,9 +54,9 @@ def scrubbed(
     find one. PGPASSFILE and its like lead nowhere, so that what stands in the home folder does
     not help either.
     """
-    kept = {name: value for name, value in variables.items() if not name.startswith("PG")}
+    others = {name: value for name, value in variables.items() if not name.startswith("PG")}
     return {
-        **{name: clean(name, value, live, examined, copy) for name, value in kept.items()},
+        **{name: clean(name, value, live, examined, copy) for name, value in others.items()},
         **dict.fromkeys(NOWHERE, os.devnull),
     }
 

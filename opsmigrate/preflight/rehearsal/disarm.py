@@ -9,8 +9,9 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.transaction import transaction
-from opsmigrate.preflight.rehearsal.outward import FenceBounds, leads_outside
+from opsmigrate.preflight.rehearsal.outward import leads_outside
 from opsmigrate.preflight.rehearsal.outward_names import is_outward_extension
+from opsmigrate.preflight.rehearsal.outward_rules import FenceBounds
 from opsmigrate.preflight.rehearsal.sql_fence import DISARMED
 
 SCHEMA = "opsmigrate_fence"

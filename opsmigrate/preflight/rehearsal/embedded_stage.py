@@ -20,7 +20,7 @@ from opsmigrate.scratch import looks_of
 # With a role for each tenant, there may be many more; a migration names few.
 MOST_ROLES = 5000
 # undefined_file, feature_not_supported, undefined_object, invalid_parameter_value
-LACKING = frozenset({"58P01", "0A000", "42704", "22023"})
+MISSING_ON_THIS_MACHINE = frozenset({"58P01", "0A000", "42704", "22023"})
 # Our server speaks English, whatever the examined one does.
 OF_THE_SERVER = re.compile(
     r"extension|collation|locale|text search|dictionary|configuration parameter|encoding|role"
@@ -120,7 +120,7 @@ def lack_of_server(failure: Mapping[str, Any] | None) -> str | None:
 
     It has not all that the examined one has: extensions, locales, dictionaries, parameters.
     """
-    if failure is None or failure["sqlstate"] not in LACKING:
+    if failure is None or failure["sqlstate"] not in MISSING_ON_THIS_MACHINE:
         return None
     words = str(failure["words"])
     return words if OF_THE_SERVER.search(words) else None
@@ -157,16 +157,16 @@ def _require_icu(boss: BaseDatabaseWrapper) -> None:
 
 
 def _roles(rows: Sequence[tuple[Any, ...]], password: str) -> Iterator[Composable]:
-    for name, superuser, inherits, creates, replicates, bypasses, ours in rows:
+    for name, superuser, inherits, creates, replicates, bypasses, is_own in rows:
         words = [
-            "SUPERUSER" if superuser and ours else "NOSUPERUSER",
+            "SUPERUSER" if superuser and is_own else "NOSUPERUSER",
             "INHERIT" if inherits else "NOINHERIT",
-            "CREATEROLE" if creates and ours else "NOCREATEROLE",
-            "REPLICATION" if replicates and ours else "NOREPLICATION",
+            "CREATEROLE" if creates and is_own else "NOCREATEROLE",
+            "REPLICATION" if replicates and is_own else "NOREPLICATION",
             "BYPASSRLS" if bypasses else "NOBYPASSRLS",
         ]
         statement = sql.SQL("CREATE ROLE {} " + " ".join(words)).format(sql.Identifier(name))
-        if ours:
+        if is_own:
             statement += sql.SQL(" LOGIN CREATEDB PASSWORD {}").format(sql.Literal(password))
         yield statement
 

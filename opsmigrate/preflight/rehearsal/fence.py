@@ -116,7 +116,7 @@ def raise_fence(own_folder: Path, hosts: Iterable[str], record: Callable[[str], 
 
     setattr(multiprocessing.process.BaseProcess, "start", start)  # noqa: B010 - as above
     _replace_unheard(refuse)
-    # Log files and collectors would be told of what never happened.
+    # Log files and collectors would record what never happened.
     logging.disable(logging.CRITICAL)
     sys.dont_write_bytecode = True
     sys.addaudithook(refuse)

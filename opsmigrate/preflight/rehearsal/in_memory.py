@@ -47,8 +47,8 @@ class OverlayStorage(Storage):
         return StorageHandler().create_storage(dict(self._given))
 
     def _place_of(self, name: str) -> Any:
-        ours = name in self._deleted or self._memory.exists(name)
-        return self._memory if ours else self._real
+        in_memory = name in self._deleted or self._memory.exists(name)
+        return self._memory if in_memory else self._real
 
     def _open(self, name: str, mode: str = "rb") -> Any:
         reads = mode.startswith("r") and "+" not in mode

@@ -8,7 +8,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 
 # ALTER TABLE … DISABLE TRIGGER ALL, as loads of data do, switches them off too; their names have an
-# oid in them, so that they are told by their constraint and function.
+# oid in them, so that they are identified by their constraint and function.
 SWITCHED = """
 SELECT n.nspname, c.relname, k.conname, s.nspname, t.relname, f.proname, g.tgenabled::text
 FROM pg_trigger g JOIN pg_constraint k ON k.oid = g.tgconstraint

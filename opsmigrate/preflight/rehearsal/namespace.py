@@ -95,10 +95,10 @@ def _switch_loopback_on() -> None:
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, request)
 
 
-def _give_powers_up(libc: Any, kept: int) -> None:
+def _give_powers_up(libc: Any, capabilities: int) -> None:
     """Keep no power by which one could get out again: into other namespaces, other processes."""
     _call(libc, "prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     header = struct.pack("Ii", CAPABILITY_VERSION, 0)
     # Effective, permitted, inheritable: the lower 32 and then the upper.
-    data = struct.pack("6I", kept, kept, 0, 0, 0, 0)
+    data = struct.pack("6I", capabilities, capabilities, 0, 0, 0, 0)
     _call(libc, "capset", header, data)

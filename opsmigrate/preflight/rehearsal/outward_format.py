@@ -11,7 +11,7 @@ MADE = {"CreateFunctionStmt": "funcname", "DefineStmt": "defnames"}
 
 
 def makes_format(part: Node) -> bool:
-    """Say whether another format() may be called from here on, whose arguments fit better."""
+    """Return whether another format() may be called from here on, whose arguments fit better."""
     if part.kind == "RenameStmt":
         return part.value.newname in (FORMAT, UNKNOWN)
     field = MADE.get(part.kind)

@@ -61,7 +61,7 @@ def apply_rehearsal(
     counts = failure is None or _counts(failure, rehearsal, order, proven)
     if failure is not None:
         proven = min(proven, order.get(failure["migration"] or "", AFTER_ALL))
-    told = _told_by_rows(failure, ledger) if failure is not None and counts else None
+    in_rows = _cause_in_rows(failure, ledger) if failure is not None and counts else None
     if refuted or (failure is not None and counts):
         # It answers: no. What comes after it is not reached.
         proven = AFTER_ALL
@@ -69,7 +69,7 @@ def apply_rehearsal(
     _leave_open(rehearsal, ledger)
     if failure is not None:
         operation = POST_MIGRATE if failure["after_the_plan"] else failure["operation"]
-        cause = (lambda each: told or why(each)) if counts else None
+        cause = (lambda each: in_rows or why(each)) if counts else None
         with ledger.at(failure["migration"], operation):
             _add_failure(failure, ledger, cause)
 
@@ -94,7 +94,7 @@ def _leave_open(rehearsal: Rehearsal, ledger: Ledger) -> None:
             ledger.mark_undecided(str(item["what"]))
 
 
-def _told_by_rows(failure: Mapping[str, Any], ledger: Ledger) -> Cause | None:
+def _cause_in_rows(failure: Mapping[str, Any], ledger: Ledger) -> Cause | None:
     """Return what is wrong with the live rows of today, where rows made it fail.
 
     Code may change them before; but on the copy it has not put them right.
@@ -193,10 +193,10 @@ def _counts(
         return False
     if _is_of_the_schema(failure, rehearsal):
         return True
-    lacks = bool(rehearsal.selection.telling or rehearsal.differing)
+    incomplete = bool(rehearsal.selection.telling or rehearsal.differing)
     # A trigger or a function may have asked: then only PostgreSQL's words name what is absent.
-    told = any(name in failure["words"] for _, name in rehearsal.selection.absent)
-    return not (lacks and (told or failure["sql"] is None or failure["asks"]))
+    named = any(name in failure["words"] for _, name in rehearsal.selection.absent)
+    return not (incomplete and (named or failure["sql"] is None or failure["asks"]))
 
 
 def _place_of(failure: Mapping[str, Any]) -> str:
@@ -210,7 +210,7 @@ def _is_of_the_schema(failure: Mapping[str, Any], rehearsal: Rehearsal) -> bool:
     copy lacks or has otherwise.
     """
     state = failure["sqlstate"] or ""
-    told = any(name in failure["words"] for _, name in rehearsal.selection.absent)
+    named = any(name in failure["words"] for _, name in rehearsal.selection.absent)
     return (
         state.startswith(OF_THE_SCHEMA)
         and state != RIGHTS
@@ -218,7 +218,7 @@ def _is_of_the_schema(failure: Mapping[str, Any], rehearsal: Rehearsal) -> bool:
         and not RUNS_CODE.match(failure["operation"])
         and not failure.get("context")
         and not failure["unlike"]
-        and not told
+        and not named
     )
 
 

@@ -1,4 +1,4 @@
-"""Which receiver of migrate's signals is running, told from the stack."""
+"""Which receiver of migrate's signals is running, found in the stack."""
 
 from __future__ import annotations
 

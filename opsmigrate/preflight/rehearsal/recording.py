@@ -119,8 +119,10 @@ class Recording:
         found = self._statements.get((place, sql))
         if found is None:
             self._distinct[place] = self._distinct.get(place, 0) + 1
-            kept = sql if self._distinct[place] <= MOST_DISTINCT else FURTHER
-            found = self._statements.setdefault((place, kept), RehearsedStatement(place, kept))
+            recorded = sql if self._distinct[place] <= MOST_DISTINCT else FURTHER
+            found = self._statements.setdefault(
+                (place, recorded), RehearsedStatement(place, recorded)
+            )
         return found
 
     def _look(

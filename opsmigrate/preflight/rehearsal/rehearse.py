@@ -68,7 +68,7 @@ class RehearsalBounds:
     """What a rehearsal keeps within: seconds for `migrate`, and what its process may know.
 
     `same` are the aliases that lead to the examined database; `databases` are the entries of
-    DATABASES, of whose passwords the process learns none where the copy is on a server of ours.
+    DATABASES; on a temporary embedded server, the process learns none of its passwords.
     """
 
     seconds: float
@@ -136,11 +136,11 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
         lacks_rows = {(each.schema, each.table) for each in copied_as.broken if each.lacks_rows}
         selection = without_some_rows(connection, selection, lacks_rows)
         not_validated_on_copy = any(not item.marked_valid for item in copied_as.broken)
-        lacks = copy_gaps(
+        gaps = copy_gaps(
             selection, copy, differing=differing, not_validated_on_copy=not_validated_on_copy
         )
         unpublished = repeat_publications(copy, stage.superuser, copied_as.unpublished)
-        gaps = [
+        not_repeated = [
             *what_lacks(copy, unpublished),
             *repeat_revoked_privileges(connection, copy),
             *repeat_settings(
@@ -155,12 +155,12 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
             " (REHEARSE_MAX_SECONDS)"
         )
         result = run_child(
-            _job(connection, copy, target, copied_as.reach, lacks, stage, bounds),
+            _job(connection, copy, target, copied_as.reach, gaps, stage, bounds),
             _environment(copy, connection, stage, bounds),
             Limits(seconds=bounds.seconds, waits=SelfDeadlock(stage.connection, scratch.name)),
             progress,
         )
-        gaps += what_lacks(copy, unpublished)
+        not_repeated += what_lacks(copy, unpublished)
         refused = list(result["refused"])
         if not refused and times_refused(copy):
             what = "it called a function that reaches beyond its database"
@@ -180,7 +180,7 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
         asking=tuple((migration, operation) for migration, operation in result["asking"]),
         statements=tuple(result["statements"]),
         refused=tuple(refused),
-        gaps=tuple(dict.fromkeys(gaps)),
+        gaps=tuple(dict.fromkeys(not_repeated)),
         broken=copied_as.broken,
         selection=selection,
         differing=differing,
@@ -219,7 +219,7 @@ def _job(  # noqa: PLR0913 - what the child is told
         "isolated": stage.isolated,
         "names": reach.names,
         "foreign": reach.foreign,
-        "lacking": asdict(gaps),
+        "gaps": asdict(gaps),
     }
 
 

@@ -101,7 +101,7 @@ def _find(ledger: Ledger, missing: MissingPrivilege, role: str) -> None:
 def _missing(
     connection: BaseDatabaseWrapper, catalog: Catalog, others: ObjectsOfOthers, sql: str
 ) -> Iterator[MissingPrivilege | str]:
-    """Yield what is certainly lacking, and in words what may be."""
+    """Yield what is certainly missing, and in words what may be."""
     for need in required_privileges(sql):
         if isinstance(need, RequiredPrivilege):
             yield from _missing_of(connection, catalog, others, need)
@@ -182,11 +182,11 @@ def _missing_on(
     if verb == "INSERT" and need.columns is not None:
         all_missing = missing_to_insert(connection, relation, need.columns)
     else:
-        lack = missing_privilege(connection, relation, verb, need.columns or ())
-        all_missing = (lack,) if lack is not None else ()
+        one = missing_privilege(connection, relation, verb, need.columns or ())
+        all_missing = (one,) if one is not None else ()
     for each in all_missing:
-        told = need.columns or not _some_columns(connection, relation, verb)
-        yield each if need.certain and told else each.words
+        decided = need.columns or not _some_columns(connection, relation, verb)
+        yield each if need.certain and decided else each.words
     if relation.oid in others.filtered:
         yield f"row security of {relation.label} filters its rows for this role"
 
@@ -194,7 +194,7 @@ def _missing_on(
 def _besides_relations(
     catalog: Catalog, others: ObjectsOfOthers, need: RequiredPrivilege
 ) -> Iterator[MissingPrivilege]:
-    """Yield what is lacking on a schema, on the database, or on an object of any other kind."""
+    """Yield what is missing on a schema, on the database, or on an object of any other kind."""
     if need.kind == DATABASE:
         yield from _on_database(catalog, others, need)
     elif need.kind in (SCHEMA, SCHEMA_OF):
@@ -248,7 +248,7 @@ def _schema(catalog: Catalog, need: RequiredPrivilege) -> str | None:
 
 
 def _some_columns(connection: BaseDatabaseWrapper, relation: Relation, privilege: str) -> bool:
-    """Return whether the privilege is granted on columns: which of them are needed is not told."""
+    """Return whether the privilege is granted on columns: which of them are needed is not known."""
     if privilege not in ("SELECT", "INSERT", "UPDATE") or relation.kind == "S":
         return False
     with connection.cursor() as cursor:

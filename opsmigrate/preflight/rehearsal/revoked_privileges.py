@@ -40,7 +40,7 @@ ORDER BY 1, 2
 def repeat_revoked_privileges(
     source: BaseDatabaseWrapper, scratch: BaseDatabaseWrapper
 ) -> tuple[str, ...]:
-    """Let the role lack in the copy what it lacks in `source` on its own, and on what it makes.
+    """Revoke from the role in the copy what it lacks in `source` on its own, and on what it makes.
 
     Returns what could not be repeated, in words. Call it when everything is restored.
     """

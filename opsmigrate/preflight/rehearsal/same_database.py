@@ -59,10 +59,10 @@ def is_same_database(given: Mapping[str, Any], allowed: Mapping[str, Any]) -> bo
     if _port(given.get("port")) != _port(allowed.get("port")):
         return False
     # psycopg says what it resolved the name to, and libpq then goes there.
-    ours, theirs = (
+    first, second = (
         str(each.get("hostaddr") or each.get("host") or "") for each in (allowed, given)
     )
-    return ours == theirs or not _addresses(ours).isdisjoint(_addresses(theirs))
+    return first == second or not _addresses(first).isdisjoint(_addresses(second))
 
 
 def _port(value: Any) -> str:

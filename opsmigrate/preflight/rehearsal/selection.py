@@ -55,7 +55,7 @@ WHERE c.relkind IN ('r', 'p') AND {of_users}
   AND NOT (has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))
 ORDER BY 1, 2
 """)
-# Where these stand is not told; the columns that count with them are in the copy all the same.
+# Their position is not copied; the columns that count with them are in the copy all the same.
 HIDDEN_SEQUENCES = of_users("""
 SELECT n.nspname, c.relname, array_remove(array_agg(DISTINCT t.relname::text), NULL)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

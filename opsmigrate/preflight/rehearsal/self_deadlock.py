@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# So long the same session must wait for the same, which itself does nothing, to be believed.
-SECONDS_TO_BELIEVE = 5.0
+# A deadlock: the same session waits for the same idle one for as long as this.
+SECONDS_TO_BE_SURE = 5.0
 SECONDS_BETWEEN_LOOKS = 1.0
 LONGEST_SQL = 200
 # Whoever is in the scratch database is the rehearsal, but for the server's own processes.
@@ -53,7 +53,7 @@ class SelfDeadlock:
         self._since = 0.0
 
     def look(self) -> Waiting | None:
-        """Return who waits for whom, once it has lasted long enough to be believed."""
+        """Return who waits for whom, once it has lasted long enough to be a deadlock."""
         now = time.monotonic()
         if now - self._last_look < SECONDS_BETWEEN_LOOKS:
             return None
@@ -62,7 +62,7 @@ class SelfDeadlock:
         if found is None or found != self._seen:
             self._seen, self._since = found, now
             return None
-        return found if now - self._since >= SECONDS_TO_BELIEVE else None
+        return found if now - self._since >= SECONDS_TO_BE_SURE else None
 
     def _ask(self) -> Waiting | None:
         try:

@@ -9,8 +9,9 @@ from functools import lru_cache
 from opsmigrate.errors import UndecidedError
 from opsmigrate.preflight.rehearsal.copy_name import WHAT, asks_for_name
 from opsmigrate.preflight.rehearsal.fence_error import FenceError
-from opsmigrate.preflight.rehearsal.outward import FenceBounds, beyond
+from opsmigrate.preflight.rehearsal.outward import beyond
 from opsmigrate.preflight.rehearsal.outward_names import SQL_TEXT
+from opsmigrate.preflight.rehearsal.outward_rules import FenceBounds
 from opsmigrate.sql.bodies import names_in, names_in_bodies
 from opsmigrate.sql.grammar import INSTALL, require_grammar
 from opsmigrate.sql.statement import NoGrammarError, NotParsedError

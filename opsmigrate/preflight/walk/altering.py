@@ -39,9 +39,7 @@ from opsmigrate.preflight.walk.simulation import PRIMARY_KEY, SimulatedTable
 from opsmigrate.preflight.walk.system_column_name import find_system_column_name
 from opsmigrate.preflight.walk.type_compatibility import always_casts
 from opsmigrate.preflight.walk.weak_not_null import set_not_null
-from opsmigrate.schema.types import INTEGERS, base, in_full, modifiers
-
-TEXTS = {"character varying", "text"}
+from opsmigrate.schema.types import INTEGERS, UNPADDED_TEXTS, base, in_full, modifiers
 
 
 def rename_column(walk: SchemaWalk, table: SimulatedTable, before: str, after: str) -> None:
@@ -123,7 +121,7 @@ def _suits_collation(
     new: Field[Any, Any],
     value: Composable | None,
 ) -> None:
-    """Ask whether the indexes stand a collation under which more texts are equal."""
+    """Report if the indexes reject a collation under which more texts are equal."""
     table, column, name = member.table, column_of(new), _collation(walk, new)
     if name is None or name == _collation(walk, old):
         return
@@ -182,12 +180,12 @@ def _drop_not_null(walk: SchemaWalk, table: SimulatedTable, column: str) -> None
 
 
 def _foreign_keys_hold(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:
-    """Ask whether each row points to one, for the foreign keys that are checked again."""
+    """Report rows without a target, for the foreign keys that are checked again."""
     for key in walk.schema.foreign_keys:
-        ours = key.table is table and column in key.columns
+        is_from_here = key.table is table and column in key.columns
         if key.copied:
             continue
-        if key.validated and (ours or (key.target is table and column in key.to_columns)):
+        if key.validated and (is_from_here or (key.target is table and column in key.to_columns)):
             walk.check_rows(
                 key.table,
                 f"whether the rows of {key.table.label} satisfy {key.name}",
@@ -197,7 +195,7 @@ def _foreign_keys_hold(walk: SchemaWalk, table: SimulatedTable, column: str) -> 
 
 def _alike(before: str, after: str) -> bool:
     kinds = {base(before), base(after)}
-    return len(kinds) == 1 or kinds <= INTEGERS or kinds <= TEXTS
+    return len(kinds) == 1 or kinds <= INTEGERS or kinds <= UNPADDED_TEXTS
 
 
 def _collation(walk: SchemaWalk, field: Field[Any, Any]) -> str | None:
@@ -242,12 +240,12 @@ def _default_casts(walk: SchemaWalk, table: SimulatedTable, column: str, after: 
     before = table.types[column]
     if column not in table.defaults or always_casts(before, after):
         return
-    kept = castable(walk.connection, before, after, explicit=False)
-    if kept is None or (kept is False and not walk.sees_everything()):
+    assignable = castable(walk.connection, before, after, explicit=False)
+    if assignable is None or (assignable is False and not walk.sees_everything()):
         walk.ledger.mark_undecided(
             f"whether the default of {table.label}.{column} can become {after} automatically"
         )
-    elif kept is False:
+    elif assignable is False:
         walk.ledger.find(
             "default-in-the-way",
             f"the default of {table.label}.{column} is {before} and cannot become {after} "
@@ -262,7 +260,7 @@ def _default_casts(walk: SchemaWalk, table: SimulatedTable, column: str, after: 
 def _values_cast(
     walk: SchemaWalk, table: SimulatedTable, column: str, after: str, question: str
 ) -> None:
-    """Let PostgreSQL cast the live values."""
+    """Report if PostgreSQL cannot cast the live values."""
     rows = walk.rows(table)
     if rows == 0:
         return
@@ -289,7 +287,7 @@ def _what_is_on_it_fits(walk: SchemaWalk, member: Member, column: str, after: st
     if not (kinds <= INTEGERS or (_alike(before, after) and always_casts(before, after))):
         unique_holds(walk, own, column)
     # With the same operator, PostgreSQL does not check again (TryReuseForeignKey, tablecmds.c).
-    if len(kinds) > 1 and not kinds <= TEXTS:
+    if len(kinds) > 1 and not kinds <= UNPADDED_TEXTS:
         _foreign_keys_hold(walk, table, column)
     if not _alike(before, after):
         special_indexes_fit(walk, own, column, after)
@@ -301,12 +299,12 @@ def _foreign_keys_compare(walk: SchemaWalk, table: SimulatedTable, column: str, 
         if key.copied:
             continue
         pairs = zip(key.columns, key.to_columns, strict=True)
-        for ours, theirs in pairs:
+        for own, referenced in pairs:
             other = None
-            if key.table is table and ours == column:
-                other = key.target.types.get(theirs)
-            elif key.target is table and theirs == column:
-                other = key.table.types.get(ours)
+            if key.table is table and own == column:
+                other = key.target.types.get(referenced)
+            elif key.target is table and referenced == column:
+                other = key.table.types.get(own)
             if other and not may_join(walk.connection, after, other):
                 walk.ledger.find(
                     "foreign-key-type",

@@ -1,4 +1,4 @@
-"""What post_migrate writes after every plan: content types and permissions that lack."""
+"""What post_migrate writes after every plan: the content types and permissions that are missing."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _all_of(
 
 @dataclass(frozen=True)
 class _New:
-    """What there will be to insert; `keys` are those of the content types that are there."""
+    """The rows to insert; `keys` are those of the content types that are there."""
 
     types: Sequence[Type]
     permissions: Sequence[Permission]
@@ -111,7 +111,9 @@ def _require_rows(
     try:
         live = live_rows(walk.connection, types, permissions)
     except Error as error:
-        walk.ledger.mark_undecided(f"which content types and permissions lack: {first_line(error)}")
+        walk.ledger.mark_undecided(
+            f"which content types and permissions are missing: {first_line(error)}"
+        )
         return
     new = _new(steps, state, live, walk, with_permissions=permissions is not None)
     if live.doubled & {item.type for item in new.permissions}:
@@ -152,7 +154,7 @@ def _table(
     if table is None:
         return None
     columns = {field.column for field in model._meta.local_concrete_fields}
-    # What lacks is a finding of its own; what the plan has added cannot be read now.
+    # What is missing is a finding of its own; what the plan has added cannot be read now.
     there = set(table.types) if table.origin is None else set(table.origins)
     return table if columns <= there else None
 

@@ -10,15 +10,17 @@ from opsmigrate.preflight.walk.probes import Probe, rows_where
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.preflight.walk.type_compatibility import comparable
 from opsmigrate.report import Severity
-from opsmigrate.schema.casting import casts, casts_when_told
-from opsmigrate.schema.types import base, element, is_array, modifiers
+from opsmigrate.schema.casting import casts, casts_explicitly
+from opsmigrate.schema.types import (
+    INTEGER_LIMITS,
+    UNPADDED_TEXTS,
+    base,
+    element,
+    is_array,
+    modifiers,
+)
 
-RANGES = {
-    "smallint": (-(2**15), 2**15 - 1),
-    "integer": (-(2**31), 2**31 - 1),
-    "bigint": (-(2**63), 2**63 - 1),
-}
-TEXTS = ("character varying", "text")
+RANGES = {name: (-limit, limit - 1) for name, limit in INTEGER_LIMITS.items()}
 # pg_input_is_valid() came with PostgreSQL 16.
 KNOWS_INPUT_IS_VALID = 160_000
 BASES = """
@@ -33,12 +35,12 @@ WHERE t.typtype <> 'd'
 
 
 def castable(connection: BaseDatabaseWrapper, old: str, new: str, *, explicit: bool) -> bool | None:
-    """Return whether PostgreSQL casts `old` to `new`: when told to, or by assignment.
+    """Return whether PostgreSQL casts `old` to `new`: by an explicit cast, or by assignment.
 
     None where that is not known: a type that is not there.
     """
     if explicit:
-        return casts_when_told(connection, old, new)
+        return casts_explicitly(connection, old, new)
     return casts(connection, old, new)
 
 
@@ -65,7 +67,7 @@ def bad_casts(
     if predicate is None:
         return None
     where = f"a value in {table.label}.{column}"
-    if explicit and base(new) in TEXTS:
+    if explicit and base(new) in UNPADDED_TEXTS:
         return rows_where(
             table,
             (column,),
@@ -83,7 +85,7 @@ def bad_casts(
         words=("", "have", f"{where} that cannot become {new}"),
         column=column,
         emptied=(column,),
-        cut=modifiers(new)[0] if old in TEXTS and base(new) in TEXTS else None,
+        cut=modifiers(new)[0] if old in UNPADDED_TEXTS and base(new) in UNPADDED_TEXTS else None,
     )
 
 
@@ -119,7 +121,7 @@ def _predicate(old: str, new: str, value: Composable, version: int) -> Composabl
         each = sql.SQL("EXISTS (SELECT FROM pg_catalog.unnest({}) AS one WHERE {})")
         return None if one is None else each.format(value, one)
     kind, sizes = base(new), modifiers(new)
-    if kind in TEXTS and sizes:
+    if kind in UNPADDED_TEXTS and sizes:
         # Spaces at the end that do not fit are dropped without a word.
         return sql.SQL(
             "pg_catalog.rtrim(pg_catalog.substr({}::pg_catalog.text, {}))"
@@ -138,7 +140,7 @@ def _predicate(old: str, new: str, value: Composable, version: int) -> Composabl
             " pg_catalog.abs(pg_catalog.round({value}::numeric, {scale}))"
             " OPERATOR(pg_catalog.>=) (10::numeric OPERATOR(pg_catalog.^) {digits}) END"
         ).format(value=value, scale=sql.Literal(scale), digits=sql.Literal(digits - scale))
-    if old in TEXTS and version >= KNOWS_INPUT_IS_VALID:
+    if old in UNPADDED_TEXTS and version >= KNOWS_INPUT_IS_VALID:
         return sql.SQL("NOT pg_catalog.pg_input_is_valid({}::pg_catalog.text, {})").format(
             value, sql.Literal(new)
         )

@@ -131,7 +131,7 @@ def _uses_no_generated(
 def _becomes_its_type(
     walk: SchemaWalk, table: SimulatedTable, field: Field[Any, Any], expression: str
 ) -> None:
-    """Ask whether every value of the expression becomes the column's type, by assignment."""
+    """Report if a value of the expression cannot be assigned to the column's type."""
     after = str(field.db_parameters(connection=walk.connection)["type"])
     for before in types_of(walk, table, expression):
         if not always_casts(before, after):
@@ -268,7 +268,7 @@ def _default_passes(
 
 
 def _has_rows(walk: SchemaWalk, table: SimulatedTable, message: str, *, more_than: int) -> bool:
-    """Say whether the table has so many rows; where that cannot be known, the question is open."""
+    """Return whether the table has so many rows; mark it as undecided if that is not known."""
     rows = walk.rows(table)
     if rows is None:
         walk.ledger.mark_undecided(f"whether {table.label} has rows: {message}")
@@ -303,7 +303,7 @@ def drop_column(walk: SchemaWalk, model: type[Model], column: str, *, cascades: 
 def _goes(
     walk: SchemaWalk, table: SimulatedTable, column: str, statement: str, *, cascades: bool
 ) -> None:
-    """Ask what rests on a column that goes, in the table itself or in a child of it."""
+    """Report what depends on a column that is dropped, in the table itself or in a child of it."""
     others = [*users_of(table, column), *references_to(walk, table, column)]
     if cascades:
         live = table.origins.get(column, column)

@@ -177,7 +177,7 @@ def add_foreign_key(
     to_table: str,
     to_columns: tuple[str, ...],
 ) -> None:
-    """Let the simulated schema have a foreign key, whose name and target were asked for before."""
+    """Add a foreign key to the simulated schema; its name and target were checked before."""
     table.constraints[name] = (FOREIGN_KEY, columns)
     target = walk.schema.table(to_table)
     if target is not None:
@@ -267,11 +267,11 @@ def _require_comparable(
     purpose: str,
 ) -> None:
     for column, to_column in zip(columns, to_columns, strict=True):
-        ours, theirs = table.types[column], target.types[to_column]
-        if not may_join(walk.connection, ours, theirs):
+        own, referenced = table.types[column], target.types[to_column]
+        if not may_join(walk.connection, own, referenced):
             walk.ledger.find(
                 "foreign-key-type",
-                f"{purpose} is {base(ours)}, but {target.label}.{to_column} is {base(theirs)}",
+                f"{purpose} is {base(own)}, but {target.label}.{to_column} is {base(referenced)}",
                 hint="convert the column to the type that the applied migrations describe",
                 table=target.label,
                 column=to_column,

@@ -61,7 +61,7 @@ def _own(walk: SchemaWalk, parent: SimulatedTable, child: SimulatedTable) -> Sim
 def free_in_children(
     walk: SchemaWalk, table: SimulatedTable, column: str, type_: str | None
 ) -> None:
-    """Note a child that has a column of this name, of another type than `type_` where one is given.
+    """Report a child that has a column of this name, and of another type than `type_` if given.
 
     A column that is added is merged with one of the same type; a new name must be free.
     """
@@ -112,7 +112,7 @@ def require_no_other_parent(
 
 
 def note_foreign_tables(walk: SchemaWalk, table: SimulatedTable, doing: str) -> None:
-    """Leave open what stands on a foreign table that inherits: it is not simulated."""
+    """Mark as undecided what is on a foreign table that inherits: it is not simulated."""
     for child in walk.relatives.descendants(table):
         if child.kind == "f":
             walk.ledger.mark_undecided(

@@ -17,10 +17,10 @@ from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.index_keys import Key, keys_of
 from opsmigrate.preflight.walk.operator_classes import require_operator_class_of_key
 from opsmigrate.preflight.walk.probes import Probe
+from opsmigrate.preflight.walk.rejected_row_remedies import BadOnes
 from opsmigrate.preflight.walk.restricted_search_path import require_safe_path
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import EXCLUSION, SimulatedTable
-from opsmigrate.preflight.walk.ways import BadOnes
 
 
 def is_exclusion(constraint: BaseConstraint) -> bool:

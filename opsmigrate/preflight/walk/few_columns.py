@@ -8,7 +8,7 @@ MOST = 32
 
 
 def require_few_columns(ledger: Ledger, table: SimulatedTable, name: str, columns: int) -> None:
-    """Note an index with more columns than PostgreSQL takes, whatever its method."""
+    """Report an index with more columns than PostgreSQL takes, whatever its method."""
     if columns > MOST:
         ledger.find(
             "too-many-columns",

@@ -58,7 +58,7 @@ def _fill_one(
 
 
 def unique_holds(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:
-    """Ask whether the new values of a column suit the unique indexes on it."""
+    """Report if the new values of a column violate the unique indexes on it."""
     for index in table.indexes.values():
         if index.unique and column in index.columns:
             walk.check_rows(
@@ -71,7 +71,7 @@ def unique_holds(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:
 
 
 def _checks_hold(walk: SchemaWalk, table: SimulatedTable, column: str) -> None:
-    """Ask whether the value that is filled in suits what stands on the column."""
+    """Report if the value that is filled in violates a constraint on the column."""
     live = {each[0]: each[1:] for each in live_expressions(walk, table, column)}
     for name, (kind, columns) in table.constraints.items():
         if kind == CHECK and column in columns and name not in live:

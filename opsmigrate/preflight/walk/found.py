@@ -21,7 +21,7 @@ LIMITS = (
 
 
 def known(table: SimulatedTable, columns: tuple[str, ...]) -> bool:
-    """Say whether the values of all these columns are known."""
+    """Return whether the values of all these columns are known."""
     return table.origin is not None and all(column in table.values for column in columns)
 
 
@@ -61,7 +61,7 @@ def names_of_rows(table: SimulatedTable, columns: tuple[str, ...]) -> list[Compo
 
 
 def is_altered(table: SimulatedTable, columns: tuple[str, ...]) -> bool:
-    """Say whether the plan makes other values of some of these columns."""
+    """Return whether the plan makes other values of some of these columns."""
     return any(table.values[column] != live_value(column) for column in columns)
 
 

@@ -135,7 +135,7 @@ def _replacements(connection: BaseDatabaseWrapper, plan: Plan) -> list[Node]:
     loader: Any = plan.executor.loader if plan.executor else None
     if not loader or not loader.replacements:
         return []
-    # Of the loader's own, those are no longer told apart that have no record yet.
+    # In the loader's own graph, those without a record can no longer be distinguished.
     recorded = (label.partition(".") for label in applied_migrations(connection))
     applied = dict.fromkeys((app, name) for app, _, name in recorded)
     for step in plan.steps:

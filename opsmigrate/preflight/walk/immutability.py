@@ -21,8 +21,8 @@ from opsmigrate.preflight.walk.expressions import CALLED, PLAIN
 from opsmigrate.preflight.walk.found import LIMITS, TIMEOUT
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import SimulatedTable
-from opsmigrate.schema.samples import INEXACT, TEXTS
-from opsmigrate.schema.types import INTEGERS, base, element, in_full, is_array
+from opsmigrate.schema.samples import INEXACT
+from opsmigrate.schema.types import INTEGERS, TEXTS, base, element, in_full, is_array
 
 # A text and a number; several, as 'a' is no number, and 1 / (n - 1) has no value. A document is as
 # deep as the number says.

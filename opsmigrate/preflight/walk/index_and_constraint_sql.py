@@ -1,4 +1,4 @@
-"""What a DDL statement needs, told from the template and the parts that Django made it of."""
+"""What a DDL statement needs, read from the template and the parts that Django made it of."""
 
 import re
 from collections.abc import Callable
@@ -179,7 +179,7 @@ def _add_index(
 
 
 def _fits(statement: Statement, table: SimulatedTable, walk: SchemaWalk, name: str) -> None:
-    """Ask whether the method takes the columns' types, the expressions fit, and the rows do."""
+    """Report if the method does not take the columns' types, or an expression or a row."""
     parts = statement.parts
     columns = _columns(parts["columns"])
     method = str(parts.get("using") or "").replace("USING", "").strip().lower() or "btree"

@@ -23,7 +23,7 @@ from opsmigrate.preflight.walk.sequence_rejections import sequence_rejections
 from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable
 from opsmigrate.preflight.walk.type_compatibility import always_casts
 from opsmigrate.preflight.walk.unique_rejections import uncut, unique_rejections
-from opsmigrate.schema.types import INTEGERS, base, modifiers
+from opsmigrate.schema.types import INTEGER_LIMITS, INTEGERS, TEXTS, base, modifiers
 from opsmigrate.steps import Step, statement
 
 # tgtype: bit 4 is INSERT (PostgreSQL source, catalog/pg_trigger.h); ev_type 3 is ON INSERT.
@@ -56,9 +56,7 @@ WHERE k.conrelid = %s AND k.contype = 'c'
     AND coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)
 ORDER BY 1
 """
-TEXTS = frozenset({"character varying", "character", "text", "citext"})
 SIZED = frozenset({"character varying", "character"})
-RANGES = {"smallint": 2**15, "integer": 2**31, "bigint": 2**63}
 UNTRANSLATABLE = "22P05"
 LONGEST_SHOWN = 40
 
@@ -118,7 +116,7 @@ def insert_rejections(walk: SchemaWalk, new: NewRows) -> Iterator[Rejection]:
     if relation is None or around is None:
         yield from _of_new_table(walk, new)
         return
-    yield from _of_surroundings(new, around)
+    yield from _of_triggers_and_rules(new, around)
     yield from _of_defaults(connection, new, relation.oid)
     trusted = relation.owner not in walk.catalog.distrusted
     yield from _of_checks(connection, new, relation.oid, trusted=trusted)
@@ -201,7 +199,7 @@ def _of_types(
         if base(live) in TEXTS and all(isinstance(value, str) for value in values):
             yield from _of_texts(connection, new, column, encoding)
         elif base(live) in INTEGERS and all(isinstance(value, int) for value in values):
-            limit = RANGES[base(live)]
+            limit = INTEGER_LIMITS[base(live)]
             if any(not -limit <= value < limit for value in values):
                 yield Rejection(f"its column {column} is {live}, too small", column=column)
         elif not always_casts(claimed, live):
@@ -281,7 +279,7 @@ def _of_keys_to_others(walk: SchemaWalk, new: NewRows) -> Iterator[Rejection]:
             )
 
 
-def _of_surroundings(new: NewRows, around: _Around) -> Iterator[Rejection]:
+def _of_triggers_and_rules(new: NewRows, around: _Around) -> Iterator[Rejection]:
     table = new.table
     if around.triggers:
         yield Rejection(

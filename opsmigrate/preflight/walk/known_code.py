@@ -16,7 +16,7 @@ from opsmigrate.preflight.walk.known_receivers import fingerprint
 
 PROXIES = "django.contrib.auth.migrations.0011_update_proxy_permissions"
 # SHA-256 of the function's text, as fingerprint() has it: the same from Django 5.2 to 6.1.
-TEXTS = {
+FINGERPRINTS = {
     f"{PROXIES}.update_proxy_model_permissions": {"37c8270e0bb671ca"},
     f"{PROXIES}.revert_proxy_model_permissions": {"f5c5d1878fbc0600"},
 }
@@ -29,7 +29,7 @@ def asks_nothing(code: Callable[..., Any], state: ProjectState) -> bool:
     Django's own in auth.0011, which every project has, goes through the proxy models only.
     """
     name = f"{code.__module__}.{getattr(code, '__qualname__', '')}"
-    if name not in TEXTS or fingerprint(code) not in TEXTS[name]:
+    if name not in FINGERPRINTS or fingerprint(code) not in FINGERPRINTS[name]:
         return False
     return state.models.keys() >= ASKED_FOR and not _has_proxies(state)
 

@@ -22,7 +22,7 @@ from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 WAGTAIL = "wagtail.snippets.models.create_extra_permissions"
 GUARDIAN = "guardian.management.create_anonymous_user"
 # SHA-256 of the function's text, its words with one space between them.
-TEXTS = {
+FINGERPRINTS = {
     # The same from Wagtail 5.2 to 8.0.
     WAGTAIL: {"47402eec0ccc2523"},
     # django-guardian 2.4 to 3.1; 3.2 to 3.5, where what the database refuses is passed over.
@@ -42,7 +42,7 @@ def fingerprint(function: Callable[..., Any]) -> str | None:
 
 def is_known(name: str, function: Callable[..., Any]) -> bool:
     """Return whether the receiver is one of a well-known app, with a text that was read."""
-    return name in TEXTS and fingerprint(function) in TEXTS[name]
+    return name in FINGERPRINTS and fingerprint(function) in FINGERPRINTS[name]
 
 
 def why_open(name: str, walk: SchemaWalk) -> str | None:

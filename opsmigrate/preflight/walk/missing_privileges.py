@@ -1,4 +1,4 @@
-"""How a right is told that the role lacks for what `migrate` does besides the plan."""
+"""Reports the privileges that the role lacks for what `migrate` does besides the plan."""
 
 from collections.abc import Sequence
 

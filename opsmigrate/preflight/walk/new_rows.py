@@ -1,4 +1,4 @@
-"""The content types and permissions that post_migrate inserts: those of the models that lack."""
+"""The content types and permissions that post_migrate inserts for models without them."""
 
 from __future__ import annotations
 

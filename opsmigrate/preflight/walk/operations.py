@@ -94,7 +94,7 @@ def migrate_would_raise(*, only: tuple[str, ...] = ("",)) -> Iterator[None]:
 
 
 def walk_operation(move: Move) -> None:
-    """Ask about everything that the operation would do to the database."""
+    """Report what would fail of all that the operation does to the database."""
     operation = move.operation
     if isinstance(operation, SeparateDatabaseAndState):
         _walk_parts(move)

@@ -61,10 +61,14 @@ class _Reader:
     def setting(self) -> bool:
         """Return what a function says that does nothing but look at a setting."""
         body = self._definition().body
-        told = [each for each in body if not _is_text(each)]
-        if len(told) != 1 or not isinstance(told[0], ast.Return) or told[0].value is None:
+        statements = [each for each in body if not _is_text(each)]
+        if (
+            len(statements) != 1
+            or not isinstance(statements[0], ast.Return)
+            or statements[0].value is None
+        ):
             raise _NotPlainError
-        return self._switch(told[0].value)
+        return self._switch(statements[0].value)
 
     def _definition(self) -> ast.FunctionDef:
         try:
@@ -161,8 +165,8 @@ def _is_harmless(owner: Any, method: str) -> bool:
         return method in LOGS
     if owner is default_cache:
         # Others are reached through a network, a file or the database itself.
-        kept = settings.CACHES.get(DEFAULT_CACHE_ALIAS, {}).get("BACKEND")
-        return method in FORGETS and kept in IN_MEMORY
+        backend = settings.CACHES.get(DEFAULT_CACHE_ALIAS, {}).get("BACKEND")
+        return method in FORGETS and backend in IN_MEMORY
     kind = type(owner)
     return method == "clear_cache" and (kind.__module__, kind.__name__) == (
         "django.contrib.contenttypes.models",

@@ -1,4 +1,4 @@
-"""The rights on a live relation, asked of PostgreSQL as it checks them itself."""
+"""The privileges on a live relation, as PostgreSQL itself checks them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ WHERE d.adrelid = %s AND a.attidentity = ''
 
 @dataclass(frozen=True)
 class MissingPrivilege:
-    """A right that the role does not have: the privilege, and on what.
+    """A privilege that the role does not have, and the object that it is for.
 
     `on` is for a sentence, `target` the same as GRANT wants it, with its kind and quoted. `owner`
     is who owns it, where that is known.
@@ -68,7 +68,7 @@ class MissingPrivilege:
 
 
 def on_relation(privilege: str, relation: Relation) -> MissingPrivilege:
-    """Return the lack of a privilege on a table, view or sequence, or of its ownership."""
+    """Return the missing privilege on a table, view or sequence, or its missing ownership."""
     # What GRANT and ALTER call a table may be a view as well.
     kind = "SEQUENCE" if relation.kind == "S" else "TABLE"
     target = f"{kind} {quoted(relation.schema, relation.name)}"
@@ -90,14 +90,14 @@ def given_away(target: str, role: str, former: str | None) -> tuple[Step, ...]:
 
 
 def on_schema(privilege: str, schema: str) -> MissingPrivilege:
-    """Return the lack of a privilege on a schema, or of its ownership."""
+    """Return the missing privilege on a schema, or its missing ownership."""
     return MissingPrivilege(privilege, f"SCHEMA {schema}", f"SCHEMA {quoted(schema)}")
 
 
 def missing_privilege(
     connection: BaseDatabaseWrapper, relation: Relation, verb: str, columns: Iterable[str] = ()
 ) -> MissingPrivilege | None:
-    """Return the lack, where the role may not do `verb` (SELECT, DELETE, …) to the relation.
+    """Return the missing privilege if the role may not `verb` (SELECT, DELETE, …) the relation.
 
     Where `columns` are given, the privilege on each of them is enough.
     """

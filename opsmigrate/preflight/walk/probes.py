@@ -30,9 +30,9 @@ from opsmigrate.preflight.walk.found import (
     names_of_rows,
     rows_of,
 )
+from opsmigrate.preflight.walk.rejected_row_remedies import BadOnes, all_but_first
 from opsmigrate.preflight.walk.simulation import SimulatedForeignKey, SimulatedTable
 from opsmigrate.preflight.walk.type_compatibility import comparable
-from opsmigrate.preflight.walk.ways import BadOnes, all_but_first
 from opsmigrate.report import Severity
 from opsmigrate.schema.types import base
 
@@ -64,7 +64,7 @@ class Probe:
     """A question about live rows: `keys` name a bad row, `rest` is the query's FROM … on.
 
     `words` are whose rows, a verb of ONE, and what, as in ("of cage", "do", "not fit"). `proves` is
-    False where only that there are none proves something. `past_indexes`: no index is believed.
+    False where only that there are none proves something. `past_indexes`: no index is used.
     `bad` are the rows that would have to change.
     """
 
@@ -157,15 +157,15 @@ def orphans(
     if not known(table, columns) or not (empty or known(target, to_columns)):
         return None
     pairs = zip(columns, to_columns, strict=True)
-    if not all(comparable(table.types[ours], target.types[theirs]) for ours, theirs in pairs):
+    if not all(comparable(table.types[own], target.types[referenced]) for own, referenced in pairs):
         return None
     same = sql.SQL(" AND ").join(
         sql.SQL("target.{} {} {}").format(
-            sql.Identifier(theirs),
-            equality(connection, base(table.types[ours])),
-            found_column(ours),
+            sql.Identifier(referenced),
+            equality(connection, base(table.types[own])),
+            found_column(own),
         )
-        for ours, theirs in zip(columns, to_columns, strict=True)
+        for own, referenced in zip(columns, to_columns, strict=True)
     )
     given = sql.SQL(" AND ").join(
         sql.SQL("{} IS NOT NULL").format(found_column(column)) for column in columns

@@ -1,4 +1,4 @@
-"""What stands against rows that `migrate` inserts of its own, and how it is told."""
+"""Why the database would reject rows that `migrate` itself inserts, and how it is reported."""
 
 from __future__ import annotations
 

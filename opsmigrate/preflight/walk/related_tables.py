@@ -123,7 +123,7 @@ class RelatedTables:
         return self._row_types.get(table.origin) if table.origin else None
 
     def alone(self, table: SimulatedTable, id: str) -> bool:
-        """Say whether rows that a probe has found are its own, as far as that matters for `id`."""
+        """Return whether rows that a probe found are its own, as far as that matters for `id`."""
         return table.kind == "p" or id not in OF_ITS_OWN or table.origin not in self._numbers
 
     def descendants(self, table: SimulatedTable) -> tuple[Child, ...]:

@@ -101,7 +101,7 @@ def _out_of_the_way(permissions: Relation, item: _Renaming) -> tuple[Command, ..
 
 
 def _unreadable(connection: BaseDatabaseWrapper, types: Relation, permissions: Relation) -> bool:
-    """Return whether a right or a column lacks, which is a finding of its own."""
+    """Return whether a privilege or a column is missing, which is a finding of its own."""
     wanted = ((types, ("id", "app_label", "model")), (permissions, ("id", "content_type_id")))
     for relation, columns in (*wanted, (permissions, ("codename", "name"))):
         there = {column.name for column in relation.columns}

@@ -23,7 +23,7 @@ BY_HAND = "replica identity"
 
 
 def require_replica_identities(walk: SchemaWalk) -> None:
-    """Warn of each published table that loses its replica identity for good: 55000."""
+    """Report each published table that loses its replica identity for good: 55000."""
     ledger = walk.ledger
     if BY_HAND in " ".join(ledger.by_hand).lower():
         return

@@ -28,10 +28,10 @@ from opsmigrate.preflight.walk.privileges import (
     on_relation,
 )
 from opsmigrate.preflight.walk.probes import Probe, ask
+from opsmigrate.preflight.walk.rejected_row_remedies import Deciding
 from opsmigrate.preflight.walk.related_tables import RelatedTables
 from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable, Simulation
 from opsmigrate.preflight.walk.system_column_name import find_system_column_name
-from opsmigrate.preflight.walk.ways import Deciding
 from opsmigrate.steps import Step, statement
 
 
@@ -83,7 +83,7 @@ class SchemaWalk:
     # Tables
 
     def require_owned_table(self, db_table: str, *, drops: bool = False) -> SimulatedTable | None:
-        """Return the table, noting where it is missing or not ours to alter.
+        """Return the table; report if it is missing, or if the role may not alter it.
 
         The owner of the schema may drop a table or index in it, but not alter it.
         """

@@ -42,7 +42,7 @@ ORDER BY s.oid NULLS LAST LIMIT 1
 # A default that gives what the sequence gives, as pg_get_expr() writes it.
 PLAIN = re.compile(r"nextval\('(?:[^']|'')+'::regclass\)")
 LARGEST = {"int2": 2**15 - 1, "int4": 2**31 - 1, "int8": 2**63 - 1}
-# Without the right to read a sequence, its last value can be told, but not whether it was given.
+# Without the privilege to read a sequence, its last value is known, but not whether it was used.
 LAST = "SELECT pg_sequence_last_value(%s::oid)"
 
 

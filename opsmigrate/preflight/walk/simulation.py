@@ -13,7 +13,7 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.names import as_stored, former_name, quoted, split_table
 from opsmigrate.schema.types import in_full
 
-# Where unqualified names go, where the search_path has no schema that is there and ours to use.
+# Where unqualified names go if the role may use no schema of the search_path.
 NOWHERE = "?"
 FOREIGN_KEY, UNIQUE, PRIMARY_KEY, CHECK, NOT_NULL, EXCLUSION = "f", "u", "p", "c", "n", "x"
 # As pg_class.relkind; a type that no relation made has none.

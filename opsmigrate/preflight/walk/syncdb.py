@@ -13,7 +13,7 @@ from opsmigrate.preflight.walk.tracing import tracing_editor
 
 
 def walk_syncdb(plan: Plan, arguments: MigrateArguments, walk: SchemaWalk) -> None:
-    """Ask about each table that would be made, as migrate's sync_apps() makes it."""
+    """Report what would fail of each table that migrate's sync_apps() would create."""
     assert plan.executor is not None  # noqa: S101 - only a plan without findings gets here
     unmigrated = plan.executor.loader.unmigrated_apps
     labels = {arguments.app_label} if arguments.app_label else set(unmigrated)

@@ -25,9 +25,9 @@ from opsmigrate.preflight.walk.fields import column_of, is_auto, is_generated
 from opsmigrate.preflight.walk.index_and_constraint_sql import examine_statement
 from opsmigrate.preflight.walk.introspected import constraints_of
 from opsmigrate.preflight.walk.noop_alter_field import alter_field_statements, is_noop
+from opsmigrate.preflight.walk.owned_sequences import drop_sequence, require_range
 from opsmigrate.preflight.walk.referenced_tables import QUALIFIED, tables_of
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.sequences import drop_sequence, require_range
 from opsmigrate.preflight.walk.storage_and_schema import require_storage_and_schema
 
 

@@ -17,18 +17,18 @@ from opsmigrate.schema.claims import ClaimedTable
 from opsmigrate.schema.drift_words import Drift
 from opsmigrate.schema.fields import StateFields
 from opsmigrate.schema.live_tables import LiveTables
-from opsmigrate.schema.remedies.columns import (
+from opsmigrate.schema.remedies.column_remedies import (
     collation_remedy,
     default_remedy,
     generated_remedy,
     identity_remedy,
     null_remedy,
 )
-from opsmigrate.schema.remedies.constraints import not_validated_remedy
+from opsmigrate.schema.remedies.constraint_remedies import not_validated_remedy
 from opsmigrate.schema.remedies.drift_case import DriftCase, Remedy
-from opsmigrate.schema.remedies.indexes import invalid_remedy
-from opsmigrate.schema.remedies.tables import owner_remedy, table_remedy
-from opsmigrate.schema.remedies.types import type_remedy
+from opsmigrate.schema.remedies.index_remedies import invalid_remedy
+from opsmigrate.schema.remedies.table_remedies import owner_remedy, table_remedy
+from opsmigrate.schema.remedies.type_remedies import type_remedy
 from opsmigrate.schema.remedies.unknown import OF_KEYS, missing_remedy, unknown_remedy
 
 REMEDIES: Mapping[str, Callable[[DriftCase], Remedy]] = {

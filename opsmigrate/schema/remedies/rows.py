@@ -36,7 +36,7 @@ def has_nulls(connection: BaseDatabaseWrapper, table: Relation, column: str) -> 
 
 
 def has_rows_where(connection: BaseDatabaseWrapper, table: Relation, condition: str) -> bool | None:
-    """Say whether a condition is true of some row; None where it cannot be known."""
+    """Return whether a condition is true of some row; None where it cannot be known."""
     return _exists(connection, table, sql.SQL("WHERE {}").format(sql.SQL(condition)))
 
 

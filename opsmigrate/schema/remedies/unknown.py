@@ -1,4 +1,4 @@
-"""A column that is missing, and one that nobody knows: they may be one and the same."""
+"""A missing column and an unknown one, which may be the same column."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from opsmigrate.schema.claims import ClaimedColumn
 from opsmigrate.schema.columns import same_shape
 from opsmigrate.schema.drift_words import Drift
 from opsmigrate.schema.keys import check_drift, foreign_key_drift, index_drift
-from opsmigrate.schema.remedies.columns import add_column
-from opsmigrate.schema.remedies.constraints import (
+from opsmigrate.schema.remedies.column_remedies import add_column
+from opsmigrate.schema.remedies.constraint_remedies import (
     check_remedy,
     exclusion_remedy,
     foreign_key_remedy,
 )
 from opsmigrate.schema.remedies.drift_case import DriftCase, Remedy
-from opsmigrate.schema.remedies.indexes import index_remedy, primary_key_remedy, unique_remedy
+from opsmigrate.schema.remedies.index_remedies import (
+    index_remedy,
+    primary_key_remedy,
+    unique_remedy,
+)
 from opsmigrate.schema.remedies.rows import has_rows, has_values
 from opsmigrate.steps import Step, statement
 
@@ -101,7 +105,7 @@ def _of_keys(case: DriftCase, table: Relation) -> Iterator[Drift]:
 
 
 def unknown_remedy(case: DriftCase) -> Remedy:
-    """Return what drops the column only where it is empty, unused, and nobody's by all we know."""
+    """Return the step that drops the column, only if it is empty, unused and of unknown origin."""
     found = case.drift.there
     assert isinstance(found, Column)  # noqa: S101 - it is there
     by_hand = case.applied.may_have_made(case.app_label, found.name)
@@ -142,7 +146,7 @@ def unknown_remedy(case: DriftCase) -> Remedy:
 
 
 def _users(case: DriftCase, found: Column) -> Iterator[str]:
-    """Yield what uses the column, so that somebody must want it."""
+    """Yield what uses the column, so that it must not be dropped."""
     relation = case.relation
     if found.inherited:
         yield "the parent table"

@@ -106,7 +106,7 @@ def _compare_model(
             continue
         nothing = GROUP_OF_NOTHING if is_group else "gone"
         was, now = before.get(name, nothing), after.get(name, nothing)
-        if _is_told_by_its_sum(name, before, after):
+        if _is_shown_by_its_sum(name, before, after):
             continue
         yield judge(f"{label}.{name}", was, now, expectations)
 
@@ -115,9 +115,9 @@ def _base(name: str) -> str:
     return name.partition("[")[0]
 
 
-def _is_told_by_its_sum(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> bool:
+def _is_shown_by_its_sum(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> bool:
     """Return whether a fingerprint adds nothing: the sum, or the rows, changed as well."""
     if not name.startswith("fingerprint("):
         return False
-    told_by = (name.replace("fingerprint", "sum", 1), "count")
-    return any(before.get(each) != after.get(each) for each in told_by)
+    shown_by = (name.replace("fingerprint", "sum", 1), "count")
+    return any(before.get(each) != after.get(each) for each in shown_by)

@@ -131,9 +131,9 @@ def _foreign(file: Path, words: str) -> RefusedError:
 def _read(file: Path) -> Baseline:
     try:
         body = _trusted(file, read_object(file))
-        told, kind = body.pop("sha256", None), body.pop("kind", None)
+        digest, kind = body.pop("sha256", None), body.pop("kind", None)
         schema = body.pop("schema", None)
-        if (kind, schema) != (KIND, SCHEMA) or told != digest_of(
+        if (kind, schema) != (KIND, SCHEMA) or digest != digest_of(
             {"schema": SCHEMA, "kind": KIND, **body}
         ):
             raise _damaged(file)

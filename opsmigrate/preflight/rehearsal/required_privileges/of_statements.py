@@ -169,7 +169,7 @@ RULES: dict[str, Rule] = {
 
 
 def required_privileges(text: str, depth: int = 0) -> Iterator[Required]:
-    """Yield what a text of one or more statements needs, and where that is not told."""
+    """Yield what a text of one or more statements needs, and where that cannot be read from it."""
     try:
         statements = _parsed(text)
     except (NotParsedError, NoGrammarError) as error:
@@ -213,7 +213,7 @@ def _of(statement: Statement, depth: int) -> Iterator[Required]:
         yield from _of_block(statement, depth)
     elif statement.kind == "call_stmt":
         yield Code(statement.text)
-        yield Unclear("what the code that it calls needs is not told")
+        yield Unclear("what the code that it calls needs is not known")
     else:
         yield from _of_kind(statement.kind, statement.node)
     if statement.kind in DEFINING:
@@ -239,7 +239,7 @@ def _of_block(statement: Statement, depth: int) -> Iterator[Required]:
     yield Code(statement.text)
     body = body_of(statement)
     if body is None or body.text is None or body.language != "plpgsql" or depth >= DEEPEST:
-        yield Unclear("what its code needs is not told")
+        yield Unclear("what its code needs is not known")
         return
     try:
         tokens = scan(body.text)
@@ -255,10 +255,10 @@ def _of_block(statement: Statement, depth: int) -> Iterator[Required]:
             if isinstance(need, RequiredPrivilege) and UNKNOWN in need.name:
                 yield Unclear("it EXECUTEs SQL with a name that is not in its text")
             elif isinstance(need, RequiredPrivilege):
-                # Whether it comes to this is not told.
+                # Whether it comes to this is not known.
                 yield replace(need, certain=False)
             else:
                 yield need
     seen = sum(bool(re.match(r"\s*CREATE\b", text, re.I)) for text in texts if text)
     if seen < sum(token.kind == "CREATE" for token in tokens):
-        yield Unclear("what its code makes is not told")
+        yield Unclear("what its code makes is not known")

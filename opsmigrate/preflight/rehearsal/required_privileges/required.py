@@ -1,4 +1,4 @@
-"""A privilege that a statement needs, and on what; or that nobody can tell."""
+"""A privilege that a statement needs, and on what; or that this cannot be known."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class RequiredPrivilege:
 
 @dataclass(frozen=True)
 class Unclear:
-    """What a statement needs is not told by its text: `why` ends a sentence."""
+    """What a statement needs cannot be read from its text: `why` ends a sentence."""
 
     why: str
 

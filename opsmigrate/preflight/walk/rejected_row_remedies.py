@@ -152,7 +152,7 @@ class Deciding:
         return hint + DECIDE, tuple(step for way in steps for step in way)
 
     def _may_keep(self, relation: Relation) -> bool:
-        """Say whether the role may change the rows, and make a table beside them."""
+        """Return whether the role may change the rows, and make a table beside them."""
         return relation.owned and relation.schema in self.catalog.creatable
 
     def _as_typed(self, words: Composable) -> str:

@@ -6,9 +6,9 @@ from opsmigrate.postgres.catalog import Column
 from opsmigrate.postgres.names import quoted
 from opsmigrate.schema.remedies.ddl import column_definition, default_of, editing, is_constant
 from opsmigrate.schema.remedies.drift_case import DriftCase, Remedy
+from opsmigrate.schema.remedies.row_remedies import SAID, first
 from opsmigrate.schema.remedies.rows import has_nulls
-from opsmigrate.schema.remedies.types import in_the_way
-from opsmigrate.schema.remedies.ways import SAID, first
+from opsmigrate.schema.remedies.type_remedies import in_the_way
 from opsmigrate.steps import Step, statement
 
 # Identity columns of partitioned tables came with it (release notes).
@@ -163,8 +163,8 @@ def add_column(
     hint = None
     if rows and not claimed.generated:
         hint = (
-            "where its values are now, only somebody knows who was there: another column, another "
-            "table, a backup (python manage.py backup_db --list). The new column does not bring "
+            "preflight cannot know where its values are now: in another column, in another table, "
+            "or in a backup (python manage.py backup_db --list). The new column does not bring "
             "them back"
         )
     if left_out:

@@ -9,7 +9,7 @@ from opsmigrate.postgres.names import as_stored, quoted
 from opsmigrate.schema.claims import ClaimedForeignKey
 from opsmigrate.schema.remedies.ddl import editing
 from opsmigrate.schema.remedies.drift_case import DriftCase, Remedy
-from opsmigrate.schema.remedies.ways import SAID, first
+from opsmigrate.schema.remedies.row_remedies import SAID, first
 from opsmigrate.steps import Step, statement
 
 CORRECT = "rows that violate it must be corrected first"
@@ -106,7 +106,7 @@ def _constraint(case: DriftCase) -> Any:
 
 
 def _in_two(case: DriftCase, add: str) -> tuple[Step, ...]:
-    """Return the steps that lock out nobody while the rows are read."""
+    """Return the steps that block no session while the rows are read."""
     name = add.split(" CONSTRAINT ", 1)[1]
     end = name.index('"', 1) + 1
     return (
@@ -117,8 +117,8 @@ def _in_two(case: DriftCase, add: str) -> tuple[Step, ...]:
 
 def _orphans(case: DriftCase, column: str, target: str, to_column: str) -> Step:
     """Return the query for values that the target does not have."""
-    mine, theirs = f"f.{quoted(column)}", f"t.{quoted(to_column)}"
+    own, referenced = f"f.{quoted(column)}", f"t.{quoted(to_column)}"
     return statement(
-        f"SELECT DISTINCT {mine} FROM {case.where} f WHERE {mine} IS NOT NULL"
-        f" AND NOT EXISTS (SELECT FROM {target} t WHERE {theirs} = {mine})"
+        f"SELECT DISTINCT {own} FROM {case.where} f WHERE {own} IS NOT NULL"
+        f" AND NOT EXISTS (SELECT FROM {target} t WHERE {referenced} = {own})"
     )

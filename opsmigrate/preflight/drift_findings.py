@@ -40,7 +40,7 @@ CAUSES = {
 def find_drift(
     connection: BaseDatabaseWrapper, executor: MigrationExecutor, catalog: Catalog, ledger: Ledger
 ) -> tuple[Drift, ...]:
-    """Return the drift; where it cannot be told, say so in the ledger: no verdict rests on it."""
+    """Return the drift; mark it as undecided if it cannot be read: no verdict depends on it."""
     try:
         return drift_of(connection, executor, catalog)
     except Exception as error:  # a field or a database router of the project may raise anything
@@ -92,7 +92,7 @@ def _explained(drift: Drift, ledger: Ledger) -> Severity | None:
         same = finding.table == drift.table and finding.column in (None, drift.column)
         if finding.severity is not Severity.ERROR or not same:
             continue
-        # Whoever reads only the second of two findings is to be told the same.
+        # Whoever reads only the second of two findings is to read the same.
         certain = finding.column is not None or drift.id == "drift-table-missing"
         if (found is None or certain) and drift.id in CAUSES.get(finding.id, ()):
             ledger.replace(finding, _with_steps(finding, drift))

@@ -43,11 +43,11 @@ def verify_report(file: Path) -> Result:
             id="seal-unkeyed",
             hint="use the file that the run itself wrote, or run it again",
         ) from error
-    told = body.pop("sha256")
+    named = body.pop("sha256")
     found = digest_of(body)
     facts = {"file": str(file), "sha256": found, "run_id": body.get("run_id")}
-    if told != found:
-        return _changed(f"{file} was changed: it names SHA-256 {told}, but has {found}", facts)
+    if named != found:
+        return _changed(f"{file} was changed: it names SHA-256 {named}, but has {found}", facts)
     if is_page:
         images = {sha256(image).hexdigest(): image for image in map(b64decode, IMAGE.findall(text))}
         if _page_of(file, written, images) != text:

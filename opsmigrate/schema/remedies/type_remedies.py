@@ -6,10 +6,11 @@ from typing import Any
 
 from opsmigrate.postgres.catalog import Column
 from opsmigrate.postgres.names import quoted
-from opsmigrate.schema.casting import casts, casts_when_told
+from opsmigrate.schema.casting import casts, casts_explicitly
 from opsmigrate.schema.remedies.drift_case import DriftCase, Remedy
 from opsmigrate.schema.types import (
     INTEGERS,
+    UNPADDED_TEXTS,
     base,
     canonical,
     element,
@@ -20,7 +21,6 @@ from opsmigrate.schema.types import (
 from opsmigrate.steps import Step, statement
 
 OR_SAY_SO = "or write a migration that describes what exists"
-TEXTS = frozenset({"text", "character varying"})
 ZONED = frozenset({"timestamp with time zone", "time with time zone"})
 # What the text says of these depends on settings of whoever types it.
 DAYS = frozenset(
@@ -52,19 +52,19 @@ def type_remedy(case: DriftCase) -> Remedy:
         return _through_zone(case, found, type_)
     if keeps(found.type, type_):
         return Remedy(hint, (case.alter_column(f"TYPE {type_}{collate}"),))
-    if (old in TEXTS) and new in DAYS:
+    if (old in UNPADDED_TEXTS) and new in DAYS:
         return Remedy(
             f"decide how these texts are converted to {type_}, and convert them with a query"
         )
     there_and_back = (found.type, type_), (type_, found.type)
-    if not all(casts_when_told(case.connection, *pair) for pair in there_and_back):
+    if not all(casts_explicitly(case.connection, *pair) for pair in there_and_back):
         return Remedy(
             f"PostgreSQL casts no {old} to {new} and back: decide what each value becomes, with "
             f"ALTER TYPE and USING; {OR_SAY_SO}"
         )
     look = _changed(case, found, f"{case.column}::{type_}", case.column)
     if casts(case.connection, found.type, type_):
-        risk = LOSES_SPACES if old in TEXTS and new in TEXTS else CHANGES
+        risk = LOSES_SPACES if old in UNPADDED_TEXTS and new in UNPADDED_TEXTS else CHANGES
         return Remedy(hint, (look, case.alter_column(f"TYPE {type_}{collate}", risk=risk)))
     using = f"TYPE {type_}{collate} USING {case.column}::{type_}"
     steps: tuple[Step, ...] = (look, case.alter_column(using, risk=CHANGES))
@@ -95,16 +95,16 @@ def keeps(old: str, new: str) -> bool:
     before, after = without_modifiers(old), without_modifiers(new)
     sizes = modifiers(new)
     if before in INTEGERS:
-        return after in INTEGERS or after == "numeric" or after in TEXTS
+        return after in INTEGERS or after == "numeric" or after in UNPADDED_TEXTS
     if before == after == "numeric":
         scale = modifiers(old)
         return not sizes or (bool(scale) and _scale(sizes) >= _scale(scale))
-    if before in TEXTS:
+    if before in UNPADDED_TEXTS:
         # What does not fit is refused, but for spaces at the end (documentation, Character Types).
         longest = modifiers(old)
-        return after in TEXTS and (not sizes or (bool(longest) and longest[0] <= sizes[0]))
+        return after in UNPADDED_TEXTS and (not sizes or (bool(longest) and longest[0] <= sizes[0]))
     if before == "uuid" or before == "boolean" or before == "inet":
-        return after in TEXTS
+        return after in UNPADDED_TEXTS
     return (before, after) in {("jsonb", "json"), ("date", "timestamp without time zone")} or (
         before == after and not sizes and before not in ("interval", "bit")
     )

@@ -14,7 +14,7 @@ from opsmigrate.postgres.names import LONGEST_NAME, as_stored, quoted
 from opsmigrate.schema.claims import ClaimedIndex
 from opsmigrate.schema.remedies.ddl import editing, index_statement
 from opsmigrate.schema.remedies.drift_case import DriftCase, Remedy
-from opsmigrate.schema.remedies.ways import SAID, all_but_first, first
+from opsmigrate.schema.remedies.row_remedies import SAID, all_but_first, first
 from opsmigrate.steps import Step, statement
 
 # What REINDEX CONCURRENTLY leaves behind where it stops (documentation of REINDEX).
