@@ -172,6 +172,8 @@ class Catalog:
     types: frozenset[tuple[str, str]] = frozenset()
     # Those that are enabled and no extension's.
     event_triggers: tuple[EventTrigger, ...] = ()
+    # What the role will lack of the privileges on a table that it makes.
+    withheld: frozenset[str] = frozenset()
     # The roles whose code would have a superuser's rights in our session (superuser_powers.py).
     distrusted: frozenset[str] = frozenset()
 
@@ -235,7 +237,8 @@ def _as_catalog(
     row: Row,
 ) -> Catalog:
     version, schema, schemas, creatable, owned, tablespaces, default_tablespace, *rest = row
-    may_extend, superuser, extensions, available, collations, event_triggers, role = rest
+    may_extend, superuser, extensions, available, collations, event_triggers, *rest = rest
+    withheld, role = rest
     return Catalog(
         version=version,
         relations=relations,
@@ -256,6 +259,7 @@ def _as_catalog(
             EventTrigger(name, event, tags and tuple(tags))
             for name, event, tags in json.loads(event_triggers)
         ),
+        withheld=frozenset(withheld),
         distrusted=distrusted,
     )
 

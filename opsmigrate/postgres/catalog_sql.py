@@ -98,6 +98,23 @@ WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
   AND r.rulename = '_RETURN' AND d.refobjid <> v.oid
   AND {of_users}
 """)
+# Of an owner's own privileges, ALTER DEFAULT PRIVILEGES without a schema can take some away; he may
+# have them by PUBLIC, by a role of which he is a member, or in a schema. Where nothing at all is
+# left, PostgreSQL gives what it gives without (aclmerge() in acl.c).
+WITHHELD = """(WITH granted AS (
+        SELECT e.grantee, e.privilege_type
+        FROM pg_default_acl d CROSS JOIN LATERAL aclexplode(d.defaclacl) e
+        WHERE d.defaclobjtype = 'r' AND pg_get_userbyid(d.defaclrole) = current_user
+          AND d.defaclnamespace IN (0, to_regnamespace(quote_ident(current_schema()))))
+    SELECT coalesce(array_agg(privilege), '{}')
+    FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES']) AS privilege
+    WHERE EXISTS (SELECT FROM granted)
+      AND EXISTS (SELECT FROM pg_default_acl d WHERE d.defaclobjtype = 'r'
+          AND d.defaclnamespace = 0 AND pg_get_userbyid(d.defaclrole) = current_user)
+      AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+      AND NOT EXISTS (SELECT FROM granted g WHERE g.privilege_type = privilege
+          AND CASE g.grantee WHEN 0 THEN true
+              ELSE pg_has_role(current_user, g.grantee, 'USAGE') END))"""
 SERVER_AND_ROLE = """
 SELECT current_setting('server_version_num')::int, current_schema(),
        (SELECT array_agg(nspname::text) FROM pg_namespace),
@@ -122,5 +139,6 @@ SELECT current_setting('server_version_num')::int, current_schema(),
         WHERE e.evtenabled IN ('O', 'A') AND e.evtevent <> 'login' AND NOT EXISTS (
             SELECT FROM pg_depend d WHERE d.classid = 'pg_event_trigger'::regclass
             AND d.objid = e.oid AND d.deptype = 'e')),
+       {withheld},
        current_user::text
-"""
+""".replace("{withheld}", WITHHELD)

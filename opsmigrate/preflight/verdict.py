@@ -49,7 +49,7 @@ def decide(  # noqa: PLR0913 - all that was found out
         verdict, summary = Verdict.UNDECIDED, _open(plan, len(ledger.undecided))
     else:
         verdict, summary = Verdict.PASSED, _passing(plan, arguments)
-        if isinstance(rehearsal, Rehearsal):
+        if isinstance(rehearsal, Rehearsal) and not rehearsal.gaps:
             summary += ", rehearsed on a copy"
             if rehearsal.selection.kept:
                 summary += f" of the backup {rehearsal.selection.kept.backup}"
@@ -136,6 +136,7 @@ def _rehearsal_facts(
         "absent_tables": [".".join(name) for name in rehearsal.selection.absent],
         "tables_without_rows": [".".join(name) for name in rehearsal.selection.without_rows],
         "differences": sorted(rehearsal.differing),
+        "gaps": list(rehearsal.gaps),
         "kept_copy": _kept_facts(rehearsal.selection.kept),
         "applied": rehearsal.failure is None and not rehearsal.stopped,
         "isolation": dict(rehearsal.isolation),

@@ -256,7 +256,8 @@ def foreign_in_place(at: Target) -> Statements:
 def other_schema(at: Target) -> Statements:
     """A table is in another schema, which is looked through or not."""
     moved = f"ALTER TABLE {at.names()[0]} SET SCHEMA drifted_schema"
-    path = f"ALTER ROLE {OWNER} IN DATABASE drift_case SET search_path = public, drifted_schema"
+    role = f"ROLE {OWNER} IN DATABASE {at.database}"
+    path = f"ALTER {role} SET search_path = public, drifted_schema"
     made = [f"CREATE SCHEMA drifted_schema AUTHORIZATION {OWNER}", moved]
     return [*made, path] if at.random.random() < 0.6 else made
 

@@ -68,8 +68,8 @@ def forced_row_security(at: Target) -> Statements:
 def no_temporary_tables(at: Target) -> Statements:
     """The role may make no temporary tables."""
     return [
-        "REVOKE TEMPORARY ON DATABASE drift_case FROM PUBLIC",
-        f"REVOKE TEMPORARY ON DATABASE drift_case FROM {OWNER}",
+        f"REVOKE TEMPORARY ON DATABASE {at.database} FROM PUBLIC",
+        f"REVOKE TEMPORARY ON DATABASE {at.database} FROM {OWNER}",
     ]
 
 
@@ -113,7 +113,7 @@ def session_setting(at: Target) -> Statements:
             "extra_float_digits = 0",
         ]
     )
-    where = at.random.choice([f"ROLE {OWNER} IN DATABASE drift_case", "DATABASE drift_case"])
+    where = at.random.choice([f"ROLE {OWNER} IN DATABASE {at.database}", f"DATABASE {at.database}"])
     return [f"ALTER {where} SET {setting}"]
 
 

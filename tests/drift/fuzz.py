@@ -1,21 +1,24 @@
 """python -m tests.drift.fuzz --cases N: preflight, then the real migrate, and the confusion tables.
 
 Works on the project of DJANGO_SETTINGS_MODULE and on the server of its default alias, on which it
-makes and drops databases named drift_* and a role drift_owner. The alias's role must be a
-superuser: it does the damage. Preflight, once without and once with a rehearsal, and `migrate` run
-as drift_owner, who owns the databases and may do no more than a usual role.
+makes and drops databases named drift_SEED_* and the roles drift_owner and drift_group. The alias's
+role must be a superuser: it does the damage. Preflight, once without and once with a rehearsal, and
+`migrate` run as drift_owner, who owns the databases and may do no more than a usual role.
+
+A case is made by its seed and its point: --seed SEED --cases 1 --point POINT makes it again.
 """
 
 import argparse
 import io
 import json
+import multiprocessing
+import os
 import random
 import signal
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
 import django
@@ -24,31 +27,13 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 
-from opsmigrate.counted import counted
 from opsmigrate.management.base import INTERRUPTED
+from tests.drift.case import MODES, Answer, Case, Tally
 from tests.drift.mutations import WAYS, choose
 from tests.drift.target import OWNER, Target
 
 LONGEST_PLAN = 20
-MODES = ("off", "auto")
 SUPERUSER = ""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One damaged database: what preflight said, and what migrate then did."""
-
-    seed: int
-    point: int
-    damage: tuple[str, ...]
-    verdicts: dict[str, str]
-    applied: bool
-    words: tuple[str, ...]
-
-    def wrong(self) -> list[str]:
-        """Return the modes whose verdict was not what migrate then did."""
-        right = "passed" if self.applied else "failed"
-        return [mode for mode, verdict in self.verdicts.items() if verdict != right]
 
 
 def use(database: str, *, owner: bool = False) -> None:
@@ -87,24 +72,27 @@ def make_owner() -> None:
             cursor.execute(f"CREATE ROLE drift_group ROLE {OWNER}")
 
 
-def make_points(steps: list[tuple[str, str]], points: list[int]) -> None:
+def drop_all(prefix: str) -> None:
+    """Drop the databases whose names begin so."""
+    use("postgres")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [prefix])
+        for (name,) in cursor.fetchall():
+            cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def make_points(prefix: str, steps: list[tuple[str, str]], points: list[int]) -> None:
     """Make a template database for each point of the history, and one for its end."""
-    admin(
-        "DROP DATABASE IF EXISTS drift_now WITH (FORCE)",
-        f"CREATE DATABASE drift_now OWNER {OWNER}",
-    )
+    admin(f"CREATE DATABASE {prefix}now OWNER {OWNER}")
     reached = 0
     for number in [*points, len(steps)]:
-        use("drift_now", owner=True)
+        use(f"{prefix}now", owner=True)
         # Between the points, Django's executor: a command for each step takes many times as long.
         migrate_directly(steps[reached : number - 1])
         step_to(*steps[number - 1])
         reached = number
-        admin(
-            f"DROP DATABASE IF EXISTS drift_at_{number} WITH (FORCE)",
-            f"CREATE DATABASE drift_at_{number} TEMPLATE drift_now OWNER {OWNER}",
-        )
-    admin("DROP DATABASE drift_now")
+        admin(f"CREATE DATABASE {prefix}at_{number} TEMPLATE {prefix}now OWNER {OWNER}")
+    admin(f"DROP DATABASE {prefix}now")
 
 
 def migrate_directly(steps: list[tuple[str, str]]) -> None:
@@ -123,17 +111,49 @@ def step_to(app: str, name: str) -> None:
             raise
 
 
-def run_case(
-    seed: int, point: int, later: Any, target: tuple[str, str] | None, ways: list[str]
-) -> Case | None:
-    """Damage a copy of the point, ask preflight, then migrate; None where no damage was done."""
-    admin(
-        "DROP DATABASE IF EXISTS drift_case WITH (FORCE)",
-        f"CREATE DATABASE drift_case TEMPLATE drift_at_{point} OWNER {OWNER}",
-    )
-    use("drift_case")
-    damage = damaged(Target(connection, later, pending(target), seed), 1 + seed % 2, ways)
-    return judge(seed, point, damage, list(target or ())) if damage else None
+class Worker:
+    """Makes cases in a database of its own, one after the other."""
+
+    def __init__(self, prefix: str, ways: list[str], modes: Sequence[str]) -> None:
+        from opsmigrate.postgres.catalog import read_catalog
+
+        self._prefix, self._ways, self._modes = prefix, ways, modes
+        self._database = f"{prefix}case_{os.getpid()}"
+        admin()
+        self._steps = history()
+        use(f"{prefix}at_{len(self._steps)}")
+        self._later = read_catalog(connection)
+
+    def run(self, seed: int, point: int) -> Case | None:
+        """Damage a copy of the point, ask preflight, then migrate; None without any damage."""
+        last = point + LONGEST_PLAN
+        target = self._steps[last - 1] if last < len(self._steps) else None
+        admin(
+            f"DROP DATABASE IF EXISTS {self._database} WITH (FORCE)",
+            f"CREATE DATABASE {self._database} TEMPLATE {self._prefix}at_{point} OWNER {OWNER}",
+        )
+        use(self._database)
+        found = Target(connection, self._later, pending(target), seed)
+        damage = damaged(found, 1 + seed % 2, self._ways)
+        if not damage:
+            return None
+        return judge(self._database, seed, point, damage, list(target or ()), self._modes)
+
+
+WORKER: list[Worker] = []
+
+
+def begin_work(superuser: str, prefix: str, ways: list[str], modes: Sequence[str]) -> None:
+    """Let this process make cases."""
+    global SUPERUSER
+    django.setup()
+    SUPERUSER = superuser
+    WORKER[:] = [Worker(prefix, ways, modes)]
+
+
+def work(seed: int, point: int) -> Case | None:
+    """Make one case in a process that has begun to work."""
+    return WORKER[0].run(seed, point)
 
 
 def damaged(target: Target, times: int, ways: list[str]) -> list[str]:
@@ -152,15 +172,22 @@ def damaged(target: Target, times: int, ways: list[str]) -> list[str]:
 
 
 def judge(
-    seed: int, point: int, damage: list[str], arguments: list[str], modes: Sequence[str] = MODES
+    database: str,
+    seed: int,
+    point: int,
+    damage: list[str],
+    arguments: list[str],
+    modes: Sequence[str] = MODES,
 ) -> Case:
-    """Ask preflight about the database drift_case, then migrate it."""
-    use("drift_case", owner=True)
-    answers = {mode: ask(arguments, mode) for mode in modes}
-    applied, failure = migrate(arguments)
-    verdicts = {mode: verdict for mode, (verdict, _) in answers.items()}
-    words = (*(f"{mode}: {words}" for mode, (_, words) in answers.items()), f"real: {failure}")
-    return Case(seed, point, tuple(damage), verdicts, applied, words)
+    """Ask preflight about the database, then migrate it."""
+    use(database, owner=True)
+    return Case(
+        seed=seed,
+        point=point,
+        damage=tuple(damage),
+        answers={mode: ask(arguments, mode) for mode in modes},
+        failure=migrate(arguments),
+    )
 
 
 def pending(target: tuple[str, str] | None) -> list[tuple[str, Any]]:
@@ -175,12 +202,12 @@ def pending(target: tuple[str, str] | None) -> list[tuple[str, Any]]:
     ]
 
 
-def ask(arguments: list[str], rehearse: str) -> tuple[str, str]:
-    """Return preflight's verdict, and its summary with what it left open.
+def ask(arguments: list[str], rehearse: str) -> Answer:
+    """Return what preflight says.
 
     Raises KeyboardInterrupt where a signal ended it.
     """
-    out = io.StringIO()
+    out, started = io.StringIO(), time.monotonic()
     options = {"format": "json", "rehearse": rehearse, "verbosity": 0}
     try:
         call_command("preflight_migrate", *arguments, stdout=out, stderr=out, **options)
@@ -189,22 +216,62 @@ def ask(arguments: list[str], rehearse: str) -> tuple[str, str]:
         if error.returncode == INTERRUPTED:
             raise KeyboardInterrupt from None
     report = json.loads(out.getvalue())
-    opened = "; ".join(item["why"] for item in report["undecided"][:3])
-    ids = ", ".join(item["id"] for item in report["findings"] if item["severity"] == "error")
-    return str(report["verdict"]), f"{report['facts'].get('summary')} [{ids}] {opened}"
+    errors = [item for item in report["findings"] if item["severity"] == "error"]
+    ids = ", ".join(item["id"] for item in errors)
+    # An error, too, may leave it undecided: where no copy can be made, say.
+    reasons = [item["why"] for item in report["undecided"]]
+    if report["verdict"] == "undecided" and not reasons:
+        reasons = [f"{item['id']}: {item['message']}" for item in errors]
+    return Answer(
+        verdict=str(report["verdict"]),
+        words=f"{report['facts'].get('summary')} [{ids}]",
+        open=tuple(reasons),
+        seconds=time.monotonic() - started,
+    )
 
 
-def migrate(arguments: list[str]) -> tuple[bool, str]:
-    """Run the real migrate; return whether it applied, and its words where it did not."""
+def migrate(arguments: list[str]) -> str | None:
+    """Run the real migrate; return its words where it did not apply."""
     try:
         call_command("migrate", *arguments, verbosity=0, interactive=False)
     except Exception as error:
-        return False, f"{type(error).__name__}: {error}".splitlines()[0]
+        return f"{type(error).__name__}: {error}".splitlines()[0]
     finally:
         # Where a deferred statement fails, Django leaves the transaction open.
         connection.close()
         connection.connect()
-    return True, ""
+    return None
+
+
+def cases(options: argparse.Namespace, prefix: str) -> Iterator[Case | None]:
+    """Make the points, and yield the cases as they are done, in any order."""
+    steps = history()
+    chooser = random.Random(options.seed)  # noqa: S311 - a repeatable choice, not a secret
+    earliest = max(1, len(steps) - LONGEST_PLAN) if options.to_end else 1
+    span = range(earliest, len(steps))
+    points = sorted(chooser.sample(span, min(options.points, len(span))))
+    points = [options.point] if options.point else points
+    make_points(prefix, steps, points)
+    begin = (SUPERUSER, prefix, options.ways, options.modes)
+    seeds = range(options.seed, options.seed + options.cases)
+    chosen = [(seed, chooser.choice(points)) for seed in seeds]
+    if options.jobs == 1:
+        begin_work(*begin)
+        yield from (work(*each) for each in chosen)
+        return
+    # Each in a process that has loaded the project itself, as it would run.
+    pool = ProcessPoolExecutor(
+        options.jobs,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=begin_work,
+        initargs=begin,
+    )
+    connection.close()
+    try:
+        for done in as_completed([pool.submit(work, *each) for each in chosen]):
+            yield done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def main() -> int:
@@ -213,11 +280,16 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--points", type=int, default=8)
+    parser.add_argument("--point", type=int, help="only this one, to make a case again")
+    parser.add_argument("--jobs", type=int, default=1, help="so many cases at a time")
     parser.add_argument(
         "--to-end", action="store_true", help="start near the end, and migrate to it every time"
     )
     parser.add_argument(
         "--ways", type=lambda text: text.split(","), default=[], help="only these kinds of damage"
+    )
+    parser.add_argument(
+        "--only-explain", action="store_const", dest="modes", const=("off",), default=MODES
     )
     options = parser.parse_args()
     if unknown := set(options.ways) - set(WAYS):
@@ -225,32 +297,20 @@ def main() -> int:
     django.setup()
     global SUPERUSER
     SUPERUSER = connection.settings_dict["USER"]
-    from opsmigrate.postgres.catalog import read_catalog
-
+    # Runs with other seeds may be at work on the same server.
+    prefix = f"drift_{options.seed}_"
     admin()
     make_owner()
-    steps = history()
-    chooser = random.Random(options.seed)  # noqa: S311 - a repeatable choice, not a secret
-    earliest = max(1, len(steps) - LONGEST_PLAN) if options.to_end else 1
-    span = range(earliest, len(steps))
-    points = sorted(chooser.sample(span, min(options.points, len(span))))
-    table: Counter[tuple[str, str, bool]] = Counter()
-    started = time.monotonic()
+    drop_all(prefix)
+    tally, started = Tally(), time.monotonic()
     try:
-        make_points(steps, points)
-        use(f"drift_at_{len(steps)}")
-        later = read_catalog(connection)
-        for seed in range(options.seed, options.seed + options.cases):
-            point = chooser.choice(points)
-            last = point + LONGEST_PLAN
-            target = steps[last - 1] if last < len(steps) else None
-            case = run_case(seed, point, later, target, options.ways)
+        for case in cases(options, prefix):
             if case is not None:
-                tell(case, table)
+                tally.add(case)
     finally:
-        made = ["drift_now", "drift_case", *(f"drift_at_{p}" for p in (*points, len(steps)))]
-        admin(*(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)" for name in made))
-    return report(table, time.monotonic() - started)
+        drop_all(prefix)
+        code = tally.report(time.monotonic() - started)
+    return code
 
 
 def interruptibly(main: Callable[[], int]) -> int:
@@ -261,35 +321,6 @@ def interruptibly(main: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print("interrupted")
         return INTERRUPTED
-
-
-def tell(case: Case, table: Counter[tuple[str, str, bool]]) -> None:
-    """Count a case in the table, and print what was wrong with it."""
-    for mode, verdict in case.verdicts.items():
-        table[mode, verdict, case.applied] += 1
-    for mode in case.wrong():
-        undecided = case.verdicts[mode] == "undecided"
-        if not undecided or mode == list(case.verdicts)[-1]:
-            print(f"{'UNDECIDED' if undecided else 'WRONG'} {mode} {case}", flush=True)
-
-
-def report(table: Counter[tuple[str, str, bool]], seconds: float) -> int:
-    """Print the confusion tables; 1 where a verdict was wrong, or too few migrates failed."""
-    off = {key: count for key, count in table.items() if key[0] == "off"}
-    total = sum(off.values())
-    failing = sum(count for (_, _, applied), count in off.items() if not applied)
-    print(f"{counted(total, 'case')} in {seconds:.0f} s, migrate failed in {failing}")
-    wrong = 0
-    for mode in MODES:
-        print(f"{'rehearse ' + mode:16}{'applied':>9}{'failed':>9}")
-        for verdict in ("passed", "failed", "undecided", "usage", "refused"):
-            row = table[mode, verdict, True], table[mode, verdict, False]
-            print(f"{verdict:16}{row[0]:>9}{row[1]:>9}")
-        wrong += table[mode, "passed", False] + table[mode, "failed", True]
-    if failing * 4 < total:
-        print("fewer than a quarter of the migrates failed: this run proves nothing")
-        return 1
-    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

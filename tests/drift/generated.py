@@ -11,7 +11,6 @@ import random
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,9 +20,11 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from tests.drift import fuzz
+from tests.drift.case import MODES, Case, Tally
 from tests.drift.target import Target
 
 APP = "zoo"
+CASE, LATER = "drift_made_case", "drift_made_later"
 
 
 @contextmanager
@@ -50,11 +51,10 @@ def written(package: str, files: dict[str, str]) -> Iterator[Path]:
 @contextmanager
 def databases() -> Iterator[None]:
     """Make the owner, and the two databases of the cases; drop these at the end."""
-    names = ("drift_later", "drift_case")
-    drop = [f"DROP DATABASE IF EXISTS {name} WITH (FORCE)" for name in names]
+    drop = [f"DROP DATABASE IF EXISTS {name} WITH (FORCE)" for name in (CASE, LATER)]
     fuzz.admin()
     fuzz.make_owner()
-    fuzz.admin(*drop, *[f"CREATE DATABASE {name} OWNER {fuzz.OWNER}" for name in names])
+    fuzz.admin(*drop, *[f"CREATE DATABASE {name} OWNER {fuzz.OWNER}" for name in (CASE, LATER)])
     try:
         yield
     finally:
@@ -71,7 +71,7 @@ def emptied(name: str) -> None:
     fuzz.use(name, owner=True)
 
 
-def run_case(seed: int, modes: tuple[str, ...], keep: Path | None = None) -> fuzz.Case:
+def run_case(seed: int, modes: tuple[str, ...], keep: Path | None = None) -> Case:
     """Make the app of a seed, fill and damage its database, ask preflight, then migrate."""
     from opsmigrate.postgres.catalog import read_catalog
     from tests.drift.histories import History
@@ -81,21 +81,21 @@ def run_case(seed: int, modes: tuple[str, ...], keep: Path | None = None) -> fuz
     history = History(seed)
     last = len(history.migrations)
     with written(f"drift_made_{seed}", history.files()):
-        emptied("drift_later")
+        emptied(LATER)
         fuzz.migrate([APP])
         later = read_catalog(connection)
-        emptied("drift_case")
+        emptied(CASE)
         point = _applied(history.name, chosen.randint(max(1, last - 3), last - 1))
     squashed = point if point > 1 and chosen.random() < 0.15 else 0
     done = [statement for statement in rows(chosen, read_catalog(connection)) if _taken(statement)]
     files = history.files(squashed)
     with written(f"drift_squashed_{seed}", files):
-        fuzz.use("drift_case")
+        fuzz.use(CASE)
         damage: list[str] = []
         if chosen.random() < 0.5:
             pending = fuzz.pending((APP, history.name(last)))
             damage = fuzz.damaged(Target(connection, later, pending, seed), 1, [])
-        case = fuzz.judge(seed, point, damage, [APP], modes)
+        case = fuzz.judge(CASE, seed, point, damage, [APP], modes)
     if keep and case.wrong():
         _keep(keep / f"case_{seed}", files, [*done, *damage])
     return case
@@ -104,7 +104,7 @@ def run_case(seed: int, modes: tuple[str, ...], keep: Path | None = None) -> fuz
 def _applied(name: Callable[[int], str], wanted: int) -> int:
     """Apply so many migrations, or as many as the database takes; return their number."""
     for number in range(1, wanted + 1):
-        if not fuzz.migrate([APP, name(number)])[0]:
+        if fuzz.migrate([APP, name(number)]) is not None:
             return number - 1
     return wanted
 
@@ -136,13 +136,12 @@ def main() -> int:
     options = parser.parse_args()
     django.setup()
     fuzz.SUPERUSER = connection.settings_dict["USER"]
-    modes = ("off",) if options.only_explain else fuzz.MODES
-    table: Counter[tuple[str, str, bool]] = Counter()
-    started = time.monotonic()
+    modes = ("off",) if options.only_explain else MODES
+    tally, started = Tally(), time.monotonic()
     with databases():
         for seed in range(options.seed, options.seed + options.cases):
-            fuzz.tell(run_case(seed, modes, options.keep), table)
-    return fuzz.report(table, time.monotonic() - started)
+            tally.add(run_case(seed, modes, options.keep))
+    return tally.report(time.monotonic() - started)
 
 
 if __name__ == "__main__":

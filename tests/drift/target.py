@@ -58,6 +58,7 @@ class Target:
     ) -> None:
         self.random = random.Random(seed)  # noqa: S311 - a repeatable choice, not a secret
         self.now = read_catalog(connection)
+        self.database = quoted(str(connection.settings_dict["NAME"]))
         self.later = later
         self.tables = {
             item.name: item

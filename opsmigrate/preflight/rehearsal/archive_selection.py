@@ -29,6 +29,7 @@ NEVER = re.compile(
     ENTRY + r"(?:USER MAPPING|SUBSCRIPTION|(?:(?:COMMENT|SECURITY LABEL) - )?EVENT TRIGGER)\b"
 )
 PUBLICATION = re.compile(ENTRY + r"(?:COMMENT - )?PUBLICATION\b")
+WRAPPER = re.compile(ENTRY + r"(?:COMMENT - )?FOREIGN DATA WRAPPER\b")
 FOREIGN_KEY = re.compile(ENTRY + r"FK CONSTRAINT\b")
 SCHEMA = re.compile(ENTRY + r"SCHEMA\b")
 EXTENSION = re.compile(ENTRY + r"(?:COMMENT - )?EXTENSION (?:- )?(?P<name>\S+)")
@@ -38,14 +39,17 @@ def wanted_entries(
     entries: Iterable[str],
     absent_keys: Sequence[tuple[str, str, str]],
     publications: Sequence[str] = (),
+    wrappers: Sequence[str] = (),
 ) -> tuple[list[str], tuple[str, ...]]:
     """Return the entries to restore, and the names by which SQL would ask for what is left out.
 
     `absent_keys` are foreign keys (schema, table, name) to tables that are not in the archive,
-    `publications` those that the role may not create.
+    `publications` those that the role may not create, `wrappers` those that are there already.
     """
     dangling = tuple(f" FK CONSTRAINT {' '.join(key)} " for key in absent_keys)
-    published = tuple(f" {name} " for name in publications)
+    # What a comment is on, its entry has as SQL has it: in double quotes.
+    left_out = [(PUBLICATION, f" {name} ") for name in publications]
+    left_out += [(WRAPPER, f" {name} ") for name in wrappers]
     selected, gaps = [], set()
     for entry in entries:
         extension = EXTENSION.match(entry)
@@ -54,7 +58,7 @@ def wanted_entries(
             gaps.add(SCHEDULERS[name])
         elif name in OBSERVERS:
             gaps.add(name)
-        elif PUBLICATION.match(entry) and any(name in entry for name in published):
+        elif any(kind.match(entry) and each in entry.replace('"', "") for kind, each in left_out):
             continue
         elif not NEVER.match(entry) and not any(key in entry for key in dangling):
             selected.append(entry)

@@ -100,6 +100,7 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
         FenceBounds(database=job["place"]["NAME"], files=job["files"], isolated=job["isolated"]),
         live=job["examined"],
         names=job["names"],
+        foreign=job["foreign"],
         record=refusals.record,
     )
     gaps = CopyGaps(**job["gaps"])

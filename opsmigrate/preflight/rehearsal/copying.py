@@ -33,7 +33,8 @@ from opsmigrate.preflight.rehearsal.broken_keys import add_broken_keys
 from opsmigrate.preflight.rehearsal.broken_rows import NullsLetIn, leave_out_twice
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm
 from opsmigrate.preflight.rehearsal.extensions import create_as_live, other_versions
-from opsmigrate.preflight.rehearsal.publications import left_out
+from opsmigrate.preflight.rehearsal.foreign_wrappers import make_wrappers
+from opsmigrate.preflight.rehearsal.publications import Publication, left_out
 from opsmigrate.preflight.rehearsal.rehearsal_result import WITHOUT
 from opsmigrate.preflight.rehearsal.selection import CopySelection
 from opsmigrate.steps import command
@@ -56,24 +57,27 @@ SETTING = "SELECT current_setting('server_version_num')::int >= 170000"
 
 @dataclass(frozen=True, kw_only=True)
 class Copy:
-    """What is to be copied where, and what of it; `isolated` as in run.Stage."""
+    """What is to be copied where, and what of it; `isolated` and `superuser` as in run.Stage."""
 
     source: BaseDatabaseWrapper
     scratch: BaseDatabaseWrapper
     clients: Clients
     selection: CopySelection
     isolated: bool
+    superuser: BaseDatabaseWrapper | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Copied:
     """What is to be known of a copy: what SQL could still reach from it, and where it is lenient.
 
-    `broken` are the constraints that rows contradict (broken_constraint.py).
+    `broken` are the constraints that rows contradict (broken_constraint.py), `unpublished` the
+    publications that only a superuser makes, which it lacks.
     """
 
     reach: Reach
     broken: tuple[BrokenConstraint, ...]
+    unpublished: tuple[Publication, ...] = ()
 
 
 def copy_database(copy: Copy) -> Copied:
@@ -93,7 +97,8 @@ def copy_database(copy: Copy) -> Copied:
     try:
         with _snapshot(copy.source) as snapshot, tempfile.TemporaryFile() as schema:
             unpublished = left_out(copy.source)
-            work = _CopyPrograms(copy, snapshot, unpublished.names)
+            wrappers = make_wrappers(copy.source, copy.scratch, copy.superuser)
+            work = _CopyPrograms(copy, snapshot, [each.name for each in unpublished], wrappers)
             work.dump_schema(schema)
             with work.wanted(schema) as (schemas, wanted, keys):
                 if schemas.tell():
@@ -133,8 +138,8 @@ def copy_database(copy: Copy) -> Copied:
             steps=(WITHOUT,),
         ) from error
     names = (*reach.names, *work.gaps)
-    reach = replace(reach, names=names, gaps=unpublished.words)
-    return Copied(reach=reach, broken=broken)
+    reach = replace(reach, names=names)
+    return Copied(reach=reach, broken=broken, unpublished=unpublished)
 
 
 def _extensions(connection: BaseDatabaseWrapper) -> list[str]:
@@ -160,9 +165,11 @@ def _snapshot(source: BaseDatabaseWrapper) -> Iterator[str]:
 class _CopyPrograms:
     """The programs of one copy."""
 
-    def __init__(self, copy: Copy, snapshot: str, publications: Sequence[str]) -> None:
+    def __init__(
+        self, copy: Copy, snapshot: str, publications: Sequence[str], wrappers: Sequence[str]
+    ) -> None:
         self._copy = copy
-        self._publications = publications
+        self._publications, self._wrappers = publications, wrappers
         self._snapshot = snapshot
         self._name = f"opsmigrate_copy_{token_hex(4)}"
         self.gaps: tuple[str, ...] = ()
@@ -189,7 +196,7 @@ class _CopyPrograms:
                 tempfile.TemporaryFile() as keys,
             ):
                 selected, self.gaps = wanted_entries(
-                    lines, self._copy.selection.absent_keys, self._publications
+                    lines, self._copy.selection.absent_keys, self._publications, self._wrappers
                 )
                 for entry in selected:
                     rest = keys if FOREIGN_KEY.match(entry) else wanted

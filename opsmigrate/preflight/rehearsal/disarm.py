@@ -60,13 +60,13 @@ class Reach:
     """What SQL could still reach from the copy.
 
     `files`: the role may read and write files of the server, or start programs there. `names`:
-    foreign tables and the like, whose use is refused by name. `gaps`: in words, what the copy
-    lacks without which nothing is proven.
+    foreign tables and the like, whose use is refused by name; `foreign` are those among them that
+    may be altered, as that reads no row.
     """
 
     files: bool
     names: tuple[str, ...]
-    gaps: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
 
 
 def disarm(copy: BaseDatabaseWrapper, *, isolated: bool) -> Reach:
@@ -77,12 +77,13 @@ def disarm(copy: BaseDatabaseWrapper, *, isolated: bool) -> Reach:
     does, is replaced by one that raises SQLSTATE OPS01 and counts it, so that code that swallows
     errors is seen too. `isolated`: nothing but copies is on the server.
     """
-    names = []
+    names: list[str] = []
     with copy.cursor() as cursor:
         cursor.execute(POWERS)
         files = bool(cursor.fetchone()[0])
         cursor.execute(FOREIGN)
-        names += [row[0] for row in cursor.fetchall()]
+        foreign = tuple(row[0] for row in cursor.fetchall())
+        names += foreign
         if not (isolated and not files):
             cursor.execute(FORMATS)
             names += [row[0] for row in cursor.fetchall()]
@@ -107,7 +108,7 @@ def disarm(copy: BaseDatabaseWrapper, *, isolated: bool) -> Reach:
     if leading:
         _prepare_counter(copy)
     names += [name for name, statement in leading if not _try(copy, statement)]
-    return Reach(files=files, names=tuple(names))
+    return Reach(files=files, names=tuple(names), foreign=foreign)
 
 
 def times_refused(copy: BaseDatabaseWrapper) -> int:

@@ -47,8 +47,7 @@ def apply_rehearsal(
     if not _same_plan(rehearsal, plan):
         proven = -1
         ledger.mark_undecided("on the copy, migrate ran another plan than the examined one")
-    for item in rehearsal.refused:
-        proven = min(proven, order.get(item["migration"] or "", -1))
+    proven = min(proven, _proven_by_copy(rehearsal, order))
     places = PlanOrder(plan)
     known = _known(places, ledger)
     failure = rehearsal.failure
@@ -67,14 +66,32 @@ def apply_rehearsal(
         # It answers: no. What comes after it is not reached.
         proven = AFTER_ALL
     ledger.answered(lambda item: _rank(item, order) < proven)
-    for item in rehearsal.refused:
-        with ledger.at(item["migration"], item["operation"]):
-            ledger.mark_undecided(str(item["what"]))
+    _leave_open(rehearsal, ledger)
     if failure is not None:
         operation = POST_MIGRATE if failure["after_the_plan"] else failure["operation"]
         cause = (lambda each: in_rows or why(each)) if counts else None
         with ledger.at(failure["migration"], operation):
             _add_failure(failure, ledger, cause)
+
+
+def _proven_by_copy(rehearsal: Rehearsal, order: Mapping[str, int]) -> int:
+    """Return the number of the first migration of which a copy like this one proves nothing."""
+    refused = [order.get(item["migration"] or "", -1) for item in rehearsal.refused]
+    return min([AFTER_ALL, *refused, *([-1] if rehearsal.gaps else [])])
+
+
+def _leave_open(rehearsal: Rehearsal, ledger: Ledger) -> None:
+    """Mark as undecided what was refused, and what the copy lacks.
+
+    Where nothing was open without a copy, and it applied, nobody asked for what it lacks.
+    """
+    if ledger.undecided or rehearsal.failure is not None:
+        with ledger.at(None):
+            for gap in rehearsal.gaps:
+                ledger.mark_undecided(gap)
+    for item in rehearsal.refused:
+        with ledger.at(item["migration"], item["operation"]):
+            ledger.mark_undecided(str(item["what"]))
 
 
 def _cause_in_rows(failure: Mapping[str, Any], ledger: Ledger) -> Cause | None:

@@ -24,10 +24,11 @@ class Rehearsal:
     `applied` are the migrations that it began, with their direction; `may_skip` says that it may
     have recorded some without beginning them. `asking` are the places, migration and operation,
     whose statements may have asked for what the copy lacks. `refused` is what the fence did not
-    let happen. `broken` are foreign keys and checks that rows contradict. `selection` says which
-    tables came without their rows, `differing` has the names of what is not as it is live,
-    and `has_event_triggers` says whether those of the live database ran. `trial` is what the
-    models from before the plan met on the copy after it, None where they were not used.
+    let happen; `gaps` are, in words, what the copy lacks without which it answers no question.
+    `broken` are foreign keys and checks that rows contradict. `selection` says which tables came
+    without their rows, `differing` has the names of what is not as it is live, and
+    `has_event_triggers` says whether those of the live database ran. `trial` is what the models
+    from before the plan met on the copy after it, None where they were not used.
     """
 
     failure: Mapping[str, Any] | None
@@ -38,6 +39,7 @@ class Rehearsal:
     asking: tuple[tuple[str | None, str | None], ...]
     statements: tuple[Mapping[str, Any], ...]
     refused: tuple[Mapping[str, Any], ...]
+    gaps: tuple[str, ...]
     broken: tuple[BrokenConstraint, ...]
     selection: CopySelection
     differing: frozenset[str]

@@ -23,6 +23,7 @@ from opsmigrate.preflight.rehearsal.database_settings import end_with_client, re
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm, times_refused
 from opsmigrate.preflight.rehearsal.old_models_trial import trial_of
 from opsmigrate.preflight.rehearsal.process import Limits, run_child
+from opsmigrate.preflight.rehearsal.publications import repeat_publications, what_lacks
 from opsmigrate.preflight.rehearsal.rehearsal_result import Rehearsal
 from opsmigrate.preflight.rehearsal.rehearsed_event_triggers import repeat_event_triggers
 from opsmigrate.preflight.rehearsal.revoked_privileges import repeat_revoked_privileges
@@ -131,6 +132,7 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
                     clients=stage.clients,
                     selection=selection,
                     isolated=stage.isolated,
+                    superuser=stage.superuser,
                 )
             )
         differing = remove_copy_differences(connection, copy, selection)
@@ -140,10 +142,14 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
         gaps = copy_gaps(
             selection, copy, differing=differing, not_validated_on_copy=not_validated_on_copy
         )
-        not_repeated = (
+        unpublished = repeat_publications(copy, stage.superuser, copied_as.unpublished)
+        not_repeated = [
+            *what_lacks(copy, unpublished),
             *repeat_revoked_privileges(connection, copy),
-            *repeat_settings(connection, copy, elsewhere=stage.elsewhere),
-        )
+            *repeat_settings(
+                connection, copy, elsewhere=stage.elsewhere, superuser=stage.superuser
+            ),
+        ]
         has_event_triggers = repeat_event_triggers(connection, copy, stage.superuser)
         copy.close()
         copied = time.monotonic()
@@ -157,10 +163,12 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
             Limits(seconds=bounds.seconds, waits=SelfDeadlock(stage.connection, scratch.name)),
             progress,
         )
-        refused = [*result["refused"], *map(_nowhere, (*not_repeated, *copied_as.reach.gaps))]
+        not_repeated += what_lacks(copy, unpublished)
+        refused = list(result["refused"])
         reached = result["reached"] if result["old_release"] else times_refused(copy)
         if not refused and reached:
-            refused.append(_nowhere("it called a function that reaches beyond its database"))
+            what = "it called a function that reaches beyond its database"
+            refused.append({"what": what, "migration": None, "operation": None})
         done = time.monotonic()
     return Rehearsal(
         failure=result["failure"],
@@ -176,6 +184,7 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
         asking=tuple((migration, operation) for migration, operation in result["asking"]),
         statements=tuple(result["statements"]),
         refused=tuple(refused),
+        gaps=tuple(dict.fromkeys(not_repeated)),
         broken=copied_as.broken,
         selection=selection,
         differing=differing,
@@ -184,10 +193,6 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
         copy_seconds=round(copied - begun, 3),
         migrate_seconds=round(done - copied, 3),
     )
-
-
-def _nowhere(what: str) -> dict[str, str | None]:
-    return {"what": what, "migration": None, "operation": None}
 
 
 def _job(  # noqa: PLR0913 - what the child is told
@@ -218,6 +223,7 @@ def _job(  # noqa: PLR0913 - what the child is told
         "files": reach.files,
         "isolated": stage.isolated,
         "names": reach.names,
+        "foreign": reach.foreign,
         "gaps": asdict(gaps),
         "try_old_release": bounds.try_old_release and not target.fake,
         "seconds": bounds.seconds,

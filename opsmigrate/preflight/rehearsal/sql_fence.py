@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from functools import lru_cache
 
@@ -22,6 +22,14 @@ DISARMED = "OPS01"
 FUNCTION = re.compile(r"\b(?:FUNCTION|PROCEDURE)\b", re.IGNORECASE)
 
 
+# One statement without a text of another. PostgreSQL reads no row of a foreign table for it, also
+# where it refuses it.
+READS_NO_ROW = re.compile(
+    r"\s*(?:(?:ALTER|DROP) (?:FOREIGN )?TABLE|CREATE (?:UNIQUE )?INDEX|DROP INDEX) [^;$]*;?\s*",
+    re.IGNORECASE,
+)
+
+
 def require_grammar_here(where: str) -> None:
     """Raise UndecidedError where SQL cannot be read, although it must be `where` the copy is."""
     try:
@@ -35,12 +43,17 @@ def require_grammar_here(where: str) -> None:
 
 
 def sql_fence(
-    bounds: FenceBounds, *, live: str, names: Iterable[str], record: Callable[[str], None]
+    bounds: FenceBounds,
+    *,
+    live: str,
+    names: Iterable[str],
+    record: Callable[[str], None],
+    foreign: Collection[str] = (),
 ) -> Callable[[str], None]:
     """Return what raises FenceError for a statement that would take effect elsewhere.
 
     `live` is the examined database's name; `names` are what the copy has that leads outside:
-    foreign tables, schedulers.
+    foreign tables, schedulers. Those that are `foreign` may be altered.
     """
     outside = set(names)
     # What functions call is only looked for when they are called: it may be made after them.
@@ -57,7 +70,8 @@ def sql_fence(
         why = [each.why for each in found if each.created is None]
         if known or created:
             times = _times_named(statement)
-            used = [name for name in known if times[name]]
+            harmless = foreign if READS_NO_ROW.fullmatch(statement) else ()
+            used = [name for name in known if times[name] and name not in harmless]
             used += [name for name in created if times[name] > 1 or name in in_bodies]
             why += [f"it names {name}, which leads outside" for name in sorted(used)]
         return (why[0] if why else None), created

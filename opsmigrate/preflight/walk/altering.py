@@ -10,6 +10,7 @@ from django.db.models import Field
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.ledger import BY_ROWS
 from opsmigrate.preflight.walk.casts import bad_casts, castable, may_join
+from opsmigrate.preflight.walk.changed_rows import require_fillable
 from opsmigrate.preflight.walk.collations import is_deterministic, require_no_patterns
 from opsmigrate.preflight.walk.columns import column_in_use, users_of
 from opsmigrate.preflight.walk.conflict_remedies import set_column_aside
@@ -155,6 +156,8 @@ def alter_null(
         walk.check_rows(
             table, f"whether {table.label}.{column} holds NULLs", nulls(table, column, stands)
         )
+    if filled:
+        require_fillable(walk, table, column)
     if asks and filled:
         if column in table.generated:
             refuse_computed(walk, table, column, f"filling {table.label}.{column}")

@@ -8,6 +8,7 @@ from django.db.models import BaseConstraint, Field, Model
 
 from opsmigrate.postgres.names import quoted
 from opsmigrate.preflight.walk.casts import may_join
+from opsmigrate.preflight.walk.changed_rows import grant_on_new_tables
 from opsmigrate.preflight.walk.columns import UNKNOWN
 from opsmigrate.preflight.walk.conflict_remedies import KINDS
 from opsmigrate.preflight.walk.conflict_remedies import drop_constraint as drop_constraint_there
@@ -58,16 +59,15 @@ def require_target(
             table=target.label,
         )
     if not target.may_be_referenced(to_columns):
+        live = target.origins.keys() >= set(to_columns)
+        named = f" ({', '.join(map(target.live_column, to_columns))})" if live else ""
+        grant = f"GRANT REFERENCES{named} ON TABLE {target.live} TO {quoted(walk.role)}"
+        made = target.made_after is not None
         walk.ledger.find(
             "missing-privilege",
             f"{purpose} needs the REFERENCES privilege on {target.label}",
-            hint=BY_OTHERS,
-            steps=(
-                statement(
-                    f"GRANT REFERENCES ({', '.join(map(target.live_column, to_columns))}) "
-                    f"ON TABLE {target.live} TO {quoted(walk.role)}"
-                ),
-            ),
+            hint="the role types this" if made else BY_OTHERS,
+            steps=(grant_on_new_tables(walk, "REFERENCES") if made else statement(grant),),
             table=target.label,
         )
 

@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.postgres.catalog import Relation
 from opsmigrate.preflight.plan import Plan, PlanStep
 from opsmigrate.preflight.plan_order import REPLACEMENTS
+from opsmigrate.preflight.walk.changed_rows import grant_on_new_tables, require_told_apart
 from opsmigrate.preflight.walk.conflict_remedies import KINDS, set_aside
 from opsmigrate.preflight.walk.insert_rejections import Later, NewRows, insert_rejections
 from opsmigrate.preflight.walk.missing_privileges import report_missing_privileges
@@ -82,6 +83,16 @@ def _require_table(walk: SchemaWalk) -> None:
             steps=(set_aside(schema, *schema.home(HISTORY)),),
             table=schema.label(HISTORY),
         )
+    for verb in ("INSERT", "SELECT"):
+        if verb in catalog.withheld:
+            ledger.find(
+                "missing-privilege",
+                f"migrate creates its history {schema.label(HISTORY)}, and the role will not have "
+                f"{verb} on it, which it takes from the tables that it makes",
+                hint="the role types this",
+                steps=(grant_on_new_tables(walk, verb),),
+                table=schema.label(HISTORY),
+            )
     if catalog.may_create:
         return
     if catalog.schema is None:
@@ -175,6 +186,9 @@ def require_record(step: PlanStep, walk: SchemaWalk) -> None:
             missing_privilege(connection, relation, "SELECT", ["app", "name"]),
         )
         all_missing = tuple(missing for missing in wanted if missing is not None)
+        if (table := walk.schema.table(HISTORY)) is not None:
+            with walk.ledger.at(step.label):
+                require_told_apart(walk, table, "DELETE", "deleting the migration's record")
     else:
         all_missing = missing_to_insert(connection, relation, TYPES, returning=["id"])
     if all_missing:

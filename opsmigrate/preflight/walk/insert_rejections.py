@@ -13,7 +13,9 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.postgres.driver_errors import first_line, sqlstate
 from opsmigrate.postgres.names import literal, quoted
 from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
+from opsmigrate.preflight.walk.changed_rows import grant_on_new_tables
 from opsmigrate.preflight.walk.found import LIMITS, TIMEOUT
+from opsmigrate.preflight.walk.key_owners import lacks_of_owner
 from opsmigrate.preflight.walk.privileges import live_relation
 from opsmigrate.preflight.walk.rejections import Rejection
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
@@ -112,6 +114,7 @@ def insert_rejections(walk: SchemaWalk, new: NewRows) -> Iterator[Rejection]:
     yield from _of_types(connection, new, around.encoding if around else None)
     yield from _of_keys_to_others(walk, new)
     if relation is None or around is None:
+        yield from _of_new_table(walk, new)
         return
     yield from _of_triggers_and_rules(new, around)
     yield from _of_defaults(connection, new, relation.oid)
@@ -134,6 +137,20 @@ def _around(connection: BaseDatabaseWrapper, oid: int) -> _Around:
     with connection.cursor() as cursor:
         cursor.execute(AROUND, [oid])
         return _Around(*cursor.fetchone())
+
+
+def _of_new_table(walk: SchemaWalk, new: NewRows) -> Iterator[Rejection]:
+    """Yield what the role takes from itself of the tables that it makes."""
+    if new.table.made_after is None:
+        return
+    for verb in ("INSERT", "SELECT"):
+        if verb in walk.catalog.withheld:
+            yield Rejection(
+                f"the role will not have {verb} on it, which it takes from the tables that it "
+                "makes",
+                hint="the role types this",
+                steps=(grant_on_new_tables(walk, verb),),
+            )
 
 
 def _of_columns(walk: SchemaWalk, new: NewRows) -> Iterator[Rejection]:
@@ -245,14 +262,16 @@ def _length(connection: BaseDatabaseWrapper, value: str, encoding: str | None) -
 
 
 def _of_keys_to_others(walk: SchemaWalk, new: NewRows) -> Iterator[Rejection]:
-    """Yield foreign keys that point elsewhere than Django's own."""
+    """Yield foreign keys that point elsewhere than Django's own, or that nobody may check."""
     targets = new.targets or {}
     for key in walk.schema.foreign_keys:
         if key.table is not new.table:
             continue
         given = [column for column in key.columns if column in new.columns]
         filled = given or set(key.columns) & (new.table.defaults | new.table.identities)
-        if filled and not (len(key.columns) == 1 and targets.get(key.columns[0]) is key.target):
+        if filled and len(key.columns) == 1 and targets.get(key.columns[0]) is key.target:
+            yield from lacks_of_owner(walk, key)
+        elif filled:
             yield Rejection(
                 f"whether new rows of {new.table.label} suit the foreign key {key.name} to "
                 f"{key.target.label}",

@@ -6,7 +6,7 @@ from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import PRIMARY_KEY, SimulatedTable
 from opsmigrate.report import Finding, Severity
-from opsmigrate.steps import statement
+from opsmigrate.steps import Step, statement
 
 # Those that have a replica identity now: an index of their own choice, or the primary key.
 IDENTITIES = """
@@ -29,11 +29,11 @@ def require_replica_identities(walk: SchemaWalk) -> None:
         return
     for schema, name, index, by_key in seen_by_project(walk.connection, IDENTITIES):
         table = walk.schema.of_origin(schema, name)
-        if table is not None and not _has_identity(table, index, by_key=by_key):
+        if table is not None and not has_identity(table, index, by_key=by_key):
             ledger.add(_finding(table, index))
 
 
-def _has_identity(table: SimulatedTable, index: str, *, by_key: bool) -> bool:
+def has_identity(table: SimulatedTable, index: str, *, by_key: bool) -> bool:
     """Return whether the index is still there, under whatever name, or another primary key.
 
     A table whose identity is an index of its choice has none when that goes, whatever its key.
@@ -41,6 +41,14 @@ def _has_identity(table: SimulatedTable, index: str, *, by_key: bool) -> bool:
     names = {item.name for item in table.indexes.values()}
     key = any(kind == PRIMARY_KEY for kind, _ in table.constraints.values())
     return index in names or (by_key and key)
+
+
+def whole_row(table: SimulatedTable) -> Step:
+    """Return what lets the whole row be the replica identity."""
+    return statement(
+        f"ALTER TABLE {table.live} REPLICA IDENTITY FULL",
+        risk="an UPDATE or DELETE sends the whole row, and subscribers have to search for it",
+    )
 
 
 def _finding(table: SimulatedTable, index: str) -> Finding:
@@ -51,13 +59,6 @@ def _finding(table: SimulatedTable, index: str) -> Finding:
         "identity then, and every UPDATE and DELETE of it is refused",
         hint="after migrate, set another unique index as its replica identity; or use the whole "
         "row",
-        steps=(
-            statement(
-                f"ALTER TABLE {table.live} REPLICA IDENTITY FULL",
-                risk=(
-                    "an UPDATE or DELETE sends the whole row, and subscribers have to search for it"
-                ),
-            ),
-        ),
+        steps=(whole_row(table),),
         table=table.label,
     )

@@ -46,7 +46,8 @@ class SimulatedTable:
     and its columns are called in the live database. `values` says of each column how to compute
     what it will hold from a row of the live table, which is called `live`; a column of which that
     is not known is left out. `keys` are the live primary key's columns; `not_referable` are the
-    live columns to which the role may not point a foreign key.
+    live columns to which the role may not point a foreign key, `new_not_referable` says that it may
+    not to those that the plan adds.
     """
 
     schema: str
@@ -58,6 +59,7 @@ class SimulatedTable:
     keys: tuple[str, ...] = ()
     owned: bool = True
     not_referable: frozenset[str] = frozenset()
+    new_not_referable: bool = False
     kind: str = "r"
     is_partition: bool = False
     unlogged: bool = False
@@ -107,7 +109,9 @@ class SimulatedTable:
 
     def may_be_referenced(self, columns: tuple[str, ...]) -> bool:
         """Return whether the role has the REFERENCES privilege on `columns`: owners may lack it."""
-        return not {self.origins.get(column, column) for column in columns} & self.not_referable
+        live = {self.origins[column] for column in columns if column in self.origins}
+        added = self.new_not_referable and not self.origins.keys() >= set(columns)
+        return not (added or live & self.not_referable)
 
     def add_unique(
         self,
@@ -214,6 +218,7 @@ class Simulation:
             if relation.kind in TABLE_KINDS:
                 self._tables[key] = _simulated(relation)
         self._live_kinds = catalog.kinds
+        self._withheld = catalog.withheld
         # What CASCADE has taken along, as pg_identify_object() calls it.
         self.gone: set[str] = set()
         self._add_foreign_keys(catalog)
@@ -280,7 +285,12 @@ class Simulation:
     def create_table(self, db_table: str, *, after: int) -> SimulatedTable:
         """Add an empty table, made after code ran `after` times, and return it."""
         key = self.home(db_table)
-        table = SimulatedTable(schema=key[0], name=key[1], made_after=after)
+        table = SimulatedTable(
+            schema=key[0],
+            name=key[1],
+            made_after=after,
+            new_not_referable="REFERENCES" in self._withheld,
+        )
         self._tables[key] = table
         self._kinds[key] = "r"
         self._visible[key[1]] = key
@@ -369,6 +379,7 @@ def constant(value: object, type_: str) -> Composable:
 
 
 def _simulated(relation: Relation) -> SimulatedTable:
+    not_referable = frozenset(item.name for item in relation.columns if not item.may_reference)
     return SimulatedTable(
         schema=relation.schema,
         name=relation.name,
@@ -377,9 +388,9 @@ def _simulated(relation: Relation) -> SimulatedTable:
         values={column.name: live_value(column.name) for column in relation.columns},
         keys=next((item.columns for item in relation.constraints if item.kind == PRIMARY_KEY), ()),
         owned=relation.owned,
-        not_referable=frozenset(
-            column.name for column in relation.columns if not column.may_reference
-        ),
+        not_referable=not_referable,
+        # Who has the privilege on the table has it on each column.
+        new_not_referable=bool(not_referable),
         kind=relation.kind,
         is_partition=relation.is_partition,
         unlogged=relation.unlogged,
