@@ -20,6 +20,8 @@ NONE: Mapping[str, object] = {}
 class Column:
     """A column; `number` is pg_attribute.attnum, `type` is as format_type() writes it.
 
+    With the search_path pg_catalog, that is, so that a user's type has its schema: sql/types.py.
+
     `identity` is "a" (always), "d" (by default) or ""; `generated` is "s" (stored), "v" (virtual)
     or "", and then `default` is its expression. `collation` is None where it is the type's own.
     `local` and `parents` are attislocal and attinhcount.
@@ -208,7 +210,10 @@ class Relation:
 
 @dataclass(frozen=True, kw_only=True)
 class Type:
-    """A type that no relation made; `kind` is pg_type.typtype: "e", "d", "r", "m", "b", "c"."""
+    """A type that no relation made; `kind` is pg_type.typtype: "e", "d", "r", "m", "b".
+
+    A composite type is a relation, of the kind "c".
+    """
 
     name: Name
     kind: str
@@ -296,6 +301,15 @@ class Schema:
         """Return what a name in a statement finds: of a relation, or an index; None for nothing."""
         for each in (schema,) if schema else self.search_path:
             if (found := Name(each, name)) in self.relations or found in self._index_owners:
+                return found
+        return None
+
+    def visible_type(self, schema: str | None, name: str) -> Name | None:
+        """Return what a type's name in a statement finds: a type, or the rows of a relation."""
+        for each in (schema,) if schema else self.search_path:
+            found = Name(each, name)
+            relation = self.relations.get(found)
+            if found in self.types or (relation is not None and relation.kind != "S"):
                 return found
         return None
 
