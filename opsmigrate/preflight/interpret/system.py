@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -107,6 +108,24 @@ class System:
     classes: Mapping[str, tuple[OperatorClass, ...]] = field(default_factory=dict)
     # (family, left type, right type) -> strategy -> pg_operator.oid.
     members: Mapping[tuple[int, str, str], Mapping[int, int]] = field(default_factory=dict)
+
+
+FINGERPRINT = """
+SELECT (SELECT max(oid) FROM pg_catalog.pg_cast), (SELECT max(oid) FROM pg_catalog.pg_operator),
+       (SELECT max(oid) FROM pg_catalog.pg_opclass)
+"""
+_READ: WeakKeyDictionary[BaseDatabaseWrapper, tuple[Any, System]] = WeakKeyDictionary()
+
+
+def system_of(connection: BaseDatabaseWrapper) -> System:
+    """Return what the server knows of types; read again only where something was added to it."""
+    with connection.cursor() as cursor:
+        cursor.execute(FINGERPRINT)
+        fingerprint = cursor.fetchone()
+    known = _READ.get(connection)
+    if known is None or known[0] != fingerprint:
+        known = _READ[connection] = fingerprint, read_system(connection)
+    return known[1]
 
 
 def read_system(connection: BaseDatabaseWrapper) -> System:
