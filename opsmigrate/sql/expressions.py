@@ -24,6 +24,7 @@ __all__ = [
     "parse_expression",
     "references",
     "same_expression",
+    "same_tree",
     "without_casts",
 ]
 
@@ -166,6 +167,11 @@ def same_expression(one: str | None, other: str | None) -> bool:
         return bool(_normal_form(one) == _normal_form(other))
     except NotParsedError:
         return False
+
+
+def same_tree(one: Any, other: Any) -> bool:
+    """Return whether two nodes, of anything, are the same as same_expression() takes it."""
+    return bool(_form(one) == _form(other))
 
 
 @lru_cache(maxsize=8192)

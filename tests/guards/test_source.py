@@ -15,6 +15,7 @@ from opsmigrate.backfill.work import Work
 from opsmigrate.conf import Settings
 from opsmigrate.manifest import Manifest
 from opsmigrate.postgres.catalog import Catalog, Index, Relation
+from opsmigrate.preflight.interpret import effects, schema
 from opsmigrate.preflight.rehearsal.rehearsal_result import Rehearsal
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.schema.claims import ClaimedIndex
@@ -33,6 +34,10 @@ MORE_FIELDS = {
     Index: "one field for each column of its query",
     Relation: "one field for each column of its query",
     Rehearsal: "one field for each key of the child's answer",
+    schema.Constraint: "one field for each fact of pg_constraint",
+    schema.Index: "one field for each fact of pg_index",
+    schema.Relation: "one field for each kind of thing that a relation has",
+    effects.Effects: "one field for each thing that a statement can do",
     SimulatedTable: "what a plan can change about a table",
     ClaimedIndex: "what a model can say of an index",
     Outcome: "one field for each key of the report",

@@ -107,6 +107,8 @@ class Effects:
     rights: list[Right] = field(default_factory=list)
     lost: list[Loss] = field(default_factory=list)
     unknown: Unknown | None = None
+    # By TRUNCATE: new files for all, for which nothing is read.
+    truncates: bool = False
     writes_rows: set[Name] = field(default_factory=set)
     reads: set[Use] = field(default_factory=set)
     runs_code: bool = False

@@ -23,7 +23,8 @@ SURROUNDINGS = _of_schemas("""
 WITH {namespaces}
 SELECT current_setting('server_version_num')::int, current_user::text,
        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
-       (SELECT coalesce(json_object_agg(name, pg_get_userbyid(nspowner)), '{}')::text FROM n),
+       (SELECT coalesce(json_object_agg(name, pg_get_userbyid(nspowner)), '{}')::text
+        FROM n WHERE name <> 'pg_temp'),
        (SELECT coalesce(json_object_agg(extname, nspname), '{}')::text
         FROM pg_extension e JOIN pg_namespace s ON s.oid = e.extnamespace),
        (SELECT json_agg(json_build_array(nspname, collname))::text
