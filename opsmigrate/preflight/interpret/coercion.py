@@ -106,7 +106,7 @@ def how(schema: Schema, source: str, target: str, context: str) -> str | None:
     if elements[0] is not None and elements[1] is not None:
         inner = how(schema, elements[0], elements[1], context)
         # Element by element, but where they stay as they are.
-        return None if inner is None or inner == "i" and context != "e" else inner
+        return None if inner is None or (inner == "i" and context != "e") else inner
     return _by_text(schema, ours, theirs, context)
 
 

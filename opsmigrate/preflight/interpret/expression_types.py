@@ -6,7 +6,7 @@ What is not understood has no type: its statement ends as unknown rather than be
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from opsmigrate.postgres.names import as_stored
@@ -17,14 +17,14 @@ from opsmigrate.preflight.interpret.coercion import (
     facts_of,
     how,
 )
-from opsmigrate.preflight.interpret.effects import RefusedError, Refusal, UnknownError
+from opsmigrate.preflight.interpret.effects import Refusal, RefusedError, UnknownError
 from opsmigrate.preflight.interpret.literals import literal_fits
 from opsmigrate.preflight.interpret.lookup import find_type
 from opsmigrate.preflight.interpret.overloads import chosen
 from opsmigrate.preflight.interpret.schema import Relation, Schema
 from opsmigrate.preflight.interpret.system import Callee
 from opsmigrate.sql.nodes import label
-from opsmigrate.sql.types import element_type, type_of, without_modifier
+from opsmigrate.sql.types import element_type, without_modifier
 
 SYSTEM_COLUMNS = {
     "tableoid": "oid",
@@ -126,7 +126,7 @@ def coerced(place: Place, value: Typed, target: str, context: str) -> Typed | No
 
 
 def _may_change(source: str, target: str) -> bool:
-    """Return whether a cast depends on the session: to and from times with a time zone, and text."""
+    """Return whether a cast depends on the session, as those of times with a time zone."""
     zoned = ("timestamp with time zone", "time with time zone")
     if source in zoned or target in zoned:
         return source != target
@@ -163,7 +163,7 @@ def _column(place: Place, node: Any) -> Typed:
     if table is None:
         # A DEFAULT names no column, not even one that there is not (transformColumnRef).
         raise refuse("0A000", "column-in-default", column=names[-1])
-    if len(names) == 2 and names[0] != table.name.name or len(names) > 2:
+    if (len(names) == 2 and names[0] != table.name.name) or len(names) > 2:
         if len(names) == 2:
             raise refuse("42P01", "missing-table", name=names[0])
         raise UnknownError("a column with its schema")
@@ -242,7 +242,9 @@ def _operator(place: Place, node: Any) -> Typed:
         return _joined(parts, parts[0].type) if kind == "AEXPR_NULLIF" else compared
     if kind not in ("AEXPR_OP", "AEXPR_LIKE", "AEXPR_ILIKE"):
         raise UnknownError(f"{kind} in an expression")
-    parts = [typed(place, getattr(node, side)) for side in ("lexpr", "rexpr") if node.HasField(side)]
+    parts = [
+        typed(place, getattr(node, side)) for side in ("lexpr", "rexpr") if node.HasField(side)
+    ]
     return _operated(place, name, parts)
 
 
@@ -381,7 +383,7 @@ def _call(place: Place, node: Any) -> Typed:
 
 def _callees(schema: Schema, names: Sequence[str]) -> list[Callee]:
     name = names[-1]
-    found = []
+    found: list[Callee] = []
     if len(names) == 1 or names[0] == "pg_catalog":
         found += schema.system.functions.get(name, ())
     path = (names[0],) if len(names) > 1 else schema.search_path

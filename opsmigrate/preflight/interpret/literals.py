@@ -16,7 +16,9 @@ BOOLEANS = ("true", "false", "yes", "no")
 INVALID, OUT_OF_RANGE, TOO_LONG = "22P02", "22003", "22001"
 
 
-def literal_fits(schema: Schema, text: str, type_: str, *, length: bool = False) -> str | bool | None:
+def literal_fits(
+    schema: Schema, text: str, type_: str, *, length: bool = False
+) -> str | bool | None:
     """Return True where it is one, the SQLSTATE that it raises, or None where that is not known.
 
     `length` says that a text is cut off where it is too long, as a written cast does.

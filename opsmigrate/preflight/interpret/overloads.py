@@ -65,7 +65,9 @@ def _fits(schema: Schema, callee: Callee, types: Sequence[str]) -> bool:
     same = [
         element_type(base_type(schema, given)) or given if "array" in taken else given
         for given, taken in zip(types, callee.arguments, strict=True)
-        if taken in POLYMORPHIC and "compatible" not in taken and "any" != taken.strip('"')
+        if taken in POLYMORPHIC
+        and "compatible" not in taken
+        and taken.strip('"') != "any"
         and given != UNKNOWN
     ]
     return len({base_type(schema, each) for each in same}) < 2

@@ -58,8 +58,7 @@ def read_schema(connection: BaseDatabaseWrapper) -> Schema:
         cursor.execute(SET_LOCAL, ["pg_catalog"])
         found = _schema(_Catalog.read(cursor, getattr(connection, "pg_version", 0)), path)
         cursor.execute(SET_LOCAL, [former])
-        found = replace(found, system=system_of(connection), time_zone=time_zone)
-    return found
+        return replace(found, system=system_of(connection), time_zone=time_zone)
 
 
 @dataclass(frozen=True, kw_only=True)

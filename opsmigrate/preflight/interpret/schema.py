@@ -254,9 +254,9 @@ class Function:
 class Schema:
     """Everything outside the system's schemas, as one statement finds it.
 
-    `version` is server_version_num; `system` is what the server itself brings. `search_path` are the schemas that are there, in order, without
-    pg_catalog; `role` is the one that migrates. `tainted` are relations of which something unknown
-    was done; where `all_tainted` is given, nothing is known any more, and it says since what.
+    `version` is server_version_num; `system` is what the server itself brings. `search_path` are
+    the schemas that are there, in order, without pg_catalog; `role` is the one that migrates.
+    `tainted` are relations of which something unknown was done; where `all_tainted` is given, nothing is known any more, and it says since what.
     """
 
     version: int

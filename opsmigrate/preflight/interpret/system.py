@@ -24,7 +24,8 @@ WITH named AS (
         END || '[]'
         WHEN t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace
         THEN pg_catalog.format_type(t.oid, NULL)
-        ELSE pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(t.typname) END AS key
+        ELSE pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(t.typname)
+        END AS key
     FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace s ON s.oid = t.typnamespace
     LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND e.typarray = t.oid
     LEFT JOIN pg_catalog.pg_namespace es ON es.oid = e.typnamespace
