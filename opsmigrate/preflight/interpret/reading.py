@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -30,6 +30,7 @@ from opsmigrate.preflight.interpret.schema import (
     Type,
     Use,
 )
+from opsmigrate.preflight.interpret.system import system_of
 from opsmigrate.sql.names import Name
 
 Row = Sequence[Any]
@@ -49,12 +50,15 @@ def read_schema(connection: BaseDatabaseWrapper) -> Schema:
     """
     [[path]] = seen_by_project(connection, "SELECT pg_catalog.current_schemas(false)::text[]")
     with gc_paused(), transaction(connection, SNAPSHOT) as cursor:
-        cursor.execute("SELECT pg_catalog.current_setting('search_path')")
-        former = cursor.fetchone()[0]
+        cursor.execute(
+            "SELECT pg_catalog.current_setting('search_path'),"
+            " pg_catalog.current_setting('TimeZone')"
+        )
+        former, time_zone = cursor.fetchone()
         cursor.execute(SET_LOCAL, ["pg_catalog"])
         found = _schema(_Catalog.read(cursor, getattr(connection, "pg_version", 0)), path)
         cursor.execute(SET_LOCAL, [former])
-    return found
+        return replace(found, system=system_of(connection), time_zone=time_zone)
 
 
 @dataclass(frozen=True, kw_only=True)

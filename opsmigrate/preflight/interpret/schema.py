@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from opsmigrate.preflight.interpret.system import System
 from opsmigrate.sql.names import Name
 
 NONE: Mapping[str, object] = {}
@@ -253,9 +254,9 @@ class Function:
 class Schema:
     """Everything outside the system's schemas, as one statement finds it.
 
-    `version` is server_version_num. `search_path` are the schemas that are there, in order, without
-    pg_catalog; `role` is the one that migrates. `tainted` are relations of which something unknown
-    was done; where `all_tainted` is given, nothing is known any more, and it says since what.
+    `version` is server_version_num; `system` is what the server itself brings. `search_path` are
+    the schemas that are there, in order, without pg_catalog; `role` is the one that migrates.
+    `tainted` are relations of which something unknown was done; where `all_tainted` is given, nothing is known any more, and it says since what.
     """
 
     version: int
@@ -269,6 +270,9 @@ class Schema:
     # Name -> the schema of its objects.
     extensions: Mapping[str, str] = field(default_factory=dict)
     collations: frozenset[Name] = frozenset()
+    system: System = field(default_factory=System)
+    # The session's setting; "" where it is not known.
+    time_zone: str = ""
     tainted: frozenset[Name] = frozenset()
     all_tainted: str | None = None
 
