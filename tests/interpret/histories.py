@@ -135,14 +135,7 @@ def backwards(connection: BaseDatabaseWrapper) -> list[str]:
     with recorded(connection) as texts:
         for app in apps:
             try:
-                call_command(
-                    "migrate",
-                    app,
-                    "zero",
-                    database=connection.alias,
-                    verbosity=0,
-                    stdout=StringIO(),
-                )
+                call_command("migrate", app, "zero", **options)
             except (CommandError, DatabaseError, IrreversibleError, ValueError) as error:
                 print(f"{app}: {type(error).__name__}: {str(error).splitlines()[0][:200]}")
                 connection.close()
@@ -153,7 +146,9 @@ def main() -> None:
     """Record a project's history forwards and backwards, replay it, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url", help="of a superuser of a server: two databases are made on it")
-    parser.add_argument("--keep", type=Path, help="write what was executed to this file")
+    parser.add_argument(
+        "--keep", type=Path, help="write what was executed to this file, and no more"
+    )
     parser.add_argument("--given", type=Path, help="replay what --keep has written")
     parser.add_argument("--lines", type=int, default=40, help="so many differences are printed")
     options = parser.parse_args()
@@ -165,6 +160,7 @@ def main() -> None:
             history = {"forwards": forwards(connection), "backwards": backwards(connection)}
     if options.keep:
         options.keep.write_text(json.dumps(history))
+        return
     with _database() as connection:
         for direction, texts in history.items():
             found = replay(list(statements_of(texts)), connection)
