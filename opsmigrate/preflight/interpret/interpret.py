@@ -37,19 +37,19 @@ class Step:
 
 Command = Callable[[Step, Any], None]
 # What a command is called in the grammar -> its rule. Of any other, nothing is known.
-COMMANDS: dict[str, Command] = {}
+Commands = Mapping[str, Command]
 
 
 def interpret(
-    schema: Schema, statement: Statement, commands: Mapping[str, Command] = COMMANDS
+    schema: Schema, statement: Statement, commands: Commands | None = None
 ) -> tuple[Schema, Effects]:
     """Return the schema after the statement, and its effects; never raises for what it says.
 
     A statement that the server refuses leaves the schema as it was; one that is not understood
-    taints the relations that it names, or all where it may reach any.
+    taints the relations that it names, or all where it may reach any. `commands` are ours.
     """
     step = Step(schema=schema, statement=statement, effects=Effects())
-    command = commands.get(statement.kind)
+    command = (_commands() if commands is None else commands).get(statement.kind)
     try:
         if command is None:
             raise UnknownError(f"{statement.kind} is not interpreted")
@@ -61,6 +61,13 @@ def interpret(
     except UnknownError as error:
         return tainted(schema, error), replace(step.effects, unknown=error.unknown)
     return step.schema, step.effects
+
+
+def _commands() -> Commands:
+    # Their files need Step.
+    from opsmigrate.preflight.interpret.commands import COMMANDS
+
+    return COMMANDS
 
 
 def tainted(schema: Schema, error: UnknownError) -> Schema:
