@@ -73,5 +73,3 @@ def _executed(statement: Statement, connection: BaseDatabaseWrapper) -> tuple[Ha
         after = bisimulation._named(cursor)
     happened = Happened(sqlstate=state, words=words, locks=locks, before=before, after=after)
     return happened, read_schema(connection)
-
-

@@ -62,7 +62,8 @@ WITH n AS MATERIALIZED (
     FROM pg_extension e
 )
 SELECT r.kind, r.schema, r.name, r.arguments, coalesce(a.attname::text, r.part),
-       coalesce(b.kind, w.type), b.schema, coalesce(b.name, w.identity), b.arguments,
+       coalesce(b.kind, 'other'), b.schema,
+       coalesce(b.name, w.type || ' ' || w.identity), b.arguments,
        coalesce(b.part, ''), min(d.deptype::text)
 FROM pg_depend d
 JOIN object r ON r.classid = d.refclassid AND r.objid = d.refobjid
@@ -80,7 +81,6 @@ WHERE (b.kind IS DISTINCT FROM 'relation' OR d.classid = 'pg_rewrite'::regclass
         'pg_type'::regclass, 'pg_trigger'::regclass, 'pg_rewrite'::regclass))
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 """
-OTHER = "other"
 HOW = {"n": NORMAL, "a": AUTO}
 
 

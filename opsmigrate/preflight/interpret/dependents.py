@@ -186,16 +186,9 @@ def _of_function(schema: Schema, thing: Thing) -> Found:
 def _calling(schema: Schema, does: Callable[[str], bool]) -> Found:
     """Yield what has an expression for which `does` holds."""
     for other in schema.relations.values():
-        for each in other.columns.values():
-            if each.default is not None and does(each.default):
-                kind = "column" if each.generated else "default"
-                yield Dependency(Thing(kind, other.name, each.name))
-        for check in other.constraints.values():
-            if check.condition is not None and does(check.condition):
-                yield Dependency(constraint(other.name, check.name))
-        for built in other.indexes.values():
-            if any(map(does, _expressions(built))):
-                yield Dependency(index(other.name, built.name))
+        for thing, expression in _expressions(other):
+            if does(expression):
+                yield Dependency(thing)
     for domain in schema.types.values():
         if domain.default is not None and does(domain.default):
             yield Dependency(Thing("type", domain.name))
@@ -204,9 +197,18 @@ def _calling(schema: Schema, does: Callable[[str], bool]) -> Found:
                 yield Dependency(Thing("domain constraint", domain.name, name))
 
 
-def _expressions(built: Index) -> list[str]:
-    found = [built.predicate, *(key.expression for key in built.keys)]
-    return [each for each in found if each is not None]
+def _expressions(table: Relation) -> Iterator[tuple[Thing, str]]:
+    for each in table.columns.values():
+        if each.default is not None:
+            kind = "column" if each.generated else "default"
+            yield Thing(kind, table.name, each.name), each.default
+    for check in table.constraints.values():
+        if check.condition is not None:
+            yield constraint(table.name, check.name), check.condition
+    for built in table.indexes.values():
+        for expression in (built.predicate, *(key.expression for key in built.keys)):
+            if expression is not None:
+                yield index(table.name, built.name), expression
 
 
 @lru_cache(maxsize=4096)

@@ -10,8 +10,8 @@ from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_E
 from opsmigrate.preflight.interpret.dependents import copy_of, dependents, owner_of
 from opsmigrate.preflight.interpret.effects import Loss
 from opsmigrate.preflight.interpret.inheritance import children_of
-from opsmigrate.preflight.interpret.interpret import Step
 from opsmigrate.preflight.interpret.schema import Relation, Schema
+from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.thing import NORMAL, Thing, relation
 from opsmigrate.sql.names import Name
 
@@ -137,8 +137,7 @@ def without(schema: Schema, things: Iterable[Thing]) -> Schema:
         schemas=schemas,
         search_path=tuple(each for each in schema.search_path if each in schemas),
         extensions=_left(schema.extensions, gone, "extension"),
-        collations=schema.collations
-        - {thing.name for thing in gone if thing.kind == "collation"},
+        collations=schema.collations - {thing.name for thing in gone if thing.kind == "collation"},
         dependencies={
             thing: left
             for thing, every in schema.dependencies.items()
@@ -233,4 +232,3 @@ def _shown(thing: Thing | None) -> str:
         name, arguments = thing.name
         return f"{name}({', '.join(arguments)})"
     return f"{thing.name}.{thing.part}" if thing.part else str(thing.name)
-

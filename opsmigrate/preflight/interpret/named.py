@@ -7,9 +7,9 @@ from typing import Any
 
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.effects import UnknownError
-from opsmigrate.preflight.interpret.interpret import Step
 from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, find_type, visible_type
 from opsmigrate.preflight.interpret.schema import Relation, Signature
+from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.thing import Thing
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.types import type_of, without_modifier

@@ -14,7 +14,8 @@ class Thing(NamedTuple):
 
     `kind` is "relation", "column", "default", "constraint", "index", "trigger", "policy", "rule",
     "statistics", "type", "domain constraint", "function" (then `name` is its Signature), "schema",
-    "extension" (then `name` is a text), or, of what is not interpreted, as PostgreSQL calls it.
+    "extension" (then `name` is a text), "collation", or "other", of what is not interpreted: then
+    `name` is what PostgreSQL calls it.
     """
 
     kind: str

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from opsmigrate.preflight.interpret.commands import drop
-from opsmigrate.preflight.interpret.interpret import Command
+from opsmigrate.preflight.interpret.step import Command
 
 # What a statement is called in the grammar -> its rule.
 COMMANDS: Mapping[str, Command] = {

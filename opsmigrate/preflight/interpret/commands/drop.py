@@ -9,7 +9,6 @@ from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.forecast.modes import SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.preflight.interpret.dropping import drop
 from opsmigrate.preflight.interpret.effects import UnknownError
-from opsmigrate.preflight.interpret.interpret import Command, Step
 from opsmigrate.preflight.interpret.lookup import find_name
 from opsmigrate.preflight.interpret.named import (
     ROUTINES,
@@ -20,11 +19,12 @@ from opsmigrate.preflight.interpret.named import (
     name_parts,
 )
 from opsmigrate.preflight.interpret.schema import Relation
+from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.preflight.interpret.thing import Thing, index, relation
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
 
-# What may be dropped by this word, and the SQLSTATE where it is not there (DropErrorMsgNonExistent).
+# What may be dropped by this word, and the SQLSTATE where it is not there.
 RELATIONS = {
     "OBJECT_TABLE": ("rp", "42P01"),
     "OBJECT_VIEW": ("v", "42P01"),
@@ -143,7 +143,8 @@ def _routine(step: Step, kind: str, node: Any, missing_ok: bool) -> Thing | None
 def _schema(step: Step, kind: str, node: Any, missing_ok: bool) -> Thing | None:
     name = as_stored(node.string.sval)
     if name not in step.schema.schemas:
-        return _missing(step, "3F000", name, missing_ok)
+        _missing(step, "3F000", name, missing_ok)
+        return None
     step.effects.need("OWNER", "schema", (name,))
     return Thing("schema", name)
 
@@ -151,7 +152,8 @@ def _schema(step: Step, kind: str, node: Any, missing_ok: bool) -> Thing | None:
 def _extension(step: Step, kind: str, node: Any, missing_ok: bool) -> Thing | None:
     name = as_stored(node.string.sval)
     if name not in step.schema.extensions:
-        return _missing(step, "42704", name, missing_ok)
+        _missing(step, "42704", name, missing_ok)
+        return None
     step.effects.need("OWNER", "extension", (name,))
     return Thing("extension", name)
 
@@ -166,8 +168,10 @@ def _collation(step: Step, kind: str, node: Any, missing_ok: bool) -> Thing | No
     if parts[-1:] and Name("pg_catalog", parts[-1]) in step.schema.collations:
         step.refuse("2BP01", "required-by-the-system", name=parts[-1])
     if len(parts) == 2 and parts[0] not in step.schema.schemas:
-        return _missing(step, "3F000", parts[0], missing_ok)
-    return _missing(step, "42704", parts[-1], missing_ok)
+        _missing(step, "3F000", parts[0], missing_ok)
+    else:
+        _missing(step, "42704", parts[-1], missing_ok)
+    return None
 
 
 def _statistics(step: Step, kind: str, node: Any, missing_ok: bool) -> Thing | None:
