@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from secrets import token_hex
 from typing import Any
@@ -23,14 +24,14 @@ from opsmigrate.preflight.interpret.reading import read_schema
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.statement import NotParsedError, Statement
-from tests.interpret.bisimulation import Comparison, compare
+from tests.interpret.bisimulation import Comparison, executed, judged
 from tests.interpret.equivalence import Equivalence
 from tests.interpret.forms import FORMS, Draw
 from tests.interpret.ground import ASSUMED, MAKE_ROLES, SEARCH_PATH
+from tests.interpret.recording import Recording, load, save
 
 # After so many statements too little is left of what they began with.
 ROUND = 150
-Seen = Callable[[Schema, Comparison], None]
 
 
 @dataclass
@@ -74,15 +75,13 @@ class Found:
             yield f"unknown {number} x {why}"
 
 
-def statements(random: Random, schema: Callable[[], Schema]) -> Iterator[tuple[str, Statement]]:
-    """Yield the name of a form and the statement it made, on the schema as it is then."""
-    names = list(FORMS)
-    weights = [FORMS[name][0] for name in names]
+def chosen(random: Random, schema: Schema) -> tuple[str, Statement]:
+    """Return the name of a form, and the statement that it made on the schema."""
     while True:
-        [name] = random.choices(names, weights)
-        text = FORMS[name][1](Draw(schema(), random))
+        [name] = random.choices(list(FORMS), [weight for weight, _ in FORMS.values()])
+        text = FORMS[name][1](Draw(schema, random))
         if text is not None:
-            yield name, _parsed(text)
+            return name, _parsed(text)
 
 
 def _parsed(text: str) -> Statement:
@@ -94,42 +93,47 @@ def _parsed(text: str) -> Statement:
 
 
 def run(
-    connection: BaseDatabaseWrapper,
-    *,
-    seed: int,
-    number: int,
-    found: Found | None = None,
-    seen: Seen | None = None,
-) -> Found:
-    """Compare `number` statements, each round of them on a database of its own.
-
-    `seen` is told of each comparison, with the schema before it.
-    """
-    found = found or Found()
+    connection: BaseDatabaseWrapper, *, seed: int, number: int
+) -> tuple[Found, list[Recording]]:
+    """Compare `number` statements, each round of them on a database of its own."""
+    found, recordings = Found(), []
     began = time.monotonic()
     for part in range(0, number, ROUND):
+        random = Random(f"{seed} {part}")  # noqa: S311
         with on_ground(connection):
-            random = Random(f"{seed} {part}")  # noqa: S311
-            _round(connection, random, min(ROUND, number - part), found, seen)
+            recordings.append(_round(connection, random, min(ROUND, number - part), found))
     found.seconds += time.monotonic() - began
-    return found
+    return found, recordings
 
 
-def _round(
-    connection: BaseDatabaseWrapper, random: Random, number: int, found: Found, seen: Seen | None
-) -> None:
-    schema, same = read_schema(connection), Equivalence(connection)
-    made = statements(random, lambda: schema)
+def _round(connection: BaseDatabaseWrapper, random: Random, number: int, found: Found) -> Recording:
+    same = Equivalence(connection)
+    ours = read_schema(connection)
+    recording = Recording(ours, same=same.known)
     for _ in range(number):
-        form, statement = next(made)
+        # What is drawn depends on the server alone: a seed makes the same statements always.
+        form, statement = chosen(random, recording.last)
+        happened, server = executed(statement, connection)
+        recording.add(form, statement, happened, server)
         try:
-            comparison = compare(schema, statement, connection, same)
+            comparison = judged(ours, statement, happened, server, same)
         except Exception as error:
             raise RuntimeError(f"in {form}: {statement.text}") from error
-        if seen is not None:
-            seen(schema, comparison)
         found.add(form, comparison)
-        schema = comparison.after
+        ours = comparison.after
+    return recording
+
+
+def again(recordings: Sequence[Recording]) -> Found:
+    """Return what comes of statements that were executed before."""
+    found = Found()
+    began = time.monotonic()
+    for recording in recordings:
+        compared = zip(recording.executed, recording.judged(), strict=True)
+        for each, (_, comparison) in compared:
+            found.add(each.form, comparison)
+    found.seconds = time.monotonic() - began
+    return found
 
 
 @contextmanager
@@ -203,16 +207,23 @@ def connected(url: str) -> BaseDatabaseWrapper:
 def main() -> None:
     """Run so many statements and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("url", help="of a superuser of a server")
+    parser.add_argument("url", nargs="?", help="of a superuser of a server")
     parser.add_argument("--statements", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lines", type=int, default=3, help="so many of each difference")
+    parser.add_argument("--keep", type=Path, help="write what the server did to this file")
+    parser.add_argument("--given", type=Path, help="compare with what --keep has written")
     options = parser.parse_args()
+    if options.given:
+        print(*again(load(options.given)).lines(options.lines), sep="\n")
+        return
     connection = connected(options.url)
     try:
-        found = run(connection, seed=options.seed, number=options.statements)
+        found, recordings = run(connection, seed=options.seed, number=options.statements)
     finally:
         no_ground(connection)
+    if options.keep:
+        save(recordings, options.keep)
     print(*found.lines(options.lines), sep="\n")
 
 
