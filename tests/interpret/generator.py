@@ -139,13 +139,24 @@ def again(recordings: Sequence[Recording]) -> Found:
 @contextmanager
 def on_ground(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Lead the connection to a database of its own with the objects of ground.py."""
+    with connection.copy().cursor() as cursor:
+        cursor.execute(MAKE_ROLES)
+        template = _template(connection, cursor)
+    with own_database(connection, f"TEMPLATE {template}", SEARCH_PATH):
+        yield
+
+
+@contextmanager
+def own_database(
+    connection: BaseDatabaseWrapper, options: str = "", search_path: str = "public"
+) -> Iterator[None]:
+    """Lead the connection to a new database, which goes at the end."""
     name = f"interpret_{token_hex(4)}"
     maintenance = connection.copy()
     former = connection.settings_dict["NAME"]
     with maintenance.cursor() as cursor:
-        cursor.execute(MAKE_ROLES)
-        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {_template(connection, cursor)}")
-        cursor.execute(f"ALTER DATABASE {name} SET search_path = {SEARCH_PATH}")
+        cursor.execute(f"CREATE DATABASE {name} {options}")
+        cursor.execute(f"ALTER DATABASE {name} SET search_path = {search_path}")
         connection.close()
         connection.settings_dict["NAME"] = name
         try:
