@@ -25,11 +25,11 @@ from opsmigrate.preflight.interpret.reading import read_schema
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.statement import NotParsedError, Statement
-from tests.interpret.bisimulation import Comparison, executed, judged
+from tests.interpret.bisimulation import Comparison, Difference, executed, judged
 from tests.interpret.equivalence import Equivalence
 from tests.interpret.forms import FORMS, Draw
 from tests.interpret.ground import ASSUMED, MAKE_ROLES, SEARCH_PATH
-from tests.interpret.recording import Recording, load, save
+from tests.interpret.recording import Executed, Recording, load, save
 from tests.interpret.rights_taken import MAKE_ROLE, rights_differences
 
 # After so many statements too little is left of what they began with.
@@ -123,12 +123,14 @@ def _round(
     for _ in range(number):
         # What is drawn depends on the server alone: a seed makes the same statements always.
         form, statement = chosen(random, recording.last)
-        taken = ()
+        taken: tuple[Difference, ...] = ()
+        needed = None
         if rights:
             effects = interpret(ours, statement)[1]
             taken = tuple(rights_differences(statement, effects, connection))
+            needed = None if taken else frozenset(effects.rights)
         happened, server = executed(statement, connection)
-        recording.add(form, statement, happened, server)
+        recording.add(Executed(form, statement.text, happened, server, needed))
         try:
             comparison = judged(ours, statement, happened, server, same)
         except Exception as error:
