@@ -76,7 +76,7 @@ def find_type(schema: Schema, node: Any) -> str:
         where = parts[0] if len(parts) == 2 else None
         if where is not None and where not in schema.schemas:
             raise RefusedError(Refusal(sqlstate="3F000", kind="missing-schema", name=where))
-        if visible_type(schema, where, name) is None:
+        if visible_type(schema, where, name) is None and schema.incomplete is None:
             raise RefusedError(Refusal(sqlstate="42704", kind="missing-type", name=name))
     raise UnknownError(f"the type {'.'.join(parts)}")
 

@@ -2,10 +2,18 @@
 
 from collections.abc import Mapping
 
-from opsmigrate.preflight.interpret.commands import drop
+from opsmigrate.preflight.interpret.commands import (
+    comment,
+    drop,
+    rename,
+    set_schema,
+)
 from opsmigrate.preflight.interpret.step import Command
 
 # What a statement is called in the grammar -> its rule.
 COMMANDS: Mapping[str, Command] = {
+    **comment.COMMANDS,
     **drop.COMMANDS,
+    **rename.COMMANDS,
+    **set_schema.COMMANDS,
 }
