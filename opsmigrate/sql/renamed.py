@@ -40,6 +40,27 @@ def with_relation(expression: str, relation: Name, new: Name) -> str:
     return _changed(expression, relation.name, change)
 
 
+def with_label(expression: str, enum: str, pair: tuple[str, str]) -> str:
+    """Return an expression with a label of an enum called anew, where it is cast to the enum.
+
+    A constant alone is taken for a label: it is the default of a column of the type.
+    """
+    old, new = pair
+
+    def change(node: Any) -> None:
+        for each in nodes_in(node):
+            if each.DESCRIPTOR.name == "TypeCast":
+                if as_stored(each.type_name.names[-1].string.sval) != enum:
+                    continue
+                each = each.arg
+            elif each is not node:
+                continue
+            if each.a_const.sval.sval == old:
+                each.a_const.sval.sval = new
+
+    return _changed(expression, old, change)
+
+
 def names_relation(text: str, relation: Name) -> bool:
     """Return whether a regclass's text is this relation; one without a schema may be it."""
     schema, _, name = text.replace('"', "").rpartition(".")

@@ -85,6 +85,7 @@ def visible_type(schema: Schema, where: str | None, name: str) -> Name | None:
     """Return the user's type, or relation, that a name finds as a type."""
     for each in (where,) if where else schema.search_path:
         found = Name(each, name)
-        if found in schema.types or found in schema.relations:
+        relation = schema.relations.get(found)
+        if found in schema.types or (relation is not None and relation.kind != "S"):
             return found
     return None

@@ -11,7 +11,6 @@ from opsmigrate.preflight.interpret.schema import Relation, Schema
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.statement import Statement
 
-
 # Undefined table, function, object: it may be there all the same, where not all is known.
 NOT_THERE = frozenset({"42P01", "42883", "42704"})
 

@@ -32,8 +32,8 @@ def create(step: Step, node: Any) -> None:
     options = _options(step, node.options)
     facts = facts_of(step, options, None)
     persistence = node.sequence.relpersistence
-    if step.schema.version < UNLOGGED_SEQUENCES:
-        persistence = "p"
+    if step.schema.version < UNLOGGED_SEQUENCES and persistence == "u":
+        step.refuse("0A000", "unlogged-sequence", relation=name)
     sequence = Relation(
         name=name, kind="S", owner=step.schema.role, persistence=persistence, sequence=facts
     )
@@ -145,9 +145,7 @@ def _bounds(
     return found[0], found[1]
 
 
-def _owned(
-    step: Step, sequence: Relation, facts: SequenceFacts, options: Options
-) -> SequenceFacts:
+def _owned(step: Step, sequence: Relation, facts: SequenceFacts, options: Options) -> SequenceFacts:
     if "owned_by" not in options:
         return facts
     parts = name_parts(options["owned_by"].list.items)

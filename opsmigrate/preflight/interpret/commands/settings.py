@@ -82,7 +82,7 @@ def set_constraints(step: Step, node: Any) -> None:
         found = next(filter(None, (_named(step.schema, home, name) for home in homes)), None)
         if found is None:
             step.refuse("42704", "missing-constraint", name=name)
-        if not any(found):
+        if node.deferred and not any(found):
             step.refuse("42809", "not-deferrable", name=name)
 
 

@@ -53,9 +53,7 @@ def create(step: Step, node: Any) -> None:
     _put(step, table.name, trigger, {*columns, *reads}, replaces=node.replace)
 
 
-def _put(
-    step: Step, table: Name, trigger: Trigger, reads: set[str], *, replaces: bool
-) -> None:
+def _put(step: Step, table: Name, trigger: Trigger, reads: set[str], *, replaces: bool) -> None:
     own = step.known(table)
     step.effects.lock(table, SHARE_ROW_EXCLUSIVE)
     former = own.triggers.get(trigger.name)
@@ -84,13 +82,13 @@ def _fits(step: Step, table: Relation, type_: int, node: Any) -> None:
         "r": instead,
         "p": instead or (node.transition_rels and row),
         "v": (row and not instead) or type_ & TRUNCATE,
-        "f": instead or type_ & TRUNCATE and row or node.isconstraint,
+        "f": instead or (type_ & TRUNCATE and row) or node.isconstraint,
     }
     if table.kind not in wrong or wrong[table.kind]:
         step.refuse("42809", "wrong-kind", relation=table.name)
-    if type_ & TRUNCATE and row or instead and (node.columns or not row):
+    if (type_ & TRUNCATE and row) or (instead and (node.columns or not row)):
         step.refuse("0A000", "no-such-trigger", relation=table.name)
-    if instead and node.HasField("when_clause") or node.isconstraint and node.replace:
+    if (instead and node.HasField("when_clause")) or (node.isconstraint and node.replace):
         step.refuse("0A000", "no-such-trigger", relation=table.name)
     if node.transition_rels:
         raise UnknownError("a trigger with transition tables", table.name)
@@ -109,7 +107,10 @@ def _function(step: Step, node: Any) -> Name:
                 step.effects.need("EXECUTE", "function", (home, parts[-1]))
                 return signature.name
     system = step.schema.system.functions.get(parts[-1], ())
-    if schema in (None, "pg_catalog") and any(not each.arguments for each in system):
+    plain = [each for each in system if not each.arguments]
+    if schema in (None, "pg_catalog") and plain:
+        if plain[0].result != "trigger":
+            step.refuse("42P17", "returns-no-trigger", name=parts[-1])
         return Name("pg_catalog", parts[-1])
     if schema is not None and schema not in step.schema.schemas and schema not in SYSTEM_SCHEMAS:
         step.refuse("3F000", "missing-schema", name=schema)

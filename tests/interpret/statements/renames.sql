@@ -1,18 +1,3 @@
-"""RENAME, SET SCHEMA and COMMENT, on a fixed set of objects: as the server does it."""
-
-from __future__ import annotations
-
-import pytest
-from django.db import connections
-
-from opsmigrate.preflight.interpret.reading import read_schema
-from tests.conftest import execute
-from tests.interpret.objects import OBJECTS
-from tests.interpret.undone import differences
-
-pytestmark = pytest.mark.major
-
-STATEMENTS = """
 ALTER TABLE author RENAME TO writer
 ALTER TABLE author RENAME TO book
 ALTER TABLE author RENAME TO mood
@@ -156,16 +141,3 @@ ALTER VIEW titles RENAME TO x; DROP VIEW x; DROP VIEW x CASCADE
 ALTER TABLE book RENAME CONSTRAINT book_pkey TO x; DROP VIEW grouped; DROP INDEX x
 ALTER TYPE mood RENAME TO x; DROP TYPE x; DROP TYPE x CASCADE
 ALTER TABLE book RENAME COLUMN pages TO x; DROP DOMAIN positive CASCADE
-"""
-
-
-def test_renames(empty_database: str) -> None:
-    connection = connections[empty_database]
-    execute(connection, OBJECTS)
-    before = read_schema(connection)
-    lines = [
-        line
-        for text in STATEMENTS.strip().splitlines()
-        for line in differences(before, text, connection)
-    ]
-    assert not lines, "\n".join(lines)
