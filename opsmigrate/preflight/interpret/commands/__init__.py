@@ -2,10 +2,32 @@
 
 from collections.abc import Mapping
 
-from opsmigrate.preflight.interpret.commands import drop
+from opsmigrate.preflight.interpret.commands import (
+    code,
+    comment,
+    drop,
+    extensions,
+    rename,
+    schemas,
+    sequences,
+    set_schema,
+    settings,
+    triggers,
+    types,
+)
 from opsmigrate.preflight.interpret.step import Command
 
 # What a statement is called in the grammar -> its rule.
 COMMANDS: Mapping[str, Command] = {
+    **code.COMMANDS,
+    **comment.COMMANDS,
     **drop.COMMANDS,
+    **extensions.COMMANDS,
+    **rename.COMMANDS,
+    **schemas.COMMANDS,
+    **sequences.COMMANDS,
+    **set_schema.COMMANDS,
+    **settings.COMMANDS,
+    **triggers.COMMANDS,
+    **types.COMMANDS,
 }
