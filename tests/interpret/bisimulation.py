@@ -89,8 +89,16 @@ class Comparison:
         ]
 
 
-def compare(before: Schema, statement: Statement, connection: BaseDatabaseWrapper) -> Comparison:
-    """Interpret the statement on `before`, execute and commit it, and say what differs."""
+def compare(
+    before: Schema,
+    statement: Statement,
+    connection: BaseDatabaseWrapper,
+    same: Equivalence | None = None,
+) -> Comparison:
+    """Interpret the statement on `before`, execute and commit it, and say what differs.
+
+    `same` remembers what the server says of expressions; one for all statements saves time.
+    """
     claimed, effects = interpret(before, statement)
     happened = execute_watched(statement, connection)
     found = list(_raises(effects, happened))
@@ -99,7 +107,7 @@ def compare(before: Schema, statement: Statement, connection: BaseDatabaseWrappe
         server = read_schema(connection)
         if effects.unknown is None and not found:
             found += _did(before, claimed, effects, happened)
-        found += _schema(claimed, server, effects, Equivalence(connection))
+        found += _schema(claimed, server, effects, same or Equivalence(connection))
         ours = effects.unknown is None and not found
         after = claimed if ours else server
     return Comparison(

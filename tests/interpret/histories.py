@@ -1,21 +1,33 @@
 """Replay what `migrate` executed, statement by statement, and print how the server differs.
 
-In any project: `python -m tests.interpret.histories --help`.
+By hand, in the folder of any project and in its environment, with an empty server to spare:
+`PYTHONPATH=CHECKOUT:. DJANGO_SETTINGS_MODULE=… python -m tests.interpret.histories URL`.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from secrets import token_hex
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.preflight.interpret.reading import read_schema
 from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.statement import NotParsedError, Statement
+from tests.interpret.bisimulation import compare
+from tests.interpret.equivalence import Equivalence
 
 TRANSACTIONS = "transaction_stmt"
 
@@ -69,7 +81,6 @@ class Replayed:
     """How a history went: counts, and a line for each difference."""
 
     statements: int = 0
-    interpreted: int = 0
     refused: int = 0
     seconds: float = 0.0
     differences: Counter[str] = field(default_factory=Counter)
@@ -88,15 +99,11 @@ class Replayed:
 
 def replay(statements: Sequence[Statement], connection: BaseDatabaseWrapper) -> Replayed:
     """Compare each of the statements in turn on the database of `connection`."""
-    # Not before Django has its settings.
-    from opsmigrate.preflight.interpret.reading import read_schema
-    from tests.interpret.bisimulation import compare
-
     found = Replayed()
     began = time.monotonic()
-    schema = read_schema(connection)
+    schema, same = read_schema(connection), Equivalence(connection)
     for statement in statements:
-        comparison = compare(schema, statement, connection)
+        comparison = compare(schema, statement, connection, same)
         schema = comparison.after
         found.statements += 1
         found.refused += comparison.sqlstate is not None
@@ -106,3 +113,97 @@ def replay(statements: Sequence[Statement], connection: BaseDatabaseWrapper) -> 
             found.unknown[comparison.unknown.why] += 1
     found.seconds = time.monotonic() - began
     return found
+
+
+def forwards(connection: BaseDatabaseWrapper) -> list[str]:
+    """Migrate everything; return what was executed."""
+    with recorded(connection) as texts:
+        call_command("migrate", database=connection.alias, verbosity=0, stdout=StringIO())
+    return texts
+
+
+def backwards(connection: BaseDatabaseWrapper) -> list[str]:
+    """Unapply every app's migrations; return what was executed.
+
+    What has no way back stays, and what it ended with too.
+    """
+    from django.db.migrations.exceptions import IrreversibleError
+    from django.db.migrations.loader import MigrationLoader
+
+    apps = sorted(MigrationLoader(connection).migrated_apps)
+    options = {"database": connection.alias, "verbosity": 0, "stdout": StringIO()}
+    with recorded(connection) as texts:
+        for app in apps:
+            try:
+                call_command("migrate", app, "zero", **options)
+            except (CommandError, DatabaseError, IrreversibleError, ValueError) as error:
+                print(f"{app}: {type(error).__name__}: {str(error).splitlines()[0][:200]}")
+                connection.close()
+    return texts
+
+
+def main() -> None:
+    """Record a project's history forwards and backwards, replay it, and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url", help="of a superuser of a server: two databases are made on it")
+    parser.add_argument(
+        "--keep", type=Path, help="write what was executed to this file, and no more"
+    )
+    parser.add_argument("--given", type=Path, help="replay what --keep has written")
+    parser.add_argument("--lines", type=int, default=40, help="so many differences are printed")
+    options = parser.parse_args()
+    _use(options.url)
+    if options.given:
+        history = json.loads(options.given.read_text())
+    else:
+        with _database() as connection:
+            history = {"forwards": forwards(connection), "backwards": backwards(connection)}
+    if options.keep:
+        options.keep.write_text(json.dumps(history))
+        return
+    with _database() as connection:
+        for direction, texts in history.items():
+            found = replay(list(statements_of(texts)), connection)
+            print(f"{direction}: {found}", *found.lines[: options.lines], sep="\n", flush=True)
+
+
+def _use(url: str) -> None:
+    """Let the default alias of the project be on the server."""
+    import django
+    from django.conf import settings
+
+    parts = urlsplit(url)
+    settings.DATABASES["default"] = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "postgres",
+        "USER": parts.username,
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname,
+        "PORT": parts.port,
+    }
+    django.setup()
+
+
+@contextmanager
+def _database() -> Iterator[BaseDatabaseWrapper]:
+    """Yield the default connection, led to a database of its own that goes at the end."""
+    from django.db import connections
+
+    name = f"history_{token_hex(4)}"
+    connection = connections["default"]
+    maintenance = connection.copy()
+    maintenance.settings_dict["NAME"] = "postgres"
+    with maintenance.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+        connection.close()
+        connection.settings_dict["NAME"] = name
+        try:
+            yield connection
+        finally:
+            connection.close()
+            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    maintenance.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
-from opsmigrate.preflight.interpret.interpret import Step
 from opsmigrate.preflight.interpret.schema import Column, Relation
+from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.names import Name
 
 # attnum < 0: columns that every table has.

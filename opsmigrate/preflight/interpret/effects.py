@@ -117,3 +117,11 @@ class Effects:
     def lock(self, name: Name, mode: str) -> None:
         """Note that the relation is locked at least so."""
         self.locks[name] = stronger(self.locks.get(name), mode)
+
+    def need(
+        self, privilege: str, object_kind: str, name: tuple[str, ...], columns: tuple[str, ...] = ()
+    ) -> None:
+        """Note what the role must have; for what is given see Right."""
+        self.rights.append(
+            Right(privilege=privilege, object_kind=object_kind, name=tuple(name), columns=columns)
+        )

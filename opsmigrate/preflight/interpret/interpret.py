@@ -2,42 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from dataclasses import replace
 
-from opsmigrate.preflight.interpret.effects import Effects, Refusal, RefusedError, UnknownError
-from opsmigrate.preflight.interpret.schema import Relation, Schema
-from opsmigrate.sql.names import Name
+from opsmigrate.preflight.interpret.commands import COMMANDS
+from opsmigrate.preflight.interpret.effects import Effects, RefusedError, UnknownError
+from opsmigrate.preflight.interpret.schema import Schema
+from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.statement import Statement
-
-
-@dataclass(kw_only=True)
-class Step:
-    """A statement at work: its command replaces `schema` as it goes and adds to `effects`."""
-
-    schema: Schema
-    statement: Statement
-    effects: Effects
-
-    def refuse(self, sqlstate: str, kind: str, **about: Any) -> NoReturn:
-        """End the statement as the server would; for `about` see Refusal."""
-        raise RefusedError(Refusal(sqlstate=sqlstate, kind=kind, **about))
-
-    def put(self, relation: Relation, *, former: Name | None = None) -> None:
-        """Let the schema have this relation, in the place of `former` where it is called anew."""
-        self.schema = self.schema.with_relation(relation, former=former)
-
-    def known(self, name: Name) -> Relation:
-        """Return a relation that is there; end the statement as unknown where it is tainted."""
-        if name in self.schema.tainted:
-            raise UnknownError(f"something unknown was done to {name}", name)
-        return self.schema.relations[name]
-
-
-Command = Callable[[Step, Any], None]
-# What a command is called in the grammar -> its rule. Of any other, nothing is known.
-COMMANDS: dict[str, Command] = {}
 
 
 def interpret(
@@ -46,7 +18,7 @@ def interpret(
     """Return the schema after the statement, and its effects; never raises for what it says.
 
     A statement that the server refuses leaves the schema as it was; one that is not understood
-    taints the relations that it names, or all where it may reach any.
+    taints the relations that it names, or all where it may reach any. `commands` are ours.
     """
     step = Step(schema=schema, statement=statement, effects=Effects())
     command = commands.get(statement.kind)

@@ -6,8 +6,8 @@ from typing import Any
 
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.effects import Refusal, RefusedError, UnknownError
-from opsmigrate.preflight.interpret.interpret import Step
 from opsmigrate.preflight.interpret.schema import Relation, Schema
+from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.names import Name, range_name
 from opsmigrate.sql.types import AS_NAMED, KNOWN, SHOWN, SYSTEM, type_of
 

@@ -15,6 +15,7 @@ from opsmigrate.postgres.opening import SET_LOCAL
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 from opsmigrate.preflight.interpret import schema_sql
+from opsmigrate.preflight.interpret.dependency_sql import DEPENDENCIES, dependencies
 from opsmigrate.preflight.interpret.schema import (
     Column,
     Constraint,
@@ -73,6 +74,7 @@ class _Catalog:
     rows: Mapping[str, ByTable]
     types: list[Row]
     functions: list[Row]
+    dependencies: list[Row]
     names: Mapping[int, Name]
     constraint_names: Mapping[int, tuple[Name, str]]
     numbers: Mapping[int, Mapping[int, str]]
@@ -100,6 +102,7 @@ class _Catalog:
             rows={name: _by_table(rows(getattr(schema_sql, name))) for name in others},
             types=rows(schema_sql.TYPES),
             functions=rows(schema_sql.FUNCTIONS),
+            dependencies=rows(DEPENDENCIES),
             names=names,
             constraint_names={row[1]: (names[row[0]], row[2]) for row in constraints},
             numbers={
@@ -160,6 +163,7 @@ def _schema(read: _Catalog, path: Sequence[str]) -> Schema:
         functions={each.signature: each for each in map(_function, read.functions)},
         extensions=json.loads(extensions),
         collations=frozenset(Name(*each) for each in json.loads(collations)),
+        dependencies=dependencies(read.dependencies),
     )
 
 

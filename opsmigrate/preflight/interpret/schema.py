@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from opsmigrate.preflight.interpret.system import System
+from opsmigrate.preflight.interpret.thing import Dependency, Thing
 from opsmigrate.sql.names import Name
 
 NONE: Mapping[str, object] = {}
@@ -256,7 +257,8 @@ class Schema:
 
     `version` is server_version_num; `system` is what the server itself brings. `search_path` are
     the schemas that are there, in order, without pg_catalog; `role` is the one that migrates.
-    `tainted` are relations of which something unknown was done; where `all_tainted` is given, nothing is known any more, and it says since what.
+    `tainted` are relations of which something unknown was done; where `all_tainted` is given,
+    nothing is known any more, and it says since what.
     """
 
     version: int
@@ -273,6 +275,10 @@ class Schema:
     system: System = field(default_factory=System)
     # The session's setting; "" where it is not known.
     time_zone: str = ""
+    # What rests on what, as far as nothing above says it: bodies of views, of functions, of rules.
+    dependencies: Mapping[Thing, frozenset[Dependency]] = field(default_factory=dict)
+    # Savepoints of the transaction that is under way, and how it was then; BEGIN is the first.
+    savepoints: tuple[tuple[str, Schema], ...] = ()
     tainted: frozenset[Name] = frozenset()
     all_tainted: str | None = None
 
