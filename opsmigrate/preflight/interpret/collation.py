@@ -6,8 +6,8 @@ from typing import Any
 
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.coercion import base_type
-from opsmigrate.preflight.interpret.interpret import Step
 from opsmigrate.preflight.interpret.schema import Schema
+from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.types import element_type
 
@@ -37,8 +37,8 @@ def visible_collation(step: Step, parts: list[str]) -> Name:
     if len(parts) > 1 and parts[0] not in ("pg_catalog", *schema.schemas):
         step.refuse("3F000", "missing-schema", name=parts[0])
     path = parts[:1] if len(parts) > 1 else ("pg_catalog", *schema.search_path)
-    for each in path:
-        found = Name(each, parts[-1])
-        if found in schema.collations or found == DEFAULT:
-            return found
-    step.refuse("42704", "missing-collation", name=parts[-1])
+    every = (Name(each, parts[-1]) for each in path)
+    found = next((each for each in every if each in schema.collations or each == DEFAULT), None)
+    if found is None:
+        step.refuse("42704", "missing-collation", name=parts[-1])
+    return found

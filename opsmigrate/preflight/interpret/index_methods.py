@@ -35,7 +35,9 @@ def default_class(schema: Schema, method: str, type_: str) -> OperatorClass | No
     """Return the class that an index takes for a type by itself (GetDefaultOpClass)."""
     base = base_type(schema, type_)
     facts = facts_of(schema, base)
-    exact, preferred, coercible = [], [], []
+    exact: list[OperatorClass] = []
+    preferred: list[OperatorClass] = []
+    coercible: list[OperatorClass] = []
     for each in schema.system.classes.get(method, ()):
         if not each.default:
             continue

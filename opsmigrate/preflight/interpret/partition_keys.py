@@ -9,8 +9,8 @@ from typing import Any
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.index_methods import default_class
-from opsmigrate.preflight.interpret.interpret import Step
 from opsmigrate.preflight.interpret.schema import Key, Relation
+from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.expressions import columns_used
 from opsmigrate.sql.grammar import parse, quoted_if_needed
 from opsmigrate.sql.nodes import label
@@ -43,9 +43,7 @@ def require_partition_key(
     columns = partition_columns(table.partition_key or "")
     if None in columns:
         step.refuse("0A000", "partitioned-by-expression", relation=table.name)
-    has = {
-        key.column: operators[place] if operators else "=" for place, key in enumerate(keys)
-    }
+    has = {key.column: operators[place] if operators else "=" for place, key in enumerate(keys)}
     for name in columns:
         if has.get(name) is None:
             step.refuse("0A000", "without-partition-key", relation=table.name, column=name)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE
 from opsmigrate.preflight.interpret.altering import Altering
 from opsmigrate.preflight.interpret.coercion import base_type
-from opsmigrate.preflight.interpret.interpret import Step
 from opsmigrate.preflight.interpret.schema import Schema
+from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.types import element_type, user_type
 

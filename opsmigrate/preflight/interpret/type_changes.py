@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from opsmigrate.postgres.names import as_stored
@@ -37,7 +38,7 @@ def writes_anew(schema: Schema, old: str, new: str, column: str, using: Any) -> 
             return True
         types += chain
     types.append(new)
-    return any(_changes(schema, one, other) for one, other in zip(types, types[1:], strict=False))
+    return any(_changes(schema, one, other) for one, other in pairwise(types))
 
 
 def _casts(schema: Schema, node: Any, column: str) -> list[str] | None:
@@ -64,7 +65,7 @@ def _changes(schema: Schema, old: str, new: str) -> bool:
         zoned = {ours, theirs} == {ZONED, PLAIN}
         if zoned and not schema.time_zone:
             raise UnknownError("the session's time zone")
-        if zoned and schema.time_zone not in WITHOUT_OFFSET or not zoned and by != "b":
+        if (zoned and schema.time_zone not in WITHOUT_OFFSET) or (not zoned and by != "b"):
             return True
         if element_type(ours) is not None:
             return True

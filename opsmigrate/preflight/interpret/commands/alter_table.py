@@ -15,11 +15,13 @@ from opsmigrate.preflight.interpret.commands import (
     defaults,
     identity,
     not_null,
+    storage,
 )
 from opsmigrate.preflight.interpret.effects import Right, UnknownError
-from opsmigrate.preflight.interpret.interpret import Command, Step
+from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import find_name, find_relation
 from opsmigrate.preflight.interpret.rewriting import write_anew
+from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.nodes import label
 
 # Of a table, of a column of it, and of its constraints. Each file brings those that it is about.
@@ -30,6 +32,7 @@ ACTIONS: Mapping[str, Action] = {
     **not_null.ACTIONS,
     **identity.ACTIONS,
     **constraints.ACTIONS,
+    **storage.ACTIONS,
 }
 TABLES = ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE")
 
@@ -61,17 +64,24 @@ def alter_table(step: Step, node: Any) -> None:
         only=not node.relation.inh,
     )
     altering.lock(table)
-    for action, command in zip(actions, commands, strict=True):
-        action.prepare(altering, table, command)
-    altering.later(Pass.ROWS, lambda: write_anew(altering))
-    altering.run()
+    try:
+        for action, command in zip(actions, commands, strict=True):
+            action.prepare(altering, table, command)
+        altering.later(Pass.ROWS, lambda: write_anew(altering))
+        altering.run()
+    except UnknownError as error:
+        # Whatever it is, it is done to this table, and perhaps to those that descend from it.
+        others = error.unknown.relations or descendants_of(step.schema, table)
+        raise UnknownError(error.unknown.why, table, *others) from error
 
 
 def _unknown(step: Step, node: Any, why: str) -> UnknownError:
     """Return the end of a statement that is not understood, and taints what it alters."""
     found = find_name(step, node.relation)
     owner = step.schema.at(found) if found is not None else None
-    return UnknownError(why, *((owner.name,) if owner is not None else ()))
+    if owner is None:
+        return UnknownError(why)
+    return UnknownError(why, owner.name, *descendants_of(step.schema, owner.name))
 
 
 COMMANDS: Mapping[str, Command] = {"alter_table_stmt": alter_table}

@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE, SHARE_ROW_EXCLUSIVE
+from opsmigrate.preflight.forecast.modes import SHARE_ROW_EXCLUSIVE
 from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
-from opsmigrate.preflight.interpret.coercion import without_modifier
 from opsmigrate.preflight.interpret.collation import collation_of
 from opsmigrate.preflight.interpret.commands.column_definition import INTEGERS, require_type
 from opsmigrate.preflight.interpret.commands.rebuilding import remember, require_free
@@ -23,6 +22,7 @@ from opsmigrate.preflight.interpret.schema import Column, Relation
 from opsmigrate.preflight.interpret.type_changes import writes_anew
 from opsmigrate.sql.grammar import deparse, parse_expression
 from opsmigrate.sql.names import Name
+from opsmigrate.sql.types import without_modifier
 
 
 def _prepare(altering: Altering, table: Name, command: Any) -> None:
@@ -31,9 +31,7 @@ def _prepare(altering: Altering, table: Name, command: Any) -> None:
     _prepare_one(altering, table, as_stored(command.name), definition, recursing=False)
 
 
-def _prepare_one(
-    altering: Altering, table: Name, name: str, node: Any, *, recursing: bool
-) -> None:
+def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recursing: bool) -> None:
     """Look at the type and at what the values become, for a table and its descendants."""
     step = altering.step
     column = altering.column(table, name)
@@ -72,9 +70,7 @@ def _prepare_one(
         if inherited.parents > 1:
             raise UnknownError("a column of several parents", table, child)
         _prepare_one(altering, child, name, node, recursing=True)
-    altering.later(
-        Pass.ALTER_TYPE, lambda: _alter(altering, table, name, (new, collation))
-    )
+    altering.later(Pass.ALTER_TYPE, lambda: _alter(altering, table, name, (new, collation)))
 
 
 def _require_cast(
@@ -120,9 +116,7 @@ def _require_default(altering: Altering, table: Relation, column: Column, new: s
     if column.default is None:
         return
     schema = altering.step.schema
-    place = Place(
-        schema=schema, table=table if column.generated else None, word="default"
-    )
+    place = Place(schema=schema, table=table if column.generated else None, word="default")
     value = typed(place, parse_expression(column.default))
     if not column.generated:
         # It was the old type's already, when it was stored.
@@ -144,8 +138,6 @@ def _retype_sequence(altering: Altering, table: Name, column: Column, new: str) 
         step.effects.lock(relation.name, SHARE_ROW_EXCLUSIVE)
         if facts.type == new:
             continue
-        step.effects.rewrites.add(relation.name)
-        step.effects.lock(relation.name, ACCESS_EXCLUSIVE)
         whole = facts.maximum == INTEGERS[facts.type]
         maximum = INTEGERS[new] if whole else facts.maximum
         if maximum > INTEGERS[new]:

@@ -11,9 +11,9 @@ from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Altering
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, condition
 from opsmigrate.preflight.interpret.inheritance import children_of
-from opsmigrate.preflight.interpret.interpret import Step
 from opsmigrate.preflight.interpret.made_names import constraint_name
 from opsmigrate.preflight.interpret.schema import Constraint, Relation
+from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.expressions import same_expression
 from opsmigrate.sql.grammar import deparse
 from opsmigrate.sql.names import Name
@@ -21,9 +21,7 @@ from opsmigrate.sql.names import Name
 KNOWS_NOT_ENFORCED = 180_000
 
 
-def check_of(
-    step: Step, table: Relation, node: Any, others: Collection[str] = ()
-) -> Constraint:
+def check_of(step: Step, table: Relation, node: Any, others: Collection[str] = ()) -> Constraint:
     """Return the constraint that a CHECK says; refuse what the server does not take.
 
     Its columns are in the order in which the expression names them.
@@ -77,7 +75,9 @@ def _descend(altering: Altering, table: Name, made: Constraint) -> None:
             _descend(altering, child, made)
             continue
         require_mergeable(step, relation, known, made)
-        step.put(relation.with_constraint(replace(known, parents=known.parents + 1)))
+        # That of a partition is its table's from now on.
+        local = known.local and relation.bound is None
+        step.put(relation.with_constraint(replace(known, parents=known.parents + 1, local=local)))
 
 
 def require_mergeable(step: Step, child: Relation, known: Constraint, made: Constraint) -> None:

@@ -11,10 +11,10 @@ from opsmigrate.preflight.interpret.collation import collation_of
 from opsmigrate.preflight.interpret.commands.generated import require_generated
 from opsmigrate.preflight.interpret.effects import Right, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, Typed, coerced, typed
-from opsmigrate.preflight.interpret.interpret import Step
 from opsmigrate.preflight.interpret.lookup import find_type
 from opsmigrate.preflight.interpret.made_names import relation_name
 from opsmigrate.preflight.interpret.schema import Column, Relation, SequenceFacts
+from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.grammar import deparse, quoted_if_needed
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
@@ -118,36 +118,42 @@ def _read_constraint(step: Step, found: Definition, node: Any) -> None:
     if kind in OWN:
         getattr(found, OWN[kind]).append(node)
         found.not_null = found.not_null or kind == "CONSTR_PRIMARY"
-        return
-    if kind in ("CONSTR_NULL", "CONSTR_NOTNULL"):
+    elif kind in ("CONSTR_NULL", "CONSTR_NOTNULL"):
         _read_null(step, found, node, not_null=kind == "CONSTR_NOTNULL")
-        return
-    if kind == "CONSTR_DEFAULT":
+    elif kind == "CONSTR_DEFAULT":
         if found.default is not None and not found.generated:
             step.refuse("42601", "two-defaults", column=found.name)
         found.default = node.raw_expr
     elif kind == "CONSTR_IDENTITY":
-        if found.identity:
-            step.refuse("42601", "two-identities", column=found.name)
-        found.identity, found.options = node.generated_when, node.options
-        if found.nullable:
-            step.refuse("42601", "null-and-not-null", column=found.name)
-        found.not_null = True
+        _read_identity(step, found, node)
     elif kind == "CONSTR_GENERATED":
-        if found.generated:
-            step.refuse("42601", "two-generations", column=found.name)
-        if node.generated_kind == "v" and step.schema.version < KNOWS_VIRTUAL:
-            step.refuse("42601", "syntax")
-        if found.default is not None:
-            step.refuse("42601", "default-and-generation", column=found.name)
-        found.generated, found.default = node.generated_kind, node.raw_expr
+        _read_generated(step, found, node)
     else:
         raise UnknownError(f"{kind} of a column")
 
 
+def _read_identity(step: Step, found: Definition, node: Any) -> None:
+    if found.identity:
+        step.refuse("42601", "two-identities", column=found.name)
+    found.identity, found.options = node.generated_when, node.options
+    if found.nullable:
+        step.refuse("42601", "null-and-not-null", column=found.name)
+    found.not_null = True
+
+
+def _read_generated(step: Step, found: Definition, node: Any) -> None:
+    if found.generated:
+        step.refuse("42601", "two-generations", column=found.name)
+    if node.generated_kind == "v" and step.schema.version < KNOWS_VIRTUAL:
+        step.refuse("42601", "syntax")
+    if found.default is not None:
+        step.refuse("42601", "default-and-generation", column=found.name)
+    found.generated, found.default = node.generated_kind, node.raw_expr
+
+
 def _read_null(step: Step, found: Definition, node: Any, *, not_null: bool) -> None:
     explicit = found.not_null_node is not None or found.serial or found.identity
-    if not_null and found.nullable or not not_null and explicit:
+    if (not_null and found.nullable) or (not not_null and explicit):
         step.refuse("42601", "null-and-not-null", column=found.name)
     if not not_null:
         found.nullable = True
@@ -187,9 +193,7 @@ def default_of(step: Step, table: Relation, column: Column, node: Any) -> Typed:
     return found
 
 
-def make_sequence(
-    step: Step, table: Relation, definition: Definition, owner: str
-) -> Relation:
+def make_sequence(step: Step, table: Relation, definition: Definition, owner: str) -> Relation:
     """Make the sequence of a serial or identity column, which refers to it; return it."""
     base = base_type(step.schema, definition.type)
     if definition.identity and definition.type not in INTEGERS:
@@ -213,7 +217,9 @@ def sequence_facts(step: Step, type_: str, options: Any) -> SequenceFacts:
     if given.keys() - {"start", "increment", "cache", "cycle"}:
         raise UnknownError("the options of an identity's sequence")
     number = {
-        name: _number(each) for name, each in given.items() if name in ("start", "increment", "cache")
+        name: _number(each)
+        for name, each in given.items()
+        if name in ("start", "increment", "cache")
     }
     increment = number.get("increment", 1)
     if increment <= 0:
@@ -261,7 +267,7 @@ def is_filled_anew(step: Step, type_: str, value: Typed | None) -> bool:
     """Return whether each row gets the value by itself: then the table is written anew."""
     if has_domain_constraints(step.schema, type_):
         return True
-    return value is not None and value.volatility == "v"
+    return value is not None and value.settled() == "v"
 
 
 def sql_of(node: Any) -> str:

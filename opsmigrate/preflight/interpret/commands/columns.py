@@ -19,13 +19,13 @@ from opsmigrate.preflight.interpret.commands.column_definition import (
 )
 from opsmigrate.preflight.interpret.commands.constraints import add_constraint
 from opsmigrate.preflight.interpret.commands.defaults import is_nothing
-from opsmigrate.preflight.interpret.commands.not_null import not_null_of, put_not_null
+from opsmigrate.preflight.interpret.commands.not_null import set_not_null
 from opsmigrate.preflight.interpret.dropping import drop
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of
-from opsmigrate.preflight.interpret.interpret import Step
 from opsmigrate.preflight.interpret.partition_keys import columns_in_key
-from opsmigrate.preflight.interpret.schema import Column, Constraint, Relation
+from opsmigrate.preflight.interpret.schema import Column, Relation
+from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.thing import column as thing_of
 from opsmigrate.sql.grammar import deparse
 from opsmigrate.sql.names import Name
@@ -41,7 +41,7 @@ def _prepare_add(altering: Altering, table: Name, command: Any) -> None:
     def act() -> None:
         name = as_stored(node.colname)
         if altering.relation(table).bound is not None:
-            altering.refuse("42P16", "column-of-a-partition", table, column=name)
+            altering.refuse("42809", "column-of-a-partition", table, column=name)
         if _is_there(altering, table, name, missing_ok=command.missing_ok):
             return
         definition = read_definition(altering.step, node)
@@ -80,6 +80,8 @@ def add_column(altering: Altering, table: Name, definition: Definition) -> None:
         _own(step, table, definition, sequence)
     for child in children:
         _add_to_child(altering, child, definition)
+    if definition.not_null:
+        altering.later(Pass.COLUMN_ATTRIBUTES, lambda: _say_not_null(altering, table, definition))
     _add_constraints(altering, table, definition)
 
 
@@ -119,12 +121,6 @@ def _add_here(
         parents=parents,
     )
     step.put(relation.with_column(column))
-    if definition.not_null:
-        # The flag stands at once; its constraint is added with the others.
-        altering.later(
-            Pass.COLUMN_ATTRIBUTES,
-            lambda: _say_not_null(altering, table, definition, local=local),
-        )
     if definition.default is None:
         if definition.serial or definition.identity or is_filled_anew(step, column.type, None):
             altering.rewrite(table)
@@ -148,33 +144,22 @@ def _add_default(altering: Altering, table: Name, column: Column, definition: De
     nothing = is_nothing(step.schema, column, value)
     text = None if nothing else deparse(definition.default)
     step.put(relation.with_column(replace(column, default=text)))
-    if column.generated == "s" or not column.generated and is_filled_anew(step, column.type, value):
+    if column.generated == "s" or (
+        not column.generated and is_filled_anew(step, column.type, value)
+    ):
         altering.rewrite(table)
-    if definition.not_null and not column.generated == "" or value.null and definition.not_null:
-        _ask(step, table, column.name)
-    elif definition.not_null and not value.constant:
+    if definition.not_null and (column.generated or value.null or not value.constant):
         _ask(step, table, column.name)
 
 
-def _say_not_null(
-    altering: Altering, table: Name, definition: Definition, *, local: bool
-) -> None:
-    step = altering.step
-    relation = altering.relation(table)
-    if not_null_of(relation, definition.name) is not None:
-        return
+def _say_not_null(altering: Altering, table: Name, definition: Definition) -> None:
+    """Have the new column say that it has a value; its rows were asked for already."""
     node = definition.not_null_node
-    made = Constraint(
-        name=as_stored(node.conname) if node is not None else "",
-        kind="n",
-        columns=(definition.name,),
-        local=local,
-        parents=int(not local),
-        no_inherit=bool(node is not None and node.is_no_inherit),
-    )
-    if node is not None and node.skip_validation or made.no_inherit and relation.kind == "p":
+    name = as_stored(node.conname) if node is not None else ""
+    inheritable = node is None or not (node.is_no_inherit or node.skip_validation)
+    if not inheritable:
         raise UnknownError("NOT NULL with words after it", table)
-    put_not_null(step, table, definition.name, made)
+    set_not_null(altering, table, definition.name, name, ask=False)
 
 
 def _add_to_child(altering: Altering, child: Name, definition: Definition) -> None:
@@ -254,7 +239,10 @@ def _leave_to_child(altering: Altering, child: Name, own: Column) -> None:
     step = altering.step
     relation = altering.relation(child)
     kept = replace(own, parents=own.parents - 1, local=own.local or altering.only)
-    if any(each.kind in "cn" and own.name in each.columns and each.parents for each in relation.constraints.values()):
+    if any(
+        each.kind in "cn" and own.name in each.columns and each.parents
+        for each in relation.constraints.values()
+    ):
         raise UnknownError("what is left to a child of a column's constraints", child)
     step.put(relation.with_column(kept))
 

@@ -39,6 +39,8 @@ KNOWS_NOT_ENFORCED = 180_000
 
 def _prepare_add(altering: Altering, table: Name, command: Any) -> None:
     altering.allow(table, "rpf")
+    # Also where nothing of it comes to the descendants.
+    altering.family(table)
     node = getattr(command, "def").constraint
     altering.later(Pass.ADD_CONSTRAINT, lambda: add_constraint(altering, table, node))
 
@@ -47,9 +49,7 @@ def add_constraint(altering: Altering, table: Name, node: Any, *, validate: bool
     """Have a constraint added in the pass of its kind."""
     kind = label(node, "contype")
     if kind in KINDS and node.indexname:
-        altering.later(
-            Pass.ADD_INDEX_CONSTRAINT, lambda: add_using_index(altering, table, node)
-        )
+        altering.later(Pass.ADD_INDEX_CONSTRAINT, lambda: add_using_index(altering, table, node))
     elif kind in KINDS:
         add_index_constraint(altering, table, node)
     elif kind == "CONSTR_CHECK":
@@ -73,9 +73,7 @@ def add_index_constraint(altering: Altering, table: Name, node: Any) -> None:
     """Have the index of a constraint built, and the columns of a primary key made NOT NULL."""
     columns = tuple(altering.relation(table).columns)
     wanted = wanted_key(altering.step, table, node, columns)
-    altering.later(
-        Pass.COLUMN_ATTRIBUTES, lambda: require_not_nulls(altering, table, wanted)
-    )
+    altering.later(Pass.COLUMN_ATTRIBUTES, lambda: require_not_nulls(altering, table, wanted))
     altering.later(Pass.ADD_INDEX, lambda: add_key(altering, table, wanted))
 
 
@@ -104,7 +102,7 @@ def validate_constraint(altering: Altering, table: Name, name: str) -> None:
     if found.kind not in kinds:
         altering.refuse("42809", "cannot-be-validated", table, name=name)
     if not found.enforced:
-        altering.refuse("42809", "not-enforced", table, name=name)
+        altering.refuse("55000", "not-enforced", table, name=name)
     if found.validated:
         return
     if found.kind == "f":
@@ -176,8 +174,6 @@ def _alter_constraint(altering: Altering, table: Name, node: Any) -> None:
         return
     if relation.kind == "p":
         raise UnknownError("ALTER CONSTRAINT of a partitioned table", table)
-    if found.target is not None:
-        step.effects.lock(found.target, altering.mode)
     step.put(relation.with_constraint(changed))
 
 

@@ -18,7 +18,6 @@ from opsmigrate.preflight.interpret.commands.index_keys import (
 from opsmigrate.preflight.interpret.effects import Question, Right, UnknownError
 from opsmigrate.preflight.interpret.index_methods import METHODS
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
-from opsmigrate.preflight.interpret.interpret import Command, Step
 from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.made_names import (
     constraint_names,
@@ -28,8 +27,10 @@ from opsmigrate.preflight.interpret.made_names import (
 )
 from opsmigrate.preflight.interpret.partition_keys import require_partition_key
 from opsmigrate.preflight.interpret.schema import Constraint, Index, Key, Relation
+from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.expressions import same_expression
 from opsmigrate.sql.names import Name
+from opsmigrate.sql.shown_names import shown_name
 
 KNOWS_NULLS_NOT_DISTINCT = 150_000
 MOST_COLUMNS = 32
@@ -108,9 +109,7 @@ def build_index(step: Step, name: Name, wanted: Wanted) -> Index | None:
         step.refuse("54011", "too-many-columns", relation=name)
     if table.kind not in "rmp":
         step.refuse("42809", "wrong-kind", relation=name, name=table.kind)
-    step.effects.rights.append(
-        Right(privilege="CREATE", object_kind="schema", name=(name.schema,))
-    )
+    step.effects.rights.append(Right(privilege="CREATE", object_kind="schema", name=(name.schema,)))
     chosen = wanted.name or chosen_index_name(step, name, wanted)
     method = _method(step, wanted)
     _require_features(step, wanted, method)
@@ -151,7 +150,7 @@ def build_index(step: Step, name: Name, wanted: Wanted) -> Index | None:
 def chosen_index_name(step: Step, table: Name, wanted: Wanted) -> str:
     """Return the name that PostgreSQL gives an index without one (ChooseIndexName)."""
     names = [
-        as_stored(each.indexcolname or each.name) or "expr"
+        as_stored(each.indexcolname or each.name) or shown_name(each.expr) or "expr"
         for each in (*wanted.elements, *wanted.include)
     ]
     labels = {"p": "pkey", "x": "excl", "u": "key", "": "idx"}
@@ -245,7 +244,9 @@ def _build_on_partitions(step: Step, name: Name, index: Index, wanted: Wanted) -
         )
         if found is None:
             build_index(
-                step, child, replace(wanted, name="", parent=(name, index.name), if_not_exists=False)
+                step,
+                child,
+                replace(wanted, name="", parent=(name, index.name), if_not_exists=False),
             )
             continue
         _attach(step, partition, found, (name, index.name), wanted)

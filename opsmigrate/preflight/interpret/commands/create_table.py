@@ -34,10 +34,10 @@ from opsmigrate.preflight.interpret.commands.not_null import (
 )
 from opsmigrate.preflight.interpret.commands.table_options import options_of
 from opsmigrate.preflight.interpret.effects import Right, UnknownError
-from opsmigrate.preflight.interpret.interpret import Command, Step
 from opsmigrate.preflight.interpret.lookup import home_of
 from opsmigrate.preflight.interpret.partition_keys import partition_key_of
 from opsmigrate.preflight.interpret.schema import Column, Constraint, Relation
+from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.grammar import deparse
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
@@ -57,9 +57,7 @@ class Elements:
 def create_table(step: Step, node: Any) -> None:
     """Do what `node`, a CreateStmt, says."""
     name = Name(home_of(step, node.relation), as_stored(node.relation.relname))
-    step.effects.rights.append(
-        Right(privilege="CREATE", object_kind="schema", name=(name.schema,))
-    )
+    step.effects.rights.append(Right(privilege="CREATE", object_kind="schema", name=(name.schema,)))
     if node.if_not_exists and step.schema.is_taken(name):
         return
     _require_understood(node)
@@ -167,18 +165,14 @@ def _read_constraint(step: Step, found: Elements, node: Any) -> None:
         raise UnknownError(f"{kind} in CREATE TABLE")
 
 
-def _wanted(
-    step: Step, table: Name, elements: Elements, known: tuple[str, ...]
-) -> list[Wanted]:
+def _wanted(step: Step, table: Name, elements: Elements, known: tuple[str, ...]) -> list[Wanted]:
     found = [wanted_key(step, table, each, known) for each in elements.keys]
     if sum(each.kind == "p" for each in found) > 1:
         step.refuse("42P16", "two-primary-keys", relation=table)
     return found
 
 
-def _put_columns(
-    step: Step, table: Relation, elements: Elements, inherited: Inherited
-) -> Relation:
+def _put_columns(step: Step, table: Relation, elements: Elements, inherited: Inherited) -> Relation:
     """Return the table with its columns, those of its parents first."""
     columns: dict[str, Column] = dict(inherited.columns)
     own: set[str] = set()
@@ -222,9 +216,7 @@ def _put_default(
         step.put(relation.with_column(replace(column, default=next_value(sequence.name))))
     elif definition.default is not None:
         value = default_of(step, relation, column, definition.default)
-        text = (
-            None if is_nothing(step.schema, column, value) else deparse(definition.default)
-        )
+        text = None if is_nothing(step.schema, column, value) else deparse(definition.default)
         step.put(relation.with_column(replace(column, default=text)))
 
 
@@ -271,9 +263,7 @@ def _named_first(not_nulls: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     return list(found.items())
 
 
-def _put_not_null(
-    step: Step, table: Name, column: str, node: Any, inherited: Inherited
-) -> None:
+def _put_not_null(step: Step, table: Name, column: str, node: Any, inherited: Inherited) -> None:
     relation = step.known(table)
     if not_null_of(relation, column) is not None:
         return

@@ -14,6 +14,9 @@ from opsmigrate.preflight.interpret.thing import constraint as thing_of
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
 
+# From this server on ONLY leaves the constraint to the partitions.
+DROPS_OF_PARTITIONED_ALONE = 180_000
+
 
 def prepare_drop(altering: Altering, table: Name, command: Any) -> None:
     """Put off DROP CONSTRAINT to its pass."""
@@ -65,7 +68,8 @@ def key_needs_column(altering: Altering, table: Relation, column: str) -> None:
 def _descend(altering: Altering, table: Relation, constraint: Constraint) -> None:
     step = altering.step
     children = children_of(step.schema, table.name)
-    if altering.only and table.kind == "p" and children:
+    kept = step.schema.version < DROPS_OF_PARTITIONED_ALONE
+    if altering.only and table.kind == "p" and children and kept:
         altering.refuse("42P16", "children-too", table.name, name=constraint.name)
     for child in children:
         altering.lock(child)

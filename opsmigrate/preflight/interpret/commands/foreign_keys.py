@@ -13,10 +13,10 @@ from opsmigrate.preflight.interpret.coercion import POLYMORPHIC, base_type, how
 from opsmigrate.preflight.interpret.effects import Question, Right, UnknownError
 from opsmigrate.preflight.interpret.index_methods import default_class, equality, named_class
 from opsmigrate.preflight.interpret.inheritance import children_of
-from opsmigrate.preflight.interpret.interpret import Step
 from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.made_names import constraint_name, of_columns
 from opsmigrate.preflight.interpret.schema import Constraint, Index, Relation
+from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.names import Name
 
 KNOWS_NOT_ENFORCED = KNOWS_NOT_VALID_OF_PARTITIONED = 180_000
@@ -45,9 +45,7 @@ def add_foreign_key(step: Step, name: Name, node: Any, *, only: bool, validate: 
     _require_columns(step, table, columns)
     to_columns, index = _index_of(step, target, node)
     step.effects.rights.append(
-        Right(
-            privilege="REFERENCES", object_kind="relation", name=target.name, columns=to_columns
-        )
+        Right(privilege="REFERENCES", object_kind="relation", name=target.name, columns=to_columns)
     )
     _require_stored(step, table, columns, node)
     if len(columns) != len(to_columns):
@@ -124,16 +122,13 @@ def _index_of(step: Step, target: Relation, node: Any) -> tuple[tuple[str, ...],
     _require_columns(step, target, named)
     if len(set(named)) < len(named):
         step.refuse("42830", "column-twice", relation=target.name)
-    deferrable = False
-    for each in target.indexes.values():
-        if not _suits(each, named):
-            continue
-        if each.immediate:
-            return named, each
-        deferrable = True
-    if deferrable:
+    suiting = [each for each in target.indexes.values() if _suits(each, named)]
+    if not suiting:
+        step.refuse("42830", "no-unique-index", relation=target.name)
+    index = next((each for each in suiting if each.immediate), None)
+    if index is None:
         step.refuse("55000", "deferrable-index", relation=target.name)
-    step.refuse("42830", "no-unique-index", relation=target.name)
+    return named, index
 
 
 def _suits(index: Index, columns: Sequence[str]) -> bool:
@@ -185,17 +180,13 @@ def _require_operators(
 def require_comparable(step: Step, table: Relation, made: Constraint) -> None:
     """Refuse a foreign key whose columns cannot be compared with those that they refer to."""
     target = step.known(made.target) if made.target else table
-    index = next(
-        (each for each in target.indexes.values() if _suits(each, made.to_columns)), None
-    )
+    index = next((each for each in target.indexes.values() if _suits(each, made.to_columns)), None)
     if index is None:
         raise UnknownError("the index of a foreign key", table.name)
     _require_operators(step, table, made.columns, target, (made.to_columns, index))
 
 
-def _comparable(
-    step: Step, ours: str, theirs: str, classes: tuple[str, ...] | None
-) -> bool:
+def _comparable(step: Step, ours: str, theirs: str, classes: tuple[str, ...] | None) -> bool:
     """Return whether a key of one type may refer to another, by the operators of its index."""
     schema = step.schema
     if classes is None:
@@ -224,14 +215,15 @@ def _put(step: Step, table: Relation, made: Constraint, *, validate: bool) -> No
     for child in children_of(step.schema, table.name):
         partition = step.known(child)
         step.effects.lock(child, SHARE_ROW_EXCLUSIVE)
-        if any(each.kind == "f" and each.columns == made.columns for each in partition.constraints.values()):
+        if any(
+            each.kind == "f" and each.columns == made.columns
+            for each in partition.constraints.values()
+        ):
             raise UnknownError("which foreign key of a partition is attached", child, table.name)
         name = made.name
         if name in partition.constraints:
             name = constraint_name(step.schema, child, of_columns(made.columns), "fkey")
-        inherited = replace(
-            made, name=name, local=False, parents=1, parent=(table.name, made.name)
-        )
+        inherited = replace(made, name=name, local=False, parents=1, parent=(table.name, made.name))
         _put(step, partition, inherited, validate=validate)
 
 

@@ -22,7 +22,7 @@ from opsmigrate.sql.names import Name
 def _not_partitioned(altering: Altering, table: Name) -> None:
     """Partitions have the identity of their table from 17 on: not interpreted."""
     relation = altering.relation(table)
-    if relation.kind == "p" and children_of(altering.step.schema, table) or relation.bound:
+    if (relation.kind == "p" and children_of(altering.step.schema, table)) or relation.bound:
         raise UnknownError("the identity of a partitioned table", table)
 
 
@@ -81,13 +81,15 @@ def _prepare_set(altering: Altering, table: Name, command: Any) -> None:
         found = altering.column(table, name)
         if not found.identity:
             altering.refuse("55000", "not-identity", table, column=name)
+        sequence = _sequence_of(altering, table, name)
+        altering.step.effects.lock(sequence.name, SHARE_ROW_EXCLUSIVE)
         for each in options:
             if each.defname == "generated":
                 kind = chr(each.arg.integer.ival)
                 relation = altering.relation(table)
                 altering.step.put(relation.with_column(replace(found, identity=kind)))
             else:
-                _set_option(altering, _sequence_of(altering, table, name), each)
+                _set_option(altering, sequence, each)
 
     altering.later(Pass.MISCELLANEOUS, act)
 
@@ -96,10 +98,7 @@ def _set_option(altering: Altering, sequence: Relation, option: Any) -> None:
     facts = sequence.sequence
     if facts is None or option.defname not in ("restart", "start", "increment", "cache"):
         raise UnknownError(f"{option.defname} of an identity", sequence.name)
-    mode = SHARE_ROW_EXCLUSIVE
-    altering.step.effects.lock(sequence.name, mode)
     if option.defname == "restart":
-        altering.step.effects.rewrites.add(sequence.name)
         return
     raise UnknownError(f"{option.defname} of an identity", sequence.name, altering.table)
 

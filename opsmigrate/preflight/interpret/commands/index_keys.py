@@ -14,8 +14,8 @@ from opsmigrate.preflight.interpret.collation import (
 )
 from opsmigrate.preflight.interpret.expression_types import Place, condition, typed
 from opsmigrate.preflight.interpret.index_methods import METHODS, default_class, named_class
-from opsmigrate.preflight.interpret.interpret import Step
 from opsmigrate.preflight.interpret.schema import Key, Relation
+from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.grammar import deparse
 from opsmigrate.sql.nodes import label
 
@@ -77,7 +77,7 @@ def _what(step: Step, table: Relation, element: Any) -> tuple[str | None, str | 
         return value.columns[0], None, value.type
     if SYSTEM_COLUMNS.intersection(value.columns):
         step.refuse("0A000", "system-column", relation=table.name)
-    if value.volatility != "i":
+    if value.settled() != "i":
         step.refuse("42P17", "not-immutable", relation=table.name)
     return None, deparse(element.expr), value.type
 
@@ -121,7 +121,7 @@ def predicate_of(step: Step, table: Relation, node: Any) -> str:
 def predicate_is_immutable(step: Step, table: Relation, node: Any) -> None:
     """Refuse a condition that may change (CheckPredicate)."""
     value = condition(Place(schema=step.schema, table=table, word="predicate"), node)
-    if value.volatility != "i":
+    if value.settled() != "i":
         step.refuse("42P17", "not-immutable", relation=table.name)
 
 

@@ -10,9 +10,9 @@ from opsmigrate.preflight.forecast.modes import SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.preflight.interpret.commands.checks import require_mergeable
 from opsmigrate.preflight.interpret.commands.column_definition import Definition
 from opsmigrate.preflight.interpret.effects import Right, UnknownError
-from opsmigrate.preflight.interpret.interpret import Step
 from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.schema import Column, Constraint, Relation
+from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.expressions import same_expression
 from opsmigrate.sql.names import Name
 
@@ -35,9 +35,7 @@ class Inherited:
             step.refuse("42P21", "other-collation", **about)
         if parent.generated or own.generated or own.identity:
             raise UnknownError("a generated column that is inherited")
-        return replace(
-            own, number=parent.number, parents=parent.parents, default=parent.default
-        )
+        return replace(own, number=parent.number, parents=parent.parents, default=parent.default)
 
     def merged_check(self, step: Step, known: Constraint, made: Constraint) -> Constraint:
         """Return a CHECK of the name of a parent's; refuse another of that name."""

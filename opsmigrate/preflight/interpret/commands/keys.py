@@ -1,4 +1,4 @@
-"""UNIQUE, PRIMARY KEY and EXCLUDE: constraints that have an index of their own, or are given one."""
+"""UNIQUE, PRIMARY KEY and EXCLUDE: constraints with an index, their own or a given one."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from opsmigrate.preflight.interpret.commands.create_index import (
 )
 from opsmigrate.preflight.interpret.commands.not_null import set_not_null
 from opsmigrate.preflight.interpret.effects import UnknownError
-from opsmigrate.preflight.interpret.interpret import Step
 from opsmigrate.preflight.interpret.schema import Constraint, Index, Relation
+from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
@@ -132,9 +132,8 @@ def add_key(altering: Altering, table: Name, wanted: Wanted) -> None:
     """Add the constraint and build its index."""
     step, relation = altering.step, altering.relation(table)
     look(step, relation, wanted)
-    if wanted.kind == "p":
-        if any(each.primary for each in relation.indexes.values()):
-            altering.refuse("42P16", "two-primary-keys", table)
+    if wanted.kind == "p" and any(each.primary for each in relation.indexes.values()):
+        altering.refuse("42P16", "two-primary-keys", table)
     if wanted.kind == "x":
         require_operators(step, relation, wanted, ())
     if relation.kind == "p" and not altering.only:
@@ -164,7 +163,8 @@ def add_using_index(altering: Altering, table: Name, node: Any) -> None:
         altering.refuse("0A000", "using-index-partitioned", table)
     columns = tuple(key.column or "" for key in index.keys)
     if name in relation.constraints:
-        altering.refuse("42710", "constraint-name-taken", table, name=name)
+        # By the unique index of pg_constraint: nothing looks before.
+        altering.refuse("23505", "constraint-name-taken", table, name=name)
     if name != index.name and step.schema.is_taken(Name(table.schema, name)):
         altering.refuse("42P07", "name-taken", table, name=name)
     if kind == "p":
@@ -177,9 +177,9 @@ def add_using_index(altering: Altering, table: Name, node: Any) -> None:
     step.effects.lock(Name(table.schema, index.name), ACCESS_EXCLUSIVE)
     indexes = dict(relation.indexes)
     del indexes[index.name]
-    indexes[name] = replace(
-        index, name=name, primary=kind == "p", immediate=not node.deferrable
-    )
+    indexes[name] = replace(index, name=name, primary=kind == "p", immediate=not node.deferrable)
+    _rename_in_keys(step, table, index.name, name)
+    relation = altering.relation(table)
     step.put(
         replace(relation, indexes=indexes).with_constraint(
             Constraint(
@@ -192,6 +192,16 @@ def add_using_index(altering: Altering, table: Name, node: Any) -> None:
             )
         )
     )
+
+
+def _rename_in_keys(step: Step, table: Name, former: str, name: str) -> None:
+    """The foreign keys that rest on an index go by its new name."""
+    for relation in list(step.schema.relations.values()):
+        for each in relation.constraints.values():
+            if each.kind == "f" and each.target == table and each.index == former:
+                step.put(
+                    step.schema.relations[relation.name].with_constraint(replace(each, index=name))
+                )
 
 
 def _given(altering: Altering, table: Relation, name: str, node: Any) -> Index:

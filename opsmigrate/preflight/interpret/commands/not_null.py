@@ -14,9 +14,9 @@ from opsmigrate.preflight.interpret.commands.drop_constraint import (
 )
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of
-from opsmigrate.preflight.interpret.interpret import Step
 from opsmigrate.preflight.interpret.made_names import constraint_name
 from opsmigrate.preflight.interpret.schema import Constraint, Relation, Schema
+from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.expressions import not_null_columns
 from opsmigrate.sql.grammar import parse_expression
 from opsmigrate.sql.names import Name
@@ -33,7 +33,11 @@ def is_catalogued(schema: Schema) -> bool:
 def not_null_of(table: Relation, column: str) -> Constraint | None:
     """Return the constraint that says that a column has a value."""
     return next(
-        (each for each in table.constraints.values() if each.kind == "n" and each.columns == (column,)),
+        (
+            each
+            for each in table.constraints.values()
+            if each.kind == "n" and each.columns == (column,)
+        ),
         None,
     )
 
@@ -82,15 +86,20 @@ def ask_not_null(step: Step, table: Relation, column: str) -> None:
         )
 
 
-def set_not_null(altering: Altering, table: Name, column: str) -> None:
-    """Have a column, and those of its descendants, say that they have a value."""
+def set_not_null(
+    altering: Altering, table: Name, column: str, name: str = "", *, ask: bool = True
+) -> None:
+    """Have a column, and those of its descendants, say that they have a value.
+
+    `ask` says that rows may be in the way. The constraint gets the name, or one is made up.
+    """
     if not is_catalogued(altering.step.schema):
-        _set_flags(altering, table, column)
+        _set_flags(altering, table, column, ask=ask)
         return
-    _set_catalogued(altering, table, column, "", recursing=False)
+    _set_catalogued(altering, table, column, name, recursing=False, ask=ask)
 
 
-def _set_flags(altering: Altering, table: Name, column: str) -> None:
+def _set_flags(altering: Altering, table: Name, column: str, *, ask: bool) -> None:
     step = altering.step
     if altering.only and altering.relation(table).kind == "p":
         for child in children_of(step.schema, table):
@@ -99,12 +108,13 @@ def _set_flags(altering: Altering, table: Name, column: str) -> None:
     for each in altering.family(table):
         found = altering.column(each, column)
         if not found.not_null:
-            ask_not_null(step, altering.relation(each), column)
+            if ask:
+                ask_not_null(step, altering.relation(each), column)
             put_not_null(step, each, column)
 
 
 def _set_catalogued(
-    altering: Altering, table: Name, column: str, name: str, *, recursing: bool
+    altering: Altering, table: Name, column: str, name: str, *, recursing: bool, ask: bool = True
 ) -> None:
     step = altering.step
     altering.column(table, column)
@@ -126,11 +136,12 @@ def _set_catalogued(
         local=not recursing,
         parents=int(recursing),
     )
-    ask_not_null(step, relation, column)
+    if ask:
+        ask_not_null(step, relation, column)
     name = put_not_null(step, table, column, made)
     for child in () if altering.only else children:
         altering.lock(child)
-        _set_catalogued(altering, child, column, name, recursing=True)
+        _set_catalogued(altering, child, column, name, recursing=True, ask=ask)
 
 
 def add_not_null(altering: Altering, table: Name, node: Any) -> None:
@@ -142,12 +153,7 @@ def add_not_null(altering: Altering, table: Name, node: Any) -> None:
     known = not_null_of(relation, column)
     name = as_stored(node.conname)
     if known is not None:
-        if known.no_inherit != bool(node.is_no_inherit):
-            altering.refuse("55000", "no-inherit", table, name=known.name)
-        if name and name != known.name:
-            altering.refuse("55000", "two-not-nulls", table, name=known.name)
-        if not known.validated and not node.skip_validation:
-            altering.refuse("55000", "not-valid", table, name=known.name)
+        _require_the_same(altering, table, known, node)
         if not known.local:
             step.put(relation.with_constraint(replace(known, local=True)))
         return
@@ -171,6 +177,16 @@ def add_not_null(altering: Altering, table: Name, node: Any) -> None:
     for child in children:
         altering.lock(child)
         _set_catalogued(altering, child, column, name, recursing=True)
+
+
+def _require_the_same(altering: Altering, table: Name, known: Constraint, node: Any) -> None:
+    for wrong, kind in (
+        (known.no_inherit != bool(node.is_no_inherit), "no-inherit"),
+        (bool(node.conname) and as_stored(node.conname) != known.name, "two-not-nulls"),
+        (not known.validated and not node.skip_validation, "not-valid"),
+    ):
+        if wrong:
+            altering.refuse("55000", kind, table, name=known.name)
 
 
 def _keep(altering: Altering, table: Relation, known: Constraint, *, recursing: bool) -> None:
@@ -242,9 +258,9 @@ def _prepare_drop(altering: Altering, table: Name, command: Any) -> None:
     relation = altering.allow(table, "rpf")
     name = as_stored(command.name)
     before = not is_catalogued(altering.step.schema)
-    if before and altering.only and relation.kind == "p":
-        if children_of(altering.step.schema, table):
-            altering.refuse("42P16", "children-too", table, column=name)
+    alone = before and altering.only and relation.kind == "p"
+    if alone and children_of(altering.step.schema, table):
+        altering.refuse("42P16", "children-too", table, column=name)
     if before:
         altering.family(table)
     altering.later(Pass.DROP, lambda: drop_not_null(altering, table, name))

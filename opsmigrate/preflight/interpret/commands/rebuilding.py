@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE
 from opsmigrate.preflight.interpret.altering import Altering, Pass
@@ -47,11 +48,11 @@ def _holders(altering: Altering, table: Relation, column: str) -> Iterator[str]:
 def remember(altering: Altering, table: Relation, column: str) -> None:
     """Have the indexes and constraints on the column made again, when all types are as they will.
 
-    What they were made for is looked at before: an index keeps its file where nothing of it changes.
+    An index keeps its file where nothing of it changes.
     """
     for index in table.indexes.values():
         if column in columns_of(index):
-            _remember_index(altering, table, index, column)
+            _remember_index(altering, table, index)
     for constraint in table.constraints.values():
         if constraint.kind == "c" and column in columns_used_by(constraint.condition or "true"):
             _remember_check(altering, table.name, constraint)
@@ -71,52 +72,55 @@ def columns_of(index: Index) -> frozenset[str]:
     return frozenset(found | {key.column for key in index.keys if key.column} | {*index.include})
 
 
-def _remember_index(altering: Altering, table: Relation, index: Index, column: str) -> None:
+def _remember_index(altering: Altering, table: Relation, index: Index) -> None:
     step = altering.step
     name = Name(table.name.schema, index.name)
     step.effects.lock(name, ACCESS_EXCLUSIVE)
-    before = _classes(altering, table, index)
-    types = {key.column: table.columns[key.column].type for key in index.keys if key.column}
-    collations = {each.name: each.collation for each in table.columns.values()}
+    before = [*zip(_classes(altering, table, index), _facts(table, index), strict=True)]
 
     def act() -> None:
         relation = altering.relation(table.name)
         if index.name not in relation.indexes:
             return
-        after = _classes(altering, relation, index)
+        after = [*zip(_classes(altering, relation, index), _facts(relation, index), strict=True)]
+        _require_predicate(altering, relation, index)
         plain = index.predicate is None and all(key.column for key in index.keys)
-        same = all(
-            one is not None
-            and one == other
-            and relation.columns[key.column or ""].collation == collations[key.column or ""]
-            and (
-                one.type not in POLYMORPHIC
-                or relation.columns[key.column or ""].type == types[key.column]
-            )
-            for one, other, key in zip(before, after, index.keys, strict=True)
-        ) if plain else False
-        if relation.kind == "r" and not (same and index.valid and table.name not in altering.rewritten):
+        kept = plain and index.valid and index.parent is None and all(map(_same, before, after))
+        if relation.kind == "r" and (not kept or table.name in altering.rewritten):
             step.effects.builds.add(name)
 
     altering.later(Pass.OLD_INDEX, act)
 
 
-def _classes(
-    altering: Altering, table: Relation, index: Index
-) -> Sequence[OperatorClass | None]:
+def _facts(table: Relation, index: Index) -> list[tuple[str, Name | None] | None]:
+    """Return the type and the collation of each key, None for an expression."""
+    columns = [table.columns[key.column] if key.column else None for key in index.keys]
+    return [None if each is None else (each.type, each.collation) for each in columns]
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Return whether a key is sorted as it was (CheckIndexCompatible)."""
+    (before, facts), (after, later) = one, other
+    if before is None or before != after or facts is None or later is None:
+        return False
+    return facts[1] == later[1] and (before.type not in POLYMORPHIC or facts[0] == later[0])
+
+
+def _require_predicate(altering: Altering, table: Relation, index: Index) -> None:
+    if index.predicate is not None:
+        place = Place(schema=altering.step.schema, table=table, word="predicate")
+        condition(place, parse_expression(index.predicate))
+
+
+def _classes(altering: Altering, table: Relation, index: Index) -> Sequence[OperatorClass | None]:
     """Return the operator class of each key; refuse where there is none for a type as it is now."""
     schema = altering.step.schema
     return [
-        _class(altering, table, key, index)
-        if schema.system.classes
-        else None
-        for key in index.keys
+        _class(altering, table, key, index) if schema.system.classes else None for key in index.keys
     ]
 
 
-def _class(
-    altering: Altering, table: Relation, key: Key, index: Index
-) -> OperatorClass | None:
+def _class(altering: Altering, table: Relation, key: Key, index: Index) -> OperatorClass | None:
     schema = altering.step.schema
     if key.column is not None:
         type_ = table.columns[key.column].type

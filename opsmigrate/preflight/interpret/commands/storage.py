@@ -15,8 +15,32 @@ from opsmigrate.sql.types import element_type
 
 # pg_type.typstorage is "p" for these: they have a fixed length, or are never moved out.
 FIXED = frozenset(
-    "smallint integer bigint real boolean date uuid oid name money interval macaddr macaddr8 "
-    "regclass xid cid tid point box lseg circle line pg_lsn timetz".split()
+    [
+        "smallint",
+        "integer",
+        "bigint",
+        "real",
+        "boolean",
+        "date",
+        "uuid",
+        "oid",
+        "name",
+        "money",
+        "interval",
+        "macaddr",
+        "macaddr8",
+        "regclass",
+        "xid",
+        "cid",
+        "tid",
+        "point",
+        "box",
+        "lseg",
+        "circle",
+        "line",
+        "pg_lsn",
+        "timetz",
+    ]
 ) | frozenset(
     {
         "double precision",

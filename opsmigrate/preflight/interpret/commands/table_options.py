@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from opsmigrate.preflight.interpret.effects import UnknownError
-from opsmigrate.preflight.interpret.interpret import Step
+from opsmigrate.preflight.interpret.step import Step
 
 # Those whose values are numbers or booleans; of the others nothing is said here.
 KNOWN = frozenset({"fillfactor", "autovacuum_enabled", "parallel_workers"})
