@@ -18,7 +18,7 @@ from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.statement import Statement
 from tests.interpret.equivalence import Equivalence
-from tests.interpret.schema_differences import schema_differences
+from tests.interpret.schema_differences import Same, schema_differences
 
 # What has a name, by oid: tables, indexes, sequences, views; and the files of those that have one.
 NAMED = """
@@ -99,15 +99,34 @@ def compare(
 
     `same` remembers what the server says of expressions; one for all statements saves time.
     """
-    claimed, effects = interpret(before, statement)
+    happened, server = executed(statement, connection)
+    return judged(before, statement, happened, server, same or Equivalence(connection))
+
+
+def executed(
+    statement: Statement, connection: BaseDatabaseWrapper
+) -> tuple[Happened, Schema | None]:
+    """Execute and commit the statement; return the schema after it too, None for no other."""
     happened = execute_watched(statement, connection)
+    # What is not done in a transaction may leave something behind where it fails.
+    changed = happened.sqlstate is None or stands_alone(statement)
+    return happened, read_schema(connection) if changed else None
+
+
+def judged(
+    before: Schema, statement: Statement, happened: Happened, server: Schema | None, same: Same
+) -> Comparison:
+    """Interpret the statement on `before` and say what differs from what the server did.
+
+    `server` is the schema after it, None where it is as before.
+    """
+    claimed, effects = interpret(before, statement)
     found = list(_raises(effects, happened))
-    after = before
-    if happened.sqlstate is None:
-        server = read_schema(connection)
-        if effects.unknown is None and not found:
+    after = server or before
+    if happened.sqlstate is None and server is not None and effects.refusal is None:
+        if effects.unknown is None:
             found += _did(before, claimed, effects, happened)
-        found += _schema(claimed, server, effects, same or Equivalence(connection))
+        found += _schema(claimed, server, effects, same)
         ours = effects.unknown is None and not found
         after = claimed if ours else server
     return Comparison(
@@ -264,9 +283,7 @@ def _sets(kind: str, ours: Iterable[Name], server: Iterable[Name]) -> Iterable[D
         yield Difference(kind, f"{name}: only the server's")
 
 
-def _schema(
-    claimed: Schema, server: Schema, effects: Effects, same: Equivalence
-) -> Iterable[Difference]:
+def _schema(claimed: Schema, server: Schema, effects: Effects, same: Same) -> Iterable[Difference]:
     if claimed.all_tainted is not None:
         return
     for line in schema_differences(claimed, server, same, without=claimed.tainted):

@@ -19,7 +19,7 @@ class Equivalence:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
-        self._known: dict[tuple[Name | None, str, str, str], bool] = {}
+        self.known: dict[tuple[Name | None, str, str, str], bool] = {}
 
     def __call__(self, relation: Name | None, kind: str, one: str, other: str) -> bool:
         """Return whether the server stores the same of both.
@@ -27,12 +27,12 @@ class Equivalence:
         `kind` is "expression", of the columns of the relation, or "default of TYPE".
         """
         question = (relation, kind, one, other)
-        if question not in self._known:
+        if question not in self.known:
             first = self._stored(relation, kind, one)
-            self._known[question] = first is not None and first == self._stored(
+            self.known[question] = first is not None and first == self._stored(
                 relation, kind, other
             )
-        return self._known[question]
+        return self.known[question]
 
     def _stored(self, relation: Name | None, kind: str, expression: str) -> str | None:
         statements, query = self._asking(relation, kind, expression)

@@ -146,9 +146,7 @@ def main() -> None:
     """Record a project's history forwards and backwards, replay it, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url", help="of a superuser of a server: two databases are made on it")
-    parser.add_argument(
-        "--keep", type=Path, help="write what was executed to this file, and no more"
-    )
+    parser.add_argument("--keep", type=Path, help="record to this file, and no more")
     parser.add_argument("--given", type=Path, help="replay what --keep has written")
     parser.add_argument("--lines", type=int, default=40, help="so many differences are printed")
     options = parser.parse_args()

@@ -40,6 +40,8 @@ CREATE TABLE solo (id serial PRIMARY KEY, n int, twice int GENERATED ALWAYS AS (
     feeling pair, spoken text COLLATE german);
 CREATE RULE noted AS ON DELETE TO solo DO ALSO UPDATE author SET name = name WHERE id = OLD.id;
 CREATE TABLE other.solo (id int PRIMARY KEY, mood mood, author int REFERENCES public.author);
+CREATE TABLE plain (n int, twice int GENERATED ALWAYS AS (n * 2) STORED, CHECK (n > 0),
+    EXCLUDE USING btree (n WITH =));
 CREATE TABLE counted (id int GENERATED ALWAYS AS IDENTITY, n int);
 CREATE TABLE parent (id int NOT NULL, n int CHECK (n > 0));
 CREATE TABLE child (m int) INHERITS (parent);

@@ -45,8 +45,8 @@ WITH n AS MATERIALIZED (
     UNION ALL
     SELECT 'pg_type'::regclass, t.oid, CASE WHEN e.typrelid <> 0 THEN 'relation' ELSE 'type' END,
            n.name, e.typname, NULL, ''
-    FROM pg_type t JOIN pg_type e ON e.oid = t.oid OR e.typarray = t.oid
-    JOIN n ON n.oid = e.typnamespace
+    FROM pg_type e JOIN n ON n.oid = e.typnamespace
+    CROSS JOIN LATERAL (VALUES (e.oid), (e.typarray)) t (oid) WHERE t.oid <> 0
     UNION ALL
     SELECT 'pg_statistic_ext'::regclass, s.oid, 'statistics', n.name, c.relname, NULL,
            v.name || '.' || s.stxname

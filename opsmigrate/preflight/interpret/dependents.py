@@ -23,8 +23,9 @@ from opsmigrate.preflight.interpret.thing import (
     index,
     relation,
 )
-from opsmigrate.sql.expressions import columns_used_by, functions_called, nodes_in, parse_expression
+from opsmigrate.sql.expressions import columns_used_by, functions_called, parse_expression
 from opsmigrate.sql.names import Name
+from opsmigrate.sql.renamed import names_relation, relation_constants
 from opsmigrate.sql.statement import NotParsedError
 from opsmigrate.sql.types import user_type, without_modifier
 
@@ -230,12 +231,8 @@ def _names_relation(expression: str, name: Name) -> bool:
     """Return whether an expression has a constant that names the relation, as nextval() has it."""
     if name.name not in expression:
         return False
-    for node in nodes_in(parse_expression(expression)):
-        if node.DESCRIPTOR.name == "A_Const" and node.WhichOneof("val") == "sval":
-            parts = node.sval.sval.replace('"', "").rpartition(".")
-            if parts[2] == name.name and parts[0] in ("", name.schema):
-                return True
-    return False
+    constants = relation_constants(parse_expression(expression))
+    return any(names_relation(each.sval.sval, name) for each in constants)
 
 
 def _of_schema(schema: Schema, thing: Thing) -> Found:

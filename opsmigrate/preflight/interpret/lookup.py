@@ -76,7 +76,7 @@ def find_type(schema: Schema, node: Any) -> str:
         where = parts[0] if len(parts) == 2 else None
         if where is not None and where not in schema.schemas:
             raise RefusedError(Refusal(sqlstate="3F000", kind="missing-schema", name=where))
-        if visible_type(schema, where, name) is None:
+        if visible_type(schema, where, name) is None and schema.incomplete is None:
             raise RefusedError(Refusal(sqlstate="42704", kind="missing-type", name=name))
     raise UnknownError(f"the type {'.'.join(parts)}")
 
@@ -85,6 +85,7 @@ def visible_type(schema: Schema, where: str | None, name: str) -> Name | None:
     """Return the user's type, or relation, that a name finds as a type."""
     for each in (where,) if where else schema.search_path:
         found = Name(each, name)
-        if found in schema.types or found in schema.relations:
+        relation = schema.relations.get(found)
+        if found in schema.types or (relation is not None and relation.kind != "S"):
             return found
     return None

@@ -12,7 +12,7 @@ from opsmigrate.preflight.interpret.schema import Relation, Signature
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.thing import Thing
 from opsmigrate.sql.names import Name
-from opsmigrate.sql.types import type_of, without_modifier
+from opsmigrate.sql.types import KNOWN, type_of, without_modifier
 
 # What the grammar calls a routine -> the kinds (pg_proc.prokind) that go by that word.
 ROUTINES = {
@@ -71,15 +71,30 @@ def find_part(step: Step, kind: str, node: Any, *, missing_ok: bool = False) -> 
 
 def find_user_type(step: Step, node: Any, *, missing_ok: bool = False) -> Name | None:
     """Return the type, or relation as a type, that a TypeName means; no type of PostgreSQL's."""
-    parts = name_parts(node.names)
-    schema, name = (parts[-2] if len(parts) > 1 else None), parts[-1]
-    found = visible_type(step.schema, schema, name)
+    found = visible_type(step.schema, *_two(name_parts(node.names)))
     if found is not None and not node.array_bounds:
         return found
     if missing_ok and type_of(node, lambda *where: None) is None:
         return None
     find_type(step.schema, node)
-    raise UnknownError(f"the type {name} is PostgreSQL's own")
+    raise UnknownError("a type of PostgreSQL's own")
+
+
+def user_type_named(step: Step, nodes: Iterable[Any]) -> Name:
+    """Return the type, or relation as a type, of a name in a list; refuse as the server."""
+    schema, name = _two(name_parts(nodes))
+    found = visible_type(step.schema, schema, name)
+    if found is None:
+        if schema is not None and schema not in step.schema.schemas:
+            step.refuse("3F000", "missing-schema", name=schema)
+        if schema in SYSTEM_SCHEMAS or name in KNOWN or name.startswith(("_", "pg_")):
+            raise UnknownError("a type of PostgreSQL's own")
+        step.refuse("42704", "missing-type", name=name)
+    return found
+
+
+def _two(parts: tuple[str, ...]) -> tuple[str | None, str]:
+    return (parts[-2] if len(parts) > 1 else None), parts[-1]
 
 
 def find_routine(step: Step, kind: str, node: Any, *, missing_ok: bool = False) -> Signature | None:

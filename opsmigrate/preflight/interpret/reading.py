@@ -111,7 +111,7 @@ class _Catalog:
             },
             collated=_Collated(
                 classes={row[0]: row[1:] for row in rows(schema_sql.OPERATOR_CLASSES)},
-                names={oid: Name(*name) for oid, *name in rows(schema_sql.COLLATION_NAMES)},
+                names={oid: Name(*name) for oid, *name in rows(schema_sql.COLLATIONS)},
                 columns={tuple(row[:2]): row[2] for row in rows(schema_sql.COLUMN_COLLATIONS)},
             ),
         )
@@ -150,7 +150,7 @@ def _by_table(rows: Iterable[Row]) -> dict[int, list[Row]]:
 
 
 def _schema(read: _Catalog, path: Sequence[str]) -> Schema:
-    version, role, superuser, schemas, extensions, collations = read.surroundings
+    version, role, superuser, schemas, extensions = read.surroundings
     relations = [_relation(read, row) for row in read.relations]
     return Schema(
         version=version,
@@ -162,7 +162,7 @@ def _schema(read: _Catalog, path: Sequence[str]) -> Schema:
         types={each.name: each for each in map(_type, read.types)},
         functions={each.signature: each for each in map(_function, read.functions)},
         extensions=json.loads(extensions),
-        collations=frozenset(Name(*each) for each in json.loads(collations)),
+        collations=frozenset(read.collated.names.values()),
         dependencies=dependencies(read.dependencies),
     )
 

@@ -26,11 +26,7 @@ SELECT current_setting('server_version_num')::int, current_user::text,
        (SELECT coalesce(json_object_agg(name, pg_get_userbyid(nspowner)), '{}')::text
         FROM n WHERE name <> 'pg_temp'),
        (SELECT coalesce(json_object_agg(extname, nspname), '{}')::text
-        FROM pg_extension e JOIN pg_namespace s ON s.oid = e.extnamespace),
-       (SELECT json_agg(json_build_array(nspname, collname))::text
-        FROM pg_collation c JOIN pg_namespace s ON s.oid = c.collnamespace
-        WHERE collencoding IN (-1, (SELECT encoding FROM pg_database
-                                    WHERE datname = current_database())))
+        FROM pg_extension e JOIN pg_namespace s ON s.oid = e.extnamespace)
 """)
 # In the order of what reading.py makes of them: a row for each relation but indexes and TOAST.
 RELATIONS = _of_schemas("""
@@ -111,10 +107,11 @@ SELECT a.attrelid, a.attnum, a.attcollation::text
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN n ON n.oid = c.relnamespace
 WHERE a.attcollation NOT IN (0, 100) AND a.attnum > 0 AND c.relkind IN ('r', 'p', 'm')
 """)
-COLLATION_NAMES = """
+# Those that a column or an index here can have: of any encoding, or of the database's.
+COLLATIONS = """
 SELECT o.oid::text, s.nspname::text, o.collname::text
 FROM pg_collation o JOIN pg_namespace s ON s.oid = o.collnamespace
-WHERE o.oid IN (SELECT unnest(indcollation) FROM pg_index)
+WHERE o.collencoding IN (-1, (SELECT encoding FROM pg_database WHERE datname = current_database()))
 """
 # What constraints made for themselves is left out; a trigger of a parent's is one of its own.
 TRIGGERS = _of_schemas("""

@@ -11,6 +11,9 @@ from opsmigrate.preflight.interpret.schema import Relation, Schema
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.statement import Statement
 
+# Undefined table, function, object: it may be there all the same, where not all is known.
+NOT_THERE = frozenset({"42P01", "42883", "42704"})
+
 
 @dataclass(kw_only=True)
 class Step:
@@ -22,6 +25,8 @@ class Step:
 
     def refuse(self, sqlstate: str, kind: str, **about: Any) -> NoReturn:
         """End the statement as the server would; for `about` see Refusal."""
+        if self.schema.incomplete is not None and sqlstate in NOT_THERE:
+            raise UnknownError(self.schema.incomplete)
         raise RefusedError(Refusal(sqlstate=sqlstate, kind=kind, **about))
 
     def put(self, relation: Relation, *, former: Name | None = None) -> None:

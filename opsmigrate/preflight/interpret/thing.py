@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from opsmigrate.sql.names import Name
@@ -48,3 +49,13 @@ def constraint(table: Name, name: str) -> Thing:
 def index(table: Name, name: str) -> Thing:
     """Return an index of a table."""
     return Thing("index", table, name)
+
+
+def things_renamed(
+    dependencies: Mapping[Thing, frozenset[Dependency]], change: Callable[[Thing], Thing]
+) -> Mapping[Thing, frozenset[Dependency]]:
+    """Return what rests on what, with things called anew."""
+    return {
+        change(thing): frozenset(each._replace(by=change(each.by)) for each in every)
+        for thing, every in dependencies.items()
+    }

@@ -2,13 +2,38 @@
 
 from collections.abc import Mapping
 
-from opsmigrate.preflight.interpret.commands import alter_table, create_index, create_table, drop
+from opsmigrate.preflight.interpret.commands import (
+    alter_table,
+    code,
+    comment,
+    create_index,
+    create_table,
+    drop,
+    extensions,
+    rename,
+    schemas,
+    sequences,
+    set_schema,
+    settings,
+    triggers,
+    types,
+)
 from opsmigrate.preflight.interpret.step import Command
 
 # What a statement is called in the grammar -> its rule.
 COMMANDS: Mapping[str, Command] = {
     **alter_table.COMMANDS,
+    **code.COMMANDS,
+    **comment.COMMANDS,
     **create_index.COMMANDS,
     **create_table.COMMANDS,
     **drop.COMMANDS,
+    **extensions.COMMANDS,
+    **rename.COMMANDS,
+    **schemas.COMMANDS,
+    **sequences.COMMANDS,
+    **set_schema.COMMANDS,
+    **settings.COMMANDS,
+    **triggers.COMMANDS,
+    **types.COMMANDS,
 }

@@ -1,18 +1,3 @@
-"""DROP of everything, on a fixed set of objects: as the server does it."""
-
-from __future__ import annotations
-
-import pytest
-from django.db import connections
-
-from opsmigrate.preflight.interpret.reading import read_schema
-from tests.conftest import execute
-from tests.interpret.objects import OBJECTS
-from tests.interpret.undone import differences
-
-pytestmark = pytest.mark.major
-
-STATEMENTS = """
 DROP TABLE solo
 DROP TABLE solo, parted
 DROP TABLE author
@@ -119,16 +104,3 @@ DROP STATISTICS IF EXISTS missing
 DROP TABLE book; DROP TABLE author
 DROP VIEW titles CASCADE; DROP TABLE author CASCADE; DROP TABLE book
 DROP TRIGGER book_fired ON book; DROP FUNCTION fired CASCADE
-"""
-
-
-def test_drops(empty_database: str) -> None:
-    connection = connections[empty_database]
-    execute(connection, OBJECTS)
-    before = read_schema(connection)
-    lines = [
-        line
-        for text in STATEMENTS.strip().splitlines()
-        for line in differences(before, text, connection)
-    ]
-    assert not lines, "\n".join(lines)
