@@ -148,6 +148,10 @@ def _add_default(altering: Altering, table: Name, column: Column, definition: De
         not column.generated and is_filled_anew(step, column.type, value)
     ):
         altering.rewrite(table)
+    if "(" in column.type and not value.null:
+        # It is computed at once, and has to fit.
+        for state in ("22001", "22003", "22026"):
+            step.effects.questions.append(Question(sqlstate=state, kind="cast", relation=table))
     if definition.not_null and (column.generated or value.null or not value.constant):
         _ask(step, table, column.name)
 

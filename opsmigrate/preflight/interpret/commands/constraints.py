@@ -168,7 +168,7 @@ def _alter_constraint(altering: Altering, table: Name, node: Any) -> None:
         raise UnknownError("ALTER CONSTRAINT … ENFORCED or INHERIT", table)
     relation = altering.relation(table)
     if found.parent is not None:
-        altering.refuse("42P16", "inherited-constraint", table, name=name)
+        altering.refuse("55000", "inherited-constraint", table, name=name)
     changed = replace(found, deferrable=node.deferrable, deferred=node.initdeferred)
     if (changed.deferrable, changed.deferred) == (found.deferrable, found.deferred):
         return
