@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from opsmigrate.preflight.interpret.commands import (
     code,
     comment,
+    dml,
     drop,
     extensions,
     rename,
@@ -13,6 +14,7 @@ from opsmigrate.preflight.interpret.commands import (
     set_schema,
     settings,
     triggers,
+    truncate,
     types,
 )
 from opsmigrate.preflight.interpret.step import Command
@@ -21,6 +23,7 @@ from opsmigrate.preflight.interpret.step import Command
 COMMANDS: Mapping[str, Command] = {
     **code.COMMANDS,
     **comment.COMMANDS,
+    **dml.COMMANDS,
     **drop.COMMANDS,
     **extensions.COMMANDS,
     **rename.COMMANDS,
@@ -29,5 +32,6 @@ COMMANDS: Mapping[str, Command] = {
     **set_schema.COMMANDS,
     **settings.COMMANDS,
     **triggers.COMMANDS,
+    **truncate.COMMANDS,
     **types.COMMANDS,
 }
