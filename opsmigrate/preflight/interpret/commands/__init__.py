@@ -8,6 +8,7 @@ from opsmigrate.preflight.interpret.commands import (
     comment,
     create_index,
     create_table,
+    dml,
     drop,
     extensions,
     rename,
@@ -16,6 +17,7 @@ from opsmigrate.preflight.interpret.commands import (
     set_schema,
     settings,
     triggers,
+    truncate,
     types,
 )
 from opsmigrate.preflight.interpret.step import Command
@@ -27,6 +29,7 @@ COMMANDS: Mapping[str, Command] = {
     **comment.COMMANDS,
     **create_index.COMMANDS,
     **create_table.COMMANDS,
+    **dml.COMMANDS,
     **drop.COMMANDS,
     **extensions.COMMANDS,
     **rename.COMMANDS,
@@ -35,5 +38,6 @@ COMMANDS: Mapping[str, Command] = {
     **set_schema.COMMANDS,
     **settings.COMMANDS,
     **triggers.COMMANDS,
+    **truncate.COMMANDS,
     **types.COMMANDS,
 }
