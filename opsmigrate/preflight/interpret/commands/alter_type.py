@@ -19,6 +19,7 @@ from opsmigrate.preflight.interpret.lookup import find_type
 from opsmigrate.preflight.interpret.partition_keys import columns_in_key
 from opsmigrate.preflight.interpret.rewriting import require_no_column_of
 from opsmigrate.preflight.interpret.schema import Column, Relation
+from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.type_changes import writes_anew
 from opsmigrate.sql.grammar import deparse, parse_expression
 from opsmigrate.sql.names import Name
@@ -37,6 +38,9 @@ def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recur
     column = altering.column(table, name)
     relation = altering.relation(table)
     using = node.raw_default if node.HasField("raw_default") else None
+    if using is not None:
+        # Before anything is looked at (transformAlterTableStmt).
+        typed(Place(schema=step.schema, table=relation, word="using"), using)
     if column.generated and using is not None:
         altering.refuse("42611", "using-of-generated", table, column=name)
     if column.parents and not recursing:
@@ -51,6 +55,8 @@ def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recur
     _require_cast(altering, relation, column, new, using)
     if column.generated != "v" and writes_anew(step.schema, column.type, new, name, using):
         altering.rewrite(table)
+        if column.not_null and using is not None:
+            _ask(step, "23502", "not-null", table, name)
         if relation.kind == "r":
             step.effects.questions.append(
                 Question(
@@ -71,6 +77,12 @@ def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recur
             raise UnknownError("a column of several parents", table, child)
         _prepare_one(altering, child, name, node, recursing=True)
     altering.later(Pass.ALTER_TYPE, lambda: _alter(altering, table, name, (new, collation)))
+
+
+def _ask(step: Step, sqlstate: str, kind: str, table: Name, column: str) -> None:
+    step.effects.questions.append(
+        Question(sqlstate=sqlstate, kind=kind, relation=table, columns=(column,))
+    )
 
 
 def _require_cast(
