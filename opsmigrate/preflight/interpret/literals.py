@@ -32,6 +32,9 @@ def literal_fits(
         return literal_fits(schema, text, base)
     if base in TEXTS:
         return True
+    if base == "regclass":
+        parts = text.replace('"', "").rpartition(".")
+        return True if schema.visible(parts[0] or None, parts[2]) is not None else None
     rule = RULES.get(base)
     return None if rule is None else rule(text.strip(), base)
 

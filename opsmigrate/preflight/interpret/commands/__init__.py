@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 
 from opsmigrate.preflight.interpret.commands import (
+    alter_table,
     code,
     comment,
+    create_index,
+    create_table,
     dml,
     drop,
     extensions,
@@ -23,8 +26,11 @@ from opsmigrate.preflight.interpret.step import Command
 
 # What a statement is called in the grammar -> its rule.
 COMMANDS: Mapping[str, Command] = {
+    **alter_table.COMMANDS,
     **code.COMMANDS,
     **comment.COMMANDS,
+    **create_index.COMMANDS,
+    **create_table.COMMANDS,
     **dml.COMMANDS,
     **drop.COMMANDS,
     **extensions.COMMANDS,
