@@ -34,7 +34,6 @@ ALTER TABLE book REPLICA IDENTITY USING INDEX missing
 ALTER TABLE author REPLICA IDENTITY USING INDEX author_name_idx
 ALTER TABLE book SET (fillfactor = 70, autovacuum_enabled = false)
 ALTER TABLE book SET (fillfactor = 70); ALTER TABLE book RESET (fillfactor)
-ALTER TABLE book SET (user_catalog_table = true)
 ALTER TABLE book DISABLE TRIGGER book_fired
 ALTER TABLE book DISABLE TRIGGER missing
 ALTER TABLE book DISABLE TRIGGER USER

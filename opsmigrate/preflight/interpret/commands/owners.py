@@ -9,6 +9,7 @@ from typing import Any
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
+from opsmigrate.preflight.interpret.commands.table_options import options_of
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.named import ROUTINES, find_routine, user_type_named
@@ -218,33 +219,14 @@ def _option_name(option: Any) -> str:
 def _options(altering: Altering, table: Name, command: Any) -> None:
     own = altering.allow(table, "rm")
     resets = label(command, "subtype") == "AT_ResetRelOptions"
-    options = [each.def_elem for each in getattr(command, "def").list.items]
-    if any(option.defnamespace for option in options):
-        raise UnknownError("options of the TOAST table", table)
-    names = {option.defname for option in options}
+    given = getattr(command, "def").list.items
+    names = {each.def_elem.defname for each in given}
     kept = {each for each in own.options if each.partition("=")[0] not in names}
-    if not resets:
-        kept |= {f"{option.defname}={_value(option)}" for option in options}
-    changed = frozenset(kept)
+    changed = frozenset(kept if resets else kept | options_of(altering.step, given))
     altering.later(
         Pass.MISCELLANEOUS,
         lambda: altering.step.put(replace(altering.relation(table), options=changed)),
     )
-
-
-def _value(option: Any) -> str:
-    kind = option.arg.WhichOneof("node")
-    if kind is None:
-        return "true"
-    if kind == "integer":
-        return str(option.arg.integer.ival)
-    if kind == "float":
-        return str(option.arg.float.fval)
-    if kind == "boolean":
-        return "true" if option.arg.boolean.boolval else "false"
-    if kind == "type_name":
-        return str(option.arg.type_name.names[-1].string.sval)
-    return str(option.arg.string.sval)
 
 
 ACTIONS: Mapping[str, Action] = {
