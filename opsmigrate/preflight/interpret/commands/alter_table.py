@@ -15,7 +15,9 @@ from opsmigrate.preflight.interpret.commands import (
     defaults,
     identity,
     not_null,
+    owners,
     storage,
+    triggers,
 )
 from opsmigrate.preflight.interpret.effects import Right, UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
@@ -33,6 +35,8 @@ ACTIONS: Mapping[str, Action] = {
     **identity.ACTIONS,
     **constraints.ACTIONS,
     **storage.ACTIONS,
+    **owners.ACTIONS,
+    **triggers.ACTIONS,
 }
 TABLES = ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE")
 
