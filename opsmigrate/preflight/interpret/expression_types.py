@@ -72,6 +72,14 @@ class Typed:
     text: str | None = None
     columns: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
+    # It calls a function in SQL, which may be put in its place: what that leaves is not known.
+    unclear: bool = False
+
+    def settled(self) -> str:
+        """Return the volatility; end the statement as unknown where that is not known."""
+        if self.unclear and self.volatility != "i":
+            raise UnknownError("what is left of a function in SQL")
+        return self.volatility
 
 
 def refuse(sqlstate: str, kind: str, **about: Any) -> RefusedError:
@@ -95,6 +103,7 @@ def _joined(parts: Sequence[Typed], shown: str, volatility: str = "i") -> Typed:
         volatility=worst,
         columns=tuple(dict.fromkeys(name for each in parts for name in each.columns)),
         calls=tuple(name for each in parts for name in each.calls),
+        unclear=any(each.unclear for each in parts),
     )
 
 
@@ -122,6 +131,7 @@ def coerced(place: Place, value: Typed, target: str, context: str) -> Typed | No
         null=value.null,
         columns=value.columns,
         calls=value.calls,
+        unclear=value.unclear,
     )
 
 
@@ -378,6 +388,7 @@ def _call(place: Place, node: Any) -> Typed:
         volatility=value.volatility,
         columns=value.columns,
         calls=(*value.calls, names[-1]),
+        unclear=value.unclear or callee.in_sql,
     )
 
 
@@ -397,6 +408,7 @@ def _callees(schema: Schema, names: Sequence[str]) -> list[Callee]:
                     each.returns,
                     each.volatility,
                     schema=signature.name.schema,
+                    in_sql=each.language == "sql",
                 )
             )
     return found

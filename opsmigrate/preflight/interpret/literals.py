@@ -32,6 +32,9 @@ def literal_fits(
         return literal_fits(schema, text, base)
     if base in TEXTS:
         return True
+    if base == "regclass":
+        parts = text.replace('"', "").rpartition(".")
+        return True if schema.visible(parts[0] or None, parts[2]) is not None else None
     rule = RULES.get(base)
     return None if rule is None else rule(text.strip(), base)
 
@@ -86,7 +89,13 @@ def _array(text: str, base: str) -> bool | None:
     return True if text == "{}" else None
 
 
+def _tid(text: str, base: str) -> str | bool:
+    parts = text.removeprefix("(").removesuffix(")").split(",")
+    return True if len(parts) == 2 and all(each.isdigit() for each in parts) else INVALID
+
+
 RULES = {
+    "tid": _tid,
     "smallint": _integer,
     "integer": _integer,
     "bigint": _integer,

@@ -85,6 +85,7 @@ class Callee(NamedTuple):
     schema: str = "pg_catalog"
     # pg_operator.oid.
     number: int = 0
+    in_sql: bool = False
 
 
 class OperatorClass(NamedTuple):

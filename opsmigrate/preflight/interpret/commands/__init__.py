@@ -3,31 +3,45 @@
 from collections.abc import Mapping
 
 from opsmigrate.preflight.interpret.commands import (
+    alter_table,
     code,
     comment,
+    create_index,
+    create_table,
+    dml,
     drop,
     extensions,
+    functions,
+    owners,
     rename,
     schemas,
     sequences,
     set_schema,
     settings,
     triggers,
+    truncate,
     types,
 )
 from opsmigrate.preflight.interpret.step import Command
 
 # What a statement is called in the grammar -> its rule.
 COMMANDS: Mapping[str, Command] = {
+    **alter_table.COMMANDS,
     **code.COMMANDS,
     **comment.COMMANDS,
+    **create_index.COMMANDS,
+    **create_table.COMMANDS,
+    **dml.COMMANDS,
     **drop.COMMANDS,
     **extensions.COMMANDS,
+    **functions.COMMANDS,
+    **owners.COMMANDS,
     **rename.COMMANDS,
     **schemas.COMMANDS,
     **sequences.COMMANDS,
     **set_schema.COMMANDS,
     **settings.COMMANDS,
     **triggers.COMMANDS,
+    **truncate.COMMANDS,
     **types.COMMANDS,
 }
