@@ -14,8 +14,10 @@ from opsmigrate.preflight.interpret.commands import (
     constraints,
     defaults,
     identity,
+    inheriting,
     not_null,
     owners,
+    partitions,
     storage,
     triggers,
 )
@@ -36,6 +38,8 @@ ACTIONS: Mapping[str, Action] = {
     **constraints.ACTIONS,
     **storage.ACTIONS,
     **owners.ACTIONS,
+    **partitions.ACTIONS,
+    **inheriting.ACTIONS,
     **triggers.ACTIONS,
 }
 TABLES = ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE")
