@@ -127,6 +127,8 @@ class Effects:
     assigned: list[Assigned] = field(default_factory=list)
     reads: set[Use] = field(default_factory=set)
     runs_code: bool = False
+    # It has a query whose names and types were not looked at: it may be refused for them (42…).
+    unread: bool = False
     outside: list[str] = field(default_factory=list)
 
     def lock(self, name: Name, mode: str) -> None:

@@ -37,6 +37,7 @@ def read(step: Step, node: Any) -> list[tuple[Range, Relation]]:
     What a user's volatile function does is not known, and so nothing is after it.
     """
     found = []
+    step.effects.unread = True
     for each in ranges_of(node):
         if each.role == TARGET or is_systems(each.node):
             continue

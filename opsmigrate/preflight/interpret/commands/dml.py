@@ -8,6 +8,7 @@ from typing import Any
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.forecast.modes import ROW_EXCLUSIVE, ROW_SHARE
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
+from opsmigrate.preflight.interpret.commands.row_values import look_at
 from opsmigrate.preflight.interpret.effects import Assigned, Question, UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.queries import queried, read
@@ -39,6 +40,12 @@ def insert(step: Step, node: Any) -> None:
     _write_within(step, node, but=node)
     columns = _given(step, table, node)
     read(step, node)
+    rows = [each.list.items for each in node.select_stmt.select_stmt.values_lists]
+    given = columns or tuple(table.columns)
+    plain = rows or not node.HasField("select_stmt")
+    extras = ("on_conflict_clause", "returning_clause")
+    if plain and not any(map(node.HasField, extras)):
+        look_at(step, table, node, [pair for row in rows for pair in zip(given, row, strict=False)])
     writes = [INSERT]
     if node.HasField("on_conflict_clause"):
         clause = node.on_conflict_clause
@@ -97,6 +104,9 @@ def update(step: Step, node: Any) -> None:
     columns = _assigned_columns(step, table, node.target_list)
     read(step, node)
     _check_columns(step, table, node)
+    if all(not each.res_target.indirection for each in node.target_list):
+        values = [each.res_target.val for each in node.target_list]
+        look_at(step, table, node, [*zip(columns, values, strict=True)])
     step.effects.need(UPDATE, "relation", table.name, columns)
     write(step, table, UPDATE, columns)
     _lock_children(step, table, node.relation)
@@ -138,6 +148,7 @@ def delete(step: Step, node: Any) -> None:
     _write_within(step, node, but=node)
     read(step, node)
     _check_columns(step, table, node)
+    look_at(step, table, node, ())
     step.effects.need(DELETE, "relation", table.name)
     write(step, table, DELETE)
     _lock_children(step, table, node.relation)
