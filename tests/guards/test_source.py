@@ -37,6 +37,7 @@ MORE_FIELDS = {
     schema.Constraint: "one field for each fact of pg_constraint",
     schema.Index: "one field for each fact of pg_index",
     schema.Relation: "one field for each kind of thing that a relation has",
+    schema.Schema: "one field for each kind of thing that a statement may find",
     effects.Effects: "one field for each thing that a statement can do",
     SimulatedTable: "what a plan can change about a table",
     ClaimedIndex: "what a model can say of an index",

@@ -86,6 +86,18 @@ migrations.AddIndex("den", models.Index(fields=["depth"], include=["id"], name="
         column="code",
     ),
     Pair(
+        "foreign key to a column with only an expression on it unique, by the plan",
+        """
+migrations.AddConstraint("cage", models.UniqueConstraint(
+    models.Func("code", function="uuid_send", output_field=models.BinaryField()),
+    name="zoo_sent")),
+"""
+        + KEEPER,
+        ("ALTER TABLE zoo_cage DROP CONSTRAINT zoo_cage_code_key",),
+        "missing-unique",
+        column="code",
+    ),
+    Pair(
         "foreign key to a column with a deferrable unique constraint",
         KEEPER,
         (

@@ -37,6 +37,7 @@ ROUNDS = 3
 HARMLESS = 'migrations.CreateModel("Nest", [("id", models.BigAutoField(primary_key=True))]),'
 
 
+@pytest.mark.usefixtures("side_by_side")
 @EVERY_PAIR_ONCE
 def test_the_verdict_equals_what_migrate_then_does_and_the_steps_cure_it(
     pair: Pair,

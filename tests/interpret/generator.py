@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from secrets import token_hex
@@ -20,15 +20,17 @@ from urllib.parse import unquote, urlsplit
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.preflight.interpret.interpret import interpret
 from opsmigrate.preflight.interpret.reading import read_schema
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.statement import NotParsedError, Statement
-from tests.interpret.bisimulation import Comparison, executed, judged
+from tests.interpret.bisimulation import Comparison, Difference, executed, judged
 from tests.interpret.equivalence import Equivalence
 from tests.interpret.forms import FORMS, Draw
 from tests.interpret.ground import ASSUMED, MAKE_ROLES, SEARCH_PATH
-from tests.interpret.recording import Recording, load, save
+from tests.interpret.recording import Executed, Recording, load, save
+from tests.interpret.rights_taken import MAKE_ROLE, rights_differences
 
 # After so many statements too little is left of what they began with.
 ROUND = 150
@@ -93,33 +95,47 @@ def _parsed(text: str) -> Statement:
 
 
 def run(
-    connection: BaseDatabaseWrapper, *, seed: int, number: int
+    connection: BaseDatabaseWrapper, *, seed: int, number: int, rights: bool = False
 ) -> tuple[Found, list[Recording]]:
-    """Compare `number` statements, each round of them on a database of its own."""
+    """Compare `number` statements, each round of them on a database of its own.
+
+    With `rights`, each is also tried as a role from which they are taken away one by one.
+    """
     found, recordings = Found(), []
     began = time.monotonic()
     for part in range(0, number, ROUND):
         random = Random(f"{seed} {part}")  # noqa: S311
         with on_ground(connection):
-            recordings.append(_round(connection, random, min(ROUND, number - part), found))
+            recordings.append(_round(connection, random, min(ROUND, number - part), found, rights))
     found.seconds += time.monotonic() - began
     return found, recordings
 
 
-def _round(connection: BaseDatabaseWrapper, random: Random, number: int, found: Found) -> Recording:
+def _round(
+    connection: BaseDatabaseWrapper, random: Random, number: int, found: Found, rights: bool
+) -> Recording:
     same = Equivalence(connection)
+    if rights:
+        with connection.cursor() as cursor:
+            cursor.execute(MAKE_ROLE)
     ours = read_schema(connection)
     recording = Recording(ours, same=same.known)
     for _ in range(number):
         # What is drawn depends on the server alone: a seed makes the same statements always.
         form, statement = chosen(random, recording.last)
+        taken: tuple[Difference, ...] = ()
+        needed = None
+        if rights:
+            effects = interpret(ours, statement)[1]
+            taken = tuple(rights_differences(statement, effects, connection))
+            needed = None if taken else frozenset(effects.rights)
         happened, server = executed(statement, connection)
-        recording.add(form, statement, happened, server)
+        recording.add(Executed(form, statement.text, happened, server, needed))
         try:
             comparison = judged(ours, statement, happened, server, same)
         except Exception as error:
             raise RuntimeError(f"in {form}: {statement.text}") from error
-        found.add(form, comparison)
+        found.add(form, replace(comparison, differences=(*comparison.differences, *taken)))
         ours = comparison.after
     return recording
 
@@ -222,6 +238,7 @@ def main() -> None:
     parser.add_argument("--statements", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lines", type=int, default=3, help="so many of each difference")
+    parser.add_argument("--rights", action="store_true", help="take them away one by one too")
     parser.add_argument("--keep", type=Path, help="write what the server did to this file")
     parser.add_argument("--given", type=Path, help="compare with what --keep has written")
     options = parser.parse_args()
@@ -230,7 +247,9 @@ def main() -> None:
         return
     connection = connected(options.url)
     try:
-        found, recordings = run(connection, seed=options.seed, number=options.statements)
+        found, recordings = run(
+            connection, seed=options.seed, number=options.statements, rights=options.rights
+        )
     finally:
         no_ground(connection)
     if options.keep:

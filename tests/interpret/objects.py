@@ -57,4 +57,10 @@ CREATE VIEW grouped AS SELECT id, title FROM book GROUP BY id;
 CREATE VIEW called AS SELECT shown(id) FROM author;
 CREATE MATERIALIZED VIEW stored_titles AS SELECT title FROM book;
 CREATE INDEX stored_title_idx ON stored_titles (title);
+INSERT INTO author VALUES (1, 'one'), (2, 'two');
+INSERT INTO plain VALUES (1);
+INSERT INTO parent VALUES (1, 1);
+INSERT INTO parted VALUES (1, 1, 1), (2, 2, 2);
+INSERT INTO other.solo VALUES (1, 'sad', 1);
+INSERT INTO counted (n) VALUES (1);
 """

@@ -8,22 +8,26 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from opsmigrate.preflight.interpret.effects import Right
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.names import Name
-from opsmigrate.sql.statement import Statement
 from tests.interpret.bisimulation import Comparison, Happened, judged
 
 Question = tuple[Name | None, str, str, str]
 
 
 class Executed(NamedTuple):
-    """A statement of a form, and what the server did; its schema after it, None for no other."""
+    """A statement of a form, and what the server did; its schema after it, None for no other.
+
+    `rights` are what it needed when they were taken away one by one; None where it was not tried.
+    """
 
     form: str
     text: str
     happened: Happened
     server: Schema | None
+    rights: frozenset[Right] | None = None
 
 
 @dataclass
@@ -41,10 +45,18 @@ class Recording:
             (each.server for each in reversed(self.executed) if each.server is not None), self.start
         )
 
-    def add(self, form: str, statement: Statement, happened: Happened, server: Any) -> None:
-        """Note what was executed; what of the schema is as it was is kept once."""
-        shared = None if server is None else _sharing(server, self.last)
-        self.executed.append(Executed(form, statement.text, happened, shared))
+    def add(self, executed: Executed) -> None:
+        """Note what was executed; what is as it was before is kept once."""
+        if executed.server is not None:
+            executed = executed._replace(server=_sharing(executed.server, self.last))
+        if self.executed and self.executed[-1].happened.after == executed.happened.before:
+            same = self.executed[-1].happened.after
+            after = executed.happened.after
+            after = same if after == same else after
+            executed = executed._replace(
+                happened=replace(executed.happened, before=same, after=after)
+            )
+        self.executed.append(executed)
 
     def judged(
         self, same: Callable[..., bool] | None = None
@@ -53,11 +65,12 @@ class Recording:
         schema = self.start
         for each in self.executed:
             [statement] = parse(each.text)
-            found = judged(schema, statement, each.happened, each.server, same or self._same)
+            found = judged(schema, statement, each.happened, each.server, same or self.is_same)
             yield schema, found
             schema = found.after
 
-    def _same(self, *question: Any) -> bool:
+    def is_same(self, *question: Any) -> bool:
+        """Return what the server said of two expressions; false for what it was not asked."""
         return self.same.get(question, False)
 
 

@@ -26,7 +26,7 @@ from opsmigrate.sql.statement import NotParsedError, Statement
 from tests.interpret.bisimulation import executed, judged
 from tests.interpret.equivalence import Equivalence
 from tests.interpret.generator import Found, connected, own_database
-from tests.interpret.recording import Recording, save
+from tests.interpret.recording import Executed, Recording, save
 
 PACKAGE = "postgast==0.2.*"
 FOLDER = "/vendor/libpg_query/test/sql/postgres_regress/"
@@ -98,7 +98,7 @@ def replay(connection: BaseDatabaseWrapper, name: str) -> tuple[Found, Recording
         recording = Recording(ours, same=same.known)
         for statement in statements_of((files() / f"{name}.sql").read_text()):
             happened, server = executed(statement, connection)
-            recording.add(statement.kind, statement, happened, server)
+            recording.add(Executed(statement.kind, statement.text, happened, server))
             comparison = judged(ours, statement, happened, server, same)
             found.add(statement.kind, comparison)
             ours = comparison.after

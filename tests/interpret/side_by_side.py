@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pytest
@@ -22,9 +23,10 @@ from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import SimulatedTable, Simulation
 from opsmigrate.preflight.walk.tracing import TracingEditor
 from opsmigrate.report import Severity
-from opsmigrate.sql.grammar import parse
+from opsmigrate.sql.grammar import parse, parse_expression
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.statement import NotParsedError
+from opsmigrate.sql.types import type_of
 
 TABLE_KINDS = "rp"
 # As pg_constraint.contype; NOT NULL ones are compared as columns, foreign keys by themselves.
@@ -113,8 +115,8 @@ def _of_table(simulated: SimulatedTable, relation: Relation, schema: Schema) -> 
     columns = relation.columns
     yield from _unequal(
         f"{relation.name}: types",
-        {name: _short(type_, schema) for name, type_ in simulated.types.items()},
-        {name: _short(column.type, schema) for name, column in columns.items()},
+        {name: _shown(type_, schema.search_path) for name, type_ in simulated.types.items()},
+        {name: _shown(column.type, schema.search_path) for name, column in columns.items()},
     )
     for about, names, wanted in (
         ("NOT NULL", simulated.not_null, {n for n, each in columns.items() if each.not_null}),
@@ -132,12 +134,12 @@ def _of_table(simulated: SimulatedTable, relation: Relation, schema: Schema) -> 
     yield from _unequal(
         f"{relation.name}: constraints",
         {
-            name: (kind, columns)
+            name: (kind, () if kind == "x" else columns)
             for name, (kind, columns) in simulated.constraints.items()
             if kind in OF_TABLES
         },
         {
-            name: (each.kind, each.columns)
+            name: (each.kind, () if each.kind == "x" else each.columns)
             for name, each in relation.constraints.items()
             if each.kind in OF_TABLES
         },
@@ -150,11 +152,14 @@ def _of_table(simulated: SimulatedTable, relation: Relation, schema: Schema) -> 
 
 
 def _of_simulated(index: IndexFacts) -> tuple[Any, ...]:
-    return (index.columns, index.unique, index.primary, index.valid, index.include)
+    columns: Any = None if index.partial else index.columns
+    return (columns, index.unique, index.primary, index.valid, index.include)
 
 
 def _of_index(index: Index) -> tuple[Any, ...]:
-    columns = tuple(key.column or "" for key in index.keys)
+    """Return what a simulated index has too: of one on expressions, or of a part, no columns."""
+    whole = index.predicate is None and all(key.column for key in index.keys)
+    columns = tuple(key.column for key in index.keys) if whole and not index.exclusion else None
     return (columns, index.unique, index.primary, index.valid, index.include)
 
 
@@ -187,11 +192,17 @@ def _unequal(about: str, simulated: dict[str, Any], interpreted: dict[str, Any])
             yield f"{about}: {name}: simulated {one}, interpreted {other}"
 
 
-def _short(type_: str, schema: Schema) -> str:
-    """Return a type as the simulation has it: without the schemas of the search_path."""
-    for each in schema.search_path:
-        type_ = type_.removeprefix(f"{each}.")
-    return type_
+@cache
+def _shown(type_: str, path: tuple[str, ...]) -> str:
+    """Return a type as the server has it, but for the schemas of the search_path.
+
+    The simulation has those that the plan makes as Django writes them.
+    """
+    cast = parse_expression(f"NULL::{type_}").type_cast.type_name
+    found = type_of(cast, lambda schema, name: Name(schema or path[0], name)) or type_
+    for each in path:
+        found = found.removeprefix(f"{each}.")
+    return found
 
 
 @pytest.fixture

@@ -99,8 +99,9 @@ def _lock(step: Step, thing: Thing) -> None:
         step.effects.lock(thing.name, ACCESS_EXCLUSIVE)
         if thing.kind == "constraint":
             own = step.schema.relations[thing.name].constraints[thing.part]
-            # The triggers on the other table are those of the partitioned table's.
-            if own.target is not None and own.parent is None:
+            # Of a partition's key, the triggers on the other table are the partitioned table's.
+            above = own.parent is None or own.parent[0] == thing.name
+            if own.target is not None and above:
                 step.effects.lock(own.target, ACCESS_EXCLUSIVE)
 
 

@@ -66,6 +66,18 @@ class Loss(NamedTuple):
     name: str
 
 
+class Assigned(NamedTuple):
+    """What UPDATE … SET gives a column, where the row itself says it: SQL on the table's columns.
+
+    `condition` is what WHERE says, None for all rows.
+    """
+
+    relation: Name
+    column: str
+    expression: str
+    condition: str | None
+
+
 class Unknown(NamedTuple):
     """What is not understood, and which relations it taints; none named: all of them."""
 
@@ -101,6 +113,8 @@ class Effects:
     refusal: Refusal | None = None
     questions: list[Question] = field(default_factory=list)
     locks: dict[Name, str] = field(default_factory=dict)
+    # Those that come with the first row: by foreign keys, sequences, partitions.
+    locks_with_rows: dict[Name, str] = field(default_factory=dict)
     rewrites: set[Name] = field(default_factory=set)
     scans: set[Name] = field(default_factory=set)
     builds: set[Name] = field(default_factory=set)
@@ -110,13 +124,20 @@ class Effects:
     # By TRUNCATE: new files for all, for which nothing is read.
     truncates: bool = False
     writes_rows: set[Name] = field(default_factory=set)
+    assigned: list[Assigned] = field(default_factory=list)
     reads: set[Use] = field(default_factory=set)
     runs_code: bool = False
+    # It has a query whose names and types were not looked at: it may be refused for them (42…).
+    unread: bool = False
     outside: list[str] = field(default_factory=list)
 
     def lock(self, name: Name, mode: str) -> None:
         """Note that the relation is locked at least so."""
         self.locks[name] = stronger(self.locks.get(name), mode)
+
+    def lock_with_rows(self, name: Name, mode: str) -> None:
+        """Note that the relation is locked at least so, where there are rows."""
+        self.locks_with_rows[name] = stronger(self.locks_with_rows.get(name), mode)
 
     def need(
         self, privilege: str, object_kind: str, name: tuple[str, ...], columns: tuple[str, ...] = ()

@@ -1,5 +1,9 @@
 """Which tables descend from one: partitions and INHERITS are the same thing here."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.sql.names import Name
 
@@ -26,3 +30,26 @@ def descendants_of(schema: Schema, table: Name) -> tuple[Name, ...]:
             found[child] = None
             waiting += children_of(schema, child)
     return tuple(found)
+
+
+def surroundings(schema: Schema, tables: Iterable[Name]) -> frozenset[Name]:
+    """Return the tables, their descendants, their sequences, and what refers to any of these."""
+    family = {each for table in tables for each in (table, *descendants_of(schema, table))}
+    others = {
+        relation.name
+        for relation in schema.relations.values()
+        if any(each.target in family for each in relation.constraints.values())
+        or (
+            relation.sequence is not None
+            and relation.sequence.owner is not None
+            and relation.sequence.owner[0] in family
+        )
+    }
+    targets = {
+        each.target
+        for table in family
+        if table in schema.relations
+        for each in schema.relations[table].constraints.values()
+        if each.target is not None
+    }
+    return frozenset(family | others | targets)

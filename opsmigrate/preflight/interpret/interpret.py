@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from opsmigrate.preflight.interpret.commands import COMMANDS
 from opsmigrate.preflight.interpret.effects import Effects, RefusedError, UnknownError
+from opsmigrate.preflight.interpret.inheritance import surroundings
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.statement import Statement
@@ -36,7 +37,11 @@ def interpret(
 
 
 def tainted(schema: Schema, error: UnknownError) -> Schema:
-    """Return the schema of which something is no longer known."""
+    """Return the schema of which something is no longer known.
+
+    What is done to a table goes on to its descendants, and to what refers to any of them.
+    """
     if error.unknown.relations:
-        return replace(schema, tainted=schema.tainted | set(error.unknown.relations))
+        named = {each.name for name in error.unknown.relations if (each := schema.at(name))}
+        return replace(schema, tainted=schema.tainted | surroundings(schema, named))
     return replace(schema, all_tainted=schema.all_tainted or error.unknown.why)

@@ -96,7 +96,13 @@ def _array(text: str, base: str) -> bool | None:
     return True if text == "{}" else None
 
 
+def _tid(text: str, base: str) -> str | bool:
+    parts = text.removeprefix("(").removesuffix(")").split(",")
+    return True if len(parts) == 2 and all(each.isdigit() for each in parts) else INVALID
+
+
 RULES = {
+    "tid": _tid,
     "smallint": _integer,
     "integer": _integer,
     "bigint": _integer,

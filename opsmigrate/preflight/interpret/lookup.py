@@ -83,9 +83,4 @@ def find_type(schema: Schema, node: Any) -> str:
 
 def visible_type(schema: Schema, where: str | None, name: str) -> Name | None:
     """Return the user's type, or relation, that a name finds as a type."""
-    for each in (where,) if where else schema.search_path:
-        found = Name(each, name)
-        relation = schema.relations.get(found)
-        if found in schema.types or (relation is not None and relation.kind != "S"):
-            return found
-    return None
+    return schema.visible_type(where, name)

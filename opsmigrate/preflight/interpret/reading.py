@@ -68,9 +68,6 @@ class _Catalog:
 
     surroundings: Row
     relations: list[Row]
-    columns: ByTable
-    constraints: ByTable
-    indexes: ByTable
     rows: Mapping[str, ByTable]
     types: list[Row]
     functions: list[Row]
@@ -96,10 +93,14 @@ class _Catalog:
         return cls(
             surroundings=rows(schema_sql.SURROUNDINGS)[0],
             relations=relations,
-            columns=columns,
-            constraints=_by_table(constraints),
-            indexes=_by_table(rows(schema_sql.INDEXES.replace("{nulls_not_distinct}", nulls))),
-            rows={name: _by_table(rows(getattr(schema_sql, name))) for name in others},
+            rows={
+                "COLUMNS": columns,
+                "CONSTRAINTS": _by_table(constraints),
+                "INDEXES": _by_table(
+                    rows(schema_sql.INDEXES.replace("{nulls_not_distinct}", nulls))
+                ),
+                **{name: _by_table(rows(getattr(schema_sql, name))) for name in others},
+            },
             types=rows(schema_sql.TYPES),
             functions=rows(schema_sql.FUNCTIONS),
             dependencies=rows(DEPENDENCIES),
@@ -117,7 +118,7 @@ class _Catalog:
         )
 
     def of(self, table: int, what: str) -> list[Row]:
-        """Return the rows of one of the other queries about a table."""
+        """Return the rows of a query about a table."""
         return self.rows[what].get(table, [])
 
     def column_names(self, table: int, numbers: Iterable[int] | None) -> tuple[str, ...]:
@@ -178,10 +179,10 @@ def _relation(read: _Catalog, row: Row) -> Relation:
         owner=owner,
         persistence=persistence,
         live=Name(schema, name),
-        columns={each[1]: _column(each) for each in read.columns.get(oid, ())},
+        columns={each[1]: _column(each) for each in read.of(oid, "COLUMNS")},
         last_number=0 if kind == "S" else numbers,
-        constraints={each[2]: _constraint(read, each) for each in read.constraints.get(oid, ())},
-        indexes={each[2]: _index(read, each) for each in read.indexes.get(oid, ())},
+        constraints={each[2]: _constraint(read, each) for each in read.of(oid, "CONSTRAINTS")},
+        indexes={each[2]: _index(read, each) for each in read.of(oid, "INDEXES")},
         triggers={each[1]: _trigger(read, each) for each in read.of(oid, "TRIGGERS")},
         policies={each[1]: _policy(each) for each in read.of(oid, "POLICIES")},
         rules={name: event for _, name, event in read.of(oid, "RULES")},
@@ -249,7 +250,8 @@ def _constraint(read: _Catalog, row: Row) -> Constraint:
 
 def _index(read: _Catalog, row: Row) -> Index:
     table, _, name, numbers, count, _, _, _, method, unique, primary, exclusion, *rest = row
-    valid, immediate, equal_nulls, predicate, replica_identity, clustered, _, _, *parent = rest
+    valid, immediate, equal_nulls, predicate, replica_identity, clustered, *more = rest
+    _, _, named, *parent = more
     included = [int(number) for number in numbers.split()][count:]
     return Index(
         name=name,
@@ -265,6 +267,7 @@ def _index(read: _Catalog, row: Row) -> Index:
         predicate=predicate,
         replica_identity=replica_identity,
         clustered=clustered,
+        named=tuple(named),
         parent=Name(*parent) if parent[1] else None,
     )
 

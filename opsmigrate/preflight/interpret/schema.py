@@ -15,6 +15,8 @@ from opsmigrate.preflight.interpret.thing import Dependency, Thing
 from opsmigrate.sql.names import Name
 
 NONE: Mapping[str, object] = {}
+# The session's own schema, in which relations and types are looked up first.
+TEMPORARY = "pg_temp"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +101,8 @@ class Index:
     predicate: str | None = None
     replica_identity: bool = False
     clustered: bool = False
+    # What its columns are called, where it is not as the table's are: after a RENAME.
+    named: tuple[str, ...] = ()
     # The index of the partitioned table to which this one belongs.
     parent: Name | None = None
     # A new file of its own is what tells a rebuilt index: not compared, counted by Effects.
@@ -309,14 +313,14 @@ class Schema:
 
     def visible(self, schema: str | None, name: str) -> Name | None:
         """Return what a name in a statement finds: of a relation, or an index; None for nothing."""
-        for each in (schema,) if schema else self.search_path:
+        for each in (schema,) if schema else (TEMPORARY, *self.search_path):
             if (found := Name(each, name)) in self.relations or found in self._index_owners:
                 return found
         return None
 
     def visible_type(self, schema: str | None, name: str) -> Name | None:
         """Return what a type's name in a statement finds: a type, or the rows of a relation."""
-        for each in (schema,) if schema else self.search_path:
+        for each in (schema,) if schema else (TEMPORARY, *self.search_path):
             found = Name(each, name)
             relation = self.relations.get(found)
             if found in self.types or (relation is not None and relation.kind != "S"):

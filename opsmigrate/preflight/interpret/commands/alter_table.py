@@ -14,8 +14,12 @@ from opsmigrate.preflight.interpret.commands import (
     constraints,
     defaults,
     identity,
+    inheriting,
     not_null,
+    owners,
+    partitions,
     storage,
+    triggers,
 )
 from opsmigrate.preflight.interpret.effects import Right, UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
@@ -33,6 +37,10 @@ ACTIONS: Mapping[str, Action] = {
     **identity.ACTIONS,
     **constraints.ACTIONS,
     **storage.ACTIONS,
+    **owners.ACTIONS,
+    **partitions.ACTIONS,
+    **inheriting.ACTIONS,
+    **triggers.ACTIONS,
 }
 TABLES = ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE")
 
@@ -76,12 +84,10 @@ def alter_table(step: Step, node: Any) -> None:
 
 
 def _unknown(step: Step, node: Any, why: str) -> UnknownError:
-    """Return the end of a statement that is not understood, and taints what it alters."""
-    found = find_name(step, node.relation)
-    owner = step.schema.at(found) if found is not None else None
-    if owner is None:
-        return UnknownError(why)
-    return UnknownError(why, owner.name, *descendants_of(step.schema, owner.name))
+    """Return the end of a statement that is not understood, and taints all that it names."""
+    names = [each.value for each in step.statement.parts() if each.kind == "RangeVar"]
+    found = [name for each in names if (name := find_name(step, each)) is not None]
+    return UnknownError(why, *found)
 
 
 COMMANDS: Mapping[str, Command] = {"alter_table_stmt": alter_table}

@@ -19,6 +19,7 @@ from opsmigrate.preflight.interpret.lookup import find_type
 from opsmigrate.preflight.interpret.partition_keys import columns_in_key
 from opsmigrate.preflight.interpret.rewriting import require_no_column_of
 from opsmigrate.preflight.interpret.schema import Column, Relation
+from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.type_changes import writes_anew
 from opsmigrate.sql.grammar import deparse, parse_expression
 from opsmigrate.sql.names import Name
@@ -37,12 +38,7 @@ def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recur
     column = altering.column(table, name)
     relation = altering.relation(table)
     using = node.raw_default if node.HasField("raw_default") else None
-    if column.generated and using is not None:
-        altering.refuse("42611", "using-of-generated", table, column=name)
-    if column.parents and not recursing:
-        altering.refuse("42P16", "inherited-column", table, column=name)
-    if relation.partition_key and name in columns_in_key(relation.partition_key):
-        altering.refuse("42P16", "partition-key", table, column=name)
+    _require_changeable(altering, relation, column, using, recursing=recursing)
     new = find_type(step.schema, node.type_name)
     require_type(step, new)
     collation = None
@@ -51,16 +47,7 @@ def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recur
     _require_cast(altering, relation, column, new, using)
     if column.generated != "v" and writes_anew(step.schema, column.type, new, name, using):
         altering.rewrite(table)
-        if relation.kind == "r":
-            step.effects.questions.append(
-                Question(
-                    sqlstate="22",
-                    kind="cast",
-                    relation=table,
-                    columns=(name,),
-                    expression=deparse(using) if using is not None else None,
-                )
-            )
+        _ask(step, relation, column, using)
     children = children_of(step.schema, table)
     if children and altering.only and not recursing:
         altering.refuse("42P16", "children-too", table, column=name)
@@ -71,6 +58,42 @@ def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recur
             raise UnknownError("a column of several parents", table, child)
         _prepare_one(altering, child, name, node, recursing=True)
     altering.later(Pass.ALTER_TYPE, lambda: _alter(altering, table, name, (new, collation)))
+
+
+def _require_changeable(
+    altering: Altering, table: Relation, column: Column, using: Any, *, recursing: bool
+) -> None:
+    if using is not None:
+        # Before anything is looked at (transformAlterTableStmt).
+        typed(Place(schema=altering.step.schema, table=table, word="using"), using)
+    if column.generated and using is not None:
+        altering.refuse("42611", "using-of-generated", table.name, column=column.name)
+    if column.parents and not recursing:
+        altering.refuse("42P16", "inherited-column", table.name, column=column.name)
+    if table.partition_key and column.name in columns_in_key(table.partition_key):
+        altering.refuse("42P16", "partition-key", table.name, column=column.name)
+
+
+def _ask(step: Step, table: Relation, column: Column, using: Any) -> None:
+    """Note what the rows may be refused for, as they are written anew."""
+    if table.kind != "r":
+        return
+    expression = deparse(using) if using is not None else None
+    kinds = [("22", "cast")]
+    if using is not None and column.not_null:
+        kinds.append(("23502", "not-null"))
+    if any(index.unique for index in table.indexes.values()):
+        kinds.append(("23505", "unique"))
+    step.effects.questions += [
+        Question(
+            sqlstate=state,
+            kind=kind,
+            relation=table.name,
+            columns=(column.name,),
+            expression=expression,
+        )
+        for state, kind in kinds
+    ]
 
 
 def _require_cast(

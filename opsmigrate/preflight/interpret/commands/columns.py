@@ -8,6 +8,7 @@ from typing import Any
 
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Action, Altering, Pass
+from opsmigrate.preflight.interpret.coercion import has_domain_constraints
 from opsmigrate.preflight.interpret.commands.column_definition import (
     Definition,
     column_of,
@@ -22,7 +23,7 @@ from opsmigrate.preflight.interpret.commands.defaults import is_nothing
 from opsmigrate.preflight.interpret.commands.not_null import set_not_null
 from opsmigrate.preflight.interpret.dropping import drop
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
-from opsmigrate.preflight.interpret.inheritance import children_of
+from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.partition_keys import columns_in_key
 from opsmigrate.preflight.interpret.schema import Column, Relation
 from opsmigrate.preflight.interpret.step import Step
@@ -71,15 +72,15 @@ def add_column(altering: Altering, table: Name, definition: Definition) -> None:
         altering.refuse("42P16", "children-too", table, column=definition.name)
     sequence = None
     if definition.serial or definition.identity:
-        if children:
-            raise UnknownError("a sequence for a table and its descendants", table)
+        if children and definition.identity:
+            raise UnknownError("an identity for a table and its descendants", table)
         sequence = make_sequence(step, relation, definition, relation.owner)
     _add_keys(altering, table, definition)
     _add_here(altering, table, definition, local=True)
-    if sequence is not None:
-        _own(step, table, definition, sequence)
     for child in children:
         _add_to_child(altering, child, definition)
+    if sequence is not None:
+        _own(step, table, definition, sequence)
     if definition.not_null:
         altering.later(Pass.COLUMN_ATTRIBUTES, lambda: _say_not_null(altering, table, definition))
     _add_constraints(altering, table, definition)
@@ -87,8 +88,8 @@ def add_column(altering: Altering, table: Name, definition: Definition) -> None:
 
 def _own(step: Step, table: Name, definition: Definition, sequence: Relation) -> None:
     """Have the column refer to its sequence, and the sequence belong to the column."""
-    relation = step.known(table)
-    if definition.serial:
+    for each in (table, *descendants_of(step.schema, table)) if definition.serial else ():
+        relation = step.known(each)
         column = relation.columns[definition.name]
         step.put(relation.with_column(replace(column, default=next_value(sequence.name))))
     if sequence.sequence is not None:
@@ -121,6 +122,11 @@ def _add_here(
         parents=parents,
     )
     step.put(relation.with_column(column))
+    if has_domain_constraints(step.schema, column.type):
+        for state in ("23502", "23514"):
+            step.effects.questions.append(
+                Question(sqlstate=state, kind="domain", relation=table, columns=(column.name,))
+            )
     if definition.default is None:
         if definition.serial or definition.identity or is_filled_anew(step, column.type, None):
             altering.rewrite(table)
@@ -148,6 +154,10 @@ def _add_default(altering: Altering, table: Name, column: Column, definition: De
         not column.generated and is_filled_anew(step, column.type, value)
     ):
         altering.rewrite(table)
+    if "(" in column.type and not value.null:
+        # It is computed at once, and has to fit.
+        for state in ("22001", "22003", "22026"):
+            step.effects.questions.append(Question(sqlstate=state, kind="cast", relation=table))
     if definition.not_null and (column.generated or value.null or not value.constant):
         _ask(step, table, column.name)
 

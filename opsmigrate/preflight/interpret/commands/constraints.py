@@ -30,6 +30,7 @@ from opsmigrate.preflight.interpret.commands.not_null import (
     is_catalogued,
 )
 from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.inheritance import children_of
 from opsmigrate.preflight.interpret.schema import Constraint, Relation
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
@@ -42,7 +43,21 @@ def _prepare_add(altering: Altering, table: Name, command: Any) -> None:
     # Also where nothing of it comes to the descendants.
     altering.family(table)
     node = getattr(command, "def").constraint
+    if label(node, "contype") == "CONSTR_PRIMARY":
+        _children_are_not_null(altering, table, node)
     altering.later(Pass.ADD_CONSTRAINT, lambda: add_constraint(altering, table, node))
+
+
+def _children_are_not_null(altering: Altering, table: Name, node: Any) -> None:
+    """Refuse ONLY where a child's column may be NULL (ATPrepAddPrimaryKey, an internal error)."""
+    schema = altering.step.schema
+    if not altering.only or not is_catalogued(schema) or node.indexname:
+        return
+    for child in children_of(schema, table):
+        for key in node.keys:
+            own = altering.relation(child).columns.get(as_stored(key.string.sval))
+            if own is not None and not own.not_null:
+                altering.refuse("XX000", "nullable-in-child", child, column=own.name)
 
 
 def add_constraint(altering: Altering, table: Name, node: Any, *, validate: bool = True) -> None:
@@ -168,13 +183,23 @@ def _alter_constraint(altering: Altering, table: Name, node: Any) -> None:
         raise UnknownError("ALTER CONSTRAINT … ENFORCED or INHERIT", table)
     relation = altering.relation(table)
     if found.parent is not None:
-        altering.refuse("42P16", "inherited-constraint", table, name=name)
+        altering.refuse("55000", "inherited-constraint", table, name=name)
     changed = replace(found, deferrable=node.deferrable, deferred=node.initdeferred)
     if (changed.deferrable, changed.deferred) == (found.deferrable, found.deferred):
         return
     if relation.kind == "p":
         raise UnknownError("ALTER CONSTRAINT of a partitioned table", table)
     step.put(relation.with_constraint(changed))
+    _alter_below(altering, table, changed)
+
+
+def _alter_below(altering: Altering, table: Name, changed: Constraint) -> None:
+    """A key to a partitioned table has one below it for each of the partitions."""
+    for each in list(altering.relation(table).constraints.values()):
+        if each.parent == (table, changed.name):
+            below = replace(each, deferrable=changed.deferrable, deferred=changed.deferred)
+            altering.step.put(altering.relation(table).with_constraint(below))
+            _alter_below(altering, table, below)
 
 
 ACTIONS: Mapping[str, Action] = {

@@ -92,8 +92,11 @@ def _set_expression(altering: Altering, table: Name, name: str, node: Any) -> No
 def _prepare_drop_expression(altering: Altering, table: Name, command: Any) -> None:
     relation = altering.allow(table, "rpf")
     name = as_stored(command.name)
-    if altering.only and children_of(altering.step.schema, table):
-        altering.refuse("42P16", "children-too", table, column=name)
+    children = children_of(altering.step.schema, table)
+    below = any(children_of(altering.step.schema, each) for each in children)
+    # That of a child which has children is prepared as with ONLY (ATSimpleRecursion).
+    if (altering.only and children) or below:
+        altering.refuse("0A000", "children-too", table, column=name)
     column = relation.columns.get(name)
     if column is not None and column.parents:
         altering.refuse("42P16", "inherited-column", table, column=name)

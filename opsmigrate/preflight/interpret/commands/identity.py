@@ -8,7 +8,7 @@ from typing import Any
 
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE, SHARE_ROW_EXCLUSIVE
-from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
+from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Action, Altering, Pass
 from opsmigrate.preflight.interpret.commands.column_definition import (
     Definition,
     make_sequence,
@@ -37,6 +37,8 @@ def _prepare_add(altering: Altering, table: Name, command: Any) -> None:
         relation = altering.relation(table)
         column = relation.columns.get(name)
         sequence = None
+        if name in SYSTEM_COLUMNS:
+            altering.refuse("22023", "identity-of-another-type", table, column=name)
         if column is not None:
             definition = Definition(
                 name=name,

@@ -92,7 +92,7 @@ def _exclusion(step: Step, table: Name, wanted: Wanted, node: Any) -> None:
 
 def require_operators(step: Step, table: Relation, wanted: Wanted, types: Sequence[str]) -> None:
     """End as unknown unless every operator of an EXCLUDE is the plain one of its type."""
-    if any(each not in ("=", "&&") for each in wanted.operators):
+    if any(each != "=" for each in wanted.operators):
         raise UnknownError("the operators of an EXCLUDE", table.name)
 
 

@@ -152,14 +152,14 @@ def add_not_null(altering: Altering, table: Name, node: Any) -> None:
     relation = altering.relation(table)
     known = not_null_of(relation, column)
     name = as_stored(node.conname)
+    if node.is_no_inherit and relation.kind == "p":
+        altering.refuse("0A000", "no-inherit-partitioned", table, column=column)
     if known is not None:
         _require_the_same(altering, table, known, node)
         if not known.local:
             step.put(relation.with_constraint(replace(known, local=True)))
         return
     children = () if node.is_no_inherit else children_of(step.schema, table)
-    if node.is_no_inherit and relation.kind == "p":
-        altering.refuse("0A000", "no-inherit-partitioned", table, column=column)
     if children and altering.only:
         altering.refuse("42P16", "children-too", table, column=column)
     made = Constraint(

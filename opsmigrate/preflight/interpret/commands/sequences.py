@@ -29,6 +29,8 @@ def create(step: Step, node: Any) -> None:
             return
         step.refuse("42P07", "name-taken", relation=name)
     step.effects.need("CREATE", "schema", (name.schema,))
+    if name in step.schema.types:
+        step.refuse("42710", "name-taken", relation=name)
     options = _options(step, node.options)
     facts = facts_of(step, options, None)
     persistence = node.sequence.relpersistence

@@ -14,7 +14,7 @@ from opsmigrate.preflight.interpret.commands.rename import (
     type_anew,
 )
 from opsmigrate.preflight.interpret.effects import UnknownError
-from opsmigrate.preflight.interpret.lookup import find_relation
+from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, find_relation
 from opsmigrate.preflight.interpret.named import ROUTINES, find_routine, user_type_named
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.names import Name
@@ -30,16 +30,20 @@ def set_schema(step: Step, node: Any) -> None:
         found = find_routine(step, kind, node.object.object_with_args)
         if found is not None:
             _require_schema(step, new)
-            function_anew(step, found, Name(new, found.name.name))
+            if found.name.schema != new:
+                function_anew(step, found, Name(new, found.name.name))
     elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
         name = user_type_named(step, node.object.list.items)
         _require_schema(step, new)
-        type_anew(step, name, Name(new, name.name), kind)
+        if name.schema != new:
+            type_anew(step, name, Name(new, name.name), kind)
     else:
         raise UnknownError(f"SET SCHEMA of {kind}")
 
 
 def _require_schema(step: Step, name: str) -> None:
+    if name in SYSTEM_SCHEMAS or name.startswith("pg_"):
+        raise UnknownError(f"the schema {name} is PostgreSQL's own")
     if name not in step.schema.schemas:
         step.refuse("3F000", "missing-schema", name=name)
     step.effects.need("CREATE", "schema", (name,))
@@ -57,21 +61,23 @@ def _move_relation(step: Step, node: Any, new: str) -> None:
     if table.sequence is not None and table.sequence.owner is not None:
         step.refuse("0A000", "owned-sequence", relation=table.name)
     _require_schema(step, new)
+    owned = [
+        each
+        for each in step.schema.relations.values()
+        if each.sequence is not None
+        and each.sequence.owner is not None
+        and each.sequence.owner[0] == table.name
+    ]
+    for each in owned:
+        step.effects.lock(each.name, ACCESS_EXCLUSIVE)
     if new == table.name.schema:
         return
     for index in table.indexes:
         if step.schema.is_taken(Name(new, index)):
             step.refuse("42P07", "name-taken", relation=table.name, name=index)
     relation_anew(step, table, Name(new, table.name.name))
-    for each in list(step.schema.relations.values()):
-        facts = each.sequence
-        if (
-            facts is not None
-            and facts.owner is not None
-            and facts.owner[0] == Name(new, table.name.name)
-        ):
-            step.effects.lock(each.name, ACCESS_EXCLUSIVE)
-            relation_anew(step, each, Name(new, each.name.name))
+    for each in owned:
+        relation_anew(step, step.known(each.name), Name(new, each.name.name))
 
 
 COMMANDS: Mapping[str, Command] = {"alter_object_schema_stmt": set_schema}

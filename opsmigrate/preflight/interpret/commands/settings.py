@@ -11,24 +11,11 @@ from opsmigrate.preflight.forecast.modes import MODES
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import relation_of
+from opsmigrate.preflight.interpret.queries import MATTERS
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.names import range_name
 from opsmigrate.sql.nodes import label
-
-# What later statements make, or how they are read, depends on these.
-MATTERS = frozenset(
-    {
-        "backslash_quote",
-        "default_table_access_method",
-        "default_tablespace",
-        "role",
-        "session_authorization",
-        "session_replication_role",
-        "standard_conforming_strings",
-        "transform_null_equals",
-    }
-)
 
 
 def set_variable(step: Step, node: Any) -> None:

@@ -115,7 +115,7 @@ def _with_constraint(step: Step, domain: Type, node: Any) -> Type:
     if kind == "CONSTR_NULL":
         return domain
     if kind == "CONSTR_DEFAULT":
-        return replace(domain, default=deparse(node.raw_expr))
+        return replace(domain, default=_default_of(domain, node.raw_expr))
     if kind != "CONSTR_CHECK":
         step.refuse("42601", "no-such-constraint")
     name = as_stored(node.conname) if node.conname else _chosen(step, domain)
@@ -149,8 +149,14 @@ def alter_domain(step: Step, node: Any) -> None:
 
 def _default(step: Step, own: Type, node: Any) -> None:
     definition = getattr(node, "def")
-    text = deparse(definition) if node.HasField("def") else None
+    text = _default_of(own, definition) if node.HasField("def") else None
     _add(step, replace(own, default=text))
+
+
+def _default_of(domain: Type, node: Any) -> str | None:
+    """Return the default; NULL is none, but where a length is forced on it (AlterDomainDefault)."""
+    is_null = node.HasField("a_const") and node.a_const.isnull
+    return None if is_null and "(" not in (domain.base or "") else deparse(node)
 
 
 def _drop_not_null(step: Step, own: Type, node: Any) -> None:
