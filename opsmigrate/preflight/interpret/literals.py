@@ -15,8 +15,24 @@ RANGES = {"smallint": 2**15, "integer": 2**31, "bigint": 2**63}
 BOOLEANS = ("true", "false", "yes", "no")
 # Some of the configurations of text search that every server has.
 CONFIGURATIONS = frozenset(
-    "simple danish dutch english finnish french german hungarian italian norwegian portuguese "
-    "romanian russian spanish swedish turkish".split()
+    [
+        "simple",
+        "danish",
+        "dutch",
+        "english",
+        "finnish",
+        "french",
+        "german",
+        "hungarian",
+        "italian",
+        "norwegian",
+        "portuguese",
+        "romanian",
+        "russian",
+        "spanish",
+        "swedish",
+        "turkish",
+    ]
 )
 INVALID, OUT_OF_RANGE, TOO_LONG = "22P02", "22003", "22001"
 
