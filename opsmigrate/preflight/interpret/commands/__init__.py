@@ -21,6 +21,7 @@ from opsmigrate.preflight.interpret.commands import (
     triggers,
     truncate,
     types,
+    views,
 )
 from opsmigrate.preflight.interpret.step import Command
 
@@ -44,4 +45,5 @@ COMMANDS: Mapping[str, Command] = {
     **triggers.COMMANDS,
     **truncate.COMMANDS,
     **types.COMMANDS,
+    **views.COMMANDS,
 }
