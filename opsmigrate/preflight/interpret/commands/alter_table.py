@@ -18,6 +18,7 @@ from opsmigrate.preflight.interpret.commands import (
     not_null,
     owners,
     partitions,
+    reindex,
     storage,
     triggers,
 )
@@ -36,6 +37,7 @@ ACTIONS: Mapping[str, Action] = {
     **not_null.ACTIONS,
     **identity.ACTIONS,
     **constraints.ACTIONS,
+    **reindex.ACTIONS,
     **storage.ACTIONS,
     **owners.ACTIONS,
     **partitions.ACTIONS,

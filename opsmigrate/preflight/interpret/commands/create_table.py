@@ -278,9 +278,8 @@ def _put_not_null(step: Step, table: Name, column: str, node: Any, inherited: In
     if not_null_of(relation, column) is not None:
         return
     parent = inherited.not_nulls.get(column)
+    # It has a name of its own, whatever the parent's is.
     name = as_stored(node.conname) if node is not None else ""
-    if parent is not None and not name:
-        name = parent.name
     made = Constraint(
         name=name,
         kind="n",
