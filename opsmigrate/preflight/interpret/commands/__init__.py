@@ -22,6 +22,7 @@ from opsmigrate.preflight.interpret.commands import (
     triggers,
     truncate,
     types,
+    views,
 )
 from opsmigrate.preflight.interpret.step import Command
 
@@ -46,4 +47,5 @@ COMMANDS: Mapping[str, Command] = {
     **triggers.COMMANDS,
     **truncate.COMMANDS,
     **types.COMMANDS,
+    **views.COMMANDS,
 }

@@ -9,6 +9,7 @@ from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.forecast.modes import ROW_EXCLUSIVE, ROW_SHARE
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.commands.row_values import look_at
+from opsmigrate.preflight.interpret.commands.views import select_into
 from opsmigrate.preflight.interpret.effects import Assigned, Question, UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.queries import queried, read
@@ -29,7 +30,8 @@ DOES_NOTHING = "a"
 def select(step: Step, node: Any) -> None:
     """SELECT, which also writes where a WITH does."""
     if node.HasField("into_clause"):
-        raise UnknownError("SELECT INTO is not interpreted")
+        select_into(step, node)
+        return
     read(step, node)
     _write_within(step, node)
 

@@ -25,7 +25,7 @@ from opsmigrate.sql.grammar import deparse
 from opsmigrate.sql.names import Name
 
 IDENTITY_OF_PARTITIONS = 170_000
-WRONG_KIND_FIRST = 150_000
+WRONG_KIND_FIRST = 180_000
 LABELS = {"p": "pkey", "u": "key", "x": "excl"}
 DEFAULT = "DEFAULT"
 
