@@ -14,7 +14,7 @@ from opsmigrate.sql.names import Name
 # Relation, what the expression is of (a column's default has its type), ours and the server's.
 Same = Callable[[Name | None, str, str, str], bool]
 # Fields that say where something came from, and not how it is.
-LEFT_OUT = {"live"}
+LEFT_OUT = {"live", "named"}
 EXPRESSIONS = {"default", "condition", "predicate", "expression", "using", "check"}
 
 

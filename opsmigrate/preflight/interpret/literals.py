@@ -8,11 +8,32 @@ from uuid import UUID
 
 from opsmigrate.preflight.interpret.coercion import base_type, user_type_of
 from opsmigrate.preflight.interpret.schema import Schema
-from opsmigrate.sql.types import without_modifier
+from opsmigrate.sql.types import element_type, without_modifier
 
 TEXTS = frozenset({"text", "character varying", "character", "name", '"char"', "unknown"})
 RANGES = {"smallint": 2**15, "integer": 2**31, "bigint": 2**63}
 BOOLEANS = ("true", "false", "yes", "no")
+# Some of the configurations of text search that every server has.
+CONFIGURATIONS = frozenset(
+    [
+        "simple",
+        "danish",
+        "dutch",
+        "english",
+        "finnish",
+        "french",
+        "german",
+        "hungarian",
+        "italian",
+        "norwegian",
+        "portuguese",
+        "romanian",
+        "russian",
+        "spanish",
+        "swedish",
+        "turkish",
+    ]
+)
 INVALID, OUT_OF_RANGE, TOO_LONG = "22P02", "22003", "22001"
 
 
@@ -35,7 +56,9 @@ def literal_fits(
     if base == "regclass":
         parts = text.replace('"', "").rpartition(".")
         return True if schema.visible(parts[0] or None, parts[2]) is not None else None
-    rule = RULES.get(base)
+    if base == "regconfig":
+        return True if text.removeprefix("pg_catalog.") in CONFIGURATIONS else None
+    rule = _array if element_type(base) is not None else RULES.get(base)
     return None if rule is None else rule(text.strip(), base)
 
 

@@ -250,7 +250,8 @@ def _constraint(read: _Catalog, row: Row) -> Constraint:
 
 def _index(read: _Catalog, row: Row) -> Index:
     table, _, name, numbers, count, _, _, _, method, unique, primary, exclusion, *rest = row
-    valid, immediate, equal_nulls, predicate, replica_identity, clustered, _, _, *parent = rest
+    valid, immediate, equal_nulls, predicate, replica_identity, clustered, *more = rest
+    _, _, named, *parent = more
     included = [int(number) for number in numbers.split()][count:]
     return Index(
         name=name,
@@ -266,6 +267,7 @@ def _index(read: _Catalog, row: Row) -> Index:
         predicate=predicate,
         replica_identity=replica_identity,
         clustered=clustered,
+        named=tuple(named),
         parent=Name(*parent) if parent[1] else None,
     )
 

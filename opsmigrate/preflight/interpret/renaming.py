@@ -133,8 +133,12 @@ def rename_column(schema: Schema, table: Name, old: str, new: str) -> Schema:
 
 
 def _with_column(built: Index, column: Callable[[str], str]) -> Index:
+    # An index goes on calling its columns as it did.
+    columns = [key.column for key in built.keys if key.column is not None]
+    plain = len(columns) == len(built.keys)
     return replace(
         built,
+        named=built.named or ((*columns, *built.include) if plain else ()),
         include=tuple(map(column, built.include)),
         keys=tuple(
             key if key.column is None else replace(key, column=column(key.column))

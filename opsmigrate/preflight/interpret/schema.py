@@ -101,6 +101,8 @@ class Index:
     predicate: str | None = None
     replica_identity: bool = False
     clustered: bool = False
+    # What its columns are called, where it is not as the table's are: after a RENAME.
+    named: tuple[str, ...] = ()
     # The index of the partitioned table to which this one belongs.
     parent: Name | None = None
     # A new file of its own is what tells a rebuilt index: not compared, counted by Effects.

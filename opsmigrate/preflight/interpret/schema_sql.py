@@ -89,6 +89,8 @@ SELECT i.indrelid, i.indexrelid, x.relname::text, i.indkey::text, i.indnkeyatts,
        CASE WHEN i.indexprs IS NOT NULL THEN
            ARRAY(SELECT t.typcollation::text FROM pg_attribute a JOIN pg_type t
                  ON t.oid = a.atttypid WHERE a.attrelid = i.indexrelid ORDER BY a.attnum) END,
+       ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = i.indexrelid
+             ORDER BY a.attnum),
        p.name, p.relname
 FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
 JOIN n ON n.oid = x.relnamespace

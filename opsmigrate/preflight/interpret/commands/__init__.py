@@ -13,6 +13,7 @@ from opsmigrate.preflight.interpret.commands import (
     extensions,
     functions,
     owners,
+    reindex,
     rename,
     schemas,
     sequences,
@@ -21,6 +22,7 @@ from opsmigrate.preflight.interpret.commands import (
     triggers,
     truncate,
     types,
+    views,
 )
 from opsmigrate.preflight.interpret.step import Command
 
@@ -36,6 +38,7 @@ COMMANDS: Mapping[str, Command] = {
     **extensions.COMMANDS,
     **functions.COMMANDS,
     **owners.COMMANDS,
+    **reindex.COMMANDS,
     **rename.COMMANDS,
     **schemas.COMMANDS,
     **sequences.COMMANDS,
@@ -44,4 +47,5 @@ COMMANDS: Mapping[str, Command] = {
     **triggers.COMMANDS,
     **truncate.COMMANDS,
     **types.COMMANDS,
+    **views.COMMANDS,
 }

@@ -14,12 +14,15 @@ from opsmigrate.preflight.interpret.commands import (
     constraints,
     defaults,
     identity,
+    inheriting,
     not_null,
     owners,
+    partitions,
+    reindex,
     storage,
     triggers,
 )
-from opsmigrate.preflight.interpret.effects import Right, UnknownError
+from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import find_name, find_relation
 from opsmigrate.preflight.interpret.rewriting import write_anew
@@ -34,8 +37,11 @@ ACTIONS: Mapping[str, Action] = {
     **not_null.ACTIONS,
     **identity.ACTIONS,
     **constraints.ACTIONS,
+    **reindex.ACTIONS,
     **storage.ACTIONS,
     **owners.ACTIONS,
+    **partitions.ACTIONS,
+    **inheriting.ACTIONS,
     **triggers.ACTIONS,
 }
 TABLES = ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE")
@@ -60,7 +66,6 @@ def alter_table(step: Step, node: Any) -> None:
         actions.append(action)
     table = relation.name
     modes = [action.mode(command) for action, command in zip(actions, commands, strict=True)]
-    step.effects.rights.append(Right(privilege="OWNER", object_kind="relation", name=table))
     altering = Altering(
         step=step,
         table=table,

@@ -40,8 +40,9 @@ KNOWS_NOT_ENFORCED = 180_000
 
 def _prepare_add(altering: Altering, table: Name, command: Any) -> None:
     altering.allow(table, "rpf")
-    # Also where nothing of it comes to the descendants.
-    altering.family(table)
+    if is_catalogued(altering.step.schema):
+        # Also where nothing of it comes to the descendants.
+        altering.family(table)
     node = getattr(command, "def").constraint
     if label(node, "contype") == "CONSTR_PRIMARY":
         _children_are_not_null(altering, table, node)

@@ -32,6 +32,7 @@ from opsmigrate.preflight.interpret.commands.not_null import (
     not_null_of,
     put_not_null,
 )
+from opsmigrate.preflight.interpret.commands.partitions import partition
 from opsmigrate.preflight.interpret.commands.table_options import options_of
 from opsmigrate.preflight.interpret.effects import Right, UnknownError
 from opsmigrate.preflight.interpret.lookup import home_of
@@ -61,13 +62,16 @@ def create_table(step: Step, node: Any) -> None:
     if node.if_not_exists and step.schema.is_taken(name):
         return
     _require_understood(node)
-    elements = _read(step, node)
     empty = Relation(
         name=name,
         kind="p" if node.HasField("partspec") else "r",
         owner=step.schema.role,
         persistence=node.relation.relpersistence or "p",
     )
+    if node.HasField("partbound"):
+        _put_partition(step, node, empty)
+        return
+    elements = _read(step, node)
     inherited = inherit(step, empty, node.inh_relations, elements.columns)
     known = (*inherited.columns, *(each.name for each in elements.columns))
     wanted = merged(_wanted(step, name, elements, known))
@@ -107,9 +111,15 @@ def _forget_rows(step: Step, table: Name) -> None:
     effects.builds -= {Name(table.schema, each) for each in indexes}
 
 
+def _put_partition(step: Step, node: Any, empty: Relation) -> None:
+    _require_free(step, empty.name)
+    table = partition(step, node, empty)
+    key = partition_key_of(step, table, node.partspec) if table.kind == "p" else None
+    step.put(replace(table, options=options_of(step, node.options), partition_key=key))
+    _forget_rows(step, table.name)
+
+
 def _require_understood(node: Any) -> None:
-    if node.HasField("partbound"):
-        raise UnknownError("PARTITION OF")
     if node.HasField("of_typename"):
         raise UnknownError("a typed table")
     if node.tablespacename:
@@ -268,9 +278,8 @@ def _put_not_null(step: Step, table: Name, column: str, node: Any, inherited: In
     if not_null_of(relation, column) is not None:
         return
     parent = inherited.not_nulls.get(column)
+    # It has a name of its own, whatever the parent's is.
     name = as_stored(node.conname) if node is not None else ""
-    if parent is not None and not name:
-        name = parent.name
     made = Constraint(
         name=name,
         kind="n",

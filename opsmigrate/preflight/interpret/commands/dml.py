@@ -9,6 +9,7 @@ from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.forecast.modes import ROW_EXCLUSIVE, ROW_SHARE
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.commands.row_values import look_at
+from opsmigrate.preflight.interpret.commands.views import select_into
 from opsmigrate.preflight.interpret.effects import Assigned, Question, UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.queries import queried, read
@@ -29,7 +30,8 @@ DOES_NOTHING = "a"
 def select(step: Step, node: Any) -> None:
     """SELECT, which also writes where a WITH does."""
     if node.HasField("into_clause"):
-        raise UnknownError("SELECT INTO is not interpreted")
+        select_into(step, node)
+        return
     read(step, node)
     _write_within(step, node)
 
@@ -108,6 +110,7 @@ def update(step: Step, node: Any) -> None:
         values = [each.res_target.val for each in node.target_list]
         look_at(step, table, node, [*zip(columns, values, strict=True)])
     step.effects.need(UPDATE, "relation", table.name, columns)
+    _need_read(step, table, node)
     write(step, table, UPDATE, columns)
     _lock_children(step, table, node.relation)
     _values(step, table, node)
@@ -150,9 +153,17 @@ def delete(step: Step, node: Any) -> None:
     _check_columns(step, table, node)
     look_at(step, table, node, ())
     step.effects.need(DELETE, "relation", table.name)
+    _need_read(step, table, node)
     write(step, table, DELETE)
     _lock_children(step, table, node.relation)
     _values(step, table, node)
+
+
+def _need_read(step: Step, table: Relation, node: Any) -> None:
+    """Note that the columns of the target that a condition or a value names, are read."""
+    columns = {parts[-1] for parts in references(node)} & table.columns.keys()
+    if columns:
+        step.effects.need("SELECT", "relation", table.name, tuple(sorted(columns)))
 
 
 def _check_columns(step: Step, table: Relation, node: Any) -> None:

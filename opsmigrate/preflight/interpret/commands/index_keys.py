@@ -40,8 +40,9 @@ def _key(step: Step, table: Relation, element: Any, method: str) -> tuple[Key, s
     column = table.columns.get(name) if name else None
     own = column.collation if column is not None else None
     collation = None
-    if element.collation:
-        found = visible_collation(step, [as_stored(each.string.sval) for each in element.collation])
+    named = element.collation or _collate_within(element)
+    if named:
+        found = visible_collation(step, [as_stored(each.string.sval) for each in named])
         if not is_collatable(step.schema, type_):
             step.refuse("42804", "not-collatable", relation=table.name, column=name)
         # The default one is noted where the column has another.
@@ -57,6 +58,14 @@ def _key(step: Step, table: Relation, element: Any, method: str) -> tuple[Key, s
         nulls_first=nulls_first,
     )
     return key, type_
+
+
+def _collate_within(element: Any) -> Any:
+    """Return the name in `column COLLATE …`, which is taken for that of the key."""
+    inner = element.expr if element.HasField("expr") else None
+    if inner is None or inner.WhichOneof("node") != "collate_clause":
+        return ()
+    return inner.collate_clause.collname
 
 
 def _what(step: Step, table: Relation, element: Any) -> tuple[str | None, str | None, str]:
@@ -79,7 +88,8 @@ def _what(step: Step, table: Relation, element: Any) -> tuple[str | None, str | 
         step.refuse("0A000", "system-column", relation=table.name)
     if value.settled() != "i":
         step.refuse("42P17", "not-immutable", relation=table.name)
-    return None, deparse(element.expr), value.type
+    # The collation is the key's, not the expression's.
+    return None, deparse(bare), value.type
 
 
 def _class(step: Step, table: Relation, element: Any, method: str, type_: str) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE
+from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE, SHARE
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Altering
 from opsmigrate.preflight.interpret.commands.create_index import (
     KNOWS_NULLS_NOT_DISTINCT,
@@ -17,6 +17,7 @@ from opsmigrate.preflight.interpret.commands.create_index import (
 )
 from opsmigrate.preflight.interpret.commands.not_null import set_not_null
 from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.schema import Constraint, Index, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.grammar import parse
@@ -137,7 +138,8 @@ def add_key(altering: Altering, table: Name, wanted: Wanted) -> None:
     if wanted.kind == "x":
         require_operators(step, relation, wanted, ())
     if relation.kind == "p" and not altering.only:
-        altering.family(table)
+        for each in descendants_of(step.schema, table):
+            step.effects.lock(each, SHARE)
     wanted.only = altering.only
     build_index(step, table, wanted)
 
