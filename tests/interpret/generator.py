@@ -10,7 +10,7 @@ import argparse
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -18,6 +18,7 @@ from secrets import token_hex
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.preflight.interpret.interpret import interpret
@@ -28,9 +29,9 @@ from opsmigrate.sql.statement import NotParsedError, Statement
 from tests.interpret.bisimulation import Comparison, Difference, executed, judged
 from tests.interpret.equivalence import Equivalence
 from tests.interpret.forms import FORMS, Draw
-from tests.interpret.ground import ASSUMED, MAKE_ROLES, SEARCH_PATH
+from tests.interpret.ground import ASSUMED, MAKE_ROLES, ROLES, SEARCH_PATH
 from tests.interpret.recording import Executed, Recording, load, save
-from tests.interpret.rights_taken import MAKE_ROLE, rights_differences
+from tests.interpret.rights_taken import MAKE_ROLE, ROLE, rights_differences
 
 # After so many statements too little is left of what they began with.
 ROUND = 150
@@ -207,6 +208,10 @@ def no_ground(connection: BaseDatabaseWrapper) -> None:
     with connection.cursor() as cursor:
         for name in _made.values():
             cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+        for role in (*ROLES, ROLE):
+            # Another run beside this one may have objects of theirs.
+            with suppress(DatabaseError):
+                cursor.execute(f"DROP ROLE IF EXISTS {role}")
     _made.clear()
 
 

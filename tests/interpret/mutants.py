@@ -36,12 +36,28 @@ UNSEEN = ("scans", "lost", "reads", "outside")
 
 
 class Mutant(NamedTuple):
-    """A change of one statement of a function: the whole function, changed, and what was done."""
+    """A change of one statement of a function: which of those of its file, and what it does."""
 
-    module: str
+    path: Path
+    number: int
     line: int
     what: str
-    code: CodeType
+
+    @property
+    def module(self) -> str:
+        """Return the name of the module."""
+        return ".".join((package.__name__, *self.path.relative_to(FOLDER).with_suffix("").parts))
+
+    def code(self) -> CodeType:
+        """Return the function that has the statement, changed."""
+        tree = ast.parse(self.path.read_text())
+        # The generator stands still where the change is done.
+        changes = _done(tree)
+        for _ in range(self.number + 1):
+            next(changes)
+        found = _around(compile(tree, str(self.path), "exec"), self.line)
+        assert found is not None, self
+        return found
 
 
 @dataclass(frozen=True)
@@ -55,22 +71,25 @@ class Case:
 
 
 def mutants(path: Path) -> Iterator[Mutant]:
-    """Yield every change of a file, one at a time."""
+    """Yield every change of a file."""
     tree = ast.parse(path.read_text())
-    relative = path.relative_to(FOLDER).with_suffix("")
-    module = ".".join((package.__name__, *relative.parts))
-    for place in ast.walk(tree):
-        for name, body in ast.iter_fields(place):
+    for number, (line, what) in enumerate(_done(tree)):
+        if not any(f".{each}" in what for each in UNSEEN):
+            yield Mutant(path, number, line, what)
+
+
+def _done(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Do every change to the tree, one at a time, and yield the line and the words of each."""
+    functions = [each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)]
+    for place in dict.fromkeys(within for each in functions for within in ast.walk(each)):
+        for _, body in ast.iter_fields(place):
             if not (isinstance(body, list) and body and isinstance(body[0], ast.stmt)):
-                continue
-            if isinstance(place, ast.Module | ast.ClassDef):
                 continue
             for number, statement in enumerate(body):
                 for what, changed in _changes(statement):
                     body[number] = changed
-                    yield from _compiled(tree, path, module, (statement.lineno, what))
+                    yield statement.lineno, what
                     body[number] = statement
-            del name
 
 
 def _changes(statement: ast.stmt) -> Iterator[tuple[str, ast.stmt]]:
@@ -92,16 +111,6 @@ def _changes(statement: ast.stmt) -> Iterator[tuple[str, ast.stmt]]:
                 yield f"{'always' if value else 'never'} {words}", forced
         case ast.Assign(targets=[ast.Attribute()]) | ast.AugAssign():
             yield f"without {words}", nothing
-
-
-def _compiled(
-    tree: ast.Module, path: Path, module: str, about: tuple[int, str]
-) -> Iterator[Mutant]:
-    line, what = about
-    compiled = compile(tree, str(path), "exec")
-    code = _around(compiled, line)
-    if code is not None and not any(f".{each}" in what for each in UNSEEN):
-        yield Mutant(module, line, what, code)
 
 
 def _around(module: CodeType, line: int) -> CodeType | None:
@@ -142,6 +151,9 @@ def cases(recordings: Sequence[Recording]) -> list[Case]:
     found = []
     for recording in recordings:
         for each, (before, comparison) in zip(recording.executed, recording.judged(), strict=True):
+            if frozenset(comparison.effects.rights) != each.rights:
+                # Kept by another interpreter: the server was not asked for those of this one.
+                each = each._replace(rights=None)
             if not comparison.differences and comparison.unknown is None:
                 found.append(Case(recording, before, comparison.statement, each))
     return found
@@ -186,20 +198,27 @@ def lines_of(every: Sequence[Case]) -> Mapping[tuple[str, int], list[int]]:
 
 
 def survivors(
-    every: Sequence[Case], chosen: Sequence[Mutant], most: int = 400
+    every: Sequence[Case], chosen: Sequence[Mutant], *, most: int = 400, only_reached: bool = False
 ) -> Iterator[tuple[Mutant, str | None]]:
-    """Yield each mutant, and how it was noticed; of the cases that reach it, the first `most`."""
+    """Yield each mutant, and how it was noticed; of the cases that reach it, the first `most`.
+
+    With `only_reached`, those that no case comes to are left out.
+    """
     where = lines_of(every)
     for mutant in chosen:
-        module = importlib.import_module(mutant.module)
-        function = functions_of(module).get((mutant.code.co_name, mutant.code.co_firstlineno))
-        reached = where.get((str(module.__file__), mutant.line), [])
-        if function is None or not reached:
-            yield mutant, "" if function is None else None
+        reached = where.get((str(mutant.path), mutant.line), [])
+        if not reached:
+            if not only_reached:
+                yield mutant, None
             continue
+        code = mutant.code()
+        module = importlib.import_module(mutant.module)
+        function = functions_of(module).get((code.co_name, code.co_firstlineno))
+        if function is None:
+            raise AssertionError(f"{mutant.module}:{mutant.line} is in no function that is found")
         former = function.__code__
         try:
-            function.__code__ = mutant.code
+            function.__code__ = code
             yield mutant, next(filter(None, (noticed(every[n]) for n in reached[:most])), None)
         finally:
             function.__code__ = former
@@ -229,8 +248,8 @@ def main() -> None:
         how[by if by is not None else "not noticed"] += 1
         if by is None:
             print(f"{mutant.module.removeprefix(package.__name__)}:{mutant.line}: {mutant.what}")
-    tried = sum(number for by, number in how.items() if by)
-    print(f"{total} mutants, {tried} tried on {len(every)} statements:", dict(how.most_common()))
+    tried = f"{total} mutants, {len(chosen)} tried on {len(every)} statements"
+    print(f"{tried}: {dict(how.most_common())}")
 
 
 if __name__ == "__main__":

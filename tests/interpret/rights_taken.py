@@ -134,7 +134,7 @@ def _own_owner(right: Right) -> list[str]:
 
 
 GIVING: Mapping[tuple[str, str], Callable[[Right], list[str]]] = {
-    **{(each, "relation"): _own_relation for each in ("OWNER", "DROP")},
+    **{(each, "relation"): _own_relation for each in ("OWNER", "DROP", "GRANT")},
     **{(each, "schema"): _own("SCHEMA") for each in ("OWNER",)},
     **{(each, "type"): _own("TYPE") for each in ("OWNER", "DROP")},
     **{(each, "function"): _own("ROUTINE", _function) for each in ("OWNER", "DROP")},
@@ -143,7 +143,16 @@ GIVING: Mapping[tuple[str, str], Callable[[Right], list[str]]] = {
     **{(each, "schema"): _grant("SCHEMA") for each in ("CREATE", "USAGE")},
     **{
         (each, "relation"): _grant("TABLE")
-        for each in ("SELECT", "INSERT", "UPDATE", "DELETE", "REFERENCES", "TRIGGER", "TRUNCATE")
+        for each in (
+            "SELECT",
+            "INSERT",
+            "UPDATE",
+            "DELETE",
+            "REFERENCES",
+            "TRIGGER",
+            "TRUNCATE",
+            "MAINTAIN",
+        )
     },
     ("USAGE", "sequence"): _grant("SEQUENCE"),
     ("USAGE", "type"): _grant("TYPE"),
@@ -165,7 +174,7 @@ def _ask(right: Right) -> str:
     name = (_function(right) if right.object_kind == "function" else _name(right)).replace(
         "'", "''"
     )
-    if right.privilege in ("OWNER", "DROP"):
+    if right.privilege in ("OWNER", "DROP", "GRANT"):
         catalog, owner, schema, type_ = OWNERS[right.object_kind]
         held = OWNED.format(role=ROLE, owner=owner)
         if right.privilege == "DROP":

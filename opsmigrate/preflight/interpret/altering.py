@@ -75,8 +75,9 @@ class Altering:
                 queue.pop(0)()
 
     def lock(self, table: Name) -> None:
-        """Lock a table as the statement does."""
+        """Lock a table as the statement does; it has to be the role's own, as all of them have."""
         self.step.effects.lock(table, self.mode)
+        self.step.effects.need("OWNER", "relation", table)
 
     def family(self, table: Name) -> tuple[Name, ...]:
         """Return the table and, but for ONLY, all that descend from it, locked as it is."""

@@ -10,6 +10,7 @@ from opsmigrate.preflight.interpret.effects import Effects, RefusedError, Unknow
 from opsmigrate.preflight.interpret.inheritance import surroundings
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.preflight.interpret.step import Command, Step
+from opsmigrate.sql.names import Name, range_name
 from opsmigrate.sql.statement import Statement
 
 
@@ -32,16 +33,24 @@ def interpret(
     except RefusedError as refused:
         return schema, replace(step.effects, refusal=refused.refusal)
     except UnknownError as error:
-        return tainted(schema, error), replace(step.effects, unknown=error.unknown)
+        return tainted(schema, error, statement), replace(step.effects, unknown=error.unknown)
     return step.schema, step.effects
 
 
-def tainted(schema: Schema, error: UnknownError) -> Schema:
+def tainted(schema: Schema, error: UnknownError, statement: Statement) -> Schema:
     """Return the schema of which something is no longer known.
 
-    What is done to a table goes on to its descendants, and to what refers to any of them.
+    What is done to a table goes on to its descendants, and to what refers to any of them; what is
+    named and not there may be there from now on.
     """
     if error.unknown.relations:
         named = {each.name for name in error.unknown.relations if (each := schema.at(name))}
-        return replace(schema, tainted=schema.tainted | surroundings(schema, named))
+        new = {
+            Name(home, name)
+            for part in statement.parts()
+            if part.kind == "RangeVar"
+            for where, name in (range_name(part.value),)
+            if schema.visible(where, name) is None and (home := where or schema.home(None))
+        }
+        return replace(schema, tainted=schema.tainted | surroundings(schema, named) | new)
     return replace(schema, all_tainted=schema.all_tainted or error.unknown.why)

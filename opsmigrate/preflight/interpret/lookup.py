@@ -23,7 +23,16 @@ def find_name(step: Step, node: Any) -> Name | None:
         raise UnknownError("a relation of PostgreSQL's own")
     if schema == "pg_temp" or (schema or "").startswith("pg_"):
         raise UnknownError("a temporary relation")
-    return step.schema.visible(schema, name)
+    found = step.schema.visible(schema, name)
+    if found is None:
+        for each in (schema,) if schema else step.schema.search_path:
+            _require_known(step, Name(each, name))
+    return found
+
+
+def _require_known(step: Step, name: Name) -> None:
+    if name in step.schema.tainted and name not in step.schema.relations:
+        raise UnknownError(f"whether {name} is there", name)
 
 
 def find_relation(step: Step, node: Any, *, missing_ok: bool = False) -> Relation | None:
@@ -60,6 +69,7 @@ def home_of(step: Step, node: Any) -> str:
     home = step.schema.home(schema)
     if home is None:
         step.refuse("3F000", "missing-schema", name=schema or name)
+    _require_known(step, Name(home, name))
     return home
 
 

@@ -22,7 +22,7 @@ from opsmigrate.preflight.interpret.commands import (
     storage,
     triggers,
 )
-from opsmigrate.preflight.interpret.effects import Right, UnknownError
+from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import find_name, find_relation
 from opsmigrate.preflight.interpret.rewriting import write_anew
@@ -66,7 +66,6 @@ def alter_table(step: Step, node: Any) -> None:
         actions.append(action)
     table = relation.name
     modes = [action.mode(command) for action, command in zip(actions, commands, strict=True)]
-    step.effects.rights.append(Right(privilege="OWNER", object_kind="relation", name=table))
     altering = Altering(
         step=step,
         table=table,

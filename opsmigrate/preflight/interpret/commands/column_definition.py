@@ -207,6 +207,7 @@ def make_sequence(step: Step, table: Relation, definition: Definition, owner: st
         persistence=table.persistence,
         sequence=facts,
     )
+    step.effects.need("CREATE", "schema", (table.name.schema,))
     step.put(sequence)
     return sequence
 

@@ -110,6 +110,7 @@ def update(step: Step, node: Any) -> None:
         values = [each.res_target.val for each in node.target_list]
         look_at(step, table, node, [*zip(columns, values, strict=True)])
     step.effects.need(UPDATE, "relation", table.name, columns)
+    _need_read(step, table, node)
     write(step, table, UPDATE, columns)
     _lock_children(step, table, node.relation)
     _values(step, table, node)
@@ -152,9 +153,17 @@ def delete(step: Step, node: Any) -> None:
     _check_columns(step, table, node)
     look_at(step, table, node, ())
     step.effects.need(DELETE, "relation", table.name)
+    _need_read(step, table, node)
     write(step, table, DELETE)
     _lock_children(step, table, node.relation)
     _values(step, table, node)
+
+
+def _need_read(step: Step, table: Relation, node: Any) -> None:
+    """Note that the columns of the target that a condition or a value names, are read."""
+    columns = {parts[-1] for parts in references(node)} & table.columns.keys()
+    if columns:
+        step.effects.need("SELECT", "relation", table.name, tuple(sorted(columns)))
 
 
 def _check_columns(step: Step, table: Relation, node: Any) -> None:

@@ -202,6 +202,8 @@ def _clone_triggers(step: Step, parent: Relation, table: Name) -> None:
         step.refuse("42710", "name-taken", relation=table, name=min(taken))
     if copies and children_of(step.schema, table):
         raise UnknownError("triggers of a partitioned partition", table, parent.name)
+    for each in copies.values():
+        step.effects.need("EXECUTE", "function", each.function)
     step.put(replace(own, triggers={**own.triggers, **copies}))
 
 

@@ -38,6 +38,7 @@ def truncate(step: Step, node: Any) -> None:
     while referring:
         tables.update(dict.fromkeys(sorted(referring)))
         for name in referring:
+            step.effects.need("TRUNCATE", "relation", name)
             tables.update(dict.fromkeys(descendants_of(step.schema, name)))
         referring = _referring(step.schema, set(tables))
     for name in tables:
