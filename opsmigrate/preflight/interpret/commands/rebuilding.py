@@ -21,8 +21,16 @@ from opsmigrate.sql.grammar import parse_expression
 from opsmigrate.sql.names import Name
 
 
+GENERATED_IS_IN_USE = 150_000
+
+
 def require_free(altering: Altering, table: Relation, column: str) -> None:
     """Refuse where something uses the column that is not made again: views, triggers, policies."""
+    for holder in _generated_of(table, column):
+        # PostgreSQL 14 takes it for an error of syntax.
+        is_old = altering.step.schema.version < GENERATED_IS_IN_USE
+        state = "42601" if is_old else "0A000"
+        altering.refuse(state, "used-by-another", table.name, column=column, holder=holder)
     for holder in _holders(altering, table, column):
         altering.refuse("0A000", "used-by-another", table.name, column=column, holder=holder)
     for by, _ in altering.step.schema.dependencies.get(thing_of(table.name, column), ()):
@@ -45,6 +53,9 @@ def _holders(altering: Altering, table: Relation, column: str) -> Iterator[str]:
         for text in (policy.using, policy.check):
             if text is not None and column in columns_used_by(text):
                 yield policy.name
+
+
+def _generated_of(table: Relation, column: str) -> Iterator[str]:
     for other in table.columns.values():
         uses = other.generated and other.default is not None and other.name != column
         if uses and column in columns_used_by(other.default or ""):
