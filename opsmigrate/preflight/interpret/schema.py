@@ -276,6 +276,8 @@ class Schema:
     # Name -> the schema of its objects.
     extensions: Mapping[str, str] = field(default_factory=dict)
     collations: frozenset[Name] = frozenset()
+    # All of the server; none where they were not read.
+    roles: frozenset[str] = frozenset()
     system: System = field(default_factory=System)
     # The session's setting; "" where it is not known.
     time_zone: str = ""

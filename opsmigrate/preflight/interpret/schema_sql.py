@@ -26,7 +26,8 @@ SELECT current_setting('server_version_num')::int, current_user::text,
        (SELECT coalesce(json_object_agg(name, pg_get_userbyid(nspowner)), '{}')::text
         FROM n WHERE name <> 'pg_temp'),
        (SELECT coalesce(json_object_agg(extname, nspname), '{}')::text
-        FROM pg_extension e JOIN pg_namespace s ON s.oid = e.extnamespace)
+        FROM pg_extension e JOIN pg_namespace s ON s.oid = e.extnamespace),
+       (SELECT array_agg(rolname)::text[] FROM pg_roles)
 """)
 # In the order of what reading.py makes of them: a row for each relation but indexes and TOAST.
 RELATIONS = _of_schemas("""
@@ -97,6 +98,7 @@ JOIN n ON n.oid = x.relnamespace
 LEFT JOIN LATERAL (SELECT n.name, y.relname::text FROM pg_inherits h
     JOIN pg_class y ON y.oid = h.inhparent JOIN n ON n.oid = y.relnamespace
     WHERE h.inhrelid = i.indexrelid) p ON x.relispartition
+ORDER BY i.indexrelid
 """)
 OPERATOR_CLASSES = """
 SELECT o.oid::text, s.nspname::text, o.opcname::text, o.opcdefault

@@ -214,7 +214,9 @@ def _written(step: Step, targets: Any) -> list[Any]:
 
 def _target(step: Step, node: Any) -> Relation:
     table = queried(step, node)
-    if table.kind in "mS":
+    if table.kind == "S":
+        raise UnknownError("the columns of a sequence", table.name)
+    if table.kind == "m":
         step.refuse("42809", "wrong-kind", relation=table.name)
     if table.kind not in "rp":
         read_by = {use.relation for use in table.uses}
@@ -270,9 +272,11 @@ def _lock_referring(step: Step, table: Relation, event: str) -> None:
             family = (other.name, *descendants_of(step.schema, other.name))
             for name in family:
                 step.effects.lock_with_rows(name, ROW_SHARE if nothing else ROW_EXCLUSIVE)
-            step.effects.questions.append(
-                Question(sqlstate="23503", kind="foreign-key", relation=other.name)
-            )
+            # RESTRICT has an SQLSTATE of its own from 18 on.
+            step.effects.questions += [
+                Question(sqlstate=state, kind="foreign-key", relation=other.name)
+                for state in ("23503", "23001")
+            ]
             if not nothing and other.name not in step.effects.writes_rows:
                 write(step, other, DELETE if action == "c" and event == DELETE else UPDATE)
                 mode = step.effects.locks.pop(other.name)

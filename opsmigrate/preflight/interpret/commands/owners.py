@@ -30,9 +30,6 @@ LIGHT = frozenset({"fillfactor", "parallel_workers", "toast_tuple_target"})
 def change_owner(step: Step, node: Any) -> None:
     """ALTER … OWNER TO, of what is no relation."""
     kind, owner = label(node, "object_type"), role_named(step, node.newowner)
-    if owner != step.schema.role:
-        # Whether there is such a role, nothing here tells.
-        raise UnknownError(f"the role {owner}", Name("", ""))
     if kind in ROUTINES:
         found = find_routine(step, kind, node.object.object_with_args)
         if found is not None:
@@ -74,8 +71,7 @@ def grant(step: Step, node: Any) -> None:
             table = relation_of(step, each.range_var)
             step.effects.need("GRANT", "relation", table.name)
     for each in node.grantees:
-        if label(each.role_spec, "roletype") == "ROLESPEC_CSTRING":
-            raise UnknownError(f"the role {each.role_spec.rolename}", Name("", ""))
+        role_named(step, each.role_spec)
 
 
 def create_policy(step: Step, node: Any) -> None:
@@ -111,8 +107,6 @@ def alter_policy(step: Step, node: Any) -> None:
 def _with_policy(step: Step, table: Relation, policy: Policy, node: Any) -> Relation:
     if node.roles:
         roles = tuple(role_named(step, each.role_spec) for each in node.roles)
-        if any(role not in ("public", step.schema.role) for role in roles):
-            raise UnknownError("the roles of a policy", table.name)
         policy = replace(policy, roles=roles)
     for field, text in (("qual", "using"), ("with_check", "check")):
         if node.HasField(field):
@@ -145,8 +139,6 @@ def create_rule(step: Step, node: Any) -> None:
 
 def _owner(altering: Altering, table: Name, command: Any) -> None:
     owner = role_named(altering.step, command.newowner)
-    if owner != altering.step.schema.role:
-        raise UnknownError(f"the role {owner}", table)
     altering.later(Pass.MISCELLANEOUS, lambda: _owned(altering.step, table, owner))
 
 
@@ -198,7 +190,9 @@ def _fits(altering: Altering, own: Relation, name: str) -> None:
     if index is None:
         altering.refuse("42704", "missing-index", own.name, name=name)
     plain = all(key.column is not None for key in index.keys) and index.predicate is None
-    if not (index.unique and plain and index.immediate and index.valid):
+    if index.unique and not index.immediate:
+        altering.refuse("0A000", "deferrable-index", own.name, name=name)
+    if not (index.unique and plain and index.valid):
         altering.refuse("42809", "no-replica-identity", own.name, name=name)
     for key in index.keys:
         if key.column is not None and not own.columns[key.column].not_null:

@@ -33,6 +33,8 @@ KINDS = {
 }
 WITH_COLUMNS = "rpvmfc"
 CHILDREN_RENAMED_WITH_TRIGGERS = 150_000
+# Before, it was an internal error.
+SAYS_WHY = 180_000
 
 
 def rename(step: Step, node: Any) -> None:
@@ -224,7 +226,8 @@ def _part(kind: str, field: str) -> Callable[[Step, Any, str], None]:
 
 def _require_own(step: Step, table: Relation, trigger: Trigger) -> None:
     if step.schema.version >= CHILDREN_RENAMED_WITH_TRIGGERS and trigger.parent is not None:
-        step.refuse("0A000", "of-the-parent", relation=table.name, name=trigger.name)
+        state = "0A000" if step.schema.version >= SAYS_WHY else "XX000"
+        step.refuse(state, "of-the-parent", relation=table.name, name=trigger.name)
 
 
 def _copies(step: Step, table: Name, pair: tuple[str, str]) -> None:
