@@ -38,7 +38,7 @@ def select(step: Step, node: Any) -> None:
 
 def insert(step: Step, node: Any) -> None:
     """INSERT."""
-    table = _target(step, node.relation)
+    table = _target(step, node.relation, named=bool(node.cols))
     _write_within(step, node, but=node)
     columns = _given(step, table, node)
     read(step, node)
@@ -212,11 +212,11 @@ def _written(step: Step, targets: Any) -> list[Any]:
     return [queried(step, each.node).name for each in targets]
 
 
-def _target(step: Step, node: Any) -> Relation:
+def _target(step: Step, node: Any, *, named: bool = True) -> Relation:
     table = queried(step, node)
-    if table.kind == "S":
+    if table.kind == "S" and named:
         raise UnknownError("the columns of a sequence", table.name)
-    if table.kind == "m":
+    if table.kind in "mS":
         step.refuse("42809", "wrong-kind", relation=table.name)
     if table.kind not in "rp":
         read_by = {use.relation for use in table.uses}
