@@ -14,6 +14,9 @@ from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.names import Name, range_name
 from opsmigrate.sql.statement import Statement
 
+# Whatever these name, they may change.
+CHANGES = frozenset({"alter_table_stmt", "index_stmt", "create_stmt", "rename_stmt"})
+
 
 def interpret(
     schema: Schema, statement: Statement, commands: Mapping[str, Command] = COMMANDS
@@ -50,6 +53,14 @@ def tainted(schema: Schema, error: UnknownError, statement: Statement) -> Schema
         named = {
             each.name if (each := schema.at(name)) else name for name in error.unknown.relations
         }
+        if statement.kind in CHANGES:
+            named |= {
+                each.name
+                for part in statement.parts()
+                if part.kind == "RangeVar"
+                and (found := schema.visible(*range_name(part.value))) is not None
+                and (each := schema.at(found)) is not None
+            }
         new = {
             Name(home, name)
             for part in statement.parts()

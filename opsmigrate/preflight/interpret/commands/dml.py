@@ -60,7 +60,9 @@ def insert(step: Step, node: Any) -> None:
     if table.kind == "p":
         for name in descendants_of(step.schema, table.name):
             step.effects.lock_with_rows(name, ROW_EXCLUSIVE)
-    _lock_sequences(step, table)
+    if node.HasField("returning_clause"):
+        step.effects.need("SELECT", "relation", table.name)
+    _lock_sequences(step, table, columns or tuple(table.columns) if rows else columns)
     _values(step, table, node)
 
 
@@ -321,7 +323,16 @@ def _ask(step: Step, table: Relation, event: str) -> None:
         ]
 
 
-def _lock_sequences(step: Step, table: Relation) -> None:
+def insert_needs(table: Relation, sequence: Relation, given: tuple[str, ...]) -> bool:
+    """Return whether an INSERT with these columns takes the next value for another."""
+    return any(
+        column.default is not None and sequence.name.name in column.default
+        for column in table.columns.values()
+        if column.name not in given
+    )
+
+
+def _lock_sequences(step: Step, table: Relation, columns: tuple[str, ...] | None = None) -> None:
     """Defaults that take the next value, and identity columns, lock their sequence."""
     for each in step.schema.relations.values():
         if each.sequence is None:
@@ -331,6 +342,13 @@ def _lock_sequences(step: Step, table: Relation) -> None:
             column.default is not None and each.name.name in column.default
             for column in table.columns.values()
         )
+        if (
+            used
+            and not each.sequence.internal
+            and columns is not None
+            and insert_needs(table, each, columns)
+        ):
+            step.effects.need("USAGE", "sequence", each.name)
         if used or (owner is not None and owner[0] == table.name):
             step.effects.lock_with_rows(each.name, ROW_EXCLUSIVE)
 

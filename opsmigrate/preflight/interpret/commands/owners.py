@@ -70,6 +70,9 @@ def grant(step: Step, node: Any) -> None:
         for each in node.objects:
             table = relation_of(step, each.range_var)
             step.effects.need("GRANT", "relation", table.name)
+    if label(node, "objtype") in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
+        for each in node.objects:
+            step.effects.need("OWNER", "type", user_type_named(step, each.list.items))
     for each in node.grantees:
         role_named(step, each.role_spec)
 

@@ -157,6 +157,7 @@ def _remember_key(altering: Altering, table: Name, constraint: Constraint) -> No
         return
     step.effects.lock(table, ACCESS_EXCLUSIVE)
     step.effects.lock(constraint.target, ACCESS_EXCLUSIVE)
+    step.effects.need("REFERENCES", "relation", constraint.target, constraint.to_columns)
 
     def act() -> None:
         if constraint.name in altering.relation(table).constraints:

@@ -110,6 +110,7 @@ def _column(step: Step, node: Any, new: str) -> None:
     family = (table.name, *descendants_of(step.schema, table.name)) if _recurses(node) else ()
     for each in family[1:]:
         step.effects.lock(each, ACCESS_EXCLUSIVE)
+        step.effects.need("OWNER", "relation", each)
     if not family and children_of(step.schema, table.name):
         step.refuse("42P16", "inherited-by-others", relation=table.name, column=old)
     # From below to above, as renameatt_internal() comes back from its children.
@@ -179,6 +180,7 @@ def _constraint(step: Step, node: Any, new: str) -> None:
         family = (table.name,)
     for each in family:
         step.effects.lock(each, ACCESS_EXCLUSIVE)
+        step.effects.need("OWNER", "relation", each)
         _constraint_of(step, step.known(each), (old, new), within=family)
 
 
