@@ -23,7 +23,6 @@ from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.type_changes import writes_anew
 from opsmigrate.sql.grammar import deparse, parse_expression
 from opsmigrate.sql.names import Name
-from opsmigrate.sql.types import without_modifier
 
 
 def _prepare(altering: Altering, table: Name, command: Any) -> None:
@@ -45,6 +44,9 @@ def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recur
     if node.HasField("coll_clause"):
         collation = collation_of(step, node.coll_clause, new)
     _require_cast(altering, relation, column, new, using)
+    if column.generated != "v" and relation.kind == "r":
+        # Whether or not rows are written anew (ATRewriteTables).
+        altering.later(Pass.ROWS, lambda: require_no_column_of(step, table))
     if column.generated != "v" and writes_anew(step.schema, column.type, new, name, using):
         altering.rewrite(table)
         _ask(step, relation, column, using)
@@ -127,8 +129,6 @@ def _alter(altering: Altering, table: Name, name: str, to: tuple[str, Name | Non
         _retype_sequence(altering, table, column, new)
     _require_default(altering, relation, column, new)
     require_free(altering, relation, name)
-    if relation.kind == "r" and without_modifier(column.type) != without_modifier(new):
-        require_no_column_of(step, table)
     remember(altering, relation, name)
     relation = altering.relation(table)
     step.put(relation.with_column(replace(column, type=new, collation=collation)))

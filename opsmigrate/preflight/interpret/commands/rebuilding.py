@@ -10,11 +10,12 @@ from opsmigrate.preflight.interpret.altering import Altering, Pass
 from opsmigrate.preflight.interpret.coercion import POLYMORPHIC
 from opsmigrate.preflight.interpret.commands.checks import ask_check
 from opsmigrate.preflight.interpret.commands.foreign_keys import require_comparable
-from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.effects import Question, RefusedError, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, condition, typed
 from opsmigrate.preflight.interpret.index_methods import default_class, named_class
 from opsmigrate.preflight.interpret.schema import Constraint, Index, Key, Relation
 from opsmigrate.preflight.interpret.system import OperatorClass
+from opsmigrate.preflight.interpret.thing import column as thing_of
 from opsmigrate.sql.expressions import columns_used_by
 from opsmigrate.sql.grammar import parse_expression
 from opsmigrate.sql.names import Name
@@ -24,6 +25,11 @@ def require_free(altering: Altering, table: Relation, column: str) -> None:
     """Refuse where something uses the column that is not made again: views, triggers, policies."""
     for holder in _holders(altering, table, column):
         altering.refuse("0A000", "used-by-another", table.name, column=column, holder=holder)
+    for by, _ in altering.step.schema.dependencies.get(thing_of(table.name, column), ()):
+        if by.kind == "function":
+            altering.refuse(
+                "0A000", "used-by-another", table.name, column=column, holder=str(by.name)
+            )
     if table.rules or any(each.when for each in table.triggers.values()):
         raise UnknownError("what rules and conditions of triggers use", table.name)
 
@@ -144,7 +150,13 @@ def _remember_check(altering: Altering, table: Name, constraint: Constraint) -> 
         if constraint.name not in relation.constraints:
             return
         place = Place(schema=altering.step.schema, table=relation, word="check")
-        condition(place, parse_expression(constraint.condition or "true"))
+        try:
+            condition(place, parse_expression(constraint.condition or "true"))
+        except RefusedError as error:
+            if error.refusal.kind == "literal":
+                # The server has it with the type that it had, which a text need not say.
+                raise UnknownError("whether a condition suits another type", table) from error
+            raise
         ask_check(altering.step, relation, constraint)
 
     altering.later(Pass.OLD_CONSTRAINT, act)
@@ -160,7 +172,21 @@ def _remember_key(altering: Altering, table: Name, constraint: Constraint) -> No
     step.effects.need("REFERENCES", "relation", constraint.target, constraint.to_columns)
 
     def act() -> None:
-        if constraint.name in altering.relation(table).constraints:
-            require_comparable(step, altering.relation(table), constraint)
+        relation = altering.relation(table)
+        if constraint.name not in relation.constraints:
+            return
+        require_comparable(step, relation, constraint)
+        if constraint.validated and relation.kind == "r":
+            # What triggers that were off have let in.
+            step.effects.questions.append(
+                Question(
+                    sqlstate="23503",
+                    kind="foreign-key",
+                    relation=table,
+                    columns=constraint.columns,
+                    target=constraint.target,
+                    to_columns=constraint.to_columns,
+                )
+            )
 
     altering.later(Pass.OLD_CONSTRAINT, act)
