@@ -169,7 +169,8 @@ def _remember_key(altering: Altering, table: Name, constraint: Constraint) -> No
         return
     step.effects.lock(table, ACCESS_EXCLUSIVE)
     step.effects.lock(constraint.target, ACCESS_EXCLUSIVE)
-    step.effects.need("REFERENCES", "relation", constraint.target, constraint.to_columns)
+    if constraint.parent is None:
+        step.effects.need("REFERENCES", "relation", constraint.target, constraint.to_columns)
 
     def act() -> None:
         relation = altering.relation(table)
