@@ -9,6 +9,7 @@ from typing import Any
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.forecast.modes import SHARE_ROW_EXCLUSIVE
 from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
+from opsmigrate.preflight.interpret.coercion import has_domain_constraints
 from opsmigrate.preflight.interpret.collation import collation_of
 from opsmigrate.preflight.interpret.commands.column_definition import INTEGERS, require_type
 from opsmigrate.preflight.interpret.commands.rebuilding import remember, require_free
@@ -17,13 +18,11 @@ from opsmigrate.preflight.interpret.expression_types import Place, coerced, type
 from opsmigrate.preflight.interpret.inheritance import children_of
 from opsmigrate.preflight.interpret.lookup import find_type
 from opsmigrate.preflight.interpret.partition_keys import columns_in_key
-from opsmigrate.preflight.interpret.rewriting import require_no_column_of
 from opsmigrate.preflight.interpret.schema import Column, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.type_changes import writes_anew
 from opsmigrate.sql.grammar import deparse, parse_expression
 from opsmigrate.sql.names import Name
-from opsmigrate.sql.types import without_modifier
 
 
 def _prepare(altering: Altering, table: Name, command: Any) -> None:
@@ -38,6 +37,8 @@ def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recur
     column = altering.column(table, name)
     relation = altering.relation(table)
     using = node.raw_default if node.HasField("raw_default") else None
+    if column.identity:
+        _retype_sequence(altering, table, column, find_type(step.schema, node.type_name))
     _require_changeable(altering, relation, column, using, recursing=recursing)
     new = find_type(step.schema, node.type_name)
     require_type(step, new)
@@ -48,6 +49,11 @@ def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recur
     if column.generated != "v" and writes_anew(step.schema, column.type, new, name, using):
         altering.rewrite(table)
         _ask(step, relation, column, using)
+    if has_domain_constraints(step.schema, new) and relation.kind == "r":
+        step.effects.questions += [
+            Question(sqlstate=each, kind="domain", relation=table, columns=(name,))
+            for each in ("23502", "23514")
+        ]
     children = children_of(step.schema, table)
     if children and altering.only and not recursing:
         altering.refuse("42P16", "children-too", table, column=name)
@@ -123,12 +129,9 @@ def _alter(altering: Altering, table: Name, name: str, to: tuple[str, Name | Non
     altering.retyped.append((table, name))
     relation = altering.relation(table)
     column = relation.columns[name]
-    if column.identity:
-        _retype_sequence(altering, table, column, new)
     _require_default(altering, relation, column, new)
     require_free(altering, relation, name)
-    if relation.kind == "r" and without_modifier(column.type) != without_modifier(new):
-        require_no_column_of(step, table)
+    altering.filled.add(table)
     remember(altering, relation, name)
     relation = altering.relation(table)
     step.put(relation.with_column(replace(column, type=new, collation=collation)))

@@ -150,6 +150,8 @@ def _add_default(altering: Altering, table: Name, column: Column, definition: De
     nothing = is_nothing(step.schema, column, value)
     text = None if nothing else deparse(definition.default)
     step.put(relation.with_column(replace(column, default=text)))
+    if text is not None and column.generated != "v":
+        altering.filled.add(table)
     if column.generated == "s" or (
         not column.generated and is_filled_anew(step, column.type, value)
     ):
