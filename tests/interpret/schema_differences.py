@@ -28,8 +28,8 @@ def schema_differences(
     look = _Look(same or (lambda *about: False))
     return [
         *look.mappings("", _kept(ours.relations, without), _kept(server.relations, without)),
-        *look.mappings("type ", ours.types, server.types),
-        *look.mappings("function ", ours.functions, server.functions),
+        *look.mappings("type ", ours.types, _told(ours, ours.types, server.types)),
+        *look.mappings("function ", ours.functions, _told(ours, ours.functions, server.functions)),
         *look.mappings("schema ", ours.schemas, server.schemas),
         *look.mappings("extension ", ours.extensions, server.extensions),
         *look.values("collations", ours.collations, server.collations),
@@ -40,6 +40,15 @@ def schema_differences(
 
 def _kept(relations: Mapping[Name, Relation], without: frozenset[Name]) -> dict[Name, Relation]:
     return {name: each for name, each in relations.items() if name not in without}
+
+
+def _told(ours: Schema, of_ours: Mapping[Any, Any], server: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return what the server has, without the parts of extensions if ours says they are unknown."""
+    return {
+        key: each
+        for key, each in server.items()
+        if key in of_ours or each.extension is None or not ours.incomplete
+    }
 
 
 class _Look:

@@ -58,8 +58,6 @@ class Altering:
     # Columns whose type is another one, before any of it is done: (table, column).
     retyped: list[tuple[Name, str]] = field(default_factory=list)
     rewritten: set[Name] = field(default_factory=set)
-    # Tables in which a column's values are made, whether or not the rows are written anew.
-    filled: set[Name] = field(default_factory=set)
 
     def relation(self, table: Name) -> Relation:
         """Return a table as it is by now."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.preflight.interpret.dependents import copy_of, dependents, owner_of
-from opsmigrate.preflight.interpret.effects import Loss
+from opsmigrate.preflight.interpret.effects import Loss, UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of
 from opsmigrate.preflight.interpret.schema import Relation, Schema
 from opsmigrate.preflight.interpret.step import Step
@@ -36,6 +36,10 @@ def drop(step: Step, things: Iterable[Thing], *, cascade: bool) -> None:
             step.refuse("2BP01", "required-by-another", **_about(target), holder=_shown(owner))
         found.add(target)
     lost = [thing for thing, how in found.how.items() if how == {NORMAL}]
+    extension = any(target.kind == "extension" for target in targets)
+    if extension and lost and all(thing.kind == "other" for thing in lost):
+        # Operator classes, casts: of which the schema does not say whether they are its own.
+        raise UnknownError(f"whether all that rests on {_shown(targets[0])} is its own")
     if lost and not cascade:
         step.refuse("2BP01", "used-by-another", **_about(targets[0]), holder=_shown(lost[0]))
     for thing in found.how:

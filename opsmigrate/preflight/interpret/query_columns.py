@@ -19,6 +19,7 @@ from opsmigrate.sql.names import Name
 from opsmigrate.sql.shown_names import shown_name
 
 COUNTED = "count"
+BOOLEANS = 150_000
 
 
 class Given(NamedTuple):
@@ -32,7 +33,7 @@ class Given(NamedTuple):
 
 @dataclass(frozen=True)
 class Item:
-    """Something in FROM: what it is called, and its columns; None where they are not known."""
+    """Something in FROM: what it is called, and its columns; `relation` where it is one."""
 
     alias: str
     columns: tuple[Given, ...]
@@ -41,7 +42,7 @@ class Item:
 
 @dataclass
 class Query:
-    """A query being read: `used` are columns of relations, `uncertain` says what is not known."""
+    """A query being read: the columns that it uses, and the relations that it has seen."""
 
     step: Step
     used: set[Use] = field(default_factory=set)
@@ -170,13 +171,20 @@ def _target(
     if fields and fields[-1].WhichOneof("node") == "a_star":
         yield from _star(query, fields, items)
         return
-    name = as_stored(target.name) if target.name else shown_name(value) or "?column?"
+    name = as_stored(target.name) if target.name else _shown(query, value)
     if fields:
         parts = tuple(as_stored(each.string.sval) for each in fields)
         found = _find(query, parts, scope)
         yield found._replace(name=name) if found is not None else Given(name, None)
     else:
         yield Given(name, _type(query, value, scope))
+
+
+def _shown(query: Query, node: Any) -> str:
+    # There TRUE is a cast of 't'.
+    if query.step.schema.version < BOOLEANS and node.a_const.WhichOneof("val") == "boolval":
+        return "bool"
+    return shown_name(node) or "?column?"
 
 
 def _star(query: Query, fields: Any, items: tuple[Item, ...]) -> Iterator[Given]:

@@ -13,12 +13,10 @@ from opsmigrate.sql.types import element_type, user_type
 
 def write_anew(altering: Altering) -> None:
     """Give a new file to what is to be written anew, and to its indexes."""
-    for table in sorted(altering.rewritten | altering.filled):
+    for table in sorted(altering.rewritten):
         if altering.relation(table).kind != "r":
             continue
         require_no_column_of(altering.step, table)
-        if table not in altering.rewritten:
-            continue
         altering.step.effects.rewrites.add(table)
         altering.step.effects.scans.add(table)
         rebuild_indexes(altering.step, table)

@@ -165,7 +165,8 @@ class Relation:
     `kind` is pg_class.relkind; indexes are no relations here but are part of their table, and
     `Schema.at()` finds them all the same. `live` is its name in the live database, None where the
     plan makes it. `last_number` is pg_class.relnatts, with the dropped columns. `row_security` is
-    "", "enabled" or "forced". `uses` are what a view reads.
+    "", "enabled", "forced", or "idle": it would be forced, but is not enabled. `uses` are what a
+    view reads.
     """
 
     name: Name

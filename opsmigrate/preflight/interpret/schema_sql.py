@@ -33,7 +33,8 @@ RELATIONS = _of_schemas("""
 WITH {namespaces}
 SELECT c.oid, n.name, c.relname::text, c.relkind::text, pg_get_userbyid(c.relowner)::text,
        c.relpersistence::text, c.relnatts, c.relreplident::text,
-       CASE WHEN c.relforcerowsecurity THEN 'forced'
+       CASE WHEN c.relforcerowsecurity AND c.relrowsecurity THEN 'forced'
+            WHEN c.relforcerowsecurity THEN 'idle'
             WHEN c.relrowsecurity THEN 'enabled' ELSE '' END,
        coalesce(c.reloptions, '{}')::text[], coalesce(s.spcname, '')::text,
        CASE WHEN m.amname <> 'heap' THEN m.amname::text ELSE '' END,

@@ -44,12 +44,13 @@ ACTIONS: Mapping[str, Action] = {
     **inheriting.ACTIONS,
     **triggers.ACTIONS,
 }
+OWNED = ("OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_SEQUENCE")
 TABLES = ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE")
 
 
 def alter_table(step: Step, node: Any) -> None:
     """Do what `node`, an AlterTableStmt, says to a table."""
-    if label(node, "objtype") not in TABLES:
+    if label(node, "objtype") not in TABLES and not _gives_away(node):
         raise _unknown(step, node, f"ALTER of {label(node, 'objtype')}")
     found = find_name(step, node.relation)
     if found is not None and found not in step.schema.relations:
@@ -82,6 +83,12 @@ def alter_table(step: Step, node: Any) -> None:
         # Whatever it is, it is done to this table, and perhaps to those that descend from it.
         others = error.unknown.relations or descendants_of(step.schema, table)
         raise UnknownError(error.unknown.why, table, *others) from error
+
+
+def _gives_away(node: Any) -> bool:
+    """Return whether it only says OWNER TO: of a view or a sequence, that is as of a table."""
+    subtypes = {label(each.alter_table_cmd, "subtype") for each in node.cmds}
+    return label(node, "objtype") in OWNED and subtypes == {"AT_ChangeOwner"}
 
 
 def _unknown(step: Step, node: Any, why: str) -> UnknownError:

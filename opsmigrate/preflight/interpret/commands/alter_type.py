@@ -46,6 +46,9 @@ def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recur
     if node.HasField("coll_clause"):
         collation = collation_of(step, node.coll_clause, new)
     _require_cast(altering, relation, column, new, using)
+    if column.generated != "v" and relation.kind == "r":
+        # Whether or not rows are written anew (ATRewriteTables).
+        altering.later(Pass.ROWS, lambda: require_no_column_of(step, table))
     if column.generated != "v" and writes_anew(step.schema, column.type, new, name, using):
         altering.rewrite(table)
         _ask(step, relation, column, using)
@@ -131,7 +134,6 @@ def _alter(altering: Altering, table: Name, name: str, to: tuple[str, Name | Non
     column = relation.columns[name]
     _require_default(altering, relation, column, new)
     require_free(altering, relation, name)
-    altering.filled.add(table)
     remember(altering, relation, name)
     relation = altering.relation(table)
     step.put(relation.with_column(replace(column, type=new, collation=collation)))

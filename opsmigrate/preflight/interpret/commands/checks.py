@@ -14,8 +14,9 @@ from opsmigrate.preflight.interpret.inheritance import children_of
 from opsmigrate.preflight.interpret.made_names import constraint_name, has_constraint
 from opsmigrate.preflight.interpret.schema import Constraint, Relation
 from opsmigrate.preflight.interpret.step import Step
+from opsmigrate.preflight.interpret.values import ask_expression
 from opsmigrate.sql.expressions import same_expression
-from opsmigrate.sql.grammar import deparse
+from opsmigrate.sql.grammar import deparse, parse_expression
 from opsmigrate.sql.names import Name
 
 KNOWS_NOT_ENFORCED = 180_000
@@ -100,6 +101,7 @@ def ask_check(step: Step, table: Relation, made: Constraint) -> None:
     """Note that the rows are read for one that contradicts."""
     if made.validated and table.kind == "r":
         step.effects.scans.add(table.name)
+        ask_expression(step, table, parse_expression(made.condition or "true"))
         step.effects.questions.append(
             Question(
                 sqlstate="23514",

@@ -25,9 +25,11 @@ from opsmigrate.preflight.interpret.dropping import drop
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.partition_keys import columns_in_key
+from opsmigrate.preflight.interpret.rewriting import require_no_column_of
 from opsmigrate.preflight.interpret.schema import Column, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.thing import column as thing_of
+from opsmigrate.preflight.interpret.values import ask_expression
 from opsmigrate.sql.grammar import deparse
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
@@ -150,12 +152,15 @@ def _add_default(altering: Altering, table: Name, column: Column, definition: De
     nothing = is_nothing(step.schema, column, value)
     text = None if nothing else deparse(definition.default)
     step.put(relation.with_column(replace(column, default=text)))
-    if text is not None and column.generated != "v":
-        altering.filled.add(table)
     if column.generated == "s" or (
         not column.generated and is_filled_anew(step, column.type, value)
     ):
         altering.rewrite(table)
+        if column.generated:
+            ask_expression(step, relation, definition.default)
+    if not nothing and column.generated != "v" and relation.kind == "r":
+        # Whether or not rows are written anew for it (ATRewriteTables).
+        altering.later(Pass.ROWS, lambda: require_no_column_of(step, table))
     if "(" in column.type and not value.null:
         # It is computed at once, and has to fit.
         for state in ("22001", "22003", "22026"):

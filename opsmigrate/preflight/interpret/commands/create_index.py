@@ -30,6 +30,7 @@ from opsmigrate.preflight.interpret.made_names import (
 from opsmigrate.preflight.interpret.partition_keys import require_partition_key
 from opsmigrate.preflight.interpret.schema import Constraint, Index, Key, Relation
 from opsmigrate.preflight.interpret.step import Command, Step
+from opsmigrate.preflight.interpret.values import ask_index
 from opsmigrate.sql.expressions import same_expression
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.shown_names import shown_name
@@ -224,6 +225,7 @@ def _put(step: Step, table: Relation, index: Index, wanted: Wanted) -> None:
         return
     step.effects.builds.add(Name(table.name.schema, index.name))
     step.effects.scans.add(table.name)
+    ask_index(step, table, index)
     if wanted.unique or wanted.kind == "x":
         step.effects.questions.append(
             Question(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,11 @@ from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
 
 POLICY_COMMANDS = {"all": "*", "select": "r", "insert": "a", "update": "w", "delete": "d"}
+# What Relation.row_security is, and what it becomes.
+ENABLED = {"": "enabled", "enabled": "enabled", "forced": "forced", "idle": "forced"}
+DISABLED = {"": "", "enabled": "", "forced": "idle", "idle": "idle"}
+FORCED = {"": "idle", "enabled": "forced", "forced": "forced", "idle": "idle"}
+NOT_FORCED = {"": "", "enabled": "enabled", "forced": "enabled", "idle": ""}
 # Of these a change is no rewrite, and locks less (default_reloptions, reloptions.c).
 LIGHT_OPTIONS = ("autovacuum_", "toast.", "log_autovacuum_", "vacuum_")
 LIGHT = frozenset({"fillfactor", "parallel_workers", "toast_tuple_target"})
@@ -144,7 +149,9 @@ def create_rule(step: Step, node: Any) -> None:
 
 
 def _owner(altering: Altering, table: Name, command: Any) -> None:
-    owner = role_named(altering.step, command.newowner)
+    own, owner = altering.relation(table), role_named(altering.step, command.newowner)
+    if own.sequence is not None and own.sequence.owner is not None and owner != own.owner:
+        altering.refuse("0A000", "owned-sequence", table)
     if owner != altering.step.schema.role:
         raise UnknownError(f"the role {owner}", table)
     altering.later(Pass.MISCELLANEOUS, lambda: _owned(altering.step, table, owner))
@@ -164,16 +171,17 @@ def _owned(step: Step, table: Name, owner: str) -> None:
             step.put(replace(each, owner=owner))
 
 
-def _row_security(security: Callable[[str], str]) -> Action:
+def _row_security(becomes: Mapping[str, str]) -> Action:
     def prepare(altering: Altering, table: Name, command: Any) -> None:
-        own = altering.allow(table, "rp")
-        changed = security(own.row_security)
-        altering.later(
-            Pass.MISCELLANEOUS,
-            lambda: altering.step.put(replace(altering.relation(table), row_security=changed)),
-        )
+        altering.allow(table, "rp")
+        altering.later(Pass.MISCELLANEOUS, lambda: _secured(altering, table, becomes))
 
     return Action(prepare=prepare)
+
+
+def _secured(altering: Altering, table: Name, becomes: Mapping[str, str]) -> None:
+    own = altering.relation(table)
+    altering.step.put(replace(own, row_security=becomes[own.row_security]))
 
 
 def _replica_identity(altering: Altering, table: Name, command: Any) -> None:
@@ -231,10 +239,10 @@ def _options(altering: Altering, table: Name, command: Any) -> None:
 
 ACTIONS: Mapping[str, Action] = {
     "AT_ChangeOwner": Action(prepare=_owner),
-    "AT_EnableRowSecurity": _row_security(lambda now: now or "enabled"),
-    "AT_DisableRowSecurity": _row_security(lambda now: now if now == "forced" else ""),
-    "AT_ForceRowSecurity": _row_security(lambda now: "forced"),
-    "AT_NoForceRowSecurity": _row_security(lambda now: "enabled" if now else ""),
+    "AT_EnableRowSecurity": _row_security(ENABLED),
+    "AT_DisableRowSecurity": _row_security(DISABLED),
+    "AT_ForceRowSecurity": _row_security(FORCED),
+    "AT_NoForceRowSecurity": _row_security(NOT_FORCED),
     "AT_ReplicaIdentity": Action(prepare=_replica_identity),
     "AT_SetRelOptions": Action(prepare=_options, lock=_options_mode),
     "AT_ResetRelOptions": Action(prepare=_options, lock=_options_mode),

@@ -10,7 +10,7 @@ from opsmigrate.preflight.interpret.altering import Altering, Pass
 from opsmigrate.preflight.interpret.coercion import POLYMORPHIC
 from opsmigrate.preflight.interpret.commands.checks import ask_check
 from opsmigrate.preflight.interpret.commands.foreign_keys import require_comparable
-from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.effects import Question, RefusedError, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, condition, typed
 from opsmigrate.preflight.interpret.index_methods import default_class, named_class
 from opsmigrate.preflight.interpret.schema import Constraint, Index, Key, Relation
@@ -152,7 +152,13 @@ def _remember_check(altering: Altering, table: Name, constraint: Constraint) -> 
         if constraint.name not in relation.constraints:
             return
         place = Place(schema=altering.step.schema, table=relation, word="check")
-        condition(place, parse_expression(constraint.condition or "true"))
+        try:
+            condition(place, parse_expression(constraint.condition or "true"))
+        except RefusedError as error:
+            if error.refusal.kind == "literal":
+                # The server has it with the type that it had, which a text need not say.
+                raise UnknownError("whether a condition suits another type", table) from error
+            raise
         ask_check(altering.step, relation, constraint)
 
     altering.later(Pass.OLD_CONSTRAINT, act)
@@ -169,7 +175,21 @@ def _remember_key(altering: Altering, table: Name, constraint: Constraint) -> No
     step.effects.lock(constraint.target, ACCESS_EXCLUSIVE)
 
     def act() -> None:
-        if constraint.name in altering.relation(table).constraints:
-            require_comparable(step, altering.relation(table), constraint)
+        relation = altering.relation(table)
+        if constraint.name not in relation.constraints:
+            return
+        require_comparable(step, relation, constraint)
+        if constraint.validated and relation.kind == "r":
+            # What triggers that were off have let in.
+            step.effects.questions.append(
+                Question(
+                    sqlstate="23503",
+                    kind="foreign-key",
+                    relation=table,
+                    columns=constraint.columns,
+                    target=constraint.target,
+                    to_columns=constraint.to_columns,
+                )
+            )
 
     altering.later(Pass.OLD_CONSTRAINT, act)

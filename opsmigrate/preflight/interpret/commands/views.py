@@ -109,7 +109,9 @@ def _replaced(step: Step, former: Relation, made: Relation) -> Relation:
         for on, every in step.schema.dependencies.items()
     }
     step.schema = replace(step.schema, dependencies=dependencies)
-    return replace(former, columns=made.columns, last_number=len(made.columns), query=made.query,
+    # A column goes on having the default that ALTER VIEW gave it.
+    columns = {**made.columns, **former.columns}
+    return replace(former, columns=columns, last_number=len(made.columns), query=made.query,
                    uses=made.uses, options=made.options)  # fmt: skip
 
 
