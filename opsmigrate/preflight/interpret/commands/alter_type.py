@@ -18,6 +18,7 @@ from opsmigrate.preflight.interpret.expression_types import Place, coerced, type
 from opsmigrate.preflight.interpret.inheritance import children_of
 from opsmigrate.preflight.interpret.lookup import find_type
 from opsmigrate.preflight.interpret.partition_keys import columns_in_key
+from opsmigrate.preflight.interpret.rewriting import require_no_column_of
 from opsmigrate.preflight.interpret.schema import Column, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.type_changes import writes_anew
