@@ -238,4 +238,5 @@ def side_by_side(monkeypatch: pytest.MonkeyPatch) -> Iterator[SideBySide]:
     monkeypatch.setattr(TracingEditor, "note", noting)
     monkeypatch.setattr(TracingEditor, "run_deferred", at_the_end)
     yield both
+    assert both.compared, "nothing was compared"
     assert both.differences == [], "\n".join(both.differences)

@@ -151,7 +151,7 @@ def _by_table(rows: Iterable[Row]) -> dict[int, list[Row]]:
 
 
 def _schema(read: _Catalog, path: Sequence[str]) -> Schema:
-    version, role, superuser, schemas, extensions, roles = read.surroundings
+    version, role, superuser, roles, schemas, extensions = read.surroundings
     relations = [_relation(read, row) for row in read.relations]
     return Schema(
         version=version,

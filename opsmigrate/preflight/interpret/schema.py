@@ -270,6 +270,8 @@ class Schema:
     search_path: tuple[str, ...] = ("public",)
     role: str = ""
     superuser: bool = False
+    # All that there are; empty where they were not read.
+    roles: frozenset[str] = frozenset()
     schemas: Mapping[str, str] = field(default_factory=dict)
     relations: Mapping[Name, Relation] = field(default_factory=dict)
     types: Mapping[Name, Type] = field(default_factory=dict)
@@ -277,8 +279,6 @@ class Schema:
     # Name -> the schema of its objects.
     extensions: Mapping[str, str] = field(default_factory=dict)
     collations: frozenset[Name] = frozenset()
-    # All of the server; none where they were not read.
-    roles: frozenset[str] = frozenset()
     system: System = field(default_factory=System)
     # The session's setting; "" where it is not known.
     time_zone: str = ""

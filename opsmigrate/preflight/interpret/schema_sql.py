@@ -23,11 +23,11 @@ SURROUNDINGS = _of_schemas("""
 WITH {namespaces}
 SELECT current_setting('server_version_num')::int, current_user::text,
        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+       ARRAY(SELECT rolname::text FROM pg_roles),
        (SELECT coalesce(json_object_agg(name, pg_get_userbyid(nspowner)), '{}')::text
         FROM n WHERE name <> 'pg_temp'),
        (SELECT coalesce(json_object_agg(extname, nspname), '{}')::text
-        FROM pg_extension e JOIN pg_namespace s ON s.oid = e.extnamespace),
-       (SELECT array_agg(rolname)::text[] FROM pg_roles)
+        FROM pg_extension e JOIN pg_namespace s ON s.oid = e.extnamespace)
 """)
 # In the order of what reading.py makes of them: a row for each relation but indexes and TOAST.
 RELATIONS = _of_schemas("""

@@ -24,7 +24,6 @@ from opsmigrate.preflight.interpret.commands.inherited import Inherited, inherit
 from opsmigrate.preflight.interpret.commands.keys import (
     KINDS,
     merged,
-    require_operators,
     wanted_key,
 )
 from opsmigrate.preflight.interpret.commands.not_null import (
@@ -94,8 +93,6 @@ def create_table(step: Step, node: Any) -> None:
     _put_not_nulls(step, name, elements, inherited, wanted)
     for key in wanted:
         look(step, step.known(name), key)
-        if key.kind == "x":
-            require_operators(step, step.known(name), key, ())
         build_index(step, name, key)
     for each in elements.references:
         add_foreign_key(step, name, each, only=False, validate=False)

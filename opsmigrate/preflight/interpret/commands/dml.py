@@ -32,8 +32,10 @@ def select(step: Step, node: Any) -> None:
     if node.HasField("into_clause"):
         select_into(step, node)
         return
-    read(step, node)
+    found = read(step, node)
     _write_within(step, node)
+    if found:
+        _values(step, found[0][1], node)
 
 
 def insert(step: Step, node: Any) -> None:

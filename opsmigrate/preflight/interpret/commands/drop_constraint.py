@@ -55,7 +55,7 @@ def drop_constraint(
         [column] = constraint.columns
         key_needs_column(altering, relation, column)
         if relation.columns[column].identity:
-            altering.refuse("42601", "identity", table, column=column)
+            altering.refuse("55000", "identity", table, column=column)
     drop(altering.step, [thing_of(table, constraint.name)], cascade=cascade)
     if constraint.kind in "cn" and not constraint.no_inherit:
         _descend(altering, relation, constraint)

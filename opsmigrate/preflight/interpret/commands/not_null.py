@@ -14,7 +14,7 @@ from opsmigrate.preflight.interpret.commands.drop_constraint import (
 )
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of
-from opsmigrate.preflight.interpret.made_names import constraint_name
+from opsmigrate.preflight.interpret.made_names import constraint_name, has_constraint
 from opsmigrate.preflight.interpret.schema import Constraint, Relation, Schema
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.expressions import not_null_columns
@@ -70,7 +70,7 @@ def put_not_null(
     if is_catalogued(step.schema):
         made = constraint or Constraint(name="", kind="n", columns=(column,))
         name = made.name or constraint_name(step.schema, table, column, "not_null", others)
-        if name in relation.constraints:
+        if has_constraint(relation, name):
             step.refuse("42710", "constraint-name-taken", relation=table, name=name)
         changed = changed.with_constraint(replace(made, name=name, columns=(column,)))
     step.put(changed)

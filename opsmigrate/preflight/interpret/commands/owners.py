@@ -11,6 +11,7 @@ from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_E
 from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
 from opsmigrate.preflight.interpret.commands.table_options import options_of
 from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.expression_types import Place, typed
 from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.named import ROUTINES, find_routine, user_type_named
 from opsmigrate.preflight.interpret.roles import role_named
@@ -35,6 +36,8 @@ LIGHT = frozenset({"fillfactor", "parallel_workers", "toast_tuple_target"})
 def change_owner(step: Step, node: Any) -> None:
     """ALTER … OWNER TO, of what is no relation."""
     kind, owner = label(node, "object_type"), role_named(step, node.newowner)
+    if owner != step.schema.role:
+        step.effects.need("MEMBER", "role", (owner,))
     if kind in ROUTINES:
         found = find_routine(step, kind, node.object.object_with_args)
         if found is not None:
@@ -128,6 +131,12 @@ def _uses(step: Step, table: Relation, policy: Policy, node: Any) -> None:
     kinds = {each.DESCRIPTOR.name for each in nodes_in(node)}
     if "SubLink" in kinds:
         raise UnknownError("a policy with a subquery", table.name)
+    try:
+        shown = typed(Place(schema=step.schema, table=table, word="policy"), node).type
+    except UnknownError:
+        shown = "boolean"
+    if shown != "boolean":
+        step.refuse("42804", "no-condition", relation=table.name)
     thing = Thing("policy", table.name, policy.name)
     dependencies = dict(step.schema.dependencies)
     for name in columns_used(node):
@@ -149,6 +158,8 @@ def _owner(altering: Altering, table: Name, command: Any) -> None:
     own, owner = altering.relation(table), role_named(altering.step, command.newowner)
     if own.sequence is not None and own.sequence.owner is not None and owner != own.owner:
         altering.refuse("0A000", "owned-sequence", table)
+    if owner != altering.step.schema.role:
+        altering.step.effects.need("MEMBER", "role", (owner,))
     altering.later(Pass.MISCELLANEOUS, lambda: _owned(altering.step, table, owner))
 
 

@@ -105,6 +105,8 @@ def _inherited(step: Step, column: Column, number: int) -> Column:
 
 def _new_bound(step: Step, parent: Relation, table: Name, node: Any) -> str:
     """Return the bound; the default partition may have rows that belong to it."""
+    if node.strategy == "h" and not 0 <= node.remainder < node.modulus:
+        step.refuse("42P16", "remainder", relation=table)
     bound = bound_of(node)
     if any(_is_converted(each.type) for each in parent.columns.values()):
         raise UnknownError("bounds that PostgreSQL writes otherwise", table, parent.name)

@@ -163,6 +163,8 @@ def _constraint(step: Step, node: Any, new: str) -> None:
     table = find_relation(step, node.relation, missing_ok=node.missing_ok)
     if table is None:
         return
+    if table.kind not in WITH_COLUMNS:
+        step.refuse("42809", "wrong-kind", relation=table.name)
     old = as_stored(node.subname)
     step.effects.lock(table.name, ACCESS_EXCLUSIVE)
     step.effects.need("OWNER", "relation", table.name)
