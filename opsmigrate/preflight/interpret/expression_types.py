@@ -19,12 +19,12 @@ from opsmigrate.preflight.interpret.coercion import (
 )
 from opsmigrate.preflight.interpret.effects import Refusal, RefusedError, UnknownError
 from opsmigrate.preflight.interpret.literals import literal_fits
-from opsmigrate.preflight.interpret.lookup import find_type
+from opsmigrate.preflight.interpret.lookup import find_type, visible_type
 from opsmigrate.preflight.interpret.overloads import chosen
 from opsmigrate.preflight.interpret.schema import Relation, Schema
 from opsmigrate.preflight.interpret.system import Callee
 from opsmigrate.sql.nodes import label
-from opsmigrate.sql.types import element_type, without_modifier
+from opsmigrate.sql.types import KNOWN, element_type, without_modifier
 
 SYSTEM_COLUMNS = {
     "tableoid": "oid",
@@ -371,7 +371,7 @@ def _call(place: Place, node: Any) -> Typed:
     found = chosen(place.schema, callees, [each.type for each in parts])
     if not found:
         # A cast that is written as a call, or a name of PostgreSQL's that was not read.
-        if len(parts) == 1 or not place.schema.system.functions:
+        if _may_be_a_cast(place.schema, names[-1], parts):
             raise UnknownError(f"the function {names[-1]}")
         raise refuse("42883", "missing-function", name=names[-1])
     if len(found) > 1:
@@ -390,6 +390,17 @@ def _call(place: Place, node: Any) -> Typed:
         calls=(*value.calls, names[-1]),
         unclear=value.unclear or callee.in_sql,
     )
+
+
+def _may_be_a_cast(schema: Schema, name: str, parts: Sequence[Typed]) -> bool:
+    """Return whether what is called may be a type, or a column of a row."""
+    if not schema.system.functions:
+        return True
+    if len(parts) != 1:
+        return False
+    facts = facts_of(schema, base_type(schema, parts[0].type))
+    is_type = name in KNOWN or visible_type(schema, None, name) is not None
+    return is_type or facts is None or facts.kind == "c"
 
 
 def _callees(schema: Schema, names: Sequence[str]) -> list[Callee]:

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from opsmigrate.postgres.names import LONGEST_NAME
-from opsmigrate.preflight.interpret.schema import Schema
+from opsmigrate.preflight.interpret.schema import Relation, Schema
 from opsmigrate.sql.names import Name, chosen_name
+
+
+def has_constraint(table: Relation, name: str) -> bool:
+    """Return whether a table has a constraint of this name; constraint triggers are some too."""
+    trigger = table.triggers.get(name)
+    return name in table.constraints or (trigger is not None and trigger.constraint)
 
 
 def constraint_names(schema: Schema, namespace: str) -> frozenset[str]:

@@ -83,3 +83,13 @@ ALTER TABLE va ALTER id TYPE bigint
 ALTER TABLE a ALTER small TYPE integer, ADD COLUMN n1 integer DEFAULT 4
 ALTER TABLE a ALTER day TYPE text
 ALTER TABLE other.a ALTER t TYPE bytea USING t::bytea
+ALTER TABLE b ALTER id DROP DEFAULT, ALTER id TYPE int[] USING NULL
+ALTER TABLE b DROP CONSTRAINT b_id_not_null
+CREATE TABLE ty (whole a); ALTER TABLE a ADD COLUMN n1 integer DEFAULT 4
+CREATE TABLE ty (whole a); ALTER TABLE a ADD COLUMN n1 integer
+CREATE TABLE ty (whole a); ALTER TABLE a ALTER name TYPE varchar(40)
+CREATE TABLE ty (whole a); ALTER TABLE a ALTER small TYPE integer
+ALTER TABLE a ALTER name TYPE varchar(40)
+ALTER TABLE a ALTER id TYPE bigint
+ALTER TABLE a ADD CHECK (lower(id) = 'x')
+ALTER TABLE a ADD CHECK (abs(note) = 1)

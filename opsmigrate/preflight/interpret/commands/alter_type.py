@@ -9,6 +9,7 @@ from typing import Any
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.forecast.modes import SHARE_ROW_EXCLUSIVE
 from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
+from opsmigrate.preflight.interpret.coercion import has_domain_constraints
 from opsmigrate.preflight.interpret.collation import collation_of
 from opsmigrate.preflight.interpret.commands.column_definition import INTEGERS, require_type
 from opsmigrate.preflight.interpret.commands.rebuilding import remember, require_free
@@ -37,6 +38,8 @@ def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recur
     column = altering.column(table, name)
     relation = altering.relation(table)
     using = node.raw_default if node.HasField("raw_default") else None
+    if column.identity:
+        _retype_sequence(altering, table, column, find_type(step.schema, node.type_name))
     _require_changeable(altering, relation, column, using, recursing=recursing)
     new = find_type(step.schema, node.type_name)
     require_type(step, new)
@@ -50,6 +53,11 @@ def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recur
     if column.generated != "v" and writes_anew(step.schema, column.type, new, name, using):
         altering.rewrite(table)
         _ask(step, relation, column, using)
+    if has_domain_constraints(step.schema, new) and relation.kind == "r":
+        step.effects.questions += [
+            Question(sqlstate=each, kind="domain", relation=table, columns=(name,))
+            for each in ("23502", "23514")
+        ]
     children = children_of(step.schema, table)
     if children and altering.only and not recursing:
         altering.refuse("42P16", "children-too", table, column=name)
@@ -125,8 +133,6 @@ def _alter(altering: Altering, table: Name, name: str, to: tuple[str, Name | Non
     altering.retyped.append((table, name))
     relation = altering.relation(table)
     column = relation.columns[name]
-    if column.identity:
-        _retype_sequence(altering, table, column, new)
     _require_default(altering, relation, column, new)
     require_free(altering, relation, name)
     remember(altering, relation, name)

@@ -11,7 +11,7 @@ from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Altering
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, condition
 from opsmigrate.preflight.interpret.inheritance import children_of
-from opsmigrate.preflight.interpret.made_names import constraint_name
+from opsmigrate.preflight.interpret.made_names import constraint_name, has_constraint
 from opsmigrate.preflight.interpret.schema import Constraint, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.values import ask_expression
@@ -51,7 +51,7 @@ def add_check(altering: Altering, table: Name, node: Any) -> None:
     """Add a CHECK to a table and to those that descend from it."""
     step, relation = altering.step, altering.relation(table)
     made = check_of(step, relation, node)
-    if made.name in relation.constraints:
+    if has_constraint(relation, made.name):
         altering.refuse("42710", "constraint-name-taken", table, name=made.name)
     if made.no_inherit and relation.kind == "p":
         altering.refuse("42P16", "no-inherit-partitioned", table, name=made.name)

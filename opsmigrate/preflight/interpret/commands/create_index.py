@@ -8,6 +8,7 @@ from typing import Any
 
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.forecast.modes import SHARE, SHARE_UPDATE_EXCLUSIVE
+from opsmigrate.preflight.interpret.commands.exclusion import require_operators
 from opsmigrate.preflight.interpret.commands.index_keys import (
     expressions_hold,
     included,
@@ -21,6 +22,7 @@ from opsmigrate.preflight.interpret.inheritance import children_of, descendants_
 from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.made_names import (
     constraint_names,
+    has_constraint,
     of_columns,
     relation_name,
     told_apart,
@@ -117,7 +119,10 @@ def build_index(step: Step, name: Name, wanted: Wanted) -> Index | None:
     if wanted.where is not None:
         predicate_is_immutable(step, table, wanted.where)
     _require_options(step, wanted, method)
-    keys, _ = keys_of(step, table, wanted.elements, method)
+    keys, types = keys_of(step, table, wanted.elements, method)
+    if wanted.kind == "x":
+        pairs = tuple(zip(keys, types, strict=True))
+        require_operators(step, table, method, pairs, wanted.operators)
     include = included(step, table, wanted.include)
     _require_stored(step, table, keys, include)
     if table.kind == "p" and (wanted.unique or wanted.kind == "x"):
@@ -126,7 +131,7 @@ def build_index(step: Step, name: Name, wanted: Wanted) -> Index | None:
         if wanted.if_not_exists:
             return None
         step.refuse("42P07", "name-taken", relation=name, name=chosen)
-    if wanted.kind and chosen in table.constraints:
+    if wanted.kind and has_constraint(table, chosen):
         step.refuse("42710", "constraint-name-taken", relation=name, name=chosen)
     index = Index(
         name=chosen,

@@ -24,7 +24,6 @@ from opsmigrate.preflight.interpret.commands.inherited import Inherited, inherit
 from opsmigrate.preflight.interpret.commands.keys import (
     KINDS,
     merged,
-    require_operators,
     wanted_key,
 )
 from opsmigrate.preflight.interpret.commands.not_null import (
@@ -94,8 +93,6 @@ def create_table(step: Step, node: Any) -> None:
     _put_not_nulls(step, name, elements, inherited, wanted)
     for key in wanted:
         look(step, step.known(name), key)
-        if key.kind == "x":
-            require_operators(step, step.known(name), key, ())
         build_index(step, name, key)
     for each in elements.references:
         add_foreign_key(step, name, each, only=False, validate=False)
@@ -112,7 +109,6 @@ def _forget_rows(step: Step, table: Name) -> None:
 
 
 def _put_partition(step: Step, node: Any, empty: Relation) -> None:
-    _require_free(step, empty.name)
     table = partition(step, node, empty)
     key = partition_key_of(step, table, node.partspec) if table.kind == "p" else None
     step.put(replace(table, options=options_of(step, node.options), partition_key=key))

@@ -14,7 +14,7 @@ from opsmigrate.preflight.interpret.effects import Question, Right, UnknownError
 from opsmigrate.preflight.interpret.index_methods import default_class, equality, named_class
 from opsmigrate.preflight.interpret.inheritance import children_of
 from opsmigrate.preflight.interpret.lookup import relation_of
-from opsmigrate.preflight.interpret.made_names import constraint_name, of_columns
+from opsmigrate.preflight.interpret.made_names import constraint_name, has_constraint, of_columns
 from opsmigrate.preflight.interpret.schema import Constraint, Index, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.names import Name
@@ -34,7 +34,7 @@ def add_foreign_key(step: Step, name: Name, node: Any, *, only: bool, validate: 
     _require_version(step, node)
     columns = tuple(as_stored(each.string.sval) for each in node.fk_attrs)
     chosen = as_stored(node.conname)
-    if chosen and chosen in table.constraints:
+    if chosen and has_constraint(table, chosen):
         step.refuse("42710", "constraint-name-taken", relation=name, name=chosen)
     if not chosen:
         chosen = constraint_name(step.schema, name, of_columns(columns), "fkey")

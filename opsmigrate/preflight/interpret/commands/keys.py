@@ -87,14 +87,6 @@ def _exclusion(step: Step, table: Name, wanted: Wanted, node: Any) -> None:
             raise UnknownError("an operator with its schema", table)
         operators.append(names[-1].string.sval)
     wanted.elements, wanted.operators = elements, tuple(operators)
-    if wanted.method not in ("gist", "btree", "hash", "spgist"):
-        wanted.method = wanted.method or "btree"
-
-
-def require_operators(step: Step, table: Relation, wanted: Wanted, types: Sequence[str]) -> None:
-    """End as unknown unless every operator of an EXCLUDE is the plain one of its type."""
-    if any(each != "=" for each in wanted.operators):
-        raise UnknownError("the operators of an EXCLUDE", table.name)
 
 
 def same_key(one: Wanted, other: Wanted) -> bool:
@@ -135,8 +127,6 @@ def add_key(altering: Altering, table: Name, wanted: Wanted) -> None:
     look(step, relation, wanted)
     if wanted.kind == "p" and any(each.primary for each in relation.indexes.values()):
         altering.refuse("42P16", "two-primary-keys", table)
-    if wanted.kind == "x":
-        require_operators(step, relation, wanted, ())
     if relation.kind == "p" and not altering.only:
         for each in descendants_of(step.schema, table):
             step.effects.lock(each, SHARE)

@@ -14,7 +14,7 @@ from opsmigrate.preflight.interpret.commands.drop_constraint import (
 )
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of
-from opsmigrate.preflight.interpret.made_names import constraint_name
+from opsmigrate.preflight.interpret.made_names import constraint_name, has_constraint
 from opsmigrate.preflight.interpret.schema import Constraint, Relation, Schema
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.expressions import not_null_columns
@@ -70,7 +70,7 @@ def put_not_null(
     if is_catalogued(step.schema):
         made = constraint or Constraint(name="", kind="n", columns=(column,))
         name = made.name or constraint_name(step.schema, table, column, "not_null", others)
-        if name in relation.constraints:
+        if has_constraint(relation, name):
             step.refuse("42710", "constraint-name-taken", relation=table, name=name)
         changed = changed.with_constraint(replace(made, name=name, columns=(column,)))
     step.put(changed)
@@ -105,6 +105,8 @@ def _set_flags(altering: Altering, table: Name, column: str, *, ask: bool) -> No
         for child in children_of(step.schema, table):
             if not step.known(child).columns[column].not_null:
                 altering.refuse("42P16", "children-too", table, column=column)
+    if altering.column(table, column).not_null:
+        return
     for each in altering.family(table):
         found = altering.column(each, column)
         if not found.not_null:
@@ -247,9 +249,10 @@ def _drop_flag(altering: Altering, table: Relation, column: str) -> None:
 
 
 def _prepare_set(altering: Altering, table: Name, command: Any) -> None:
-    altering.allow(table, "rpf")
+    relation = altering.allow(table, "rpf")
     name = as_stored(command.name)
-    if not is_catalogued(altering.step.schema):
+    known = relation.columns.get(name)
+    if not is_catalogued(altering.step.schema) and not (known is not None and known.not_null):
         altering.family(table)
     altering.later(Pass.COLUMN_ATTRIBUTES, lambda: set_not_null(altering, table, name))
 

@@ -15,12 +15,13 @@ from opsmigrate.preflight.interpret.expression_types import Place, condition, ty
 from opsmigrate.preflight.interpret.index_methods import default_class, named_class
 from opsmigrate.preflight.interpret.schema import Constraint, Index, Key, Relation
 from opsmigrate.preflight.interpret.system import OperatorClass
-from opsmigrate.preflight.interpret.thing import column as thing_of
+from opsmigrate.preflight.interpret.thing import column as column_thing
 from opsmigrate.sql.expressions import columns_used_by
 from opsmigrate.sql.grammar import parse_expression
 from opsmigrate.sql.names import Name
 
-
+# What rests on a column and is not in the way, or is looked at by itself.
+MADE_AGAIN = frozenset({"statistics", "index", "constraint", "default", "relation", "column"})
 GENERATED_IS_IN_USE = 150_000
 
 
@@ -33,33 +34,32 @@ def require_free(altering: Altering, table: Relation, column: str) -> None:
         altering.refuse(state, "used-by-another", table.name, column=column, holder=holder)
     for holder in _holders(altering, table, column):
         altering.refuse("0A000", "used-by-another", table.name, column=column, holder=holder)
-    for by, _ in altering.step.schema.dependencies.get(thing_of(table.name, column), ()):
-        if by.kind == "function":
-            altering.refuse(
-                "0A000", "used-by-another", table.name, column=column, holder=str(by.name)
-            )
     if table.rules or any(each.when for each in table.triggers.values()):
         raise UnknownError("what rules and conditions of triggers use", table.name)
 
 
 def _holders(altering: Altering, table: Relation, column: str) -> Iterator[str]:
-    for relation in altering.step.schema.relations.values():
+    schema = altering.step.schema
+    for relation in schema.relations.values():
         if any(use == (table.name, column) for use in relation.uses):
             yield relation.name.name
-    for trigger in table.triggers.values():
-        if column in trigger.columns:
-            yield trigger.name
+    for each in schema.dependencies.get(column_thing(table.name, column), ()):
+        if each.by.kind not in MADE_AGAIN:
+            yield str(each.by.part or each.by.name)
+    yield from (each.name for each in table.triggers.values() if column in each.columns)
     for policy in table.policies.values():
-        for text in (policy.using, policy.check):
-            if text is not None and column in columns_used_by(text):
-                yield policy.name
+        if column in {*_used(policy.using), *_used(policy.check)}:
+            yield policy.name
 
 
 def _generated_of(table: Relation, column: str) -> Iterator[str]:
     for other in table.columns.values():
-        uses = other.generated and other.default is not None and other.name != column
-        if uses and column in columns_used_by(other.default or ""):
+        if other.generated and other.name != column and column in _used(other.default):
             yield other.name
+
+
+def _used(expression: str | None) -> tuple[str, ...]:
+    return columns_used_by(expression or "true")
 
 
 def remember(altering: Altering, table: Relation, column: str) -> None:
@@ -178,8 +178,12 @@ def _remember_key(altering: Altering, table: Name, constraint: Constraint) -> No
     step = altering.step
     if constraint.target is None:
         return
+    if "p" in (step.known(table).kind, step.known(constraint.target).kind) or constraint.parent:
+        raise UnknownError("foreign keys of partitioned tables, made again", table)
     step.effects.lock(table, ACCESS_EXCLUSIVE)
     step.effects.lock(constraint.target, ACCESS_EXCLUSIVE)
+    if constraint.parent is None:
+        step.effects.need("REFERENCES", "relation", constraint.target, constraint.to_columns)
 
     def act() -> None:
         relation = altering.relation(table)
