@@ -38,6 +38,7 @@ pytest_plugins = [
     "tests.prepared",
     "tests.rollbacks",
     "tests.adversaries",
+    "tests.interpret.side_by_side",
 ]
 # A shell without job control starts what it puts in the background deaf to Ctrl-C, and what that
 # starts is deaf too: tests that interrupt processes must be able to.

@@ -82,6 +82,54 @@ def _token(kind: str, text: str, *, keyword: bool) -> Token:
     return Token("IDENT", quoted(name), keyword=False)
 
 
+def parse_expression(text: str) -> Any:
+    """Return the node of one expression; raise NotParsedError where the text is anything else."""
+    statements = parse(f"SELECT {text}")
+    targets: Any = statements[0].node.target_list if len(statements) == 1 else ()
+    if len(targets) != 1 or targets[0].res_target.name:
+        raise NotParsedError("it is not one expression")
+    return targets[0].res_target.val
+
+
+def deparse(node: Any) -> str:
+    """Return a node as SQL: that of an expression, or of a whole statement.
+
+    It may be any message of the grammar, wrapped in a Node or not.
+    """
+    wrapped = _wrapped(node)
+    tree = _postgast().pg_query_pb2.ParseResult()
+    statement = tree.stmts.add().stmt
+    if wrapped.WhichOneof("node").endswith("_stmt"):
+        statement.CopyFrom(wrapped)
+        return str(_postgast().deparse(tree))
+    statement.select_stmt.SetInParent()
+    statement.select_stmt.target_list.add().res_target.val.CopyFrom(wrapped)
+    return str(_postgast().deparse(tree)).removeprefix("SELECT ")
+
+
+def _wrapped(node: Any) -> Any:
+    """Return a message as one that can be any: the grammar's Node."""
+    kind = node.DESCRIPTOR
+    if kind.name == "Node":
+        return node
+    wrapped = _postgast().pg_query_pb2.Node()
+    field = next(each for each in wrapped.DESCRIPTOR.fields if each.message_type is kind)
+    getattr(wrapped, field.name).CopyFrom(node)
+    return wrapped
+
+
+@lru_cache(maxsize=4096)
+def quoted_if_needed(name: str) -> str:
+    """Return a name as PostgreSQL's quote_identifier() writes it: in quotes where it must be."""
+    plain = name[:1].isalpha() or name[:1] == "_"
+    if not (plain and name.isascii() and name == name.lower() and name.replace("_", "a").isalnum()):
+        return quoted(name)
+    [token] = _postgast().scan(name).tokens
+    kinds = _postgast().pg_query_pb2.KeywordKind
+    free = (kinds.Value("NO_KEYWORD"), kinds.Value("UNRESERVED_KEYWORD"))
+    return name if token.keyword_kind in free else quoted(name)
+
+
 def constant(text: str) -> str:
     """Return what a literal stands for, whatever its quotes: '…', E'…', $$…$$, U&'…'."""
     (statement,) = parse(f"SELECT {text}")

@@ -15,6 +15,8 @@ from opsmigrate.backfill.work import Work
 from opsmigrate.conf import Settings
 from opsmigrate.manifest import Manifest
 from opsmigrate.postgres.catalog import Catalog, Index, Relation
+from opsmigrate.preflight.interpret import effects, schema
+from opsmigrate.preflight.interpret.commands import column_definition, create_index
 from opsmigrate.preflight.rehearsal.rehearsal_result import Rehearsal
 from opsmigrate.preflight.walk.simulation import SimulatedTable
 from opsmigrate.schema.claims import ClaimedIndex
@@ -33,6 +35,13 @@ MORE_FIELDS = {
     Index: "one field for each column of its query",
     Relation: "one field for each column of its query",
     Rehearsal: "one field for each key of the child's answer",
+    schema.Constraint: "one field for each fact of pg_constraint",
+    schema.Index: "one field for each fact of pg_index",
+    schema.Relation: "one field for each kind of thing that a relation has",
+    schema.Schema: "one field for each kind of thing that a statement may find",
+    create_index.Wanted: "one field for each word of CREATE INDEX and of what makes an index",
+    column_definition.Definition: "one field for each word of a column's definition",
+    effects.Effects: "one field for each thing that a statement can do",
     SimulatedTable: "what a plan can change about a table",
     ClaimedIndex: "what a model can say of an index",
     Outcome: "one field for each key of the report",

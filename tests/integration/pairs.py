@@ -62,6 +62,16 @@ migrations.AddIndex("den", models.Index(fields=["depth"], include=["id"], name="
         column="name",
     ),
     Pair(
+        "a new column's foreign key, by whose name there is a constraint",
+        'migrations.AddField("cage", "next", models.ForeignKey("zoo.Cage", models.CASCADE,'
+        " null=True)),",
+        (
+            "ALTER TABLE zoo_cage ADD CONSTRAINT zoo_cage_next_id_93a33692_fk_zoo_cage_id"
+            " CHECK (size > -1)",
+        ),
+        "constraint-exists",
+    ),
+    Pair(
         "foreign key to a column that does not exist",
         KEEPER,
         ("ALTER TABLE zoo_cage DROP COLUMN code",),
@@ -82,6 +92,18 @@ migrations.AddIndex("den", models.Index(fields=["depth"], include=["id"], name="
             "ALTER TABLE zoo_cage DROP CONSTRAINT zoo_cage_code_key",
             "CREATE UNIQUE INDEX ON zoo_cage (code) WHERE size > 0",
         ),
+        "missing-unique",
+        column="code",
+    ),
+    Pair(
+        "foreign key to a column with only an expression on it unique, by the plan",
+        """
+migrations.AddConstraint("cage", models.UniqueConstraint(
+    models.Func("code", function="uuid_send", output_field=models.BinaryField()),
+    name="zoo_sent")),
+"""
+        + KEEPER,
+        ("ALTER TABLE zoo_cage DROP CONSTRAINT zoo_cage_code_key",),
         "missing-unique",
         column="code",
     ),

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import BaseConstraint, Field, Model
 
-from opsmigrate.postgres.names import quoted
+from opsmigrate.postgres.names import as_stored, quoted, unquoted
 from opsmigrate.preflight.walk.casts import may_join
 from opsmigrate.preflight.walk.changed_rows import grant_on_new_tables
 from opsmigrate.preflight.walk.columns import UNKNOWN
@@ -92,9 +92,10 @@ def _no_target(walk: SchemaWalk, to_table: str, purpose: str) -> None:
 
 
 def require_inline_target(
-    walk: SchemaWalk, model: type[Model], field: Field[Any, Any], default: object
+    editor: Any, model: type[Model], field: Field[Any, Any], default: object
 ) -> None:
-    """ADD COLUMN … REFERENCES, which PostgreSQL checks at once."""
+    """ADD COLUMN … CONSTRAINT name REFERENCES, which PostgreSQL checks at once."""
+    walk: SchemaWalk = editor.walk
     table = walk.schema.table(model._meta.db_table)
     remote: Any = field.remote_field
     if table is None or not remote or not getattr(field, "db_constraint", False):
@@ -102,7 +103,11 @@ def require_inline_target(
     column, to_table = column_of(field), remote.model._meta.db_table
     to_column = column_of(remote.model._meta.get_field(remote.field_name))
     require_target(walk, table, (column,), to_table, (to_column,))
-    add_foreign_key(walk, table, f"{column}_fk", (column,), to_table, (to_column,))
+    # As Django's add_field() calls it.
+    called = editor._fk_constraint_name(model, field, "_fk_%(to_table)s_%(to_column)s")
+    name = as_stored(unquoted(str(called)))
+    add_constraint(walk, table, name, FOREIGN_KEY, (column,))
+    add_foreign_key(walk, table, name, (column,), to_table, (to_column,))
     if default is not None or field.has_db_default():
         target = walk.schema.table(to_table)
         walk.check_rows(

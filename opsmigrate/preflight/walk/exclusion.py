@@ -9,6 +9,7 @@ from django.db.backends.ddl_references import Statement
 from django.db.backends.postgresql.psycopg_any import sql
 from django.db.models import BaseConstraint, Model
 
+from opsmigrate.postgres.catalog import Index
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.walk.expressions import require_fit
@@ -44,6 +45,16 @@ def require_exclusion(walk: SchemaWalk, model: type[Model], constraint: Any, edi
     ):
         return
     keys = keys_of(statement.parts["expressions"])
+    table.indexes[name] = Index(
+        name=name,
+        columns=walk.columns_in(table, " ".join(key.text for key in keys)),
+        unique=False,
+        primary=False,
+        valid=True,
+        immediate=True,
+        partial=True,
+        method=method,
+    )
     for key in keys:
         compared = f"{key.text} {key.operator} {key.text}"
         if require_fit(walk, table, compared, name, by_row=True):

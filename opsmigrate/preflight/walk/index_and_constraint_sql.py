@@ -161,7 +161,8 @@ def _add_index(
             name=name,
         )
     include = _include(statement)
-    keys = len(columns) or len(keys_of(statement.parts["columns"]))
+    expressions = keys_of(statement.parts["columns"])
+    keys = len(columns) or len(expressions)
     require_few_columns(walk.ledger, table, name, keys + len(include))
     if all(there):
         _fits(statement, table, walk, name)
@@ -172,7 +173,7 @@ def _add_index(
         primary=False,
         valid=True,
         immediate="DEFERRABLE" not in str(statement.parts.get("deferrable", "")),
-        partial=bool(statement.parts.get("condition")) or not columns,
+        partial=bool(statement.parts.get("condition") or expressions) or not columns,
         include=include,
     )
     return name

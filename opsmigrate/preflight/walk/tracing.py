@@ -208,7 +208,7 @@ class TracingEditor(DatabaseSchemaEditor):
             if field.db_parameters(connection=self.connection)["type"] is not None:
                 default = self.effective_default(field)
                 add_column(self.walk, model, field, default)
-                require_inline_target(self.walk, model, field, default)
+                require_inline_target(self, model, field, default)
             super().add_field(model, field)
 
     def remove_field(self, model: type[Model], field: Field[Any, Any]) -> None:

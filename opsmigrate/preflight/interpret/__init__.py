@@ -1,0 +1,1 @@
+"""What each statement does to the schema, interpreted as PostgreSQL would, without a server."""

@@ -1,0 +1,101 @@
+"""ALTER TABLE: which subcommands it has, and in what order they are done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+from typing import Any
+
+from opsmigrate.preflight.forecast.modes import stronger
+from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
+from opsmigrate.preflight.interpret.commands import (
+    alter_type,
+    columns,
+    constraints,
+    defaults,
+    identity,
+    inheriting,
+    not_null,
+    owners,
+    partitions,
+    reindex,
+    storage,
+    triggers,
+)
+from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.inheritance import descendants_of
+from opsmigrate.preflight.interpret.lookup import find_name, find_relation
+from opsmigrate.preflight.interpret.rewriting import write_anew
+from opsmigrate.preflight.interpret.step import Command, Step
+from opsmigrate.sql.nodes import label
+
+# Of a table, of a column of it, and of its constraints. Each file brings those that it is about.
+ACTIONS: Mapping[str, Action] = {
+    **columns.ACTIONS,
+    **alter_type.ACTIONS,
+    **defaults.ACTIONS,
+    **not_null.ACTIONS,
+    **identity.ACTIONS,
+    **constraints.ACTIONS,
+    **reindex.ACTIONS,
+    **storage.ACTIONS,
+    **owners.ACTIONS,
+    **partitions.ACTIONS,
+    **inheriting.ACTIONS,
+    **triggers.ACTIONS,
+}
+OWNED = ("OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_SEQUENCE")
+TABLES = ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE")
+
+
+def alter_table(step: Step, node: Any) -> None:
+    """Do what `node`, an AlterTableStmt, says to a table."""
+    if label(node, "objtype") not in TABLES and not _gives_away(node):
+        raise _unknown(step, node, f"ALTER of {label(node, 'objtype')}")
+    found = find_name(step, node.relation)
+    if found is not None and found not in step.schema.relations:
+        raise _unknown(step, node, "ALTER TABLE of an index")
+    relation = find_relation(step, node.relation, missing_ok=node.missing_ok)
+    if relation is None:
+        return
+    commands = [each.alter_table_cmd for each in node.cmds]
+    actions = []
+    for command in commands:
+        action = ACTIONS.get(label(command, "subtype"))
+        if action is None:
+            raise _unknown(step, node, f"{label(command, 'subtype')} is not interpreted")
+        actions.append(action)
+    table = relation.name
+    modes = [action.mode(command) for action, command in zip(actions, commands, strict=True)]
+    altering = Altering(
+        step=step,
+        table=table,
+        mode=reduce(stronger, modes, modes[0]),
+        only=not node.relation.inh,
+    )
+    altering.lock(table)
+    try:
+        for action, command in zip(actions, commands, strict=True):
+            action.prepare(altering, table, command)
+        altering.later(Pass.ROWS, lambda: write_anew(altering))
+        altering.run()
+    except UnknownError as error:
+        # Whatever it is, it is done to this table, and perhaps to those that descend from it.
+        others = error.unknown.relations or descendants_of(step.schema, table)
+        raise UnknownError(error.unknown.why, table, *others) from error
+
+
+def _gives_away(node: Any) -> bool:
+    """Return whether it only says OWNER TO: of a view or a sequence, that is as of a table."""
+    subtypes = {label(each.alter_table_cmd, "subtype") for each in node.cmds}
+    return label(node, "objtype") in OWNED and subtypes == {"AT_ChangeOwner"}
+
+
+def _unknown(step: Step, node: Any, why: str) -> UnknownError:
+    """Return the end of a statement that is not understood, and taints all that it names."""
+    names = [each.value for each in step.statement.parts() if each.kind == "RangeVar"]
+    found = [name for each in names if (name := find_name(step, each)) is not None]
+    return UnknownError(why, *found)
+
+
+COMMANDS: Mapping[str, Command] = {"alter_table_stmt": alter_table}

@@ -1,0 +1,187 @@
+"""ALTER COLUMN … TYPE: whether rows are written anew, and what rests on the column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.forecast.modes import SHARE_ROW_EXCLUSIVE
+from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
+from opsmigrate.preflight.interpret.coercion import has_domain_constraints
+from opsmigrate.preflight.interpret.collation import collation_of
+from opsmigrate.preflight.interpret.commands.column_definition import INTEGERS, require_type
+from opsmigrate.preflight.interpret.commands.rebuilding import remember, require_free
+from opsmigrate.preflight.interpret.effects import Question, UnknownError
+from opsmigrate.preflight.interpret.expression_types import Place, coerced, typed
+from opsmigrate.preflight.interpret.inheritance import children_of
+from opsmigrate.preflight.interpret.lookup import find_type
+from opsmigrate.preflight.interpret.partition_keys import columns_in_key
+from opsmigrate.preflight.interpret.rewriting import require_no_column_of
+from opsmigrate.preflight.interpret.schema import Column, Relation
+from opsmigrate.preflight.interpret.step import Step
+from opsmigrate.preflight.interpret.type_changes import writes_anew
+from opsmigrate.sql.grammar import deparse, parse_expression
+from opsmigrate.sql.names import Name
+
+
+def _prepare(altering: Altering, table: Name, command: Any) -> None:
+    altering.allow(table, "rpf")
+    definition = getattr(command, "def").column_def
+    _prepare_one(altering, table, as_stored(command.name), definition, recursing=False)
+
+
+def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recursing: bool) -> None:
+    """Look at the type and at what the values become, for a table and its descendants."""
+    step = altering.step
+    column = altering.column(table, name)
+    relation = altering.relation(table)
+    using = node.raw_default if node.HasField("raw_default") else None
+    if column.identity:
+        _retype_sequence(altering, table, column, find_type(step.schema, node.type_name))
+    _require_changeable(altering, relation, column, using, recursing=recursing)
+    new = find_type(step.schema, node.type_name)
+    require_type(step, new)
+    collation = None
+    if node.HasField("coll_clause"):
+        collation = collation_of(step, node.coll_clause, new)
+    _require_cast(altering, relation, column, new, using)
+    if column.generated != "v" and relation.kind == "r":
+        # Whether or not rows are written anew (ATRewriteTables).
+        altering.later(Pass.ROWS, lambda: require_no_column_of(step, table))
+    if column.generated != "v" and writes_anew(step.schema, column.type, new, name, using):
+        altering.rewrite(table)
+        _ask(step, relation, column, using)
+    if has_domain_constraints(step.schema, new) and relation.kind == "r":
+        step.effects.questions += [
+            Question(sqlstate=each, kind="domain", relation=table, columns=(name,))
+            for each in ("23502", "23514")
+        ]
+    children = children_of(step.schema, table)
+    if children and altering.only and not recursing:
+        altering.refuse("42P16", "children-too", table, column=name)
+    for child in children:
+        altering.lock(child)
+        inherited = altering.column(child, name)
+        if inherited.parents > 1:
+            raise UnknownError("a column of several parents", table, child)
+        _prepare_one(altering, child, name, node, recursing=True)
+    altering.later(Pass.ALTER_TYPE, lambda: _alter(altering, table, name, (new, collation)))
+
+
+def _require_changeable(
+    altering: Altering, table: Relation, column: Column, using: Any, *, recursing: bool
+) -> None:
+    if using is not None:
+        # Before anything is looked at (transformAlterTableStmt).
+        typed(Place(schema=altering.step.schema, table=table, word="using"), using)
+    if column.generated and using is not None:
+        altering.refuse("42611", "using-of-generated", table.name, column=column.name)
+    if column.parents and not recursing:
+        altering.refuse("42P16", "inherited-column", table.name, column=column.name)
+    if table.partition_key and column.name in columns_in_key(table.partition_key):
+        altering.refuse("42P16", "partition-key", table.name, column=column.name)
+
+
+def _ask(step: Step, table: Relation, column: Column, using: Any) -> None:
+    """Note what the rows may be refused for, as they are written anew."""
+    if table.kind != "r":
+        return
+    expression = deparse(using) if using is not None else None
+    kinds = [("22", "cast")]
+    if using is not None and column.not_null:
+        kinds.append(("23502", "not-null"))
+    if any(index.unique for index in table.indexes.values()):
+        kinds.append(("23505", "unique"))
+    step.effects.questions += [
+        Question(
+            sqlstate=state,
+            kind=kind,
+            relation=table.name,
+            columns=(column.name,),
+            expression=expression,
+        )
+        for state, kind in kinds
+    ]
+
+
+def _require_cast(
+    altering: Altering, table: Relation, column: Column, new: str, using: Any
+) -> None:
+    schema = altering.step.schema
+    if using is None:
+        place = Place(schema=schema, table=table, word="column")
+        value = typed(place, _reference(column.name))
+    else:
+        place = Place(schema=schema, table=table, word="using")
+        value = typed(place, using)
+    if coerced(place, value, new, "a") is None:
+        altering.refuse("42804", "no-cast", table.name, column=column.name)
+
+
+def _reference(name: str) -> Any:
+    quoted = name.replace('"', '""')
+    return parse_expression(f'"{quoted}"')
+
+
+def _alter(altering: Altering, table: Name, name: str, to: tuple[str, Name | None]) -> None:
+    step = altering.step
+    new, collation = to
+    if (table, name) in altering.retyped:
+        altering.refuse("0A000", "type-twice", table, column=name)
+    altering.retyped.append((table, name))
+    relation = altering.relation(table)
+    column = relation.columns[name]
+    _require_default(altering, relation, column, new)
+    require_free(altering, relation, name)
+    remember(altering, relation, name)
+    relation = altering.relation(table)
+    step.put(relation.with_column(replace(column, type=new, collation=collation)))
+
+
+def _require_default(altering: Altering, table: Relation, column: Column, new: str) -> None:
+    """Refuse where the default does not become the new type by itself."""
+    if column.default is None:
+        return
+    schema = altering.step.schema
+    place = Place(schema=schema, table=table if column.generated else None, word="default")
+    value = typed(place, parse_expression(column.default))
+    if not column.generated:
+        # It was the old type's already, when it was stored.
+        value = coerced(place, value, column.type, "a") or value
+        value = replace(value, text=None)
+    if coerced(place, value, new, "a") is None:
+        altering.refuse("42804", "default-of-another-type", table.name, column=column.name)
+
+
+def _retype_sequence(altering: Altering, table: Name, column: Column, new: str) -> None:
+    """The sequence of an identity column has the column's type."""
+    step = altering.step
+    if new not in INTEGERS:
+        altering.refuse("22023", "identity-of-another-type", table, column=column.name)
+    for relation in _sequences(altering, table, column.name):
+        facts = relation.sequence
+        if facts is None:
+            continue
+        step.effects.lock(relation.name, SHARE_ROW_EXCLUSIVE)
+        if facts.type == new:
+            continue
+        whole = facts.maximum == INTEGERS[facts.type]
+        maximum = INTEGERS[new] if whole else facts.maximum
+        if maximum > INTEGERS[new]:
+            altering.refuse("22023", "sequence-out-of-range", table, column=column.name)
+        step.put(replace(relation, sequence=replace(facts, type=new, maximum=maximum)))
+
+
+def _sequences(altering: Altering, table: Name, column: str) -> Iterable[Relation]:
+    return [
+        each
+        for each in altering.step.schema.relations.values()
+        if each.sequence is not None
+        and each.sequence.internal
+        and each.sequence.owner == (table, column)
+    ]
+
+
+ACTIONS: Mapping[str, Action] = {"AT_AlterColumnType": Action(prepare=_prepare)}

@@ -1,0 +1,113 @@
+"""CHECK constraints: what they may say, how they are called, and those of the descendants."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Altering
+from opsmigrate.preflight.interpret.effects import Question, UnknownError
+from opsmigrate.preflight.interpret.expression_types import Place, condition
+from opsmigrate.preflight.interpret.inheritance import children_of
+from opsmigrate.preflight.interpret.made_names import constraint_name, has_constraint
+from opsmigrate.preflight.interpret.schema import Constraint, Relation
+from opsmigrate.preflight.interpret.step import Step
+from opsmigrate.preflight.interpret.values import ask_expression
+from opsmigrate.sql.expressions import same_expression
+from opsmigrate.sql.grammar import deparse, parse_expression
+from opsmigrate.sql.names import Name
+
+KNOWS_NOT_ENFORCED = 180_000
+
+
+def check_of(step: Step, table: Relation, node: Any, others: Collection[str] = ()) -> Constraint:
+    """Return the constraint that a CHECK says; refuse what the server does not take.
+
+    Its columns are in the order in which the expression names them.
+    """
+    if not node.is_enforced and step.schema.version < KNOWS_NOT_ENFORCED:
+        step.refuse("42601", "syntax")
+    value = condition(Place(schema=step.schema, table=table, word="check"), node.raw_expr)
+    named = tuple(dict.fromkeys(value.columns))
+    columns = tuple(name for name in named if name not in SYSTEM_COLUMNS)
+    name = as_stored(node.conname)
+    if not name:
+        part = named[0] if len(named) == 1 else ""
+        name = constraint_name(step.schema, table.name, part, "check", others)
+    return Constraint(
+        name=name,
+        kind="c",
+        columns=columns,
+        validated=not node.skip_validation and bool(node.is_enforced),
+        enforced=bool(node.is_enforced),
+        no_inherit=bool(node.is_no_inherit),
+        condition=deparse(node.raw_expr),
+    )
+
+
+def add_check(altering: Altering, table: Name, node: Any) -> None:
+    """Add a CHECK to a table and to those that descend from it."""
+    step, relation = altering.step, altering.relation(table)
+    made = check_of(step, relation, node)
+    if has_constraint(relation, made.name):
+        altering.refuse("42710", "constraint-name-taken", table, name=made.name)
+    if made.no_inherit and relation.kind == "p":
+        altering.refuse("42P16", "no-inherit-partitioned", table, name=made.name)
+    step.put(relation.with_constraint(made))
+    ask_check(step, relation, made)
+    if made.no_inherit:
+        return
+    if altering.only and children_of(step.schema, table):
+        altering.refuse("42P16", "children-too", table, name=made.name)
+    _descend(altering, table, made)
+
+
+def _descend(altering: Altering, table: Name, made: Constraint) -> None:
+    step = altering.step
+    for child in children_of(step.schema, table):
+        altering.lock(child)
+        relation = altering.relation(child)
+        known = relation.constraints.get(made.name)
+        if known is None:
+            step.put(relation.with_constraint(replace(made, local=False, parents=1)))
+            ask_check(step, relation, made)
+            _descend(altering, child, made)
+            continue
+        require_mergeable(step, relation, known, made)
+        # That of a partition is its table's from now on.
+        local = known.local and relation.bound is None
+        step.put(relation.with_constraint(replace(known, parents=known.parents + 1, local=local)))
+
+
+def require_mergeable(step: Step, child: Relation, known: Constraint, made: Constraint) -> None:
+    """Refuse where a child has another constraint of the name of a parent's."""
+    about = {"relation": child.name, "name": made.name}
+    if known.kind != "c":
+        step.refuse("42710", "constraint-name-taken", **about)
+    if not same_expression(known.condition, made.condition):
+        if known.columns == made.columns:
+            # They may be the same all the same, once casts are looked at.
+            raise UnknownError("whether two conditions are the same", child.name)
+        step.refuse("42710", "constraint-name-taken", **about)
+    if known.no_inherit:
+        step.refuse("42P17", "no-inherit", **about)
+    if made.validated and known.enforced and not known.validated:
+        step.refuse("42P17", "not-valid", **about)
+
+
+def ask_check(step: Step, table: Relation, made: Constraint) -> None:
+    """Note that the rows are read for one that contradicts."""
+    if made.validated and table.kind == "r":
+        step.effects.scans.add(table.name)
+        ask_expression(step, table, parse_expression(made.condition or "true"))
+        step.effects.questions.append(
+            Question(
+                sqlstate="23514",
+                kind="check",
+                relation=table.name,
+                columns=made.columns,
+                expression=made.condition,
+            )
+        )

@@ -1,0 +1,102 @@
+"""COMMENT ON: it changes nothing that others see, but locks what it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.forecast.modes import SHARE_UPDATE_EXCLUSIVE
+from opsmigrate.preflight.interpret.commands.drop import RELATIONS
+from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.named import (
+    ROUTINES,
+    find_part,
+    find_routine,
+    find_user_type,
+    name_parts,
+)
+from opsmigrate.preflight.interpret.step import Command, Step
+from opsmigrate.sql.names import Name
+from opsmigrate.sql.nodes import label
+
+PARTS = {
+    "OBJECT_COLUMN": "column",
+    "OBJECT_TABCONSTRAINT": "constraint",
+    "OBJECT_TRIGGER": "trigger",
+    "OBJECT_POLICY": "policy",
+    "OBJECT_RULE": "rule",
+}
+IN_NO_SCHEMA = {
+    "OBJECT_SCHEMA": ("schema", "3F000", "schemas"),
+    "OBJECT_EXTENSION": ("extension", "42704", "extensions"),
+}
+# Neither is locked in this database, nor looked at here.
+OUTSIDE = ("OBJECT_DATABASE", "OBJECT_ROLE", "OBJECT_TABLESPACE")
+
+
+def comment(step: Step, node: Any) -> None:
+    """Do what `node`, a CommentStmt, says."""
+    kind = label(node, "objtype")
+    if kind in RELATIONS:
+        _relation(step, kind, node.object)
+    elif kind in PARTS:
+        _part(step, kind, node.object)
+    elif kind in ROUTINES:
+        found = find_routine(step, kind, node.object.object_with_args)
+        if found is not None:
+            step.effects.need("OWNER", "function", (*found.name, *found.arguments))
+    elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
+        _type(step, kind, node.object)
+    elif kind in IN_NO_SCHEMA:
+        word, state, field = IN_NO_SCHEMA[kind]
+        name = as_stored(node.object.string.sval)
+        if name not in getattr(step.schema, field):
+            step.refuse(state, f"missing-{word}", name=name)
+        step.effects.need("OWNER", word, (name,))
+    else:
+        # What is commented on stays what it is: nothing is tainted that this tells of.
+        raise UnknownError(f"COMMENT ON {kind}", Name("pg_catalog", "pg_description"))
+
+
+def _relation(step: Step, kind: str, node: Any) -> None:
+    parts = name_parts(node.list.items)
+    if len(parts) > 2 or parts[-1].startswith("pg_") or parts[0] == "pg_catalog":
+        raise UnknownError("COMMENT ON a relation of PostgreSQL's own", Name("pg_catalog", ""))
+    found = step.schema.visible(parts[0] if len(parts) > 1 else None, parts[-1])
+    if found is None:
+        if len(parts) == 2 and parts[0] not in step.schema.schemas:
+            step.refuse("3F000", "missing-schema", name=parts[0])
+        step.refuse("42P01", "missing-table", name=parts[-1])
+    table = step.schema.relations.get(found)
+    if (table.kind if table is not None else "i") not in RELATIONS[kind][0]:
+        step.refuse("42809", "wrong-kind", relation=found)
+    owner = step.schema.at(found)
+    step.known(owner.name if owner is not None else found)
+    step.effects.lock(found, SHARE_UPDATE_EXCLUSIVE)
+    step.effects.need("OWNER", "relation", owner.name if owner is not None else found)
+
+
+def _part(step: Step, kind: str, node: Any) -> None:
+    found = find_part(step, PARTS[kind], node)
+    if found is None:
+        return
+    table = step.schema.relations[found.name]
+    if kind == "OBJECT_COLUMN" and table.kind == "S":
+        step.refuse("42809", "wrong-kind", relation=table.name)
+    if kind == "OBJECT_COLUMN":
+        step.effects.lock(found.name, SHARE_UPDATE_EXCLUSIVE)
+    step.effects.need("OWNER", "relation", found.name)
+
+
+def _type(step: Step, kind: str, node: Any) -> None:
+    found = find_user_type(step, node.type_name)
+    if found is None:
+        return
+    table = step.schema.relations.get(found)
+    if kind == "OBJECT_DOMAIN" and (table is not None or step.schema.types[found].kind != "d"):
+        step.refuse("42809", "wrong-kind", name=found.name)
+    step.effects.need("OWNER", "type", found)
+
+
+COMMANDS: Mapping[str, Command] = {"comment_stmt": comment}

@@ -1,0 +1,25 @@
+"""The expression of a generated column, and what it may not be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opsmigrate.preflight.interpret.expression_types import Place, Typed, coerced, typed
+from opsmigrate.preflight.interpret.schema import Column, Relation
+from opsmigrate.preflight.interpret.step import Step
+
+
+def require_generated(step: Step, table: Relation, column: Column, node: Any) -> Typed:
+    """Return the expression as a value of the column; refuse what the server does not take."""
+    place = Place(schema=step.schema, table=table, word="generated")
+    value = typed(place, node)
+    for name in value.columns:
+        other = table.columns.get(name)
+        if (other is not None and other.generated) or name == column.name:
+            step.refuse("42P17", "generated-of-generated", relation=table.name, column=column.name)
+    found = coerced(place, value, column.type, "a")
+    if found is None:
+        step.refuse("42804", "default-of-another-type", relation=table.name, column=column.name)
+    if found.settled() != "i":
+        step.refuse("42P17", "not-immutable", relation=table.name, column=column.name)
+    return found

@@ -1,0 +1,264 @@
+"""OWNER TO, GRANT and REVOKE, row security, rules, replica identity, storage options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE
+from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
+from opsmigrate.preflight.interpret.commands.table_options import options_of
+from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.expression_types import Place, typed
+from opsmigrate.preflight.interpret.lookup import relation_of
+from opsmigrate.preflight.interpret.named import ROUTINES, find_routine, user_type_named
+from opsmigrate.preflight.interpret.roles import role_named
+from opsmigrate.preflight.interpret.schema import Policy, Relation
+from opsmigrate.preflight.interpret.step import Command, Step
+from opsmigrate.preflight.interpret.thing import Dependency, Thing, column, relation
+from opsmigrate.sql.expressions import columns_used, deparse, nodes_in
+from opsmigrate.sql.names import Name
+from opsmigrate.sql.nodes import label
+
+POLICY_COMMANDS = {"all": "*", "select": "r", "insert": "a", "update": "w", "delete": "d"}
+# What Relation.row_security is, and what it becomes.
+ENABLED = {"": "enabled", "enabled": "enabled", "forced": "forced", "idle": "forced"}
+DISABLED = {"": "", "enabled": "", "forced": "idle", "idle": "idle"}
+FORCED = {"": "idle", "enabled": "forced", "forced": "forced", "idle": "idle"}
+NOT_FORCED = {"": "", "enabled": "enabled", "forced": "enabled", "idle": ""}
+# Of these a change is no rewrite, and locks less (default_reloptions, reloptions.c).
+LIGHT_OPTIONS = ("autovacuum_", "toast.", "log_autovacuum_", "vacuum_")
+LIGHT = frozenset({"fillfactor", "parallel_workers", "toast_tuple_target"})
+
+
+def change_owner(step: Step, node: Any) -> None:
+    """ALTER … OWNER TO, of what is no relation."""
+    kind, owner = label(node, "object_type"), role_named(step, node.newowner)
+    if owner != step.schema.role:
+        step.effects.need("MEMBER", "role", (owner,))
+    if kind in ROUTINES:
+        found = find_routine(step, kind, node.object.object_with_args)
+        if found is not None:
+            step.effects.need("OWNER", "function", (*found.name, *found.arguments))
+            changed = replace(step.schema.functions[found], owner=owner)
+            functions = {**step.schema.functions, found: changed}
+            step.schema = replace(step.schema, functions=functions)
+    elif kind == "OBJECT_SCHEMA":
+        name = as_stored(node.object.string.sval)
+        if name not in step.schema.schemas:
+            step.refuse("3F000", "missing-schema", name=name)
+        step.effects.need("OWNER", "schema", (name,))
+        step.schema = replace(step.schema, schemas={**step.schema.schemas, name: owner})
+    elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
+        _type_owner(step, user_type_named(step, node.object.list.items), owner)
+    else:
+        raise UnknownError(f"OWNER TO of {kind}", Name("", ""))
+
+
+def _type_owner(step: Step, name: Name, owner: str) -> None:
+    step.effects.need("OWNER", "type", name)
+    own = step.schema.types.get(name)
+    if own is not None:
+        types = {**step.schema.types, name: replace(own, owner=owner)}
+        step.schema = replace(step.schema, types=types)
+        return
+    table = step.known(name)
+    if table.kind != "c":
+        step.refuse("42809", "wrong-kind", name=name.name)
+    step.put(replace(table, owner=owner))
+
+
+def grant(step: Step, node: Any) -> None:
+    """GRANT and REVOKE: who else may do something is no part of the schema."""
+    if label(node, "targtype") != "ACL_TARGET_OBJECT":
+        return
+    if label(node, "objtype") in ("OBJECT_TABLE", "OBJECT_SEQUENCE"):
+        for each in node.objects:
+            table = relation_of(step, each.range_var)
+            step.effects.need("GRANT", "relation", table.name)
+    if label(node, "objtype") in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
+        for each in node.objects:
+            step.effects.need("OWNER", "type", user_type_named(step, each.list.items))
+    for each in node.grantees:
+        role_named(step, each.role_spec)
+
+
+def create_policy(step: Step, node: Any) -> None:
+    """CREATE POLICY."""
+    table, name = relation_of(step, node.table), as_stored(node.policy_name)
+    if table.kind not in "rp":
+        step.refuse("42809", "wrong-kind", relation=table.name)
+    step.effects.lock(table.name, ACCESS_EXCLUSIVE)
+    step.effects.need("OWNER", "relation", table.name)
+    command = POLICY_COMMANDS[node.cmd_name]
+    if (command == "a" and node.HasField("qual")) or (
+        command in "rd" and node.HasField("with_check")
+    ):
+        step.refuse("42601", "no-such-policy", relation=table.name)
+    if name in table.policies:
+        step.refuse("42710", "name-taken", relation=table.name, name=name)
+    policy = Policy(name=name, command=command, permissive=node.permissive)
+    step.put(_with_policy(step, table, policy, node))
+
+
+def alter_policy(step: Step, node: Any) -> None:
+    """ALTER POLICY."""
+    table, name = relation_of(step, node.table), as_stored(node.policy_name)
+    if table.kind not in "rp":
+        step.refuse("42809", "wrong-kind", relation=table.name)
+    step.effects.lock(table.name, ACCESS_EXCLUSIVE)
+    step.effects.need("OWNER", "relation", table.name)
+    if name not in table.policies:
+        step.refuse("42704", "missing-policy", relation=table.name, name=name)
+    step.put(_with_policy(step, table, table.policies[name], node))
+
+
+def _with_policy(step: Step, table: Relation, policy: Policy, node: Any) -> Relation:
+    if node.roles:
+        roles = tuple(role_named(step, each.role_spec) for each in node.roles)
+        policy = replace(policy, roles=roles)
+    for field, text in (("qual", "using"), ("with_check", "check")):
+        if node.HasField(field):
+            _uses(step, table, policy, getattr(node, field))
+            changes: dict[str, Any] = {text: deparse(getattr(node, field))}
+            policy = replace(policy, **changes)
+    return replace(table, policies={**table.policies, policy.name: policy})
+
+
+def _uses(step: Step, table: Relation, policy: Policy, node: Any) -> None:
+    kinds = {each.DESCRIPTOR.name for each in nodes_in(node)}
+    if "SubLink" in kinds:
+        raise UnknownError("a policy with a subquery", table.name)
+    try:
+        shown = typed(Place(schema=step.schema, table=table, word="policy"), node).type
+    except UnknownError:
+        shown = "boolean"
+    if shown != "boolean":
+        step.refuse("42804", "no-condition", relation=table.name)
+    thing = Thing("policy", table.name, policy.name)
+    dependencies = dict(step.schema.dependencies)
+    for name in columns_used(node):
+        whole = name in ("*", table.name.name)
+        if not whole and name not in table.columns:
+            step.refuse("42703", "missing-column", relation=table.name, column=name)
+        on = relation(table.name) if whole else column(table.name, name)
+        dependencies[on] = dependencies.get(on, frozenset()) | {Dependency(thing)}
+    step.schema = replace(step.schema, dependencies=dependencies)
+
+
+def create_rule(step: Step, node: Any) -> None:
+    """CREATE RULE: what it rests on is not followed, but it is there."""
+    table = relation_of(step, node.relation)
+    raise UnknownError("what a rule does", table.name)
+
+
+def _owner(altering: Altering, table: Name, command: Any) -> None:
+    own, owner = altering.relation(table), role_named(altering.step, command.newowner)
+    if own.sequence is not None and own.sequence.owner is not None and owner != own.owner:
+        altering.refuse("0A000", "owned-sequence", table)
+    if owner != altering.step.schema.role:
+        altering.step.effects.need("MEMBER", "role", (owner,))
+    altering.later(Pass.MISCELLANEOUS, lambda: _owned(altering.step, table, owner))
+
+
+def _owned(step: Step, table: Name, owner: str) -> None:
+    own = step.known(table)
+    if own.owner == owner:
+        return
+    step.put(replace(own, owner=owner))
+    for index in own.indexes:
+        step.effects.lock(Name(table.schema, index), ACCESS_EXCLUSIVE)
+    for each in list(step.schema.relations.values()):
+        facts = each.sequence
+        if facts is not None and facts.owner is not None and facts.owner[0] == table:
+            step.effects.lock(each.name, ACCESS_EXCLUSIVE)
+            step.put(replace(each, owner=owner))
+
+
+def _row_security(becomes: Mapping[str, str]) -> Action:
+    def prepare(altering: Altering, table: Name, command: Any) -> None:
+        altering.allow(table, "rp")
+        altering.later(Pass.MISCELLANEOUS, lambda: _secured(altering, table, becomes))
+
+    return Action(prepare=prepare)
+
+
+def _secured(altering: Altering, table: Name, becomes: Mapping[str, str]) -> None:
+    own = altering.relation(table)
+    altering.step.put(replace(own, row_security=becomes[own.row_security]))
+
+
+def _replica_identity(altering: Altering, table: Name, command: Any) -> None:
+    altering.allow(table, "rpm")
+    identity = getattr(command, "def").replica_identity_stmt
+    altering.later(Pass.MISCELLANEOUS, lambda: _identified(altering, table, identity))
+
+
+def _identified(altering: Altering, table: Name, identity: Any) -> None:
+    own = altering.relation(table)
+    name = as_stored(identity.name) if identity.identity_type == "i" else None
+    if name is not None:
+        _fits(altering, own, name)
+    indexes = {
+        key: replace(each, replica_identity=key == name) for key, each in own.indexes.items()
+    }
+    altering.step.put(replace(own, replica_identity=identity.identity_type, indexes=indexes))
+
+
+def _fits(altering: Altering, own: Relation, name: str) -> None:
+    index = own.indexes.get(name)
+    if index is None:
+        altering.refuse("42704", "missing-index", own.name, name=name)
+    plain = all(key.column is not None for key in index.keys) and index.predicate is None
+    if index.unique and not index.immediate:
+        altering.refuse("0A000", "deferrable-index", own.name, name=name)
+    if not (index.unique and plain and index.valid):
+        altering.refuse("42809", "no-replica-identity", own.name, name=name)
+    for key in index.keys:
+        if key.column is not None and not own.columns[key.column].not_null:
+            altering.refuse("42809", "nullable", own.name, column=key.column)
+
+
+def _options_mode(command: Any) -> str:
+    names = [_option_name(each.def_elem) for each in getattr(command, "def").list.items]
+    light = all(name in LIGHT or name.startswith(LIGHT_OPTIONS) for name in names)
+    return SHARE_UPDATE_EXCLUSIVE if light else ACCESS_EXCLUSIVE
+
+
+def _option_name(option: Any) -> str:
+    space = f"{option.defnamespace}." if option.defnamespace else ""
+    return f"{space}{option.defname}"
+
+
+def _options(altering: Altering, table: Name, command: Any) -> None:
+    own = altering.allow(table, "rm")
+    resets = label(command, "subtype") == "AT_ResetRelOptions"
+    given = getattr(command, "def").list.items
+    names = {each.def_elem.defname for each in given}
+    kept = {each for each in own.options if each.partition("=")[0] not in names}
+    changed = frozenset(kept if resets else kept | options_of(altering.step, given))
+    altering.later(
+        Pass.MISCELLANEOUS,
+        lambda: altering.step.put(replace(altering.relation(table), options=changed)),
+    )
+
+
+ACTIONS: Mapping[str, Action] = {
+    "AT_ChangeOwner": Action(prepare=_owner),
+    "AT_EnableRowSecurity": _row_security(ENABLED),
+    "AT_DisableRowSecurity": _row_security(DISABLED),
+    "AT_ForceRowSecurity": _row_security(FORCED),
+    "AT_NoForceRowSecurity": _row_security(NOT_FORCED),
+    "AT_ReplicaIdentity": Action(prepare=_replica_identity),
+    "AT_SetRelOptions": Action(prepare=_options, lock=_options_mode),
+    "AT_ResetRelOptions": Action(prepare=_options, lock=_options_mode),
+}
+COMMANDS: Mapping[str, Command] = {
+    "alter_owner_stmt": change_owner,
+    "grant_stmt": grant,
+    "create_policy_stmt": create_policy,
+    "alter_policy_stmt": alter_policy,
+    "rule_stmt": create_rule,
+}

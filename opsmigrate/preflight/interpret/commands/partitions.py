@@ -1,0 +1,344 @@
+"""PARTITION OF, ATTACH and DETACH PARTITION."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from opsmigrate.preflight.forecast.modes import (
+    ACCESS_EXCLUSIVE,
+    SHARE_ROW_EXCLUSIVE,
+    SHARE_UPDATE_EXCLUSIVE,
+)
+from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
+from opsmigrate.preflight.interpret.commands.inheriting import with_parent, without_parent
+from opsmigrate.preflight.interpret.commands.triggers import ROW
+from opsmigrate.preflight.interpret.dependents import owning_constraint
+from opsmigrate.preflight.interpret.effects import Question, UnknownError
+from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
+from opsmigrate.preflight.interpret.lookup import relation_of
+from opsmigrate.preflight.interpret.made_names import of_columns, relation_name, told_apart
+from opsmigrate.preflight.interpret.schema import Column, Constraint, Index, Relation
+from opsmigrate.preflight.interpret.step import Step
+from opsmigrate.sql.grammar import deparse
+from opsmigrate.sql.names import Name
+
+IDENTITY_OF_PARTITIONS = 170_000
+WRONG_KIND_FIRST = 180_000
+LABELS = {"p": "pkey", "u": "key", "x": "excl"}
+DEFAULT = "DEFAULT"
+
+
+def bound_of(node: Any) -> str:
+    """Return a PartitionBoundSpec as SQL."""
+    if node.is_default:
+        return DEFAULT
+    words = {"l": _list, "r": _range, "h": _hash}[node.strategy]
+    return f"FOR VALUES {words(node)}"
+
+
+def _list(node: Any) -> str:
+    return f"IN ({', '.join(map(deparse, node.listdatums))})"
+
+
+def _range(node: Any) -> str:
+    low, high = (", ".join(map(_datum, each)) for each in (node.lowerdatums, node.upperdatums))
+    return f"FROM ({low}) TO ({high})"
+
+
+def _datum(node: Any) -> str:
+    kind = node.WhichOneof("node")
+    if kind == "column_ref":
+        return str(node.column_ref.fields[0].string.sval).upper()
+    return deparse(node)
+
+
+def _hash(node: Any) -> str:
+    return f"WITH (modulus {node.modulus}, remainder {node.remainder})"
+
+
+def partition(step: Step, node: Any, table: Relation) -> Relation:
+    """Return the new table with what PARTITION OF gives it; the schema has it then."""
+    parent = relation_of(step, node.inh_relations[0].range_var)
+    if parent.kind not in "rpf":
+        step.refuse("42809", "wrong-kind", relation=parent.name)
+    if parent.kind != "p":
+        step.refuse("42P17", "not-partitioned", relation=parent.name)
+    if node.table_elts:
+        raise UnknownError("a partition with columns of its own", table.name, parent.name)
+    step.effects.lock(parent.name, ACCESS_EXCLUSIVE)
+    step.effects.need("OWNER", "relation", parent.name)
+    if step.schema.is_taken(table.name):
+        step.refuse("42P07", "name-taken", relation=table.name)
+    if table.name in step.schema.types:
+        step.refuse("42710", "name-taken", relation=table.name)
+    bound = _new_bound(step, parent, table.name, node.partbound)
+    columns = sorted(parent.columns.values(), key=lambda each: each.number)
+    table = replace(
+        table,
+        parents=(parent.name,),
+        bound=bound,
+        columns={
+            each.name: _inherited(step, each, number) for number, each in enumerate(columns, 1)
+        },
+        last_number=len(columns),
+        constraints={
+            each.name: replace(each, local=False, parents=1)
+            for each in parent.constraints.values()
+            if each.kind in "cn"
+        },
+    )
+    step.put(table)
+    for index in parent.indexes.values():
+        _clone_index(step, parent, table.name, index)
+    _clone_keys(step, parent, table.name)
+    _clone_triggers(step, parent, table.name)
+    return step.known(table.name)
+
+
+def _inherited(step: Step, column: Column, number: int) -> Column:
+    kept = step.schema.version >= IDENTITY_OF_PARTITIONS
+    identity = column.identity if kept else ""
+    return replace(column, number=number, local=False, parents=1, identity=identity)
+
+
+def _new_bound(step: Step, parent: Relation, table: Name, node: Any) -> str:
+    """Return the bound; the default partition may have rows that belong to it."""
+    if node.strategy == "h" and not 0 <= node.remainder < node.modulus:
+        step.refuse("42P16", "remainder", relation=table)
+    bound = bound_of(node)
+    if any(_is_converted(each.type) for each in parent.columns.values()):
+        raise UnknownError("bounds that PostgreSQL writes otherwise", table, parent.name)
+    # Whether it overlaps with another, only the server's operators know.
+    step.effects.questions.append(
+        Question(sqlstate="42P17", kind="partition", relation=parent.name)
+    )
+    for child in children_of(step.schema, parent.name):
+        other = step.known(child)
+        if other.bound == DEFAULT:
+            if bound == DEFAULT:
+                step.refuse("42P17", "two-defaults", relation=child)
+            for name in (child, *descendants_of(step.schema, child)):
+                step.effects.lock(name, ACCESS_EXCLUSIVE)
+            step.effects.scans.add(child)
+            step.effects.questions.append(
+                Question(sqlstate="23514", kind="partition", relation=child)
+            )
+    if any(
+        key.target == parent.name
+        for each in step.schema.relations.values()
+        for key in each.constraints.values()
+    ):
+        raise UnknownError("a partitioned table with foreign keys to it", table, parent.name)
+    return bound
+
+
+def _is_converted(type_: str) -> bool:
+    return type_.startswith(("timestamp", "time", "interval", "numeric", "double", "real"))
+
+
+def _clone_index(step: Step, parent: Relation, table: Name, index: Index) -> None:
+    if not index.named and any(key.column is None for key in index.keys):
+        raise UnknownError("an index with an expression", table, parent.name)
+    own = owning_constraint(parent, index.name)
+    label = LABELS[own.kind] if own is not None else "idx"
+    columns = index.named or [str(key.column) for key in index.keys] + list(index.include)
+    column = "" if label == "pkey" else of_columns(told_apart(columns))
+    name = relation_name(step.schema, table, column, label, constraint=own is not None)
+    copy = replace(
+        index,
+        name=name,
+        parent=Name(parent.name.schema, index.name),
+        replica_identity=False,
+        clustered=False,
+    )
+    step.effects.builds.add(Name(table.schema, name))
+    made = step.known(table).with_index(copy)
+    if own is not None:
+        made = made.with_constraint(
+            replace(
+                own, name=name, index=name, local=False, parents=1, parent=(parent.name, own.name)
+            )
+        )
+    step.put(made)
+    for child in children_of(step.schema, table):
+        _clone_index(step, step.known(table), child, copy)
+
+
+def _clone_keys(step: Step, parent: Relation, table: Name) -> None:
+    for key in parent.constraints.values():
+        if key.kind != "f" or key.target is None:
+            continue
+        if step.known(key.target).kind == "p" or children_of(step.schema, table):
+            raise UnknownError("a foreign key among partitioned tables", table, parent.name)
+        step.effects.lock(key.target, SHARE_ROW_EXCLUSIVE)
+        own = step.known(table)
+        if any(_same_key(key, each) for each in own.constraints.values()):
+            raise UnknownError("a foreign key like the parent's", table, parent.name)
+        if key.name in own.constraints:
+            raise UnknownError("a constraint with the name of the parent's", table, parent.name)
+        step.put(
+            own.with_constraint(
+                replace(key, local=False, parents=1, parent=(parent.name, key.name))
+            )
+        )
+        step.effects.questions.append(
+            Question(
+                sqlstate="23503",
+                kind="foreign-key",
+                relation=table,
+                columns=key.columns,
+                target=key.target,
+                to_columns=key.to_columns,
+            )
+        )
+
+
+def _same_key(one: Constraint, other: Constraint) -> bool:
+    return other.kind == "f" and (one.columns, one.target) == (other.columns, other.target)
+
+
+def _clone_triggers(step: Step, parent: Relation, table: Name) -> None:
+    own = step.known(table)
+    copies = {
+        each.name: replace(each, parent=parent.name)
+        for each in parent.triggers.values()
+        if each.type & ROW
+    }
+    if taken := copies.keys() & own.triggers.keys():
+        step.refuse("42710", "name-taken", relation=table, name=min(taken))
+    if copies and children_of(step.schema, table):
+        raise UnknownError("triggers of a partitioned partition", table, parent.name)
+    for each in copies.values():
+        step.effects.need("EXECUTE", "function", each.function)
+    step.put(replace(own, triggers={**own.triggers, **copies}))
+
+
+def _partitioned(altering: Altering, table: Name) -> Relation:
+    if altering.step.schema.version < WRONG_KIND_FIRST and altering.relation(table).kind == "r":
+        altering.refuse("42P17", "not-partitioned", table)
+    return altering.allow(table, "p")
+
+
+def _attach(altering: Altering, table: Name, command: Any) -> None:
+    step, given = altering.step, getattr(command, "def").partition_cmd
+    parent = _partitioned(altering, table)
+    child = relation_of(step, given.name)
+    step.effects.lock(child.name, ACCESS_EXCLUSIVE)
+    step.effects.need("OWNER", "relation", child.name)
+    if child.kind not in "rp" or child.bound is not None or child.parents:
+        step.refuse("42809", "wrong-kind", relation=child.name)
+    if child.kind == "p":
+        raise UnknownError("ATTACH of a partitioned table", child.name, table)
+    bound = _new_bound(step, parent, child.name, given.bound)
+    altering.later(Pass.MISCELLANEOUS, lambda: _attached(step, parent, child, bound))
+
+
+def _attached(step: Step, parent: Relation, child: Relation, bound: str) -> None:
+    if extra := child.columns.keys() - parent.columns.keys():
+        step.refuse("42804", "column-too-many", relation=child.name, column=min(extra))
+    child = with_parent(step, parent, child)
+    if step.schema.version >= IDENTITY_OF_PARTITIONS:
+        for each in parent.columns.values():
+            own = child.columns[each.name]
+            if own.identity and not each.identity:
+                step.refuse("55000", "identity-column", relation=child.name, column=each.name)
+            child = child.with_column(replace(own, identity=each.identity))
+    step.put(replace(child, bound=bound))
+    step.effects.scans.add(child.name)
+    step.effects.questions.append(Question(sqlstate="23514", kind="partition", relation=child.name))
+    for index in parent.indexes.values():
+        _attach_index(step, parent, child.name, index)
+    _clone_keys(step, parent, child.name)
+    _clone_triggers(step, parent, child.name)
+
+
+def _attach_index(step: Step, parent: Relation, table: Name, index: Index) -> None:
+    child = step.known(table)
+    own = owning_constraint(parent, index.name)
+    for each in child.indexes.values():
+        theirs = owning_constraint(child, each.name)
+        kinds = [None if key is None else key.kind for key in (own, theirs)]
+        if each.parent is None and _alike(index, each) and kinds[0] in (None, kinds[1]):
+            child = child.with_index(replace(each, parent=Name(parent.name.schema, index.name)))
+            if own is not None and theirs is not None:
+                child = child.with_constraint(
+                    replace(theirs, local=False, parents=1, parent=(parent.name, own.name))
+                )
+            step.put(child)
+            return
+    _clone_index(step, parent, table, index)
+
+
+def _alike(one: Index, other: Index) -> bool:
+    if one.predicate is not None or any(key.column is None for key in one.keys):
+        return False
+    facts = ("keys", "include", "method", "unique", "nulls_distinct", "predicate", "exclusion")
+    return other.valid and all(getattr(one, fact) == getattr(other, fact) for fact in facts)
+
+
+def _detach(altering: Altering, table: Name, command: Any) -> None:
+    step, given = altering.step, getattr(command, "def").partition_cmd
+    parent = _partitioned(altering, table)
+    child = relation_of(step, given.name)
+    if given.concurrent:
+        raise UnknownError("DETACH PARTITION CONCURRENTLY", child.name, table)
+    step.effects.lock(child.name, ACCESS_EXCLUSIVE)
+    for each in children_of(step.schema, table):
+        if step.known(each).bound == DEFAULT:
+            step.effects.lock(each, ACCESS_EXCLUSIVE)
+    if table not in child.parents:
+        step.refuse("42P01", "no-partition-of-it", relation=child.name)
+    if any(
+        key.target == table
+        for each in step.schema.relations.values()
+        for key in each.constraints.values()
+    ):
+        raise UnknownError("a partitioned table with foreign keys to it", child.name, table)
+    altering.later(Pass.MISCELLANEOUS, lambda: _detached(step, parent, child))
+
+
+def _without_clones(step: Step, child: Name) -> None:
+    """What is below a partition loses the triggers that it had from above it, too."""
+    for name in descendants_of(step.schema, child):
+        own = step.known(name)
+        kept = {key: each for key, each in own.triggers.items() if each.parent is None}
+        if len(kept) < len(own.triggers):
+            step.effects.lock(name, ACCESS_EXCLUSIVE)
+            step.put(replace(own, triggers=kept))
+
+
+def _detached(step: Step, parent: Relation, child: Relation) -> None:
+    below = children_of(step.schema, child.name)
+    if below and any(key.kind == "f" and key.parent for key in child.constraints.values()):
+        raise UnknownError("foreign keys below a partition", child.name, parent.name)
+    if any(each.parent == parent.name for each in child.triggers.values()):
+        if any(each.parent is None for each in child.triggers.values()) and below:
+            raise UnknownError("triggers of a partition and of its parent", child.name)
+        _without_clones(step, child.name)
+    for key in child.constraints.values():
+        if key.kind == "f" and key.parent is not None and key.target is not None:
+            step.effects.lock(key.target, SHARE_ROW_EXCLUSIVE)
+    child = without_parent(parent, child)
+    keeps = step.schema.version < IDENTITY_OF_PARTITIONS
+    step.put(
+        replace(
+            child,
+            bound=None,
+            columns={
+                name: replace(each, identity=each.identity if keeps else "")
+                for name, each in child.columns.items()
+            },
+            indexes={name: replace(each, parent=None) for name, each in child.indexes.items()},
+            triggers={
+                name: each for name, each in child.triggers.items() if each.parent != parent.name
+            },
+        )
+    )
+
+
+ACTIONS: Mapping[str, Action] = {
+    "AT_AttachPartition": Action(prepare=_attach, lock=SHARE_UPDATE_EXCLUSIVE),
+    "AT_DetachPartition": Action(prepare=_detach, lock=ACCESS_EXCLUSIVE),
+}

@@ -1,0 +1,206 @@
+"""What rests on a column whose type becomes another: refused, or made again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE
+from opsmigrate.preflight.interpret.altering import Altering, Pass
+from opsmigrate.preflight.interpret.coercion import POLYMORPHIC
+from opsmigrate.preflight.interpret.commands.checks import ask_check
+from opsmigrate.preflight.interpret.commands.foreign_keys import require_comparable
+from opsmigrate.preflight.interpret.effects import Question, RefusedError, UnknownError
+from opsmigrate.preflight.interpret.expression_types import Place, condition, typed
+from opsmigrate.preflight.interpret.index_methods import default_class, named_class
+from opsmigrate.preflight.interpret.schema import Constraint, Index, Key, Relation
+from opsmigrate.preflight.interpret.system import OperatorClass
+from opsmigrate.preflight.interpret.thing import column as column_thing
+from opsmigrate.sql.expressions import columns_used_by
+from opsmigrate.sql.grammar import parse_expression
+from opsmigrate.sql.names import Name
+
+# What rests on a column and is not in the way, or is looked at by itself.
+MADE_AGAIN = frozenset({"statistics", "index", "constraint", "default", "relation", "column"})
+GENERATED_IS_IN_USE = 150_000
+
+
+def require_free(altering: Altering, table: Relation, column: str) -> None:
+    """Refuse where something uses the column that is not made again: views, triggers, policies."""
+    for holder in _generated_of(table, column):
+        # PostgreSQL 14 takes it for an error of syntax.
+        is_old = altering.step.schema.version < GENERATED_IS_IN_USE
+        state = "42601" if is_old else "0A000"
+        altering.refuse(state, "used-by-another", table.name, column=column, holder=holder)
+    for holder in _holders(altering, table, column):
+        altering.refuse("0A000", "used-by-another", table.name, column=column, holder=holder)
+    if table.rules or any(each.when for each in table.triggers.values()):
+        raise UnknownError("what rules and conditions of triggers use", table.name)
+
+
+def _holders(altering: Altering, table: Relation, column: str) -> Iterator[str]:
+    schema = altering.step.schema
+    for relation in schema.relations.values():
+        if any(use == (table.name, column) for use in relation.uses):
+            yield relation.name.name
+    for each in schema.dependencies.get(column_thing(table.name, column), ()):
+        if each.by.kind not in MADE_AGAIN:
+            yield str(each.by.part or each.by.name)
+    yield from (each.name for each in table.triggers.values() if column in each.columns)
+    for policy in table.policies.values():
+        if column in {*_used(policy.using), *_used(policy.check)}:
+            yield policy.name
+
+
+def _generated_of(table: Relation, column: str) -> Iterator[str]:
+    for other in table.columns.values():
+        if other.generated and other.name != column and column in _used(other.default):
+            yield other.name
+
+
+def _used(expression: str | None) -> tuple[str, ...]:
+    return columns_used_by(expression or "true")
+
+
+def remember(altering: Altering, table: Relation, column: str) -> None:
+    """Have the indexes and constraints on the column made again, when all types are as they will.
+
+    An index keeps its file where nothing of it changes.
+    """
+    for index in table.indexes.values():
+        if column in columns_of(index):
+            _remember_index(altering, table, index)
+    for constraint in table.constraints.values():
+        if constraint.kind == "c" and column in columns_used_by(constraint.condition or "true"):
+            _remember_check(altering, table.name, constraint)
+        elif constraint.kind == "f" and column in constraint.columns:
+            _remember_key(altering, table.name, constraint)
+    for relation in altering.step.schema.relations.values():
+        for constraint in relation.constraints.values():
+            if constraint.target == table.name and column in constraint.to_columns:
+                altering.step.known(relation.name)
+                _remember_key(altering, relation.name, constraint)
+
+
+def columns_of(index: Index) -> frozenset[str]:
+    """Return the columns that an index has anywhere."""
+    texts = [key.expression for key in index.keys if key.expression] + [index.predicate or "true"]
+    found = {name for text in texts for name in columns_used_by(text)}
+    return frozenset(found | {key.column for key in index.keys if key.column} | {*index.include})
+
+
+def _remember_index(altering: Altering, table: Relation, index: Index) -> None:
+    step = altering.step
+    name = Name(table.name.schema, index.name)
+    step.effects.lock(name, ACCESS_EXCLUSIVE)
+    before = [*zip(_classes(altering, table, index), _facts(table, index), strict=True)]
+
+    def act() -> None:
+        relation = altering.relation(table.name)
+        if index.name not in relation.indexes:
+            return
+        after = [*zip(_classes(altering, relation, index), _facts(relation, index), strict=True)]
+        _require_predicate(altering, relation, index)
+        plain = index.predicate is None and all(key.column for key in index.keys)
+        kept = plain and index.valid and index.parent is None and all(map(_same, before, after))
+        if relation.kind == "r" and (not kept or table.name in altering.rewritten):
+            step.effects.builds.add(name)
+
+    altering.later(Pass.OLD_INDEX, act)
+
+
+def _facts(table: Relation, index: Index) -> list[tuple[str, Name | None] | None]:
+    """Return the type and the collation of each key, None for an expression."""
+    columns = [table.columns[key.column] if key.column else None for key in index.keys]
+    return [None if each is None else (each.type, each.collation) for each in columns]
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Return whether a key is sorted as it was (CheckIndexCompatible)."""
+    (before, facts), (after, later) = one, other
+    if before is None or before != after or facts is None or later is None:
+        return False
+    return facts[1] == later[1] and (before.type not in POLYMORPHIC or facts[0] == later[0])
+
+
+def _require_predicate(altering: Altering, table: Relation, index: Index) -> None:
+    if index.predicate is not None:
+        place = Place(schema=altering.step.schema, table=table, word="predicate")
+        condition(place, parse_expression(index.predicate))
+
+
+def _classes(altering: Altering, table: Relation, index: Index) -> Sequence[OperatorClass | None]:
+    """Return the operator class of each key; refuse where there is none for a type as it is now."""
+    schema = altering.step.schema
+    return [
+        _class(altering, table, key, index) if schema.system.classes else None for key in index.keys
+    ]
+
+
+def _class(altering: Altering, table: Relation, key: Key, index: Index) -> OperatorClass | None:
+    schema = altering.step.schema
+    if key.column is not None:
+        type_ = table.columns[key.column].type
+    else:
+        place = Place(schema=schema, table=table, word="index")
+        type_ = typed(place, parse_expression(key.expression or "")).type
+    if key.operator_class is None:
+        found = default_class(schema, index.method, type_)
+        if found is None:
+            altering.refuse("42704", "no-operator-class", table.name, name=index.name)
+        return found
+    named = named_class(schema, index.method, list(key.operator_class), type_)
+    if isinstance(named, str):
+        altering.refuse("42804", "class-of-another-type", table.name, name=index.name)
+    return named
+
+
+def _remember_check(altering: Altering, table: Name, constraint: Constraint) -> None:
+    def act() -> None:
+        relation = altering.relation(table)
+        if constraint.name not in relation.constraints:
+            return
+        place = Place(schema=altering.step.schema, table=relation, word="check")
+        try:
+            condition(place, parse_expression(constraint.condition or "true"))
+        except RefusedError as error:
+            if error.refusal.kind == "literal":
+                # The server has it with the type that it had, which a text need not say.
+                raise UnknownError("whether a condition suits another type", table) from error
+            raise
+        ask_check(altering.step, relation, constraint)
+
+    altering.later(Pass.OLD_CONSTRAINT, act)
+
+
+def _remember_key(altering: Altering, table: Name, constraint: Constraint) -> None:
+    """A foreign key is dropped and made again: both tables are locked for that."""
+    step = altering.step
+    if constraint.target is None:
+        return
+    if "p" in (step.known(table).kind, step.known(constraint.target).kind) or constraint.parent:
+        raise UnknownError("foreign keys of partitioned tables, made again", table)
+    step.effects.lock(table, ACCESS_EXCLUSIVE)
+    step.effects.lock(constraint.target, ACCESS_EXCLUSIVE)
+    if constraint.parent is None:
+        step.effects.need("REFERENCES", "relation", constraint.target, constraint.to_columns)
+
+    def act() -> None:
+        relation = altering.relation(table)
+        if constraint.name not in relation.constraints:
+            return
+        require_comparable(step, relation, constraint)
+        if constraint.validated and relation.kind == "r":
+            # What triggers that were off have let in.
+            step.effects.questions.append(
+                Question(
+                    sqlstate="23503",
+                    kind="foreign-key",
+                    relation=table,
+                    columns=constraint.columns,
+                    target=constraint.target,
+                    to_columns=constraint.to_columns,
+                )
+            )
+
+    altering.later(Pass.OLD_CONSTRAINT, act)

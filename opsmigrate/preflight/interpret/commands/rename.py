@@ -1,0 +1,362 @@
+"""ALTER … RENAME and ALTER … SET SCHEMA, of everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE
+from opsmigrate.preflight.interpret import renaming, renaming_types
+from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
+from opsmigrate.preflight.interpret.dependents import owning_constraint
+from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
+from opsmigrate.preflight.interpret.lookup import find_name, find_relation, visible_type
+from opsmigrate.preflight.interpret.named import ROUTINES, find_routine, user_type_named
+from opsmigrate.preflight.interpret.schema import Relation, Signature, Trigger
+from opsmigrate.preflight.interpret.step import Command, Step
+from opsmigrate.sql.names import Name
+from opsmigrate.sql.nodes import label
+from opsmigrate.sql.renamed import has_subquery
+from opsmigrate.sql.types import user_type
+
+# What each word renames; ALTER TABLE and ALTER INDEX take any (RenameRelation).
+KINDS = {
+    "OBJECT_TABLE": "rpvmSf",
+    "OBJECT_INDEX": "rpvmSf",
+    "OBJECT_VIEW": "v",
+    "OBJECT_MATVIEW": "m",
+    "OBJECT_SEQUENCE": "S",
+    "OBJECT_FOREIGN_TABLE": "f",
+}
+WITH_COLUMNS = "rpvmfc"
+CHILDREN_RENAMED_WITH_TRIGGERS = 150_000
+# Before, it was an internal error.
+SAYS_WHY = 180_000
+
+
+def rename(step: Step, node: Any) -> None:
+    """Do what `node`, a RenameStmt, says."""
+    kind = label(node, "rename_type")
+    rule = RENAMES.get(kind)
+    if rule is None:
+        raise UnknownError(f"RENAME of {kind} is not interpreted")
+    rule(step, node, as_stored(node.newname))
+
+
+def _relation(step: Step, node: Any, new: str) -> None:
+    word = label(node, "rename_type")
+    found = find_name(step, node.relation)
+    if found is not None and found not in step.schema.relations:
+        if word not in ("OBJECT_TABLE", "OBJECT_INDEX"):
+            step.refuse("42809", "wrong-kind", relation=found)
+        _index(step, found, new)
+        if word == "OBJECT_TABLE":
+            step.effects.lock(found, ACCESS_EXCLUSIVE)
+        return
+    table = find_relation(step, node.relation, missing_ok=node.missing_ok)
+    if table is None:
+        return
+    if table.kind not in KINDS[word]:
+        step.refuse("42809", "wrong-kind", relation=table.name)
+    step.effects.lock(table.name, ACCESS_EXCLUSIVE)
+    step.effects.need("OWNER", "relation", table.name)
+    step.effects.need("CREATE", "schema", (table.name.schema,))
+    relation_anew(step, table, Name(table.name.schema, new))
+
+
+def relation_anew(step: Step, table: Relation, name: Name) -> None:
+    """Let a relation be called so, or be in that schema; refuse where the name is taken."""
+    if step.schema.is_taken(name):
+        step.refuse("42P07", "name-taken", relation=table.name, name=name.name)
+    if table.kind != "S" and name in step.schema.types:
+        step.refuse("42710", "name-taken", relation=table.name, name=name.name)
+    step.schema = renaming.rename_relation(step.schema, table.name, name)
+
+
+def _index(step: Step, found: Name, new: str) -> None:
+    table = step.schema.table_of_index(found)
+    if table is None:
+        raise UnknownError(f"the index {found}")
+    step.known(table.name)
+    step.effects.lock(found, SHARE_UPDATE_EXCLUSIVE)
+    step.effects.need("OWNER", "relation", table.name)
+    step.effects.need("CREATE", "schema", (table.name.schema,))
+    if step.schema.is_taken(Name(found.schema, new)):
+        step.refuse("42P07", "name-taken", relation=table.name, name=new)
+    own = owning_constraint(table, found.name)
+    pair = (found.name, new)
+    step.schema = renaming.rename_part(step.schema, "index", table.name, pair)
+    if own is not None:
+        if own.name != new and new in table.constraints:
+            step.refuse("42710", "name-taken", relation=table.name, name=new)
+        renamed = (own.name, new)
+        step.schema = renaming.rename_part(step.schema, "constraint", table.name, renamed)
+
+
+def _column(step: Step, node: Any, new: str) -> None:
+    found = find_name(step, node.relation)
+    if found is not None and found not in step.schema.relations:
+        raise UnknownError("a column of an index", *_table_of(step, found))
+    table = find_relation(step, node.relation, missing_ok=node.missing_ok)
+    if table is None:
+        return
+    _kind_for_column(step, node, table)
+    old = as_stored(node.subname)
+    step.effects.lock(table.name, ACCESS_EXCLUSIVE)
+    step.effects.need("OWNER", "relation", table.name)
+    family = (table.name, *descendants_of(step.schema, table.name)) if _recurses(node) else ()
+    for each in family[1:]:
+        step.effects.lock(each, ACCESS_EXCLUSIVE)
+        step.effects.need("OWNER", "relation", each)
+    if not family and children_of(step.schema, table.name):
+        step.refuse("42P16", "inherited-by-others", relation=table.name, column=old)
+    # From below to above, as renameatt_internal() comes back from its children.
+    for each in (*family[1:], table.name) if family else (table.name,):
+        _column_of(step, step.known(each), (old, new), within=family)
+
+
+def _kind_for_column(step: Step, node: Any, table: Relation) -> None:
+    if label(node, "rename_type") == "OBJECT_ATTRIBUTE":
+        if table.kind != "c":
+            step.refuse("42809", "wrong-kind", relation=table.name)
+        return
+    word = label(node, "relation_type")
+    fits = WITH_COLUMNS if word == "OBJECT_TABLE" else KINDS.get(word, WITH_COLUMNS)
+    if table.kind not in fits:
+        step.refuse("42809", "wrong-kind", relation=table.name)
+
+
+def _recurses(node: Any) -> bool:
+    return bool(node.relation.inh) or label(node, "rename_type") == "OBJECT_ATTRIBUTE"
+
+
+def _column_of(
+    step: Step, table: Relation, pair: tuple[str, str], *, within: tuple[Name, ...]
+) -> None:
+    old, new = pair
+    own = table.columns.get(old)
+    if own is None:
+        state = "0A000" if old in SYSTEM_COLUMNS else "42703"
+        step.refuse(state, "missing-column", relation=table.name, column=old)
+    if own.parents > sum(parent in within for parent in table.parents):
+        step.refuse("42P16", "inherited", relation=table.name, column=old)
+    if new in table.columns or new in SYSTEM_COLUMNS:
+        step.refuse("42701", "name-taken", relation=table.name, column=new)
+    for policy in table.policies.values():
+        for text in (policy.using, policy.check):
+            if text is not None and old in text and has_subquery(text):
+                raise UnknownError("a policy with a subquery", table.name)
+    if table.rules:
+        raise UnknownError("a column of a table with rules", table.name)
+    step.schema = renaming.rename_column(step.schema, table.name, old, new)
+
+
+def _table_of(step: Step, found: Name) -> tuple[Name, ...]:
+    table = step.schema.table_of_index(found)
+    return (table.name,) if table is not None else ()
+
+
+def _constraint(step: Step, node: Any, new: str) -> None:
+    table = find_relation(step, node.relation, missing_ok=node.missing_ok)
+    if table is None:
+        return
+    if table.kind not in WITH_COLUMNS:
+        step.refuse("42809", "wrong-kind", relation=table.name)
+    old = as_stored(node.subname)
+    step.effects.lock(table.name, ACCESS_EXCLUSIVE)
+    step.effects.need("OWNER", "relation", table.name)
+    own = table.constraints.get(old)
+    if own is None:
+        step.refuse("42704", "missing-constraint", relation=table.name, name=old)
+    children = children_of(step.schema, table.name)
+    if own.kind not in "cn" or own.no_inherit:
+        family: tuple[Name, ...] = (table.name,)
+    elif node.relation.inh:
+        family = (*descendants_of(step.schema, table.name), table.name)
+    elif children:
+        step.refuse("42P16", "inherited-by-others", relation=table.name, name=old)
+    else:
+        family = (table.name,)
+    for each in family:
+        step.effects.lock(each, ACCESS_EXCLUSIVE)
+        step.effects.need("OWNER", "relation", each)
+        _constraint_of(step, step.known(each), (old, new), within=family)
+
+
+def _constraint_of(
+    step: Step, table: Relation, pair: tuple[str, str], *, within: tuple[Name, ...]
+) -> None:
+    old, new = pair
+    own = table.constraints.get(old)
+    if own is None:
+        raise UnknownError("a constraint that is called otherwise in a child", table.name)
+    above = sum(parent in within for parent in table.parents)
+    if own.kind in "cn" and own.parents > above:
+        step.refuse("42P16", "inherited", relation=table.name, name=old)
+    if own.kind in "pux" and own.index is not None:
+        if step.schema.is_taken(Name(table.name.schema, new)):
+            step.refuse("42P07", "name-taken", relation=table.name, name=new)
+        renamed = (own.index, new)
+        step.schema = renaming.rename_part(step.schema, "index", table.name, renamed)
+    if new in table.constraints:
+        step.refuse("42710", "name-taken", relation=table.name, name=new)
+    step.schema = renaming.rename_part(step.schema, "constraint", table.name, pair)
+
+
+def _part(kind: str, field: str) -> Callable[[Step, Any, str], None]:
+    def rule(step: Step, node: Any, new: str) -> None:
+        table = find_relation(step, node.relation, missing_ok=node.missing_ok)
+        if table is None:
+            return
+        old = as_stored(node.subname)
+        step.effects.lock(table.name, ACCESS_EXCLUSIVE)
+        step.effects.need("OWNER", "relation", table.name)
+        parts = getattr(table, field)
+        if kind == "trigger" and old in parts:
+            _require_own(step, table, parts[old])
+        if old not in parts:
+            step.refuse("42704", f"missing-{kind}", relation=table.name, name=old)
+        if new in parts:
+            step.refuse("42710", "name-taken", relation=table.name, name=new)
+        step.schema = renaming.rename_part(step.schema, kind, table.name, (old, new))
+        if kind == "trigger":
+            _copies(step, table.name, (old, new))
+
+    return rule
+
+
+def _require_own(step: Step, table: Relation, trigger: Trigger) -> None:
+    if step.schema.version >= CHILDREN_RENAMED_WITH_TRIGGERS and trigger.parent is not None:
+        state = "0A000" if step.schema.version >= SAYS_WHY else "XX000"
+        step.refuse(state, "of-the-parent", relation=table.name, name=trigger.name)
+
+
+def _copies(step: Step, table: Name, pair: tuple[str, str]) -> None:
+    """Rename the triggers of partitions with that of the partitioned table."""
+    if step.schema.version < CHILDREN_RENAMED_WITH_TRIGGERS:
+        return
+    for child in children_of(step.schema, table):
+        own = step.known(child).triggers.get(pair[0])
+        if own is not None and own.parent == table:
+            step.effects.lock(child, ACCESS_EXCLUSIVE)
+            if pair[1] in step.known(child).triggers:
+                step.refuse("42710", "name-taken", relation=child, name=pair[1])
+            step.schema = renaming.rename_part(step.schema, "trigger", child, pair)
+            _copies(step, child, pair)
+
+
+def _type(step: Step, node: Any, new: str) -> None:
+    found = user_type_named(step, node.object.list.items)
+    type_anew(step, found, Name(found.schema, new), label(node, "rename_type"))
+
+
+def type_anew(step: Step, found: Name, name: Name, word: str) -> None:
+    """Let a type be called so, or be in that schema; refuse where the name is taken."""
+    table = step.schema.relations.get(found)
+    if word == "OBJECT_DOMAIN" and (table is not None or step.schema.types[found].kind != "d"):
+        step.refuse("42809", "wrong-kind", name=found.name)
+    step.effects.need("OWNER", "type", found)
+    if table is not None:
+        if table.kind != "c":
+            step.refuse("42809", "wrong-kind", name=found.name)
+        step.known(found)
+        if name.schema == found.schema:
+            step.effects.lock(found, ACCESS_EXCLUSIVE)
+        relation_anew(step, table, name)
+        return
+    step.effects.need("CREATE", "schema", (found.schema,))
+    if visible_type(step.schema, name.schema, name.name) is not None:
+        step.refuse("42710", "name-taken", name=name.name)
+    step.schema = renaming_types.rename_type(step.schema, found, name)
+
+
+def _domain_constraint(step: Step, node: Any, new: str) -> None:
+    found = user_type_named(step, node.object.list.items)
+    if found not in step.schema.types or step.schema.types[found].kind != "d":
+        step.refuse("42809", "wrong-kind", name=found.name)
+    domain, old = step.schema.types[found], as_stored(node.subname)
+    step.effects.need("OWNER", "type", found)
+    if old not in domain.checks:
+        raise UnknownError("a constraint of a domain that may be its NOT NULL")
+    if new in domain.checks:
+        step.refuse("42710", "name-taken", name=new)
+    checks = {(new if name == old else name): each for name, each in domain.checks.items()}
+    types = {**step.schema.types, found: replace(domain, checks=checks)}
+    step.schema = replace(step.schema, types=types)
+
+
+def _function(step: Step, node: Any, new: str) -> None:
+    kind = label(node, "rename_type")
+    found = find_routine(step, kind, node.object.object_with_args)
+    if found is not None:
+        function_anew(step, found, Name(found.name.schema, new))
+
+
+def function_anew(step: Step, found: Signature, name: Name) -> None:
+    """Let a routine be called so, or be in that schema; refuse where the name is taken."""
+    step.effects.need("OWNER", "function", (*found.name, *found.arguments))
+    step.effects.need("CREATE", "schema", (name.schema,))
+    if found._replace(name=name) in step.schema.functions:
+        step.refuse("42723", "name-taken", name=name.name)
+    if sum(each.name == found.name for each in step.schema.functions) > 1:
+        raise UnknownError("a function with another of the same name")
+    step.schema = renaming_types.rename_function(step.schema, found, name)
+
+
+def _schema(step: Step, node: Any, new: str) -> None:
+    old = as_stored(node.subname)
+    if old not in step.schema.schemas:
+        step.refuse("3F000", "missing-schema", name=old)
+    step.effects.need("OWNER", "schema", (old,))
+    step.effects.need("CREATE", "database", ())
+    if new in step.schema.schemas:
+        step.refuse("42P06", "name-taken", name=new)
+    if new.startswith("pg_"):
+        step.refuse("42939", "reserved-name", name=new)
+    if old in step.schema.search_path or any(_mentions(each, old) for each in _texts(step)):
+        raise UnknownError(f"the schema {old} is named in expressions or in search_path")
+    step.schema = renaming.rename_schema(step.schema, old, new)
+
+
+def _mentions(text: str, schema: str) -> bool:
+    return user_type(Name(schema, "x"))[:-1] in text
+
+
+def _texts(step: Step) -> list[str]:
+    found: list[str | None] = []
+    for table in step.schema.relations.values():
+        for column in table.columns.values():
+            found += [column.type, column.default]
+        found += [each.condition for each in table.constraints.values()]
+        for index in table.indexes.values():
+            found += [index.predicate, *(key.expression for key in index.keys)]
+        for policy in table.policies.values():
+            found += [policy.using, policy.check]
+    for signature, function in step.schema.functions.items():
+        found += [*signature.arguments, function.returns]
+    for each in step.schema.types.values():
+        found += [each.base, each.default, *(check for check, _ in each.checks.values())]
+    return [each for each in found if each is not None]
+
+
+Rename = Callable[[Step, Any, str], None]
+RENAMES: Mapping[str, Rename] = {
+    **dict.fromkeys(KINDS, _relation),
+    **dict.fromkeys(ROUTINES, _function),
+    "OBJECT_COLUMN": _column,
+    "OBJECT_ATTRIBUTE": _column,
+    "OBJECT_TABCONSTRAINT": _constraint,
+    "OBJECT_TRIGGER": _part("trigger", "triggers"),
+    "OBJECT_POLICY": _part("policy", "policies"),
+    "OBJECT_RULE": _part("rule", "rules"),
+    "OBJECT_TYPE": _type,
+    "OBJECT_DOMAIN": _type,
+    "OBJECT_DOMCONSTRAINT": _domain_constraint,
+    "OBJECT_SCHEMA": _schema,
+}
+
+
+COMMANDS: Mapping[str, Command] = {"rename_stmt": rename}

@@ -1,0 +1,49 @@
+"""The values of an INSERT or UPDATE of one table: whether their columns take them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.expression_types import Place, coerced, condition, typed
+from opsmigrate.preflight.interpret.schema import Relation
+from opsmigrate.preflight.interpret.step import Step
+from opsmigrate.sql.expressions import nodes_in
+
+# With these in it, names may mean something else than columns of the table.
+ELSEWHERE = frozenset({"SubLink", "CurrentOfExpr", "MultiAssignRef", "RowExpr", "CommonTableExpr"})
+Pair = tuple[str, Any]
+
+
+def look_at(step: Step, table: Relation, node: Any, pairs: Sequence[Pair]) -> None:
+    """Refuse a value that its column does not take (42804), and what is wrong in WHERE.
+
+    `pairs` are columns and what they are given. Where all was understood, the statement is no
+    longer said to be unread.
+    """
+    if node.relation.alias.aliasname or {"from_clause", "using_clause"} & _filled(node):
+        return
+    if any(each.DESCRIPTOR.name in ELSEWHERE for each in nodes_in(node)):
+        return
+    place = Place(schema=step.schema, table=table, word="query")
+    try:
+        _look(step, place, table, pairs)
+        if "where_clause" in _filled(node):
+            condition(place, node.where_clause)
+    except UnknownError:
+        return
+    step.effects.unread = False
+
+
+def _look(step: Step, place: Place, table: Relation, pairs: Iterable[Pair]) -> None:
+    for name, value in pairs:
+        if value.WhichOneof("node") == "set_to_default":
+            continue
+        column = table.columns[name]
+        if coerced(place, typed(place, value), column.type, "a") is None:
+            step.refuse("42804", "value-of-another-type", relation=table.name, column=name)
+
+
+def _filled(node: Any) -> set[str]:
+    return {field.name for field, _ in node.ListFields()}

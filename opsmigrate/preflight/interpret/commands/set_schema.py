@@ -1,0 +1,83 @@
+"""ALTER … SET SCHEMA, of relations, types and functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE
+from opsmigrate.preflight.interpret.commands.rename import (
+    KINDS,
+    function_anew,
+    relation_anew,
+    type_anew,
+)
+from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, find_relation
+from opsmigrate.preflight.interpret.named import ROUTINES, find_routine, user_type_named
+from opsmigrate.preflight.interpret.step import Command, Step
+from opsmigrate.sql.names import Name
+from opsmigrate.sql.nodes import label
+
+
+def set_schema(step: Step, node: Any) -> None:
+    """Do what `node`, an AlterObjectSchemaStmt, says."""
+    kind, new = label(node, "object_type"), as_stored(node.newschema)
+    if kind in KINDS:
+        _move_relation(step, node, new)
+    elif kind in ROUTINES:
+        found = find_routine(step, kind, node.object.object_with_args)
+        if found is not None:
+            _require_schema(step, new)
+            if found.name.schema != new:
+                function_anew(step, found, Name(new, found.name.name))
+    elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
+        name = user_type_named(step, node.object.list.items)
+        _require_schema(step, new)
+        if name.schema != new:
+            type_anew(step, name, Name(new, name.name), kind)
+    else:
+        raise UnknownError(f"SET SCHEMA of {kind}")
+
+
+def _require_schema(step: Step, name: str) -> None:
+    if name in SYSTEM_SCHEMAS or name.startswith("pg_"):
+        raise UnknownError(f"the schema {name} is PostgreSQL's own")
+    if name not in step.schema.schemas:
+        step.refuse("3F000", "missing-schema", name=name)
+    step.effects.need("CREATE", "schema", (name,))
+
+
+def _move_relation(step: Step, node: Any, new: str) -> None:
+    word = label(node, "object_type")
+    table = find_relation(step, node.relation, missing_ok=node.missing_ok)
+    if table is None:
+        return
+    if table.kind not in KINDS[word]:
+        step.refuse("42809", "wrong-kind", relation=table.name)
+    step.effects.lock(table.name, ACCESS_EXCLUSIVE)
+    step.effects.need("OWNER", "relation", table.name)
+    if table.sequence is not None and table.sequence.owner is not None:
+        step.refuse("0A000", "owned-sequence", relation=table.name)
+    _require_schema(step, new)
+    owned = [
+        each
+        for each in step.schema.relations.values()
+        if each.sequence is not None
+        and each.sequence.owner is not None
+        and each.sequence.owner[0] == table.name
+    ]
+    for each in owned:
+        step.effects.lock(each.name, ACCESS_EXCLUSIVE)
+    if new == table.name.schema:
+        return
+    for index in table.indexes:
+        if step.schema.is_taken(Name(new, index)):
+            step.refuse("42P07", "name-taken", relation=table.name, name=index)
+    relation_anew(step, table, Name(new, table.name.name))
+    for each in owned:
+        relation_anew(step, step.known(each.name), Name(new, each.name.name))
+
+
+COMMANDS: Mapping[str, Command] = {"alter_object_schema_stmt": set_schema}

@@ -1,0 +1,79 @@
+"""CREATE STATISTICS, and ANALYZE, which fills them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.forecast.modes import SHARE_UPDATE_EXCLUSIVE
+from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.inheritance import descendants_of
+from opsmigrate.preflight.interpret.lookup import relation_of
+from opsmigrate.preflight.interpret.named import name_parts
+from opsmigrate.preflight.interpret.schema import Relation
+from opsmigrate.preflight.interpret.step import Command, Step
+from opsmigrate.preflight.interpret.thing import AUTO, Dependency, Thing, column
+from opsmigrate.sql.names import Name
+
+
+def create(step: Step, node: Any) -> None:
+    """Do what `node`, a CreateStatsStmt, says."""
+    table = relation_of(step, node.relations[0].range_var)
+    if len(node.relations) > 1 or not node.defnames:
+        raise UnknownError("statistics without a name", table.name)
+    if table.kind not in "rmfp":
+        step.refuse("42809", "wrong-kind", relation=table.name)
+    step.effects.lock(table.name, SHARE_UPDATE_EXCLUSIVE)
+    step.effects.need("OWNER", "relation", table.name)
+    parts = name_parts(node.defnames)
+    home = step.schema.home(parts[-2] if len(parts) > 1 else None)
+    if home is None:
+        step.refuse("3F000", "missing-schema", name=parts[0])
+    step.effects.need("CREATE", "schema", (home,))
+    name = Name(home, parts[-1])
+    if any(name in each.statistics for each in step.schema.relations.values()):
+        if node.if_not_exists:
+            return
+        step.refuse("42710", "name-taken", name=name.name)
+    columns = _columns(step, table, node)
+    by = frozenset({Dependency(Thing("statistics", table.name, name), AUTO)})
+    dependencies = dict(step.schema.dependencies)
+    for each in columns:
+        on = column(table.name, each)
+        dependencies[on] = dependencies.get(on, frozenset()) | by
+    step.schema = replace(step.schema, dependencies=dependencies)
+    step.put(replace(table, statistics=table.statistics | {name}))
+
+
+def _columns(step: Step, table: Relation, node: Any) -> list[str]:
+    columns = [as_stored(each.stats_elem.name) for each in node.exprs if each.stats_elem.name]
+    if len(columns) < len(node.exprs) or len(columns) < 2:
+        raise UnknownError("statistics on expressions", table.name)
+    for each in columns:
+        if each not in table.columns:
+            step.refuse("42703", "missing-column", relation=table.name, column=each)
+        if table.columns[each].generated == "v":
+            step.refuse("0A000", "virtual-column", relation=table.name, column=each)
+    if len(set(columns)) < len(columns):
+        step.refuse("42701", "column-twice", relation=table.name)
+    return columns
+
+
+def analyze(step: Step, node: Any) -> None:
+    """ANALYZE of tables that are named; VACUUM is not interpreted."""
+    tables = [relation_of(step, each.vacuum_relation.relation) for each in node.rels]
+    if node.is_vacuumcmd or not tables or any(each.kind not in "rmp" for each in tables):
+        raise UnknownError("VACUUM, or ANALYZE of everything", Name("", ""))
+    for table in tables:
+        step.effects.need("MAINTAIN", "relation", table.name)
+        names = (
+            table.name,
+            *(descendants_of(step.schema, table.name) if table.kind == "p" else ()),
+        )
+        for name in names:
+            step.effects.lock(name, SHARE_UPDATE_EXCLUSIVE)
+
+
+COMMANDS: Mapping[str, Command] = {"create_stats_stmt": create, "vacuum_stmt": analyze}

@@ -1,0 +1,202 @@
+"""CREATE TRIGGER, and ALTER TABLE … ENABLE and DISABLE TRIGGER."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.forecast.modes import SHARE_ROW_EXCLUSIVE
+from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
+from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
+from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, relation_of
+from opsmigrate.preflight.interpret.named import name_parts
+from opsmigrate.preflight.interpret.schema import Relation, Signature, Trigger
+from opsmigrate.preflight.interpret.step import Command, Step
+from opsmigrate.preflight.interpret.thing import Dependency, Thing, column
+from opsmigrate.sql.expressions import references
+from opsmigrate.sql.names import Name
+
+# Bits of pg_trigger.tgtype (TRIGGER_TYPE_… in pg_trigger.h).
+ROW, BEFORE, INSERT, DELETE, UPDATE, TRUNCATE, INSTEAD = (1 << bit for bit in range(7))
+
+
+def create(step: Step, node: Any) -> None:
+    """Do what `node`, a CreateTrigStmt, says."""
+    table = relation_of(step, node.relation)
+    step.effects.lock(table.name, SHARE_ROW_EXCLUSIVE)
+    type_ = (ROW if node.row else 0) | node.timing | node.events
+    _fits(step, table, type_, node)
+    step.effects.need("TRIGGER", "relation", table.name)
+    if node.HasField("constrrel"):
+        step.effects.need("TRIGGER", "relation", relation_of(step, node.constrrel).name)
+    function = _function(step, node)
+    columns = name_parts(node.columns)
+    for name in columns:
+        if name not in table.columns:
+            step.refuse("42703", "missing-column", relation=table.name, column=name)
+    if len(set(columns)) < len(columns):
+        step.refuse("42701", "column-twice", relation=table.name)
+    reads = _when(step, table, type_, node)
+    trigger = Trigger(
+        name=as_stored(node.trigname),
+        function=function,
+        type=type_,
+        columns=columns,
+        when=node.HasField("when_clause"),
+        constraint=node.isconstraint,
+        deferrable=node.deferrable,
+        deferred=node.initdeferred,
+    )
+    _put(step, table.name, trigger, {*columns, *reads}, replaces=node.replace)
+
+
+def _put(step: Step, table: Name, trigger: Trigger, reads: set[str], *, replaces: bool) -> None:
+    own = step.known(table)
+    step.effects.lock(table, SHARE_ROW_EXCLUSIVE)
+    former = own.triggers.get(trigger.name)
+    if former is not None and (
+        not replaces or former.constraint or former.parent != trigger.parent
+    ):
+        step.refuse("42710", "name-taken", relation=table, name=trigger.name)
+    thing = Thing("trigger", table, trigger.name)
+    dependencies = {
+        on: frozenset(each for each in every if each.by != thing)
+        for on, every in step.schema.dependencies.items()
+    }
+    for name in reads:
+        on = column(table, name)
+        dependencies[on] = dependencies.get(on, frozenset()) | {Dependency(thing)}
+    step.schema = replace(step.schema, dependencies=dependencies)
+    step.put(replace(own, triggers={**own.triggers, trigger.name: trigger}))
+    if own.kind == "p" and trigger.type & ROW:
+        for child in children_of(step.schema, table):
+            _put(step, child, replace(trigger, parent=table), reads, replaces=replaces)
+
+
+def _fits(step: Step, table: Relation, type_: int, node: Any) -> None:
+    instead, row = type_ & INSTEAD, type_ & ROW
+    wrong = {
+        "r": instead,
+        "p": instead or (node.transition_rels and row),
+        "v": (row and not instead) or type_ & TRUNCATE,
+        "f": instead or (type_ & TRUNCATE and row) or node.isconstraint,
+    }
+    if table.kind not in wrong or wrong[table.kind]:
+        step.refuse("42809", "wrong-kind", relation=table.name)
+    if (type_ & TRUNCATE and row) or (instead and (node.columns or not row)):
+        step.refuse("0A000", "no-such-trigger", relation=table.name)
+    if (instead and node.HasField("when_clause")) or (node.isconstraint and node.replace):
+        step.refuse("0A000", "no-such-trigger", relation=table.name)
+    if node.transition_rels:
+        raise UnknownError("a trigger with transition tables", table.name)
+
+
+def _function(step: Step, node: Any) -> Name:
+    parts = name_parts(node.funcname)
+    schema = parts[-2] if len(parts) > 1 else None
+    if schema not in SYSTEM_SCHEMAS:
+        for home in (schema,) if schema else step.schema.search_path:
+            signature = Signature(Name(home, parts[-1]), ())
+            found = step.schema.functions.get(signature)
+            if found is not None:
+                if found.returns != "trigger":
+                    step.refuse("42P17", "returns-no-trigger", name=parts[-1])
+                step.effects.need("EXECUTE", "function", (home, parts[-1]))
+                return signature.name
+    system = step.schema.system.functions.get(parts[-1], ())
+    plain = [each for each in system if not each.arguments]
+    if schema in (None, "pg_catalog") and plain:
+        if plain[0].result != "trigger":
+            step.refuse("42P17", "returns-no-trigger", name=parts[-1])
+        return Name("pg_catalog", parts[-1])
+    if schema is not None and schema not in step.schema.schemas and schema not in SYSTEM_SCHEMAS:
+        step.refuse("3F000", "missing-schema", name=schema)
+    return step.refuse("42883", "missing-routine", name=parts[-1])
+
+
+def _when(step: Step, table: Relation, type_: int, node: Any) -> set[str]:
+    """Return the columns that the condition reads."""
+    if not node.HasField("when_clause"):
+        return set()
+    found = set()
+    for parts in references(node.when_clause):
+        if len(parts) < 2 or parts[0] not in ("new", "old"):
+            raise UnknownError("a condition of a trigger", table.name)
+        _seen(step, table, type_, parts[0])
+        if parts[1] == "*":
+            continue
+        if parts[1] not in table.columns:
+            step.refuse("42703", "missing-column", relation=table.name, column=parts[1])
+        generated = table.columns[parts[1]].generated
+        if parts[0] == "new" and type_ & BEFORE and generated:
+            step.refuse("42P17", "generated-column", relation=table.name, column=parts[1])
+        found.add(parts[1])
+    return found
+
+
+def _seen(step: Step, table: Relation, type_: int, row: str) -> None:
+    unseen = DELETE if row == "new" else INSERT
+    if not type_ & ROW or type_ & unseen:
+        step.refuse("42P17", "no-such-row", relation=table.name, name=row)
+
+
+def _switch(fires: str, which: str) -> Action:
+    """Return the subcommand that lets one trigger, or those of users, or all, fire so."""
+
+    def prepare(altering: Altering, table: Name, command: Any) -> None:
+        altering.allow(table, "rpf")
+        name = as_stored(command.name) if which == "one" else None
+        altering.later(Pass.MISCELLANEOUS, lambda: _set(altering, table, fires, name))
+        if which == "all":
+            # Those of foreign keys too, which the schema does not have.
+            altering.later(Pass.MISCELLANEOUS, lambda: _unknown_keys(altering, table))
+
+    return Action(prepare=prepare, lock=SHARE_ROW_EXCLUSIVE)
+
+
+def _unknown_keys(altering: Altering, table: Name) -> None:
+    schema = altering.step.schema
+    family = (table, *descendants_of(schema, table))
+    keys = [
+        each
+        for relation in schema.relations.values()
+        for each in relation.constraints.values()
+        if (relation.name in family and (each.kind == "f" or each.deferrable))
+        or each.target in family
+    ]
+    if keys:
+        altering.step.effects.need("SUPERUSER", "role", ())
+        altering.step.effects.outside.append("the triggers of foreign keys")
+
+
+def _set(altering: Altering, table: Name, fires: str, name: str | None) -> None:
+    own = altering.relation(table)
+    if name is not None and name not in own.triggers:
+        altering.refuse("42704", "missing-trigger", table, name=name)
+    chosen = [each for each in own.triggers.values() if name in (None, each.name)]
+    changed = {each.name: replace(each, enabled=fires) for each in chosen}
+    altering.step.put(replace(own, triggers={**own.triggers, **changed}))
+    if altering.only or own.kind != "p":
+        return
+    for child in children_of(altering.step.schema, table):
+        for each in chosen:
+            copy = altering.relation(child).triggers.get(each.name)
+            if copy is not None and copy.parent == table:
+                altering.step.effects.lock(child, altering.mode)
+                _set(altering, child, fires, each.name)
+
+
+ACTIONS: Mapping[str, Action] = {
+    "AT_EnableTrig": _switch("O", "one"),
+    "AT_EnableAlwaysTrig": _switch("A", "one"),
+    "AT_EnableReplicaTrig": _switch("R", "one"),
+    "AT_DisableTrig": _switch("D", "one"),
+    "AT_EnableTrigAll": _switch("O", "all"),
+    "AT_DisableTrigAll": _switch("D", "all"),
+    "AT_EnableTrigUser": _switch("O", "users"),
+    "AT_DisableTrigUser": _switch("D", "users"),
+}
+COMMANDS: Mapping[str, Command] = {"create_trig_stmt": create}

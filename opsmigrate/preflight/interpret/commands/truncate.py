@@ -1,0 +1,87 @@
+"""TRUNCATE, and COPY."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE
+from opsmigrate.preflight.interpret.commands.dml import INSERT, write
+from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.inheritance import descendants_of
+from opsmigrate.preflight.interpret.lookup import relation_of
+from opsmigrate.preflight.interpret.queries import read
+from opsmigrate.preflight.interpret.schema import Schema
+from opsmigrate.preflight.interpret.step import Command, Step
+from opsmigrate.sql.names import Name
+from opsmigrate.sql.nodes import label
+
+TRUNCATES = 32
+
+
+def truncate(step: Step, node: Any) -> None:
+    """TRUNCATE of tables, with those that inherit, and by CASCADE those that refer to them."""
+    tables: dict[Name, None] = {}
+    for each in node.relations:
+        table = relation_of(step, each.range_var)
+        if table.kind not in "rp":
+            step.refuse("42809", "wrong-kind", relation=table.name)
+        step.effects.need("TRUNCATE", "relation", table.name)
+        tables[table.name] = None
+        if each.range_var.inh:
+            tables.update(dict.fromkeys(descendants_of(step.schema, table.name)))
+        elif table.kind == "p":
+            step.refuse("42809", "partitioned-alone", relation=table.name)
+    referring = _referring(step.schema, set(tables))
+    if referring and label(node, "behavior") != "DROP_CASCADE":
+        step.refuse("0A000", "referred-to", holder=str(min(referring)))
+    while referring:
+        tables.update(dict.fromkeys(sorted(referring)))
+        for name in referring:
+            step.effects.need("TRUNCATE", "relation", name)
+            tables.update(dict.fromkeys(descendants_of(step.schema, name)))
+        referring = _referring(step.schema, set(tables))
+    for name in tables:
+        _empty(step, name, restarts=node.restart_seqs)
+    step.effects.truncates = True
+
+
+def _referring(schema: Schema, tables: set[Name]) -> set[Name]:
+    return {
+        each.name
+        for each in schema.relations.values()
+        if each.name not in tables
+        and any(key.kind == "f" and key.target in tables for key in each.constraints.values())
+    }
+
+
+def _empty(step: Step, name: Name, *, restarts: bool) -> None:
+    table = step.known(name)
+    step.effects.lock(name, ACCESS_EXCLUSIVE)
+    step.effects.writes_rows.add(name)
+    if any(each.type & TRUNCATES and each.enabled != "D" for each in table.triggers.values()):
+        step.effects.runs_code = True
+    for other in step.schema.relations.values():
+        facts = other.sequence
+        if restarts and facts is not None and facts.owner is not None and facts.owner[0] == name:
+            step.effects.lock(other.name, ACCESS_EXCLUSIVE)
+
+
+def copy(step: Step, node: Any) -> None:
+    """COPY, whose rows come from, or go to, where nothing here can look."""
+    if node.is_program or node.filename:
+        step.effects.outside.append("a file or a program of the server")
+    if node.HasField("query"):
+        read(step, node.query)
+        return
+    table = relation_of(step, node.relation)
+    if not node.is_from:
+        step.effects.need("SELECT", "relation", table.name)
+        return
+    if table.kind not in "rp":
+        raise UnknownError("COPY into what is no table", table.name)
+    step.effects.need(INSERT, "relation", table.name)
+    write(step, table, INSERT)
+
+
+COMMANDS: Mapping[str, Command] = {"truncate_stmt": truncate, "copy_stmt": copy}

@@ -1,0 +1,235 @@
+"""Views, materialized views, and tables made of a query."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE, EXCLUSIVE
+from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.lookup import home_of, relation_of
+from opsmigrate.preflight.interpret.named import name_parts
+from opsmigrate.preflight.interpret.queries import read
+from opsmigrate.preflight.interpret.query_columns import Given, Query, columns_of
+from opsmigrate.preflight.interpret.schema import Column, Relation, Use
+from opsmigrate.preflight.interpret.step import Command, Step
+from opsmigrate.preflight.interpret.thing import Dependency, Thing
+from opsmigrate.preflight.interpret.thing import relation as thing_of
+from opsmigrate.sql.expressions import deparse, functions_called, nodes_in
+from opsmigrate.sql.names import Name, range_name
+from opsmigrate.sql.nodes import label
+
+MATERIALIZED = "OBJECT_MATVIEW"
+CHECK_OPTIONS = {"LOCAL_CHECK_OPTION": "local", "CASCADED_CHECK_OPTION": "cascaded"}
+
+
+def create_view(step: Step, node: Any) -> None:
+    """CREATE [OR REPLACE] VIEW."""
+    name = Name(home_of(step, node.view), range_name(node.view)[1])
+    step.effects.need("CREATE", "schema", (name.schema,))
+    query = node.query.select_stmt
+    former = step.schema.relations.get(name)
+    given, uses = _analysed(step, name, query)
+    columns = _columns(step, given, node.aliases)
+    options = {_option(each.def_elem) for each in node.options}
+    check = CHECK_OPTIONS.get(label(node, "with_check_option"))
+    made = Relation(
+        name=name,
+        kind="v",
+        owner=step.schema.role,
+        persistence=node.view.relpersistence or "p",
+        columns=columns,
+        last_number=len(columns),
+        query=deparse(query),
+        uses=uses,
+        options=frozenset(options | ({f"check_option={check}"} if check else set())),
+    )
+    if node.replace and step.schema.is_taken(name) and (former is None or former.kind != "v"):
+        step.refuse("42809", "wrong-kind", relation=name)
+    if former is not None and node.replace:
+        made = _replaced(step, former, made)
+    else:
+        _require_free(step, name)
+    _put(step, made, given, query)
+
+
+def _analysed(step: Step, name: Name, node: Any) -> tuple[tuple[Given, ...], frozenset[Use]]:
+    """Return what a query gives and uses; unknown with all that it reads, where that is not told.
+
+    A view that is not known taints what it rests on: it may forbid what is done to that later.
+    """
+    query = Query(step)
+    try:
+        given = columns_of(query, node, {})
+    except UnknownError as error:
+        tables = {relation.name for _, relation in read(step, node)}
+        raise UnknownError(error.unknown.why, name, *sorted(tables)) from error
+    return given, query.uses()
+
+
+def _columns(step: Step, given: tuple[Given, ...], aliases: Any) -> dict[str, Column]:
+    own = name_parts(aliases)
+    if len(own) > len(given):
+        step.refuse("42601", "too-many-columns")
+    columns: dict[str, Column] = {}
+    for number, each in enumerate(given, 1):
+        name = own[number - 1] if number <= len(own) else each.name
+        if name in columns:
+            step.refuse("42701", "column-twice", column=name)
+        columns[name] = Column(
+            name=name, number=number, type=each.type or "?", collation=each.collation
+        )
+    return columns
+
+
+def _option(option: Any) -> str:
+    value = option.arg.string.sval if option.HasField("arg") else "true"
+    if option.HasField("arg") and option.arg.WhichOneof("node") != "string":
+        raise UnknownError(f"the option {option.defname}")
+    return f"{option.defname}={value}"
+
+
+def _replaced(step: Step, former: Relation, made: Relation) -> Relation:
+    if former.kind != "v":
+        step.refuse("42809", "wrong-kind", relation=former.name)
+    step.known(former.name)
+    step.effects.lock(former.name, ACCESS_EXCLUSIVE)
+    step.effects.need("OWNER", "relation", former.name)
+    before = sorted(former.columns.values(), key=lambda each: each.number)
+    after = list(made.columns.values())
+    if len(after) < len(before):
+        step.refuse("42P16", "columns-lost", relation=former.name)
+    for old, new in zip(before, after, strict=False):
+        if new.type == "?":
+            raise UnknownError("the type of a column of a view", former.name)
+        if (old.name, old.type, old.collation) != (new.name, new.type, new.collation):
+            step.refuse("42P16", "other-column", relation=former.name, column=old.name)
+    dependencies = {
+        on: frozenset(each for each in every if each.by != thing_of(former.name))
+        for on, every in step.schema.dependencies.items()
+    }
+    step.schema = replace(step.schema, dependencies=dependencies)
+    # A column goes on having the default that ALTER VIEW gave it.
+    columns = {**made.columns, **former.columns}
+    return replace(former, columns=columns, last_number=len(made.columns), query=made.query,
+                   uses=made.uses, options=made.options)  # fmt: skip
+
+
+def _require_free(step: Step, name: Name) -> None:
+    if step.schema.is_taken(name):
+        step.refuse("42P07", "name-taken", relation=name)
+    if name in step.schema.types:
+        step.refuse("42710", "name-taken", relation=name)
+
+
+def _put(step: Step, made: Relation, given: tuple[Given, ...], query: Any) -> None:
+    """Have the relation, and with it what it rests on; what is not told of it taints it alone."""
+    step.put(made)
+    if made.kind in "vm":
+        _rest_on(step, made.name, query)
+    if any(each.type is None for each in given):
+        step.schema = replace(step.schema, tainted=step.schema.tainted | {made.name})
+
+
+def _rest_on(step: Step, view: Name, query: Any) -> None:
+    dependencies = dict(step.schema.dependencies)
+    by = frozenset({Dependency(thing_of(view))})
+    for each in functions_called(query):
+        for signature in step.schema.functions:
+            home = each.schema or signature.name.schema
+            if signature.name == Name(home, each.name):
+                on = Thing("function", signature)
+                dependencies[on] = dependencies.get(on, frozenset()) | by
+    for node in nodes_in(query):
+        if node.DESCRIPTOR.name == "TypeCast":
+            parts = name_parts(node.type_name.names)
+            schema = parts[-2] if len(parts) > 1 else None
+            found = step.schema.visible_type(schema, parts[-1])
+            if found is not None and found in step.schema.types:
+                on = Thing("type", found)
+                dependencies[on] = dependencies.get(on, frozenset()) | by
+        if node.DESCRIPTOR.name == "SelectStmt" and node.group_clause:
+            _rest_on_keys(step, view, dependencies)
+    step.schema = replace(step.schema, dependencies=dependencies)
+
+
+def _rest_on_keys(step: Step, view: Name, dependencies: dict[Thing, Any]) -> None:
+    """GROUP BY a primary key may let other columns stand: then the view rests on the key.
+
+    Whether it does, is not told here.
+    """
+    for name in {use.relation for use in step.schema.relations[view].uses}:
+        keys = [each for each in step.known(name).constraints.values() if each.kind == "p"]
+        if keys:
+            raise UnknownError("a view that groups", view, name)
+
+
+def create_table_as(step: Step, node: Any) -> None:
+    """CREATE TABLE … AS, and CREATE MATERIALIZED VIEW."""
+    if node.query.WhichOneof("node") != "select_stmt":
+        raise UnknownError("a table made of what is no SELECT")
+    is_view = label(node, "objtype") == MATERIALIZED
+    _make(step, node.into, node.query.select_stmt, is_view=is_view, leave=node.if_not_exists)
+
+
+def select_into(step: Step, node: Any) -> None:
+    """SELECT … INTO."""
+    _make(step, node.into_clause, node, is_view=False, leave=False)
+
+
+def _make(step: Step, into: Any, query: Any, *, is_view: bool, leave: bool) -> None:
+    name = Name(home_of(step, into.rel), range_name(into.rel)[1])
+    step.effects.need("CREATE", "schema", (name.schema,))
+    if leave and step.schema.is_taken(name):
+        return
+    if into.options or into.table_space_name or into.access_method:
+        raise UnknownError("options of a table made of a query", name)
+    read(step, query)
+    given, uses = _analysed(step, name, query)
+    columns = _columns(step, given, into.col_names)
+    _require_free(step, name)
+    made = Relation(
+        name=name,
+        kind="m" if is_view else "r",
+        owner=step.schema.role,
+        persistence=into.rel.relpersistence or "p",
+        columns=columns,
+        last_number=len(columns),
+        query=deparse(query) if is_view else None,
+        uses=uses if is_view else frozenset(),
+    )
+    step.effects.writes_rows.add(name)
+    _put(step, made, given, query)
+
+
+def refresh(step: Step, node: Any) -> None:
+    """REFRESH MATERIALIZED VIEW."""
+    view = relation_of(step, node.relation)
+    if view.kind != "m":
+        # What may be clustered is looked at first.
+        state = "0A000" if view.kind in "rp" else "42809"
+        step.refuse(state, "wrong-kind", relation=view.name)
+    step.effects.lock(view.name, EXCLUSIVE if node.concurrent else ACCESS_EXCLUSIVE)
+    step.effects.need("MAINTAIN", "relation", view.name)
+    step.effects.reads |= {Use(use.relation, None) for use in view.uses}
+    if node.concurrent:
+        if node.skip_data:
+            step.refuse("42601", "concurrently-without-data", relation=view.name)
+        plain = [
+            each.unique and each.predicate is None and all(key.column for key in each.keys)
+            for each in view.indexes.values()
+        ]
+        if not any(plain):
+            step.refuse("55000", "no-unique-index", relation=view.name)
+        return
+    step.effects.rewrites.add(view.name)
+    step.effects.builds |= {Name(view.name.schema, as_stored(index)) for index in view.indexes}
+
+
+COMMANDS: Mapping[str, Command] = {
+    "view_stmt": create_view,
+    "create_table_as_stmt": create_table_as,
+    "refresh_mat_view_stmt": refresh,
+}

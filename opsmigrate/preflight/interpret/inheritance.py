@@ -1,0 +1,55 @@
+"""Which tables descend from one: partitions and INHERITS are the same thing here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from opsmigrate.preflight.interpret.schema import Schema
+from opsmigrate.sql.names import Name
+
+
+def children_of(schema: Schema, table: Name) -> tuple[Name, ...]:
+    """Return the tables that have this one as a parent."""
+    cache = schema.__dict__.get("_children")
+    if cache is None:
+        cache = {}
+        for relation in schema.relations.values():
+            for parent in relation.parents:
+                cache.setdefault(parent, []).append(relation.name)
+        schema.__dict__["_children"] = cache
+    return tuple(cache.get(table, ()))
+
+
+def descendants_of(schema: Schema, table: Name) -> tuple[Name, ...]:
+    """Return all that have this one as a parent, or as a parent's parent, each once."""
+    found: dict[Name, None] = {}
+    waiting = list(children_of(schema, table))
+    while waiting:
+        child = waiting.pop(0)
+        if child not in found:
+            found[child] = None
+            waiting += children_of(schema, child)
+    return tuple(found)
+
+
+def surroundings(schema: Schema, tables: Iterable[Name]) -> frozenset[Name]:
+    """Return the tables, their descendants, their sequences, and what refers to any of these."""
+    family = {each for table in tables for each in (table, *descendants_of(schema, table))}
+    others = {
+        relation.name
+        for relation in schema.relations.values()
+        if any(each.target in family for each in relation.constraints.values())
+        or (
+            relation.sequence is not None
+            and relation.sequence.owner is not None
+            and relation.sequence.owner[0] in family
+        )
+    }
+    targets = {
+        each.target
+        for table in family
+        if table in schema.relations
+        for each in schema.relations[table].constraints.values()
+        if each.target is not None
+    }
+    return frozenset(family | others | targets)

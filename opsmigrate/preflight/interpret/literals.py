@@ -1,0 +1,135 @@
+"""Whether a literal is a value of a type, as far as that can be told without the server."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal, InvalidOperation
+from uuid import UUID
+
+from opsmigrate.preflight.interpret.coercion import base_type, user_type_of
+from opsmigrate.preflight.interpret.schema import Schema
+from opsmigrate.sql.types import element_type, without_modifier
+
+TEXTS = frozenset({"text", "character varying", "character", "name", '"char"', "unknown"})
+RANGES = {"smallint": 2**15, "integer": 2**31, "bigint": 2**63}
+BOOLEANS = ("true", "false", "yes", "no")
+# Some of the configurations of text search that every server has.
+CONFIGURATIONS = frozenset(
+    [
+        "simple",
+        "danish",
+        "dutch",
+        "english",
+        "finnish",
+        "french",
+        "german",
+        "hungarian",
+        "italian",
+        "norwegian",
+        "portuguese",
+        "romanian",
+        "russian",
+        "spanish",
+        "swedish",
+        "turkish",
+    ]
+)
+INVALID, OUT_OF_RANGE, TOO_LONG = "22P02", "22003", "22001"
+
+
+def literal_fits(
+    schema: Schema, text: str, type_: str, *, length: bool = False
+) -> str | bool | None:
+    """Return True where it is one, the SQLSTATE that it raises, or None where that is not known.
+
+    `length` says that a text is cut off where it is too long, as a written cast does.
+    """
+    base = base_type(schema, type_)
+    found = user_type_of(schema, base)
+    if found is not None and found.kind == "e":
+        return True if text in found.labels else INVALID
+    if base != without_modifier(type_) and base not in TEXTS:
+        # A domain, whose checks are asked when a row comes.
+        return literal_fits(schema, text, base)
+    if base in TEXTS:
+        return True
+    if base == "regclass":
+        parts = text.replace('"', "").rpartition(".")
+        return True if schema.visible(parts[0] or None, parts[2]) is not None else None
+    if base == "regconfig":
+        return True if text.removeprefix("pg_catalog.") in CONFIGURATIONS else None
+    rule = _array if element_type(base) is not None else RULES.get(base)
+    return None if rule is None else rule(text.strip(), base)
+
+
+def _integer(text: str, base: str) -> str | bool:
+    digits = text.removeprefix("-").removeprefix("+")
+    if not (digits.isascii() and digits.isdigit()):
+        return INVALID
+    return True if -RANGES[base] <= int(text) < RANGES[base] else OUT_OF_RANGE
+
+
+def _number(text: str, base: str) -> str | bool | None:
+    try:
+        Decimal(text)
+    except InvalidOperation:
+        return INVALID
+    return True if len(text) < 30 and text.isascii() else None
+
+
+def _boolean(text: str, base: str) -> str | bool:
+    low = text.lower()
+    if low in ("on", "of", "off", "1", "0"):
+        return True
+    return True if low and any(word.startswith(low) for word in BOOLEANS) else INVALID
+
+
+def _uuid(text: str, base: str) -> str | bool | None:
+    try:
+        UUID(text)
+    except ValueError:
+        return INVALID if len(text) != 38 else None
+    return True
+
+
+def _json(text: str, base: str) -> str | bool | None:
+    try:
+        json.loads(text)
+    except ValueError:
+        return INVALID
+    return True if "\\u" not in text else None
+
+
+def _date(text: str, base: str) -> bool | None:
+    """Return True for the plain forms, None for the many others, and for what is wrong."""
+    day = text.split(" ")[0].split("T")[0]
+    parts = day.split("-")
+    plain = len(parts) == 3 and all(each.isdigit() for each in parts) and len(parts[0]) == 4
+    return True if plain and 1 <= int(parts[1]) <= 12 and 1 <= int(parts[2]) <= 28 else None
+
+
+def _array(text: str, base: str) -> bool | None:
+    return True if text == "{}" else None
+
+
+def _tid(text: str, base: str) -> str | bool:
+    parts = text.removeprefix("(").removesuffix(")").split(",")
+    return True if len(parts) == 2 and all(each.isdigit() for each in parts) else INVALID
+
+
+RULES = {
+    "tid": _tid,
+    "smallint": _integer,
+    "integer": _integer,
+    "bigint": _integer,
+    "numeric": _number,
+    "double precision": _number,
+    "real": _number,
+    "boolean": _boolean,
+    "uuid": _uuid,
+    "json": _json,
+    "jsonb": _json,
+    "date": _date,
+    "timestamp without time zone": _date,
+    "timestamp with time zone": _date,
+}

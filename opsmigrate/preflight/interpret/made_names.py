@@ -1,0 +1,78 @@
+"""The names that PostgreSQL makes up for what is created without one, on the interpreted schema."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from opsmigrate.postgres.names import LONGEST_NAME
+from opsmigrate.preflight.interpret.schema import Relation, Schema
+from opsmigrate.sql.names import Name, chosen_name
+
+
+def has_constraint(table: Relation, name: str) -> bool:
+    """Return whether a table has a constraint of this name; constraint triggers are some too."""
+    trigger = table.triggers.get(name)
+    return name in table.constraints or (trigger is not None and trigger.constraint)
+
+
+def constraint_names(schema: Schema, namespace: str) -> frozenset[str]:
+    """Return the names of all constraints of a schema, also of its domains (pg_constraint)."""
+    cache = schema.__dict__.setdefault("_constraint_names", {})
+    if namespace not in cache:
+        cache[namespace] = frozenset(_constraint_names(schema, namespace))
+    found: frozenset[str] = cache[namespace]
+    return found
+
+
+def _constraint_names(schema: Schema, namespace: str) -> Iterator[str]:
+    for relation in schema.relations.values():
+        if relation.name.schema == namespace:
+            yield from relation.constraints
+            yield from (each.name for each in relation.triggers.values() if each.constraint)
+    for type_ in schema.types.values():
+        if type_.name.schema == namespace:
+            yield from type_.checks
+
+
+def constraint_name(
+    schema: Schema, table: Name, column: str, label: str, others: Collection[str] = ()
+) -> str:
+    """Return a name that no constraint of the schema has, nor one of `others`."""
+    taken = constraint_names(schema, table.schema)
+    return chosen_name(table.name, column, label, lambda name: name in taken or name in others)
+
+
+def relation_name(
+    schema: Schema, table: Name, column: str, label: str, *, constraint: bool = False
+) -> str:
+    """Return a name for an index or a sequence: of no relation, of no constraint if it is one."""
+    taken = constraint_names(schema, table.schema) if constraint else frozenset()
+    return chosen_name(
+        table.name,
+        column,
+        label,
+        lambda name: schema.is_taken(Name(table.schema, name)) or name in taken,
+    )
+
+
+def of_columns(names: Sequence[str]) -> str:
+    """Return the columns' part of a name: cut off where it would be too long anyway."""
+    found = ""
+    for name in names:
+        found += ("_" if found else "") + name
+        if len(found.encode()) > LONGEST_NAME:
+            break
+    return found
+
+
+def told_apart(names: Sequence[str]) -> list[str]:
+    """Return the names of an index's columns: `c0`, `c01` where `c0` comes again."""
+    found: list[str] = []
+    for name in names:
+        candidate, number = name, 0
+        while candidate in found:
+            number += 1
+            room = LONGEST_NAME - len(str(number))
+            candidate = name.encode()[:room].decode(errors="ignore") + str(number)
+        found.append(candidate)
+    return found

@@ -1,0 +1,159 @@
+"""What a query reads, calls and locks, whichever statement it is in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.forecast.modes import ROW_EXCLUSIVE, ROW_SHARE
+from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.inheritance import descendants_of
+from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, relation_of
+from opsmigrate.preflight.interpret.schema import Relation, Use
+from opsmigrate.preflight.interpret.step import Step
+from opsmigrate.sql.expressions import functions_called, nodes_in
+from opsmigrate.sql.names import Name, range_name
+from opsmigrate.sql.ranges import LOCKED, TARGET, Range, ranges_of
+from opsmigrate.sql.renamed import OF_SEQUENCES
+
+# What later statements make, or how they are read, depends on these.
+MATTERS = frozenset(
+    {
+        "backslash_quote",
+        "default_table_access_method",
+        "default_tablespace",
+        "role",
+        "session_authorization",
+        "session_replication_role",
+        "standard_conforming_strings",
+        "transform_null_equals",
+    }
+)
+
+
+def read(step: Step, node: Any) -> list[tuple[Range, Relation]]:
+    """Note what a query reads, locks and calls; return its relations but for the targets.
+
+    What a user's volatile function does is not known, and so nothing is after it.
+    """
+    found = []
+    step.effects.unread = True
+    for each in ranges_of(node):
+        if each.role == TARGET or is_systems(each.node):
+            continue
+        relation = queried(step, each.node)
+        if relation.kind == "c":
+            step.refuse("42809", "wrong-kind", relation=relation.name)
+        found.append((each, relation))
+        step.effects.reads.add(Use(relation.name, None))
+        step.effects.need("SELECT", "relation", relation.name)
+        if each.role == LOCKED:
+            _lock_rows(step, relation, only=not each.node.inh)
+    _call(step, node)
+    return found
+
+
+def queried(step: Step, node: Any) -> Relation:
+    """Return the relation that a RangeVar of a query names; a schema may be missing as well."""
+    schema, name = range_name(node)
+    if schema is not None and schema not in step.schema.schemas and not is_systems(node):
+        step.refuse("42P01", "missing-table", name=name)
+    return relation_of(step, node)
+
+
+def is_systems(node: Any) -> bool:
+    """Return whether a RangeVar is a relation of PostgreSQL's own."""
+    schema, name = range_name(node)
+    return schema in SYSTEM_SCHEMAS or (schema is None and name.startswith("pg_"))
+
+
+def _lock_rows(step: Step, relation: Relation, *, only: bool) -> None:
+    """FOR UPDATE and its like lock what a view reads, too."""
+    step.effects.need("UPDATE", "relation", relation.name)
+    if relation.kind in "mSf":
+        raise UnknownError("rows that cannot be locked", relation.name)
+    step.effects.lock(relation.name, ROW_SHARE)
+    if relation.kind == "v":
+        for name in {use.relation for use in relation.uses}:
+            rights = list(step.effects.rights)
+            _lock_rows(step, step.known(name), only=False)
+            # The view's owner has to have the rights on these.
+            step.effects.rights = rights
+    if not only:
+        for child in descendants_of(step.schema, relation.name):
+            lock = step.effects.lock if relation.kind == "r" else step.effects.lock_with_rows
+            lock(child, ROW_SHARE)
+
+
+def _call(step: Step, node: Any) -> None:
+    for each in functions_called(node):
+        if each.schema not in SYSTEM_SCHEMAS:
+            _call_of_users(step, each.schema, each.name)
+    for each in nodes_in(node):
+        if each.DESCRIPTOR.name == "FuncCall":
+            name = as_stored(each.funcname[-1].string.sval)
+            if name in OF_SEQUENCES - {"currval"}:
+                _lock_sequence(step, each)
+            elif name == "set_config":
+                _set(step, each)
+
+
+def _call_of_users(step: Step, schema: str | None, name: str) -> None:
+    homes = (schema,) if schema else step.schema.search_path
+    named = [
+        function
+        for signature, function in step.schema.functions.items()
+        if signature.name.name == name and signature.name.schema in homes
+    ]
+    known = named or (schema is None and name in step.schema.system.functions)
+    if not known and step.schema.system.functions:
+        if schema is not None and schema not in step.schema.schemas:
+            step.refuse("3F000", "missing-schema", name=schema)
+        step.refuse("42883", "missing-routine", name=name)
+    for function in named:
+        step.effects.need("EXECUTE", "function", function.signature.name)
+    if any(function.volatility == "v" for function in named):
+        step.effects.runs_code = True
+        raise UnknownError(f"what {name}() does")
+
+
+def _lock_sequence(step: Step, call: Any) -> None:
+    name = _sequence_of(step, call.args[0]) if call.args else None
+    if name is None:
+        raise UnknownError("which sequence it is")
+    step.effects.lock_with_rows(name, ROW_EXCLUSIVE)
+    step.effects.need("UPDATE", "relation", name)
+
+
+def _sequence_of(step: Step, node: Any) -> Name | None:
+    while node.WhichOneof("node") == "type_cast":
+        node = node.type_cast.arg
+    if node.WhichOneof("node") == "a_const":
+        return _by_text(step, node.a_const.sval.sval)
+    call = node.func_call
+    name = call.funcname[-1].string.sval if call.funcname else ""
+    texts = [each.a_const.sval.sval for each in call.args]
+    if name != "pg_get_serial_sequence" or len(texts) != 2 or not all(texts):
+        return None
+    table = _by_text(step, texts[0])
+    return next(
+        (
+            each.name
+            for each in step.schema.relations.values()
+            if each.sequence is not None and each.sequence.owner == (table, texts[1])
+        ),
+        None,
+    )
+
+
+def _by_text(step: Step, text: str) -> Name | None:
+    parts = [each[1:-1] if each.startswith('"') else each.lower() for each in text.split(".")]
+    if len(parts) > 2 or not parts[-1]:
+        return None
+    return step.schema.visible(parts[0] if len(parts) == 2 else None, parts[-1])
+
+
+def _set(step: Step, call: Any) -> None:
+    name = call.args[0].a_const.sval.sval.lower() if call.args else ""
+    if not name or name == "search_path" or name in MATTERS:
+        raise UnknownError("what set_config() sets")

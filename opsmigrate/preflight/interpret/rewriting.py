@@ -1,0 +1,49 @@
+"""A table that is written anew: its file, its indexes, and what forbids it."""
+
+from __future__ import annotations
+
+from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE
+from opsmigrate.preflight.interpret.altering import Altering
+from opsmigrate.preflight.interpret.coercion import base_type
+from opsmigrate.preflight.interpret.schema import Schema
+from opsmigrate.preflight.interpret.step import Step
+from opsmigrate.sql.names import Name
+from opsmigrate.sql.types import element_type, user_type
+
+
+def write_anew(altering: Altering) -> None:
+    """Give a new file to what is to be written anew, and to its indexes."""
+    for table in sorted(altering.rewritten):
+        if altering.relation(table).kind != "r":
+            continue
+        require_no_column_of(altering.step, table)
+        altering.step.effects.rewrites.add(table)
+        altering.step.effects.scans.add(table)
+        rebuild_indexes(altering.step, table)
+
+
+def rebuild_indexes(step: Step, table: Name) -> None:
+    """Build all indexes of a table anew, but those that are not there when the statement begins."""
+    for name in step.known(table).indexes:
+        step.effects.builds.add(Name(table.schema, name))
+        step.effects.lock(Name(table.schema, name), ACCESS_EXCLUSIVE)
+
+
+def require_no_column_of(step: Step, table: Name) -> None:
+    """Refuse where a column has the rows of this table as its values: 0A000."""
+    holder = column_of_row_type(step.schema, table)
+    if holder is not None:
+        step.refuse("0A000", "row-type-used", relation=table, holder=f"{holder[0]}.{holder[1]}")
+
+
+def column_of_row_type(schema: Schema, table: Name) -> tuple[Name, str] | None:
+    """Return a column whose type is a table's row."""
+    shown = user_type(table)
+    for relation in schema.relations.values():
+        if relation.kind not in "rmpf":
+            continue
+        for column in relation.columns.values():
+            base = base_type(schema, column.type)
+            if shown in (base, element_type(base)):
+                return relation.name, column.name
+    return None

@@ -1,0 +1,28 @@
+"""The role that a statement names."""
+
+from typing import Any
+
+from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.step import Step
+from opsmigrate.sql.nodes import label
+
+
+def role_named(step: Step, node: Any) -> str:
+    """Return the name of the role that a RoleSpec means; PUBLIC is "public".
+
+    Refuse the statement where there is none of that name.
+    """
+    kind = label(node, "roletype")
+    if kind == "ROLESPEC_CSTRING":
+        name = as_stored(node.rolename)
+        if not step.schema.roles:
+            raise UnknownError(f"the role {name}")
+        if name not in step.schema.roles:
+            step.refuse("42704", "missing-role", name=name)
+        return name
+    if kind in ("ROLESPEC_CURRENT_USER", "ROLESPEC_CURRENT_ROLE", "ROLESPEC_SESSION_USER"):
+        return step.schema.role
+    if kind == "ROLESPEC_PUBLIC":
+        return "public"
+    raise UnknownError(f"the role {kind}")

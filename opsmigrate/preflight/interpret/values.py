@@ -1,0 +1,87 @@
+"""What the values in the rows may be refused for as they are computed, or put into an index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opsmigrate.preflight.interpret.effects import Question
+from opsmigrate.preflight.interpret.schema import Index, Relation
+from opsmigrate.preflight.interpret.step import Step
+from opsmigrate.sql.expressions import columns_used, columns_used_by, is_constant, nodes_in
+from opsmigrate.sql.grammar import deparse, parse_expression
+from opsmigrate.sql.types import without_modifier
+
+# What gives a value, or NULL, for all that it can be given.
+TOTAL_OPERATORS = frozenset({
+    "=", "<>", "<", ">", "<=", ">=", "~~", "!~~", "~~*", "!~~*", "||", "->", "->>", "#>", "#>>",
+    "@>", "<@", "?", "?|", "?&", "&&", "BETWEEN", "NOT BETWEEN",
+})  # fmt: skip
+TOTAL_FUNCTIONS = frozenset({
+    "lower", "upper", "length", "char_length", "octet_length", "btrim", "ltrim", "rtrim", "md5",
+    "concat", "now", "gen_random_uuid", "num_nulls", "num_nonnulls", "starts_with", "uuid_send",
+})  # fmt: skip
+TEXTS = frozenset({"text", "varchar", "bpchar"})
+# Of any length; a btree takes no key that is longer than a third of a page (BTMaxItemSize).
+LONG = frozenset({"text", "character varying", "character", "bytea", "json", "jsonb", "xml"})
+LONGEST_OF_SHORT = 600
+
+
+def ask_expression(step: Step, table: Relation, node: Any) -> None:
+    """Note that computing an expression for the rows may raise, as a division does."""
+    if table.kind == "r" and _may_raise(node):
+        step.effects.questions.append(
+            Question(
+                sqlstate="22",
+                kind="expression",
+                relation=table.name,
+                columns=columns_used(node),
+                expression=deparse(node),
+            )
+        )
+
+
+def _may_raise(node: Any) -> bool:
+    return any(_raises(each) for each in nodes_in(node))
+
+
+def _raises(node: Any) -> bool:
+    kind = node.DESCRIPTOR.name
+    if kind == "FuncCall":
+        return str(node.funcname[-1].string.sval) not in TOTAL_FUNCTIONS
+    if kind == "A_Expr":
+        return str(node.name[-1].string.sval) not in TOTAL_OPERATORS
+    if kind == "TypeCast" and not is_constant(node.arg):
+        return node.type_name.names[-1].string.sval not in TEXTS or bool(node.type_name.typmods)
+    return False
+
+
+def ask_index(step: Step, table: Relation, index: Index) -> None:
+    """Note what building an index may raise for the values: as computed, and by their length."""
+    for text in (*(key.expression for key in index.keys), index.predicate):
+        if text is not None:
+            ask_expression(step, table, parse_expression(text))
+    columns = _columns(index)
+    if index.method == "btree" and any(_is_long(table, name) for name in columns):
+        step.effects.questions.append(
+            Question(sqlstate="54000", kind="index-row", relation=table.name, columns=columns)
+        )
+
+
+def _columns(index: Index) -> tuple[str, ...]:
+    found = [
+        name
+        for key in index.keys
+        for name in ([key.column] if key.column else columns_used_by(key.expression or "NULL"))
+    ]
+    return tuple(dict.fromkeys([*found, *index.include]))
+
+
+def _is_long(table: Relation, name: str) -> bool:
+    column = table.columns.get(name)
+    if column is None:
+        return False
+    if column.type.endswith("[]"):
+        return True
+    length = column.type.partition("(")[2].removesuffix(")")
+    short = length.isdigit() and int(length) <= LONGEST_OF_SHORT
+    return without_modifier(column.type) in LONG and not short

@@ -1,0 +1,1 @@
+"""The interpreter against the server: interpret a statement, execute it, and look."""

@@ -1,0 +1,184 @@
+"""ALTER TABLE ... COLUMN: added, dropped, changed."""
+
+from __future__ import annotations
+
+from opsmigrate.preflight.interpret.schema import Column, Relation
+from tests.interpret.forms.draw import TYPES, Draw, form
+from tests.interpret.forms.tables import definition
+
+
+def altered(d: Draw, kinds: str = "rrrp") -> tuple[Relation, str]:
+    """Return a table, and the beginning of an ALTER TABLE of it."""
+    table = d.relation(kinds)
+    exists, only = d.words("IF EXISTS", share=0.05), d.words("ONLY", share=0.1)
+    return table, f"ALTER TABLE{exists}{only} {d.name(table.name)}"
+
+
+@form(6)
+def add_column(d: Draw) -> str:
+    _, words = altered(d)
+    exists = d.words("IF NOT EXISTS", share=0.1)
+    return f"{words} ADD COLUMN{exists} {definition(d, d.new())}"
+
+
+@form(1.5)
+def add_serial(d: Draw) -> str:
+    _, words = altered(d)
+    return f"{words} ADD {d.new()} {d.one(('serial', 'bigserial', 'smallserial'))}"
+
+
+@form(1.5)
+def add_generated(d: Draw) -> str:
+    table, words = altered(d)
+    numbers = ("integer", "bigint", "smallint", "numeric(8,2)")
+    of = d.column(table, fit=lambda each: each.type in numbers)
+    kind = d.one(("STORED", "STORED", "VIRTUAL"))
+    return f"{words} ADD {d.new()} {d.one(('int', 'text'))} GENERATED ALWAYS AS ({of} * 2) {kind}"
+
+
+@form(1.5)
+def add_reference(d: Draw) -> str:
+    _, words = altered(d)
+    target = d.relation("rp")
+    type_ = d.one(("int", "bigint", "text"))
+    default = d.words("DEFAULT 1", share=0.2)
+    return f"{words} ADD {d.new()} {type_}{default} REFERENCES {d.name(target.name)}"
+
+
+@form(3)
+def drop_column(d: Draw) -> str:
+    table, words = altered(d)
+    exists = d.words("IF EXISTS", share=0.15)
+    more = d.words("CASCADE", "RESTRICT", share=0.3)
+    return f"{words} DROP COLUMN{exists} {d.column(table)}{more}"
+
+
+@form(5)
+def alter_type(d: Draw) -> str:
+    table, words = altered(d)
+    column, type_ = d.column(table), d.type()
+    using = f" USING {column}::{type_}" if d.maybe(0.4) else ""
+    return f"{words} ALTER COLUMN {column} TYPE {type_}{using}"
+
+
+WIDER = {
+    "integer": ("bigint", "numeric", "text"), "smallint": ("integer", "bigint"),
+    "character varying(40)": ("varchar(80)", "text", "varchar", "varchar(20)", "varchar(3)"),
+    "character varying(13)": ("varchar(14)", "text"), "text": ("varchar(300)", "varchar"),
+    "numeric(6,2)": ("numeric(8,2)", "numeric(8,3)", "numeric"), "date": ("timestamp",),
+    "timestamp with time zone": ("timestamp", "timestamptz(3)", "date"),
+    "timestamp without time zone": ("timestamptz", "timestamp(3)"),
+    "app.positive": ("int", "bigint"), "app.mood": ("text",), "app.code": ("text", "varchar(8)"),
+}  # fmt: skip
+
+
+@form(3)
+def widen_type(d: Draw) -> str | None:
+    table, words = altered(d)
+    column = d.column(table, fit=lambda each: each.type in WIDER)
+    found = table.columns.get(column.strip('"'))
+    if found is None or found.type not in WIDER:
+        return None
+    return f"{words} ALTER {column} TYPE {d.one(WIDER[found.type])}"
+
+
+@form(1)
+def alter_collation(d: Draw) -> str:
+    table, words = altered(d)
+    column = d.column(table, fit=lambda each: each.type.startswith(("text", "character")))
+    type_ = d.one(("text", "varchar(40)"))
+    return f'{words} ALTER {column} TYPE {type_} COLLATE "C"'
+
+
+@form(2.5)
+def set_not_null(d: Draw) -> str:
+    table, words = altered(d)
+    column = d.column(table, fit=lambda each: not each.not_null)
+    return f"{words} ALTER {column} SET NOT NULL"
+
+
+@form(2)
+def drop_not_null(d: Draw) -> str:
+    table, words = altered(d)
+    column = d.column(table, fit=lambda each: each.not_null)
+    return f"{words} ALTER {column} DROP NOT NULL"
+
+
+@form(2.5)
+def set_default(d: Draw) -> str:
+    table, words = altered(d, "rrrpv")
+    column = d.column(table)
+    found = table.columns.get(column.strip('"'))
+    type_ = found.type if found else "text"
+    shorter = {"timestamp with time zone": "timestamptz"}
+    value = d.value(shorter.get(type_, type_))
+    return f"{words} ALTER {column} SET DEFAULT {value}"
+
+
+@form(1.5)
+def drop_default(d: Draw) -> str:
+    table, words = altered(d, "rrrpv")
+    column = d.column(table, fit=lambda each: each.default is not None)
+    return f"{words} ALTER {column} DROP DEFAULT"
+
+
+def _has_identity(column: Column) -> bool:
+    return bool(column.identity)
+
+
+@form(1)
+def add_identity(d: Draw) -> str:
+    table, words = altered(d)
+    column = d.column(
+        table, fit=lambda each: each.not_null and each.type in ("integer", "bigint", "smallint")
+    )
+    options = d.words("(START WITH 10 INCREMENT BY 5)", "(MINVALUE 5)", share=0.3)
+    mode = d.one(("ALWAYS", "BY DEFAULT"))
+    return f"{words} ALTER {column} ADD GENERATED {mode} AS IDENTITY{options}"
+
+
+@form(1)
+def change_identity(d: Draw) -> str:
+    table, words = altered(d)
+    what = d.one(("GENERATED ALWAYS", "GENERATED BY DEFAULT", "INCREMENT BY 3", "CYCLE"))
+    more = d.words("RESTART", "RESTART WITH 7", share=0.2)
+    return f"{words} ALTER {d.column(table, fit=_has_identity)} SET {what}{more}"
+
+
+@form(1)
+def drop_identity(d: Draw) -> str:
+    table, words = altered(d)
+    exists = d.words("IF EXISTS", share=0.2)
+    return f"{words} ALTER {d.column(table, fit=_has_identity)} DROP IDENTITY{exists}"
+
+
+@form(1)
+def drop_expression(d: Draw) -> str:
+    table, words = altered(d)
+    exists = d.words("IF EXISTS", share=0.2)
+    column = d.column(table, fit=lambda each: bool(each.generated))
+    return f"{words} ALTER {column} DROP EXPRESSION{exists}"
+
+
+@form(0.4)
+def set_expression(d: Draw) -> str:
+    table, words = altered(d)
+    column = d.column(table, fit=lambda each: bool(each.generated))
+    return (
+        f"{words} ALTER {column} SET EXPRESSION AS ({d.one(('3', 'pages * 3', 'length(title)'))})"
+    )
+
+
+@form(1)
+def set_storage(d: Draw) -> str:
+    table, words = altered(d)
+    what = d.one(("STORAGE EXTERNAL", "STORAGE PLAIN", "STATISTICS 50", "(n_distinct = 5)"))
+    return f"{words} ALTER {d.column(table)} SET {what}"
+
+
+@form(0.5)
+def change_type_twice(d: Draw) -> str:
+    table, words = altered(d)
+    column = d.column(table)
+    default = f"ALTER {column} DROP DEFAULT, " if d.maybe() else ""
+    return f"{words} {default}ALTER {column} TYPE {d.one(TYPES)} USING NULL"

@@ -1,0 +1,256 @@
+"""Change one rule of the interpreter at a time, and print which changes nothing noticed.
+
+By hand, with what the generator, the regression files or the histories have kept:
+`python -m tests.interpret.mutants KEPT [KEPT …] --number 300 --seed 1`. No server is asked.
+
+A mutant is noticed where a statement that was right differs, is no longer understood, needs other
+rights than the server was seen to ask for, or ends in an exception.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import copy
+import importlib
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, NamedTuple
+
+import opsmigrate.preflight.interpret as package
+from opsmigrate.preflight.interpret.schema import Schema
+from opsmigrate.sql.statement import Statement
+from tests.interpret.bisimulation import judged
+from tests.interpret.recording import Executed, Recording, load
+
+FOLDER = Path(str(package.__file__)).parent
+# What reads the catalog, and what only holds values.
+NOT_RULES = {"schema", "effects", "reading", "schema_sql", "system", "dependency_sql", "__init__"}
+# No server says what these are: nothing can notice that they are wrong.
+UNSEEN = ("scans", "lost", "reads", "outside")
+
+
+class Mutant(NamedTuple):
+    """A change of one statement of a function: which of those of its file, and what it does."""
+
+    path: Path
+    number: int
+    line: int
+    what: str
+
+    @property
+    def module(self) -> str:
+        """Return the name of the module."""
+        return ".".join((package.__name__, *self.path.relative_to(FOLDER).with_suffix("").parts))
+
+    def code(self) -> CodeType:
+        """Return the function that has the statement, changed."""
+        tree = ast.parse(self.path.read_text())
+        # The generator stands still where the change is done.
+        changes = _done(tree)
+        for _ in range(self.number + 1):
+            next(changes)
+        found = _around(compile(tree, str(self.path), "exec"), self.line)
+        assert found is not None, self
+        return found
+
+
+@dataclass(frozen=True)
+class Case:
+    """A statement that the interpreter had right."""
+
+    recording: Recording
+    before: Schema
+    statement: Statement
+    executed: Executed
+
+
+def mutants(path: Path) -> Iterator[Mutant]:
+    """Yield every change of a file."""
+    tree = ast.parse(path.read_text())
+    for number, (line, what) in enumerate(_done(tree)):
+        if not any(f".{each}" in what for each in UNSEEN):
+            yield Mutant(path, number, line, what)
+
+
+def _done(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Do every change to the tree, one at a time, and yield the line and the words of each."""
+    functions = [each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)]
+    for place in dict.fromkeys(within for each in functions for within in ast.walk(each)):
+        for _, body in ast.iter_fields(place):
+            if not (isinstance(body, list) and body and isinstance(body[0], ast.stmt)):
+                continue
+            for number, statement in enumerate(body):
+                for what, changed in _changes(statement):
+                    body[number] = changed
+                    yield statement.lineno, what
+                    body[number] = statement
+
+
+def _changes(statement: ast.stmt) -> Iterator[tuple[str, ast.stmt]]:
+    words = ast.unparse(statement).splitlines()[0][:90]
+    nothing = ast.copy_location(ast.Pass(), statement)
+    match statement:
+        case ast.Expr(value=ast.Call()):
+            yield f"without {words}", nothing
+            weaker = copy.deepcopy(statement)
+            mode = weaker.value.args[-1] if weaker.value.args else None  # type: ignore[attr-defined]
+            if isinstance(mode, ast.Name) and mode.id.isupper():
+                mode_ = ast.copy_location(ast.Constant("ROW SHARE"), mode)
+                weaker.value.args[-1] = mode_  # type: ignore[attr-defined]
+                yield f"weaker {words}", weaker
+        case ast.If():
+            for value in (True, False):
+                forced = copy.copy(statement)
+                forced.test = ast.copy_location(ast.Constant(value), statement.test)
+                yield f"{'always' if value else 'never'} {words}", forced
+        case ast.Assign(targets=[ast.Attribute()]) | ast.AugAssign():
+            yield f"without {words}", nothing
+
+
+def _around(module: CodeType, line: int) -> CodeType | None:
+    """Return the code of the function or method, not of one within, that has the line."""
+    found = None
+    for each in _functions(module):
+        if each.co_firstlineno <= line:
+            found = each
+    return found
+
+
+def _functions(code: CodeType) -> list[CodeType]:
+    """Return the functions of a module and the methods of its classes, in order."""
+    every = [each for each in code.co_consts if isinstance(each, CodeType)]
+    found = []
+    for each in every:
+        is_class = "__qualname__" in each.co_names and "__module__" in each.co_names
+        found += _functions(each) if is_class else [each]
+    return sorted(found, key=lambda each: each.co_firstlineno)
+
+
+def functions_of(module: ModuleType) -> dict[tuple[str, int], FunctionType]:
+    """Return the functions and methods that a module has, by name and first line."""
+    found: dict[tuple[str, int], FunctionType] = {}
+    waiting: list[Any] = list(vars(module).values())
+    while waiting:
+        each = waiting.pop()
+        each = getattr(each, "__wrapped__", getattr(each, "fget", each))
+        if isinstance(each, type) and each.__module__ == module.__name__:
+            waiting += vars(each).values()
+        elif isinstance(each, FunctionType) and each.__module__ == module.__name__:
+            found[each.__code__.co_name, each.__code__.co_firstlineno] = each
+    return found
+
+
+def cases(recordings: Sequence[Recording]) -> list[Case]:
+    """Return the statements that the interpreter claims, and has right."""
+    found = []
+    for recording in recordings:
+        for each, (before, comparison) in zip(recording.executed, recording.judged(), strict=True):
+            if frozenset(comparison.effects.rights) != each.rights:
+                # Kept by another interpreter: the server was not asked for those of this one.
+                each = each._replace(rights=None)
+            if not comparison.differences and comparison.unknown is None:
+                found.append(Case(recording, before, comparison.statement, each))
+    return found
+
+
+def noticed(case: Case) -> str | None:
+    """Return how the case shows that a rule was changed."""
+    each = case.executed
+    try:
+        found = judged(
+            case.before, case.statement, each.happened, each.server, case.recording.is_same
+        )
+    except Exception as error:
+        return type(error).__name__
+    if found.unknown is not None:
+        return "unknown"
+    if each.rights is not None and frozenset(found.effects.rights) != each.rights:
+        return "rights"
+    return found.differences[0].kind if found.differences else None
+
+
+def lines_of(every: Sequence[Case]) -> Mapping[tuple[str, int], list[int]]:
+    """Return which cases execute which line of which file."""
+    found: dict[tuple[str, int], list[int]] = defaultdict(list)
+    seen: set[tuple[str, int]] = set()
+
+    def within(frame: Any, event: str, argument: Any) -> Any:
+        seen.add((frame.f_code.co_filename, frame.f_lineno))
+        return within
+
+    def trace(frame: Any, event: str, argument: Any) -> Any:
+        return within if frame.f_code.co_filename.startswith(str(FOLDER)) else None
+
+    for number, case in enumerate(every):
+        seen.clear()
+        sys.settrace(trace)
+        noticed(case)
+        sys.settrace(None)
+        for line in seen:
+            found[line].append(number)
+    return found
+
+
+def survivors(
+    every: Sequence[Case], chosen: Sequence[Mutant], *, most: int = 400, only_reached: bool = False
+) -> Iterator[tuple[Mutant, str | None]]:
+    """Yield each mutant, and how it was noticed; of the cases that reach it, the first `most`.
+
+    With `only_reached`, those that no case comes to are left out.
+    """
+    where = lines_of(every)
+    for mutant in chosen:
+        reached = where.get((str(mutant.path), mutant.line), [])
+        if not reached:
+            if not only_reached:
+                yield mutant, None
+            continue
+        code = mutant.code()
+        module = importlib.import_module(mutant.module)
+        function = functions_of(module).get((code.co_name, code.co_firstlineno))
+        if function is None:
+            raise AssertionError(f"{mutant.module}:{mutant.line} is in no function that is found")
+        former = function.__code__
+        try:
+            function.__code__ = code
+            yield mutant, next(filter(None, (noticed(every[n]) for n in reached[:most])), None)
+        finally:
+            function.__code__ = former
+
+
+def all_mutants() -> list[Mutant]:
+    """Return every change of every file with rules."""
+    paths = [each for each in sorted(FOLDER.rglob("*.py")) if each.stem not in NOT_RULES]
+    return [each for path in paths for each in mutants(path)]
+
+
+def main() -> None:
+    """Try mutants and print those that nothing noticed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kept", type=Path, nargs="+", help="what was kept with --keep")
+    parser.add_argument("--number", type=int, help="so many, at random; all where it is left out")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="those whose module has this in its name")
+    options = parser.parse_args()
+    every = cases([each for path in options.kept for each in load(path)])
+    chosen = [each for each in all_mutants() if options.only in each.module]
+    total = len(chosen)
+    if options.number and options.number < total:
+        chosen = Random(options.seed).sample(chosen, options.number)  # noqa: S311
+    how: Counter[str] = Counter()
+    for mutant, by in survivors(every, chosen):
+        how[by if by is not None else "not noticed"] += 1
+        if by is None:
+            print(f"{mutant.module.removeprefix(package.__name__)}:{mutant.line}: {mutant.what}")
+    tried = f"{total} mutants, {len(chosen)} tried on {len(every)} statements"
+    print(f"{tried}: {dict(how.most_common())}")
+
+
+if __name__ == "__main__":
+    main()

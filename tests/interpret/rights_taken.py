@@ -1,0 +1,227 @@
+"""A statement as a role that has what it was said to need, and with each of these taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from django.db import DatabaseError
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.postgres.driver_errors import INSUFFICIENT_PRIVILEGE, sqlstate
+from opsmigrate.postgres.names import quoted
+from opsmigrate.preflight.interpret.effects import Effects, Right
+from opsmigrate.sql.statement import Statement
+from tests.interpret.bisimulation import Difference, stands_alone
+
+ROLE = "interpret_migrator"
+MAKE_ROLE = f"""
+DO $$BEGIN CREATE ROLE {ROLE}; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END$$;
+DO $$DECLARE each record; BEGIN
+    REVOKE ALL ON SCHEMA public FROM PUBLIC;
+    FOR each IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_|information_schema' LOOP
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO {ROLE}', each.nspname);
+        EXECUTE format('REVOKE ALL ON ALL ROUTINES IN SCHEMA %I FROM PUBLIC', each.nspname);
+    END LOOP;
+    FOR each IN SELECT t.oid::regtype::text AS name FROM pg_type t
+        LEFT JOIN pg_class c ON c.oid = typrelid
+        WHERE typnamespace::regnamespace::text !~ '^pg_|information_schema'
+        AND typelem = 0 AND (typtype <> 'c' OR relkind = 'c') AND typtype <> 'm' LOOP
+        EXECUTE 'REVOKE ALL ON TYPE ' || each.name || ' FROM PUBLIC';
+    END LOOP;
+END$$;
+"""
+OWNED = "pg_has_role('{role}', {owner}, 'USAGE')"
+# Of the kinds with owners: word of ALTER, and the query for the oids of owner and schema's owner.
+FUNCTION = "{schema}.{name}({arguments})"
+
+
+def rights_differences(
+    statement: Statement, effects: Effects, connection: BaseDatabaseWrapper
+) -> Iterator[Difference]:
+    """Yield what the server says of the rights, else; nothing stays of what is tried."""
+    if stands_alone(statement) or effects.unknown or effects.refusal:
+        return
+    rights = list(dict.fromkeys(_plain(each) for each in effects.rights if each.certain))
+    strange = [each for each in rights if (each.privilege, each.object_kind) not in GIVING]
+    if strange:
+        yield Difference("rights", f"not known to the test: {_shown(strange[0])}")
+        return
+    with connection.cursor() as cursor:
+        state, words, _ = _tried(cursor, statement, rights, rights)
+        if state == INSUFFICIENT_PRIVILEGE:
+            every = ", ".join(map(_shown, rights))
+            yield Difference("rights", f"with all that ours needs ({every}), server: {words}")
+        if state is not None:
+            return
+        for taken in rights:
+            others = [each for each in rights if each != taken]
+            state, words, held = _tried(cursor, statement, others, rights)
+            if state is None and not held:
+                yield Difference("rights", f"ours needs {_shown(taken)}, the server does without")
+            elif state == INSUFFICIENT_PRIVILEGE and held:
+                yield Difference("rights", f"without {_shown(taken)} ours holds, server: {words}")
+
+
+def _plain(right: Right) -> Right:
+    """Return what suffices for a lock, in the place of the mode that is wanted."""
+    if not right.privilege.startswith("LOCK "):
+        return right
+    weak = right.privilege == "LOCK ACCESS SHARE"
+    return replace(right, privilege="SELECT" if weak else "UPDATE")
+
+
+def _shown(right: Right) -> str:
+    return f"{right.privilege} of {right.object_kind} {'.'.join(right.name)} {right.columns or ''}"
+
+
+def _tried(
+    cursor: Any, statement: Statement, given: list[Right], asked: list[Right]
+) -> tuple[str | None, str, bool]:
+    """Return the server's SQLSTATE and words, and whether the role has all that is asked for."""
+    cursor.execute("BEGIN")
+    held = True
+    try:
+        for right in given:
+            for each in GIVING[right.privilege, right.object_kind](right):
+                cursor.execute(each)
+        for right in asked:
+            cursor.execute(ASKING[right.object_kind](right))
+            row = cursor.fetchone()
+            held = held and bool(row and row[0])
+        cursor.execute(f"SET LOCAL ROLE {ROLE}")
+        cursor.execute(statement.text)
+    except DatabaseError as error:
+        return sqlstate(error) or "?", str(error).strip(), held
+    finally:
+        cursor.execute("ROLLBACK")
+    return None, "", held
+
+
+def _name(right: Right) -> str:
+    return quoted(*right.name[:2])
+
+
+def _function(right: Right) -> str:
+    return f"{quoted(*right.name[:2])}({', '.join(right.name[2:])})"
+
+
+def _own_relation(right: Right) -> list[str]:
+    """Give a relation; a sequence that a table owns goes with the table, an index too."""
+    return [
+        f"""DO $$DECLARE of oid := '{_name(right).replace("'", "''")}'::regclass; BEGIN
+        of := coalesce((SELECT indrelid FROM pg_index WHERE indexrelid = of),
+            (SELECT refobjid FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = of
+             AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i') AND refobjsubid > 0
+             AND (SELECT relkind FROM pg_class WHERE oid = of) = 'S'), of);
+        EXECUTE format('ALTER TABLE %s OWNER TO {ROLE}', of::regclass); END$$"""
+    ]
+
+
+def _own(word: str, name: Callable[[Right], str] = _name) -> Callable[[Right], list[str]]:
+    return lambda right: [f"ALTER {word} {name(right)} OWNER TO {ROLE}"]
+
+
+def _grant(word: str, name: Callable[[Right], str] = _name) -> Callable[[Right], list[str]]:
+    def give(right: Right) -> list[str]:
+        columns = f" ({', '.join(map(quoted, right.columns))})" if right.columns else ""
+        return [f"GRANT {right.privilege}{columns} ON {word} {name(right)} TO {ROLE}"]
+
+    return give
+
+
+def _grant_database(right: Right) -> list[str]:
+    return [
+        f"DO $$BEGIN EXECUTE format('GRANT {right.privilege} ON DATABASE %I TO {ROLE}',"
+        " current_database()); END$$"
+    ]
+
+
+def _own_owner(right: Right) -> list[str]:
+    return [f"GRANT {quoted(right.name[0])} TO {ROLE}"]
+
+
+GIVING: Mapping[tuple[str, str], Callable[[Right], list[str]]] = {
+    **{(each, "relation"): _own_relation for each in ("OWNER", "DROP", "GRANT")},
+    **{(each, "schema"): _own("SCHEMA") for each in ("OWNER",)},
+    **{(each, "type"): _own("TYPE") for each in ("OWNER", "DROP")},
+    **{(each, "function"): _own("ROUTINE", _function) for each in ("OWNER", "DROP")},
+    **{(each, "statistics"): _own("STATISTICS") for each in ("OWNER", "DROP")},
+    **{(each, "collation"): _own("COLLATION") for each in ("OWNER", "DROP")},
+    **{(each, "schema"): _grant("SCHEMA") for each in ("CREATE", "USAGE")},
+    **{
+        (each, "relation"): _grant("TABLE")
+        for each in (
+            "SELECT",
+            "INSERT",
+            "UPDATE",
+            "DELETE",
+            "REFERENCES",
+            "TRIGGER",
+            "TRUNCATE",
+            "MAINTAIN",
+        )
+    },
+    ("USAGE", "sequence"): _grant("SEQUENCE"),
+    ("USAGE", "type"): _grant("TYPE"),
+    ("EXECUTE", "function"): _grant("ROUTINE", _function),
+    ("CREATE", "database"): _grant_database,
+    ("MEMBER", "role"): _own_owner,
+    ("SUPERUSER", "role"): lambda right: [f"ALTER ROLE {ROLE} SUPERUSER"],
+}
+# Kind -> catalog, its columns of the owner and of the schema, and how an oid is looked up.
+OWNERS = {
+    "relation": ("pg_class", "relowner", "relnamespace", "regclass"),
+    "type": ("pg_type", "typowner", "typnamespace", "regtype"),
+    "function": ("pg_proc", "proowner", "pronamespace", "regprocedure"),
+    "schema": ("pg_namespace", "nspowner", "oid", "regnamespace"),
+    "collation": ("pg_collation", "collowner", "collnamespace", "regcollation"),
+}
+
+
+def _ask(right: Right) -> str:
+    name = (_function(right) if right.object_kind == "function" else _name(right)).replace(
+        "'", "''"
+    )
+    if right.privilege in ("OWNER", "DROP", "GRANT"):
+        catalog, owner, schema, type_ = OWNERS[right.object_kind]
+        held = OWNED.format(role=ROLE, owner=owner)
+        if right.privilege == "DROP":
+            of = f"(SELECT nspowner FROM pg_namespace n WHERE n.oid = {schema})"
+            held += f" OR {OWNED.format(role=ROLE, owner=of)}"
+        return f"SELECT {held} FROM {catalog} WHERE oid = '{name}'::{type_}"
+    if right.columns:
+        every = " AND ".join(
+            f"has_column_privilege('{ROLE}', '{name}', '{each}', '{right.privilege}')"
+            for each in right.columns
+        )
+        return f"SELECT {every}"
+    function = {"relation": "table"}.get(right.object_kind, right.object_kind)
+    return f"SELECT has_{function}_privilege('{ROLE}', '{name}', '{right.privilege}')"
+
+
+def _ask_role(right: Right) -> str:
+    if right.privilege == "SUPERUSER":
+        return f"SELECT rolsuper FROM pg_roles WHERE rolname = '{ROLE}'"
+    return f"SELECT pg_has_role('{ROLE}', '{right.name[0]}', 'MEMBER')"
+
+
+def _ask_statistics(right: Right) -> str:
+    owner, schema = OWNED.format(role=ROLE, owner="stxowner"), quoted(right.name[0])
+    of = f"(SELECT nspowner FROM pg_namespace WHERE oid = '{schema}'::regnamespace)"
+    either = f"{owner} OR {OWNED.format(role=ROLE, owner=of)}"
+    where = f"stxname = '{right.name[1]}' AND stxnamespace = '{schema}'::regnamespace"
+    return f"SELECT {either} FROM pg_statistic_ext WHERE {where}"
+
+
+def _ask_database(right: Right) -> str:
+    return f"SELECT has_database_privilege('{ROLE}', current_database(), '{right.privilege}')"
+
+
+ASKING: Mapping[str, Callable[[Right], str]] = {
+    **dict.fromkeys(("relation", "type", "function", "schema", "collation", "sequence"), _ask),
+    "statistics": _ask_statistics,
+    "database": _ask_database,
+    "role": _ask_role,
+}

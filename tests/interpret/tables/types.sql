@@ -1,0 +1,95 @@
+-- ALTER COLUMN … TYPE. Each line begins on the tables of setup.sql.
+ALTER TABLE a ALTER note TYPE varchar(50)
+ALTER TABLE a ALTER name TYPE varchar(50)
+ALTER TABLE a ALTER name TYPE varchar(10)
+ALTER TABLE a ALTER name TYPE text
+ALTER TABLE a ALTER name TYPE varchar
+ALTER TABLE a ALTER name TYPE char(20)
+ALTER TABLE a ALTER c TYPE text
+ALTER TABLE a ALTER c TYPE char(8)
+ALTER TABLE a ALTER c TYPE varchar(8)
+ALTER TABLE a ALTER tags TYPE varchar(5)[]
+ALTER TABLE a ALTER tags TYPE varchar[]
+ALTER TABLE a ALTER amount TYPE numeric(12,2)
+ALTER TABLE a ALTER amount TYPE numeric(12,3)
+ALTER TABLE a ALTER amount TYPE numeric
+ALTER TABLE a ALTER amount TYPE integer
+ALTER TABLE a ALTER amount TYPE text
+ALTER TABLE a ALTER small TYPE integer
+ALTER TABLE a ALTER big TYPE integer
+ALTER TABLE a ALTER big TYPE text
+ALTER TABLE a ALTER id TYPE bigint
+ALTER TABLE a ALTER id TYPE text
+ALTER TABLE b ALTER id TYPE integer
+ALTER TABLE b ALTER id TYPE text
+ALTER TABLE b ALTER a_id TYPE bigint
+ALTER TABLE b ALTER a_id TYPE text
+ALTER TABLE b ALTER name TYPE text
+ALTER TABLE b ALTER v TYPE bigint
+ALTER TABLE b ALTER g TYPE bigint
+ALTER TABLE b ALTER g TYPE bigint USING g + 1
+ALTER TABLE b ALTER g TYPE numeric(10,2)
+ALTER TABLE a ALTER plain TYPE timestamptz
+ALTER TABLE a ALTER created TYPE timestamp
+ALTER TABLE a ALTER created TYPE timestamptz(3)
+ALTER TABLE a ALTER created TYPE timestamptz(6)
+ALTER TABLE a ALTER plain TYPE timestamptz USING plain AT TIME ZONE 'UTC'
+ALTER TABLE a ALTER plain TYPE timestamp(2)
+ALTER TABLE a ALTER day TYPE timestamptz
+ALTER TABLE a ALTER day TYPE timestamptz USING day::timestamptz
+ALTER TABLE a ALTER note TYPE integer
+ALTER TABLE a ALTER note TYPE integer USING note::integer
+ALTER TABLE a ALTER data TYPE integer USING 5
+ALTER TABLE a ALTER big TYPE integer USING big::integer
+ALTER TABLE a ALTER big TYPE integer USING nope
+ALTER TABLE a ALTER big TYPE integer USING name
+ALTER TABLE a ALTER big TYPE bigint USING big
+ALTER TABLE a ALTER big TYPE bigint USING big + 1
+ALTER TABLE a ALTER big TYPE posint
+ALTER TABLE a ALTER small TYPE plainint
+ALTER TABLE e ALTER w TYPE plainint
+ALTER TABLE e ALTER w TYPE posint
+ALTER TABLE e ALTER w TYPE bigint
+ALTER TABLE a ALTER mood TYPE text
+ALTER TABLE a ALTER mood DROP DEFAULT, ALTER mood TYPE text
+ALTER TABLE a ALTER note TYPE mood
+ALTER TABLE a ALTER mood DROP DEFAULT, ALTER mood TYPE mood USING mood::text::mood
+ALTER TABLE a ALTER flag TYPE integer USING flag::integer
+ALTER TABLE a ALTER flag DROP DEFAULT, ALTER flag TYPE integer USING flag::integer
+ALTER TABLE a ALTER flag TYPE text
+ALTER TABLE a ALTER u TYPE text
+ALTER TABLE a ALTER u TYPE bytea
+ALTER TABLE a ALTER data TYPE json
+ALTER TABLE a ALTER data TYPE text
+ALTER TABLE a ALTER nope TYPE text
+ALTER TABLE a ALTER ctid TYPE text
+ALTER TABLE a ALTER note TYPE nonsense
+ALTER TABLE a ALTER note TYPE text COLLATE "C"
+ALTER TABLE a ALTER name TYPE varchar(20) COLLATE "C"
+ALTER TABLE a ALTER name TYPE varchar(20)
+ALTER TABLE a ALTER name TYPE varchar(30), ALTER big TYPE integer
+ALTER TABLE a ALTER name TYPE varchar(30), ALTER name TYPE varchar(40)
+ALTER TABLE a ALTER big TYPE numeric, ALTER small TYPE numeric
+ALTER TABLE par ALTER x TYPE bigint
+ALTER TABLE ONLY par ALTER x TYPE bigint
+ALTER TABLE kid ALTER x TYPE bigint
+ALTER TABLE kid ALTER z TYPE bigint
+ALTER TABLE par ALTER y TYPE varchar
+ALTER TABLE pt ALTER p TYPE bigint
+ALTER TABLE pt ALTER q TYPE varchar
+ALTER TABLE pt ALTER q TYPE varchar(100)
+ALTER TABLE pt ALTER r TYPE bigint
+ALTER TABLE va ALTER id TYPE bigint
+ALTER TABLE a ALTER small TYPE integer, ADD COLUMN n1 integer DEFAULT 4
+ALTER TABLE a ALTER day TYPE text
+ALTER TABLE other.a ALTER t TYPE bytea USING t::bytea
+ALTER TABLE b ALTER id DROP DEFAULT, ALTER id TYPE int[] USING NULL
+ALTER TABLE b DROP CONSTRAINT b_id_not_null
+CREATE TABLE ty (whole a); ALTER TABLE a ADD COLUMN n1 integer DEFAULT 4
+CREATE TABLE ty (whole a); ALTER TABLE a ADD COLUMN n1 integer
+CREATE TABLE ty (whole a); ALTER TABLE a ALTER name TYPE varchar(40)
+CREATE TABLE ty (whole a); ALTER TABLE a ALTER small TYPE integer
+ALTER TABLE a ALTER name TYPE varchar(40)
+ALTER TABLE a ALTER id TYPE bigint
+ALTER TABLE a ADD CHECK (lower(id) = 'x')
+ALTER TABLE a ADD CHECK (abs(note) = 1)

@@ -1,0 +1,73 @@
+"""Random statements: what is claimed of them is what the server does; and the test would notice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from random import Random
+
+import pytest
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from tests.interpret import mutants
+from tests.interpret.forms import FORMS
+from tests.interpret.generator import Found, no_ground, run
+
+FEWEST_FORMS = 60
+# Of the statements, so many may be not understood. It may only fall.
+UNKNOWN = 0.30
+# Of the mutants that some statement reaches, so many are noticed. It may only rise.
+NOTICED = 0.50
+
+
+@pytest.fixture
+def server(empty_database: str) -> Iterator[BaseDatabaseWrapper]:
+    """Yield a connection to lead to one database after the other."""
+    connection = connections[empty_database].copy()
+    try:
+        yield connection
+    finally:
+        no_ground(connection)
+        connection.close()
+
+
+def hold(found: Found) -> None:
+    """Fail for what differs, and where too little is understood or done."""
+    print(*found.lines(), sep="\n")
+    assert found.differences == {}, "\n".join(found.lines())
+    assert found.unknown.total() / found.statements <= UNKNOWN
+    assert 0.4 < found.done / found.statements < 0.7
+
+
+@pytest.mark.major
+def test_random_statements_do_what_was_said(server: BaseDatabaseWrapper) -> None:
+    found, recordings = run(server, seed=1, number=120)
+    hold(found)
+
+    every = mutants.cases(recordings)
+    chosen = mutants.all_mutants()
+    Random(1).shuffle(chosen)  # noqa: S311
+    tried = [by for _, by in islice(mutants.survivors(every, chosen, only_reached=True), 40)]
+    assert sum(by is not None for by in tried) / len(tried) > NOTICED, tried
+
+
+@pytest.mark.major
+def test_rights_taken_away_one_by_one(server: BaseDatabaseWrapper) -> None:
+    found, _ = run(server, seed=2, number=40, rights=True)
+
+    wrong = {key: lines for key, lines in found.differences.items() if key[0] == "rights"}
+    assert wrong == {}
+
+
+def test_there_are_forms_enough() -> None:
+    assert len(FORMS) >= FEWEST_FORMS
+    assert all(weight > 0 for weight, _ in FORMS.values())
+
+
+@pytest.mark.long
+def test_many_random_statements_do_what_was_said(server: BaseDatabaseWrapper) -> None:
+    found, _ = run(server, seed=100, number=20_000)
+
+    hold(found)
+    assert len(found.forms) >= FEWEST_FORMS
