@@ -52,6 +52,7 @@ from opsmigrate.preflight.walk.custom_migrate import (
 )
 from opsmigrate.preflight.walk.default_site import require_default_site
 from opsmigrate.preflight.walk.event_triggers import mark_event_triggers_undecided
+from opsmigrate.preflight.walk.hand_written import doubt_refused
 from opsmigrate.preflight.walk.history_writes import require_history, require_record
 from opsmigrate.preflight.walk.operations import (
     MigrateWouldRaise,
@@ -68,7 +69,7 @@ from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.syncdb import walk_syncdb
 from opsmigrate.preflight.walk.tracing import TracingEditor, tracing_editor
 from opsmigrate.progress import Progress
-from opsmigrate.report import Result
+from opsmigrate.report import Finding, Result
 from opsmigrate.schema.applied import models_of
 from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.steps import Step as Command
@@ -126,30 +127,14 @@ def examine(  # noqa: PLR0913 - what a command is asked
                     note_already_there(connection, catalog, plan, ledger)
                     note_renamed_indexes(connection, catalog, plan, ledger)
     undecided_before = tuple(ledger.undecided)
-    order = PlanOrder(plan)
-    error = order.first_error(ledger.findings)
-    something = bool(plan.steps) and not arguments.fake
-    if error is not None:
-        # Before it, something may fail that only running decides.
-        stop = order.of(error.migration, error.operation)
-        something = any(order.of_what(item.what) < stop for item in ledger.undecided)
+    error, something = _left_to_prove(plan, arguments, ledger)
     rehearsal = rehearse() if something or (ledger.undecided and error is None) else None
     if error is not None and isinstance(rehearsal, NotRehearsed):
         rehearsal = None
     if isinstance(rehearsal, Rehearsal):
-        # Loaded only where there is a rehearsal, as it takes a while.
-        from opsmigrate.preflight.rehearsal.broken_report import report_broken
-        from opsmigrate.preflight.rehearsal.causes import cause_of
-        from opsmigrate.preflight.rehearsal.proof import apply_rehearsal
-        from opsmigrate.preflight.rehearsal.rehearsed_event_triggers import (
-            check_rehearsed_event_triggers,
-        )
-        from opsmigrate.preflight.rehearsal.rehearsed_privileges import check_rehearsed_privileges
-
-        apply_rehearsal(rehearsal, plan, ledger, partial(cause_of, connection, catalog))
-        check_rehearsed_event_triggers(catalog, rehearsal, ledger)
-        report_broken(connection, catalog, rehearsal, ledger)
-        check_rehearsed_privileges(connection, catalog, rehearsal.statements, ledger)
+        _answer_by_rehearsal(connection, catalog, plan, rehearsal, ledger)
+    elif walk is not None:
+        _require_privileges(connection, catalog, walk)
     ledger.drift = judge_drift(connection, catalog, drifts, ledger) if plan.executor else None
     rehearsed = rehearsal if isinstance(rehearsal, Rehearsal) else None
     if walk is not None:
@@ -194,6 +179,56 @@ def _judge_old_release(
     return old.judge(walk.ledger, as_error=how == "error")
 
 
+def _left_to_prove(
+    plan: Plan, arguments: MigrateArguments, ledger: Ledger
+) -> tuple[Finding | None, bool]:
+    """Return the first error of the plan, and whether only running decides what comes before it."""
+    order = PlanOrder(plan)
+    error = order.first_error(ledger.findings)
+    if error is None:
+        return None, bool(plan.steps) and not arguments.fake
+    stop = order.of(error.migration, error.operation)
+    return error, any(order.of_what(item.what) < stop for item in ledger.undecided)
+
+
+def _answer_by_rehearsal(
+    connection: BaseDatabaseWrapper,
+    catalog: Catalog,
+    plan: Plan,
+    rehearsal: Rehearsal,
+    ledger: Ledger,
+) -> None:
+    """Take from the rehearsal what it proves, and ask the live database what a copy hides."""
+    # Loaded only where there is a rehearsal, as it takes a while.
+    from opsmigrate.preflight.rehearsal.broken_report import report_broken
+    from opsmigrate.preflight.rehearsal.causes import cause_of
+    from opsmigrate.preflight.rehearsal.proof import apply_rehearsal
+    from opsmigrate.preflight.rehearsal.rehearsed_event_triggers import (
+        check_rehearsed_event_triggers,
+    )
+    from opsmigrate.preflight.rehearsal.rehearsed_privileges import check_rehearsed_privileges
+
+    apply_rehearsal(rehearsal, plan, ledger, partial(cause_of, connection, catalog))
+    check_rehearsed_event_triggers(catalog, rehearsal, ledger)
+    report_broken(connection, catalog, rehearsal, ledger)
+    check_rehearsed_privileges(connection, catalog, rehearsal.statements, ledger)
+
+
+def _require_privileges(
+    connection: BaseDatabaseWrapper, catalog: Catalog, walk: SchemaWalk
+) -> None:
+    """Report privileges that SQL written by hand lacks, which was understood and not rehearsed."""
+    if not walk.interpretation.understood:
+        return
+    from opsmigrate.preflight.rehearsal.rehearsed_privileges import (
+        BY_HAND,
+        check_rehearsed_privileges,
+    )
+
+    understood = [each._asdict() for each in walk.interpretation.understood]
+    check_rehearsed_privileges(connection, catalog, understood, walk.ledger, known=BY_HAND)
+
+
 def _is_fresh(catalog: Catalog) -> bool:
     """Return whether the database has no table but the history."""
     tables = [each for each in catalog.relations if each.kind in TABLES_AND_FOREIGN]
@@ -214,6 +249,7 @@ def _examine_steps(
             walk_syncdb(plan, arguments, walk)
         models, state = _walk(plan, arguments, walk, progress)
     _require_types(walk.connection, walk)
+    doubt_refused(walk)
     with walk.ledger.at(None, POST_MIGRATE):
         if state is not None:
             require_receivers(walk, state)

@@ -284,6 +284,10 @@ class Ledger:
         what = f"{by} is not understood: {shorten(words, SHOWN, placeholder=' …')}"
         self.code(what, effect=effect, sort=f"{by}, which is not understood")
 
+    def remember(self, statement: str) -> None:
+        """Keep SQL written by hand that is understood, but not by all who ask what it names."""
+        self._raw.append(" ".join(statement.split()))
+
     def prepared(self, what: str, texts: Iterable[str]) -> None:
         """Mark as undecided what code does before the plan; `texts` are the strings in it."""
         self.code(f"{what} runs before the plan: only a rehearsal decides", texts)

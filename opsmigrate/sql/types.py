@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.sql.grammar import quoted_if_needed
+from opsmigrate.sql.grammar import parse_expression, quoted_if_needed
 from opsmigrate.sql.names import Name
 
 # Where a name without, or with, a schema finds a type that is not PostgreSQL's; None for nowhere.
@@ -128,6 +128,20 @@ def without_modifier(shown: str) -> str:
 def user_type(name: Name) -> str:
     """Return the type of this name as format_type() writes it with its schema."""
     return f"{quoted_if_needed(name.schema)}.{quoted_if_needed(name.name)}"
+
+
+def seen_type(shown: str, lookup: Lookup) -> str:
+    """Return a type as format_type() writes it for who sees it without its schema, else as it is.
+
+    `lookup` says what a name without a schema finds.
+    """
+    if "." not in shown:
+        return shown
+    type_cast = parse_expression(f"NULL::{shown}").type_cast
+    parts = [as_stored(each.string.sval) for each in type_cast.type_name.names]
+    if len(parts) != 2 or lookup(None, parts[1]) != Name(*parts):
+        return shown
+    return shown.removeprefix(f"{quoted_if_needed(parts[0])}.")
 
 
 Modifiers = tuple[int, ...] | None

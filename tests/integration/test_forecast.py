@@ -17,7 +17,7 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import override_settings
 
-from opsmigrate.preflight.forecast.modes import MODES, mode_of
+from opsmigrate.postgres.lock_modes import MODES, mode_of
 from tests.conftest import Ops, execute, query
 from tests.integration.zoo_migrations import Write, migrate, writer
 from tests.prepared import database_alias

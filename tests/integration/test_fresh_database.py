@@ -135,7 +135,7 @@ operations = [
         ("id", models.BigAutoField(primary_key=True)), ("size", models.IntegerField(null=True)),
     ]),
     migrations.RunPython(run),
-    migrations.RunSQL("UPDATE zoo_pen{0} SET size = {0} WHERE size IS NULL"),
+    migrations.RunSQL("UPDATE zoo_pen{0} SET size = {0} WHERE size IS NULL RETURNING id"),
     migrations.AlterField("pen{0}", "size", models.IntegerField()),
 ]
 """

@@ -230,7 +230,7 @@ migrations.RunPython(lambda apps, editor: [
     [
         (DOUBLE, "SELECT 1", 0, None),
         (DOUBLE, "UPDATE zoo_cage SET size = 0", 1, None),
-        ('migrations.RunSQL("UPDATE large SET t = NULL"),', "SELECT 1", 3, "hand-written SQL"),
+        ('migrations.RunSQL("UPDATE large SET t = t RETURNING t"),', "SELECT 1", 3, "hand-written"),
         (READS_LARGE, "SELECT 1", 3, "a copy that differs from the live database"),
         ('migrations.RunSQL("SELECT 1 / count(*) FROM large"),', "SELECT 1", 3, "division by zero"),
         ('migrations.RunSQL("SELECT 1 / count(*) FROM LARGE"),', "SELECT 1", 3, "division by"),

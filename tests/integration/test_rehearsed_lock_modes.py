@@ -3,8 +3,8 @@
 from django.db import connections, transaction
 
 from opsmigrate.postgres.catalog import read_catalog
+from opsmigrate.postgres.lock_modes import mode_of
 from opsmigrate.preflight.forecast.locks import effects_of
-from opsmigrate.preflight.forecast.modes import mode_of
 from opsmigrate.preflight.forecast.sizes import read_server
 from opsmigrate.preflight.forecast.statement_effects import SchemaView
 from opsmigrate.preflight.forecast.tables import ForecastTables

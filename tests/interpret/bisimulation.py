@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.driver_errors import INSUFFICIENT_PRIVILEGE, sqlstate
-from opsmigrate.preflight.forecast.modes import MODES, mode_of, stronger
+from opsmigrate.postgres.lock_modes import MODES, mode_of, stronger
 from opsmigrate.preflight.interpret.effects import Effects, Unknown
 from opsmigrate.preflight.interpret.interpret import interpret
 from opsmigrate.preflight.interpret.reading import read_schema

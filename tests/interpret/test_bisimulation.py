@@ -10,7 +10,7 @@ import pytest
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE, SHARE
+from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, SHARE
 from opsmigrate.preflight.interpret.effects import (
     Question,
     Refusal,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 
-from opsmigrate.preflight.forecast.modes import (
+from opsmigrate.postgres.lock_modes import (
     ACCESS_EXCLUSIVE,
     ROW_SHARE,
     SHARE_ROW_EXCLUSIVE,

@@ -7,9 +7,9 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog
+from opsmigrate.postgres.lock_modes import MODES, blocks
 from opsmigrate.preflight.forecast.locks import effects_of
 from opsmigrate.preflight.forecast.measured import Measurements, with_measured
-from opsmigrate.preflight.forecast.modes import MODES, blocks
 from opsmigrate.preflight.forecast.sizes import Size, read_server, read_sizes
 from opsmigrate.preflight.forecast.statement_effects import Effects, SchemaView
 from opsmigrate.preflight.forecast.tables import ForecastTables

@@ -7,8 +7,7 @@ other table of a foreign key, what is read through) was measured, and tests meas
 import re
 from collections.abc import Callable
 
-from opsmigrate.preflight.forecast.alter_table import alter_table
-from opsmigrate.preflight.forecast.modes import (
+from opsmigrate.postgres.lock_modes import (
     ACCESS_EXCLUSIVE,
     MODES,
     ROW_EXCLUSIVE,
@@ -16,6 +15,7 @@ from opsmigrate.preflight.forecast.modes import (
     SHARE_ROW_EXCLUSIVE,
     SHARE_UPDATE_EXCLUSIVE,
 )
+from opsmigrate.preflight.forecast.alter_table import alter_table
 from opsmigrate.preflight.forecast.sql_text import QUALIFIED, items, parts, statements
 from opsmigrate.preflight.forecast.statement_effects import Effects, SchemaView
 from opsmigrate.preflight.forecast.tables import drop_key

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from opsmigrate.preflight.forecast.modes import MODES, ROW_EXCLUSIVE, mode_of, stronger
+from opsmigrate.postgres.lock_modes import MODES, ROW_EXCLUSIVE, mode_of, stronger
 from opsmigrate.preflight.forecast.statement_effects import Effects
 from opsmigrate.schema.history_table import HISTORY
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opsmigrate.counted import counted
+from opsmigrate.postgres.lock_modes import blocks
 from opsmigrate.preflight.forecast.forecast import Forecast, LockDuration, StatementCost
-from opsmigrate.preflight.forecast.modes import blocks
 from opsmigrate.report import Finding, Severity
 
 # A writer that waits so long is noticed. Without a measurement the size decides.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from opsmigrate.preflight.forecast.modes import stronger
+from opsmigrate.postgres.lock_modes import stronger
 from opsmigrate.preflight.forecast.sizes import Server
 from opsmigrate.preflight.forecast.tables import ForecastTable, ForecastTables
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NoReturn
 
-from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE
+from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.schema import Column, Relation

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE
+from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.preflight.interpret.dependents import copy_of, dependents, owner_of
 from opsmigrate.preflight.interpret.effects import Loss, UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of

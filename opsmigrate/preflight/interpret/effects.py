@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from opsmigrate.preflight.forecast.modes import stronger
+from opsmigrate.postgres.lock_modes import stronger
 from opsmigrate.preflight.interpret.schema import Use
 from opsmigrate.sql.names import Name
 

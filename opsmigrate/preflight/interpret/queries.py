@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from opsmigrate.postgres.lock_modes import ROW_EXCLUSIVE, ROW_SHARE
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.forecast.modes import ROW_EXCLUSIVE, ROW_SHARE
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, relation_of

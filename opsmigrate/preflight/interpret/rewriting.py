@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE
+from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE
 from opsmigrate.preflight.interpret.altering import Altering
 from opsmigrate.preflight.interpret.coercion import base_type
 from opsmigrate.preflight.interpret.schema import Schema

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opsmigrate.preflight.forecast.modes import MODES, mode_of
+from opsmigrate.postgres.lock_modes import MODES, mode_of
 
 # PostgreSQL's documentation, Explicit Locking, Table 13.2: the modes that each has to wait for.
 CONFLICTS = {

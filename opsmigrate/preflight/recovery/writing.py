@@ -28,8 +28,9 @@ class WritingEditor(TracingEditor):
     there: frozenset[str]
     tables: frozenset[str]
     complete: bool = True
+    interprets = False
 
-    def note(self, sql: Any, params: Any = None) -> bool:
+    def note(self, sql: Any, params: Any = None, *, by_hand: bool = False) -> bool:
         """Keep one statement."""
         name = str(sql.parts.get("name", "")) if isinstance(sql, Statement) else ""
         if name.strip('"') in self.there and MAKES.search(str(sql)):

@@ -42,6 +42,7 @@ from opsmigrate.preflight.walk.privileges import (
 from opsmigrate.preflight.walk.referenced_tables import without_texts
 from opsmigrate.report import Finding, Severity
 
+REHEARSED, BY_HAND = "it succeeded in the rehearsal", "its SQL is understood"
 WRITES = ("INSERT", "UPDATE", "DELETE")
 # The first releases that ask for CREATE on the schema of new statistics (CVE-2025-12817).
 ASKS_FOR_STATISTICS = {14: 140_020, 15: 150_015, 16: 160_011, 17: 170_007, 18: 180_001}
@@ -52,8 +53,10 @@ def check_rehearsed_privileges(
     catalog: Catalog,
     statements: Iterable[Mapping[str, Any]],
     ledger: Ledger,
+    *,
+    known: str = REHEARSED,
 ) -> None:
-    """Report privileges that the rehearsed statements lack on the live database."""
+    """Report privileges that statements lack on the live database; `known` says why they count."""
     if catalog.superuser:
         return
     others = read_objects_of_others(connection, catalog)
@@ -76,19 +79,19 @@ def check_rehearsed_privileges(
                 continue
             for missing in dict.fromkeys(_missing(connection, catalog, others, sql)):
                 if isinstance(missing, MissingPrivilege) and not as_another:
-                    _find(ledger, missing, catalog.role)
+                    _find(ledger, missing, catalog.role, known)
                 else:
                     words = missing.words if isinstance(missing, MissingPrivilege) else missing
-                    ledger.mark_undecided(f"it succeeded in the rehearsal, but {words}")
+                    ledger.mark_undecided(f"{known}, but {words}")
 
 
-def _find(ledger: Ledger, missing: MissingPrivilege, role: str) -> None:
+def _find(ledger: Ledger, missing: MissingPrivilege, role: str, known: str) -> None:
     """Add a finding, once; not through find(), as it is the SQL by hand that needs the right."""
     ledger.add(
         Finding(
             id="missing-privilege",
             severity=Severity.ERROR,
-            message=f"it succeeded in the rehearsal, but {missing.words}",
+            message=f"{known}, but {missing.words}",
             hint=BY_OTHERS,
             steps=missing.steps(role),
             migration=ledger.migration,

@@ -32,6 +32,8 @@ def _fill_one(
     walk: SchemaWalk, member: Member, column: str, default: object, *, none: bool
 ) -> None:
     table = member.table
+    if table.fires_anew:
+        walk.ledger.mark_undecided(f"what fires as {table.label}.{column} is filled in")
     for fired in fired_by_filling(walk.connection, table, column, rows=not none):
         walk.ledger.mark_undecided(
             f"what {fired} of {table.label} does as the default is filled in"

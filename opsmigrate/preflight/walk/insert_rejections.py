@@ -281,6 +281,8 @@ def _of_keys_to_others(walk: SchemaWalk, new: NewRows) -> Iterator[Rejection]:
 
 def _of_triggers_and_rules(new: NewRows, around: _Around) -> Iterator[Rejection]:
     table = new.table
+    if table.fires_anew:
+        yield Rejection(f"what fires as rows come into {table.label}", certain=False)
     if around.triggers:
         yield Rejection(
             f"what the triggers of {table.label} do: {', '.join(around.triggers)}", certain=False

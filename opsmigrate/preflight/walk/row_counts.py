@@ -33,7 +33,7 @@ def row_counter(
             if fresh and table.made_after is not None
             else ledger.code_runs
         )
-        if ran > (table.made_after or 0):
+        if table.written or ran > (table.made_after or 0):
             return None
         if table.made_after is not None:
             return 0

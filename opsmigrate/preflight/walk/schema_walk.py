@@ -20,6 +20,7 @@ from opsmigrate.preflight.walk.dependents import views_forbid, warn_of_cascade, 
 from opsmigrate.preflight.walk.few_columns import require_few_columns
 from opsmigrate.preflight.walk.fields import column_of, generated_sql
 from opsmigrate.preflight.walk.function_bodies import FunctionBodies
+from opsmigrate.preflight.walk.interpretation import Interpretation
 from opsmigrate.preflight.walk.privileges import (
     BY_OTHERS,
     NO_LONGER,
@@ -60,6 +61,7 @@ class SchemaWalk:
         self.seed_step = seed_step
         self.relatives = RelatedTables(connection)
         self.bodies = FunctionBodies(connection)
+        self.interpretation = Interpretation(connection)
         self.types_needed: dict[str, tuple[str | None, str | None]] = {}
         self.operator_classes: dict[tuple[str, str, str], bool | None] = {}
 
@@ -78,7 +80,8 @@ class SchemaWalk:
 
     def sees_everything(self) -> bool:
         """Return whether nothing before may have brought types, functions, casts or operators."""
-        return not (self.schema.extensions - self.catalog.extensions or self.ledger.code_runs)
+        brought = self.schema.extensions - self.catalog.extensions or self.interpretation.knows_more
+        return not (brought or self.ledger.code_runs)
 
     # Tables
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,6 +82,10 @@ class SimulatedTable:
     constraints: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     indexes: dict[str, Index] = field(default_factory=dict)
     views: dict[str, frozenset[str]] = field(default_factory=dict)
+    # SQL written by hand has made or changed its triggers, rules or policies.
+    fires_anew: bool = False
+    # SQL written by hand has made, changed or deleted rows: nobody knows how many there are.
+    written: bool = False
     # The checks that the plan adds without asking the rows, in SQL.
     not_valid: dict[str, str] = field(default_factory=dict)
 
@@ -355,6 +359,36 @@ class Simulation:
     def forget_relation(self, table: SimulatedTable, name: str) -> None:
         """Remove a relation from the table's schema."""
         self._kinds.pop((table.schema, name), None)
+
+    # What SQL written by hand has changed (adopted.py): by schema and name, not by db_table.
+
+    def table_of(self, name: tuple[str, str]) -> SimulatedTable | None:
+        """Return the table of this schema and name, None where there is none."""
+        return self._tables.get((name[0], name[1]))
+
+    def put(self, table: SimulatedTable, indexes: Iterable[str]) -> None:
+        """Have this table under its name, and its indexes beside it."""
+        key = (table.schema, table.name)
+        self._tables[key], self._kinds[key] = table, table.kind
+        for index in indexes:
+            self._kinds[table.schema, index] = INDEX
+
+    def take_name(self, name: tuple[str, str], kind: str) -> None:
+        """Have a relation that is no table, as pg_class.relkind names it."""
+        self._kinds[name[0], name[1]] = kind
+
+    def remove(self, name: tuple[str, str], indexes: Iterable[str]) -> None:
+        """Have no relation of this name, nor its indexes, nor foreign keys from or to it."""
+        table = self._tables.pop((name[0], name[1]), None)
+        self.forget_foreign_keys(lambda key: table is not None and key.table is table)
+        for each in (name[1], *indexes):
+            self._kinds.pop((name[0], each), None)
+
+    def see(self, name: str, found: tuple[str, str] | None) -> None:
+        """Let a name without a schema find this relation, or nothing."""
+        self._visible.pop(name, None)
+        if found is not None:
+            self._visible[name] = (found[0], found[1])
 
     def _key(self, db_table: str) -> tuple[str, str]:
         schema, name = split_table(db_table)

@@ -22,7 +22,9 @@ from opsmigrate.preflight.walk.constraints import note_left_out, require_inline_
 from opsmigrate.preflight.walk.defaults import add_identity, alter_default
 from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
 from opsmigrate.preflight.walk.fields import column_of, is_auto, is_generated
+from opsmigrate.preflight.walk.hand_written import understands
 from opsmigrate.preflight.walk.index_and_constraint_sql import examine_statement
+from opsmigrate.preflight.walk.interpretation import Understood
 from opsmigrate.preflight.walk.introspected import constraints_of
 from opsmigrate.preflight.walk.noop_alter_field import alter_field_statements, is_noop
 from opsmigrate.preflight.walk.owned_sequences import drop_sequence, require_range
@@ -80,6 +82,8 @@ class TracingEditor(DatabaseSchemaEditor):
     """Hooks the methods whose SQL is plain text; what is a Statement explains itself."""
 
     walk: SchemaWalk
+    # Whether SQL written by hand is interpreted, or only known to be there.
+    interprets = True
     _depth = 0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -107,9 +111,12 @@ class TracingEditor(DatabaseSchemaEditor):
 
     def executed(self, sql: Any, params: Any = ()) -> None:
         """Look at what would be executed: a Statement anywhere, other text only from outside."""
-        if not self.note(sql, params):
-            return
         known = sql is self._known_text
+        by_hand = not (isinstance(sql, Statement) or known)
+        if not self.note(sql, params, by_hand=by_hand):
+            return
+        if by_hand and self.interprets and understands(self.walk, self._composed(sql, params)):
+            return
         if isinstance(sql, Statement) or known:
             require_storage_and_schema(sql, self.walk)
         if isinstance(sql, Statement):
@@ -118,7 +125,16 @@ class TracingEditor(DatabaseSchemaEditor):
             by = "SQL of the database engine's own" if self._depth else "hand-written SQL"
             self.walk.ledger.raw(str(sql), by=by, effect=effect_of_sql(str(sql)))
 
-    def note(self, sql: Any, params: Any = ()) -> bool:
+    def _composed(self, sql: Any, params: Any) -> str:
+        """Return the statement with its values, which no report shows."""
+        text = str(sql)
+        if not params:
+            return text
+        composed = str(self.connection.ops.compose_sql(text, params))
+        # A default that only the project's code knows is a parameter to the grammar.
+        return composed.replace(f"'{UNKNOWN}'", "$1")
+
+    def note(self, sql: Any, params: Any = (), *, by_hand: bool = False) -> bool:
         """Keep the statement, and which tables it touches; say whether it can be sent at all.
 
         Where there are `params`, also an empty list, the driver takes a percent sign for the
@@ -136,13 +152,15 @@ class TracingEditor(DatabaseSchemaEditor):
                 hint="remove the percent sign from the name or comment; in a comment, write %%",
             )
             return False
+        composed = ""
         try:
-            if params:
-                self.connection.ops.compose_sql(text, params)
+            composed = self._composed(sql, params)
         except self.connection.Database.Error as error:
             # An earlier operation of the plan may bring what adapts it, as HStoreExtension does.
             ledger.mark_undecided(f"the driver cannot send a value yet: {first_line(error)}")
         ledger.statement(text, tables_of(sql, self.walk.schema))
+        if not by_hand:
+            self.walk.interpretation.note(Understood(ledger.migration, ledger.operation, composed))
         return True
 
     def quote_name(self, name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import reduce
 from typing import Any
 
-from opsmigrate.preflight.forecast.modes import stronger
+from opsmigrate.postgres.lock_modes import stronger
 from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
 from opsmigrate.preflight.interpret.commands import (
     alter_type,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from opsmigrate.postgres.lock_modes import SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.forecast.modes import SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.preflight.interpret.commands.drop import RELATIONS
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.named import (

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.forecast.modes import (
+from opsmigrate.postgres.lock_modes import (
     ACCESS_EXCLUSIVE,
     ROW_SHARE,
     SHARE_ROW_EXCLUSIVE,
     SHARE_UPDATE_EXCLUSIVE,
 )
+from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
 from opsmigrate.preflight.interpret.commands.checks import add_check, ask_check
 from opsmigrate.preflight.interpret.commands.drop_constraint import prepare_drop

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from opsmigrate.postgres.lock_modes import SHARE, SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.forecast.modes import SHARE, SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.preflight.interpret.commands.exclusion import require_operators
 from opsmigrate.preflight.interpret.commands.index_keys import (
     expressions_hold,

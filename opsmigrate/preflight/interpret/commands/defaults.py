@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from opsmigrate.postgres.lock_modes import SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.forecast.modes import SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
 from opsmigrate.preflight.interpret.coercion import facts_of
 from opsmigrate.preflight.interpret.commands.column_definition import default_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from opsmigrate.postgres.lock_modes import ROW_EXCLUSIVE, ROW_SHARE
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.forecast.modes import ROW_EXCLUSIVE, ROW_SHARE
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.commands.row_values import look_at
 from opsmigrate.preflight.interpret.commands.views import select_into

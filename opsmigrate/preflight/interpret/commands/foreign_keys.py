@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from opsmigrate.postgres.lock_modes import SHARE_ROW_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.forecast.modes import SHARE_ROW_EXCLUSIVE
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.coercion import POLYMORPHIC, base_type, how
 from opsmigrate.preflight.interpret.effects import Question, Right, UnknownError

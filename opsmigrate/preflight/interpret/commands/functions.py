@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from opsmigrate.preflight.forecast.modes import ROW_EXCLUSIVE, ROW_SHARE
+from opsmigrate.postgres.lock_modes import ROW_EXCLUSIVE, ROW_SHARE
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, find_type
 from opsmigrate.preflight.interpret.named import find_routine, name_parts

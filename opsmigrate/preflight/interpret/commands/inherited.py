@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from opsmigrate.preflight.forecast.modes import SHARE_UPDATE_EXCLUSIVE
+from opsmigrate.postgres.lock_modes import SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.preflight.interpret.commands.checks import require_mergeable
 from opsmigrate.preflight.interpret.commands.column_definition import Definition
 from opsmigrate.preflight.interpret.effects import Right, UnknownError

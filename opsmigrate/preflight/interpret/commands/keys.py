@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, SHARE
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE, SHARE
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Altering
 from opsmigrate.preflight.interpret.commands.create_index import (
     KNOWS_NULLS_NOT_DISTINCT,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from opsmigrate.preflight.forecast.modes import SHARE_ROW_EXCLUSIVE
+from opsmigrate.postgres.lock_modes import SHARE_ROW_EXCLUSIVE
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.lookup import find_relation, find_type, home_of
 from opsmigrate.preflight.interpret.named import name_parts, relation_named

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE
 from opsmigrate.preflight.interpret.commands.rename import (
     KINDS,
     function_anew,

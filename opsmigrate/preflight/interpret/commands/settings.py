@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from opsmigrate.postgres.lock_modes import MODES
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.forecast.modes import MODES
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import relation_of

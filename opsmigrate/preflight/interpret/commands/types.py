@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from opsmigrate.postgres.lock_modes import SHARE
 from opsmigrate.postgres.names import LONGEST_NAME, as_stored
-from opsmigrate.preflight.forecast.modes import SHARE
 from opsmigrate.preflight.interpret.dropping import drop
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.lookup import find_type, home_of, visible_type

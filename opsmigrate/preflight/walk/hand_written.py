@@ -1,0 +1,196 @@
+"""SQL that people wrote into migrations: interpreted, and asked about as Django's own is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from textwrap import shorten
+
+from opsmigrate.preflight.interpret.effects import Question, Refusal
+from opsmigrate.preflight.interpret.schema import Relation
+from opsmigrate.preflight.walk.adopted import adopt
+from opsmigrate.preflight.walk.dependents import warn_of_cascade
+from opsmigrate.preflight.walk.interpretation import (
+    AFTER_REFUSAL,
+    Interpreted,
+    Understood,
+    interpreted,
+)
+from opsmigrate.preflight.walk.probes import Probe, duplicates, nulls, orphans, violations
+from opsmigrate.preflight.walk.schema_walk import SchemaWalk
+from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.written_rows import DELETE, UPDATE, is_decidable, write_rows
+from opsmigrate.sql.names import Name
+from opsmigrate.sql.statement import NoGrammarError, NotParsedError, Statement
+
+SHOWN = 100
+# What the walk asks the live server about, which has not what the plan makes.
+SERVER_IS_ASKED = ("types", "functions", "extensions", "collations", "schemas", "search_path")
+FIRING = ("triggers", "rules", "policies", "row_security")
+OF_FORMER_VALUES = ("cast",)
+
+
+def understands(walk: SchemaWalk, text: str) -> bool:
+    """Ask all that the text needs of schema and rows; return whether it is understood.
+
+    Where it is not, nothing was asked, and nothing is known of the schema from there on.
+    """
+    schema = walk.interpretation.schema()
+    try:
+        steps = list(interpreted(schema, text))
+    except (NotParsedError, NoGrammarError) as error:
+        walk.interpretation.give_up(str(error))
+        return False
+    if not all(_is_understood(walk, steps[:number], each) for number, each in enumerate(steps)):
+        walk.interpretation.give_up("SQL written by hand before it is not understood")
+        return False
+    for each in steps:
+        _ask(walk, each)
+    return True
+
+
+def _is_understood(walk: SchemaWalk, earlier: Sequence[Interpreted], step: Interpreted) -> bool:
+    """Return whether all that the statement does is known, `earlier` being those of its text."""
+    effects = step.effects
+    if effects.unknown is not None or effects.runs_code or effects.unread or effects.outside:
+        return False
+    touched = {
+        name for each in earlier for name in (*each.effects.locks, *each.effects.writes_rows)
+    }
+    return not touched & effects.writes_rows and is_decidable(walk, step)
+
+
+def _inherits_anew(step: Interpreted) -> bool:
+    """Return whether who inherits from whom changes, or how rows find their partition."""
+    before = step.before.relations
+    for name, after in step.after.relations.items():
+        former = before.get(name)
+        if former is not after and _family(after) != (_family(former) if former else NO_FAMILY):
+            return True
+    return False
+
+
+def _family(relation: Relation) -> tuple[tuple[Name, ...], str | None, str | None]:
+    return relation.parents, relation.bound, relation.partition_key
+
+
+NO_FAMILY: tuple[tuple[Name, ...], str | None, str | None] = ((), None, None)
+
+
+def _ask(walk: SchemaWalk, step: Interpreted) -> None:
+    """Report what stands in the way of a statement, ask the rows, and go on with what it leaves.
+
+    A cast is of the column as it was; what rows must satisfy is asked of the table as it becomes.
+    """
+    effects, shown = step.effects, _shown(step.statement)
+    # Of what is written, write_rows() asks.
+    questions = [] if step.statement.kind in (UPDATE, DELETE) else effects.questions
+    _ask_rows(walk, [each for each in questions if each.kind in OF_FORMER_VALUES], shown)
+    if effects.refusal is not None:
+        _report(walk, effects.refusal, shown)
+        walk.interpretation.give_up(AFTER_REFUSAL)
+        return
+    for loss in effects.lost:
+        table = walk.schema.table_of(loss.relation) if loss.relation else None
+        if table is not None:
+            warn_of_cascade(walk.ledger, table, shown, f"{loss.kind} {loss.name}")
+    _take_over(walk, step)
+    _ask_rows(walk, [each for each in questions if each.kind not in OF_FORMER_VALUES], shown)
+
+
+def _ask_rows(walk: SchemaWalk, questions: Iterable[Question], shown: str) -> None:
+    for question in questions:
+        table = walk.schema.table_of(question.relation)
+        words = f"whether the rows of {question.relation} suit {shown}"
+        if table is None:
+            walk.ledger.mark_undecided(words)
+        else:
+            walk.check_rows(table, words, _probe(walk, question, table))
+
+
+def _take_over(walk: SchemaWalk, step: Interpreted) -> None:
+    ledger = walk.ledger
+    place = ledger.migration, ledger.operation
+    walk.interpretation.understood.append(Understood(*place, step.statement.text))
+    walk.interpretation.go_on(step.after)
+    if any(getattr(step.before, each) != getattr(step.after, each) for each in SERVER_IS_ASKED):
+        walk.interpretation.knows_more = True
+        ledger.remember(step.statement.text)
+    for name in _fires_anew(step):
+        ledger.remember(step.statement.text)
+        table = walk.schema.table_of(name)
+        if table is not None:
+            table.fires_anew = True
+    adopt(walk.schema, step.before, step.after, code_runs=ledger.code_runs)
+    write_rows(walk, step)
+
+
+def _fires_anew(step: Interpreted) -> list[Name]:
+    """Return the tables whose triggers, rules or row security are others now."""
+    return [
+        name
+        for name, former in step.before.relations.items()
+        if (after := step.after.relations.get(name)) is not None
+        and after is not former
+        and any(getattr(former, each) != getattr(after, each) for each in FIRING)
+    ]
+
+
+def _probe(walk: SchemaWalk, question: Question, table: SimulatedTable) -> Probe | None:
+    """Return the probe for rows in the way; None where no query finds them."""
+    if question.kind == "not-null":
+        return nulls(table, question.columns[0])
+    if question.kind == "unique" and question.expression is None:
+        return duplicates(table, question.columns)
+    if question.kind == "check" and question.expression is not None:
+        return violations(table, question.expression, question.columns)
+    if question.kind == "foreign-key" and question.target is not None:
+        target = walk.schema.table_of(question.target)
+        if target is not None:
+            pairs = question.columns, target, question.to_columns
+            return orphans(walk.connection, table, *pairs)
+    return None
+
+
+def _shown(statement: Statement) -> str:
+    return shorten(" ".join(statement.text.split()), SHOWN, placeholder=" …")
+
+
+def _report(walk: SchemaWalk, refusal: Refusal, shown: str) -> None:
+    """Report that PostgreSQL refuses a statement, whatever the rows."""
+    if not refusal.certain:
+        walk.ledger.mark_undecided(f"whether PostgreSQL takes {shown}")
+        return
+    about = [
+        f"column {refusal.column}" if refusal.column else "",
+        refusal.name or "",
+        f"of {refusal.relation}" if refusal.relation else "",
+        f"held by {refusal.holder}" if refusal.holder else "",
+    ]
+    words = " ".join([refusal.kind.replace("-", " "), *filter(None, about)])
+    walk.ledger.find(
+        "sql-refused",
+        f"PostgreSQL refuses hand-written SQL ({words}; SQLSTATE {refusal.sqlstate}): {shown}",
+        hint="correct the migration's SQL, or the schema that it expects",
+        table=str(refusal.relation) if refusal.relation else None,
+        column=refusal.column,
+        name=refusal.name,
+    )
+
+
+def doubt_refused(walk: SchemaWalk) -> None:
+    """Mark what Django's own statements come to after SQL by hand, where that speaks against them.
+
+    The walk asks the live server about types, functions and the like: it does not know what SQL
+    written by hand has made of them.
+    """
+    if not walk.interpretation.has_begun:
+        return
+    walk.interpretation.schema()
+    known = {(each.migration, each.operation) for each in walk.ledger.findings}
+    for at, refusal in walk.interpretation.refused:
+        if (at.migration, at.operation) in known:
+            continue
+        with walk.ledger.at(at.migration, at.operation):
+            shown = shorten(" ".join(at.sql.split()), SHOWN, placeholder=" …")
+            question = f"whether PostgreSQL takes this ({refusal.sqlstate})"
+            walk.ledger.mark_undecided(f"{question}, after the SQL before it: {shown}")

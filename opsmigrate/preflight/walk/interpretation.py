@@ -1,0 +1,109 @@
+"""The interpreted schema beside the simulated one, as far as the plan has come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.preflight.interpret.commands import COMMANDS
+from opsmigrate.preflight.interpret.effects import Effects, Refusal
+from opsmigrate.preflight.interpret.interpret import interpret
+from opsmigrate.preflight.interpret.reading import read_schema
+from opsmigrate.preflight.interpret.schema import Schema
+from opsmigrate.sql.grammar import parse
+from opsmigrate.sql.statement import NoGrammarError, NotParsedError, Statement
+
+AFTER_REFUSAL = "a statement before it is refused already"
+
+
+class Interpreted(NamedTuple):
+    """A statement with the schema that it finds, the one that it leaves, and its effects."""
+
+    statement: Statement
+    before: Schema
+    after: Schema
+    effects: Effects
+
+
+class Understood(NamedTuple):
+    """A statement that was understood, and where it stands."""
+
+    migration: str | None
+    operation: str | None
+    sql: str
+
+
+class Refused(NamedTuple):
+    """A statement of Django's own that the interpreter refuses, where the walk may not have."""
+
+    at: Understood
+    refusal: Refusal
+
+
+@dataclass
+class Interpretation:
+    """The schema is read where the first SQL written by hand is met: most plans have none.
+
+    What Django's own statements did before is interpreted then.
+    """
+
+    connection: BaseDatabaseWrapper
+    understood: list[Understood] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    # SQL written by hand has made what the live server does not have: types, functions, …
+    knows_more: bool = False
+    _schema: Schema | None = None
+    _waiting: list[Understood] = field(default_factory=list)
+
+    @property
+    def has_begun(self) -> bool:
+        """Return whether any SQL written by hand was met."""
+        return self._schema is not None
+
+    def note(self, statement: Understood) -> None:
+        """Remember a statement of Django's own, which the walk has asked about."""
+        self._waiting.append(statement)
+
+    def go_on(self, schema: Schema) -> None:
+        """Let the plan go on with this schema."""
+        self._schema = schema
+
+    def give_up(self, why: str) -> None:
+        """Let nothing be known of the schema from here on."""
+        self._schema = _given_up(self.schema(), why)
+
+    def schema(self) -> Schema:
+        """Return the schema that the next statement finds."""
+        schema = read_schema(self.connection) if self._schema is None else self._schema
+        waiting, self._waiting = self._waiting, []
+        for at in waiting:
+            try:
+                for each in interpreted(schema, at.sql):
+                    schema = each.after
+                    if each.effects.refusal is not None:
+                        self.refused.append(Refused(at, each.effects.refusal))
+                        schema = _given_up(schema, AFTER_REFUSAL)
+            except (NotParsedError, NoGrammarError) as error:
+                schema = _given_up(schema, str(error))
+        self._schema = schema
+        return schema
+
+
+def interpreted(schema: Schema, text: str) -> Iterator[Interpreted]:
+    """Yield the text's statements one after the other, up to the one that is refused.
+
+    Raises NotParsedError, and NoGrammarError where PostgreSQL's grammar is not installed.
+    """
+    for statement in parse(text):
+        after, effects = interpret(schema, statement, COMMANDS)
+        yield Interpreted(statement, schema, after, effects)
+        if effects.refusal is not None:
+            return
+        schema = after
+
+
+def _given_up(schema: Schema, why: str) -> Schema:
+    return replace(schema, all_tainted=schema.all_tainted or why)
