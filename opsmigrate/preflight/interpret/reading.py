@@ -151,13 +151,14 @@ def _by_table(rows: Iterable[Row]) -> dict[int, list[Row]]:
 
 
 def _schema(read: _Catalog, path: Sequence[str]) -> Schema:
-    version, role, superuser, schemas, extensions = read.surroundings
+    version, role, superuser, roles, schemas, extensions = read.surroundings
     relations = [_relation(read, row) for row in read.relations]
     return Schema(
         version=version,
         search_path=tuple(each for each in path if not each.startswith("pg_")),
         role=role,
         superuser=superuser,
+        roles=frozenset(roles),
         schemas=json.loads(schemas),
         relations={relation.name: relation for relation in relations},
         types={each.name: each for each in map(_type, read.types)},

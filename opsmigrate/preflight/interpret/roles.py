@@ -11,11 +11,16 @@ from opsmigrate.sql.nodes import label
 def role_named(step: Step, node: Any) -> str:
     """Return the name of the role that a RoleSpec means; PUBLIC is "public".
 
-    Whether there is one of that name, nothing here tells.
+    Refuse the statement where there is none of that name.
     """
     kind = label(node, "roletype")
     if kind == "ROLESPEC_CSTRING":
-        return as_stored(node.rolename)
+        name = as_stored(node.rolename)
+        if not step.schema.roles:
+            raise UnknownError(f"the role {name}")
+        if name not in step.schema.roles:
+            step.refuse("42704", "missing-role", name=name)
+        return name
     if kind in ("ROLESPEC_CURRENT_USER", "ROLESPEC_CURRENT_ROLE", "ROLESPEC_SESSION_USER"):
         return step.schema.role
     if kind == "ROLESPEC_PUBLIC":

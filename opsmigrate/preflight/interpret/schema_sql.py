@@ -23,6 +23,7 @@ SURROUNDINGS = _of_schemas("""
 WITH {namespaces}
 SELECT current_setting('server_version_num')::int, current_user::text,
        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+       ARRAY(SELECT rolname::text FROM pg_roles),
        (SELECT coalesce(json_object_agg(name, pg_get_userbyid(nspowner)), '{}')::text
         FROM n WHERE name <> 'pg_temp'),
        (SELECT coalesce(json_object_agg(extname, nspname), '{}')::text
@@ -98,6 +99,7 @@ JOIN n ON n.oid = x.relnamespace
 LEFT JOIN LATERAL (SELECT n.name, y.relname::text FROM pg_inherits h
     JOIN pg_class y ON y.oid = h.inhparent JOIN n ON n.oid = y.relnamespace
     WHERE h.inhrelid = i.indexrelid) p ON x.relispartition
+ORDER BY i.indexrelid
 """)
 OPERATOR_CLASSES = """
 SELECT o.oid::text, s.nspname::text, o.opcname::text, o.opcdefault

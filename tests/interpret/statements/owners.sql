@@ -59,3 +59,14 @@ CREATE STATISTICS x ON id, title FROM titles
 ANALYZE book
 ANALYZE parted
 ANALYZE missing
+ALTER TYPE mood OWNER TO pg_monitor
+ALTER TABLE book OWNER TO pg_monitor
+ALTER TABLE solo OWNER TO pg_monitor
+ALTER TABLE solo OWNER TO missing_role
+ALTER TYPE mood OWNER TO missing_role
+GRANT SELECT ON book TO pg_monitor
+GRANT SELECT ON book TO missing_role
+CREATE POLICY x ON book TO pg_monitor
+CREATE POLICY x ON book USING (missing())
+CREATE POLICY x ON book USING (id + 1)
+CREATE SCHEMA x AUTHORIZATION pg_monitor

@@ -75,3 +75,4 @@ TRUNCATE parted
 TRUNCATE counted RESTART IDENTITY
 TRUNCATE titles
 TRUNCATE missing
+SELECT id FROM book WHERE ctid <> 'a'

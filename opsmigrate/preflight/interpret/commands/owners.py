@@ -11,6 +11,7 @@ from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_E
 from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
 from opsmigrate.preflight.interpret.commands.table_options import options_of
 from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.expression_types import Place, typed
 from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.named import ROUTINES, find_routine, user_type_named
 from opsmigrate.preflight.interpret.roles import role_named
@@ -36,8 +37,7 @@ def change_owner(step: Step, node: Any) -> None:
     """ALTER … OWNER TO, of what is no relation."""
     kind, owner = label(node, "object_type"), role_named(step, node.newowner)
     if owner != step.schema.role:
-        # Whether there is such a role, nothing here tells.
-        raise UnknownError(f"the role {owner}", Name("", ""))
+        step.effects.need("MEMBER", "role", (owner,))
     if kind in ROUTINES:
         found = find_routine(step, kind, node.object.object_with_args)
         if found is not None:
@@ -78,9 +78,11 @@ def grant(step: Step, node: Any) -> None:
         for each in node.objects:
             table = relation_of(step, each.range_var)
             step.effects.need("GRANT", "relation", table.name)
+    if label(node, "objtype") in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
+        for each in node.objects:
+            step.effects.need("OWNER", "type", user_type_named(step, each.list.items))
     for each in node.grantees:
-        if label(each.role_spec, "roletype") == "ROLESPEC_CSTRING":
-            raise UnknownError(f"the role {each.role_spec.rolename}", Name("", ""))
+        role_named(step, each.role_spec)
 
 
 def create_policy(step: Step, node: Any) -> None:
@@ -116,8 +118,6 @@ def alter_policy(step: Step, node: Any) -> None:
 def _with_policy(step: Step, table: Relation, policy: Policy, node: Any) -> Relation:
     if node.roles:
         roles = tuple(role_named(step, each.role_spec) for each in node.roles)
-        if any(role not in ("public", step.schema.role) for role in roles):
-            raise UnknownError("the roles of a policy", table.name)
         policy = replace(policy, roles=roles)
     for field, text in (("qual", "using"), ("with_check", "check")):
         if node.HasField(field):
@@ -131,6 +131,12 @@ def _uses(step: Step, table: Relation, policy: Policy, node: Any) -> None:
     kinds = {each.DESCRIPTOR.name for each in nodes_in(node)}
     if "SubLink" in kinds:
         raise UnknownError("a policy with a subquery", table.name)
+    try:
+        shown = typed(Place(schema=step.schema, table=table, word="policy"), node).type
+    except UnknownError:
+        shown = "boolean"
+    if shown != "boolean":
+        step.refuse("42804", "no-condition", relation=table.name)
     thing = Thing("policy", table.name, policy.name)
     dependencies = dict(step.schema.dependencies)
     for name in columns_used(node):
@@ -153,7 +159,7 @@ def _owner(altering: Altering, table: Name, command: Any) -> None:
     if own.sequence is not None and own.sequence.owner is not None and owner != own.owner:
         altering.refuse("0A000", "owned-sequence", table)
     if owner != altering.step.schema.role:
-        raise UnknownError(f"the role {owner}", table)
+        altering.step.effects.need("MEMBER", "role", (owner,))
     altering.later(Pass.MISCELLANEOUS, lambda: _owned(altering.step, table, owner))
 
 
@@ -206,7 +212,9 @@ def _fits(altering: Altering, own: Relation, name: str) -> None:
     if index is None:
         altering.refuse("42704", "missing-index", own.name, name=name)
     plain = all(key.column is not None for key in index.keys) and index.predicate is None
-    if not (index.unique and plain and index.immediate and index.valid):
+    if index.unique and not index.immediate:
+        altering.refuse("0A000", "deferrable-index", own.name, name=name)
+    if not (index.unique and plain and index.valid):
         altering.refuse("42809", "no-replica-identity", own.name, name=name)
     for key in index.keys:
         if key.column is not None and not own.columns[key.column].not_null:
