@@ -109,7 +109,6 @@ def _forget_rows(step: Step, table: Name) -> None:
 
 
 def _put_partition(step: Step, node: Any, empty: Relation) -> None:
-    _require_free(step, empty.name)
     table = partition(step, node, empty)
     key = partition_key_of(step, table, node.partspec) if table.kind == "p" else None
     step.put(replace(table, options=options_of(step, node.options), partition_key=key))

@@ -23,6 +23,9 @@ from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
 
 POLICY_COMMANDS = {"all": "*", "select": "r", "insert": "a", "update": "w", "delete": "d"}
+TABLE_PRIVILEGES = frozenset(
+    {"select", "insert", "update", "delete", "truncate", "references", "trigger", "maintain"}
+)
 # What Relation.row_security is, and what it becomes.
 ENABLED = {"": "enabled", "enabled": "enabled", "forced": "forced", "idle": "forced"}
 DISABLED = {"": "", "enabled": "", "forced": "idle", "idle": "idle"}
@@ -78,6 +81,9 @@ def grant(step: Step, node: Any) -> None:
         for each in node.objects:
             table = relation_of(step, each.range_var)
             step.effects.need("GRANT", "relation", table.name)
+            names = {priv.access_priv.priv_name for priv in node.privileges}
+            if table.kind != "S" and not names <= TABLE_PRIVILEGES:
+                step.refuse("0LP01", "no-such-privilege", relation=table.name)
     for each in node.grantees:
         role_named(step, each.role_spec)
 
@@ -107,9 +113,11 @@ def alter_policy(step: Step, node: Any) -> None:
         step.refuse("42809", "wrong-kind", relation=table.name)
     step.effects.lock(table.name, ACCESS_EXCLUSIVE)
     step.effects.need("OWNER", "relation", table.name)
-    if name not in table.policies:
+    former = table.policies.get(name)
+    changed = _with_policy(step, table, former or Policy(name=name, command="*"), node)
+    if former is None:
         step.refuse("42704", "missing-policy", relation=table.name, name=name)
-    step.put(_with_policy(step, table, table.policies[name], node))
+    step.put(changed)
 
 
 def _with_policy(step: Step, table: Relation, policy: Policy, node: Any) -> Relation:

@@ -62,7 +62,12 @@ def partition(step: Step, node: Any, table: Relation) -> Relation:
     """Return the new table with what PARTITION OF gives it; the schema has it then."""
     parent = relation_of(step, node.inh_relations[0].range_var)
     if parent.kind != "p":
-        step.refuse("42P17", "not-partitioned", relation=parent.name)
+        state = "42P17" if parent.kind in "rf" else "42809"
+        step.refuse(state, "not-partitioned", relation=parent.name)
+    if step.schema.is_taken(table.name):
+        step.refuse("42P07", "name-taken", relation=table.name)
+    if table.name in step.schema.types:
+        step.refuse("42710", "name-taken", relation=table.name)
     if node.table_elts:
         raise UnknownError("a partition with columns of its own", table.name, parent.name)
     step.effects.lock(parent.name, ACCESS_EXCLUSIVE)
@@ -144,6 +149,7 @@ def _clone_index(step: Step, parent: Relation, table: Name, index: Index) -> Non
         index,
         name=name,
         parent=Name(parent.name.schema, index.name),
+        valid=True,
         replica_identity=False,
         clustered=False,
     )
@@ -223,6 +229,8 @@ def _attach(altering: Altering, table: Name, command: Any) -> None:
     step.effects.need("OWNER", "relation", child.name)
     if child.kind not in "rp" or child.bound is not None or child.parents:
         step.refuse("42809", "wrong-kind", relation=child.name)
+    if child.kind == "r" and children_of(step.schema, child.name):
+        step.refuse("42809", "has-children", relation=child.name)
     if child.kind == "p":
         raise UnknownError("ATTACH of a partitioned table", child.name, table)
     bound = _new_bound(step, parent, child.name, given.bound)
@@ -297,6 +305,8 @@ def _detached(step: Step, parent: Relation, child: Relation) -> None:
     for key in child.constraints.values():
         if key.kind == "f" and key.parent is not None and key.target is not None:
             step.effects.lock(key.target, SHARE_ROW_EXCLUSIVE)
+    gone = {each.name for each in child.triggers.values() if each.parent == parent.name}
+    _drop_copies(step, child.name, gone)
     child = without_parent(parent, child)
     keeps = step.schema.version < IDENTITY_OF_PARTITIONS
     step.put(
@@ -313,6 +323,19 @@ def _detached(step: Step, parent: Relation, child: Relation) -> None:
             },
         )
     )
+
+
+def _drop_copies(step: Step, table: Name, names: set[str]) -> None:
+    """Drop what the partitions of a partition have as copies of its triggers."""
+    for name in children_of(step.schema, table):
+        child = step.known(name)
+        own = names & child.triggers.keys()
+        copies = {each for each in own if child.triggers[each].parent == table}
+        if copies:
+            step.effects.lock(name, ACCESS_EXCLUSIVE)
+            left = {key: each for key, each in child.triggers.items() if key not in copies}
+            step.put(replace(child, triggers=left))
+            _drop_copies(step, name, copies)
 
 
 ACTIONS: Mapping[str, Action] = {
