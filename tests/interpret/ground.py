@@ -102,7 +102,6 @@ CREATE VIEW "Mixed Case"."View" AS SELECT "Key" FROM "Mixed Case"."Thing";
 CREATE MATERIALIZED VIEW stored_titles AS SELECT id, title FROM book;
 CREATE UNIQUE INDEX stored_title_idx ON stored_titles (id);
 ALTER TABLE lonely OWNER TO interpret_owner;
-ALTER VIEW titles OWNER TO interpret_owner;
 GRANT SELECT ON author TO interpret_reader;
 """
 MAKE_ROLES = "".join(

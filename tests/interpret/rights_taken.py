@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.db import DatabaseError
@@ -42,7 +43,7 @@ def rights_differences(
     """Yield what the server says of the rights, else; nothing stays of what is tried."""
     if stands_alone(statement) or effects.unknown or effects.refusal:
         return
-    rights = list(dict.fromkeys(each for each in effects.rights if each.certain))
+    rights = list(dict.fromkeys(_plain(each) for each in effects.rights if each.certain))
     strange = [each for each in rights if (each.privilege, each.object_kind) not in GIVING]
     if strange:
         yield Difference("rights", f"not known to the test: {_shown(strange[0])}")
@@ -61,6 +62,14 @@ def rights_differences(
                 yield Difference("rights", f"ours needs {_shown(taken)}, the server does without")
             elif state == INSUFFICIENT_PRIVILEGE and held:
                 yield Difference("rights", f"without {_shown(taken)} ours holds, server: {words}")
+
+
+def _plain(right: Right) -> Right:
+    """Return what suffices for a lock, in the place of the mode that is wanted."""
+    if not right.privilege.startswith("LOCK "):
+        return right
+    weak = right.privilege == "LOCK ACCESS SHARE"
+    return replace(right, privilege="SELECT" if weak else "UPDATE")
 
 
 def _shown(right: Right) -> str:
@@ -159,6 +168,7 @@ GIVING: Mapping[tuple[str, str], Callable[[Right], list[str]]] = {
     ("EXECUTE", "function"): _grant("ROUTINE", _function),
     ("CREATE", "database"): _grant_database,
     ("MEMBER", "role"): _own_owner,
+    ("SUPERUSER", "role"): lambda right: [f"ALTER ROLE {ROLE} SUPERUSER"],
 }
 # Kind -> catalog, its columns of the owner and of the schema, and how an oid is looked up.
 OWNERS = {
@@ -191,6 +201,12 @@ def _ask(right: Right) -> str:
     return f"SELECT has_{function}_privilege('{ROLE}', '{name}', '{right.privilege}')"
 
 
+def _ask_role(right: Right) -> str:
+    if right.privilege == "SUPERUSER":
+        return f"SELECT rolsuper FROM pg_roles WHERE rolname = '{ROLE}'"
+    return f"SELECT pg_has_role('{ROLE}', '{right.name[0]}', 'MEMBER')"
+
+
 def _ask_statistics(right: Right) -> str:
     owner, schema = OWNED.format(role=ROLE, owner="stxowner"), quoted(right.name[0])
     of = f"(SELECT nspowner FROM pg_namespace WHERE oid = '{schema}'::regnamespace)"
@@ -207,5 +223,5 @@ ASKING: Mapping[str, Callable[[Right], str]] = {
     **dict.fromkeys(("relation", "type", "function", "schema", "collation", "sequence"), _ask),
     "statistics": _ask_statistics,
     "database": _ask_database,
-    "role": lambda right: f"SELECT pg_has_role('{ROLE}', '{right.name[0]}', 'MEMBER')",
+    "role": _ask_role,
 }

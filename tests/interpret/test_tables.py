@@ -21,7 +21,8 @@ from tests.interpret.equivalence import Equivalence
 FOLDER = Path(__file__).parent / "tables"
 SETUP = (FOLDER / "setup.sql").read_text()
 UNKNOWN = "-- unknown"
-EMPTY = "DROP SCHEMA public CASCADE; DROP SCHEMA IF EXISTS other CASCADE; CREATE SCHEMA public; "
+EMPTY = "DROP SCHEMA public CASCADE; DROP SCHEMA IF EXISTS other CASCADE; CREATE SCHEMA public;"
+EMPTY += "CREATE SCHEMA other; "
 # Every so manieth line is tried in the core tier: the first of each kind of statement is long.
 SOME = 12
 FILES = sorted(path.stem for path in FOLDER.glob("*.sql") if path.stem != "setup")

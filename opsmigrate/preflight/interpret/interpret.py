@@ -7,11 +7,15 @@ from dataclasses import replace
 
 from opsmigrate.preflight.interpret.commands import COMMANDS
 from opsmigrate.preflight.interpret.effects import Effects, RefusedError, UnknownError
+from opsmigrate.preflight.interpret.grammar_versions import is_too_new
 from opsmigrate.preflight.interpret.inheritance import surroundings
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.names import Name, range_name
 from opsmigrate.sql.statement import Statement
+
+# Whatever these name, they may change.
+CHANGES = frozenset({"alter_table_stmt", "index_stmt", "create_stmt", "rename_stmt"})
 
 
 def interpret(
@@ -27,6 +31,8 @@ def interpret(
     try:
         if command is None:
             raise UnknownError(f"{statement.kind} is not interpreted")
+        if is_too_new(statement, schema.version):
+            step.refuse("42601", "syntax")
         if schema.all_tainted is not None:
             raise UnknownError(schema.all_tainted)
         command(step, statement.node)
@@ -44,7 +50,17 @@ def tainted(schema: Schema, error: UnknownError, statement: Statement) -> Schema
     named and not there may be there from now on.
     """
     if error.unknown.relations:
-        named = {each.name for name in error.unknown.relations if (each := schema.at(name))}
+        named = {
+            each.name if (each := schema.at(name)) else name for name in error.unknown.relations
+        }
+        if statement.kind in CHANGES:
+            named |= {
+                each.name
+                for part in statement.parts()
+                if part.kind == "RangeVar"
+                and (found := schema.visible(*range_name(part.value))) is not None
+                and (each := schema.at(found)) is not None
+            }
         new = {
             Name(home, name)
             for part in statement.parts()

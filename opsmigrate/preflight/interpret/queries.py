@@ -75,7 +75,10 @@ def _lock_rows(step: Step, relation: Relation, *, only: bool) -> None:
     step.effects.lock(relation.name, ROW_SHARE)
     if relation.kind == "v":
         for name in {use.relation for use in relation.uses}:
+            rights = list(step.effects.rights)
             _lock_rows(step, step.known(name), only=False)
+            # The view's owner has to have the rights on these.
+            step.effects.rights = rights
     if not only:
         for child in descendants_of(step.schema, relation.name):
             lock = step.effects.lock if relation.kind == "r" else step.effects.lock_with_rows

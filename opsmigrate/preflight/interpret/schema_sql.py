@@ -99,6 +99,7 @@ JOIN n ON n.oid = x.relnamespace
 LEFT JOIN LATERAL (SELECT n.name, y.relname::text FROM pg_inherits h
     JOIN pg_class y ON y.oid = h.inhparent JOIN n ON n.oid = y.relnamespace
     WHERE h.inhrelid = i.indexrelid) p ON x.relispartition
+ORDER BY i.indexrelid
 """)
 OPERATOR_CLASSES = """
 SELECT o.oid::text, s.nspname::text, o.opcname::text, o.opcdefault

@@ -242,9 +242,10 @@ def _drop_column(
     if children and altering.only and relation.kind == "p":
         altering.refuse("42P16", "children-too", table, column=name)
     for child in children:
-        altering.lock(child)
+        step.effects.lock(child, altering.mode)
         own = altering.relation(child).columns[name]
         if not altering.only and own.parents == 1 and not own.local:
+            altering.lock(child)
             things.append(thing_of(child, name))
             _drop_column(altering, child, name, things, recursing=True)
             continue

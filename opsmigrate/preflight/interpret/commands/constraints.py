@@ -30,7 +30,7 @@ from opsmigrate.preflight.interpret.commands.not_null import (
     is_catalogued,
 )
 from opsmigrate.preflight.interpret.effects import UnknownError
-from opsmigrate.preflight.interpret.inheritance import children_of
+from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.schema import Constraint, Relation
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
@@ -40,9 +40,11 @@ KNOWS_NOT_ENFORCED = 180_000
 
 def _prepare_add(altering: Altering, table: Name, command: Any) -> None:
     altering.allow(table, "rpf")
-    if is_catalogued(altering.step.schema):
+    if is_catalogued(altering.step.schema) and not altering.only:
         # Also where nothing of it comes to the descendants.
-        altering.family(table)
+        for each in descendants_of(altering.step.schema, table):
+            altering.step.known(each)
+            altering.step.effects.lock(each, altering.mode)
     node = getattr(command, "def").constraint
     if label(node, "contype") == "CONSTR_PRIMARY":
         _children_are_not_null(altering, table, node)
@@ -162,6 +164,18 @@ def _validate_key(altering: Altering, table: Name, found: Constraint) -> None:
         altering.step.effects.lock(found.target, ROW_SHARE)
     altering.step.put(relation.with_constraint(valid))
     ask_key(altering.step, relation, valid)
+    _validate_below(altering, table, valid)
+
+
+def _validate_below(altering: Altering, table: Name, valid: Constraint) -> None:
+    """A key to a partitioned table has one below it for each of the partitions."""
+    for each in list(altering.relation(table).constraints.values()):
+        if each.parent == (table, valid.name):
+            if each.target is not None:
+                altering.step.effects.lock(each.target, ROW_SHARE)
+            below = replace(each, validated=True)
+            altering.step.put(altering.relation(table).with_constraint(below))
+            _validate_below(altering, table, below)
 
 
 def _prepare_alter(altering: Altering, table: Name, command: Any) -> None:

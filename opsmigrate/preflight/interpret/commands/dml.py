@@ -40,7 +40,7 @@ def select(step: Step, node: Any) -> None:
 
 def insert(step: Step, node: Any) -> None:
     """INSERT."""
-    table = _target(step, node.relation)
+    table = _target(step, node.relation, named=bool(node.cols))
     _write_within(step, node, but=node)
     columns = _given(step, table, node)
     read(step, node)
@@ -62,7 +62,9 @@ def insert(step: Step, node: Any) -> None:
     if table.kind == "p":
         for name in descendants_of(step.schema, table.name):
             step.effects.lock_with_rows(name, ROW_EXCLUSIVE)
-    _lock_sequences(step, table)
+    if node.HasField("returning_clause"):
+        step.effects.need("SELECT", "relation", table.name)
+    _lock_sequences(step, table, columns or tuple(table.columns) if rows else columns)
     _values(step, table, node)
 
 
@@ -214,8 +216,10 @@ def _written(step: Step, targets: Any) -> list[Any]:
     return [queried(step, each.node).name for each in targets]
 
 
-def _target(step: Step, node: Any) -> Relation:
+def _target(step: Step, node: Any, *, named: bool = True) -> Relation:
     table = queried(step, node)
+    if table.kind == "S" and named:
+        raise UnknownError("the columns of a sequence", table.name)
     if table.kind in "mS":
         step.refuse("42809", "wrong-kind", relation=table.name)
     if table.kind not in "rp":
@@ -272,9 +276,11 @@ def _lock_referring(step: Step, table: Relation, event: str) -> None:
             family = (other.name, *descendants_of(step.schema, other.name))
             for name in family:
                 step.effects.lock_with_rows(name, ROW_SHARE if nothing else ROW_EXCLUSIVE)
-            step.effects.questions.append(
-                Question(sqlstate="23503", kind="foreign-key", relation=other.name)
-            )
+            # RESTRICT has an SQLSTATE of its own from 18 on.
+            step.effects.questions += [
+                Question(sqlstate=state, kind="foreign-key", relation=other.name)
+                for state in ("23503", "23001")
+            ]
             if not nothing and other.name not in step.effects.writes_rows:
                 write(step, other, DELETE if action == "c" and event == DELETE else UPDATE)
                 mode = step.effects.locks.pop(other.name)
@@ -319,7 +325,16 @@ def _ask(step: Step, table: Relation, event: str) -> None:
         ]
 
 
-def _lock_sequences(step: Step, table: Relation) -> None:
+def insert_needs(table: Relation, sequence: Relation, given: tuple[str, ...]) -> bool:
+    """Return whether an INSERT with these columns takes the next value for another."""
+    return any(
+        column.default is not None and sequence.name.name in column.default
+        for column in table.columns.values()
+        if column.name not in given
+    )
+
+
+def _lock_sequences(step: Step, table: Relation, columns: tuple[str, ...] | None = None) -> None:
     """Defaults that take the next value, and identity columns, lock their sequence."""
     for each in step.schema.relations.values():
         if each.sequence is None:
@@ -329,6 +344,13 @@ def _lock_sequences(step: Step, table: Relation) -> None:
             column.default is not None and each.name.name in column.default
             for column in table.columns.values()
         )
+        if (
+            used
+            and not each.sequence.internal
+            and columns is not None
+            and insert_needs(table, each, columns)
+        ):
+            step.effects.need("USAGE", "sequence", each.name)
         if used or (owner is not None and owner[0] == table.name):
             step.effects.lock_with_rows(each.name, ROW_EXCLUSIVE)
 

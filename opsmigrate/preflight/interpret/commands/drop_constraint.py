@@ -8,7 +8,7 @@ from typing import Any
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import Altering, Pass
 from opsmigrate.preflight.interpret.dropping import drop
-from opsmigrate.preflight.interpret.inheritance import children_of
+from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.schema import Constraint, Relation
 from opsmigrate.preflight.interpret.thing import constraint as thing_of
 from opsmigrate.sql.names import Name
@@ -20,8 +20,12 @@ DROPS_OF_PARTITIONED_ALONE = 180_000
 
 def prepare_drop(altering: Altering, table: Name, command: Any) -> None:
     """Put off DROP CONSTRAINT to its pass."""
-    altering.allow(table, "rpf")
+    relation = altering.allow(table, "rpf")
     name = as_stored(command.name)
+    if relation.kind == "p":
+        # Even where it has none of this name (ATCheckPartitionsNotInUse).
+        for each in descendants_of(altering.step.schema, table):
+            altering.step.effects.lock(each, altering.mode)
     cascade = label(command, "behavior") == "DROP_CASCADE"
 
     def run() -> None:

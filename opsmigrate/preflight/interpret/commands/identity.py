@@ -15,22 +15,25 @@ from opsmigrate.preflight.interpret.commands.column_definition import (
 )
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of
+from opsmigrate.preflight.interpret.made_names import relation_name
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.sql.names import Name
 
 
-def _not_partitioned(altering: Altering, table: Name) -> None:
+def _not_partitioned(altering: Altering, table: Name, column: str) -> None:
     """Partitions have the identity of their table from 17 on: not interpreted."""
     relation = altering.relation(table)
     if (relation.kind == "p" and children_of(altering.step.schema, table)) or relation.bound:
-        raise UnknownError("the identity of a partitioned table", table)
+        made = relation_name(altering.step.schema, table, column, "seq")
+        sequence = Name(table.schema, made)
+        raise UnknownError("the identity of a partitioned table", table, sequence)
 
 
 def _prepare_add(altering: Altering, table: Name, command: Any) -> None:
     altering.allow(table, "rpvf")
     name = as_stored(command.name)
     node = getattr(command, "def").constraint
-    _not_partitioned(altering, table)
+    _not_partitioned(altering, table, name)
 
     def act() -> None:
         step = altering.step
@@ -77,7 +80,7 @@ def _prepare_set(altering: Altering, table: Name, command: Any) -> None:
     altering.allow(table, "rpvf")
     name = as_stored(command.name)
     options = [each.def_elem for each in getattr(command, "def").list.items]
-    _not_partitioned(altering, table)
+    _not_partitioned(altering, table, name)
 
     def act() -> None:
         found = altering.column(table, name)
@@ -108,7 +111,7 @@ def _set_option(altering: Altering, sequence: Relation, option: Any) -> None:
 def _prepare_drop(altering: Altering, table: Name, command: Any) -> None:
     altering.allow(table, "rpvf")
     name = as_stored(command.name)
-    _not_partitioned(altering, table)
+    _not_partitioned(altering, table, name)
 
     def act() -> None:
         step = altering.step

@@ -105,6 +105,8 @@ def _set_flags(altering: Altering, table: Name, column: str, *, ask: bool) -> No
         for child in children_of(step.schema, table):
             if not step.known(child).columns[column].not_null:
                 altering.refuse("42P16", "children-too", table, column=column)
+    if altering.column(table, column).not_null:
+        return
     for each in altering.family(table):
         found = altering.column(each, column)
         if not found.not_null:
@@ -247,9 +249,10 @@ def _drop_flag(altering: Altering, table: Relation, column: str) -> None:
 
 
 def _prepare_set(altering: Altering, table: Name, command: Any) -> None:
-    altering.allow(table, "rpf")
+    relation = altering.allow(table, "rpf")
     name = as_stored(command.name)
-    if not is_catalogued(altering.step.schema):
+    known = relation.columns.get(name)
+    if not is_catalogued(altering.step.schema) and not (known is not None and known.not_null):
         altering.family(table)
     altering.later(Pass.COLUMN_ATTRIBUTES, lambda: set_not_null(altering, table, name))
 

@@ -84,6 +84,9 @@ def grant(step: Step, node: Any) -> None:
             names = {priv.access_priv.priv_name for priv in node.privileges}
             if table.kind != "S" and not names <= TABLE_PRIVILEGES:
                 step.refuse("0LP01", "no-such-privilege", relation=table.name)
+    if label(node, "objtype") in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
+        for each in node.objects:
+            step.effects.need("OWNER", "type", user_type_named(step, each.list.items))
     for each in node.grantees:
         role_named(step, each.role_spec)
 
@@ -217,7 +220,9 @@ def _fits(altering: Altering, own: Relation, name: str) -> None:
     if index is None:
         altering.refuse("42704", "missing-index", own.name, name=name)
     plain = all(key.column is not None for key in index.keys) and index.predicate is None
-    if not (index.unique and plain and index.immediate and index.valid):
+    if index.unique and not index.immediate:
+        altering.refuse("0A000", "deferrable-index", own.name, name=name)
+    if not (index.unique and plain and index.valid):
         altering.refuse("42809", "no-replica-identity", own.name, name=name)
     for key in index.keys:
         if key.column is not None and not own.columns[key.column].not_null:

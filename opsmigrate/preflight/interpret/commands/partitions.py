@@ -61,6 +61,8 @@ def _hash(node: Any) -> str:
 def partition(step: Step, node: Any, table: Relation) -> Relation:
     """Return the new table with what PARTITION OF gives it; the schema has it then."""
     parent = relation_of(step, node.inh_relations[0].range_var)
+    if parent.kind not in "rpf":
+        step.refuse("42809", "wrong-kind", relation=parent.name)
     if parent.kind != "p":
         state = "42P17" if parent.kind in "rf" else "42809"
         step.refuse(state, "not-partitioned", relation=parent.name)
@@ -72,6 +74,10 @@ def partition(step: Step, node: Any, table: Relation) -> Relation:
         raise UnknownError("a partition with columns of its own", table.name, parent.name)
     step.effects.lock(parent.name, ACCESS_EXCLUSIVE)
     step.effects.need("OWNER", "relation", parent.name)
+    if step.schema.is_taken(table.name):
+        step.refuse("42P07", "name-taken", relation=table.name)
+    if table.name in step.schema.types:
+        step.refuse("42710", "name-taken", relation=table.name)
     bound = _new_bound(step, parent, table.name, node.partbound)
     columns = sorted(parent.columns.values(), key=lambda each: each.number)
     table = replace(
@@ -301,12 +307,27 @@ def _detach(altering: Altering, table: Name, command: Any) -> None:
     altering.later(Pass.MISCELLANEOUS, lambda: _detached(step, parent, child))
 
 
+def _without_clones(step: Step, child: Name) -> None:
+    """What is below a partition loses the triggers that it had from above it, too."""
+    for name in descendants_of(step.schema, child):
+        own = step.known(name)
+        kept = {key: each for key, each in own.triggers.items() if each.parent is None}
+        if len(kept) < len(own.triggers):
+            step.effects.lock(name, ACCESS_EXCLUSIVE)
+            step.put(replace(own, triggers=kept))
+
+
 def _detached(step: Step, parent: Relation, child: Relation) -> None:
+    below = children_of(step.schema, child.name)
+    if below and any(key.kind == "f" and key.parent for key in child.constraints.values()):
+        raise UnknownError("foreign keys below a partition", child.name, parent.name)
+    if any(each.parent == parent.name for each in child.triggers.values()):
+        if any(each.parent is None for each in child.triggers.values()) and below:
+            raise UnknownError("triggers of a partition and of its parent", child.name)
+        _without_clones(step, child.name)
     for key in child.constraints.values():
         if key.kind == "f" and key.parent is not None and key.target is not None:
             step.effects.lock(key.target, SHARE_ROW_EXCLUSIVE)
-    gone = {each.name for each in child.triggers.values() if each.parent == parent.name}
-    _drop_copies(step, child.name, gone)
     child = without_parent(parent, child)
     keeps = step.schema.version < IDENTITY_OF_PARTITIONS
     step.put(
@@ -323,19 +344,6 @@ def _detached(step: Step, parent: Relation, child: Relation) -> None:
             },
         )
     )
-
-
-def _drop_copies(step: Step, table: Name, names: set[str]) -> None:
-    """Drop what the partitions of a partition have as copies of its triggers."""
-    for name in children_of(step.schema, table):
-        child = step.known(name)
-        own = names & child.triggers.keys()
-        copies = {each for each in own if child.triggers[each].parent == table}
-        if copies:
-            step.effects.lock(name, ACCESS_EXCLUSIVE)
-            left = {key: each for key, each in child.triggers.items() if key not in copies}
-            step.put(replace(child, triggers=left))
-            _drop_copies(step, name, copies)
 
 
 ACTIONS: Mapping[str, Action] = {

@@ -173,6 +173,8 @@ def _remember_key(altering: Altering, table: Name, constraint: Constraint) -> No
         raise UnknownError("foreign keys of partitioned tables, made again", table)
     step.effects.lock(table, ACCESS_EXCLUSIVE)
     step.effects.lock(constraint.target, ACCESS_EXCLUSIVE)
+    if constraint.parent is None:
+        step.effects.need("REFERENCES", "relation", constraint.target, constraint.to_columns)
 
     def act() -> None:
         relation = altering.relation(table)

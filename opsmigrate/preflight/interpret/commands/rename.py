@@ -33,6 +33,8 @@ KINDS = {
 }
 WITH_COLUMNS = "rpvmfc"
 CHILDREN_RENAMED_WITH_TRIGGERS = 150_000
+# Before, it was an internal error.
+SAYS_WHY = 180_000
 
 
 def rename(step: Step, node: Any) -> None:
@@ -108,6 +110,7 @@ def _column(step: Step, node: Any, new: str) -> None:
     family = (table.name, *descendants_of(step.schema, table.name)) if _recurses(node) else ()
     for each in family[1:]:
         step.effects.lock(each, ACCESS_EXCLUSIVE)
+        step.effects.need("OWNER", "relation", each)
     if not family and children_of(step.schema, table.name):
         step.refuse("42P16", "inherited-by-others", relation=table.name, column=old)
     # From below to above, as renameatt_internal() comes back from its children.
@@ -179,6 +182,7 @@ def _constraint(step: Step, node: Any, new: str) -> None:
         family = (table.name,)
     for each in family:
         step.effects.lock(each, ACCESS_EXCLUSIVE)
+        step.effects.need("OWNER", "relation", each)
         _constraint_of(step, step.known(each), (old, new), within=family)
 
 
@@ -226,7 +230,8 @@ def _part(kind: str, field: str) -> Callable[[Step, Any, str], None]:
 
 def _require_own(step: Step, table: Relation, trigger: Trigger) -> None:
     if step.schema.version >= CHILDREN_RENAMED_WITH_TRIGGERS and trigger.parent is not None:
-        step.refuse("0A000", "of-the-parent", relation=table.name, name=trigger.name)
+        state = "0A000" if step.schema.version >= SAYS_WHY else "XX000"
+        step.refuse(state, "of-the-parent", relation=table.name, name=trigger.name)
 
 
 def _copies(step: Step, table: Name, pair: tuple[str, str]) -> None:

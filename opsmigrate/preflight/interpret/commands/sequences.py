@@ -24,11 +24,11 @@ Options = Mapping[str, Any]
 def create(step: Step, node: Any) -> None:
     """Do what `node`, a CreateSeqStmt, says."""
     name = Name(home_of(step, node.sequence), range_name(node.sequence)[1])
+    step.effects.need("CREATE", "schema", (name.schema,))
     if step.schema.is_taken(name):
         if node.if_not_exists:
             return
         step.refuse("42P07", "name-taken", relation=name)
-    step.effects.need("CREATE", "schema", (name.schema,))
     if name in step.schema.types:
         step.refuse("42710", "name-taken", relation=name)
     options = _options(step, node.options)

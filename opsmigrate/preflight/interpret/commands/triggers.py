@@ -10,7 +10,7 @@ from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.forecast.modes import SHARE_ROW_EXCLUSIVE
 from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
 from opsmigrate.preflight.interpret.effects import UnknownError
-from opsmigrate.preflight.interpret.inheritance import children_of
+from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, relation_of
 from opsmigrate.preflight.interpret.named import name_parts
 from opsmigrate.preflight.interpret.schema import Relation, Signature, Trigger
@@ -150,7 +150,7 @@ def _switch(fires: str, which: str) -> Action:
         altering.allow(table, "rpf")
         name = as_stored(command.name) if which == "one" else None
         altering.later(Pass.MISCELLANEOUS, lambda: _set(altering, table, fires, name))
-        if which == "all" and altering.relation(table).constraints:
+        if which == "all":
             # Those of foreign keys too, which the schema does not have.
             altering.later(Pass.MISCELLANEOUS, lambda: _unknown_keys(altering, table))
 
@@ -158,8 +158,17 @@ def _switch(fires: str, which: str) -> Action:
 
 
 def _unknown_keys(altering: Altering, table: Name) -> None:
-    keys = [each for each in altering.relation(table).constraints.values() if each.kind == "f"]
+    schema = altering.step.schema
+    family = (table, *descendants_of(schema, table))
+    keys = [
+        each
+        for relation in schema.relations.values()
+        for each in relation.constraints.values()
+        if (relation.name in family and (each.kind == "f" or each.deferrable))
+        or each.target in family
+    ]
     if keys:
+        altering.step.effects.need("SUPERUSER", "role", ())
         altering.step.effects.outside.append("the triggers of foreign keys")
 
 
@@ -176,7 +185,7 @@ def _set(altering: Altering, table: Name, fires: str, name: str | None) -> None:
         for each in chosen:
             copy = altering.relation(child).triggers.get(each.name)
             if copy is not None and copy.parent == table:
-                altering.lock(child)
+                altering.step.effects.lock(child, altering.mode)
                 _set(altering, child, fires, each.name)
 
 

@@ -46,6 +46,8 @@ def create_view(step: Step, node: Any) -> None:
         uses=uses,
         options=frozenset(options | ({f"check_option={check}"} if check else set())),
     )
+    if node.replace and step.schema.is_taken(name) and (former is None or former.kind != "v"):
+        step.refuse("42809", "wrong-kind", relation=name)
     if former is not None and node.replace:
         made = _replaced(step, former, made)
     else:
