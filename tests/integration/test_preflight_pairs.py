@@ -49,6 +49,7 @@ def test_the_verdict_equals_what_migrate_then_does_and_the_steps_cure_it(
     try_both(pair, new_database, write_migrations, ops, typist=typist)
 
 
+@pytest.mark.usefixtures("side_by_side")
 @EVERY_FIFTH_PAIR
 def test_the_verdict_of_a_chain_names_the_migration_that_fails(
     pair: Pair, new_database: Callable[..., str], write_migrations: Write, ops: Ops

@@ -195,7 +195,7 @@ def _raises(effects: Effects, happened: Happened) -> Iterable[Difference]:
         claimed = f"ours {refusal.sqlstate} ({refusal.kind})"
         if state is None and refusal.certain:
             yield Difference("raises", f"{claimed}, the server does it")
-        elif state not in (None, refusal.sqlstate):
+        elif state not in (None, refusal.sqlstate) and not state.startswith(_asked(effects)):
             yield Difference("raises", f"{claimed}, server {state}: {words}")
     elif state == INSUFFICIENT_PRIVILEGE:
         if not effects.rights:

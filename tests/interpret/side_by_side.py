@@ -38,6 +38,8 @@ class SideBySide:
     """One run of preflight; `stopped` says why nothing more is compared in it."""
 
     schema: Schema | None = None
+    # That of the plan: what was done already is looked for by a walk of its own.
+    walk: SchemaWalk | None = None
     waiting: list[str] = field(default_factory=list)
     stopped: str | None = "it has not begun"
     compared: int = 0
@@ -46,11 +48,19 @@ class SideBySide:
 
     def begin(self, connection: BaseDatabaseWrapper) -> None:
         """Read the schema from which the walk goes out."""
-        self.schema, self.stopped = read_schema(connection), None
+        self.schema, self.walk, self.stopped = read_schema(connection), None, None
         self.waiting.clear()
+
+    def note(self, walk: SchemaWalk, text: str) -> None:
+        """Remember a statement of the plan."""
+        self.walk = self.walk or walk
+        if walk is self.walk:
+            self.waiting.append(text)
 
     def compare(self, walk: SchemaWalk, place: str) -> None:
         """Interpret what was executed since the last time, and compare with the simulation."""
+        if walk is not self.walk:
+            return
         texts, self.waiting = self.waiting, []
         if self.stopped is not None or self.schema is None:
             return
@@ -217,6 +227,7 @@ def side_by_side(monkeypatch: pytest.MonkeyPatch) -> Iterator[SideBySide]:
         return read_catalog(connection)
 
     def moving(each: Any) -> None:
+        both.walk = both.walk or each.walk
         move(each)
         both.compare(each.walk, f"{each.walk.ledger.migration} {each.walk.ledger.operation}")
 
@@ -226,7 +237,7 @@ def side_by_side(monkeypatch: pytest.MonkeyPatch) -> Iterator[SideBySide]:
             text = str(sql)
             composed = str(editor.connection.ops.compose_sql(text, params)) if params else text
             # A default that only the project's code knows is a parameter to the grammar.
-            both.waiting.append(composed.replace(f"'{UNKNOWN}'", "$1"))
+            both.note(editor.walk, composed.replace(f"'{UNKNOWN}'", "$1"))
         return sent
 
     def at_the_end(editor: TracingEditor) -> None:

@@ -293,6 +293,9 @@ def _called(place: Place, callee: Callee, parts: Sequence[Typed]) -> Typed:
     for part, taken in zip(parts, callee.arguments, strict=True):
         if taken not in POLYMORPHIC:
             coerced(place, part, taken, "i")
+        elif part.type == UNKNOWN and taken == "anyenum":
+            known = [each.type for each in parts if each.type != UNKNOWN]
+            coerced(place, part, known[0] if known else taken, "i")
     result = _result(place, callee, parts)
     return _joined(parts, result, callee.volatility)
 

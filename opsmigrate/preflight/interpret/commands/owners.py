@@ -8,7 +8,7 @@ from typing import Any
 
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE
-from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
+from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Action, Altering, Pass
 from opsmigrate.preflight.interpret.commands.table_options import options_of
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, typed
@@ -23,9 +23,6 @@ from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
 
 POLICY_COMMANDS = {"all": "*", "select": "r", "insert": "a", "update": "w", "delete": "d"}
-TABLE_PRIVILEGES = frozenset(
-    {"select", "insert", "update", "delete", "truncate", "references", "trigger", "maintain"}
-)
 # What Relation.row_security is, and what it becomes.
 ENABLED = {"": "enabled", "enabled": "enabled", "forced": "forced", "idle": "forced"}
 DISABLED = {"": "", "enabled": "", "forced": "idle", "idle": "idle"}
@@ -81,14 +78,24 @@ def grant(step: Step, node: Any) -> None:
         for each in node.objects:
             table = relation_of(step, each.range_var)
             step.effects.need("GRANT", "relation", table.name)
-            names = {priv.access_priv.priv_name for priv in node.privileges}
-            if table.kind != "S" and not names <= TABLE_PRIVILEGES:
-                step.refuse("0LP01", "no-such-privilege", relation=table.name)
+            _require_privileges(step, table, node)
     if label(node, "objtype") in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
         for each in node.objects:
             step.effects.need("OWNER", "type", user_type_named(step, each.list.items))
     for each in node.grantees:
         role_named(step, each.role_spec)
+
+
+def _require_privileges(step: Step, table: Relation, node: Any) -> None:
+    """Refuse a privilege that a table cannot be granted, and columns that it does not have."""
+    for each in node.privileges:
+        if each.access_priv.priv_name == "usage" and table.kind != "S":
+            step.refuse("0LP01", "no-such-privilege", relation=table.name)
+        for name in (as_stored(word.string.sval) for word in each.access_priv.cols):
+            if table.kind == "S":
+                raise UnknownError("the columns of a sequence", table.name)
+            if name not in table.columns and name not in SYSTEM_COLUMNS:
+                step.refuse("42703", "missing-column", relation=table.name, column=name)
 
 
 def create_policy(step: Step, node: Any) -> None:
@@ -116,11 +123,11 @@ def alter_policy(step: Step, node: Any) -> None:
         step.refuse("42809", "wrong-kind", relation=table.name)
     step.effects.lock(table.name, ACCESS_EXCLUSIVE)
     step.effects.need("OWNER", "relation", table.name)
-    former = table.policies.get(name)
-    changed = _with_policy(step, table, former or Policy(name=name, command="*"), node)
-    if former is None:
+    if name not in table.policies:
+        # What is wrong in its conditions comes first.
+        _with_policy(step, table, Policy(name=name, command="*"), node)
         step.refuse("42704", "missing-policy", relation=table.name, name=name)
-    step.put(changed)
+    step.put(_with_policy(step, table, table.policies[name], node))
 
 
 def _with_policy(step: Step, table: Relation, policy: Policy, node: Any) -> Relation:

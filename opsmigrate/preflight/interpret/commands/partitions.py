@@ -89,7 +89,7 @@ def partition(step: Step, node: Any, table: Relation) -> Relation:
         },
         last_number=len(columns),
         constraints={
-            each.name: replace(each, local=False, parents=1)
+            each.name: replace(each, local=False, parents=1, validated=each.enforced)
             for each in parent.constraints.values()
             if each.kind in "cn"
         },
@@ -239,13 +239,22 @@ def _attach(altering: Altering, table: Name, command: Any) -> None:
         step.refuse("42809", "has-children", relation=child.name)
     if child.kind == "p":
         raise UnknownError("ATTACH of a partitioned table", child.name, table)
+    if children_of(step.schema, child.name):
+        step.refuse("42809", "has-children", relation=child.name)
+    _require_columns(step, parent, child)
     bound = _new_bound(step, parent, child.name, given.bound)
     altering.later(Pass.MISCELLANEOUS, lambda: _attached(step, parent, child, bound))
 
 
+def _require_columns(step: Step, parent: Relation, child: Relation) -> None:
+    for each in sorted(child.columns.values(), key=lambda one: one.number):
+        if each.identity and step.schema.version >= IDENTITY_OF_PARTITIONS:
+            step.refuse("55000", "identity-column", relation=child.name, column=each.name)
+        if each.name not in parent.columns:
+            step.refuse("42804", "column-too-many", relation=child.name, column=each.name)
+
+
 def _attached(step: Step, parent: Relation, child: Relation, bound: str) -> None:
-    if extra := child.columns.keys() - parent.columns.keys():
-        step.refuse("42804", "column-too-many", relation=child.name, column=min(extra))
     child = with_parent(step, parent, child)
     if step.schema.version >= IDENTITY_OF_PARTITIONS:
         for each in parent.columns.values():

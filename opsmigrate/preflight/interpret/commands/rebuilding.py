@@ -22,10 +22,16 @@ from opsmigrate.sql.names import Name
 
 # What rests on a column and is not in the way, or is looked at by itself.
 MADE_AGAIN = frozenset({"statistics", "index", "constraint", "default", "relation", "column"})
+GENERATED_IS_IN_USE = 150_000
 
 
 def require_free(altering: Altering, table: Relation, column: str) -> None:
     """Refuse where something uses the column that is not made again: views, triggers, policies."""
+    for holder in _generated_of(table, column):
+        # PostgreSQL 14 takes it for an error of syntax.
+        is_old = altering.step.schema.version < GENERATED_IS_IN_USE
+        state = "42601" if is_old else "0A000"
+        altering.refuse(state, "used-by-another", table.name, column=column, holder=holder)
     for holder in _holders(altering, table, column):
         altering.refuse("0A000", "used-by-another", table.name, column=column, holder=holder)
     if table.rules or any(each.when for each in table.triggers.values()):
@@ -44,6 +50,9 @@ def _holders(altering: Altering, table: Relation, column: str) -> Iterator[str]:
     for policy in table.policies.values():
         if column in {*_used(policy.using), *_used(policy.check)}:
             yield policy.name
+
+
+def _generated_of(table: Relation, column: str) -> Iterator[str]:
     for other in table.columns.values():
         if other.generated and other.name != column and column in _used(other.default):
             yield other.name
