@@ -171,8 +171,6 @@ def _validate_below(altering: Altering, table: Name, valid: Constraint) -> None:
     """A key to a partitioned table has one below it for each of the partitions."""
     for each in list(altering.relation(table).constraints.values()):
         if each.parent == (table, valid.name):
-            if each.target is not None:
-                altering.step.effects.lock(each.target, ROW_SHARE)
             below = replace(each, validated=True)
             altering.step.put(altering.relation(table).with_constraint(below))
             _validate_below(altering, table, below)
