@@ -74,6 +74,8 @@ def grant(step: Step, node: Any) -> None:
     """GRANT and REVOKE: who else may do something is no part of the schema."""
     if label(node, "targtype") != "ACL_TARGET_OBJECT":
         return
+    for each in node.grantees:
+        role_named(step, each.role_spec)
     if label(node, "objtype") in ("OBJECT_TABLE", "OBJECT_SEQUENCE"):
         for each in node.objects:
             table = relation_of(step, each.range_var)
@@ -82,8 +84,6 @@ def grant(step: Step, node: Any) -> None:
     if label(node, "objtype") in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
         for each in node.objects:
             step.effects.need("OWNER", "type", user_type_named(step, each.list.items))
-    for each in node.grantees:
-        role_named(step, each.role_spec)
 
 
 def _require_privileges(step: Step, table: Relation, node: Any) -> None:
