@@ -14,7 +14,7 @@ from opsmigrate.postgres.lock_modes import MODES, mode_of, stronger
 from opsmigrate.preflight.interpret.effects import Effects, Unknown
 from opsmigrate.preflight.interpret.interpret import interpret
 from opsmigrate.preflight.interpret.reading import read_schema
-from opsmigrate.preflight.interpret.schema import Schema
+from opsmigrate.preflight.interpret.schema import TEMPORARY, Schema
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.statement import Statement
 from tests.interpret.equivalence import Equivalence
@@ -195,7 +195,7 @@ def _raises(effects: Effects, happened: Happened) -> Iterable[Difference]:
         claimed = f"ours {refusal.sqlstate} ({refusal.kind})"
         if state is None and refusal.certain:
             yield Difference("raises", f"{claimed}, the server does it")
-        elif state not in (None, refusal.sqlstate):
+        elif state not in (None, refusal.sqlstate) and not state.startswith(_asked(effects)):
             yield Difference("raises", f"{claimed}, server {state}: {words}")
     elif state == INSUFFICIENT_PRIVILEGE:
         if not effects.rights:
@@ -225,7 +225,8 @@ def _did(
                 yield Difference("locks", text)
     # It gives new files to all, for which nothing is read or written.
     if not effects.truncates:
-        yield from _sets("rewrites", effects.rewrites, _rewritten(happened))
+        permanent = {each for each in effects.rewrites if each.schema != TEMPORARY}
+        yield from _sets("rewrites", permanent, _rewritten(happened))
         there = {each.name for each in happened.before.values()}
         built = {
             index

@@ -53,7 +53,7 @@ def differences(lines: list[str], connection: BaseDatabaseWrapper) -> Iterator[s
             found = compare(schema, statement, connection, same)
             yield from found.lines()
             unclaimed = unclaimed or found.unknown is not None
-            if found.sqlstate is None:
+            if found.sqlstate is None or found.after is not schema:
                 fresh = None
             schema = found.after
         # What an older server does not have at all is claimed: it is refused there.

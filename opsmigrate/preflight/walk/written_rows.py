@@ -11,6 +11,7 @@ from opsmigrate.preflight.interpret.effects import Assigned
 from opsmigrate.preflight.interpret.schema import Relation, Schema
 from opsmigrate.preflight.walk.expressions import ForbiddenError, misfit
 from opsmigrate.preflight.walk.interpretation import Interpreted
+from opsmigrate.preflight.walk.privileges import live_relation
 from opsmigrate.preflight.walk.probes import fails_on_rows, nulls, violations
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable, live_value
@@ -64,6 +65,12 @@ def is_decidable(walk: SchemaWalk, step: Interpreted) -> bool:
     if relation is None:
         return False
     return _is_askable(walk, step, relation) and (kind == DELETE or _is_plain(walk, step, relation))
+
+
+def is_trusted(walk: SchemaWalk, table: SimulatedTable) -> bool:
+    """Return whether expressions that the table has may be evaluated with our rights."""
+    live = live_relation(walk.catalog, table.origin)
+    return live is None or live.owner not in walk.catalog.distrusted
 
 
 def _expressions(node: Any) -> list[str] | None:

@@ -51,6 +51,10 @@ def add_check(altering: Altering, table: Name, node: Any) -> None:
     """Add a CHECK to a table and to those that descend from it."""
     step, relation = altering.step, altering.relation(table)
     made = check_of(step, relation, node)
+    known = relation.constraints.get(made.name)
+    if known is not None and _becomes_local(step, relation, known, made):
+        step.put(relation.with_constraint(replace(known, local=True)))
+        return
     if has_constraint(relation, made.name):
         altering.refuse("42710", "constraint-name-taken", table, name=made.name)
     if made.no_inherit and relation.kind == "p":
@@ -62,6 +66,21 @@ def add_check(altering: Altering, table: Name, node: Any) -> None:
     if altering.only and children_of(step.schema, table):
         altering.refuse("42P16", "children-too", table, name=made.name)
     _descend(altering, table, made)
+
+
+def _becomes_local(step: Step, table: Relation, known: Constraint, made: Constraint) -> bool:
+    """Return whether it is one that the table has from a parent only: then it has it itself, too.
+
+    As MergeWithExistingConstraint() does.
+    """
+    if known.kind != "c" or known.local or table.bound is not None:
+        return False
+    require_mergeable(step, table, known, made)
+    if made.no_inherit:
+        step.refuse("42P17", "no-inherit", relation=table.name, name=made.name)
+    if made.enforced and not known.enforced:
+        raise UnknownError("a constraint that is enforced from now on", table.name)
+    return True
 
 
 def _descend(altering: Altering, table: Name, made: Constraint) -> None:

@@ -199,7 +199,11 @@ def make_sequence(step: Step, table: Relation, definition: Definition, owner: st
     if definition.identity and definition.type not in INTEGERS:
         step.refuse("22023", "identity-of-another-type", column=definition.name)
     name = relation_name(step.schema, table.name, definition.name, "seq")
-    facts = sequence_facts(step, base, definition.options)
+    try:
+        facts = sequence_facts(step, base, definition.options)
+    except UnknownError as error:
+        made = Name(table.name.schema, name)
+        raise UnknownError(error.unknown.why, table.name, made) from error
     sequence = Relation(
         name=Name(table.name.schema, name),
         kind="S",

@@ -36,6 +36,7 @@ from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
 
 KNOWS_NOT_ENFORCED = 180_000
+EXCLUDES_IN_PARTS = 170_000
 
 
 def _prepare_add(altering: Altering, table: Name, command: Any) -> None:
@@ -89,7 +90,11 @@ def add_constraint(altering: Altering, table: Name, node: Any, *, validate: bool
 
 def add_index_constraint(altering: Altering, table: Name, node: Any) -> None:
     """Have the index of a constraint built, and the columns of a primary key made NOT NULL."""
-    columns = tuple(altering.relation(table).columns)
+    relation = altering.relation(table)
+    columns = tuple(relation.columns)
+    excludes = label(node, "contype") == "CONSTR_EXCLUSION"
+    if excludes and relation.kind == "p" and altering.step.schema.version < EXCLUDES_IN_PARTS:
+        altering.refuse("0A000", "partitioned-exclusion", table)
     wanted = wanted_key(altering.step, table, node, columns)
     altering.later(Pass.COLUMN_ATTRIBUTES, lambda: require_not_nulls(altering, table, wanted))
     altering.later(Pass.ADD_INDEX, lambda: add_key(altering, table, wanted))
@@ -171,8 +176,6 @@ def _validate_below(altering: Altering, table: Name, valid: Constraint) -> None:
     """A key to a partitioned table has one below it for each of the partitions."""
     for each in list(altering.relation(table).constraints.values()):
         if each.parent == (table, valid.name):
-            if each.target is not None:
-                altering.step.effects.lock(each.target, ROW_SHARE)
             below = replace(each, validated=True)
             altering.step.put(altering.relation(table).with_constraint(below))
             _validate_below(altering, table, below)
@@ -198,7 +201,9 @@ def _alter_constraint(altering: Altering, table: Name, node: Any) -> None:
         raise UnknownError("ALTER CONSTRAINT … ENFORCED or INHERIT", table)
     relation = altering.relation(table)
     if found.parent is not None:
-        altering.refuse("55000", "inherited-constraint", table, name=name)
+        # Before 18, an internal error.
+        state = "55000" if known else "XX000"
+        altering.refuse(state, "inherited-constraint", table, name=name)
     changed = replace(found, deferrable=node.deferrable, deferred=node.initdeferred)
     if (changed.deferrable, changed.deferred) == (found.deferrable, found.deferred):
         return

@@ -250,9 +250,13 @@ def _put_not_nulls(
         if node is not None and node.is_no_inherit and relation.kind == "p":
             step.refuse("0A000", "no-inherit-partitioned", relation=table, column=name)
         _put_not_null(step, table, name, node, inherited)
+    primary = {each.name for key in wanted if key.kind == "p" for each in key.elements}
     for name, constraint in inherited.not_nulls.items():
         if not step.known(table).columns[name].not_null:
-            put_not_null(step, table, name, replace(constraint, local=False))
+            # A primary key makes it the table's own as well, with a name of its own.
+            own = name in primary
+            kept = replace(constraint, local=own, name="" if own else constraint.name)
+            put_not_null(step, table, name, kept)
     for key in wanted:
         if key.kind == "p":
             for each in key.elements:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, SHARE
+from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, SHARE, SHARE_ROW_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Altering
 from opsmigrate.preflight.interpret.commands.create_index import (
@@ -129,7 +129,7 @@ def add_key(altering: Altering, table: Name, wanted: Wanted) -> None:
         altering.refuse("42P16", "two-primary-keys", table)
     if relation.kind == "p" and not altering.only:
         for each in descendants_of(step.schema, table):
-            step.effects.lock(each, SHARE)
+            step.effects.lock(each, SHARE_ROW_EXCLUSIVE if wanted.deferrable else SHARE)
     wanted.only = altering.only
     build_index(step, table, wanted)
 

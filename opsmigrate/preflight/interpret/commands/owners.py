@@ -8,7 +8,7 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
+from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Action, Altering, Pass
 from opsmigrate.preflight.interpret.commands.table_options import options_of
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, typed
@@ -74,15 +74,28 @@ def grant(step: Step, node: Any) -> None:
     """GRANT and REVOKE: who else may do something is no part of the schema."""
     if label(node, "targtype") != "ACL_TARGET_OBJECT":
         return
+    for each in node.grantees:
+        role_named(step, each.role_spec)
     if label(node, "objtype") in ("OBJECT_TABLE", "OBJECT_SEQUENCE"):
         for each in node.objects:
             table = relation_of(step, each.range_var)
             step.effects.need("GRANT", "relation", table.name)
+            _require_privileges(step, table, node)
     if label(node, "objtype") in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
         for each in node.objects:
             step.effects.need("OWNER", "type", user_type_named(step, each.list.items))
-    for each in node.grantees:
-        role_named(step, each.role_spec)
+
+
+def _require_privileges(step: Step, table: Relation, node: Any) -> None:
+    """Refuse a privilege that a table cannot be granted, and columns that it does not have."""
+    for each in node.privileges:
+        if each.access_priv.priv_name == "usage" and table.kind != "S":
+            step.refuse("0LP01", "no-such-privilege", relation=table.name)
+        for name in (as_stored(word.string.sval) for word in each.access_priv.cols):
+            if table.kind == "S":
+                raise UnknownError("the columns of a sequence", table.name)
+            if name not in table.columns and name not in SYSTEM_COLUMNS:
+                step.refuse("42703", "missing-column", relation=table.name, column=name)
 
 
 def create_policy(step: Step, node: Any) -> None:
@@ -111,6 +124,8 @@ def alter_policy(step: Step, node: Any) -> None:
     step.effects.lock(table.name, ACCESS_EXCLUSIVE)
     step.effects.need("OWNER", "relation", table.name)
     if name not in table.policies:
+        # What is wrong in its conditions comes first.
+        _with_policy(step, table, Policy(name=name, command="*"), node)
         step.refuse("42704", "missing-policy", relation=table.name, name=name)
     step.put(_with_policy(step, table, table.policies[name], node))
 

@@ -64,7 +64,12 @@ def partition(step: Step, node: Any, table: Relation) -> Relation:
     if parent.kind not in "rpf":
         step.refuse("42809", "wrong-kind", relation=parent.name)
     if parent.kind != "p":
-        step.refuse("42P17", "not-partitioned", relation=parent.name)
+        state = "42P17" if parent.kind in "rf" else "42809"
+        step.refuse(state, "not-partitioned", relation=parent.name)
+    if step.schema.is_taken(table.name):
+        step.refuse("42P07", "name-taken", relation=table.name)
+    if table.name in step.schema.types:
+        step.refuse("42710", "name-taken", relation=table.name)
     if node.table_elts:
         raise UnknownError("a partition with columns of its own", table.name, parent.name)
     step.effects.lock(parent.name, ACCESS_EXCLUSIVE)
@@ -84,7 +89,7 @@ def partition(step: Step, node: Any, table: Relation) -> Relation:
         },
         last_number=len(columns),
         constraints={
-            each.name: replace(each, local=False, parents=1)
+            each.name: replace(each, local=False, parents=1, validated=each.enforced)
             for each in parent.constraints.values()
             if each.kind in "cn"
         },
@@ -150,6 +155,7 @@ def _clone_index(step: Step, parent: Relation, table: Name, index: Index) -> Non
         index,
         name=name,
         parent=Name(parent.name.schema, index.name),
+        valid=True,
         replica_identity=False,
         clustered=False,
     )
@@ -229,15 +235,26 @@ def _attach(altering: Altering, table: Name, command: Any) -> None:
     step.effects.need("OWNER", "relation", child.name)
     if child.kind not in "rp" or child.bound is not None or child.parents:
         step.refuse("42809", "wrong-kind", relation=child.name)
+    if child.kind == "r" and children_of(step.schema, child.name):
+        step.refuse("42809", "has-children", relation=child.name)
     if child.kind == "p":
         raise UnknownError("ATTACH of a partitioned table", child.name, table)
+    if children_of(step.schema, child.name):
+        step.refuse("42809", "has-children", relation=child.name)
+    _require_columns(step, parent, child)
     bound = _new_bound(step, parent, child.name, given.bound)
     altering.later(Pass.MISCELLANEOUS, lambda: _attached(step, parent, child, bound))
 
 
+def _require_columns(step: Step, parent: Relation, child: Relation) -> None:
+    for each in sorted(child.columns.values(), key=lambda one: one.number):
+        if each.identity and step.schema.version >= IDENTITY_OF_PARTITIONS:
+            step.refuse("55000", "identity-column", relation=child.name, column=each.name)
+        if each.name not in parent.columns:
+            step.refuse("42804", "column-too-many", relation=child.name, column=each.name)
+
+
 def _attached(step: Step, parent: Relation, child: Relation, bound: str) -> None:
-    if extra := child.columns.keys() - parent.columns.keys():
-        step.refuse("42804", "column-too-many", relation=child.name, column=min(extra))
     child = with_parent(step, parent, child)
     if step.schema.version >= IDENTITY_OF_PARTITIONS:
         for each in parent.columns.values():
