@@ -6,7 +6,6 @@ What is not understood has no type: its statement ends as unknown rather than be
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from opsmigrate.postgres.names import as_stored
@@ -15,16 +14,24 @@ from opsmigrate.preflight.interpret.coercion import (
     UNKNOWN,
     base_type,
     facts_of,
-    how,
 )
-from opsmigrate.preflight.interpret.effects import Refusal, RefusedError, UnknownError
-from opsmigrate.preflight.interpret.literals import literal_fits
+from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.lookup import find_type, visible_type
 from opsmigrate.preflight.interpret.overloads import chosen
-from opsmigrate.preflight.interpret.schema import Relation, Schema
+from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.preflight.interpret.system import Callee
+from opsmigrate.preflight.interpret.typed_values import (
+    Place,
+    Typed,
+    coerced,
+    common_type,
+    joined,
+    refuse,
+)
 from opsmigrate.sql.nodes import label
 from opsmigrate.sql.types import KNOWN, element_type, without_modifier
+
+__all__ = ["Place", "Typed", "coerced", "common_type", "condition", "joined", "refuse", "typed"]
 
 SYSTEM_COLUMNS = {
     "tableoid": "oid",
@@ -48,45 +55,6 @@ VALUE_FUNCTIONS = {
 LONGEST_INTEGER = 2**31 - 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where an expression stands: `table` whose columns it may name, None where it may name none.
-
-    `word` is what it is part of. `generated` columns may be named unless it says otherwise.
-    """
-
-    schema: Schema
-    table: Relation | None
-    word: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Typed:
-    """An expression: its type with what is in its brackets, and the worst volatility in it."""
-
-    type: str
-    volatility: str = "i"
-    # Of a literal or NULL: nothing to compute.
-    constant: bool = False
-    null: bool = False
-    text: str | None = None
-    columns: tuple[str, ...] = ()
-    calls: tuple[str, ...] = ()
-    # It calls a function in SQL, which may be put in its place: what that leaves is not known.
-    unclear: bool = False
-
-    def settled(self) -> str:
-        """Return the volatility; end the statement as unknown where that is not known."""
-        if self.unclear and self.volatility != "i":
-            raise UnknownError("what is left of a function in SQL")
-        return self.volatility
-
-
-def refuse(sqlstate: str, kind: str, **about: Any) -> RefusedError:
-    """Return the error that ends a statement as the server would."""
-    return RefusedError(Refusal(sqlstate=sqlstate, kind=kind, **about))
-
-
 def typed(place: Place, node: Any) -> Typed:
     """Return the type of an expression; raise RefusedError as the server, or UnknownError."""
     kind = node.WhichOneof("node")
@@ -94,57 +62,6 @@ def typed(place: Place, node: Any) -> Typed:
     if rule is None:
         raise UnknownError(f"{kind} in an expression")
     return rule(place, getattr(node, kind))
-
-
-def _joined(parts: Sequence[Typed], shown: str, volatility: str = "i") -> Typed:
-    worst = max([volatility, *(each.volatility for each in parts)], key="isv".index)
-    return Typed(
-        type=shown,
-        volatility=worst,
-        columns=tuple(dict.fromkeys(name for each in parts for name in each.columns)),
-        calls=tuple(name for each in parts for name in each.calls),
-        unclear=any(each.unclear for each in parts),
-    )
-
-
-def coerced(place: Place, value: Typed, target: str, context: str) -> Typed | None:
-    """Return the value as another type, None where it does not become one in this context."""
-    schema = place.schema
-    if value.type == UNKNOWN:
-        if value.text is not None:
-            fits = literal_fits(schema, value.text, target, length=context == "e")
-            if fits is None:
-                raise UnknownError(f"whether {value.text!r} is a {target}")
-            if isinstance(fits, str):
-                raise refuse(fits, "literal", name=value.text)
-        return Typed(type=target, constant=True, null=value.null, text=value.text)
-    found = how(schema, value.type, target, context)
-    if found is None:
-        return None
-    volatility = value.volatility
-    if found != "b" and _may_change(base_type(schema, value.type), base_type(schema, target)):
-        volatility = max(volatility, "s", key="isv".index)
-    return Typed(
-        type=target,
-        volatility=volatility,
-        constant=value.constant and found == "b",
-        null=value.null,
-        columns=value.columns,
-        calls=value.calls,
-        unclear=value.unclear,
-    )
-
-
-def _may_change(source: str, target: str) -> bool:
-    """Return whether a cast depends on the session, as those of times with a time zone."""
-    zoned = ("timestamp with time zone", "time with time zone")
-    if source in zoned or target in zoned:
-        return source != target
-    return source in ("date", "timestamp without time zone", "interval", "money") and target in (
-        "text",
-        "character varying",
-        "character",
-    )
 
 
 def _constant(place: Place, node: Any) -> Typed:
@@ -206,7 +123,7 @@ def _cast(place: Place, node: Any) -> Typed:
 
 
 def _boolean(place: Place, node: Any) -> Typed:
-    return _joined([_condition(place, each) for each in node.args], "boolean")
+    return joined([_condition(place, each) for each in node.args], "boolean")
 
 
 def _condition(place: Place, node: Any) -> Typed:
@@ -221,11 +138,11 @@ condition = _condition
 
 
 def _null_test(place: Place, node: Any) -> Typed:
-    return _joined([typed(place, node.arg)], "boolean")
+    return joined([typed(place, node.arg)], "boolean")
 
 
 def _boolean_test(place: Place, node: Any) -> Typed:
-    return _joined([_condition(place, node.arg)], "boolean")
+    return joined([_condition(place, node.arg)], "boolean")
 
 
 def _operator(place: Place, node: Any) -> Typed:
@@ -238,7 +155,7 @@ def _operator(place: Place, node: Any) -> Typed:
             _operated(place, name, [left, typed(place, each)])
             for name, each in zip(names, (low, high), strict=True)
         ]
-        return _joined(parts, "boolean")
+        return joined(parts, "boolean")
     name = as_stored(node.name[-1].string.sval)
     if len(node.name) > 1:
         raise UnknownError("an operator with its schema")
@@ -249,7 +166,7 @@ def _operator(place: Place, node: Any) -> Typed:
     if kind in ("AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT", "AEXPR_NULLIF"):
         parts = [typed(place, node.lexpr), typed(place, node.rexpr)]
         compared = _operated(place, "=", parts)
-        return _joined(parts, parts[0].type) if kind == "AEXPR_NULLIF" else compared
+        return joined(parts, parts[0].type) if kind == "AEXPR_NULLIF" else compared
     if kind not in ("AEXPR_OP", "AEXPR_LIKE", "AEXPR_ILIKE"):
         raise UnknownError(f"{kind} in an expression")
     parts = [
@@ -265,7 +182,7 @@ def _in(place: Place, name: str, left: Typed, items: Sequence[Any]) -> Typed:
         shown = common_type(place, [left, *parts])
         if shown is not None:
             parts = [coerced(place, each, shown, "i") or each for each in parts]
-    return _joined([_operated(place, name, [left, each]) for each in parts], "boolean")
+    return joined([_operated(place, name, [left, each]) for each in parts], "boolean")
 
 
 def _any(place: Place, name: str, node: Any) -> Typed:
@@ -274,7 +191,7 @@ def _any(place: Place, name: str, node: Any) -> Typed:
     if element is None and right.type != UNKNOWN:
         raise refuse("42809", "not-an-array")
     one = Typed(type=element or UNKNOWN, volatility=right.volatility)
-    return _joined([_operated(place, name, [left, one]), right, left], "boolean")
+    return joined([_operated(place, name, [left, one]), right, left], "boolean")
 
 
 def _operated(place: Place, name: str, parts: Sequence[Typed]) -> Typed:
@@ -297,7 +214,7 @@ def _called(place: Place, callee: Callee, parts: Sequence[Typed]) -> Typed:
             known = [each.type for each in parts if each.type != UNKNOWN]
             coerced(place, part, known[0] if known else taken, "i")
     result = _result(place, callee, parts)
-    return _joined(parts, result, callee.volatility)
+    return joined(parts, result, callee.volatility)
 
 
 def _result(place: Place, callee: Callee, parts: Sequence[Typed]) -> str:
@@ -320,26 +237,6 @@ def _result(place: Place, callee: Callee, parts: Sequence[Typed]) -> str:
     return f"{shown}[]" if wants and not array else shown
 
 
-def common_type(place: Place, parts: Sequence[Typed]) -> str | None:
-    """Return the type that several values become together (select_common_type); None for none."""
-    schema = place.schema
-    known = [each.type for each in parts if each.type != UNKNOWN]
-    if not known:
-        return "text"
-    if len({without_modifier(each) for each in known}) == 1:
-        return known[0] if len(set(known)) == 1 else without_modifier(known[0])
-    taken = base_type(schema, known[0])
-    for each in known[1:]:
-        other = base_type(schema, each)
-        ours, theirs = facts_of(schema, taken), facts_of(schema, other)
-        if ours is None or theirs is None or ours.category != theirs.category:
-            return None
-        forwards = how(schema, taken, other, "i")
-        if not ours.preferred and forwards and not how(schema, other, taken, "i"):
-            taken = other
-    return taken if all(how(schema, each, taken, "i") for each in known) else None
-
-
 def _common(place: Place, nodes: Sequence[Any]) -> Typed:
     parts = [typed(place, each) for each in nodes]
     shown = common_type(place, parts)
@@ -347,7 +244,7 @@ def _common(place: Place, nodes: Sequence[Any]) -> Typed:
         raise refuse("42804", "no-common-type")
     for each in parts:
         coerced(place, each, shown, "i")
-    return _joined(parts, shown)
+    return joined(parts, shown)
 
 
 def _case(place: Place, node: Any) -> Typed:
@@ -361,7 +258,7 @@ def _case(place: Place, node: Any) -> Typed:
     results = [each.case_when.result for each in node.args]
     # ELSE comes first where the type is chosen (transformCaseExpr).
     value = _common(place, ([node.defresult] if node.HasField("defresult") else []) + results)
-    return _joined([*conditions, value], value.type)
+    return joined([*conditions, value], value.type)
 
 
 def _call(place: Place, node: Any) -> Typed:
@@ -436,7 +333,7 @@ def _array(place: Place, node: Any) -> Typed:
     if not node.elements:
         return Typed(type=UNKNOWN, constant=True)
     value = _common(place, node.elements)
-    return _joined([value], f"{without_modifier(value.type)}[]")
+    return joined([value], f"{without_modifier(value.type)}[]")
 
 
 def _collated(place: Place, node: Any) -> Typed:

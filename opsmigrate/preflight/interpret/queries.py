@@ -9,7 +9,7 @@ from opsmigrate.preflight.forecast.modes import ROW_EXCLUSIVE, ROW_SHARE
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, relation_of
-from opsmigrate.preflight.interpret.schema import Relation, Use
+from opsmigrate.preflight.interpret.schema import Function, Relation, Use
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.expressions import functions_called, nodes_in
 from opsmigrate.sql.names import Name, range_name
@@ -98,7 +98,14 @@ def _call(step: Step, node: Any) -> None:
                 _set(step, each)
 
 
-def _call_of_users(step: Step, schema: str | None, name: str) -> None:
+def require_functions(step: Step, node: Any) -> None:
+    """Refuse a query that calls a function which is not there; it is not called now."""
+    for each in functions_called(node):
+        if each.schema not in SYSTEM_SCHEMAS:
+            _functions_named(step, each.schema, each.name)
+
+
+def _functions_named(step: Step, schema: str | None, name: str) -> list[Function]:
     homes = (schema,) if schema else step.schema.search_path
     named = [
         function
@@ -110,6 +117,11 @@ def _call_of_users(step: Step, schema: str | None, name: str) -> None:
         if schema is not None and schema not in step.schema.schemas:
             step.refuse("3F000", "missing-schema", name=schema)
         step.refuse("42883", "missing-routine", name=name)
+    return named
+
+
+def _call_of_users(step: Step, schema: str | None, name: str) -> None:
+    named = _functions_named(step, schema, name)
     for function in named:
         step.effects.need("EXECUTE", "function", function.signature.name)
     if any(function.volatility == "v" for function in named):

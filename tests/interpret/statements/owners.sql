@@ -70,3 +70,5 @@ CREATE POLICY x ON book TO pg_monitor
 CREATE POLICY x ON book USING (missing())
 CREATE POLICY x ON book USING (id + 1)
 CREATE SCHEMA x AUTHORIZATION pg_monitor
+GRANT USAGE ON book TO PUBLIC
+ALTER POLICY missing ON book USING (missing())

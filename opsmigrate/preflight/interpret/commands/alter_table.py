@@ -18,6 +18,7 @@ from opsmigrate.preflight.interpret.commands import (
     not_null,
     owners,
     partitions,
+    persistence,
     reindex,
     storage,
     triggers,
@@ -41,6 +42,7 @@ ACTIONS: Mapping[str, Action] = {
     **storage.ACTIONS,
     **owners.ACTIONS,
     **partitions.ACTIONS,
+    **persistence.ACTIONS,
     **inheriting.ACTIONS,
     **triggers.ACTIONS,
 }

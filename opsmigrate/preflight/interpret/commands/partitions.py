@@ -64,7 +64,12 @@ def partition(step: Step, node: Any, table: Relation) -> Relation:
     if parent.kind not in "rpf":
         step.refuse("42809", "wrong-kind", relation=parent.name)
     if parent.kind != "p":
-        step.refuse("42P17", "not-partitioned", relation=parent.name)
+        state = "42P17" if parent.kind in "rf" else "42809"
+        step.refuse(state, "not-partitioned", relation=parent.name)
+    if step.schema.is_taken(table.name):
+        step.refuse("42P07", "name-taken", relation=table.name)
+    if table.name in step.schema.types:
+        step.refuse("42710", "name-taken", relation=table.name)
     if node.table_elts:
         raise UnknownError("a partition with columns of its own", table.name, parent.name)
     step.effects.lock(parent.name, ACCESS_EXCLUSIVE)
@@ -150,6 +155,7 @@ def _clone_index(step: Step, parent: Relation, table: Name, index: Index) -> Non
         index,
         name=name,
         parent=Name(parent.name.schema, index.name),
+        valid=True,
         replica_identity=False,
         clustered=False,
     )
@@ -229,6 +235,8 @@ def _attach(altering: Altering, table: Name, command: Any) -> None:
     step.effects.need("OWNER", "relation", child.name)
     if child.kind not in "rp" or child.bound is not None or child.parents:
         step.refuse("42809", "wrong-kind", relation=child.name)
+    if child.kind == "r" and children_of(step.schema, child.name):
+        step.refuse("42809", "has-children", relation=child.name)
     if child.kind == "p":
         raise UnknownError("ATTACH of a partitioned table", child.name, table)
     if children_of(step.schema, child.name):

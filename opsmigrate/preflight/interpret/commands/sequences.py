@@ -58,9 +58,10 @@ def alter(step: Step, node: Any) -> None:
         # Where the sequence has come to, has to lie between the two.
         question = Question(sqlstate="22023", kind="sequence", relation=sequence.name)
         step.effects.questions.append(question)
+    owned = _owned(step, sequence, facts, options)
     if former.internal and "owned_by" in options:
         step.refuse("0A000", "identity-sequence", relation=sequence.name)
-    step.put(replace(sequence, sequence=_owned(step, sequence, facts, options)))
+    step.put(replace(sequence, sequence=owned))
 
 
 def _options(step: Step, nodes: Any) -> Options:

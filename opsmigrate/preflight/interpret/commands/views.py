@@ -11,7 +11,7 @@ from opsmigrate.preflight.forecast.modes import ACCESS_EXCLUSIVE, EXCLUSIVE
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.lookup import home_of, relation_of
 from opsmigrate.preflight.interpret.named import name_parts
-from opsmigrate.preflight.interpret.queries import read
+from opsmigrate.preflight.interpret.queries import read, require_functions
 from opsmigrate.preflight.interpret.query_columns import Given, Query, columns_of
 from opsmigrate.preflight.interpret.schema import Column, Relation, Use
 from opsmigrate.preflight.interpret.step import Command, Step
@@ -61,6 +61,7 @@ def _analysed(step: Step, name: Name, node: Any) -> tuple[tuple[Given, ...], fro
     A view that is not known taints what it rests on: it may forbid what is done to that later.
     """
     query = Query(step)
+    require_functions(step, node)
     try:
         given = columns_of(query, node, {})
     except UnknownError as error:
