@@ -37,10 +37,12 @@ from opsmigrate.preflight.walk.written_rows import (
 )
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.statement import NoGrammarError, NotParsedError, Statement
+from opsmigrate.sql.types import user_type
 
 SHOWN = 100
 # What the walk asks the live server about, which has not what the plan makes.
 SERVER_IS_ASKED = ("types", "functions", "extensions", "collations", "schemas", "search_path")
+ORDINARY = frozenset("rvmS")
 FIRING = ("triggers", "rules", "policies", "row_security")
 OF_FORMER_VALUES = ("cast",)
 
@@ -73,6 +75,26 @@ def _is_understood(walk: SchemaWalk, earlier: Sequence[Interpreted], step: Inter
         name for each in earlier for name in (*each.effects.locks, *each.effects.writes_rows)
     }
     return not touched & effects.writes_rows and is_decidable(walk, step)
+
+
+def _is_ordinary(step: Interpreted) -> bool:
+    """Return whether the statement is about plain tables, views and sequences only.
+
+    Of partitions, inheritance, foreign tables and domains PostgreSQL has rules that are rarely
+    used, and so rarely tried: there a rehearsal decides.
+    """
+    schema = step.before
+    domains = {user_type(each.name) for each in schema.types.values() if each.kind == "d"}
+    parents = {parent for each in schema.relations.values() for parent in each.parents}
+    for name in {*step.effects.locks, *step.effects.locks_with_rows, *step.effects.writes_rows}:
+        relation = schema.at(name)
+        if relation is None:
+            continue
+        if relation.kind not in ORDINARY or relation.parents or relation.name in parents:
+            return False
+        if any(each.type.removesuffix("[]") in domains for each in relation.columns.values()):
+            return False
+    return True
 
 
 def _inherits_anew(step: Interpreted) -> bool:
