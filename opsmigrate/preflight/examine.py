@@ -1,8 +1,8 @@
 """The verdict on a plan: what it needs, against what the live database has."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -101,36 +101,21 @@ def examine(  # noqa: PLR0913 - what a command is asked
     progress.phase("Reading the migration graph and the catalog")
     plan = make_plan(connection, arguments)
     catalog = read_catalog(connection)
-    ledger = Ledger()
-    ledger.add(*with_steps(connection, catalog, plan))
-    drifts = find_drift(connection, plan.executor, catalog, ledger) if plan.executor else ()
-    walk: SchemaWalk | None = None
-    walked: Walked | None = None
-    if plan.executor is not None:
-        walk = SchemaWalk(
-            connection,
-            catalog,
-            ledger,
-            rows=row_counter(connection, ledger, fresh=_is_fresh(catalog)),
-            seed_step=seed_step,
-        )
-        mark_custom_migrate_undecided(connection, ledger)
-        if plan.steps:
-            _require_writable(connection, session, ledger)
-        require_history(walk, plan)
-        with nothing_written(connection):
-            walked = _examine_steps(plan, arguments, walk, progress)
-            mark_event_triggers_undecided(catalog, plan, ledger)
-            if not arguments.fake:
-                with _stopping_at_what_raises(ledger):
-                    note_half_applied(connection, catalog, plan, ledger)
-                    note_already_there(connection, catalog, plan, ledger)
-                    note_renamed_indexes(connection, catalog, plan, ledger)
+
+    def explained(*, interprets: bool) -> Explained:
+        with_sql = Explaining(connection, session, plan, catalog, arguments, interprets)
+        return _explain(with_sql, seed_step, progress)
+
+    found = explained(interprets=False)
+    rehearsal = _rehearsal(found, plan, arguments, rehearse)
+    if not isinstance(rehearsal, Rehearsal) and found.has_sql_by_hand:
+        # Where no copy is at hand, what PostgreSQL's grammar says of it decides.
+        without = rehearsal
+        found = explained(interprets=True)
+        rehearsal = _rehearsal(found, plan, arguments, lambda: without or rehearse())
+    ledger, walk, walked, drifts = found.ledger, found.walk, found.walked, found.drifts
     undecided_before = tuple(ledger.undecided)
-    error, something = _left_to_prove(plan, arguments, ledger)
-    rehearsal = rehearse() if something or (ledger.undecided and error is None) else None
-    if error is not None and isinstance(rehearsal, NotRehearsed):
-        rehearsal = None
+    _, something = _left_to_prove(plan, arguments, ledger)
     if isinstance(rehearsal, Rehearsal):
         _answer_by_rehearsal(connection, catalog, plan, rehearsal, ledger)
     elif walk is not None:
@@ -177,6 +162,83 @@ def _judge_old_release(
 
     old = OldRelease(walked=walked, walk=walk, plan=plan, trial=ran.trial if ran else None)
     return old.judge(walk.ledger, as_error=how == "error")
+
+
+@dataclass(frozen=True)
+class Explaining:
+    """What is explained; `interprets` says whether SQL written by hand is interpreted."""
+
+    connection: BaseDatabaseWrapper
+    session: Session
+    plan: Plan
+    catalog: Catalog
+    arguments: MigrateArguments
+    interprets: bool
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What the catalog, the migrations and the live rows say of the plan, without a rehearsal."""
+
+    ledger: Ledger
+    drifts: Sequence[Any]
+    walk: SchemaWalk | None
+    walked: Walked | None
+
+    @property
+    def has_sql_by_hand(self) -> bool:
+        """Return whether SQL was met that people wrote."""
+        return self.walk is not None and self.walk.interpretation.passed_over
+
+
+def _explain(
+    what: Explaining, seed_step: Callable[[str, str], Command | None], progress: Progress
+) -> Explained:
+    connection, plan, catalog, arguments = (
+        what.connection,
+        what.plan,
+        what.catalog,
+        what.arguments,
+    )
+    ledger = Ledger()
+    ledger.add(*with_steps(connection, catalog, plan))
+    drifts = find_drift(connection, plan.executor, catalog, ledger) if plan.executor else ()
+    if plan.executor is None:
+        return Explained(ledger, drifts, None, None)
+    walk = SchemaWalk(
+        connection,
+        catalog,
+        ledger,
+        rows=row_counter(connection, ledger, fresh=_is_fresh(catalog)),
+        seed_step=seed_step,
+    )
+    walk.interpretation.interprets = what.interprets
+    mark_custom_migrate_undecided(connection, ledger)
+    if plan.steps:
+        _require_writable(connection, what.session, ledger)
+    require_history(walk, plan)
+    with nothing_written(connection):
+        walked = _examine_steps(plan, arguments, walk, progress)
+        mark_event_triggers_undecided(catalog, plan, ledger)
+        if not arguments.fake:
+            with _stopping_at_what_raises(ledger):
+                note_half_applied(connection, catalog, plan, ledger)
+                note_already_there(connection, catalog, plan, ledger)
+                note_renamed_indexes(connection, catalog, plan, ledger)
+    return Explained(ledger, drifts, walk, walked)
+
+
+def _rehearsal(
+    found: Explained,
+    plan: Plan,
+    arguments: MigrateArguments,
+    rehearse: Callable[[], Rehearsal | NotRehearsed],
+) -> Rehearsal | NotRehearsed | None:
+    """Rehearse where something is left to prove; None where nothing is, or an error is known."""
+    error, something = _left_to_prove(plan, arguments, found.ledger)
+    wanted = something or (found.ledger.undecided and error is None)
+    rehearsal = rehearse() if wanted else None
+    return None if error is not None and isinstance(rehearsal, NotRehearsed) else rehearsal
 
 
 def _left_to_prove(

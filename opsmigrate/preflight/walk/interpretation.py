@@ -53,6 +53,9 @@ class Interpretation:
     connection: BaseDatabaseWrapper
     understood: list[Understood] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+    # Whether SQL written by hand is interpreted, and whether any was met that was not.
+    interprets: bool = False
+    passed_over: bool = False
     # SQL written by hand has made what the live server does not have: types, functions, …
     knows_more: bool = False
     _schema: Schema | None = None

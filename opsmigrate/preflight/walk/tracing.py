@@ -115,7 +115,7 @@ class TracingEditor(DatabaseSchemaEditor):
         by_hand = not (isinstance(sql, Statement) or known)
         if not self.note(sql, params, by_hand=by_hand):
             return
-        if by_hand and self.interprets and understands(self.walk, self._composed(sql, params)):
+        if by_hand and self._understands(sql, params):
             return
         if isinstance(sql, Statement) or known:
             require_storage_and_schema(sql, self.walk)
@@ -124,6 +124,14 @@ class TracingEditor(DatabaseSchemaEditor):
         elif not known:
             by = "SQL of the database engine's own" if self._depth else "hand-written SQL"
             self.walk.ledger.raw(str(sql), by=by, effect=effect_of_sql(str(sql)))
+
+    def _understands(self, sql: Any, params: Any) -> bool:
+        """Return whether SQL written by hand is understood, as far as that is wanted."""
+        interpretation = self.walk.interpretation
+        if self.interprets and interpretation.interprets:
+            return understands(self.walk, self._composed(sql, params))
+        interpretation.passed_over = True
+        return False
 
     def _composed(self, sql: Any, params: Any) -> str:
         """Return the statement with its values, which no report shows."""
