@@ -1,6 +1,6 @@
 """The verdict on a plan: what it needs, against what the live database has."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -71,6 +71,7 @@ from opsmigrate.preflight.walk.tracing import TracingEditor, tracing_editor
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Result
 from opsmigrate.schema.applied import models_of
+from opsmigrate.schema.drift_words import Drift
 from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.steps import Step as Command
 from opsmigrate.steps import statement
@@ -181,7 +182,7 @@ class Explained:
     """What the catalog, the migrations and the live rows say of the plan, without a rehearsal."""
 
     ledger: Ledger
-    drifts: Sequence[Any]
+    drifts: tuple[Drift, ...]
     walk: SchemaWalk | None
     walked: Walked | None
 

@@ -43,14 +43,15 @@ def test_a_history_is_made_again_by_its_seed() -> None:
 def test_the_verdict_of_a_random_history_is_right(seed: int, databases: None) -> None:
     case = generated.run_case(seed, ("off",))
 
-    assert case.verdicts["off"] in ("undecided", "passed" if case.applied else "failed"), case
+    right = "passed" if case.applied else "failed"
+    assert case.answers["off"].verdict in ("undecided", right), case
 
 
 @pytest.mark.long
 def test_the_verdicts_of_many_random_histories_are_right(databases: None, tmp_path: Path) -> None:
     cases = [generated.run_case(seed, ("off",), tmp_path) for seed in LONG]
 
-    undecided = [case for case in cases if case.verdicts["off"] == "undecided"]
+    undecided = [case for case in cases if case.answers["off"].verdict == "undecided"]
     assert [case for case in cases if case.wrong() and case not in undecided] == []
     assert len(undecided) < len(cases) / 3
     assert {case.applied for case in cases} == {True, False}

@@ -43,6 +43,8 @@ SHOWN = 100
 # What the walk asks the live server about, which has not what the plan makes.
 SERVER_IS_ASKED = ("types", "functions", "extensions", "collations", "schemas", "search_path")
 ORDINARY = frozenset("rvmS")
+# What they change is in no fact of the schema: what a function does, and what a view lets through.
+OF_BODIES = frozenset({"create_function_stmt", "alter_function_stmt", "view_stmt"})
 FIRING = ("triggers", "rules", "policies", "row_security")
 OF_FORMER_VALUES = ("cast",)
 
@@ -174,7 +176,10 @@ def _take_over(walk: SchemaWalk, step: Interpreted) -> None:
     place = ledger.migration, ledger.operation
     walk.interpretation.understood.append(Understood(*place, step.statement.text))
     walk.interpretation.go_on(step.after)
-    if any(getattr(step.before, each) != getattr(step.after, each) for each in SERVER_IS_ASKED):
+    changed = any(
+        getattr(step.before, each) != getattr(step.after, each) for each in SERVER_IS_ASKED
+    )
+    if changed or step.statement.kind in OF_BODIES:
         walk.interpretation.knows_more = True
         ledger.remember(step.statement.text)
     for name in _fires_anew(step):
