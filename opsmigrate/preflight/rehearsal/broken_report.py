@@ -59,7 +59,8 @@ def _of_check(deciding: Deciding, item: BrokenConstraint, probe: Probe | None) -
         # Something else kept it from the copy, as a function that is not found there.
         return []
     said = _said(deciding, item, "check", probe, bad)
-    return [Finding(id="broken-check", severity=Severity.WARNING, **said)]
+    steps = said.pop("steps")
+    return [Finding(id="broken-check", severity=Severity.WARNING, steps=steps, **said)]
 
 
 def _of_key(
@@ -68,8 +69,9 @@ def _of_key(
     probe = orphans_of(deciding.connection, key) if key else None
     bad = ask(deciding.connection, probe) if probe else None
     said = _said(deciding, item, "foreign key", probe, bad)
-    column = key.columns[0] if key else None
-    return [Finding(id="broken-foreign-key", severity=Severity.WARNING, column=column, **said)]
+    said["column"] = key.columns[0] if key else None
+    steps = said.pop("steps")
+    return [Finding(id="broken-foreign-key", severity=Severity.WARNING, steps=steps, **said)]
 
 
 def _of_rows(

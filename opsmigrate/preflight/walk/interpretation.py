@@ -9,7 +9,7 @@ from typing import NamedTuple
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.preflight.interpret.commands import COMMANDS
-from opsmigrate.preflight.interpret.effects import Effects, Refusal
+from opsmigrate.preflight.interpret.effects import Effects, Refusal, Unknown
 from opsmigrate.preflight.interpret.interpret import interpret
 from opsmigrate.preflight.interpret.reading import read_schema
 from opsmigrate.preflight.interpret.schema import Schema
@@ -101,7 +101,12 @@ def interpreted(schema: Schema, text: str) -> Iterator[Interpreted]:
     Raises NotParsedError, and NoGrammarError where PostgreSQL's grammar is not installed.
     """
     for statement in parse(text):
-        after, effects = interpret(schema, statement, COMMANDS)
+        try:
+            after, effects = interpret(schema, statement, COMMANDS)
+        # A rule that meets what it was not made for: what the statement does is not known.
+        except Exception as error:
+            why = f"{type(error).__name__} while it was interpreted"
+            after, effects = _given_up(schema, why), Effects(unknown=Unknown(why))
         yield Interpreted(statement, schema, after, effects)
         if effects.refusal is not None:
             return
