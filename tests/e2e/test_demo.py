@@ -67,6 +67,7 @@ def test_without_ensurepip_one_sentence_names_the_package(checkout: Path, script
     )
 
 
+@pytest.mark.long
 def test_without_a_network_one_sentence_says_what_pip_needs(checkout: Path) -> None:
     done = run(
         checkout,

@@ -168,6 +168,7 @@ post_migrate.connect(sends, weak=False)
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("how", "code", "words"),
     [

@@ -171,6 +171,7 @@ def test_all_that_a_role_may_have_set_at_once(
     require_restorable(ops, varied, tmp_path)
 
 
+@pytest.mark.long
 def test_time_outs_of_the_role_for_who_idles_end_no_rehearsal(
     staging: str, ops: Ops, tmp_path: Path, role: object
 ) -> None:

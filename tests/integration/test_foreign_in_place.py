@@ -27,6 +27,7 @@ INDEXED = 'migrations.AlterField("cage", "size", models.IntegerField(null=True, 
 READS = 'migrations.RunSQL("SELECT count(*) FROM zoo_cage"),'
 
 
+@pytest.mark.long
 def test_what_alters_a_foreign_table_is_rehearsed_and_what_reads_it_is_not(
     empty_database: str,
     role: Callable[..., dict[str, str]],

@@ -68,6 +68,7 @@ def test_it_knows_nothing_of_the_examined_server(
     assert not data.exists()
 
 
+@pytest.mark.long
 def test_the_machines_own_server_is_taken_for_what_the_wheel_lacks(
     empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -220,6 +220,7 @@ def test_a_publication_that_the_role_may_not_create_leaves_open_what_it_may_forb
     assert any("lacks the publication p" in why for why in reasons(without))
 
 
+@pytest.mark.long
 def test_a_role_without_powers_may_run_sql_that_nothing_shows_where_nobody_else_is(
     empty_database: str,
     role: Callable[..., dict[str, str]],

@@ -62,6 +62,7 @@ with transaction.atomic():
 """
 
 
+@pytest.mark.long
 @pytest.mark.major
 @pytest.mark.parametrize("on", one_in_core(PLACES.values()), ids=PLACES.keys())
 def test_what_waits_for_itself_through_another_alias_fails_as_migrate_would_hang(

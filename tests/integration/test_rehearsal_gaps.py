@@ -42,6 +42,7 @@ def set_for_database(alias: str, settings: dict[str, str]) -> None:
         execute(connections[alias], alter.format(name, sql.Identifier(setting), sql.Literal(value)))
 
 
+@pytest.mark.long
 def test_what_a_superuser_has_given_the_database_is_on_a_server_of_ours_too(
     empty_database: str,
     role: Callable[..., dict[str, str]],

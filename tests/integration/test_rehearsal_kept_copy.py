@@ -179,6 +179,7 @@ def test_a_backup_without_some_rows_and_another_database_do_not_count(
     assert "does not have the rows of public.zoo_cage" in lacking.report["findings"][0]["message"]
 
 
+@pytest.mark.long
 def test_a_kept_copy_that_others_are_in_is_said_to_be_in_use(
     empty_database: str, write_migrations: Write, ops: Ops, tmp_path: Path
 ) -> None:

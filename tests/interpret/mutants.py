@@ -13,6 +13,7 @@ import argparse
 import ast
 import copy
 import importlib
+import signal
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,8 @@ from opsmigrate.sql.statement import Statement
 from tests.interpret.bisimulation import judged
 from tests.interpret.recording import Executed, Recording, load
 
+# What one statement may take; it takes a few milliseconds.
+SECONDS = 5
 FOLDER = Path(str(package.__file__)).parent
 # What reads the catalog, and what only holds values.
 NOT_RULES = {"schema", "effects", "reading", "schema_sql", "system", "dependency_sql", "__init__"}
@@ -159,15 +162,25 @@ def cases(recordings: Sequence[Recording]) -> list[Case]:
     return found
 
 
+def _too_long(number: int, frame: Any) -> None:
+    raise TimeoutError
+
+
 def noticed(case: Case) -> str | None:
     """Return how the case shows that a rule was changed."""
     each = case.executed
+    # A changed rule may go round for ever.
+    former = signal.signal(signal.SIGALRM, _too_long)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
     try:
         found = judged(
             case.before, case.statement, each.happened, each.server, case.recording.is_same
         )
     except Exception as error:
         return type(error).__name__
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
     if found.unknown is not None:
         return "unknown"
     if each.rights is not None and frozenset(found.effects.rights) != each.rights:

@@ -83,6 +83,7 @@ def _without(value: Any, name: str, key: Any) -> Any:
     return replace(value, **{name: kept})
 
 
+@pytest.mark.long
 def test_every_fact_that_is_wrong_is_a_difference(empty_database: str) -> None:
     connection = connections[empty_database]
     for statement in STATEMENTS:
@@ -103,6 +104,7 @@ def test_every_fact_that_is_wrong_is_a_difference(empty_database: str) -> None:
     assert unseen == []
 
 
+@pytest.mark.long
 def test_what_is_written_otherwise_is_no_difference(empty_database: str) -> None:
     connection = connections[empty_database]
     execute(
@@ -143,6 +145,7 @@ def told(connection: BaseDatabaseWrapper, text: str, claim: Claim) -> Comparison
         return bisimulation.compare(read_schema(connection), statement, connection)
 
 
+@pytest.mark.long
 def test_each_effect_that_is_wrong_is_a_difference(empty_database: str) -> None:
     connection = connections[empty_database]
     execute(connection, "CREATE TABLE t (a int, b text)")
@@ -192,6 +195,7 @@ def ask(sqlstate: str) -> Claim:
     return claim
 
 
+@pytest.mark.long
 def test_what_is_unknown_taints_what_it_names_and_nothing_else(empty_database: str) -> None:
     connection = connections[empty_database]
     execute(connection, "CREATE TABLE t (a int)")

@@ -40,6 +40,7 @@ def hold(found: Found) -> None:
     assert 0.4 < found.done / found.statements < 0.7
 
 
+@pytest.mark.long
 @pytest.mark.major
 def test_random_statements_do_what_was_said(server: BaseDatabaseWrapper) -> None:
     found, recordings = run(server, seed=1, number=120)
@@ -54,6 +55,7 @@ def test_random_statements_do_what_was_said(server: BaseDatabaseWrapper) -> None
     assert noticed > NOTICED
 
 
+@pytest.mark.long
 @pytest.mark.major
 def test_rights_taken_away_one_by_one(server: BaseDatabaseWrapper) -> None:
     found, _ = run(server, seed=2, number=40, rights=True)
@@ -62,6 +64,7 @@ def test_rights_taken_away_one_by_one(server: BaseDatabaseWrapper) -> None:
     assert wrong == {}
 
 
+@pytest.mark.long
 def test_there_are_forms_enough() -> None:
     assert len(FORMS) >= FEWEST_FORMS
     assert all(weight > 0 for weight, _ in FORMS.values())

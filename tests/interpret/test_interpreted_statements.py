@@ -17,6 +17,7 @@ pytestmark = pytest.mark.major
 FILES = sorted((Path(__file__).parent / "statements").glob("*.sql"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("file", FILES, ids=[each.stem for each in FILES])
 def test_each_statement_does_what_is_claimed(file: Path, empty_database: str) -> None:
     connection = connections[empty_database]

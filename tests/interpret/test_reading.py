@@ -67,6 +67,7 @@ STATEMENTS = (
 )
 
 
+@pytest.mark.long
 def test_every_fact_is_read(empty_database: str) -> None:
     connection = connections[empty_database]
     for statement in STATEMENTS:
@@ -234,6 +235,7 @@ def test_every_fact_is_read(empty_database: str) -> None:
     )
 
 
+@pytest.mark.long
 def test_a_pinned_session_reads_the_same_and_stays_pinned(empty_database: str) -> None:
     connection = connections[empty_database]
     execute(connection, "CREATE TYPE mood AS ENUM ('a')")

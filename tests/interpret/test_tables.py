@@ -61,6 +61,7 @@ def differences(lines: list[str], connection: BaseDatabaseWrapper) -> Iterator[s
             yield f"not claimed: {line}"
 
 
+@pytest.mark.long
 @pytest.mark.major
 @pytest.mark.parametrize("name", FILES)
 def test_some_statements_on_tables(name: str, new_database: Callable[..., str]) -> None:
