@@ -6,6 +6,7 @@ import pytest
 from django.db import connections
 
 from tests.conftest import Ops, execute
+from tests.integration.pairs import ROW
 from tests.integration.sql_pairs import FIRST, SQL_PAIRS, SqlPair
 from tests.integration.zoo_migrations import Write, migrate
 
@@ -36,3 +37,58 @@ def test_the_verdict_equals_what_migrate_then_does(
         finding = answer.report["findings"][0]
         assert finding["id"] == pair.finding, answer.stdout
         assert finding["operation"] is not None
+
+
+LEFT_TO_A_REHEARSAL = {
+    "a table from which another inherits": (
+        "CREATE TABLE kid () INHERITS (zoo_cage)",
+        "ALTER TABLE zoo_cage ADD COLUMN note text",
+    ),
+    "who inherits": ("CREATE TABLE kid (LIKE zoo_cage)", "ALTER TABLE kid INHERIT zoo_cage"),
+    "a partitioned table": (
+        "CREATE TABLE log (at date) PARTITION BY RANGE (at)",
+        "ALTER TABLE log ADD COLUMN note text",
+    ),
+    "a domain": (
+        "CREATE DOMAIN weight AS integer; ALTER TABLE zoo_cage ADD weight weight",
+        "ALTER TABLE zoo_cage ADD COLUMN note text",
+    ),
+    "the history": ("", "ALTER TABLE django_migrations ADD COLUMN note text"),
+    "new rows": ("", ROW),
+    "a query": ("", "SELECT 1 FROM zoo_cage"),
+    "a block": ("", "DO $$ BEGIN PERFORM 1; END $$"),
+    "a key": (ROW, "UPDATE zoo_cage SET id = 7"),
+    "a unique column": (ROW, "UPDATE zoo_cage SET code = NULL WHERE size = 3"),
+    "rows to which others refer": (
+        f"{ROW}; CREATE TABLE keeper (cage bigint REFERENCES zoo_cage)",
+        "DELETE FROM zoo_cage WHERE size = 3",
+    ),
+    "rows that row security hides": (
+        f"{ROW}; ALTER TABLE zoo_cage ENABLE ROW LEVEL SECURITY",
+        "UPDATE zoo_cage SET size = 3",
+    ),
+    "a trigger that fires": (
+        f"{ROW}; CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN RETURN NEW; END$$; CREATE TRIGGER touched BEFORE UPDATE ON zoo_cage"
+        " FOR EACH ROW EXECUTE FUNCTION touch()",
+        "UPDATE zoo_cage SET size = 3",
+    ),
+    "a function of a value": (ROW, "UPDATE zoo_cage SET name = lower(name)"),
+}
+
+
+@pytest.mark.parametrize("about", LEFT_TO_A_REHEARSAL, ids=lambda about: about.replace(" ", "-"))
+def test_what_nobody_can_tell_for_certain_is_left_to_a_rehearsal(
+    about: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    setup, text = LEFT_TO_A_REHEARSAL[about]
+    write_migrations(FIRST)
+    assert migrate(empty_database, "zoo") is None
+    if setup:
+        execute(connections[empty_database], setup)
+    write_migrations(FIRST, f"migrations.RunSQL({text!r}),")
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+
+    assert answer.code == 3, answer.stdout
+    assert "hand-written SQL is not understood" in answer.report["undecided"][0]["why"]

@@ -35,6 +35,7 @@ from opsmigrate.preflight.walk.written_rows import (
     is_trusted,
     write_rows,
 )
+from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.statement import NoGrammarError, NotParsedError, Statement
 from opsmigrate.sql.types import user_type
@@ -73,6 +74,8 @@ def _is_understood(walk: SchemaWalk, earlier: Sequence[Interpreted], step: Inter
     effects = step.effects
     if effects.unknown is not None or effects.runs_code or effects.unread or effects.outside:
         return False
+    if effects.refusal is None and (_inherits_anew(step) or not _is_ordinary(step)):
+        return False
     touched = {
         name for each in earlier for name in (*each.effects.locks, *each.effects.writes_rows)
     }
@@ -83,7 +86,7 @@ def _is_ordinary(step: Interpreted) -> bool:
     """Return whether the statement is about plain tables, views and sequences only.
 
     Of partitions, inheritance, foreign tables and domains PostgreSQL has rules that are rarely
-    used, and so rarely tried: there a rehearsal decides.
+    used, and so rarely tried; the history is asked about by itself: there a rehearsal decides.
     """
     schema = step.before
     domains = {user_type(each.name) for each in schema.types.values() if each.kind == "d"}
@@ -93,6 +96,8 @@ def _is_ordinary(step: Interpreted) -> bool:
         if relation is None:
             continue
         if relation.kind not in ORDINARY or relation.parents or relation.name in parents:
+            return False
+        if relation.name.name == HISTORY:
             return False
         if any(each.type.removesuffix("[]") in domains for each in relation.columns.values()):
             return False
