@@ -57,6 +57,12 @@ LEFT_TO_A_REHEARSAL = {
     "new rows": ("", ROW),
     "a query": ("", "SELECT 1 FROM zoo_cage"),
     "a block": ("", "DO $$ BEGIN PERFORM 1; END $$"),
+    "a commit": ("", "COMMIT"),
+    "another search_path": ("CREATE SCHEMA aside", "SET search_path TO aside"),
+    "a new value that is used at once": (
+        "CREATE TYPE mood AS ENUM ('sad')",
+        "ALTER TYPE mood ADD VALUE 'ok'; ALTER TABLE zoo_cage ADD mood mood DEFAULT 'ok'",
+    ),
     "a key": (ROW, "UPDATE zoo_cage SET id = 7"),
     "a unique column": (ROW, "UPDATE zoo_cage SET code = NULL WHERE size = 3"),
     "rows to which others refer": (
@@ -92,3 +98,21 @@ def test_what_nobody_can_tell_for_certain_is_left_to_a_rehearsal(
 
     assert answer.code == 3, answer.stdout
     assert "hand-written SQL is not understood" in answer.report["undecided"][0]["why"]
+
+
+def test_what_stands_alone_is_refused_within_a_migration_that_is_a_transaction(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    index = 'migrations.RunSQL("CREATE INDEX CONCURRENTLY i ON zoo_cage (size)"),'
+    write_migrations(FIRST, index)
+    assert migrate(empty_database, "zoo", "0001") is None
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+    failure = migrate(empty_database, "zoo")
+    write_migrations(FIRST, index, atomic=False)
+    alone = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+
+    assert (answer.code, answer.ids) == (1, ["sql-refused"]), answer.stdout
+    assert failure is not None
+    assert (alone.code, alone.ids) == (0, []), alone.stdout
+    assert migrate(empty_database, "zoo") is None

@@ -17,6 +17,7 @@ from opsmigrate.preflight.interpret.reading import read_schema
 from opsmigrate.preflight.interpret.schema import TEMPORARY, Schema
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.statement import Statement
+from opsmigrate.sql.transactions import stands_alone
 from tests.interpret.equivalence import Equivalence
 from tests.interpret.schema_differences import Same, schema_differences
 
@@ -157,16 +158,6 @@ def execute_watched(statement: Statement, connection: BaseDatabaseWrapper) -> Ha
             state = sqlstate(error) or "?"
             return Happened(sqlstate=state, words=str(error), before=before, after=before)
         return Happened(locks=locks, before=before, after=_named(cursor))
-
-
-def stands_alone(statement: Statement) -> bool:
-    """Return whether the server refuses the statement within a transaction."""
-    node = statement.node
-    if statement.kind in ("index_stmt", "drop_stmt"):
-        return bool(node.concurrent)
-    if statement.kind == "reindex_stmt":
-        return any(each.def_elem.defname == "concurrently" for each in node.params)
-    return statement.kind in ("vacuum_stmt", "createdb_stmt", "dropdb_stmt")
 
 
 def _named(cursor: Any) -> Files:

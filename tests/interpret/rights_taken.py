@@ -13,7 +13,8 @@ from opsmigrate.postgres.driver_errors import INSUFFICIENT_PRIVILEGE, sqlstate
 from opsmigrate.postgres.names import quoted
 from opsmigrate.preflight.interpret.effects import Effects, Right
 from opsmigrate.sql.statement import Statement
-from tests.interpret.bisimulation import Difference, stands_alone
+from opsmigrate.sql.transactions import stands_alone
+from tests.interpret.bisimulation import Difference
 
 ROLE = "interpret_migrator"
 MAKE_ROLE = f"""

@@ -38,6 +38,7 @@ from opsmigrate.preflight.walk.written_rows import (
 from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.statement import NoGrammarError, NotParsedError, Statement
+from opsmigrate.sql.transactions import stands_alone
 from opsmigrate.sql.types import user_type
 
 SHOWN = 100
@@ -48,12 +49,16 @@ ORDINARY = frozenset("rvmS")
 OF_BODIES = frozenset({"create_function_stmt", "alter_function_stmt", "view_stmt"})
 FIRING = ("triggers", "rules", "policies", "row_security")
 OF_FORMER_VALUES = ("cast",)
+NEW_VALUE = "alter_enum_stmt"
+HARMLESS_SETTINGS = frozenset({"lock_timeout", "maintenance_work_mem", "work_mem"})
+IN_TRANSACTION = Refusal(sqlstate="25001", kind="in-a-transaction")
 
 
-def understands(walk: SchemaWalk, text: str) -> bool:
+def understands(walk: SchemaWalk, text: str, *, atomic: bool) -> bool:
     """Ask all that the text needs of schema and rows; return whether it is understood.
 
-    Where it is not, nothing was asked, and nothing is known of the schema from there on.
+    Where it is not, nothing was asked, and nothing is known of the schema from there on. `atomic`
+    says that it is executed within a transaction.
     """
     schema = walk.interpretation.schema()
     try:
@@ -61,12 +66,30 @@ def understands(walk: SchemaWalk, text: str) -> bool:
     except (NotParsedError, NoGrammarError) as error:
         walk.interpretation.give_up(str(error))
         return False
-    if not all(_is_understood(walk, steps[:number], each) for number, each in enumerate(steps)):
+    if any(each.statement.kind == NEW_VALUE for each in steps[:-1]) or not all(
+        _suits_transaction(each.statement, atomic=atomic)
+        and _is_understood(walk, steps[:number], each)
+        for number, each in enumerate(steps)
+    ):
         walk.interpretation.give_up("SQL written by hand before it is not understood")
         return False
     for each in steps:
+        if atomic and stands_alone(each.statement):
+            _report(walk, IN_TRANSACTION, _shown(each.statement))
+            walk.interpretation.give_up(AFTER_REFUSAL)
+            break
         _ask(walk, each)
+        if each.statement.kind == NEW_VALUE:
+            # Until the commit nothing may use it (documentation, ALTER TYPE).
+            walk.interpretation.give_up("a new value of an enum before it")
     return True
+
+
+def _suits_transaction(statement: Statement, *, atomic: bool) -> bool:
+    """Return whether the statement leaves transaction and session as they are."""
+    if statement.kind == "variable_set_stmt":
+        return statement.node.name in HARMLESS_SETTINGS
+    return statement.kind != "transaction_stmt" and (atomic or statement.kind != "lock_stmt")
 
 
 def _is_understood(walk: SchemaWalk, earlier: Sequence[Interpreted], step: Interpreted) -> bool:

@@ -129,7 +129,8 @@ class TracingEditor(DatabaseSchemaEditor):
         """Return whether SQL written by hand is understood, as far as that is wanted."""
         interpretation = self.walk.interpretation
         if self.interprets and interpretation.interprets:
-            return understands(self.walk, self._composed(sql, params))
+            composed = self._composed(sql, params)
+            return understands(self.walk, composed, atomic=self.atomic_migration)
         interpretation.passed_over = True
         return False
 
