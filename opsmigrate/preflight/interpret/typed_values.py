@@ -58,6 +58,7 @@ def refuse(sqlstate: str, kind: str, **about: Any) -> RefusedError:
 
 
 def joined(parts: Sequence[Typed], shown: str, volatility: str = "i") -> Typed:
+    """Return what is made of these parts: a value of the type `shown`, as volatile as the worst."""
     worst = max([volatility, *(each.volatility for each in parts)], key="isv".index)
     return Typed(
         type=shown,
