@@ -52,7 +52,6 @@ from opsmigrate.preflight.walk.custom_migrate import (
 )
 from opsmigrate.preflight.walk.default_site import require_default_site
 from opsmigrate.preflight.walk.event_triggers import mark_event_triggers_undecided
-from opsmigrate.preflight.walk.hand_written import doubt_refused
 from opsmigrate.preflight.walk.history_writes import require_history, require_record
 from opsmigrate.preflight.walk.operations import (
     MigrateWouldRaise,
@@ -312,7 +311,10 @@ def _examine_steps(
             walk_syncdb(plan, arguments, walk)
         models, state = _walk(plan, arguments, walk, progress)
     _require_types(walk.connection, walk)
-    doubt_refused(walk)
+    if walk.interpretation.has_begun:
+        from opsmigrate.preflight.walk.hand_written import doubt_refused
+
+        doubt_refused(walk)
     with walk.ledger.at(None, POST_MIGRATE):
         if state is not None:
             require_receivers(walk, state)

@@ -278,8 +278,6 @@ def doubt_refused(walk: SchemaWalk) -> None:
     The walk asks the live server about types, functions and the like: it does not know what SQL
     written by hand has made of them.
     """
-    if not walk.interpretation.has_begun:
-        return
     walk.interpretation.schema()
     known = {(each.migration, each.operation) for each in walk.ledger.findings}
     for at, refusal in walk.interpretation.refused:

@@ -8,10 +8,7 @@ from typing import NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.preflight.interpret.commands import COMMANDS
 from opsmigrate.preflight.interpret.effects import Effects, Refusal, Unknown
-from opsmigrate.preflight.interpret.interpret import interpret
-from opsmigrate.preflight.interpret.reading import read_schema
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.statement import NoGrammarError, NotParsedError, Statement
@@ -80,6 +77,9 @@ class Interpretation:
 
     def schema(self) -> Schema:
         """Return the schema that the next statement finds."""
+        # Loaded only where there is SQL written by hand, as it takes a while.
+        from opsmigrate.preflight.interpret.reading import read_schema
+
         schema = read_schema(self.connection) if self._schema is None else self._schema
         waiting, self._waiting = self._waiting, []
         for at in waiting:
@@ -100,9 +100,11 @@ def interpreted(schema: Schema, text: str) -> Iterator[Interpreted]:
 
     Raises NotParsedError, and NoGrammarError where PostgreSQL's grammar is not installed.
     """
+    from opsmigrate.preflight.interpret.interpret import interpret
+
     for statement in parse(text):
         try:
-            after, effects = interpret(schema, statement, COMMANDS)
+            after, effects = interpret(schema, statement)
         # A rule that meets what it was not made for: what the statement does is not known.
         except Exception as error:
             why = f"{type(error).__name__} while it was interpreted"

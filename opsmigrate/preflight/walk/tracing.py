@@ -22,7 +22,6 @@ from opsmigrate.preflight.walk.constraints import note_left_out, require_inline_
 from opsmigrate.preflight.walk.defaults import add_identity, alter_default
 from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
 from opsmigrate.preflight.walk.fields import column_of, is_auto, is_generated
-from opsmigrate.preflight.walk.hand_written import understands
 from opsmigrate.preflight.walk.index_and_constraint_sql import examine_statement
 from opsmigrate.preflight.walk.interpretation import Understood
 from opsmigrate.preflight.walk.introspected import constraints_of
@@ -129,6 +128,9 @@ class TracingEditor(DatabaseSchemaEditor):
         """Return whether SQL written by hand is understood, as far as that is wanted."""
         interpretation = self.walk.interpretation
         if self.interprets and interpretation.interprets:
+            # Loaded only here, as it takes a while.
+            from opsmigrate.preflight.walk.hand_written import understands
+
             composed = self._composed(sql, params)
             return understands(self.walk, composed, atomic=self.atomic_migration)
         interpretation.passed_over = True
