@@ -132,17 +132,20 @@ def require_no_failure(
     expression: str,
     purpose: str,
     column: str | None = None,
+    *,
+    columns: tuple[str, ...] | None = None,
 ) -> bool:
     """Report if some row makes the expression fail, for example by a division by zero.
 
-    Return whether it is worth asking what it says of the rows.
+    `columns` are those that it names, where that is known otherwise than by their quotes. Return
+    whether it is worth asking what it says of the rows.
     """
     if CANNOT_FAIL.fullmatch(QUOTED.sub("", expression)):
         return True
     rows = walk.rows(table)
     if rows == 0:
         return True
-    named = walk.columns_in(table, expression)
+    named = walk.columns_in(table, expression) if columns is None else columns
     text = sql.SQL(expression)
     failure = fails_on_rows(walk.connection, table, text, named) if rows else None
     if failure is None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from textwrap import shorten
 
-from django.db.backends.postgresql.psycopg_any import sql
-
 from opsmigrate.preflight.interpret.effects import Question, Refusal
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.walk.adopted import adopt
 from opsmigrate.preflight.walk.dependents import warn_of_cascade
+from opsmigrate.preflight.walk.expressions import require_no_failure
 from opsmigrate.preflight.walk.index_rows import require_rows_fit
 from opsmigrate.preflight.walk.interpretation import (
     AFTER_REFUSAL,
@@ -21,7 +20,6 @@ from opsmigrate.preflight.walk.interpretation import (
 from opsmigrate.preflight.walk.probes import (
     Probe,
     duplicates,
-    fails_on_rows,
     nulls,
     orphans,
     violations,
@@ -172,31 +170,12 @@ def _ask_rows(walk: SchemaWalk, questions: Iterable[Question], shown: str) -> No
         if table is None or (question.expression and not is_trusted(walk, table)):
             walk.ledger.mark_undecided(words)
         elif question.kind == "expression" and question.expression is not None:
-            _ask_expression(walk, table, question, shown)
+            text, columns = question.expression, question.columns
+            require_no_failure(walk, table, text, shown, columns=columns)
         elif question.kind == "index-row":
             require_rows_fit(walk, table, question.columns, [])
         else:
             walk.check_rows(table, words, _probe(walk, question, table))
-
-
-def _ask_expression(
-    walk: SchemaWalk, table: SimulatedTable, question: Question, shown: str
-) -> None:
-    """Ask whether an expression fails on some row, for example by a division by zero."""
-    rows = walk.rows(table)
-    if rows == 0 or question.expression is None:
-        return
-    expression = sql.SQL(question.expression)
-    failure = fails_on_rows(walk.connection, table, expression, question.columns) if rows else None
-    if failure is None:
-        walk.ledger.mark_undecided(f"whether {shown} fails on some row of {table.label}")
-    elif failure:
-        walk.ledger.find(
-            "expression-fails",
-            f"{shown} fails on some row of {table.label}: {failure}",
-            hint="correct the rows, or make the expression handle them",
-            table=table.label,
-        )
 
 
 def _take_over(walk: SchemaWalk, step: Interpreted) -> None:
