@@ -14,6 +14,8 @@ from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.session import second_connection
+from opsmigrate.preflight.interpret.reading import read_schema
+from opsmigrate.preflight.walk.interpretation import interpreted
 from tests.conftest import ODD_NAME, Ops, execute, query
 from tests.planting import planted
 from tests.seeding import holding
@@ -65,6 +67,20 @@ def test_what_reads_calls_nothing(
         assert codes() == before
         assert plants.called(but_for=DJANGOS) == []
     assert before == [1, 0, 1, 0, 1]
+
+
+@pytest.mark.named
+@pytest.mark.parametrize("place", PLACES)
+def test_interpreting_sql_by_hand_calls_nothing(staging: str, role: Role, place: str) -> None:
+    text = (
+        "CREATE INDEX i ON treasury_payment (currency); UPDATE treasury_payment SET currency = 'x'"
+    )
+    with planted(staging, role()["USER"], first=PLACES[place]) as plants:
+        with second_connection(connections[staging]) as ours:
+            steps = list(interpreted(read_schema(ours), text))
+
+        assert [each.effects.refusal for each in steps] == [None, None]
+        assert plants.called() == []
 
 
 @pytest.mark.parametrize("place", PLACES)
