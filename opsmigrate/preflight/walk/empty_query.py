@@ -1,4 +1,4 @@
-"""Whether a query of a migration's code finds no row because its one table has none."""
+"""Whether a query of a migration's code finds no row: its table has none, or none that it wants."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 from django.db import models, router
 from django.db.models import Count, Field, Max, Min, QuerySet, lookups
 from django.db.models.expressions import Col
-from django.db.models.sql import UpdateQuery
+from django.db.models.sql import Query, UpdateQuery
 
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.walk.fields import column_of
+from opsmigrate.preflight.walk.live_query import UnaskableError, finds_rows, tables_of
 from opsmigrate.preflight.walk.privileges import live_relation, missing_privilege
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import SimulatedTable
@@ -50,25 +51,47 @@ def require_nothing_to_do(
 ) -> None:
     """Raise NotEmptyError unless the query, and what it `changes` or `deletes`, meets no row.
 
-    The table must have none, and be as the models say: a column of another type would have the
-    query refused. Nothing is executed but questions of the catalog, and how many rows there are.
+    The table must have none, or none that the query finds, and be as the models say: a column of
+    another type would have the query refused. Nothing is executed but questions.
+    """
+    table, others = require_sound(walk, query, changes=changes, deletes=deletes)
+    try:
+        if (others or walk.rows(table) != 0) and finds_rows(walk, query):
+            raise NotEmptyError
+    except UnaskableError as error:
+        raise NotEmptyError from error
+
+
+def require_sound(
+    walk: SchemaWalk,
+    query: QuerySet[Any],
+    *,
+    changes: Mapping[str, Any] | None = None,
+    deletes: bool = False,
+) -> tuple[SimulatedTable, set[str]]:
+    """Return the table of the query, and the others that it looks at.
+
+    Raises NotEmptyError where it may be refused although it finds no row.
     """
     model: Any = query.model
     table = walk.schema.table(model._meta.db_table)
     alias = walk.connection.alias
-    if table is None or model._meta.parents or {query.db, _written(query)} != {alias}:
+    if table is None or {query.db, _written(query)} != {alias}:
         raise NotEmptyError
     if changes is not None:
         _require_changes(walk, query, changes)
     composed = _composed(walk, query)
-    if {item.table_name for item in composed.alias_map.values()} != {model._meta.db_table}:
-        raise NotEmptyError
+    others = tables_of(composed) - {model._meta.db_table}
     _require_fitting(composed, model)
     _require_as_described(walk, table, model._meta.local_concrete_fields)
     verbs = ["SELECT", *(["UPDATE"] if changes is not None else []), *(["DELETE"] * deletes)]
     _require_allowed(walk, table, verbs)
-    if walk.rows(table) != 0:
-        raise NotEmptyError
+    for name in others:
+        other = walk.schema.table(name)
+        if other is None:
+            raise NotEmptyError
+        _require_allowed(walk, other, ["SELECT"])
+    return table, others
 
 
 def _written(query: Any) -> str:
@@ -85,7 +108,8 @@ def _require_changes(walk: SchemaWalk, query: QuerySet[Any], changes: Mapping[st
         fields = [model._meta.get_field(name) for name in changes]
     except Exception as error:  # what migrate would raise
         raise NotEmptyError from error
-    if update.related_updates or not all(map(_is_djangos_own, fields)):
+    # Where no row is found, those of parents are not executed.
+    if not all(map(_is_djangos_own, fields)):
         raise NotEmptyError
 
 
@@ -121,7 +145,11 @@ def _require_plain_condition(node: Any) -> None:
         left = getattr(child, "lhs", None)
         plain = type(left) is Count or (type(left) is Col and _is_djangos_own(left.output_field))
         kind = issubclass(type(child), LOOKUPS) and type(child).__module__ in THEIR_MODULES
-        if not kind or not plain or hasattr(child.rhs, "resolve_expression"):
+        if not kind or not plain:
+            raise NotEmptyError
+        if type(child.rhs) is Query and not child.rhs.annotations:
+            _require_plain_condition(child.rhs.where)
+        elif hasattr(child.rhs, "resolve_expression"):
             raise NotEmptyError
 
 

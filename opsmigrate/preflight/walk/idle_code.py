@@ -1,15 +1,13 @@
-"""Code of a migration that looks for rows, finds none in an empty table, and so does nothing.
+"""Code of a migration that looks for rows and finds none, or gives rows constants that they take.
 
 Its source is read, and carried out as far as it is understood: constants, models of the state, and
-queries that are composed and never executed. What is not understood may do anything.
+queries of which only is asked whether they find a row. What is not understood may do anything.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
-import inspect
-import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
@@ -18,7 +16,10 @@ from typing import Any
 from django.db import transaction
 from django.db.migrations.state import ProjectState
 from django.db.models import Count, Manager, Max, Min, Model, Q, QuerySet
+from django.db.models.fields.related_descriptors import ManyToManyDescriptor
 
+from opsmigrate.preflight.walk.constant_update import Written, update_constants
+from opsmigrate.preflight.walk.definitions import definition_of
 from opsmigrate.preflight.walk.empty_query import NotEmptyError, require_nothing_to_do
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 
@@ -48,6 +49,13 @@ class _Returned(Exception):
 
 
 @dataclass(frozen=True)
+class _Through:
+    """A relation of many to many, of which only the model between is asked for."""
+
+    model: Any
+
+
+@dataclass(frozen=True)
 class _StandIn:
     """One of what a migration's code is given: `apps`, `schema_editor`, or its connection."""
 
@@ -57,11 +65,16 @@ class _StandIn:
 APPS, EDITOR, CONNECTION = map(_StandIn, ("apps", "schema_editor", "connection"))
 
 
-def is_idle(code: Callable[..., Any], walk: SchemaWalk, state: ProjectState) -> bool:
-    """Return whether the code, given the models of `state`, finds only empty tables to work on."""
+def is_understood(code: Callable[..., Any], walk: SchemaWalk, state: ProjectState) -> bool:
+    """Return whether the code, given the models of `state`, only does what is known here.
+
+    What it gives to rows is noted in the tables of `walk`.
+    """
+    written = Written()
     try:
-        _Reader(code, walk, state, depth=0).call((APPS, EDITOR))
+        _Reader(code, walk, state, written, depth=0).call((APPS, EDITOR))
     except (_NotIdleError, NotEmptyError):
+        written.take_back()
         return False
     return True
 
@@ -69,7 +82,7 @@ def is_idle(code: Callable[..., Any], walk: SchemaWalk, state: ProjectState) -> 
 def returns_a_constant(function: Callable[..., Any]) -> bool:
     """Return whether a function without arguments does nothing but return a constant."""
     try:
-        value = _Reader(function, None, None, depth=0).call(())
+        value = _Reader(function, None, None, Written(), depth=0).call(())
     except _NotIdleError:
         return False
     return _is_constant(value)
@@ -78,39 +91,37 @@ def returns_a_constant(function: Callable[..., Any]) -> bool:
 class _Reader:
     """Carries out one function; it meets no model where there is no `state`."""
 
-    def __init__(self, function: Any, walk: Any, state: ProjectState | None, *, depth: int) -> None:
+    def __init__(
+        self, function: Any, walk: Any, state: ProjectState | None, written: Written, *, depth: int
+    ) -> None:
         # Its own type: isinstance() asks an object that stands in for another one, which may work.
         if not issubclass(type(function), FunctionType) or depth > DEEPEST:
             raise _NotIdleError
         if function.__closure__ or hasattr(function, "__wrapped__"):
             raise _NotIdleError
         self.function, self.walk, self.state, self.depth = function, walk, state, depth
+        self.written = written
         code = function.__code__
         self.own = {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
         self.names: dict[str, Any] = {}
 
     def call(self, arguments: Sequence[Any]) -> Any:
         """Return what it returns."""
-        body = self._definition()
+        body = definition_of(self.function)
+        if body is None:
+            raise _NotIdleError
         names = body.args.posonlyargs + body.args.args
         others = body.args.kwonlyargs or body.args.vararg or body.args.kwarg or body.args.defaults
         if others or len(names) != len(arguments):
             raise _NotIdleError
         self.names = {name.arg: value for name, value in zip(names, arguments, strict=True)}
+        if isinstance(body, ast.Lambda):
+            return self._value(body.body)
         try:
             self._block(body.body)
         except _Returned as returned:
             return returned.value
         return None
-
-    def _definition(self) -> ast.FunctionDef:
-        try:
-            [found] = ast.parse(textwrap.dedent(inspect.getsource(self.function))).body
-        except (OSError, TypeError, SyntaxError, ValueError) as error:
-            raise _NotIdleError from error
-        if not isinstance(found, ast.FunctionDef) or found.decorator_list:
-            raise _NotIdleError
-        return found
 
     # Statements
 
@@ -136,6 +147,13 @@ class _Reader:
         if others or not isinstance(target, ast.Name):
             raise _NotIdleError
         self.names[target.id] = self._value(each.value)
+
+    def _comprehension(self, each: Any) -> Any:
+        """Return what a list of something is that there is none of."""
+        [loop, *others] = each.generators
+        if others or self._items(self._value(loop.iter)):
+            raise _NotIdleError
+        return []
 
     def _loop(self, each: ast.For) -> None:
         if each.orelse:
@@ -168,7 +186,9 @@ class _Reader:
     # Expressions
 
     def _truth(self, test: ast.expr) -> bool:
-        value = self._value(test)
+        return self._truth_of(self._value(test))
+
+    def _truth_of(self, value: Any) -> bool:
         if type(value) is QuerySet:
             require_nothing_to_do(self.walk, value)
             return False
@@ -182,7 +202,11 @@ class _Reader:
             ast.Name: self._name,
             ast.Attribute: self._attribute,
             ast.Call: self._call,
+            ast.BoolOp: self._and_or,
             ast.Compare: self._compare,
+            ast.GeneratorExp: self._comprehension,
+            ast.JoinedStr: self._text,
+            ast.ListComp: self._comprehension,
             ast.List: self._collection,
             ast.Tuple: self._collection,
             ast.Dict: self._dict,
@@ -208,13 +232,45 @@ class _Reader:
 
     def _attribute(self, each: Any) -> Any:
         owner = self._value(each.value)
+        if type(owner) is _Through and each.attr == "through":
+            return owner.model
         if owner is EDITOR and each.attr == "connection":
             return CONNECTION
         if owner is CONNECTION and each.attr in ("alias", "vendor"):
             return getattr(self.walk.connection, each.attr)
-        if _is_model(owner) and each.attr == "objects" and type(owner.objects) is Manager:
-            return owner.objects.all()
+        if _is_model(owner):
+            return self._of_model(owner, each.attr)
         raise _NotIdleError
+
+    def _of_model(self, model: Any, name: str) -> Any:
+        if name in ("objects", "_base_manager") and type(getattr(model, name, None)) is Manager:
+            return getattr(model, name).all()
+        if type(item := vars(model).get(name)) is ManyToManyDescriptor:
+            return _Through(item.through)
+        raise _NotIdleError
+
+    def _text(self, each: Any) -> Any:
+        parts = [
+            part.value if isinstance(part, ast.FormattedValue) else part for part in each.values
+        ]
+        plain = all(
+            part.conversion == -1 and part.format_spec is None
+            for part in each.values
+            if isinstance(part, ast.FormattedValue)
+        )
+        values = [self._value(part) for part in parts]
+        if not plain or any(type(value) not in (str, int) for value in values):
+            raise _NotIdleError
+        return "".join(map(str, values))
+
+    def _and_or(self, each: Any) -> Any:
+        goes_on = isinstance(each.op, ast.And)
+        value: Any = None
+        for part in each.values:
+            value = self._value(part)
+            if self._truth_of(value) is not goes_on:
+                break
+        return value
 
     def _collection(self, each: Any) -> Any:
         return list(map(self._value, each.elts))
@@ -261,6 +317,8 @@ class _Reader:
             return values[0] == values[1]
         if isinstance(operator, ast.NotEq):
             return values[0] != values[1]
+        if isinstance(operator, ast.Is | ast.IsNot) and values[1] is None:
+            return (values[0] is None) is isinstance(operator, ast.Is)
         raise _NotIdleError
 
     # Calls
@@ -294,8 +352,8 @@ class _Reader:
         raise _NotIdleError
 
     def _call_of(self, owner: Any, method: str, values: list[Any], names: dict[str, Any]) -> Any:
-        if owner is APPS and method == "get_model" and not names:
-            return self._model(values)
+        if owner is APPS and method == "get_model":
+            return self._model(values, names)
         if type(owner) is not QuerySet:
             raise _NotIdleError
         if method == "iterator":
@@ -303,17 +361,27 @@ class _Reader:
         if method in COMPOSE:
             return self._composed(owner, method, values, names)
         if method == "update" and not values and all(map(_is_constant, names.values())):
-            require_nothing_to_do(self.walk, owner, changes=names)
-            return 0
+            return self._update(owner, names)
+        if method == "bulk_create" and values == [[]] and names.keys() <= {"batch_size"}:
+            return []
         if method not in WITHOUT_ROWS or values or names:
             raise _NotIdleError
         require_nothing_to_do(self.walk, owner, deletes=method == "delete")
         return WITHOUT_ROWS[method]
 
-    def _model(self, values: list[Any]) -> Any:
+    def _update(self, query: Any, changes: dict[str, Any]) -> Any:
+        try:
+            require_nothing_to_do(self.walk, query, changes=changes)
+        except NotEmptyError:
+            update_constants(self.walk, query, changes, self.written)
+            # How many rows they are is not asked.
+            return None
+        return 0
+
+    def _model(self, values: list[Any], names: dict[str, Any]) -> Any:
         assert self.state is not None  # noqa: S101 - who has `apps` has a state
         try:
-            return self.state.apps.get_model(*values)
+            return self.state.apps.get_model(*values, **names)
         except Exception as error:
             raise _NotIdleError from error
 
@@ -327,7 +395,7 @@ class _Reader:
 
     def _call_global(self, called: Any, values: list[Any], names: dict[str, Any]) -> Any:
         if issubclass(type(called), FunctionType) and not names:
-            deeper = _Reader(called, self.walk, self.state, depth=self.depth + 1)
+            deeper = _Reader(called, self.walk, self.state, self.written, depth=self.depth + 1)
             return deeper.call(values)
         if called is print and not names and all(type(value) in CONSTANTS for value in values):
             return None

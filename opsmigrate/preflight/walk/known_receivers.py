@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from django.contrib.auth import get_permission_codename, get_user_model
 from django.db import Error, router
 from django.db.backends.postgresql.psycopg_any import sql
+from django.db.migrations.state import ProjectState
 
 from opsmigrate.preflight.walk.new_rows import Permission, type_of
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
@@ -27,6 +29,27 @@ FINGERPRINTS = {
     WAGTAIL: {"47402eec0ccc2523"},
     # django-guardian 2.4 to 3.1; 3.2 to 3.5, where what the database refuses is passed over.
     GUARDIAN: {"d02d928413b23dac", "16b75fdf56aee082"},
+}
+PULPCORE = "pulpcore.app.apps."
+# pulpcore 3.123.
+PULPCORES = {
+    "_clean_app_status": {"bace55ce6968a227"},
+    "_populate_access_policies": {"e2a74906eb0d229b"},
+    "_populate_system_id": {"e114338b90bc32ed"},
+    "_ensure_default_domain": {"9d2cdbcbe299784a"},
+    "_populate_roles": {"f122797333fe6b00"},
+    "_populate_artifact_serving_distribution": {"3e9048bc88f59404"},
+}
+FINGERPRINTS |= {f"{PULPCORE}{name}": texts for name, texts in PULPCORES.items()}
+# What known receivers call, by module and name.
+CALLED = {
+    f"{PULPCORE}_populate_access_policies": {
+        ("pulpcore.app.util", "get_view_urlpattern"): "7539d4268be49103"
+    },
+    f"{PULPCORE}_ensure_default_domain": {
+        ("pulpcore.app.util", "get_default_domain"): "7abf1167fbbc1e4e"
+    },
+    f"{PULPCORE}_populate_roles": {("pulpcore.app.apps", "adjust_roles"): "0ed6d88e35e95017"},
 }
 DIGITS = 16
 
@@ -42,11 +65,28 @@ def fingerprint(function: Callable[..., Any]) -> str | None:
 
 def is_known(name: str, function: Callable[..., Any]) -> bool:
     """Return whether the receiver is one of a well-known app, with a text that was read."""
-    return name in FINGERPRINTS and fingerprint(function) in FINGERPRINTS[name]
+    called = CALLED.get(name, {})
+    return (
+        name in FINGERPRINTS
+        and fingerprint(function) in FINGERPRINTS[name]
+        and all(fingerprint(_of(*where)) == text for where, text in called.items())
+    )
 
 
-def why_open(name: str, walk: SchemaWalk) -> str | None:
-    """Return why it is not known what a known receiver will do, None where it is."""
+def _of(module: str, name: str) -> Any:
+    return getattr(sys.modules.get(module), name, None)
+
+
+def why_open(name: str, walk: SchemaWalk, state: ProjectState) -> str | None:
+    """Return why it is not known what a known receiver will do, None where it is.
+
+    `state` is the one after the plan.
+    """
+    if name.startswith(PULPCORE):
+        # Loaded only where pulpcore is.
+        from opsmigrate.preflight.walk import pulpcore_receivers
+
+        return pulpcore_receivers.why_open(name, walk, state)
     if name == GUARDIAN and not _is_there(walk):
         return f"{name} makes the anonymous user, which does not exist: only a rehearsal decides"
     # What Wagtail's inserts is asked with Django's own permissions.

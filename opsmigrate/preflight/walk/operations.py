@@ -21,7 +21,7 @@ from opsmigrate.preflight.walk.code_effects import effect_of_code
 from opsmigrate.preflight.walk.collations import create_collation, remove_collation
 from opsmigrate.preflight.walk.constraints import add_constraint
 from opsmigrate.preflight.walk.expressions import require_fit
-from opsmigrate.preflight.walk.idle_code import is_idle
+from opsmigrate.preflight.walk.idle_code import is_understood
 from opsmigrate.preflight.walk.known_code import asks_nothing
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulation import CHECK
@@ -171,7 +171,7 @@ def _run_python(move: Move) -> None:
     allowed = router.allow_migrate(alias, move.migration.app_label, **operation.hints)
     if code is None or code is RunPython.noop or asks_nothing(code, move.from_state):
         return
-    if allowed and not is_idle(code, move.walk, move.from_state):
+    if allowed and not is_understood(code, move.walk, move.from_state):
         ledger = move.walk.ledger
         name = f"{code.__module__}.{getattr(code, '__qualname__', code)}"
         texts = filter(DDL.search, strings_in_reach(code))

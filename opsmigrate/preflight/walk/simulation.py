@@ -86,6 +86,8 @@ class SimulatedTable:
     fires_anew: bool = False
     # SQL written by hand has made, changed or deleted rows: nobody knows how many there are.
     written: bool = False
+    # The migration in which code has changed its rows, so that triggers may wait for its end.
+    rows_written_in: str | None = None
     # The checks that the plan adds without asking the rows, in SQL.
     not_valid: dict[str, str] = field(default_factory=dict)
 
