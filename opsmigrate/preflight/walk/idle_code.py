@@ -63,6 +63,8 @@ class _StandIn:
 
 
 APPS, EDITOR, CONNECTION = map(_StandIn, ("apps", "schema_editor", "connection"))
+# What nothing can be done with: it was not asked.
+HOW_MANY = _StandIn("how many rows are updated")
 
 
 def is_understood(code: Callable[..., Any], walk: SchemaWalk, state: ProjectState) -> bool:
@@ -374,8 +376,7 @@ class _Reader:
             require_nothing_to_do(self.walk, query, changes=changes)
         except NotEmptyError:
             update_constants(self.walk, query, changes, self.written)
-            # How many rows they are is not asked.
-            return None
+            return HOW_MANY
         return 0
 
     def _model(self, values: list[Any], names: dict[str, Any]) -> Any:
@@ -414,8 +415,8 @@ def _is_model(value: Any) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    """Return whether a query may be composed of it: no other query, and no model."""
-    return type(value) in EXPRESSIONS or _is_constant(value)
+    """Return whether a query may be composed of it: no model."""
+    return type(value) in (*EXPRESSIONS, QuerySet) or _is_constant(value)
 
 
 def _is_constant(value: Any) -> bool:

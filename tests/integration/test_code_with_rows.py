@@ -1,0 +1,197 @@
+"""Code that finds no row of those that are there, or gives rows constants, is decided."""
+
+from collections.abc import Callable
+
+import pytest
+from django.db import connections
+
+from tests.aliases import guest
+from tests.conftest import Ops, execute
+from tests.integration.pairs import CAGE, ROW
+from tests.integration.zoo_migrations import Write, migrate
+from tests.privileges import OWN, READS_SEQUENCES, execute_for
+
+BODY = """
+def run(apps, schema_editor):
+    Cage = apps.get_model(app_label="zoo", model_name="Cage")
+    {code}
+
+operations = [migrations.RunPython(run)]
+"""
+CAGES = "Cage.objects.using(schema_editor.connection.alias)"
+DECIDED = {
+    "no such row": f"for cage in {CAGES}.filter(name='b'):\n        cage.delete()",
+    "several conditions": f"if {CAGES}.exclude(size=1).exclude(name__in=('b', 'c')).exists() or"
+    f" {CAGES}.filter(size__isnull=True).exists():\n        raise ValueError",
+    "a query in it": f"{CAGES}.filter(size__in={CAGES}.filter(name='b').values('size')).delete()",
+    "a list of none": "Cage.objects.using(schema_editor.connection.alias).bulk_create("
+    f"Cage(name=row['name']) for row in {CAGES}.filter(name='b').values('name').iterator())",
+    "a constant for all": f"{CAGES}.update(size=7)",
+    "constants for some": f"{CAGES}.filter(name='a').update(size=None, name='b')",
+    "a text of a text": f"word = 'Cage'\n    {CAGES}.filter(size=1).update(name=f'{{word}} 2')",
+}
+# What rows make fail, or what is not understood of them.
+OPEN = {
+    "a row to delete": f"{CAGES}.filter(name='a').delete()",
+    "a loop over it": f"for cage in {CAGES}.filter(name='a'):\n        cage.save()",
+    "a query in it that finds it": f"{CAGES}.filter(size__in={CAGES}.values('size')).delete()",
+    "a list of one": "Cage.objects.using(schema_editor.connection.alias).bulk_create("
+    f"Cage(name=row['name']) for row in {CAGES}.values('name').iterator())",
+    "NULL": f"{CAGES}.update(name=None)",
+    "a long text": f"{CAGES}.update(name='{'a' * 21}')",
+    "a large number": f"{CAGES}.update(size=2147483648)",
+    "a number for a text": f"{CAGES}.update(size='many')",
+    "a unique column": f"{CAGES}.update(code='{'0' * 32}')",
+    "how many they were": f"if {CAGES}.update(size=7):\n        raise ValueError",
+    "an update, and more": f"{CAGES}.update(size=7)\n    {CAGES}.get(name='b')",
+}
+
+
+@pytest.fixture
+def applied(empty_database: str, write_migrations: Write) -> str:
+    """Return a database with the table, which has one row."""
+    write_migrations(CAGE)
+    assert migrate(empty_database, "zoo") is None
+    execute(connections[empty_database], ROW)
+    return empty_database
+
+
+def asked(ops: Ops, database: str) -> int:
+    return ops("preflight_migrate", "zoo", database=database, rehearse="off").code
+
+
+@pytest.mark.parametrize("code", DECIDED.values(), ids=[*DECIDED])
+def test_code_that_no_row_stops_is_decided(
+    code: str, applied: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(CAGE, BODY.format(code=code))
+
+    assert asked(ops, applied) == 0
+    assert migrate(applied, "zoo") is None
+
+
+@pytest.mark.parametrize("code", OPEN.values(), ids=[*OPEN])
+def test_code_that_a_row_may_stop_is_not(
+    code: str, applied: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(CAGE, BODY.format(code=code))
+
+    assert asked(ops, applied) == 3
+
+
+REFUSES = "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;"
+# What makes an UPDATE of the size fail, or computes something from it.
+IN_THE_WAY = {
+    "a trigger": f"{REFUSES} CREATE TRIGGER no BEFORE UPDATE ON zoo_cage FOR EACH ROW"
+    " EXECUTE FUNCTION no()",
+    "a rule": "CREATE RULE no AS ON UPDATE TO zoo_cage DO ALSO SELECT 1 / 0",
+    "a check": "ALTER TABLE zoo_cage ADD CHECK (size < 5)",
+    "a check of another column": "ALTER TABLE zoo_cage ADD CHECK (name = 'b') NOT VALID",
+    "a unique index": "CREATE UNIQUE INDEX ON zoo_cage (size)",
+    "an index of an expression": "CREATE INDEX ON zoo_cage ((1 / (size - 7)))",
+    "a computed column": "ALTER TABLE zoo_cage ADD c int GENERATED ALWAYS AS (1 / size) STORED",
+    "a child": "CREATE TABLE kid (CHECK (size < 5)) INHERITS (zoo_cage)",
+    "a publication": "ALTER TABLE zoo_cage DROP CONSTRAINT zoo_cage_pkey;"
+    " CREATE PUBLICATION p FOR TABLE zoo_cage",
+}
+
+
+@pytest.mark.parametrize("damage", IN_THE_WAY.values(), ids=[*IN_THE_WAY])
+def test_what_may_refuse_a_constant_leaves_it_open(
+    damage: str, applied: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(CAGE, BODY.format(code=DECIDED["a constant for all"]))
+    execute(connections[applied], damage)
+
+    assert asked(ops, applied) == 3
+
+
+def test_row_security_and_privileges_leave_it_open(
+    applied: str, role: Callable[[], dict[str, str]], write_migrations: Write, ops: Ops
+) -> None:
+    user = role()
+    execute_for(user, applied, *OWN, READS_SEQUENCES)
+    write_migrations(CAGE, BODY.format(code=DECIDED["a constant for all"]))
+    with guest(applied, user) as theirs:
+        assert asked(ops, theirs) == 0
+        execute_for(user, applied, "REVOKE UPDATE ON zoo_cage FROM {role}")
+        assert asked(ops, theirs) == 3
+        execute_for(user, applied, "GRANT ALL ON zoo_cage TO {role}")
+        execute(connections[applied], "ALTER TABLE zoo_cage FORCE ROW LEVEL SECURITY")
+        execute(connections[applied], "ALTER TABLE zoo_cage ENABLE ROW LEVEL SECURITY")
+        assert asked(ops, theirs) == 3
+
+
+KEEPERS = """
+migrations.CreateModel("Keeper", [
+    ("id", models.BigAutoField(primary_key=True)),
+    ("name", models.TextField()),
+    ("cage", models.ForeignKey("zoo.Cage", models.CASCADE)),
+]),
+"""
+# A row that its own transaction has written lets the triggers of its keys wait for the commit.
+TWICE = """
+def run(apps, schema_editor):
+    Keeper = apps.get_model("zoo", "Keeper")
+    keepers = Keeper.objects.using(schema_editor.connection.alias)
+    keepers.update(name="a")
+    keepers.filter(name__in=["a", "b"]).update(name="b")
+
+operations = [
+    migrations.RunPython(run),
+    {more}
+]
+"""
+ADDS = 'migrations.AddField("keeper", "age", models.IntegerField(null=True))'
+
+
+def test_a_table_whose_rows_were_written_is_not_said_to_be_free_to_alter(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(CAGE + KEEPERS)
+    assert migrate(empty_database, "zoo") is None
+    execute(connections[empty_database], ROW)
+    execute(
+        connections[empty_database],
+        "INSERT INTO zoo_keeper (name, cage_id) SELECT 'k', id FROM zoo_cage",
+    )
+    once = TWICE.replace("    keepers.filter(", "    # keepers.filter(")
+    write_migrations(CAGE + KEEPERS, once.format(more=""), f"operations = [{ADDS}]")
+    assert asked(ops, empty_database) == 0
+    write_migrations(CAGE + KEEPERS, once.format(more=ADDS))
+    assert asked(ops, empty_database) == 3
+
+
+def test_what_the_rows_hold_then_is_not_taken_for_what_they_hold_now(
+    applied: str, write_migrations: Write, ops: Ops
+) -> None:
+    null = 'operations = [migrations.AlterField("cage", "size", models.IntegerField())]'
+    nothing = BODY.format(code=f"{CAGES}.filter(name='b').update(size=None)")
+    write_migrations(CAGE, nothing, null)
+    assert asked(ops, applied) == 0
+
+    write_migrations(CAGE, BODY.format(code=f"{CAGES}.update(size=None)"), null)
+    assert asked(ops, applied) == 3
+    assert migrate(applied, "zoo") is not None
+
+
+LAMBDA = """
+operations = [
+    migrations.RunPython(
+        lambda apps, editor: apps.get_model("zoo", "Cage").objects.using("{alias}").update(size=3){more}
+    ),
+]
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [("", 0), (", lambda apps, editor: None", 3)],
+    ids=["one", "two-in-a-line"],
+)
+def test_a_lambda_is_read_where_it_is_the_only_one_of_its_line(
+    more: str, code: int, applied: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(CAGE, LAMBDA.format(alias=applied, more=more))
+
+    assert asked(ops, applied) == code
