@@ -156,10 +156,13 @@ def test_a_table_whose_rows_were_written_is_not_said_to_be_free_to_alter(
         "INSERT INTO zoo_keeper (name, cage_id) SELECT 'k', id FROM zoo_cage",
     )
     once = TWICE.replace("    keepers.filter(", "    # keepers.filter(")
-    write_migrations(CAGE + KEEPERS, once.format(more=""), f"operations = [{ADDS}]")
-    assert asked(ops, empty_database) == 0
     write_migrations(CAGE + KEEPERS, once.format(more=ADDS))
+    assert asked(ops, empty_database) == 0
+    write_migrations(CAGE + KEEPERS, TWICE.format(more=""), f"operations = [{ADDS}]")
+    assert asked(ops, empty_database) == 0
+    write_migrations(CAGE + KEEPERS, TWICE.format(more=ADDS))
     assert asked(ops, empty_database) == 3
+    assert "pending trigger events" in str(migrate(empty_database, "zoo"))
 
 
 def test_what_the_rows_hold_then_is_not_taken_for_what_they_hold_now(
@@ -170,15 +173,19 @@ def test_what_the_rows_hold_then_is_not_taken_for_what_they_hold_now(
     write_migrations(CAGE, nothing, null)
     assert asked(ops, applied) == 0
 
-    write_migrations(CAGE, BODY.format(code=f"{CAGES}.update(size=None)"), null)
+    some = BODY.format(code=f"{CAGES}.filter(name='a').update(size=None)")
+    write_migrations(CAGE, some, null)
     assert asked(ops, applied) == 3
+
+    write_migrations(CAGE, BODY.format(code=f"{CAGES}.update(size=None)"), null)
+    assert asked(ops, applied) == 1
     assert migrate(applied, "zoo") is not None
 
 
 LAMBDA = """
 operations = [
     migrations.RunPython(
-        lambda apps, editor: apps.get_model("zoo", "Cage").objects.using("{alias}").update(size=3){more}
+        lambda apps, e: apps.get_model("zoo", "Cage").objects.using("{alias}").update(size=3){more}
     ),
 ]
 """
@@ -193,5 +200,116 @@ def test_a_lambda_is_read_where_it_is_the_only_one_of_its_line(
     more: str, code: int, applied: str, write_migrations: Write, ops: Ops
 ) -> None:
     write_migrations(CAGE, LAMBDA.format(alias=applied, more=more))
+
+    assert asked(ops, applied) == code
+
+
+HOUSES = """
+migrations.CreateModel("House", [
+    ("id", models.BigAutoField(primary_key=True)),
+    ("at", models.ForeignKey("zoo.Cage", models.CASCADE, null=True)),
+    ("words", models.CharField(max_length=9, null=True)),
+]),
+migrations.CreateModel("Room", [
+    ("id", models.BigAutoField(primary_key=True)),
+    ("house", models.ForeignKey("zoo.House", models.CASCADE)),
+    ("words", models.CharField(max_length=9, null=True)),
+]),
+"""
+FILLS = """
+def fill(apps, schema_editor):
+    house = apps.get_model("zoo", "House")
+    room = apps.get_model("zoo", "Room")
+    room.objects.using(schema_editor.connection.alias).update({given})
+    {then}
+
+operations = [
+    migrations.AddField("room", "cage", models.ForeignKey("zoo.Cage", models.CASCADE, null=True)),
+    migrations.RunPython(fill),
+    migrations.AlterField("room", "cage", models.ForeignKey("zoo.Cage", models.CASCADE)),
+]
+"""
+CAGE_OF_HOUSE = (
+    "cage=models.Subquery(house.objects.filter(pk=models.OuterRef('house_id')).values('at')[:1])"
+)
+NOW = "if schema_editor is not None and schema_editor.connection.vendor == 'postgresql':\n"
+NOW += "        schema_editor.execute('SET CONSTRAINTS ALL IMMEDIATE')"
+
+
+@pytest.mark.parametrize("at", ["id", "NULL"])
+def test_values_of_another_row_are_asked_for_what_follows(
+    at: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    """As cms.0045 of django CMS does."""
+    write_migrations(CAGE + HOUSES)
+    assert migrate(empty_database, "zoo") is None
+    connection = connections[empty_database]
+    execute(connection, ROW)
+    execute(connection, f"INSERT INTO zoo_house (at_id) SELECT {at} FROM zoo_cage")
+    execute(connection, "INSERT INTO zoo_room (house_id) SELECT id FROM zoo_house")
+    write_migrations(CAGE + HOUSES, FILLS.format(given=CAGE_OF_HOUSE, then=NOW))
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+    assert answer.code == (0 if at == "id" else 1)
+    assert answer.ids == ([] if at == "id" else ["null-values"])
+    assert (migrate(empty_database, "zoo") is None) == (at == "id")
+
+
+OTHERS = {
+    "another type": CAGE_OF_HOUSE.replace("'at'", "'words'"),
+    "not by its key": CAGE_OF_HOUSE.replace("pk=", "at="),
+    "two conditions": CAGE_OF_HOUSE.replace("filter(", "filter(words='a', "),
+}
+
+
+@pytest.mark.parametrize("given", OTHERS.values(), ids=[*OTHERS])
+def test_values_that_are_not_plain_to_see_leave_it_open(
+    given: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(CAGE + HOUSES)
+    assert migrate(empty_database, "zoo") is None
+    connection = connections[empty_database]
+    execute(connection, "INSERT INTO zoo_house (words) VALUES ('a')")
+    execute(connection, "INSERT INTO zoo_room (house_id) SELECT id FROM zoo_house")
+    write_migrations(CAGE + HOUSES, FILLS.format(given=given, then=""))
+
+    assert asked(ops, empty_database) == 3
+
+
+@pytest.mark.parametrize(("then", "code"), [("", 3), (NOW, 0)], ids=["waits", "now"])
+def test_triggers_that_wait_leave_it_open_until_they_are_called(
+    then: str, code: int, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    """A key that was there before is checked at the commit, and its table cannot be altered."""
+    write_migrations(CAGE + HOUSES)
+    assert migrate(empty_database, "zoo") is None
+    connection = connections[empty_database]
+    execute(connection, f"{ROW}; {ROW}")
+    execute(connection, "INSERT INTO zoo_house (at_id) SELECT max(id) FROM zoo_cage")
+    execute(connection, "INSERT INTO zoo_room (house_id) SELECT id FROM zoo_house")
+    given = "at=models.Subquery(room.objects.filter(pk=models.OuterRef('id')).values('house')[:1])"
+    fill = FILLS.replace("room.objects", "house.objects").format(given=given, then=then)
+    alters = ADDS.replace("keeper", "house")
+    body = fill[: fill.index("operations")] + f"operations = [migrations.RunPython(fill), {alters}]"
+    write_migrations(CAGE + HOUSES, body)
+
+    assert asked(ops, empty_database) == code
+    assert (migrate(empty_database, "zoo") is None) == (code == 0)
+
+
+NAMES = """
+def run(apps, schema_editor):
+    if "{name}" in schema_editor.connection.introspection.table_names():
+        raise ValueError
+
+operations = [migrations.RunPython(run)]
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("zoo_nothing", 0), ("zoo_cage", 3)])
+def test_whether_there_is_such_a_table_is_known(
+    name: str, code: int, applied: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(CAGE, NAMES.format(name=name))
 
     assert asked(ops, applied) == code

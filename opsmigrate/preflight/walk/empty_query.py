@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import models, router
-from django.db.models import Count, Field, Max, Min, QuerySet, lookups
+from django.db.models import Count, Field, Max, Min, QuerySet, Subquery, lookups
 from django.db.models.expressions import Col
 from django.db.models.sql import Query, UpdateQuery
 
@@ -56,6 +56,9 @@ def require_nothing_to_do(
     """
     table, others = require_sound(walk, query, changes=changes, deletes=deletes)
     try:
+        for name, value in (changes or {}).items():
+            if type(value) is Subquery:
+                _require_same_type(walk, query, name, value)
         if (others or walk.rows(table) != 0) and finds_rows(walk, query):
             raise NotEmptyError
     except UnaskableError as error:
@@ -92,6 +95,23 @@ def require_sound(
             raise NotEmptyError
         _require_allowed(walk, other, ["SELECT"])
     return table, others
+
+
+def _require_same_type(walk: SchemaWalk, query: QuerySet[Any], name: str, given: Subquery) -> None:
+    """Raise NotEmptyError unless a query gives a column values of its very type."""
+    inner: Any = given.query
+    if len(inner.select) != 1 or inner.annotations:
+        raise NotEmptyError
+    tables = [walk.schema.table(each._meta.db_table) for each in (inner.model, query.model)]
+    columns = [column_of(inner.select[0].target), column_of(query.model._meta.get_field(name))]
+    types = [
+        table.types.get(column) if table else None
+        for table, column in zip(tables, columns, strict=True)
+    ]
+    if None in types or canonical(str(types[0])) != canonical(str(types[1])):
+        raise NotEmptyError
+    # PostgreSQL itself says whether it takes the query; of rows, nothing is asked.
+    finds_rows(walk, query.annotate(opsmigrate_new=given))
 
 
 def _written(query: Any) -> str:

@@ -15,10 +15,20 @@ from typing import Any
 
 from django.db import transaction
 from django.db.migrations.state import ProjectState
-from django.db.models import Count, Manager, Max, Min, Model, Q, QuerySet
+from django.db.models import (
+    Count,
+    Manager,
+    Max,
+    Min,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+)
 from django.db.models.fields.related_descriptors import ManyToManyDescriptor
 
-from opsmigrate.preflight.walk.constant_update import Written, update_constants
+from opsmigrate.preflight.walk.constant_update import Written, update_rows
 from opsmigrate.preflight.walk.definitions import definition_of
 from opsmigrate.preflight.walk.empty_query import NotEmptyError, require_nothing_to_do
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
@@ -34,7 +44,7 @@ COMPOSE = frozenset(
 )
 # What it gives where there is no row.
 WITHOUT_ROWS = {"count": 0, "delete": None, "exists": False, "first": None, "last": None}
-EXPRESSIONS = (Count, Max, Min, Q)
+EXPRESSIONS = (Count, Max, Min, OuterRef, Q, Subquery)
 CONSTANTS = (str, int, float, bool, type(None), list, tuple, set, frozenset, dict)
 LENGTHS = (bool, len, list, set, tuple)
 
@@ -63,6 +73,8 @@ class _StandIn:
 
 
 APPS, EDITOR, CONNECTION = map(_StandIn, ("apps", "schema_editor", "connection"))
+INTROSPECTION, TABLE_NAMES = map(_StandIn, ("introspection", "the names of tables"))
+NOW = "SET CONSTRAINTS ALL IMMEDIATE"
 # What nothing can be done with: it was not asked.
 HOW_MANY = _StandIn("how many rows are updated")
 
@@ -212,6 +224,7 @@ class _Reader:
             ast.List: self._collection,
             ast.Tuple: self._collection,
             ast.Dict: self._dict,
+            ast.Subscript: self._part,
             ast.UnaryOp: self._not,
             ast.BinOp: self._either,
         }.get(type(each))
@@ -238,6 +251,8 @@ class _Reader:
             return owner.model
         if owner is EDITOR and each.attr == "connection":
             return CONNECTION
+        if owner is CONNECTION and each.attr == "introspection":
+            return INTROSPECTION
         if owner is CONNECTION and each.attr in ("alias", "vendor"):
             return getattr(self.walk.connection, each.attr)
         if _is_model(owner):
@@ -273,6 +288,16 @@ class _Reader:
             if self._truth_of(value) is not goes_on:
                 break
         return value
+
+    def _part(self, each: Any) -> Any:
+        """Return the beginning of a query, `[:1]`, which is not executed."""
+        owner, part = self._value(each.value), each.slice
+        if type(owner) is not QuerySet or not isinstance(part, ast.Slice) or part.upper is None:
+            raise _NotIdleError
+        upper = self._value(part.upper)
+        if part.lower or part.step or type(upper) is not int or upper < 1:
+            raise _NotIdleError
+        return owner[:upper]
 
     def _collection(self, each: Any) -> Any:
         return list(map(self._value, each.elts))
@@ -312,6 +337,10 @@ class _Reader:
 
     def _compare(self, each: Any) -> Any:
         values = self._value(each.left), *map(self._value, each.comparators)
+        if len(values) == 2 and values[1] is TABLE_NAMES and isinstance(each.ops[0], ast.In):
+            return self._has_table(values[0])
+        if len(values) == 2 and type(values[0]) is _StandIn:
+            return self._is_none(each.ops[0], values[1])
         if len(values) > 2 or any(type(value) not in CONSTANTS for value in values):
             raise _NotIdleError
         [operator] = each.ops
@@ -322,6 +351,18 @@ class _Reader:
         if isinstance(operator, ast.Is | ast.IsNot) and values[1] is None:
             return (values[0] is None) is isinstance(operator, ast.Is)
         raise _NotIdleError
+
+    def _has_table(self, name: Any) -> bool:
+        # Code that ran before may have made it.
+        if type(name) is not str or not self.walk.sees_everything():
+            raise _NotIdleError
+        return self.walk.schema.visible_kind(name) in ("r", "p", "v", "m", "f")
+
+    def _is_none(self, operator: ast.cmpop, other: Any) -> bool:
+        """Compare what the code is given with None."""
+        if other is not None or not isinstance(operator, ast.Is | ast.IsNot):
+            raise _NotIdleError
+        return isinstance(operator, ast.IsNot)
 
     # Calls
 
@@ -356,13 +397,17 @@ class _Reader:
     def _call_of(self, owner: Any, method: str, values: list[Any], names: dict[str, Any]) -> Any:
         if owner is APPS and method == "get_model":
             return self._model(values, names)
+        if owner is EDITOR and method == "execute" and values == [NOW] and not names:
+            return self.written.check_now(self.walk)
+        if owner is INTROSPECTION and method == "table_names" and not (values or names):
+            return TABLE_NAMES
         if type(owner) is not QuerySet:
             raise _NotIdleError
         if method == "iterator":
             return owner
         if method in COMPOSE:
             return self._composed(owner, method, values, names)
-        if method == "update" and not values and all(map(_is_constant, names.values())):
+        if method == "update" and not values and all(map(_is_assigned, names.values())):
             return self._update(owner, names)
         if method == "bulk_create" and values == [[]] and names.keys() <= {"batch_size"}:
             return []
@@ -375,7 +420,7 @@ class _Reader:
         try:
             require_nothing_to_do(self.walk, query, changes=changes)
         except NotEmptyError:
-            update_constants(self.walk, query, changes, self.written)
+            update_rows(self.walk, query, changes, self.written)
             return HOW_MANY
         return 0
 
@@ -412,6 +457,10 @@ class _Reader:
 
 def _is_model(value: Any) -> bool:
     return issubclass(type(value), type) and issubclass(value, Model)
+
+
+def _is_assigned(value: Any) -> bool:
+    return type(value) is Subquery or _is_constant(value)
 
 
 def _is_plain(value: Any) -> bool:

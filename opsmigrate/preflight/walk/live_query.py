@@ -50,6 +50,9 @@ def finds_rows(walk: SchemaWalk, query: QuerySet[Any]) -> bool:
 def tables_of(composed: Any) -> set[str]:
     """Return the tables of a query and of the queries in its conditions."""
     found = {item.table_name for item in composed.alias_map.values()}
+    for annotation in composed.annotations.values():
+        if hasattr(annotation, "query"):
+            found |= tables_of(annotation.query)
     pending = [composed.where]
     while pending:
         node = pending.pop()

@@ -131,7 +131,7 @@ class SchemaWalk:
         written = [
             each
             for each in self.schema.tables
-            if id(each) in near and each.rows_written_in == self.ledger.migration
+            if id(each) in near and each.triggers_wait_in == self.ledger.migration
         ]
         if self.ledger.migration is not None and written:
             self.ledger.mark_undecided(

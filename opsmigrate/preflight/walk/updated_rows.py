@@ -17,7 +17,7 @@ from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.found import LIMITS, TIMEOUT, found_column, known, rows_of
 from opsmigrate.preflight.walk.privileges import live_relation, missing_privilege
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import NOT_NULL, SimulatedTable
+from opsmigrate.preflight.walk.simulation import FOREIGN_KEY, NOT_NULL, SimulatedTable
 from opsmigrate.schema.types import INTEGER_LIMITS, INTEGERS, canonical, modifiers
 
 Row = tuple[str | None, ...]
@@ -43,6 +43,10 @@ SELECT CASE
         THEN 'publications' END
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s
 """
+
+
+# What always has room in an index.
+SHORT = frozenset({*INTEGERS, "uuid", "boolean", "date", "timestamp with time zone"})
 
 
 class OpenError(Exception):
@@ -114,6 +118,25 @@ def require_updatable(
             raise OpenError(f"{table.label}.{column} takes no NULL")
         if value is not None and not _suits(table.types[column], value):
             raise OpenError(f"whether {table.label}.{column} takes what is written is not known")
+
+
+def require_fillable(walk: SchemaWalk, table: SimulatedTable, columns: Iterable[str]) -> None:
+    """Raise OpenError unless an UPDATE of these columns fails by NULL or a foreign key at most.
+
+    Values must have the very types of the columns.
+    """
+    _require_writable(walk, table, "UPDATE", columns)
+    for column in columns:
+        constraints = [each for each in table.constraints.values() if column in each[1]]
+        if any(kind not in (NOT_NULL, FOREIGN_KEY) for kind, _ in constraints):
+            raise OpenError(f"a constraint looks at {table.label}.{column}")
+        for name in table.indexes_with(column):
+            index = table.indexes[name]
+            plain = not (index.unique or index.partial or index.special)
+            if not plain or canonical(table.types[column]) not in SHORT:
+                raise OpenError(f"{name} looks at {table.label}.{column}")
+        if any(each.kind != "view" for each in table.dependents.get(column, ())):
+            raise OpenError(f"something is computed from {table.label}.{column}")
 
 
 def require_deletable(walk: SchemaWalk, table: SimulatedTable) -> None:
