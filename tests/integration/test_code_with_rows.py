@@ -313,3 +313,36 @@ def test_whether_there_is_such_a_table_is_known(
     write_migrations(CAGE, NAMES.format(name=name))
 
     assert asked(ops, applied) == code
+
+
+RESETS = """
+def reset(apps, schema_editor):
+    Cage = apps.get_model("zoo", "Cage")
+    statements = schema_editor.connection.ops.sequence_reset_sql(no_style(), [Cage])
+    for statement in statements:
+        schema_editor.execute(statement)
+
+operations = [migrations.RunPython(reset)]
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ("", 0),
+        ("DELETE FROM zoo_cage", 0),
+        ("UPDATE zoo_cage SET id = -5", 3),
+        ("ALTER TABLE zoo_cage ALTER id DROP IDENTITY", 0),
+        ("ALTER TABLE zoo_cage DROP COLUMN id", 3),
+    ],
+    ids=["a-row", "none", "below", "no-sequence", "no-column"],
+)
+def test_sequences_that_are_set_behind_the_last_row(
+    change: str, code: int, applied: str, write_migrations: Write, ops: Ops
+) -> None:
+    """As wagtail's search_promotions.0006 does."""
+    write_migrations(CAGE, RESETS)
+    execute(connections[applied], change or "SELECT")
+
+    assert asked(ops, applied) == code
+    assert (migrate(applied, "zoo") is None) == (code == 0)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any
 
+from django.core.management.color import no_style
 from django.db import transaction
 from django.db.migrations.state import ProjectState
 from django.db.models import (
@@ -28,10 +28,27 @@ from django.db.models import (
 )
 from django.db.models.fields.related_descriptors import ManyToManyDescriptor
 
-from opsmigrate.preflight.walk.constant_update import Written, update_rows
+from opsmigrate.preflight.walk.code_stand_ins import (
+    APPS,
+    CONNECTION,
+    EDITOR,
+    HOW_MANY,
+    INTROSPECTION,
+    NOW,
+    OPS,
+    PARTS,
+    STYLE,
+    TABLE_NAMES,
+    Reset,
+    StandIn,
+    Through,
+)
+from opsmigrate.preflight.walk.code_updates import Written, update_rows
 from opsmigrate.preflight.walk.definitions import definition_of
 from opsmigrate.preflight.walk.empty_query import NotEmptyError, require_nothing_to_do
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
+from opsmigrate.preflight.walk.sequence_resets import require_resettable
+from opsmigrate.preflight.walk.updated_rows import OpenError
 
 DEEPEST = 5
 MOST_TIMES = 100
@@ -56,27 +73,6 @@ class _NotIdleError(Exception):
 class _Returned(Exception):
     def __init__(self, value: Any) -> None:
         self.value = value
-
-
-@dataclass(frozen=True)
-class _Through:
-    """A relation of many to many, of which only the model between is asked for."""
-
-    model: Any
-
-
-@dataclass(frozen=True)
-class _StandIn:
-    """One of what a migration's code is given: `apps`, `schema_editor`, or its connection."""
-
-    name: str
-
-
-APPS, EDITOR, CONNECTION = map(_StandIn, ("apps", "schema_editor", "connection"))
-INTROSPECTION, TABLE_NAMES = map(_StandIn, ("introspection", "the names of tables"))
-NOW = "SET CONSTRAINTS ALL IMMEDIATE"
-# What nothing can be done with: it was not asked.
-HOW_MANY = _StandIn("how many rows are updated")
 
 
 def is_understood(code: Callable[..., Any], walk: SchemaWalk, state: ProjectState) -> bool:
@@ -247,12 +243,12 @@ class _Reader:
 
     def _attribute(self, each: Any) -> Any:
         owner = self._value(each.value)
-        if type(owner) is _Through and each.attr == "through":
+        if type(owner) is Through and each.attr == "through":
             return owner.model
         if owner is EDITOR and each.attr == "connection":
             return CONNECTION
-        if owner is CONNECTION and each.attr == "introspection":
-            return INTROSPECTION
+        if owner is CONNECTION and each.attr in PARTS:
+            return PARTS[each.attr]
         if owner is CONNECTION and each.attr in ("alias", "vendor"):
             return getattr(self.walk.connection, each.attr)
         if _is_model(owner):
@@ -263,7 +259,7 @@ class _Reader:
         if name in ("objects", "_base_manager") and type(getattr(model, name, None)) is Manager:
             return getattr(model, name).all()
         if type(item := vars(model).get(name)) is ManyToManyDescriptor:
-            return _Through(item.through)
+            return Through(item.through)
         raise _NotIdleError
 
     def _text(self, each: Any) -> Any:
@@ -339,7 +335,7 @@ class _Reader:
         values = self._value(each.left), *map(self._value, each.comparators)
         if len(values) == 2 and values[1] is TABLE_NAMES and isinstance(each.ops[0], ast.In):
             return self._has_table(values[0])
-        if len(values) == 2 and type(values[0]) is _StandIn:
+        if len(values) == 2 and type(values[0]) is StandIn:
             return self._is_none(each.ops[0], values[1])
         if len(values) > 2 or any(type(value) not in CONSTANTS for value in values):
             raise _NotIdleError
@@ -397,24 +393,49 @@ class _Reader:
     def _call_of(self, owner: Any, method: str, values: list[Any], names: dict[str, Any]) -> Any:
         if owner is APPS and method == "get_model":
             return self._model(values, names)
-        if owner is EDITOR and method == "execute" and values == [NOW] and not names:
-            return self.written.check_now(self.walk)
-        if owner is INTROSPECTION and method == "table_names" and not (values or names):
-            return TABLE_NAMES
-        if type(owner) is not QuerySet:
+        if type(owner) is QuerySet:
+            return self._call_of_query(owner, method, values, names)
+        if names:
             raise _NotIdleError
+        if owner is EDITOR and method == "execute" and len(values) == 1:
+            return self._execute(values[0])
+        if owner is OPS and method == "sequence_reset_sql" and len(values) == 2:
+            return self._resets(*values)
+        if owner is INTROSPECTION and method == "table_names" and not values:
+            return TABLE_NAMES
+        raise _NotIdleError
+
+    def _call_of_query(
+        self, query: Any, method: str, values: list[Any], names: dict[str, Any]
+    ) -> Any:
         if method == "iterator":
-            return owner
+            return query
         if method in COMPOSE:
-            return self._composed(owner, method, values, names)
+            return self._composed(query, method, values, names)
         if method == "update" and not values and all(map(_is_assigned, names.values())):
-            return self._update(owner, names)
+            return self._update(query, names)
         if method == "bulk_create" and values == [[]] and names.keys() <= {"batch_size"}:
             return []
         if method not in WITHOUT_ROWS or values or names:
             raise _NotIdleError
-        require_nothing_to_do(self.walk, owner, deletes=method == "delete")
+        require_nothing_to_do(self.walk, query, deletes=method == "delete")
         return WITHOUT_ROWS[method]
+
+    def _resets(self, style: Any, models: Any) -> list[Reset]:
+        if style is not STYLE or not all(map(_is_model, self._items(models))):
+            raise _NotIdleError
+        return [Reset(model) for model in models]
+
+    def _execute(self, statement: Any) -> None:
+        if type(statement) is Reset:
+            try:
+                require_resettable(self.walk, statement.model)
+            except OpenError as error:
+                raise _NotIdleError from error
+        elif statement == NOW:
+            self.written.check_now(self.walk)
+        else:
+            raise _NotIdleError
 
     def _update(self, query: Any, changes: dict[str, Any]) -> Any:
         try:
@@ -443,6 +464,8 @@ class _Reader:
         if issubclass(type(called), FunctionType) and not names:
             deeper = _Reader(called, self.walk, self.state, self.written, depth=self.depth + 1)
             return deeper.call(values)
+        if called is no_style and not values and not names:
+            return STYLE
         if called is print and not names and all(type(value) in CONSTANTS for value in values):
             return None
         if not names and len(values) == 1 and called in LENGTHS:
