@@ -175,7 +175,10 @@ def _run_python(move: Move) -> None:
         ledger = move.walk.ledger
         name = f"{code.__module__}.{getattr(code, '__qualname__', code)}"
         texts = filter(DDL.search, strings_in_reach(code))
-        what = f"RunPython calls {name}, which only a rehearsal decides"
+        # The report names the migration beside it.
+        of_its_own = code.__module__ == move.migration.__module__
+        called = getattr(code, "__qualname__", name) if of_its_own else name
+        what = f"RunPython calls {called}, which only a rehearsal decides"
         ledger.code(what, texts, effect=effect_of_code(code))
         if _names_any(code, EDITS):
             ledger.schema_unknown_since = (
