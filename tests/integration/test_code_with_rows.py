@@ -26,6 +26,7 @@ DECIDED = {
     "a query in it": f"{CAGES}.filter(size__in={CAGES}.filter(name='b').values('size')).delete()",
     "a list of none": "Cage.objects.using(schema_editor.connection.alias).bulk_create("
     f"Cage(name=row['name']) for row in {CAGES}.filter(name='b').values('name').iterator())",
+    "none of a list": f"keys = []\n    {CAGES}.filter(pk__in=keys).update(name=None)",
     "a constant for all": f"{CAGES}.update(size=7)",
     "constants for some": f"{CAGES}.filter(name='a').update(size=None, name='b')",
     "a text of a text": f"word = 'Cage'\n    {CAGES}.filter(size=1).update(name=f'{{word}} 2')",
