@@ -20,7 +20,7 @@ from opsmigrate.preflight.walk.privileges import live_relation
 from opsmigrate.preflight.walk.rejections import Rejection
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.sequence_rejections import sequence_rejections
-from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import CHECK, SimulatedTable
 from opsmigrate.preflight.walk.type_compatibility import always_casts
 from opsmigrate.preflight.walk.unique_rejections import uncut, unique_rejections
 from opsmigrate.schema.types import INTEGER_LIMITS, INTEGERS, TEXTS, base, modifiers

@@ -14,7 +14,7 @@ from opsmigrate.preflight.walk.interpretation import Interpreted
 from opsmigrate.preflight.walk.privileges import live_relation
 from opsmigrate.preflight.walk.probes import fails_on_rows, nulls, violations
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable, live_value
+from opsmigrate.preflight.walk.simulated_table import CHECK, SimulatedTable, live_value
 from opsmigrate.schema.types import in_full, modifiers
 from opsmigrate.sql.expressions import columns_used_by, deparse, nodes_in, parse_expression
 from opsmigrate.sql.names import Name
