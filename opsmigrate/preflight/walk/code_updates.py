@@ -21,7 +21,7 @@ from opsmigrate.preflight.walk.found import known, rows_of
 from opsmigrate.preflight.walk.live_query import UnaskableError, finds_rows
 from opsmigrate.preflight.walk.probes import nulls, orphans_of
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import SimulatedTable, constant
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable, constant
 from opsmigrate.preflight.walk.updated_rows import (
     OpenError,
     require_as_described,

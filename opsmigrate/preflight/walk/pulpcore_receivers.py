@@ -21,7 +21,7 @@ from opsmigrate.preflight.walk.insert_rejections import Later
 from opsmigrate.preflight.walk.new_rows import models_after, permissions_of
 from opsmigrate.preflight.walk.privileges import live_relation, missing_to_insert
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.preflight.walk.updated_rows import (
     OpenError,
     require_as_described,

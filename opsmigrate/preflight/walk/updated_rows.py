@@ -17,7 +17,7 @@ from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.found import LIMITS, TIMEOUT, found_column, known, rows_of
 from opsmigrate.preflight.walk.privileges import live_relation, missing_privilege
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import FOREIGN_KEY, NOT_NULL, SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import FOREIGN_KEY, NOT_NULL, SimulatedTable
 from opsmigrate.schema.types import INTEGER_LIMITS, INTEGERS, canonical, modifiers
 
 Row = tuple[str | None, ...]
