@@ -58,7 +58,9 @@ def applied(empty_database: str, write_migrations: Write) -> str:
 
 
 def asked(ops: Ops, database: str) -> int:
-    return ops("preflight_migrate", "zoo", database=database, rehearse="off").code
+    answer = ops("preflight_migrate", "zoo", database=database, rehearse="off")
+    assert "internal-error" not in answer.ids
+    return answer.code
 
 
 @pytest.mark.parametrize("code", DECIDED.values(), ids=[*DECIDED])
@@ -161,6 +163,18 @@ def test_a_table_whose_rows_were_written_is_not_said_to_be_free_to_alter(
     assert asked(ops, empty_database) == 0
     write_migrations(CAGE + KEEPERS, TWICE.format(more=""), f"operations = [{ADDS}]")
     assert asked(ops, empty_database) == 0
+    alters = "ALTER TABLE zoo_keeper ADD age int"
+    first = TWICE.index("    keepers.update(")
+    by_hand = TWICE[:first] + TWICE[TWICE.index("    keepers.filter(") :].replace(
+        "operations = [", "operations = [migrations.RunSQL(\"UPDATE zoo_keeper SET name = 'b'\"),"
+    )
+    for body in (
+        TWICE.format(more=f"migrations.RunSQL('{alters}')"),
+        by_hand.format(more=ADDS),
+    ):
+        write_migrations(CAGE + KEEPERS, body)
+        assert asked(ops, empty_database) == 3
+        assert "pending trigger events" in str(migrate(empty_database, "zoo"))
     write_migrations(CAGE + KEEPERS, TWICE.format(more=ADDS))
     assert asked(ops, empty_database) == 3
     assert "pending trigger events" in str(migrate(empty_database, "zoo"))
@@ -307,13 +321,15 @@ operations = [migrations.RunPython(run)]
 """
 
 
-@pytest.mark.parametrize(("name", "code"), [("zoo_nothing", 0), ("zoo_cage", 3)])
+@pytest.mark.parametrize(("name", "code"), [("zoo_nothing", 0), ("zoo_view", 0), ("zoo_cage", 3)])
 def test_whether_there_is_such_a_table_is_known(
     name: str, code: int, applied: str, write_migrations: Write, ops: Ops
 ) -> None:
     write_migrations(CAGE, NAMES.format(name=name))
+    execute(connections[applied], "CREATE VIEW zoo_view AS SELECT 1")
 
     assert asked(ops, applied) == code
+    assert (migrate(applied, "zoo") is None) == (code == 0)
 
 
 RESETS = """

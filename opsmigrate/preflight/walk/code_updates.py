@@ -28,6 +28,7 @@ from opsmigrate.preflight.walk.updated_rows import (
     require_fillable,
     require_updatable,
 )
+from opsmigrate.preflight.walk.waiting_triggers import note_rows_written
 from opsmigrate.schema.types import base, canonical
 
 
@@ -42,20 +43,10 @@ class Written:
     def note(
         self, walk: SchemaWalk, table: SimulatedTable, values: Mapping[str, Composable | None]
     ) -> None:
-        """Let the columns hold these values from here on, None where nobody knows them.
-
-        Triggers of foreign keys wait for the commit where the key itself is written, or a row is
-        that the same transaction wrote before (RI_FKey_fk_upd_check_required in ri_triggers.c).
-        """
+        """Let the columns hold these values from here on, None where nobody knows them."""
         state = (dict(table.values), table.rows_written_in, table.triggers_wait_in)
         self.before.append((table, *state))
-        migration = walk.ledger.migration
-        again = table.rows_written_in == migration
-        for key in walk.schema.foreign_keys:
-            waits = again or set(key.columns) & values.keys()
-            if key.table is table and waits and key.immediate_in != migration:
-                table.triggers_wait_in = migration
-        table.rows_written_in = migration
+        note_rows_written(walk.ledger, walk.schema, table, values)
         for column, value in values.items():
             table.values.pop(column, None)
             if value is not None:

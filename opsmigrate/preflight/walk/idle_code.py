@@ -28,6 +28,7 @@ from django.db.models import (
 )
 from django.db.models.fields.related_descriptors import ManyToManyDescriptor
 
+from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.walk.code_stand_ins import (
     APPS,
     CONNECTION,
@@ -350,9 +351,12 @@ class _Reader:
 
     def _has_table(self, name: Any) -> bool:
         # Code that ran before may have made it.
-        if type(name) is not str or not self.walk.sees_everything():
+        known = type(name) is str and as_stored(name) == name and self.walk.sees_everything()
+        table = self.walk.schema.table(name) if known else None
+        if not known or (table is not None and table.is_partition):
             raise _NotIdleError
-        return self.walk.schema.visible_kind(name) in ("r", "p", "v", "m", "f")
+        # Views are not among them (DatabaseIntrospection.table_names).
+        return self.walk.schema.visible_kind(name) in ("r", "p", "f")
 
     def _is_none(self, operator: ast.cmpop, other: Any) -> bool:
         """Compare what the code is given with None."""

@@ -16,7 +16,6 @@ from typing import Any
 from django.contrib.auth import get_permission_codename, get_user_model
 from django.db import Error, router
 from django.db.backends.postgresql.psycopg_any import sql
-from django.db.migrations.state import ProjectState
 
 from opsmigrate.preflight.walk.new_rows import Permission, type_of
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
@@ -77,16 +76,9 @@ def _of(module: str, name: str) -> Any:
     return getattr(sys.modules.get(module), name, None)
 
 
-def why_open(name: str, walk: SchemaWalk, state: ProjectState) -> str | None:
-    """Return why it is not known what a known receiver will do, None where it is.
-
-    `state` is the one after the plan.
-    """
-    if name.startswith(PULPCORE):
-        # Loaded only where pulpcore is.
-        from opsmigrate.preflight.walk import pulpcore_receivers
-
-        return pulpcore_receivers.why_open(name, walk, state)
+def why_open(name: str, walk: SchemaWalk) -> str | None:
+    """Return why it is not known what a known receiver will do, None where it is."""
+    # What pulpcore's do is asked in pulpcore_receivers.py.
     if name == GUARDIAN and not _is_there(walk):
         return f"{name} makes the anonymous user, which does not exist: only a rehearsal decides"
     # What Wagtail's inserts is asked with Django's own permissions.

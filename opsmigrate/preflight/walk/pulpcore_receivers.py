@@ -12,14 +12,16 @@ from typing import Any
 
 from django.apps import apps as installed
 from django.conf import settings as of_django
-from django.db import Error, connections
+from django.db import Error
 from django.db.migrations.state import ProjectState
 from django.utils import timezone
 
+from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.preflight.walk.bookkeeping import insert_instances
 from opsmigrate.preflight.walk.insert_rejections import Later
 from opsmigrate.preflight.walk.new_rows import models_after, permissions_of
 from opsmigrate.preflight.walk.privileges import live_relation, missing_to_insert
+from opsmigrate.preflight.walk.receivers import known_besides
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.preflight.walk.updated_rows import (
@@ -157,7 +159,7 @@ def ensure_default_domain(walk: SchemaWalk, state: ProjectState) -> None:
     [(_, secret, storage, *held)] = found
     try:
         field = model._meta.get_field("storage_settings")
-        field.from_db_value(secret, None, connections[walk.connection.alias])
+        field.from_db_value(secret, None, walk.connection)
     except Exception as error:
         raise OpenError("whether the settings of the default domain can be decrypted") from error
     wanted = [settings.HIDE_GUARDED_DISTRIBUTIONS, settings.REDIRECT_TO_OBJECT_STORAGE]
@@ -287,10 +289,17 @@ OF: dict[str, Callable[[SchemaWalk, ProjectState], None]] = {
 }
 
 
-def why_open(name: str, walk: SchemaWalk, state: ProjectState) -> str | None:
-    """Return why it is not known what one of these receivers will do, None where it is."""
-    try:
-        OF[name](walk, state)
-    except (OpenError, Error) as error:
-        return f"{name}: {error}"
-    return None
+def require_pulpcore_receivers(walk: SchemaWalk, state: ProjectState) -> None:
+    """Report what stands against what pulpcore's receivers will write, or mark it as undecided.
+
+    `state` is the one after the plan.
+    """
+    for name in known_besides():
+        if name in OF:
+            try:
+                OF[name](walk, state)
+            except (OpenError, Error) as error:
+                walk.ledger.mark_undecided(f"{name}: {first_line(error)}")
+            except Exception as error:  # what a plugin's viewsets raise is anybody's guess
+                what = f"{type(error).__name__}: {first_line(error)}"
+                walk.ledger.mark_undecided(f"{name} raises {what}")

@@ -53,7 +53,7 @@ def require_receivers(walk: SchemaWalk, state: ProjectState) -> None:
         if name in KNOWN or is_plain(function):
             continue
         if is_known(name, function):
-            if why := why_open(name, walk, state):
+            if why := why_open(name, walk):
                 ledger.mark_undecided(why)
         else:
             ledger.mark_undecided(f"{name} runs with every migrate: only a rehearsal decides")

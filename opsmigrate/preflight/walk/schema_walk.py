@@ -34,6 +34,7 @@ from opsmigrate.preflight.walk.related_tables import RelatedTables
 from opsmigrate.preflight.walk.simulated_table import CHECK, SimulatedTable
 from opsmigrate.preflight.walk.simulation import Simulation
 from opsmigrate.preflight.walk.system_column_name import find_system_column_name
+from opsmigrate.preflight.walk.waiting_triggers import doubt_if_triggers_wait
 from opsmigrate.steps import Step, statement
 
 
@@ -108,7 +109,7 @@ class SchemaWalk:
                 table=self.schema.label(db_table),
             )
             return None
-        self._doubt_pending_triggers(table)
+        doubt_if_triggers_wait(self.ledger, self.schema, table)
         if not (table.owned or (drops and table.schema in self.catalog.owned_schemas)):
             live = live_relation(self.catalog, table.origin)
             self.ledger.find(
@@ -119,26 +120,6 @@ class SchemaWalk:
                 table=table.label,
             )
         return table
-
-    def _doubt_pending_triggers(self, table: SimulatedTable) -> None:
-        """Mark as undecided that a table is altered whose rows were changed before, or one's near.
-
-        A deferred foreign key's triggers may wait for the commit, and then it is refused: 55006.
-        """
-        near = {id(table)}
-        for key in self.schema.foreign_keys:
-            if table in (key.table, key.target):
-                near |= {id(key.table), id(key.target)}
-        written = [
-            each
-            for each in self.schema.tables
-            if id(each) in near and each.triggers_wait_in == self.ledger.migration
-        ]
-        if self.ledger.migration is not None and written:
-            self.ledger.mark_undecided(
-                f"whether {table.label} can be altered while triggers of {written[0].label} wait: "
-                "code of the same migration has changed rows there"
-            )
 
     def create_table(self, model: type[Model]) -> SimulatedTable:
         """CREATE TABLE: the name must be free, and the types there."""

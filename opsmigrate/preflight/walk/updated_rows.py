@@ -155,6 +155,8 @@ def _require_writable(
     if live is None or missing_privilege(walk.connection, live, verb, written):
         raise OpenError(f"the role has no {verb} on {table.label}")
     [[in_the_way]] = seen_by_project(walk.connection, IN_THE_WAY, [live.oid])
+    if table.is_partition:
+        raise OpenError(f"{table.label} is a partition")
     if in_the_way or table.fires_anew or table.generated or table.not_valid:
         raise OpenError(f"{table.label} has {in_the_way or 'what the plan adds'} to ask")
 
