@@ -23,6 +23,7 @@ DECIDED = {
     "no such row": f"for cage in {CAGES}.filter(name='b'):\n        cage.delete()",
     "several conditions": f"if {CAGES}.exclude(size=1).exclude(name__in=('b', 'c')).exists() or"
     f" {CAGES}.filter(size__isnull=True).exists():\n        raise ValueError",
+    "a part of a text": f"for cage in {CAGES}.filter(name__icontains='b%'):\n        cage.save()",
     "a query in it": f"{CAGES}.filter(size__in={CAGES}.filter(name='b').values('size')).delete()",
     "a list of none": "Cage.objects.using(schema_editor.connection.alias).bulk_create("
     f"Cage(name=row['name']) for row in {CAGES}.filter(name='b').values('name').iterator())",
@@ -34,6 +35,8 @@ DECIDED = {
 # What rows make fail, or what is not understood of them.
 OPEN = {
     "a row to delete": f"{CAGES}.filter(name='a').delete()",
+    "a part of its text": f"{CAGES}.exclude(name__startswith='b').delete()",
+    "a part of a number": f"{CAGES}.filter(size__contains=5).delete()",
     "a loop over it": f"for cage in {CAGES}.filter(name='a'):\n        cage.save()",
     "a query in it that finds it": f"{CAGES}.filter(size__in={CAGES}.values('size')).delete()",
     "a list of one": "Cage.objects.using(schema_editor.connection.alias).bulk_create("
@@ -92,6 +95,7 @@ IN_THE_WAY = {
     "a check of another column": "ALTER TABLE zoo_cage ADD CHECK (name = 'b') NOT VALID",
     "a unique index": "CREATE UNIQUE INDEX ON zoo_cage (size)",
     "an index of an expression": "CREATE INDEX ON zoo_cage ((1 / (size - 7)))",
+    "an index of another expression": "CREATE INDEX ON zoo_cage (lower(name))",
     "a computed column": "ALTER TABLE zoo_cage ADD c int GENERATED ALWAYS AS (1 / size) STORED",
     "a child": "CREATE TABLE kid (CHECK (size < 5)) INHERITS (zoo_cage)",
     "a publication": "ALTER TABLE zoo_cage DROP CONSTRAINT zoo_cage_pkey;"

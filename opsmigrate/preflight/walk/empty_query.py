@@ -24,6 +24,11 @@ LOOKUPS = (
     *(lookups.Exact, lookups.GreaterThan, lookups.GreaterThanOrEqual, lookups.In, lookups.IsNull),
     *(lookups.LessThan, lookups.LessThanOrEqual),
 )
+# Of texts, which Django casts to text (DatabaseOperations.lookup_cast).
+OF_TEXTS = (
+    *(lookups.Contains, lookups.EndsWith, lookups.IContains, lookups.IEndsWith, lookups.IExact),
+    *(lookups.IStartsWith, lookups.StartsWith),
+)
 THEIR_MODULES = ("django.db.models.lookups", "django.db.models.fields.related_lookups")
 IN_ORDER = (
     *(models.AutoField, models.BigAutoField, models.BigIntegerField, models.CharField),
@@ -178,7 +183,9 @@ def _require_plain_condition(node: Any) -> None:
             continue
         left = getattr(child, "lhs", None)
         plain = type(left) is Count or (type(left) is Col and _is_djangos_own(left.output_field))
-        kind = issubclass(type(child), LOOKUPS) and type(child).__module__ in THEIR_MODULES
+        text = type(left) is Col and type(left.output_field) in (models.CharField, models.TextField)
+        kinds = (*LOOKUPS, *(OF_TEXTS if text else ()))
+        kind = issubclass(type(child), kinds) and type(child).__module__ in THEIR_MODULES
         if not kind or not plain:
             raise NotEmptyError
         if type(child.rhs) is Query and not child.rhs.annotations:
