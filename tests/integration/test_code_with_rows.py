@@ -367,3 +367,52 @@ def test_sequences_that_are_set_behind_the_last_row(
 
     assert asked(ops, applied) == code
     assert (migrate(applied, "zoo") is None) == (code == 0)
+
+
+LOGGED = f"""
+dependencies = [("contenttypes", "0002_remove_content_type_name")]
+operations = [
+    {CAGE}
+    migrations.CreateModel("Log", [
+        ("id", models.BigAutoField(primary_key=True)),
+        ("number", models.BigIntegerField()),
+        ("content_type", models.ForeignKey("contenttypes.ContentType", models.CASCADE)),
+    ]),
+]
+"""
+FORGETS = """
+def run(apps, schema_editor):
+    alias = schema_editor.connection.alias
+    ContentType = apps.get_model("contenttypes", "ContentType")
+    Cage = apps.get_model("zoo", "Cage")
+    Log = apps.get_model("zoo", "Log")
+    Log.objects.using(alias).filter(
+        content_type=ContentType.objects.db_manager(alias).get_for_model(Cage),
+        number__in=Cage._base_manager.filter(name="b"),
+    ).delete()
+
+operations = [migrations.RunPython(run)]
+"""
+A_LOG = "INSERT INTO zoo_log (number, content_type_id) SELECT c.id, t.id"
+A_LOG += " FROM zoo_cage c, django_content_type t WHERE t.model = 'cage'"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (A_LOG, 0),
+        (f"{A_LOG}; UPDATE zoo_cage SET name = 'b'", 3),
+        ("UPDATE django_content_type SET model = 'pen' WHERE model = 'cage'", 3),
+    ],
+    ids=["others", "one", "no-type"],
+)
+def test_the_content_type_of_a_model_is_known_where_it_is_there(
+    change: str, code: int, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    """As common.0008 of pretalx does."""
+    write_migrations(LOGGED)
+    assert migrate(empty_database, "zoo") is None
+    write_migrations(LOGGED, FORGETS)
+    execute(connections[empty_database], f"{ROW}; {change}")
+
+    assert asked(ops, empty_database) == code
