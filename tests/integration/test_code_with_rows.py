@@ -25,6 +25,8 @@ DECIDED = {
     f" {CAGES}.filter(size__isnull=True).exists():\n        raise ValueError",
     "a part of a text": f"for cage in {CAGES}.filter(name__icontains='b%'):\n        cage.save()",
     "a query in it": f"{CAGES}.filter(size__in={CAGES}.filter(name='b').values('size')).delete()",
+    "rows beside it": f"for cage in {CAGES}.filter(models.Exists({CAGES}.filter("
+    "size=models.OuterRef('pk'), name__contains='b'))):\n        cage.save()",
     "a list of none": "Cage.objects.using(schema_editor.connection.alias).bulk_create("
     f"Cage(name=row['name']) for row in {CAGES}.filter(name='b').values('name').iterator())",
     "none of a list": f"keys = []\n    {CAGES}.filter(pk__in=keys).update(name=None)",
@@ -39,6 +41,10 @@ OPEN = {
     "a part of a number": f"{CAGES}.filter(size__contains=5).delete()",
     "a loop over it": f"for cage in {CAGES}.filter(name='a'):\n        cage.save()",
     "a query in it that finds it": f"{CAGES}.filter(size__in={CAGES}.values('size')).delete()",
+    "rows beside it": f"for cage in {CAGES}.filter(models.Exists({CAGES}.filter("
+    "pk=models.OuterRef('pk'), name__contains='a'))):\n        cage.save()",
+    "an operator that lacks": f"{CAGES}.filter(models.Exists({CAGES}.filter("
+    "name=models.OuterRef('code'), name__contains='b'))).delete()",
     "a list of one": "Cage.objects.using(schema_editor.connection.alias).bulk_create("
     f"Cage(name=row['name']) for row in {CAGES}.values('name').iterator())",
     "NULL": f"{CAGES}.update(name=None)",

@@ -17,6 +17,8 @@ from django.db import transaction
 from django.db.migrations.state import ProjectState
 from django.db.models import (
     Count,
+    Exists,
+    F,
     Manager,
     Max,
     Min,
@@ -67,7 +69,7 @@ COMPOSE = frozenset(
 )
 # What it gives where there is no row.
 WITHOUT_ROWS = {"count": 0, "delete": None, "exists": False, "first": None, "last": None}
-EXPRESSIONS = (Count, Max, Min, OuterRef, Q, Subquery)
+EXPRESSIONS = (Count, Exists, F, Max, Min, OuterRef, Q, Subquery)
 # Not imported: the app need not be installed.
 CONTENT_TYPES = "django.contrib.contenttypes.models.ContentTypeManager"
 CONSTANTS = (str, int, float, bool, type(None), list, tuple, set, frozenset, dict)
