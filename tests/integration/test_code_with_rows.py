@@ -422,3 +422,27 @@ def test_the_content_type_of_a_model_is_known_where_it_is_there(
     execute(connections[empty_database], f"{ROW}; {change}")
 
     assert asked(ops, empty_database) == code
+
+
+OPERATION = """
+class Own(migrations.operations.base.Operation):
+    def state_forwards(self, app_label, state):
+        pass
+
+    def database_forwards(self, app_label, schema_editor, from_state, to_state):
+        "For a linter."
+        {does}
+
+operations = [Own()]
+"""
+
+
+@pytest.mark.parametrize(("does", "code"), [("pass", 0), ("1 / 0", 3)])
+def test_an_operation_that_says_nothing_does_nothing(
+    does: str, code: int, applied: str, write_migrations: Write, ops: Ops
+) -> None:
+    """As IgnoreMigration of django-migration-linter."""
+    write_migrations(CAGE, OPERATION.format(does=does))
+
+    assert asked(ops, applied) == code
+    assert (migrate(applied, "zoo") is None) == (code == 0)

@@ -20,6 +20,7 @@ from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.walk.code_effects import effect_of_code
 from opsmigrate.preflight.walk.collations import create_collation, remove_collation
 from opsmigrate.preflight.walk.constraints import add_constraint
+from opsmigrate.preflight.walk.definitions import is_empty
 from opsmigrate.preflight.walk.expressions import require_fit
 from opsmigrate.preflight.walk.idle_code import is_understood
 from opsmigrate.preflight.walk.known_code import does_nothing
@@ -147,6 +148,8 @@ def _walk_parts(move: Move) -> None:
 def _run_own(move: Move) -> None:
     """Mark a custom operation as undecided; what it executes may be in its attributes."""
     kind, ledger = type(move.operation), move.walk.ledger
+    if is_empty(kind.database_backwards if move.backwards else kind.database_forwards):
+        return
     what = f"{kind.__module__}.{kind.__qualname__} is a custom operation"
     ledger.code(what)
     methods = [item for owner in kind.__mro__ for item in vars(owner).values()]
