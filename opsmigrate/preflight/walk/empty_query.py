@@ -78,7 +78,8 @@ def _is_asked(
 ) -> bool:
     """Return whether PostgreSQL itself is to say that the query finds no row."""
     nested = any(_exists(each) is not None for each in query.query.where.leaves())
-    return bool(others) or nested or walk.rows(table) != 0
+    sorts = not _sorts_as_django_can(query.query, query.model)
+    return bool(others) or nested or sorts or walk.rows(table) != 0
 
 
 def _is_never_executed(walk: SchemaWalk, query: QuerySet[Any]) -> bool:
@@ -175,11 +176,16 @@ def _composed(walk: SchemaWalk, query: QuerySet[Any]) -> Any:
 
 def _require_fitting(composed: Any, model: Any) -> None:
     """Raise unless the server has each operator: it refuses others although there is no row."""
-    sorts = composed.distinct or composed.order_by or composed.group_by is not None
-    ordered = sorts or composed.extra_order_by or model._meta.ordering
-    if ordered and not all(map(_is_djangos_own, model._meta.local_concrete_fields)):
+    if not _sorts_as_django_can(composed, model):
         raise NotEmptyError
     _require_plain(composed, asked=False)
+
+
+def _sorts_as_django_can(composed: Any, model: Any) -> bool:
+    """Return whether a query sorts nothing, or what may be only types that can be sorted."""
+    sorts = composed.distinct or composed.order_by or composed.group_by is not None
+    ordered = sorts or composed.extra_order_by or model._meta.ordering
+    return not ordered or all(map(_is_djangos_own, model._meta.local_concrete_fields))
 
 
 def _require_plain(composed: Any, *, asked: bool) -> None:
