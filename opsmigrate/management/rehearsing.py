@@ -18,6 +18,7 @@ from opsmigrate.postgres.opening import own, release
 from opsmigrate.postgres.session import Session, is_pooled_by_transaction, read_session
 from opsmigrate.postgres.superuser_powers import has_superuser_powers
 from opsmigrate.preflight.plan import MigrateArguments
+from opsmigrate.preflight.rehearsal.cures import Cures
 from opsmigrate.preflight.rehearsal.embedded_stage import (
     lack_of_server,
     on_embedded_server,
@@ -59,7 +60,7 @@ class Asked:
 
 
 def rehearse_as_asked(
-    run: Run, arguments: MigrateArguments, asked: Asked
+    run: Run, arguments: MigrateArguments, asked: Asked, cures: Cures
 ) -> Rehearsal | NotRehearsed:
     """Rehearse where that was asked for, or where nothing speaks against it.
 
@@ -67,7 +68,7 @@ def rehearse_as_asked(
     then, as in the mode auto, that is said, and what was found without it stands.
     """
     try:
-        return _rehearse(run, arguments, asked)
+        return _rehearse(run, arguments, asked, cures)
     except _CannotError as error:
         return _not_rehearsed(error.reason)
     except UndecidedError as error:
@@ -82,7 +83,7 @@ def _not_rehearsed(reason: OpsmigrateError) -> NotRehearsed:
 
 
 def _rehearse(
-    run: Run, arguments: MigrateArguments, asked: Asked, unfit: str | None = None
+    run: Run, arguments: MigrateArguments, asked: Asked, cures: Cures, unfit: str | None = None
 ) -> Rehearsal:
     """Rehearse, and again on the live server if the embedded one turned out to be `unfit`."""
     stage = None
@@ -101,6 +102,8 @@ def _rehearse(
                 selection=_selection(run, asked.mode, stage),
                 run_id=run.id,
                 progress=run.progress,
+                cures=cures,
+                seed=lambda copy: _seed(run, copy),
             )
     except UndecidedError as error:
         if stage is None or not stage.isolated or error.id != "copy-failed":
@@ -111,7 +114,24 @@ def _rehearse(
         if unfit is None:
             return rehearsal
     run.progress.phase(f"The temporary embedded server does not fit: {unfit}")
-    return _rehearse(run, arguments, asked, unfit)
+    return _rehearse(run, arguments, asked, cures, unfit)
+
+
+def _seed(run: Run, copy: BaseDatabaseWrapper) -> None:
+    """Do on the copy what seed_payment_id does; raise an OpsmigrateError where it cannot."""
+    # Loaded only where a seed stands in the way.
+    from opsmigrate.backfill.column_spec import column_spec_of
+    from opsmigrate.backfill.pace import Pace
+    from opsmigrate.backfill.seed import seed
+    from opsmigrate.backfill.work import SeedOptions
+
+    target = run.settings.seed
+    assert target is not None  # noqa: S101 - nobody says to type it without one
+    spec = column_spec_of(copy, target.model, target.field, expression=target.expression)
+    # Nobody else is there: it need not give way to anyone.
+    pace = Pace(batch_rows=5000, lock_timeout=1, max_rows_per_second=None, patience=1)
+    limit = run.settings.rehearse_max_seconds
+    seed(copy, spec, SeedOptions(pace=pace, time_budget=limit, triggers="refuse"), run.progress)
 
 
 class _CannotError(Exception):

@@ -17,6 +17,7 @@ from opsmigrate.pages import page_of
 from opsmigrate.pgtools.temporary_folder import reap_temporary_folders
 from opsmigrate.preflight.examine import examine
 from opsmigrate.preflight.plan import MigrateArguments
+from opsmigrate.preflight.rehearsal.cures import Cures
 from opsmigrate.preflight.rehearsal.rehearsal_result import REHEARSE, NotRehearsed, Rehearsal
 from opsmigrate.report import Result, Verdict
 from opsmigrate.schema.history import applied_migrations
@@ -132,7 +133,7 @@ class Command(ReportCommand):
             arguments,
             accept_undecided=options["accept_undecided"],
             seed_step=lambda table, column: _seed_step(run.settings, table, column),
-            rehearse=lambda: _rehearse(run, arguments, options),
+            rehearse=lambda cures: _rehearse(run, arguments, options, cures),
             why_odd_if_empty=lambda: _why_odd_if_empty(run),
             old_release=_old_release(run, options),
             progress=run.progress,
@@ -141,7 +142,7 @@ class Command(ReportCommand):
 
 
 def _rehearse(
-    run: Run, arguments: MigrateArguments, options: dict[str, Any]
+    run: Run, arguments: MigrateArguments, options: dict[str, Any], cures: Cures
 ) -> Rehearsal | NotRehearsed:
     mode = options["rehearse"] or run.settings.rehearse
     if mode == "off":
@@ -156,7 +157,7 @@ def _rehearse(
         approval=options["approval"],
         trust_code=options["trust_code"],
     )
-    return rehearse_as_asked(run, arguments, asked)
+    return rehearse_as_asked(run, arguments, asked, cures)
 
 
 def _old_release(run: Run, options: dict[str, Any]) -> str:

@@ -33,6 +33,7 @@ from opsmigrate.preflight.rehearsal.progress_file import RehearsalProgress, writ
 from opsmigrate.preflight.rehearsal.receiver import receiver_of, receiver_running
 from opsmigrate.preflight.rehearsal.recording import LONGEST_SQL, OperationRef, Recording
 from opsmigrate.preflight.rehearsal.sql_fence import DISARMED, sql_fence
+from opsmigrate.preflight.rehearsal.type_cures import type_cures
 
 # Raised where a foreign table is read whose wrapper was disarmed.
 NOT_IN_PREREQUISITE_STATE = "55000"
@@ -125,10 +126,13 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
 
     refused_before = [*refusals.recorded]
     old = OldModels(connection) if job["try_old_release"] else None
+    cure_failed = type_cures(connection, job["cures"])
     # What was asked for them is none of migrate's.
     asking.clear()
     refusals.recorded[:] = refused_before
-    failure = _migrate(job, connection, recording, current, refusals.record)
+    failure = None
+    if cure_failed is None:
+        failure = _migrate(job, connection, recording, current, refusals.record)
     if failure:
         last = recording.last_sql or ""
         failure["asks"] = gaps.asked_by(last)
@@ -143,9 +147,10 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
         "network": "shared" if why_network else "namespace",
         "why_network": why_network,
         "old_release": None,
+        "cure_failed": cure_failed,
     }
     left = job["seconds"] - (time.monotonic() - begun)
-    if old is not None and failure is None and not answer["refused"]:
+    if old is not None and not (failure or cure_failed) and not answer["refused"]:
         # Nor is what is refused to them.
         with suppress(Error):
             answer["reached"] = times_refused(connection)

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -19,6 +19,8 @@ from opsmigrate.preflight.rehearsal.copy_differences import remove_copy_differen
 from opsmigrate.preflight.rehearsal.copy_gaps import CopyGaps, copy_gaps
 from opsmigrate.preflight.rehearsal.copying import Copied, Copy, copy_database
 from opsmigrate.preflight.rehearsal.credentials import live_of, pointed_at_copy, scrubbed
+from opsmigrate.preflight.rehearsal.cured_runs import run_cured
+from opsmigrate.preflight.rehearsal.cures import Cures
 from opsmigrate.preflight.rehearsal.database_settings import end_with_client, repeat_settings
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm, times_refused
 from opsmigrate.preflight.rehearsal.old_models_trial import trial_of
@@ -31,6 +33,7 @@ from opsmigrate.preflight.rehearsal.selection import CopySelection, without_some
 from opsmigrate.preflight.rehearsal.self_deadlock import SelfDeadlock
 from opsmigrate.progress import Progress
 from opsmigrate.scratch import looks_of, scratch_database
+from opsmigrate.steps import Step
 
 # Sessions on the live server: the one that asks, that of the snapshot, and pg_dump's; where the
 # copy is there as well, that which makes it, and pg_restore's.
@@ -95,12 +98,15 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
     selection: CopySelection,
     run_id: str,
     progress: Progress,
+    cures: Cures,
+    seed: Callable[[BaseDatabaseWrapper], None],
 ) -> Rehearsal:
     """Copy the database into a scratch database on the stage, and migrate the copy.
 
     The examined database is read by pg_dump and not changed; the copy is dropped whatever
-    happens. Where a kept database was selected, that one is copied, and stays as it is. Raises
-    UndecidedError where no copy can be made.
+    happens. Where a kept database was selected, that one is copied, and stays as it is. Where
+    `migrate` fails, `cures` says what to type on the copy, and it is migrated again; `seed` does
+    there what seed_payment_id does. Raises UndecidedError where no copy can be made.
     """
     require_connections(
         connection, HERE_TOO if stage.elsewhere else ALL_HERE, "the copy for a rehearsal"
@@ -157,12 +163,19 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
             f"Rehearsing migrate on the copy, for at most {bounds.seconds:g} s"
             " (REHEARSE_MAX_SECONDS)"
         )
-        result = run_child(
-            _job(connection, copy, target, copied_as.reach, gaps, stage, bounds),
-            _environment(copy, connection, stage, bounds),
-            Limits(seconds=bounds.seconds, waits=SelfDeadlock(stage.connection, scratch.name)),
-            progress,
-        )
+
+        def migrate(cured: tuple[Step, ...] = ()) -> dict[str, Any]:
+            copy.close()
+            left = bounds.seconds - (time.monotonic() - copied)
+            job = _job(connection, copy, target, copied_as.reach, gaps, stage, bounds)
+            return run_child(
+                {**job, "cures": [asdict(step) for step in cured]},
+                _environment(copy, connection, stage, bounds),
+                Limits(seconds=left, waits=SelfDeadlock(stage.connection, scratch.name)),
+                progress,
+            )
+
+        result = migrate()
         not_repeated += what_lacks(copy, unpublished)
         refused = list(result["refused"])
         reached = result["reached"] if result["old_release"] else times_refused(copy)
@@ -170,6 +183,11 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
             what = "it called a function that reaches beyond its database"
             refused.append({"what": what, "migration": None, "operation": None})
         done = time.monotonic()
+        if result["failure"]:
+            progress.phase("Rehearsing again, with what stands in the way put right on the copy")
+        cured = run_cured(
+            {**result, "refused": refused}, cures, seed=lambda: seed(copy), migrate=migrate
+        )
     return Rehearsal(
         failure=result["failure"],
         stopped=result["stopped"],
@@ -190,6 +208,7 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
         differing=differing,
         has_event_triggers=has_event_triggers,
         trial=trial_of(result["old_release"]),
+        cured=cured,
         copy_seconds=round(copied - begun, 3),
         migrate_seconds=round(done - copied, 3),
     )
