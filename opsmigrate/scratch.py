@@ -1,7 +1,7 @@
 """Scratch databases: made beside the examined one, dropped at the end, reaped after a SIGKILL."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -11,6 +11,7 @@ from typing import Any
 from django.db import Error, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
+from django.db.backends.utils import CursorWrapper
 
 from opsmigrate.errors import RefusedError, UndecidedError
 from opsmigrate.postgres.comments import comment_on, our_comment
@@ -23,7 +24,13 @@ from opsmigrate.postgres.session import (
     set_for_session,
 )
 from opsmigrate.scratch_rights import not_allowed
-from opsmigrate.scratch_statements import copied_from, made_like
+from opsmigrate.scratch_statements import (
+    AS_BEFORE,
+    CLONING,
+    copied_from,
+    knows_cloning,
+    made_like,
+)
 
 PREFIX = "opsmigrate_scratch_"
 ROLE_PREFIX = "opsmigrate_role_"
@@ -157,6 +164,17 @@ def find_kept(connection: BaseDatabaseWrapper, *, source: int) -> tuple[KeptScra
         if about.get("source") == source and _expires(about) > now
     ]
     return tuple(sorted(found, key=lambda each: str(each.about["made"]), reverse=True))
+
+
+def drop_kept(
+    connection: BaseDatabaseWrapper, maintenance_db: str | None, kept: Iterable[KeptScratch]
+) -> None:
+    """Drop scratch databases that were kept, but for those that somebody uses."""
+    names = [each.name for each in kept]
+    if names:
+        with maintenance_connection(connection, maintenance_db) as maintenance:
+            for name in names:
+                _reap_one(maintenance, name)
 
 
 def _comments(connection: BaseDatabaseWrapper) -> list[tuple[str, dict[str, Any]]]:
@@ -334,7 +352,7 @@ def _create(
     scratch = ScratchDatabase(name, source=oid, run=run_id)
     with maintenance.cursor() as cursor:
         try:
-            cursor.execute(statement)
+            _execute_cloning(maintenance, cursor, statement)
         except Error as error:
             if sqlstate(error) in TEMPLATE_IN_USE:
                 raise UndecidedError(
@@ -352,6 +370,26 @@ def _create(
             ) from error
         cursor.execute(comment_on(name, json.dumps(_comment(scratch))))
     return scratch
+
+
+def _execute_cloning(
+    maintenance: BaseDatabaseWrapper, cursor: CursorWrapper, statement: Composable
+) -> None:
+    """Execute it; where the files of the template can be cloned, nothing of them is copied."""
+    if knows_cloning(maintenance):
+        # Refused where PostgreSQL was built without it, and later by the file system.
+        try:
+            cursor.execute(CLONING)
+            cursor.execute(statement)
+        except Error as error:
+            if sqlstate(error) in TEMPLATE_IN_USE:
+                raise
+        else:
+            return
+        finally:
+            with suppress(Error):
+                cursor.execute(AS_BEFORE)
+    cursor.execute(statement)
 
 
 def _require_reachable(connection: BaseDatabaseWrapper, name: str) -> None:

@@ -9,6 +9,9 @@ from django.db.backends.postgresql.psycopg_any import sql
 from opsmigrate.postgres.compose import Composable
 
 KNOWS_STRATEGY = 150_000
+# Blocks are then shared until one side writes them (PostgreSQL documentation, file_copy_method).
+CLONING, AS_BEFORE = "SET file_copy_method = clone", "RESET file_copy_method"
+KNOWS_CLONING = 180_000
 PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}  # pg_database.datlocprovider
 
 
@@ -28,6 +31,11 @@ def copied_from(name: str, template: str, maintenance: BaseDatabaseWrapper) -> C
         return statement
     # The default writes every page to the WAL (PostgreSQL documentation, CREATE DATABASE).
     return statement + sql.SQL(" STRATEGY FILE_COPY")
+
+
+def knows_cloning(maintenance: BaseDatabaseWrapper) -> bool:
+    """Return whether the server may clone files instead of copying them, where it can."""
+    return bool(maintenance.connection.info.server_version >= KNOWS_CLONING)
 
 
 def _locale(row: dict[str, str | None]) -> Composable:

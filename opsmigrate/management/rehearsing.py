@@ -34,7 +34,7 @@ from opsmigrate.preflight.rehearsal.selection import (
     select_small,
 )
 from opsmigrate.preflight.rehearsal.sql_fence import require_grammar_here
-from opsmigrate.scratch import reap
+from opsmigrate.scratch import find_kept, reap
 from opsmigrate.scratch_rights import require_scratch_allowed
 from opsmigrate.steps import command
 
@@ -56,6 +56,7 @@ class Asked:
     on: str | None
     approval: str | None
     trust_code: bool = False
+    keep_copy: bool = False
     try_old_release: bool = True
 
 
@@ -96,6 +97,7 @@ def _rehearse(
                 bounds=RehearsalBounds(
                     seconds=run.settings.rehearse_max_seconds,
                     try_old_release=asked.try_old_release,
+                    keep=run.session if asked.keep_copy else None,
                     same=aliases_of(run.connection),
                     databases=tuple(connections.settings.values()),
                 ),
@@ -167,11 +169,19 @@ def _kept(run: Run, stage: Stage) -> CopySelection:
 
 def _unchanged(run: Run, stage: Stage) -> CopySelection | None:
     """Return what is as good as a new clone: a kept copy of which nothing has changed since."""
-    if stage.elsewhere:
+    if not find_kept(stage.connection, source=run.session.oid):
         return None
+    run.progress.phase("Comparing the live database with its kept copy")
     try:
-        kept = find_kept_copy(run.connection, run.session, stage.clients, may_be_stale=False)
-    except UnfitError:
+        kept = find_kept_copy(
+            run.connection,
+            run.session,
+            stage.clients,
+            may_be_stale=False,
+            server=stage.connection,
+        )
+    except UnfitError as error:
+        run.progress.phase(f"A new copy is made: {error}")
         return None
     return select_kept(run.connection, kept)
 

@@ -53,7 +53,7 @@ def decide(  # noqa: PLR0913 - all that was found out
         if isinstance(rehearsal, Rehearsal) and not rehearsal.gaps:
             summary += ", rehearsed on a copy"
             if rehearsal.selection.kept:
-                summary += f" of the backup {rehearsal.selection.kept.backup}"
+                summary += f" of {rehearsal.selection.kept.words}"
         if ledger.undecided:
             summary += f"; {len(ledger.undecided)} undecided, accepted by --accept-undecided"
     return Result(

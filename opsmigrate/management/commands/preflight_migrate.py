@@ -60,6 +60,11 @@ class Command(ReportCommand):
         parser.add_argument(
             "--approval", metavar="TEXT", help="who approved a copy on a production server"
         )
+        parser.add_argument(
+            "--keep-copy",
+            action="store_true",
+            help="keep a copy of all rows for 24 hours, so that the next rehearsal takes seconds",
+        )
         add_trust_code(parser)
         parser.add_argument(
             "--old-release",
@@ -156,6 +161,7 @@ def _rehearse(
         on=options["rehearse_on"],
         approval=options["approval"],
         trust_code=options["trust_code"],
+        keep_copy=options["keep_copy"],
     )
     return rehearse_as_asked(run, arguments, asked, cures)
 

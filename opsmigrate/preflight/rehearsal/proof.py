@@ -121,7 +121,7 @@ def _note_stale(kept: KeptCopy | None, ledger: Ledger) -> None:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     ledger.find(
         "stale-copy",
-        f"rows of {', '.join(names[:SHOWN])}{more} were written since the backup {kept.backup}, "
+        f"rows of {', '.join(names[:SHOWN])}{more} were written since {kept.words}, "
         "or could not be compared in time: so the rehearsal's result does not count for "
         "operations that read them",
         steps=(command("python manage.py preflight_migrate --rehearse clone"),),

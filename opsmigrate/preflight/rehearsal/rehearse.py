@@ -3,7 +3,8 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.postgres.connection_limit import require_connections
 from opsmigrate.postgres.opening import TIME_LIMITS
-from opsmigrate.postgres.session import no_time_limits, second_connection
+from opsmigrate.postgres.session import Session, no_time_limits, second_connection
 from opsmigrate.preflight.plan import MigrateArguments
 from opsmigrate.preflight.rehearsal.copy_differences import remove_copy_differences
 from opsmigrate.preflight.rehearsal.copy_gaps import CopyGaps, copy_gaps
@@ -23,16 +24,18 @@ from opsmigrate.preflight.rehearsal.cured_runs import run_cured
 from opsmigrate.preflight.rehearsal.cures import Cures
 from opsmigrate.preflight.rehearsal.database_settings import end_with_client, repeat_settings
 from opsmigrate.preflight.rehearsal.disarm import Reach, disarm, times_refused
+from opsmigrate.preflight.rehearsal.kept_copy import drop_earlier, keep_copy
 from opsmigrate.preflight.rehearsal.old_models_trial import trial_of
 from opsmigrate.preflight.rehearsal.process import Limits, run_child
 from opsmigrate.preflight.rehearsal.publications import repeat_publications, what_lacks
 from opsmigrate.preflight.rehearsal.rehearsal_result import Rehearsal
 from opsmigrate.preflight.rehearsal.rehearsed_event_triggers import repeat_event_triggers
+from opsmigrate.preflight.rehearsal.repeat_sequences import repeat_sequences
 from opsmigrate.preflight.rehearsal.revoked_privileges import repeat_revoked_privileges
 from opsmigrate.preflight.rehearsal.selection import CopySelection, without_some_rows
 from opsmigrate.preflight.rehearsal.self_deadlock import SelfDeadlock
 from opsmigrate.progress import Progress
-from opsmigrate.scratch import looks_of, scratch_database
+from opsmigrate.scratch import ScratchDatabase, looks_of, scratch_database
 from opsmigrate.steps import Step
 
 # Sessions on the live server: the one that asks, that of the snapshot, and pg_dump's; where the
@@ -74,11 +77,13 @@ class RehearsalBounds:
     `same` are the aliases that lead to the examined database; `databases` are the entries of
     DATABASES; on a temporary embedded server, the process learns none of its passwords.
     `try_old_release` says whether the models from before the plan are used on the copy after it.
+    `keep`, the live session, asks for a copy that later rehearsals can use.
     """
 
     seconds: float
     same: tuple[str, ...]
     databases: tuple[Mapping[str, Any], ...]
+    keep: Session | None = None
     try_old_release: bool = True
 
 
@@ -111,36 +116,20 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
     require_connections(
         connection, HERE_TOO if stage.elsewhere else ALL_HERE, "the copy for a rehearsal"
     )
-    kept = selection.kept
     begun = time.monotonic()
-    if kept:
-        progress.phase(f"Copying {kept.name}, restored from {kept.backup}")
     with (
-        scratch_database(
-            stage.connection,
-            run_id=run_id,
-            maintenance_db=stage.maintenance_db,
-            like=None if kept else looks_of(connection),
-            template=kept.name if kept else None,
-        ) as scratch,
+        _copied(connection, stage, selection, run_id, progress, keep=bounds.keep) as (
+            scratch,
+            copied_as,
+        ),
         second_connection(stage.connection, database=scratch.name) as copy,
     ):
         end_with_client(copy)
         copy.close()
-        if kept:
+        not_repeated: list[str] = []
+        if copied_as is None:
+            not_repeated += repeat_sequences(connection, copy)
             copied_as = Copied(reach=disarm(copy, isolated=stage.isolated), broken=())
-        else:
-            progress.phase(f"Copying the database into {scratch.name}")
-            copied_as = copy_database(
-                Copy(
-                    source=connection,
-                    scratch=copy,
-                    clients=stage.clients,
-                    selection=selection,
-                    isolated=stage.isolated,
-                    superuser=stage.superuser,
-                )
-            )
         differing = remove_copy_differences(connection, copy, selection)
         lacks_rows = {(each.schema, each.table) for each in copied_as.broken if each.lacks_rows}
         selection = without_some_rows(connection, selection, lacks_rows)
@@ -149,7 +138,7 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
             selection, copy, differing=differing, not_validated_on_copy=not_validated_on_copy
         )
         unpublished = repeat_publications(copy, stage.superuser, copied_as.unpublished)
-        not_repeated = [
+        not_repeated += [
             *what_lacks(copy, unpublished),
             *repeat_revoked_privileges(connection, copy),
             *repeat_settings(
@@ -212,6 +201,61 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
         copy_seconds=round(copied - begun, 3),
         migrate_seconds=round(done - copied, 3),
     )
+
+
+@contextmanager
+def _copied(
+    connection: BaseDatabaseWrapper,
+    stage: Stage,
+    selection: CopySelection,
+    run_id: str,
+    progress: Progress,
+    *,
+    keep: Session | None,
+) -> Iterator[tuple[ScratchDatabase, Copied | None]]:
+    """Yield a new copy, with what is to be known of it; None where it is one of a kept database.
+
+    With `keep`, the live session, a whole copy stays as it is, and what is yielded is one of it.
+    """
+
+    def scratch(template: str | None) -> AbstractContextManager[ScratchDatabase]:
+        return scratch_database(
+            stage.connection,
+            run_id=run_id,
+            maintenance_db=stage.maintenance_db,
+            like=None if template else looks_of(connection),
+            template=template,
+        )
+
+    if selection.kept:
+        progress.phase(f"Copying {selection.kept.name}, {selection.kept.words}")
+        with scratch(selection.kept.name) as made:
+            yield made, None
+        return
+    with scratch(None) as first:
+        progress.phase(f"Copying the database into {first.name}")
+        with second_connection(stage.connection, database=first.name) as copy:
+            end_with_client(copy)
+            copy.close()
+            copied_as = copy_database(
+                Copy(
+                    source=connection,
+                    scratch=copy,
+                    clients=stage.clients,
+                    selection=selection,
+                    isolated=stage.isolated,
+                    superuser=stage.superuser,
+                )
+            )
+            whole = copied_as.whole and selection == CopySelection("clone")
+            if keep is None or not whole:
+                copy.close()
+                yield first, copied_as
+                return
+            keep_copy(stage.connection, first, copy, keep, xmin=copied_as.xmin)
+        drop_earlier(stage.connection, keep, stage.maintenance_db, but=first.name)
+        with scratch(first.name) as made:
+            yield made, copied_as
 
 
 def _job(  # noqa: PLR0913 - what the child is told

@@ -84,13 +84,19 @@ WHERE k.contype = 'f' AND NOT has_table_privilege(k.confrelid, 'SELECT')
 class KeptCopy:
     """A kept database that fits: its name, of which backup, taken when (ISO).
 
-    `stale` are the tables (schema, name) whose rows may have changed since on the live database.
+    Without a backup, it is what an earlier rehearsal kept. `stale` are the tables (schema, name)
+    whose rows may have changed since on the live database.
     """
 
     name: str
-    backup: str
+    backup: str | None
     taken: str
     stale: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def words(self) -> str:
+        """Return what it is a copy of."""
+        return f"the backup {self.backup}" if self.backup else "what an earlier rehearsal kept"
 
 
 @dataclass(frozen=True)
