@@ -166,6 +166,21 @@ def find_kept(connection: BaseDatabaseWrapper, *, source: int) -> tuple[KeptScra
     return tuple(sorted(found, key=lambda each: str(each.about["made"]), reverse=True))
 
 
+def kept_until(superuser: BaseDatabaseWrapper) -> datetime | None:
+    """Return when the last kept scratch database of the server expires; None where there is none.
+
+    `superuser` is a connection of one, so that it is asked of those of every role.
+    """
+    with superuser.cursor() as cursor:
+        cursor.execute(
+            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname ~ %s",
+            [f"^{PREFIX}[0-9a-f]{{12}}$"],
+        )
+        found = [our_comment(row[0], "scratch") for row in cursor.fetchall()]
+    times = [_expires(about) for about in found if about and "expires" in about]
+    return max((each for each in times if each > datetime.now(timezone.utc)), default=None)
+
+
 def drop_kept(
     connection: BaseDatabaseWrapper, maintenance_db: str | None, kept: Iterable[KeptScratch]
 ) -> None:

@@ -13,6 +13,7 @@ from opsmigrate.guard import APPROVAL, PRODUCTION, require_approval
 from opsmigrate.management.base import Run
 from opsmigrate.management.database import aliases_of, postgresql_alias
 from opsmigrate.pgtools.clients import find_clients
+from opsmigrate.pgtools.kept_folder import KeptFolder, kept_folder
 from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.opening import own, release
 from opsmigrate.postgres.session import Session, is_pooled_by_transaction, read_session
@@ -227,7 +228,9 @@ def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
         with ExitStack() as stack:
             try:
                 embedded, superuser = stack.enter_context(
-                    on_embedded_server(run.connection, run.session.major)
+                    on_embedded_server(
+                        run.connection, run.session.major, _folder(run, asked, stack)
+                    )
                 )
             except UndecidedError as error:
                 why = str(error)
@@ -245,6 +248,15 @@ def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
         require_grammar_here(AMONG_OTHERS)
         _require_trusted(run, asked, run.connection)
     yield replace(here, why_here=why)
+
+
+def _folder(run: Run, asked: Asked, stack: ExitStack) -> KeptFolder | None:
+    """Return the folder of this database for the server, where a copy is kept or is to be."""
+    name = f"{run.session.system_identifier}-{run.session.oid}"
+    folder = stack.enter_context(kept_folder(name))
+    if folder is None or not (asked.keep_copy or folder.record):
+        return None
+    return folder
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from opsmigrate.management.shared_arguments import add_trust_code
 from opsmigrate.management.typed import about_the_plan
 from opsmigrate.manifest import read_manifests
 from opsmigrate.pages import page_of
+from opsmigrate.pgtools.kept_folder import reap_kept_folders
 from opsmigrate.pgtools.temporary_folder import reap_temporary_folders
 from opsmigrate.preflight.examine import examine
 from opsmigrate.preflight.plan import MigrateArguments
@@ -131,6 +132,7 @@ class Command(ReportCommand):
         elif run.settings.rehearse_on is not None:
             require_alias(run.settings.rehearse_on, option='OPSMIGRATE["REHEARSE_ON"]')
         reap_temporary_folders()
+        reap_kept_folders()
         backup = _backup(run, options["require_backup"])
         result = examine(
             run.connection,
