@@ -197,8 +197,8 @@ def compare_with_first(module: str, own: str, start: list[str], rows: int) -> No
             first.append(timed(module, own, *PREFLIGHT, "clone", "--keep-copy", **where))
             second.append(timed(module, own, *PREFLIGHT, "clone", **where))
     print(
-        f"  a second rehearsal, {rows:,} rows, {size / 1e6:,.0f} MB: {min(second):.2f} s, the first "
-        f"{min(first):.2f} s: {min(second) / min(first):.2f}x (aim: at most 0.4x)",
+        f"  a second rehearsal, {rows:,} rows, {size / 1e6:,.0f} MB: {min(second):.2f} s, the "
+        f"first {min(first):.2f} s: {min(second) / min(first):.2f}x (aim: at most 0.4x)",
         flush=True,
     )
 

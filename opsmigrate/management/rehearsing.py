@@ -72,14 +72,14 @@ def rehearse_as_asked(
     try:
         return _rehearse(run, arguments, asked, cures)
     except _CannotError as error:
-        return _not_rehearsed(error.reason)
+        return not_rehearsed(error.reason)
     except UndecidedError as error:
         if asked.mode != "auto" and error.id not in NO_PLACE:
             raise
-        return replace(_not_rehearsed(error), asked=asked.mode != "auto")
+        return replace(not_rehearsed(error), asked=asked.mode != "auto")
 
 
-def _not_rehearsed(reason: OpsmigrateError) -> NotRehearsed:
+def not_rehearsed(reason: OpsmigrateError) -> NotRehearsed:
     steps = reason.steps or (() if reason.hint else (REHEARSE,))
     return NotRehearsed(str(reason), reason.hint, steps)
 
@@ -95,18 +95,12 @@ def _rehearse(
                 run.connection,
                 arguments,
                 stage=stage,
-                bounds=RehearsalBounds(
-                    seconds=run.settings.rehearse_max_seconds,
-                    try_old_release=asked.try_old_release,
-                    keep=run.session if asked.keep_copy else None,
-                    same=aliases_of(run.connection),
-                    databases=tuple(connections.settings.values()),
-                ),
+                bounds=bounds_of(run, asked),
                 selection=_selection(run, asked.mode, stage),
                 run_id=run.id,
                 progress=run.progress,
                 cures=cures,
-                seed=lambda copy: _seed(run, copy),
+                seed=lambda copy: seed_copy(run, copy),
             )
     except UndecidedError as error:
         if stage is None or not stage.isolated or error.id != "copy-failed":
@@ -120,7 +114,18 @@ def _rehearse(
     return _rehearse(run, arguments, asked, cures, unfit)
 
 
-def _seed(run: Run, copy: BaseDatabaseWrapper) -> None:
+def bounds_of(run: Run, asked: Asked) -> RehearsalBounds:
+    """Return what the rehearsal keeps within."""
+    return RehearsalBounds(
+        seconds=run.settings.rehearse_max_seconds,
+        try_old_release=asked.try_old_release,
+        keep=run.session if asked.keep_copy else None,
+        same=aliases_of(run.connection),
+        databases=tuple(connections.settings.values()),
+    )
+
+
+def seed_copy(run: Run, copy: BaseDatabaseWrapper) -> None:
     """Do on the copy what seed_payment_id does; raise an OpsmigrateError where it cannot."""
     # Loaded only where a seed stands in the way.
     from opsmigrate.backfill.column_spec import column_spec_of
@@ -213,7 +218,7 @@ def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
         if server is not None:
             with _released_where_refused(server):
                 require_grammar_here(AMONG_OTHERS)
-                _require_trusted(run, asked, server)
+                require_trusted(run, asked, server)
         asked_here = asked.mode == "kept" or alias is not None
         why = None if asked_here else unfit or _why_not_embedded(run, asked)
         if not asked_here and why is None and has_superuser_powers(run.connection):
@@ -246,7 +251,7 @@ def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
     with _saying_why(unasked=unasked):
         _require_allowed_here(run, asked, why)
         require_grammar_here(AMONG_OTHERS)
-        _require_trusted(run, asked, run.connection)
+        require_trusted(run, asked, run.connection)
     yield replace(here, why_here=why)
 
 
@@ -268,7 +273,7 @@ def _released_where_refused(server: BaseDatabaseWrapper) -> Iterator[None]:
         raise
 
 
-def _require_trusted(run: Run, asked: Asked, server: BaseDatabaseWrapper) -> None:
+def require_trusted(run: Run, asked: Asked, server: BaseDatabaseWrapper) -> None:
     """Raise where the copy would run what others wrote with the powers of the role at `server`."""
     if not asked.trust_code and has_superuser_powers(server):
         code = foreign_code_of_database(run.connection)
@@ -329,22 +334,28 @@ def _other_server(run: Run, alias: str) -> BaseDatabaseWrapper | None:
 
 
 def _is_another_server(run: Run, alias: str, server: BaseDatabaseWrapper) -> bool:
-    session = _reached(server)
+    session = reached(server)
     if session.system_identifier == run.session.system_identifier:
         return False
-    if session.major != run.session.major:
-        raise UndecidedError(
-            f"the server of the alias {alias!r} is PostgreSQL {session.major}, the live server is "
-            f"{run.session.major}: a rehearsal on one version proves nothing for the other",
-            id="server-version-differs",
-            hint=f"name the alias of a PostgreSQL {run.session.major} server with --rehearse-on",
-        )
+    require_same_major(run, alias, session, option="--rehearse-on")
     reap(server, None)
     require_scratch_allowed(server)
     return True
 
 
-def _reached(server: BaseDatabaseWrapper) -> Session:
+def require_same_major(run: Run, alias: str, session: Session, *, option: str) -> None:
+    """Raise UndecidedError where the server of the alias is of another major version."""
+    if session.major != run.session.major:
+        raise UndecidedError(
+            f"the server of the alias {alias!r} is PostgreSQL {session.major}, the live server is "
+            f"{run.session.major}: a rehearsal on one version proves nothing for the other",
+            id="server-version-differs",
+            hint=f"name the alias of a PostgreSQL {run.session.major} server with {option}",
+        )
+
+
+def reached(server: BaseDatabaseWrapper) -> Session:
+    """Return the session; raise UndecidedError where nobody is let in."""
     try:
         return read_session(server)
     except Error as error:

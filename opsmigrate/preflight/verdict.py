@@ -51,9 +51,7 @@ def decide(  # noqa: PLR0913 - all that was found out
     else:
         verdict, summary = Verdict.PASSED, _passing(plan, arguments)
         if isinstance(rehearsal, Rehearsal) and not rehearsal.gaps:
-            summary += ", rehearsed on a copy"
-            if rehearsal.selection.kept:
-                summary += f" of {rehearsal.selection.kept.words}"
+            summary += _where(rehearsal.selection.kept)
         if ledger.undecided:
             summary += f"; {len(ledger.undecided)} undecided, accepted by --accept-undecided"
     return Result(
@@ -151,6 +149,12 @@ def _rehearsal_facts(
         "undecided_before": [{"what": item.what, "why": item.why} for item in undecided_before],
         "statements": [{**item, "sql": item["sql"][:LONGEST_SQL]} for item in rehearsal.statements],
     }
+
+
+def _where(kept: KeptCopy | None) -> str:
+    if kept is None:
+        return ", rehearsed on a copy"
+    return f", rehearsed {'in' if kept.clone else 'on a copy of'} {kept.words}"
 
 
 def _kept_facts(kept: KeptCopy | None) -> dict[str, Any] | None:

@@ -32,6 +32,7 @@ from opsmigrate.preflight.rehearsal.outward_rules import FenceBounds
 from opsmigrate.preflight.rehearsal.progress_file import RehearsalProgress, write_progress
 from opsmigrate.preflight.rehearsal.receiver import receiver_of, receiver_running
 from opsmigrate.preflight.rehearsal.recording import LONGEST_SQL, OperationRef, Recording
+from opsmigrate.preflight.rehearsal.same_database import identity_of
 from opsmigrate.preflight.rehearsal.sql_fence import DISARMED, sql_fence
 from opsmigrate.preflight.rehearsal.type_cures import type_cures
 
@@ -211,6 +212,9 @@ def _connected(job: dict[str, Any]) -> BaseDatabaseWrapper:
         cursor.execute("SELECT pg_catalog.current_database()")
         if cursor.fetchone()[0] != job["place"]["NAME"]:
             raise SystemExit("the rehearsal did not reach its scratch database")
+    # A clone may have the name of the live database.
+    if identity_of(connection) == job["live"]:
+        raise SystemExit("the rehearsal reached the live database")
     return connection
 
 

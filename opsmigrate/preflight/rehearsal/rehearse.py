@@ -9,10 +9,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from django.conf import settings as django_settings
+from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.errors import UndecidedError
 from opsmigrate.pgtools.clients import Clients
 from opsmigrate.postgres.connection_limit import require_connections
+from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.opening import TIME_LIMITS
 from opsmigrate.postgres.session import Session, no_time_limits, second_connection
 from opsmigrate.preflight.plan import MigrateArguments
@@ -28,10 +31,11 @@ from opsmigrate.preflight.rehearsal.kept_copy import drop_earlier, keep_copy
 from opsmigrate.preflight.rehearsal.old_models_trial import trial_of
 from opsmigrate.preflight.rehearsal.process import Limits, run_child
 from opsmigrate.preflight.rehearsal.publications import repeat_publications, what_lacks
-from opsmigrate.preflight.rehearsal.rehearsal_result import Rehearsal
+from opsmigrate.preflight.rehearsal.rehearsal_result import REHEARSE, Rehearsal
 from opsmigrate.preflight.rehearsal.rehearsed_event_triggers import repeat_event_triggers
 from opsmigrate.preflight.rehearsal.repeat_sequences import repeat_sequences
 from opsmigrate.preflight.rehearsal.revoked_privileges import repeat_revoked_privileges
+from opsmigrate.preflight.rehearsal.same_database import identity_of
 from opsmigrate.preflight.rehearsal.selection import CopySelection, without_some_rows
 from opsmigrate.preflight.rehearsal.self_deadlock import SelfDeadlock
 from opsmigrate.progress import Progress
@@ -53,7 +57,7 @@ class Stage:
     """
 
     connection: BaseDatabaseWrapper
-    server: Literal["embedded", "alias", "examined"]
+    server: Literal["embedded", "alias", "examined", "clone"]
     maintenance_db: str | None
     clients: Clients
     why_here: str | None = None
@@ -129,7 +133,7 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
         not_repeated: list[str] = []
         if copied_as is None:
             not_repeated += repeat_sequences(connection, copy)
-            copied_as = Copied(reach=disarm(copy, isolated=stage.isolated), broken=())
+            copied_as = Copied(reach=_disarmed(copy, stage), broken=())
         differing = remove_copy_differences(connection, copy, selection)
         lacks_rows = {(each.schema, each.table) for each in copied_as.broken if each.lacks_rows}
         selection = without_some_rows(connection, selection, lacks_rows)
@@ -216,6 +220,7 @@ def _copied(
     """Yield a new copy, with what is to be known of it; None where it is one of a kept database.
 
     With `keep`, the live session, a whole copy stays as it is, and what is yielded is one of it.
+    A clone that was named is yielded itself.
     """
 
     def scratch(template: str | None) -> AbstractContextManager[ScratchDatabase]:
@@ -227,6 +232,9 @@ def _copied(
             template=template,
         )
 
+    if selection.kept and selection.kept.clone:
+        yield ScratchDatabase(selection.kept.name, source=0, run=run_id, kept=True), None
+        return
     if selection.kept:
         progress.phase(f"Copying {selection.kept.name}, {selection.kept.words}")
         with scratch(selection.kept.name) as made:
@@ -258,6 +266,19 @@ def _copied(
             yield made, copied_as
 
 
+def _disarmed(copy: BaseDatabaseWrapper, stage: Stage) -> Reach:
+    try:
+        return disarm(copy, isolated=stage.isolated)
+    except Error as error:
+        raise UndecidedError(
+            f"what leads outside of {copy.settings_dict['NAME']} cannot be taken from it: "
+            f"{first_line(error)}",
+            id="copy-failed",
+            hint="let the role own what is in it; or rehearse on a new copy",
+            steps=(REHEARSE,),
+        ) from error
+
+
 def _job(  # noqa: PLR0913 - what the child is told
     connection: BaseDatabaseWrapper,
     copy: BaseDatabaseWrapper,
@@ -271,6 +292,7 @@ def _job(  # noqa: PLR0913 - what the child is told
     elsewhere = any(here[key] != there[key] for key in ("USER", "HOST", "PORT"))
     return {
         "alias": connection.alias,
+        "live": identity_of(connection),
         "same": bounds.same,
         "examined": str(here["NAME"] or ""),
         "place": {key: there[key] for key in PLACE},
