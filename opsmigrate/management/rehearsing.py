@@ -72,14 +72,14 @@ def rehearse_as_asked(
     try:
         return _rehearse(run, arguments, asked, cures)
     except _CannotError as error:
-        return not_rehearsed(error.reason)
+        return _not_rehearsed(error.reason)
     except UndecidedError as error:
         if asked.mode != "auto" and error.id not in NO_PLACE:
             raise
-        return replace(not_rehearsed(error), asked=asked.mode != "auto")
+        return replace(_not_rehearsed(error), asked=asked.mode != "auto")
 
 
-def not_rehearsed(reason: OpsmigrateError) -> NotRehearsed:
+def _not_rehearsed(reason: OpsmigrateError) -> NotRehearsed:
     steps = reason.steps or (() if reason.hint else (REHEARSE,))
     return NotRehearsed(str(reason), reason.hint, steps)
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from opsmigrate.management import rehearse_in as rehearse_in_clone
 from tests.aliases import alias_of
 from tests.conftest import Answer, Ops, execute, query
 from tests.integration.zoo_migrations import Write, migrate
@@ -73,6 +74,20 @@ def test_the_live_database_is_never_rehearsed_in_whatever_its_alias_calls_it(
             answer = rehearse_in(ops, alias, name)
             assert (answer.code, answer.ids) == (4, ["clone-is-live"]), answer.stdout
     assert dump(alias) == before
+
+
+@pytest.mark.long
+def test_the_process_itself_does_nothing_in_the_live_database(
+    empty_database: str, write_migrations: Write, ops: Ops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehearse_in_clone, "require_not_live", lambda *_: None)
+    alias = prepared(empty_database, write_migrations, DOUBLE)
+
+    answer = rehearse_in(ops, alias, alias)
+
+    assert (answer.code, answer.ids) == (3, ["rehearsal-broken"]), answer.stdout
+    assert "the rehearsal reached the live database" in answer.stdout
+    assert query(alias, "SELECT size FROM zoo_cage") == [(1,)]
 
 
 def test_a_clone_of_another_state_is_refused_with_what_differs(
