@@ -10,7 +10,7 @@ from opsmigrate.management import rehearse_in as rehearse_in_clone
 from tests.aliases import alias_of
 from tests.conftest import Answer, Ops, execute, query
 from tests.integration.zoo_migrations import Write, migrate
-from tests.rehearsals import DOUBLE, SCRATCH, dump, prepared, reasons, rehearse
+from tests.rehearsals import DOUBLE, SCRATCH, dump, owner_of_zoo, prepared, reasons, rehearse
 
 Clone = Callable[[str], str]
 
@@ -113,6 +113,29 @@ def test_a_clone_of_another_state_is_refused_with_what_differs(
         assert finding["evidence"]["differences"] == [differs]
         assert dump(clone) == before
         execute(connections[clone], undo)
+
+
+def test_a_right_that_only_the_clone_lacks_is_no_failure(
+    empty_database: str,
+    write_migrations: Write,
+    ops: Ops,
+    clone_of: Clone,
+    role: Callable[..., dict[str, str]],
+) -> None:
+    age = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
+    alias = prepared(
+        empty_database,
+        write_migrations,
+        age,
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC",
+    )
+    clone, user = clone_of(alias), role()
+    settings = {**connections[clone].settings_dict, **user}
+    with owner_of_zoo(alias, user) as owner, alias_of("of_another", **settings) as there:
+        answer = rehearse_in(ops, owner, there)
+        assert (answer.code, answer.ids) == (3, []), answer.stdout
+        assert any("must be owner" in why for why in reasons(answer))
+        assert migrate(owner, "zoo") is None
 
 
 def test_it_is_written_to_only_after_a_yes(
