@@ -87,8 +87,8 @@ def test_the_column_that_a_seed_would_add_is_seeded_on_the_copy(staging: str, op
     )
 
     assert answer.code == 1
-    assert "On the copy, 1 step of those below put right what stands in the way" in answer.stdout
-    assert "then migrate applied there: nothing else is in the way." in answer.stdout
+    assert "After 1 step of those below on the copy, migrate applied there:" in answer.stdout
+    assert "nothing else is in the way." in answer.stdout
     column = "SELECT FROM pg_attribute WHERE attname = 'payment_id' AND NOT attisdropped"
     assert query(staging, column) == []
 

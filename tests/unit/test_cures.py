@@ -1,8 +1,12 @@
 """Which of a finding's ways is typed on a copy: the first that keeps the rows."""
 
+from dataclasses import replace
+
 import pytest
 
+from opsmigrate.preflight.rehearsal.cured_words import cured_lines
 from opsmigrate.preflight.rehearsal.cures import NoCureError, steps_for
+from opsmigrate.preflight.rehearsal.rehearsal_result import CuredRun, CuredRuns
 from opsmigrate.report import Finding, Severity
 from opsmigrate.schema.kept import keeping
 from opsmigrate.steps import Step, command, statement
@@ -12,6 +16,8 @@ DELETE = statement("DELETE FROM t WHERE n IS NULL", risk="deletes these rows")
 FILL = statement("UPDATE t SET n = 0 WHERE n IS NULL", risk="gives these rows 0", alternative=2)
 KEPT = keeping("DELETE FROM t", table="t", rows="n IS NULL", kept="t_kept", risk="deletes rows")
 SEED = command("python manage.py seed_payment_id --approval 'who'")
+AFTER = "After 1 step of those below on the copy, migrate"
+PUT_RIGHT = "On the copy, what would put it right"
 FAKE = command("python manage.py migrate --fake zoo 0002_step")
 
 
@@ -57,3 +63,22 @@ def test_what_a_person_decides_and_other_commands_are_not_typed(
 def test_a_right_is_there_on_a_copy_already() -> None:
     grant = statement('GRANT SELECT ON t TO "me"')
     assert steps_for(finding(grant, id="missing-privilege")) == ()
+
+
+RAN = CuredRun(typed=(FILL,), failure=None, refused=(), statements=())
+FAILED = replace(RAN, failure={"words": "no"})
+
+
+@pytest.mark.parametrize(
+    ("cured", "said"),
+    [
+        (CuredRuns(), ()),
+        (CuredRuns((), "a person has to decide"), ()),
+        (CuredRuns((), "x failed", failed=True), ("", f"{PUT_RIGHT} failed: x failed")),
+        (CuredRuns((RAN,)), ("", f"{AFTER} applied there:", "nothing else is in the way.")),
+        (CuredRuns((FAILED,), "why"), ("", f"{AFTER} did not apply there:", "why.")),
+    ],
+    ids=["nothing", "no-cure", "failed", "applied", "not-applied"],
+)
+def test_people_are_told_what_became_of_it(cured: CuredRuns, said: tuple[str, ...]) -> None:
+    assert cured_lines(cured) == said

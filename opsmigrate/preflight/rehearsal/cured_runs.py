@@ -41,9 +41,9 @@ def run_cured(
         except NoCureError as error:
             return CuredRuns(tuple(runs), str(error))
         except (OpsmigrateError, Error) as error:
-            return CuredRuns(tuple(runs), first_line(error))
+            return CuredRuns(tuple(runs), first_line(error), failed=True)
         if result["cure_failed"]:
-            return CuredRuns(tuple(runs), result["cure_failed"])
+            return CuredRuns(tuple(runs), result["cure_failed"], failed=True)
         runs.append(
             CuredRun(
                 typed=typed,

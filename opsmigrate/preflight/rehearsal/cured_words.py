@@ -21,15 +21,16 @@ def cured_facts(cured: CuredRuns) -> dict[str, Any] | None:
 def cured_lines(cured: CuredRuns) -> tuple[str, ...]:
     """Return what people are told of them."""
     if not cured.runs:
-        return ()
+        return (
+            ("", f"On the copy, what would put it right failed: {cured.ended}")
+            if (cured.failed)
+            else ()
+        )
     typed = counted(sum(len(run.typed) for run in cured.runs), "step")
-    lines = [
-        "",
-        f"On the copy, {typed} of those below put right what stands in the way, one by one;",
-    ]
+    begin = f"After {typed} of those below on the copy, migrate"
     if _applied(cured):
-        return (*lines, "then migrate applied there: nothing else is in the way.")
-    return (*lines, f"that ended before migrate applied there: {cured.ended}.")
+        return ("", f"{begin} applied there:", "nothing else is in the way.")
+    return ("", f"{begin} did not apply there:", f"{cured.ended}.")
 
 
 def _applied(cured: CuredRuns) -> bool:

@@ -29,10 +29,14 @@ class CuredRun:
 
 @dataclass(frozen=True)
 class CuredRuns:
-    """The runs after the first one, and why there are no more; None where the last one applied."""
+    """The runs after the first one, and why there are no more; None where the last one applied.
+
+    `failed` says that a step which was to put something right is the reason.
+    """
 
     runs: tuple[CuredRun, ...] = ()
     ended: str | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
