@@ -9,6 +9,7 @@ from opsmigrate.errors import OpsmigrateError
 from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.preflight.rehearsal.cures import SEED, Cures, NoCureError
 from opsmigrate.preflight.rehearsal.rehearsal_result import CuredRun, CuredRuns
+from opsmigrate.preflight.rehearsal.rehearsed_statement import rehearsed_statement
 from opsmigrate.steps import Step
 
 MOST_RUNS = 5
@@ -49,7 +50,7 @@ def run_cured(
                 typed=typed,
                 failure=result["failure"],
                 refused=tuple(result["refused"]),
-                statements=tuple(result["statements"]),
+                statements=tuple(map(rehearsed_statement, result["statements"])),
             )
         )
     ended = "something was refused in it" if result["refused"] else None
