@@ -62,7 +62,7 @@ def test_what_comes_after_a_known_error_is_found_in_the_same_run(
     assert "by zero" in str(migrate(alias, "zoo"))
 
 
-@pytest.mark.major
+@pytest.mark.long
 def test_where_all_is_put_right_it_says_that_nothing_else_is_in_the_way(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
@@ -93,6 +93,7 @@ def test_the_column_that_a_seed_would_add_is_seeded_on_the_copy(staging: str, op
     assert query(staging, column) == []
 
 
+@pytest.mark.long
 def test_a_cure_that_fails_ends_it_with_the_words_of_the_server(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:

@@ -61,7 +61,6 @@ def test_the_clone_is_migrated_itself_and_only_equal_rows_count(
     assert migrate(alias, "zoo") is not None
 
 
-@pytest.mark.major
 def test_the_live_database_is_never_rehearsed_in_whatever_its_alias_calls_it(
     empty_database: str, write_migrations: Write, ops: Ops
 ) -> None:
@@ -115,6 +114,7 @@ def test_a_clone_of_another_state_is_refused_with_what_differs(
         execute(connections[clone], undo)
 
 
+@pytest.mark.long
 def test_a_right_that_only_the_clone_lacks_is_no_failure(
     empty_database: str,
     write_migrations: Write,
