@@ -11,7 +11,6 @@ from typing import Any
 from django.db import Error, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
-from django.db.backends.utils import CursorWrapper
 
 from opsmigrate.errors import RefusedError, UndecidedError
 from opsmigrate.postgres.comments import comment_on, our_comment
@@ -25,10 +24,9 @@ from opsmigrate.postgres.session import (
 )
 from opsmigrate.scratch_rights import not_allowed
 from opsmigrate.scratch_statements import (
-    AS_BEFORE,
-    CLONING,
+    TEMPLATE_IN_USE,
     copied_from,
-    knows_cloning,
+    execute_cloning,
     made_like,
 )
 
@@ -45,7 +43,6 @@ END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE use
 END_SESSIONS_IN = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
 # The first half of the advisory lock's key: "opsm" in ASCII; the second half is the database's.
 LOCK_SPACE = 0x6F70736D
-TEMPLATE_IN_USE = ("55006", "3D000")  # object_in_use; invalid_catalog_name: dropped meanwhile
 
 
 @dataclass
@@ -367,7 +364,7 @@ def _create(
     scratch = ScratchDatabase(name, source=oid, run=run_id)
     with maintenance.cursor() as cursor:
         try:
-            _execute_cloning(maintenance, cursor, statement)
+            execute_cloning(maintenance, statement)
         except Error as error:
             if sqlstate(error) in TEMPLATE_IN_USE:
                 raise UndecidedError(
@@ -385,26 +382,6 @@ def _create(
             ) from error
         cursor.execute(comment_on(name, json.dumps(_comment(scratch))))
     return scratch
-
-
-def _execute_cloning(
-    maintenance: BaseDatabaseWrapper, cursor: CursorWrapper, statement: Composable
-) -> None:
-    """Execute it; where the files of the template can be cloned, nothing of them is copied."""
-    if knows_cloning(maintenance):
-        # Refused where PostgreSQL was built without it, and later by the file system.
-        try:
-            cursor.execute(CLONING)
-            cursor.execute(statement)
-        except Error as error:
-            if sqlstate(error) in TEMPLATE_IN_USE:
-                raise
-        else:
-            return
-        finally:
-            with suppress(Error):
-                cursor.execute(AS_BEFORE)
-    cursor.execute(statement)
 
 
 def _require_reachable(connection: BaseDatabaseWrapper, name: str) -> None:
