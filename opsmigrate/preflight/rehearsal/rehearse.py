@@ -258,6 +258,8 @@ def _copied(
             )
             whole = copied_as.whole and selection == CopySelection("clone")
             if keep is None or not whole:
+                if keep is not None:
+                    progress.phase("The copy lacks something of the database, and is not kept")
                 copy.close()
                 yield first, copied_as
                 return
