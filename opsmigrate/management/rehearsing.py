@@ -258,7 +258,7 @@ def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
 def _folder(run: Run, asked: Asked, stack: ExitStack) -> KeptFolder | None:
     """Return the folder of this database for the server, where a copy is kept or is to be."""
     name = f"{run.session.system_identifier}-{run.session.oid}"
-    folder = stack.enter_context(kept_folder(name))
+    folder = stack.enter_context(kept_folder(name, new=asked.keep_copy))
     if folder is None or not (asked.keep_copy or folder.record):
         return None
     return folder

@@ -61,13 +61,24 @@ class KeptFolder:
 
 
 @contextmanager
-def kept_folder(name: str) -> Iterator[KeptFolder | None]:
-    """Yield the folder of this name; None where another run uses it, or it cannot be locked."""
+def kept_folder(name: str, *, new: bool = True) -> Iterator[KeptFolder | None]:
+    """Yield the folder of this name; None where another run uses it, or it cannot be locked.
+
+    And where there is none, and it is not to be `new`. Nothing is left of one that keeps nothing.
+    """
     parent = _parent()
+    path, lock = parent / name, parent / f"{name}.lock"
+    if not (new or path.exists()):
+        yield None
+        return
     with suppress(OSError):
         parent.mkdir(mode=0o700, exist_ok=True)
-    with _locked(parent / f"{name}.lock") as is_locked:
-        yield KeptFolder(parent / name) if is_locked else None
+    with _locked(lock) as is_locked:
+        yield KeptFolder(path) if is_locked else None
+        if is_locked and not path.exists():
+            lock.unlink(missing_ok=True)
+            with suppress(OSError):  # another one is in it
+                parent.rmdir()
 
 
 def reap_kept_folders() -> None:
@@ -77,7 +88,6 @@ def reap_kept_folders() -> None:
             with kept_folder(lock.stem) as folder:
                 if folder is not None and folder.record is None:
                     folder.discard()
-                    lock.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -94,3 +94,11 @@ def test_without_locks_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "flock", None)
     with kept_folder("a") as folder:
         assert folder is None
+
+
+def test_nothing_is_left_of_a_folder_that_keeps_nothing(own_place: Path) -> None:
+    with kept_folder("a", new=False) as folder:
+        assert folder is None
+    with kept_folder("a") as folder:
+        assert folder is not None
+    assert list(own_place.iterdir()) == []
