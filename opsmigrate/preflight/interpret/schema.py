@@ -367,7 +367,10 @@ class Schema:
             self.__dict__["_index_owners_found"] = owners
         if before.parents is after.parents:
             kept.append("_children")
-        if before.triggers is after.triggers and before.constraints.keys() <= after.constraints.keys():
+        if (
+            before.triggers is after.triggers
+            and before.constraints.keys() <= after.constraints.keys()
+        ):
             # A dict of its own: what is not known yet may be found out of either schema.
             names = dict(schema.__dict__.get("_constraint_names", {}))
             more = after.constraints.keys() - before.constraints.keys()
