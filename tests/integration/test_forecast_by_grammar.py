@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
-from django.db import connections
+from django.db import connections, models
+from django.db.migrations import AddConstraint
 
 from opsmigrate.postgres.catalog import read_catalog
 from opsmigrate.preflight.forecast.advice import order_advice
+from opsmigrate.preflight.forecast.alternatives import alternative
 from opsmigrate.preflight.forecast.forecast import Forecast, make_forecast
 from opsmigrate.preflight.live.planned_locks import planned_locks
 from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.sql import grammar
+from opsmigrate.sql.grammar import parse
 from tests.conftest import Ops, execute
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write, migrate
@@ -117,6 +121,24 @@ def test_values_are_in_no_advice(empty_database: str) -> None:
     )
     assert hidden[0]["advice"].startswith("2 statements rewrite public.live")
     assert "ALTER TABLE" not in hidden[0]["advice"]
+
+
+def test_what_a_unique_constraint_says_of_nulls_and_time_is_in_its_safer_way() -> None:
+    constraint = models.UniqueConstraint(fields=["name"], name="once", nulls_distinct=False)
+    operation = AddConstraint("cage", constraint)
+    added = 'ALTER TABLE "s"."Cage" ADD CONSTRAINT "once" UNIQUE NULLS NOT DISTINCT ("name", "n")'
+
+    text = alternative(operation, parse(f"{added} DEFERRABLE"), rewrites=False) or ""
+
+    build, given = re.findall(r"sql='([^']+)'", text)
+    assert build == (
+        'CREATE UNIQUE INDEX CONCURRENTLY "once" ON "s"."Cage" ("name", "n") NULLS NOT DISTINCT'
+    )
+    assert given == (
+        'ALTER TABLE "s"."Cage" ADD CONSTRAINT "once" UNIQUE USING INDEX "once"'
+        " DEFERRABLE INITIALLY IMMEDIATE"
+    )
+    assert [each.kind for each in parse(f"{build}; {given}")] == ["index_stmt", "alter_table_stmt"]
 
 
 def test_without_the_grammar_there_is_no_forecast_and_it_says_so(

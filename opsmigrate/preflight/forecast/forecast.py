@@ -82,12 +82,12 @@ def make_forecast(
     """
     if not statements and measured is None:
         return Forecast()
-    # Loaded only where there is something to expect, as it takes a while.
-    from opsmigrate.preflight.interpret.reading import read_schema
-
-    require_grammar()
     live = {relation.label for relation in catalog.relations}
     with gc_paused():
+        # Loaded only where there is something to expect, as it takes a while.
+        from opsmigrate.preflight.interpret.reading import read_schema
+
+        require_grammar()
         found = interpreted_plan(read_schema(connection), timeline(statements, measured))
         foreseen = with_measured(found, live, non_atomic)
     touched = {label for each in foreseen for label in _labels(each.effects)} & live
