@@ -43,6 +43,9 @@ def column_of_row_type(schema: Schema, table: Name) -> tuple[Name, str] | None:
         if relation.kind not in "rmpf":
             continue
         for column in relation.columns.values():
+            # A type of the server's own is written without its schema, and is no table's.
+            if "." not in column.type:
+                continue
             base = base_type(schema, column.type)
             if shown in (base, element_type(base)):
                 return relation.name, column.name
