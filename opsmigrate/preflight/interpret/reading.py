@@ -173,7 +173,7 @@ def _relation(read: _Catalog, row: Row) -> Relation:
     oid, schema, name, kind, owner, persistence, numbers, replica_identity, row_security, *rest = (
         row
     )
-    options, tablespace, method, bound, partition_key, query, extension = rest
+    options, tablespace, method, bound, partition_key, query, extension, populated = rest
     return Relation(
         name=Name(schema, name),
         kind=kind,
@@ -201,6 +201,7 @@ def _relation(read: _Catalog, row: Row) -> Relation:
         query=query,
         uses=frozenset(_uses(read, oid)),
         extension=extension,
+        populated=populated,
     )
 
 

@@ -41,7 +41,8 @@ SELECT c.oid, n.name, c.relname::text, c.relkind::text, pg_get_userbyid(c.relown
        CASE WHEN m.amname <> 'heap' THEN m.amname::text ELSE '' END,
        pg_get_expr(c.relpartbound, c.oid),
        CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END,
-       CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END, e.extname::text
+       CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END, e.extname::text,
+       c.relispopulated
 FROM pg_class c JOIN n ON n.oid = c.relnamespace
 LEFT JOIN pg_am m ON m.oid = c.relam LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
 LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from opsmigrate.postgres.lock_modes import ROW_EXCLUSIVE, ROW_SHARE
@@ -10,12 +11,13 @@ from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.commands.row_values import look_at
 from opsmigrate.preflight.interpret.commands.views import select_into
-from opsmigrate.preflight.interpret.effects import Assigned, Question, UnknownError
+from opsmigrate.preflight.interpret.effects import Assigned, Question, Right, UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.queries import queried, read
-from opsmigrate.preflight.interpret.schema import Relation
+from opsmigrate.preflight.interpret.schema import Relation, Schema
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.expressions import deparse, nodes_in, references
+from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
 from opsmigrate.sql.ranges import TARGET, ranges_of
 
@@ -64,7 +66,10 @@ def insert(step: Step, node: Any) -> None:
             step.effects.lock_with_rows(name, ROW_EXCLUSIVE)
     if node.HasField("returning_clause"):
         step.effects.need("SELECT", "relation", table.name)
-    _lock_sequences(step, table, columns or tuple(table.columns) if rows else columns)
+    # A SELECT may give no row.
+    certain = bool(rows) or not node.HasField("select_stmt")
+    named = columns or tuple(table.columns) if rows else columns
+    _lock_sequences(step, table, named, certain=certain)
     _values(step, table, node)
 
 
@@ -287,6 +292,12 @@ def _lock_referring(step: Step, table: Relation, event: str) -> None:
                 step.effects.lock_with_rows(other.name, mode)
 
 
+def is_guarded(step: Step, table: Relation) -> bool:
+    """Return whether row security holds for the role, as far as that is told without its roles."""
+    mine = table.owner == step.schema.role and table.row_security != "forced"
+    return table.row_security in ("enabled", "forced") and not (mine or step.schema.superuser)
+
+
 STATES = {"c": "23514", "p": "23505", "u": "23505", "x": "23P01", "f": "23503"}
 KINDS = {"c": "check", "p": "unique", "u": "unique", "x": "exclusion", "f": "foreign-key"}
 
@@ -318,6 +329,8 @@ def _ask(step: Step, table: Relation, event: str) -> None:
         )
     if table.bound is not None or table.kind == "p":
         questions.append(Question(sqlstate="23514", kind="partition", relation=table.name))
+    if is_guarded(step, table):
+        questions.append(Question(sqlstate="42501", kind="policy", relation=table.name))
     if any("." in each.type for each in table.columns.values()):
         questions += [
             Question(sqlstate=state, kind="domain", relation=table.name)
@@ -334,12 +347,28 @@ def insert_needs(table: Relation, sequence: Relation, given: tuple[str, ...]) ->
     )
 
 
-def _lock_sequences(step: Step, table: Relation, columns: tuple[str, ...] | None = None) -> None:
+def _above(schema: Schema, table: Relation) -> tuple[Name, ...]:
+    found: list[Name] = []
+    waiting = list(table.parents)
+    while waiting:
+        found.append(waiting.pop())
+        waiting += schema.relations[found[-1]].parents
+    return tuple(found)
+
+
+def _lock_sequences(
+    step: Step, table: Relation, columns: tuple[str, ...] | None = None, *, certain: bool = True
+) -> None:
     """Defaults that take the next value, and identity columns, lock their sequence."""
+    ancestors = _above(step.schema, table) if table.bound is not None else ()
     for each in step.schema.relations.values():
         if each.sequence is None:
             continue
         owner = each.sequence.owner
+        # The identity of a partition is its table's.
+        mine = owner is not None and (
+            owner[0] == table.name or (each.sequence.internal and owner[0] in ancestors)
+        )
         used = any(
             column.default is not None and each.name.name in column.default
             for column in table.columns.values()
@@ -350,8 +379,9 @@ def _lock_sequences(step: Step, table: Relation, columns: tuple[str, ...] | None
             and columns is not None
             and insert_needs(table, each, columns)
         ):
-            step.effects.need("USAGE", "sequence", each.name)
-        if used or (owner is not None and owner[0] == table.name):
+            right = Right(privilege="USAGE", object_kind="sequence", name=each.name)
+            step.effects.rights.append(replace(right, certain=certain))
+        if used or mine:
             step.effects.lock_with_rows(each.name, ROW_EXCLUSIVE)
 
 

@@ -15,7 +15,7 @@ from opsmigrate.preflight.interpret.commands.create_index import (
     build_index,
     look,
 )
-from opsmigrate.preflight.interpret.commands.not_null import set_not_null
+from opsmigrate.preflight.interpret.commands.not_null import is_catalogued, set_not_null
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.schema import Constraint, Index, Relation
@@ -141,7 +141,9 @@ def require_not_nulls(altering: Altering, table: Name, wanted: Wanted) -> None:
     if any(each.primary for each in altering.relation(table).indexes.values()):
         altering.refuse("42P16", "two-primary-keys", table)
     for each in wanted.elements:
-        if not altering.column(table, each.name).not_null:
+        # Before 18 it is said again, and so to all that inherit.
+        found = altering.column(table, each.name)
+        if not (found.not_null and is_catalogued(altering.step.schema)):
             set_not_null(altering, table, each.name)
 
 
