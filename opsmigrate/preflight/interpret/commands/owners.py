@@ -30,6 +30,9 @@ FORCED = {"": "idle", "enabled": "forced", "forced": "forced", "idle": "idle"}
 NOT_FORCED = {"": "", "enabled": "enabled", "forced": "enabled", "idle": ""}
 # Of these a change is no rewrite, and locks less (default_reloptions, reloptions.c).
 LIGHT_OPTIONS = ("autovacuum_", "toast.", "log_autovacuum_", "vacuum_")
+# Of views; a partitioned table has none.
+OF_VIEWS = ("security_", "check_option")
+SAYS_PARTITIONED = 160_000
 LIGHT = frozenset({"fillfactor", "parallel_workers", "toast_tuple_target"})
 
 
@@ -270,9 +273,14 @@ def _option_name(option: Any) -> str:
 
 
 def _options(altering: Altering, table: Name, command: Any) -> None:
-    own = altering.allow(table, "rm")
+    own = altering.allow(table, "rmpv")
     resets = label(command, "subtype") == "AT_ResetRelOptions"
     given = getattr(command, "def").list.items
+    if own.kind in "pv" and any(not each.def_elem.defname.startswith(OF_VIEWS) for each in given):
+        if resets:
+            return
+        said = own.kind == "p" and altering.step.schema.version >= SAYS_PARTITIONED
+        altering.refuse("42809" if said else "22023", "no-such-option", table)
     names = {each.def_elem.defname for each in given}
     kept = {each for each in own.options if each.partition("=")[0] not in names}
     changed = frozenset(kept if resets else kept | options_of(altering.step, given))

@@ -11,7 +11,8 @@ from opsmigrate.postgres.lock_modes import (
     SHARE_ROW_EXCLUSIVE,
     SHARE_UPDATE_EXCLUSIVE,
 )
-from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
+from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Action, Altering, Pass
 from opsmigrate.preflight.interpret.commands.inheriting import with_parent, without_parent
 from opsmigrate.preflight.interpret.commands.triggers import ROW
 from opsmigrate.preflight.interpret.dependents import owning_constraint
@@ -66,6 +67,7 @@ def partition(step: Step, node: Any, table: Relation) -> Relation:
     if parent.kind != "p":
         state = "42P17" if parent.kind in "rf" else "42809"
         step.refuse(state, "not-partitioned", relation=parent.name)
+    _require_keys(step, parent, node)
     if step.schema.is_taken(table.name):
         step.refuse("42P07", "name-taken", relation=table.name)
     if table.name in step.schema.types:
@@ -74,10 +76,6 @@ def partition(step: Step, node: Any, table: Relation) -> Relation:
         raise UnknownError("a partition with columns of its own", table.name, parent.name)
     step.effects.lock(parent.name, ACCESS_EXCLUSIVE)
     step.effects.need("OWNER", "relation", parent.name)
-    if step.schema.is_taken(table.name):
-        step.refuse("42P07", "name-taken", relation=table.name)
-    if table.name in step.schema.types:
-        step.refuse("42710", "name-taken", relation=table.name)
     bound = _new_bound(step, parent, table.name, node.partbound)
     columns = sorted(parent.columns.values(), key=lambda each: each.number)
     table = replace(
@@ -102,16 +100,34 @@ def partition(step: Step, node: Any, table: Relation) -> Relation:
     return step.known(table.name)
 
 
+def _require_keys(step: Step, parent: Relation, node: Any) -> None:
+    """Refuse keys of its own on columns that there are not (transformIndexConstraint)."""
+    for each in node.table_elts:
+        for key in each.constraint.keys if each.WhichOneof("node") == "constraint" else ():
+            name = as_stored(key.string.sval)
+            if name not in parent.columns and name not in SYSTEM_COLUMNS:
+                step.refuse("42703", "missing-column", relation=parent.name, column=name)
+
+
 def _inherited(step: Step, column: Column, number: int) -> Column:
     kept = step.schema.version >= IDENTITY_OF_PARTITIONS
     identity = column.identity if kept else ""
     return replace(column, number=number, local=False, parents=1, identity=identity)
 
 
+def require_bound(step: Step, parent: Relation, node: Any) -> None:
+    """Refuse a bound of another kind than the table's partitions have (transformPartitionBound)."""
+    key = (parent.partition_key or "").lower()
+    wrong = node.is_default and key.startswith("hash")
+    if wrong or not (node.is_default or key.startswith(node.strategy)):
+        step.refuse("42P16", "other-kind-of-bound", relation=parent.name)
+    if node.strategy == "h" and not 0 <= node.remainder < node.modulus:
+        step.refuse("42P16", "remainder", relation=parent.name)
+
+
 def _new_bound(step: Step, parent: Relation, table: Name, node: Any) -> str:
     """Return the bound; the default partition may have rows that belong to it."""
-    if node.strategy == "h" and not 0 <= node.remainder < node.modulus:
-        step.refuse("42P16", "remainder", relation=table)
+    require_bound(step, parent, node)
     bound = bound_of(node)
     if any(_is_converted(each.type) for each in parent.columns.values()):
         raise UnknownError("bounds that PostgreSQL writes otherwise", table, parent.name)
@@ -230,6 +246,7 @@ def _partitioned(altering: Altering, table: Name) -> Relation:
 def _attach(altering: Altering, table: Name, command: Any) -> None:
     step, given = altering.step, getattr(command, "def").partition_cmd
     parent = _partitioned(altering, table)
+    require_bound(step, parent, given.bound)
     child = relation_of(step, given.name)
     step.effects.lock(child.name, ACCESS_EXCLUSIVE)
     step.effects.need("OWNER", "relation", child.name)

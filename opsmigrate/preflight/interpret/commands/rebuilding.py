@@ -31,6 +31,8 @@ def require_free(altering: Altering, table: Relation, column: str) -> None:
     for holder in _generated_of(table, column):
         # PostgreSQL 14 takes it for an error of syntax.
         is_old = altering.step.schema.version < GENERATED_IS_IN_USE
+        if is_old and (table.rules or any(_holders(altering, table, column))):
+            raise UnknownError("which of those that use the column is told of", table.name)
         state = "42601" if is_old else "0A000"
         altering.refuse(state, "used-by-another", table.name, column=column, holder=holder)
     for holder in _holders(altering, table, column):

@@ -164,9 +164,11 @@ def _switch(fires: str, which: str) -> Action:
 
 def _unknown_keys(altering: Altering, table: Name) -> None:
     schema = altering.step.schema
-    family = (table, *descendants_of(schema, table))
-    if schema.version < TRIGGERS_OF_PARTITIONED:
-        family = tuple(each for each in family if schema.relations[each].kind != "p")
+    family: tuple[Name, ...] = (table,)
+    if schema.relations[table].kind == "p":
+        # It goes on to those that a trigger of the table itself is for.
+        old = schema.version < TRIGGERS_OF_PARTITIONED
+        family = () if old else (table, *descendants_of(schema, table))
     keys = [
         each
         for relation in schema.relations.values()

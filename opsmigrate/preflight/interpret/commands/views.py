@@ -186,12 +186,14 @@ def _make(step: Step, into: Any, query: Any, *, is_view: bool, leave: bool) -> N
     if leave and step.schema.is_taken(name):
         # What is wrong with the query is told all the same.
         read(step, query)
-        _columns(step, _analysed(step, name, query)[0], into.col_names)
+        _analysed(step, name, query)
         return
     if into.options or into.table_space_name or into.access_method:
         raise UnknownError("options of a table made of a query", name)
     read(step, query)
     given, uses = _analysed(step, name, query)
+    if step.schema.is_taken(name):
+        step.refuse("42P07", "name-taken", relation=name)
     columns = _columns(step, given, into.col_names)
     _require_free(step, name)
     made = Relation(
