@@ -16,7 +16,7 @@ from opsmigrate.preflight.interpret.commands.row_effects import (
     lock_sequences,
     write,
 )
-from opsmigrate.preflight.interpret.commands.row_values import look_at
+from opsmigrate.preflight.interpret.commands.row_values import look_at, look_at_selected
 from opsmigrate.preflight.interpret.commands.views import select_into
 from opsmigrate.preflight.interpret.effects import Assigned, Question, UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
@@ -54,12 +54,16 @@ def insert(step: Step, node: Any) -> None:
     extras = ("on_conflict_clause", "returning_clause")
     if plain and not any(map(node.HasField, extras)):
         look_at(step, table, node, [pair for row in rows for pair in zip(given, row, strict=False)])
+    if not plain:
+        look_at_selected(step, table, given, node.select_stmt.select_stmt)
+    _refuse_values(step, table, node, columns)
     writes = [INSERT]
     if node.HasField("on_conflict_clause"):
         clause = node.on_conflict_clause
         if label(clause, "action") == "ONCONFLICT_UPDATE":
             writes.append(UPDATE)
             _assigned_columns(step, table, clause.target_list)
+            _refuse_assigned(step, table, clause.target_list)
     step.effects.need(INSERT, "relation", table.name, columns)
     for event in writes:
         write(step, table, event)
@@ -83,7 +87,13 @@ def _given(step: Step, table: Relation, node: Any) -> tuple[str, ...]:
     for row in rows:
         if len(row) > len(given) or (columns and len(row) < len(given)):
             step.refuse("42601", "number-of-values", relation=table.name)
-    for number, name in enumerate(given):
+    return columns
+
+
+def _refuse_values(step: Step, table: Relation, node: Any, columns: tuple[str, ...]) -> None:
+    """Refuse values for columns that make their own, when all are known to fit (the rewriter)."""
+    rows = [each.list.items for each in node.select_stmt.select_stmt.values_lists]
+    for number, name in enumerate(columns or tuple(table.columns)):
         own = table.columns[name]
         if not (own.generated or (own.identity == "a" and not _overrides(node))):
             continue
@@ -92,7 +102,6 @@ def _given(step: Step, table: Relation, node: Any) -> tuple[str, ...]:
             step.refuse("428C9", "generated-column", relation=table.name, column=name)
         if columns and not rows and node.HasField("select_stmt"):
             step.refuse("428C9", "generated-column", relation=table.name, column=name)
-    return columns
 
 
 def _overrides(node: Any) -> bool:
@@ -120,6 +129,7 @@ def update(step: Step, node: Any) -> None:
     if all(not each.res_target.indirection for each in node.target_list):
         values = [each.res_target.val for each in node.target_list]
         look_at(step, table, node, [*zip(columns, values, strict=True)])
+    _refuse_assigned(step, table, node.target_list)
     step.effects.need(UPDATE, "relation", table.name, columns)
     _need_read(step, table, node)
     write(step, table, UPDATE, columns)
@@ -133,14 +143,20 @@ def _assigned_columns(step: Step, table: Relation, targets: Any) -> tuple[str, .
     plain = all(not each.res_target.indirection for each in targets)
     if plain:
         _require(step, table, columns, twice="42601")
-    for each, name in zip(targets, columns, strict=True):
-        own = table.columns.get(name)
-        if own is None:
+    for name in columns:
+        if name not in table.columns:
             step.refuse("42703", "missing-column", relation=table.name, column=name)
+    return columns
+
+
+def _refuse_assigned(step: Step, table: Relation, targets: Any) -> None:
+    """Refuse to assign to columns that make their own values."""
+    for each in targets:
+        name = as_stored(each.res_target.name)
+        own = table.columns[name]
         default = each.res_target.val.WhichOneof("node") == "set_to_default"
         if (own.generated or own.identity == "a") and not default:
             step.refuse("428C9", "generated-column", relation=table.name, column=name)
-    return columns
 
 
 def _keep(step: Step, table: Relation, node: Any) -> None:
