@@ -6,7 +6,7 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import ROW_EXCLUSIVE, ROW_SHARE
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, relation_of
 from opsmigrate.preflight.interpret.schema import Function, Relation, Use
@@ -92,8 +92,8 @@ def _call(step: Step, node: Any) -> None:
     for each in nodes_in(node):
         if each.DESCRIPTOR.name == "FuncCall":
             name = as_stored(each.funcname[-1].string.sval)
-            if name in OF_SEQUENCES - {"currval"}:
-                _lock_sequence(step, each)
+            if name in OF_SEQUENCES:
+                _lock_sequence(step, each, reads=name == "currval")
             elif name == "set_config":
                 _set(step, each)
 
@@ -129,11 +129,16 @@ def _call_of_users(step: Step, schema: str | None, name: str) -> None:
         raise UnknownError(f"what {name}() does")
 
 
-def _lock_sequence(step: Step, call: Any) -> None:
+def _lock_sequence(step: Step, call: Any, *, reads: bool) -> None:
     name = _sequence_of(step, call.args[0]) if call.args else None
     if name is None:
         raise UnknownError("which sequence it is")
     step.effects.lock_with_rows(name, ROW_EXCLUSIVE)
+    if reads:
+        step.effects.need("USAGE", "sequence", name)
+        # It has no value yet in this session.
+        step.effects.questions.append(Question(sqlstate="55000", kind="sequence", relation=name))
+        return
     step.effects.need("UPDATE", "relation", name)
 
 

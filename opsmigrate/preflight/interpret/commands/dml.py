@@ -11,7 +11,7 @@ from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.commands.row_values import look_at
 from opsmigrate.preflight.interpret.commands.views import select_into
 from opsmigrate.preflight.interpret.effects import Assigned, Question, UnknownError
-from opsmigrate.preflight.interpret.inheritance import descendants_of
+from opsmigrate.preflight.interpret.inheritance import ancestors_of, descendants_of
 from opsmigrate.preflight.interpret.queries import queried, read
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.interpret.step import Command, Step
@@ -34,8 +34,8 @@ def select(step: Step, node: Any) -> None:
         return
     found = read(step, node)
     _write_within(step, node)
-    if found:
-        _values(step, found[0][1], node)
+    for _, table in found:
+        _values(step, table, node)
 
 
 def insert(step: Step, node: Any) -> None:
@@ -56,6 +56,9 @@ def insert(step: Step, node: Any) -> None:
         if label(clause, "action") == "ONCONFLICT_UPDATE":
             writes.append(UPDATE)
             _assigned_columns(step, table, clause.target_list)
+            _ask_conflict(step, table, "21000")
+        if any(not each.immediate for each in table.indexes.values()):
+            _ask_conflict(step, table, "55000")
     step.effects.need(INSERT, "relation", table.name, columns)
     for event in writes:
         write(step, table, event)
@@ -66,6 +69,11 @@ def insert(step: Step, node: Any) -> None:
         step.effects.need("SELECT", "relation", table.name)
     _lock_sequences(step, table, columns or tuple(table.columns) if rows else columns)
     _values(step, table, node)
+
+
+def _ask_conflict(step: Step, table: Relation, sqlstate: str) -> None:
+    """Two rows of the same key (21000), or a key that is looked at later (55000)."""
+    step.effects.questions.append(Question(sqlstate=sqlstate, kind="unique", relation=table.name))
 
 
 def _given(step: Step, table: Relation, node: Any) -> tuple[str, ...]:
@@ -116,6 +124,9 @@ def update(step: Step, node: Any) -> None:
     step.effects.need(UPDATE, "relation", table.name, columns)
     _need_read(step, table, node)
     write(step, table, UPDATE, columns)
+    targets = (each.res_target for each in node.target_list)
+    if any(each.val.WhichOneof("node") == "set_to_default" for each in targets):
+        _lock_sequences(step, table)
     _lock_children(step, table, node.relation)
     _values(step, table, node)
     _keep(step, table, node)
@@ -273,6 +284,10 @@ def _lock_referring(step: Step, table: Relation, event: str) -> None:
                 continue
             action = key.on_delete if event == DELETE else key.on_update
             nothing = action in (DOES_NOTHING, "r")
+            if event == UPDATE and table.bound is not None and key.parent is None:
+                # A row cannot go to another partition from one that is referred to.
+                moved = Question(sqlstate="0A000", kind="partition", relation=table.name)
+                step.effects.questions.append(moved)
             family = (other.name, *descendants_of(step.schema, other.name))
             for name in family:
                 step.effects.lock_with_rows(name, ROW_SHARE if nothing else ROW_EXCLUSIVE)
@@ -336,6 +351,8 @@ def insert_needs(table: Relation, sequence: Relation, given: tuple[str, ...]) ->
 
 def _lock_sequences(step: Step, table: Relation, columns: tuple[str, ...] | None = None) -> None:
     """Defaults that take the next value, and identity columns, lock their sequence."""
+    # The identity of a partition is its table's.
+    owners = {table.name, *(ancestors_of(step.schema, table) if table.bound is not None else ())}
     for each in step.schema.relations.values():
         if each.sequence is None:
             continue
@@ -351,14 +368,15 @@ def _lock_sequences(step: Step, table: Relation, columns: tuple[str, ...] | None
             and insert_needs(table, each, columns)
         ):
             step.effects.need("USAGE", "sequence", each.name)
-        if used or (owner is not None and owner[0] == table.name):
+        if used or (owner is not None and owner[0] in owners):
             step.effects.lock_with_rows(each.name, ROW_EXCLUSIVE)
 
 
 def _values(step: Step, table: Relation, node: Any) -> None:
     """Note that values may be refused, where there are any but columns."""
     kinds = {each.DESCRIPTOR.name for each in nodes_in(node)}
-    if not kinds & {"A_Const", "FuncCall", "A_Expr", "TypeCast"}:
+    computed = any(each.generated == "v" for each in table.columns.values())
+    if not computed and not kinds & {"A_Const", "FuncCall", "A_Expr", "TypeCast"}:
         return
     step.effects.questions += [
         Question(sqlstate=state, kind="cast", relation=table.name) for state in VALUES

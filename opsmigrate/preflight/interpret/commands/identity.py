@@ -13,6 +13,7 @@ from opsmigrate.preflight.interpret.commands.column_definition import (
     Definition,
     make_sequence,
 )
+from opsmigrate.preflight.interpret.commands.not_null import not_null_of
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of
 from opsmigrate.preflight.interpret.made_names import relation_name
@@ -58,6 +59,9 @@ def _prepare_add(altering: Altering, table: Name, command: Any) -> None:
         ):
             if wrong:
                 altering.refuse("55000", kind, table, column=name)
+        not_null = not_null_of(relation, name)
+        if not_null is not None and not not_null.validated:
+            altering.refuse("55000", "not-valid", table, column=name)
         step.put(relation.with_column(replace(found, identity=node.generated_when)))
         if sequence is not None and sequence.sequence is not None:
             owned = replace(sequence.sequence, owner=(table, name), internal=True)

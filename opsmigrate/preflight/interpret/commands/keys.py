@@ -15,7 +15,7 @@ from opsmigrate.preflight.interpret.commands.create_index import (
     build_index,
     look,
 )
-from opsmigrate.preflight.interpret.commands.not_null import set_not_null
+from opsmigrate.preflight.interpret.commands.not_null import is_catalogued, set_not_null
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.schema import Constraint, Index, Relation
@@ -142,7 +142,7 @@ def require_not_nulls(altering: Altering, table: Name, wanted: Wanted) -> None:
         altering.refuse("42P16", "two-primary-keys", table)
     for each in wanted.elements:
         if not altering.column(table, each.name).not_null:
-            set_not_null(altering, table, each.name)
+            set_not_null(altering, table, each.name, whole=is_catalogued(altering.step.schema))
 
 
 def add_using_index(altering: Altering, table: Name, node: Any) -> None:
@@ -162,6 +162,8 @@ def add_using_index(altering: Altering, table: Name, node: Any) -> None:
     if kind == "p":
         if any(each.primary for each in relation.indexes.values()):
             altering.refuse("42P16", "two-primary-keys", table)
+        if not index.nulls_distinct:
+            altering.refuse("42P16", "nulls-not-distinct", table, name=name)
         for column in columns:
             if not relation.columns[column].not_null:
                 set_not_null(altering, table, column)

@@ -229,7 +229,8 @@ def _fits(altering: Altering, own: Relation, name: str) -> None:
     plain = all(key.column is not None for key in index.keys) and index.predicate is None
     if index.unique and not index.immediate:
         altering.refuse("0A000", "deferrable-index", own.name, name=name)
-    if not (index.unique and plain and index.valid):
+    # That of a partitioned table becomes valid with those of the partitions.
+    if not (index.unique and plain and (index.valid or own.kind == "p")):
         altering.refuse("42809", "no-replica-identity", own.name, name=name)
     for key in index.keys:
         if key.column is not None and not own.columns[key.column].not_null:
@@ -248,6 +249,8 @@ def _option_name(option: Any) -> str:
 
 
 def _options(altering: Altering, table: Name, command: Any) -> None:
+    if altering.relation(table).kind == "v":
+        raise UnknownError("the options of a view", table)
     own = altering.allow(table, "rm")
     resets = label(command, "subtype") == "AT_ResetRelOptions"
     given = getattr(command, "def").list.items
