@@ -125,7 +125,7 @@ def _round(
         taken: tuple[Difference, ...] = ()
         needed = None
         if rights:
-            effects = interpret(ours, statement)[1]
+            effects = interpret(replace(ours, role=ROLE, superuser=False), statement)[1]
             taken = tuple(rights_differences(statement, effects, connection))
             needed = None if taken else frozenset(effects.rights)
         happened, server = executed(statement, connection)

@@ -296,6 +296,12 @@ def _parent_of_constraint(schema: Schema, thing: Thing) -> Thing | None:
     return None if parent is None else constraint(*parent)
 
 
+def _key_below(schema: Schema, thing: Thing) -> Thing | None:
+    """A key to a partitioned table has one below it for each partition: it goes as a whole."""
+    parent = schema.relations[thing.name].constraints[thing.part].parent
+    return constraint(*parent) if parent is not None and parent[0] == thing.name else None
+
+
 def _parent_of_trigger(schema: Schema, thing: Thing) -> Thing | None:
     parent = schema.relations[thing.name].triggers[thing.part].parent
     return None if parent is None else Thing("trigger", parent, thing.part)
@@ -336,6 +342,7 @@ RULES: dict[str, Callable[[Schema, Thing], Found]] = {
 }
 OWNERS: dict[str, Callable[[Schema, Thing], Thing | None]] = {
     "index": _owner_of_index,
+    "constraint": _key_below,
     "relation": _owner_of_relation,
     "type": lambda schema, thing: _extension_of(schema.types[thing.name]),
     "function": lambda schema, thing: _extension_of(schema.functions[thing.name]),

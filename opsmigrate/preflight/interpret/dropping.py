@@ -15,6 +15,8 @@ from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.thing import NORMAL, Thing, relation
 from opsmigrate.sql.names import Name
 
+# From this server on the triggers of foreign keys are those of partitioned tables too.
+TRIGGERS_OF_PARTITIONED = 150_000
 ORIGINAL = "original"
 # What is in a relation, and named by it.
 PARTS = frozenset(
@@ -112,6 +114,10 @@ def _lock(step: Step, thing: Thing) -> None:
             own = step.schema.relations[thing.name].constraints[thing.part]
             # Of a partition's key, the triggers on the other table are the partitioned table's.
             above = own.parent is None or own.parent[0] == thing.name
+            target = None if own.target is None else step.schema.relations.get(own.target)
+            old = step.schema.version < TRIGGERS_OF_PARTITIONED
+            if target is not None and old and target.kind == "p":
+                return
             # Only what is enforced has triggers on the other table.
             if own.target is not None and above and own.enforced:
                 step.effects.lock(own.target, ACCESS_EXCLUSIVE)

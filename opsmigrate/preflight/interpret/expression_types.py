@@ -53,6 +53,8 @@ VALUE_FUNCTIONS = {
     "SVFOP_LOCALTIMESTAMP": "timestamp without time zone",
     "SVFOP_LOCALTIMESTAMP_N": "timestamp without time zone",
 }
+# Where an expression may name tableoid alone (scanNSItemForColumn).
+NO_SYSTEM_COLUMNS = ("check", "generated")
 LONGEST_INTEGER = 2**31 - 1
 
 
@@ -100,17 +102,12 @@ def _column(place: Place, node: Any) -> Typed:
     if column is not None:
         return Typed(type=column.type, columns=(name,))
     if name in SYSTEM_COLUMNS:
-        if name == "tableoid":
-            return Typed(type="oid", columns=(name,))
-        raise refuse(*_system_column(place), column=name)
+        if name != "tableoid" and place.word in NO_SYSTEM_COLUMNS:
+            raise refuse("42P10", "system-column", column=name)
+        return Typed(type=SYSTEM_COLUMNS[name], columns=(name,))
     if name == table.name.name:
         raise UnknownError("a whole row in an expression")
     raise refuse("42703", "missing-column", relation=table.name, column=name)
-
-
-def _system_column(place: Place) -> tuple[str, str]:
-    state = "0A000" if place.word in ("index", "predicate") else "42P10"
-    return state, "system-column"
 
 
 def _cast(place: Place, node: Any) -> Typed:

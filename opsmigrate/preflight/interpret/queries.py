@@ -9,9 +9,10 @@ from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, relation_of
-from opsmigrate.preflight.interpret.schema import Function, Relation, Use
+from opsmigrate.preflight.interpret.schema import Function, Relation, Schema, Use
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.expressions import functions_called, nodes_in
+from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.names import Name, range_name
 from opsmigrate.sql.ranges import LOCKED, TARGET, Range, ranges_of
 from opsmigrate.sql.renamed import OF_SEQUENCES
@@ -46,11 +47,23 @@ def read(step: Step, node: Any) -> list[tuple[Range, Relation]]:
             step.refuse("42809", "wrong-kind", relation=relation.name)
         found.append((each, relation))
         step.effects.reads.add(Use(relation.name, None))
+        _ask_populated(step, relation)
         step.effects.need("SELECT", "relation", relation.name)
         if each.role == LOCKED:
             _lock_rows(step, relation, only=not each.node.inh)
     _call(step, node)
     return found
+
+
+def _ask_populated(step: Step, relation: Relation) -> None:
+    """Note that what is read may have no rows as yet, or what a view reads."""
+    if not relation.populated:
+        question = Question(sqlstate="55000", kind="populated", relation=relation.name)
+        step.effects.questions.append(question)
+    for name in {use.relation for use in relation.uses} if relation.kind == "v" else ():
+        below = step.schema.relations.get(name)
+        if below is not None:
+            _ask_populated(step, below)
 
 
 def queried(step: Step, node: Any) -> Relation:
@@ -74,6 +87,8 @@ def _lock_rows(step: Step, relation: Relation, *, only: bool) -> None:
         raise UnknownError("rows that cannot be locked", relation.name)
     step.effects.lock(relation.name, ROW_SHARE)
     if relation.kind == "v":
+        if _is_grouped(step.schema, relation):
+            step.refuse("0A000", "rows-not-told", relation=relation.name)
         for name in {use.relation for use in relation.uses}:
             rights = list(step.effects.rights)
             _lock_rows(step, step.known(name), only=False)
@@ -83,6 +98,24 @@ def _lock_rows(step: Step, relation: Relation, *, only: bool) -> None:
         for child in descendants_of(step.schema, relation.name):
             lock = step.effects.lock if relation.kind == "r" else step.effects.lock_with_rows
             lock(child, ROW_SHARE)
+
+
+def _is_grouped(schema: Schema, view: Relation) -> bool:
+    """Return whether the rows of a view are none of its tables' (CheckSelectLocking)."""
+    [statement] = parse(view.query or "SELECT")
+    node = statement.node
+    if (
+        node.group_clause
+        or node.distinct_clause
+        or any(map(node.HasField, ("having_clause", "larg")))
+    ):
+        return True
+    return any(
+        callee.kind in "aw" or callee.set_returning
+        for target in node.target_list
+        for call in functions_called(target)
+        for callee in schema.system.functions.get(call.name, ())
+    )
 
 
 def _call(step: Step, node: Any) -> None:

@@ -34,6 +34,13 @@ class Given(NamedTuple):
     use: Use | None = None
 
 
+OF_SEQUENCE = (
+    Given("last_value", "bigint"),
+    Given("log_cnt", "bigint"),
+    Given("is_called", "boolean"),
+)
+
+
 @dataclass(frozen=True)
 class Item:
     """Something in FROM: what it is called, and its columns; `relation` where it is one."""
@@ -157,6 +164,8 @@ def _relation(query: Query, node: Any, named: Named) -> Item:
         raise UnknownError("a relation of PostgreSQL's own in a query")
     relation = queried(query.step, node)
     query.seen.add(relation.name)
+    if relation.kind == "S":
+        return Item(alias, _called(OF_SEQUENCE, node.alias.colnames), relation.name)
     columns = sorted(relation.columns.values(), key=lambda each: each.number)
     given = tuple(
         Given(each.name, each.type, each.collation, Use(relation.name, each.name))

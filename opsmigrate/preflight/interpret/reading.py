@@ -174,7 +174,8 @@ def _relation(read: _Catalog, row: Row) -> Relation:
     oid, schema, name, kind, owner, persistence, numbers, replica_identity, row_security, *rest = (
         row
     )
-    options, tablespace, method, bound, partition_key, query, extension, of_type = rest
+    options, tablespace, method, bound, partition_key, query, extension, *more = rest
+    populated, of_type = more
     return Relation(
         name=Name(schema, name),
         kind=kind,
@@ -203,6 +204,7 @@ def _relation(read: _Catalog, row: Row) -> Relation:
         query=query,
         uses=frozenset(_uses(read, oid)),
         extension=extension,
+        populated=populated,
     )
 
 

@@ -198,6 +198,8 @@ class Relation:
     query: str | None = None
     uses: frozenset[Use] = frozenset()
     extension: str | None = None
+    # Of a materialized view: whether it may be read (pg_class.relispopulated).
+    populated: bool = True
 
     def with_column(self, column: Column) -> Relation:
         """Return it with this column added, or in the place of the one with its name."""

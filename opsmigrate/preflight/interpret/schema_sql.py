@@ -44,6 +44,7 @@ SELECT c.oid, n.name, c.relname::text, c.relkind::text, pg_get_userbyid(c.relown
        pg_get_expr(c.relpartbound, c.oid),
        CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END,
        CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END, e.extname::text,
+       c.relispopulated,
        CASE WHEN c.reloftype <> 0 THEN (SELECT ARRAY[s.nspname, t.typname]::text[] FROM pg_type t
             JOIN pg_namespace s ON s.oid = t.typnamespace WHERE t.oid = c.reloftype) END
 FROM pg_class c JOIN n ON n.oid = c.relnamespace

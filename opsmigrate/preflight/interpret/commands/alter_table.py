@@ -49,7 +49,8 @@ ACTIONS: Mapping[str, Action] = {
     **inheriting.ACTIONS,
     **triggers.ACTIONS,
 }
-OWNED = ("OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_SEQUENCE")
+# What may be given away by these words; with TABLE, anything.
+OWNED = {"OBJECT_VIEW": "v", "OBJECT_MATVIEW": "m", "OBJECT_SEQUENCE": "S"}
 TABLES = ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE")
 
 
@@ -63,6 +64,8 @@ def alter_table(step: Step, node: Any) -> None:
     relation = find_relation(step, node.relation, missing_ok=node.missing_ok)
     if relation is None:
         return
+    if relation.kind not in OWNED.get(label(node, "objtype"), relation.kind):
+        step.refuse("42809", "wrong-kind", relation=relation.name)
     commands = [each.alter_table_cmd for each in node.cmds]
     actions = []
     for command in commands:

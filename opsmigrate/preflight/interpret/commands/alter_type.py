@@ -44,9 +44,12 @@ def _prepare(altering: Altering, table: Name, command: Any) -> None:
 def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recursing: bool) -> None:
     """Look at the type and at what the values become, for a table and its descendants."""
     step = altering.step
-    column = altering.column(table, name)
     relation = altering.relation(table)
     using = node.raw_default if node.HasField("raw_default") else None
+    if using is not None:
+        # Before anything is looked at (transformAlterTableStmt).
+        typed(Place(schema=step.schema, table=relation, word="using"), using)
+    column = altering.column(table, name)
     if column.identity:
         _retype_sequence(altering, table, column, find_type(step.schema, node.type_name))
     _require_changeable(altering, relation, column, using, recursing=recursing)
@@ -95,9 +98,6 @@ def _require_no_column_of_it(altering: Altering, table: Relation, column: Column
 def _require_changeable(
     altering: Altering, table: Relation, column: Column, using: Any, *, recursing: bool
 ) -> None:
-    if using is not None:
-        # Before anything is looked at (transformAlterTableStmt).
-        typed(Place(schema=altering.step.schema, table=table, word="using"), using)
     if not recursing:
         altering.not_typed(table.name)
     if column.generated and using is not None:

@@ -217,6 +217,10 @@ def default_of(step: Step, table: Relation, column: Column, node: Any) -> Typed:
     return found
 
 
+# Before, those of unlogged tables were logged.
+UNLOGGED_SEQUENCES = 150_000
+
+
 def make_sequence(step: Step, table: Relation, definition: Definition, owner: str) -> Relation:
     """Make the sequence of a serial or identity column, which refers to it; return it."""
     base = base_type(step.schema, definition.type)
@@ -232,7 +236,7 @@ def make_sequence(step: Step, table: Relation, definition: Definition, owner: st
         name=Name(table.name.schema, name),
         kind="S",
         owner=owner,
-        persistence=table.persistence,
+        persistence=table.persistence if step.schema.version >= UNLOGGED_SEQUENCES else "p",
         sequence=facts,
     )
     step.effects.need("CREATE", "schema", (table.name.schema,))

@@ -8,7 +8,7 @@ from typing import Any
 
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Action, Altering, Pass
-from opsmigrate.preflight.interpret.coercion import has_domain_constraints
+from opsmigrate.preflight.interpret.coercion import has_domain_constraints, user_type_of
 from opsmigrate.preflight.interpret.commands.column_definition import (
     Definition,
     column_of,
@@ -27,7 +27,7 @@ from opsmigrate.preflight.interpret.inheritance import children_of, descendants_
 from opsmigrate.preflight.interpret.made_names import relation_name
 from opsmigrate.preflight.interpret.partition_keys import columns_in_key
 from opsmigrate.preflight.interpret.rewriting import require_no_column_of, require_not_within
-from opsmigrate.preflight.interpret.schema import Column, Relation
+from opsmigrate.preflight.interpret.schema import Column, Relation, Schema
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.thing import column as thing_of
 from opsmigrate.preflight.interpret.values import ask_expression
@@ -162,15 +162,21 @@ def _add_default(altering: Altering, table: Name, column: Column, definition: De
         altering.rewrite(table)
         if column.generated:
             ask_expression(step, relation, definition.default)
-    if not nothing and column.generated != "v" and relation.kind == "r":
+    if not nothing and relation.kind == "r":
         # Whether or not rows are written anew for it (ATRewriteTables).
         altering.later(Pass.ROWS, lambda: require_no_column_of(step, table))
-    if "(" in column.type and not value.null:
+    if _has_length(step.schema, column.type) and not value.null:
         # It is computed at once, and has to fit.
         for state in ("22001", "22003", "22026"):
             step.effects.questions.append(Question(sqlstate=state, kind="cast", relation=table))
     if definition.not_null and (column.generated or value.null or not value.constant):
         _ask(step, table, column.name)
+
+
+def _has_length(schema: Schema, type_: str) -> bool:
+    """Return whether a value has to fit within something, that of a domain too."""
+    domain = user_type_of(schema, type_)
+    return "(" in type_ or (domain is not None and _has_length(schema, domain.base or ""))
 
 
 def _say_not_null(altering: Altering, table: Name, definition: Definition) -> None:

@@ -200,12 +200,14 @@ def _alter_constraint(altering: Altering, table: Name, node: Any) -> None:
     known = step.schema.version >= KNOWS_NOT_ENFORCED
     if not known and (node.alter_enforceability or node.alter_inheritability):
         altering.refuse("42601", "syntax", table)
+    relation = altering.relation(table)
+    if known and altering.only and relation.kind == "p":
+        altering.refuse("42P16", "children-too", table, name=name)
     found = _find(altering, table, name)
     if node.alter_deferrability and found.kind != "f":
         altering.refuse("42809", "not-a-foreign-key", table, name=name)
     if node.alter_enforceability or node.alter_inheritability:
         raise UnknownError("ALTER CONSTRAINT … ENFORCED or INHERIT", table)
-    relation = altering.relation(table)
     if found.parent is not None:
         # Before 18, an internal error.
         state = "55000" if known else "XX000"

@@ -15,6 +15,7 @@ from opsmigrate.preflight.interpret.commands.index_keys import (
     keys_of,
     predicate_is_immutable,
     predicate_of,
+    require_stored,
 )
 from opsmigrate.preflight.interpret.effects import Question, Right, UnknownError
 from opsmigrate.preflight.interpret.index_methods import METHODS
@@ -124,9 +125,9 @@ def build_index(step: Step, name: Name, wanted: Wanted) -> Index | None:
         pairs = tuple(zip(keys, types, strict=True))
         require_operators(step, table, method, pairs, wanted.operators)
     include = included(step, table, wanted.include)
-    _require_stored(step, table, keys, include)
     if table.kind == "p" and (wanted.unique or wanted.kind == "x"):
         require_partition_key(step, table, keys, wanted.operators)
+    require_stored(step, table, (*wanted.elements, *wanted.include), wanted.where)
     if step.schema.is_taken(Name(name.schema, chosen)):
         if wanted.if_not_exists:
             return None
@@ -193,14 +194,6 @@ def _require_options(step: Step, wanted: Wanted, method: str) -> None:
     for each in wanted.options:
         if each.def_elem.defname not in METHODS[method].options:
             step.refuse("22023", "unknown-option", name=each.def_elem.defname)
-
-
-def _require_stored(
-    step: Step, table: Relation, keys: Sequence[Key], include: Sequence[str]
-) -> None:
-    for name in (*(each.column for each in keys if each.column), *include):
-        if table.columns[name].generated == "v":
-            step.refuse("0A000", "virtual-column", relation=table.name, column=name)
 
 
 def _put(step: Step, table: Relation, index: Index, wanted: Wanted) -> None:

@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from opsmigrate.postgres.lock_modes import ROW_EXCLUSIVE, ROW_SHARE
+from opsmigrate.postgres.lock_modes import ROW_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
+from opsmigrate.preflight.interpret.commands.row_effects import (
+    DELETE,
+    EVENTS,
+    INSERT,
+    UPDATE,
+    lock_sequences,
+    write,
+)
 from opsmigrate.preflight.interpret.commands.row_values import look_at
 from opsmigrate.preflight.interpret.commands.views import select_into
 from opsmigrate.preflight.interpret.effects import Assigned, Question, UnknownError
-from opsmigrate.preflight.interpret.inheritance import ancestors_of, descendants_of
+from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.queries import queried, read
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.interpret.step import Command, Step
@@ -21,10 +29,6 @@ from opsmigrate.sql.ranges import TARGET, ranges_of
 
 # What is raised for values: too long, too high, no date, division by zero, no such value.
 VALUES = ("22001", "22003", "22007", "22008", "22012", "22P02")
-INSERT, UPDATE, DELETE = "INSERT", "UPDATE", "DELETE"
-# tgtype's bits.
-EVENTS = {INSERT: 4, DELETE: 8, UPDATE: 16}
-DOES_NOTHING = "a"
 
 
 def select(step: Step, node: Any) -> None:
@@ -67,7 +71,10 @@ def insert(step: Step, node: Any) -> None:
             step.effects.lock_with_rows(name, ROW_EXCLUSIVE)
     if node.HasField("returning_clause"):
         step.effects.need("SELECT", "relation", table.name)
-    _lock_sequences(step, table, columns or tuple(table.columns) if rows else columns)
+    # A SELECT may give no row.
+    certain = bool(rows) or not node.HasField("select_stmt")
+    named = columns or tuple(table.columns) if rows else columns
+    lock_sequences(step, table, named, certain=certain)
     _values(step, table, node)
 
 
@@ -126,7 +133,7 @@ def update(step: Step, node: Any) -> None:
     write(step, table, UPDATE, columns)
     targets = (each.res_target for each in node.target_list)
     if any(each.val.WhichOneof("node") == "set_to_default" for each in targets):
-        _lock_sequences(step, table)
+        lock_sequences(step, table)
     _lock_children(step, table, node.relation)
     _values(step, table, node)
     _keep(step, table, node)
@@ -212,7 +219,7 @@ def merge(step: Step, node: Any) -> None:
             step.effects.need(event, "relation", table.name)
             write(step, table, event)
     _lock_children(step, table, node.relation)
-    _lock_sequences(step, table)
+    lock_sequences(step, table)
     _values(step, table, node)
 
 
@@ -247,129 +254,6 @@ def _lock_children(step: Step, table: Relation, node: Any) -> None:
     for name in descendants_of(step.schema, table.name):
         lock = step.effects.lock if table.kind == "r" else step.effects.lock_with_rows
         lock(name, ROW_EXCLUSIVE)
-
-
-def write(step: Step, table: Relation, event: str, columns: tuple[str, ...] | None = None) -> None:
-    """Note that rows of a table are written: its locks, those of its keys, what may raise."""
-    step.effects.lock(table.name, ROW_EXCLUSIVE)
-    family = (table, *map(step.known, descendants_of(step.schema, table.name)))
-    for each in family:
-        step.effects.writes_rows.add(each.name)
-        fires = (
-            trigger.type & EVENTS[event] and trigger.enabled not in "DR"
-            for trigger in each.triggers.values()
-        )
-        if any(fires):
-            step.effects.runs_code = True
-        _ask(step, each, event)
-        if event != DELETE:
-            _lock_referenced(step, each, columns)
-        if event != INSERT:
-            _lock_referring(step, each, event)
-
-
-def _lock_referenced(step: Step, table: Relation, columns: tuple[str, ...] | None) -> None:
-    for key in table.constraints.values():
-        written = columns is None or set(columns) & set(key.columns)
-        if key.kind == "f" and key.target is not None and key.enforced and written:
-            step.effects.lock_with_rows(key.target, ROW_SHARE)
-            for name in descendants_of(step.schema, key.target):
-                step.effects.lock_with_rows(name, ROW_SHARE)
-
-
-def _lock_referring(step: Step, table: Relation, event: str) -> None:
-    for other in step.schema.relations.values():
-        for key in other.constraints.values():
-            if key.kind != "f" or key.target != table.name or not key.enforced:
-                continue
-            action = key.on_delete if event == DELETE else key.on_update
-            nothing = action in (DOES_NOTHING, "r")
-            if event == UPDATE and table.bound is not None and key.parent is None:
-                # A row cannot go to another partition from one that is referred to.
-                moved = Question(sqlstate="0A000", kind="partition", relation=table.name)
-                step.effects.questions.append(moved)
-            family = (other.name, *descendants_of(step.schema, other.name))
-            for name in family:
-                step.effects.lock_with_rows(name, ROW_SHARE if nothing else ROW_EXCLUSIVE)
-            # RESTRICT has an SQLSTATE of its own from 18 on.
-            step.effects.questions += [
-                Question(sqlstate=state, kind="foreign-key", relation=other.name)
-                for state in ("23503", "23001")
-            ]
-            if not nothing and other.name not in step.effects.writes_rows:
-                write(step, other, DELETE if action == "c" and event == DELETE else UPDATE)
-                mode = step.effects.locks.pop(other.name)
-                step.effects.lock_with_rows(other.name, mode)
-
-
-STATES = {"c": "23514", "p": "23505", "u": "23505", "x": "23P01", "f": "23503"}
-KINDS = {"c": "check", "p": "unique", "u": "unique", "x": "exclusion", "f": "foreign-key"}
-
-
-def _ask(step: Step, table: Relation, event: str) -> None:
-    """Note what the rows that are written may be refused for."""
-    if event == DELETE:
-        return
-    questions = step.effects.questions
-    for each in table.constraints.values():
-        if each.kind in STATES:
-            questions.append(
-                Question(
-                    sqlstate=STATES[each.kind],
-                    kind=KINDS[each.kind],
-                    relation=table.name,
-                    columns=each.columns,
-                    expression=each.condition,
-                    target=each.target,
-                    to_columns=each.to_columns,
-                )
-            )
-    if any(index.unique for index in table.indexes.values()):
-        questions.append(Question(sqlstate="23505", kind="unique", relation=table.name))
-    columns = tuple(each.name for each in table.columns.values() if each.not_null)
-    if columns:
-        questions.append(
-            Question(sqlstate="23502", kind="not-null", relation=table.name, columns=columns)
-        )
-    if table.bound is not None or table.kind == "p":
-        questions.append(Question(sqlstate="23514", kind="partition", relation=table.name))
-    if any("." in each.type for each in table.columns.values()):
-        questions += [
-            Question(sqlstate=state, kind="domain", relation=table.name)
-            for state in ("23502", "23514")
-        ]
-
-
-def insert_needs(table: Relation, sequence: Relation, given: tuple[str, ...]) -> bool:
-    """Return whether an INSERT with these columns takes the next value for another."""
-    return any(
-        column.default is not None and sequence.name.name in column.default
-        for column in table.columns.values()
-        if column.name not in given
-    )
-
-
-def _lock_sequences(step: Step, table: Relation, columns: tuple[str, ...] | None = None) -> None:
-    """Defaults that take the next value, and identity columns, lock their sequence."""
-    # The identity of a partition is its table's.
-    owners = {table.name, *(ancestors_of(step.schema, table) if table.bound is not None else ())}
-    for each in step.schema.relations.values():
-        if each.sequence is None:
-            continue
-        owner = each.sequence.owner
-        used = any(
-            column.default is not None and each.name.name in column.default
-            for column in table.columns.values()
-        )
-        if (
-            used
-            and not each.sequence.internal
-            and columns is not None
-            and insert_needs(table, each, columns)
-        ):
-            step.effects.need("USAGE", "sequence", each.name)
-        if used or (owner is not None and owner[0] in owners):
-            step.effects.lock_with_rows(each.name, ROW_EXCLUSIVE)
 
 
 def _values(step: Step, table: Relation, node: Any) -> None:

@@ -76,7 +76,7 @@ def _descend(altering: Altering, table: Relation, constraint: Constraint) -> Non
     if altering.only and table.kind == "p" and children and kept:
         altering.refuse("42P16", "children-too", table.name, name=constraint.name)
     for child in children:
-        altering.lock(child)
+        step.effects.lock(child, altering.mode)
         relation = altering.relation(child)
         found = _inherited(relation, constraint)
         if found is None or not found.parents:
@@ -86,6 +86,7 @@ def _descend(altering: Altering, table: Relation, constraint: Constraint) -> Non
                 relation.with_constraint(replace(found, parents=found.parents - 1, local=True))
             )
         elif found.parents == 1 and not found.local:
+            altering.lock(child)
             drop_constraint(altering, child, found, recursing=True)
         else:
             step.put(relation.with_constraint(replace(found, parents=found.parents - 1)))

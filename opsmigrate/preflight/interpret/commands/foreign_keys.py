@@ -47,6 +47,7 @@ def add_foreign_key(step: Step, name: Name, node: Any, *, only: bool, validate: 
     step.effects.rights.append(
         Right(privilege="REFERENCES", object_kind="relation", name=target.name, columns=to_columns)
     )
+    need_of_owner(step, target)
     _require_stored(step, table, columns, node)
     if len(columns) != len(to_columns):
         step.refuse("42830", "other-number-of-columns", relation=name)
@@ -69,6 +70,19 @@ def add_foreign_key(step: Step, name: Name, node: Any, *, only: bool, validate: 
     if not made.enforced:
         made = replace(made, validated=False)
     _put(step, table, made, validate=validate)
+
+
+def need_of_owner(step: Step, table: Relation) -> None:
+    """Note that a table's owner has to find it: rows are compared in his name (ri_PerformCheck)."""
+    if table.owner != step.schema.role:
+        step.effects.may_need(
+            Right(
+                privilege="USAGE",
+                object_kind="schema",
+                name=(table.name.schema,),
+                role=table.owner,
+            )
+        )
 
 
 def _require_version(step: Step, node: Any) -> None:

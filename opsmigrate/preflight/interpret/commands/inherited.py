@@ -53,8 +53,8 @@ def inherit(
 ) -> Inherited:
     """Return what the parents bring; lock them, and refuse what the server does not take."""
     found = Inherited()
-    for each in parents:
-        parent = relation_of(step, each.range_var)
+    # All have to be there before any is looked at (DefineRelation).
+    for parent in [relation_of(step, each.range_var) for each in parents]:
         step.effects.lock(parent.name, SHARE_UPDATE_EXCLUSIVE)
         step.effects.rights.append(
             Right(privilege="OWNER", object_kind="relation", name=parent.name)

@@ -96,12 +96,14 @@ def _freed(part: Any) -> Any:
 
 def _inherit(altering: Altering, table: Name, command: Any) -> None:
     step = altering.step
-    child = altering.allow(table, "r")
+    child = altering.allow(table, "rp")
     altering.not_typed(table)
+    if child.kind == "p" or child.bound is not None:
+        step.refuse("42809", "partitioned", relation=table)
     parent = relation_of(step, getattr(command, "def").range_var)
     step.effects.lock(parent.name, SHARE_UPDATE_EXCLUSIVE)
     step.effects.need("OWNER", "relation", parent.name)
-    if parent.kind == "p" or child.bound is not None or parent.bound is not None:
+    if parent.kind == "p" or parent.bound is not None:
         step.refuse("42809", "partitioned", relation=table)
     if parent.kind != "r":
         step.refuse("42809", "wrong-kind", relation=parent.name)
@@ -117,10 +119,10 @@ def _inherit(altering: Altering, table: Name, command: Any) -> None:
 
 def _no_inherit(altering: Altering, table: Name, command: Any) -> None:
     step = altering.step
-    child = altering.allow(table, "r")
-    parent = relation_of(step, getattr(command, "def").range_var)
+    child = altering.allow(table, "rp")
     if child.bound is not None:
         step.refuse("42809", "partition", relation=table)
+    parent = relation_of(step, getattr(command, "def").range_var)
     if parent.name not in child.parents:
         step.refuse("42P01", "no-parent", relation=table)
     altering.later(

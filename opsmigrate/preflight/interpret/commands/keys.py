@@ -141,8 +141,11 @@ def require_not_nulls(altering: Altering, table: Name, wanted: Wanted) -> None:
     if any(each.primary for each in altering.relation(table).indexes.values()):
         altering.refuse("42P16", "two-primary-keys", table)
     for each in wanted.elements:
-        if not altering.column(table, each.name).not_null:
-            set_not_null(altering, table, each.name, whole=is_catalogued(altering.step.schema))
+        # Before 18 it is said again, and so to all that inherit.
+        found = altering.column(table, each.name)
+        catalogued = is_catalogued(altering.step.schema)
+        if not (found.not_null and catalogued):
+            set_not_null(altering, table, each.name, whole=catalogued)
 
 
 def add_using_index(altering: Altering, table: Name, node: Any) -> None:

@@ -12,7 +12,7 @@ from opsmigrate.preflight.interpret.commands.drop_constraint import (
     drop_constraint,
     key_needs_column,
 )
-from opsmigrate.preflight.interpret.effects import Question, UnknownError
+from opsmigrate.preflight.interpret.effects import Question, RefusedError, UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.made_names import constraint_name, has_constraint
 from opsmigrate.preflight.interpret.schema import Constraint, Relation, Schema
@@ -23,6 +23,7 @@ from opsmigrate.sql.names import Name
 
 # From this server on a NOT NULL is a constraint with a name.
 CATALOGUED = 180_000
+NO_INHERIT = "no-inherit"
 
 
 def is_catalogued(schema: Schema) -> bool:
@@ -115,8 +116,9 @@ def _set_flags(altering: Altering, table: Name, column: str, *, ask: bool) -> No
         for child in children_of(step.schema, table):
             if not step.known(child).columns[column].not_null:
                 altering.refuse("42P16", "children-too", table, column=column)
-    if altering.column(table, column).not_null:
+    if altering.column(table, column).not_null and altering.relation(table).kind == "p":
         return
+    # What inherits may say less than its parent (ATPrepSetNotNull).
     for each in altering.family(table):
         found = altering.column(each, column)
         if not found.not_null:
@@ -134,7 +136,7 @@ def _set_catalogued(
     known = not_null_of(relation, column)
     if known is not None:
         if known.no_inherit and not altering.only:
-            altering.refuse("0A000", "no-inherit", table, name=known.name)
+            altering.refuse("55000", NO_INHERIT, table, name=known.name)
         _keep(altering, relation, known, recursing=recursing)
         return
     children = children_of(step.schema, table)
@@ -272,9 +274,19 @@ def _prepare_set(altering: Altering, table: Name, command: Any) -> None:
     relation = altering.allow(table, "rpf")
     name = as_stored(command.name)
     known = relation.columns.get(name)
-    if not is_catalogued(altering.step.schema) and not (known is not None and known.not_null):
+    is_said = relation.kind == "p" and known is not None and known.not_null
+    if not is_catalogued(altering.step.schema) and not is_said:
         altering.family(table)
-    altering.later(Pass.COLUMN_ATTRIBUTES, lambda: set_not_null(altering, table, name))
+    altering.later(Pass.COLUMN_ATTRIBUTES, lambda: _set(altering, table, name))
+
+
+def _set(altering: Altering, table: Name, column: str) -> None:
+    try:
+        set_not_null(altering, table, column)
+    except RefusedError as refused:
+        if refused.refusal.kind == NO_INHERIT:
+            altering.refuse("0A000", NO_INHERIT, table, column=column)
+        raise
 
 
 def _prepare_drop(altering: Altering, table: Name, command: Any) -> None:

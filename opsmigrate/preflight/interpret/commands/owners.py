@@ -30,26 +30,33 @@ FORCED = {"": "idle", "enabled": "forced", "forced": "forced", "idle": "idle"}
 NOT_FORCED = {"": "", "enabled": "enabled", "forced": "enabled", "idle": ""}
 # Of these a change is no rewrite, and locks less (default_reloptions, reloptions.c).
 LIGHT_OPTIONS = ("autovacuum_", "toast.", "log_autovacuum_", "vacuum_")
+# Of views; a partitioned table has none.
+OF_VIEWS = ("security_", "check_option")
+SAYS_PARTITIONED = 160_000
 LIGHT = frozenset({"fillfactor", "parallel_workers", "toast_tuple_target"})
 
 
 def change_owner(step: Step, node: Any) -> None:
     """ALTER … OWNER TO, of what is no relation."""
     kind, owner = label(node, "object_type"), role_named(step, node.newowner)
-    if owner != step.schema.role:
-        step.effects.need("MEMBER", "role", (owner,))
     if kind in ROUTINES:
         found = find_routine(step, kind, node.object.object_with_args)
-        if found is not None:
+        if found is None:
+            return
+        own = step.schema.functions[found]
+        if own.owner != owner:
             step.effects.need("OWNER", "function", (*found.name, *found.arguments))
-            changed = replace(step.schema.functions[found], owner=owner)
-            functions = {**step.schema.functions, found: changed}
-            step.schema = replace(step.schema, functions=functions)
+            _need_of_new_owner(step, owner, found.name.schema)
+        functions = {**step.schema.functions, found: replace(own, owner=owner)}
+        step.schema = replace(step.schema, functions=functions)
     elif kind == "OBJECT_SCHEMA":
         name = as_stored(node.object.string.sval)
         if name not in step.schema.schemas:
             step.refuse("3F000", "missing-schema", name=name)
-        step.effects.need("OWNER", "schema", (name,))
+        if step.schema.schemas[name] != owner:
+            step.effects.need("OWNER", "schema", (name,))
+            step.effects.need("CREATE", "database", ())
+            _need_of_new_owner(step, owner)
         step.schema = replace(step.schema, schemas={**step.schema.schemas, name: owner})
     elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
         _type_owner(step, user_type_named(step, node.object.list.items), owner)
@@ -57,9 +64,24 @@ def change_owner(step: Step, node: Any) -> None:
         raise UnknownError(f"OWNER TO of {kind}", Name("", ""))
 
 
+def _need_of_new_owner(step: Step, owner: str, schema: str | None = None) -> None:
+    """Note that one has to be able to be the new owner, who may create in the schema.
+
+    Only where it is another than before; that of a schema need not (AlterSchemaOwner_internal).
+    """
+    own = owner == step.schema.role
+    if not own:
+        step.effects.need("MEMBER", "role", (owner,))
+    if schema is not None:
+        step.effects.need_of("" if own else owner, "CREATE", "schema", (schema,))
+
+
 def _type_owner(step: Step, name: Name, owner: str) -> None:
-    step.effects.need("OWNER", "type", name)
     own = step.schema.types.get(name)
+    former = own or step.schema.relations[name]
+    if former.owner != owner:
+        step.effects.need("OWNER", "type", name)
+        _need_of_new_owner(step, owner, name.schema)
     if own is not None:
         types = {**step.schema.types, name: replace(own, owner=owner)}
         step.schema = replace(step.schema, types=types)
@@ -74,13 +96,14 @@ def grant(step: Step, node: Any) -> None:
     """GRANT and REVOKE: who else may do something is no part of the schema."""
     if label(node, "targtype") != "ACL_TARGET_OBJECT":
         return
+    tables = []
+    if label(node, "objtype") in ("OBJECT_TABLE", "OBJECT_SEQUENCE"):
+        tables = [relation_of(step, each.range_var) for each in node.objects]
     for each in node.grantees:
         role_named(step, each.role_spec)
-    if label(node, "objtype") in ("OBJECT_TABLE", "OBJECT_SEQUENCE"):
-        for each in node.objects:
-            table = relation_of(step, each.range_var)
-            step.effects.need("GRANT", "relation", table.name)
-            _require_privileges(step, table, node)
+    for table in tables:
+        step.effects.need("GRANT", "relation", table.name)
+        _require_privileges(step, table, node)
     if label(node, "objtype") in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
         for each in node.objects:
             step.effects.need("OWNER", "type", user_type_named(step, each.list.items))
@@ -156,6 +179,8 @@ def _uses(step: Step, table: Relation, policy: Policy, node: Any) -> None:
     dependencies = dict(step.schema.dependencies)
     for name in columns_used(node):
         whole = name in ("*", table.name.name)
+        if name in SYSTEM_COLUMNS:
+            continue
         if not whole and name not in table.columns:
             step.refuse("42703", "missing-column", relation=table.name, column=name)
         on = relation(table.name) if whole else column(table.name, name)
@@ -173,8 +198,8 @@ def _owner(altering: Altering, table: Name, command: Any) -> None:
     own, owner = altering.relation(table), role_named(altering.step, command.newowner)
     if own.sequence is not None and own.sequence.owner is not None and owner != own.owner:
         altering.refuse("0A000", "owned-sequence", table)
-    if owner != altering.step.schema.role:
-        altering.step.effects.need("MEMBER", "role", (owner,))
+    if own.owner != owner:
+        _need_of_new_owner(altering.step, owner, table.schema)
     altering.later(Pass.MISCELLANEOUS, lambda: _owned(altering.step, table, owner))
 
 
@@ -249,11 +274,14 @@ def _option_name(option: Any) -> str:
 
 
 def _options(altering: Altering, table: Name, command: Any) -> None:
-    if altering.relation(table).kind == "v":
-        raise UnknownError("the options of a view", table)
-    own = altering.allow(table, "rm")
+    own = altering.allow(table, "rmpv")
     resets = label(command, "subtype") == "AT_ResetRelOptions"
     given = getattr(command, "def").list.items
+    if own.kind in "pv" and any(not each.def_elem.defname.startswith(OF_VIEWS) for each in given):
+        if resets:
+            return
+        said = own.kind == "p" and altering.step.schema.version >= SAYS_PARTITIONED
+        altering.refuse("42809" if said else "22023", "no-such-option", table)
     names = {each.def_elem.defname for each in given}
     kept = {each for each in own.options if each.partition("=")[0] not in names}
     changed = frozenset(kept if resets else kept | options_of(altering.step, given))

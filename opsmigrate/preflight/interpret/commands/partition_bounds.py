@@ -43,19 +43,19 @@ def _hash(node: Any) -> str:
     return f"WITH (modulus {node.modulus}, remainder {node.remainder})"
 
 
-def require_strategy(step: Step, parent: Relation, node: Any) -> None:
-    """Refuse a bound that is not of the kind by which the table is partitioned."""
-    strategy = (parent.partition_key or "").partition(" ")[0].lower()
-    if not node.is_default and node.strategy != strategy[:1]:
-        step.refuse("42P16", "bound-of-another-strategy", relation=parent.name)
-    if node.is_default and strategy == "hash":
-        step.refuse("42P16", "default-of-hash", relation=parent.name)
+def require_bound(step: Step, parent: Relation, node: Any) -> None:
+    """Refuse a bound of another kind than the table's partitions have (transformPartitionBound)."""
+    key = (parent.partition_key or "").lower()
+    wrong = node.is_default and key.startswith("hash")
+    if wrong or not (node.is_default or key.startswith(node.strategy)):
+        step.refuse("42P16", "other-kind-of-bound", relation=parent.name)
+    if node.strategy == "h" and not 0 <= node.remainder < node.modulus:
+        step.refuse("42P16", "remainder", relation=parent.name)
 
 
 def new_bound(step: Step, parent: Relation, table: Name, node: Any) -> str:
     """Return the bound; the default partition may have rows that belong to it."""
-    if node.strategy == "h" and not 0 <= node.remainder < node.modulus:
-        step.refuse("42P16", "remainder", relation=table)
+    require_bound(step, parent, node)
     bound = _bound_of(node)
     if any(_is_converted(each.type) for each in parent.columns.values()):
         raise UnknownError("bounds that PostgreSQL writes otherwise", table, parent.name)

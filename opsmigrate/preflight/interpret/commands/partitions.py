@@ -11,12 +11,13 @@ from opsmigrate.postgres.lock_modes import (
     SHARE_ROW_EXCLUSIVE,
     SHARE_UPDATE_EXCLUSIVE,
 )
-from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
+from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Action, Altering, Pass
 from opsmigrate.preflight.interpret.commands.inheriting import with_parent, without_parent
 from opsmigrate.preflight.interpret.commands.partition_bounds import (
     DEFAULT,
     new_bound,
-    require_strategy,
+    require_bound,
 )
 from opsmigrate.preflight.interpret.commands.triggers import ROW
 from opsmigrate.preflight.interpret.dependents import owning_constraint
@@ -42,6 +43,7 @@ def partition(step: Step, node: Any, table: Relation) -> Relation:
     if parent.kind != "p":
         state = "42P17" if parent.kind in "rf" else "42809"
         step.refuse(state, "not-partitioned", relation=parent.name)
+    _require_keys(step, parent, node)
     if step.schema.is_taken(table.name):
         step.refuse("42P07", "name-taken", relation=table.name)
     if table.name in step.schema.types:
@@ -50,11 +52,6 @@ def partition(step: Step, node: Any, table: Relation) -> Relation:
         raise UnknownError("a partition with columns of its own", table.name, parent.name)
     step.effects.lock(parent.name, ACCESS_EXCLUSIVE)
     step.effects.need("OWNER", "relation", parent.name)
-    if step.schema.is_taken(table.name):
-        step.refuse("42P07", "name-taken", relation=table.name)
-    if table.name in step.schema.types:
-        step.refuse("42710", "name-taken", relation=table.name)
-    require_strategy(step, parent, node.partbound)
     bound = new_bound(step, parent, table.name, node.partbound)
     columns = sorted(parent.columns.values(), key=lambda each: each.number)
     table = replace(
@@ -77,6 +74,15 @@ def partition(step: Step, node: Any, table: Relation) -> Relation:
     _clone_keys(step, parent, table.name)
     _clone_triggers(step, parent, table.name)
     return step.known(table.name)
+
+
+def _require_keys(step: Step, parent: Relation, node: Any) -> None:
+    """Refuse keys of its own on columns that there are not (transformIndexConstraint)."""
+    for each in node.table_elts:
+        for key in each.constraint.keys if each.WhichOneof("node") == "constraint" else ():
+            name = as_stored(key.string.sval)
+            if name not in parent.columns and name not in SYSTEM_COLUMNS:
+                step.refuse("42703", "missing-column", relation=parent.name, column=name)
 
 
 def _inherited(step: Step, column: Column, number: int) -> Column:
@@ -176,7 +182,7 @@ def _partitioned(altering: Altering, table: Name) -> Relation:
 def _attach(altering: Altering, table: Name, command: Any) -> None:
     step, given = altering.step, getattr(command, "def").partition_cmd
     parent = _partitioned(altering, table)
-    require_strategy(step, parent, given.bound)
+    require_bound(step, parent, given.bound)
     child = relation_of(step, given.name)
     step.effects.lock(child.name, ACCESS_EXCLUSIVE)
     step.effects.need("OWNER", "relation", child.name)

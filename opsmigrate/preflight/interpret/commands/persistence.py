@@ -22,8 +22,6 @@ def _prepare(persistence: str) -> Any:
         relation = altering.allow(table, "r" if _refuses(altering) else "rp")
         if relation.kind == "p":
             raise UnknownError("the persistence of a partitioned table", table)
-        if any(each.sequence for each in _owned(altering, table)) and _keeps_sequences(altering):
-            raise UnknownError("the persistence of sequences", table)
         if relation.persistence == persistence:
             return
         _require_keys(altering, relation, persistence)

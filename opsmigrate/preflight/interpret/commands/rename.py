@@ -31,6 +31,7 @@ KINDS = {
     "OBJECT_SEQUENCE": "S",
     "OBJECT_FOREIGN_TABLE": "f",
 }
+WITH_TRIGGERS = "rpvf"
 WITH_COLUMNS = "rpvmfc"
 CHILDREN_RENAMED_WITH_TRIGGERS = 150_000
 # Before, it was an internal error.
@@ -230,6 +231,8 @@ def _part(kind: str, field: str) -> Callable[[Step, Any, str], None]:
         table = find_relation(step, node.relation, missing_ok=node.missing_ok)
         if table is None:
             return
+        if kind == "trigger" and table.kind not in WITH_TRIGGERS:
+            step.refuse("42809", "wrong-kind", relation=table.name)
         old = as_stored(node.subname)
         step.effects.lock(table.name, ACCESS_EXCLUSIVE)
         step.effects.need("OWNER", "relation", table.name)

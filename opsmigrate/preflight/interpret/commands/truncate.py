@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE
-from opsmigrate.preflight.interpret.commands.dml import INSERT, write
+from opsmigrate.preflight.interpret.commands.row_effects import INSERT, write
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import relation_of

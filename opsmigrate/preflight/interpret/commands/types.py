@@ -8,6 +8,7 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import SHARE
 from opsmigrate.postgres.names import LONGEST_NAME, as_stored
+from opsmigrate.preflight.interpret.coercion import user_type_of
 from opsmigrate.preflight.interpret.dropping import drop
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.lookup import find_type, home_of, visible_type
@@ -117,7 +118,7 @@ def _with_constraint(step: Step, domain: Type, node: Any) -> Type:
     if kind == "CONSTR_NULL":
         return domain
     if kind == "CONSTR_DEFAULT":
-        return replace(domain, default=_default_of(domain, node.raw_expr))
+        return replace(domain, default=_default_of(step, domain, node.raw_expr))
     if kind != "CONSTR_CHECK":
         step.refuse("42601", "no-such-constraint")
     name = as_stored(node.conname) if node.conname else _chosen(step, domain)
@@ -151,14 +152,18 @@ def alter_domain(step: Step, node: Any) -> None:
 
 def _default(step: Step, own: Type, node: Any) -> None:
     definition = getattr(node, "def")
-    text = _default_of(own, definition) if node.HasField("def") else None
+    text = _default_of(step, own, definition) if node.HasField("def") else None
     _add(step, replace(own, default=text))
 
 
-def _default_of(domain: Type, node: Any) -> str | None:
-    """Return the default; NULL is none, but where a length is forced on it (AlterDomainDefault)."""
+def _default_of(step: Step, domain: Type, node: Any) -> str | None:
+    """Return the default; NULL is none, but where something is forced on it (AlterDomainDefault).
+
+    That is a length, or another domain.
+    """
     is_null = node.HasField("a_const") and node.a_const.isnull
-    return None if is_null and "(" not in (domain.base or "") else deparse(node)
+    plain = "(" not in (domain.base or "") and user_type_of(step.schema, domain.base or "") is None
+    return None if is_null and plain else deparse(node)
 
 
 def _drop_not_null(step: Step, own: Type, node: Any) -> None:

@@ -184,11 +184,16 @@ def _make(step: Step, into: Any, query: Any, *, is_view: bool, leave: bool) -> N
     name = Name(home_of(step, into.rel), range_name(into.rel)[1])
     step.effects.need("CREATE", "schema", (name.schema,))
     if leave and step.schema.is_taken(name):
+        # What is wrong with the query is told all the same.
+        read(step, query)
+        _analysed(step, name, query)
         return
     if into.options or into.table_space_name or into.access_method:
         raise UnknownError("options of a table made of a query", name)
     read(step, query)
     given, uses = _analysed(step, name, query)
+    if step.schema.is_taken(name):
+        step.refuse("42P07", "name-taken", relation=name)
     columns = _columns(step, given, into.col_names)
     _require_free(step, name)
     made = Relation(
@@ -200,6 +205,7 @@ def _make(step: Step, into: Any, query: Any, *, is_view: bool, leave: bool) -> N
         last_number=len(columns),
         query=deparse(query) if is_view else None,
         uses=uses if is_view else frozenset(),
+        populated=not (is_view and into.skip_data),
     )
     step.effects.writes_rows.add(name)
     _put(step, made, given, query)
@@ -216,6 +222,8 @@ def refresh(step: Step, node: Any) -> None:
     step.effects.need("MAINTAIN", "relation", view.name)
     step.effects.reads |= {Use(use.relation, None) for use in view.uses}
     if node.concurrent:
+        if not view.populated:
+            step.refuse("0A000", "not-populated", relation=view.name)
         if node.skip_data:
             step.refuse("42601", "concurrently-without-data", relation=view.name)
         plain = [
@@ -225,6 +233,7 @@ def refresh(step: Step, node: Any) -> None:
         if not any(plain):
             step.refuse("55000", "no-unique-index", relation=view.name)
         return
+    step.put(replace(view, populated=not node.skip_data))
     step.effects.rewrites.add(view.name)
     step.effects.builds |= {Name(view.name.schema, as_stored(index)) for index in view.indexes}
 
