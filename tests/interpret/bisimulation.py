@@ -186,6 +186,9 @@ def _raises(effects: Effects, happened: Happened) -> Iterable[Difference]:
         claimed = f"ours {refusal.sqlstate} ({refusal.kind})"
         if state is None and refusal.certain:
             yield Difference("raises", f"{claimed}, the server does it")
+        elif state == INSUFFICIENT_PRIVILEGE and effects.rights:
+            # A right that the role lacks is looked at first, and was asked for.
+            return
         elif state not in (None, refusal.sqlstate) and not state.startswith(_asked(effects)):
             yield Difference("raises", f"{claimed}, server {state}: {words}")
     elif state == INSUFFICIENT_PRIVILEGE:
@@ -233,7 +236,13 @@ def _no_more(
     """Return whether the server's lock is one of those that we said it may be."""
     at_least, at_most = ours.get(name), rows.get(name)
     found = server.get(name)
-    return found in (at_least, at_most) or (name not in rows and at_least is None)
+    between = (
+        found is not None
+        and at_most is not None
+        and stronger(found, at_most) == at_most
+        and stronger(at_least, found) == found
+    )
+    return found in (at_least, at_most) or between or (name not in rows and at_least is None)
 
 
 def _strong(locks: Mapping[Name, str], before: Files) -> dict[Name, str]:

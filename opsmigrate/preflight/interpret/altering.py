@@ -102,6 +102,11 @@ class Altering:
             self.refuse("42809", "wrong-kind", table, name=relation.kind)
         return relation
 
+    def not_typed(self, table: Name) -> None:
+        """Refuse to change columns of a table that was made OF a type: they are the type's."""
+        if self.relation(table).of_type is not None:
+            self.refuse("42809", "typed-table", table)
+
     def column(self, table: Name, name: str) -> Column:
         """Return a column; refuse the statement where there is none, or it is the system's."""
         found = self.relation(table).columns.get(name)

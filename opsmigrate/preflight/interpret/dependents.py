@@ -167,6 +167,8 @@ def _of_type(schema: Schema, thing: Thing) -> Found:
                 # What a view shows comes from what it reads.
                 whole = other.kind in ("v", "m")
                 yield Dependency(relation(other.name) if whole else column(other.name, each.name))
+        if other.of_type == thing.name:
+            yield Dependency(relation(other.name))
     for domain in schema.types.values():
         if domain.base is not None and without_modifier(domain.base) in names:
             yield Dependency(Thing("type", domain.name))

@@ -6,6 +6,7 @@ What is not understood has no type: its statement ends as unknown rather than be
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from opsmigrate.postgres.names import as_stored
@@ -200,7 +201,10 @@ def _operated(place: Place, name: str, parts: Sequence[Typed]) -> Typed:
         raise refuse("42883", "missing-operator", name=name)
     if len(found) > 1:
         raise refuse("42725", "ambiguous-operator", name=name)
-    return _called(place, found[0], parts)
+    value = _called(place, found[0], parts)
+    # Of text and something else, it is a function in SQL.
+    in_sql = name == "||" and found[0].volatility == "s"
+    return replace(value, unclear=True) if in_sql else value
 
 
 def _called(place: Place, callee: Callee, parts: Sequence[Typed]) -> Typed:

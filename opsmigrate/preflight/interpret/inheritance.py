@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from opsmigrate.preflight.interpret.schema import Schema
+from opsmigrate.preflight.interpret.schema import Relation, Schema
 from opsmigrate.sql.names import Name
 
 
@@ -29,6 +29,18 @@ def descendants_of(schema: Schema, table: Name) -> tuple[Name, ...]:
         if child not in found:
             found[child] = None
             waiting += children_of(schema, child)
+    return tuple(found)
+
+
+def ancestors_of(schema: Schema, table: Relation) -> tuple[Name, ...]:
+    """Return the parents of a table, their parents, and so on, each once."""
+    found: dict[Name, None] = {}
+    waiting = list(table.parents)
+    while waiting:
+        parent = waiting.pop(0)
+        if parent not in found:
+            found[parent] = None
+            waiting += schema.relations[parent].parents
     return tuple(found)
 
 

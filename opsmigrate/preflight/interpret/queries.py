@@ -125,8 +125,8 @@ def _call(step: Step, node: Any) -> None:
     for each in nodes_in(node):
         if each.DESCRIPTOR.name == "FuncCall":
             name = as_stored(each.funcname[-1].string.sval)
-            if name in OF_SEQUENCES - {"currval"}:
-                _lock_sequence(step, each)
+            if name in OF_SEQUENCES:
+                _lock_sequence(step, each, reads=name == "currval")
             elif name == "set_config":
                 _set(step, each)
 
@@ -162,11 +162,16 @@ def _call_of_users(step: Step, schema: str | None, name: str) -> None:
         raise UnknownError(f"what {name}() does")
 
 
-def _lock_sequence(step: Step, call: Any) -> None:
+def _lock_sequence(step: Step, call: Any, *, reads: bool) -> None:
     name = _sequence_of(step, call.args[0]) if call.args else None
     if name is None:
         raise UnknownError("which sequence it is")
     step.effects.lock_with_rows(name, ROW_EXCLUSIVE)
+    if reads:
+        step.effects.need("USAGE", "sequence", name)
+        # It has no value yet in this session.
+        step.effects.questions.append(Question(sqlstate="55000", kind="sequence", relation=name))
+        return
     step.effects.need("UPDATE", "relation", name)
 
 

@@ -17,8 +17,11 @@ from opsmigrate.sql.expressions import deparse
 from opsmigrate.sql.grammar import parse_expression
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.shown_names import shown_name
+from opsmigrate.sql.types import without_modifier
 
 COUNTED = "count"
+TEXTS = ("text", "character varying", "character")
+OF_NAMES = Name("pg_catalog", "C")
 BOOLEANS = 150_000
 
 
@@ -186,7 +189,8 @@ def _target(
         found = _find(query, parts, scope)
         yield found._replace(name=name) if found is not None else Given(name, None)
     else:
-        yield Given(name, _type(query, value, scope))
+        type_ = _type(query, value, scope)
+        yield Given(name, type_, _collation(query, value, type_, scope))
 
 
 def _shown(query: Query, node: Any) -> str:
@@ -278,6 +282,20 @@ def _type(query: Query, node: Any, scope: tuple[Item, ...]) -> str | None:
     except (UnknownError, RefusedError):
         return None
     return "text" if shown == "unknown" else shown
+
+
+def _collation(query: Query, node: Any, type_: str | None, scope: tuple[Item, ...]) -> Name | None:
+    """Return the collation that a text takes over from a `name`, or from a column with one."""
+    if type_ is None or without_modifier(type_) not in TEXTS:
+        return None
+    found = set()
+    for each in _references(node):
+        given = _find(query, tuple(as_stored(part.string.sval) for part in each.fields), scope)
+        if given is not None:
+            found.add(OF_NAMES if given.type == "name" else given.collation)
+    if len(found) > 1:
+        raise UnknownError("the collation of an expression")
+    return next(iter(found), None)
 
 
 def _references(node: Any) -> list[Any]:

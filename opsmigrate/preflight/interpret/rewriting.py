@@ -5,7 +5,7 @@ from __future__ import annotations
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE
 from opsmigrate.preflight.interpret.altering import Altering
 from opsmigrate.preflight.interpret.coercion import base_type
-from opsmigrate.preflight.interpret.schema import Schema
+from opsmigrate.preflight.interpret.schema import TEMPORARY, Schema
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.types import element_type, user_type
@@ -37,6 +37,28 @@ def require_no_column_of(step: Step, table: Name) -> None:
     holder = column_of_row_type(step.schema, table)
     if holder is not None:
         step.refuse("0A000", "row-type-used", relation=table, holder=f"{holder[0]}.{holder[1]}")
+
+
+def require_not_within(step: Step, table: Name, type_: str) -> None:
+    """Refuse a column that would have rows of its own table in it (CheckAttributeType)."""
+    waiting, seen = [type_], set()
+    while waiting:
+        base = base_type(step.schema, waiting.pop())
+        base = base_type(step.schema, element_type(base) or base)
+        if base in _row_types(table):
+            step.refuse("42P16", "row-within-itself", relation=table)
+        if base in seen:
+            continue
+        seen.add(base)
+        for relation in step.schema.relations.values():
+            if relation.kind != "S" and base in _row_types(relation.name):
+                waiting += [each.type for each in relation.columns.values()]
+
+
+def _row_types(table: Name) -> tuple[str, ...]:
+    # A temporary one needs no schema.
+    bare = (table.name,) if table.schema == TEMPORARY else ()
+    return (user_type(table), *bare)
 
 
 def column_of_row_type(schema: Schema, table: Name) -> tuple[Name, str] | None:

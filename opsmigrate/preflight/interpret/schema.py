@@ -184,6 +184,8 @@ class Relation:
     rules: Mapping[str, str] = field(default_factory=dict)
     statistics: frozenset[Name] = frozenset()
     parents: tuple[Name, ...] = ()
+    # CREATE TABLE … OF this composite type.
+    of_type: Name | None = None
     # As pg_get_expr(relpartbound) and pg_get_partkeydef() write them; None where it is none.
     bound: str | None = None
     partition_key: str | None = None

@@ -24,8 +24,9 @@ from opsmigrate.preflight.interpret.commands.not_null import set_not_null
 from opsmigrate.preflight.interpret.dropping import drop
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
+from opsmigrate.preflight.interpret.made_names import relation_name
 from opsmigrate.preflight.interpret.partition_keys import columns_in_key
-from opsmigrate.preflight.interpret.rewriting import require_no_column_of
+from opsmigrate.preflight.interpret.rewriting import require_no_column_of, require_not_within
 from opsmigrate.preflight.interpret.schema import Column, Relation, Schema
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.thing import column as thing_of
@@ -39,6 +40,7 @@ MOST_COLUMNS = 1600
 
 def _prepare_add(altering: Altering, table: Name, command: Any) -> None:
     altering.allow(table, "rpf")
+    altering.not_typed(table)
     node = getattr(command, "def").column_def
 
     def act() -> None:
@@ -68,7 +70,8 @@ def add_column(altering: Altering, table: Name, definition: Definition) -> None:
     step = altering.step
     relation = altering.relation(table)
     if definition.identity and relation.kind == "p":
-        raise UnknownError("the identity of a partitioned table", table)
+        made = relation_name(step.schema, table, definition.name, "seq")
+        raise UnknownError("the identity of a partitioned table", table, Name(table.schema, made))
     children = children_of(step.schema, table)
     if children and altering.only:
         altering.refuse("42P16", "children-too", table, column=definition.name)
@@ -123,6 +126,7 @@ def _add_here(
         local=local,
         parents=parents,
     )
+    require_not_within(step, table, column.type)
     step.put(relation.with_column(column))
     if has_domain_constraints(step.schema, column.type):
         for state in ("23502", "23514"):
@@ -219,6 +223,7 @@ def _add_constraints(altering: Altering, table: Name, definition: Definition) ->
 
 def _prepare_drop(altering: Altering, table: Name, command: Any) -> None:
     altering.allow(table, "rpf")
+    altering.not_typed(table)
     name = as_stored(command.name)
     cascade = label(command, "behavior") == "DROP_CASCADE"
 

@@ -149,8 +149,10 @@ def build_index(step: Step, name: Name, wanted: Wanted) -> Index | None:
         valid=table.kind != "p" or not wanted.only or not children_of(step.schema, name),
     )
     _put(step, table, index, wanted)
-    if table.kind == "p" and not wanted.only:
-        _build_on_partitions(step, name, index, wanted)
+    whole = table.kind == "p" and not wanted.only
+    if whole and not _build_on_partitions(step, name, index, wanted):
+        index = replace(index, valid=False)
+        step.put(step.known(name).with_index(index))
     return index
 
 
@@ -231,7 +233,9 @@ def _put(step: Step, table: Relation, index: Index, wanted: Wanted) -> None:
         )
 
 
-def _build_on_partitions(step: Step, name: Name, index: Index, wanted: Wanted) -> None:
+def _build_on_partitions(step: Step, name: Name, index: Index, wanted: Wanted) -> bool:
+    """Give each partition its own, or take one that is there; return whether all are valid."""
+    valid = True
     for child in children_of(step.schema, name):
         partition = step.known(child)
         if partition.kind == "f":
@@ -243,18 +247,20 @@ def _build_on_partitions(step: Step, name: Name, index: Index, wanted: Wanted) -
             None,
         )
         if found is None:
-            build_index(
+            found = build_index(
                 step,
                 child,
                 replace(wanted, name="", parent=(name, index.name), if_not_exists=False),
             )
-            continue
-        _attach(step, partition, found, (name, index.name), wanted)
+        else:
+            _attach(step, partition, found, (name, index.name), wanted)
+        valid = valid and found is not None and found.valid
+    return valid
 
 
 def _alike(partition: Relation, one: Index, other: Index, wanted: Wanted) -> bool:
     """Return whether an index of a partition may belong to that of its table (CompareIndexInfo)."""
-    if one.parent is not None or not one.valid:
+    if one.parent is not None:
         return False
     if wanted.kind:
         own = partition.constraints.get(one.name)

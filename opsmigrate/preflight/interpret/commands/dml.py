@@ -30,6 +30,9 @@ from opsmigrate.sql.ranges import TARGET, ranges_of
 # What is raised for values: too long, too high, no date, division by zero, no such value.
 VALUES = ("22001", "22003", "22007", "22008", "22012", "22P02")
 
+# What UPDATE raises for a column that it is to set twice.
+TWICE_ASSIGNED = "42601"
+
 
 def select(step: Step, node: Any) -> None:
     """SELECT, which also writes where a WITH does."""
@@ -38,8 +41,8 @@ def select(step: Step, node: Any) -> None:
         return
     found = read(step, node)
     _write_within(step, node)
-    if found:
-        _values(step, found[0][1], node)
+    for _, table in found:
+        _values(step, table, node)
 
 
 def insert(step: Step, node: Any) -> None:
@@ -64,6 +67,9 @@ def insert(step: Step, node: Any) -> None:
             writes.append(UPDATE)
             _assigned_columns(step, table, clause.target_list)
             _refuse_assigned(step, table, clause.target_list)
+            _ask_conflict(step, table, "21000")
+        if any(not each.immediate for each in table.indexes.values()):
+            _ask_conflict(step, table, "55000")
     step.effects.need(INSERT, "relation", table.name, columns)
     for event in writes:
         write(step, table, event)
@@ -77,6 +83,11 @@ def insert(step: Step, node: Any) -> None:
     named = columns or tuple(table.columns) if rows else columns
     lock_sequences(step, table, named, certain=certain)
     _values(step, table, node)
+
+
+def _ask_conflict(step: Step, table: Relation, sqlstate: str) -> None:
+    """Two rows of the same key (21000), or a key that is looked at later (55000)."""
+    step.effects.questions.append(Question(sqlstate=sqlstate, kind="unique", relation=table.name))
 
 
 def _given(step: Step, table: Relation, node: Any) -> tuple[str, ...]:
@@ -112,7 +123,9 @@ def _require(step: Step, table: Relation, columns: Iterable[str], twice: str = "
     seen = set()
     for name in columns:
         if name not in table.columns:
-            state = "0A000" if name in SYSTEM_COLUMNS else "42703"
+            # INSERT does not look for those of the system.
+            of_system = name in SYSTEM_COLUMNS and twice == TWICE_ASSIGNED
+            state = "0A000" if of_system else "42703"
             step.refuse(state, "missing-column", relation=table.name, column=name)
         if name in seen:
             step.refuse(twice, "column-twice", relation=table.name, column=name)
@@ -133,6 +146,9 @@ def update(step: Step, node: Any) -> None:
     step.effects.need(UPDATE, "relation", table.name, columns)
     _need_read(step, table, node)
     write(step, table, UPDATE, columns)
+    targets = (each.res_target for each in node.target_list)
+    if any(each.val.WhichOneof("node") == "set_to_default" for each in targets):
+        lock_sequences(step, table)
     _lock_children(step, table, node.relation)
     _values(step, table, node)
     _keep(step, table, node)
@@ -142,7 +158,7 @@ def _assigned_columns(step: Step, table: Relation, targets: Any) -> tuple[str, .
     columns = tuple(as_stored(each.res_target.name) for each in targets)
     plain = all(not each.res_target.indirection for each in targets)
     if plain:
-        _require(step, table, columns, twice="42601")
+        _require(step, table, columns, twice=TWICE_ASSIGNED)
     for name in columns:
         if name not in table.columns:
             step.refuse("42703", "missing-column", relation=table.name, column=name)
@@ -188,7 +204,8 @@ def delete(step: Step, node: Any) -> None:
 
 def _need_read(step: Step, table: Relation, node: Any) -> None:
     """Note that the columns of the target that a condition or a value names, are read."""
-    columns = {parts[-1] for parts in references(node)} & table.columns.keys()
+    named = {parts[-1] for parts in references(node)}
+    columns = named & (table.columns.keys() | SYSTEM_COLUMNS)
     if columns:
         step.effects.need("SELECT", "relation", table.name, tuple(sorted(columns)))
 
@@ -264,7 +281,8 @@ def _lock_children(step: Step, table: Relation, node: Any) -> None:
 def _values(step: Step, table: Relation, node: Any) -> None:
     """Note that values may be refused, where there are any but columns."""
     kinds = {each.DESCRIPTOR.name for each in nodes_in(node)}
-    if not kinds & {"A_Const", "FuncCall", "A_Expr", "TypeCast"}:
+    computed = any(each.generated == "v" for each in table.columns.values())
+    if not computed and not kinds & {"A_Const", "FuncCall", "A_Expr", "TypeCast"}:
         return
     step.effects.questions += [
         Question(sqlstate=state, kind="cast", relation=table.name) for state in VALUES

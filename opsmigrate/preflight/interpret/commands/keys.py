@@ -143,8 +143,9 @@ def require_not_nulls(altering: Altering, table: Name, wanted: Wanted) -> None:
     for each in wanted.elements:
         # Before 18 it is said again, and so to all that inherit.
         found = altering.column(table, each.name)
-        if not (found.not_null and is_catalogued(altering.step.schema)):
-            set_not_null(altering, table, each.name)
+        catalogued = is_catalogued(altering.step.schema)
+        if not (found.not_null and catalogued):
+            set_not_null(altering, table, each.name, whole=catalogued)
 
 
 def add_using_index(altering: Altering, table: Name, node: Any) -> None:
@@ -164,6 +165,8 @@ def add_using_index(altering: Altering, table: Name, node: Any) -> None:
     if kind == "p":
         if any(each.primary for each in relation.indexes.values()):
             altering.refuse("42P16", "two-primary-keys", table)
+        if not index.nulls_distinct:
+            altering.refuse("42P16", "nulls-not-distinct", table, name=name)
         for column in columns:
             if not relation.columns[column].not_null:
                 set_not_null(altering, table, column)

@@ -13,7 +13,7 @@ from opsmigrate.preflight.interpret.commands.drop_constraint import (
     key_needs_column,
 )
 from opsmigrate.preflight.interpret.effects import Question, RefusedError, UnknownError
-from opsmigrate.preflight.interpret.inheritance import children_of
+from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.made_names import constraint_name, has_constraint
 from opsmigrate.preflight.interpret.schema import Constraint, Relation, Schema
 from opsmigrate.preflight.interpret.step import Step
@@ -88,15 +88,25 @@ def ask_not_null(step: Step, table: Relation, column: str) -> None:
 
 
 def set_not_null(
-    altering: Altering, table: Name, column: str, name: str = "", *, ask: bool = True
+    altering: Altering,
+    table: Name,
+    column: str,
+    name: str = "",
+    *,
+    ask: bool = True,
+    whole: bool = False,
 ) -> None:
     """Have a column, and those of its descendants, say that they have a value.
 
-    `ask` says that rows may be in the way. The constraint gets the name, or one is made up.
+    `ask` says that rows may be in the way. The constraint gets the name, or one is made up. With
+    `whole` it goes on to the descendants, whatever ONLY says.
     """
     if not is_catalogued(altering.step.schema):
         _set_flags(altering, table, column, ask=ask)
         return
+    if whole:
+        altering = replace(altering, only=False)
+        _require_inheritable(altering, table, column)
     _set_catalogued(altering, table, column, name, recursing=False, ask=ask)
 
 
@@ -178,9 +188,19 @@ def add_not_null(altering: Altering, table: Name, node: Any) -> None:
     name = put_not_null(step, table, column, made)
     if children and node.skip_validation:
         raise UnknownError("NOT NULL … NOT VALID of descendants", table, *children)
+    if children:
+        _require_inheritable(altering, table, column)
     for child in children:
         altering.lock(child)
         _set_catalogued(altering, child, column, name, recursing=True)
+
+
+def _require_inheritable(altering: Altering, table: Name, column: str) -> None:
+    """Refuse where a descendant has one that is NO INHERIT (AdjustNotNullInheritance)."""
+    for each in descendants_of(altering.step.schema, table):
+        own = not_null_of(altering.relation(each), column)
+        if own is not None and own.no_inherit:
+            altering.refuse("55000", "no-inherit", each, name=own.name)
 
 
 def _require_the_same(altering: Altering, table: Name, known: Constraint, node: Any) -> None:

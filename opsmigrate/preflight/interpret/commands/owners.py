@@ -254,7 +254,8 @@ def _fits(altering: Altering, own: Relation, name: str) -> None:
     plain = all(key.column is not None for key in index.keys) and index.predicate is None
     if index.unique and not index.immediate:
         altering.refuse("0A000", "deferrable-index", own.name, name=name)
-    if not (index.unique and plain and index.valid):
+    # That of a partitioned table becomes valid with those of the partitions.
+    if not (index.unique and plain and (index.valid or own.kind == "p")):
         altering.refuse("42809", "no-replica-identity", own.name, name=name)
     for key in index.keys:
         if key.column is not None and not own.columns[key.column].not_null:

@@ -36,7 +36,10 @@ def reindex(step: Step, node: Any) -> None:
             if table.kind == "p":
                 raise UnknownError("REINDEX of a partitioned table", table.name)
             step.refuse("42809", "wrong-kind", relation=table.name)
-        _reindex(step, table, tuple(table.indexes), mode)
+        # CONCURRENTLY passes over what is not valid.
+        every = table.indexes.values()
+        names = tuple(each.name for each in every if each.valid or mode == SHARE)
+        _reindex(step, table, names, mode)
     elif kind == "REINDEX_OBJECT_INDEX":
         found = find_name(step, node.relation)
         if found is None:

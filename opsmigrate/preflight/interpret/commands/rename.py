@@ -106,17 +106,40 @@ def _column(step: Step, node: Any, new: str) -> None:
         return
     _kind_for_column(step, node, table)
     old = as_stored(node.subname)
+    if table.of_type is not None:
+        step.refuse("42809", "typed-table", relation=table.name)
     step.effects.lock(table.name, ACCESS_EXCLUSIVE)
     step.effects.need("OWNER", "relation", table.name)
-    family = (table.name, *descendants_of(step.schema, table.name)) if _recurses(node) else ()
-    for each in family[1:]:
+    for each in _typed_tables(step, node, table.name):
+        _column_with_family(step, each, (old, new))
+    if table.kind == "c":
+        _column_of(step, step.known(table.name), (old, new), within=())
+        return
+    if not node.relation.inh and children_of(step.schema, table.name):
+        step.refuse("42P16", "inherited-by-others", relation=table.name, column=old)
+    if not node.relation.inh:
+        _column_of(step, step.known(table.name), (old, new), within=())
+        return
+    _column_with_family(step, table.name, (old, new))
+
+
+def _typed_tables(step: Step, node: Any, type_: Name) -> tuple[Name, ...]:
+    """Return the tables OF a type, whose columns are called as its attributes are."""
+    found = tuple(each.name for each in step.schema.relations.values() if each.of_type == type_)
+    if found and label(node, "behavior") != "DROP_CASCADE":
+        step.refuse("2BP01", "used-by-another", relation=type_, holder=str(found[0]))
+    return found
+
+
+def _column_with_family(step: Step, table: Name, pair: tuple[str, str]) -> None:
+    family = (table, *descendants_of(step.schema, table))
+    for each in family:
+        step.known(each)
         step.effects.lock(each, ACCESS_EXCLUSIVE)
         step.effects.need("OWNER", "relation", each)
-    if not family and children_of(step.schema, table.name):
-        step.refuse("42P16", "inherited-by-others", relation=table.name, column=old)
     # From below to above, as renameatt_internal() comes back from its children.
-    for each in (*family[1:], table.name) if family else (table.name,):
-        _column_of(step, step.known(each), (old, new), within=family)
+    for each in (*family[1:], table):
+        _column_of(step, step.known(each), pair, within=family)
 
 
 def _kind_for_column(step: Step, node: Any, table: Relation) -> None:
@@ -128,10 +151,6 @@ def _kind_for_column(step: Step, node: Any, table: Relation) -> None:
     fits = WITH_COLUMNS if word == "OBJECT_TABLE" else KINDS.get(word, WITH_COLUMNS)
     if table.kind not in fits:
         step.refuse("42809", "wrong-kind", relation=table.name)
-
-
-def _recurses(node: Any) -> bool:
-    return bool(node.relation.inh) or label(node, "rename_type") == "OBJECT_ATTRIBUTE"
 
 
 def _column_of(

@@ -7,10 +7,9 @@ from dataclasses import replace
 from opsmigrate.postgres.lock_modes import ROW_EXCLUSIVE, ROW_SHARE
 from opsmigrate.preflight.interpret.commands.foreign_keys import need_of_owner
 from opsmigrate.preflight.interpret.effects import Question, Right
-from opsmigrate.preflight.interpret.inheritance import descendants_of
-from opsmigrate.preflight.interpret.schema import Relation, Schema
+from opsmigrate.preflight.interpret.inheritance import ancestors_of, descendants_of
+from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.interpret.step import Step
-from opsmigrate.sql.names import Name
 
 INSERT, UPDATE, DELETE = "INSERT", "UPDATE", "DELETE"
 # tgtype's bits.
@@ -55,6 +54,10 @@ def _lock_referring(step: Step, table: Relation, event: str) -> None:
             action = key.on_delete if event == DELETE else key.on_update
             nothing = action in (DOES_NOTHING, "r")
             need_of_owner(step, other)
+            if event == UPDATE and table.bound is not None and key.parent is None:
+                # A row cannot go to another partition from one that is referred to.
+                moved = Question(sqlstate="0A000", kind="partition", relation=table.name)
+                step.effects.questions.append(moved)
             family = (other.name, *descendants_of(step.schema, other.name))
             for name in family:
                 step.effects.lock_with_rows(name, ROW_SHARE if nothing else ROW_EXCLUSIVE)
@@ -124,15 +127,6 @@ def insert_needs(table: Relation, sequence: Relation, given: tuple[str, ...]) ->
     )
 
 
-def _above(schema: Schema, table: Relation) -> tuple[Name, ...]:
-    found: list[Name] = []
-    waiting = list(table.parents)
-    while waiting:
-        found.append(waiting.pop())
-        waiting += schema.relations[found[-1]].parents
-    return tuple(found)
-
-
 def lock_sequences(
     step: Step, table: Relation, columns: tuple[str, ...] | None = None, *, certain: bool = True
 ) -> None:
@@ -140,7 +134,7 @@ def lock_sequences(
 
     `certain` says that there is a row.
     """
-    ancestors = _above(step.schema, table) if table.bound is not None else ()
+    ancestors = ancestors_of(step.schema, table) if table.bound is not None else ()
     for each in step.schema.relations.values():
         if each.sequence is None:
             continue

@@ -17,6 +17,9 @@ from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.preflight.interpret.thing import AUTO, Dependency, Thing, column
 from opsmigrate.sql.names import Name
 
+# From this server on, ANALYZE goes on to the descendants, but for ONLY.
+GOES_DOWN = 180_000
+
 
 def create(step: Step, node: Any) -> None:
     """Do what `node`, a CreateStatsStmt, says."""
@@ -61,18 +64,28 @@ def _columns(step: Step, table: Relation, node: Any) -> list[str]:
     return columns
 
 
+def _require_columns(step: Step, table: Relation, names: list[str]) -> None:
+    for name in names:
+        if name not in table.columns:
+            step.refuse("42703", "missing-column", relation=table.name, column=name)
+    if len(set(names)) < len(names):
+        step.refuse("42701", "column-twice", relation=table.name)
+
+
 def analyze(step: Step, node: Any) -> None:
     """ANALYZE of tables that are named; VACUUM is not interpreted."""
     tables = [relation_of(step, each.vacuum_relation.relation) for each in node.rels]
     if node.is_vacuumcmd or not tables or any(each.kind not in "rmp" for each in tables):
         raise UnknownError("VACUUM, or ANALYZE of everything", Name("", ""))
-    for table in tables:
+    for table, each in zip(tables, node.rels, strict=True):
         step.effects.need("MAINTAIN", "relation", table.name)
-        names = (
-            table.name,
-            *(descendants_of(step.schema, table.name) if table.kind == "p" else ()),
+        _require_columns(
+            step, table, [as_stored(one.string.sval) for one in each.vacuum_relation.va_cols]
         )
-        for name in names:
+        descends = table.kind == "p" or step.schema.version >= GOES_DOWN
+        if step.schema.version >= GOES_DOWN and not each.vacuum_relation.relation.inh:
+            descends = False
+        for name in (table.name, *(descendants_of(step.schema, table.name) if descends else ())):
             step.effects.lock(name, SHARE_UPDATE_EXCLUSIVE)
 
 

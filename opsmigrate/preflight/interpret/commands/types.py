@@ -15,7 +15,7 @@ from opsmigrate.preflight.interpret.lookup import find_type, home_of, visible_ty
 from opsmigrate.preflight.interpret.named import name_parts, user_type_named
 from opsmigrate.preflight.interpret.renaming_types import with_expressions
 from opsmigrate.preflight.interpret.rewriting import column_of, column_of_row_type
-from opsmigrate.preflight.interpret.schema import Column, Relation, Type
+from opsmigrate.preflight.interpret.schema import TEMPORARY, Column, Relation, Type
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.preflight.interpret.thing import Thing
 from opsmigrate.sql.expressions import deparse
@@ -104,6 +104,8 @@ def create_domain(step: Step, node: Any) -> None:
     base = find_type(step.schema, node.type_name)
     if node.HasField("coll_clause"):
         raise UnknownError("a domain with a collation")
+    if base.startswith(f"{TEMPORARY}."):
+        raise UnknownError("a domain on a temporary type")
     made = Type(name=name, kind="d", owner=step.schema.role, base=base)
     for each in node.constraints:
         made = _with_constraint(step, made, each.constraint)
