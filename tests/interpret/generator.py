@@ -54,6 +54,8 @@ class Found:
     wrong_forms: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     differences: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    # Those that were not told yet.
+    latest: list[str] = field(default_factory=list)
 
     def add(self, form: str, comparison: Comparison) -> None:
         """Count a statement."""
@@ -67,6 +69,7 @@ class Found:
             self.unknown[f"{form}: {comparison.unknown.why}"] += 1
         for each, line in zip(comparison.differences, comparison.lines(), strict=True):
             self.differences.setdefault((each.kind, form), []).append(line)
+            self.latest.append(f"{line}\n")
 
     def lines(self, most: int = 3) -> Iterator[str]:
         """Yield the figures, and some of each kind of difference, the most frequent first."""
@@ -124,6 +127,8 @@ def run(
             recordings.append(_round(connection, random, min(ROUND, number - part), found, rights))
         found.seconds = time.monotonic() - began
         print(f"{found.statements} of {number}, {found.wrong} differ", file=sys.stderr)
+        print(*found.latest, sep="", end="", file=sys.stderr, flush=True)
+        found.latest.clear()
     found.major = f"PostgreSQL {recordings[0].start.version // 10_000}, seed {seed}: "
     return found, recordings
 
