@@ -30,6 +30,7 @@ from opsmigrate.sql.ranges import TARGET, ranges_of
 # What is raised for values: too long, too high, no date, division by zero, no such value.
 VALUES = ("22001", "22003", "22007", "22008", "22012", "22P02")
 
+MERGES_INTO_VIEWS = 170_000
 # What UPDATE raises for a column that it is to set twice.
 TWICE_ASSIGNED = "42601"
 
@@ -230,6 +231,10 @@ def _fields(node: Any) -> Any:
 
 def merge(step: Step, node: Any) -> None:
     """MERGE."""
+    named = queried(step, node.relation)
+    views = step.schema.version >= MERGES_INTO_VIEWS
+    if named.kind in "mSf" or (named.kind == "v" and not views):
+        step.refuse("0A000", "wrong-kind", relation=named.name)
     table = _target(step, node.relation)
     _write_within(step, node, but=node)
     read(step, node)
