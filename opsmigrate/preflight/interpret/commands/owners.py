@@ -250,13 +250,19 @@ def _identified(altering: Altering, table: Name, identity: Any) -> None:
 def _fits(altering: Altering, own: Relation, name: str) -> None:
     index = own.indexes.get(name)
     if index is None:
+        if altering.step.schema.is_taken(Name(own.name.schema, name)):
+            altering.refuse("42809", "index-of-another-table", own.name, name=name)
         altering.refuse("42704", "missing-index", own.name, name=name)
-    plain = all(key.column is not None for key in index.keys) and index.predicate is None
-    if index.unique and not index.immediate:
-        altering.refuse("0A000", "deferrable-index", own.name, name=name)
     # That of a partitioned table becomes valid with those of the partitions.
-    if not (index.unique and plain and (index.valid or own.kind == "p")):
+    if not (index.unique and (index.valid or own.kind == "p")):
         altering.refuse("42809", "no-replica-identity", own.name, name=name)
+    for wrong, kind in (
+        (not index.immediate, "deferrable-index"),
+        (any(key.column is None for key in index.keys), "index-with-expression"),
+        (index.predicate is not None, "partial-index"),
+    ):
+        if wrong:
+            altering.refuse("0A000", kind, own.name, name=name)
     for key in index.keys:
         if key.column is not None and not own.columns[key.column].not_null:
             altering.refuse("42809", "nullable", own.name, column=key.column)

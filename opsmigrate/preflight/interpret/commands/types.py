@@ -14,6 +14,7 @@ from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.lookup import find_type, home_of, visible_type
 from opsmigrate.preflight.interpret.named import name_parts, user_type_named
 from opsmigrate.preflight.interpret.renaming_types import with_expressions
+from opsmigrate.preflight.interpret.rewriting import column_of_row_type
 from opsmigrate.preflight.interpret.schema import TEMPORARY, Column, Relation, Type
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.preflight.interpret.thing import Thing
@@ -227,8 +228,11 @@ def _ask(step: Step, own: Type, sqlstate: str, condition: str | None) -> None:
         )
         if not columns or table.kind == "v":
             continue
+        holder = column_of_row_type(step.schema, table.name)
+        if holder is not None:
+            step.refuse("0A000", "used-in-a-row", relation=table.name, holder=str(holder[0]))
         if table.kind not in "rm":
-            raise UnknownError("a domain that is used in another type", table.name)
+            continue
         step.known(table.name)
         step.effects.lock(table.name, SHARE)
         step.effects.scans.add(table.name)
