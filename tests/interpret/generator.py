@@ -1,12 +1,14 @@
 """Make statements at random, interpret and execute each, and print how the server differs.
 
-By hand: `python -m tests.interpret.generator URL --statements 2000 --seed 1`, against a server of
-any major, as superuser: a database is made on it, and goes at the end.
+By hand: `python -m tests.interpret.generator URL --statements 2000 --seed 1 --rights --forms`,
+against a server of any major, as superuser: databases are made on it, and go at the end. How far it
+has come is told on standard error.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,9 +48,14 @@ class Found:
     # So many were claimed, and differ.
     wrong: int = 0
     seconds: float = 0.0
+    major: str = ""
     forms: Counter[str] = field(default_factory=Counter)
+    unknown_forms: Counter[str] = field(default_factory=Counter)
+    wrong_forms: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     differences: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    # Those that were not told yet.
+    latest: list[str] = field(default_factory=list)
 
     def add(self, form: str, comparison: Comparison) -> None:
         """Count a statement."""
@@ -56,17 +63,21 @@ class Found:
         self.done += comparison.sqlstate is None
         self.wrong += bool(comparison.differences)
         self.forms[form] += 1
+        self.wrong_forms[form] += bool(comparison.differences)
+        self.unknown_forms[form] += comparison.unknown is not None
         if comparison.unknown is not None:
             self.unknown[f"{form}: {comparison.unknown.why}"] += 1
         for each, line in zip(comparison.differences, comparison.lines(), strict=True):
             self.differences.setdefault((each.kind, form), []).append(line)
+            self.latest.append(f"{line}\n")
 
     def lines(self, most: int = 3) -> Iterator[str]:
         """Yield the figures, and some of each kind of difference, the most frequent first."""
         unknown, every = self.unknown.total(), max(self.statements, 1)
         yield (
-            f"{self.statements} statements of {len(self.forms)} forms in {self.seconds:.0f} s"
-            f" ({self.statements / max(self.seconds, 0.1):.0f}/s), {self.done / every:.0%} done,"
+            f"{self.major}{self.statements} statements of {len(self.forms)} forms in"
+            f" {self.seconds:.0f} s ({self.statements / max(self.seconds, 0.1):.0f}/s),"
+            f" {self.done / every:.0%} done,"
             f" {unknown / every:.1%} unknown, {self.wrong} differ"
         )
         for (kind, form), lines in sorted(self.differences.items(), key=lambda e: -len(e[1])):
@@ -74,6 +85,14 @@ class Found:
             yield from (f"  {line}" for line in lines[:most])
         for why, number in self.unknown.most_common(30):
             yield f"unknown {number} x {why}"
+
+    def by_form(self) -> Iterator[str]:
+        """Yield a line for each form: how many there were, unknown and wrong."""
+        width = max(map(len, self.forms), default=0)
+        yield f"{'form':{width}} statements unknown wrong"
+        for form, number in sorted(self.forms.items()):
+            unknown, wrong = self.unknown_forms[form], self.wrong_forms[form]
+            yield f"{form:{width}} {number:10} {unknown:7} {wrong:5}"
 
 
 def chosen(random: Random, schema: Schema) -> tuple[str, Statement]:
@@ -106,7 +125,11 @@ def run(
         random = Random(f"{seed} {part}")  # noqa: S311
         with on_ground(connection):
             recordings.append(_round(connection, random, min(ROUND, number - part), found, rights))
-    found.seconds += time.monotonic() - began
+        found.seconds = time.monotonic() - began
+        print(f"{found.statements} of {number}, {found.wrong} differ", file=sys.stderr)
+        print(*found.latest, sep="", end="", file=sys.stderr, flush=True)
+        found.latest.clear()
+    found.major = f"PostgreSQL {recordings[0].start.version // 10_000}, seed {seed}: "
     return found, recordings
 
 
@@ -242,11 +265,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lines", type=int, default=3, help="so many of each difference")
     parser.add_argument("--rights", action="store_true", help="take them away one by one too")
+    parser.add_argument("--forms", action="store_true", help="count by forms of statements too")
     parser.add_argument("--keep", type=Path, help="write what the server did to this file")
     parser.add_argument("--given", type=Path, help="compare with what --keep has written")
     options = parser.parse_args()
     if options.given:
-        print(*again(load(options.given)).lines(options.lines), sep="\n")
+        _show(again(load(options.given)), options)
         return
     connection = connected(options.url)
     try:
@@ -257,7 +281,13 @@ def main() -> None:
         no_ground(connection)
     if options.keep:
         save(recordings, options.keep)
+    _show(found, options)
+
+
+def _show(found: Found, options: argparse.Namespace) -> None:
     print(*found.lines(options.lines), sep="\n")
+    if options.forms:
+        print(*found.by_form(), sep="\n")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.interpret.altering import WITH_SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.coercion import (
     POLYMORPHIC,
     UNKNOWN,
@@ -101,7 +102,7 @@ def _column(place: Place, node: Any) -> Typed:
     column = table.columns.get(name)
     if column is not None:
         return Typed(type=column.type, columns=(name,))
-    if name in SYSTEM_COLUMNS:
+    if name in SYSTEM_COLUMNS and table.kind in WITH_SYSTEM_COLUMNS:
         if name != "tableoid" and place.word in NO_SYSTEM_COLUMNS:
             raise refuse("42P10", "system-column", column=name)
         return Typed(type=SYSTEM_COLUMNS[name], columns=(name,))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
+from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, WITH_SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.effects import RefusedError, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, typed
 from opsmigrate.preflight.interpret.queries import is_systems, queried
@@ -224,7 +224,7 @@ def _find(query: Query, parts: tuple[str, ...], scope: tuple[Item, ...]) -> Give
                 if each.use is not None:
                     query.used.add(each.use)
                 return each
-    if name in SYSTEM_COLUMNS:
+    if name in SYSTEM_COLUMNS and any(_has_system_columns(query, each) for each in items):
         return None
     for item in scope:
         if len(parts) == 1 and item.alias == name:
@@ -232,6 +232,11 @@ def _find(query: Query, parts: tuple[str, ...], scope: tuple[Item, ...]) -> Give
                 query.used.add(Use(item.relation, None))
             return None
     return query.step.refuse("42703", "missing-column", column=name)
+
+
+def _has_system_columns(query: Query, item: Item) -> bool:
+    relation = query.step.schema.relations.get(item.relation) if item.relation else None
+    return relation is not None and relation.kind in WITH_SYSTEM_COLUMNS
 
 
 def _note(

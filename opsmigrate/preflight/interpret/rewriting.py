@@ -10,6 +10,9 @@ from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.types import element_type, user_type
 
+# The kinds of relations that have rows, or whose partitions have them.
+STORED = "rmp"
+
 
 def write_anew(altering: Altering) -> None:
     """Give a new file to what is to be written anew, and to its indexes."""
@@ -59,13 +62,23 @@ def _row_types(table: Name) -> tuple[str, ...]:
 
 
 def column_of_row_type(schema: Schema, table: Name) -> tuple[Name, str] | None:
-    """Return a column whose type is a table's row."""
-    shown = user_type(table)
+    """Return a column whose type is a table's row, or has it within."""
+    return column_of(schema, user_type(table))
+
+
+def column_of(schema: Schema, shown: str, *, arrays_only: bool = False) -> tuple[Name, str] | None:
+    """Return a stored column of a type, of its arrays, or of what has it within.
+
+    With `arrays_only` it is not one of the type itself (find_composite_type_dependencies).
+    """
     for relation in schema.relations.values():
-        if relation.kind not in "rmpf":
-            continue
         for column in relation.columns.values():
             base = base_type(schema, column.type)
-            if shown in (base, element_type(base)):
+            if shown != element_type(base) and (arrays_only or shown != base):
+                continue
+            if relation.kind in STORED:
                 return relation.name, column.name
+            found = column_of(schema, user_type(relation.name))
+            if found is not None:
+                return found
     return None

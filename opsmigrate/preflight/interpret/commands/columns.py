@@ -73,8 +73,6 @@ def add_column(altering: Altering, table: Name, definition: Definition) -> None:
         made = relation_name(step.schema, table, definition.name, "seq")
         raise UnknownError("the identity of a partitioned table", table, Name(table.schema, made))
     children = children_of(step.schema, table)
-    if children and altering.only:
-        altering.refuse("42P16", "children-too", table, column=definition.name)
     sequence = None
     if definition.serial or definition.identity:
         if children and definition.identity:
@@ -82,6 +80,8 @@ def add_column(altering: Altering, table: Name, definition: Definition) -> None:
         sequence = make_sequence(step, relation, definition, relation.owner)
     _add_keys(altering, table, definition)
     _add_here(altering, table, definition, local=True)
+    if children and altering.only:
+        altering.refuse("42P16", "children-too", table, column=definition.name)
     for child in children:
         _add_to_child(altering, child, definition)
     if sequence is not None:

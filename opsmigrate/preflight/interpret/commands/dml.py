@@ -16,7 +16,7 @@ from opsmigrate.preflight.interpret.commands.row_effects import (
     lock_sequences,
     write,
 )
-from opsmigrate.preflight.interpret.commands.row_values import look_at
+from opsmigrate.preflight.interpret.commands.row_values import look_at, look_at_selected
 from opsmigrate.preflight.interpret.commands.views import select_into
 from opsmigrate.preflight.interpret.effects import Assigned, Question, UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
@@ -29,6 +29,9 @@ from opsmigrate.sql.ranges import TARGET, ranges_of
 
 # What is raised for values: too long, too high, no date, division by zero, no such value.
 VALUES = ("22001", "22003", "22007", "22008", "22012", "22P02")
+
+# What UPDATE raises for a column that it is to set twice.
+TWICE_ASSIGNED = "42601"
 
 
 def select(step: Step, node: Any) -> None:
@@ -54,12 +57,16 @@ def insert(step: Step, node: Any) -> None:
     extras = ("on_conflict_clause", "returning_clause")
     if plain and not any(map(node.HasField, extras)):
         look_at(step, table, node, [pair for row in rows for pair in zip(given, row, strict=False)])
+    if not plain:
+        look_at_selected(step, table, given, node.select_stmt.select_stmt)
+    _refuse_values(step, table, node, columns)
     writes = [INSERT]
     if node.HasField("on_conflict_clause"):
         clause = node.on_conflict_clause
         if label(clause, "action") == "ONCONFLICT_UPDATE":
             writes.append(UPDATE)
             _assigned_columns(step, table, clause.target_list)
+            _refuse_assigned(step, table, clause.target_list)
             _ask_conflict(step, table, "21000")
         if any(not each.immediate for each in table.indexes.values()):
             _ask_conflict(step, table, "55000")
@@ -91,7 +98,13 @@ def _given(step: Step, table: Relation, node: Any) -> tuple[str, ...]:
     for row in rows:
         if len(row) > len(given) or (columns and len(row) < len(given)):
             step.refuse("42601", "number-of-values", relation=table.name)
-    for number, name in enumerate(given):
+    return columns
+
+
+def _refuse_values(step: Step, table: Relation, node: Any, columns: tuple[str, ...]) -> None:
+    """Refuse values for columns that make their own, when all are known to fit (the rewriter)."""
+    rows = [each.list.items for each in node.select_stmt.select_stmt.values_lists]
+    for number, name in enumerate(columns or tuple(table.columns)):
         own = table.columns[name]
         if not (own.generated or (own.identity == "a" and not _overrides(node))):
             continue
@@ -100,7 +113,6 @@ def _given(step: Step, table: Relation, node: Any) -> tuple[str, ...]:
             step.refuse("428C9", "generated-column", relation=table.name, column=name)
         if columns and not rows and node.HasField("select_stmt"):
             step.refuse("428C9", "generated-column", relation=table.name, column=name)
-    return columns
 
 
 def _overrides(node: Any) -> bool:
@@ -111,7 +123,9 @@ def _require(step: Step, table: Relation, columns: Iterable[str], twice: str = "
     seen = set()
     for name in columns:
         if name not in table.columns:
-            state = "0A000" if name in SYSTEM_COLUMNS else "42703"
+            # INSERT does not look for those of the system.
+            of_system = name in SYSTEM_COLUMNS and twice == TWICE_ASSIGNED
+            state = "0A000" if of_system else "42703"
             step.refuse(state, "missing-column", relation=table.name, column=name)
         if name in seen:
             step.refuse(twice, "column-twice", relation=table.name, column=name)
@@ -128,6 +142,7 @@ def update(step: Step, node: Any) -> None:
     if all(not each.res_target.indirection for each in node.target_list):
         values = [each.res_target.val for each in node.target_list]
         look_at(step, table, node, [*zip(columns, values, strict=True)])
+    _refuse_assigned(step, table, node.target_list)
     step.effects.need(UPDATE, "relation", table.name, columns)
     _need_read(step, table, node)
     write(step, table, UPDATE, columns)
@@ -143,15 +158,21 @@ def _assigned_columns(step: Step, table: Relation, targets: Any) -> tuple[str, .
     columns = tuple(as_stored(each.res_target.name) for each in targets)
     plain = all(not each.res_target.indirection for each in targets)
     if plain:
-        _require(step, table, columns, twice="42601")
-    for each, name in zip(targets, columns, strict=True):
-        own = table.columns.get(name)
-        if own is None:
+        _require(step, table, columns, twice=TWICE_ASSIGNED)
+    for name in columns:
+        if name not in table.columns:
             step.refuse("42703", "missing-column", relation=table.name, column=name)
+    return columns
+
+
+def _refuse_assigned(step: Step, table: Relation, targets: Any) -> None:
+    """Refuse to assign to columns that make their own values."""
+    for each in targets:
+        name = as_stored(each.res_target.name)
+        own = table.columns[name]
         default = each.res_target.val.WhichOneof("node") == "set_to_default"
         if (own.generated or own.identity == "a") and not default:
             step.refuse("428C9", "generated-column", relation=table.name, column=name)
-    return columns
 
 
 def _keep(step: Step, table: Relation, node: Any) -> None:
@@ -183,7 +204,8 @@ def delete(step: Step, node: Any) -> None:
 
 def _need_read(step: Step, table: Relation, node: Any) -> None:
     """Note that the columns of the target that a condition or a value names, are read."""
-    columns = {parts[-1] for parts in references(node)} & table.columns.keys()
+    named = {parts[-1] for parts in references(node)}
+    columns = named & (table.columns.keys() | SYSTEM_COLUMNS)
     if columns:
         step.effects.need("SELECT", "relation", table.name, tuple(sorted(columns)))
 

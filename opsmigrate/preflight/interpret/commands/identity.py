@@ -22,13 +22,20 @@ from opsmigrate.sql.names import Name
 IDENTITY_OF_PARTITIONS = 170_000
 
 
+def _require_whole(altering: Altering, table: Name, column: str) -> None:
+    """Refuse a partition alone, or its table without it, where they have one identity."""
+    relation = altering.relation(table)
+    alone = relation.bound is not None or (relation.kind == "p" and altering.only)
+    if alone and altering.step.schema.version >= IDENTITY_OF_PARTITIONS:
+        altering.refuse("42P16", "of-the-whole-table", table, column=column)
+
+
 def _family(altering: Altering, table: Name, column: str) -> tuple[Name, ...]:
     """Return the tables whose column it is: from 17 on, partitions have their table's identity."""
+    _require_whole(altering, table, column)
     relation = altering.relation(table)
     if altering.step.schema.version < IDENTITY_OF_PARTITIONS:
         return (table,)
-    if relation.bound is not None or (relation.kind == "p" and altering.only):
-        altering.refuse("42P16", "of-the-whole-table", table, column=column)
     family = (table, *descendants_of(altering.step.schema, table)) if relation.kind == "p" else ()
     for each in family:
         altering.step.known(each)
@@ -134,11 +141,12 @@ def _prepare_drop(altering: Altering, table: Name, command: Any) -> None:
 
     def act() -> None:
         step = altering.step
-        family = _family(altering, table, name)
+        _require_whole(altering, table, name)
         if not altering.column(table, name).identity:
             if not command.missing_ok:
                 altering.refuse("55000", "not-identity", table, column=name)
             return
+        family = _family(altering, table, name)
         sequence = _sequence_of(altering, table, name)
         _become(altering, family, name, "")
         step.effects.lock(sequence.name, ACCESS_EXCLUSIVE)

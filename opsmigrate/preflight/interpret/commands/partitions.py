@@ -40,14 +40,13 @@ def partition(step: Step, node: Any, table: Relation) -> Relation:
     parent = relation_of(step, node.inh_relations[0].range_var)
     if parent.kind not in "rpf":
         step.refuse("42809", "wrong-kind", relation=parent.name)
-    if parent.kind != "p":
-        state = "42P17" if parent.kind in "rf" else "42809"
-        step.refuse(state, "not-partitioned", relation=parent.name)
     _require_keys(step, parent, node)
     if step.schema.is_taken(table.name):
         step.refuse("42P07", "name-taken", relation=table.name)
     if table.name in step.schema.types:
         step.refuse("42710", "name-taken", relation=table.name)
+    if parent.kind != "p":
+        step.refuse("42P17", "not-partitioned", relation=parent.name)
     if node.table_elts:
         raise UnknownError("a partition with columns of its own", table.name, parent.name)
     step.effects.lock(parent.name, ACCESS_EXCLUSIVE)

@@ -181,7 +181,7 @@ def _remember_check(altering: Altering, table: Name, constraint: Constraint) -> 
 def _remember_not_null(altering: Altering, table: Name, column: str) -> None:
     """A NOT NULL is made again with those of the descendants: unknown where one is not valid."""
     schema = altering.step.schema
-    for name in descendants_of(schema, table):
+    for name in (table, *descendants_of(schema, table)):
         for each in schema.relations[name].constraints.values():
             if each.kind == "n" and each.columns == (column,) and not each.validated:
                 raise UnknownError("a NOT NULL that is not valid, made again", table, name)

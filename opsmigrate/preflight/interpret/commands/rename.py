@@ -9,7 +9,7 @@ from typing import Any
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret import renaming, renaming_types
-from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
+from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, WITH_SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.dependents import owning_constraint
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
@@ -158,7 +158,8 @@ def _column_of(
     old, new = pair
     own = table.columns.get(old)
     if own is None:
-        state = "0A000" if old in SYSTEM_COLUMNS else "42703"
+        of_system = old in SYSTEM_COLUMNS and table.kind in WITH_SYSTEM_COLUMNS
+        state = "0A000" if of_system else "42703"
         step.refuse(state, "missing-column", relation=table.name, column=old)
     if own.parents > sum(parent in within for parent in table.parents):
         step.refuse("42P16", "inherited", relation=table.name, column=old)

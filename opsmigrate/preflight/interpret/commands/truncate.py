@@ -65,6 +65,7 @@ def _empty(step: Step, name: Name, *, restarts: bool) -> None:
         facts = other.sequence
         if restarts and facts is not None and facts.owner is not None and facts.owner[0] == name:
             step.effects.lock(other.name, ACCESS_EXCLUSIVE)
+            step.effects.need("OWNER", "relation", other.name)
 
 
 def copy(step: Step, node: Any) -> None:

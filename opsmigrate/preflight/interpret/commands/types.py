@@ -14,7 +14,7 @@ from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.lookup import find_type, home_of, visible_type
 from opsmigrate.preflight.interpret.named import name_parts, user_type_named
 from opsmigrate.preflight.interpret.renaming_types import with_expressions
-from opsmigrate.preflight.interpret.rewriting import column_of_row_type
+from opsmigrate.preflight.interpret.rewriting import column_of, column_of_row_type
 from opsmigrate.preflight.interpret.schema import TEMPORARY, Column, Relation, Type
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.preflight.interpret.thing import Thing
@@ -222,15 +222,19 @@ def _ask(step: Step, own: Type, sqlstate: str, condition: str | None) -> None:
             if each.base is not None and without_modifier(each.base) in shown
         }
     shown = {user_type(name) for name in names}
+    for each in shown:
+        holder = column_of(step.schema, each, arrays_only=True)
+        if holder is not None:
+            step.refuse("0A000", "used-in-another-type", name=own.name.name, holder=holder[1])
     for table in step.schema.relations.values():
         columns = tuple(
             each.name for each in table.columns.values() if without_modifier(each.type) in shown
         )
-        if not columns or table.kind == "v":
+        if not columns:
             continue
         holder = column_of_row_type(step.schema, table.name)
         if holder is not None:
-            step.refuse("0A000", "used-in-a-row", relation=table.name, holder=str(holder[0]))
+            step.refuse("0A000", "used-in-another-type", name=own.name.name, holder=holder[1])
         if table.kind not in "rm":
             continue
         step.known(table.name)

@@ -8,6 +8,7 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.interpret.commands.row_values import condition_holds
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.lookup import home_of, relation_of
 from opsmigrate.preflight.interpret.named import name_parts
@@ -67,6 +68,7 @@ def _analysed(step: Step, name: Name, node: Any) -> tuple[tuple[Given, ...], fro
     except UnknownError as error:
         tables = {relation.name for _, relation in read(step, node)}
         raise UnknownError(error.unknown.why, name, *sorted(tables)) from error
+    condition_holds(step, node)
     return given, query.uses()
 
 
