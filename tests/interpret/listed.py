@@ -41,12 +41,14 @@ class Line(NamedTuple):
     ground: str
     file: str
     text: str
+    # Whether the interpreter does not claim to understand all of it.
+    unknown: bool = False
 
 
 def lines() -> list[Line]:
     """Return every line of all lists."""
     return [
-        Line(ground, path.stem, text.removesuffix(UNKNOWN))
+        Line(ground, path.stem, text.removesuffix(UNKNOWN).strip(), text.endswith(UNKNOWN))
         for ground in GROUNDS
         for path in sorted((HERE / ground).glob("*.sql"))
         if path.stem != "setup"
@@ -109,6 +111,7 @@ def _execute(
         happened, server = executed(statement, connection)
         changed = changed or server is not None
         needed = None if taken else frozenset(effects.rights)
+        recording.rights_wrong += [f"{each.text} [{statement.text}]" for each in taken]
         recording.add(Executed(statement.kind, statement.text, happened, server, needed))
         ours = judged(ours, statement, happened, server, same).after
     return changed
