@@ -1,4 +1,4 @@
-"""Execute the statements of tables/ and statements/, each on fresh objects, and keep what happened.
+"""Execute the statements of the lists, each line on fresh objects, and keep what happened.
 
 What is kept is what the mutants are held against: a few statements for each rule, of which the
 server was asked with all rights, and with each right taken away.
@@ -23,38 +23,38 @@ from tests.interpret.generator import own_database
 from tests.interpret.objects import OBJECTS
 from tests.interpret.recording import Executed, Recording
 from tests.interpret.rights_taken import MAKE_ROLE, rights_differences
-from tests.interpret.test_tables import SETUP, UNKNOWN, lines_of
+from tests.interpret.test_tables import SETUP, UNKNOWN
 
-TABLES = sorted(path.stem for path in (Path(__file__).parent / "tables").glob("*.sql"))
-STATEMENTS = sorted((Path(__file__).parent / "statements").glob("*.sql"))
+HERE = Path(__file__).parent
 SCHEMA = "CREATE SCHEMA other;"
+# The folder of the lists -> what each line begins with.
+GROUNDS = {
+    "rules": SCHEMA + (HERE / "rules" / "setup.sql").read_text(),
+    "tables": SCHEMA + SETUP,
+    "statements": OBJECTS,
+}
 
 
 class Line(NamedTuple):
-    """Statements that are done one after the other, and on what objects: "tables" or "objects"."""
+    """Statements that are done one after the other, and the folder and file that has them."""
 
     ground: str
     file: str
     text: str
-
-
-GROUNDS = {"tables": SCHEMA + SETUP, "objects": OBJECTS}
+    # Whether the interpreter does not claim to understand all of it.
+    unknown: bool = False
 
 
 def lines() -> list[Line]:
-    """Return every line of both folders."""
-    of_tables = [
-        Line("tables", name, text.removesuffix(UNKNOWN))
-        for name in TABLES
-        if name != "setup"
-        for text in lines_of(name)
-    ]
-    others = [
-        Line("objects", path.stem, text)
-        for path in STATEMENTS
+    """Return every line of all lists."""
+    return [
+        Line(ground, path.stem, text.removesuffix(UNKNOWN).strip(), text.endswith(UNKNOWN))
+        for ground in GROUNDS
+        for path in sorted((HERE / ground).glob("*.sql"))
+        if path.stem != "setup"
         for text in path.read_text().splitlines()
+        if text and not text.startswith("--")
     ]
-    return of_tables + others
 
 
 def recorded(
@@ -111,6 +111,7 @@ def _execute(
         happened, server = executed(statement, connection)
         changed = changed or server is not None
         needed = None if taken else frozenset(effects.rights)
+        recording.rights_wrong += [f"{each.text} [{statement.text}]" for each in taken]
         recording.add(Executed(statement.kind, statement.text, happened, server, needed))
         ours = judged(ours, statement, happened, server, same).after
     return changed

@@ -45,7 +45,7 @@ def ancestors_of(schema: Schema, table: Relation) -> tuple[Name, ...]:
 
 
 def surroundings(schema: Schema, tables: Iterable[Name]) -> frozenset[Name]:
-    """Return the tables, their descendants, their sequences, and what refers to any of these."""
+    """Return the tables, their descendants and sequences, and what refers to or reads these."""
     family = {each for table in tables for each in (table, *descendants_of(schema, table))}
     others = {
         relation.name
@@ -64,4 +64,14 @@ def surroundings(schema: Schema, tables: Iterable[Name]) -> frozenset[Name]:
         for each in schema.relations[table].constraints.values()
         if each.target is not None
     }
-    return frozenset(family | others | targets)
+    found = family | others | targets
+    size = 0
+    while size < len(found):
+        size = len(found)
+        # What a view reads is called as it is now.
+        found |= {
+            relation.name
+            for relation in schema.relations.values()
+            if any(use.relation in found for use in relation.uses)
+        }
+    return frozenset(found)

@@ -20,6 +20,7 @@ from opsmigrate.sql.grammar import deparse, parse_expression
 from opsmigrate.sql.names import Name
 
 KNOWS_NOT_ENFORCED = 180_000
+CAST = "::"
 
 
 def check_of(step: Step, table: Relation, node: Any, others: Collection[str] = ()) -> Constraint:
@@ -134,6 +135,8 @@ def require_same_check(step: Step, child: Relation, known: Constraint, made: Con
             # They may be the same all the same, once casts are looked at.
             raise UnknownError("whether two conditions are the same", child.name)
         step.refuse("42710", "constraint-name-taken", **about)
+    elif CAST in (made.condition or "") and known.condition != made.condition:
+        raise UnknownError("whether two conditions with casts are the same", child.name)
 
 
 def ask_check(step: Step, table: Relation, made: Constraint) -> None:

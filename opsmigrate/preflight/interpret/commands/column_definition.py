@@ -228,10 +228,11 @@ def make_sequence(step: Step, table: Relation, definition: Definition, owner: st
         step.refuse("22023", "identity-of-another-type", column=definition.name)
     name = relation_name(step.schema, table.name, definition.name, "seq")
     try:
-        facts = sequence_facts(step, base, definition.options)
+        options = definition.options
+        facts = sequence_facts(step, base, options)
     except UnknownError as error:
         made = Name(table.name.schema, name)
-        raise UnknownError(error.unknown.why, table.name, made) from error
+        raise UnknownError(error.unknown.why, table.name, made, *_named(step, options)) from error
     sequence = Relation(
         name=Name(table.name.schema, name),
         kind="S",
@@ -242,6 +243,17 @@ def make_sequence(step: Step, table: Relation, definition: Definition, owner: st
     step.effects.need("CREATE", "schema", (table.name.schema,))
     step.put(sequence)
     return sequence
+
+
+def _named(step: Step, options: Any) -> list[Name]:
+    """Return what SEQUENCE NAME says the sequence of an identity column is called."""
+    found = []
+    for each in options:
+        if each.def_elem.defname == "sequence_name":
+            parts = [as_stored(part.string.sval) for part in each.def_elem.arg.list.items]
+            home = step.schema.home(parts[0] if len(parts) > 1 else None)
+            found.append(Name(home or "", parts[-1]))
+    return found
 
 
 def sequence_facts(step: Step, type_: str, options: Any) -> SequenceFacts:

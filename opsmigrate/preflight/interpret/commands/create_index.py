@@ -247,6 +247,8 @@ def _build_on_partitions(step: Step, name: Name, index: Index, wanted: Wanted) -
             None,
         )
         if found is None:
+            if wanted.kind == "p" and any(each.primary for each in partition.indexes.values()):
+                step.refuse("42P16", "two-primary-keys", relation=child)
             found = build_index(
                 step,
                 child,

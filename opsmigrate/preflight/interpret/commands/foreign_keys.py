@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from opsmigrate.postgres.lock_modes import SHARE_ROW_EXCLUSIVE
@@ -14,13 +15,19 @@ from opsmigrate.preflight.interpret.effects import Question, Right, UnknownError
 from opsmigrate.preflight.interpret.index_methods import default_class, equality, named_class
 from opsmigrate.preflight.interpret.inheritance import children_of
 from opsmigrate.preflight.interpret.lookup import relation_of
-from opsmigrate.preflight.interpret.made_names import constraint_name, has_constraint, of_columns
+from opsmigrate.preflight.interpret.made_names import (
+    constraint_name,
+    constraint_names,
+    has_constraint,
+    of_columns,
+)
 from opsmigrate.preflight.interpret.schema import Constraint, Index, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.names import Name
 
 KNOWS_NOT_ENFORCED = KNOWS_NOT_VALID_OF_PARTITIONED = 180_000
 KNOWS_SET_COLUMNS = 150_000
+NUMBERS_NAMES = 180_000
 MOST_COLUMNS = 32
 SETS_NULL_OR_DEFAULT = "nd"
 
@@ -236,9 +243,17 @@ def _put(step: Step, table: Relation, made: Constraint, *, validate: bool) -> No
             raise UnknownError("which foreign key of a partition is attached", child, table.name)
         name = made.name
         if name in partition.constraints:
-            name = constraint_name(step.schema, child, of_columns(made.columns), "fkey")
+            name = _another(step, child, made)
         inherited = replace(made, name=name, local=False, parents=1, parent=(table.name, made.name))
         _put(step, partition, inherited, validate=validate)
+
+
+def _another(step: Step, child: Name, made: Constraint) -> str:
+    """Return the name of a partition's key where that of the table is taken there."""
+    if step.schema.version < NUMBERS_NAMES:
+        return constraint_name(step.schema, child, of_columns(made.columns), "fkey")
+    taken = constraint_names(step.schema, child.schema)
+    return next(name for number in count(1) if (name := f"{made.name}_{number}") not in taken)
 
 
 def ask_key(step: Step, table: Relation, made: Constraint, *, validate: bool = True) -> None:

@@ -31,6 +31,7 @@ NOT_FORCED = {"": "", "enabled": "enabled", "forced": "enabled", "idle": ""}
 # Of these a change is no rewrite, and locks less (default_reloptions, reloptions.c).
 LIGHT_OPTIONS = ("autovacuum_", "toast.", "log_autovacuum_", "vacuum_")
 # Of views; a partitioned table has none.
+OF_SEQUENCES = ("usage", "select", "update")
 OF_VIEWS = ("security_", "check_option")
 SAYS_PARTITIONED = 160_000
 LIGHT = frozenset({"fillfactor", "parallel_workers", "toast_tuple_target"})
@@ -89,31 +90,52 @@ def _type_owner(step: Step, name: Name, owner: str) -> None:
     table = step.known(name)
     if table.kind != "c":
         step.refuse("42809", "wrong-kind", name=name.name)
+    step.effects.lock(name, ACCESS_EXCLUSIVE)
     step.put(replace(table, owner=owner))
 
 
 def grant(step: Step, node: Any) -> None:
     """GRANT and REVOKE: who else may do something is no part of the schema."""
-    if label(node, "targtype") != "ACL_TARGET_OBJECT":
-        return
+    kind, target = label(node, "objtype"), label(node, "targtype")
     tables = []
-    if label(node, "objtype") in ("OBJECT_TABLE", "OBJECT_SEQUENCE"):
+    if target == "ACL_TARGET_ALL_IN_SCHEMA" and kind == "OBJECT_TABLE":
+        tables = _all_in_schemas(step, node)
+    elif target != "ACL_TARGET_OBJECT":
+        return
+    elif kind in ("OBJECT_TABLE", "OBJECT_SEQUENCE"):
         tables = [relation_of(step, each.range_var) for each in node.objects]
+    elif kind in ROUTINES:
+        found = [find_routine(step, kind, each.object_with_args) for each in node.objects]
+        for routine in filter(None, found):
+            step.effects.need("OWNER", "function", (*routine.name, *routine.arguments))
     for each in node.grantees:
         role_named(step, each.role_spec)
     for table in tables:
         step.effects.need("GRANT", "relation", table.name)
         _require_privileges(step, table, node)
-    if label(node, "objtype") in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
+    if kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
         for each in node.objects:
             step.effects.need("OWNER", "type", user_type_named(step, each.list.items))
 
 
+def _all_in_schemas(step: Step, node: Any) -> list[Relation]:
+    schemas = [as_stored(each.string.sval) for each in node.objects]
+    for name in schemas:
+        if name not in step.schema.schemas:
+            step.refuse("3F000", "missing-schema", name=name)
+    every = step.schema.relations.values()
+    return [each for each in every if each.name.schema in schemas and each.kind in "rpvmf"]
+
+
 def _require_privileges(step: Step, table: Relation, node: Any) -> None:
     """Refuse a privilege that a table cannot be granted, and columns that it does not have."""
+    of_sequence = label(node, "objtype") == "OBJECT_SEQUENCE"
     for each in node.privileges:
-        if each.access_priv.priv_name == "usage" and table.kind != "S":
+        name = each.access_priv.priv_name
+        if (name not in OF_SEQUENCES) if of_sequence else (name == "usage" and table.kind != "S"):
             step.refuse("0LP01", "no-such-privilege", relation=table.name)
+        if of_sequence and table.kind != "S":
+            step.refuse("42809", "wrong-kind", relation=table.name)
         for name in (as_stored(word.string.sval) for word in each.access_priv.cols):
             if table.kind == "S":
                 raise UnknownError("the columns of a sequence", table.name)
@@ -250,13 +272,19 @@ def _identified(altering: Altering, table: Name, identity: Any) -> None:
 def _fits(altering: Altering, own: Relation, name: str) -> None:
     index = own.indexes.get(name)
     if index is None:
+        if altering.step.schema.is_taken(Name(own.name.schema, name)):
+            altering.refuse("42809", "index-of-another-table", own.name, name=name)
         altering.refuse("42704", "missing-index", own.name, name=name)
-    plain = all(key.column is not None for key in index.keys) and index.predicate is None
-    if index.unique and not index.immediate:
-        altering.refuse("0A000", "deferrable-index", own.name, name=name)
     # That of a partitioned table becomes valid with those of the partitions.
-    if not (index.unique and plain and (index.valid or own.kind == "p")):
+    if not (index.unique and (index.valid or own.kind == "p")):
         altering.refuse("42809", "no-replica-identity", own.name, name=name)
+    for wrong, kind in (
+        (not index.immediate, "deferrable-index"),
+        (any(key.column is None for key in index.keys), "index-with-expression"),
+        (index.predicate is not None, "partial-index"),
+    ):
+        if wrong:
+            altering.refuse("0A000", kind, own.name, name=name)
     for key in index.keys:
         if key.column is not None and not own.columns[key.column].not_null:
             altering.refuse("42809", "nullable", own.name, column=key.column)
