@@ -58,8 +58,8 @@ def insert(step: Step, node: Any) -> None:
     extras = ("on_conflict_clause", "returning_clause")
     if plain and not any(map(node.HasField, extras)):
         look_at(step, table, node, [pair for row in rows for pair in zip(given, row, strict=False)])
-    if not plain:
-        look_at_selected(step, table, given, node.select_stmt.select_stmt)
+    if not plain and not look_at_selected(step, table, given, node.select_stmt.select_stmt):
+        _ask_values(step, table)
     _refuse_values(step, table, node, columns)
     writes = [INSERT]
     if node.HasField("on_conflict_clause"):
@@ -289,6 +289,10 @@ def _values(step: Step, table: Relation, node: Any) -> None:
     computed = any(each.generated == "v" for each in table.columns.values())
     if not computed and not kinds & {"A_Const", "FuncCall", "A_Expr", "TypeCast"}:
         return
+    _ask_values(step, table)
+
+
+def _ask_values(step: Step, table: Relation) -> None:
     step.effects.questions += [
         Question(sqlstate=state, kind="cast", relation=table.name) for state in VALUES
     ]

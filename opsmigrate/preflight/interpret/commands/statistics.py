@@ -12,6 +12,7 @@ from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.named import name_parts
+from opsmigrate.preflight.interpret.roles import maintenance_of
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.preflight.interpret.thing import AUTO, Dependency, Thing, column
@@ -78,7 +79,8 @@ def analyze(step: Step, node: Any) -> None:
     if node.is_vacuumcmd or not tables or any(each.kind not in "rmp" for each in tables):
         raise UnknownError("VACUUM, or ANALYZE of everything", Name("", ""))
     for table, each in zip(tables, node.rels, strict=True):
-        step.effects.need("MAINTAIN", "relation", table.name)
+        # Without it the table is passed over with a warning.
+        step.effects.may_need(maintenance_of(step, table.name))
         _require_columns(
             step, table, [as_stored(one.string.sval) for one in each.vacuum_relation.va_cols]
         )
