@@ -28,12 +28,13 @@ from opsmigrate.preflight.interpret.reading import read_schema
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.statement import NotParsedError, Statement
-from tests.interpret.bisimulation import Comparison, Difference, executed, judged
+from tests.interpret.bisimulation import Comparison, Difference, judged
 from tests.interpret.equivalence import Equivalence
 from tests.interpret.forms import FORMS, Draw
 from tests.interpret.ground import ASSUMED, MAKE_ROLES, ROLES, SEARCH_PATH
 from tests.interpret.recording import Executed, Recording, load, save
 from tests.interpret.rights_taken import MAKE_ROLE, ROLE, rights_differences
+from tests.interpret.watch import Watch
 
 # After so many statements too little is left of what they began with.
 ROUND = 150
@@ -142,6 +143,7 @@ def _round(
             cursor.execute(MAKE_ROLE)
     ours = read_schema(connection)
     recording = Recording(ours, same=same.known)
+    watch = Watch(connection)
     for _ in range(number):
         # What is drawn depends on the server alone: a seed makes the same statements always.
         form, statement = chosen(random, recording.last)
@@ -151,7 +153,7 @@ def _round(
             effects = interpret(replace(ours, role=ROLE, superuser=False), statement)[1]
             taken = tuple(rights_differences(statement, effects, connection))
             needed = None if taken else frozenset(effects.rights)
-        happened, server = executed(statement, connection)
+        happened, server = watch.executed(statement)
         recording.add(Executed(form, statement.text, happened, server, needed))
         try:
             comparison = judged(ours, statement, happened, server, same)
