@@ -11,7 +11,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from urllib.parse import unquote, urlsplit
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.postgres.names import quoted
 from opsmigrate.preflight.interpret.interpret import interpret
 from opsmigrate.preflight.interpret.reading import read_schema
 from opsmigrate.preflight.interpret.schema import Schema
@@ -154,6 +155,8 @@ def _round(
             taken = tuple(rights_differences(statement, effects, connection))
             needed = None if taken else frozenset(effects.rights)
         happened, server = watch.executed(statement)
+        if rights and server is not None:
+            _let_in(connection, server.schemas.keys() - recording.last.schemas.keys())
         recording.add(Executed(form, statement.text, happened, server, needed))
         try:
             comparison = judged(ours, statement, happened, server, same)
@@ -162,6 +165,13 @@ def _round(
         found.add(form, replace(comparison, differences=(*comparison.differences, *taken)))
         ours = comparison.after
     return recording
+
+
+def _let_in(connection: BaseDatabaseWrapper, schemas: Iterable[str]) -> None:
+    """Let the role find what is in new schemas: that it may is no right that is counted."""
+    with connection.cursor() as cursor:
+        for each in schemas:
+            cursor.execute(f"GRANT USAGE ON SCHEMA {quoted(each)} TO {ROLE}")
 
 
 def again(recordings: Sequence[Recording]) -> Found:
