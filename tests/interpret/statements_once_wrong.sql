@@ -95,3 +95,4 @@ UPDATE parted SET n = 7, label = '' WHERE author_id IS NOT NULL
 REFRESH MATERIALIZED VIEW stored_titles
 ANALYZE to_listed
 CREATE TABLE x (a char(3)); INSERT INTO x SELECT joined FROM member
+ALTER SEQUENCE book_id_seq MAXVALUE 1000 RESTART 1000; INSERT INTO book (title) VALUES ('x'); INSERT INTO book (title) VALUES ('y')
