@@ -265,8 +265,7 @@ def _put_not_nulls(
         if not relation.columns[name].not_null:
             # A primary key makes it the table's own as well, with a name of its own.
             own = name in keys
-            taken = {each.name for each in relation.constraints.values() if each.kind == "n"}
-            named = "" if own or constraint.name in taken else constraint.name
+            named = "" if own or constraint.name in relation.constraints else constraint.name
             put_not_null(step, table, name, replace(constraint, local=own, name=named))
     for name in keys:
         if not step.known(table).columns[name].not_null:

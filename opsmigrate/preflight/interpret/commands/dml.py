@@ -20,16 +20,16 @@ from opsmigrate.preflight.interpret.commands.row_values import look_at, look_at_
 from opsmigrate.preflight.interpret.commands.views import select_into
 from opsmigrate.preflight.interpret.effects import Assigned, Question, UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
-from opsmigrate.preflight.interpret.queries import queried, read
+from opsmigrate.preflight.interpret.queries import ask_values, queried, read
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.expressions import deparse, nodes_in, references
+from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
 from opsmigrate.sql.ranges import TARGET, ranges_of
 
-# What is raised for values: too long, too high, no date, division by zero, no such value.
-VALUES = ("22001", "22003", "22007", "22008", "22012", "22P02")
-
+# Where a query that reads no table computes its values.
+NOWHERE = Name("", "")
 # What UPDATE raises for a column that it is to set twice.
 TWICE_ASSIGNED = "42601"
 
@@ -41,6 +41,7 @@ def select(step: Step, node: Any) -> None:
         return
     found = read(step, node)
     _write_within(step, node)
+    ask_values(step, NOWHERE, node)
     for _, table in found:
         _values(step, table, node)
 
@@ -62,14 +63,7 @@ def insert(step: Step, node: Any) -> None:
     _refuse_values(step, table, node, columns)
     writes = [INSERT]
     if node.HasField("on_conflict_clause"):
-        clause = node.on_conflict_clause
-        if label(clause, "action") == "ONCONFLICT_UPDATE":
-            writes.append(UPDATE)
-            _assigned_columns(step, table, clause.target_list)
-            _refuse_assigned(step, table, clause.target_list)
-            _ask_conflict(step, table, "21000")
-        if any(not each.immediate for each in table.indexes.values()):
-            _ask_conflict(step, table, "55000")
+        writes += _on_conflict(step, table, node.on_conflict_clause)
     step.effects.need(INSERT, "relation", table.name, columns)
     for event in writes:
         write(step, table, event)
@@ -83,6 +77,25 @@ def insert(step: Step, node: Any) -> None:
     named = columns or tuple(table.columns) if rows else columns
     lock_sequences(step, table, named, certain=certain)
     _values(step, table, node)
+
+
+def _on_conflict(step: Step, table: Relation, clause: Any) -> list[str]:
+    """Return what else is written where there is such a row already."""
+    if any(not each.immediate for each in table.indexes.values()):
+        _ask_conflict(step, table, "55000")
+    inferred = (each.index_elem for each in clause.infer.index_elems)
+    read_ = {as_stored(each.name) for each in inferred if each.name}
+    updates = label(clause, "action") == "ONCONFLICT_UPDATE"
+    if updates:
+        columns = _assigned_columns(step, table, clause.target_list)
+        _refuse_assigned(step, table, clause.target_list)
+        _ask_conflict(step, table, "21000")
+        step.effects.need(UPDATE, "relation", table.name, columns)
+        read_ |= {parts[-1] for parts in references(clause) if parts[0] != "excluded"}
+    if read_ & table.columns.keys():
+        columns = tuple(sorted(read_ & table.columns.keys()))
+        step.effects.need("SELECT", "relation", table.name, columns)
+    return [UPDATE] if updates else []
 
 
 def _ask_conflict(step: Step, table: Relation, sqlstate: str) -> None:
@@ -280,13 +293,8 @@ def _lock_children(step: Step, table: Relation, node: Any) -> None:
 
 def _values(step: Step, table: Relation, node: Any) -> None:
     """Note that values may be refused, where there are any but columns."""
-    kinds = {each.DESCRIPTOR.name for each in nodes_in(node)}
     computed = any(each.generated == "v" for each in table.columns.values())
-    if not computed and not kinds & {"A_Const", "FuncCall", "A_Expr", "TypeCast"}:
-        return
-    step.effects.questions += [
-        Question(sqlstate=state, kind="cast", relation=table.name) for state in VALUES
-    ]
+    ask_values(step, table.name, node, computed=computed)
 
 
 COMMANDS: Mapping[str, Command] = {
