@@ -262,6 +262,8 @@ def _of_extension(schema: Schema, thing: Thing) -> Found:
     for routine in schema.functions.values():
         if routine.extension == thing.name:
             yield Dependency(Thing("function", routine.signature), INTERNAL)
+        elif routine.language == thing.name:
+            yield Dependency(Thing("function", routine.signature))
 
 
 def owning_constraint(table: Relation, name: str) -> Constraint | None:

@@ -18,7 +18,7 @@ from opsmigrate.preflight.interpret.commands.row_effects import (
 )
 from opsmigrate.preflight.interpret.commands.row_values import look_at, look_at_selected
 from opsmigrate.preflight.interpret.commands.views import select_into
-from opsmigrate.preflight.interpret.effects import Assigned, Question, UnknownError
+from opsmigrate.preflight.interpret.effects import Assigned, Question, Right, UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.queries import ask_values, queried, read
 from opsmigrate.preflight.interpret.schema import Relation
@@ -220,7 +220,15 @@ def _need_read(step: Step, table: Relation, node: Any) -> None:
     named = {parts[-1] for parts in references(node)}
     columns = named & (table.columns.keys() | SYSTEM_COLUMNS)
     if columns:
-        step.effects.need("SELECT", "relation", table.name, tuple(sorted(columns)))
+        right = Right(
+            privilege="SELECT",
+            object_kind="relation",
+            name=table.name,
+            columns=tuple(sorted(columns)),
+            # In a subquery, the name may be of a column of another table.
+            certain=all(each.DESCRIPTOR.name != "SubLink" for each in nodes_in(node)),
+        )
+        step.effects.rights.append(right)
 
 
 def _check_columns(step: Step, table: Relation, node: Any) -> None:
