@@ -159,9 +159,13 @@ def update(step: Step, node: Any) -> None:
     step.effects.need(UPDATE, "relation", table.name, columns)
     _need_read(step, table, node)
     write(step, table, UPDATE, columns)
-    targets = (each.res_target for each in node.target_list)
-    if any(each.val.WhichOneof("node") == "set_to_default" for each in targets):
-        lock_sequences(step, table)
+    targets = [each.res_target for each in node.target_list]
+    anew = {
+        as_stored(each.name) for each in targets if each.val.WhichOneof("node") == "set_to_default"
+    }
+    if anew:
+        kept = tuple(table.columns.keys() - anew)
+        lock_sequences(step, table, kept, certain=False)
     _lock_children(step, table, node.relation)
     _values(step, table, node)
     _keep(step, table, node)
@@ -261,8 +265,11 @@ def merge(step: Step, node: Any) -> None:
         if event in EVENTS:
             step.effects.need(event, "relation", table.name)
             write(step, table, event)
+        if event == INSERT:
+            given = each.merge_when_clause.target_list
+            columns = tuple(as_stored(one.res_target.name) for one in given)
+            lock_sequences(step, table, columns, certain=False)
     _lock_children(step, table, node.relation)
-    lock_sequences(step, table)
     _values(step, table, node)
 
 
