@@ -162,16 +162,26 @@ def execute_watched(statement: Statement, connection: BaseDatabaseWrapper) -> Ha
 
 def _named(cursor: Any) -> Files:
     cursor.execute(NAMED)
+    return named(cursor.fetchall())
+
+
+def named(rows: Iterable[Any]) -> Files:
+    """Return what the rows of NAMED are."""
     return {
         oid: Named(Name(schema, name), kind, file, table)
-        for oid, schema, name, kind, file, table in cursor.fetchall()
+        for oid, schema, name, kind, file, table in rows
     }
 
 
 def _locks(cursor: Any, before: Files) -> Mapping[Name, str]:
-    found: dict[Name, str] = {}
     cursor.execute(LOCKS)
-    for oid, mode in cursor.fetchall():
+    return locks_of(cursor.fetchall(), before)
+
+
+def locks_of(rows: Iterable[Any], before: Files) -> Mapping[Name, str]:
+    """Return the strongest lock of each of the rows of LOCKS."""
+    found: dict[Name, str] = {}
+    for oid, mode in rows:
         if oid in before:
             name = before[oid].name
             found[name] = stronger(found.get(name), mode_of(mode))

@@ -11,7 +11,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,17 +23,19 @@ from urllib.parse import unquote, urlsplit
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.postgres.names import quoted
 from opsmigrate.preflight.interpret.interpret import interpret
 from opsmigrate.preflight.interpret.reading import read_schema
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.statement import NotParsedError, Statement
-from tests.interpret.bisimulation import Comparison, Difference, executed, judged
+from tests.interpret.bisimulation import Comparison, Difference, judged
 from tests.interpret.equivalence import Equivalence
 from tests.interpret.forms import FORMS, Draw
 from tests.interpret.ground import ASSUMED, MAKE_ROLES, ROLES, SEARCH_PATH
 from tests.interpret.recording import Executed, Recording, load, save
 from tests.interpret.rights_taken import MAKE_ROLE, ROLE, rights_differences
+from tests.interpret.watch import Watch
 
 # After so many statements too little is left of what they began with.
 ROUND = 150
@@ -142,6 +144,7 @@ def _round(
             cursor.execute(MAKE_ROLE)
     ours = read_schema(connection)
     recording = Recording(ours, same=same.known)
+    watch = Watch(connection)
     for _ in range(number):
         # What is drawn depends on the server alone: a seed makes the same statements always.
         form, statement = chosen(random, recording.last)
@@ -151,7 +154,9 @@ def _round(
             effects = interpret(replace(ours, role=ROLE, superuser=False), statement)[1]
             taken = tuple(rights_differences(statement, effects, connection))
             needed = None if taken else frozenset(effects.rights)
-        happened, server = executed(statement, connection)
+        happened, server = watch.executed(statement)
+        if rights and server is not None:
+            _let_in(connection, server.schemas.keys() - recording.last.schemas.keys())
         recording.add(Executed(form, statement.text, happened, server, needed))
         try:
             comparison = judged(ours, statement, happened, server, same)
@@ -160,6 +165,13 @@ def _round(
         found.add(form, replace(comparison, differences=(*comparison.differences, *taken)))
         ours = comparison.after
     return recording
+
+
+def _let_in(connection: BaseDatabaseWrapper, schemas: Iterable[str]) -> None:
+    """Let the role find what is in new schemas: that it may is no right that is counted."""
+    with connection.cursor() as cursor:
+        for each in schemas:
+            cursor.execute(f"GRANT USAGE ON SCHEMA {quoted(each)} TO {ROLE}")
 
 
 def again(recordings: Sequence[Recording]) -> Found:

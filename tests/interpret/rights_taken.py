@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from opsmigrate.postgres.driver_errors import INSUFFICIENT_PRIVILEGE, sqlstate
 from opsmigrate.postgres.names import quoted
@@ -93,18 +94,17 @@ def _tried(
     cursor: Any, statement: Statement, given: list[Right], asked: list[Right]
 ) -> tuple[str | None, str, bool]:
     """Return the server's SQLSTATE and words, and whether the role has all that is asked for."""
-    cursor.execute("BEGIN")
+    gifts = [each for right in given for each in GIVING[right.privilege, right.object_kind](right)]
+    questions = [f"coalesce(({ASKING[right.object_kind](right)}), false)" for right in asked]
+    every = " AND ".join(questions) or "true"
     held = True
     try:
-        for right in given:
-            for each in GIVING[right.privilege, right.object_kind](right):
-                cursor.execute(each)
-        for right in asked:
-            cursor.execute(ASKING[right.object_kind](right))
-            row = cursor.fetchone()
-            held = held and bool(row and row[0])
-        cursor.execute(f"SET LOCAL ROLE {ROLE}")
-        cursor.execute(statement.text)
+        # Each in one message, of which the last result alone is looked at.
+        cursor.execute(";\n".join(["ROLLBACK", "BEGIN", *gifts, f"SELECT {every}"]))
+        while is_psycopg3 and cursor.nextset():
+            pass
+        held = bool(cursor.fetchone()[0])
+        cursor.execute(f"SET LOCAL ROLE {ROLE};\n{statement.text}")
     except DatabaseError as error:
         return sqlstate(error) or "?", str(error).strip(), held
     finally:

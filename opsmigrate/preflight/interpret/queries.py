@@ -6,7 +6,7 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import ROW_EXCLUSIVE, ROW_SHARE
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.interpret.effects import Question, UnknownError
+from opsmigrate.preflight.interpret.effects import Question, Right, UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, relation_of
 from opsmigrate.preflight.interpret.schema import Function, Relation, Schema, Use
@@ -51,10 +51,26 @@ def read(step: Step, node: Any) -> list[tuple[Range, Relation]]:
         step.effects.reads.add(Use(relation.name, None))
         _ask_populated(step, relation)
         step.effects.need("SELECT", "relation", relation.name)
+        if relation.kind == "v":
+            need_of_views_owner(step, relation, relation.owner)
         if each.role == LOCKED:
             _lock_rows(step, relation, only=not each.node.inh)
     _call(step, node)
     return found
+
+
+def need_of_views_owner(step: Step, view: Relation, owner: str) -> None:
+    """Note that a view's owner reads what it shows, who must be able to, and to find it."""
+    role = "" if owner == step.schema.role else owner
+    for name in {use.relation for use in view.uses}:
+        below = step.schema.relations.get(name)
+        for right in (
+            Right(privilege="SELECT", object_kind="relation", name=name, role=role),
+            Right(privilege="USAGE", object_kind="schema", name=(name.schema,), role=role),
+        ):
+            step.effects.may_need(right)
+        if below is not None and below.kind == "v":
+            need_of_views_owner(step, below, below.owner)
 
 
 def _ask_populated(step: Step, relation: Relation) -> None:

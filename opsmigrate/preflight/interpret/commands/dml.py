@@ -30,6 +30,7 @@ from opsmigrate.sql.ranges import TARGET, ranges_of
 
 # Where a query that reads no table computes its values.
 NOWHERE = Name("", "")
+MERGES_INTO_VIEWS = 170_000
 # What UPDATE raises for a column that it is to set twice.
 TWICE_ASSIGNED = "42601"
 
@@ -58,8 +59,8 @@ def insert(step: Step, node: Any) -> None:
     extras = ("on_conflict_clause", "returning_clause")
     if plain and not any(map(node.HasField, extras)):
         look_at(step, table, node, [pair for row in rows for pair in zip(given, row, strict=False)])
-    if not plain:
-        look_at_selected(step, table, given, node.select_stmt.select_stmt)
+    if not plain and not look_at_selected(step, table, given, node.select_stmt.select_stmt):
+        ask_values(step, table.name, node, computed=True)
     _refuse_values(step, table, node, columns)
     writes = [INSERT]
     if node.HasField("on_conflict_clause"):
@@ -255,6 +256,10 @@ def _fields(node: Any) -> Any:
 
 def merge(step: Step, node: Any) -> None:
     """MERGE."""
+    named = queried(step, node.relation)
+    views = step.schema.version >= MERGES_INTO_VIEWS
+    if named.kind in "mSf" or (named.kind == "v" and not views):
+        step.refuse("0A000", "wrong-kind", relation=named.name)
     table = _target(step, node.relation)
     _write_within(step, node, but=node)
     read(step, node)

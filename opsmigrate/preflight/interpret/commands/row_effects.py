@@ -9,6 +9,7 @@ from opsmigrate.preflight.interpret.commands.foreign_keys import need_of_owner
 from opsmigrate.preflight.interpret.dependents import mentions_relation
 from opsmigrate.preflight.interpret.effects import Question, Right
 from opsmigrate.preflight.interpret.inheritance import ancestors_of, descendants_of
+from opsmigrate.preflight.interpret.partition_keys import columns_in_key
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.interpret.step import Step
 
@@ -22,6 +23,11 @@ def write(step: Step, table: Relation, event: str, columns: tuple[str, ...] | No
     """Note that rows of a table are written: its locks, those of its keys, what may raise."""
     step.effects.lock(table.name, ROW_EXCLUSIVE)
     family = (table, *map(step.known, descendants_of(step.schema, table.name)))
+    keys = [each.partition_key for each in family if each.partition_key]
+    moved = {name for key in keys for name in columns_in_key(key)}
+    if columns is not None and moved.intersection(columns):
+        # Rows go to another partition: they are written whole there.
+        columns = None
     for each in family:
         step.effects.writes_rows.add(each.name)
         fires = (

@@ -40,18 +40,24 @@ def look_at(step: Step, table: Relation, node: Any, pairs: Sequence[Pair]) -> No
     step.effects.unread = False
 
 
-def look_at_selected(step: Step, table: Relation, given: Sequence[str], query: Any) -> None:
-    """Refuse a column of a query that the column of the table it is for does not take (42804)."""
+def look_at_selected(step: Step, table: Relation, given: Sequence[str], query: Any) -> bool:
+    """Refuse a column of a query that the column of the table it is for does not take (42804).
+
+    Return whether each is of the very type of the other.
+    """
     try:
         found = columns_of(Query(step), query, {})
     except UnknownError:
-        return
+        return False
     for name, each in zip(given, found, strict=False):
         # What is no column may be taken for what it is assigned to.
         if each.use is None or each.type is None:
             continue
         if how(step.schema, each.type, table.columns[name].type, "a") is None:
             step.refuse("42804", "value-of-another-type", relation=table.name, column=name)
+    return all(
+        each.type == table.columns[name].type for name, each in zip(given, found, strict=False)
+    )
 
 
 def condition_holds(step: Step, query: Any) -> None:

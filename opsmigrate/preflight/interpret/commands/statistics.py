@@ -8,10 +8,11 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.interpret.effects import Right, UnknownError
+from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.named import name_parts
+from opsmigrate.preflight.interpret.roles import maintenance_of
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.preflight.interpret.thing import AUTO, Dependency, Thing, column
@@ -78,9 +79,8 @@ def analyze(step: Step, node: Any) -> None:
     if node.is_vacuumcmd or not tables or any(each.kind not in "rmp" for each in tables):
         raise UnknownError("VACUUM, or ANALYZE of everything", Name("", ""))
     for table, each in zip(tables, node.rels, strict=True):
-        # Without it, there is a warning.
-        right = Right(privilege="MAINTAIN", object_kind="relation", name=table.name, certain=False)
-        step.effects.rights.append(right)
+        # Without it the table is passed over with a warning.
+        step.effects.may_need(maintenance_of(step, table.name))
         _require_columns(
             step, table, [as_stored(one.string.sval) for one in each.vacuum_relation.va_cols]
         )

@@ -12,8 +12,14 @@ from opsmigrate.preflight.interpret.commands.row_values import condition_holds
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.lookup import home_of, relation_of
 from opsmigrate.preflight.interpret.named import name_parts
-from opsmigrate.preflight.interpret.queries import ask_values, read, require_functions
+from opsmigrate.preflight.interpret.queries import (
+    ask_values,
+    need_of_views_owner,
+    read,
+    require_functions,
+)
 from opsmigrate.preflight.interpret.query_columns import Given, Query, columns_of
+from opsmigrate.preflight.interpret.roles import maintenance_of
 from opsmigrate.preflight.interpret.schema import Column, Relation, Use
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.preflight.interpret.thing import Dependency, Thing
@@ -222,7 +228,11 @@ def refresh(step: Step, node: Any) -> None:
         state = "0A000" if view.kind in "rp" else "42809"
         step.refuse(state, "wrong-kind", relation=view.name)
     step.effects.lock(view.name, EXCLUSIVE if node.concurrent else ACCESS_EXCLUSIVE)
-    step.effects.need("MAINTAIN", "relation", view.name)
+    right = maintenance_of(step, view.name)
+    step.effects.rights.append(right)
+    # Who has to be its owner, reads what it shows.
+    reader = step.schema.role if right.privilege == "OWNER" else view.owner
+    need_of_views_owner(step, view, reader)
     step.effects.reads |= {Use(use.relation, None) for use in view.uses}
     if node.concurrent:
         if not view.populated:
