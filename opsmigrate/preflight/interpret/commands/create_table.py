@@ -43,6 +43,8 @@ from opsmigrate.sql.grammar import deparse
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
 
+EXCLUDES_IN_PARTS = 170_000
+
 
 @dataclass(kw_only=True)
 class Elements:
@@ -75,6 +77,9 @@ def create_table(step: Step, node: Any) -> None:
     inherited = inherit(step, empty, node.inh_relations, elements.columns)
     known = (*inherited.columns, *(each.name for each in elements.columns))
     wanted = merged(_wanted(step, name, elements, known))
+    excludes = any(each.kind == "x" for each in wanted)
+    if excludes and empty.kind == "p" and step.schema.version < EXCLUDES_IN_PARTS:
+        step.refuse("0A000", "partitioned-exclusion", relation=name)
     sequences = {
         each.name: make_sequence(step, empty, each, empty.owner)
         for each in elements.columns
