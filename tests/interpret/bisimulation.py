@@ -311,5 +311,8 @@ def _sets(kind: str, ours: Iterable[Name], server: Iterable[Name]) -> Iterable[D
 def _schema(claimed: Schema, server: Schema, effects: Effects, same: Same) -> Iterable[Difference]:
     if claimed.all_tainted is not None:
         return
-    for line in schema_differences(claimed, server, same, without=claimed.tainted):
+    # Where there may be more than is known, it is not missing.
+    more = server.relations.keys() - claimed.relations.keys() if claimed.incomplete else ()
+    without = claimed.tainted.union(more)
+    for line in schema_differences(claimed, server, same, without=without):
         yield Difference("schema", line)

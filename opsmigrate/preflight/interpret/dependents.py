@@ -81,7 +81,7 @@ def _on_relation(schema: Schema, table: Relation) -> Found:
             if key.target == table.name and other.name != table.name:
                 yield Dependency(constraint(other.name, name))
     if table.kind == "S":
-        yield from _calling(schema, lambda text: _names_relation(text, table.name))
+        yield from _calling(schema, lambda text: mentions_relation(text, table.name))
     else:
         yield from _of_type(schema, Thing("type", table.name))
 
@@ -229,7 +229,7 @@ def calls(expression: str, signature: Signature) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _names_relation(expression: str, name: Name) -> bool:
+def mentions_relation(expression: str, name: Name) -> bool:
     """Return whether an expression has a constant that names the relation, as nextval() has it."""
     if name.name not in expression:
         return False
@@ -262,6 +262,8 @@ def _of_extension(schema: Schema, thing: Thing) -> Found:
     for routine in schema.functions.values():
         if routine.extension == thing.name:
             yield Dependency(Thing("function", routine.signature), INTERNAL)
+        elif routine.language == thing.name:
+            yield Dependency(Thing("function", routine.signature))
 
 
 def owning_constraint(table: Relation, name: str) -> Constraint | None:

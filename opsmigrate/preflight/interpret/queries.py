@@ -30,6 +30,8 @@ MATTERS = frozenset(
         "transform_null_equals",
     }
 )
+# What is raised for values: too long, too high, no date, division by zero, no such value.
+VALUES = ("22001", "22003", "22007", "22008", "22012", "22P02")
 
 
 def read(step: Step, node: Any) -> list[tuple[Range, Relation]]:
@@ -145,6 +147,15 @@ def _call(step: Step, node: Any) -> None:
                 _lock_sequence(step, each, reads=name == "currval")
             elif name == "set_config":
                 _set(step, each)
+
+
+def ask_values(step: Step, table: Name, node: Any, *, computed: bool = False) -> None:
+    """Note that values may be refused as they are computed, where there are any but columns."""
+    kinds = {each.DESCRIPTOR.name for each in nodes_in(node)}
+    if computed or kinds & {"A_Const", "FuncCall", "A_Expr", "TypeCast"}:
+        step.effects.questions += [
+            Question(sqlstate=state, kind="cast", relation=table) for state in VALUES
+        ]
 
 
 def require_functions(step: Step, node: Any) -> None:

@@ -13,7 +13,7 @@ from opsmigrate.preflight.interpret.expression_types import Place, typed
 from opsmigrate.preflight.interpret.queries import is_systems, queried
 from opsmigrate.preflight.interpret.schema import Column, Relation, Use
 from opsmigrate.preflight.interpret.step import Step
-from opsmigrate.sql.expressions import deparse
+from opsmigrate.sql.expressions import deparse, nodes_in
 from opsmigrate.sql.grammar import parse_expression
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.shown_names import shown_name
@@ -264,6 +264,8 @@ def _type(query: Query, node: Any, scope: tuple[Item, ...]) -> str | None:
     call = node.func_call
     if call.funcname and call.funcname[-1].string.sval == COUNTED and len(call.funcname) == 1:
         return "bigint"
+    if _has_query(node):
+        return None
     copy = parse_expression(deparse(node))
     table = Relation(name=Name("", ""))
     for number, each in enumerate(_references(copy), 1):
@@ -286,6 +288,8 @@ def _type(query: Query, node: Any, scope: tuple[Item, ...]) -> str | None:
 
 def _collation(query: Query, node: Any, type_: str | None, scope: tuple[Item, ...]) -> Name | None:
     """Return the collation that a text takes over from a `name`, or from a column with one."""
+    if _has_query(node):
+        return None
     if type_ is None or without_modifier(type_) not in TEXTS:
         return None
     found = set()
@@ -296,6 +300,10 @@ def _collation(query: Query, node: Any, type_: str | None, scope: tuple[Item, ..
     if len(found) > 1:
         raise UnknownError("the collation of an expression")
     return next(iter(found), None)
+
+
+def _has_query(node: Any) -> bool:
+    return any(each.DESCRIPTOR.name == "SubLink" for each in nodes_in(node))
 
 
 def _references(node: Any) -> list[Any]:

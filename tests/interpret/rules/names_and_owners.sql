@@ -279,7 +279,6 @@ COMMENT ON TYPE shade IS 'x'
 COMMENT ON DOMAIN pos IS 'x'
 COMMENT ON SCHEMA other IS 'x'
 COMMENT ON SCHEMA nope IS 'x'
-COMMENT ON EXTENSION plpgsql IS 'x'
 COMMENT ON DATABASE postgres IS NULL
 COMMENT ON ROLE interpret_migrator IS NULL
 COMMENT ON CONSTRAINT pos_check ON DOMAIN pos IS 'x'
@@ -360,7 +359,6 @@ SET timezone = 'UTC'; ALTER TABLE r ADD COLUMN n1 timestamptz DEFAULT '2020-01-0
 RESET ALL
 SET role = interpret_migrator
 SET work_mem = '4MB'
-SET nope = 3
 LOCK TABLE t IN SHARE MODE
 LOCK TABLE v
 LOCK TABLE par

@@ -174,6 +174,9 @@ def _name_as_parents(altering: Altering, table: Name, column: str) -> None:
     name = _name_above(altering, table, own)
     if name == own.name:
         return
+    if own.local:
+        # Its own is added again after the parent's has come.
+        altering.refuse("55000", "two-not-nulls", table, name=own.name)
     if name in relation.constraints:
         raise UnknownError("a NOT NULL that is called as its parent's", table)
     pair = (own.name, name)
@@ -182,7 +185,7 @@ def _name_as_parents(altering: Altering, table: Name, column: str) -> None:
 
 def _name_above(altering: Altering, table: Name, own: Constraint) -> str:
     [column] = own.columns
-    for parent in () if own.local else altering.relation(table).parents:
+    for parent in altering.relation(table).parents:
         above = not_null_of(altering.relation(parent), column)
         if (parent, column) in altering.retyped and above is not None:
             return _name_above(altering, parent, above)

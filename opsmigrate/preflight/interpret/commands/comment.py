@@ -82,12 +82,13 @@ def _relation(step: Step, kind: str, node: Any) -> None:
 def _part(step: Step, kind: str, node: Any) -> None:
     if kind == "OBJECT_COLUMN" and _is_of_system(step, name_parts(node.list.items)):
         return
+    if kind == "OBJECT_COLUMN":
+        owner = relation_named(step, name_parts(node.list.items)[:-1], missing_ok=False)
+        if owner is not None and owner.kind == "S":
+            step.refuse("42809", "wrong-kind", relation=owner.name)
     found = find_part(step, PARTS[kind], node)
     if found is None:
         return
-    table = step.schema.relations[found.name]
-    if kind == "OBJECT_COLUMN" and table.kind == "S":
-        step.refuse("42809", "wrong-kind", relation=table.name)
     if kind == "OBJECT_COLUMN":
         step.effects.lock(found.name, SHARE_UPDATE_EXCLUSIVE)
     step.effects.need("OWNER", "relation", found.name)

@@ -266,7 +266,7 @@ def _alike(partition: Relation, one: Index, other: Index, wanted: Wanted) -> boo
         return False
     if wanted.kind:
         own = partition.constraints.get(one.name)
-        if own is None or own.kind != wanted.kind or own.deferrable != wanted.deferrable:
+        if own is None or own.kind != wanted.kind:
             return False
     elif one.name in {each.index for each in partition.constraints.values() if each.kind != "f"}:
         # That of a constraint would do, but it is not tried here whether it is taken.

@@ -43,6 +43,8 @@ from opsmigrate.sql.grammar import deparse
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
 
+EXCLUDES_IN_PARTS = 170_000
+
 
 @dataclass(kw_only=True)
 class Elements:
@@ -75,6 +77,9 @@ def create_table(step: Step, node: Any) -> None:
     inherited = inherit(step, empty, node.inh_relations, elements.columns)
     known = (*inherited.columns, *(each.name for each in elements.columns))
     wanted = merged(_wanted(step, name, elements, known))
+    excludes = any(each.kind == "x" for each in wanted)
+    if excludes and empty.kind == "p" and step.schema.version < EXCLUDES_IN_PARTS:
+        step.refuse("0A000", "partitioned-exclusion", relation=name)
     sequences = {
         each.name: make_sequence(step, empty, each, empty.owner)
         for each in elements.columns
@@ -265,8 +270,7 @@ def _put_not_nulls(
         if not relation.columns[name].not_null:
             # A primary key makes it the table's own as well, with a name of its own.
             own = name in keys
-            taken = {each.name for each in relation.constraints.values() if each.kind == "n"}
-            named = "" if own or constraint.name in taken else constraint.name
+            named = "" if own or constraint.name in relation.constraints else constraint.name
             put_not_null(step, table, name, replace(constraint, local=own, name=named))
     for name in keys:
         if not step.known(table).columns[name].not_null:

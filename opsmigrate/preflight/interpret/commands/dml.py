@@ -18,18 +18,18 @@ from opsmigrate.preflight.interpret.commands.row_effects import (
 )
 from opsmigrate.preflight.interpret.commands.row_values import look_at, look_at_selected
 from opsmigrate.preflight.interpret.commands.views import select_into
-from opsmigrate.preflight.interpret.effects import Assigned, Question, UnknownError
+from opsmigrate.preflight.interpret.effects import Assigned, Question, Right, UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
-from opsmigrate.preflight.interpret.queries import queried, read
+from opsmigrate.preflight.interpret.queries import ask_values, queried, read
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.expressions import deparse, nodes_in, references
+from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
 from opsmigrate.sql.ranges import TARGET, ranges_of
 
-# What is raised for values: too long, too high, no date, division by zero, no such value.
-VALUES = ("22001", "22003", "22007", "22008", "22012", "22P02")
-
+# Where a query that reads no table computes its values.
+NOWHERE = Name("", "")
 MERGES_INTO_VIEWS = 170_000
 # What UPDATE raises for a column that it is to set twice.
 TWICE_ASSIGNED = "42601"
@@ -42,6 +42,7 @@ def select(step: Step, node: Any) -> None:
         return
     found = read(step, node)
     _write_within(step, node)
+    ask_values(step, NOWHERE, node)
     for _, table in found:
         _values(step, table, node)
 
@@ -59,18 +60,11 @@ def insert(step: Step, node: Any) -> None:
     if plain and not any(map(node.HasField, extras)):
         look_at(step, table, node, [pair for row in rows for pair in zip(given, row, strict=False)])
     if not plain and not look_at_selected(step, table, given, node.select_stmt.select_stmt):
-        _ask_values(step, table)
+        ask_values(step, table.name, node, computed=True)
     _refuse_values(step, table, node, columns)
     writes = [INSERT]
     if node.HasField("on_conflict_clause"):
-        clause = node.on_conflict_clause
-        if label(clause, "action") == "ONCONFLICT_UPDATE":
-            writes.append(UPDATE)
-            _assigned_columns(step, table, clause.target_list)
-            _refuse_assigned(step, table, clause.target_list)
-            _ask_conflict(step, table, "21000")
-        if any(not each.immediate for each in table.indexes.values()):
-            _ask_conflict(step, table, "55000")
+        writes += _on_conflict(step, table, node.on_conflict_clause)
     step.effects.need(INSERT, "relation", table.name, columns)
     for event in writes:
         write(step, table, event)
@@ -84,6 +78,25 @@ def insert(step: Step, node: Any) -> None:
     named = columns or tuple(table.columns) if rows else columns
     lock_sequences(step, table, named, certain=certain)
     _values(step, table, node)
+
+
+def _on_conflict(step: Step, table: Relation, clause: Any) -> list[str]:
+    """Return what else is written where there is such a row already."""
+    if any(not each.immediate for each in table.indexes.values()):
+        _ask_conflict(step, table, "55000")
+    inferred = (each.index_elem for each in clause.infer.index_elems)
+    read_ = {as_stored(each.name) for each in inferred if each.name}
+    updates = label(clause, "action") == "ONCONFLICT_UPDATE"
+    if updates:
+        columns = _assigned_columns(step, table, clause.target_list)
+        _refuse_assigned(step, table, clause.target_list)
+        _ask_conflict(step, table, "21000")
+        step.effects.need(UPDATE, "relation", table.name, columns)
+        read_ |= {parts[-1] for parts in references(clause) if parts[0] != "excluded"}
+    if read_ & table.columns.keys():
+        columns = tuple(sorted(read_ & table.columns.keys()))
+        step.effects.need("SELECT", "relation", table.name, columns)
+    return [UPDATE] if updates else []
 
 
 def _ask_conflict(step: Step, table: Relation, sqlstate: str) -> None:
@@ -147,9 +160,13 @@ def update(step: Step, node: Any) -> None:
     step.effects.need(UPDATE, "relation", table.name, columns)
     _need_read(step, table, node)
     write(step, table, UPDATE, columns)
-    targets = (each.res_target for each in node.target_list)
-    if any(each.val.WhichOneof("node") == "set_to_default" for each in targets):
-        lock_sequences(step, table)
+    targets = [each.res_target for each in node.target_list]
+    anew = {
+        as_stored(each.name) for each in targets if each.val.WhichOneof("node") == "set_to_default"
+    }
+    if anew:
+        kept = tuple(table.columns.keys() - anew)
+        lock_sequences(step, table, kept, certain=False)
     _lock_children(step, table, node.relation)
     _values(step, table, node)
     _keep(step, table, node)
@@ -208,7 +225,15 @@ def _need_read(step: Step, table: Relation, node: Any) -> None:
     named = {parts[-1] for parts in references(node)}
     columns = named & (table.columns.keys() | SYSTEM_COLUMNS)
     if columns:
-        step.effects.need("SELECT", "relation", table.name, tuple(sorted(columns)))
+        right = Right(
+            privilege="SELECT",
+            object_kind="relation",
+            name=table.name,
+            columns=tuple(sorted(columns)),
+            # In a subquery, the name may be of a column of another table.
+            certain=all(each.DESCRIPTOR.name != "SubLink" for each in nodes_in(node)),
+        )
+        step.effects.rights.append(right)
 
 
 def _check_columns(step: Step, table: Relation, node: Any) -> None:
@@ -245,8 +270,11 @@ def merge(step: Step, node: Any) -> None:
         if event in EVENTS:
             step.effects.need(event, "relation", table.name)
             write(step, table, event)
+        if event == INSERT:
+            given = each.merge_when_clause.target_list
+            columns = tuple(as_stored(one.res_target.name) for one in given)
+            lock_sequences(step, table, columns, certain=False)
     _lock_children(step, table, node.relation)
-    lock_sequences(step, table)
     _values(step, table, node)
 
 
@@ -285,17 +313,8 @@ def _lock_children(step: Step, table: Relation, node: Any) -> None:
 
 def _values(step: Step, table: Relation, node: Any) -> None:
     """Note that values may be refused, where there are any but columns."""
-    kinds = {each.DESCRIPTOR.name for each in nodes_in(node)}
     computed = any(each.generated == "v" for each in table.columns.values())
-    if not computed and not kinds & {"A_Const", "FuncCall", "A_Expr", "TypeCast"}:
-        return
-    _ask_values(step, table)
-
-
-def _ask_values(step: Step, table: Relation) -> None:
-    step.effects.questions += [
-        Question(sqlstate=state, kind="cast", relation=table.name) for state in VALUES
-    ]
+    ask_values(step, table.name, node, computed=computed)
 
 
 COMMANDS: Mapping[str, Command] = {

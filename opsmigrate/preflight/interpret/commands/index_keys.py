@@ -102,6 +102,8 @@ def _class(step: Step, table: Relation, element: Any, method: str, type_: str) -
             step.refuse("42704", "no-operator-class", relation=table.name, name=type_)
         return None
     parts = [as_stored(each.string.sval) for each in element.opclass]
+    if len(parts) > 1 and parts[0] not in ("pg_catalog", *step.schema.schemas):
+        step.refuse("3F000", "missing-schema", name=parts[0])
     found = named_class(step.schema, method, parts, type_)
     if found is None:
         step.refuse("42704", "missing-operator-class", relation=table.name, name=parts[-1])

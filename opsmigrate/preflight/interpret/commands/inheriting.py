@@ -17,6 +17,9 @@ from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.expressions import same_expression
 from opsmigrate.sql.names import Name
 
+# From this server on a child may compute a generated column otherwise.
+MAY_DIFFER = 160_000
+
 
 def with_parent(step: Step, parent: Relation, child: Relation) -> Relation:
     """Return a table with a parent more, whose columns and checks it must have already."""
@@ -31,7 +34,8 @@ def with_parent(step: Step, parent: Relation, child: Relation) -> Relation:
             step.refuse("42P21", "other-collation", column=each.name, **about)
         if _hands_down(parent, each) and not own.not_null:
             step.refuse("42804", "nullable", column=each.name, **about)
-        if each.generated and not same_expression(own.default, each.default):
+        same = step.schema.version >= MAY_DIFFER or same_expression(own.default, each.default)
+        if each.generated and not same:
             step.refuse("42804", "other-expression", column=each.name, **about)
         local = own.local and parent.kind != "p"
         child = child.with_column(replace(own, parents=own.parents + 1, local=local))

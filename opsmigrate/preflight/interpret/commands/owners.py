@@ -90,7 +90,8 @@ def _type_owner(step: Step, name: Name, owner: str) -> None:
     table = step.known(name)
     if table.kind != "c":
         step.refuse("42809", "wrong-kind", name=name.name)
-    step.effects.lock(name, ACCESS_EXCLUSIVE)
+    if former.owner != owner:
+        step.effects.lock(name, ACCESS_EXCLUSIVE)
     step.put(replace(table, owner=owner))
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from opsmigrate.postgres.lock_modes import ROW_EXCLUSIVE, ROW_SHARE
 from opsmigrate.preflight.interpret.commands.foreign_keys import need_of_owner
+from opsmigrate.preflight.interpret.dependents import mentions_relation
 from opsmigrate.preflight.interpret.effects import Question, Right
 from opsmigrate.preflight.interpret.inheritance import ancestors_of, descendants_of
 from opsmigrate.preflight.interpret.partition_keys import columns_in_key
@@ -127,7 +128,7 @@ def _ask(step: Step, table: Relation, event: str) -> None:
 def insert_needs(table: Relation, sequence: Relation, given: tuple[str, ...]) -> bool:
     """Return whether an INSERT with these columns takes the next value for another."""
     return any(
-        column.default is not None and sequence.name.name in column.default
+        column.default is not None and mentions_relation(column.default, sequence.name)
         for column in table.columns.values()
         if column.name not in given
     )
@@ -150,7 +151,7 @@ def lock_sequences(
             owner[0] == table.name or (each.sequence.internal and owner[0] in ancestors)
         )
         used = any(
-            column.default is not None and each.name.name in column.default
+            column.default is not None and mentions_relation(column.default, each.name)
             for column in table.columns.values()
         )
         if (

@@ -12,7 +12,12 @@ from opsmigrate.preflight.interpret.commands.row_values import condition_holds
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.lookup import home_of, relation_of
 from opsmigrate.preflight.interpret.named import name_parts
-from opsmigrate.preflight.interpret.queries import need_of_views_owner, read, require_functions
+from opsmigrate.preflight.interpret.queries import (
+    ask_values,
+    need_of_views_owner,
+    read,
+    require_functions,
+)
 from opsmigrate.preflight.interpret.query_columns import Given, Query, columns_of
 from opsmigrate.preflight.interpret.roles import maintenance_of
 from opsmigrate.preflight.interpret.schema import Column, Relation, Use
@@ -211,6 +216,7 @@ def _make(step: Step, into: Any, query: Any, *, is_view: bool, leave: bool) -> N
         populated=not (is_view and into.skip_data),
     )
     step.effects.writes_rows.add(name)
+    ask_values(step, name, query)
     _put(step, made, given, query)
 
 
