@@ -96,3 +96,6 @@ REFRESH MATERIALIZED VIEW stored_titles
 ANALYZE to_listed
 CREATE TABLE x (a char(3)); INSERT INTO x SELECT joined FROM member
 ALTER SEQUENCE book_id_seq MAXVALUE 1000 RESTART 1000; INSERT INTO book (title) VALUES ('x'); INSERT INTO book (title) VALUES ('y')
+ALTER TABLE book_id_seq SET UNLOGGED
+ALTER TABLE loose_seq SET UNLOGGED
+REVOKE ALL ON "Mixed Case"."Thing" FROM CURRENT_USER; ALTER TABLE "Mixed Case"."Thing" ADD FOREIGN KEY ("Key", "Value") REFERENCES "Mixed Case"."Thing"

@@ -80,16 +80,19 @@ def add_foreign_key(step: Step, name: Name, node: Any, *, only: bool, validate: 
 
 
 def need_of_owner(step: Step, table: Relation) -> None:
-    """Note that a table's owner has to find it: rows are compared in his name (ri_PerformCheck)."""
-    if table.owner != step.schema.role:
-        step.effects.may_need(
-            Right(
-                privilege="USAGE",
-                object_kind="schema",
-                name=(table.name.schema,),
-                role=table.owner,
-            )
-        )
+    """Note that a table's owner has to find it: rows are compared in his name (ri_PerformCheck).
+
+    And to read and lock its rows, which he may have taken from himself.
+    """
+    if table.owner == step.schema.role:
+        return
+    for privilege, kind, name in (
+        ("USAGE", "schema", (table.name.schema,)),
+        ("SELECT", "relation", table.name),
+        ("UPDATE", "relation", table.name),
+    ):
+        right = Right(privilege=privilege, object_kind=kind, name=tuple(name), role=table.owner)
+        step.effects.may_need(right)
 
 
 def _require_version(step: Step, node: Any) -> None:
