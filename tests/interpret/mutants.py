@@ -166,7 +166,8 @@ def made_at_import() -> dict[tuple[str, str, int], list[FunctionType]]:
     """Return the functions that other functions have returned, by file, name and first line."""
     found: dict[tuple[str, str, int], list[FunctionType]] = defaultdict(list)
     for each in gc.get_objects():
-        if isinstance(each, FunctionType) and each.__code__.co_filename.startswith(str(FOLDER)):
+        # Not isinstance(), which wakes what Django has put off.
+        if type(each) is FunctionType and each.__code__.co_filename.startswith(str(FOLDER)):
             code = each.__code__
             found[code.co_filename, code.co_name, code.co_firstlineno].append(each)
     return found
