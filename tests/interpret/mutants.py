@@ -26,6 +26,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 import opsmigrate.preflight.interpret as package
+from opsmigrate.preflight.interpret.effects import Effects
 from opsmigrate.preflight.interpret.interpret import interpret
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.sql.grammar import parse
@@ -81,6 +82,8 @@ class Case:
     statement: Statement
     executed: Executed
     unknown: bool
+    # What the interpreter says of it as it is.
+    claimed: tuple[Schema, Effects]
 
 
 def mutants(path: Path) -> Iterator[Mutant]:
@@ -163,7 +166,8 @@ def made_at_import() -> dict[tuple[str, str, int], list[FunctionType]]:
     """Return the functions that other functions have returned, by file, name and first line."""
     found: dict[tuple[str, str, int], list[FunctionType]] = defaultdict(list)
     for each in gc.get_objects():
-        if isinstance(each, FunctionType) and each.__code__.co_filename.startswith(str(FOLDER)):
+        # Not isinstance(), which wakes what Django has put off.
+        if type(each) is FunctionType and each.__code__.co_filename.startswith(str(FOLDER)):
             code = each.__code__
             found[code.co_filename, code.co_name, code.co_firstlineno].append(each)
     return found
@@ -211,7 +215,9 @@ def cases(recordings: Sequence[Recording]) -> list[Case]:
                 each = each._replace(rights=None)
             if not comparison.differences:
                 unknown = comparison.unknown is not None
-                found.append(Case(recording, before, comparison.statement, each, unknown))
+                claimed = interpret(before, comparison.statement)
+                case = Case(recording, before, comparison.statement, each, unknown, claimed)
+                found.append(case)
         found += _after_unknown(recording)
     return found
 
@@ -225,10 +231,10 @@ def _after_unknown(recording: Recording) -> Iterator[Case]:
         after = judged(schema, statement, each.happened, each.server, recording.is_same)
         if after.differences:
             return
+        claimed = interpret(schema, statement)
         if schema.tainted or schema.all_tainted:
-            yield Case(recording, schema, statement, each, after.unknown is not None)
-        claimed, _ = interpret(schema, statement)
-        schema = after.after if after.unknown is None else claimed
+            yield Case(recording, schema, statement, each, after.unknown is not None, claimed)
+        schema = after.after if after.unknown is None else claimed[0]
 
 
 def _too_long(number: int, frame: Any) -> None:
@@ -242,6 +248,8 @@ def noticed(case: Case) -> str | None:
     former = signal.signal(signal.SIGALRM, _too_long)
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
     try:
+        if interpret(case.before, case.statement) == case.claimed:
+            return None
         found = judged(
             case.before, case.statement, each.happened, each.server, case.recording.is_same
         )
@@ -274,7 +282,7 @@ def lines_of(every: Sequence[Case]) -> Mapping[tuple[str, int], list[int]]:
     for number, case in enumerate(every):
         seen.clear()
         sys.settrace(trace)
-        noticed(case)
+        interpret(case.before, case.statement)
         sys.settrace(None)
         for line in seen:
             found[line].append(number)

@@ -1,7 +1,7 @@
-CREATE TABLE n OF comp
-CREATE TABLE n (a integer) TABLESPACE nope
-CREATE TABLE n (a integer) USING nope
-CREATE TEMP TABLE n (a integer) ON COMMIT DROP
+CREATE TABLE n OF comp -- unknown
+CREATE TABLE n (a integer) TABLESPACE nope -- unknown
+CREATE TABLE n (a integer) USING nope -- unknown
+CREATE TEMP TABLE n (a integer) ON COMMIT DROP -- unknown
 CREATE TABLE n (a integer UNIQUE) INHERITS (par, par2)
 CREATE TABLE n (a integer, CONSTRAINT q NOT NULL a)
 CREATE TABLE n (a integer, CONSTRAINT q NOT NULL nope)
@@ -29,34 +29,34 @@ CREATE TABLE n (CONSTRAINT par_x CHECK (x > 1)) INHERITS (par)
 CREATE TABLE n (CONSTRAINT par_x_not_null CHECK (x > 1)) INHERITS (par)
 CREATE TABLE n (a integer CONSTRAINT par_x_not_null NOT NULL) INHERITS (par)
 CREATE TABLE n (y text COLLATE "C") INHERITS (par)
-CREATE TABLE n (y text) INHERITS (par) PARTITION BY LIST (y)
-CREATE TABLE n (x integer GENERATED ALWAYS AS IDENTITY) INHERITS (par)
+CREATE TABLE n (y text) INHERITS (par) PARTITION BY LIST (y) -- unknown
+CREATE TABLE n (x integer GENERATED ALWAYS AS IDENTITY) INHERITS (par) -- unknown
 CREATE TABLE n (b integer) INHERITS (ident)
-CREATE TABLE n (g integer) INHERITS (ident)
-CREATE TABLE n (g integer GENERATED ALWAYS AS (b * 3) STORED) INHERITS (ident)
+CREATE TABLE n (g integer) INHERITS (ident) -- unknown
+CREATE TABLE n (g integer GENERATED ALWAYS AS (b * 3) STORED) INHERITS (ident) -- unknown
 CREATE TABLE n () INHERITS (ident)
 CREATE TABLE o1 (x bigint); CREATE TABLE n () INHERITS (par, o1)
 CREATE TABLE o1 (y text COLLATE "C"); CREATE TABLE n () INHERITS (par, o1)
-CREATE TABLE o1 (y text DEFAULT 'q'); CREATE TABLE n () INHERITS (par, o1)
-CREATE TABLE o1 (x integer, CONSTRAINT par_x CHECK (x > 9)); CREATE TABLE n () INHERITS (par, o1)
+CREATE TABLE o1 (y text DEFAULT 'q'); CREATE TABLE n () INHERITS (par, o1) -- unknown
+CREATE TABLE o1 (x integer, CONSTRAINT par_x CHECK (x > 9)); CREATE TABLE n () INHERITS (par, o1) -- unknown
 CREATE TABLE o1 (x integer, CONSTRAINT par_x CHECK (x > 0) NOT ENFORCED); CREATE TABLE n () INHERITS (o1, par)
 CREATE TABLE o1 (x integer, CONSTRAINT par_x CHECK (x > 0) NOT ENFORCED); CREATE TABLE n () INHERITS (par, o1)
 CREATE TABLE o1 (x integer, CONSTRAINT par_x CHECK (x > 0) NOT ENFORCED); CREATE TABLE n (CONSTRAINT par_x CHECK (x > 0)) INHERITS (o1)
 CREATE TABLE o1 (x integer, CONSTRAINT q CHECK (x > 0) NO INHERIT, NOT NULL x NO INHERIT); CREATE TABLE n () INHERITS (o1)
 CREATE TABLE o1 (a integer CONSTRAINT par_x_not_null NOT NULL); CREATE TABLE n () INHERITS (par, o1)
-CREATE TEMP TABLE tp (x integer); CREATE TABLE n () INHERITS (tp)
+CREATE TEMP TABLE tp (x integer); CREATE TABLE n () INHERITS (tp) -- unknown
 CREATE TABLE n () INHERITS (v)
 CREATE TABLE n () INHERITS (pt1)
 CREATE TABLE n () INHERITS (nope)
 CREATE TABLE n (a integer DEFAULT 1, b text DEFAULT NULL, c varchar(3) DEFAULT NULL, e pos DEFAULT NULL)
 CREATE TABLE n (a integer, b integer, EXCLUDE (a WITH =, b WITH <>))
-CREATE TABLE n (a integer, EXCLUDE USING gist (a WITH OPERATOR(other.=)))
+CREATE TABLE n (a integer, EXCLUDE USING gist (a WITH OPERATOR(other.=))) -- unknown
 CREATE TABLE n (e int4range, EXCLUDE USING gist (e WITH OPERATOR(pg_catalog.&&)))
 CREATE TABLE n (e int4range, EXCLUDE USING gist (e WITH <<))
 CREATE TABLE n (e box, EXCLUDE USING gist (e WITH &&))
 CREATE TABLE n (e int4range, EXCLUDE USING gist (e WITH ~~))
 CREATE TABLE n (e int4range, i integer, EXCLUDE USING gist (e WITH =, i WITH =))
-CREATE TABLE n (e int4range, i integer, PRIMARY KEY (i, e WITHOUT OVERLAPS))
+CREATE TABLE n (e int4range, i integer, PRIMARY KEY (i, e WITHOUT OVERLAPS)) -- unknown
 CREATE TABLE n (i integer UNIQUE INITIALLY DEFERRED)
 CREATE TABLE n (i integer UNIQUE PRIMARY KEY)
 CREATE TABLE n (i integer, CONSTRAINT u UNIQUE (i), PRIMARY KEY (i))
@@ -65,18 +65,18 @@ CREATE TABLE n (i integer, UNIQUE NULLS NOT DISTINCT (i), UNIQUE (i))
 CREATE TABLE n (i integer, UNIQUE (i) INCLUDE (i))
 CREATE TABLE n (i integer, UNIQUE (nope))
 CREATE TABLE n (i integer, FOREIGN KEY (nope) REFERENCES t)
-CREATE TABLE n (i integer, FOREIGN KEY (i) REFERENCES kp)
+CREATE TABLE n (i integer, FOREIGN KEY (i) REFERENCES kp) -- unknown
 CREATE TABLE n (i integer REFERENCES t NOT ENFORCED, j integer CHECK (j > 0) NOT ENFORCED)
 CREATE TABLE n (i integer CHECK (i > 0) CHECK (i > 0), CHECK (i > 0))
 CREATE TABLE n (i integer, j integer, CHECK (i > j), CHECK (j > i))
 CREATE TABLE n (i integer, CHECK (ctid IS NOT NULL))
 CREATE TABLE n (i integer, CHECK (tableoid > 0))
-CREATE TABLE n (i integer) WITH (fillfactor = 5)
-CREATE TABLE n (i integer) WITH (nope = 5)
+CREATE TABLE n (i integer) WITH (fillfactor = 5) -- unknown
+CREATE TABLE n (i integer) WITH (nope = 5) -- unknown
 CREATE TABLE n (i integer) WITH (autovacuum_enabled = false, fillfactor = 50)
 CREATE TABLE n (i integer, i2 integer) PARTITION BY LIST (i, i2)
-CREATE TABLE n (i integer, i2 integer) PARTITION BY RANGE ((i + 1))
-CREATE TABLE n (i integer, i2 integer) PARTITION BY RANGE (i int4_ops)
+CREATE TABLE n (i integer, i2 integer) PARTITION BY RANGE ((i + 1)) -- unknown
+CREATE TABLE n (i integer, i2 integer) PARTITION BY RANGE (i int4_ops) -- unknown
 CREATE TABLE n (i json) PARTITION BY LIST (i)
 CREATE TABLE n (i integer GENERATED ALWAYS AS (1) STORED) PARTITION BY LIST (i)
 CREATE TABLE n (i integer, j integer PRIMARY KEY) PARTITION BY LIST (i)
@@ -94,11 +94,11 @@ CREATE TABLE n PARTITION OF pt2 FOR VALUES IN (1)
 CREATE TABLE n PARTITION OF hp FOR VALUES WITH (MODULUS 2, REMAINDER 1)
 CREATE TABLE n PARTITION OF hp FOR VALUES WITH (MODULUS 2, REMAINDER 2)
 CREATE TABLE n PARTITION OF hp DEFAULT
-CREATE TABLE n PARTITION OF kp FOR VALUES FROM (10) TO (20)
-CREATE TABLE n PARTITION OF kp FOR VALUES FROM (10) TO (20) PARTITION BY LIST (up)
+CREATE TABLE n PARTITION OF kp FOR VALUES FROM (10) TO (20) -- unknown
+CREATE TABLE n PARTITION OF kp FOR VALUES FROM (10) TO (20) PARTITION BY LIST (up) -- unknown
 CREATE TABLE n PARTITION OF pid FOR VALUES IN (2)
 CREATE TABLE n PARTITION OF pt FOR VALUES IN (3) PARTITION BY RANGE (k)
-CREATE TABLE n PARTITION OF pt (k DEFAULT 3) FOR VALUES IN (3)
+CREATE TABLE n PARTITION OF pt (k DEFAULT 3) FOR VALUES IN (3) -- unknown
 CREATE TABLE n PARTITION OF pt (PRIMARY KEY (nope)) FOR VALUES IN (3)
 CREATE TABLE n PARTITION OF par FOR VALUES IN (3)
 CREATE TABLE n PARTITION OF v FOR VALUES IN (3)
@@ -111,5 +111,5 @@ CREATE TABLE t (i integer, i integer)
 CREATE TABLE n (i integer, i integer)
 CREATE TABLE n (tableoid integer)
 CREATE UNIQUE INDEX px ON hp (p); CREATE TABLE n PARTITION OF hp FOR VALUES WITH (MODULUS 2, REMAINDER 1) PARTITION BY LIST (q)
-CREATE INDEX px ON pt ((p + k)); CREATE TABLE n PARTITION OF pt FOR VALUES IN (3)
-CREATE TABLE ts (at timestamptz) PARTITION BY RANGE (at); CREATE TABLE n PARTITION OF ts FOR VALUES FROM ('2020-01-01') TO ('2021-01-01')
+CREATE INDEX px ON pt ((p + k)); CREATE TABLE n PARTITION OF pt FOR VALUES IN (3) -- unknown
+CREATE TABLE ts (at timestamptz) PARTITION BY RANGE (at); CREATE TABLE n PARTITION OF ts FOR VALUES FROM ('2020-01-01') TO ('2021-01-01') -- unknown

@@ -28,11 +28,11 @@ INSERT INTO ident DEFAULT VALUES
 INSERT INTO ident (b, s) VALUES (1, 1)
 INSERT INTO ident (b, s) SELECT 1, 1
 INSERT INTO trig VALUES (2, 2)
-INSERT INTO ruled VALUES (1)
-INSERT INTO v VALUES (9)
+INSERT INTO ruled VALUES (1) -- unknown
+INSERT INTO v VALUES (9) -- unknown
 INSERT INTO m VALUES (9)
 INSERT INTO seq VALUES (9)
-INSERT INTO seq (last_value) VALUES (9)
+INSERT INTO seq (last_value) VALUES (9) -- unknown
 INSERT INTO nope VALUES (9)
 INSERT INTO nowhere.t VALUES (9)
 INSERT INTO t (nope) VALUES (9)
@@ -48,10 +48,10 @@ INSERT INTO t (id, d) VALUES (9, 'no date')
 INSERT INTO kid VALUES (-1)
 INSERT INTO kid VALUES (NULL)
 INSERT INTO ex VALUES (1, '[1,2]'), (1, '[1,2]')
-WITH w AS (DELETE FROM r RETURNING *) INSERT INTO t (id) SELECT id + 50 FROM w
-WITH w AS (DELETE FROM r RETURNING *) SELECT * FROM w
-WITH w AS (DELETE FROM r RETURNING *) UPDATE t SET n = 1
-WITH w AS (DELETE FROM r RETURNING *) DELETE FROM casc
+WITH w AS (DELETE FROM r RETURNING *) INSERT INTO t (id) SELECT id + 50 FROM w -- unknown
+WITH w AS (DELETE FROM r RETURNING *) SELECT * FROM w -- unknown
+WITH w AS (DELETE FROM r RETURNING *) UPDATE t SET n = 1 -- unknown
+WITH w AS (DELETE FROM r RETURNING *) DELETE FROM casc -- unknown
 WITH w AS (SELECT id FROM r) UPDATE t SET n = 1 FROM w WHERE w.id = t.id
 UPDATE t SET id = 1
 UPDATE t SET id = 55 WHERE id = 2
@@ -95,8 +95,8 @@ UPDATE par SET x = NULL
 UPDATE trig SET n = 5
 UPDATE trig SET id = 5
 UPDATE pol SET n = 5
-UPDATE ruled SET n = 5
-UPDATE v SET n = 5
+UPDATE ruled SET n = 5 -- unknown
+UPDATE v SET n = 5 -- unknown
 UPDATE m SET s = 'x'
 UPDATE holder SET whole.n = 5
 UPDATE holder SET parts[1] = NULL
@@ -120,8 +120,8 @@ DELETE FROM pt
 DELETE FROM pt WHERE p = 1
 DELETE FROM pt1
 DELETE FROM kp
-DELETE FROM ruled
-DELETE FROM v
+DELETE FROM ruled -- unknown
+DELETE FROM v -- unknown
 DELETE FROM trig
 DELETE FROM pol
 MERGE INTO t USING r ON r.id = t.id WHEN MATCHED THEN UPDATE SET n = 5
@@ -135,7 +135,7 @@ MERGE INTO par USING r ON r.id = par.x WHEN MATCHED THEN UPDATE SET y = 'z'
 MERGE INTO pt USING r ON r.id = pt.p WHEN MATCHED THEN UPDATE SET q = 'z'
 MERGE INTO nope USING r ON r.id = 1 WHEN MATCHED THEN DELETE
 MERGE INTO t USING nope ON true WHEN MATCHED THEN DELETE
-MERGE INTO v USING r ON r.id = v.id WHEN MATCHED THEN DELETE
+MERGE INTO v USING r ON r.id = v.id WHEN MATCHED THEN DELETE -- unknown
 SELECT 1 / 0
 SELECT 1 / n FROM t
 SELECT * FROM t, nope
@@ -148,34 +148,34 @@ SELECT * FROM par FOR UPDATE
 SELECT * FROM ONLY par FOR UPDATE
 SELECT * FROM pt FOR UPDATE
 SELECT * FROM pt2 WHERE k = 3 FOR UPDATE
-SELECT * FROM m FOR UPDATE
+SELECT * FROM m FOR UPDATE -- unknown
 SELECT * FROM t, r FOR UPDATE OF r
 SELECT nextval('seq')
 SELECT currval('seq')
 SELECT setval('seq', 5)
-SELECT nextval('nope')
+SELECT nextval('nope') -- unknown
 SELECT nextval(pg_get_serial_sequence('ident', 's'))
-SELECT nextval(s::regclass) FROM t
+SELECT nextval(s::regclass) FROM t -- unknown
 SELECT stable_f(1)
 SELECT other.stable_f(1)
 SELECT nowhere.stable_f(1)
 SELECT nope(1)
-SELECT fired()
-SELECT set_config('search_path', 'other', false)
+SELECT fired() -- unknown
+SELECT set_config('search_path', 'other', false) -- unknown
 SELECT set_config('work_mem', '4MB', false)
-SELECT set_config(s, 'x', false) FROM t
+SELECT set_config(s, 'x', false) FROM t -- unknown
 SELECT id INTO n FROM t
 SELECT * FROM pg_class
 SELECT * FROM nowhere.t
 ALTER TABLE t ADD COLUMN g integer GENERATED ALWAYS AS (1 / n) VIRTUAL; SELECT * FROM t
 EXPLAIN SELECT * FROM t
 EXPLAIN SELECT nope FROM t
-EXPLAIN ANALYZE SELECT * FROM t
+EXPLAIN ANALYZE SELECT * FROM t -- unknown
 EXPLAIN INSERT INTO t (id) VALUES (1)
 EXPLAIN DELETE FROM t
 EXPLAIN UPDATE t SET n = 5
 EXPLAIN UPDATE t SET nope = 5
-EXPLAIN CREATE TABLE n AS SELECT 1
+EXPLAIN CREATE TABLE n AS SELECT 1 -- unknown
 EXPLAIN SELECT * FROM t FOR UPDATE
 TRUNCATE t
 TRUNCATE t CASCADE
