@@ -126,6 +126,9 @@ def build_index(step: Step, name: Name, wanted: Wanted) -> Index | None:
         pairs = tuple(zip(keys, types, strict=True))
         require_operators(step, table, method, pairs, wanted.operators)
     include = included(step, table, wanted.include)
+    if wanted.kind == "p" and any(each.primary for each in table.indexes.values()):
+        # Of a partition, which may have one where its table has none.
+        step.refuse("42P16", "two-primary-keys", relation=name)
     if table.kind == "p" and (wanted.unique or wanted.kind == "x"):
         require_partition_key(step, table, keys, wanted.operators)
     require_stored(step, table, (*wanted.elements, *wanted.include), wanted.where)

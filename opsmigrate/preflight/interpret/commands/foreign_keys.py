@@ -13,7 +13,7 @@ from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.coercion import POLYMORPHIC, base_type, how
 from opsmigrate.preflight.interpret.effects import Question, Right, UnknownError
 from opsmigrate.preflight.interpret.index_methods import default_class, equality, named_class
-from opsmigrate.preflight.interpret.inheritance import children_of
+from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.made_names import (
     constraint_name,
@@ -119,6 +119,8 @@ def _require_tables(
         step.refuse("42809", "wrong-kind", **about)
     if table.persistence != target.persistence and table.persistence == "p":
         step.refuse("42P16", "other-persistence", **about)
+    if target.name in descendants_of(step.schema, table.name) and table.kind == "p":
+        raise UnknownError("a foreign key to a partition of its own", table.name, target.name)
     if target.kind == "p" and children_of(step.schema, target.name):
         raise UnknownError("a foreign key to a partitioned table", table.name, target.name)
 
