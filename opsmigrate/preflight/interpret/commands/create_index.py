@@ -126,11 +126,7 @@ def build_index(step: Step, name: Name, wanted: Wanted) -> Index | None:
         pairs = tuple(zip(keys, types, strict=True))
         require_operators(step, table, method, pairs, wanted.operators)
     include = included(step, table, wanted.include)
-    if wanted.kind == "p" and any(each.primary for each in table.indexes.values()):
-        # Of a partition, which may have one where its table has none.
-        step.refuse("42P16", "two-primary-keys", relation=name)
-    if table.kind == "p" and (wanted.unique or wanted.kind == "x"):
-        require_partition_key(step, table, keys, wanted.operators)
+    _require_one_of_a_kind(step, table, keys, wanted)
     require_stored(step, table, (*wanted.elements, *wanted.include), wanted.where)
     if step.schema.is_taken(Name(name.schema, chosen)):
         if wanted.if_not_exists:
@@ -158,6 +154,16 @@ def build_index(step: Step, name: Name, wanted: Wanted) -> Index | None:
         index = replace(index, valid=False)
         step.put(step.known(name).with_index(index))
     return index
+
+
+def _require_one_of_a_kind(
+    step: Step, table: Relation, keys: Sequence[Key], wanted: Wanted
+) -> None:
+    if wanted.kind == "p" and any(each.primary for each in table.indexes.values()):
+        # Of a partition, which may have one where its table has none.
+        step.refuse("42P16", "two-primary-keys", relation=table.name)
+    if table.kind == "p" and (wanted.unique or wanted.kind == "x"):
+        require_partition_key(step, table, keys, wanted.operators)
 
 
 def chosen_index_name(step: Step, table: Name, wanted: Wanted) -> str:
