@@ -184,6 +184,8 @@ class Relation:
     rules: Mapping[str, str] = field(default_factory=dict)
     statistics: frozenset[Name] = frozenset()
     parents: tuple[Name, ...] = ()
+    # CREATE TABLE … OF this composite type.
+    of_type: Name | None = None
     # As pg_get_expr(relpartbound) and pg_get_partkeydef() write them; None where it is none.
     bound: str | None = None
     partition_key: str | None = None
@@ -196,6 +198,8 @@ class Relation:
     query: str | None = None
     uses: frozenset[Use] = frozenset()
     extension: str | None = None
+    # Of a materialized view: whether it may be read (pg_class.relispopulated).
+    populated: bool = True
 
     def with_column(self, column: Column) -> Relation:
         """Return it with this column added, or in the place of the one with its name."""
