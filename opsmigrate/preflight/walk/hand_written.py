@@ -27,6 +27,7 @@ from opsmigrate.preflight.walk.probes import (
 )
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import SimulatedTable
+from opsmigrate.preflight.walk.waiting_triggers import doubt_if_triggers_wait
 from opsmigrate.preflight.walk.written_rows import (
     DELETE,
     UPDATE,
@@ -205,6 +206,10 @@ def _take_over(walk: SchemaWalk, step: Interpreted) -> None:
         table = walk.schema.table_of(name)
         if table is not None:
             table.fires_anew = True
+    for name, former in step.before.relations.items():
+        table = walk.schema.table_of(name)
+        if table is not None and step.after.relations.get(name) is not former:
+            doubt_if_triggers_wait(ledger, walk.schema, table)
     adopt(walk.schema, step.before, step.after, code_runs=ledger.code_runs)
     write_rows(walk, step)
 
