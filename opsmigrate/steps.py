@@ -13,8 +13,10 @@ TAKING_AN_ALIAS = (
     "backup_db",
     "dbshell",
     "migrate",
+    "migrate_safely",
     "preflight_migrate",
     "restore_db",
+    "run_playbook",
     "run_uat",
     "seed_payment_id",
     "showmigrations",
@@ -31,7 +33,7 @@ WITH_SETTINGS = re.compile(
 )
 # Where they say no more, they are about what was typed.
 OF_THE_PLAN = re.compile(
-    r"^(?:\w+='[^']*' )?python manage\.py (?:migrate|preflight_migrate)"
+    r"^(?:\w+='[^']*' )?python manage\.py (?:migrate|migrate_safely|preflight_migrate)"
     r"(?= --rehearse | --approval |$)",
     re.MULTILINE,
 )

@@ -35,8 +35,10 @@ the keys of `evidence`) may change with any version.
 # The files whose results have the facts of a command.
 FACTS = {
     "backup_db": ("management/commands/backup_db.py",),
+    "migrate_safely": ("management/commands/migrate_safely.py", "playbook/migrate.py"),
     "preflight_migrate": (
         "management/commands/preflight_migrate.py",
+        "management/examination.py",
         "preflight/examine.py",
         "preflight/old_release/judge.py",
         "preflight/verdict.py",
