@@ -15,7 +15,7 @@ from typing import Any
 from opsmigrate.errors import UndecidedError
 from opsmigrate.json_files import UnreadableError, parse_object, read_text, shaped
 
-LATEST = "run"
+BEGUN = "begun"
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
@@ -54,6 +54,7 @@ class JournalRun:
     run_id: str
     started: str
     about: About
+    first: str
     begun: list[str] = field(default_factory=list)
     ends: dict[str, StepEnd] = field(default_factory=dict)
     passed: bool = False
@@ -94,12 +95,13 @@ class Journal:
                 raise self._unreadable(f"line {number} cannot be read") from error
         return found
 
-    def begin(self, run_id: str, about: About) -> JournalRun:
-        """Write that a run begins, and return it."""
+    def begin(self, run_id: str, about: About, first: str) -> JournalRun:
+        """Write that a run begins with the step `first`, and return it."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         started = _now()
-        self._write({"event": LATEST, "run_id": run_id, "at": started, "about": asdict(about)})
-        return JournalRun(run_id=run_id, started=started, about=about)
+        body = {"run_id": run_id, "at": started, "first": first, "about": asdict(about)}
+        self._write({"event": BEGUN, **body})
+        return JournalRun(run_id=run_id, started=started, about=about, first=first)
 
     def step_begins(self, run: JournalRun, step: str) -> None:
         """Write that a step begins: from here on it may have done something."""
@@ -182,9 +184,16 @@ def _sync_folder(folder: Path) -> None:
 def _tell(runs: list[JournalRun], body: Mapping[str, Any]) -> None:
     """Add one line to the runs."""
     event = body["event"]
-    if event == LATEST:
+    if event == BEGUN:
         about = shaped(About, body["about"])
-        runs.append(JournalRun(run_id=str(body["run_id"]), started=str(body["at"]), about=about))
+        runs.append(
+            JournalRun(
+                run_id=str(body["run_id"]),
+                started=str(body["at"]),
+                about=about,
+                first=str(body["first"]),
+            )
+        )
         return
     run = runs[-1]
     if event == "step-begun":

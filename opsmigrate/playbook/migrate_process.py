@@ -9,12 +9,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
-from typing import IO, Any
+from typing import Any
 
 from django.conf import settings as django_settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.pgtools.run import dying_with_us, end
+from opsmigrate.playbook.child_output import ChildOutput
 from opsmigrate.playbook.fingerprints import Fingerprint
 from opsmigrate.playbook.time_limits import TimeLimits
 from opsmigrate.postgres.session import Session
@@ -79,7 +80,7 @@ def run_try(
             # Ctrl-C on a terminal is for us; we end it.
             start_new_session=True,
         )
-        told = _Lines(words, say)
+        told = ChildOutput(words, say)
         given: bytes | None = json.dumps(_as_json(connection, session, job), default=str).encode()
         seconds = SECONDS_BETWEEN_LOOKS
         try:
@@ -97,30 +98,6 @@ def run_try(
         finally:
             told.tell()
         return _failure(answer, child.returncode, told.last)
-
-
-class _Lines:
-    """The lines of a growing file, told one by one."""
-
-    def __init__(self, file: IO[bytes], say: Callable[[str], None]) -> None:
-        self._file = file
-        self._say = say
-        self._read = 0
-        self._rest = b""
-        self.last = ""
-
-    def tell(self) -> None:
-        new = os.pread(self._file.fileno(), 1 << 20, self._read) if _PREAD else b""
-        self._read += len(new)
-        *whole, self._rest = (self._rest + new).split(b"\n")
-        for line in whole:
-            if text := line.decode(errors="replace").strip():
-                self.last = text
-                self._say(f"  {text}")
-
-
-# The process writes to the same file: Windows has no way to read it from another place.
-_PREAD = hasattr(os, "pread")
 
 
 def _failure(answer: bytes, status: int, last: str) -> Failure | None:
