@@ -27,6 +27,7 @@ from opsmigrate.playbook.sequence import (
     SEED,
     USAGE,
     WRITE,
+    Asked,
     Stand,
     arguments_of,
     facts_of,
@@ -35,7 +36,7 @@ from opsmigrate.playbook.sequence import (
 from opsmigrate.playbook.step_list import StepList
 from opsmigrate.report import Finding, Result, Severity, Verdict
 from opsmigrate.shown import shown
-from opsmigrate.steps import Step, command
+from opsmigrate.steps import Step, aimed_text, command
 
 AGAIN = "python manage.py run_playbook"
 ANEW = command(f"{AGAIN} --from {BACKUP}")
@@ -48,6 +49,7 @@ class Playbook:
     """A run in progress. `stand` is asked again and again: the database changes meanwhile."""
 
     settings: Settings
+    asked: Asked
     journal: Journal
     run: JournalRun
     stand: Callable[[], Stand]
@@ -70,7 +72,7 @@ def play(playbook: Playbook, steps: Sequence[str]) -> Result:
         raise
     finally:
         interrupts.hold_back()
-        rollback = None if verdict is Verdict.PASSED else rollback_of(playbook.settings, run)
+        rollback = None if verdict is Verdict.PASSED else rollback_of(playbook)
         playbook.journal.end(
             run,
             verdict.value,
@@ -214,7 +216,7 @@ def _hint(playbook: Playbook) -> str:
 
 
 def _next_steps(playbook: Playbook) -> tuple[Step, ...]:
-    rollback = rollback_of(playbook.settings, playbook.run)
+    rollback = rollback_of(playbook)
     return (command(AGAIN), *((rollback,) if rollback else ()))
 
 
@@ -222,13 +224,15 @@ def _has_written(run: JournalRun) -> bool:
     return any(step in WRITE for step in run.begun)
 
 
-def rollback_of(settings: Any, run: JournalRun) -> Step | None:
+def rollback_of(playbook: Playbook) -> Step | None:
     """Return what takes the database back to the backup; None before anything was written."""
+    run, asked = playbook.run, playbook.asked
     file = run.fact(BACKUP, "file")
     if file is None or not _has_written(run):
         return None
-    typed = approved(settings, f"python manage.py restore_db {shlex.quote(str(file))}")
-    return command(typed.text, risk=LOSES, alternative=2)
+    typed = f"python manage.py restore_db {shlex.quote(str(file))}"
+    text = aimed_text(approved(playbook.settings, typed).text, asked.alias, asked.settings_module)
+    return command(text, risk=LOSES, alternative=2)
 
 
 def _interrupted(playbook: Playbook, step: str) -> PartialError:
@@ -258,7 +262,7 @@ def findings_of(end: CommandEnd | None) -> list[Finding]:
 def facts_of_run(playbook: Playbook) -> dict[str, Any]:
     """Return the run in the words of the report."""
     run = playbook.run
-    rollback = rollback_of(playbook.settings, run)
+    rollback = rollback_of(playbook)
     return {
         "journal": str(playbook.journal.file),
         "steps": [

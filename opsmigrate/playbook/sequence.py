@@ -31,7 +31,7 @@ FAILED, USAGE = 1, 2
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What was typed of the run as a whole, for its commands."""
+    """What was typed of the run as a whole, for its commands; `settings_module` as --settings."""
 
     alias: str
     base_url: str | None
@@ -39,6 +39,7 @@ class Asked:
     migrate_options: tuple[str, ...]
     verbosity: int
     run_id: str
+    settings_module: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -39,7 +40,7 @@ from opsmigrate.playbook.sequence import (
 )
 from opsmigrate.playbook.step_list import step_list
 from opsmigrate.preflight.plan import MigrateArguments, Plan, make_plan
-from opsmigrate.report import Result, Verdict
+from opsmigrate.report import Result, Severity, Verdict
 from opsmigrate.schema.history import applied_migrations
 
 FIRST = PLAYBOOK_STEPS[0]
@@ -142,6 +143,7 @@ class Command(ReportCommand):
                 return play(
                     Playbook(
                         settings=run.settings,
+                        asked=asked,
                         journal=journal,
                         run=present,
                         stand=stand,
@@ -223,6 +225,7 @@ def _asked(run: Run, options: dict[str, Any], resumed: JournalRun | None) -> Ask
         ),
         verbosity=options["verbosity"],
         run_id=resumed.run_id if resumed else run.id,
+        settings_module=options.get("settings"),
     )
 
 
@@ -264,8 +267,12 @@ def _planned(
         lines.append(f"  {step:<16} {word:<6} {took}".rstrip())
     return Result(
         verdict=Verdict.PASSED if fine else verdict_of(examined.exit_code),
-        summary=f"{counted(len(steps), 'step')} to do; {examined.summary}",
-        findings=tuple(findings_of(examined)),
+        summary=f"{counted(len(steps), 'step')} to do; "
+        + (f"the seed mends this: {examined.summary}" if mended else examined.summary),
+        findings=tuple(
+            replace(each, severity=Severity.INFO) if mended else each
+            for each in findings_of(examined)
+        ),
         facts={
             "journal": str(Journal(run.settings.journal_dir, asked.alias).file),
             "steps": [{"step": each, "seconds": seconds.get(each)} for each in steps],
