@@ -47,6 +47,7 @@ FACTS = {
         "preflight/rehearsal/recording.py",
     ),
     "restore_db": ("management/commands/restore_db.py",),
+    "run_playbook": ("management/commands/run_playbook.py", "playbook/run.py"),
     "run_uat": (
         "management/commands/run_uat.py",
         "uat/acceptance.py",
@@ -96,6 +97,7 @@ def page() -> str:
         "| 130 | interrupted, whatever the verdict in the report |",
         "\n## Settings\n",
         f"`OPSMIGRATE`: {_listed(conf.KEYS)}.\n",
+        f'`OPSMIGRATE["PLAYBOOK"]`: {_listed(conf.PLAYBOOK_KEYS)}.\n',
         f'`OPSMIGRATE["UAT"]`: {_listed(conf.UAT_KEYS)}.',
         '\n## JSON reports (`"schema": 2`)\n',
         f"Every report: {_listed(list(report))}.\n",

@@ -8,7 +8,14 @@ from django.core.checks import Error
 from django.test import override_settings
 
 from opsmigrate.checks import check_settings
-from opsmigrate.conf import KeyUrl, SeedSetting, Settings, UatSettings, load_settings
+from opsmigrate.conf import (
+    KeyUrl,
+    PlaybookSettings,
+    SeedSetting,
+    Settings,
+    UatSettings,
+    load_settings,
+)
 from opsmigrate.errors import SettingsError
 
 
@@ -49,6 +56,8 @@ def test_everything_has_a_default() -> None:
         rehearse_max_bytes=1 << 30,
         rehearse_max_seconds=3600,
         old_release="warn",
+        playbook=PlaybookSettings(before={}, after={}),
+        journal_dir=Path("reports"),
         uat=UatSettings(urls=(), base_url=None, login=None, waivers=()),
     )
 
