@@ -198,9 +198,8 @@ def _stopped(run: Migrating, error: BaseException) -> BaseException:
     end_sessions_of_process(run.connection)
     applied = run.applied()
     # Only a migration that is atomic leaves nothing behind, and we do not know which one ran.
-    words = f"{counted(len(applied), 'migration')} of {len(run.how.plan)} applied"
     return PartialError(
-        f"interrupted while migrate ran: {words}",
+        f"interrupted while migrate ran: {_so_far(run, applied)}",
         id="migrate-stopped",
         hint="what was not committed is undone; examine what is left, and go on from there",
         steps=(LOOK_FIRST, AGAIN),
@@ -265,43 +264,64 @@ def _given_up(
         raise _unlike(failure, applied, facts)
     half = failure.lasting and (failure.kind == "ended" or failure.migration is not None)
     left_behind = tuple(recovery()) if half else ()
-    so_far = f"{counted(len(applied), 'migration')} of {len(run.how.plan)} applied"
     if failure.kind == "error" and failure.sqlstate in RETRIED:
         raise _without_lock(run, failure, applied, left_behind)
     if failure.kind == "ended":
-        words = f"migrate was ended: {failure.words}; {so_far}"
-    else:
-        words = f"migrate failed{_at(failure)}: {failure.words}; {so_far}"
-    limit = run.how.limits.statement
-    too_slow = failure.sqlstate == QUERY_CANCELED and limit is not None
+        return _ended(run, failure, applied, left_behind)
+    return _failed(run, failure, applied, left_behind)
+
+
+def _so_far(run: Migrating, applied: Sequence[str]) -> str:
+    return f"{counted(len(applied), 'migration')} of {len(run.how.plan)} applied"
+
+
+def _ended(
+    run: Migrating, failure: Failure, applied: Sequence[str], left_behind: tuple[Finding, ...]
+) -> Result:
+    """Return what is said where the process did not come to its end."""
+    words = f"migrate was ended: {failure.words}; {_so_far(run, applied)}"
     finding = Finding(
-        id="migrate-stopped" if failure.kind == "ended" else "migrate-failed",
+        id="migrate-stopped",
         severity=Severity.ERROR,
         message=words,
-        hint=f"a statement took longer than the {limit:g} s that the forecast allows: see what "
-        "slowed it down, or give it more time with --statement-timeout"
-        if too_slow
-        else "what is said of its migration below comes first"
-        if left_behind
-        else "examine what is left, and go on from there",
+        hint="examine what is left, and go on from there",
+        steps=(LOOK_FIRST,),
+    )
+    return Result(
+        verdict=Verdict.PARTIAL if applied or left_behind else Verdict.UNDECIDED,
+        summary=words,
+        findings=(finding, *left_behind, *run.findings),
+        facts=run.facts(applied),
+    )
+
+
+def _failed(
+    run: Migrating, failure: Failure, applied: Sequence[str], left_behind: tuple[Finding, ...]
+) -> Result:
+    """Return what is said where the project's `migrate` raised an error."""
+    words = f"migrate failed{_at(failure)}: {failure.words}; {_so_far(run, applied)}"
+    limit = run.how.limits.statement
+    hint = "correct its cause, and examine what is left"
+    if failure.sqlstate == QUERY_CANCELED and limit is not None:
+        hint = (
+            f"a statement took longer than the {limit:g} s that the forecast allows: see what "
+            "slowed it down, or give it more time with --statement-timeout"
+        )
+    finding = Finding(
+        id="migrate-failed",
+        severity=Severity.ERROR,
+        message=words,
+        hint=hint,
         steps=(LOOK_FIRST,),
         migration=failure.migration,
         operation=failure.operation,
         evidence={"sqlstate": failure.sqlstate, "error": failure.error},
     )
-    ended_midway = failure.kind == "ended" and (applied or left_behind)
-    verdict = (
-        Verdict.FAILED
-        if failure.kind == "error"
-        else Verdict.PARTIAL
-        if ended_midway
-        else Verdict.UNDECIDED
-    )
     return Result(
-        verdict=verdict,
+        verdict=Verdict.FAILED,
         summary=words,
         findings=(finding, *left_behind, *run.findings),
-        facts=facts,
+        facts=run.facts(applied),
     )
 
 
@@ -349,8 +369,7 @@ def _without_lock(
         else ""
     )
     return PartialError(
-        f"{counted(len(applied), 'migration')} of {len(run.how.plan)} applied, and then {words}"
-        f"{half}",
+        f"{_so_far(run, applied)}, and then {words}{half}",
         id="migrate-stopped",
         hint=left_behind[0].hint if left_behind else "run it again: it goes on from there",
         steps=left_behind[0].steps if left_behind else (LOOK_FIRST, AGAIN),

@@ -85,6 +85,8 @@ def test_every_key_can_be_set() -> None:
         REHEARSE_MAX_BYTES=1000,
         REHEARSE_MAX_SECONDS=60,
         OLD_RELEASE="error",
+        PLAYBOOK={"BEFORE": {"migrate": [["true"]]}},
+        JOURNAL_DIR="/srv/journal",
         UAT={"URLS": [{"url": "/"}], "BASE_URL": "https://x", "LOGIN": login, "WAIVERS": []},
     )
 
@@ -103,6 +105,8 @@ def test_every_key_can_be_set() -> None:
         rehearse_max_bytes=1000,
         rehearse_max_seconds=60,
         old_release="error",
+        playbook=PlaybookSettings(before={"migrate": (("true",),)}, after={}),
+        journal_dir=Path("/srv/journal"),
         uat=UatSettings(urls=(KeyUrl(url="/"),), base_url="https://x", login=login),
     )
 

@@ -11,7 +11,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from opsmigrate.conf import PLAYBOOK_STEPS
 from opsmigrate.counted import counted
-from opsmigrate.errors import UndecidedError, UsageError
+from opsmigrate.errors import RefusedError, UsageError
 from opsmigrate.guard import require_approval
 from opsmigrate.management.argument_types import positive_float, positive_int
 from opsmigrate.management.base import ReportCommand, Run
@@ -173,7 +173,7 @@ class Command(ReportCommand):
         self.stderr.write("Type 'yes' to begin: ", ending="")
         self.stderr.flush()
         if self.messages.lost or sys.stdin.readline().strip() != "yes":
-            raise UndecidedError(
+            raise RefusedError(
                 "not confirmed; nothing was begun",
                 id="not-confirmed",
                 hint="type yes, or say --yes",
