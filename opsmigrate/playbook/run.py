@@ -70,6 +70,12 @@ def play(playbook: Playbook, steps: Sequence[str]) -> Result:
     except OpsmigrateError as error:
         verdict = error.verdict
         raise
+    except KeyboardInterrupt:
+        interrupts.hold_back()
+        if not run.begun:
+            raise
+        verdict = Verdict.PARTIAL
+        raise _interrupted(playbook, "between two steps") from None
     finally:
         interrupts.hold_back()
         rollback = None if verdict is Verdict.PASSED else rollback_of(playbook)
@@ -124,7 +130,7 @@ def _take(playbook: Playbook, step: str) -> StepEnd:
         end = _ended(step, CommandEnd(INTERRUPTED, last_words="interrupted"), began)
         playbook.journal.step_ends(run, end)
         playbook.findings += playbook.hooks.after(step, INTERRUPTED)
-        raise _interrupted(playbook, step) from None
+        raise _interrupted(playbook, f"in the step {step}") from None
     end = _ended(step, done, began)
     playbook.journal.step_ends(run, end)
     playbook.shown.end(step, word_for(end), end.seconds)
@@ -235,9 +241,9 @@ def rollback_of(playbook: Playbook) -> Step | None:
     return command(text, risk=LOSES, alternative=2)
 
 
-def _interrupted(playbook: Playbook, step: str) -> PartialError:
+def _interrupted(playbook: Playbook, where: str) -> PartialError:
     return PartialError(
-        f"interrupted in the step {step}; the journal has what was done",
+        f"interrupted {where}; the journal has what was done",
         id="playbook-stopped",
         hint=_hint(playbook),
         steps=_next_steps(playbook),
