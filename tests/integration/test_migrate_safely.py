@@ -16,6 +16,7 @@ from opsmigrate.playbook.one_at_a_time import LOCK_SPACE, OF_ITS_PROCESS, OF_THE
 from tests.conftest import STRANGER, Answer, Ops, execute, query
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write
+from tests.interrupting import wait_until
 from tests.rehearsals import prepared
 from tests.sessions import held, stranger
 
@@ -193,6 +194,7 @@ def test_without_its_lock_nothing_is_applied(
     assert query(alias, "SELECT to_regclass('zoo_den')") == [(None,)]
 
 
+@pytest.mark.faults
 def test_the_migrations_before_the_one_without_its_lock_stay(
     ops: Ops, empty_database: str, write_migrations: Write
 ) -> None:
@@ -237,6 +239,7 @@ CREATE EVENT TRIGGER late ON ddl_command_start EXECUTE FUNCTION late();
 """
 
 
+@pytest.mark.faults
 def test_one_that_is_not_atomic_and_did_nothing_is_tried_again(
     ops: Ops, empty_database: str, write_migrations: Write
 ) -> None:
@@ -263,6 +266,7 @@ def test_what_runs_concurrently_waits_longer(
     assert query(alias, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'zoo_size'::regclass")
 
 
+@pytest.mark.faults
 def test_a_session_that_only_idles_is_ended_where_that_is_asked_for(
     ops: Ops, empty_database: str, write_migrations: Write
 ) -> None:
@@ -311,7 +315,7 @@ def test_a_second_one_is_refused(ops: Ops, staging: str, taken: str) -> None:
 
     assert (answer.code, answer.ids) == (4, ["already-running"])
     assert "(till, " in answer.report["findings"][0]["message"]
-    assert query(staging, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
+    wait_until(lambda: not query(staging, "SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"))
 
 
 # True in the process that migrates only: as if a deploy had come in between.
@@ -332,6 +336,7 @@ def test_a_plan_that_is_another_by_then_is_not_applied(
     assert columns(alias).isdisjoint({"age", "colour"})
 
 
+@pytest.mark.faults
 def test_a_process_that_reaches_another_database_migrates_nothing(
     ops: Ops, empty_database: str, write_migrations: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,6 +369,7 @@ def test_a_process_that_is_killed_leaves_nothing_of_its_migration(
     assert "age" not in columns(alias)
 
 
+@pytest.mark.faults
 def test_a_migration_that_fails_says_where_and_what_is_left(
     ops: Ops, empty_database: str, write_migrations: Write
 ) -> None:
