@@ -10,7 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate import interrupts
 from opsmigrate.errors import RefusedError
-from opsmigrate.postgres.advisory import LockHolder, holder_of, obtain
+from opsmigrate.postgres.advisory import LockHolder, already_running, holder_of, obtain
 from opsmigrate.postgres.session import (
     Session,
     is_pooled_by_transaction,
@@ -70,14 +70,8 @@ def _require_no_orphan(holder: BaseDatabaseWrapper, session: Session, what: str)
 
 
 def _already_running(session: Session, what: str, holder: LockHolder | None) -> RefusedError:
-    by = f": {holder}" if holder else ""
-    return RefusedError(
-        f"another {what} of database {session.database} is running{by}",
-        id="already-running",
-        hint=holder.hint if holder else "it has just ended: run the command again",
-        steps=holder.steps if holder else (),
-        evidence=holder.evidence if holder else None,
-    )
+    who = f"another {what} of database {session.database} is running"
+    return already_running(who, holder, again="run the command again")
 
 
 def sessions_of_process(connection: BaseDatabaseWrapper) -> list[int]:

@@ -9,6 +9,7 @@ from opsmigrate.errors import OpsmigrateError, RefusedError
 from opsmigrate.management.argument_types import positive_float, positive_int
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.examination import add_examination, arguments_of, examined
+from opsmigrate.management.shared_arguments import add_lock_timeout
 from opsmigrate.management.typed import about_the_plan
 from opsmigrate.playbook.fingerprints import fingerprints
 from opsmigrate.playbook.migrate import HowToMigrate, migrate_safely
@@ -39,12 +40,7 @@ class Command(ReportCommand):
         parser.add_argument(
             "--dry-run", action="store_true", help="show what would be done; write nothing"
         )
-        parser.add_argument(
-            "--lock-timeout",
-            type=positive_float,
-            metavar="SECONDS",
-            help="how long each try waits for a lock (default: the setting LOCK_TIMEOUT_SECONDS)",
-        )
+        add_lock_timeout(parser)
         parser.add_argument(
             "--statement-timeout",
             type=positive_float,
