@@ -46,6 +46,10 @@ Path(words[words.index("--output") + 1]).write_text(json.dumps(report))
 print(f"the words of {step}")
 sys.exit(turn.get("code", 0))
 """
+OUR_LOCKS = """
+SELECT 1 FROM pg_locks WHERE locktype = 'advisory'
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 STEPS = ["backup", "baseline", "preflight", "seed", "preflight-again", "migrate", "uat"]
 
 

@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import ROOT, Answer, query, url_of
 from tests.integration.zoo_migrations import Write
 from tests.interrupting import wait_until
+from tests.playbook_stub import OUR_LOCKS
 from tests.rehearsals import prepared
 
 pytestmark = pytest.mark.faults
@@ -24,7 +25,6 @@ migrations.RunSQL("SELECT pg_sleep(60)"),
 """
 SLEEPS = "SELECT pid FROM pg_stat_activity WHERE query ~ 'pg_sleep' AND pid <> pg_backend_pid()"
 AGE = "SELECT 1 FROM pg_attribute WHERE attrelid = 'zoo_cage'::regclass AND attname = 'age'"
-LOCKS = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"
 
 
 def start(alias: str, tmp_path: Path) -> subprocess.Popen[str]:
@@ -64,7 +64,7 @@ def test_after_a_kill_nothing_goes_on_and_a_second_run_knows(
     killed.communicate()
 
     # The server would have slept for a minute.
-    wait_until(lambda: not query(alias, LOCKS), seconds=15)
+    wait_until(lambda: not query(alias, OUR_LOCKS), seconds=15)
     assert not query(alias, SLEEPS)
     assert bool(query(alias, AGE)) is not atomic
     if not atomic:
@@ -88,5 +88,5 @@ def test_an_interrupt_ends_it_on_the_server_too(
     assert (answer.code, answer.ids) == (130, ["migrate-stopped"]), stdout + stderr
     assert "0 migrations of 1 applied" in answer.report["facts"]["summary"]
     assert not query(alias, SLEEPS)
-    assert not query(alias, LOCKS)
+    assert not query(alias, OUR_LOCKS)
     assert not query(alias, AGE)

@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from opsmigrate.postgres.names import quoted
 from tests.conftest import ROOT, Answer, environment_for, execute, query, url_of
 from tests.interrupting import wait_until
-from tests.playbook_stub import STEPS
+from tests.playbook_stub import OUR_LOCKS, STEPS
 from tests.prepared import SITE_PASSWORD
 
 pytestmark = pytest.mark.faults
 PAYMENTS = "SELECT count(*), sum(amount) FROM treasury_payment"
 APPLIED = "SELECT app || '.' || name FROM django_migrations ORDER BY 1"
-LOCKS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
 SETTINGS = """
 from staging_settings import *
 OPSMIGRATE = {**OPSMIGRATE, "JOURNAL_DIR": %r, "REHEARSE": "off",
@@ -88,7 +88,7 @@ def test_killed_in_a_step_and_resumed_all_is_done(
     process.kill()
     process.communicate()
     # What the step had begun ends by itself, and soon.
-    wait_until(lambda: query(project.alias, LOCKS) == [(0,)], seconds=20)
+    wait_until(lambda: not query(project.alias, OUR_LOCKS), seconds=20)
 
     again = project.run("run_playbook", "--yes", "--until", "migrate")
 
@@ -121,4 +121,4 @@ def test_what_is_typed_to_roll_back_brings_back_what_the_journal_says(project: P
     # It is another database now, with the name of that one.
     assert project.run("run_playbook", "--yes").ids == ["journal-differs"]
     former = back.report["facts"]["former_database"]
-    execute(connections[project.alias], f'DROP DATABASE "{former}" WITH (FORCE)')
+    execute(connections[project.alias], f"DROP DATABASE {quoted(former)} WITH (FORCE)")

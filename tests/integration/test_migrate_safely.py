@@ -17,6 +17,7 @@ from tests.conftest import STRANGER, Answer, Ops, execute, query
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write
 from tests.interrupting import wait_until
+from tests.playbook_stub import OUR_LOCKS
 from tests.rehearsals import prepared
 from tests.sessions import held, stranger
 
@@ -121,7 +122,6 @@ def test_what_passed_is_applied(ops: Ops, empty_database: str, write_migrations:
     assert (facts["attempts"], facts["lock_timeout_seconds"]) == (1, 0.1)
     assert facts["statement_timeout_seconds"] == 60
     assert "age" in columns(alias)
-    assert safely(ops, alias).report["facts"]["summary"] == "nothing to migrate, in 1 try"
 
 
 def test_what_did_not_pass_is_not_applied(
@@ -168,7 +168,6 @@ def test_beside_a_session_that_holds_the_table_no_writer_waits(
     assert answer.code == 0, answer.stdout
     assert answer.report["facts"]["attempts"] > 1
     assert "age" in columns(alias)
-    assert "till" in answer.report["facts"]["waited_for"][0]
 
 
 def test_without_its_lock_nothing_is_applied(
@@ -182,7 +181,7 @@ def test_without_its_lock_nothing_is_applied(
     )
 
     with held(alias, WRITE):
-        answer = safely(ops, alias, lock_timeout=0.05, attempts=2)
+        answer = safely(ops, alias, lock_timeout=0.05, attempts=1)
 
     assert (answer.code, answer.ids[0]) == (3, "lock-not-obtained")
     finding = answer.report["findings"][0]
@@ -253,6 +252,7 @@ def test_one_that_is_not_atomic_and_did_nothing_is_tried_again(
     assert columns(alias) >= {"age", "colour"}
 
 
+@pytest.mark.faults
 def test_what_runs_concurrently_waits_longer(
     ops: Ops, empty_database: str, write_migrations: Write
 ) -> None:
@@ -315,7 +315,7 @@ def test_a_second_one_is_refused(ops: Ops, staging: str, taken: str) -> None:
 
     assert (answer.code, answer.ids) == (4, ["already-running"])
     assert "(till, " in answer.report["findings"][0]["message"]
-    wait_until(lambda: not query(staging, "SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"))
+    wait_until(lambda: not query(staging, OUR_LOCKS))
 
 
 # True in the process that migrates only: as if a deploy had come in between.
@@ -355,6 +355,7 @@ def test_a_process_that_reaches_another_database_migrates_nothing(
     assert "age" not in columns(alias)
 
 
+@pytest.mark.faults
 def test_a_process_that_is_killed_leaves_nothing_of_its_migration(
     ops: Ops, empty_database: str, write_migrations: Write
 ) -> None:
