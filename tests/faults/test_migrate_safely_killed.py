@@ -17,7 +17,6 @@ from tests.interrupting import wait_until
 from tests.playbook_stub import OUR_LOCKS
 from tests.rehearsals import prepared
 
-pytestmark = pytest.mark.faults
 # It has done something, and works on for a minute.
 SLOW = """
 migrations.AddField("cage", "age", models.IntegerField(null=True)),
@@ -53,7 +52,7 @@ def asleep(alias: str, tmp_path: Path) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize("atomic", [True, False])
+@pytest.mark.parametrize("atomic", [pytest.param(False, marks=pytest.mark.named), True])
 def test_after_a_kill_nothing_goes_on_and_a_second_run_knows(
     empty_database: str, write_migrations: Write, tmp_path: Path, atomic: bool
 ) -> None:

@@ -14,9 +14,12 @@ import pytest
 from tests.conftest import ROOT, Answer, url_of
 from tests.interrupting import wait_until
 from tests.playbook_stub import STEPS, StubProject
-from tests.tiers import one_in_core
 
-HELD = ["migrate", "plan", *(step for step in STEPS if step != "migrate")]
+HELD = [
+    pytest.param("migrate", marks=pytest.mark.named),
+    "plan",
+    *(step for step in STEPS if step != "migrate"),
+]
 
 
 def start(project: StubProject, alias: str) -> subprocess.Popen[str]:
@@ -66,7 +69,7 @@ def steps_from(step: str) -> list[str]:
     return STEPS[STEPS.index("seed" if step == "plan" else step) :]
 
 
-@pytest.mark.parametrize("step", one_in_core(HELD))
+@pytest.mark.parametrize("step", HELD)
 def test_a_run_that_was_killed_in_a_step_goes_on_with_it(
     staging: str, project: StubProject, step: str
 ) -> None:
@@ -84,7 +87,6 @@ def test_a_run_that_was_killed_in_a_step_goes_on_with_it(
     assert journal[-1]["passed"] is True
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_step_and_the_run(
     staging: str, project: StubProject, number: signal.Signals
@@ -106,7 +108,6 @@ def test_a_signal_ends_the_step_and_the_run(
     assert project.steps_called() == steps_from("seed")
 
 
-@pytest.mark.faults
 def test_of_two_at_once_the_second_is_refused(staging: str, project: StubProject) -> None:
     first = hold(project, staging, "migrate")
     try:

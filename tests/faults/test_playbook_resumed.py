@@ -20,7 +20,6 @@ from tests.interrupting import wait_until
 from tests.playbook_stub import OUR_LOCKS, STEPS
 from tests.prepared import SITE_PASSWORD
 
-pytestmark = pytest.mark.faults
 PAYMENTS = "SELECT count(*), sum(amount) FROM treasury_payment"
 APPLIED = "SELECT app || '.' || name FROM django_migrations ORDER BY 1"
 SETTINGS = """
