@@ -16,9 +16,7 @@ from opsmigrate.errors import UndecidedError
 from opsmigrate.json_files import UnreadableError, parse_object, read_text, shaped
 
 BEGUN = "begun"
-NO_FOLLOW = (
-    getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-)
+NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True, kw_only=True)

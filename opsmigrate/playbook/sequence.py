@@ -36,6 +36,7 @@ class Asked:
     alias: str
     base_url: str | None
     approval: str | None
+    accept_undecided: bool
     migrate_options: tuple[str, ...]
     verbosity: int
     run_id: str
@@ -57,15 +58,17 @@ def arguments_of(step: str, stand: Stand) -> list[str]:
     asked = stand.asked
     common = ["--database", asked.alias, "--no-input", "--verbosity", str(asked.verbosity)]
     approval = ["--approval", asked.approval] if asked.approval else []
+    undecided = ["--accept-undecided"] if asked.accept_undecided else []
     site = ["--base-url", asked.base_url] if asked.base_url else []
     baseline = stand.run.fact(BASELINE, "file")
     own: Mapping[str, Sequence[str]] = {
         BACKUP: ["backup_db", "--verify", "restore"],
         BASELINE: ["run_uat", "--save-baseline", str(baseline_file(stand)), *site],
-        PREFLIGHT: ["preflight_migrate", *approval],
+        PREFLIGHT: ["preflight_migrate", *undecided],
+        # Approved is what the seed does, and not a copy on the live server.
         SEED: ["seed_payment_id", *approval],
-        PREFLIGHT_AGAIN: ["preflight_migrate", *_with_backup(stand), *approval],
-        MIGRATE: ["migrate_safely", *_with_backup(stand), *approval, *asked.migrate_options],
+        PREFLIGHT_AGAIN: ["preflight_migrate", *_with_backup(stand), *undecided],
+        MIGRATE: ["migrate_safely", *_with_backup(stand), *undecided, *asked.migrate_options],
         UAT: ["run_uat", *(["--baseline", str(baseline)] if baseline else []), *site],
     }
     return [*own[step], *common]

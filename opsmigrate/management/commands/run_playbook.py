@@ -75,7 +75,12 @@ class Command(ReportCommand):
         )
         parser.add_argument("--yes", action="store_true", help="do not ask before it begins")
         parser.add_argument(
-            "--approval", metavar="TEXT", help="who approved this; required in production"
+            "--approval",
+            metavar="TEXT",
+            help="who approved the seed; required in production if there is a SEED",
+        )
+        parser.add_argument(
+            "--accept-undecided", action="store_true", help="as for preflight_migrate"
         )
         parser.add_argument(
             "--base-url", metavar="URL", help="the URL of the site, for the baseline and for uat"
@@ -218,6 +223,7 @@ def _asked(run: Run, options: dict[str, Any], resumed: JournalRun | None) -> Ask
         alias=run.connection.alias,
         base_url=options["base_url"],
         approval=options["approval"],
+        accept_undecided=options["accept_undecided"],
         migrate_options=(
             *(("--lock-timeout", f"{lock:g}") if lock else ()),
             *(("--attempts", str(attempts)) if attempts else ()),
