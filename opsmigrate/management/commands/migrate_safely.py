@@ -15,7 +15,7 @@ from opsmigrate.playbook.fingerprints import fingerprints
 from opsmigrate.playbook.migrate import HowToMigrate, migrate_safely
 from opsmigrate.playbook.one_at_a_time import OF_THE_COMMAND, one_at_a_time, require_session
 from opsmigrate.playbook.time_limits import SECONDS_CONCURRENTLY, TimeLimits, statement_limit
-from opsmigrate.preflight.live.planned_locks import planned_locks
+from opsmigrate.preflight.live.planned_locks import PlannedLock
 from opsmigrate.preflight.plan import Plan, make_plan
 from opsmigrate.report import Finding, Result, Severity, Verdict
 from opsmigrate.steps import command
@@ -114,13 +114,28 @@ def _how(run: Run, plan: Plan, result: Result, options: dict[str, Any]) -> HowTo
     return HowToMigrate(
         target=arguments_of(options),
         plan=prints,
-        locks=tuple(planned_locks(result.facts["statements"])),
+        locks=_locks(result),
         limits=TimeLimits(
             lock=options["lock_timeout"] or run.settings.lock_timeout_seconds, statement=statement
         ),
         attempts=options["attempts"],
         end_blockers=options["end_blockers"],
         verbosity=options["verbosity"],
+    )
+
+
+def _locks(result: Result) -> tuple[PlannedLock, ...]:
+    """Return the locks that the examination expects."""
+    return tuple(
+        PlannedLock(
+            number=number,
+            table=lock["table"],
+            mode=lock["mode"],
+            migration=each["migration"],
+            operation=each["operation"],
+        )
+        for number, each in enumerate(result.facts["statements"])
+        for lock in each.get("locks") or ()
     )
 
 
