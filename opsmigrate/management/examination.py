@@ -104,7 +104,7 @@ def examined(
     """
     arguments = arguments_of(options)
     if options.get("rehearse_in") is not None:
-        require_alias(options.get("rehearse_in"), option="--rehearse-in")
+        require_alias(options["rehearse_in"], option="--rehearse-in")
         _require_alone(options)
     # Said also where no rehearsal follows: what was mistyped was meant.
     if options["rehearse_on"] is not None:
