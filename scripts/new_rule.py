@@ -69,7 +69,7 @@ class Rule:
 WALK = Template('''"""$mark: what is wrong, in one sentence."""
 
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.report import Severity
 
 

@@ -18,7 +18,7 @@ from opsmigrate.postgres.catalog import Catalog, Index, Relation
 from opsmigrate.preflight.interpret import effects, schema
 from opsmigrate.preflight.interpret.commands import column_definition, create_index
 from opsmigrate.preflight.rehearsal.rehearsal_result import Rehearsal
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.schema.claims import ClaimedIndex
 from opsmigrate.uat.outcome import Outcome
 

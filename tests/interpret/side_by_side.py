@@ -14,13 +14,14 @@ import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Index as IndexFacts
-from opsmigrate.preflight import examine
+from opsmigrate.preflight import examine, walk_plan
 from opsmigrate.preflight.interpret.interpret import interpret
 from opsmigrate.preflight.interpret.reading import read_schema
 from opsmigrate.preflight.interpret.schema import Index, Relation, Schema
 from opsmigrate.preflight.walk.columns import UNKNOWN
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import SimulatedTable, Simulation
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
+from opsmigrate.preflight.walk.simulation import Simulation
 from opsmigrate.preflight.walk.tracing import TracingEditor
 from opsmigrate.report import Severity
 from opsmigrate.sql.grammar import parse, parse_expression
@@ -222,7 +223,7 @@ def _shown(type_: str, path: tuple[str, ...]) -> str:
 def side_by_side(monkeypatch: pytest.MonkeyPatch) -> Iterator[SideBySide]:
     """Compare after each operation of every preflight in the test; any difference fails it."""
     both = SideBySide()
-    read_catalog, move, note = examine.read_catalog, examine.walk_operation, TracingEditor.note
+    read_catalog, move, note = examine.read_catalog, walk_plan.walk_operation, TracingEditor.note
     run_deferred = TracingEditor.run_deferred
 
     def reading(connection: BaseDatabaseWrapper) -> Any:
@@ -248,7 +249,7 @@ def side_by_side(monkeypatch: pytest.MonkeyPatch) -> Iterator[SideBySide]:
         both.compare(editor.walk, f"{editor.walk.ledger.migration}, deferred")
 
     monkeypatch.setattr(examine, "read_catalog", reading)
-    monkeypatch.setattr(examine, "walk_operation", moving)
+    monkeypatch.setattr(walk_plan, "walk_operation", moving)
     monkeypatch.setattr(TracingEditor, "note", noting)
     monkeypatch.setattr(TracingEditor, "run_deferred", at_the_end)
     yield both

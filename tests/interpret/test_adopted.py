@@ -13,7 +13,8 @@ from opsmigrate.postgres.catalog import read_catalog
 from opsmigrate.preflight.interpret.reading import read_schema
 from opsmigrate.preflight.walk.adopted import adopt
 from opsmigrate.preflight.walk.interpretation import interpreted
-from opsmigrate.preflight.walk.simulation import SimulatedTable, Simulation
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
+from opsmigrate.preflight.walk.simulation import Simulation
 
 SET_UP = """
 CREATE TYPE mood AS ENUM ('sad', 'ok');

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Relation
 from opsmigrate.preflight.forecast.sizes import Server
-from opsmigrate.preflight.walk.simulation import CHECK, FOREIGN_KEY
+from opsmigrate.preflight.walk.simulated_table import CHECK, FOREIGN_KEY
 
 
 @dataclass(eq=False, kw_only=True)

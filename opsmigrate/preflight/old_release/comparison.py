@@ -12,7 +12,8 @@ from opsmigrate.preflight.old_release.columns import column_changes, new_columns
 from opsmigrate.preflight.old_release.constraints import constraint_changes
 from opsmigrate.preflight.old_release.table_pair import TablePair
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import SimulatedTable, Simulation
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
+from opsmigrate.preflight.walk.simulation import Simulation
 
 VIEWS = ("v", "m")
 

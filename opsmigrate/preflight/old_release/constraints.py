@@ -8,7 +8,7 @@ from typing import Any
 from opsmigrate.postgres.catalog import Index
 from opsmigrate.preflight.old_release.changes import Change, Kind
 from opsmigrate.preflight.old_release.table_pair import TablePair
-from opsmigrate.preflight.walk.simulation import CHECK, EXCLUSION, SimulatedForeignKey
+from opsmigrate.preflight.walk.simulated_table import CHECK, EXCLUSION, SimulatedForeignKey
 
 AN_EXPRESSION = ""
 

@@ -13,7 +13,8 @@ from opsmigrate.preflight.old_release.model_finding import ModelFinding
 from opsmigrate.preflight.plan import Plan
 from opsmigrate.preflight.rehearsal.old_models_trial import READING, Failure, Trial
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import SimulatedTable, Simulation
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
+from opsmigrate.preflight.walk.simulation import Simulation
 
 NOT_NULL_VIOLATION = "23502"
 

@@ -11,7 +11,8 @@ from django.db.models import Expression, Field, Model, Value
 from django.db.models.fields import NOT_PROVIDED
 
 from opsmigrate.preflight.walk.fields import column_of
-from opsmigrate.preflight.walk.simulation import SimulatedTable, Simulation
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
+from opsmigrate.preflight.walk.simulation import Simulation
 
 
 @dataclass(frozen=True, kw_only=True)

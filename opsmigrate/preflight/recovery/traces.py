@@ -11,7 +11,7 @@ from opsmigrate.postgres import catalog as live
 from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog, Relation
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.walk.fields import column_of
-from opsmigrate.preflight.walk.simulation import UNIQUE
+from opsmigrate.preflight.walk.simulated_table import UNIQUE
 from opsmigrate.schema.types import base, modifiers
 
 # What, where, and its name or columns; the value is what there is to know of it.

@@ -22,7 +22,8 @@ from opsmigrate.preflight.walk.probes import (
     violations,
 )
 from opsmigrate.preflight.walk.rejected_row_remedies import ABOUT_ROWS, Deciding
-from opsmigrate.preflight.walk.simulation import SimulatedForeignKey, SimulatedTable, Simulation
+from opsmigrate.preflight.walk.simulated_table import SimulatedForeignKey, SimulatedTable
+from opsmigrate.preflight.walk.simulation import Simulation
 from opsmigrate.report import Finding, Severity
 from opsmigrate.steps import Step, statement
 

@@ -10,15 +10,15 @@ from opsmigrate.postgres import catalog
 from opsmigrate.postgres.catalog import Dependent
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.interpret.schema import Column, Constraint, Index, Relation, Schema
-from opsmigrate.preflight.walk.simulation import (
+from opsmigrate.preflight.walk.simulated_table import (
     CHECK,
     FOREIGN_KEY,
     NOT_NULL,
     SimulatedForeignKey,
     SimulatedTable,
-    Simulation,
     constant,
 )
+from opsmigrate.preflight.walk.simulation import Simulation
 from opsmigrate.sql.expressions import columns_used_by, is_constant, parse_expression
 from opsmigrate.sql.grammar import quoted_if_needed
 from opsmigrate.sql.names import Name

@@ -35,7 +35,7 @@ from opsmigrate.preflight.walk.probes import (
 )
 from opsmigrate.preflight.walk.restricted_search_path import require_safe_path
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import PRIMARY_KEY, SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import PRIMARY_KEY, SimulatedTable
 from opsmigrate.preflight.walk.system_column_name import find_system_column_name
 from opsmigrate.preflight.walk.type_compatibility import always_casts
 from opsmigrate.preflight.walk.weak_not_null import set_not_null

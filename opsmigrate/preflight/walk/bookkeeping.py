@@ -43,7 +43,7 @@ from opsmigrate.preflight.walk.receivers import (
 )
 from opsmigrate.preflight.walk.rejections import Rejection
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 
 SHOWN = 3
 

@@ -7,7 +7,7 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.walk.found import known
 from opsmigrate.preflight.walk.probes import Probe, rows_where
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.preflight.walk.type_compatibility import comparable
 from opsmigrate.report import Severity
 from opsmigrate.schema.casting import casts, casts_explicitly

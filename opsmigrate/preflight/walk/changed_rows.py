@@ -14,7 +14,7 @@ from opsmigrate.preflight.walk.privileges import (
 )
 from opsmigrate.preflight.walk.replica_identity import has_identity, whole_row
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.steps import Step, statement
 
 # A row for each publication of the table, or of what it is a partition of: the index that is the

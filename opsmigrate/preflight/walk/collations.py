@@ -9,7 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.postgres.names import former_name, quoted
 from opsmigrate.preflight.walk.privileges import BY_OTHERS, on_schema
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.steps import statement
 
 # PostgreSQL takes any locale for ICU: icu_validation_level only warns (documentation, Locale).

@@ -33,7 +33,7 @@ from opsmigrate.preflight.walk.fields import column_of, generated_sql
 from opsmigrate.preflight.walk.immutability import require_immutable
 from opsmigrate.preflight.walk.probes import duplicates
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import (
+from opsmigrate.preflight.walk.simulated_table import (
     CHECK,
     EXCLUSION,
     SimulatedTable,

@@ -10,7 +10,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.names import former_name, quoted
-from opsmigrate.preflight.walk.simulation import TYPE, SimulatedTable, Simulation
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
+from opsmigrate.preflight.walk.simulation import TYPE, Simulation
 from opsmigrate.steps import APPLY, Step, statement
 
 KINDS = {

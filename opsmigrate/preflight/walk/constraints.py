@@ -17,13 +17,13 @@ from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.privileges import BY_OTHERS
 from opsmigrate.preflight.walk.probes import points_nowhere
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import (
+from opsmigrate.preflight.walk.simulated_table import (
     CHECK,
     FOREIGN_KEY,
-    TYPE,
     SimulatedForeignKey,
     SimulatedTable,
 )
+from opsmigrate.preflight.walk.simulation import TYPE
 from opsmigrate.report import Severity
 from opsmigrate.schema.types import base
 from opsmigrate.steps import statement

@@ -15,7 +15,7 @@ from opsmigrate.preflight.walk.columns import UNKNOWN
 from opsmigrate.preflight.walk.descendants import descendants
 from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.preflight.walk.type_compatibility import comparable
 from opsmigrate.preflight.walk.weak_not_null import require_strong
 from opsmigrate.schema.types import in_full

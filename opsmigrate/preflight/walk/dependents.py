@@ -10,7 +10,7 @@ from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.names import literal
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.walk.conflict_remedies import without_view
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.report import Severity
 from opsmigrate.steps import command, statement
 

@@ -13,7 +13,7 @@ from django.db.models import Field
 
 from opsmigrate.postgres.names import former_name, quoted
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import CHECK, SimulatedTable
 from opsmigrate.schema.types import base, modifiers
 from opsmigrate.steps import statement
 

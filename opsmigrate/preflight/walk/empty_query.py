@@ -14,7 +14,7 @@ from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.privileges import live_relation, missing_privilege
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.schema.types import canonical
 
 # Lookups of the field's own type, and where Django has its classes of them.

@@ -21,7 +21,7 @@ from opsmigrate.preflight.walk.probes import Probe
 from opsmigrate.preflight.walk.rejected_row_remedies import BadOnes
 from opsmigrate.preflight.walk.restricted_search_path import require_safe_path
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import EXCLUSION, SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import EXCLUSION, SimulatedTable
 
 
 def is_exclusion(constraint: BaseConstraint) -> bool:

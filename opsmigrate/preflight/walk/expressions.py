@@ -22,7 +22,7 @@ from opsmigrate.postgres.search_path import seen_by_project, transaction_as_proj
 from opsmigrate.preflight.walk.privileges import BY_OTHERS, live_relation
 from opsmigrate.preflight.walk.probes import fails_on_rows
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import CHECK, SimulatedTable
 from opsmigrate.schema.types import in_full
 from opsmigrate.steps import Step, statement
 

@@ -1,7 +1,7 @@
 """How many columns an index can have."""
 
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 
 # INDEX_MAX_KEYS (pg_config_manual.h); what an index carries along with INCLUDE counts.
 MOST = 32

@@ -11,7 +11,7 @@ from opsmigrate.preflight.walk.expressions import live_expressions
 from opsmigrate.preflight.walk.fired import fired_by_filling
 from opsmigrate.preflight.walk.probes import ask, duplicates, nulls, points_nowhere, violations
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable, constant
+from opsmigrate.preflight.walk.simulated_table import CHECK, SimulatedTable, constant
 
 
 def fill(walk: SchemaWalk, table: SimulatedTable, column: str, default: object) -> None:

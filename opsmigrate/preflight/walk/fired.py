@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.search_path import seen_by_project
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 
 # tgtype: 1 for each row, 16 on UPDATE (pg_trigger.h); ev_type '2' is UPDATE (CmdType in nodes.h).
 # A trigger of UPDATE OF columns is fired by the columns that the statement names. Which of them run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.compose import Composable
-from opsmigrate.preflight.walk.simulation import SimulatedTable, live_value
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable, live_value
 
 # Expressions of the project stand in the queries, so that its search_path is in force: all other
 # names are written in full. Whoever types the query has a session of their own.

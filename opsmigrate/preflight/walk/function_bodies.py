@@ -15,7 +15,7 @@ from opsmigrate.postgres.names import literal
 from opsmigrate.postgres.of_users import of_users
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.report import Finding, Severity
 from opsmigrate.steps import Step, statement
 

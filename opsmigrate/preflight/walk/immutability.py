@@ -20,7 +20,7 @@ from opsmigrate.postgres.search_path import seen_by_project, transaction_as_proj
 from opsmigrate.preflight.walk.expressions import CALLED, PLAIN
 from opsmigrate.preflight.walk.found import LIMITS, TIMEOUT
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.schema.samples import INEXACT
 from opsmigrate.schema.types import INTEGERS, TEXTS, base, element, in_full, is_array
 

@@ -34,15 +34,14 @@ from opsmigrate.preflight.walk.probes import (
 )
 from opsmigrate.preflight.walk.restricted_search_path import require_safe_path
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import (
+from opsmigrate.preflight.walk.simulated_table import (
     CHECK,
     FOREIGN_KEY,
-    INDEX,
     PRIMARY_KEY,
-    TYPE,
     UNIQUE,
     SimulatedTable,
 )
+from opsmigrate.preflight.walk.simulation import INDEX, TYPE
 from opsmigrate.preflight.walk.weak_not_null import require_strong
 
 # OpClass() comes out as ((expression operators)) where its app is not installed.

@@ -8,7 +8,7 @@ from opsmigrate.preflight.walk.expressions import types_of
 from opsmigrate.preflight.walk.found import known
 from opsmigrate.preflight.walk.probes import Probe, rows_where
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import SimulatedTable, live_value
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable, live_value
 from opsmigrate.schema.types import base, modifiers
 
 # BTMaxItemSize on pages of 8 kB, without the 8 bytes of an index tuple's header (nbtree.h).

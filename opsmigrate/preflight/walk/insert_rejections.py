@@ -20,7 +20,7 @@ from opsmigrate.preflight.walk.privileges import live_relation
 from opsmigrate.preflight.walk.rejections import Rejection
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.sequence_rejections import sequence_rejections
-from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import CHECK, SimulatedTable
 from opsmigrate.preflight.walk.type_compatibility import always_casts
 from opsmigrate.preflight.walk.unique_rejections import uncut, unique_rejections
 from opsmigrate.schema.types import INTEGER_LIMITS, INTEGERS, TEXTS, base, modifiers
@@ -160,7 +160,7 @@ def _of_columns(walk: SchemaWalk, new: NewRows) -> Iterator[Rejection]:
         gone = column not in table.types
         yield Rejection(
             f"its column {column} "
-            + ("does not exist" if gone else "requires a value that Django does not give"),
+            + ("does not exist" if gone else "requires a value, and is given none"),
             hint="restore the table from a backup" if gone else None,
             steps=fills_itself(table, column),
             column=column,

@@ -55,6 +55,8 @@ class Interpretation:
     passed_over: bool = False
     # SQL written by hand has made what the live server does not have: types, functions, …
     knows_more: bool = False
+    # As it was read, before anything of the plan.
+    live: Schema | None = None
     _schema: Schema | None = None
     _waiting: list[Understood] = field(default_factory=list)
 
@@ -80,7 +82,9 @@ class Interpretation:
         # Loaded only where there is SQL written by hand, as it takes a while.
         from opsmigrate.preflight.interpret.reading import read_schema
 
-        schema = read_schema(self.connection) if self._schema is None else self._schema
+        if self._schema is None:
+            self.live = self._schema = read_schema(self.connection)
+        schema = self._schema
         waiting, self._waiting = self._waiting, []
         for at in waiting:
             try:

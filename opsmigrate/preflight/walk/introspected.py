@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import Index
 
-from opsmigrate.preflight.walk.simulation import (
+from opsmigrate.preflight.walk.simulated_table import (
     CHECK,
     FOREIGN_KEY,
     PRIMARY_KEY,

@@ -9,7 +9,7 @@ from opsmigrate.preflight.walk.changed_rows import grant_on_new_tables
 from opsmigrate.preflight.walk.privileges import live_relation
 from opsmigrate.preflight.walk.rejections import Rejection
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import SimulatedForeignKey
+from opsmigrate.preflight.walk.simulated_table import SimulatedForeignKey
 from opsmigrate.steps import statement
 
 # The row is read and locked: SELECT … FOR KEY SHARE (ri_triggers.c), which takes UPDATE on some

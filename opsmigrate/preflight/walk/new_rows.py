@@ -14,7 +14,7 @@ from django.db.migrations import RenameModel
 from django.db.migrations.state import ProjectState
 
 from opsmigrate.preflight.plan import PlanStep
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 
 # App and name of a model, as in a content type.
 Type = tuple[str, str]

@@ -24,7 +24,7 @@ from opsmigrate.preflight.walk.expressions import require_fit
 from opsmigrate.preflight.walk.idle_code import is_idle
 from opsmigrate.preflight.walk.known_code import asks_nothing
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import CHECK
+from opsmigrate.preflight.walk.simulated_table import CHECK
 from opsmigrate.preflight.walk.tracing import TracingEditor
 from opsmigrate.preflight.walk.validation import validate_constraint
 from opsmigrate.schema.applied import DDL, codes_in_reach, strings_in_reach

@@ -6,7 +6,7 @@ from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.walk.expressions import types_of
 from opsmigrate.preflight.walk.index_keys import Key
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.schema.types import base
 
 # As GetDefaultOpClass() and IsBinaryCoercible() in PostgreSQL's sources: the type itself, one that

@@ -16,7 +16,7 @@ from opsmigrate.preflight.walk.casts import RANGES
 from opsmigrate.preflight.walk.columns import column_in_use
 from opsmigrate.preflight.walk.dependents import warn_of_cascade
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.schema.types import base
 from opsmigrate.steps import Step, statement
 

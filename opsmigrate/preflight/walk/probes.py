@@ -31,7 +31,7 @@ from opsmigrate.preflight.walk.found import (
     rows_of,
 )
 from opsmigrate.preflight.walk.rejected_row_remedies import BadOnes, all_but_first
-from opsmigrate.preflight.walk.simulation import SimulatedForeignKey, SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedForeignKey, SimulatedTable
 from opsmigrate.preflight.walk.type_compatibility import comparable
 from opsmigrate.report import Severity
 from opsmigrate.schema.types import base

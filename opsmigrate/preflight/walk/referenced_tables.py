@@ -7,7 +7,8 @@ from typing import Any
 from django.db.backends.ddl_references import Statement, Table
 
 from opsmigrate.postgres.names import as_stored, unquoted
-from opsmigrate.preflight.walk.simulation import SimulatedTable, Simulation
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
+from opsmigrate.preflight.walk.simulation import Simulation
 
 _NAME = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
 QUALIFIED = rf"{_NAME}(?:\s*\.\s*{_NAME})*"

@@ -21,7 +21,8 @@ from opsmigrate.preflight.walk.found import (
     rows_of,
 )
 from opsmigrate.preflight.walk.privileges import live_relation
-from opsmigrate.preflight.walk.simulation import SimulatedTable, Simulation, live_value
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable, live_value
+from opsmigrate.preflight.walk.simulation import Simulation
 from opsmigrate.schema.kept import keeping, keeps_whole_rows, pointing
 from opsmigrate.schema.types import in_full
 from opsmigrate.steps import Step

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.search_path import seen_by_project
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 
 # ALTER TABLE goes on to the children and partitions, and asks to own each of them.
 FOREIGN_CHILDREN = """

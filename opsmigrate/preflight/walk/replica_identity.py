@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import PRIMARY_KEY, SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import PRIMARY_KEY, SimulatedTable
 from opsmigrate.report import Finding, Severity
 from opsmigrate.steps import Step, statement
 

@@ -20,7 +20,7 @@ from opsmigrate.postgres.transaction import transaction
 from opsmigrate.preflight.walk.expressions import CALLED, PLAIN, QUOTED
 from opsmigrate.preflight.walk.found import LIMITS, TIMEOUT, known, rows_of
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.schema.types import in_full
 from opsmigrate.steps import Step, statement
 

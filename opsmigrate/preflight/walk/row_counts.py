@@ -11,7 +11,7 @@ from opsmigrate.postgres.transaction import transaction
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.walk.found import LIMITS
 from opsmigrate.preflight.walk.probes import UNANSWERED
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 
 TIMEOUT = "5s"
 

@@ -31,7 +31,8 @@ from opsmigrate.preflight.walk.privileges import (
 from opsmigrate.preflight.walk.probes import Probe, ask
 from opsmigrate.preflight.walk.rejected_row_remedies import Deciding
 from opsmigrate.preflight.walk.related_tables import RelatedTables
-from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable, Simulation
+from opsmigrate.preflight.walk.simulated_table import CHECK, SimulatedTable
+from opsmigrate.preflight.walk.simulation import Simulation
 from opsmigrate.preflight.walk.system_column_name import find_system_column_name
 from opsmigrate.steps import Step, statement
 

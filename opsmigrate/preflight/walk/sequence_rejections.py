@@ -12,7 +12,7 @@ from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.postgres.sequences import Owned, behind_last_row
 from opsmigrate.preflight.walk.rejections import Rejection
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.steps import statement
 
 # How a column gets a value that is not given: of the sequence of an identity (deptype i), or of one

@@ -1,7 +1,7 @@
 """A column whose name PostgreSQL gives to a column of its own in every table."""
 
 from opsmigrate.preflight.ledger import Ledger
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 
 # Documentation, System Columns.
 SYSTEM_COLUMNS = frozenset({"cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"})

@@ -14,7 +14,7 @@ from opsmigrate.postgres.operators import equality
 from opsmigrate.postgres.search_path import transaction_as_project
 from opsmigrate.preflight.walk.found import LIMITS, TIMEOUT
 from opsmigrate.preflight.walk.rejections import Rejection
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.schema.types import base, in_full
 
 

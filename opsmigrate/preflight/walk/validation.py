@@ -8,7 +8,7 @@ from opsmigrate.preflight.walk.expressions import require_no_failure
 from opsmigrate.preflight.walk.privileges import live_relation
 from opsmigrate.preflight.walk.probes import Probe, orphans_of, violations
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import CHECK, FOREIGN_KEY, SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import CHECK, FOREIGN_KEY, SimulatedTable
 
 
 def validate_constraint(walk: SchemaWalk, table: SimulatedTable, name: str) -> None:

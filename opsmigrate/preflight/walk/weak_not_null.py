@@ -8,7 +8,7 @@ from __future__ import annotations
 from opsmigrate.postgres.catalog import Constraint
 from opsmigrate.postgres.names import quoted
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import SimulatedTable
+from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.steps import statement
 
 

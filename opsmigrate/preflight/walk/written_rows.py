@@ -10,11 +10,12 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.interpret.effects import Assigned
 from opsmigrate.preflight.interpret.schema import Relation, Schema
 from opsmigrate.preflight.walk.expressions import ForbiddenError, misfit
+from opsmigrate.preflight.walk.inserted_rows import INSERT, is_plain_insert
 from opsmigrate.preflight.walk.interpretation import Interpreted
 from opsmigrate.preflight.walk.privileges import live_relation
 from opsmigrate.preflight.walk.probes import fails_on_rows, nulls, violations
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
-from opsmigrate.preflight.walk.simulation import CHECK, SimulatedTable, live_value
+from opsmigrate.preflight.walk.simulated_table import CHECK, SimulatedTable, live_value
 from opsmigrate.schema.types import in_full, modifiers
 from opsmigrate.sql.expressions import columns_used_by, deparse, nodes_in, parse_expression
 from opsmigrate.sql.names import Name
@@ -25,8 +26,8 @@ MORE_THAN_ITS_ROWS = frozenset(
     {"from_clause", "using_clause", "returning_list", "returning_clause", "with_clause"}
 )
 UPDATE, DELETE = "update_stmt", "delete_stmt"
-# What these say of rows is not asked: new rows, or what a query returns.
-NOT_ASKED = frozenset({"insert_stmt", "merge_stmt", "copy_stmt", "select_stmt"})
+# What these say of rows is not asked.
+NOT_ASKED = frozenset({"merge_stmt", "copy_stmt", "select_stmt"})
 # Of these parts an expression may consist: the same for the same row, whoever asks.
 PLAIN = frozenset(
     {"A_Const", "A_Expr", "BoolExpr", "Boolean", "CaseExpr", "CaseWhen", "CoalesceExpr"}
@@ -48,6 +49,8 @@ def is_decidable(walk: SchemaWalk, step: Interpreted) -> bool:
     kind, written = step.statement.kind, step.effects.writes_rows
     if step.effects.refusal is not None:
         return True
+    if kind == INSERT:
+        return is_plain_insert(walk, step)
     if kind in NOT_ASKED:
         return False
     if kind not in (UPDATE, DELETE):
