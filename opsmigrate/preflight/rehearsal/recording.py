@@ -8,6 +8,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.driver_errors import first_line
+from opsmigrate.preflight.rehearsal.fence_error import FenceError
 from opsmigrate.preflight.rehearsal.sent_text import written
 from opsmigrate.preflight.rehearsal.server_watch import Locks, ServerWatch
 from opsmigrate.sql.placeholders import statements_if_readable
@@ -48,6 +49,7 @@ class RehearsedStatement:
     wal_bytes: int = 0
     locks: Locks = field(default_factory=dict)
     rewrites: list[str] = field(default_factory=list)
+    refused: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Return it as the report has it."""
@@ -87,8 +89,8 @@ class Recording:
         self.last_sql: str | None = None
 
     def as_json(self) -> list[dict[str, Any]]:
-        """Return the statements as the report has them."""
-        return [statement.as_json() for statement in self._statements.values()]
+        """Return the statements as the report has them: those that the fence let through."""
+        return [each.as_json() for each in self._statements.values() if each.count > each.refused]
 
     def __call__(
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
@@ -103,6 +105,9 @@ class Recording:
         started = time.monotonic()
         try:
             result = execute(sql, params, many, context)
+        except FenceError:
+            statement.refused += 1
+            raise
         finally:
             statement.count += 1
             statement.seconds += time.monotonic() - started

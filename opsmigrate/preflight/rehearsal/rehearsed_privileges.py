@@ -39,8 +39,8 @@ from opsmigrate.preflight.walk.privileges import (
     on_relation,
     on_schema,
 )
-from opsmigrate.preflight.walk.referenced_tables import without_texts
 from opsmigrate.report import Finding, Severity
+from opsmigrate.sql.bodies import without_literals
 
 REHEARSED, BY_HAND = "it succeeded in the rehearsal", "its SQL is understood"
 WRITES = ("INSERT", "UPDATE", "DELETE")
@@ -115,7 +115,7 @@ def _missing(
                 yield from _behind(connection, others, f"the function {need.name}", source)
         elif others.anything(catalog):
             yield need.why
-    text = without_texts(sql)
+    text = without_literals(sql)
     for item in others.objects:
         if not item.usable and others.stands_in(item.name, text):
             yield f"{item.label} belongs to another role, and may not be used"
