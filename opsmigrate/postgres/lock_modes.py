@@ -13,6 +13,7 @@ MODES = (
 )
 ROW_SHARE, ROW_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE, SHARE, SHARE_ROW_EXCLUSIVE = MODES[1:6]
 EXCLUSIVE, ACCESS_EXCLUSIVE = MODES[6:]
+_OF_PG_LOCKS = {f"{mode.title().replace(' ', '')}Lock": mode for mode in MODES}
 
 
 def blocks(mode: str) -> list[str]:
@@ -25,14 +26,6 @@ def blocks(mode: str) -> list[str]:
 def stronger(one: str | None, other: str) -> str:
     """Return the stronger of two modes."""
     return other if one is None else max(one, other, key=MODES.index)
-
-
-def name_in_pg_locks(mode: str) -> str:
-    """Return what pg_locks calls a mode, as in `AccessExclusiveLock`."""
-    return f"{mode.title().replace(' ', '')}Lock"
-
-
-_OF_PG_LOCKS = {name_in_pg_locks(mode): mode for mode in MODES}
 
 
 def mode_of(name: str) -> str:

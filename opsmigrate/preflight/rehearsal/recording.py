@@ -101,7 +101,7 @@ class Recording:
         statement = self._statement(self._where(text), _without_name(text))
         locking = _takes_locks(text)
         alone = not self._connection.in_atomic_block
-        locks = self._locks_of(text) if locking and alone else {}
+        locks = self._watch.locks_of(text) if locking and alone else {}
         started = time.monotonic()
         try:
             result = execute(sql, params, many, context)
@@ -115,13 +115,6 @@ class Recording:
         if locking or time.monotonic() - self._read > SECONDS_BETWEEN_POSITIONS:
             self._look(statement, locks, locking=locking, alone=alone)
         return result
-
-    def _locks_of(self, text: str) -> Locks:
-        try:
-            return self._watch.locks_of(text)
-        except Exception as error:
-            self._doubt(f"what it will lock could not be determined: {first_line(error)}")
-            return {}
 
     def _statement(self, place: OperationRef, sql: str) -> RehearsedStatement:
         found = self._statements.get((place, sql))

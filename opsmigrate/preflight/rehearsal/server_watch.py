@@ -1,19 +1,32 @@
 """What a statement did to the server: WAL written, locks taken, files rewritten."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+import re
+from collections.abc import Iterable
+from contextlib import closing
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.postgres.lock_modes import mode_of, name_in_pg_locks, stronger
-from opsmigrate.sql.placeholders import statements_if_readable
+from opsmigrate.postgres.names import unquoted
+from opsmigrate.preflight.rehearsal.alter_table_lock import alter_table_lock
 
+# PostgreSQL documentation, Explicit Locking: weakest first.
+MODES = (
+    "AccessShareLock",
+    "RowShareLock",
+    "RowExclusiveLock",
+    "ShareUpdateExclusiveLock",
+    "ShareLock",
+    "ShareRowExclusiveLock",
+    "ExclusiveLock",
+    "AccessExclusiveLock",
+)
+STRENGTH = {mode: number for number, mode in enumerate(MODES)}
 TABLES = "rpm"
 # In the session of the project's own `migrate`, whose search_path is the project's: every name has
 # its schema, operators too.
 RELATIONS = """
-SELECT c.oid::bigint, pg_catalog.concat(n.nspname, '.', c.relname),
+SELECT c.oid::bigint, pg_catalog.concat(n.nspname, '.', c.relname), c.relname,
        c.relkind::pg_catalog.text, pg_catalog.pg_relation_filenode(c.oid)::bigint
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
@@ -34,6 +47,35 @@ FILENODES = """
 SELECT oid::bigint, pg_catalog.pg_relation_filenode(oid)::bigint
 FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) ANY(%s)
 """
+NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)'
+TABLE = rf"(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?P<name>{NAME}(?:\s*\.\s*{NAME})?)"
+# Only for statements that end their own transaction, so that pg_locks shows nothing of them
+# afterwards. Source: PostgreSQL documentation, CREATE INDEX, REINDEX, CLUSTER and VACUUM.
+TEMPLATES: tuple[tuple[str, str], ...] = (
+    (
+        rf"CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\b.*?\bON\s+{TABLE}",
+        "ShareUpdateExclusiveLock",
+    ),
+    (rf"CREATE\s+(?:UNIQUE\s+)?INDEX\b.*?\bON\s+{TABLE}", "ShareLock"),
+    (rf"DROP\s+INDEX\s+CONCURRENTLY\s+{TABLE}", "ShareUpdateExclusiveLock"),
+    (rf"REINDEX\s.*\bCONCURRENTLY\s+{TABLE}", "ShareUpdateExclusiveLock"),
+    (rf"VACUUM\b(?!.*\bFULL\b).*?\s{TABLE}\s*;?\s*$", "ShareUpdateExclusiveLock"),
+    (rf"REFRESH\s+MATERIALIZED\s+VIEW\s+CONCURRENTLY\s+{TABLE}", "ExclusiveLock"),
+    (rf"REFRESH\s+MATERIALIZED\s+VIEW\s+{TABLE}", "AccessExclusiveLock"),
+    (rf"VACUUM\s+(?:FULL|\([^)]*\bFULL\b[^)]*\))\s+{TABLE}", "AccessExclusiveLock"),
+    (rf"COMMENT\s+ON\s+TABLE\s+{TABLE}", "ShareUpdateExclusiveLock"),
+    (rf"CREATE\s+(?:CONSTRAINT\s+)?TRIGGER\b.*?\bON\s+{TABLE}", "ShareRowExclusiveLock"),
+    (rf"DROP\s+TRIGGER\b.*?\bON\s+{TABLE}", "AccessExclusiveLock"),
+    (rf"(?:DROP\s+(?:TABLE|INDEX)|TRUNCATE(?:\s+TABLE)?)\s+{TABLE}", "AccessExclusiveLock"),
+    (rf"REINDEX\s+(?:\([^)]*\)\s*)?TABLE\s+{TABLE}", "ShareLock"),
+    (rf"(?:REINDEX\s+INDEX|CLUSTER)\s+{TABLE}", "AccessExclusiveLock"),
+)
+ALTER_TABLE = re.compile(rf"\s*ALTER\s+TABLE\s+{TABLE}", re.IGNORECASE)
+COMPILED = [
+    (re.compile(rf"\s*{text}", re.IGNORECASE | re.DOTALL), mode) for text, mode in TEMPLATES
+]
+FOLDED = re.compile(rf"{NAME}")
+
 Locks = dict[str, str]
 
 
@@ -45,6 +87,7 @@ class ServerWatch:
         self._connection = connection
         self._labels: dict[int, str] = {}
         self._tables: dict[int, str] = {}
+        self._by_name: dict[str, str] = {}
         self._files: dict[int, int | None] = {}
         self._transaction: str | None = None
         self._held: Locks = {}
@@ -52,9 +95,10 @@ class ServerWatch:
         function = "pg_catalog.pg_current_wal_insert_lsn()"
         allowed = self._query("SELECT pg_catalog.has_function_privilege(%s, 'EXECUTE')", [function])
         self._may_see_wal = bool(allowed[0][0])
-        for oid, label, kind, file in self._query(RELATIONS):
+        for oid, label, name, kind, file in self._query(RELATIONS):
             self._labels[oid] = label
             self._files[oid] = file
+            self._by_name[name] = self._by_name[label] = label
             if kind in TABLES:
                 self._tables[oid] = label
 
@@ -80,23 +124,17 @@ class ServerWatch:
         return new
 
     def locks_of(self, sql: str) -> Locks:
-        """Return the locks on tables that one statement takes which is a transaction of its own.
-
-        Afterwards pg_locks shows nothing of it, so that it is interpreted before; of what is not
-        understood nothing is said.
-        """
-        # Loaded only here, as it takes a while, and few migrations have such statements.
-        from opsmigrate.preflight.interpret.interpret import interpret
-        from opsmigrate.preflight.interpret.reading import read_schema
-
-        statements = statements_if_readable(sql) or ()
-        if len(statements) != 1:
-            return {}
-        with _without_wrappers(self._connection):
-            _, effects = interpret(read_schema(self._connection), statements[0])
-        tables = set(self._tables.values())
-        locks = {str(name): name_in_pg_locks(mode) for name, mode in effects.locks.items()}
-        return {label: mode for label, mode in locks.items() if label in tables}
+        """Return the lock that a statement takes which is a transaction of its own."""
+        altered = ALTER_TABLE.match(sql)
+        if altered is not None:
+            label = self._by_name.get(_unquoted(altered["name"]))
+            return {label: alter_table_lock(sql)} if label else {}
+        for pattern, mode in COMPILED:
+            match = pattern.match(sql)
+            if match is not None:
+                label = self._by_name.get(_unquoted(match["name"]))
+                return {label: mode} if label else {}
+        return {}
 
     def rewritten(self) -> list[str]:
         """Return the tables and indexes that have another file than when we last looked."""
@@ -120,14 +158,9 @@ def _add(locks: Locks, label: str, mode: str) -> None:
 
 
 def _covers(held: str | None, mode: str) -> bool:
-    return held is not None and stronger(mode_of(held), mode_of(mode)) == mode_of(held)
+    return held is not None and STRENGTH.get(held, -1) >= STRENGTH.get(mode, -1)
 
 
-@contextmanager
-def _without_wrappers(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Let nothing of Django's hear what is executed through the connection."""
-    wrappers, connection.execute_wrappers = connection.execute_wrappers, []
-    try:
-        yield
-    finally:
-        connection.execute_wrappers = wrappers
+def _unquoted(name: str) -> str:
+    """Return `schema.name` or `name` as the catalog has it."""
+    return ".".join(map(unquoted, FOLDED.findall(name)))
