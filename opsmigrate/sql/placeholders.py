@@ -7,6 +7,8 @@ from itertools import count
 from opsmigrate.sql.grammar import parse, scan
 from opsmigrate.sql.statement import NoGrammarError, NotParsedError, Statement
 
+# In characters; the tree of a text takes many times its memory.
+LONGEST_KEPT = 10_000
 PLACEHOLDER = re.compile(r"%(?:%|(?:\([^)]*\))?[sbt])")
 # The same outside of literals and comments.
 OUTSIDE = re.compile(
@@ -38,7 +40,6 @@ def stands_for_values(text: str) -> bool:
     return wanted == sum(token.kind == "PARAM" for token in scan(numbered(text)))
 
 
-@lru_cache(maxsize=256)
 def statements_of(text: str) -> tuple[Statement, ...]:
     """Return the statements of a text that may have placeholders; raises as parse() does.
 
@@ -46,6 +47,15 @@ def statements_of(text: str) -> tuple[Statement, ...]:
     text does not tell: where it cannot be parsed so, it is read as it stands. That a literal may
     have some is left aside: what is in them is the format of another text, or meant as it is.
     """
+    return _kept(text) if len(text) <= LONGEST_KEPT else _read(text)
+
+
+@lru_cache(maxsize=256)
+def _kept(text: str) -> tuple[Statement, ...]:
+    return _read(text)
+
+
+def _read(text: str) -> tuple[Statement, ...]:
     numbers = count(1)
 
     def filled(found: re.Match[str]) -> str:

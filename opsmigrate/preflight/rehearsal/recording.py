@@ -24,8 +24,10 @@ SAVEPOINTS = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
 SECONDS_BETWEEN_POSITIONS = 0.05
 # What takes no lock that others feel: rows that come and go, transactions, settings.
 NOT_LOCKING = frozenset({
-    "constraints_set_stmt", "copy_stmt", "delete_stmt", "explain_stmt", "insert_stmt", "merge_stmt",
-    "select_stmt", "transaction_stmt", "update_stmt", "variable_set_stmt", "variable_show_stmt",
+    "close_portal_stmt", "constraints_set_stmt", "copy_stmt", "deallocate_stmt",
+    "declare_cursor_stmt", "delete_stmt", "discard_stmt", "explain_stmt", "fetch_stmt",
+    "insert_stmt", "listen_stmt", "merge_stmt", "notify_stmt", "select_stmt", "transaction_stmt",
+    "unlisten_stmt", "update_stmt", "variable_set_stmt", "variable_show_stmt",
 })  # fmt: skip
 
 
