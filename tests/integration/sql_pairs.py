@@ -306,6 +306,16 @@ SQL_PAIRS = (
         finding="null-values",
         setup=ROW,
     ),
+    SqlPair(
+        "UPDATE of a text", "UPDATE zoo_cage SET name = 'otter' WHERE size > 0", NO_NAME, setup=ROW
+    ),
+    SqlPair(
+        "UPDATE by a function",
+        "UPDATE zoo_cage SET size = length(name)",
+        "ALTER TABLE zoo_cage ADD CHECK (size <> 1) NOT VALID",
+        finding="check-violated",
+        setup=ROW.replace("1)", "2)"),
+    ),
     SqlPair("UPDATE of no row", "UPDATE zoo_cage SET size = 3", NO_SIZE),
     SqlPair("DELETE", "DELETE FROM zoo_cage WHERE size = 1", "DROP TABLE zoo_cage", setup=NULLS),
     SqlPair("INSERT", ONE, NO_NAME),

@@ -107,7 +107,12 @@ LEFT_TO_A_REHEARSAL = {
         " FOR EACH ROW EXECUTE FUNCTION touch()",
         "UPDATE zoo_cage SET size = 3",
     ),
-    "a function of a value": (ROW, "UPDATE zoo_cage SET name = lower(name)"),
+    "what may be too long": (ROW, "UPDATE zoo_cage SET name = 'a name of more than twenty'"),
+    "a function of somebody's own": (
+        f"{ROW}; CREATE FUNCTION length(varchar) RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+        "UPDATE zoo_cage SET size = length(name)",
+    ),
+    "a function whose value differs": (ROW, "UPDATE zoo_cage SET size = random()"),
 }
 
 

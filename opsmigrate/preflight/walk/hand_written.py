@@ -7,6 +7,7 @@ from textwrap import shorten
 
 from opsmigrate.preflight.interpret.effects import Question, Refusal
 from opsmigrate.preflight.interpret.schema import Relation
+from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.preflight.walk.adopted import adopt
 from opsmigrate.preflight.walk.dependents import warn_of_cascade
 from opsmigrate.preflight.walk.expressions import require_no_failure
@@ -15,7 +16,6 @@ from opsmigrate.preflight.walk.inserted_rows import INSERT, require_insertable
 from opsmigrate.preflight.walk.interpretation import (
     AFTER_REFUSAL,
     Interpreted,
-    Understood,
     interpreted,
 )
 from opsmigrate.preflight.walk.probes import (
@@ -184,8 +184,11 @@ def _ask_rows(walk: SchemaWalk, questions: Iterable[Question], shown: str) -> No
 
 def _take_over(walk: SchemaWalk, step: Interpreted) -> None:
     ledger = walk.ledger
-    place = ledger.migration, ledger.operation
-    walk.interpretation.understood.append(Understood(*place, step.statement.text))
+    walk.interpretation.understood.append(
+        PlannedStatement(
+            migration=ledger.migration, operation=ledger.operation, sql=step.statement.text
+        )
+    )
     walk.interpretation.go_on(step.after)
     changed = any(
         getattr(step.before, each) != getattr(step.after, each) for each in SERVER_IS_ASKED
