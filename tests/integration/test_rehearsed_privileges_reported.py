@@ -79,8 +79,14 @@ C2 = (
     ),
     Case("column", "ALTER TABLE ledger RENAME COLUMN n TO m", None, MINE),
     Case("inherited column", "ALTER TABLE ledger ADD COLUMN m int", OWNS_HEIR, WITH_HEIR, TO_HEIR),
-    Case("inherited default", "ALTER TABLE ledger ALTER n SET DEFAULT 1", OWNS_HEIR, WITH_HEIR),
-    Case("inherited name", "ALTER TABLE ledger RENAME n TO m", OWNS_HEIR, WITH_HEIR),
+    Case(
+        "inherited default",
+        "ALTER TABLE ledger ALTER n SET DEFAULT 1",
+        OWNS_HEIR,
+        WITH_HEIR,
+        TO_HEIR,
+    ),
+    Case("inherited name", "ALTER TABLE ledger RENAME n TO m", OWNS_HEIR, WITH_HEIR, TO_HEIR),
     Case("only the parent", "ALTER TABLE ONLY ledger ALTER n SET DEFAULT 1", None, WITH_HEIR),
     Case("index of the parent", "CREATE INDEX extra ON ledger (n)", None, WITH_HEIR),
     Case(

@@ -64,7 +64,7 @@ def insert(step: Step, node: Any) -> None:
             step.effects.lock_with_rows(name, ROW_EXCLUSIVE)
     if node.HasField("returning_clause"):
         step.effects.need("SELECT", "relation", table.name)
-    _lock_sequences(step, table, columns or tuple(table.columns) if rows else columns)
+    _lock_sequences(step, table, columns or _filled(table, node))
     _values(step, table, node)
 
 
@@ -86,6 +86,20 @@ def _given(step: Step, table: Relation, node: Any) -> tuple[str, ...]:
         if columns and not rows and node.HasField("select_stmt"):
             step.refuse("428C9", "generated-column", relation=table.name, column=name)
     return columns
+
+
+def _filled(table: Relation, node: Any) -> tuple[str, ...] | None:
+    """Return the columns that an INSERT without a list of them fills; None where that is open."""
+    if not node.HasField("select_stmt"):
+        return ()
+    query = node.select_stmt.select_stmt
+    if query.values_lists:
+        return tuple(table.columns)[: len(query.values_lists[0].list.items)]
+    values = [each.res_target.val.column_ref for each in query.target_list]
+    stars = any(field.WhichOneof("node") == "a_star" for each in values for field in each.fields)
+    if stars or label(query, "op") != "SETOP_NONE":
+        return None
+    return tuple(table.columns)[: len(values)]
 
 
 def _overrides(node: Any) -> bool:
