@@ -11,9 +11,9 @@ from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.preflight.walk.simulation import NOWHERE
 from opsmigrate.preflight.walk.usable_schema import usable_schema
 from opsmigrate.sql import nodes
+from opsmigrate.sql.own_relations import INDEX, SEQUENCE, own_relation
 from opsmigrate.sql.placeholders import statements_if_readable
 from opsmigrate.sql.statement import Node, Statement
-from opsmigrate.sql.types import serial_type
 from opsmigrate.steps import statement
 
 # Each makes or renames a relation, which needs the right to CREATE in the table's schema: also an
@@ -22,12 +22,7 @@ TABLES, INDEXES, SEQUENCES = "create tables", "create indexes", "create sequence
 RENAMES = "rename relations"
 STORES = (TABLES, INDEXES)
 RENAMED = ("OBJECT_INDEX", "OBJECT_TABLE")
-OF_CONSTRAINTS = {
-    "CONSTR_EXCLUSION": INDEXES,
-    "CONSTR_IDENTITY": SEQUENCES,
-    "CONSTR_PRIMARY": INDEXES,
-    "CONSTR_UNIQUE": INDEXES,
-}
+OWN = {INDEX: INDEXES, SEQUENCE: SEQUENCES}
 # Release notes of PostgreSQL 18: virtual generated columns.
 VIRTUAL_SINCE = 180_000
 VIRTUAL = "v"
@@ -84,16 +79,14 @@ def _creates(statement: Statement) -> Iterator[str]:
 def _altered(command: Any) -> Iterator[str]:
     definition = getattr(command, "def")
     kind = definition.WhichOneof("node")
-    constraints = [definition.constraint] if kind == "constraint" else []
+    brings = [definition.constraint] if kind == "constraint" else []
     if kind == "column_def":
-        constraints = [each.constraint for each in definition.column_def.constraints]
-        if serial_type(definition.column_def.type_name) is not None:
-            yield SEQUENCES
-    for each in constraints:
-        # One that takes an index makes none.
-        words = OF_CONSTRAINTS.get(nodes.label(each, "contype"))
-        if words is not None and not each.indexname:
-            yield words
+        column = definition.column_def
+        brings = [column, *(each.constraint for each in column.constraints)]
+    for each in brings:
+        own = own_relation(each)
+        if own is not None:
+            yield OWN[own]
 
 
 def _tablespace(value: Any) -> str | None:
