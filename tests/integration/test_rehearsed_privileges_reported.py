@@ -97,7 +97,7 @@ C2 = (
     ),
     Case(
         "a key that is not given",
-        "INSERT INTO counted SELECT",
+        "INSERT INTO counted DEFAULT VALUES",
         "USAGE on SEQUENCE public.counted_id_seq",
         ("CREATE TABLE counted (id serial)", "GRANT INSERT ON counted TO {role}"),
         "GRANT USAGE ON SEQUENCE counted_id_seq TO {role}",

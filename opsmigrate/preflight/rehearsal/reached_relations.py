@@ -47,7 +47,7 @@ class ReachedRelations:
             return
         for right in effects.rights:
             asked = (statement.kind, right.privilege, right.object_kind) in REACHING
-            if asked and right.certain and not _is_own(schema, right.name):
+            if asked and not _is_own(schema, right.name):
                 yield right
 
 

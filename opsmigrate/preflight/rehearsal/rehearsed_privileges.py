@@ -146,16 +146,18 @@ def _missing_on_reached(
     others: ObjectsOfOthers,
     reached: ReachedRelations | None,
     sql: str,
-) -> Iterator[MissingPrivilege]:
-    """Yield what is missing on relations of others that a statement does not name."""
+) -> Iterator[MissingPrivilege | str]:
+    """Yield what is missing on relations of others that a statement does not name, or may be."""
     for right in reached.rights_of(sql) if reached is not None else ():
         relation = others.relations.get(right.name)
         if relation is None:
             continue
         if right.privilege == OWNER:
-            yield on_relation(OWNER, relation)
+            lacks: tuple[MissingPrivilege, ...] = (on_relation(OWNER, relation),)
         else:
-            yield from missing_of_sequence(connection, relation)
+            lacks = missing_of_sequence(connection, relation)
+        for missing in lacks:
+            yield missing if right.certain else missing.words
 
 
 def _missing_of(
