@@ -110,7 +110,9 @@ def _done(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 def _changes(statement: ast.stmt) -> Iterator[tuple[str, ast.stmt]]:
     words = ast.unparse(statement).splitlines()[0][:90]
-    nothing = ast.copy_location(ast.Pass(), statement)
+    # What it names is still named: a function within has the same variables of the one around it.
+    nothing = ast.If(test=ast.Constant(False), body=[statement], orelse=[])
+    ast.fix_missing_locations(ast.copy_location(nothing, statement))
     match statement:
         case ast.Expr(value=ast.Call()):
             yield f"without {words}", nothing
@@ -123,7 +125,9 @@ def _changes(statement: ast.stmt) -> Iterator[tuple[str, ast.stmt]]:
         case ast.If():
             for value in (True, False):
                 forced = copy.copy(statement)
-                forced.test = ast.copy_location(ast.Constant(value), statement.test)
+                either = ast.Or() if value else ast.And()
+                test = ast.BoolOp(op=either, values=[ast.Constant(value), statement.test])
+                forced.test = ast.fix_missing_locations(ast.copy_location(test, statement.test))
                 yield f"{'always' if value else 'never'} {words}", forced
         case ast.Assign(targets=[ast.Attribute()]) | ast.AugAssign():
             yield f"without {words}", nothing

@@ -157,3 +157,12 @@ CREATE INDEX kx ON r USING hash (orphan); ALTER TABLE r ADD UNIQUE USING INDEX k
 ALTER TABLE t ADD UNIQUE (s) INITIALLY DEFERRED
 ALTER TABLE t ADD PRIMARY KEY (n)
 ALTER TABLE par ADD UNIQUE (x), ADD UNIQUE (x)
+ALTER TABLE ks ADD COLUMN n1 integer PRIMARY KEY PRIMARY KEY
+ALTER TABLE r ADD FOREIGN KEY (id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id) REFERENCES t (id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id)
+ALTER TABLE casc DROP CONSTRAINT casc_pkey, ADD PRIMARY KEY (id) DEFERRABLE; ALTER TABLE r ADD FOREIGN KEY (orphan) REFERENCES casc
+ALTER TABLE r ADD COLUMN g integer GENERATED ALWAYS AS (id) VIRTUAL; ALTER TABLE r ADD FOREIGN KEY (g) REFERENCES t
+ALTER TABLE t ADD EXCLUDE (n WITH =) WHERE (nope > 0)
+ALTER TABLE ks REPLICA IDENTITY USING INDEX t_pkey
+ALTER TABLE kp ADD CONSTRAINT kf CHECK (up > 5)
+ALTER TABLE ONLY kp ADD CONSTRAINT kf CHECK (up > 0)
+ALTER TABLE kp ALTER up SET NOT NULL; ALTER TABLE kp1 ALTER up DROP NOT NULL

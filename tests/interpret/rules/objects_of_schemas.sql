@@ -231,3 +231,6 @@ ANALYZE pt
 ANALYZE v -- unknown
 VACUUM t -- unknown
 ANALYZE -- unknown
+CREATE FUNCTION n() RETURNS integer LANGUAGE sql AS 'nonsense('
+CREATE FUNCTION n() RETURNS void LANGUAGE sql AS 'CREATE TABLE x (i integer); SELECT * FROM x'
+CREATE FUNCTION n(a integer) RETURNS TABLE (b integer) LANGUAGE sql AS 'SELECT 1'; DROP FUNCTION n(integer)
