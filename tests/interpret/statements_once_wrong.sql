@@ -104,3 +104,6 @@ ALTER TABLE parted ADD CHECK (n < 9000) NOT VALID; ALTER TABLE parted VALIDATE C
 CREATE VIEW x AS SELECT made FROM parted_2 WHERE n <= 0 OR ctid IS NOT NULL
 CREATE VIEW x AS SELECT b FROM loose_pair
 INSERT INTO loose_pair VALUES (1)
+COMMENT ON COLUMN book_id_seq.absent IS 'x'
+COMMENT ON COLUMN book_id_seq.last_value IS 'x'
+COMMENT ON COLUMN book_id_seq.ctid IS 'x'
