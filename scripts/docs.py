@@ -42,7 +42,7 @@ FACTS = {
         "preflight/verdict.py",
         "preflight/forecast/forecast.py",
         "preflight/forecast/forecast_report.py",
-        "preflight/rehearsal/recording.py",
+        "preflight/rehearsal/rehearsed_statement.py",
     ),
     "restore_db": ("management/commands/restore_db.py",),
     "run_uat": (

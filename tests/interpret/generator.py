@@ -8,6 +8,7 @@ has come is told on standard error.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections import Counter
@@ -125,8 +126,13 @@ def run(
     began = time.monotonic()
     for part in range(0, number, ROUND):
         random = Random(f"{seed} {part}")  # noqa: S311
-        with on_ground(connection):
-            recordings.append(_round(connection, random, min(ROUND, number - part), found, rights))
+        try:
+            with on_ground(connection):
+                size = min(ROUND, number - part)
+                recordings.append(_round(connection, random, size, found, rights))
+        except KeyboardInterrupt:
+            # What was found until then is told.
+            break
         found.seconds = time.monotonic() - began
         print(f"{found.statements} of {number}, {found.wrong} differ", file=sys.stderr)
         print(*found.latest, sep="", end="", file=sys.stderr, flush=True)
@@ -285,6 +291,7 @@ def main() -> None:
         _show(again(load(options.given)), options)
         return
     connection = connected(options.url)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         found, recordings = run(
             connection, seed=options.seed, number=options.statements, rights=options.rights

@@ -130,7 +130,9 @@ def _own_relation(right: Right) -> list[str]:
              AND (SELECT relkind FROM pg_class WHERE oid = of) = 'S'), of);
         EXECUTE (SELECT CASE WHEN rolsuper THEN format('ALTER TABLE %s OWNER TO {ROLE}',
             of::regclass) ELSE format('GRANT %I TO {ROLE}', rolname) END
-            FROM pg_class c JOIN pg_roles r ON r.oid = relowner WHERE c.oid = of); END$$"""
+            FROM pg_class c JOIN pg_roles r ON r.oid = relowner WHERE c.oid = of);
+        -- What its former owner had taken from himself.
+        EXECUTE format('GRANT ALL ON TABLE %s TO {ROLE}', of::regclass); END$$"""
     ]
 
 

@@ -95,3 +95,15 @@ UPDATE parted SET n = 7, label = '' WHERE author_id IS NOT NULL
 REFRESH MATERIALIZED VIEW stored_titles
 ANALYZE to_listed
 CREATE TABLE x (a char(3)); INSERT INTO x SELECT joined FROM member
+ALTER SEQUENCE book_id_seq MAXVALUE 1000 RESTART 1000; INSERT INTO book (title) VALUES ('x'); INSERT INTO book (title) VALUES ('y')
+ALTER TABLE book_id_seq SET UNLOGGED
+ALTER TABLE loose_seq SET UNLOGGED
+REVOKE ALL ON "Mixed Case"."Thing" FROM CURRENT_USER; ALTER TABLE "Mixed Case"."Thing" ADD FOREIGN KEY ("Key", "Value") REFERENCES "Mixed Case"."Thing"
+ALTER TABLE parted_1 ADD PRIMARY KEY (n); ALTER TABLE parted ADD PRIMARY KEY (n, author_id)
+ALTER TABLE parted ADD CHECK (n < 9000) NOT VALID; ALTER TABLE parted VALIDATE CONSTRAINT parted_n_check
+CREATE VIEW x AS SELECT made FROM parted_2 WHERE n <= 0 OR ctid IS NOT NULL
+CREATE VIEW x AS SELECT b FROM loose_pair
+INSERT INTO loose_pair VALUES (1)
+COMMENT ON COLUMN book_id_seq.absent IS 'x'
+COMMENT ON COLUMN book_id_seq.last_value IS 'x'
+COMMENT ON COLUMN book_id_seq.ctid IS 'x'

@@ -41,7 +41,8 @@ class Watch:
         """Do as bisimulation.executed() does: what happened, and the schema after it."""
         if stands_alone(statement) or not is_psycopg3:
             found = bisimulation.executed(statement, self.connection)
-            self.files = found[0].after
+            # It may have left something behind though it failed.
+            self.files = None
             return found
         with self.connection.cursor() as cursor:
             if self.files is None:

@@ -86,6 +86,13 @@ def _constant(place: Place, node: Any) -> Typed:
     return Typed(type="numeric", constant=True, text=text)
 
 
+def _parameter(place: Place, node: Any) -> Typed:
+    """Return what stands for a value that is not told: of a default, one that suits its column."""
+    if place.word != "default":
+        raise UnknownError("a parameter in an expression")
+    return Typed(type=UNKNOWN, constant=True)
+
+
 def _column(place: Place, node: Any) -> Typed:
     if any(each.WhichOneof("node") != "string" for each in node.fields):
         raise UnknownError("a whole row in an expression")
@@ -358,6 +365,7 @@ def _subquery(place: Place, node: Any) -> Typed:
 Rule = Callable[[Place, Any], Typed]
 RULES: Mapping[str, Rule] = {
     "a_const": _constant,
+    "param_ref": _parameter,
     "column_ref": _column,
     "type_cast": _cast,
     "bool_expr": _boolean,

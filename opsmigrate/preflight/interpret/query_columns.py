@@ -57,6 +57,8 @@ class Query:
     step: Step
     used: set[Use] = field(default_factory=set)
     seen: set[Name] = field(default_factory=set)
+    # Those of which it uses a system's column, which is no column here.
+    of_system: set[Name] = field(default_factory=set)
 
     def uses(self) -> frozenset[Use]:
         """Return what the query uses; a relation as such where it uses no column of it."""
@@ -66,6 +68,7 @@ class Query:
         return frozenset(
             {each for each in self.used if each.column is not None}
             | {each for each in whole | left if each.relation not in with_columns}
+            | {Use(name, None) for name in self.of_system}
         )
 
 
@@ -224,7 +227,9 @@ def _find(query: Query, parts: tuple[str, ...], scope: tuple[Item, ...]) -> Give
                 if each.use is not None:
                     query.used.add(each.use)
                 return each
-    if name in SYSTEM_COLUMNS and any(_has_system_columns(query, each) for each in items):
+    having = [each for each in items if _has_system_columns(query, each)]
+    if name in SYSTEM_COLUMNS and having:
+        query.of_system |= {each.relation for each in having if each.relation is not None}
         return None
     for item in scope:
         if len(parts) == 1 and item.alias == name:

@@ -147,7 +147,12 @@ def validate_constraint(altering: Altering, table: Name, name: str) -> None:
         return
     if altering.only and not found.no_inherit and _has_children(altering, table):
         altering.refuse("42P16", "children-too", table, name=name)
-    for each in (table,) if found.no_inherit else altering.family(table):
+    alone = found.no_inherit or altering.only
+    below = () if alone else descendants_of(altering.step.schema, table)
+    for each in (table, *below):
+        # Nobody asks whose it is (QueueCheckConstraintValidation).
+        altering.step.known(each)
+        altering.step.effects.lock(each, altering.mode)
         relation = altering.relation(each)
         columns = found.columns
         own = (

@@ -72,6 +72,7 @@ def create_index(step: Step, node: Any) -> None:
     table = relation_of(step, node.relation)
     mode = SHARE_UPDATE_EXCLUSIVE if node.concurrent else SHARE
     step.effects.lock(table.name, mode)
+    step.effects.concurrently = bool(node.concurrent)
     step.effects.rights.append(Right(privilege="OWNER", object_kind="relation", name=table.name))
     only = not node.relation.inh
     if table.kind == "p" and not only:
@@ -125,8 +126,7 @@ def build_index(step: Step, name: Name, wanted: Wanted) -> Index | None:
         pairs = tuple(zip(keys, types, strict=True))
         require_operators(step, table, method, pairs, wanted.operators)
     include = included(step, table, wanted.include)
-    if table.kind == "p" and (wanted.unique or wanted.kind == "x"):
-        require_partition_key(step, table, keys, wanted.operators)
+    _require_one_of_a_kind(step, table, keys, wanted)
     require_stored(step, table, (*wanted.elements, *wanted.include), wanted.where)
     if step.schema.is_taken(Name(name.schema, chosen)):
         if wanted.if_not_exists:
@@ -154,6 +154,16 @@ def build_index(step: Step, name: Name, wanted: Wanted) -> Index | None:
         index = replace(index, valid=False)
         step.put(step.known(name).with_index(index))
     return index
+
+
+def _require_one_of_a_kind(
+    step: Step, table: Relation, keys: Sequence[Key], wanted: Wanted
+) -> None:
+    if wanted.kind == "p" and any(each.primary for each in table.indexes.values()):
+        # Of a partition, which may have one where its table has none.
+        step.refuse("42P16", "two-primary-keys", relation=table.name)
+    if table.kind == "p" and (wanted.unique or wanted.kind == "x"):
+        require_partition_key(step, table, keys, wanted.operators)
 
 
 def chosen_index_name(step: Step, table: Name, wanted: Wanted) -> str:

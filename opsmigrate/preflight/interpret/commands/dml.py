@@ -169,6 +169,7 @@ def update(step: Step, node: Any) -> None:
     if anew:
         kept = tuple(table.columns.keys() - anew)
         lock_sequences(step, table, kept, certain=False)
+    _scan(step, table, node.relation)
     _lock_children(step, table, node.relation)
     _values(step, table, node)
     _keep(step, table, node)
@@ -218,6 +219,7 @@ def delete(step: Step, node: Any) -> None:
     step.effects.need(DELETE, "relation", table.name)
     _need_read(step, table, node)
     write(step, table, DELETE)
+    _scan(step, table, node.relation)
     _lock_children(step, table, node.relation)
     _values(step, table, node)
 
@@ -276,6 +278,7 @@ def merge(step: Step, node: Any) -> None:
             given = each.merge_when_clause.target_list
             columns = tuple(as_stored(one.res_target.name) for one in given)
             lock_sequences(step, table, columns, certain=False)
+    _scan(step, table, node.relation)
     _lock_children(step, table, node.relation)
     _values(step, table, node)
 
@@ -303,6 +306,14 @@ def _target(step: Step, node: Any, *, named: bool = True) -> Relation:
     if table.rules:
         raise UnknownError("rules on the table", table.name)
     return table
+
+
+def _scan(step: Step, table: Relation, node: Any) -> None:
+    """Note that the rows to change are looked for; an index may spare most of it."""
+    family = descendants_of(step.schema, table.name) if node.inh else ()
+    step.effects.scans |= {
+        name for name in (table.name, *family) if step.schema.relations[name].kind == "r"
+    }
 
 
 def _lock_children(step: Step, table: Relation, node: Any) -> None:

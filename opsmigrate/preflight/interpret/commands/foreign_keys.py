@@ -13,7 +13,7 @@ from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.coercion import POLYMORPHIC, base_type, how
 from opsmigrate.preflight.interpret.effects import Question, Right, UnknownError
 from opsmigrate.preflight.interpret.index_methods import default_class, equality, named_class
-from opsmigrate.preflight.interpret.inheritance import children_of
+from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.made_names import (
     constraint_name,
@@ -80,16 +80,19 @@ def add_foreign_key(step: Step, name: Name, node: Any, *, only: bool, validate: 
 
 
 def need_of_owner(step: Step, table: Relation) -> None:
-    """Note that a table's owner has to find it: rows are compared in his name (ri_PerformCheck)."""
-    if table.owner != step.schema.role:
-        step.effects.may_need(
-            Right(
-                privilege="USAGE",
-                object_kind="schema",
-                name=(table.name.schema,),
-                role=table.owner,
-            )
-        )
+    """Note that a table's owner has to find it: rows are compared in his name (ri_PerformCheck).
+
+    And to read and lock its rows, which he may have taken from himself.
+    """
+    if table.owner == step.schema.role:
+        return
+    for privilege, kind, name in (
+        ("USAGE", "schema", (table.name.schema,)),
+        ("SELECT", "relation", table.name),
+        ("UPDATE", "relation", table.name),
+    ):
+        right = Right(privilege=privilege, object_kind=kind, name=tuple(name), role=table.owner)
+        step.effects.may_need(right)
 
 
 def _require_version(step: Step, node: Any) -> None:
@@ -116,6 +119,8 @@ def _require_tables(
         step.refuse("42809", "wrong-kind", **about)
     if table.persistence != target.persistence and table.persistence == "p":
         step.refuse("42P16", "other-persistence", **about)
+    if target.name in descendants_of(step.schema, table.name) and table.kind == "p":
+        raise UnknownError("a foreign key to a partition of its own", table.name, target.name)
     if target.kind == "p" and children_of(step.schema, target.name):
         raise UnknownError("a foreign key to a partitioned table", table.name, target.name)
 
@@ -257,10 +262,13 @@ def _another(step: Step, child: Name, made: Constraint) -> str:
 
 
 def ask_key(step: Step, table: Relation, made: Constraint, *, validate: bool = True) -> None:
-    """Note that the rows of both tables are compared."""
+    """Note that the rows of both tables are compared.
+
+    One that the plan itself makes is taken for empty: then nothing is looked up in the other.
+    """
     if not (validate and made.validated and made.target) or table.kind != "r":
         return
-    step.effects.scans |= {table.name, made.target}
+    step.effects.scans |= {table.name} if table.live is None else {table.name, made.target}
     step.effects.questions.append(
         Question(
             sqlstate="23503",

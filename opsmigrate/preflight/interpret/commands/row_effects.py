@@ -164,3 +164,5 @@ def lock_sequences(
             step.effects.rights.append(replace(right, certain=certain))
         if used or mine:
             step.effects.lock_with_rows(each.name, ROW_EXCLUSIVE)
+            question = Question(sqlstate="2200H", kind="sequence", relation=each.name)
+            step.effects.questions.append(question)
