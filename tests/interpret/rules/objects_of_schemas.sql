@@ -229,7 +229,7 @@ ANALYZE par
 ANALYZE ONLY par
 ANALYZE pt
 ANALYZE v -- unknown
-VACUUM t -- unknown
+VACUUM t
 ANALYZE -- unknown
 CREATE FUNCTION n() RETURNS integer LANGUAGE sql AS 'nonsense('
 CREATE FUNCTION n() RETURNS void LANGUAGE sql AS 'CREATE TABLE x (i integer); SELECT * FROM x'
