@@ -107,3 +107,4 @@ INSERT INTO loose_pair VALUES (1)
 COMMENT ON COLUMN book_id_seq.absent IS 'x'
 COMMENT ON COLUMN book_id_seq.last_value IS 'x'
 COMMENT ON COLUMN book_id_seq.ctid IS 'x'
+ALTER VIEW titles OWNER TO interpret_owner; SELECT id FROM titles FOR UPDATE

@@ -113,6 +113,10 @@ def _lock_rows(step: Step, relation: Relation, *, only: bool) -> None:
             _lock_rows(step, step.known(name), only=False)
             # The view's owner has to have the rights on these.
             step.effects.rights = rights
+            owner = "" if relation.owner == step.schema.role else relation.owner
+            step.effects.may_need(
+                Right(privilege="UPDATE", object_kind="relation", name=name, role=owner)
+            )
     if not only:
         for child in descendants_of(step.schema, relation.name):
             lock = step.effects.lock if relation.kind == "r" else step.effects.lock_with_rows
