@@ -16,6 +16,7 @@ from opsmigrate.steps import Step, as_lines
 # In columns: what a file gets, and what a terminal gets at least and at most.
 WIDTH, NARROWEST, WIDEST = 80, 60, 120
 SHOWN_INFOS = 10
+AFTER_CURE = "found after putting right the errors before it on the copy"
 AS_ABOVE = "the steps said above are for this one too"
 SHOWN_UNDECIDED = 5
 SHOWN_OF_A_SORT = 3
@@ -50,7 +51,8 @@ class Verdict(str, Enum):
 class Finding:
     """One thing that was found; `id` is a lasting slug.
 
-    `hint` says in words what to do next, `steps` are what to type for it.
+    `hint` says in words what to do next, `steps` are what to type for it. `after_cure` says that a
+    rehearsal met it only after the errors before it had been put right on the copy.
     """
 
     id: str
@@ -63,6 +65,7 @@ class Finding:
     table: str | None = None
     column: str | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    after_cure: bool = False
 
 
 @dataclass(frozen=True)
@@ -271,6 +274,8 @@ def _finding_lines(finding: Finding, width: int) -> Iterable[str]:
     ]
     if place:
         yield from _wrapped(", ".join(place), width, first="    in ", rest="       ")
+    if finding.after_cure:
+        yield f"    {AFTER_CURE}"
     if finding.hint or finding.steps:
         lines = as_lines(finding.hint, finding.steps)
         if finding.hint and "\n" not in finding.hint:

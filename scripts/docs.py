@@ -35,8 +35,10 @@ the keys of `evidence`) may change with any version.
 # The files whose results have the facts of a command.
 FACTS = {
     "backup_db": ("management/commands/backup_db.py",),
+    "migrate_safely": ("management/commands/migrate_safely.py", "playbook/migrate.py"),
     "preflight_migrate": (
         "management/commands/preflight_migrate.py",
+        "management/examination.py",
         "preflight/examine.py",
         "preflight/old_release/judge.py",
         "preflight/verdict.py",
@@ -45,6 +47,7 @@ FACTS = {
         "preflight/rehearsal/rehearsed_statement.py",
     ),
     "restore_db": ("management/commands/restore_db.py",),
+    "run_playbook": ("management/commands/run_playbook.py", "playbook/run.py"),
     "run_uat": (
         "management/commands/run_uat.py",
         "uat/acceptance.py",
@@ -94,6 +97,7 @@ def page() -> str:
         "| 130 | interrupted, whatever the verdict in the report |",
         "\n## Settings\n",
         f"`OPSMIGRATE`: {_listed(conf.KEYS)}.\n",
+        f'`OPSMIGRATE["PLAYBOOK"]`: {_listed(conf.PLAYBOOK_KEYS)}.\n',
         f'`OPSMIGRATE["UAT"]`: {_listed(conf.UAT_KEYS)}.',
         '\n## JSON reports (`"schema": 2`)\n',
         f"Every report: {_listed(list(report))}.\n",
