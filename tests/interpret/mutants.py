@@ -343,16 +343,21 @@ def equivalent() -> dict[tuple[str, str], str]:
 def tried_on(every: Sequence[Case], chosen: Sequence[Mutant]) -> tuple[list[Mutant], str]:
     """Return those that nothing noticed, though they are no equivalents, and the figures."""
     known = equivalent()
+    others = [each for each in chosen if any(word in each.what for word in OTHER_MAJORS)]
+    ours = [each for each in chosen if each not in others and _key(each) not in known]
     how: Counter[str] = Counter()
     left = []
-    for mutant, by in survivors(every, [each for each in chosen if _key(each) not in known]):
+    for mutant, by in survivors(every, ours):
         how[by if by is not None else "not noticed"] += 1
         if by is None:
             left.append(mutant)
-    same = len(chosen) - how.total()
-    share = 1 - len(left) / max(how.total(), 1)
-    words = f"{len(chosen)} mutants on {len(every)} statements: {share:.1%} of those that are not"
-    return left, f"{words} equivalent ({same}) are noticed: {dict(how.most_common())}"
+    share = 1 - len(left) / max(len(ours), 1)
+    same = len(chosen) - len(others) - len(ours)
+    words = f"{share:.1%} of {len(ours)} mutants are noticed, on {len(every)} statements"
+    return (
+        left,
+        f"{words} ({same} equivalents and {len(others)} of other majors aside): {dict(how)}",
+    )
 
 
 def _key(mutant: Mutant) -> tuple[str, str]:
