@@ -8,7 +8,12 @@ setup(
     packages=[*find_packages(include=["opsmigrate", "opsmigrate.*"]), PAGES],
     package_dir={PAGES: "docs/findings"},
     package_data={
-        "opsmigrate": ["py.typed", "uat/reports/templates/*.html"],
+        "opsmigrate": [
+            "py.typed",
+            "formats/templates/*.html",
+            "json_schemas/*.json",
+            "uat/reports/templates/*.html",
+        ],
         PAGES: ["*.md"],
     },
 )

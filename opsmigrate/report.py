@@ -192,7 +192,7 @@ class Report:
 
     def _where(self) -> str:
         seconds = (self.finished - self.started).total_seconds()
-        database = f"{_described(self.database)}, " if self.database else ""
+        database = f"{described(self.database)}, " if self.database else ""
         return f"{self.command}: {database}{seconds:.1f} s, run {self.run_id}"
 
 
@@ -202,11 +202,17 @@ def place(host: str | None, port: int | None) -> str:
     return f"the local socket {where}" if where.startswith(("/", "@")) else where
 
 
-def _described(database: Database) -> str:
+def described(database: Database) -> str:
+    """Return in words which database a report speaks of."""
     where = f" on {place(database.host, database.port)}" if database.host else ""
     version = database.server_version
     server = f" (PostgreSQL {version})" if version is not None else ""
     return f"database {database.name}{where}{server}"
+
+
+def by_severity(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings, the errors first; else in their order."""
+    return sorted(findings, key=lambda item: list(Severity).index(item.severity))
 
 
 def _shown(findings: Iterable[Finding]) -> list[Finding]:
@@ -214,7 +220,7 @@ def _shown(findings: Iterable[Finding]) -> list[Finding]:
 
     Where many of them are about one table, they are alike, and fewer show what they are.
     """
-    ordered = sorted(findings, key=lambda item: list(Severity).index(item.severity))
+    ordered = by_severity(findings)
     infos = [item for item in ordered if item.severity is Severity.INFO]
     many = Counter((item.id, item.table) for item in infos)
     counts: Counter[str] = Counter()

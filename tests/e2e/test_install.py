@@ -11,6 +11,7 @@ from opsmigrate.pages import page_of
 from tests.conftest import ROOT
 
 FINDINGS = ROOT / "docs" / "findings"
+SCHEMAS = ROOT / "opsmigrate" / "json_schemas"
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,16 @@ def test_the_installed_package_has_the_page_of_every_finding(installed: Path) ->
         path.name: path.read_text(encoding="utf-8")
         for path in (installed / "opsmigrate" / "findings").iterdir()
     } == pages
+
+
+def test_the_installed_package_has_every_json_schema(installed: Path) -> None:
+    schemas = {path.name: path.read_text(encoding="utf-8") for path in SCHEMAS.glob("*.json")}
+
+    assert "preflight_migrate.json" in schemas
+    assert {
+        path.name: path.read_text(encoding="utf-8")
+        for path in (installed / "opsmigrate" / "json_schemas").iterdir()
+    } == schemas
 
 
 def test_the_installed_package_explains_a_finding_without_a_database(installed: Path) -> None:

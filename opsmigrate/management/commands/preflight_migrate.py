@@ -6,6 +6,7 @@ from typing import Any
 from opsmigrate.conf import OLD_RELEASE, REHEARSALS, Settings, seeded_field
 from opsmigrate.counted import counted
 from opsmigrate.errors import OpsmigrateError
+from opsmigrate.formats import FORMATS
 from opsmigrate.guard import PRODUCTION, approved, require_backup
 from opsmigrate.management.argument_types import positive_float
 from opsmigrate.management.base import ReportCommand, Run
@@ -31,6 +32,7 @@ class Command(ReportCommand):
 
     # migrate stops there as well.
     too_old = OpsmigrateError
+    formats = FORMATS
     help = "Say whether migrate with the same arguments will apply to this database."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
