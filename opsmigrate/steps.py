@@ -11,6 +11,7 @@ from opsmigrate.shown import shown
 
 TAKING_AN_ALIAS = (
     "backup_db",
+    "check_drift",
     "dbshell",
     "migrate",
     "preflight_migrate",

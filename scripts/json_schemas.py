@@ -110,11 +110,19 @@ class Definitions:
 
 def facts_of_commands() -> dict[str, Any]:
     """Return the type of each command's facts."""
-    from opsmigrate.facts import backup_db, preflight_migrate, restore_db, run_uat, verify_backup
+    from opsmigrate.facts import (
+        backup_db,
+        check_drift,
+        preflight_migrate,
+        restore_db,
+        run_uat,
+        verify_backup,
+    )
     from opsmigrate.facts import seed_payment_id as seed
 
     return {
         "backup_db": backup_db.BackupFacts,
+        "check_drift": check_drift.DriftFacts,
         "preflight_migrate": preflight_migrate.PreflightFacts,
         "restore_db": restore_db.RestoreFacts,
         "run_uat": run_uat.UatFacts,

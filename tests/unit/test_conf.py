@@ -49,6 +49,7 @@ def test_everything_has_a_default() -> None:
         rehearse_max_bytes=1 << 30,
         rehearse_max_seconds=3600,
         old_release="warn",
+        drift_waivers=(),
         uat=UatSettings(urls=(), base_url=None, login=None, waivers=()),
     )
 
@@ -94,6 +95,7 @@ def test_every_key_can_be_set() -> None:
         rehearse_max_bytes=1000,
         rehearse_max_seconds=60,
         old_release="error",
+        drift_waivers=(),
         uat=UatSettings(urls=(KeyUrl(url="/"),), base_url="https://x", login=login),
     )
 
