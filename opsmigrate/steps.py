@@ -10,6 +10,7 @@ from typing import Literal
 from opsmigrate.shown import shown
 
 TAKING_AN_ALIAS = (
+    "backfill_field",
     "backup_db",
     "check_drift",
     "dbshell",

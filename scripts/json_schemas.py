@@ -121,6 +121,7 @@ def facts_of_commands() -> dict[str, Any]:
     from opsmigrate.facts import seed_payment_id as seed
 
     return {
+        "backfill_field": seed.SeedFacts,
         "backup_db": backup_db.BackupFacts,
         "check_drift": check_drift.DriftFacts,
         "preflight_migrate": preflight_migrate.PreflightFacts,

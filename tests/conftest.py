@@ -33,6 +33,7 @@ from tests.json_reports import parsed
 from tests.server import given_url
 
 pytest_plugins = [
+    "pytester",
     "tests.remedies",
     "tests.interrupting",
     "tests.prepared",

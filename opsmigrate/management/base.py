@@ -77,6 +77,11 @@ class ReportCommand(BaseCommand, ABC):
     messages: Messages
     _from_shell = False
 
+    @property
+    def name(self) -> str:
+        """Return what is typed after manage.py."""
+        return type(self).__module__.rsplit(".", 1)[-1]
+
     def get_version(self) -> str:
         """Return what --version prints: opsmigrate's version with Django's."""
         return f"opsmigrate {__version__}, Django {django.get_version()}"
@@ -164,7 +169,7 @@ class ReportCommand(BaseCommand, ABC):
         result = self.repeating(result.failing_on(Severity(options["fail_on"])), options)
         result = _aimed(result, options)
         report = Report(
-            command=type(self).__module__.rsplit(".", 1)[-1],
+            command=self.name,
             run_id=run_id,
             started=started,
             finished=datetime.now(timezone.utc),

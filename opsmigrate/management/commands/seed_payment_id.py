@@ -104,7 +104,7 @@ class Command(ReportCommand):
             expression=options["expression"] or target.expression,
             unique=not options["no_unique"],
         )
-        again = _again(options)
+        again = _again(self.name, options)
         if options["verify_only"]:
             return verify(run.connection, spec, again=again, done={"seeded": 0})
         seed_options = SeedOptions(
@@ -146,9 +146,9 @@ def _missing_approval(settings: Settings, approval: str | None, again: str) -> t
     return ()
 
 
-def _again(options: dict[str, Any]) -> str:
+def _again(command: str, options: dict[str, Any]) -> str:
     """Return what to type to go on, with what makes it the same seed."""
-    words = ["python manage.py seed_payment_id"]
+    words = [f"python manage.py {command}"]
     for name in ("model", "field", "expression", "approval"):
         words += [f"--{name} {shlex.quote(options[name])}"] if options[name] else []
     words += ["--no-unique"] if options["no_unique"] else []
