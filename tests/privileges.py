@@ -7,6 +7,7 @@ from django.db import ProgrammingError, connections
 from opsmigrate.postgres.catalog import read_catalog
 from opsmigrate.postgres.driver_errors import INSUFFICIENT_PRIVILEGE, sqlstate
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.preflight.rehearsal.rehearsed_privileges import check_rehearsed_privileges
 from tests.aliases import guest
 from tests.conftest import Answer, Ops, execute
@@ -53,7 +54,7 @@ class Case:
         execute_for(user, alias, *statements, database=database)
         ledger = Ledger()
         runs = self.runs.replace("{database}", database)
-        ran = [{"migration": "zoo.0002_step", "operation": "0: RunSQL", "sql": runs}]
+        ran = [PlannedStatement(migration="zoo.0002_step", operation="0: RunSQL", sql=runs)]
 
         with guest(alias, user) as theirs:
             connection = connections[theirs]

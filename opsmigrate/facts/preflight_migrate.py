@@ -35,7 +35,7 @@ class PlainStatement(TypedDict):
 
     migration: str | None
     operation: str | None
-    sql: str | None
+    sql: str
     tables: list[str]
 
 
@@ -100,7 +100,10 @@ class RehearsedLock(TypedDict):
 
 
 class RehearsedStatement(TypedDict):
-    """A statement that the rehearsal executed, with all its executions by one operation."""
+    """A statement that the rehearsal executed, with all its executions by one operation.
+
+    `locks` is null where nobody could see them.
+    """
 
     migration: str | None
     operation: str | None
@@ -109,7 +112,7 @@ class RehearsedStatement(TypedDict):
     seconds: float
     rows: int
     wal_bytes: int
-    locks: list[RehearsedLock]
+    locks: list[RehearsedLock] | None
     rewrites: list[str]
 
 

@@ -22,9 +22,9 @@ from opsmigrate.postgres.session import (
     statement_limit,
 )
 from opsmigrate.preflight.rehearsal.same_database import identity_of, leads_to_database
+from opsmigrate.redaction import NAMES, Redactor, secrets_of_settings
 from opsmigrate.report import Database
 from opsmigrate.steps import statement
-from opsmigrate.uat.redaction import NAMES, Redactor, secrets_of_settings
 
 IN_ADDRESS = re.compile(r"://[^/\s:@]*:([^\s@]+)@")
 

@@ -13,7 +13,8 @@ MODES = (
 )
 ROW_SHARE, ROW_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE, SHARE, SHARE_ROW_EXCLUSIVE = MODES[1:6]
 EXCLUSIVE, ACCESS_EXCLUSIVE = MODES[6:]
-_OF_PG_LOCKS = {f"{mode.title().replace(' ', '')}Lock": mode for mode in MODES}
+_IN_PG_LOCKS = {mode: f"{mode.title().replace(' ', '')}Lock" for mode in MODES}
+_OF_PG_LOCKS = {name: mode for mode, name in _IN_PG_LOCKS.items()}
 
 
 def blocks(mode: str) -> list[str]:
@@ -31,3 +32,8 @@ def stronger(one: str | None, other: str) -> str:
 def mode_of(name: str) -> str:
     """Return the mode that pg_locks calls `AccessExclusiveLock`; a mode stays as it is."""
     return _OF_PG_LOCKS.get(name, name)
+
+
+def pg_locks_name(mode: str) -> str:
+    """Return how pg_locks calls a mode; a name of pg_locks stays as it is."""
+    return _IN_PG_LOCKS.get(mode, mode)

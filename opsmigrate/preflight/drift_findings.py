@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from opsmigrate.postgres.catalog import Catalog, Relation
 from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.report import Finding, Severity
 from opsmigrate.schema.drift import drift_of
 from opsmigrate.schema.drift_words import Drift
@@ -71,7 +72,7 @@ def judge_drift(
         if severity is None:
             place = next(_dropping(connection, drift, tables.get(drift.table), ledger), None)
             severity = Severity.WARNING if place else Severity.INFO
-            ledger.add(_finding(drift, severity, place or {}))
+            ledger.add(_finding(drift, severity, place))
         facts.append(
             {
                 "id": drift.id,
@@ -119,20 +120,19 @@ def _with_steps(finding: Finding, drift: Drift) -> Finding:
 
 def _dropping(
     connection: BaseDatabaseWrapper, drift: Drift, table: Relation | None, ledger: Ledger
-) -> Iterator[Mapping[str, Any]]:
+) -> Iterator[PlannedStatement]:
     """Yield each statement of the plan that drops a column which nobody knows, with its values."""
     if drift.id != "drift-column-unknown" or table is None:
         return
     name = connection.ops.quote_name(table.name)
     for statement in ledger.statements:
-        text = statement["sql"] or ""
-        drops = text.startswith("DROP TABLE ") and name in text
+        drops = statement.sql.startswith("DROP TABLE ") and name in statement.sql
         # Also where it cannot be known.
         if drops and has_values(connection, table, drift.column or "") is not False:
             yield statement
 
 
-def _finding(drift: Drift, severity: Severity, place: Mapping[str, Any]) -> Finding:
+def _finding(drift: Drift, severity: Severity, place: PlannedStatement | None) -> Finding:
     harm = f"; the plan drops {drift.table} and its values" if place else ""
     return Finding(
         id=drift.id,
@@ -140,8 +140,8 @@ def _finding(drift: Drift, severity: Severity, place: Mapping[str, Any]) -> Find
         message=drift.words + harm,
         hint=drift.hint,
         steps=drift.steps,
-        migration=place.get("migration"),
-        operation=place.get("operation"),
+        migration=place.migration if place else None,
+        operation=place.operation if place else None,
         table=drift.table,
         column=drift.column,
         evidence={"claimed": drift.claimed, "live": drift.live, "name": drift.name},

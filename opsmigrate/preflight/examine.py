@@ -77,12 +77,12 @@ def examine(  # noqa: PLR0913 - what a command is asked
     rehearsed = rehearsal if isinstance(rehearsal, Rehearsal) else None
     if walk is not None:
         ran = rehearsed.statements if rehearsed else ()
-        walk.bodies.note(ledger, [str(each["sql"]) for each in ran])
+        walk.bodies.note(ledger, [each.sql for each in ran])
         if something:
             require_replica_identities(walk)
     forecast_report = build_forecast(connection, catalog, plan, ledger, rehearsed)
     server, lines = (
-        check_server(connection, catalog, ledger, forecast_report.statements, rehearsed)
+        check_server(connection, catalog, ledger, forecast_report.costs, rehearsed)
         if plan.steps
         else (None, ())
     )
@@ -176,5 +176,6 @@ def _require_privileges(
         check_rehearsed_privileges,
     )
 
-    understood = [each._asdict() for each in walk.interpretation.understood]
-    check_rehearsed_privileges(connection, catalog, understood, walk.ledger, known=BY_HAND)
+    check_rehearsed_privileges(
+        connection, catalog, walk.interpretation.understood, walk.ledger, known=BY_HAND
+    )

@@ -10,6 +10,7 @@ from textwrap import shorten
 from typing import Any
 
 from opsmigrate.postgres.mentions import naming
+from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.report import Finding, Severity, Undecided
 from opsmigrate.steps import Step
 
@@ -60,7 +61,7 @@ class Ledger:
     `at()` says which these are for everything that is found inside it; nothing else sets them.
     """
 
-    statements: list[dict[str, Any]] = field(default_factory=list)
+    statements: list[PlannedStatement] = field(default_factory=list)
     drift: list[dict[str, Any]] | None = None
     # How often code has run so far; the last time of these that may have made rows where there
     # were none; and whether something has run that may have made triggers, which make rows later.
@@ -292,15 +293,16 @@ class Ledger:
         """Mark as undecided what code does before the plan; `texts` are the strings in it."""
         self.code(f"{what} runs before the plan: only a rehearsal decides", texts)
 
-    def statement(self, sql: str, tables: list[str]) -> None:
-        """Keep the SQL that the present operation would execute, and which tables it touches."""
+    def statement(self, sql: str, tables: Iterable[str], composed: str) -> PlannedStatement:
+        """Keep the SQL that the present operation would execute; see PlannedStatement."""
         if self.operation_unknown:
             self._raw.append(sql)
-        self.statements.append(
-            {
-                "migration": self.migration,
-                "operation": self.operation,
-                "sql": sql,
-                "tables": tables,
-            }
+        kept = PlannedStatement(
+            migration=self.migration,
+            operation=self.operation,
+            sql=sql,
+            tables=tuple(tables),
+            composed=composed,
         )
+        self.statements.append(kept)
+        return kept

@@ -1,6 +1,6 @@
 """From findings and undecided questions to the verdict, in words."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from opsmigrate.counted import counted
@@ -8,8 +8,8 @@ from opsmigrate.preflight.forecast.forecast_report import ForecastReport
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import MigrateArguments, Plan
 from opsmigrate.preflight.plan_order import AFTER_PLAN, OF_OLD_RELEASE, PlanOrder
-from opsmigrate.preflight.rehearsal.recording import LONGEST_SQL
 from opsmigrate.preflight.rehearsal.rehearsal_result import NotRehearsed, Rehearsal
+from opsmigrate.preflight.rehearsal.rehearsed_statement import LONGEST_SQL
 from opsmigrate.preflight.rehearsal.selection import KeptCopy
 from opsmigrate.report import Finding, Result, Severity, Undecided, Verdict
 
@@ -120,16 +120,18 @@ def _facts(
             for step in plan.steps
         ],
         "drift": ledger.drift,
-        "statements": forecast_report.statements,
+        "statements": forecast_report.statements_as_json(),
         "forecast": dict(forecast_report.facts),
-        "rehearsal": _rehearsal_facts(rehearsal, undecided_before)
+        "rehearsal": _rehearsal_facts(rehearsal, undecided_before, forecast_report)
         if isinstance(rehearsal, Rehearsal)
         else None,
     }
 
 
 def _rehearsal_facts(
-    rehearsal: Rehearsal, undecided_before: tuple[Undecided, ...]
+    rehearsal: Rehearsal,
+    undecided_before: tuple[Undecided, ...],
+    forecast_report: ForecastReport,
 ) -> dict[str, Any]:
     return {
         "mode": rehearsal.selection.mode,
@@ -143,7 +145,10 @@ def _rehearsal_facts(
         "copy_seconds": rehearsal.copy_seconds,
         "migrate_seconds": rehearsal.migrate_seconds,
         "undecided_before": [{"what": item.what, "why": item.why} for item in undecided_before],
-        "statements": [{**item, "sql": item["sql"][:LONGEST_SQL]} for item in rehearsal.statements],
+        "statements": [
+            replace(forecast_report.with_derived_locks(item), sql=item.sql[:LONGEST_SQL]).as_json()
+            for item in rehearsal.statements
+        ],
     }
 
 

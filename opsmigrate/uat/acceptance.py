@@ -12,11 +12,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.counted import counted
 from opsmigrate.errors import UndecidedError, UsageError
 from opsmigrate.progress import Progress
+from opsmigrate.redaction import Redactor, secrets_of_settings
 from opsmigrate.report import Finding, Result, Severity, Verdict
 from opsmigrate.steps import aimed, command
 from opsmigrate.uat.environment import describe_environment
 from opsmigrate.uat.outcome import Outcome, Status
-from opsmigrate.uat.redaction import Redactor, secrets_of_settings
 from opsmigrate.uat.registry import CheckDefinition, discover, registry
 from opsmigrate.uat.runner import JOBS, Adopted, RunResources, outcome_of, run_checks
 from opsmigrate.uat.site import Login
@@ -109,7 +109,7 @@ def accept(
         outcomes, system.settings.uat.waivers, known=known, today=utc_today()
     )
     redactor = _redactor(system.connection, ran.resources.login)
-    outcomes = tuple(map(redactor.outcome, outcomes))
+    outcomes = tuple(outcome.masked(redactor.text) for outcome in outcomes)
     facts = {
         **_facts(system, ran.resources, aim),
         "checks": [item.as_fact() for item in outcomes],

@@ -1,6 +1,9 @@
 """How a check ended, and what it saw: the words that every part of the acceptance run shares."""
 
-from dataclasses import asdict, dataclass
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from hashlib import sha256
 from typing import Any
@@ -128,6 +131,26 @@ class Outcome:
     steps: tuple[Step, ...] = ()
     required: bool = True
     waived: str | None = None
+
+    def masked(self, mask: Callable[[str], str]) -> Outcome:
+        """Return the outcome with every text of it as `mask` returns it."""
+        return replace(
+            self,
+            message=mask(self.message),
+            detail=mask(self.detail),
+            retried=tuple(map(mask, self.retried)),
+            hint=mask(self.hint) if self.hint else None,
+            steps=tuple(replace(step, text=mask(step.text)) for step in self.steps),
+            evidence=tuple(
+                replace(
+                    item,
+                    title=mask(item.title),
+                    text=mask(item.text),
+                    rows=tuple(tuple(map(mask, row)) for row in item.rows),
+                )
+                for item in self.evidence
+            ),
+        )
 
     @property
     def weighs(self) -> bool:

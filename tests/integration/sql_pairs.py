@@ -37,6 +37,9 @@ NO_NAME = "ALTER TABLE zoo_cage DROP COLUMN name"
 NO_SIZE = "ALTER TABLE zoo_cage DROP COLUMN size"
 NULLS = "INSERT INTO zoo_cage (code, name) VALUES (gen_random_uuid(), 'b')"
 TWICE = f"{ROW}; {ROW}"
+ITS_VALUES = "('6f1c0a52-2f4e-4a3b-9a51-0c6f6a1f8e11', 'otter', 3)"
+ONE = f"INSERT INTO zoo_cage (code, name, size) VALUES {ITS_VALUES}"
+NO_SIZES = ONE.replace("3)", "NULL)")
 ON_SIZE = 'migrations.AddIndex("cage", models.Index(fields=["size"], name="on_size")),'
 
 SQL_PAIRS = (
@@ -303,8 +306,36 @@ SQL_PAIRS = (
         finding="null-values",
         setup=ROW,
     ),
+    SqlPair(
+        "UPDATE of a text", "UPDATE zoo_cage SET name = 'otter' WHERE size > 0", NO_NAME, setup=ROW
+    ),
+    SqlPair(
+        "UPDATE by a function",
+        "UPDATE zoo_cage SET size = length(name)",
+        "ALTER TABLE zoo_cage ADD CHECK (size <> 1) NOT VALID",
+        finding="check-violated",
+        setup=ROW.replace("1)", "2)"),
+    ),
     SqlPair("UPDATE of no row", "UPDATE zoo_cage SET size = 3", NO_SIZE),
     SqlPair("DELETE", "DELETE FROM zoo_cage WHERE size = 1", "DROP TABLE zoo_cage", setup=NULLS),
+    SqlPair("INSERT", ONE, NO_NAME),
+    SqlPair("INSERT of what is there", ONE, ONE),
+    SqlPair(
+        "INSERT of two that are equal",
+        f"{ONE}, {ITS_VALUES.replace('6f1c', '7f1c')}",
+        "ALTER TABLE zoo_cage ADD UNIQUE (name)",
+    ),
+    SqlPair("INSERT without a value", ONE, "ALTER TABLE zoo_cage ADD note text NOT NULL"),
+    SqlPair("INSERT of NULL", NO_SIZES, "ALTER TABLE zoo_cage ALTER size SET NOT NULL"),
+    SqlPair(
+        "INSERT of what is too long", ONE, "ALTER TABLE zoo_cage ALTER name TYPE varchar(2)"
+    ),
+    SqlPair("INSERT that a check refuses", ONE, "ALTER TABLE zoo_cage ADD CHECK (size > 3)"),
+    SqlPair(
+        "INSERT with a key that the sequence gives again",
+        ONE,
+        f"{ROW}; SELECT setval('zoo_cage_id_seq', 1, false)",
+    ),
     # What Django's own operations find after it
     SqlPair(
         "an index of Django's on a column that SQL has added",

@@ -7,7 +7,7 @@ from django.db import connections
 
 from tests.conftest import Ops, execute
 from tests.integration.pairs import ROW
-from tests.integration.sql_pairs import FIRST, SQL_PAIRS, SqlPair
+from tests.integration.sql_pairs import FIRST, ONE, SQL_PAIRS, SqlPair
 from tests.integration.zoo_migrations import Write, migrate
 
 
@@ -54,7 +54,35 @@ LEFT_TO_A_REHEARSAL = {
         "ALTER TABLE zoo_cage ADD COLUMN note text",
     ),
     "the history": ("", "ALTER TABLE django_migrations ADD COLUMN note text"),
-    "new rows": ("", ROW),
+    "new rows with what a function gives": ("", ROW),
+    "new rows from a query": (
+        ROW,
+        "INSERT INTO zoo_cage SELECT 7, gen_random_uuid(), name FROM zoo_cage",
+    ),
+    "new rows of a table that the plan has changed": (
+        "",
+        f"ALTER TABLE zoo_cage ADD n int DEFAULT 1; {ONE}",
+    ),
+    "new rows where a trigger fires": (
+        "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$;"
+        " CREATE TRIGGER touched BEFORE INSERT ON zoo_cage FOR EACH ROW EXECUTE FUNCTION touch()",
+        ONE,
+    ),
+    "new rows beside others of the plan": ("", f"{ONE}; {ONE.replace('6f1c', '7f1c')}"),
+    "new rows that row security may refuse": (
+        "ALTER TABLE zoo_cage ENABLE ROW LEVEL SECURITY",
+        ONE,
+    ),
+    "new rows with a default that calls anything": (
+        "CREATE FUNCTION one() RETURNS integer LANGUAGE sql AS 'SELECT 1';"
+        " ALTER TABLE zoo_cage ADD n integer DEFAULT one()",
+        ONE,
+    ),
+    "new rows that point to others": (
+        "CREATE TABLE sizes (id integer PRIMARY KEY);"
+        " ALTER TABLE zoo_cage ADD CONSTRAINT k FOREIGN KEY (size) REFERENCES sizes",
+        ONE,
+    ),
     "a query": ("", "SELECT 1 FROM zoo_cage"),
     "a block": ("", "DO $$ BEGIN PERFORM 1; END $$"),
     "a commit": ("", "COMMIT"),
@@ -79,7 +107,12 @@ LEFT_TO_A_REHEARSAL = {
         " FOR EACH ROW EXECUTE FUNCTION touch()",
         "UPDATE zoo_cage SET size = 3",
     ),
-    "a function of a value": (ROW, "UPDATE zoo_cage SET name = lower(name)"),
+    "what may be too long": (ROW, "UPDATE zoo_cage SET name = 'a name of more than twenty'"),
+    "a function of somebody's own": (
+        f"{ROW}; CREATE FUNCTION length(varchar) RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+        "UPDATE zoo_cage SET size = length(name)",
+    ),
+    "a function whose value differs": (ROW, "UPDATE zoo_cage SET size = random()"),
 }
 
 
@@ -116,3 +149,28 @@ def test_what_stands_alone_is_refused_within_a_migration_that_is_a_transaction(
     assert failure is not None
     assert (alone.code, alone.ids) == (0, []), alone.stdout
     assert migrate(empty_database, "zoo") is None
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        'migrations.RunSQL("ALTER TABLE zoo_cage ADD CHECK (size <> 3)"),',
+        'migrations.AddConstraint("cage", models.UniqueConstraint(models.F("size"), name="u")), '
+        f'migrations.RunSQL("{ONE.replace("6f1c", "7f1c")}"),',
+        f'migrations.RunSQL("{ONE}"),',
+        'migrations.RunSQL("ALTER SEQUENCE zoo_cage_id_seq RESTART"),',
+    ],
+    ids=["a check", "a unique constraint and a row", "the same row", "a sequence"],
+)
+def test_rows_are_not_promised_to_a_table_that_the_plan_has_changed_before(
+    before: str, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(FIRST)
+    assert migrate(empty_database, "zoo") is None
+    execute(connections[empty_database], ROW)
+    write_migrations(FIRST, f'{before} migrations.RunSQL("{ONE}"),')
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="off")
+
+    assert answer.code == 3, answer.stdout
+    assert migrate(empty_database, "zoo") is not None

@@ -1,14 +1,12 @@
-"""The lock that a statement of its own transaction is said to take is the one that it takes."""
+"""The locks of a statement that is its own transaction, which nobody can see, are foreseen."""
 
 from django.db import connections, transaction
 
-from opsmigrate.postgres.catalog import read_catalog
-from opsmigrate.postgres.lock_modes import mode_of
-from opsmigrate.preflight.forecast.locks import effects_of
-from opsmigrate.preflight.forecast.sizes import read_server
-from opsmigrate.preflight.forecast.statement_effects import SchemaView
-from opsmigrate.preflight.forecast.tables import ForecastTables
+from opsmigrate.postgres.lock_modes import MODES, ROW_EXCLUSIVE
+from opsmigrate.preflight.forecast.live_effects import live_effects
+from opsmigrate.preflight.interpret.reading import read_schema
 from opsmigrate.preflight.rehearsal.server_watch import ServerWatch
+from opsmigrate.preflight.walk.interpretation import interpreted
 from tests.conftest import execute
 
 SETUP = """
@@ -52,30 +50,24 @@ STATEMENTS = (
 )
 
 
-def test_each_statement_takes_the_lock_that_it_is_said_to_take(empty_database: str) -> None:
+def test_each_statement_takes_the_locks_that_are_foreseen(empty_database: str) -> None:
     connection = connections[empty_database]
     execute(connection, SETUP)
-    catalog, server = read_catalog(connection), read_server(connection)
-    said, taken, foreseen = {}, {}, {}
+    schema = read_schema(connection)
+    foreseen, taken = {}, {}
     for statement in STATEMENTS:
         watch = ServerWatch(connection)
         with transaction.atomic(using=empty_database):
-            said[statement] = watch.locks_of(statement)
             execute(connection, statement)
-            locks = watch.new_locks()
+            taken[statement] = {
+                table: mode
+                for table, mode in watch.new_locks().items()
+                if MODES.index(mode) >= MODES.index(ROW_EXCLUSIVE)
+            }
             transaction.set_rollback(True, using=empty_database)
-        around = SchemaView(ForecastTables(catalog, server), server)
-        foreseen[statement] = effects_of(statement, around).locks
-        # It names one table; what else is locked is not said.
-        table = next((name for name in said[statement]), None)
-        taken[statement] = {table: locks.get(table)} if table else locks
+        effects = live_effects(interpreted(schema, statement))
+        assert effects.understood, statement
+        foreseen[statement] = effects.locks
 
-    assert said == taken
-    # The forecast's own table of modes says the same; it knows no materialized views.
-    differ = {
-        statement: (modes, mode_of(mode))
-        for statement, modes in foreseen.items()
-        for table, mode in taken[statement].items()
-        if modes.get(table) != mode_of(str(mode))
-    }
-    assert sorted(differ) == ["REFRESH MATERIALIZED VIEW seen"], differ
+    assert foreseen == taken
+    assert all(taken.values())

@@ -7,6 +7,7 @@ from django.db import connections
 
 from opsmigrate.postgres.catalog import read_catalog
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.preflight.rehearsal.rehearsed_privileges import check_rehearsed_privileges
 from tests.aliases import guest
 from tests.conftest import Ops
@@ -317,7 +318,7 @@ def test_rows_that_row_security_hides_leave_the_question_open(
     ledger = Ledger()
 
     with guest(empty_database, user) as alias:
-        statements = [{"migration": "a", "operation": "b", "sql": "DELETE FROM ledger"}]
+        statements = [PlannedStatement(migration="a", operation="b", sql="DELETE FROM ledger")]
         check_rehearsed_privileges(
             connections[alias], read_catalog(connections[alias]), statements, ledger
         )

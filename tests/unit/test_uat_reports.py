@@ -12,11 +12,11 @@ from xml.etree import ElementTree
 import pytest
 
 from opsmigrate.errors import UsageError
+from opsmigrate.redaction import Redactor
 from opsmigrate.report import Verdict
 from opsmigrate.uat import Context
 from opsmigrate.uat.external_results import read_external_result
 from opsmigrate.uat.outcome import rank
-from opsmigrate.uat.redaction import Redactor
 from opsmigrate.uat.reports.junit import junit_xml
 from opsmigrate.uat.reports.page import headline, html_page
 from opsmigrate.uat.reports.report_digest import sealed, verify_report

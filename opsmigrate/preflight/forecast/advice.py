@@ -1,12 +1,11 @@
 """What another order of the plan would save."""
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from opsmigrate.counted import counted
 from opsmigrate.preflight.forecast.forecast import Forecast, StatementCost
-
-ACTIONS = re.compile(r"ALTER TABLE (\S+) ([^;]+)")
+from opsmigrate.sql.grammar import deparse
 
 
 def order_advice(forecast: Forecast) -> list[dict[str, str]]:
@@ -41,16 +40,35 @@ def _rewritten_twice(forecast: Forecast) -> Iterable[dict[str, str]]:
         if len(costs) < 2:
             continue
         places = ", ".join(_place(cost) for cost in costs)
-        matches = [ACTIONS.match(" ".join(cost.sql.split())) for cost in costs]
-        actions = [match[2] for match in matches if match is not None]
         some = counted(len(costs), "statement rewrites", "statements rewrite")
         words = f"{some} {label} ({places})"
-        if len(actions) == len(costs) and matches[0] is not None:
+        together = _in_one(costs)
+        if together is not None:
             words += (
                 "; one rewrites it once, in a RunSQL with these operations as state_operations: "
-                f"ALTER TABLE {matches[0][1]} {', '.join(actions)}"
+                f"{together}"
             )
         yield {"table": label, "advice": words}
+
+
+def _in_one(costs: Sequence[StatementCost]) -> str | None:
+    """Return one ALTER TABLE that does what several do; None where they are not all of that kind.
+
+    Nor where values belong to one: no report shows them.
+    """
+    node: Any = None
+    for cost in costs:
+        if len(cost.parts) != 1 or cost.parts[0].kind != "alter_table_stmt":
+            return None
+        [part] = cost.parts
+        if part.text.split() != cost.sql.strip().rstrip(";").split():
+            return None
+        if node is None:
+            node = type(part.node)()
+            node.CopyFrom(part.node)
+        else:
+            node.cmds.extend(part.node.cmds)
+    return deparse(node) if node is not None else None
 
 
 def _place(cost: StatementCost) -> str:

@@ -1,7 +1,6 @@
 """Safer ways to the same schema, as text to paste into migrations."""
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,23 +27,29 @@ from django.db.migrations.writer import OperationWriter
 from django.db.models import CheckConstraint, Field, Q, UniqueConstraint
 from django.db.models.fields import NOT_PROVIDED
 
-from opsmigrate.postgres.names import generated_name
+from opsmigrate.postgres.names import generated_name, quoted
+from opsmigrate.preflight.forecast.statement_shapes import (
+    AddedConstraint,
+    added_constraint,
+    added_unique_column,
+    concurrently,
+    creates_index,
+    dropped_column,
+    fills_nulls,
+    one_line,
+    sets_default,
+    sets_not_null,
+    table_of,
+)
+from opsmigrate.sql.statement import Statement
 
 POSTGRES = "django.contrib.postgres.operations"
-POSTGRES_NAME = re.compile(rf"{re.escape(POSTGRES)}\.(\w+)\(")
+Statements = Sequence[Statement]
 DEFAULT_IMPORTS = {
     "from django.db import migrations",
     "from django.db import models",
     f"import {POSTGRES}",
 }
-SETS_DEFAULT = re.compile(r"ALTER TABLE \S+ ALTER COLUMN \S+ (?:SET|DROP) DEFAULT\b")
-SETS_NOT_NULL = re.compile(r"ALTER TABLE \S+ ALTER COLUMN \S+ SET NOT NULL$")
-FILLS = re.compile(r"UPDATE \S+ SET .+ IS NULL; SET CONSTRAINTS ALL IMMEDIATE$")
-CREATES_INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX ")
-ADDS_UNIQUE = re.compile(r"ALTER TABLE (\S+) ADD CONSTRAINT (\S+) UNIQUE (\(.+?\))(.*)$")
-ADDS_KEY = re.compile(r"ALTER TABLE (\S+) ADD CONSTRAINT (\S+) FOREIGN KEY ")
-DROPS_COLUMN = re.compile(r"ALTER TABLE (\S+) DROP COLUMN (\S+)")
-ADDS_UNIQUE_COLUMN = re.compile(r"ALTER TABLE (\S+) ADD COLUMN (\S+) .+ UNIQUE\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +61,15 @@ class Paste:
     before: str | None = None
 
 
-def alternative(operation: Operation, statements: Sequence[str], *, rewrites: bool) -> str | None:
+def alternative(
+    operation: Operation, statements: Sequence[Statement], *, rewrites: bool
+) -> str | None:
     """Return the migrations to write instead of `operation`, None where none are safer.
 
     `statements` is all that it executes on live tables; `rewrites` says that one of them writes
     every row anew.
     """
-    sql = [each for each in (" ".join(text.split()) for text in statements) if not _light(each)]
+    sql = [each for each in statements if not sets_default(each)]
     made = next(
         (pastes for way in WAYS if (pastes := way(operation, sql, rewrites)) is not None), None
     )
@@ -72,11 +79,7 @@ def alternative(operation: Operation, statements: Sequence[str], *, rewrites: bo
         return None  # a migration written by hand may hold what Django cannot write
 
 
-def _light(statement: str) -> bool:
-    return SETS_DEFAULT.match(statement) is not None
-
-
-def _index(operation: Operation, sql: Sequence[str], rewrites: bool) -> list[Paste] | None:
+def _index(operation: Operation, sql: Statements, rewrites: bool) -> list[Paste] | None:
     made: Operation
     if type(operation) is AddIndex:
         made = AddIndexConcurrently(operation.model_name, operation.index)
@@ -87,7 +90,7 @@ def _index(operation: Operation, sql: Sequence[str], rewrites: bool) -> list[Pas
     return [Paste(atomic=False, operations=(made,))]
 
 
-def _check(operation: Operation, sql: Sequence[str], rewrites: bool) -> list[Paste] | None:
+def _check(operation: Operation, sql: Statements, rewrites: bool) -> list[Paste] | None:
     if type(operation) is not AddConstraint or not isinstance(
         operation.constraint, CheckConstraint
     ):
@@ -99,7 +102,7 @@ def _check(operation: Operation, sql: Sequence[str], rewrites: bool) -> list[Pas
     ]
 
 
-def _unique(operation: Operation, sql: Sequence[str], rewrites: bool) -> list[Paste] | None:
+def _unique(operation: Operation, sql: Statements, rewrites: bool) -> list[Paste] | None:
     """A unique index, built concurrently, then made the constraint, which reads nothing."""
     kinds = (AddConstraint, AlterUniqueTogether, AlterField)
     if not isinstance(operation, kinds) or not sql:
@@ -108,64 +111,66 @@ def _unique(operation: Operation, sql: Sequence[str], rewrites: bool) -> list[Pa
         operation.constraint, UniqueConstraint
     ):
         return None
-    found = [ADDS_UNIQUE.match(each) for each in sql]
-    indexes = [each for each in sql if CREATES_INDEX.match(each)]
+    indexes = [each for each in sql if creates_index(each)]
     if len(indexes) == len(sql):
         return [_concurrent_indexes(indexes, operation)]
-    constraints = [match for match in found if match is not None]
+    added = [added_constraint(each, "CONSTR_UNIQUE") for each in sql]
+    constraints = [each for each in added if each is not None]
     if len(constraints) + len(indexes) < len(sql):
         return None
+    return _made_of_indexes(constraints, indexes, operation)
+
+
+def _made_of_indexes(
+    constraints: Sequence[AddedConstraint], indexes: Sequence[Statement], operation: Operation
+) -> list[Paste]:
     builds = [
-        RunSQL(f"CREATE UNIQUE INDEX CONCURRENTLY {match[2]} ON {match[1]} {match[3]}")
-        for match in constraints
+        RunSQL(f"CREATE UNIQUE INDEX CONCURRENTLY {each.name} ON {each.table} {each.elements}")
+        for each in constraints
     ]
-    builds += [RunSQL(_concurrently(each)) for each in indexes]
+    builds += [RunSQL(concurrently(each)) for each in indexes]
+    given = [
+        f"ALTER TABLE {each.table} ADD CONSTRAINT {each.name} UNIQUE USING INDEX {each.name}"
+        f"{each.timing}"
+        for each in constraints
+    ]
     return [
         Paste(atomic=False, operations=tuple(builds)),
-        Paste(operations=(_given_index(constraints, operation),)),
+        Paste(operations=(RunSQL("; ".join(given), state_operations=[operation]),)),
     ]
 
 
-def _given_index(constraints: Sequence["re.Match[str]"], operation: Operation) -> Operation:
-    texts = [
-        f"ALTER TABLE {match[1]} ADD CONSTRAINT {match[2]} UNIQUE USING INDEX {match[2]}{match[4]}"
-        for match in constraints
-    ]
-    return RunSQL("; ".join(texts), state_operations=[operation])
-
-
-def _concurrently(sql: str) -> str:
-    return sql.replace(" INDEX ", " INDEX CONCURRENTLY ", 1)
-
-
-def _concurrent_indexes(indexes: Sequence[str], operation: Operation) -> Paste:
+def _concurrent_indexes(indexes: Sequence[Statement], operation: Operation) -> Paste:
     # Each in a RunSQL of its own: several statements in one are one transaction to the server.
-    runs = [RunSQL(_concurrently(each)) for each in indexes]
+    runs = [RunSQL(concurrently(each)) for each in indexes]
     runs[-1].state_operations = [operation]
     return Paste(atomic=False, operations=tuple(runs))
 
 
-def _foreign_key(operation: Operation, sql: Sequence[str], rewrites: bool) -> list[Paste] | None:
-    match = ADDS_KEY.match(sql[0]) if len(sql) == 1 else None
-    if not isinstance(operation, AlterField) or match is None:
+def _foreign_key(
+    operation: Operation, sql: Sequence[Statement], rewrites: bool
+) -> list[Paste] | None:
+    key = added_constraint(sql[0], "CONSTR_FOREIGN") if len(sql) == 1 else None
+    if not isinstance(operation, AlterField) or key is None:
         return None
-    validate = f"ALTER TABLE {match[1]} VALIDATE CONSTRAINT {match[2]}"
+    validate = f"ALTER TABLE {key.table} VALIDATE CONSTRAINT {key.name}"
+    added = f"{one_line(sql[0])} NOT VALID"
     return [
-        Paste(operations=(RunSQL(f"{sql[0]} NOT VALID", state_operations=[operation]),)),
+        Paste(operations=(RunSQL(added, state_operations=[operation]),)),
         Paste(operations=(RunSQL(validate),)),
     ]
 
 
-def _not_null(operation: Operation, sql: Sequence[str], rewrites: bool) -> list[Paste] | None:
+def _not_null(operation: Operation, sql: Statements, rewrites: bool) -> list[Paste] | None:
     """A valid check that says the same saves SET NOT NULL from reading the rows."""
     if not isinstance(operation, AlterField) or rewrites:
         return None
-    if not sql or not all(SETS_NOT_NULL.match(each) or FILLS.match(each) for each in sql):
+    if not sql or not all(sets_not_null(each) or fills_nulls(each) for each in sql):
         return None
     model, name = operation.model_name, operation.name
     given = Q(**{f"{name}__isnull": False})
     check = CheckConstraint(condition=given, name=f"{model}_{name}"[:55] + "_given")
-    fills = any(FILLS.match(each) for each in sql)
+    fills = any(fills_nulls(each) for each in sql)
     return [
         Paste(operations=(AddConstraintNotValid(model, check),)),
         Paste(
@@ -179,21 +184,28 @@ def _not_null(operation: Operation, sql: Sequence[str], rewrites: bool) -> list[
     ]
 
 
-def _added_column(operation: Operation, sql: Sequence[str], rewrites: bool) -> list[Paste] | None:
+def _added_column(
+    operation: Operation, sql: Sequence[Statement], rewrites: bool
+) -> list[Paste] | None:
     if not isinstance(operation, AddField) or not sql:
         return None
     model, name, field = operation.model_name, operation.name, operation.field
     if rewrites:
         return None if field.generated or field.primary_key else _filled(operation)
-    unique = ADDS_UNIQUE_COLUMN.match(sql[0])
-    indexes = [each for each in sql if CREATES_INDEX.match(each)]
+    unique = added_unique_column(sql[0])
+    indexes = [each for each in sql if creates_index(each)]
     later = AlterField(model, name, field)
     if unique is not None:
-        table, column = unique[1], unique[2]
-        quoted = f'"{generated_name(table.strip(chr(34)), column.strip(chr(34)), "key")}"'
-        text = f"ALTER TABLE {table} ADD CONSTRAINT {quoted} UNIQUE ({column})"
-        rest = _unique(later, [text, *indexes], False)
-        return [Paste(operations=(AddField(model, name, _plain(field)),)), *(rest or [])]
+        table, column = unique
+        constraint = AddedConstraint(
+            table=table_of(sql[0]),
+            name=quoted(generated_name(table, column, "key")),
+            kind="CONSTR_UNIQUE",
+            elements=f"({quoted(column)})",
+            timing="",
+        )
+        first = Paste(operations=(AddField(model, name, _plain(field)),))
+        return [first, *_made_of_indexes([constraint], indexes, later)]
     if indexes:
         return [
             Paste(operations=(AddField(model, name, _plain(field)),)),
@@ -230,7 +242,9 @@ def _filled(operation: AddField) -> list[Paste]:
     ]
 
 
-def _rewritten(operation: Operation, sql: Sequence[str], rewrites: bool) -> list[Paste] | None:
+def _rewritten(
+    operation: Operation, sql: Sequence[Statement], rewrites: bool
+) -> list[Paste] | None:
     """A second column beside the first, which takes its place at the end."""
     if type(operation) is not AlterField or not rewrites or operation.field.primary_key:
         return None
@@ -250,12 +264,14 @@ def _rewritten(operation: Operation, sql: Sequence[str], rewrites: bool) -> list
     ]
 
 
-def _removed(operation: Operation, sql: Sequence[str], rewrites: bool) -> list[Paste] | None:
+def _removed(operation: Operation, sql: Statements, rewrites: bool) -> list[Paste] | None:
     """The release that runs during the migration must not use the column any more."""
-    drops = [match for each in sql if (match := DROPS_COLUMN.match(each)) is not None]
+    drops = [
+        (table_of(each), column) for each in sql if (column := dropped_column(each)) is not None
+    ]
     if type(operation) is not RemoveField or len(drops) != 1:
         return None
-    table, column = drops[0][1], drops[0][2]
+    table, column = drops[0]
     # Code that does not know the column any more leaves it empty.
     nullable = f"ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL"
     return [
@@ -270,7 +286,7 @@ def _removed(operation: Operation, sql: Sequence[str], rewrites: bool) -> list[P
     ]
 
 
-Way = Callable[[Operation, Sequence[str], bool], list[Paste] | None]
+Way = Callable[[Operation, Statements, bool], list[Paste] | None]
 WAYS: tuple[Way, ...] = (
     _index,
     _check,
@@ -293,7 +309,7 @@ def rendered(pastes: Sequence[Paste]) -> str:
         written = [OperationWriter(each, indentation=1).serialize() for each in paste.operations]
         body = "".join(f"{text}\n" for text, _ in written)
         imports = {line for _, needed in written for line in needed} - DEFAULT_IMPORTS
-        names = sorted(set(POSTGRES_NAME.findall(body)))
+        names = sorted(_of_postgres(paste.operations))
         if names:
             imports.add(f"from {POSTGRES} import {', '.join(names)}")
             body = body.replace(f"{POSTGRES}.", "")
@@ -302,3 +318,13 @@ def rendered(pastes: Sequence[Paste]) -> str:
             lines.append("atomic = False")
         lines.append(f"operations = [\n{body}]")
     return "\n".join(lines)
+
+
+def _of_postgres(operations: Iterable[Operation]) -> set[str]:
+    """Return which of Django's operations for PostgreSQL there are, also as state_operations."""
+    found = set()
+    for each in operations:
+        if type(each).__module__ == POSTGRES:
+            found.add(type(each).__name__)
+        found |= _of_postgres(getattr(each, "state_operations", None) or ())
+    return found

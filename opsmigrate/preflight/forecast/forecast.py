@@ -8,11 +8,15 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.lock_modes import MODES, blocks
-from opsmigrate.preflight.forecast.locks import effects_of
-from opsmigrate.preflight.forecast.measured import Measurements, with_measured
-from opsmigrate.preflight.forecast.sizes import Size, read_server, read_sizes
-from opsmigrate.preflight.forecast.statement_effects import Effects, SchemaView
-from opsmigrate.preflight.forecast.tables import ForecastTables
+from opsmigrate.preflight.forecast.interpreted_plan import Foreseen, interpreted_plan
+from opsmigrate.preflight.forecast.live_effects import LiveEffects
+from opsmigrate.preflight.forecast.measured import with_measured
+from opsmigrate.preflight.forecast.sizes import Size, read_sizes
+from opsmigrate.preflight.forecast.timeline import Measurements, timeline
+from opsmigrate.preflight.planned_statement import PlannedStatement
+from opsmigrate.preflight.rehearsal.rehearsed_statement import RehearsedStatement
+from opsmigrate.sql.grammar import require_grammar
+from opsmigrate.sql.statement import Statement
 
 # Coarse rates of one core on warm data, used where nothing was measured: rows a second, and bytes.
 REWRITE, SCAN, BUILD = (500_000, 100e6), (3_000_000, 500e6), (1_500_000, 150e6)
@@ -21,18 +25,21 @@ UNKNOWN = Size(None, None)
 
 @dataclass(frozen=True, kw_only=True)
 class StatementCost:
-    """One statement and what it does; `seconds` are expected, as `basis` says.
+    """One text of the plan and what it does; `seconds` are expected, as `basis` says.
 
     `basis` is "rehearsal" (measured on the copy), "rate" (a coarse rate times the size), or None.
+    `parts` are the statements in it; none where it was not parsed. `rehearsed` is its measurement.
     """
 
     migration: str | None
     operation: str | None
     sql: str
     tables: tuple[str, ...]
-    effects: Effects
+    effects: LiveEffects
     seconds: float | None
     basis: str | None
+    parts: tuple[Statement, ...] = ()
+    rehearsed: RehearsedStatement | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,58 +70,61 @@ class Forecast:
 def make_forecast(
     connection: BaseDatabaseWrapper,
     catalog: Catalog,
-    statements: Sequence[Mapping[str, Any]],
+    statements: Sequence[PlannedStatement],
     measured: Measurements | None,
     non_atomic: frozenset[str],
 ) -> Forecast:
     """Return what the statements of the plan will do to the live tables; reads the catalog only.
 
-    `non_atomic` are the migrations whose statements commit one by one.
+    `non_atomic` are the migrations whose statements commit one by one. Raises NoGrammarError where
+    PostgreSQL's grammar is not installed.
     """
     if not statements and measured is None:
         return Forecast()
-    server = read_server(connection)
-    around = SchemaView(ForecastTables(catalog, server), server)
-    entries = [{**entry, "effects": effects_of(entry["sql"], around)} for entry in statements]
-    live = {f"{relation.schema}.{relation.name}" for relation in catalog.relations}
-    if measured is not None:
-        entries = with_measured(
-            entries, measured, live, non_atomic, lambda sql: effects_of(sql, around)
-        )
-    touched = {label for entry in entries for label in _labels(entry)} & live
+    # Loaded only where there is something to expect, as it takes a while.
+    from opsmigrate.preflight.interpret.reading import read_schema
+
+    require_grammar()
+    live = {relation.label for relation in catalog.relations}
+    found = interpreted_plan(read_schema(connection), timeline(statements, measured))
+    foreseen = with_measured(found, live, non_atomic)
+    touched = {label for each in foreseen for label in _labels(each.effects)} & live
     sizes = read_sizes(connection, touched) if touched else {}
     copied = measured.rows if measured is not None else {}
-    costs = tuple(_cost_of(entry, sizes, copied) for entry in entries)
+    costs = tuple(_cost_of(each, sizes, copied) for each in foreseen)
     return Forecast(costs, tuple(_held(costs, non_atomic)), sizes)
 
 
-def _labels(entry: Mapping[str, Any]) -> set[str]:
-    effects: Effects = entry["effects"]
-    return {*effects.locks, *effects.rewrites, *effects.scans, *effects.builds}
+def _labels(effects: LiveEffects) -> set[str]:
+    return {*effects.locks, *effects.worked}
 
 
 def _cost_of(
-    entry: Mapping[str, Any], sizes: Mapping[str, Size], copied: Mapping[str, int]
+    foreseen: Foreseen, sizes: Mapping[str, Size], copied: Mapping[str, int]
 ) -> StatementCost:
-    effects: Effects = entry["effects"]
-    seconds, basis = _scaled(entry.get("seconds"), effects, sizes, copied), "rehearsal"
+    effects, statement = foreseen.effects, foreseen.timed.statement
+    rehearsed = foreseen.timed.rehearsed
+    measured = rehearsed.seconds if rehearsed is not None else None
+    seconds, basis = _scaled(measured, effects, sizes, copied), "rehearsal"
     if seconds is None:
         seconds = _by_rate(effects, sizes)
         basis = "rate"
     return StatementCost(
-        migration=entry["migration"],
-        operation=entry["operation"],
-        sql=entry["sql"],
-        tables=tuple(entry.get("tables") or sorted(effects.locks)),
+        migration=statement.migration,
+        operation=statement.operation,
+        sql=statement.sql,
+        tables=statement.tables or tuple(sorted(effects.locks)),
+        parts=foreseen.parts,
         effects=effects,
         seconds=seconds,
         basis=basis if seconds is not None else None,
+        rehearsed=rehearsed,
     )
 
 
 def _scaled(
     seconds: float | None,
-    effects: Effects,
+    effects: LiveEffects,
     sizes: Mapping[str, Size],
     copied: Mapping[str, int],
 ) -> float | None:
@@ -123,7 +133,7 @@ def _scaled(
     None where nothing was measured, or where the copy had no row of a table that matters.
     """
     factor = 1.0
-    for label in {*effects.rewrites, *effects.scans, *effects.builds} & set(copied):
+    for label in effects.worked & set(copied):
         rows = sizes.get(label, UNKNOWN).rows
         if rows != 0 and not copied[label]:
             return None
@@ -132,12 +142,12 @@ def _scaled(
     return None if seconds is None else round(seconds * factor, 3)
 
 
-def _by_rate(effects: Effects, sizes: Mapping[str, Size]) -> float | None:
+def _by_rate(effects: LiveEffects, sizes: Mapping[str, Size]) -> float | None:
     """Return coarse seconds; None where a statement is not understood or a size not known."""
     if not effects.understood:
         return None
     total = 0.0
-    for label in {*effects.rewrites, *effects.scans, *effects.builds}:
+    for label in effects.worked:
         size = sizes.get(label, UNKNOWN)
         if size.bytes is None:
             return None
@@ -214,7 +224,7 @@ def _sum(parts: Sequence[LockDuration]) -> LockDuration:
 def statement_facts(forecast: Forecast, cost: StatementCost, instead: str | None) -> dict[str, Any]:
     """Return a statement as the JSON report has it."""
     effects = cost.effects
-    worked = sorted({*effects.rewrites, *effects.scans, *effects.builds}) or sorted(effects.locks)
+    worked = sorted(effects.worked) or sorted(effects.locks)
     sizes = [forecast.size(label) for label in worked]
     return {
         "migration": cost.migration,
@@ -226,8 +236,8 @@ def statement_facts(forecast: Forecast, cost: StatementCost, instead: str | None
             {"table": table, "mode": mode, "blocks": blocks(mode)}
             for table, mode in effects.locks.items()
         ],
-        "rewrites": effects.rewrites,
-        "scans": effects.scans,
+        "rewrites": list(effects.rewrites),
+        "scans": list(effects.scans),
         "builds_indexes_on": list(effects.builds),
         "rows": _total(size.rows for size in sizes),
         "bytes": _total(size.bytes for size in sizes),

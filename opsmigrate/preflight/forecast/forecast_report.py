@@ -1,7 +1,7 @@
 """The forecast in the report: facts, a section of the text, findings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import Error
@@ -19,21 +19,58 @@ from opsmigrate.preflight.forecast.forecast import (
     make_forecast,
     statement_facts,
 )
-from opsmigrate.preflight.forecast.measured import Measurements
 from opsmigrate.preflight.forecast.presentation import lines, long_locks
+from opsmigrate.preflight.forecast.timeline import Measurements
 from opsmigrate.preflight.labels import label_of
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan
+from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.preflight.rehearsal.rehearsal_result import Rehearsal
+from opsmigrate.preflight.rehearsal.rehearsed_statement import RehearsedStatement
+from opsmigrate.sql.grammar import INSTALL
+from opsmigrate.sql.statement import NoGrammarError
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForecastReport:
-    """What the forecast adds to the report."""
+    """What the forecast adds to the report; `forecast` is None where there could be none.
 
-    statements: list[dict[str, Any]]
+    `instead` is what is safer than a statement's operation, by the id of its cost.
+    """
+
+    planned: tuple[PlannedStatement, ...]
+    forecast: Forecast | None = None
+    instead: Mapping[int, str | None] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
+
+    @property
+    def costs(self) -> tuple[StatementCost, ...]:
+        """Return what is expected of each statement."""
+        return self.forecast.costs if self.forecast else ()
+
+    def statements_as_json(self) -> list[dict[str, Any]]:
+        """Return the statements as the JSON report has them."""
+        if self.forecast is None:
+            return [
+                {
+                    "migration": each.migration,
+                    "operation": each.operation,
+                    "sql": each.sql,
+                    "tables": list(each.tables),
+                }
+                for each in self.planned
+            ]
+        return [
+            statement_facts(self.forecast, cost, self.instead.get(id(cost))) for cost in self.costs
+        ]
+
+    def with_derived_locks(self, item: RehearsedStatement) -> RehearsedStatement:
+        """Return a rehearsed statement with locks, which nobody could see where it stood alone."""
+        if item.locks is not None:
+            return item
+        derived = (cost.effects.locks for cost in self.costs if cost.rehearsed is item)
+        return replace(item, locks=next(derived, {}))
 
 
 def build_forecast(
@@ -46,23 +83,26 @@ def build_forecast(
     """Return the forecast of the plan, and add its findings; it never changes the verdict."""
     migrations = {step.label: step.migration for step in plan.steps}
     non_atomic = frozenset(label for label, each in migrations.items() if not each.atomic)
-    measured = _measured(rehearsal)
+    measured, planned = _measured(rehearsal), tuple(ledger.statements)
     try:
-        forecast = make_forecast(connection, catalog, ledger.statements, measured, non_atomic)
+        forecast = make_forecast(connection, catalog, planned, measured, non_atomic)
+    except NoGrammarError as error:
+        why, lines_ = str(error), (f"Forecast: none, as {error}: {INSTALL}",)
+        return ForecastReport(planned=planned, facts={"locks": None, "why": why}, lines=lines_)
     except Error as error:
         why = f"the server did not answer: {first_line(error)}"
-        return ForecastReport(statements=ledger.statements, facts={"locks": None, "why": why})
+        return ForecastReport(planned=planned, facts={"locks": None, "why": why})
     except Exception as error:  # a statement may be anything: what is only expected decides nothing
         why = f"a statement was not understood: {type(error).__name__}: {first_line(error)}"
-        return ForecastReport(statements=ledger.statements, facts={"locks": None, "why": why})
+        return ForecastReport(planned=planned, facts={"locks": None, "why": why})
     instead = _alternatives(forecast, plan)
     advice = order_advice(forecast)
     # Not by find(): what is expected must leave no question open.
     ledger.add(*long_locks(forecast, instead))
     return ForecastReport(
-        statements=[
-            statement_facts(forecast, cost, instead.get(id(cost))) for cost in forecast.costs
-        ],
+        planned=planned,
+        forecast=forecast,
+        instead=instead,
         facts={"locks": lock_facts(forecast), "advice": advice},
         lines=tuple(lines(forecast, advice, unknown=measured is None and bool(ledger.code_runs))),
     )
@@ -86,12 +126,12 @@ def _alternatives(forecast: Forecast, plan: Plan) -> dict[int, str | None]:
         if operation is None:
             continue
         rewrites = any(cost.effects.rewrites for cost in costs)
-        text = alternative(operation, [cost.sql for cost in costs], rewrites=rewrites)
+        text = alternative(
+            operation, [part for cost in costs for part in cost.parts], rewrites=rewrites
+        )
         for cost in costs:
-            effects = cost.effects
-            heavy = effects.rewrites or effects.scans or effects.builds
             light = isinstance(operation, (RemoveField, RemoveIndex))
-            if heavy or light:
+            if cost.effects.worked or light:
                 found[id(cost)] = text
     return found
 

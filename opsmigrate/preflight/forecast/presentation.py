@@ -64,7 +64,7 @@ def _severity(forecast: Forecast, held: LockDuration) -> Severity | None:
 
 def _is_big(forecast: Forecast, table: str, cost: StatementCost) -> bool:
     effects, size = cost.effects, forecast.size(table)
-    worked = table in {*effects.rewrites, *effects.scans, *effects.builds}
+    worked = table in effects.worked
     return worked and ((size.rows or 0) > LONG_ROWS or (size.bytes or 0) > LONG_BYTES)
 
 

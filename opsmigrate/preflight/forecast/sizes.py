@@ -1,16 +1,13 @@
-"""How big the live tables are, as estimates, and what else the server must be asked."""
+"""How big the live tables are, as estimates."""
 
-import json
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.driver_errors import LOCK_NOT_AVAILABLE, QUERY_CANCELED, sqlstate
-from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.postgres.transaction import transaction
-from opsmigrate.schema.types import base
 
 # pg_table_size() waits for whoever holds the table exclusively; relpages waits for nobody.
 TIMEOUT = "2s"
@@ -35,17 +32,9 @@ SELECT n.nspname || '.' || c.relname,
                 FROM pg_partition_tree(c.oid) t JOIN pg_class p ON p.oid = t.relid WHERE t.isleaf)
             ELSE {size} END::bigint
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p') AND n.nspname || '.' || c.relname = ANY(%s)
+WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname || '.' || c.relname = ANY(%s)
 """
 PAGES = "(pg_relation_size(c.oid) / current_setting('block_size')::bigint)"
-SERVER = """
-SELECT ARRAY(SELECT format_type(castsource, NULL) || '>' || format_type(casttarget, NULL)
-             FROM pg_cast WHERE castmethod = 'b'),
-       ARRAY(SELECT DISTINCT proname::text FROM pg_proc WHERE provolatile = 'v'),
-       (SELECT coalesce(json_agg(json_build_array(
-                conrelid::bigint, conname, pg_get_constraintdef(oid))), '[]')::text
-        FROM pg_constraint WHERE contype = 'c' AND conrelid <> 0)
-"""
 
 
 @dataclass(frozen=True)
@@ -54,30 +43,6 @@ class Size:
 
     rows: int | None
     bytes: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Server:
-    """What the catalog says of casts, functions and constraints.
-
-    `free_casts` keep the bytes, `volatile` functions give every row a value of its own. `checks`
-    are the definitions of checks, by the table's oid and the constraint's name.
-    """
-
-    free_casts: frozenset[tuple[str, str]]
-    volatile: frozenset[str]
-    checks: Mapping[tuple[int, str], str] = field(default_factory=dict)
-
-
-def read_server(connection: BaseDatabaseWrapper) -> Server:
-    """Return what the server says of casts, functions and checks, in one query."""
-    [(casts, volatile, checks)] = seen_by_project(connection, SERVER)
-    pairs = (cast.partition(">") for cast in casts)
-    return Server(
-        free_casts=frozenset((base(old), base(new)) for old, _, new in pairs),
-        volatile=frozenset(volatile),
-        checks={(oid, name): text for oid, name, text in json.loads(checks)},
-    )
 
 
 def read_sizes(connection: BaseDatabaseWrapper, labels: Collection[str]) -> dict[str, Size]:

@@ -121,6 +121,8 @@ class Effects:
     rights: list[Right] = field(default_factory=list)
     lost: list[Loss] = field(default_factory=list)
     unknown: Unknown | None = None
+    # It goes over the table twice, and waits for the transactions that began before.
+    concurrently: bool = False
     # By TRUNCATE: new files for all, for which nothing is read.
     truncates: bool = False
     writes_rows: set[Name] = field(default_factory=set)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from ipaddress import ip_interface, ip_network
+from typing import Any
 from uuid import UUID
 
 from opsmigrate.preflight.interpret.coercion import base_type, user_type_of
@@ -117,8 +120,30 @@ def _tid(text: str, base: str) -> str | bool:
     return True if len(parts) == 2 and all(each.isdigit() for each in parts) else INVALID
 
 
+def _inet(text: str, base: str) -> bool | None:
+    return _address(text, ip_interface)
+
+
+def _cidr(text: str, base: str) -> bool | None:
+    return _address(text, ip_network)
+
+
+def _address(text: str, read: Callable[[str], Any]) -> bool | None:
+    """Return True for what Python, too, takes for one; PostgreSQL takes more, and less."""
+    _, slash, length = text.partition("/")
+    if "%" in text or (slash and not length.isdigit()):
+        return None
+    try:
+        read(text)
+    except ValueError:
+        return None
+    return True
+
+
 RULES = {
     "tid": _tid,
+    "inet": _inet,
+    "cidr": _cidr,
     "smallint": _integer,
     "integer": _integer,
     "bigint": _integer,

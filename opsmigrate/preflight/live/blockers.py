@@ -11,6 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.names import literal, quoted
+from opsmigrate.preflight.forecast.forecast import StatementCost
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.live.planned_locks import PlannedLock, planned_locks
 from opsmigrate.report import Finding, Severity
@@ -98,7 +99,7 @@ class Blocker:
 def find_blockers(
     connection: BaseDatabaseWrapper,
     catalog: Catalog,
-    statements: Sequence[Mapping[str, Any]],
+    costs: Sequence[StatementCost],
     patience: float | None,
     ledger: Ledger,
 ) -> None:
@@ -108,7 +109,7 @@ def find_blockers(
     Nobody is waited for but, for a second, where the role may not see since when a lock is held.
     """
     oids = {relation.label: relation.oid for relation in catalog.relations}
-    wanted = [item for item in planned_locks(statements) if item.table in oids]
+    wanted = [item for item in planned_locks(costs) if item.table in oids]
     if not wanted:
         return
     by_oid: dict[int, list[PlannedLock]] = {}

@@ -1,11 +1,12 @@
 """What lies outside the plan: the server, its settings, and the other sessions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog
+from opsmigrate.preflight.forecast.forecast import StatementCost
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.live.blockers import find_blockers
 from opsmigrate.preflight.live.server_settings import check_server_settings
@@ -25,24 +26,24 @@ def check_server(
     connection: BaseDatabaseWrapper,
     catalog: Catalog,
     ledger: Ledger,
-    forecast: Sequence[Mapping[str, Any]],
+    costs: Sequence[StatementCost],
     rehearsal: Rehearsal | None,
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Report what the server, its settings and other sessions would do to the plan.
 
     Returns the facts, and lines of the text report.
 
-    `forecast` are the statements of the plan with their locks and seconds.
+    `costs` are the statements of the plan with their locks and seconds.
     """
     facts = check_server_settings(connection, catalog, ledger.statements, ledger)
     limits = read_limits(connection)
     require_time(
         limits,
-        measured_times(rehearsal.statements) if rehearsal else estimated_times(forecast),
+        measured_times(rehearsal.statements) if rehearsal else estimated_times(costs),
         ledger,
     )
     # Who waits for a lock is in the midst of a statement.
     ending = [limits[name].seconds for name in (LOCK, STATEMENT) if name in limits]
-    find_blockers(connection, catalog, forecast, min(ending, default=None), ledger)
+    find_blockers(connection, catalog, costs, min(ending, default=None), ledger)
     timeouts = {limit.name: limit.seconds for limit in limits.values()}
     return {"timeouts_seconds": timeouts, **facts}, assumed(limits)

@@ -1,11 +1,10 @@
 """Which locks the statements of the plan will want, on which live tables."""
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from opsmigrate.postgres.lock_modes import MODES, mode_of
+from opsmigrate.preflight.forecast.forecast import StatementCost
 
 # PostgreSQL's documentation, Explicit Locking, Table 13.2: the modes that each has to wait for.
 CONFLICTS = {
@@ -18,7 +17,6 @@ CONFLICTS = {
     "EXCLUSIVE": {*MODES[1:]},
     "ACCESS EXCLUSIVE": {*MODES},
 }
-CONCURRENTLY = re.compile(r"^\s*(?:CREATE\s+(?:UNIQUE\s+)?|DROP\s+)INDEX\s+CONCURRENTLY\b", re.I)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,15 +38,15 @@ class PlannedLock:
         return bool(CONFLICTS[self.mode] & {mode_of(name) for name in held})
 
 
-def planned_locks(statements: Iterable[Mapping[str, Any]]) -> Iterator[PlannedLock]:
-    """Yield the locks of the forecast's statements."""
-    for number, entry in enumerate(statements):
-        for lock in entry.get("locks") or ():
+def planned_locks(costs: Iterable[StatementCost]) -> Iterator[PlannedLock]:
+    """Yield the locks of the plan's statements."""
+    for number, cost in enumerate(costs):
+        for table, mode in cost.effects.locks.items():
             yield PlannedLock(
                 number=number,
-                table=lock["table"],
-                mode=lock["mode"],
-                migration=entry["migration"],
-                operation=entry["operation"],
-                snapshots=bool(CONCURRENTLY.search(entry["sql"])),
+                table=table,
+                mode=mode,
+                migration=cost.migration,
+                operation=cost.operation,
+                snapshots=cost.effects.concurrently,
             )

@@ -12,6 +12,7 @@ from opsmigrate.postgres.names import literal
 from opsmigrate.postgres.session import is_pooled_by_transaction
 from opsmigrate.postgres.settings import resets_of
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.report import Finding, Severity
 from opsmigrate.steps import statement
 
@@ -57,7 +58,7 @@ TOO_OLD, NO_MORE = 1_600_000_000, 2**31 - 3_000_000
 def check_server_settings(
     connection: BaseDatabaseWrapper,
     catalog: Catalog,
-    statements: Sequence[Mapping[str, Any]],
+    statements: Sequence[PlannedStatement],
     ledger: Ledger,
 ) -> dict[str, Any]:
     """Add findings on what around the database speaks against the plan; return the facts."""
@@ -192,7 +193,7 @@ def _triggers_off(
 
 
 def _locks(
-    settings: Mapping[str, str], catalog: Catalog, statements: Sequence[Mapping[str, Any]]
+    settings: Mapping[str, str], catalog: Catalog, statements: Sequence[PlannedStatement]
 ) -> Iterable[Finding]:
     """A migration keeps every lock to its end; all sessions share one table of them."""
     # MaxBackends and max_prepared_transactions; the slots of autovacuum came with PostgreSQL 18.
@@ -204,13 +205,13 @@ def _locks(
     needed: dict[str, int] = {}
     seen: set[tuple[str, str]] = set()
     for item in statements:
-        migration = item["migration"] or ""
-        for table in item["tables"]:
+        migration = item.migration or ""
+        for table in item.tables:
             if (migration, table) not in seen:
                 seen.add((migration, table))
                 more = RELATIONS_OF_A_TABLE + indexes.get(table, 0)
                 needed[migration] = needed.get(migration, 0) + more
-        found = len(INDEXES.findall(item["sql"]))
+        found = len(INDEXES.findall(item.sql))
         needed[migration] = needed.get(migration, 0) + found
     for migration, count in needed.items():
         if count >= room * NEARLY_FULL:

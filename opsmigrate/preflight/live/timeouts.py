@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.opening import pin_of
+from opsmigrate.preflight.forecast.forecast import StatementCost
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.rehearsal.rehearsed_statement import RehearsedStatement
 from opsmigrate.report import Finding, Severity
 from opsmigrate.steps import Step, command
 
@@ -91,34 +92,34 @@ def assumed(limits: Mapping[str, Limit]) -> tuple[str, ...]:
     )
 
 
-def measured_times(statements: Iterable[Mapping[str, Any]]) -> list[Expected]:
+def measured_times(statements: Iterable[RehearsedStatement]) -> list[Expected]:
     """Return the seconds that the statements of a rehearsal took."""
     return [
         Expected(
-            migration=item["migration"],
-            operation=item["operation"],
+            migration=item.migration,
+            operation=item.operation,
             table=None,
-            seconds=(item.get("seconds") or 0.0) / max(1, item.get("count") or 1),
+            seconds=item.seconds / max(1, item.count),
             measured=True,
-            times=item.get("count") or 1,
+            times=max(1, item.count),
         )
         for item in statements
-        if item["migration"]
+        if item.migration
     ]
 
 
-def estimated_times(statements: Iterable[Mapping[str, Any]]) -> list[Expected]:
+def estimated_times(costs: Iterable[StatementCost]) -> list[Expected]:
     """Return what the forecast expects of its statements, on a slow day."""
     return [
         Expected(
-            migration=item["migration"],
-            operation=item["operation"],
-            table=next(iter(item["tables"]), None),
-            seconds=item["seconds"] * SLOWER,
+            migration=cost.migration,
+            operation=cost.operation,
+            table=next(iter(cost.tables), None),
+            seconds=cost.seconds * SLOWER,
             measured=False,
         )
-        for item in statements
-        if item.get("seconds")
+        for cost in costs
+        if cost.seconds
     ]
 
 

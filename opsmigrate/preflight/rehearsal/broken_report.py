@@ -1,6 +1,6 @@
 """What is said of the constraints that rows contradict: the live rows, and the query for them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -12,6 +12,7 @@ from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.rehearsal.broken_constraint import BrokenConstraint
 from opsmigrate.preflight.rehearsal.rehearsal_result import Rehearsal
+from opsmigrate.preflight.rehearsal.rehearsed_statement import RehearsedStatement
 from opsmigrate.preflight.walk.probes import (
     BY_INDEX,
     BadRows,
@@ -79,7 +80,7 @@ def _of_rows(
     deciding: Deciding,
     item: BrokenConstraint,
     table: SimulatedTable | None,
-    statements: Iterable[Mapping[str, Any]],
+    statements: Iterable[RehearsedStatement],
 ) -> list[Finding]:
     """Return what is said of a unique index or NOT NULL.
 
@@ -90,7 +91,7 @@ def _of_rows(
     bad = ask(deciding.connection, probe) if probe else None
     label = f"{item.schema}.{item.table}"
     files = {label, f"{item.schema}.{item.name}"} if unique else {label}
-    anew = next((each for each in statements if files & {*each["rewrites"]}), None)
+    anew = next((each for each in statements if files & {*each.rewrites}), None)
     what = (
         f"the unique index {item.name} of {label}" if unique else f"NOT NULL of {label}.{item.name}"
     )
@@ -101,8 +102,8 @@ def _of_rows(
         "severity": Severity.WARNING if anew is None else Severity.ERROR,
         "message": f"{what} is marked as valid, but {_words(probe, bad)}{values}",
         "hint": ABOUT_ROWS[probe.id] if probe else "correct the rows",
-        "migration": anew["migration"] if anew else None,
-        "operation": anew["operation"] if anew else None,
+        "migration": anew.migration if anew else None,
+        "operation": anew.operation if anew else None,
         "table": label,
         "column": item.columns[0] if len(item.columns) == 1 else None,
     }

@@ -31,7 +31,8 @@ from opsmigrate.preflight.rehearsal.namespace import NoNamespaceError, enter_own
 from opsmigrate.preflight.rehearsal.outward_rules import FenceBounds
 from opsmigrate.preflight.rehearsal.progress_file import RehearsalProgress, write_progress
 from opsmigrate.preflight.rehearsal.receiver import receiver_of, receiver_running
-from opsmigrate.preflight.rehearsal.recording import LONGEST_SQL, OperationRef, Recording
+from opsmigrate.preflight.rehearsal.recording import OperationRef, Recording
+from opsmigrate.preflight.rehearsal.rehearsed_statement import LONGEST_SQL
 from opsmigrate.preflight.rehearsal.sql_fence import DISARMED, sql_fence
 
 # Raised where a foreign table is read whose wrapper was disarmed.
@@ -136,7 +137,7 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "failure": failure,
         "applied": current.applied,
-        "statements": recording.as_json(),
+        "statements": [each.as_json() for each in recording.statements()],
         "asking": [astuple(place) for place in asking],
         "refused": [*refusals.recorded],
         "stopped": False,

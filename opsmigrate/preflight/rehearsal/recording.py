@@ -9,14 +9,12 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.driver_errors import first_line
+from opsmigrate.preflight.rehearsal.rehearsed_statement import FURTHER, RehearsedStatement
 from opsmigrate.preflight.rehearsal.sent_text import written
 from opsmigrate.preflight.rehearsal.server_watch import Locks, ServerWatch
 
-# Characters of a statement that a report shows.
-LONGEST_SQL = 2000
 # Distinct statements kept for each operation; what exceeds them is counted in one entry.
 MOST_DISTINCT = 50
-FURTHER = "(further statements)"
 # Django gives every savepoint a name of its own.
 SAVEPOINT = re.compile(r'^((?:RELEASE |ROLLBACK TO )?SAVEPOINT) "[^"]+"$')
 # Code may execute a million statements: the WAL position is read so often at the most.
@@ -41,30 +39,15 @@ class OperationRef:
 
 
 @dataclass
-class RehearsedStatement:
-    """A statement, with what all its executions by one operation took; `seconds` in total."""
+class _Executions:
+    """What was seen of a statement so far; see RehearsedStatement."""
 
-    place: OperationRef
-    sql: str
     count: int = 0
     seconds: float = 0.0
     rows: int = 0
     wal_bytes: int = 0
-    locks: Locks = field(default_factory=dict)
+    locks: Locks | None = field(default_factory=dict)
     rewrites: list[str] = field(default_factory=list)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as the report has it."""
-        return {
-            **vars(self.place),
-            "sql": self.sql,
-            "count": self.count,
-            "seconds": round(self.seconds, 4),
-            "rows": self.rows,
-            "wal_bytes": self.wal_bytes,
-            "locks": [{"relation": name, "mode": self.locks[name]} for name in sorted(self.locks)],
-            "rewrites": self.rewrites,
-        }
 
 
 class Recording:
@@ -84,15 +67,20 @@ class Recording:
         self._where = where
         self._doubt = doubt
         self._watch = ServerWatch(connection)
-        self._statements: dict[tuple[OperationRef, str], RehearsedStatement] = {}
+        self._statements: dict[tuple[OperationRef, str], _Executions] = {}
         self._distinct: dict[OperationRef, int] = {}
         self._position = self._watch.position()
         self._read = time.monotonic()
         self.last_sql: str | None = None
 
-    def as_json(self) -> list[dict[str, Any]]:
-        """Return the statements as the report has them."""
-        return [statement.as_json() for statement in self._statements.values()]
+    def statements(self) -> list[RehearsedStatement]:
+        """Return the statements with what they took."""
+        return [
+            RehearsedStatement(
+                **vars(place), sql=sql, **{**vars(seen), "rewrites": tuple(seen.rewrites)}
+            )
+            for (place, sql), seen in self._statements.items()
+        ]
 
     def __call__(
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
@@ -103,7 +91,6 @@ class Recording:
         statement = self._statement(self._where(text), SAVEPOINT.sub(r"\1 …", text))
         locking = not ROWS_ONLY.match(text) and LOCKING.search(text) is not None
         alone = not self._connection.in_atomic_block
-        locks = self._watch.locks_of(text) if locking and alone else {}
         started = time.monotonic()
         try:
             result = execute(sql, params, many, context)
@@ -112,29 +99,28 @@ class Recording:
             statement.seconds += time.monotonic() - started
         statement.rows += max(context["cursor"].rowcount, 0)
         if locking or time.monotonic() - self._read > SECONDS_BETWEEN_POSITIONS:
-            self._look(statement, locks, locking=locking, alone=alone)
+            self._look(statement, text, locking=locking, alone=alone)
         return result
 
-    def _statement(self, place: OperationRef, sql: str) -> RehearsedStatement:
+    def _statement(self, place: OperationRef, sql: str) -> _Executions:
         found = self._statements.get((place, sql))
         if found is None:
             self._distinct[place] = self._distinct.get(place, 0) + 1
             recorded = sql if self._distinct[place] <= MOST_DISTINCT else FURTHER
-            found = self._statements.setdefault(
-                (place, recorded), RehearsedStatement(place, recorded)
-            )
+            found = self._statements.setdefault((place, recorded), _Executions())
         return found
 
-    def _look(
-        self, statement: RehearsedStatement, locks: Locks, *, locking: bool, alone: bool
-    ) -> None:
+    def _look(self, statement: _Executions, text: str, *, locking: bool, alone: bool) -> None:
         """Read from the server what the statement did."""
         try:
             position = self._watch.position()
             if locking:
-                statement.locks.update(locks if alone else self._watch.new_locks())
+                if alone:
+                    statement.locks = None
+                elif statement.locks is not None:
+                    statement.locks.update(self._watch.new_locks())
                 rewrites = self._watch.rewritten()
-                if not TRUNCATES.match(statement.sql):
+                if not TRUNCATES.match(text):
                     statement.rewrites += rewrites
         except Exception as error:
             # A failed query has ended the transaction: what fails from here on proves nothing.

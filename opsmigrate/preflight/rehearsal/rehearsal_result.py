@@ -6,6 +6,7 @@ from typing import Any
 
 from opsmigrate.preflight.rehearsal.broken_constraint import BrokenConstraint
 from opsmigrate.preflight.rehearsal.old_models_trial import Trial
+from opsmigrate.preflight.rehearsal.rehearsed_statement import RehearsedStatement
 from opsmigrate.preflight.rehearsal.selection import CopySelection
 from opsmigrate.steps import Step, command
 
@@ -37,7 +38,7 @@ class Rehearsal:
     applied: tuple[tuple[str, bool], ...]
     may_skip: bool
     asking: tuple[tuple[str | None, str | None], ...]
-    statements: tuple[Mapping[str, Any], ...]
+    statements: tuple[RehearsedStatement, ...]
     refused: tuple[Mapping[str, Any], ...]
     gaps: tuple[str, ...]
     broken: tuple[BrokenConstraint, ...]

@@ -26,6 +26,7 @@ from opsmigrate.preflight.rehearsal.process import Limits, run_child
 from opsmigrate.preflight.rehearsal.publications import repeat_publications, what_lacks
 from opsmigrate.preflight.rehearsal.rehearsal_result import Rehearsal
 from opsmigrate.preflight.rehearsal.rehearsed_event_triggers import repeat_event_triggers
+from opsmigrate.preflight.rehearsal.rehearsed_statement import rehearsed_statement
 from opsmigrate.preflight.rehearsal.revoked_privileges import repeat_revoked_privileges
 from opsmigrate.preflight.rehearsal.selection import CopySelection, without_some_rows
 from opsmigrate.preflight.rehearsal.self_deadlock import SelfDeadlock
@@ -182,7 +183,7 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
         applied=tuple((label, backwards) for label, backwards in result["applied"]),
         may_skip=target.fake or target.fake_initial,
         asking=tuple((migration, operation) for migration, operation in result["asking"]),
-        statements=tuple(result["statements"]),
+        statements=tuple(map(rehearsed_statement, result["statements"])),
         refused=tuple(refused),
         gaps=tuple(dict.fromkeys(not_repeated)),
         broken=copied_as.broken,

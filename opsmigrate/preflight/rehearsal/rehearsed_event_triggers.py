@@ -100,8 +100,8 @@ def check_rehearsed_event_triggers(catalog: Catalog, rehearsal: Rehearsal, ledge
         return
     for trigger in catalog.event_triggers:
         for item in rehearsal.statements:
-            if fired(trigger, item["sql"]):
-                with ledger.at(item["migration"], item["operation"]):
+            if fired(trigger, item.sql):
+                with ledger.at(item.migration, item.operation):
                     ledger.mark_undecided(
                         f"the event trigger {trigger.name} runs with it and may refuse it; only a "
                         "superuser can create it on a copy"

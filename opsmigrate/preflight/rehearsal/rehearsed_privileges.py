@@ -1,18 +1,18 @@
 """The rights that a copy hides: on it everything belongs to the role that restored it."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog, Relation
 from opsmigrate.postgres.names import quoted
 from opsmigrate.preflight.ledger import Ledger
+from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.preflight.rehearsal.objects_of_others import (
     ObjectsOfOthers,
     read_objects_of_others,
 )
-from opsmigrate.preflight.rehearsal.recording import FURTHER
+from opsmigrate.preflight.rehearsal.rehearsed_statement import FURTHER, RehearsedStatement
 from opsmigrate.preflight.rehearsal.required_privileges.of_new_objects import EXTENSION, STATISTICS
 from opsmigrate.preflight.rehearsal.required_privileges.of_statements import (
     required_privileges,
@@ -51,7 +51,7 @@ ASKS_FOR_STATISTICS = {14: 140_020, 15: 150_015, 16: 160_011, 17: 170_007, 18: 1
 def check_rehearsed_privileges(
     connection: BaseDatabaseWrapper,
     catalog: Catalog,
-    statements: Iterable[Mapping[str, Any]],
+    statements: Iterable[PlannedStatement | RehearsedStatement],
     ledger: Ledger,
     *,
     known: str = REHEARSED,
@@ -63,13 +63,13 @@ def check_rehearsed_privileges(
     as_another = False
     asked: set[str] = set()
     for statement in statements:
-        sql = statement["sql"]
-        place = f"{statement['migration']} {statement['operation']} {sql}"
+        sql = statement.sql
+        place = f"{statement.migration} {statement.operation} {sql}"
         if place in asked:
             continue
         asked.add(place)
         as_another = as_another or sets_role(sql)
-        with ledger.at(statement["migration"], statement["operation"]):
+        with ledger.at(statement.migration, statement.operation):
             if sql == FURTHER:
                 if others.anything(catalog):
                     ledger.mark_undecided(

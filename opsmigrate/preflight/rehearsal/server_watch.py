@@ -1,32 +1,18 @@
 """What a statement did to the server: WAL written, locks taken, files rewritten."""
 
-import re
 from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.postgres.names import unquoted
-from opsmigrate.preflight.rehearsal.alter_table_lock import alter_table_lock
+from opsmigrate.postgres.lock_modes import mode_of, stronger
 
-# PostgreSQL documentation, Explicit Locking: weakest first.
-MODES = (
-    "AccessShareLock",
-    "RowShareLock",
-    "RowExclusiveLock",
-    "ShareUpdateExclusiveLock",
-    "ShareLock",
-    "ShareRowExclusiveLock",
-    "ExclusiveLock",
-    "AccessExclusiveLock",
-)
-STRENGTH = {mode: number for number, mode in enumerate(MODES)}
 TABLES = "rpm"
 # In the session of the project's own `migrate`, whose search_path is the project's: every name has
 # its schema, operators too.
 RELATIONS = """
-SELECT c.oid::bigint, pg_catalog.concat(n.nspname, '.', c.relname), c.relname,
+SELECT c.oid::bigint, pg_catalog.concat(n.nspname, '.', c.relname),
        c.relkind::pg_catalog.text, pg_catalog.pg_relation_filenode(c.oid)::bigint
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
@@ -39,6 +25,7 @@ SELECT l.virtualtransaction, l.relation::bigint, l.mode
 FROM pg_catalog.pg_locks l
 WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
   AND l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.granted
+  AND l.mode OPERATOR(pg_catalog.<>) 'SIReadLock'
   AND l.database OPERATOR(pg_catalog.=) (
       SELECT d.oid FROM pg_catalog.pg_database d
       WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
@@ -47,35 +34,6 @@ FILENODES = """
 SELECT oid::bigint, pg_catalog.pg_relation_filenode(oid)::bigint
 FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) ANY(%s)
 """
-NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)'
-TABLE = rf"(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?P<name>{NAME}(?:\s*\.\s*{NAME})?)"
-# Only for statements that end their own transaction, so that pg_locks shows nothing of them
-# afterwards. Source: PostgreSQL documentation, CREATE INDEX, REINDEX, CLUSTER and VACUUM.
-TEMPLATES: tuple[tuple[str, str], ...] = (
-    (
-        rf"CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\b.*?\bON\s+{TABLE}",
-        "ShareUpdateExclusiveLock",
-    ),
-    (rf"CREATE\s+(?:UNIQUE\s+)?INDEX\b.*?\bON\s+{TABLE}", "ShareLock"),
-    (rf"DROP\s+INDEX\s+CONCURRENTLY\s+{TABLE}", "ShareUpdateExclusiveLock"),
-    (rf"REINDEX\s.*\bCONCURRENTLY\s+{TABLE}", "ShareUpdateExclusiveLock"),
-    (rf"VACUUM\b(?!.*\bFULL\b).*?\s{TABLE}\s*;?\s*$", "ShareUpdateExclusiveLock"),
-    (rf"REFRESH\s+MATERIALIZED\s+VIEW\s+CONCURRENTLY\s+{TABLE}", "ExclusiveLock"),
-    (rf"REFRESH\s+MATERIALIZED\s+VIEW\s+{TABLE}", "AccessExclusiveLock"),
-    (rf"VACUUM\s+(?:FULL|\([^)]*\bFULL\b[^)]*\))\s+{TABLE}", "AccessExclusiveLock"),
-    (rf"COMMENT\s+ON\s+TABLE\s+{TABLE}", "ShareUpdateExclusiveLock"),
-    (rf"CREATE\s+(?:CONSTRAINT\s+)?TRIGGER\b.*?\bON\s+{TABLE}", "ShareRowExclusiveLock"),
-    (rf"DROP\s+TRIGGER\b.*?\bON\s+{TABLE}", "AccessExclusiveLock"),
-    (rf"(?:DROP\s+(?:TABLE|INDEX)|TRUNCATE(?:\s+TABLE)?)\s+{TABLE}", "AccessExclusiveLock"),
-    (rf"REINDEX\s+(?:\([^)]*\)\s*)?TABLE\s+{TABLE}", "ShareLock"),
-    (rf"(?:REINDEX\s+INDEX|CLUSTER)\s+{TABLE}", "AccessExclusiveLock"),
-)
-ALTER_TABLE = re.compile(rf"\s*ALTER\s+TABLE\s+{TABLE}", re.IGNORECASE)
-COMPILED = [
-    (re.compile(rf"\s*{text}", re.IGNORECASE | re.DOTALL), mode) for text, mode in TEMPLATES
-]
-FOLDED = re.compile(rf"{NAME}")
-
 Locks = dict[str, str]
 
 
@@ -87,7 +45,6 @@ class ServerWatch:
         self._connection = connection
         self._labels: dict[int, str] = {}
         self._tables: dict[int, str] = {}
-        self._by_name: dict[str, str] = {}
         self._files: dict[int, int | None] = {}
         self._transaction: str | None = None
         self._held: Locks = {}
@@ -95,10 +52,9 @@ class ServerWatch:
         function = "pg_catalog.pg_current_wal_insert_lsn()"
         allowed = self._query("SELECT pg_catalog.has_function_privilege(%s, 'EXECUTE')", [function])
         self._may_see_wal = bool(allowed[0][0])
-        for oid, label, name, kind, file in self._query(RELATIONS):
+        for oid, label, kind, file in self._query(RELATIONS):
             self._labels[oid] = label
             self._files[oid] = file
-            self._by_name[name] = self._by_name[label] = label
             if kind in TABLES:
                 self._tables[oid] = label
 
@@ -116,25 +72,15 @@ class ServerWatch:
             if transaction != self._transaction:
                 self._transaction, self._held = transaction, {}
             if oid in self._tables:
-                _add(found, self._tables[oid], mode)
+                label = self._tables[oid]
+                found[label] = stronger(found.get(label), mode_of(mode))
         new = {
-            label: mode for label, mode in found.items() if not _covers(self._held.get(label), mode)
+            label: mode
+            for label, mode in found.items()
+            if stronger(self._held.get(label), mode) != self._held.get(label)
         }
         self._held.update(new)
         return new
-
-    def locks_of(self, sql: str) -> Locks:
-        """Return the lock that a statement takes which is a transaction of its own."""
-        altered = ALTER_TABLE.match(sql)
-        if altered is not None:
-            label = self._by_name.get(_unquoted(altered["name"]))
-            return {label: alter_table_lock(sql)} if label else {}
-        for pattern, mode in COMPILED:
-            match = pattern.match(sql)
-            if match is not None:
-                label = self._by_name.get(_unquoted(match["name"]))
-                return {label: mode} if label else {}
-        return {}
 
     def rewritten(self) -> list[str]:
         """Return the tables and indexes that have another file than when we last looked."""
@@ -150,17 +96,3 @@ class ServerWatch:
         with closing(raw.cursor()) as cursor:
             cursor.execute(sql, params)
             return list(cursor.fetchall())
-
-
-def _add(locks: Locks, label: str, mode: str) -> None:
-    if not _covers(locks.get(label), mode):
-        locks[label] = mode
-
-
-def _covers(held: str | None, mode: str) -> bool:
-    return held is not None and STRENGTH.get(held, -1) >= STRENGTH.get(mode, -1)
-
-
-def _unquoted(name: str) -> str:
-    """Return `schema.name` or `name` as the catalog has it."""
-    return ".".join(map(unquoted, FOLDED.findall(name)))

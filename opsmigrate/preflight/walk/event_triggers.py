@@ -5,6 +5,7 @@ import re
 from opsmigrate.postgres.catalog import Catalog, EventTrigger
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan
+from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.schema.history_table import HISTORY
 
 # What stands between CREATE and the kind of object, and is not in the tag of the command.
@@ -35,11 +36,11 @@ def mark_event_triggers_undecided(catalog: Catalog, plan: Plan, ledger: Ledger) 
     """Mark as undecided the first statement, or code, that fires each event trigger."""
     statements = [*ledger.statements]
     if plan.steps and not any(relation.name == HISTORY for relation in catalog.relations):
-        statements.insert(0, {"migration": None, "operation": None, "sql": MAKES_HISTORY})
+        statements.insert(0, PlannedStatement(migration=None, operation=None, sql=MAKES_HISTORY))
     for trigger in catalog.event_triggers:
-        fires = next((item for item in statements if fired(trigger, item["sql"])), None)
+        fires = next((item for item in statements if fired(trigger, item.sql)), None)
         if fires is not None:
-            with ledger.at(fires["migration"], fires["operation"]):
+            with ledger.at(fires.migration, fires.operation):
                 ledger.mark_undecided(
                     f"the event trigger {trigger.name} runs with it and may refuse it"
                 )

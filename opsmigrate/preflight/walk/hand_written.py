@@ -7,14 +7,15 @@ from textwrap import shorten
 
 from opsmigrate.preflight.interpret.effects import Question, Refusal
 from opsmigrate.preflight.interpret.schema import Relation
+from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.preflight.walk.adopted import adopt
 from opsmigrate.preflight.walk.dependents import warn_of_cascade
 from opsmigrate.preflight.walk.expressions import require_no_failure
 from opsmigrate.preflight.walk.index_rows import require_rows_fit
+from opsmigrate.preflight.walk.inserted_rows import INSERT, require_insertable
 from opsmigrate.preflight.walk.interpretation import (
     AFTER_REFUSAL,
     Interpreted,
-    Understood,
     interpreted,
 )
 from opsmigrate.preflight.walk.probes import (
@@ -148,8 +149,9 @@ def _ask(walk: SchemaWalk, step: Interpreted) -> None:
     A cast is of the column as it was; what rows must satisfy is asked of the table as it becomes.
     """
     effects, shown = step.effects, _shown(step.statement)
-    # Of what is written, write_rows() asks.
-    questions = [] if step.statement.kind in (UPDATE, DELETE) else effects.questions
+    # Of what is written, require_insertable() and write_rows() ask.
+    written = step.statement.kind in (INSERT, UPDATE, DELETE)
+    questions = [] if written else effects.questions
     _ask_rows(walk, [each for each in questions if each.kind in OF_FORMER_VALUES], shown)
     if effects.refusal is not None:
         _report(walk, effects.refusal, shown)
@@ -159,6 +161,8 @@ def _ask(walk: SchemaWalk, step: Interpreted) -> None:
         table = walk.schema.table_of(loss.relation) if loss.relation else None
         if table is not None:
             warn_of_cascade(walk.ledger, table, shown, f"{loss.kind} {loss.name}")
+    if step.statement.kind == INSERT:
+        require_insertable(walk, step, shown)
     _take_over(walk, step)
     _ask_rows(walk, [each for each in questions if each.kind not in OF_FORMER_VALUES], shown)
 
@@ -180,8 +184,11 @@ def _ask_rows(walk: SchemaWalk, questions: Iterable[Question], shown: str) -> No
 
 def _take_over(walk: SchemaWalk, step: Interpreted) -> None:
     ledger = walk.ledger
-    place = ledger.migration, ledger.operation
-    walk.interpretation.understood.append(Understood(*place, step.statement.text))
+    walk.interpretation.understood.append(
+        PlannedStatement(
+            migration=ledger.migration, operation=ledger.operation, sql=step.statement.text
+        )
+    )
     walk.interpretation.go_on(step.after)
     changed = any(
         getattr(step.before, each) != getattr(step.after, each) for each in SERVER_IS_ASKED

@@ -160,7 +160,7 @@ def _of_columns(walk: SchemaWalk, new: NewRows) -> Iterator[Rejection]:
         gone = column not in table.types
         yield Rejection(
             f"its column {column} "
-            + ("does not exist" if gone else "requires a value that Django does not give"),
+            + ("does not exist" if gone else "requires a value, and is given none"),
             hint="restore the table from a backup" if gone else None,
             steps=fills_itself(table, column),
             column=column,

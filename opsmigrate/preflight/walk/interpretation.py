@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.preflight.interpret.effects import Effects, Refusal, Unknown
 from opsmigrate.preflight.interpret.schema import Schema
+from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.statement import NoGrammarError, NotParsedError, Statement
 
@@ -25,18 +26,10 @@ class Interpreted(NamedTuple):
     effects: Effects
 
 
-class Understood(NamedTuple):
-    """A statement that was understood, and where it stands."""
-
-    migration: str | None
-    operation: str | None
-    sql: str
-
-
 class Refused(NamedTuple):
     """A statement of Django's own that the interpreter refuses, where the walk may not have."""
 
-    at: Understood
+    at: PlannedStatement
     refusal: Refusal
 
 
@@ -48,22 +41,24 @@ class Interpretation:
     """
 
     connection: BaseDatabaseWrapper
-    understood: list[Understood] = field(default_factory=list)
+    understood: list[PlannedStatement] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     # Whether SQL written by hand is interpreted, and whether any was met that was not.
     interprets: bool = False
     passed_over: bool = False
     # SQL written by hand has made what the live server does not have: types, functions, …
     knows_more: bool = False
+    # As it was read, before anything of the plan.
+    live: Schema | None = None
     _schema: Schema | None = None
-    _waiting: list[Understood] = field(default_factory=list)
+    _waiting: list[PlannedStatement] = field(default_factory=list)
 
     @property
     def has_begun(self) -> bool:
         """Return whether any SQL written by hand was met."""
         return self._schema is not None
 
-    def note(self, statement: Understood) -> None:
+    def note(self, statement: PlannedStatement) -> None:
         """Remember a statement of Django's own, which the walk has asked about."""
         self._waiting.append(statement)
 
@@ -80,11 +75,13 @@ class Interpretation:
         # Loaded only where there is SQL written by hand, as it takes a while.
         from opsmigrate.preflight.interpret.reading import read_schema
 
-        schema = read_schema(self.connection) if self._schema is None else self._schema
+        if self._schema is None:
+            self.live = self._schema = read_schema(self.connection)
+        schema = self._schema
         waiting, self._waiting = self._waiting, []
         for at in waiting:
             try:
-                for each in interpreted(schema, at.sql):
+                for each in interpreted(schema, at.composed):
                     schema = each.after
                     if each.effects.refusal is not None:
                         self.refused.append(Refused(at, each.effects.refusal))

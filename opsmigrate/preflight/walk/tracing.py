@@ -23,7 +23,6 @@ from opsmigrate.preflight.walk.defaults import add_identity, alter_default
 from opsmigrate.preflight.walk.exclusion import is_exclusion, require_exclusion
 from opsmigrate.preflight.walk.fields import column_of, is_auto, is_generated
 from opsmigrate.preflight.walk.index_and_constraint_sql import examine_statement
-from opsmigrate.preflight.walk.interpretation import Understood
 from opsmigrate.preflight.walk.introspected import constraints_of
 from opsmigrate.preflight.walk.noop_alter_field import alter_field_statements, is_noop
 from opsmigrate.preflight.walk.owned_sequences import drop_sequence, require_range
@@ -169,9 +168,9 @@ class TracingEditor(DatabaseSchemaEditor):
         except self.connection.Database.Error as error:
             # An earlier operation of the plan may bring what adapts it, as HStoreExtension does.
             ledger.mark_undecided(f"the driver cannot send a value yet: {first_line(error)}")
-        ledger.statement(text, tables_of(sql, self.walk.schema))
+        kept = ledger.statement(text, tables_of(sql, self.walk.schema), composed)
         if not by_hand:
-            self.walk.interpretation.note(Understood(ledger.migration, ledger.operation, composed))
+            self.walk.interpretation.note(kept)
         return True
 
     def quote_name(self, name: str) -> str:

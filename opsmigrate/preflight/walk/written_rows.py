@@ -10,12 +10,13 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.interpret.effects import Assigned
 from opsmigrate.preflight.interpret.schema import Relation, Schema
 from opsmigrate.preflight.walk.expressions import ForbiddenError, misfit
+from opsmigrate.preflight.walk.inserted_rows import INSERT, is_plain_insert
 from opsmigrate.preflight.walk.interpretation import Interpreted
 from opsmigrate.preflight.walk.privileges import live_relation
 from opsmigrate.preflight.walk.probes import fails_on_rows, nulls, violations
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import CHECK, SimulatedTable, live_value
-from opsmigrate.schema.types import in_full, modifiers
+from opsmigrate.schema.types import base, in_full, modifiers
 from opsmigrate.sql.expressions import columns_used_by, deparse, nodes_in, parse_expression
 from opsmigrate.sql.names import Name
 
@@ -25,13 +26,21 @@ MORE_THAN_ITS_ROWS = frozenset(
     {"from_clause", "using_clause", "returning_list", "returning_clause", "with_clause"}
 )
 UPDATE, DELETE = "update_stmt", "delete_stmt"
-# What these say of rows is not asked: new rows, or what a query returns.
-NOT_ASKED = frozenset({"insert_stmt", "merge_stmt", "copy_stmt", "select_stmt"})
+# What these say of rows is not asked.
+NOT_ASKED = frozenset({"merge_stmt", "copy_stmt", "select_stmt"})
 # Of these parts an expression may consist: the same for the same row, whoever asks.
 PLAIN = frozenset(
     {"A_Const", "A_Expr", "BoolExpr", "Boolean", "CaseExpr", "CaseWhen", "CoalesceExpr"}
     | {"ColumnRef", "Float", "Integer", "List", "Node", "NullTest", "String", "TypeCast"}
     | {"TypeName", "BooleanTest"}
+)
+
+
+# Functions of pg_catalog that are immutable, and for the same row the same.
+FUNCTIONS = frozenset(
+    {"abs", "btrim", "char_length", "initcap", "left", "length", "lower", "lpad", "ltrim", "md5"}
+    | {"replace", "reverse", "right", "rpad", "rtrim", "split_part", "strpos", "substr"}
+    | {"substring", "upper"}
 )
 
 
@@ -48,6 +57,8 @@ def is_decidable(walk: SchemaWalk, step: Interpreted) -> bool:
     kind, written = step.statement.kind, step.effects.writes_rows
     if step.effects.refusal is not None:
         return True
+    if kind == INSERT:
+        return is_plain_insert(walk, step)
     if kind in NOT_ASKED:
         return False
     if kind not in (UPDATE, DELETE):
@@ -88,8 +99,11 @@ def _is_computable(walk: SchemaWalk, step: Interpreted) -> bool:
     texts = _expressions(step.statement.node)
     if texts is None:
         return False
-    parts = {node.DESCRIPTOR.name for text in texts for node in nodes_in(parse_expression(text))}
-    if parts - PLAIN:
+    nodes = [node for text in texts for node in nodes_in(parse_expression(text))]
+    calls = [node for node in nodes if node.DESCRIPTOR.name == "FuncCall"]
+    if {node.DESCRIPTOR.name for node in nodes} - PLAIN - {"FuncCall"}:
+        return False
+    if not all(_is_known(step.before, call) for call in calls):
         return False
     tables = [walk.schema.table_of(name) for name in step.effects.writes_rows]
     try:
@@ -100,6 +114,12 @@ def _is_computable(walk: SchemaWalk, step: Interpreted) -> bool:
         )
     except ForbiddenError:
         return False
+
+
+def _is_known(schema: Schema, call: Any) -> bool:
+    """Return whether a call is of a plain function of PostgreSQL's, and cannot be of another."""
+    name = [part.string.sval for part in call.funcname][-1]
+    return name in FUNCTIONS and all(each.name.name != name for each in schema.functions)
 
 
 def write_rows(walk: SchemaWalk, step: Interpreted) -> None:
@@ -163,8 +183,17 @@ def _is_plain(walk: SchemaWalk, step: Interpreted, relation: Relation) -> bool:
     )
     computed = any(each.generated for each in relation.columns.values())
     of_people = any("." in relation.columns[each].type for each in columns)
-    cut = any(modifiers(table.types[each]) for each in columns)
+    cut = any(not _fits(each.expression, table.types[each.column]) for each in given)
     return not (keys or unique or computed or of_people or cut)
+
+
+def _fits(expression: str, type_: str) -> bool:
+    """Return whether a value is as long and as exact as its column takes, whatever the row."""
+    node = parse_expression(expression)
+    if not modifiers(type_) or (node.WhichOneof("node") == "a_const" and node.a_const.isnull):
+        return True
+    is_text = base(type_) == "character varying" and node.WhichOneof("node") == "a_const"
+    return is_text and 0 < len(node.a_const.sval.sval) <= modifiers(type_)[0]
 
 
 def _is_askable(walk: SchemaWalk, step: Interpreted, relation: Relation) -> bool:

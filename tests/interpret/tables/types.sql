@@ -93,3 +93,7 @@ ALTER TABLE a ALTER name TYPE varchar(40)
 ALTER TABLE a ALTER id TYPE bigint
 ALTER TABLE a ADD CHECK (lower(id) = 'x')
 ALTER TABLE a ADD CHECK (abs(note) = 1)
+ALTER TABLE a ADD COLUMN ip inet DEFAULT '::2'
+ALTER TABLE a ADD COLUMN ip inet DEFAULT '10.0.0.1/8', ADD COLUMN net cidr DEFAULT '10.0.0.0/8'
+ALTER TABLE a ADD COLUMN net cidr DEFAULT '10.0.0.1/8' -- unknown
+ALTER TABLE a ADD COLUMN ip inet DEFAULT '10.0.0.1/255.0.0.0' -- unknown

@@ -71,6 +71,7 @@ def create_index(step: Step, node: Any) -> None:
     table = relation_of(step, node.relation)
     mode = SHARE_UPDATE_EXCLUSIVE if node.concurrent else SHARE
     step.effects.lock(table.name, mode)
+    step.effects.concurrently = bool(node.concurrent)
     step.effects.rights.append(Right(privilege="OWNER", object_kind="relation", name=table.name))
     only = not node.relation.inh
     if table.kind == "p" and not only:

@@ -116,6 +116,7 @@ def update(step: Step, node: Any) -> None:
     step.effects.need(UPDATE, "relation", table.name, columns)
     _need_read(step, table, node)
     write(step, table, UPDATE, columns)
+    _scan(step, table, node.relation)
     _lock_children(step, table, node.relation)
     _values(step, table, node)
     _keep(step, table, node)
@@ -159,6 +160,7 @@ def delete(step: Step, node: Any) -> None:
     step.effects.need(DELETE, "relation", table.name)
     _need_read(step, table, node)
     write(step, table, DELETE)
+    _scan(step, table, node.relation)
     _lock_children(step, table, node.relation)
     _values(step, table, node)
 
@@ -200,6 +202,7 @@ def merge(step: Step, node: Any) -> None:
         if event in EVENTS:
             step.effects.need(event, "relation", table.name)
             write(step, table, event)
+    _scan(step, table, node.relation)
     _lock_children(step, table, node.relation)
     _lock_sequences(step, table)
     _values(step, table, node)
@@ -228,6 +231,14 @@ def _target(step: Step, node: Any, *, named: bool = True) -> Relation:
     if table.rules:
         raise UnknownError("rules on the table", table.name)
     return table
+
+
+def _scan(step: Step, table: Relation, node: Any) -> None:
+    """Note that the rows to change are looked for; an index may spare most of it."""
+    family = descendants_of(step.schema, table.name) if node.inh else ()
+    step.effects.scans |= {
+        name for name in (table.name, *family) if step.schema.relations[name].kind == "r"
+    }
 
 
 def _lock_children(step: Step, table: Relation, node: Any) -> None:

@@ -108,6 +108,7 @@ def _leave_index(step: Step, found: list[Thing]) -> None:
         drop(step, [thing], cascade=False)
         for name in (table.name, Name(table.name.schema, thing.part)):
             step.effects.locks[name] = SHARE_UPDATE_EXCLUSIVE
+        step.effects.concurrently = True
 
 
 def _part(step: Step, kind: str, node: Any, missing_ok: bool) -> Thing | None:

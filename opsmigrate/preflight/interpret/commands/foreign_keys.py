@@ -228,10 +228,13 @@ def _put(step: Step, table: Relation, made: Constraint, *, validate: bool) -> No
 
 
 def ask_key(step: Step, table: Relation, made: Constraint, *, validate: bool = True) -> None:
-    """Note that the rows of both tables are compared."""
+    """Note that the rows of both tables are compared.
+
+    One that the plan itself makes is taken for empty: then nothing is looked up in the other.
+    """
     if not (validate and made.validated and made.target) or table.kind != "r":
         return
-    step.effects.scans |= {table.name, made.target}
+    step.effects.scans |= {table.name} if table.live is None else {table.name, made.target}
     step.effects.questions.append(
         Question(
             sqlstate="23503",

@@ -29,7 +29,8 @@ def reindex(step: Step, node: Any) -> None:
     options = {each.def_elem.defname for each in node.params}
     if options - {"concurrently", "verbose"}:
         raise UnknownError("the options of REINDEX")
-    mode = SHARE_UPDATE_EXCLUSIVE if "concurrently" in options else SHARE
+    step.effects.concurrently = "concurrently" in options
+    mode = SHARE_UPDATE_EXCLUSIVE if step.effects.concurrently else SHARE
     if kind == "REINDEX_OBJECT_TABLE":
         table = relation_of(step, node.relation)
         if table.kind not in "rm":
@@ -54,6 +55,7 @@ def reindex(step: Step, node: Any) -> None:
 
 def _reindex(step: Step, table: Relation, indexes: tuple[str, ...], mode: str) -> None:
     step.effects.lock(table.name, mode)
+    step.effects.scans.add(table.name)
     _maintain(step, table.name)
     for each in indexes:
         index = table.indexes[each]

@@ -1,4 +1,4 @@
-"""CREATE STATISTICS, and ANALYZE, which fills them."""
+"""CREATE STATISTICS; ANALYZE, which fills them; VACUUM."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from opsmigrate.postgres.lock_modes import SHARE_UPDATE_EXCLUSIVE
+from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.named import name_parts
+from opsmigrate.preflight.interpret.rewriting import rebuild_indexes
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.preflight.interpret.thing import AUTO, Dependency, Thing, column
@@ -62,10 +63,13 @@ def _columns(step: Step, table: Relation, node: Any) -> list[str]:
 
 
 def analyze(step: Step, node: Any) -> None:
-    """ANALYZE of tables that are named; VACUUM is not interpreted."""
+    """ANALYZE and VACUUM of tables that are named; VACUUM (FULL) writes them anew."""
     tables = [relation_of(step, each.vacuum_relation.relation) for each in node.rels]
-    if node.is_vacuumcmd or not tables or any(each.kind not in "rmp" for each in tables):
-        raise UnknownError("VACUUM, or ANALYZE of everything", Name("", ""))
+    if not tables or any(each.kind not in "rmp" for each in tables):
+        raise UnknownError("VACUUM or ANALYZE of everything", Name("", ""))
+    if node.is_vacuumcmd:
+        _vacuum(step, tables, [each.def_elem for each in node.options])
+        return
     for table in tables:
         step.effects.need("MAINTAIN", "relation", table.name)
         names = (
@@ -74,6 +78,20 @@ def analyze(step: Step, node: Any) -> None:
         )
         for name in names:
             step.effects.lock(name, SHARE_UPDATE_EXCLUSIVE)
+
+
+def _vacuum(step: Step, tables: list[Relation], given: list[Any]) -> None:
+    options = {"" if each.HasField("arg") else each.defname for each in given}
+    if options - {"full", "verbose", "analyze"} or any(each.kind == "p" for each in tables):
+        raise UnknownError("VACUUM with options, or of a partitioned table", Name("", ""))
+    for table in tables:
+        step.effects.need("MAINTAIN", "relation", table.name)
+        mode = ACCESS_EXCLUSIVE if "full" in options else SHARE_UPDATE_EXCLUSIVE
+        step.effects.lock(table.name, mode)
+        step.effects.scans.add(table.name)
+        if "full" in options:
+            step.effects.rewrites.add(table.name)
+            rebuild_indexes(step, table.name)
 
 
 COMMANDS: Mapping[str, Command] = {"create_stats_stmt": create, "vacuum_stmt": analyze}

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -10,7 +9,6 @@ from django.conf import settings as django_settings
 
 from opsmigrate.deprecations import without_deprecations
 from opsmigrate.shown import shown
-from opsmigrate.uat.outcome import Outcome
 
 MASK = "***"
 # A shorter text is found in too many words for anybody to learn it from what is masked.
@@ -43,26 +41,6 @@ class Redactor:
         for pattern, mask in PATTERNS:
             text = pattern.sub(mask, text)
         return shown(text, lines=True)
-
-    def outcome(self, outcome: Outcome) -> Outcome:
-        """Return the outcome without secrets."""
-        return replace(
-            outcome,
-            message=self.text(outcome.message),
-            detail=self.text(outcome.detail),
-            retried=tuple(map(self.text, outcome.retried)),
-            hint=self.text(outcome.hint) if outcome.hint else None,
-            steps=tuple(replace(step, text=self.text(step.text)) for step in outcome.steps),
-            evidence=tuple(
-                replace(
-                    item,
-                    title=self.text(item.title),
-                    text=self.text(item.text),
-                    rows=tuple(tuple(map(self.text, row)) for row in item.rows),
-                )
-                for item in outcome.evidence
-            ),
-        )
 
 
 def secrets_of_settings() -> Iterator[str]:
