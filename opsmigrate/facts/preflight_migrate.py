@@ -100,10 +100,7 @@ class RehearsedLock(TypedDict):
 
 
 class RehearsedStatement(TypedDict):
-    """A statement that the rehearsal executed, with all its executions by one operation.
-
-    `locks` is null where nobody could see them.
-    """
+    """A statement that the rehearsal executed, with all its executions by one operation."""
 
     migration: str | None
     operation: str | None
@@ -112,7 +109,7 @@ class RehearsedStatement(TypedDict):
     seconds: float
     rows: int
     wal_bytes: int
-    locks: list[RehearsedLock] | None
+    locks: list[RehearsedLock]
     rewrites: list[str]
 
 

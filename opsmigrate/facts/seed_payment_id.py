@@ -67,4 +67,10 @@ class NotSeeded(Facts, Work):
     """The seed could not go on."""
 
 
-SeedFacts = Planned | Seeded | VerifiedColumn | StoppedPartWay | NotSeeded | Facts
+class ScriptsWritten(Facts):
+    """--write-scripts: the files."""
+
+    scripts: list[str]
+
+
+SeedFacts = Planned | Seeded | VerifiedColumn | StoppedPartWay | NotSeeded | ScriptsWritten | Facts

@@ -83,6 +83,14 @@ def test_the_installed_package_has_every_json_schema(installed: Path) -> None:
     } == schemas
 
 
+def test_the_installed_package_has_the_scripts_of_the_seed(installed: Path) -> None:
+    scripts = {path.name: path.read_bytes() for path in (ROOT / "scripts").glob("add_payment_id.*")}
+
+    assert len(scripts) == 3
+    there = installed / "opsmigrate" / "backfill" / "scripts"
+    assert {path.name: path.read_bytes() for path in there.iterdir()} == scripts
+
+
 def test_the_installed_package_explains_a_finding_without_a_database(installed: Path) -> None:
     settings = "INSTALLED_APPS = ['opsmigrate']\nSECRET_KEY = 'x'\nDATABASES = {}\n"
     (installed / "bare_settings.py").write_text(settings)
