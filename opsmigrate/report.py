@@ -309,11 +309,21 @@ def _group_lines(why: str, items: Sequence[Undecided], width: int) -> Iterable[s
     yield from _wrapped(f"{counted(len(items), 'place')}: {why}", width, first="  - ", rest="    ")
     alike = why == items[0].why
     shown_here = SHOWN_UNDECIDED if alike else SHOWN_OF_A_SORT
+    ending = _common_ending([item.why for item in items])
     for item in items[:shown_here]:
-        text = item.what if alike else f"{item.what}: {item.why}"
+        text = item.what if alike else f"{item.what}: {item.why.removesuffix(ending)}"
         yield from _wrapped(text, width, first="      ", rest="        ")
     if (more := len(items) - shown_here) > 0:
         yield f"      and {more:,} more: --format json has them all"
+
+
+def _common_ending(reasons: Sequence[str]) -> str:
+    """Return the clause with which all of the reasons end: what they have in common says it."""
+    first = reasons[0]
+    clauses = (
+        first[place:] for place in range(len(first)) if first.startswith((", ", ": "), place)
+    )
+    return next((each for each in clauses if all(item.endswith(each) for item in reasons)), "")
 
 
 def _wrapped(text: str, width: int, *, first: str, rest: str) -> list[str]:

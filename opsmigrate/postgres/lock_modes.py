@@ -13,6 +13,17 @@ MODES = (
 )
 ROW_SHARE, ROW_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE, SHARE, SHARE_ROW_EXCLUSIVE = MODES[1:6]
 EXCLUSIVE, ACCESS_EXCLUSIVE = MODES[6:]
+# The same table: the modes that each has to wait for.
+_CONFLICTS = {
+    "ACCESS SHARE": MODES[7:],
+    "ROW SHARE": MODES[6:],
+    "ROW EXCLUSIVE": MODES[4:],
+    "SHARE UPDATE EXCLUSIVE": MODES[3:],
+    "SHARE": ("ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", *MODES[5:]),
+    "SHARE ROW EXCLUSIVE": MODES[2:],
+    "EXCLUSIVE": MODES[1:],
+    "ACCESS EXCLUSIVE": MODES,
+}
 _IN_PG_LOCKS = {mode: f"{mode.title().replace(' ', '')}Lock" for mode in MODES}
 _OF_PG_LOCKS = {name: mode for mode, name in _IN_PG_LOCKS.items()}
 
@@ -37,3 +48,8 @@ def mode_of(name: str) -> str:
 def pg_locks_name(mode: str) -> str:
     """Return how pg_locks calls a mode; a name of pg_locks stays as it is."""
     return _IN_PG_LOCKS.get(mode, mode)
+
+
+def conflict(wanted: str, held: str) -> bool:
+    """Return whether who wants one mode has to wait for who holds the other, as pg_locks has it."""
+    return mode_of(held) in _CONFLICTS[wanted]

@@ -31,6 +31,7 @@ from opsmigrate.preflight.walk.custom_migrate import (
 from opsmigrate.preflight.walk.default_site import require_default_site
 from opsmigrate.preflight.walk.event_triggers import mark_event_triggers_undecided
 from opsmigrate.preflight.walk.history_writes import require_history
+from opsmigrate.preflight.walk.pulpcore_receivers import require_pulpcore_receivers
 from opsmigrate.preflight.walk.receivers import require_receivers
 from opsmigrate.preflight.walk.renamed_permissions import require_renamed_permissions
 from opsmigrate.preflight.walk.required_types import require_types
@@ -141,6 +142,7 @@ def _examine_steps(
         if state is not None:
             require_receivers(walk, state)
             require_default_site(walk, state)
+            require_pulpcore_receivers(walk, state)
         unchanged = not plan.steps or arguments.fake
         require_post_migrate(() if unchanged else plan.steps, lambda: state, walk)
         if state is not None:

@@ -61,6 +61,22 @@ def with_label(expression: str, enum: str, pair: tuple[str, str]) -> str:
     return _changed(expression, old, change)
 
 
+def with_type(expression: str, type_: Name, new: Name) -> str:
+    """Return an expression with a type called anew, where something is cast to it."""
+
+    def change(node: Any) -> None:
+        for each in nodes_in(node):
+            if each.DESCRIPTOR.name != "TypeName":
+                continue
+            *schema, name = [as_stored(part.string.sval) for part in each.names]
+            if name == type_.name and schema in ([], [type_.schema]):
+                del each.names[:]
+                for part in new:
+                    each.names.add().string.sval = part
+
+    return _changed(expression, type_.name, change)
+
+
 def names_relation(text: str, relation: Name) -> bool:
     """Return whether a regclass's text is this relation; one without a schema may be it."""
     schema, _, name = text.replace('"', "").rpartition(".")

@@ -7,6 +7,7 @@ pg_catalog alone: it is a key, whoever looks.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from opsmigrate.postgres.names import as_stored
@@ -113,6 +114,7 @@ def element_type(shown: str) -> str | None:
     return shown.removesuffix("[]") if shown.endswith("[]") else None
 
 
+@lru_cache(maxsize=4096)
 def without_modifier(shown: str) -> str:
     """Return a type without what stands in its brackets, as format_type(type, NULL) has it."""
     array = "[]" if shown.endswith("[]") else ""

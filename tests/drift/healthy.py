@@ -30,6 +30,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from opsmigrate.management.base import INTERRUPTED
 from opsmigrate.postgres.catalog import read_catalog
+from opsmigrate.report import Severity
 from tests.drift import fuzz
 from tests.drift.target import OWNER, Target
 from tests.json_reports import parsed
@@ -167,9 +168,9 @@ def ask(mode: str) -> tuple[dict[str, Any], float]:
 def migrate() -> str:
     """Run the real migrate on the case; return its words where it failed."""
     fuzz.use(CASE, owner=True)
-    _, words = fuzz.migrate([])
+    words = fuzz.migrate([])
     connection.close()
-    return words
+    return words or ""
 
 
 def prepare() -> list[State]:
@@ -274,7 +275,11 @@ def tell(state: State, total: int, rows: int, outcome: Outcome) -> None:
         if report["verdict"] == "passed":
             continue
         whys = [item["why"] for item in report["undecided"]]
-        ids = [f"{item['id']}: {item['message']}" for item in report["findings"]]
+        ids = [
+            f"{item['id']}: {item['message']}"
+            for item in report["findings"]
+            if item["severity"] == Severity.ERROR
+        ]
         for words, number in [*Counter(whys).most_common(), *Counter(ids).most_common()]:
             print(f"    {mode}: {number} x {words}", flush=True)
 

@@ -99,15 +99,14 @@ CREATE TRIGGER no BEFORE UPDATE ON zoo_cage FOR EACH STATEMENT EXECUTE FUNCTION 
 @pytest.mark.parametrize(
     ("damage", "fails"),
     [
-        ("INSERT INTO zoo_cage (code, name) VALUES (gen_random_uuid(), 'a')", False),
         (SAYS_NO, True),
         ("ALTER TABLE zoo_cage DROP COLUMN name", True),
         ("ALTER TABLE zoo_cage ALTER size TYPE text", True),
         ("ALTER TABLE zoo_cage RENAME TO c; CREATE VIEW zoo_cage AS SELECT * FROM c", False),
     ],
-    ids=["a-row", "a-trigger", "a-column", "a-type", "a-view"],
+    ids=["a-trigger", "a-column", "a-type", "a-view"],
 )
-def test_rows_and_what_refuses_a_statement_leave_it_open(
+def test_what_refuses_a_statement_leaves_it_open(
     damage: str, fails: bool, applied: str, write_migrations: Write, ops: Ops
 ) -> None:
     write_migrations(CAGE, UPDATE)
@@ -250,12 +249,12 @@ def test_reading_code_wakes_nothing_that_stands_in_for_another_object(
     assert woken == []
 
 
-@pytest.mark.parametrize("default", [colours, kinds, list, dict])
+@pytest.mark.parametrize("default", [colours, kinds, list, dict, lambda: 1])
 def test_a_default_that_is_a_constant_may_be_called(default: Any) -> None:
     assert may_be_called(default)
 
 
-@pytest.mark.parametrize("default", [looks, counts, remembers, lambda: 1, LEFT.copy])
+@pytest.mark.parametrize("default", [looks, counts, remembers, LEFT.copy])
 def test_a_default_that_may_do_more_may_not(default: Any) -> None:
     assert not may_be_called(default)
     assert LEFT == []

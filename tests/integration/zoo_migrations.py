@@ -23,6 +23,7 @@ from django.contrib.postgres.operations import (
     RemoveIndexConcurrently, ValidateConstraint,
 )
 from django.contrib.postgres.search import SearchVector
+from django.core.management.color import no_style
 from django.db import migrations, models, transaction
 from django.db.models import Func
 from django.db.models.functions import Lower, Now

@@ -162,16 +162,26 @@ def execute_watched(statement: Statement, connection: BaseDatabaseWrapper) -> Ha
 
 def _named(cursor: Any) -> Files:
     cursor.execute(NAMED)
+    return named(cursor.fetchall())
+
+
+def named(rows: Iterable[Any]) -> Files:
+    """Return what the rows of NAMED are."""
     return {
         oid: Named(Name(schema, name), kind, file, table)
-        for oid, schema, name, kind, file, table in cursor.fetchall()
+        for oid, schema, name, kind, file, table in rows
     }
 
 
 def _locks(cursor: Any, before: Files) -> Mapping[Name, str]:
-    found: dict[Name, str] = {}
     cursor.execute(LOCKS)
-    for oid, mode in cursor.fetchall():
+    return locks_of(cursor.fetchall(), before)
+
+
+def locks_of(rows: Iterable[Any], before: Files) -> Mapping[Name, str]:
+    """Return the strongest lock of each of the rows of LOCKS."""
+    found: dict[Name, str] = {}
+    for oid, mode in rows:
         if oid in before:
             name = before[oid].name
             found[name] = stronger(found.get(name), mode_of(mode))
@@ -186,6 +196,9 @@ def _raises(effects: Effects, happened: Happened) -> Iterable[Difference]:
         claimed = f"ours {refusal.sqlstate} ({refusal.kind})"
         if state is None and refusal.certain:
             yield Difference("raises", f"{claimed}, the server does it")
+        elif state == INSUFFICIENT_PRIVILEGE and effects.rights:
+            # A right that the role lacks is looked at first, and was asked for.
+            return
         elif state not in (None, refusal.sqlstate) and not state.startswith(_asked(effects)):
             yield Difference("raises", f"{claimed}, server {state}: {words}")
     elif state == INSUFFICIENT_PRIVILEGE:
@@ -233,7 +246,13 @@ def _no_more(
     """Return whether the server's lock is one of those that we said it may be."""
     at_least, at_most = ours.get(name), rows.get(name)
     found = server.get(name)
-    return found in (at_least, at_most) or (name not in rows and at_least is None)
+    between = (
+        found is not None
+        and at_most is not None
+        and stronger(found, at_most) == at_most
+        and stronger(at_least, found) == found
+    )
+    return found in (at_least, at_most) or between or (name not in rows and at_least is None)
 
 
 def _strong(locks: Mapping[Name, str], before: Files) -> dict[Name, str]:
@@ -292,5 +311,8 @@ def _sets(kind: str, ours: Iterable[Name], server: Iterable[Name]) -> Iterable[D
 def _schema(claimed: Schema, server: Schema, effects: Effects, same: Same) -> Iterable[Difference]:
     if claimed.all_tainted is not None:
         return
-    for line in schema_differences(claimed, server, same, without=claimed.tainted):
+    # Where there may be more than is known, it is not missing.
+    more = server.relations.keys() - claimed.relations.keys() if claimed.incomplete else ()
+    without = claimed.tainted.union(more)
+    for line in schema_differences(claimed, server, same, without=without):
         yield Difference("schema", line)

@@ -1,15 +1,18 @@
 """Make statements at random, interpret and execute each, and print how the server differs.
 
-By hand: `python -m tests.interpret.generator URL --statements 2000 --seed 1`, against a server of
-any major, as superuser: a database is made on it, and goes at the end.
+By hand: `python -m tests.interpret.generator URL --statements 2000 --seed 1 --rights --forms`,
+against a server of any major, as superuser: databases are made on it, and go at the end. How far it
+has come is told on standard error.
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,17 +24,19 @@ from urllib.parse import unquote, urlsplit
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.postgres.names import quoted
 from opsmigrate.preflight.interpret.interpret import interpret
 from opsmigrate.preflight.interpret.reading import read_schema
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.statement import NotParsedError, Statement
-from tests.interpret.bisimulation import Comparison, Difference, executed, judged
+from tests.interpret.bisimulation import Comparison, Difference, judged
 from tests.interpret.equivalence import Equivalence
 from tests.interpret.forms import FORMS, Draw
 from tests.interpret.ground import ASSUMED, MAKE_ROLES, ROLES, SEARCH_PATH
 from tests.interpret.recording import Executed, Recording, load, save
 from tests.interpret.rights_taken import MAKE_ROLE, ROLE, rights_differences
+from tests.interpret.watch import Watch
 
 # After so many statements too little is left of what they began with.
 ROUND = 150
@@ -46,9 +51,14 @@ class Found:
     # So many were claimed, and differ.
     wrong: int = 0
     seconds: float = 0.0
+    major: str = ""
     forms: Counter[str] = field(default_factory=Counter)
+    unknown_forms: Counter[str] = field(default_factory=Counter)
+    wrong_forms: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     differences: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    # Those that were not told yet.
+    latest: list[str] = field(default_factory=list)
 
     def add(self, form: str, comparison: Comparison) -> None:
         """Count a statement."""
@@ -56,17 +66,21 @@ class Found:
         self.done += comparison.sqlstate is None
         self.wrong += bool(comparison.differences)
         self.forms[form] += 1
+        self.wrong_forms[form] += bool(comparison.differences)
+        self.unknown_forms[form] += comparison.unknown is not None
         if comparison.unknown is not None:
             self.unknown[f"{form}: {comparison.unknown.why}"] += 1
         for each, line in zip(comparison.differences, comparison.lines(), strict=True):
             self.differences.setdefault((each.kind, form), []).append(line)
+            self.latest.append(f"{line}\n")
 
     def lines(self, most: int = 3) -> Iterator[str]:
         """Yield the figures, and some of each kind of difference, the most frequent first."""
         unknown, every = self.unknown.total(), max(self.statements, 1)
         yield (
-            f"{self.statements} statements of {len(self.forms)} forms in {self.seconds:.0f} s"
-            f" ({self.statements / max(self.seconds, 0.1):.0f}/s), {self.done / every:.0%} done,"
+            f"{self.major}{self.statements} statements of {len(self.forms)} forms in"
+            f" {self.seconds:.0f} s ({self.statements / max(self.seconds, 0.1):.0f}/s),"
+            f" {self.done / every:.0%} done,"
             f" {unknown / every:.1%} unknown, {self.wrong} differ"
         )
         for (kind, form), lines in sorted(self.differences.items(), key=lambda e: -len(e[1])):
@@ -74,6 +88,14 @@ class Found:
             yield from (f"  {line}" for line in lines[:most])
         for why, number in self.unknown.most_common(30):
             yield f"unknown {number} x {why}"
+
+    def by_form(self) -> Iterator[str]:
+        """Yield a line for each form: how many there were, unknown and wrong."""
+        width = max(map(len, self.forms), default=0)
+        yield f"{'form':{width}} statements unknown wrong"
+        for form, number in sorted(self.forms.items()):
+            unknown, wrong = self.unknown_forms[form], self.wrong_forms[form]
+            yield f"{form:{width}} {number:10} {unknown:7} {wrong:5}"
 
 
 def chosen(random: Random, schema: Schema) -> tuple[str, Statement]:
@@ -104,9 +126,18 @@ def run(
     began = time.monotonic()
     for part in range(0, number, ROUND):
         random = Random(f"{seed} {part}")  # noqa: S311
-        with on_ground(connection):
-            recordings.append(_round(connection, random, min(ROUND, number - part), found, rights))
-    found.seconds += time.monotonic() - began
+        try:
+            with on_ground(connection):
+                size = min(ROUND, number - part)
+                recordings.append(_round(connection, random, size, found, rights))
+        except KeyboardInterrupt:
+            # What was found until then is told.
+            break
+        found.seconds = time.monotonic() - began
+        print(f"{found.statements} of {number}, {found.wrong} differ", file=sys.stderr)
+        print(*found.latest, sep="", end="", file=sys.stderr, flush=True)
+        found.latest.clear()
+    found.major = f"PostgreSQL {recordings[0].start.version // 10_000}, seed {seed}: "
     return found, recordings
 
 
@@ -119,16 +150,19 @@ def _round(
             cursor.execute(MAKE_ROLE)
     ours = read_schema(connection)
     recording = Recording(ours, same=same.known)
+    watch = Watch(connection)
     for _ in range(number):
         # What is drawn depends on the server alone: a seed makes the same statements always.
         form, statement = chosen(random, recording.last)
         taken: tuple[Difference, ...] = ()
         needed = None
         if rights:
-            effects = interpret(ours, statement)[1]
+            effects = interpret(replace(ours, role=ROLE, superuser=False), statement)[1]
             taken = tuple(rights_differences(statement, effects, connection))
             needed = None if taken else frozenset(effects.rights)
-        happened, server = executed(statement, connection)
+        happened, server = watch.executed(statement)
+        if rights and server is not None:
+            _let_in(connection, server.schemas.keys() - recording.last.schemas.keys())
         recording.add(Executed(form, statement.text, happened, server, needed))
         try:
             comparison = judged(ours, statement, happened, server, same)
@@ -137,6 +171,13 @@ def _round(
         found.add(form, replace(comparison, differences=(*comparison.differences, *taken)))
         ours = comparison.after
     return recording
+
+
+def _let_in(connection: BaseDatabaseWrapper, schemas: Iterable[str]) -> None:
+    """Let the role find what is in new schemas: that it may is no right that is counted."""
+    with connection.cursor() as cursor:
+        for each in schemas:
+            cursor.execute(f"GRANT USAGE ON SCHEMA {quoted(each)} TO {ROLE}")
 
 
 def again(recordings: Sequence[Recording]) -> Found:
@@ -242,13 +283,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lines", type=int, default=3, help="so many of each difference")
     parser.add_argument("--rights", action="store_true", help="take them away one by one too")
+    parser.add_argument("--forms", action="store_true", help="count by forms of statements too")
     parser.add_argument("--keep", type=Path, help="write what the server did to this file")
     parser.add_argument("--given", type=Path, help="compare with what --keep has written")
     options = parser.parse_args()
     if options.given:
-        print(*again(load(options.given)).lines(options.lines), sep="\n")
+        _show(again(load(options.given)), options)
         return
     connection = connected(options.url)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         found, recordings = run(
             connection, seed=options.seed, number=options.statements, rights=options.rights
@@ -257,7 +300,13 @@ def main() -> None:
         no_ground(connection)
     if options.keep:
         save(recordings, options.keep)
+    _show(found, options)
+
+
+def _show(found: Found, options: argparse.Namespace) -> None:
     print(*found.lines(options.lines), sep="\n")
+    if options.forms:
+        print(*found.by_form(), sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Change one rule of the interpreter at a time, and print which changes nothing noticed.
 
-By hand, with what the generator, the regression files or the histories have kept:
-`python -m tests.interpret.mutants KEPT [KEPT …] --number 300 --seed 1`. No server is asked.
+By hand: `python -m tests.interpret.mutants URL`, or with `--number 300 --seed 1` for some. The
+server is asked once, for the lists of statements (listed.py), and then no more.
 
 A mutant is noticed where a statement that was right differs, is no longer understood, needs other
 rights than the server was seen to ask for, or ends in an exception.
@@ -12,11 +12,13 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
+import gc
 import importlib
 import signal
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -24,18 +26,26 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 import opsmigrate.preflight.interpret as package
+from opsmigrate.preflight.interpret.effects import Effects
+from opsmigrate.preflight.interpret.interpret import interpret
 from opsmigrate.preflight.interpret.schema import Schema
+from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.statement import Statement
 from tests.interpret.bisimulation import judged
+from tests.interpret.generator import connected
+from tests.interpret.listed import lines, recorded
 from tests.interpret.recording import Executed, Recording, load
 
 # What one statement may take; it takes a few milliseconds.
 SECONDS = 5
+# Lines of a list have no more statements.
+SHORT = 6
 FOLDER = Path(str(package.__file__)).parent
+EQUIVALENT = Path(__file__).parent / "equivalent_mutants.txt"
 # What reads the catalog, and what only holds values.
 NOT_RULES = {"schema", "effects", "reading", "schema_sql", "system", "dependency_sql", "__init__"}
-# No server says what these are: nothing can notice that they are wrong.
-UNSEEN = ("scans", "lost", "reads", "outside")
+# What is not to be seen in what the server does: other tests hold it.
+UNSEEN = (".scans", ".lost", ".reads", ".outside", ".assigned", ".writes_rows")
 
 
 class Mutant(NamedTuple):
@@ -65,19 +75,22 @@ class Mutant(NamedTuple):
 
 @dataclass(frozen=True)
 class Case:
-    """A statement that the interpreter had right."""
+    """A statement that the interpreter had right, or of which it said that it is unknown."""
 
     recording: Recording
     before: Schema
     statement: Statement
     executed: Executed
+    unknown: bool
+    # What the interpreter says of it as it is.
+    claimed: tuple[Schema, Effects]
 
 
 def mutants(path: Path) -> Iterator[Mutant]:
     """Yield every change of a file."""
     tree = ast.parse(path.read_text())
     for number, (line, what) in enumerate(_done(tree)):
-        if not any(f".{each}" in what for each in UNSEEN):
+        if not any(each in what for each in UNSEEN):
             yield Mutant(path, number, line, what)
 
 
@@ -149,17 +162,79 @@ def functions_of(module: ModuleType) -> dict[tuple[str, int], FunctionType]:
     return found
 
 
+def made_at_import() -> dict[tuple[str, str, int], list[FunctionType]]:
+    """Return the functions that other functions have returned, by file, name and first line."""
+    found: dict[tuple[str, str, int], list[FunctionType]] = defaultdict(list)
+    for each in gc.get_objects():
+        # Not isinstance(), which wakes what Django has put off.
+        if type(each) is FunctionType and each.__code__.co_filename.startswith(str(FOLDER)):
+            code = each.__code__
+            found[code.co_filename, code.co_name, code.co_firstlineno].append(each)
+    return found
+
+
+def _within(code: CodeType) -> Iterator[CodeType]:
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            yield each
+            yield from _within(each)
+
+
+@contextmanager
+def changed(
+    mutant: Mutant, made: Mapping[tuple[str, str, int], list[FunctionType]]
+) -> Iterator[None]:
+    """Have the function of a mutant, and those that it has returned, changed for a while."""
+    code = mutant.code()
+    module = importlib.import_module(mutant.module)
+    function = functions_of(module).get((code.co_name, code.co_firstlineno))
+    if function is None:
+        raise AssertionError(f"{mutant.module}:{mutant.line} is in no function that is found")
+    pairs = [(function, code)] + [
+        (each, inner)
+        for inner in _within(code)
+        for each in made.get((inner.co_filename, inner.co_name, inner.co_firstlineno), ())
+    ]
+    former = [each.__code__ for each, _ in pairs]
+    try:
+        for each, new in pairs:
+            each.__code__ = new
+        yield
+    finally:
+        for (each, _), old in zip(pairs, former, strict=True):
+            each.__code__ = old
+
+
 def cases(recordings: Sequence[Recording]) -> list[Case]:
-    """Return the statements that the interpreter claims, and has right."""
+    """Return the statements that the interpreter has right, or does not claim to know."""
     found = []
     for recording in recordings:
         for each, (before, comparison) in zip(recording.executed, recording.judged(), strict=True):
             if frozenset(comparison.effects.rights) != each.rights:
                 # Kept by another interpreter: the server was not asked for those of this one.
                 each = each._replace(rights=None)
-            if not comparison.differences and comparison.unknown is None:
-                found.append(Case(recording, before, comparison.statement, each))
+            if not comparison.differences:
+                unknown = comparison.unknown is not None
+                claimed = interpret(before, comparison.statement)
+                case = Case(recording, before, comparison.statement, each, unknown, claimed)
+                found.append(case)
+        found += _after_unknown(recording)
     return found
+
+
+def _after_unknown(recording: Recording) -> Iterator[Case]:
+    """Yield what follows something unknown, interpreted on what is still known."""
+    schema = recording.start
+    for each in recording.executed if len(recording.executed) <= SHORT else ():
+        [statement] = parse(each.text)
+        each = each._replace(rights=None)
+        after = judged(schema, statement, each.happened, each.server, recording.is_same)
+        if after.differences:
+            return
+        claimed = interpret(schema, statement)
+        if schema.tainted or schema.all_tainted:
+            yield Case(recording, schema, statement, each, after.unknown is not None, claimed)
+        schema = after.after if after.unknown is None else claimed[0]
 
 
 def _too_long(number: int, frame: Any) -> None:
@@ -173,6 +248,8 @@ def noticed(case: Case) -> str | None:
     former = signal.signal(signal.SIGALRM, _too_long)
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
     try:
+        if interpret(case.before, case.statement) == case.claimed:
+            return None
         found = judged(
             case.before, case.statement, each.happened, each.server, case.recording.is_same
         )
@@ -181,11 +258,13 @@ def noticed(case: Case) -> str | None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, former)
-    if found.unknown is not None:
-        return "unknown"
+    if found.differences:
+        return found.differences[0].kind
+    if case.unknown or found.unknown is not None:
+        return None if case.unknown else "unknown"
     if each.rights is not None and frozenset(found.effects.rights) != each.rights:
         return "rights"
-    return found.differences[0].kind if found.differences else None
+    return None
 
 
 def lines_of(every: Sequence[Case]) -> Mapping[tuple[str, int], list[int]]:
@@ -203,7 +282,7 @@ def lines_of(every: Sequence[Case]) -> Mapping[tuple[str, int], list[int]]:
     for number, case in enumerate(every):
         seen.clear()
         sys.settrace(trace)
-        noticed(case)
+        interpret(case.before, case.statement)
         sys.settrace(None)
         for line in seen:
             found[line].append(number)
@@ -217,24 +296,16 @@ def survivors(
 
     With `only_reached`, those that no case comes to are left out.
     """
-    where = lines_of(every)
+    where, made = lines_of(every), made_at_import()
     for mutant in chosen:
         reached = where.get((str(mutant.path), mutant.line), [])
         if not reached:
             if not only_reached:
                 yield mutant, None
             continue
-        code = mutant.code()
-        module = importlib.import_module(mutant.module)
-        function = functions_of(module).get((code.co_name, code.co_firstlineno))
-        if function is None:
-            raise AssertionError(f"{mutant.module}:{mutant.line} is in no function that is found")
-        former = function.__code__
-        try:
-            function.__code__ = code
-            yield mutant, next(filter(None, (noticed(every[n]) for n in reached[:most])), None)
-        finally:
-            function.__code__ = former
+        with changed(mutant, made):
+            how = next(filter(None, (noticed(every[n]) for n in reached[:most])), None)
+        yield mutant, how
 
 
 def all_mutants() -> list[Mutant]:
@@ -243,26 +314,56 @@ def all_mutants() -> list[Mutant]:
     return [each for path in paths for each in mutants(path)]
 
 
+def equivalent() -> dict[tuple[str, str], str]:
+    """Return the mutants that nothing can notice, by module and words, and why."""
+    found: dict[tuple[str, str], str] = {}
+    reason = ""
+    for line in EQUIVALENT.read_text().splitlines():
+        if line.startswith("#"):
+            reason = line.removeprefix("#").strip()
+        elif line:
+            module, _, what = line.partition(": ")
+            found[f"{package.__name__}.{module}", what] = reason
+    return found
+
+
+def tried_on(every: Sequence[Case], chosen: Sequence[Mutant]) -> tuple[list[Mutant], str]:
+    """Return those that nothing noticed, though they are no equivalents, and the figures."""
+    known = equivalent()
+    how: Counter[str] = Counter()
+    left = []
+    for mutant, by in survivors(every, [each for each in chosen if _key(each) not in known]):
+        how[by if by is not None else "not noticed"] += 1
+        if by is None:
+            left.append(mutant)
+    same = len(chosen) - how.total()
+    share = 1 - len(left) / max(how.total(), 1)
+    words = f"{len(chosen)} mutants on {len(every)} statements: {share:.1%} of those that are not"
+    return left, f"{words} equivalent ({same}) are noticed: {dict(how.most_common())}"
+
+
+def _key(mutant: Mutant) -> tuple[str, str]:
+    return mutant.module, mutant.what
+
+
 def main() -> None:
     """Try mutants and print those that nothing noticed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kept", type=Path, nargs="+", help="what was kept with --keep")
+    parser.add_argument("url", help="of a superuser of a server")
+    parser.add_argument("--kept", type=Path, nargs="*", default=(), help="what others kept, too")
     parser.add_argument("--number", type=int, help="so many, at random; all where it is left out")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="those whose module has this in its name")
     options = parser.parse_args()
-    every = cases([each for path in options.kept for each in load(path)])
+    lists = [each for _, each in recorded(connected(options.url), lines())]
+    every = cases([*lists, *(each for path in options.kept for each in load(path))])
     chosen = [each for each in all_mutants() if options.only in each.module]
-    total = len(chosen)
-    if options.number and options.number < total:
+    if options.number and options.number < len(chosen):
         chosen = Random(options.seed).sample(chosen, options.number)  # noqa: S311
-    how: Counter[str] = Counter()
-    for mutant, by in survivors(every, chosen):
-        how[by if by is not None else "not noticed"] += 1
-        if by is None:
-            print(f"{mutant.module.removeprefix(package.__name__)}:{mutant.line}: {mutant.what}")
-    tried = f"{total} mutants, {len(chosen)} tried on {len(every)} statements"
-    print(f"{tried}: {dict(how.most_common())}")
+    left, words = tried_on(every, chosen)
+    for each in left:
+        print(f"{each.module.removeprefix(package.__name__ + '.')}: {each.what} (line {each.line})")
+    print(words)
 
 
 if __name__ == "__main__":

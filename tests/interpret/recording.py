@@ -37,6 +37,8 @@ class Recording:
     start: Schema
     executed: list[Executed] = field(default_factory=list)
     same: Mapping[Question, bool] = field(default_factory=dict)
+    # What the server said of the rights, else than was claimed.
+    rights_wrong: list[str] = field(default_factory=list)
 
     @property
     def last(self) -> Schema:

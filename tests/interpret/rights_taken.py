@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from opsmigrate.postgres.driver_errors import INSUFFICIENT_PRIVILEGE, sqlstate
 from opsmigrate.postgres.names import quoted
@@ -44,25 +45,35 @@ def rights_differences(
     """Yield what the server says of the rights, else; nothing stays of what is tried."""
     if stands_alone(statement) or effects.unknown or effects.refusal:
         return
-    rights = list(dict.fromkeys(_plain(each) for each in effects.rights if each.certain))
-    strange = [each for each in rights if (each.privilege, each.object_kind) not in GIVING]
+    # Who has been given what he gives to himself, gives nothing.
+    if "OWNER TO CURRENT_USER" in statement.text:
+        return
+    every = list(dict.fromkeys(map(_plain, effects.rights)))
+    rights = [each for each in every if each.certain]
+    strange = [each for each in every if (each.privilege, each.object_kind) not in GIVING]
     if strange:
         yield Difference("rights", f"not known to the test: {_shown(strange[0])}")
         return
     with connection.cursor() as cursor:
-        state, words, _ = _tried(cursor, statement, rights, rights)
-        if state == INSUFFICIENT_PRIVILEGE:
-            every = ", ".join(map(_shown, rights))
-            yield Difference("rights", f"with all that ours needs ({every}), server: {words}")
+        state, words, _ = _tried(cursor, statement, every, rights)
+        if state == INSUFFICIENT_PRIVILEGE and not _is_asked(effects, words):
+            shown = ", ".join(map(_shown, every))
+            yield Difference("rights", f"with all that ours needs ({shown}), server: {words}")
         if state is not None:
             return
         for taken in rights:
-            others = [each for each in rights if each != taken]
+            others = [each for each in every if each != taken]
             state, words, held = _tried(cursor, statement, others, rights)
             if state is None and not held:
                 yield Difference("rights", f"ours needs {_shown(taken)}, the server does without")
             elif state == INSUFFICIENT_PRIVILEGE and held:
                 yield Difference("rights", f"without {_shown(taken)} ours holds, server: {words}")
+
+
+def _is_asked(effects: Effects, words: str) -> bool:
+    """Return whether it is a row that row security refuses, of which there was a question."""
+    asked = any(each.sqlstate == INSUFFICIENT_PRIVILEGE for each in effects.questions)
+    return asked and "row-level security" in words
 
 
 def _plain(right: Right) -> Right:
@@ -74,25 +85,26 @@ def _plain(right: Right) -> Right:
 
 
 def _shown(right: Right) -> str:
-    return f"{right.privilege} of {right.object_kind} {'.'.join(right.name)} {right.columns or ''}"
+    of = f" by {right.role}" if right.role else ""
+    what = f"{right.object_kind} {'.'.join(right.name)} {right.columns or ''}"
+    return f"{right.privilege} of {what}{of}"
 
 
 def _tried(
     cursor: Any, statement: Statement, given: list[Right], asked: list[Right]
 ) -> tuple[str | None, str, bool]:
     """Return the server's SQLSTATE and words, and whether the role has all that is asked for."""
-    cursor.execute("BEGIN")
+    gifts = [each for right in given for each in GIVING[right.privilege, right.object_kind](right)]
+    questions = [f"coalesce(({ASKING[right.object_kind](right)}), false)" for right in asked]
+    every = " AND ".join(questions) or "true"
     held = True
     try:
-        for right in given:
-            for each in GIVING[right.privilege, right.object_kind](right):
-                cursor.execute(each)
-        for right in asked:
-            cursor.execute(ASKING[right.object_kind](right))
-            row = cursor.fetchone()
-            held = held and bool(row and row[0])
-        cursor.execute(f"SET LOCAL ROLE {ROLE}")
-        cursor.execute(statement.text)
+        # Each in one message, of which the last result alone is looked at.
+        cursor.execute(";\n".join(["ROLLBACK", "BEGIN", *gifts, f"SELECT {every}"]))
+        while is_psycopg3 and cursor.nextset():
+            pass
+        held = bool(cursor.fetchone()[0])
+        cursor.execute(f"SET LOCAL ROLE {ROLE};\n{statement.text}")
     except DatabaseError as error:
         return sqlstate(error) or "?", str(error).strip(), held
     finally:
@@ -116,18 +128,39 @@ def _own_relation(right: Right) -> list[str]:
             (SELECT refobjid FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = of
              AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i') AND refobjsubid > 0
              AND (SELECT relkind FROM pg_class WHERE oid = of) = 'S'), of);
-        EXECUTE format('ALTER TABLE %s OWNER TO {ROLE}', of::regclass); END$$"""
+        EXECUTE (SELECT CASE WHEN rolsuper THEN format('ALTER TABLE %s OWNER TO {ROLE}',
+            of::regclass) ELSE format('GRANT %I TO {ROLE}', rolname) END
+            FROM pg_class c JOIN pg_roles r ON r.oid = relowner WHERE c.oid = of);
+        -- What its former owner had taken from himself.
+        EXECUTE format('GRANT ALL ON TABLE %s TO {ROLE}', of::regclass); END$$"""
     ]
 
 
 def _own(word: str, name: Callable[[Right], str] = _name) -> Callable[[Right], list[str]]:
-    return lambda right: [f"ALTER {word} {name(right)} OWNER TO {ROLE}"]
+    """Give an object to the role; where a role has it that may less than all, be of that one."""
+
+    def give(right: Right) -> list[str]:
+        catalog, owner, _, type_ = OWNERS[right.object_kind]
+        shown = name(right).replace("'", "''")
+        return [
+            f"""DO $$BEGIN EXECUTE (SELECT CASE WHEN rolsuper THEN
+            'ALTER {word} {shown} OWNER TO {ROLE}' ELSE format('GRANT %I TO {ROLE}', rolname) END
+            FROM {catalog} c JOIN pg_roles r ON r.oid = {owner}
+            WHERE c.oid = '{shown}'::{type_}); END$$"""
+        ]
+
+    return give
+
+
+def _own_statistics(right: Right) -> list[str]:
+    return [f"ALTER STATISTICS {_name(right)} OWNER TO {ROLE}"]
 
 
 def _grant(word: str, name: Callable[[Right], str] = _name) -> Callable[[Right], list[str]]:
     def give(right: Right) -> list[str]:
         columns = f" ({', '.join(map(quoted, right.columns))})" if right.columns else ""
-        return [f"GRANT {right.privilege}{columns} ON {word} {name(right)} TO {ROLE}"]
+        role = quoted(right.role) if right.role else ROLE
+        return [f"GRANT {right.privilege}{columns} ON {word} {name(right)} TO {role}"]
 
     return give
 
@@ -148,7 +181,7 @@ GIVING: Mapping[tuple[str, str], Callable[[Right], list[str]]] = {
     **{(each, "schema"): _own("SCHEMA") for each in ("OWNER",)},
     **{(each, "type"): _own("TYPE") for each in ("OWNER", "DROP")},
     **{(each, "function"): _own("ROUTINE", _function) for each in ("OWNER", "DROP")},
-    **{(each, "statistics"): _own("STATISTICS") for each in ("OWNER", "DROP")},
+    **{(each, "statistics"): _own_statistics for each in ("OWNER", "DROP")},
     **{(each, "collation"): _own("COLLATION") for each in ("OWNER", "DROP")},
     **{(each, "schema"): _grant("SCHEMA") for each in ("CREATE", "USAGE")},
     **{
@@ -199,7 +232,8 @@ def _ask(right: Right) -> str:
         )
         return f"SELECT {every}"
     function = {"relation": "table"}.get(right.object_kind, right.object_kind)
-    return f"SELECT has_{function}_privilege('{ROLE}', '{name}', '{right.privilege}')"
+    role = right.role or ROLE
+    return f"SELECT has_{function}_privilege('{role}', '{name}', '{right.privilege}')"
 
 
 def _ask_role(right: Right) -> str:

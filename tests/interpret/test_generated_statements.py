@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from random import Random
 
 import pytest
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.preflight.interpret.interpret import interpret
+from opsmigrate.preflight.interpret.reading import read_schema
+from opsmigrate.sql.grammar import parse
 from tests.interpret import mutants
 from tests.interpret.forms import FORMS
-from tests.interpret.generator import Found, no_ground, run
+from tests.interpret.generator import Found, no_ground, on_ground, run
+from tests.interpret.rights_taken import MAKE_ROLE, ROLE, rights_differences
+from tests.interpret.undone import differences
 
+ONCE_WRONG = Path(__file__).with_name("statements_once_wrong.sql")
 FEWEST_FORMS = 60
 # Of the statements, so many may be not understood. It may only fall.
 UNKNOWN = 0.15
@@ -62,6 +70,27 @@ def test_rights_taken_away_one_by_one(server: BaseDatabaseWrapper) -> None:
 
     wrong = {key: lines for key, lines in found.differences.items() if key[0] == "rights"}
     assert wrong == {}
+
+
+@pytest.mark.long
+@pytest.mark.major
+def test_statements_that_were_once_wrong_are_right(empty_database: str) -> None:
+    """What the generator found, a line each, with the rights that a role needs for it."""
+    lines = []
+    server = connections[empty_database]
+    with on_ground(server):
+        with server.cursor() as cursor:
+            cursor.execute(MAKE_ROLE)
+        before = read_schema(server)
+        by_role = replace(before, role=ROLE, superuser=False)
+        for text in ONCE_WRONG.read_text().splitlines():
+            lines += differences(before, text, server)
+            statement, *others = parse(text)
+            if not others:
+                effects = interpret(by_role, statement)[1]
+                found = rights_differences(statement, effects, server)
+                lines += [f"{each.text} [{text}]" for each in found]
+    assert not lines, "\n".join(lines)
 
 
 @pytest.mark.long

@@ -276,7 +276,10 @@ def test_what_was_not_examined_for_one_reason_stands_together() -> None:
 def test_reasons_of_one_sort_stand_together_where_there_are_many_and_many_reasons_are_cut() -> None:
     items = [Undecided(f"zoo.{n}: RunPython", f"it calls f{n}", "code") for n in range(7)]
     items += [Undecided(f"zoo.{n}: RunSQL", f"it says {n}", "SQL") for n in range(5)]
-    items += [Undecided("zoo", f"reason {n}") for n in range(6)]
+    items += [
+        Undecided(f"ark.{n}", f"room {n}, row {n}, it depends, on it", "it") for n in range(6)
+    ]
+    items += [Undecided("zoo", f"reason {n}") for n in range(5)]
     result = replace(report().result, undecided=tuple(items), findings=(), detail=())
 
     _, _, told = report(result=result).as_text().partition("Undecided:\n")
@@ -288,7 +291,10 @@ def test_reasons_of_one_sort_stand_together_where_there_are_many_and_many_reason
         "      zoo.2: RunPython: it calls f2",
         "      and 4 more: --format json has them all",
         *(f"  - zoo.{n}: RunSQL: it says {n}" for n in range(5)),
-        *(f"  - zoo: reason {n}" for n in range(2)),
+        "  - 6 places: it",
+        *(f"      ark.{n}: room {n}, row {n}" for n in range(3)),
+        "      and 3 more: --format json has them all",
+        *(f"  - zoo: reason {n}" for n in range(1)),
         "  - and 4 more, for 4 other reasons: --format json has them all",
     ]
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog
+from opsmigrate.postgres.garbage_collection import gc_paused
 from opsmigrate.postgres.lock_modes import MODES, blocks
 from opsmigrate.preflight.forecast.interpreted_plan import Foreseen, interpreted_plan
 from opsmigrate.preflight.forecast.live_effects import LiveEffects
@@ -81,13 +82,14 @@ def make_forecast(
     """
     if not statements and measured is None:
         return Forecast()
-    # Loaded only where there is something to expect, as it takes a while.
-    from opsmigrate.preflight.interpret.reading import read_schema
-
-    require_grammar()
     live = {relation.label for relation in catalog.relations}
-    found = interpreted_plan(read_schema(connection), timeline(statements, measured))
-    foreseen = with_measured(found, live, non_atomic)
+    with gc_paused():
+        # Loaded only where there is something to expect, as it takes a while.
+        from opsmigrate.preflight.interpret.reading import read_schema
+
+        require_grammar()
+        found = interpreted_plan(read_schema(connection), timeline(statements, measured))
+        foreseen = with_measured(found, live, non_atomic)
     touched = {label for each in foreseen for label in _labels(each.effects)} & live
     sizes = read_sizes(connection, touched) if touched else {}
     copied = measured.rows if measured is not None else {}

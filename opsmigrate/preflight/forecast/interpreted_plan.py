@@ -60,6 +60,8 @@ def _steps(schema: Schema, statement: PlannedStatement) -> list[Interpreted] | N
 
 
 def _as_if_known(schema: Schema) -> Schema:
-    if schema.tainted or schema.all_tainted is not None:
-        return replace(schema, tainted=frozenset(), all_tainted=None)
-    return schema
+    if not schema.tainted and schema.all_tainted is None:
+        return schema
+    # But for what it may have made.
+    why = schema.incomplete or schema.all_tainted or "a statement before it is not understood"
+    return replace(schema, tainted=frozenset(), all_tainted=None, incomplete=why)

@@ -19,7 +19,8 @@ WITH_ROWS = frozenset("rpmf")
 class LiveEffects:
     """Live tables by label: locked in which mode, rewritten, read through, indexed anew.
 
-    What the plan itself makes is left out. `builds` are how many indexes are built on each table.
+    What the plan itself makes is left out. `scans` are read and not rewritten; `builds` are how
+    many indexes are built on each table.
     `understood` is False where something in the statement is not known.
     """
 
@@ -57,7 +58,7 @@ def live_effects(steps: Iterable[Interpreted]) -> LiveEffects:
         understood=bool(steps) and all(_is_understood(step) for step in steps),
         locks=locks,
         rewrites=tuple(sorted(rewrites)),
-        scans=tuple(sorted(scans)),
+        scans=tuple(sorted(scans - rewrites)),
         builds=dict(builds),
         concurrently=any(step.effects.concurrently for step in steps),
     )

@@ -21,6 +21,8 @@ from opsmigrate.sql.names import Name
 
 # attnum < 0: columns that every table has.
 SYSTEM_COLUMNS = frozenset({"tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"})
+# The kinds of relations that have them.
+WITH_SYSTEM_COLUMNS = "rpmfS"
 
 
 class Pass(IntEnum):
@@ -100,11 +102,16 @@ class Altering:
             self.refuse("42809", "wrong-kind", table, name=relation.kind)
         return relation
 
+    def not_typed(self, table: Name) -> None:
+        """Refuse to change columns of a table that was made OF a type: they are the type's."""
+        if self.relation(table).of_type is not None:
+            self.refuse("42809", "typed-table", table)
+
     def column(self, table: Name, name: str) -> Column:
         """Return a column; refuse the statement where there is none, or it is the system's."""
         found = self.relation(table).columns.get(name)
         if found is None:
-            if name in SYSTEM_COLUMNS:
+            if name in SYSTEM_COLUMNS and self.relation(table).kind in WITH_SYSTEM_COLUMNS:
                 self.refuse("0A000", "system-column", table, column=name)
             self.refuse("42703", "missing-column", table, column=name)
         return found

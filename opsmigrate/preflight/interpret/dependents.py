@@ -81,7 +81,7 @@ def _on_relation(schema: Schema, table: Relation) -> Found:
             if key.target == table.name and other.name != table.name:
                 yield Dependency(constraint(other.name, name))
     if table.kind == "S":
-        yield from _calling(schema, lambda text: _names_relation(text, table.name))
+        yield from _calling(schema, lambda text: mentions_relation(text, table.name))
     else:
         yield from _of_type(schema, Thing("type", table.name))
 
@@ -167,6 +167,8 @@ def _of_type(schema: Schema, thing: Thing) -> Found:
                 # What a view shows comes from what it reads.
                 whole = other.kind in ("v", "m")
                 yield Dependency(relation(other.name) if whole else column(other.name, each.name))
+        if other.of_type == thing.name:
+            yield Dependency(relation(other.name))
     for domain in schema.types.values():
         if domain.base is not None and without_modifier(domain.base) in names:
             yield Dependency(Thing("type", domain.name))
@@ -227,7 +229,7 @@ def calls(expression: str, signature: Signature) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _names_relation(expression: str, name: Name) -> bool:
+def mentions_relation(expression: str, name: Name) -> bool:
     """Return whether an expression has a constant that names the relation, as nextval() has it."""
     if name.name not in expression:
         return False
@@ -260,6 +262,8 @@ def _of_extension(schema: Schema, thing: Thing) -> Found:
     for routine in schema.functions.values():
         if routine.extension == thing.name:
             yield Dependency(Thing("function", routine.signature), INTERNAL)
+        elif routine.language == thing.name:
+            yield Dependency(Thing("function", routine.signature))
 
 
 def owning_constraint(table: Relation, name: str) -> Constraint | None:
@@ -292,6 +296,12 @@ def _owner_of_relation(schema: Schema, thing: Thing) -> Thing | None:
 def _parent_of_constraint(schema: Schema, thing: Thing) -> Thing | None:
     parent = schema.relations[thing.name].constraints[thing.part].parent
     return None if parent is None else constraint(*parent)
+
+
+def _key_below(schema: Schema, thing: Thing) -> Thing | None:
+    """A key to a partitioned table has one below it for each partition: it goes as a whole."""
+    parent = schema.relations[thing.name].constraints[thing.part].parent
+    return constraint(*parent) if parent is not None and parent[0] == thing.name else None
 
 
 def _parent_of_trigger(schema: Schema, thing: Thing) -> Thing | None:
@@ -334,6 +344,7 @@ RULES: dict[str, Callable[[Schema, Thing], Found]] = {
 }
 OWNERS: dict[str, Callable[[Schema, Thing], Thing | None]] = {
     "index": _owner_of_index,
+    "constraint": _key_below,
     "relation": _owner_of_relation,
     "type": lambda schema, thing: _extension_of(schema.types[thing.name]),
     "function": lambda schema, thing: _extension_of(schema.functions[thing.name]),

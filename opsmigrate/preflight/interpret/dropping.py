@@ -9,12 +9,14 @@ from typing import Any
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.preflight.interpret.dependents import copy_of, dependents, owner_of
 from opsmigrate.preflight.interpret.effects import Loss, UnknownError
-from opsmigrate.preflight.interpret.inheritance import children_of
+from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.schema import Relation, Schema
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.thing import NORMAL, Thing, relation
 from opsmigrate.sql.names import Name
 
+# From this server on the triggers of foreign keys are those of partitioned tables too.
+TRIGGERS_OF_PARTITIONED = 150_000
 ORIGINAL = "original"
 # What is in a relation, and named by it.
 PARTS = frozenset(
@@ -35,7 +37,9 @@ def drop(step: Step, things: Iterable[Thing], *, cascade: bool) -> None:
         if owner is not None and owner not in targets:
             step.refuse("2BP01", "required-by-another", **_about(target), holder=_shown(owner))
         found.add(target)
-    lost = [thing for thing, how in found.how.items() if how == {NORMAL}]
+    lost = [
+        thing for thing, how in found.how.items() if how == {NORMAL} and not found.is_column(thing)
+    ]
     extension = any(target.kind == "extension" for target in targets)
     if extension and lost and all(thing.kind == "other" for thing in lost):
         # Operator classes, casts: of which the schema does not say whether they are its own.
@@ -63,7 +67,7 @@ class _Found:
         waiting: list[tuple[Thing, str, Thing | None]] = [(target, ORIGINAL, None)]
         while waiting:
             thing, how, came_from = waiting.pop()
-            if self._is_within(thing):
+            if self.is_column(thing):
                 continue
             owner = owner_of(self.schema, thing)
             if owner is not None and not _includes(came_from, owner) and how != ORIGINAL:
@@ -75,7 +79,8 @@ class _Found:
             self.how[thing] = {how}
             waiting += [(each.by, each.how, thing) for each in dependents(self.schema, thing)]
 
-    def _is_within(self, thing: Thing) -> bool:
+    def is_column(self, thing: Thing) -> bool:
+        """Return whether it is a column of a relation that goes, whichever was met first."""
         return thing.kind == "column" and relation(thing.name) in self.how
 
     def is_top(self, thing: Thing) -> bool:
@@ -97,6 +102,10 @@ def _lock(step: Step, thing: Thing) -> None:
     elif thing.kind == "index":
         step.effects.lock(thing.name, ACCESS_EXCLUSIVE)
         step.effects.lock(Name(thing.name.schema, thing.part), ACCESS_EXCLUSIVE)
+        if step.schema.relations[thing.name].kind == "p":
+            # The partitions as well, whether or not theirs belong to it.
+            for child in descendants_of(step.schema, thing.name):
+                step.effects.lock(child, ACCESS_EXCLUSIVE)
     elif thing.kind == "statistics":
         step.effects.lock(thing.name, SHARE_UPDATE_EXCLUSIVE)
     elif thing.kind in PARTS:
@@ -105,7 +114,12 @@ def _lock(step: Step, thing: Thing) -> None:
             own = step.schema.relations[thing.name].constraints[thing.part]
             # Of a partition's key, the triggers on the other table are the partitioned table's.
             above = own.parent is None or own.parent[0] == thing.name
-            if own.target is not None and above:
+            target = None if own.target is None else step.schema.relations.get(own.target)
+            old = step.schema.version < TRIGGERS_OF_PARTITIONED
+            if target is not None and old and target.kind == "p":
+                return
+            # Only what is enforced has triggers on the other table.
+            if own.target is not None and above and own.enforced:
                 step.effects.lock(own.target, ACCESS_EXCLUSIVE)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from opsmigrate.postgres.lock_modes import stronger
@@ -49,12 +49,15 @@ class Right:
     """What the role must have: "OWNER", "CREATE", "REFERENCES", "USAGE", "EXECUTE", "SELECT", …
 
     `object_kind` is "relation", "schema", "type", "function", "database" …; `name` its parts.
+    `role` is who must have it, where that is another than the one who migrates. It is not `certain`
+    where it depends on the rows.
     """
 
     privilege: str
     object_kind: str
     name: tuple[str, ...]
     columns: tuple[str, ...] = ()
+    role: str = ""
     certain: bool = True
 
 
@@ -148,3 +151,12 @@ class Effects:
         self.rights.append(
             Right(privilege=privilege, object_kind=object_kind, name=tuple(name), columns=columns)
         )
+
+    def need_of(self, role: str, privilege: str, object_kind: str, name: tuple[str, ...]) -> None:
+        """Note what another role must have."""
+        right = Right(privilege=privilege, object_kind=object_kind, name=tuple(name), role=role)
+        self.rights.append(right)
+
+    def may_need(self, right: Right) -> None:
+        """Note what the role must have where there are rows."""
+        self.rights.append(replace(right, certain=False))

@@ -6,9 +6,11 @@ What is not understood has no type: its statement ends as unknown rather than be
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.interpret.altering import WITH_SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.coercion import (
     POLYMORPHIC,
     UNKNOWN,
@@ -52,6 +54,8 @@ VALUE_FUNCTIONS = {
     "SVFOP_LOCALTIMESTAMP": "timestamp without time zone",
     "SVFOP_LOCALTIMESTAMP_N": "timestamp without time zone",
 }
+# Where an expression may name tableoid alone (scanNSItemForColumn).
+NO_SYSTEM_COLUMNS = ("check", "generated")
 LONGEST_INTEGER = 2**31 - 1
 
 
@@ -82,6 +86,13 @@ def _constant(place: Place, node: Any) -> Typed:
     return Typed(type="numeric", constant=True, text=text)
 
 
+def _parameter(place: Place, node: Any) -> Typed:
+    """Return what stands for a value that is not told: of a default, one that suits its column."""
+    if place.word != "default":
+        raise UnknownError("a parameter in an expression")
+    return Typed(type=UNKNOWN, constant=True)
+
+
 def _column(place: Place, node: Any) -> Typed:
     if any(each.WhichOneof("node") != "string" for each in node.fields):
         raise UnknownError("a whole row in an expression")
@@ -98,19 +109,13 @@ def _column(place: Place, node: Any) -> Typed:
     column = table.columns.get(name)
     if column is not None:
         return Typed(type=column.type, columns=(name,))
-    if name in SYSTEM_COLUMNS:
-        if name == "tableoid":
-            return Typed(type="oid", columns=(name,))
-        raise refuse(*_system_column(place), column=name)
+    if name in SYSTEM_COLUMNS and table.kind in WITH_SYSTEM_COLUMNS:
+        if name != "tableoid" and place.word in NO_SYSTEM_COLUMNS:
+            raise refuse("42P10", "system-column", column=name)
+        return Typed(type=SYSTEM_COLUMNS[name], columns=(name,))
     if name == table.name.name:
         raise UnknownError("a whole row in an expression")
     raise refuse("42703", "missing-column", relation=table.name, column=name)
-
-
-def _system_column(place: Place) -> tuple[str, str]:
-    if place.word == "generated":
-        return "42P10", "system-column"
-    return "42P10", "system-column"
 
 
 def _cast(place: Place, node: Any) -> Typed:
@@ -203,7 +208,10 @@ def _operated(place: Place, name: str, parts: Sequence[Typed]) -> Typed:
         raise refuse("42883", "missing-operator", name=name)
     if len(found) > 1:
         raise refuse("42725", "ambiguous-operator", name=name)
-    return _called(place, found[0], parts)
+    value = _called(place, found[0], parts)
+    # Of text and something else, it is a function in SQL.
+    in_sql = name == "||" and found[0].volatility == "s"
+    return replace(value, unclear=True) if in_sql else value
 
 
 def _called(place: Place, callee: Callee, parts: Sequence[Typed]) -> Typed:
@@ -357,6 +365,7 @@ def _subquery(place: Place, node: Any) -> Typed:
 Rule = Callable[[Place, Any], Typed]
 RULES: Mapping[str, Rule] = {
     "a_const": _constant,
+    "param_ref": _parameter,
     "column_ref": _column,
     "type_cast": _cast,
     "bool_expr": _boolean,

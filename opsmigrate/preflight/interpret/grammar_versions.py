@@ -46,4 +46,6 @@ def _needed_for_constraint(part: Node) -> int:
         return KNOWS_VIRTUAL
     if kind in ("CONSTR_CHECK", "CONSTR_FOREIGN") and not node.is_enforced:
         return KNOWS_NOT_ENFORCED
+    if kind == "CONSTR_NOTNULL" and node.is_no_inherit:
+        return NAMES_NOT_NULL
     return NULLS_NOT_DISTINCT if node.nulls_not_distinct else NEVER

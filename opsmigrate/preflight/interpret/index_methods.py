@@ -35,19 +35,18 @@ def default_class(schema: Schema, method: str, type_: str) -> OperatorClass | No
     """Return the class that an index takes for a type by itself (GetDefaultOpClass)."""
     base = base_type(schema, type_)
     facts = facts_of(schema, base)
-    exact: list[OperatorClass] = []
+    defaults = [each for each in schema.system.classes.get(method, ()) if each.default]
+    exact = [each for each in defaults if each.type == base]
+    if len(exact) == 1:
+        return exact[0]
     preferred: list[OperatorClass] = []
     coercible: list[OperatorClass] = []
-    for each in schema.system.classes.get(method, ()):
-        if not each.default:
-            continue
-        if each.type == base:
-            exact.append(each)
-        elif is_binary(schema, base, each.type):
+    for each in defaults:
+        if each.type != base and is_binary(schema, base, each.type):
             ours = facts_of(schema, each.type)
             same = facts is not None and ours is not None and ours.category == facts.category
             (preferred if same and ours and ours.preferred else coercible).append(each)
-    for found in (exact, preferred, coercible):
+    for found in (preferred, coercible):
         if len(found) == 1:
             return found[0]
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from opsmigrate.preflight.interpret.schema import Schema
+from opsmigrate.preflight.interpret.schema import Relation, Schema
 from opsmigrate.sql.names import Name
 
 
@@ -32,8 +32,20 @@ def descendants_of(schema: Schema, table: Name) -> tuple[Name, ...]:
     return tuple(found)
 
 
+def ancestors_of(schema: Schema, table: Relation) -> tuple[Name, ...]:
+    """Return the parents of a table, their parents, and so on, each once."""
+    found: dict[Name, None] = {}
+    waiting = list(table.parents)
+    while waiting:
+        parent = waiting.pop(0)
+        if parent not in found:
+            found[parent] = None
+            waiting += schema.relations[parent].parents
+    return tuple(found)
+
+
 def surroundings(schema: Schema, tables: Iterable[Name]) -> frozenset[Name]:
-    """Return the tables, their descendants, their sequences, and what refers to any of these."""
+    """Return the tables, their descendants and sequences, and what refers to or reads these."""
     family = {each for table in tables for each in (table, *descendants_of(schema, table))}
     others = {
         relation.name
@@ -52,4 +64,14 @@ def surroundings(schema: Schema, tables: Iterable[Name]) -> frozenset[Name]:
         for each in schema.relations[table].constraints.values()
         if each.target is not None
     }
-    return frozenset(family | others | targets)
+    found = family | others | targets
+    size = 0
+    while size < len(found):
+        size = len(found)
+        # What a view reads is called as it is now.
+        found |= {
+            relation.name
+            for relation in schema.relations.values()
+            if any(use.relation in found for use in relation.uses)
+        }
+    return frozenset(found)

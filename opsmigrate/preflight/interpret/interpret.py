@@ -39,7 +39,9 @@ def interpret(
     except RefusedError as refused:
         return schema, replace(step.effects, refusal=refused.refusal)
     except UnknownError as error:
-        return tainted(schema, error, statement), replace(step.effects, unknown=error.unknown)
+        # More may be there than is known, whatever else the statement came to.
+        before = replace(schema, incomplete=step.schema.incomplete)
+        return tainted(before, error, statement), replace(step.effects, unknown=error.unknown)
     return step.schema, step.effects
 
 

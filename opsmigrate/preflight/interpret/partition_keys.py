@@ -58,7 +58,7 @@ def partition_key_of(step: Step, table: Relation, node: Any) -> str:
         raise UnknownError("a partitioned table that inherits")
     elements = [each.partition_elem for each in node.part_params]
     if strategy == "LIST" and len(elements) > 1:
-        step.refuse("42P16", "list-by-several", relation=table.name)
+        step.refuse("42P17", "list-by-several", relation=table.name)
     parts = []
     for each in elements:
         if not each.name or each.opclass or each.collation:

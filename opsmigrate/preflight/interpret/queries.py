@@ -6,12 +6,13 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import ROW_EXCLUSIVE, ROW_SHARE
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.effects import Question, Right, UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, relation_of
-from opsmigrate.preflight.interpret.schema import Function, Relation, Use
+from opsmigrate.preflight.interpret.schema import Function, Relation, Schema, Use
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.expressions import functions_called, nodes_in
+from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.names import Name, range_name
 from opsmigrate.sql.ranges import LOCKED, TARGET, Range, ranges_of
 from opsmigrate.sql.renamed import OF_SEQUENCES
@@ -29,6 +30,8 @@ MATTERS = frozenset(
         "transform_null_equals",
     }
 )
+# What is raised for values: too long, too high, no date, division by zero, no such value.
+VALUES = ("22001", "22003", "22007", "22008", "22012", "22P02")
 
 
 def read(step: Step, node: Any) -> list[tuple[Range, Relation]]:
@@ -46,11 +49,39 @@ def read(step: Step, node: Any) -> list[tuple[Range, Relation]]:
             step.refuse("42809", "wrong-kind", relation=relation.name)
         found.append((each, relation))
         step.effects.reads.add(Use(relation.name, None))
+        _ask_populated(step, relation)
         step.effects.need("SELECT", "relation", relation.name)
+        if relation.kind == "v":
+            need_of_views_owner(step, relation, relation.owner)
         if each.role == LOCKED:
             _lock_rows(step, relation, only=not each.node.inh)
     _call(step, node)
     return found
+
+
+def need_of_views_owner(step: Step, view: Relation, owner: str) -> None:
+    """Note that a view's owner reads what it shows, who must be able to, and to find it."""
+    role = "" if owner == step.schema.role else owner
+    for name in {use.relation for use in view.uses}:
+        below = step.schema.relations.get(name)
+        for right in (
+            Right(privilege="SELECT", object_kind="relation", name=name, role=role),
+            Right(privilege="USAGE", object_kind="schema", name=(name.schema,), role=role),
+        ):
+            step.effects.may_need(right)
+        if below is not None and below.kind == "v":
+            need_of_views_owner(step, below, below.owner)
+
+
+def _ask_populated(step: Step, relation: Relation) -> None:
+    """Note that what is read may have no rows as yet, or what a view reads."""
+    if not relation.populated:
+        question = Question(sqlstate="55000", kind="populated", relation=relation.name)
+        step.effects.questions.append(question)
+    for name in {use.relation for use in relation.uses} if relation.kind == "v" else ():
+        below = step.schema.relations.get(name)
+        if below is not None:
+            _ask_populated(step, below)
 
 
 def queried(step: Step, node: Any) -> Relation:
@@ -74,6 +105,8 @@ def _lock_rows(step: Step, relation: Relation, *, only: bool) -> None:
         raise UnknownError("rows that cannot be locked", relation.name)
     step.effects.lock(relation.name, ROW_SHARE)
     if relation.kind == "v":
+        if _is_grouped(step.schema, relation):
+            step.refuse("0A000", "rows-not-told", relation=relation.name)
         for name in {use.relation for use in relation.uses}:
             rights = list(step.effects.rights)
             _lock_rows(step, step.known(name), only=False)
@@ -85,6 +118,24 @@ def _lock_rows(step: Step, relation: Relation, *, only: bool) -> None:
             lock(child, ROW_SHARE)
 
 
+def _is_grouped(schema: Schema, view: Relation) -> bool:
+    """Return whether the rows of a view are none of its tables' (CheckSelectLocking)."""
+    [statement] = parse(view.query or "SELECT")
+    node = statement.node
+    if (
+        node.group_clause
+        or node.distinct_clause
+        or any(map(node.HasField, ("having_clause", "larg")))
+    ):
+        return True
+    return any(
+        callee.kind in "aw" or callee.set_returning
+        for target in node.target_list
+        for call in functions_called(target)
+        for callee in schema.system.functions.get(call.name, ())
+    )
+
+
 def _call(step: Step, node: Any) -> None:
     for each in functions_called(node):
         if each.schema not in SYSTEM_SCHEMAS:
@@ -92,10 +143,19 @@ def _call(step: Step, node: Any) -> None:
     for each in nodes_in(node):
         if each.DESCRIPTOR.name == "FuncCall":
             name = as_stored(each.funcname[-1].string.sval)
-            if name in OF_SEQUENCES - {"currval"}:
-                _lock_sequence(step, each)
+            if name in OF_SEQUENCES:
+                _lock_sequence(step, each, reads=name == "currval")
             elif name == "set_config":
                 _set(step, each)
+
+
+def ask_values(step: Step, table: Name, node: Any, *, computed: bool = False) -> None:
+    """Note that values may be refused as they are computed, where there are any but columns."""
+    kinds = {each.DESCRIPTOR.name for each in nodes_in(node)}
+    if computed or kinds & {"A_Const", "FuncCall", "A_Expr", "TypeCast"}:
+        step.effects.questions += [
+            Question(sqlstate=state, kind="cast", relation=table) for state in VALUES
+        ]
 
 
 def require_functions(step: Step, node: Any) -> None:
@@ -129,11 +189,16 @@ def _call_of_users(step: Step, schema: str | None, name: str) -> None:
         raise UnknownError(f"what {name}() does")
 
 
-def _lock_sequence(step: Step, call: Any) -> None:
+def _lock_sequence(step: Step, call: Any, *, reads: bool) -> None:
     name = _sequence_of(step, call.args[0]) if call.args else None
     if name is None:
         raise UnknownError("which sequence it is")
     step.effects.lock_with_rows(name, ROW_EXCLUSIVE)
+    if reads:
+        step.effects.need("USAGE", "sequence", name)
+        # It has no value yet in this session.
+        step.effects.questions.append(Question(sqlstate="55000", kind="sequence", relation=name))
+        return
     step.effects.need("UPDATE", "relation", name)
 
 

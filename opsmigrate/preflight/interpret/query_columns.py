@@ -7,18 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
+from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, WITH_SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.effects import RefusedError, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, typed
 from opsmigrate.preflight.interpret.queries import is_systems, queried
 from opsmigrate.preflight.interpret.schema import Column, Relation, Use
 from opsmigrate.preflight.interpret.step import Step
-from opsmigrate.sql.expressions import deparse
+from opsmigrate.sql.expressions import deparse, nodes_in
 from opsmigrate.sql.grammar import parse_expression
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.shown_names import shown_name
+from opsmigrate.sql.types import without_modifier
 
 COUNTED = "count"
+TEXTS = ("text", "character varying", "character")
+OF_NAMES = Name("pg_catalog", "C")
 BOOLEANS = 150_000
 
 
@@ -29,6 +32,13 @@ class Given(NamedTuple):
     type: str | None
     collation: Name | None = None
     use: Use | None = None
+
+
+OF_SEQUENCE = (
+    Given("last_value", "bigint"),
+    Given("log_cnt", "bigint"),
+    Given("is_called", "boolean"),
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,8 @@ class Query:
     step: Step
     used: set[Use] = field(default_factory=set)
     seen: set[Name] = field(default_factory=set)
+    # Those of which it uses a system's column, which is no column here.
+    of_system: set[Name] = field(default_factory=set)
 
     def uses(self) -> frozenset[Use]:
         """Return what the query uses; a relation as such where it uses no column of it."""
@@ -56,6 +68,7 @@ class Query:
         return frozenset(
             {each for each in self.used if each.column is not None}
             | {each for each in whole | left if each.relation not in with_columns}
+            | {Use(name, None) for name in self.of_system}
         )
 
 
@@ -154,6 +167,8 @@ def _relation(query: Query, node: Any, named: Named) -> Item:
         raise UnknownError("a relation of PostgreSQL's own in a query")
     relation = queried(query.step, node)
     query.seen.add(relation.name)
+    if relation.kind == "S":
+        return Item(alias, _called(OF_SEQUENCE, node.alias.colnames), relation.name)
     columns = sorted(relation.columns.values(), key=lambda each: each.number)
     given = tuple(
         Given(each.name, each.type, each.collation, Use(relation.name, each.name))
@@ -177,7 +192,8 @@ def _target(
         found = _find(query, parts, scope)
         yield found._replace(name=name) if found is not None else Given(name, None)
     else:
-        yield Given(name, _type(query, value, scope))
+        type_ = _type(query, value, scope)
+        yield Given(name, type_, _collation(query, value, type_, scope))
 
 
 def _shown(query: Query, node: Any) -> str:
@@ -211,7 +227,9 @@ def _find(query: Query, parts: tuple[str, ...], scope: tuple[Item, ...]) -> Give
                 if each.use is not None:
                     query.used.add(each.use)
                 return each
-    if name in SYSTEM_COLUMNS:
+    having = [each for each in items if _has_system_columns(query, each)]
+    if name in SYSTEM_COLUMNS and having:
+        query.of_system |= {each.relation for each in having if each.relation is not None}
         return None
     for item in scope:
         if len(parts) == 1 and item.alias == name:
@@ -219,6 +237,11 @@ def _find(query: Query, parts: tuple[str, ...], scope: tuple[Item, ...]) -> Give
                 query.used.add(Use(item.relation, None))
             return None
     return query.step.refuse("42703", "missing-column", column=name)
+
+
+def _has_system_columns(query: Query, item: Item) -> bool:
+    relation = query.step.schema.relations.get(item.relation) if item.relation else None
+    return relation is not None and relation.kind in WITH_SYSTEM_COLUMNS
 
 
 def _note(
@@ -246,6 +269,8 @@ def _type(query: Query, node: Any, scope: tuple[Item, ...]) -> str | None:
     call = node.func_call
     if call.funcname and call.funcname[-1].string.sval == COUNTED and len(call.funcname) == 1:
         return "bigint"
+    if _has_query(node):
+        return None
     copy = parse_expression(deparse(node))
     table = Relation(name=Name("", ""))
     for number, each in enumerate(_references(copy), 1):
@@ -264,6 +289,26 @@ def _type(query: Query, node: Any, scope: tuple[Item, ...]) -> str | None:
     except (UnknownError, RefusedError):
         return None
     return "text" if shown == "unknown" else shown
+
+
+def _collation(query: Query, node: Any, type_: str | None, scope: tuple[Item, ...]) -> Name | None:
+    """Return the collation that a text takes over from a `name`, or from a column with one."""
+    if _has_query(node):
+        return None
+    if type_ is None or without_modifier(type_) not in TEXTS:
+        return None
+    found = set()
+    for each in _references(node):
+        given = _find(query, tuple(as_stored(part.string.sval) for part in each.fields), scope)
+        if given is not None:
+            found.add(OF_NAMES if given.type == "name" else given.collation)
+    if len(found) > 1:
+        raise UnknownError("the collation of an expression")
+    return next(iter(found), None)
+
+
+def _has_query(node: Any) -> bool:
+    return any(each.DESCRIPTOR.name == "SubLink" for each in nodes_in(node))
 
 
 def _references(node: Any) -> list[Any]:

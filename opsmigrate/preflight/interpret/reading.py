@@ -151,7 +151,7 @@ def _by_table(rows: Iterable[Row]) -> dict[int, list[Row]]:
 
 
 def _schema(read: _Catalog, path: Sequence[str]) -> Schema:
-    version, role, superuser, roles, schemas, extensions = read.surroundings
+    version, role, superuser, roles, schemas, extensions, hidden = read.surroundings
     relations = [_relation(read, row) for row in read.relations]
     return Schema(
         version=version,
@@ -166,6 +166,7 @@ def _schema(read: _Catalog, path: Sequence[str]) -> Schema:
         extensions=json.loads(extensions),
         collations=frozenset(read.collated.names.values()),
         dependencies=dependencies(read.dependencies),
+        incomplete="relations in the schema pg_catalog" if hidden else None,
     )
 
 
@@ -173,7 +174,8 @@ def _relation(read: _Catalog, row: Row) -> Relation:
     oid, schema, name, kind, owner, persistence, numbers, replica_identity, row_security, *rest = (
         row
     )
-    options, tablespace, method, bound, partition_key, query, extension = rest
+    options, tablespace, method, bound, partition_key, query, extension, *more = rest
+    populated, of_type = more
     return Relation(
         name=Name(schema, name),
         kind=kind,
@@ -189,6 +191,7 @@ def _relation(read: _Catalog, row: Row) -> Relation:
         rules={name: event for _, name, event in read.of(oid, "RULES")},
         statistics=frozenset(Name(*each) for _, *each in read.of(oid, "STATISTICS")),
         parents=tuple(read.names[parent] for _, parent in read.of(oid, "PARENTS")),
+        of_type=Name(*of_type) if of_type else None,
         bound=bound,
         partition_key=partition_key,
         row_security=row_security,
@@ -201,6 +204,7 @@ def _relation(read: _Catalog, row: Row) -> Relation:
         query=query,
         uses=frozenset(_uses(read, oid)),
         extension=extension,
+        populated=populated,
     )
 
 

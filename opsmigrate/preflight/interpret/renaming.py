@@ -29,6 +29,7 @@ def rename_relation(schema: Schema, old: Name, new: Name) -> Schema:
             each,
             name=new if name == old else name,
             parents=_put(each.parents, old, new),
+            of_type=_new(each.of_type, old, new) if each.of_type else None,
             uses=frozenset(Use(_new(use.relation, old, new), use.column) for use in each.uses),
             constraints={
                 key: _pointing(each_, old, new) for key, each_ in each.constraints.items()

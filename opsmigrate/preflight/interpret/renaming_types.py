@@ -8,7 +8,7 @@ from dataclasses import replace
 from opsmigrate.preflight.interpret.schema import Relation, Schema, Signature
 from opsmigrate.preflight.interpret.thing import Thing, things_renamed
 from opsmigrate.sql.names import Name
-from opsmigrate.sql.renamed import with_function
+from opsmigrate.sql.renamed import with_function, with_type
 from opsmigrate.sql.types import user_type
 
 Expressions = Callable[[str], str]
@@ -116,9 +116,13 @@ def rename_type_texts(schema: Schema, old: Name, new: Name) -> Schema:
 
     relations = {
         name: replace(
-            each,
+            with_expressions(each, lambda text: with_type(text, old, new)),
             columns={
-                key: replace(column, type=shown(column.type))
+                key: replace(
+                    column,
+                    type=shown(column.type),
+                    default=with_type(column.default, old, new) if column.default else None,
+                )
                 for key, column in each.columns.items()
             },
         )

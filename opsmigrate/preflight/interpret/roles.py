@@ -1,11 +1,20 @@
-"""The role that a statement names."""
+"""The role that a statement names, and who may maintain a table."""
 
 from typing import Any
 
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.effects import Right, UnknownError
 from opsmigrate.preflight.interpret.step import Step
+from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
+
+KNOWS_MAINTAIN = 170_000
+
+
+def maintenance_of(step: Step, table: Name) -> Right:
+    """Return the right to maintain a table; before 17 only its owner has it."""
+    privilege = "MAINTAIN" if step.schema.version >= KNOWS_MAINTAIN else "OWNER"
+    return Right(privilege=privilege, object_kind="relation", name=table)
 
 
 def role_named(step: Step, node: Any) -> str:

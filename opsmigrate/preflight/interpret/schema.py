@@ -184,6 +184,8 @@ class Relation:
     rules: Mapping[str, str] = field(default_factory=dict)
     statistics: frozenset[Name] = frozenset()
     parents: tuple[Name, ...] = ()
+    # CREATE TABLE … OF this composite type.
+    of_type: Name | None = None
     # As pg_get_expr(relpartbound) and pg_get_partkeydef() write them; None where it is none.
     bound: str | None = None
     partition_key: str | None = None
@@ -196,6 +198,8 @@ class Relation:
     query: str | None = None
     uses: frozenset[Use] = frozenset()
     extension: str | None = None
+    # Of a materialized view: whether it may be read (pg_class.relispopulated).
+    populated: bool = True
 
     def with_column(self, column: Column) -> Relation:
         """Return it with this column added, or in the place of the one with its name."""
@@ -343,10 +347,43 @@ class Schema:
     def with_relation(self, relation: Relation, *, former: Name | None = None) -> Schema:
         """Return it with this relation, in the place of `former` where it is called anew."""
         relations = dict(self.relations)
+        before = relations.get(relation.name)
         if former is not None and former != relation.name:
             relations.pop(former)
+            before = None
         relations[relation.name] = relation
-        return replace(self, relations=relations)
+        found = replace(self, relations=relations)
+        if before is not None:
+            found._keep_known(self, before, relation)
+        return found
+
+    def _keep_known(self, schema: Schema, before: Relation, after: Relation) -> None:
+        """Take over what was found out of `schema`, as far as a changed relation leaves it so."""
+        kept = ["_row_types", "_types_shown"]
+        if before.indexes is after.indexes:
+            kept.append("_index_owners_found")
+        elif (owners := schema.__dict__.get("_index_owners_found")) is not None:
+            home = after.name.schema
+            owners = dict(owners)
+            for name in before.indexes:
+                owners.pop(Name(home, name), None)
+            owners.update((Name(home, name), after.name) for name in after.indexes)
+            self.__dict__["_index_owners_found"] = owners
+        if before.parents is after.parents:
+            kept.append("_children")
+        if (
+            before.triggers is after.triggers
+            and before.constraints.keys() <= after.constraints.keys()
+        ):
+            # A dict of its own: what is not known yet may be found out of either schema.
+            names = dict(schema.__dict__.get("_constraint_names", {}))
+            more = after.constraints.keys() - before.constraints.keys()
+            if more and after.name.schema in names:
+                names[after.name.schema] |= more
+            self.__dict__["_constraint_names"] = names
+        for each in kept:
+            if each in schema.__dict__:
+                self.__dict__[each] = schema.__dict__[each]
 
     def without(self, *names: Name) -> Schema:
         """Return it without these relations."""

@@ -27,7 +27,9 @@ SELECT current_setting('server_version_num')::int, current_user::text,
        (SELECT coalesce(json_object_agg(name, pg_get_userbyid(nspowner)), '{}')::text
         FROM n WHERE name <> 'pg_temp'),
        (SELECT coalesce(json_object_agg(extname, nspname), '{}')::text
-        FROM pg_extension e JOIN pg_namespace s ON s.oid = e.extnamespace)
+        FROM pg_extension e JOIN pg_namespace s ON s.oid = e.extnamespace),
+       EXISTS (SELECT FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace
+               AND oid >= 16384)
 """)
 # In the order of what reading.py makes of them: a row for each relation but indexes and TOAST.
 RELATIONS = _of_schemas("""
@@ -41,7 +43,10 @@ SELECT c.oid, n.name, c.relname::text, c.relkind::text, pg_get_userbyid(c.relown
        CASE WHEN m.amname <> 'heap' THEN m.amname::text ELSE '' END,
        pg_get_expr(c.relpartbound, c.oid),
        CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END,
-       CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END, e.extname::text
+       CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END, e.extname::text,
+       c.relispopulated,
+       CASE WHEN c.reloftype <> 0 THEN (SELECT ARRAY[s.nspname, t.typname]::text[] FROM pg_type t
+            JOIN pg_namespace s ON s.oid = t.typnamespace WHERE t.oid = c.reloftype) END
 FROM pg_class c JOIN n ON n.oid = c.relnamespace
 LEFT JOIN pg_am m ON m.oid = c.relam LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
 LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid

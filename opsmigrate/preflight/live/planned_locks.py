@@ -3,20 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from opsmigrate.postgres.lock_modes import MODES, mode_of
+from opsmigrate.postgres.lock_modes import conflict
 from opsmigrate.preflight.forecast.forecast import StatementCost
-
-# PostgreSQL's documentation, Explicit Locking, Table 13.2: the modes that each has to wait for.
-CONFLICTS = {
-    "ACCESS SHARE": {*MODES[7:]},
-    "ROW SHARE": {*MODES[6:]},
-    "ROW EXCLUSIVE": {*MODES[4:]},
-    "SHARE UPDATE EXCLUSIVE": {*MODES[3:]},
-    "SHARE": {"ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", *MODES[5:]},
-    "SHARE ROW EXCLUSIVE": {*MODES[2:]},
-    "EXCLUSIVE": {*MODES[1:]},
-    "ACCESS EXCLUSIVE": {*MODES},
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +23,7 @@ class PlannedLock:
 
     def conflicts_with(self, held: frozenset[str]) -> bool:
         """Return whether the lock has to wait for one who holds these modes of pg_locks."""
-        return bool(CONFLICTS[self.mode] & {mode_of(name) for name in held})
+        return any(conflict(self.mode, each) for each in held)
 
 
 def planned_locks(costs: Iterable[StatementCost]) -> Iterator[PlannedLock]:

@@ -107,7 +107,7 @@ def require_inline_target(
     called = editor._fk_constraint_name(model, field, "_fk_%(to_table)s_%(to_column)s")
     name = as_stored(unquoted(str(called)))
     add_constraint(walk, table, name, FOREIGN_KEY, (column,))
-    add_foreign_key(walk, table, name, (column,), to_table, (to_column,))
+    add_foreign_key(walk, table, name, (column,), to_table, (to_column,), inline=True)
     if default is not None or field.has_db_default():
         target = walk.schema.table(to_table)
         walk.check_rows(
@@ -174,15 +174,20 @@ def _merges(
         )
 
 
-def add_foreign_key(
+def add_foreign_key(  # noqa: PLR0913 - the parts of a foreign key
     walk: SchemaWalk,
     table: SimulatedTable,
     name: str,
     columns: tuple[str, ...],
     to_table: str,
     to_columns: tuple[str, ...],
+    *,
+    inline: bool = False,
 ) -> None:
-    """Add a foreign key to the simulated schema; its name and target were checked before."""
+    """Add a foreign key to the simulated schema; its name and target were checked before.
+
+    One that comes `inline` with its column is followed by SET CONSTRAINTS … IMMEDIATE.
+    """
     table.constraints[name] = (FOREIGN_KEY, columns)
     target = walk.schema.table(to_table)
     if target is not None:
@@ -194,6 +199,7 @@ def add_foreign_key(
                 target=target,
                 to_columns=to_columns,
                 index=target.index_to_reference(to_columns),
+                immediate_in=walk.ledger.migration if inline else None,
             )
         )
 

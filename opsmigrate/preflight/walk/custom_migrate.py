@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
@@ -11,6 +11,7 @@ from django.core.management import get_commands, load_command_class
 from django.core.management.commands.migrate import Command
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 from django.db.migrations import Migration
 
 from opsmigrate.postgres.search_path import project_search_path
@@ -27,6 +28,7 @@ WRITES = re.compile(
     r"|REINDEX|REVOKE|TRUNCATE|UPDATE|VACUUM)\b",
     re.IGNORECASE,
 )
+EXECUTE = ("execute", "executemany")
 # The former value comes first: expressions of a row are computed from left to right.
 READ_ONLY = """
 SELECT current_setting('default_transaction_read_only'),
@@ -87,11 +89,27 @@ def nothing_written(connection: BaseDatabaseWrapper) -> Iterator[None]:
 def _asked_by_project(frame: FrameType | None) -> bool:
     """Return whether what executes a statement is code of the project, such as its engine's.
 
-    `frame` is the one that execute() was called from, through Django's own.
+    `frame` is the one that execute() was called from, through Django's own. What wraps a statement
+    on its way, or stands in place of Django's cursor, as Sentry does, did not ask.
     """
-    while frame is not None and str(frame.f_globals.get("__name__")).startswith("django."):
-        frame = frame.f_back
-    return frame is not None and not str(frame.f_globals["__name__"]).startswith("opsmigrate.")
+    asking = frame
+    while asking is not None and not _is_cursor(asking):
+        asking = asking.f_back
+    asking = asking or frame
+    replaced = (vars(CursorWrapper)[name] for name in EXECUTE)
+    passing = {"django", *(_package(getattr(each, "__globals__", {})) for each in replaced)}
+    while asking is not None and _package(asking.f_globals) in passing:
+        asking = asking.f_back
+    return asking is not None and _package(asking.f_globals) != "opsmigrate"
+
+
+def _is_cursor(frame: FrameType) -> bool:
+    name = frame.f_globals.get("__name__")
+    return name == CursorWrapper.__module__ and frame.f_code.co_name in EXECUTE
+
+
+def _package(names: Mapping[str, Any]) -> str:
+    return str(names.get("__name__")).partition(".")[0]
 
 
 def _set_read_only(connection: BaseDatabaseWrapper, value: str) -> str:

@@ -1,17 +1,19 @@
-"""Whether a query of a migration's code finds no row because its one table has none."""
+"""Whether a query of a migration's code finds no row: its table has none, or none that it wants."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import models, router
-from django.db.models import Count, Field, Max, Min, QuerySet, lookups
+from django.db.models import Count, Field, Max, Min, QuerySet, Subquery, lookups
 from django.db.models.expressions import Col
-from django.db.models.sql import UpdateQuery
+from django.db.models.sql import Query, UpdateQuery
 
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.walk.fields import column_of
+from opsmigrate.preflight.walk.live_query import UnaskableError, finds_rows, tables_of
 from opsmigrate.preflight.walk.privileges import live_relation, missing_privilege
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import SimulatedTable
@@ -21,6 +23,11 @@ from opsmigrate.schema.types import canonical
 LOOKUPS = (
     *(lookups.Exact, lookups.GreaterThan, lookups.GreaterThanOrEqual, lookups.In, lookups.IsNull),
     *(lookups.LessThan, lookups.LessThanOrEqual),
+)
+# Of texts, which Django casts to text (DatabaseOperations.lookup_cast).
+OF_TEXTS = (
+    *(lookups.Contains, lookups.EndsWith, lookups.IContains, lookups.IEndsWith, lookups.IExact),
+    *(lookups.IStartsWith, lookups.StartsWith),
 )
 THEIR_MODULES = ("django.db.models.lookups", "django.db.models.fields.related_lookups")
 IN_ORDER = (
@@ -50,25 +57,80 @@ def require_nothing_to_do(
 ) -> None:
     """Raise NotEmptyError unless the query, and what it `changes` or `deletes`, meets no row.
 
-    The table must have none, and be as the models say: a column of another type would have the
-    query refused. Nothing is executed but questions of the catalog, and how many rows there are.
+    The table must have none, or none that the query finds, and be as the models say: a column of
+    another type would have the query refused. Nothing is executed but questions.
+    """
+    if _is_never_executed(walk, query):
+        return
+    table, others = require_sound(walk, query, changes=changes, deletes=deletes)
+    try:
+        for name, value in (changes or {}).items():
+            if type(value) is Subquery:
+                _require_same_type(walk, query, name, value)
+        if (others or walk.rows(table) != 0) and finds_rows(walk, query):
+            raise NotEmptyError
+    except UnaskableError as error:
+        raise NotEmptyError from error
+
+
+def _is_never_executed(walk: SchemaWalk, query: QuerySet[Any]) -> bool:
+    """Return whether Django itself sees that no row can be found, as for `id__in=[]`."""
+    try:
+        query.query.chain().get_compiler(connection=walk.connection).as_sql()
+    except EmptyResultSet:
+        return True
+    except Exception as error:  # what migrate would raise
+        raise NotEmptyError from error
+    return False
+
+
+def require_sound(
+    walk: SchemaWalk,
+    query: QuerySet[Any],
+    *,
+    changes: Mapping[str, Any] | None = None,
+    deletes: bool = False,
+) -> tuple[SimulatedTable, set[str]]:
+    """Return the table of the query, and the others that it looks at.
+
+    Raises NotEmptyError where it may be refused although it finds no row.
     """
     model: Any = query.model
     table = walk.schema.table(model._meta.db_table)
     alias = walk.connection.alias
-    if table is None or model._meta.parents or {query.db, _written(query)} != {alias}:
+    if table is None or {query.db, _written(query)} != {alias}:
         raise NotEmptyError
     if changes is not None:
         _require_changes(walk, query, changes)
     composed = _composed(walk, query)
-    if {item.table_name for item in composed.alias_map.values()} != {model._meta.db_table}:
-        raise NotEmptyError
+    others = tables_of(composed) - {model._meta.db_table}
     _require_fitting(composed, model)
     _require_as_described(walk, table, model._meta.local_concrete_fields)
     verbs = ["SELECT", *(["UPDATE"] if changes is not None else []), *(["DELETE"] * deletes)]
     _require_allowed(walk, table, verbs)
-    if walk.rows(table) != 0:
+    for name in others:
+        other = walk.schema.table(name)
+        if other is None:
+            raise NotEmptyError
+        _require_allowed(walk, other, ["SELECT"])
+    return table, others
+
+
+def _require_same_type(walk: SchemaWalk, query: QuerySet[Any], name: str, given: Subquery) -> None:
+    """Raise NotEmptyError unless a query gives a column values of its very type."""
+    inner: Any = given.query
+    if len(inner.select) != 1 or inner.annotations:
         raise NotEmptyError
+    tables = [walk.schema.table(each._meta.db_table) for each in (inner.model, query.model)]
+    columns = [column_of(inner.select[0].target), column_of(query.model._meta.get_field(name))]
+    types = [
+        table.types.get(column) if table else None
+        for table, column in zip(tables, columns, strict=True)
+    ]
+    if None in types or canonical(str(types[0])) != canonical(str(types[1])):
+        raise NotEmptyError
+    # PostgreSQL itself says whether it takes the query; of rows, nothing is asked.
+    finds_rows(walk, query.annotate(opsmigrate_new=given))
 
 
 def _written(query: Any) -> str:
@@ -85,7 +147,8 @@ def _require_changes(walk: SchemaWalk, query: QuerySet[Any], changes: Mapping[st
         fields = [model._meta.get_field(name) for name in changes]
     except Exception as error:  # what migrate would raise
         raise NotEmptyError from error
-    if update.related_updates or not all(map(_is_djangos_own, fields)):
+    # Where no row is found, those of parents are not executed.
+    if not all(map(_is_djangos_own, fields)):
         raise NotEmptyError
 
 
@@ -120,8 +183,14 @@ def _require_plain_condition(node: Any) -> None:
             continue
         left = getattr(child, "lhs", None)
         plain = type(left) is Count or (type(left) is Col and _is_djangos_own(left.output_field))
-        kind = issubclass(type(child), LOOKUPS) and type(child).__module__ in THEIR_MODULES
-        if not kind or not plain or hasattr(child.rhs, "resolve_expression"):
+        text = type(left) is Col and type(left.output_field) in (models.CharField, models.TextField)
+        kinds = (*LOOKUPS, *(OF_TEXTS if text else ()))
+        kind = issubclass(type(child), kinds) and type(child).__module__ in THEIR_MODULES
+        if not kind or not plain:
+            raise NotEmptyError
+        if type(child.rhs) is Query and not child.rhs.annotations:
+            _require_plain_condition(child.rhs.where)
+        elif hasattr(child.rhs, "resolve_expression"):
             raise NotEmptyError
 
 

@@ -27,6 +27,7 @@ from opsmigrate.preflight.walk.probes import (
 )
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import SimulatedTable
+from opsmigrate.preflight.walk.waiting_triggers import doubt_if_triggers_wait
 from opsmigrate.preflight.walk.written_rows import (
     DELETE,
     UPDATE,
@@ -35,6 +36,7 @@ from opsmigrate.preflight.walk.written_rows import (
     write_rows,
 )
 from opsmigrate.schema.history_table import HISTORY
+from opsmigrate.sql.grammar import scan
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.statement import NoGrammarError, NotParsedError, Statement
 from opsmigrate.sql.transactions import stands_alone
@@ -49,6 +51,7 @@ OF_BODIES = frozenset({"create_function_stmt", "alter_function_stmt", "view_stmt
 FIRING = ("triggers", "rules", "policies", "row_security")
 OF_FORMER_VALUES = ("cast",)
 NEW_VALUE = "alter_enum_stmt"
+PARAMETER = "PARAM"
 HARMLESS_SETTINGS = frozenset({"lock_timeout", "maintenance_work_mem", "work_mem"})
 IN_TRANSACTION = Refusal(sqlstate="25001", kind="in-a-transaction")
 
@@ -61,6 +64,8 @@ def understands(walk: SchemaWalk, text: str, *, atomic: bool) -> bool:
     """
     schema = walk.interpretation.schema()
     try:
+        if "$" in text and any(token.kind == PARAMETER for token in scan(text)):
+            raise NotParsedError("a value in it is not known")
         steps = list(interpreted(schema, text))
     except (NotParsedError, NoGrammarError) as error:
         walk.interpretation.give_up(str(error))
@@ -201,6 +206,10 @@ def _take_over(walk: SchemaWalk, step: Interpreted) -> None:
         table = walk.schema.table_of(name)
         if table is not None:
             table.fires_anew = True
+    for name, former in step.before.relations.items():
+        table = walk.schema.table_of(name)
+        if table is not None and step.after.relations.get(name) is not former:
+            doubt_if_triggers_wait(ledger, walk.schema, table)
     adopt(walk.schema, step.before, step.after, code_runs=ledger.code_runs)
     write_rows(walk, step)
 

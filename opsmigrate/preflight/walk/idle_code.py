@@ -1,26 +1,55 @@
-"""Code of a migration that looks for rows, finds none in an empty table, and so does nothing.
+"""Code of a migration that looks for rows and finds none, or gives rows constants that they take.
 
 Its source is read, and carried out as far as it is understood: constants, models of the state, and
-queries that are composed and never executed. What is not understood may do anything.
+queries of which only is asked whether they find a row. What is not understood may do anything.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
-import inspect
-import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any
 
+from django.core.management.color import no_style
 from django.db import transaction
 from django.db.migrations.state import ProjectState
-from django.db.models import Count, Manager, Max, Min, Model, Q, QuerySet
+from django.db.models import (
+    Count,
+    Manager,
+    Max,
+    Min,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+)
+from django.db.models.fields.related_descriptors import ManyToManyDescriptor
 
+from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.walk.code_stand_ins import (
+    APPS,
+    CONNECTION,
+    EDITOR,
+    HOW_MANY,
+    INTROSPECTION,
+    NOW,
+    OPS,
+    PARTS,
+    STYLE,
+    TABLE_NAMES,
+    Reset,
+    StandIn,
+    Through,
+)
+from opsmigrate.preflight.walk.code_updates import Written, update_rows
+from opsmigrate.preflight.walk.definitions import definition_of
 from opsmigrate.preflight.walk.empty_query import NotEmptyError, require_nothing_to_do
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
+from opsmigrate.preflight.walk.sequence_resets import require_resettable
+from opsmigrate.preflight.walk.updated_rows import OpenError
 
 DEEPEST = 5
 MOST_TIMES = 100
@@ -33,7 +62,7 @@ COMPOSE = frozenset(
 )
 # What it gives where there is no row.
 WITHOUT_ROWS = {"count": 0, "delete": None, "exists": False, "first": None, "last": None}
-EXPRESSIONS = (Count, Max, Min, Q)
+EXPRESSIONS = (Count, Max, Min, OuterRef, Q, Subquery)
 CONSTANTS = (str, int, float, bool, type(None), list, tuple, set, frozenset, dict)
 LENGTHS = (bool, len, list, set, tuple)
 
@@ -47,21 +76,16 @@ class _Returned(Exception):
         self.value = value
 
 
-@dataclass(frozen=True)
-class _StandIn:
-    """One of what a migration's code is given: `apps`, `schema_editor`, or its connection."""
+def is_understood(code: Callable[..., Any], walk: SchemaWalk, state: ProjectState) -> bool:
+    """Return whether the code, given the models of `state`, only does what is known here.
 
-    name: str
-
-
-APPS, EDITOR, CONNECTION = map(_StandIn, ("apps", "schema_editor", "connection"))
-
-
-def is_idle(code: Callable[..., Any], walk: SchemaWalk, state: ProjectState) -> bool:
-    """Return whether the code, given the models of `state`, finds only empty tables to work on."""
+    What it gives to rows is noted in the tables of `walk`.
+    """
+    written = Written()
     try:
-        _Reader(code, walk, state, depth=0).call((APPS, EDITOR))
+        _Reader(code, walk, state, written, depth=0).call((APPS, EDITOR))
     except (_NotIdleError, NotEmptyError):
+        written.take_back()
         return False
     return True
 
@@ -69,7 +93,7 @@ def is_idle(code: Callable[..., Any], walk: SchemaWalk, state: ProjectState) -> 
 def returns_a_constant(function: Callable[..., Any]) -> bool:
     """Return whether a function without arguments does nothing but return a constant."""
     try:
-        value = _Reader(function, None, None, depth=0).call(())
+        value = _Reader(function, None, None, Written(), depth=0).call(())
     except _NotIdleError:
         return False
     return _is_constant(value)
@@ -78,39 +102,37 @@ def returns_a_constant(function: Callable[..., Any]) -> bool:
 class _Reader:
     """Carries out one function; it meets no model where there is no `state`."""
 
-    def __init__(self, function: Any, walk: Any, state: ProjectState | None, *, depth: int) -> None:
+    def __init__(
+        self, function: Any, walk: Any, state: ProjectState | None, written: Written, *, depth: int
+    ) -> None:
         # Its own type: isinstance() asks an object that stands in for another one, which may work.
         if not issubclass(type(function), FunctionType) or depth > DEEPEST:
             raise _NotIdleError
         if function.__closure__ or hasattr(function, "__wrapped__"):
             raise _NotIdleError
         self.function, self.walk, self.state, self.depth = function, walk, state, depth
+        self.written = written
         code = function.__code__
         self.own = {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
         self.names: dict[str, Any] = {}
 
     def call(self, arguments: Sequence[Any]) -> Any:
         """Return what it returns."""
-        body = self._definition()
+        body = definition_of(self.function)
+        if body is None:
+            raise _NotIdleError
         names = body.args.posonlyargs + body.args.args
         others = body.args.kwonlyargs or body.args.vararg or body.args.kwarg or body.args.defaults
         if others or len(names) != len(arguments):
             raise _NotIdleError
         self.names = {name.arg: value for name, value in zip(names, arguments, strict=True)}
+        if isinstance(body, ast.Lambda):
+            return self._value(body.body)
         try:
             self._block(body.body)
         except _Returned as returned:
             return returned.value
         return None
-
-    def _definition(self) -> ast.FunctionDef:
-        try:
-            [found] = ast.parse(textwrap.dedent(inspect.getsource(self.function))).body
-        except (OSError, TypeError, SyntaxError, ValueError) as error:
-            raise _NotIdleError from error
-        if not isinstance(found, ast.FunctionDef) or found.decorator_list:
-            raise _NotIdleError
-        return found
 
     # Statements
 
@@ -136,6 +158,13 @@ class _Reader:
         if others or not isinstance(target, ast.Name):
             raise _NotIdleError
         self.names[target.id] = self._value(each.value)
+
+    def _comprehension(self, each: Any) -> Any:
+        """Return what a list of something is that there is none of."""
+        [loop, *others] = each.generators
+        if others or self._items(self._value(loop.iter)):
+            raise _NotIdleError
+        return []
 
     def _loop(self, each: ast.For) -> None:
         if each.orelse:
@@ -168,7 +197,9 @@ class _Reader:
     # Expressions
 
     def _truth(self, test: ast.expr) -> bool:
-        value = self._value(test)
+        return self._truth_of(self._value(test))
+
+    def _truth_of(self, value: Any) -> bool:
         if type(value) is QuerySet:
             require_nothing_to_do(self.walk, value)
             return False
@@ -182,10 +213,15 @@ class _Reader:
             ast.Name: self._name,
             ast.Attribute: self._attribute,
             ast.Call: self._call,
+            ast.BoolOp: self._and_or,
             ast.Compare: self._compare,
+            ast.GeneratorExp: self._comprehension,
+            ast.JoinedStr: self._text,
+            ast.ListComp: self._comprehension,
             ast.List: self._collection,
             ast.Tuple: self._collection,
             ast.Dict: self._dict,
+            ast.Subscript: self._part,
             ast.UnaryOp: self._not,
             ast.BinOp: self._either,
         }.get(type(each))
@@ -208,13 +244,57 @@ class _Reader:
 
     def _attribute(self, each: Any) -> Any:
         owner = self._value(each.value)
+        if type(owner) is Through and each.attr == "through":
+            return owner.model
         if owner is EDITOR and each.attr == "connection":
             return CONNECTION
+        if owner is CONNECTION and each.attr in PARTS:
+            return PARTS[each.attr]
         if owner is CONNECTION and each.attr in ("alias", "vendor"):
             return getattr(self.walk.connection, each.attr)
-        if _is_model(owner) and each.attr == "objects" and type(owner.objects) is Manager:
-            return owner.objects.all()
+        if _is_model(owner):
+            return self._of_model(owner, each.attr)
         raise _NotIdleError
+
+    def _of_model(self, model: Any, name: str) -> Any:
+        if name in ("objects", "_base_manager") and type(getattr(model, name, None)) is Manager:
+            return getattr(model, name).all()
+        if type(item := vars(model).get(name)) is ManyToManyDescriptor:
+            return Through(item.through)
+        raise _NotIdleError
+
+    def _text(self, each: Any) -> Any:
+        parts = [
+            part.value if isinstance(part, ast.FormattedValue) else part for part in each.values
+        ]
+        plain = all(
+            part.conversion == -1 and part.format_spec is None
+            for part in each.values
+            if isinstance(part, ast.FormattedValue)
+        )
+        values = [self._value(part) for part in parts]
+        if not plain or any(type(value) not in (str, int) for value in values):
+            raise _NotIdleError
+        return "".join(map(str, values))
+
+    def _and_or(self, each: Any) -> Any:
+        goes_on = isinstance(each.op, ast.And)
+        value: Any = None
+        for part in each.values:
+            value = self._value(part)
+            if self._truth_of(value) is not goes_on:
+                break
+        return value
+
+    def _part(self, each: Any) -> Any:
+        """Return the beginning of a query, `[:1]`, which is not executed."""
+        owner, part = self._value(each.value), each.slice
+        if type(owner) is not QuerySet or not isinstance(part, ast.Slice) or part.upper is None:
+            raise _NotIdleError
+        upper = self._value(part.upper)
+        if part.lower or part.step or type(upper) is not int or upper < 1:
+            raise _NotIdleError
+        return owner[:upper]
 
     def _collection(self, each: Any) -> Any:
         return list(map(self._value, each.elts))
@@ -254,6 +334,10 @@ class _Reader:
 
     def _compare(self, each: Any) -> Any:
         values = self._value(each.left), *map(self._value, each.comparators)
+        if len(values) == 2 and values[1] is TABLE_NAMES and isinstance(each.ops[0], ast.In):
+            return self._has_table(values[0])
+        if len(values) == 2 and type(values[0]) is StandIn:
+            return self._is_none(each.ops[0], values[1])
         if len(values) > 2 or any(type(value) not in CONSTANTS for value in values):
             raise _NotIdleError
         [operator] = each.ops
@@ -261,7 +345,24 @@ class _Reader:
             return values[0] == values[1]
         if isinstance(operator, ast.NotEq):
             return values[0] != values[1]
+        if isinstance(operator, ast.Is | ast.IsNot) and values[1] is None:
+            return (values[0] is None) is isinstance(operator, ast.Is)
         raise _NotIdleError
+
+    def _has_table(self, name: Any) -> bool:
+        # Code that ran before may have made it.
+        known = type(name) is str and as_stored(name) == name and self.walk.sees_everything()
+        table = self.walk.schema.table(name) if known else None
+        if not known or (table is not None and table.is_partition):
+            raise _NotIdleError
+        # Views are not among them (DatabaseIntrospection.table_names).
+        return self.walk.schema.visible_kind(name) in ("r", "p", "f")
+
+    def _is_none(self, operator: ast.cmpop, other: Any) -> bool:
+        """Compare what the code is given with None."""
+        if other is not None or not isinstance(operator, ast.Is | ast.IsNot):
+            raise _NotIdleError
+        return isinstance(operator, ast.IsNot)
 
     # Calls
 
@@ -294,26 +395,64 @@ class _Reader:
         raise _NotIdleError
 
     def _call_of(self, owner: Any, method: str, values: list[Any], names: dict[str, Any]) -> Any:
-        if owner is APPS and method == "get_model" and not names:
-            return self._model(values)
-        if type(owner) is not QuerySet:
+        if owner is APPS and method == "get_model":
+            return self._model(values, names)
+        if type(owner) is QuerySet:
+            return self._call_of_query(owner, method, values, names)
+        if names:
             raise _NotIdleError
+        if owner is EDITOR and method == "execute" and len(values) == 1:
+            return self._execute(values[0])
+        if owner is OPS and method == "sequence_reset_sql" and len(values) == 2:
+            return self._resets(*values)
+        if owner is INTROSPECTION and method == "table_names" and not values:
+            return TABLE_NAMES
+        raise _NotIdleError
+
+    def _call_of_query(
+        self, query: Any, method: str, values: list[Any], names: dict[str, Any]
+    ) -> Any:
         if method == "iterator":
-            return owner
+            return query
         if method in COMPOSE:
-            return self._composed(owner, method, values, names)
-        if method == "update" and not values and all(map(_is_constant, names.values())):
-            require_nothing_to_do(self.walk, owner, changes=names)
-            return 0
+            return self._composed(query, method, values, names)
+        if method == "update" and not values and all(map(_is_assigned, names.values())):
+            return self._update(query, names)
+        if method == "bulk_create" and values == [[]] and names.keys() <= {"batch_size"}:
+            return []
         if method not in WITHOUT_ROWS or values or names:
             raise _NotIdleError
-        require_nothing_to_do(self.walk, owner, deletes=method == "delete")
+        require_nothing_to_do(self.walk, query, deletes=method == "delete")
         return WITHOUT_ROWS[method]
 
-    def _model(self, values: list[Any]) -> Any:
+    def _resets(self, style: Any, models: Any) -> list[Reset]:
+        if style is not STYLE or not all(map(_is_model, self._items(models))):
+            raise _NotIdleError
+        return [Reset(model) for model in models]
+
+    def _execute(self, statement: Any) -> None:
+        if type(statement) is Reset:
+            try:
+                require_resettable(self.walk, statement.model)
+            except OpenError as error:
+                raise _NotIdleError from error
+        elif statement == NOW:
+            self.written.check_now(self.walk)
+        else:
+            raise _NotIdleError
+
+    def _update(self, query: Any, changes: dict[str, Any]) -> Any:
+        try:
+            require_nothing_to_do(self.walk, query, changes=changes)
+        except NotEmptyError:
+            update_rows(self.walk, query, changes, self.written)
+            return HOW_MANY
+        return 0
+
+    def _model(self, values: list[Any], names: dict[str, Any]) -> Any:
         assert self.state is not None  # noqa: S101 - who has `apps` has a state
         try:
-            return self.state.apps.get_model(*values)
+            return self.state.apps.get_model(*values, **names)
         except Exception as error:
             raise _NotIdleError from error
 
@@ -327,8 +466,10 @@ class _Reader:
 
     def _call_global(self, called: Any, values: list[Any], names: dict[str, Any]) -> Any:
         if issubclass(type(called), FunctionType) and not names:
-            deeper = _Reader(called, self.walk, self.state, depth=self.depth + 1)
+            deeper = _Reader(called, self.walk, self.state, self.written, depth=self.depth + 1)
             return deeper.call(values)
+        if called is no_style and not values and not names:
+            return STYLE
         if called is print and not names and all(type(value) in CONSTANTS for value in values):
             return None
         if not names and len(values) == 1 and called in LENGTHS:
@@ -345,9 +486,13 @@ def _is_model(value: Any) -> bool:
     return issubclass(type(value), type) and issubclass(value, Model)
 
 
+def _is_assigned(value: Any) -> bool:
+    return type(value) is Subquery or _is_constant(value)
+
+
 def _is_plain(value: Any) -> bool:
-    """Return whether a query may be composed of it: no other query, and no model."""
-    return type(value) in EXPRESSIONS or _is_constant(value)
+    """Return whether a query may be composed of it: no model."""
+    return type(value) in (*EXPRESSIONS, QuerySet) or _is_constant(value)
 
 
 def _is_constant(value: Any) -> bool:

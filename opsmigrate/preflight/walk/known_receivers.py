@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
@@ -28,6 +29,27 @@ FINGERPRINTS = {
     # django-guardian 2.4 to 3.1; 3.2 to 3.5, where what the database refuses is passed over.
     GUARDIAN: {"d02d928413b23dac", "16b75fdf56aee082"},
 }
+PULPCORE = "pulpcore.app.apps."
+# pulpcore 3.123.
+PULPCORES = {
+    "_clean_app_status": {"bace55ce6968a227"},
+    "_populate_access_policies": {"e2a74906eb0d229b"},
+    "_populate_system_id": {"e114338b90bc32ed"},
+    "_ensure_default_domain": {"9d2cdbcbe299784a"},
+    "_populate_roles": {"f122797333fe6b00"},
+    "_populate_artifact_serving_distribution": {"3e9048bc88f59404"},
+}
+FINGERPRINTS |= {f"{PULPCORE}{name}": texts for name, texts in PULPCORES.items()}
+# What known receivers call, by module and name.
+CALLED = {
+    f"{PULPCORE}_populate_access_policies": {
+        ("pulpcore.app.util", "get_view_urlpattern"): "7539d4268be49103"
+    },
+    f"{PULPCORE}_ensure_default_domain": {
+        ("pulpcore.app.util", "get_default_domain"): "7abf1167fbbc1e4e"
+    },
+    f"{PULPCORE}_populate_roles": {("pulpcore.app.apps", "adjust_roles"): "0ed6d88e35e95017"},
+}
 DIGITS = 16
 
 
@@ -42,11 +64,21 @@ def fingerprint(function: Callable[..., Any]) -> str | None:
 
 def is_known(name: str, function: Callable[..., Any]) -> bool:
     """Return whether the receiver is one of a well-known app, with a text that was read."""
-    return name in FINGERPRINTS and fingerprint(function) in FINGERPRINTS[name]
+    called = CALLED.get(name, {})
+    return (
+        name in FINGERPRINTS
+        and fingerprint(function) in FINGERPRINTS[name]
+        and all(fingerprint(_of(*where)) == text for where, text in called.items())
+    )
+
+
+def _of(module: str, name: str) -> Any:
+    return getattr(sys.modules.get(module), name, None)
 
 
 def why_open(name: str, walk: SchemaWalk) -> str | None:
     """Return why it is not known what a known receiver will do, None where it is."""
+    # What pulpcore's do is asked in pulpcore_receivers.py.
     if name == GUARDIAN and not _is_there(walk):
         return f"{name} makes the anonymous user, which does not exist: only a rehearsal decides"
     # What Wagtail's inserts is asked with Django's own permissions.

@@ -21,7 +21,7 @@ from opsmigrate.preflight.walk.code_effects import effect_of_code
 from opsmigrate.preflight.walk.collations import create_collation, remove_collation
 from opsmigrate.preflight.walk.constraints import add_constraint
 from opsmigrate.preflight.walk.expressions import require_fit
-from opsmigrate.preflight.walk.idle_code import is_idle
+from opsmigrate.preflight.walk.idle_code import is_understood
 from opsmigrate.preflight.walk.known_code import asks_nothing
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import CHECK
@@ -171,11 +171,14 @@ def _run_python(move: Move) -> None:
     allowed = router.allow_migrate(alias, move.migration.app_label, **operation.hints)
     if code is None or code is RunPython.noop or asks_nothing(code, move.from_state):
         return
-    if allowed and not is_idle(code, move.walk, move.from_state):
+    if allowed and not is_understood(code, move.walk, move.from_state):
         ledger = move.walk.ledger
         name = f"{code.__module__}.{getattr(code, '__qualname__', code)}"
         texts = filter(DDL.search, strings_in_reach(code))
-        what = f"RunPython calls {name}, which only a rehearsal decides"
+        # The report names the migration beside it.
+        of_its_own = code.__module__ == move.migration.__module__
+        called = getattr(code, "__qualname__", name) if of_its_own else name
+        what = f"RunPython calls {called}, which only a rehearsal decides"
         ledger.code(what, texts, effect=effect_of_code(code))
         if _names_any(code, EDITS):
             ledger.schema_unknown_since = (

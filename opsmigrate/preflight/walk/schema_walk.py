@@ -34,6 +34,7 @@ from opsmigrate.preflight.walk.related_tables import RelatedTables
 from opsmigrate.preflight.walk.simulated_table import CHECK, SimulatedTable
 from opsmigrate.preflight.walk.simulation import Simulation
 from opsmigrate.preflight.walk.system_column_name import find_system_column_name
+from opsmigrate.preflight.walk.waiting_triggers import doubt_if_triggers_wait
 from opsmigrate.steps import Step, statement
 
 
@@ -108,6 +109,7 @@ class SchemaWalk:
                 table=self.schema.label(db_table),
             )
             return None
+        doubt_if_triggers_wait(self.ledger, self.schema, table)
         if not (table.owned or (drops and table.schema in self.catalog.owned_schemas)):
             live = live_relation(self.catalog, table.origin)
             self.ledger.find(

@@ -19,7 +19,8 @@ FOREIGN_KEY, UNIQUE, PRIMARY_KEY, CHECK, NOT_NULL, EXCLUSION = "f", "u", "p", "c
 class SimulatedForeignKey:
     """A foreign key during the plan, and the index of the target on which it rests.
 
-    `copied`: it belongs to another, of a partitioned table.
+    `copied`: it belongs to another, of a partitioned table. `immediate_in` is the migration until
+    whose end it is checked at once; else it waits for the commit.
     """
 
     name: str
@@ -30,6 +31,7 @@ class SimulatedForeignKey:
     index: str | None
     validated: bool = True
     copied: bool = False
+    immediate_in: str | None = None
 
 
 @dataclass(kw_only=True, eq=False)
@@ -81,6 +83,10 @@ class SimulatedTable:
     fires_anew: bool = False
     # SQL written by hand has made, changed or deleted rows: nobody knows how many there are.
     written: bool = False
+    # The migration in which code has changed its rows, and that in which triggers of its foreign
+    # keys wait for the commit since then.
+    rows_written_in: str | None = None
+    triggers_wait_in: str | None = None
     # The checks that the plan adds without asking the rows, in SQL.
     not_valid: dict[str, str] = field(default_factory=dict)
 

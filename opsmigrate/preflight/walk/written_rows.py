@@ -16,6 +16,7 @@ from opsmigrate.preflight.walk.privileges import live_relation
 from opsmigrate.preflight.walk.probes import fails_on_rows, nulls, violations
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import CHECK, SimulatedTable, live_value
+from opsmigrate.preflight.walk.waiting_triggers import note_rows_written
 from opsmigrate.schema.types import base, in_full, modifiers
 from opsmigrate.sql.expressions import columns_used_by, deparse, nodes_in, parse_expression
 from opsmigrate.sql.names import Name
@@ -139,6 +140,7 @@ def write_rows(walk: SchemaWalk, step: Interpreted) -> None:
 def _update(walk: SchemaWalk, table: SimulatedTable, step: Interpreted) -> None:
     given = {each.column: _new_value(table, each) for each in step.effects.assigned}
     table.values |= {column: new.expression for column, new in given.items()}
+    note_rows_written(walk.ledger, walk.schema, table, given)
     relation = step.before.relations[Name(table.schema, table.name)]
     for column in sorted(given.keys() & table.not_null):
         question = f"whether the new values of {table.label}.{column} are NULL"

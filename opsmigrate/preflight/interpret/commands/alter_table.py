@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import reduce
 from typing import Any
 
@@ -23,11 +23,14 @@ from opsmigrate.preflight.interpret.commands import (
     storage,
     triggers,
 )
+from opsmigrate.preflight.interpret.dependents import dependents
 from opsmigrate.preflight.interpret.effects import UnknownError
-from opsmigrate.preflight.interpret.inheritance import descendants_of
+from opsmigrate.preflight.interpret.inheritance import ancestors_of, descendants_of
 from opsmigrate.preflight.interpret.lookup import find_name, find_relation
 from opsmigrate.preflight.interpret.rewriting import write_anew
 from opsmigrate.preflight.interpret.step import Command, Step
+from opsmigrate.preflight.interpret.thing import Thing
+from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
 
 # Of a table, of a column of it, and of its constraints. Each file brings those that it is about.
@@ -46,7 +49,8 @@ ACTIONS: Mapping[str, Action] = {
     **inheriting.ACTIONS,
     **triggers.ACTIONS,
 }
-OWNED = ("OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_SEQUENCE")
+# What may be given away by these words; with TABLE, anything.
+OWNED = {"OBJECT_VIEW": "v", "OBJECT_MATVIEW": "m", "OBJECT_SEQUENCE": "S"}
 TABLES = ("OBJECT_TABLE", "OBJECT_FOREIGN_TABLE")
 
 
@@ -60,6 +64,8 @@ def alter_table(step: Step, node: Any) -> None:
     relation = find_relation(step, node.relation, missing_ok=node.missing_ok)
     if relation is None:
         return
+    if relation.kind not in OWNED.get(label(node, "objtype"), relation.kind):
+        step.refuse("42809", "wrong-kind", relation=relation.name)
     commands = [each.alter_table_cmd for each in node.cmds]
     actions = []
     for command in commands:
@@ -97,7 +103,18 @@ def _unknown(step: Step, node: Any, why: str) -> UnknownError:
     """Return the end of a statement that is not understood, and taints all that it names."""
     names = [each.value for each in step.statement.parts() if each.kind == "RangeVar"]
     found = [name for each in names if (name := find_name(step, each)) is not None]
-    return UnknownError(why, *found)
+    for name in list(found):
+        table = step.schema.table_of_index(name)
+        # An index of a partition may make valid those above it.
+        found += ancestors_of(step.schema, table) if table is not None else ()
+    return UnknownError(why, *found, *(user for name in found for user in _users(step, name)))
+
+
+def _users(step: Step, name: Name) -> Iterator[Name]:
+    """Yield what has columns of the type that a relation makes, and what descends from it."""
+    for each in dependents(step.schema, Thing("type", name)):
+        if each.by.kind in ("relation", "column"):
+            yield from (each.by.name, *descendants_of(step.schema, each.by.name))
 
 
 COMMANDS: Mapping[str, Command] = {"alter_table_stmt": alter_table}

@@ -12,18 +12,27 @@ from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
 from opsmigrate.preflight.interpret.coercion import has_domain_constraints
 from opsmigrate.preflight.interpret.collation import collation_of
 from opsmigrate.preflight.interpret.commands.column_definition import INTEGERS, require_type
+from opsmigrate.preflight.interpret.commands.not_null import not_null_of
 from opsmigrate.preflight.interpret.commands.rebuilding import remember, require_free
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, coerced, typed
 from opsmigrate.preflight.interpret.inheritance import children_of
 from opsmigrate.preflight.interpret.lookup import find_type
 from opsmigrate.preflight.interpret.partition_keys import columns_in_key
-from opsmigrate.preflight.interpret.rewriting import require_no_column_of
-from opsmigrate.preflight.interpret.schema import Column, Relation
+from opsmigrate.preflight.interpret.renaming import rename_part
+from opsmigrate.preflight.interpret.rewriting import (
+    column_of_row_type,
+    require_no_column_of,
+    require_not_within,
+)
+from opsmigrate.preflight.interpret.schema import Column, Constraint, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.type_changes import writes_anew
 from opsmigrate.sql.grammar import deparse, parse_expression
 from opsmigrate.sql.names import Name
+
+# The last releases of older ones do so, too.
+LOOKS_AT_PARTITIONED = 180_000
 
 
 def _prepare(altering: Altering, table: Name, command: Any) -> None:
@@ -35,21 +44,23 @@ def _prepare(altering: Altering, table: Name, command: Any) -> None:
 def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recursing: bool) -> None:
     """Look at the type and at what the values become, for a table and its descendants."""
     step = altering.step
-    column = altering.column(table, name)
     relation = altering.relation(table)
     using = node.raw_default if node.HasField("raw_default") else None
+    if using is not None:
+        # Before anything is looked at (transformAlterTableStmt).
+        typed(Place(schema=step.schema, table=relation, word="using"), using)
+    column = altering.column(table, name)
     if column.identity:
         _retype_sequence(altering, table, column, find_type(step.schema, node.type_name))
     _require_changeable(altering, relation, column, using, recursing=recursing)
     new = find_type(step.schema, node.type_name)
     require_type(step, new)
+    require_not_within(step, table, new)
     collation = None
     if node.HasField("coll_clause"):
         collation = collation_of(step, node.coll_clause, new)
     _require_cast(altering, relation, column, new, using)
-    if column.generated != "v" and relation.kind == "r":
-        # Whether or not rows are written anew (ATRewriteTables).
-        altering.later(Pass.ROWS, lambda: require_no_column_of(step, table))
+    _require_no_column_of_it(altering, relation, column)
     if column.generated != "v" and writes_anew(step.schema, column.type, new, name, using):
         altering.rewrite(table)
         _ask(step, relation, column, using)
@@ -70,12 +81,25 @@ def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recur
     altering.later(Pass.ALTER_TYPE, lambda: _alter(altering, table, name, (new, collation)))
 
 
+def _require_no_column_of_it(altering: Altering, table: Relation, column: Column) -> None:
+    """Refuse, whether or not rows are written anew, where another column has such a row."""
+    step = altering.step
+    if table.kind == "p" and column_of_row_type(step.schema, table.name):
+        if step.schema.version < LOOKS_AT_PARTITIONED:
+            raise UnknownError("the row type of a partitioned table", table.name)
+        require_no_column_of(step, table.name)
+    elif table.kind == "f":
+        require_no_column_of(step, table.name)
+    elif column.generated != "v" and table.kind == "r":
+        # When rows are gone through (ATRewriteTables).
+        altering.later(Pass.ROWS, lambda: require_no_column_of(step, table.name))
+
+
 def _require_changeable(
     altering: Altering, table: Relation, column: Column, using: Any, *, recursing: bool
 ) -> None:
-    if using is not None:
-        # Before anything is looked at (transformAlterTableStmt).
-        typed(Place(schema=altering.step.schema, table=table, word="using"), using)
+    if not recursing:
+        altering.not_typed(table.name)
     if column.generated and using is not None:
         altering.refuse("42611", "using-of-generated", table.name, column=column.name)
     if column.parents and not recursing:
@@ -138,6 +162,34 @@ def _alter(altering: Altering, table: Name, name: str, to: tuple[str, Name | Non
     remember(altering, relation, name)
     relation = altering.relation(table)
     step.put(relation.with_column(replace(column, type=new, collation=collation)))
+    altering.later(Pass.OLD_CONSTRAINT, lambda: _name_as_parents(altering, table, name))
+
+
+def _name_as_parents(altering: Altering, table: Name, column: str) -> None:
+    """Call a NOT NULL that is only inherited as the parent's: it is made again from that one."""
+    relation = altering.relation(table)
+    own = not_null_of(relation, column)
+    if own is None:
+        return
+    name = _name_above(altering, table, own)
+    if name == own.name:
+        return
+    if own.local:
+        # Its own is added again after the parent's has come.
+        altering.refuse("55000", "two-not-nulls", table, name=own.name)
+    if name in relation.constraints:
+        raise UnknownError("a NOT NULL that is called as its parent's", table)
+    pair = (own.name, name)
+    altering.step.schema = rename_part(altering.step.schema, "constraint", table, pair)
+
+
+def _name_above(altering: Altering, table: Name, own: Constraint) -> str:
+    [column] = own.columns
+    for parent in altering.relation(table).parents:
+        above = not_null_of(altering.relation(parent), column)
+        if (parent, column) in altering.retyped and above is not None:
+            return _name_above(altering, parent, above)
+    return own.name
 
 
 def _require_default(altering: Altering, table: Relation, column: Column, new: str) -> None:

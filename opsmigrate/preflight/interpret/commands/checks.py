@@ -20,6 +20,7 @@ from opsmigrate.sql.grammar import deparse, parse_expression
 from opsmigrate.sql.names import Name
 
 KNOWS_NOT_ENFORCED = 180_000
+CAST = "::"
 
 
 def check_of(step: Step, table: Relation, node: Any, others: Collection[str] = ()) -> Constraint:
@@ -53,7 +54,7 @@ def add_check(altering: Altering, table: Name, node: Any) -> None:
     made = check_of(step, relation, node)
     known = relation.constraints.get(made.name)
     if known is not None and _becomes_local(step, relation, known, made):
-        step.put(relation.with_constraint(replace(known, local=True)))
+        step.put(relation.with_constraint(local_too(step, relation, known, made)))
         return
     if has_constraint(relation, made.name):
         altering.refuse("42710", "constraint-name-taken", table, name=made.name)
@@ -75,12 +76,19 @@ def _becomes_local(step: Step, table: Relation, known: Constraint, made: Constra
     """
     if known.kind != "c" or known.local or table.bound is not None:
         return False
-    require_mergeable(step, table, known, made)
+    require_mergeable(step, table, known, made, ours=True)
     if made.no_inherit:
         step.refuse("42P17", "no-inherit", relation=table.name, name=made.name)
-    if made.enforced and not known.enforced:
-        raise UnknownError("a constraint that is enforced from now on", table.name)
     return True
+
+
+def local_too(step: Step, table: Relation, known: Constraint, made: Constraint) -> Constraint:
+    """Return a parent's CHECK that the table has itself as well: it is enforced if that is."""
+    if known.enforced and not made.enforced:
+        step.refuse("42P17", "not-enforced", relation=table.name, name=made.name)
+    # What is enforced from now on counts as validated, and no row is read for it.
+    now = made.enforced and not known.enforced
+    return replace(known, local=True, enforced=made.enforced, validated=now or known.validated)
 
 
 def _descend(altering: Altering, table: Name, made: Constraint) -> None:
@@ -100,8 +108,25 @@ def _descend(altering: Altering, table: Name, made: Constraint) -> None:
         step.put(relation.with_constraint(replace(known, parents=known.parents + 1, local=local)))
 
 
-def require_mergeable(step: Step, child: Relation, known: Constraint, made: Constraint) -> None:
-    """Refuse where a child has another constraint of the name of a parent's."""
+def require_mergeable(
+    step: Step, child: Relation, known: Constraint, made: Constraint, *, ours: bool = False
+) -> None:
+    """Refuse where a child has another constraint of the name of a parent's.
+
+    With `ours`, the known one is the parent's, and the other one the child's own.
+    """
+    about = {"relation": child.name, "name": made.name}
+    require_same_check(step, child, known, made)
+    if known.no_inherit:
+        step.refuse("42P17", "no-inherit", **about)
+    if made.validated and known.enforced and not known.validated:
+        step.refuse("42P17", "not-valid", **about)
+    if not ours and made.enforced and not known.enforced:
+        step.refuse("42P17", "not-enforced", **about)
+
+
+def require_same_check(step: Step, child: Relation, known: Constraint, made: Constraint) -> None:
+    """Refuse two constraints of one name that do not say the same."""
     about = {"relation": child.name, "name": made.name}
     if known.kind != "c":
         step.refuse("42710", "constraint-name-taken", **about)
@@ -110,10 +135,8 @@ def require_mergeable(step: Step, child: Relation, known: Constraint, made: Cons
             # They may be the same all the same, once casts are looked at.
             raise UnknownError("whether two conditions are the same", child.name)
         step.refuse("42710", "constraint-name-taken", **about)
-    if known.no_inherit:
-        step.refuse("42P17", "no-inherit", **about)
-    if made.validated and known.enforced and not known.validated:
-        step.refuse("42P17", "not-valid", **about)
+    elif CAST in (made.condition or "") and known.condition != made.condition:
+        raise UnknownError("whether two conditions with casts are the same", child.name)
 
 
 def ask_check(step: Step, table: Relation, made: Constraint) -> None:

@@ -9,6 +9,7 @@ from opsmigrate.postgres.names import as_stored, literal
 from opsmigrate.preflight.interpret.coercion import base_type, has_domain_constraints
 from opsmigrate.preflight.interpret.collation import collation_of
 from opsmigrate.preflight.interpret.commands.generated import require_generated
+from opsmigrate.preflight.interpret.commands.storage import require_storage
 from opsmigrate.preflight.interpret.effects import Right, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, Typed, coerced, typed
 from opsmigrate.preflight.interpret.lookup import find_type
@@ -20,7 +21,7 @@ from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
 from opsmigrate.sql.types import serial_type
 
-KNOWS_VIRTUAL = KNOWS_NOT_ENFORCED = 180_000
+KNOWS_VIRTUAL = KNOWS_NOT_ENFORCED = KNOWS_NAMED_NOT_NULL = 180_000
 INTEGERS = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
 # What stands after a constraint and is about it: CONSTR_ATTR_… -> (field, value).
 ATTRIBUTES: dict[str, tuple[tuple[str, bool], ...]] = {
@@ -51,6 +52,8 @@ class Definition:
     # The NOT NULL that was written, which may have a name.
     not_null_node: Any = None
     nullable: bool = False
+    # A sequence or a primary key wants it of the descendants, too.
+    inherits_not_null: bool = False
     default: Any = None
     generated: str = ""
     identity: str = ""
@@ -70,9 +73,13 @@ def read_definition(step: Step, node: Any) -> Definition:
     require_type(step, type_)
     if node.HasField("coll_clause"):
         found.collation = collation_of(step, node.coll_clause, type_)
+    require_storage(step, node, type_)
     if serial is not None:
         found.not_null = True
-    for each in _with_attributes(step, node.constraints):
+    constraints = _with_attributes(step, node.constraints)
+    kinds = {label(each, "contype") for each in constraints}
+    found.inherits_not_null = found.serial or bool(kinds & {"CONSTR_IDENTITY", "CONSTR_PRIMARY"})
+    for each in constraints:
         _read_constraint(step, found, each)
     _require_one_value(step, found)
     return found
@@ -94,12 +101,15 @@ def require_type(step: Step, type_: str) -> None:
 def _with_attributes(step: Step, constraints: Any) -> list[Any]:
     """Return the constraints, each with what is said after it (transformConstraintAttrs)."""
     found: list[Any] = []
+    # What was said of the last one: about what, and how.
+    said: set[str] = set()
     for each in constraints:
         kind = label(each.constraint, "contype")
         if kind not in ATTRIBUTES:
             copy = type(each.constraint)()
             copy.CopyFrom(each.constraint)
             found.append(copy)
+            said = set()
             continue
         last = label(found[-1], "contype") if found else ""
         deferrable = last in ("CONSTR_PRIMARY", "CONSTR_UNIQUE", "CONSTR_FOREIGN")
@@ -108,6 +118,14 @@ def _with_attributes(step: Step, constraints: Any) -> list[Any]:
             step.refuse("42601", "misplaced-attribute")
         if "ENFORCED" in kind and step.schema.version < KNOWS_NOT_ENFORCED:
             step.refuse("42601", "syntax")
+        about = next(word for word in ("ENFORCED", "DEFERRABLE", "") if word in kind)
+        if about in said or (
+            kind == "CONSTR_ATTR_DEFERRED" and "CONSTR_ATTR_NOT_DEFERRABLE" in said
+        ):
+            step.refuse("42601", "attribute-twice")
+        if kind == "CONSTR_ATTR_NOT_DEFERRABLE" and found[-1].initdeferred:
+            step.refuse("42601", "deferred-not-deferrable")
+        said |= {about, kind}
         for name, value in ATTRIBUTES[kind]:
             setattr(found[-1], name, value)
     return found
@@ -159,8 +177,14 @@ def _read_null(step: Step, found: Definition, node: Any, *, not_null: bool) -> N
         found.nullable = True
         return
     known = found.not_null_node
-    if known is not None and node.conname and known.conname not in ("", node.conname):
-        step.refuse("42601", "two-not-nulls", column=found.name)
+    if node.is_no_inherit and found.inherits_not_null:
+        step.refuse("42601", "no-inherit", column=found.name)
+    if known is not None and step.schema.version >= KNOWS_NAMED_NOT_NULL:
+        if node.conname and known.conname not in ("", node.conname):
+            # An internal error.
+            step.refuse("XX000", "two-not-nulls", column=found.name)
+        if node.is_no_inherit != known.is_no_inherit:
+            step.refuse("42601", "no-inherit", column=found.name)
     if known is None or node.conname:
         found.not_null_node = node
     found.not_null = True
@@ -193,6 +217,10 @@ def default_of(step: Step, table: Relation, column: Column, node: Any) -> Typed:
     return found
 
 
+# Before, those of unlogged tables were logged.
+UNLOGGED_SEQUENCES = 150_000
+
+
 def make_sequence(step: Step, table: Relation, definition: Definition, owner: str) -> Relation:
     """Make the sequence of a serial or identity column, which refers to it; return it."""
     base = base_type(step.schema, definition.type)
@@ -200,20 +228,32 @@ def make_sequence(step: Step, table: Relation, definition: Definition, owner: st
         step.refuse("22023", "identity-of-another-type", column=definition.name)
     name = relation_name(step.schema, table.name, definition.name, "seq")
     try:
-        facts = sequence_facts(step, base, definition.options)
+        options = definition.options
+        facts = sequence_facts(step, base, options)
     except UnknownError as error:
         made = Name(table.name.schema, name)
-        raise UnknownError(error.unknown.why, table.name, made) from error
+        raise UnknownError(error.unknown.why, table.name, made, *_named(step, options)) from error
     sequence = Relation(
         name=Name(table.name.schema, name),
         kind="S",
         owner=owner,
-        persistence=table.persistence,
+        persistence=table.persistence if step.schema.version >= UNLOGGED_SEQUENCES else "p",
         sequence=facts,
     )
     step.effects.need("CREATE", "schema", (table.name.schema,))
     step.put(sequence)
     return sequence
+
+
+def _named(step: Step, options: Any) -> list[Name]:
+    """Return what SEQUENCE NAME says the sequence of an identity column is called."""
+    found = []
+    for each in options:
+        if each.def_elem.defname == "sequence_name":
+            parts = [as_stored(part.string.sval) for part in each.def_elem.arg.list.items]
+            home = step.schema.home(parts[0] if len(parts) > 1 else None)
+            found.append(Name(home or "", parts[-1]))
+    return found
 
 
 def sequence_facts(step: Step, type_: str, options: Any) -> SequenceFacts:

@@ -8,7 +8,7 @@ from typing import Any
 
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Action, Altering, Pass
-from opsmigrate.preflight.interpret.coercion import has_domain_constraints
+from opsmigrate.preflight.interpret.coercion import has_domain_constraints, user_type_of
 from opsmigrate.preflight.interpret.commands.column_definition import (
     Definition,
     column_of,
@@ -24,9 +24,10 @@ from opsmigrate.preflight.interpret.commands.not_null import set_not_null
 from opsmigrate.preflight.interpret.dropping import drop
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
+from opsmigrate.preflight.interpret.made_names import relation_name
 from opsmigrate.preflight.interpret.partition_keys import columns_in_key
-from opsmigrate.preflight.interpret.rewriting import require_no_column_of
-from opsmigrate.preflight.interpret.schema import Column, Relation
+from opsmigrate.preflight.interpret.rewriting import require_no_column_of, require_not_within
+from opsmigrate.preflight.interpret.schema import Column, Relation, Schema
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.preflight.interpret.thing import column as thing_of
 from opsmigrate.preflight.interpret.values import ask_expression
@@ -39,6 +40,7 @@ MOST_COLUMNS = 1600
 
 def _prepare_add(altering: Altering, table: Name, command: Any) -> None:
     altering.allow(table, "rpf")
+    altering.not_typed(table)
     node = getattr(command, "def").column_def
 
     def act() -> None:
@@ -68,10 +70,9 @@ def add_column(altering: Altering, table: Name, definition: Definition) -> None:
     step = altering.step
     relation = altering.relation(table)
     if definition.identity and relation.kind == "p":
-        raise UnknownError("the identity of a partitioned table", table)
+        made = relation_name(step.schema, table, definition.name, "seq")
+        raise UnknownError("the identity of a partitioned table", table, Name(table.schema, made))
     children = children_of(step.schema, table)
-    if children and altering.only:
-        altering.refuse("42P16", "children-too", table, column=definition.name)
     sequence = None
     if definition.serial or definition.identity:
         if children and definition.identity:
@@ -79,6 +80,8 @@ def add_column(altering: Altering, table: Name, definition: Definition) -> None:
         sequence = make_sequence(step, relation, definition, relation.owner)
     _add_keys(altering, table, definition)
     _add_here(altering, table, definition, local=True)
+    if children and altering.only:
+        altering.refuse("42P16", "children-too", table, column=definition.name)
     for child in children:
         _add_to_child(altering, child, definition)
     if sequence is not None:
@@ -123,6 +126,7 @@ def _add_here(
         local=local,
         parents=parents,
     )
+    require_not_within(step, table, column.type)
     step.put(relation.with_column(column))
     if has_domain_constraints(step.schema, column.type):
         for state in ("23502", "23514"):
@@ -158,15 +162,21 @@ def _add_default(altering: Altering, table: Name, column: Column, definition: De
         altering.rewrite(table)
         if column.generated:
             ask_expression(step, relation, definition.default)
-    if not nothing and column.generated != "v" and relation.kind == "r":
+    if not nothing and relation.kind == "r":
         # Whether or not rows are written anew for it (ATRewriteTables).
         altering.later(Pass.ROWS, lambda: require_no_column_of(step, table))
-    if "(" in column.type and not value.null:
+    if _has_length(step.schema, column.type) and not value.null:
         # It is computed at once, and has to fit.
         for state in ("22001", "22003", "22026"):
             step.effects.questions.append(Question(sqlstate=state, kind="cast", relation=table))
     if definition.not_null and (column.generated or value.null or not value.constant):
         _ask(step, table, column.name)
+
+
+def _has_length(schema: Schema, type_: str) -> bool:
+    """Return whether a value has to fit within something, that of a domain too."""
+    domain = user_type_of(schema, type_)
+    return "(" in type_ or (domain is not None and _has_length(schema, domain.base or ""))
 
 
 def _say_not_null(altering: Altering, table: Name, definition: Definition) -> None:
@@ -213,6 +223,7 @@ def _add_constraints(altering: Altering, table: Name, definition: Definition) ->
 
 def _prepare_drop(altering: Altering, table: Name, command: Any) -> None:
     altering.allow(table, "rpf")
+    altering.not_typed(table)
     name = as_stored(command.name)
     cascade = label(command, "behavior") == "DROP_CASCADE"
 

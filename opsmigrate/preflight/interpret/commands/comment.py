@@ -7,6 +7,7 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.commands.drop import RELATIONS
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.named import (
@@ -15,6 +16,7 @@ from opsmigrate.preflight.interpret.named import (
     find_routine,
     find_user_type,
     name_parts,
+    relation_named,
 )
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.names import Name
@@ -78,15 +80,30 @@ def _relation(step: Step, kind: str, node: Any) -> None:
 
 
 def _part(step: Step, kind: str, node: Any) -> None:
+    if kind == "OBJECT_COLUMN" and _is_of_system(step, name_parts(node.list.items)):
+        return
+    if kind == "OBJECT_COLUMN":
+        owner = relation_named(step, name_parts(node.list.items)[:-1], missing_ok=False)
+        if owner is not None and owner.kind == "S":
+            step.refuse("42809", "wrong-kind", relation=owner.name)
     found = find_part(step, PARTS[kind], node)
     if found is None:
         return
-    table = step.schema.relations[found.name]
-    if kind == "OBJECT_COLUMN" and table.kind == "S":
-        step.refuse("42809", "wrong-kind", relation=table.name)
     if kind == "OBJECT_COLUMN":
         step.effects.lock(found.name, SHARE_UPDATE_EXCLUSIVE)
     step.effects.need("OWNER", "relation", found.name)
+
+
+def _is_of_system(step: Step, parts: tuple[str, ...]) -> bool:
+    """Return whether it is a system's column of a table, and note what commenting on it does."""
+    if parts[-1] not in SYSTEM_COLUMNS or len(parts) < 2:
+        return False
+    table = relation_named(step, parts[:-1], missing_ok=False)
+    if table is None or table.kind not in "rpm":
+        return False
+    step.effects.lock(table.name, SHARE_UPDATE_EXCLUSIVE)
+    step.effects.need("OWNER", "relation", table.name)
+    return True
 
 
 def _type(step: Step, kind: str, node: Any) -> None:

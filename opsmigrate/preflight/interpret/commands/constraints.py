@@ -28,10 +28,11 @@ from opsmigrate.preflight.interpret.commands.not_null import (
     add_not_null,
     ask_not_null,
     is_catalogued,
+    not_null_of,
 )
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
-from opsmigrate.preflight.interpret.schema import Constraint, Relation
+from opsmigrate.preflight.interpret.schema import Constraint
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
 
@@ -47,21 +48,34 @@ def _prepare_add(altering: Altering, table: Name, command: Any) -> None:
             altering.step.known(each)
             altering.step.effects.lock(each, altering.mode)
     node = getattr(command, "def").constraint
-    if label(node, "contype") == "CONSTR_PRIMARY":
-        _children_are_not_null(altering, table, node)
+    if label(node, "contype") == "CONSTR_PRIMARY" and is_catalogued(altering.step.schema):
+        _prepare_not_nulls(altering, table, node)
     altering.later(Pass.ADD_CONSTRAINT, lambda: add_constraint(altering, table, node))
 
 
-def _children_are_not_null(altering: Altering, table: Name, node: Any) -> None:
-    """Refuse ONLY where a child's column may be NULL (ATPrepAddPrimaryKey, an internal error)."""
+def _prepare_not_nulls(altering: Altering, table: Name, node: Any) -> None:
+    """Refuse NOT NULLs that do not do for a primary key (ATPrepAddPrimaryKey)."""
     schema = altering.step.schema
-    if not altering.only or not is_catalogued(schema) or node.indexname:
-        return
-    for child in children_of(schema, table):
-        for key in node.keys:
-            own = altering.relation(child).columns.get(as_stored(key.string.sval))
-            if own is not None and not own.not_null:
-                altering.refuse("XX000", "nullable-in-child", child, column=own.name)
+    for key in node.keys:
+        column = as_stored(key.string.sval)
+        known = not_null_of(altering.relation(table), column)
+        if known is not None:
+            _require_for_key(altering, table, known)
+            continue
+        for child in children_of(schema, table) if altering.only else ():
+            own = not_null_of(altering.relation(child), column)
+            if own is None:
+                # An internal error.
+                altering.refuse("XX000", "nullable-in-child", child, column=column)
+            _require_for_key(altering, child, own)
+        # It goes on to the descendants, whatever ONLY says.
+        for each in descendants_of(schema, table):
+            altering.step.effects.lock(each, altering.mode)
+
+
+def _require_for_key(altering: Altering, table: Name, known: Constraint) -> None:
+    if known.no_inherit or not known.validated:
+        altering.refuse("55000", "not-null-unfit-for-key", table, name=known.name)
 
 
 def add_constraint(altering: Altering, table: Name, node: Any, *, validate: bool = True) -> None:
@@ -133,9 +147,17 @@ def validate_constraint(altering: Altering, table: Name, name: str) -> None:
         return
     if altering.only and not found.no_inherit and _has_children(altering, table):
         altering.refuse("42P16", "children-too", table, name=name)
-    for each in (table,) if found.no_inherit else altering.family(table):
+    alone = found.no_inherit or altering.only
+    below = () if alone else descendants_of(altering.step.schema, table)
+    for each in (table, *below):
+        # Nobody asks whose it is (QueueCheckConstraintValidation).
+        altering.step.known(each)
+        altering.step.effects.lock(each, altering.mode)
         relation = altering.relation(each)
-        own = relation.constraints.get(name) if found.kind == "c" else _not_null(relation, found)
+        columns = found.columns
+        own = (
+            relation.constraints.get(name) if found.kind == "c" else not_null_of(relation, *columns)
+        )
         if own is None or own.validated:
             continue
         altering.step.put(relation.with_constraint(replace(own, validated=True)))
@@ -147,17 +169,6 @@ def validate_constraint(altering: Altering, table: Name, name: str) -> None:
 
 def _has_children(altering: Altering, table: Name) -> bool:
     return any(table in each.parents for each in altering.step.schema.relations.values())
-
-
-def _not_null(table: Relation, found: Constraint) -> Constraint | None:
-    return next(
-        (
-            each
-            for each in table.constraints.values()
-            if each.kind == "n" and each.columns == found.columns
-        ),
-        None,
-    )
 
 
 def _validate_key(altering: Altering, table: Name, found: Constraint) -> None:
@@ -194,12 +205,14 @@ def _alter_constraint(altering: Altering, table: Name, node: Any) -> None:
     known = step.schema.version >= KNOWS_NOT_ENFORCED
     if not known and (node.alter_enforceability or node.alter_inheritability):
         altering.refuse("42601", "syntax", table)
+    relation = altering.relation(table)
+    if known and altering.only and relation.kind == "p":
+        altering.refuse("42P16", "children-too", table, name=name)
     found = _find(altering, table, name)
     if node.alter_deferrability and found.kind != "f":
         altering.refuse("42809", "not-a-foreign-key", table, name=name)
     if node.alter_enforceability or node.alter_inheritability:
         raise UnknownError("ALTER CONSTRAINT … ENFORCED or INHERIT", table)
-    relation = altering.relation(table)
     if found.parent is not None:
         # Before 18, an internal error.
         state = "55000" if known else "XX000"

@@ -15,6 +15,7 @@ from opsmigrate.preflight.interpret.commands.index_keys import (
     keys_of,
     predicate_is_immutable,
     predicate_of,
+    require_stored,
 )
 from opsmigrate.preflight.interpret.effects import Question, Right, UnknownError
 from opsmigrate.preflight.interpret.index_methods import METHODS
@@ -125,9 +126,8 @@ def build_index(step: Step, name: Name, wanted: Wanted) -> Index | None:
         pairs = tuple(zip(keys, types, strict=True))
         require_operators(step, table, method, pairs, wanted.operators)
     include = included(step, table, wanted.include)
-    _require_stored(step, table, keys, include)
-    if table.kind == "p" and (wanted.unique or wanted.kind == "x"):
-        require_partition_key(step, table, keys, wanted.operators)
+    _require_one_of_a_kind(step, table, keys, wanted)
+    require_stored(step, table, (*wanted.elements, *wanted.include), wanted.where)
     if step.schema.is_taken(Name(name.schema, chosen)):
         if wanted.if_not_exists:
             return None
@@ -149,9 +149,21 @@ def build_index(step: Step, name: Name, wanted: Wanted) -> Index | None:
         valid=table.kind != "p" or not wanted.only or not children_of(step.schema, name),
     )
     _put(step, table, index, wanted)
-    if table.kind == "p" and not wanted.only:
-        _build_on_partitions(step, name, index, wanted)
+    whole = table.kind == "p" and not wanted.only
+    if whole and not _build_on_partitions(step, name, index, wanted):
+        index = replace(index, valid=False)
+        step.put(step.known(name).with_index(index))
     return index
+
+
+def _require_one_of_a_kind(
+    step: Step, table: Relation, keys: Sequence[Key], wanted: Wanted
+) -> None:
+    if wanted.kind == "p" and any(each.primary for each in table.indexes.values()):
+        # Of a partition, which may have one where its table has none.
+        step.refuse("42P16", "two-primary-keys", relation=table.name)
+    if table.kind == "p" and (wanted.unique or wanted.kind == "x"):
+        require_partition_key(step, table, keys, wanted.operators)
 
 
 def chosen_index_name(step: Step, table: Name, wanted: Wanted) -> str:
@@ -194,14 +206,6 @@ def _require_options(step: Step, wanted: Wanted, method: str) -> None:
             step.refuse("22023", "unknown-option", name=each.def_elem.defname)
 
 
-def _require_stored(
-    step: Step, table: Relation, keys: Sequence[Key], include: Sequence[str]
-) -> None:
-    for name in (*(each.column for each in keys if each.column), *include):
-        if table.columns[name].generated == "v":
-            step.refuse("0A000", "virtual-column", relation=table.name, column=name)
-
-
 def _put(step: Step, table: Relation, index: Index, wanted: Wanted) -> None:
     changed = table.with_index(index)
     columns = tuple(each.column for each in index.keys if each.column)
@@ -239,7 +243,9 @@ def _put(step: Step, table: Relation, index: Index, wanted: Wanted) -> None:
         )
 
 
-def _build_on_partitions(step: Step, name: Name, index: Index, wanted: Wanted) -> None:
+def _build_on_partitions(step: Step, name: Name, index: Index, wanted: Wanted) -> bool:
+    """Give each partition its own, or take one that is there; return whether all are valid."""
+    valid = True
     for child in children_of(step.schema, name):
         partition = step.known(child)
         if partition.kind == "f":
@@ -251,22 +257,26 @@ def _build_on_partitions(step: Step, name: Name, index: Index, wanted: Wanted) -
             None,
         )
         if found is None:
-            build_index(
+            if wanted.kind == "p" and any(each.primary for each in partition.indexes.values()):
+                step.refuse("42P16", "two-primary-keys", relation=child)
+            found = build_index(
                 step,
                 child,
                 replace(wanted, name="", parent=(name, index.name), if_not_exists=False),
             )
-            continue
-        _attach(step, partition, found, (name, index.name), wanted)
+        else:
+            _attach(step, partition, found, (name, index.name), wanted)
+        valid = valid and found is not None and found.valid
+    return valid
 
 
 def _alike(partition: Relation, one: Index, other: Index, wanted: Wanted) -> bool:
     """Return whether an index of a partition may belong to that of its table (CompareIndexInfo)."""
-    if one.parent is not None or not one.valid:
+    if one.parent is not None:
         return False
     if wanted.kind:
         own = partition.constraints.get(one.name)
-        if own is None or own.kind != wanted.kind or own.deferrable != wanted.deferrable:
+        if own is None or own.kind != wanted.kind:
             return False
     elif one.name in {each.index for each in partition.constraints.values() if each.kind != "f"}:
         # That of a constraint would do, but it is not tried here whether it is taken.

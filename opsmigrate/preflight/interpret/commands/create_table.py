@@ -33,14 +33,17 @@ from opsmigrate.preflight.interpret.commands.not_null import (
 )
 from opsmigrate.preflight.interpret.commands.partitions import partition
 from opsmigrate.preflight.interpret.commands.table_options import options_of
+from opsmigrate.preflight.interpret.dependents import owning_constraint
 from opsmigrate.preflight.interpret.effects import Right, UnknownError
 from opsmigrate.preflight.interpret.lookup import home_of
-from opsmigrate.preflight.interpret.partition_keys import partition_key_of
+from opsmigrate.preflight.interpret.partition_keys import partition_key_of, require_partition_key
 from opsmigrate.preflight.interpret.schema import Column, Constraint, Relation
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.grammar import deparse
 from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
+
+EXCLUDES_IN_PARTS = 170_000
 
 
 @dataclass(kw_only=True)
@@ -74,6 +77,9 @@ def create_table(step: Step, node: Any) -> None:
     inherited = inherit(step, empty, node.inh_relations, elements.columns)
     known = (*inherited.columns, *(each.name for each in elements.columns))
     wanted = merged(_wanted(step, name, elements, known))
+    excludes = any(each.kind == "x" for each in wanted)
+    if excludes and empty.kind == "p" and step.schema.version < EXCLUDES_IN_PARTS:
+        step.refuse("0A000", "partitioned-exclusion", relation=name)
     sequences = {
         each.name: make_sequence(step, empty, each, empty.owner)
         for each in elements.columns
@@ -111,7 +117,13 @@ def _forget_rows(step: Step, table: Name) -> None:
 def _put_partition(step: Step, node: Any, empty: Relation) -> None:
     table = partition(step, node, empty)
     key = partition_key_of(step, table, node.partspec) if table.kind == "p" else None
-    step.put(replace(table, options=options_of(step, node.options), partition_key=key))
+    table = replace(table, options=options_of(step, node.options), partition_key=key)
+    step.put(table)
+    for index in table.indexes.values() if table.kind == "p" else ():
+        if index.unique or index.exclusion:
+            own = owning_constraint(table, index.name)
+            operators = own.operators if own is not None else ()
+            require_partition_key(step, table, index.keys, operators)
     _forget_rows(step, table.name)
 
 
@@ -235,7 +247,7 @@ def _put_checks(step: Step, table: Name, elements: Elements, inherited: Inherite
         if made.no_inherit and relation.kind == "p":
             step.refuse("42P16", "no-inherit-partitioned", relation=table, name=made.name)
         if made.name in relation.constraints:
-            made = inherited.merged_check(step, relation.constraints[made.name], made)
+            made = inherited.merged_check(step, relation, relation.constraints[made.name], made)
         step.put(relation.with_constraint(made))
 
 
@@ -243,6 +255,9 @@ def _put_not_nulls(
     step: Step, table: Name, elements: Elements, inherited: Inherited, wanted: list[Wanted]
 ) -> None:
     """Have the columns say that they have values, and give names to that (18)."""
+    keys = {each.name: None for key in wanted if key.kind == "p" for each in key.elements}
+    if is_catalogued(step.schema):
+        _require_one_not_null(step, table, [*elements.not_nulls, *keys.items()])
     for name, node in _named_first(elements.not_nulls):
         relation = step.known(table)
         if name not in relation.columns:
@@ -250,18 +265,30 @@ def _put_not_nulls(
         if node is not None and node.is_no_inherit and relation.kind == "p":
             step.refuse("0A000", "no-inherit-partitioned", relation=table, column=name)
         _put_not_null(step, table, name, node, inherited)
-    primary = {each.name for key in wanted if key.kind == "p" for each in key.elements}
     for name, constraint in inherited.not_nulls.items():
-        if not step.known(table).columns[name].not_null:
+        relation = step.known(table)
+        if not relation.columns[name].not_null:
             # A primary key makes it the table's own as well, with a name of its own.
-            own = name in primary
-            kept = replace(constraint, local=own, name="" if own else constraint.name)
-            put_not_null(step, table, name, kept)
-    for key in wanted:
-        if key.kind == "p":
-            for each in key.elements:
-                if not step.known(table).columns[each.name].not_null:
-                    put_not_null(step, table, each.name)
+            own = name in keys
+            named = "" if own or constraint.name in relation.constraints else constraint.name
+            put_not_null(step, table, name, replace(constraint, local=own, name=named))
+    for name in keys:
+        if not step.known(table).columns[name].not_null:
+            put_not_null(step, table, name)
+
+
+def _require_one_not_null(step: Step, table: Name, not_nulls: list[tuple[str, Any]]) -> None:
+    """Refuse two of a column that do not say the same (AddRelationNotNullConstraints)."""
+    known: dict[str, tuple[bool, str]] = {}
+    for column, node in not_nulls:
+        alone = bool(node is not None and node.is_no_inherit)
+        name = as_stored(node.conname) if node is not None else ""
+        before, named = known.setdefault(column, (alone, name))
+        if before != alone:
+            step.refuse("42601", "no-inherit", relation=table, column=column)
+        if name and named not in ("", name):
+            step.refuse("42601", "two-not-nulls", relation=table, column=column)
+        known[column] = (alone, named or name)
 
 
 def _named_first(not_nulls: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
@@ -278,6 +305,8 @@ def _put_not_null(step: Step, table: Name, column: str, node: Any, inherited: In
     if not_null_of(relation, column) is not None:
         return
     parent = inherited.not_nulls.get(column)
+    if parent is not None and node is not None and node.is_no_inherit:
+        step.refuse("42804", "no-inherit", relation=table, column=column)
     # It has a name of its own, whatever the parent's is.
     name = as_stored(node.conname) if node is not None else ""
     made = Constraint(

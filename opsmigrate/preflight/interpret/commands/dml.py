@@ -5,26 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from opsmigrate.postgres.lock_modes import ROW_EXCLUSIVE, ROW_SHARE
+from opsmigrate.postgres.lock_modes import ROW_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
-from opsmigrate.preflight.interpret.commands.row_values import look_at
+from opsmigrate.preflight.interpret.commands.row_effects import (
+    DELETE,
+    EVENTS,
+    INSERT,
+    UPDATE,
+    lock_sequences,
+    write,
+)
+from opsmigrate.preflight.interpret.commands.row_values import look_at, look_at_selected
 from opsmigrate.preflight.interpret.commands.views import select_into
-from opsmigrate.preflight.interpret.effects import Assigned, Question, UnknownError
+from opsmigrate.preflight.interpret.effects import Assigned, Question, Right, UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
-from opsmigrate.preflight.interpret.queries import queried, read
+from opsmigrate.preflight.interpret.queries import ask_values, queried, read
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.expressions import deparse, nodes_in, references
+from opsmigrate.sql.names import Name
 from opsmigrate.sql.nodes import label
 from opsmigrate.sql.ranges import TARGET, ranges_of
 
-# What is raised for values: too long, too high, no date, division by zero, no such value.
-VALUES = ("22001", "22003", "22007", "22008", "22012", "22P02")
-INSERT, UPDATE, DELETE = "INSERT", "UPDATE", "DELETE"
-# tgtype's bits.
-EVENTS = {INSERT: 4, DELETE: 8, UPDATE: 16}
-DOES_NOTHING = "a"
+# Where a query that reads no table computes its values.
+NOWHERE = Name("", "")
+MERGES_INTO_VIEWS = 170_000
+# What UPDATE raises for a column that it is to set twice.
+TWICE_ASSIGNED = "42601"
 
 
 def select(step: Step, node: Any) -> None:
@@ -34,8 +42,9 @@ def select(step: Step, node: Any) -> None:
         return
     found = read(step, node)
     _write_within(step, node)
-    if found:
-        _values(step, found[0][1], node)
+    ask_values(step, NOWHERE, node)
+    for _, table in found:
+        _values(step, table, node)
 
 
 def insert(step: Step, node: Any) -> None:
@@ -50,12 +59,12 @@ def insert(step: Step, node: Any) -> None:
     extras = ("on_conflict_clause", "returning_clause")
     if plain and not any(map(node.HasField, extras)):
         look_at(step, table, node, [pair for row in rows for pair in zip(given, row, strict=False)])
+    if not plain and not look_at_selected(step, table, given, node.select_stmt.select_stmt):
+        ask_values(step, table.name, node, computed=True)
+    _refuse_values(step, table, node, columns)
     writes = [INSERT]
     if node.HasField("on_conflict_clause"):
-        clause = node.on_conflict_clause
-        if label(clause, "action") == "ONCONFLICT_UPDATE":
-            writes.append(UPDATE)
-            _assigned_columns(step, table, clause.target_list)
+        writes += _on_conflict(step, table, node.on_conflict_clause)
     step.effects.need(INSERT, "relation", table.name, columns)
     for event in writes:
         write(step, table, event)
@@ -64,8 +73,35 @@ def insert(step: Step, node: Any) -> None:
             step.effects.lock_with_rows(name, ROW_EXCLUSIVE)
     if node.HasField("returning_clause"):
         step.effects.need("SELECT", "relation", table.name)
-    _lock_sequences(step, table, columns or tuple(table.columns) if rows else columns)
+    # A SELECT may give no row.
+    certain = bool(rows) or not node.HasField("select_stmt")
+    named = columns or tuple(table.columns) if rows else columns
+    lock_sequences(step, table, named, certain=certain)
     _values(step, table, node)
+
+
+def _on_conflict(step: Step, table: Relation, clause: Any) -> list[str]:
+    """Return what else is written where there is such a row already."""
+    if any(not each.immediate for each in table.indexes.values()):
+        _ask_conflict(step, table, "55000")
+    inferred = (each.index_elem for each in clause.infer.index_elems)
+    read_ = {as_stored(each.name) for each in inferred if each.name}
+    updates = label(clause, "action") == "ONCONFLICT_UPDATE"
+    if updates:
+        columns = _assigned_columns(step, table, clause.target_list)
+        _refuse_assigned(step, table, clause.target_list)
+        _ask_conflict(step, table, "21000")
+        step.effects.need(UPDATE, "relation", table.name, columns)
+        read_ |= {parts[-1] for parts in references(clause) if parts[0] != "excluded"}
+    if read_ & table.columns.keys():
+        columns = tuple(sorted(read_ & table.columns.keys()))
+        step.effects.need("SELECT", "relation", table.name, columns)
+    return [UPDATE] if updates else []
+
+
+def _ask_conflict(step: Step, table: Relation, sqlstate: str) -> None:
+    """Two rows of the same key (21000), or a key that is looked at later (55000)."""
+    step.effects.questions.append(Question(sqlstate=sqlstate, kind="unique", relation=table.name))
 
 
 def _given(step: Step, table: Relation, node: Any) -> tuple[str, ...]:
@@ -76,7 +112,13 @@ def _given(step: Step, table: Relation, node: Any) -> tuple[str, ...]:
     for row in rows:
         if len(row) > len(given) or (columns and len(row) < len(given)):
             step.refuse("42601", "number-of-values", relation=table.name)
-    for number, name in enumerate(given):
+    return columns
+
+
+def _refuse_values(step: Step, table: Relation, node: Any, columns: tuple[str, ...]) -> None:
+    """Refuse values for columns that make their own, when all are known to fit (the rewriter)."""
+    rows = [each.list.items for each in node.select_stmt.select_stmt.values_lists]
+    for number, name in enumerate(columns or tuple(table.columns)):
         own = table.columns[name]
         if not (own.generated or (own.identity == "a" and not _overrides(node))):
             continue
@@ -85,7 +127,6 @@ def _given(step: Step, table: Relation, node: Any) -> tuple[str, ...]:
             step.refuse("428C9", "generated-column", relation=table.name, column=name)
         if columns and not rows and node.HasField("select_stmt"):
             step.refuse("428C9", "generated-column", relation=table.name, column=name)
-    return columns
 
 
 def _overrides(node: Any) -> bool:
@@ -96,7 +137,9 @@ def _require(step: Step, table: Relation, columns: Iterable[str], twice: str = "
     seen = set()
     for name in columns:
         if name not in table.columns:
-            state = "0A000" if name in SYSTEM_COLUMNS else "42703"
+            # INSERT does not look for those of the system.
+            of_system = name in SYSTEM_COLUMNS and twice == TWICE_ASSIGNED
+            state = "0A000" if of_system else "42703"
             step.refuse(state, "missing-column", relation=table.name, column=name)
         if name in seen:
             step.refuse(twice, "column-twice", relation=table.name, column=name)
@@ -113,9 +156,17 @@ def update(step: Step, node: Any) -> None:
     if all(not each.res_target.indirection for each in node.target_list):
         values = [each.res_target.val for each in node.target_list]
         look_at(step, table, node, [*zip(columns, values, strict=True)])
+    _refuse_assigned(step, table, node.target_list)
     step.effects.need(UPDATE, "relation", table.name, columns)
     _need_read(step, table, node)
     write(step, table, UPDATE, columns)
+    targets = [each.res_target for each in node.target_list]
+    anew = {
+        as_stored(each.name) for each in targets if each.val.WhichOneof("node") == "set_to_default"
+    }
+    if anew:
+        kept = tuple(table.columns.keys() - anew)
+        lock_sequences(step, table, kept, certain=False)
     _scan(step, table, node.relation)
     _lock_children(step, table, node.relation)
     _values(step, table, node)
@@ -126,15 +177,21 @@ def _assigned_columns(step: Step, table: Relation, targets: Any) -> tuple[str, .
     columns = tuple(as_stored(each.res_target.name) for each in targets)
     plain = all(not each.res_target.indirection for each in targets)
     if plain:
-        _require(step, table, columns, twice="42601")
-    for each, name in zip(targets, columns, strict=True):
-        own = table.columns.get(name)
-        if own is None:
+        _require(step, table, columns, twice=TWICE_ASSIGNED)
+    for name in columns:
+        if name not in table.columns:
             step.refuse("42703", "missing-column", relation=table.name, column=name)
+    return columns
+
+
+def _refuse_assigned(step: Step, table: Relation, targets: Any) -> None:
+    """Refuse to assign to columns that make their own values."""
+    for each in targets:
+        name = as_stored(each.res_target.name)
+        own = table.columns[name]
         default = each.res_target.val.WhichOneof("node") == "set_to_default"
         if (own.generated or own.identity == "a") and not default:
             step.refuse("428C9", "generated-column", relation=table.name, column=name)
-    return columns
 
 
 def _keep(step: Step, table: Relation, node: Any) -> None:
@@ -167,9 +224,18 @@ def delete(step: Step, node: Any) -> None:
 
 def _need_read(step: Step, table: Relation, node: Any) -> None:
     """Note that the columns of the target that a condition or a value names, are read."""
-    columns = {parts[-1] for parts in references(node)} & table.columns.keys()
+    named = {parts[-1] for parts in references(node)}
+    columns = named & (table.columns.keys() | SYSTEM_COLUMNS)
     if columns:
-        step.effects.need("SELECT", "relation", table.name, tuple(sorted(columns)))
+        right = Right(
+            privilege="SELECT",
+            object_kind="relation",
+            name=table.name,
+            columns=tuple(sorted(columns)),
+            # In a subquery, the name may be of a column of another table.
+            certain=all(each.DESCRIPTOR.name != "SubLink" for each in nodes_in(node)),
+        )
+        step.effects.rights.append(right)
 
 
 def _check_columns(step: Step, table: Relation, node: Any) -> None:
@@ -192,6 +258,10 @@ def _fields(node: Any) -> Any:
 
 def merge(step: Step, node: Any) -> None:
     """MERGE."""
+    named = queried(step, node.relation)
+    views = step.schema.version >= MERGES_INTO_VIEWS
+    if named.kind in "mSf" or (named.kind == "v" and not views):
+        step.refuse("0A000", "wrong-kind", relation=named.name)
     table = _target(step, node.relation)
     _write_within(step, node, but=node)
     read(step, node)
@@ -202,9 +272,12 @@ def merge(step: Step, node: Any) -> None:
         if event in EVENTS:
             step.effects.need(event, "relation", table.name)
             write(step, table, event)
+        if event == INSERT:
+            given = each.merge_when_clause.target_list
+            columns = tuple(as_stored(one.res_target.name) for one in given)
+            lock_sequences(step, table, columns, certain=False)
     _scan(step, table, node.relation)
     _lock_children(step, table, node.relation)
-    _lock_sequences(step, table)
     _values(step, table, node)
 
 
@@ -249,131 +322,10 @@ def _lock_children(step: Step, table: Relation, node: Any) -> None:
         lock(name, ROW_EXCLUSIVE)
 
 
-def write(step: Step, table: Relation, event: str, columns: tuple[str, ...] | None = None) -> None:
-    """Note that rows of a table are written: its locks, those of its keys, what may raise."""
-    step.effects.lock(table.name, ROW_EXCLUSIVE)
-    family = (table, *map(step.known, descendants_of(step.schema, table.name)))
-    for each in family:
-        step.effects.writes_rows.add(each.name)
-        fires = (
-            trigger.type & EVENTS[event] and trigger.enabled not in "DR"
-            for trigger in each.triggers.values()
-        )
-        if any(fires):
-            step.effects.runs_code = True
-        _ask(step, each, event)
-        if event != DELETE:
-            _lock_referenced(step, each, columns)
-        if event != INSERT:
-            _lock_referring(step, each, event)
-
-
-def _lock_referenced(step: Step, table: Relation, columns: tuple[str, ...] | None) -> None:
-    for key in table.constraints.values():
-        written = columns is None or set(columns) & set(key.columns)
-        if key.kind == "f" and key.target is not None and key.enforced and written:
-            step.effects.lock_with_rows(key.target, ROW_SHARE)
-            for name in descendants_of(step.schema, key.target):
-                step.effects.lock_with_rows(name, ROW_SHARE)
-
-
-def _lock_referring(step: Step, table: Relation, event: str) -> None:
-    for other in step.schema.relations.values():
-        for key in other.constraints.values():
-            if key.kind != "f" or key.target != table.name or not key.enforced:
-                continue
-            action = key.on_delete if event == DELETE else key.on_update
-            nothing = action in (DOES_NOTHING, "r")
-            family = (other.name, *descendants_of(step.schema, other.name))
-            for name in family:
-                step.effects.lock_with_rows(name, ROW_SHARE if nothing else ROW_EXCLUSIVE)
-            # RESTRICT has an SQLSTATE of its own from 18 on.
-            step.effects.questions += [
-                Question(sqlstate=state, kind="foreign-key", relation=other.name)
-                for state in ("23503", "23001")
-            ]
-            if not nothing and other.name not in step.effects.writes_rows:
-                write(step, other, DELETE if action == "c" and event == DELETE else UPDATE)
-                mode = step.effects.locks.pop(other.name)
-                step.effects.lock_with_rows(other.name, mode)
-
-
-STATES = {"c": "23514", "p": "23505", "u": "23505", "x": "23P01", "f": "23503"}
-KINDS = {"c": "check", "p": "unique", "u": "unique", "x": "exclusion", "f": "foreign-key"}
-
-
-def _ask(step: Step, table: Relation, event: str) -> None:
-    """Note what the rows that are written may be refused for."""
-    if event == DELETE:
-        return
-    questions = step.effects.questions
-    for each in table.constraints.values():
-        if each.kind in STATES:
-            questions.append(
-                Question(
-                    sqlstate=STATES[each.kind],
-                    kind=KINDS[each.kind],
-                    relation=table.name,
-                    columns=each.columns,
-                    expression=each.condition,
-                    target=each.target,
-                    to_columns=each.to_columns,
-                )
-            )
-    if any(index.unique for index in table.indexes.values()):
-        questions.append(Question(sqlstate="23505", kind="unique", relation=table.name))
-    columns = tuple(each.name for each in table.columns.values() if each.not_null)
-    if columns:
-        questions.append(
-            Question(sqlstate="23502", kind="not-null", relation=table.name, columns=columns)
-        )
-    if table.bound is not None or table.kind == "p":
-        questions.append(Question(sqlstate="23514", kind="partition", relation=table.name))
-    if any("." in each.type for each in table.columns.values()):
-        questions += [
-            Question(sqlstate=state, kind="domain", relation=table.name)
-            for state in ("23502", "23514")
-        ]
-
-
-def insert_needs(table: Relation, sequence: Relation, given: tuple[str, ...]) -> bool:
-    """Return whether an INSERT with these columns takes the next value for another."""
-    return any(
-        column.default is not None and sequence.name.name in column.default
-        for column in table.columns.values()
-        if column.name not in given
-    )
-
-
-def _lock_sequences(step: Step, table: Relation, columns: tuple[str, ...] | None = None) -> None:
-    """Defaults that take the next value, and identity columns, lock their sequence."""
-    for each in step.schema.relations.values():
-        if each.sequence is None:
-            continue
-        owner = each.sequence.owner
-        used = any(
-            column.default is not None and each.name.name in column.default
-            for column in table.columns.values()
-        )
-        if (
-            used
-            and not each.sequence.internal
-            and columns is not None
-            and insert_needs(table, each, columns)
-        ):
-            step.effects.need("USAGE", "sequence", each.name)
-        if used or (owner is not None and owner[0] == table.name):
-            step.effects.lock_with_rows(each.name, ROW_EXCLUSIVE)
-
-
 def _values(step: Step, table: Relation, node: Any) -> None:
     """Note that values may be refused, where there are any but columns."""
-    kinds = {each.DESCRIPTOR.name for each in nodes_in(node)}
-    if not kinds & {"A_Const", "FuncCall", "A_Expr", "TypeCast"}:
-        return
-    step.effects.questions += [
-        Question(sqlstate=state, kind="cast", relation=table.name) for state in VALUES
-    ]
+    computed = any(each.generated == "v" for each in table.columns.values())
+    ask_values(step, table.name, node, computed=computed)
 
 
 COMMANDS: Mapping[str, Command] = {

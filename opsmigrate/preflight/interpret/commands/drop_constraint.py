@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import Altering, Pass
 from opsmigrate.preflight.interpret.dropping import drop
@@ -56,6 +57,8 @@ def drop_constraint(
         key_needs_column(altering, relation, column)
         if relation.columns[column].identity:
             altering.refuse("55000", "identity", table, column=column)
+    if constraint.target is not None and constraint.target != table:
+        altering.step.effects.lock(constraint.target, ACCESS_EXCLUSIVE)
     drop(altering.step, [thing_of(table, constraint.name)], cascade=cascade)
     if constraint.kind in "cn" and not constraint.no_inherit:
         _descend(altering, relation, constraint)
@@ -76,7 +79,7 @@ def _descend(altering: Altering, table: Relation, constraint: Constraint) -> Non
     if altering.only and table.kind == "p" and children and kept:
         altering.refuse("42P16", "children-too", table.name, name=constraint.name)
     for child in children:
-        altering.lock(child)
+        step.effects.lock(child, altering.mode)
         relation = altering.relation(child)
         found = _inherited(relation, constraint)
         if found is None or not found.parents:
@@ -86,6 +89,7 @@ def _descend(altering: Altering, table: Relation, constraint: Constraint) -> Non
                 relation.with_constraint(replace(found, parents=found.parents - 1, local=True))
             )
         elif found.parents == 1 and not found.local:
+            altering.lock(child)
             drop_constraint(altering, child, found, recursing=True)
         else:
             step.put(relation.with_constraint(replace(found, parents=found.parents - 1)))

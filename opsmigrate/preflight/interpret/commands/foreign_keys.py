@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from opsmigrate.postgres.lock_modes import SHARE_ROW_EXCLUSIVE
@@ -12,15 +13,21 @@ from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.coercion import POLYMORPHIC, base_type, how
 from opsmigrate.preflight.interpret.effects import Question, Right, UnknownError
 from opsmigrate.preflight.interpret.index_methods import default_class, equality, named_class
-from opsmigrate.preflight.interpret.inheritance import children_of
+from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.lookup import relation_of
-from opsmigrate.preflight.interpret.made_names import constraint_name, has_constraint, of_columns
+from opsmigrate.preflight.interpret.made_names import (
+    constraint_name,
+    constraint_names,
+    has_constraint,
+    of_columns,
+)
 from opsmigrate.preflight.interpret.schema import Constraint, Index, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.names import Name
 
 KNOWS_NOT_ENFORCED = KNOWS_NOT_VALID_OF_PARTITIONED = 180_000
 KNOWS_SET_COLUMNS = 150_000
+NUMBERS_NAMES = 180_000
 MOST_COLUMNS = 32
 SETS_NULL_OR_DEFAULT = "nd"
 
@@ -47,6 +54,7 @@ def add_foreign_key(step: Step, name: Name, node: Any, *, only: bool, validate: 
     step.effects.rights.append(
         Right(privilege="REFERENCES", object_kind="relation", name=target.name, columns=to_columns)
     )
+    need_of_owner(step, target)
     _require_stored(step, table, columns, node)
     if len(columns) != len(to_columns):
         step.refuse("42830", "other-number-of-columns", relation=name)
@@ -69,6 +77,22 @@ def add_foreign_key(step: Step, name: Name, node: Any, *, only: bool, validate: 
     if not made.enforced:
         made = replace(made, validated=False)
     _put(step, table, made, validate=validate)
+
+
+def need_of_owner(step: Step, table: Relation) -> None:
+    """Note that a table's owner has to find it: rows are compared in his name (ri_PerformCheck).
+
+    And to read and lock its rows, which he may have taken from himself.
+    """
+    if table.owner == step.schema.role:
+        return
+    for privilege, kind, name in (
+        ("USAGE", "schema", (table.name.schema,)),
+        ("SELECT", "relation", table.name),
+        ("UPDATE", "relation", table.name),
+    ):
+        right = Right(privilege=privilege, object_kind=kind, name=tuple(name), role=table.owner)
+        step.effects.may_need(right)
 
 
 def _require_version(step: Step, node: Any) -> None:
@@ -95,6 +119,8 @@ def _require_tables(
         step.refuse("42809", "wrong-kind", **about)
     if table.persistence != target.persistence and table.persistence == "p":
         step.refuse("42P16", "other-persistence", **about)
+    if target.name in descendants_of(step.schema, table.name) and table.kind == "p":
+        raise UnknownError("a foreign key to a partition of its own", table.name, target.name)
     if target.kind == "p" and children_of(step.schema, target.name):
         raise UnknownError("a foreign key to a partitioned table", table.name, target.name)
 
@@ -222,9 +248,17 @@ def _put(step: Step, table: Relation, made: Constraint, *, validate: bool) -> No
             raise UnknownError("which foreign key of a partition is attached", child, table.name)
         name = made.name
         if name in partition.constraints:
-            name = constraint_name(step.schema, child, of_columns(made.columns), "fkey")
+            name = _another(step, child, made)
         inherited = replace(made, name=name, local=False, parents=1, parent=(table.name, made.name))
         _put(step, partition, inherited, validate=validate)
+
+
+def _another(step: Step, child: Name, made: Constraint) -> str:
+    """Return the name of a partition's key where that of the table is taken there."""
+    if step.schema.version < NUMBERS_NAMES:
+        return constraint_name(step.schema, child, of_columns(made.columns), "fkey")
+    taken = constraint_names(step.schema, child.schema)
+    return next(name for number in count(1) if (name := f"{made.name}_{number}") not in taken)
 
 
 def ask_key(step: Step, table: Relation, made: Constraint, *, validate: bool = True) -> None:

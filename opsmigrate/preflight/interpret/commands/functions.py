@@ -122,10 +122,19 @@ def _replaced(step: Step, former: Function, made: Function, *, replaces: bool) -
     return replace(made, owner=former.owner, extension=former.extension)
 
 
+def _require_body(step: Step, made: Function, node: Any) -> None:
+    within = node.HasField("sql_body")
+    if within and made.language != "sql":
+        step.refuse("42P13", "body-of-another-language", name=made.signature.name.name)
+    if not within and all(each.def_elem.defname != "as" for each in node.options):
+        step.refuse("42P13", "no-body", name=made.signature.name.name)
+
+
 def _check_body(step: Step, made: Function, node: Any) -> None:
     """PostgreSQL reads the body of a function in SQL: what it names must be there."""
     if made.returns == "trigger" and (made.signature.arguments or made.language == "sql"):
         step.refuse("42P13", "trigger-function", name=made.signature.name.name)
+    _require_body(step, made, node)
     if made.language != "sql":
         return
     if node.HasField("sql_body"):

@@ -17,9 +17,10 @@ def require_generated(step: Step, table: Relation, column: Column, node: Any) ->
         other = table.columns.get(name)
         if (other is not None and other.generated) or name == column.name:
             step.refuse("42P17", "generated-of-generated", relation=table.name, column=column.name)
+    if value.settled() != "i":
+        step.refuse("42P17", "not-immutable", relation=table.name, column=column.name)
+    # What a cast to the column's type does is not looked at (cookDefault).
     found = coerced(place, value, column.type, "a")
     if found is None:
         step.refuse("42804", "default-of-another-type", relation=table.name, column=column.name)
-    if found.settled() != "i":
-        step.refuse("42P17", "not-immutable", relation=table.name, column=column.name)
     return found

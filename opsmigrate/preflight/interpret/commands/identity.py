@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,27 +13,40 @@ from opsmigrate.preflight.interpret.commands.column_definition import (
     Definition,
     make_sequence,
 )
+from opsmigrate.preflight.interpret.commands.not_null import not_null_of
 from opsmigrate.preflight.interpret.effects import UnknownError
-from opsmigrate.preflight.interpret.inheritance import children_of
-from opsmigrate.preflight.interpret.made_names import relation_name
+from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.sql.names import Name
 
+IDENTITY_OF_PARTITIONS = 170_000
 
-def _not_partitioned(altering: Altering, table: Name, column: str) -> None:
-    """Partitions have the identity of their table from 17 on: not interpreted."""
+
+def _require_whole(altering: Altering, table: Name, column: str) -> None:
+    """Refuse a partition alone, or its table without it, where they have one identity."""
     relation = altering.relation(table)
-    if (relation.kind == "p" and children_of(altering.step.schema, table)) or relation.bound:
-        made = relation_name(altering.step.schema, table, column, "seq")
-        sequence = Name(table.schema, made)
-        raise UnknownError("the identity of a partitioned table", table, sequence)
+    alone = relation.bound is not None or (relation.kind == "p" and altering.only)
+    if alone and altering.step.schema.version >= IDENTITY_OF_PARTITIONS:
+        altering.refuse("42P16", "of-the-whole-table", table, column=column)
+
+
+def _family(altering: Altering, table: Name, column: str) -> tuple[Name, ...]:
+    """Return the tables whose column it is: from 17 on, partitions have their table's identity."""
+    _require_whole(altering, table, column)
+    relation = altering.relation(table)
+    if altering.step.schema.version < IDENTITY_OF_PARTITIONS:
+        return (table,)
+    family = (table, *descendants_of(altering.step.schema, table)) if relation.kind == "p" else ()
+    for each in family:
+        altering.step.known(each)
+        altering.step.effects.lock(each, altering.mode)
+    return family or (table,)
 
 
 def _prepare_add(altering: Altering, table: Name, command: Any) -> None:
     altering.allow(table, "rpvf")
     name = as_stored(command.name)
     node = getattr(command, "def").constraint
-    _not_partitioned(altering, table, name)
 
     def act() -> None:
         step = altering.step
@@ -50,20 +63,29 @@ def _prepare_add(altering: Altering, table: Name, command: Any) -> None:
                 options=node.options,
             )
             sequence = make_sequence(step, relation, definition, relation.owner)
-        found = altering.column(table, name)
-        for wrong, kind in (
-            (not found.not_null, "not-not-null"),
-            (found.identity, "identity"),
-            (found.default is not None, "default-and-identity"),
-        ):
-            if wrong:
-                altering.refuse("55000", kind, table, column=name)
-        step.put(relation.with_column(replace(found, identity=node.generated_when)))
+        altering.column(table, name)
+        for each in _family(altering, table, name):
+            _add_to(altering, each, name, node.generated_when)
         if sequence is not None and sequence.sequence is not None:
             owned = replace(sequence.sequence, owner=(table, name), internal=True)
             step.put(replace(sequence, sequence=owned))
 
     altering.later(Pass.ADD_OTHER, act)
+
+
+def _add_to(altering: Altering, table: Name, name: str, kind: str) -> None:
+    relation = altering.relation(table)
+    found = altering.column(table, name)
+    said = not_null_of(relation, name)
+    for wrong, word in (
+        (not found.not_null, "not-not-null"),
+        (said is not None and not said.validated, "not-valid"),
+        (found.identity, "identity"),
+        (found.default is not None, "default-and-identity"),
+    ):
+        if wrong:
+            altering.refuse("55000", word, table, column=name)
+    altering.step.put(relation.with_column(replace(found, identity=kind)))
 
 
 def _sequence_of(altering: Altering, table: Name, column: str) -> Relation:
@@ -80,23 +102,28 @@ def _prepare_set(altering: Altering, table: Name, command: Any) -> None:
     altering.allow(table, "rpvf")
     name = as_stored(command.name)
     options = [each.def_elem for each in getattr(command, "def").list.items]
-    _not_partitioned(altering, table, name)
 
     def act() -> None:
-        found = altering.column(table, name)
-        if not found.identity:
-            altering.refuse("55000", "not-identity", table, column=name)
+        family = _family(altering, table, name)
+        for each in family:
+            if not altering.column(each, name).identity:
+                altering.refuse("55000", "not-identity", each, column=name)
         sequence = _sequence_of(altering, table, name)
         altering.step.effects.lock(sequence.name, SHARE_ROW_EXCLUSIVE)
-        for each in options:
-            if each.defname == "generated":
-                kind = chr(each.arg.integer.ival)
-                relation = altering.relation(table)
-                altering.step.put(relation.with_column(replace(found, identity=kind)))
+        for option in options:
+            if option.defname == "generated":
+                _become(altering, family, name, chr(option.arg.integer.ival))
             else:
-                _set_option(altering, sequence, each)
+                _set_option(altering, sequence, option)
 
     altering.later(Pass.MISCELLANEOUS, act)
+
+
+def _become(altering: Altering, family: Iterable[Name], name: str, kind: str) -> None:
+    for each in family:
+        relation = altering.relation(each)
+        own = relation.columns[name]
+        altering.step.put(relation.with_column(replace(own, identity=kind)))
 
 
 def _set_option(altering: Altering, sequence: Relation, option: Any) -> None:
@@ -111,18 +138,17 @@ def _set_option(altering: Altering, sequence: Relation, option: Any) -> None:
 def _prepare_drop(altering: Altering, table: Name, command: Any) -> None:
     altering.allow(table, "rpvf")
     name = as_stored(command.name)
-    _not_partitioned(altering, table, name)
 
     def act() -> None:
         step = altering.step
-        found = altering.column(table, name)
-        if not found.identity:
+        _require_whole(altering, table, name)
+        if not altering.column(table, name).identity:
             if not command.missing_ok:
                 altering.refuse("55000", "not-identity", table, column=name)
             return
-        relation = altering.relation(table)
+        family = _family(altering, table, name)
         sequence = _sequence_of(altering, table, name)
-        step.put(relation.with_column(replace(found, identity="")))
+        _become(altering, family, name, "")
         step.effects.lock(sequence.name, ACCESS_EXCLUSIVE)
         step.schema = step.schema.without(sequence.name)
 

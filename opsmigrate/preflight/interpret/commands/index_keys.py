@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from opsmigrate.postgres.names import as_stored
-from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.collation import (
     DEFAULT,
     is_collatable,
     visible_collation,
 )
-from opsmigrate.preflight.interpret.expression_types import Place, condition, typed
+from opsmigrate.preflight.interpret.expression_types import (
+    SYSTEM_COLUMNS,
+    Place,
+    condition,
+    typed,
+)
 from opsmigrate.preflight.interpret.index_methods import METHODS, default_class, named_class
 from opsmigrate.preflight.interpret.schema import Key, Relation
 from opsmigrate.preflight.interpret.step import Step
@@ -75,7 +79,7 @@ def _what(step: Step, table: Relation, element: Any) -> tuple[str | None, str | 
         column = table.columns.get(name)
         if column is None:
             if name in SYSTEM_COLUMNS:
-                step.refuse("0A000", "system-column", relation=table.name, column=name)
+                return name, None, SYSTEM_COLUMNS[name]
             step.refuse("42703", "missing-column", relation=table.name, column=name)
         return name, None, column.type
     value = typed(Place(schema=step.schema, table=table, word="index"), element.expr)
@@ -84,8 +88,6 @@ def _what(step: Step, table: Relation, element: Any) -> tuple[str | None, str | 
         bare = bare.collate_clause.arg
     if bare.WhichOneof("node") == "column_ref" and value.columns:
         return value.columns[0], None, value.type
-    if SYSTEM_COLUMNS.intersection(value.columns):
-        step.refuse("0A000", "system-column", relation=table.name)
     if value.settled() != "i":
         step.refuse("42P17", "not-immutable", relation=table.name)
     # The collation is the key's, not the expression's.
@@ -100,6 +102,8 @@ def _class(step: Step, table: Relation, element: Any, method: str, type_: str) -
             step.refuse("42704", "no-operator-class", relation=table.name, name=type_)
         return None
     parts = [as_stored(each.string.sval) for each in element.opclass]
+    if len(parts) > 1 and parts[0] not in ("pg_catalog", *step.schema.schemas):
+        step.refuse("3F000", "missing-schema", name=parts[0])
     found = named_class(step.schema, method, parts, type_)
     if found is None:
         step.refuse("42704", "missing-operator-class", relation=table.name, name=parts[-1])
@@ -122,9 +126,7 @@ def _order(step: Step, element: Any, method: str) -> tuple[bool, bool]:
 
 def predicate_of(step: Step, table: Relation, node: Any) -> str:
     """Return the condition of a partial index."""
-    value = condition(Place(schema=step.schema, table=table, word="predicate"), node)
-    if SYSTEM_COLUMNS.intersection(value.columns):
-        step.refuse("0A000", "system-column", relation=table.name)
+    condition(Place(schema=step.schema, table=table, word="predicate"), node)
     return deparse(node)
 
 
@@ -142,9 +144,25 @@ def included(step: Step, table: Relation, elements: Sequence[Any]) -> tuple[str,
         if each.HasField("expr"):
             step.refuse("0A000", "expression-included", relation=table.name)
         name = as_stored(each.name)
-        if name not in table.columns:
-            if name in SYSTEM_COLUMNS:
-                step.refuse("0A000", "system-column", relation=table.name, column=name)
+        if name not in table.columns and name not in SYSTEM_COLUMNS:
             step.refuse("42703", "missing-column", relation=table.name, column=name)
         found.append(name)
     return tuple(found)
+
+
+def require_stored(step: Step, table: Relation, elements: Sequence[Any], where: Any) -> None:
+    """Refuse columns that are not in the rows: those of the system, and virtual ones.
+
+    When all else is said (DefineIndex). `elements` are those carried along too.
+    """
+    place = Place(schema=step.schema, table=table, word="index")
+    bare = [as_stored(each.name) for each in elements if each.name]
+    nodes = [each.expr for each in elements if each.HasField("expr")]
+    within = [name for node in nodes for name in typed(place, node).columns]
+    if where is not None:
+        within += typed(place, where).columns
+    for name in (*bare, *within):
+        if name in SYSTEM_COLUMNS:
+            step.refuse("0A000", "system-column", relation=table.name, column=name)
+        if table.columns[name].generated == "v":
+            step.refuse("0A000", "virtual-column", relation=table.name, column=name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from opsmigrate.postgres.lock_modes import SHARE_UPDATE_EXCLUSIVE
-from opsmigrate.preflight.interpret.commands.checks import require_mergeable
+from opsmigrate.preflight.interpret.commands.checks import local_too, require_same_check
 from opsmigrate.preflight.interpret.commands.column_definition import Definition
 from opsmigrate.preflight.interpret.effects import Right, UnknownError
 from opsmigrate.preflight.interpret.lookup import relation_of
@@ -37,13 +37,15 @@ class Inherited:
             raise UnknownError("a generated column that is inherited")
         return replace(own, number=parent.number, parents=parent.parents, default=parent.default)
 
-    def merged_check(self, step: Step, known: Constraint, made: Constraint) -> Constraint:
+    def merged_check(
+        self, step: Step, table: Relation, known: Constraint, made: Constraint
+    ) -> Constraint:
         """Return a CHECK of the name of a parent's; refuse another of that name."""
         if not known.parents or not same_expression(known.condition, made.condition):
             step.refuse("42710", "constraint-name-taken", name=made.name)
         if made.no_inherit:
             step.refuse("42P17", "no-inherit", name=made.name)
-        return replace(known, local=True)
+        return local_too(step, table, known, made)
 
 
 def inherit(
@@ -51,8 +53,8 @@ def inherit(
 ) -> Inherited:
     """Return what the parents bring; lock them, and refuse what the server does not take."""
     found = Inherited()
-    for each in parents:
-        parent = relation_of(step, each.range_var)
+    # All have to be there before any is looked at (DefineRelation).
+    for parent in [relation_of(step, each.range_var) for each in parents]:
         step.effects.lock(parent.name, SHARE_UPDATE_EXCLUSIVE)
         step.effects.rights.append(
             Right(privilege="OWNER", object_kind="relation", name=parent.name)
@@ -117,8 +119,11 @@ def _take_again(step: Step, found: Inherited, known: Column, column: Column) -> 
 def _take_check(step: Step, found: Inherited, parent: Relation, constraint: Constraint) -> None:
     for place, each in enumerate(found.checks):
         if each.name == constraint.name:
-            require_mergeable(step, parent, each, constraint)
-            found.checks[place] = replace(each, parents=each.parents + 1)
+            require_same_check(step, parent, each, constraint)
+            enforced = each.enforced or constraint.enforced
+            found.checks[place] = replace(
+                each, parents=each.parents + 1, enforced=enforced, validated=enforced
+            )
             return
     found.checks.append(replace(constraint, local=False, parents=1, validated=constraint.enforced))
 

@@ -8,13 +8,17 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
+from opsmigrate.preflight.interpret.commands.not_null import not_null_of
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import relation_of
-from opsmigrate.preflight.interpret.schema import Constraint, Relation
+from opsmigrate.preflight.interpret.schema import Column, Constraint, Relation
 from opsmigrate.preflight.interpret.step import Step
 from opsmigrate.sql.expressions import same_expression
 from opsmigrate.sql.names import Name
+
+# From this server on a child may compute a generated column otherwise.
+MAY_DIFFER = 160_000
 
 
 def with_parent(step: Step, parent: Relation, child: Relation) -> Relation:
@@ -28,9 +32,10 @@ def with_parent(step: Step, parent: Relation, child: Relation) -> Relation:
             step.refuse("42804", "other-type", column=each.name, **about)
         if own.collation != each.collation:
             step.refuse("42P21", "other-collation", column=each.name, **about)
-        if each.not_null and not own.not_null:
+        if _hands_down(parent, each) and not own.not_null:
             step.refuse("42804", "nullable", column=each.name, **about)
-        if each.generated and not same_expression(own.default, each.default):
+        same = step.schema.version >= MAY_DIFFER or same_expression(own.default, each.default)
+        if each.generated and not same:
             step.refuse("42804", "other-expression", column=each.name, **about)
         local = own.local and parent.kind != "p"
         child = child.with_column(replace(own, parents=own.parents + 1, local=local))
@@ -38,6 +43,12 @@ def with_parent(step: Step, parent: Relation, child: Relation) -> Relation:
         if constraint.kind in "cn" and not constraint.no_inherit:
             child = _with_parents_check(step, child, constraint, parent)
     return replace(child, parents=(*child.parents, parent.name))
+
+
+def _hands_down(parent: Relation, column: Column) -> bool:
+    """Return whether a child's column must have values as the parent's has."""
+    own = not_null_of(parent, column.name)
+    return column.not_null and not (own is not None and own.no_inherit)
 
 
 def _with_parents_check(
@@ -89,11 +100,14 @@ def _freed(part: Any) -> Any:
 
 def _inherit(altering: Altering, table: Name, command: Any) -> None:
     step = altering.step
-    child = altering.allow(table, "r")
+    child = altering.allow(table, "rp")
+    altering.not_typed(table)
+    if child.kind == "p" or child.bound is not None:
+        step.refuse("42809", "partitioned", relation=table)
     parent = relation_of(step, getattr(command, "def").range_var)
     step.effects.lock(parent.name, SHARE_UPDATE_EXCLUSIVE)
     step.effects.need("OWNER", "relation", parent.name)
-    if parent.kind == "p" or child.bound is not None or parent.bound is not None:
+    if parent.kind == "p" or parent.bound is not None:
         step.refuse("42809", "partitioned", relation=table)
     if parent.kind != "r":
         step.refuse("42809", "wrong-kind", relation=parent.name)
@@ -109,10 +123,10 @@ def _inherit(altering: Altering, table: Name, command: Any) -> None:
 
 def _no_inherit(altering: Altering, table: Name, command: Any) -> None:
     step = altering.step
-    child = altering.allow(table, "r")
-    parent = relation_of(step, getattr(command, "def").range_var)
+    child = altering.allow(table, "rp")
     if child.bound is not None:
         step.refuse("42809", "partition", relation=table)
+    parent = relation_of(step, getattr(command, "def").range_var)
     if parent.name not in child.parents:
         step.refuse("42P01", "no-parent", relation=table)
     altering.later(

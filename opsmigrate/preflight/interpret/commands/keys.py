@@ -15,7 +15,7 @@ from opsmigrate.preflight.interpret.commands.create_index import (
     build_index,
     look,
 )
-from opsmigrate.preflight.interpret.commands.not_null import set_not_null
+from opsmigrate.preflight.interpret.commands.not_null import is_catalogued, set_not_null
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.schema import Constraint, Index, Relation
@@ -141,8 +141,11 @@ def require_not_nulls(altering: Altering, table: Name, wanted: Wanted) -> None:
     if any(each.primary for each in altering.relation(table).indexes.values()):
         altering.refuse("42P16", "two-primary-keys", table)
     for each in wanted.elements:
-        if not altering.column(table, each.name).not_null:
-            set_not_null(altering, table, each.name)
+        # Before 18 it is said again, and so to all that inherit.
+        found = altering.column(table, each.name)
+        catalogued = is_catalogued(altering.step.schema)
+        if not (found.not_null and catalogued):
+            set_not_null(altering, table, each.name, whole=catalogued)
 
 
 def add_using_index(altering: Altering, table: Name, node: Any) -> None:
@@ -162,6 +165,8 @@ def add_using_index(altering: Altering, table: Name, node: Any) -> None:
     if kind == "p":
         if any(each.primary for each in relation.indexes.values()):
             altering.refuse("42P16", "two-primary-keys", table)
+        if not index.nulls_distinct:
+            altering.refuse("42P16", "nulls-not-distinct", table, name=name)
         for column in columns:
             if not relation.columns[column].not_null:
                 set_not_null(altering, table, column)

@@ -12,8 +12,8 @@ from opsmigrate.preflight.interpret.commands.drop_constraint import (
     drop_constraint,
     key_needs_column,
 )
-from opsmigrate.preflight.interpret.effects import Question, UnknownError
-from opsmigrate.preflight.interpret.inheritance import children_of
+from opsmigrate.preflight.interpret.effects import Question, RefusedError, UnknownError
+from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.made_names import constraint_name, has_constraint
 from opsmigrate.preflight.interpret.schema import Constraint, Relation, Schema
 from opsmigrate.preflight.interpret.step import Step
@@ -23,6 +23,7 @@ from opsmigrate.sql.names import Name
 
 # From this server on a NOT NULL is a constraint with a name.
 CATALOGUED = 180_000
+NO_INHERIT = "no-inherit"
 
 
 def is_catalogued(schema: Schema) -> bool:
@@ -87,15 +88,25 @@ def ask_not_null(step: Step, table: Relation, column: str) -> None:
 
 
 def set_not_null(
-    altering: Altering, table: Name, column: str, name: str = "", *, ask: bool = True
+    altering: Altering,
+    table: Name,
+    column: str,
+    name: str = "",
+    *,
+    ask: bool = True,
+    whole: bool = False,
 ) -> None:
     """Have a column, and those of its descendants, say that they have a value.
 
-    `ask` says that rows may be in the way. The constraint gets the name, or one is made up.
+    `ask` says that rows may be in the way. The constraint gets the name, or one is made up. With
+    `whole` it goes on to the descendants, whatever ONLY says.
     """
     if not is_catalogued(altering.step.schema):
         _set_flags(altering, table, column, ask=ask)
         return
+    if whole:
+        altering = replace(altering, only=False)
+        _require_inheritable(altering, table, column)
     _set_catalogued(altering, table, column, name, recursing=False, ask=ask)
 
 
@@ -105,8 +116,9 @@ def _set_flags(altering: Altering, table: Name, column: str, *, ask: bool) -> No
         for child in children_of(step.schema, table):
             if not step.known(child).columns[column].not_null:
                 altering.refuse("42P16", "children-too", table, column=column)
-    if altering.column(table, column).not_null:
+    if altering.column(table, column).not_null and altering.relation(table).kind == "p":
         return
+    # What inherits may say less than its parent (ATPrepSetNotNull).
     for each in altering.family(table):
         found = altering.column(each, column)
         if not found.not_null:
@@ -124,7 +136,7 @@ def _set_catalogued(
     known = not_null_of(relation, column)
     if known is not None:
         if known.no_inherit and not altering.only:
-            altering.refuse("55000", "no-inherit", table, name=known.name)
+            altering.refuse("55000", NO_INHERIT, table, name=known.name)
         _keep(altering, relation, known, recursing=recursing)
         return
     children = children_of(step.schema, table)
@@ -176,9 +188,19 @@ def add_not_null(altering: Altering, table: Name, node: Any) -> None:
     name = put_not_null(step, table, column, made)
     if children and node.skip_validation:
         raise UnknownError("NOT NULL … NOT VALID of descendants", table, *children)
+    if children:
+        _require_inheritable(altering, table, column)
     for child in children:
         altering.lock(child)
         _set_catalogued(altering, child, column, name, recursing=True)
+
+
+def _require_inheritable(altering: Altering, table: Name, column: str) -> None:
+    """Refuse where a descendant has one that is NO INHERIT (AdjustNotNullInheritance)."""
+    for each in descendants_of(altering.step.schema, table):
+        own = not_null_of(altering.relation(each), column)
+        if own is not None and own.no_inherit:
+            altering.refuse("55000", "no-inherit", each, name=own.name)
 
 
 def _require_the_same(altering: Altering, table: Name, known: Constraint, node: Any) -> None:
@@ -252,9 +274,19 @@ def _prepare_set(altering: Altering, table: Name, command: Any) -> None:
     relation = altering.allow(table, "rpf")
     name = as_stored(command.name)
     known = relation.columns.get(name)
-    if not is_catalogued(altering.step.schema) and not (known is not None and known.not_null):
+    is_said = relation.kind == "p" and known is not None and known.not_null
+    if not is_catalogued(altering.step.schema) and not is_said:
         altering.family(table)
-    altering.later(Pass.COLUMN_ATTRIBUTES, lambda: set_not_null(altering, table, name))
+    altering.later(Pass.COLUMN_ATTRIBUTES, lambda: _set(altering, table, name))
+
+
+def _set(altering: Altering, table: Name, column: str) -> None:
+    try:
+        set_not_null(altering, table, column)
+    except RefusedError as refused:
+        if refused.refusal.kind == NO_INHERIT:
+            altering.refuse("0A000", NO_INHERIT, table, column=column)
+        raise
 
 
 def _prepare_drop(altering: Altering, table: Name, command: Any) -> None:

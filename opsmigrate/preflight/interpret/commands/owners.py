@@ -30,26 +30,34 @@ FORCED = {"": "idle", "enabled": "forced", "forced": "forced", "idle": "idle"}
 NOT_FORCED = {"": "", "enabled": "enabled", "forced": "enabled", "idle": ""}
 # Of these a change is no rewrite, and locks less (default_reloptions, reloptions.c).
 LIGHT_OPTIONS = ("autovacuum_", "toast.", "log_autovacuum_", "vacuum_")
+# Of views; a partitioned table has none.
+OF_SEQUENCES = ("usage", "select", "update")
+OF_VIEWS = ("security_", "check_option")
+SAYS_PARTITIONED = 160_000
 LIGHT = frozenset({"fillfactor", "parallel_workers", "toast_tuple_target"})
 
 
 def change_owner(step: Step, node: Any) -> None:
     """ALTER … OWNER TO, of what is no relation."""
     kind, owner = label(node, "object_type"), role_named(step, node.newowner)
-    if owner != step.schema.role:
-        step.effects.need("MEMBER", "role", (owner,))
     if kind in ROUTINES:
         found = find_routine(step, kind, node.object.object_with_args)
-        if found is not None:
+        if found is None:
+            return
+        own = step.schema.functions[found]
+        if own.owner != owner:
             step.effects.need("OWNER", "function", (*found.name, *found.arguments))
-            changed = replace(step.schema.functions[found], owner=owner)
-            functions = {**step.schema.functions, found: changed}
-            step.schema = replace(step.schema, functions=functions)
+            _need_of_new_owner(step, owner, found.name.schema)
+        functions = {**step.schema.functions, found: replace(own, owner=owner)}
+        step.schema = replace(step.schema, functions=functions)
     elif kind == "OBJECT_SCHEMA":
         name = as_stored(node.object.string.sval)
         if name not in step.schema.schemas:
             step.refuse("3F000", "missing-schema", name=name)
-        step.effects.need("OWNER", "schema", (name,))
+        if step.schema.schemas[name] != owner:
+            step.effects.need("OWNER", "schema", (name,))
+            step.effects.need("CREATE", "database", ())
+            _need_of_new_owner(step, owner)
         step.schema = replace(step.schema, schemas={**step.schema.schemas, name: owner})
     elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
         _type_owner(step, user_type_named(step, node.object.list.items), owner)
@@ -57,9 +65,24 @@ def change_owner(step: Step, node: Any) -> None:
         raise UnknownError(f"OWNER TO of {kind}", Name("", ""))
 
 
+def _need_of_new_owner(step: Step, owner: str, schema: str | None = None) -> None:
+    """Note that one has to be able to be the new owner, who may create in the schema.
+
+    Only where it is another than before; that of a schema need not (AlterSchemaOwner_internal).
+    """
+    own = owner == step.schema.role
+    if not own:
+        step.effects.need("MEMBER", "role", (owner,))
+    if schema is not None:
+        step.effects.need_of("" if own else owner, "CREATE", "schema", (schema,))
+
+
 def _type_owner(step: Step, name: Name, owner: str) -> None:
-    step.effects.need("OWNER", "type", name)
     own = step.schema.types.get(name)
+    former = own or step.schema.relations[name]
+    if former.owner != owner:
+        step.effects.need("OWNER", "type", name)
+        _need_of_new_owner(step, owner, name.schema)
     if own is not None:
         types = {**step.schema.types, name: replace(own, owner=owner)}
         step.schema = replace(step.schema, types=types)
@@ -67,30 +90,53 @@ def _type_owner(step: Step, name: Name, owner: str) -> None:
     table = step.known(name)
     if table.kind != "c":
         step.refuse("42809", "wrong-kind", name=name.name)
+    if former.owner != owner:
+        step.effects.lock(name, ACCESS_EXCLUSIVE)
     step.put(replace(table, owner=owner))
 
 
 def grant(step: Step, node: Any) -> None:
     """GRANT and REVOKE: who else may do something is no part of the schema."""
-    if label(node, "targtype") != "ACL_TARGET_OBJECT":
+    kind, target = label(node, "objtype"), label(node, "targtype")
+    tables = []
+    if target == "ACL_TARGET_ALL_IN_SCHEMA" and kind == "OBJECT_TABLE":
+        tables = _all_in_schemas(step, node)
+    elif target != "ACL_TARGET_OBJECT":
         return
+    elif kind in ("OBJECT_TABLE", "OBJECT_SEQUENCE"):
+        tables = [relation_of(step, each.range_var) for each in node.objects]
+    elif kind in ROUTINES:
+        found = [find_routine(step, kind, each.object_with_args) for each in node.objects]
+        for routine in filter(None, found):
+            step.effects.need("OWNER", "function", (*routine.name, *routine.arguments))
     for each in node.grantees:
         role_named(step, each.role_spec)
-    if label(node, "objtype") in ("OBJECT_TABLE", "OBJECT_SEQUENCE"):
-        for each in node.objects:
-            table = relation_of(step, each.range_var)
-            step.effects.need("GRANT", "relation", table.name)
-            _require_privileges(step, table, node)
-    if label(node, "objtype") in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
+    for table in tables:
+        step.effects.need("GRANT", "relation", table.name)
+        _require_privileges(step, table, node)
+    if kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
         for each in node.objects:
             step.effects.need("OWNER", "type", user_type_named(step, each.list.items))
 
 
+def _all_in_schemas(step: Step, node: Any) -> list[Relation]:
+    schemas = [as_stored(each.string.sval) for each in node.objects]
+    for name in schemas:
+        if name not in step.schema.schemas:
+            step.refuse("3F000", "missing-schema", name=name)
+    every = step.schema.relations.values()
+    return [each for each in every if each.name.schema in schemas and each.kind in "rpvmf"]
+
+
 def _require_privileges(step: Step, table: Relation, node: Any) -> None:
     """Refuse a privilege that a table cannot be granted, and columns that it does not have."""
+    of_sequence = label(node, "objtype") == "OBJECT_SEQUENCE"
     for each in node.privileges:
-        if each.access_priv.priv_name == "usage" and table.kind != "S":
+        name = each.access_priv.priv_name
+        if (name not in OF_SEQUENCES) if of_sequence else (name == "usage" and table.kind != "S"):
             step.refuse("0LP01", "no-such-privilege", relation=table.name)
+        if of_sequence and table.kind != "S":
+            step.refuse("42809", "wrong-kind", relation=table.name)
         for name in (as_stored(word.string.sval) for word in each.access_priv.cols):
             if table.kind == "S":
                 raise UnknownError("the columns of a sequence", table.name)
@@ -156,6 +202,8 @@ def _uses(step: Step, table: Relation, policy: Policy, node: Any) -> None:
     dependencies = dict(step.schema.dependencies)
     for name in columns_used(node):
         whole = name in ("*", table.name.name)
+        if name in SYSTEM_COLUMNS:
+            continue
         if not whole and name not in table.columns:
             step.refuse("42703", "missing-column", relation=table.name, column=name)
         on = relation(table.name) if whole else column(table.name, name)
@@ -173,8 +221,8 @@ def _owner(altering: Altering, table: Name, command: Any) -> None:
     own, owner = altering.relation(table), role_named(altering.step, command.newowner)
     if own.sequence is not None and own.sequence.owner is not None and owner != own.owner:
         altering.refuse("0A000", "owned-sequence", table)
-    if owner != altering.step.schema.role:
-        altering.step.effects.need("MEMBER", "role", (owner,))
+    if own.owner != owner:
+        _need_of_new_owner(altering.step, owner, table.schema)
     altering.later(Pass.MISCELLANEOUS, lambda: _owned(altering.step, table, owner))
 
 
@@ -225,12 +273,19 @@ def _identified(altering: Altering, table: Name, identity: Any) -> None:
 def _fits(altering: Altering, own: Relation, name: str) -> None:
     index = own.indexes.get(name)
     if index is None:
+        if altering.step.schema.is_taken(Name(own.name.schema, name)):
+            altering.refuse("42809", "index-of-another-table", own.name, name=name)
         altering.refuse("42704", "missing-index", own.name, name=name)
-    plain = all(key.column is not None for key in index.keys) and index.predicate is None
-    if index.unique and not index.immediate:
-        altering.refuse("0A000", "deferrable-index", own.name, name=name)
-    if not (index.unique and plain and index.valid):
+    # That of a partitioned table becomes valid with those of the partitions.
+    if not (index.unique and (index.valid or own.kind == "p")):
         altering.refuse("42809", "no-replica-identity", own.name, name=name)
+    for wrong, kind in (
+        (not index.immediate, "deferrable-index"),
+        (any(key.column is None for key in index.keys), "index-with-expression"),
+        (index.predicate is not None, "partial-index"),
+    ):
+        if wrong:
+            altering.refuse("0A000", kind, own.name, name=name)
     for key in index.keys:
         if key.column is not None and not own.columns[key.column].not_null:
             altering.refuse("42809", "nullable", own.name, column=key.column)
@@ -248,9 +303,14 @@ def _option_name(option: Any) -> str:
 
 
 def _options(altering: Altering, table: Name, command: Any) -> None:
-    own = altering.allow(table, "rm")
+    own = altering.allow(table, "rmpv")
     resets = label(command, "subtype") == "AT_ResetRelOptions"
     given = getattr(command, "def").list.items
+    if own.kind in "pv" and any(not each.def_elem.defname.startswith(OF_VIEWS) for each in given):
+        if resets:
+            return
+        said = own.kind == "p" and altering.step.schema.version >= SAYS_PARTITIONED
+        altering.refuse("42809" if said else "22023", "no-such-option", table)
     names = {each.def_elem.defname for each in given}
     kept = {each for each in own.options if each.partition("=")[0] not in names}
     changed = frozenset(kept if resets else kept | options_of(altering.step, given))

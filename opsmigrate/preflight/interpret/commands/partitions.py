@@ -11,8 +11,14 @@ from opsmigrate.postgres.lock_modes import (
     SHARE_ROW_EXCLUSIVE,
     SHARE_UPDATE_EXCLUSIVE,
 )
-from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
+from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Action, Altering, Pass
 from opsmigrate.preflight.interpret.commands.inheriting import with_parent, without_parent
+from opsmigrate.preflight.interpret.commands.partition_bounds import (
+    DEFAULT,
+    new_bound,
+    require_bound,
+)
 from opsmigrate.preflight.interpret.commands.triggers import ROW
 from opsmigrate.preflight.interpret.dependents import owning_constraint
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
@@ -21,41 +27,12 @@ from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.made_names import of_columns, relation_name, told_apart
 from opsmigrate.preflight.interpret.schema import Column, Constraint, Index, Relation
 from opsmigrate.preflight.interpret.step import Step
-from opsmigrate.sql.grammar import deparse
+from opsmigrate.sql.expressions import columns_used_by, same_expression
 from opsmigrate.sql.names import Name
 
 IDENTITY_OF_PARTITIONS = 170_000
 WRONG_KIND_FIRST = 180_000
 LABELS = {"p": "pkey", "u": "key", "x": "excl"}
-DEFAULT = "DEFAULT"
-
-
-def bound_of(node: Any) -> str:
-    """Return a PartitionBoundSpec as SQL."""
-    if node.is_default:
-        return DEFAULT
-    words = {"l": _list, "r": _range, "h": _hash}[node.strategy]
-    return f"FOR VALUES {words(node)}"
-
-
-def _list(node: Any) -> str:
-    return f"IN ({', '.join(map(deparse, node.listdatums))})"
-
-
-def _range(node: Any) -> str:
-    low, high = (", ".join(map(_datum, each)) for each in (node.lowerdatums, node.upperdatums))
-    return f"FROM ({low}) TO ({high})"
-
-
-def _datum(node: Any) -> str:
-    kind = node.WhichOneof("node")
-    if kind == "column_ref":
-        return str(node.column_ref.fields[0].string.sval).upper()
-    return deparse(node)
-
-
-def _hash(node: Any) -> str:
-    return f"WITH (modulus {node.modulus}, remainder {node.remainder})"
 
 
 def partition(step: Step, node: Any, table: Relation) -> Relation:
@@ -63,22 +40,18 @@ def partition(step: Step, node: Any, table: Relation) -> Relation:
     parent = relation_of(step, node.inh_relations[0].range_var)
     if parent.kind not in "rpf":
         step.refuse("42809", "wrong-kind", relation=parent.name)
-    if parent.kind != "p":
-        state = "42P17" if parent.kind in "rf" else "42809"
-        step.refuse(state, "not-partitioned", relation=parent.name)
+    _require_keys(step, parent, node)
     if step.schema.is_taken(table.name):
         step.refuse("42P07", "name-taken", relation=table.name)
     if table.name in step.schema.types:
         step.refuse("42710", "name-taken", relation=table.name)
+    if parent.kind != "p":
+        step.refuse("42P17", "not-partitioned", relation=parent.name)
     if node.table_elts:
         raise UnknownError("a partition with columns of its own", table.name, parent.name)
     step.effects.lock(parent.name, ACCESS_EXCLUSIVE)
     step.effects.need("OWNER", "relation", parent.name)
-    if step.schema.is_taken(table.name):
-        step.refuse("42P07", "name-taken", relation=table.name)
-    if table.name in step.schema.types:
-        step.refuse("42710", "name-taken", relation=table.name)
-    bound = _new_bound(step, parent, table.name, node.partbound)
+    bound = new_bound(step, parent, table.name, node.partbound)
     columns = sorted(parent.columns.values(), key=lambda each: each.number)
     table = replace(
         table,
@@ -102,45 +75,19 @@ def partition(step: Step, node: Any, table: Relation) -> Relation:
     return step.known(table.name)
 
 
+def _require_keys(step: Step, parent: Relation, node: Any) -> None:
+    """Refuse keys of its own on columns that there are not (transformIndexConstraint)."""
+    for each in node.table_elts:
+        for key in each.constraint.keys if each.WhichOneof("node") == "constraint" else ():
+            name = as_stored(key.string.sval)
+            if name not in parent.columns and name not in SYSTEM_COLUMNS:
+                step.refuse("42703", "missing-column", relation=parent.name, column=name)
+
+
 def _inherited(step: Step, column: Column, number: int) -> Column:
     kept = step.schema.version >= IDENTITY_OF_PARTITIONS
     identity = column.identity if kept else ""
     return replace(column, number=number, local=False, parents=1, identity=identity)
-
-
-def _new_bound(step: Step, parent: Relation, table: Name, node: Any) -> str:
-    """Return the bound; the default partition may have rows that belong to it."""
-    if node.strategy == "h" and not 0 <= node.remainder < node.modulus:
-        step.refuse("42P16", "remainder", relation=table)
-    bound = bound_of(node)
-    if any(_is_converted(each.type) for each in parent.columns.values()):
-        raise UnknownError("bounds that PostgreSQL writes otherwise", table, parent.name)
-    # Whether it overlaps with another, only the server's operators know.
-    step.effects.questions.append(
-        Question(sqlstate="42P17", kind="partition", relation=parent.name)
-    )
-    for child in children_of(step.schema, parent.name):
-        other = step.known(child)
-        if other.bound == DEFAULT:
-            if bound == DEFAULT:
-                step.refuse("42P17", "two-defaults", relation=child)
-            for name in (child, *descendants_of(step.schema, child)):
-                step.effects.lock(name, ACCESS_EXCLUSIVE)
-            step.effects.scans.add(child)
-            step.effects.questions.append(
-                Question(sqlstate="23514", kind="partition", relation=child)
-            )
-    if any(
-        key.target == parent.name
-        for each in step.schema.relations.values()
-        for key in each.constraints.values()
-    ):
-        raise UnknownError("a partitioned table with foreign keys to it", table, parent.name)
-    return bound
-
-
-def _is_converted(type_: str) -> bool:
-    return type_.startswith(("timestamp", "time", "interval", "numeric", "double", "real"))
 
 
 def _clone_index(step: Step, parent: Relation, table: Name, index: Index) -> None:
@@ -148,6 +95,8 @@ def _clone_index(step: Step, parent: Relation, table: Name, index: Index) -> Non
         raise UnknownError("an index with an expression", table, parent.name)
     own = owning_constraint(parent, index.name)
     label = LABELS[own.kind] if own is not None else "idx"
+    if label == "pkey" and any(each.primary for each in step.known(table).indexes.values()):
+        step.refuse("42P16", "two-primary-keys", relation=table)
     columns = index.named or [str(key.column) for key in index.keys] + list(index.include)
     column = "" if label == "pkey" else of_columns(told_apart(columns))
     name = relation_name(step.schema, table, column, label, constraint=own is not None)
@@ -176,6 +125,8 @@ def _clone_keys(step: Step, parent: Relation, table: Name) -> None:
     for key in parent.constraints.values():
         if key.kind != "f" or key.target is None:
             continue
+        if key.target == table:
+            step.refuse("0A000", "referenced-by-the-parent", relation=table, name=key.name)
         if step.known(key.target).kind == "p" or children_of(step.schema, table):
             raise UnknownError("a foreign key among partitioned tables", table, parent.name)
         step.effects.lock(key.target, SHARE_ROW_EXCLUSIVE)
@@ -230,19 +181,24 @@ def _partitioned(altering: Altering, table: Name) -> Relation:
 def _attach(altering: Altering, table: Name, command: Any) -> None:
     step, given = altering.step, getattr(command, "def").partition_cmd
     parent = _partitioned(altering, table)
+    require_bound(step, parent, given.bound)
     child = relation_of(step, given.name)
     step.effects.lock(child.name, ACCESS_EXCLUSIVE)
     step.effects.need("OWNER", "relation", child.name)
+    if child.of_type is not None:
+        step.refuse("42809", "typed-table", relation=child.name)
     if child.kind not in "rp" or child.bound is not None or child.parents:
         step.refuse("42809", "wrong-kind", relation=child.name)
     if child.kind == "r" and children_of(step.schema, child.name):
         step.refuse("42809", "has-children", relation=child.name)
+    if (child.persistence == "t") != (parent.persistence == "t"):
+        step.refuse("42809", "other-persistence", relation=child.name)
     if child.kind == "p":
         raise UnknownError("ATTACH of a partitioned table", child.name, table)
     if children_of(step.schema, child.name):
         step.refuse("42809", "has-children", relation=child.name)
     _require_columns(step, parent, child)
-    bound = _new_bound(step, parent, child.name, given.bound)
+    bound = new_bound(step, parent, child.name, given.bound)
     altering.later(Pass.MISCELLANEOUS, lambda: _attached(step, parent, child, bound))
 
 
@@ -289,10 +245,27 @@ def _attach_index(step: Step, parent: Relation, table: Name, index: Index) -> No
 
 
 def _alike(one: Index, other: Index) -> bool:
-    if one.predicate is not None or any(key.column is None for key in one.keys):
+    """Return whether an index may belong to another (CompareIndexInfo)."""
+    facts = ("include", "method", "unique", "nulls_distinct", "exclusion")
+    if not other.valid or any(getattr(one, fact) != getattr(other, fact) for fact in facts):
         return False
-    facts = ("keys", "include", "method", "unique", "nulls_distinct", "predicate", "exclusion")
-    return other.valid and all(getattr(one, fact) == getattr(other, fact) for fact in facts)
+    bare = [
+        [replace(key, expression=None, descending=False, nulls_first=False) for key in each.keys]
+        for each in (one, other)
+    ]
+    written = [[each.predicate, *(key.expression for key in each.keys)] for each in (one, other)]
+    if bare[0] != bare[1] or any((a is None) != (b is None) for a, b in zip(*written, strict=True)):
+        return False
+    if all(same_expression(a, b) for a, b in zip(*written, strict=True)):
+        return True
+    if all(a is None or _names(a) != _names(b) for a, b in zip(*written, strict=True)):
+        return False
+    # They may be the same all the same, once casts are looked at.
+    raise UnknownError("whether two expressions of indexes are the same")
+
+
+def _names(expression: str | None) -> tuple[str, ...]:
+    return columns_used_by(expression or "true")
 
 
 def _detach(altering: Altering, table: Name, command: Any) -> None:
@@ -334,8 +307,12 @@ def _detached(step: Step, parent: Relation, child: Relation) -> None:
         if any(each.parent is None for each in child.triggers.values()) and below:
             raise UnknownError("triggers of a partition and of its parent", child.name)
         _without_clones(step, child.name)
+    for name in descendants_of(step.schema, child.name) if child.kind == "p" else ():
+        step.effects.lock(name, ACCESS_EXCLUSIVE)
     for key in child.constraints.values():
         if key.kind == "f" and key.parent is not None and key.target is not None:
+            if step.known(key.target).kind == "p" and children_of(step.schema, key.target):
+                raise UnknownError("a foreign key to a partitioned table", child.name, parent.name)
             step.effects.lock(key.target, SHARE_ROW_EXCLUSIVE)
     child = without_parent(parent, child)
     keeps = step.schema.version < IDENTITY_OF_PARTITIONS

@@ -19,15 +19,15 @@ PARTITIONED_REFUSED = 180_000
 
 def _prepare(persistence: str) -> Any:
     def prepare(altering: Altering, table: Name, command: Any) -> None:
-        relation = altering.allow(table, "r" if _refuses(altering) else "rp")
+        kinds = "r" if _refuses(altering) else "rp"
+        relation = altering.allow(table, kinds if _keeps_sequences(altering) else f"{kinds}S")
         if relation.kind == "p":
             raise UnknownError("the persistence of a partitioned table", table)
-        if any(each.sequence for each in _owned(altering, table)) and _keeps_sequences(altering):
-            raise UnknownError("the persistence of sequences", table)
         if relation.persistence == persistence:
             return
         _require_keys(altering, relation, persistence)
-        altering.rewrite(table)
+        if relation.kind == "r":
+            altering.rewrite(table)
 
         def act() -> None:
             altering.step.put(replace(altering.relation(table), persistence=persistence))

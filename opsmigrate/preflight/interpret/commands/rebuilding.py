@@ -13,6 +13,7 @@ from opsmigrate.preflight.interpret.commands.foreign_keys import require_compara
 from opsmigrate.preflight.interpret.effects import Question, RefusedError, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, condition, typed
 from opsmigrate.preflight.interpret.index_methods import default_class, named_class
+from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.schema import Constraint, Index, Key, Relation
 from opsmigrate.preflight.interpret.system import OperatorClass
 from opsmigrate.preflight.interpret.thing import column as column_thing
@@ -30,6 +31,8 @@ def require_free(altering: Altering, table: Relation, column: str) -> None:
     for holder in _generated_of(table, column):
         # PostgreSQL 14 takes it for an error of syntax.
         is_old = altering.step.schema.version < GENERATED_IS_IN_USE
+        if is_old and (table.rules or any(_holders(altering, table, column))):
+            raise UnknownError("which of those that use the column is told of", table.name)
         state = "42601" if is_old else "0A000"
         altering.refuse(state, "used-by-another", table.name, column=column, holder=holder)
     for holder in _holders(altering, table, column):
@@ -75,6 +78,8 @@ def remember(altering: Altering, table: Relation, column: str) -> None:
             _remember_check(altering, table.name, constraint)
         elif constraint.kind == "f" and column in constraint.columns:
             _remember_key(altering, table.name, constraint)
+        elif constraint.kind == "n" and column in constraint.columns:
+            _remember_not_null(altering, table.name, column)
     for relation in altering.step.schema.relations.values():
         for constraint in relation.constraints.values():
             if constraint.target == table.name and column in constraint.to_columns:
@@ -171,6 +176,15 @@ def _remember_check(altering: Altering, table: Name, constraint: Constraint) -> 
         ask_check(altering.step, relation, constraint)
 
     altering.later(Pass.OLD_CONSTRAINT, act)
+
+
+def _remember_not_null(altering: Altering, table: Name, column: str) -> None:
+    """A NOT NULL is made again with those of the descendants: unknown where one is not valid."""
+    schema = altering.step.schema
+    for name in (table, *descendants_of(schema, table)):
+        for each in schema.relations[name].constraints.values():
+            if each.kind == "n" and each.columns == (column,) and not each.validated:
+                raise UnknownError("a NOT NULL that is not valid, made again", table, name)
 
 
 def _remember_key(altering: Altering, table: Name, constraint: Constraint) -> None:

@@ -13,6 +13,7 @@ from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.index_methods import METHODS
 from opsmigrate.preflight.interpret.lookup import find_name, relation_of
 from opsmigrate.preflight.interpret.rewriting import rebuild_indexes
+from opsmigrate.preflight.interpret.roles import maintenance_of
 from opsmigrate.preflight.interpret.schema import Index, Relation
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.sql.names import Name
@@ -20,7 +21,6 @@ from opsmigrate.sql.nodes import label
 
 # Methods whose indexes have an order in which rows can be written (amclusterable).
 CLUSTERABLE = ("btree", "gist")
-KNOWS_MAINTAIN = 170_000
 
 
 def reindex(step: Step, node: Any) -> None:
@@ -37,7 +37,10 @@ def reindex(step: Step, node: Any) -> None:
             if table.kind == "p":
                 raise UnknownError("REINDEX of a partitioned table", table.name)
             step.refuse("42809", "wrong-kind", relation=table.name)
-        _reindex(step, table, tuple(table.indexes), mode)
+        # CONCURRENTLY passes over what is not valid.
+        every = table.indexes.values()
+        names = tuple(each.name for each in every if each.valid or mode == SHARE)
+        _reindex(step, table, names, mode)
     elif kind == "REINDEX_OBJECT_INDEX":
         found = find_name(step, node.relation)
         if found is None:
@@ -56,7 +59,7 @@ def reindex(step: Step, node: Any) -> None:
 def _reindex(step: Step, table: Relation, indexes: tuple[str, ...], mode: str) -> None:
     step.effects.lock(table.name, mode)
     step.effects.scans.add(table.name)
-    _maintain(step, table.name)
+    step.effects.rights.append(maintenance_of(step, table.name))
     for each in indexes:
         index = table.indexes[each]
         if index.exclusion and mode == SHARE_UPDATE_EXCLUSIVE:
@@ -73,19 +76,13 @@ def _reindex(step: Step, table: Relation, indexes: tuple[str, ...], mode: str) -
             step.put(relation.with_index(replace(index, valid=True)))
 
 
-def _maintain(step: Step, table: Name) -> None:
-    """Before 17 only the owner may."""
-    privilege = "MAINTAIN" if step.schema.version >= KNOWS_MAINTAIN else "OWNER"
-    step.effects.need(privilege, "relation", table)
-
-
 def cluster(step: Step, node: Any) -> None:
     """Do what `node`, a ClusterStmt, says: write a table in the order of an index."""
     if not node.HasField("relation"):
         raise UnknownError("CLUSTER of every table")
     table = relation_of(step, node.relation)
     step.effects.lock(table.name, ACCESS_EXCLUSIVE)
-    _maintain(step, table.name)
+    step.effects.rights.append(maintenance_of(step, table.name))
     if table.kind == "p":
         raise UnknownError("CLUSTER of a partitioned table", table.name)
     if table.kind not in "rm":

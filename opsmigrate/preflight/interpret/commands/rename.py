@@ -9,7 +9,7 @@ from typing import Any
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret import renaming, renaming_types
-from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS
+from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, WITH_SYSTEM_COLUMNS
 from opsmigrate.preflight.interpret.dependents import owning_constraint
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
@@ -31,6 +31,7 @@ KINDS = {
     "OBJECT_SEQUENCE": "S",
     "OBJECT_FOREIGN_TABLE": "f",
 }
+WITH_TRIGGERS = "rpvf"
 WITH_COLUMNS = "rpvmfc"
 CHILDREN_RENAMED_WITH_TRIGGERS = 150_000
 # Before, it was an internal error.
@@ -105,17 +106,40 @@ def _column(step: Step, node: Any, new: str) -> None:
         return
     _kind_for_column(step, node, table)
     old = as_stored(node.subname)
+    if table.of_type is not None:
+        step.refuse("42809", "typed-table", relation=table.name)
     step.effects.lock(table.name, ACCESS_EXCLUSIVE)
     step.effects.need("OWNER", "relation", table.name)
-    family = (table.name, *descendants_of(step.schema, table.name)) if _recurses(node) else ()
-    for each in family[1:]:
+    for each in _typed_tables(step, node, table.name):
+        _column_with_family(step, each, (old, new))
+    if table.kind == "c":
+        _column_of(step, step.known(table.name), (old, new), within=())
+        return
+    if not node.relation.inh and children_of(step.schema, table.name):
+        step.refuse("42P16", "inherited-by-others", relation=table.name, column=old)
+    if not node.relation.inh:
+        _column_of(step, step.known(table.name), (old, new), within=())
+        return
+    _column_with_family(step, table.name, (old, new))
+
+
+def _typed_tables(step: Step, node: Any, type_: Name) -> tuple[Name, ...]:
+    """Return the tables OF a type, whose columns are called as its attributes are."""
+    found = tuple(each.name for each in step.schema.relations.values() if each.of_type == type_)
+    if found and label(node, "behavior") != "DROP_CASCADE":
+        step.refuse("2BP01", "used-by-another", relation=type_, holder=str(found[0]))
+    return found
+
+
+def _column_with_family(step: Step, table: Name, pair: tuple[str, str]) -> None:
+    family = (table, *descendants_of(step.schema, table))
+    for each in family:
+        step.known(each)
         step.effects.lock(each, ACCESS_EXCLUSIVE)
         step.effects.need("OWNER", "relation", each)
-    if not family and children_of(step.schema, table.name):
-        step.refuse("42P16", "inherited-by-others", relation=table.name, column=old)
     # From below to above, as renameatt_internal() comes back from its children.
-    for each in (*family[1:], table.name) if family else (table.name,):
-        _column_of(step, step.known(each), (old, new), within=family)
+    for each in (*family[1:], table):
+        _column_of(step, step.known(each), pair, within=family)
 
 
 def _kind_for_column(step: Step, node: Any, table: Relation) -> None:
@@ -123,14 +147,9 @@ def _kind_for_column(step: Step, node: Any, table: Relation) -> None:
         if table.kind != "c":
             step.refuse("42809", "wrong-kind", relation=table.name)
         return
-    word = label(node, "relation_type")
-    fits = WITH_COLUMNS if word == "OBJECT_TABLE" else KINDS.get(word, WITH_COLUMNS)
-    if table.kind not in fits:
+    # Whatever the word is: ALTER VIEW does it for a table (renameatt_check).
+    if table.kind not in WITH_COLUMNS:
         step.refuse("42809", "wrong-kind", relation=table.name)
-
-
-def _recurses(node: Any) -> bool:
-    return bool(node.relation.inh) or label(node, "rename_type") == "OBJECT_ATTRIBUTE"
 
 
 def _column_of(
@@ -139,7 +158,8 @@ def _column_of(
     old, new = pair
     own = table.columns.get(old)
     if own is None:
-        state = "0A000" if old in SYSTEM_COLUMNS else "42703"
+        of_system = old in SYSTEM_COLUMNS and table.kind in WITH_SYSTEM_COLUMNS
+        state = "0A000" if of_system else "42703"
         step.refuse(state, "missing-column", relation=table.name, column=old)
     if own.parents > sum(parent in within for parent in table.parents):
         step.refuse("42P16", "inherited", relation=table.name, column=old)
@@ -211,6 +231,8 @@ def _part(kind: str, field: str) -> Callable[[Step, Any, str], None]:
         table = find_relation(step, node.relation, missing_ok=node.missing_ok)
         if table is None:
             return
+        if kind == "trigger" and table.kind not in WITH_TRIGGERS:
+            step.refuse("42809", "wrong-kind", relation=table.name)
         old = as_stored(node.subname)
         step.effects.lock(table.name, ACCESS_EXCLUSIVE)
         step.effects.need("OWNER", "relation", table.name)

@@ -13,10 +13,14 @@ from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.named import name_parts
 from opsmigrate.preflight.interpret.rewriting import rebuild_indexes
+from opsmigrate.preflight.interpret.roles import maintenance_of
 from opsmigrate.preflight.interpret.schema import Relation
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.preflight.interpret.thing import AUTO, Dependency, Thing, column
 from opsmigrate.sql.names import Name
+
+# From this server on, ANALYZE goes on to the descendants, but for ONLY.
+GOES_DOWN = 180_000
 
 
 def create(step: Step, node: Any) -> None:
@@ -62,6 +66,14 @@ def _columns(step: Step, table: Relation, node: Any) -> list[str]:
     return columns
 
 
+def _require_columns(step: Step, table: Relation, names: list[str]) -> None:
+    for name in names:
+        if name not in table.columns:
+            step.refuse("42703", "missing-column", relation=table.name, column=name)
+    if len(set(names)) < len(names):
+        step.refuse("42701", "column-twice", relation=table.name)
+
+
 def analyze(step: Step, node: Any) -> None:
     """ANALYZE and VACUUM of tables that are named; VACUUM (FULL) writes them anew."""
     tables = [relation_of(step, each.vacuum_relation.relation) for each in node.rels]
@@ -70,13 +82,16 @@ def analyze(step: Step, node: Any) -> None:
     if node.is_vacuumcmd:
         _vacuum(step, tables, [each.def_elem for each in node.options])
         return
-    for table in tables:
-        step.effects.need("MAINTAIN", "relation", table.name)
-        names = (
-            table.name,
-            *(descendants_of(step.schema, table.name) if table.kind == "p" else ()),
+    for table, each in zip(tables, node.rels, strict=True):
+        # Without it the table is passed over with a warning.
+        step.effects.may_need(maintenance_of(step, table.name))
+        _require_columns(
+            step, table, [as_stored(one.string.sval) for one in each.vacuum_relation.va_cols]
         )
-        for name in names:
+        descends = table.kind == "p" or step.schema.version >= GOES_DOWN
+        if step.schema.version >= GOES_DOWN and not each.vacuum_relation.relation.inh:
+            descends = False
+        for name in (table.name, *(descendants_of(step.schema, table.name) if descends else ())):
             step.effects.lock(name, SHARE_UPDATE_EXCLUSIVE)
 
 
@@ -85,7 +100,7 @@ def _vacuum(step: Step, tables: list[Relation], given: list[Any]) -> None:
     if options - {"full", "verbose", "analyze"} or any(each.kind == "p" for each in tables):
         raise UnknownError("VACUUM with options, or of a partitioned table", Name("", ""))
     for table in tables:
-        step.effects.need("MAINTAIN", "relation", table.name)
+        step.effects.may_need(maintenance_of(step, table.name))
         mode = ACCESS_EXCLUSIVE if "full" in options else SHARE_UPDATE_EXCLUSIVE
         step.effects.lock(table.name, mode)
         step.effects.scans.add(table.name)

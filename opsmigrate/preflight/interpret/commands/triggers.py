@@ -9,6 +9,7 @@ from typing import Any
 from opsmigrate.postgres.lock_modes import SHARE_ROW_EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import Action, Altering, Pass
+from opsmigrate.preflight.interpret.dropping import TRIGGERS_OF_PARTITIONED
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
 from opsmigrate.preflight.interpret.lookup import SYSTEM_SCHEMAS, relation_of
@@ -61,6 +62,9 @@ def _put(step: Step, table: Name, trigger: Trigger, reads: set[str], *, replaces
         not replaces or former.constraint or former.parent != trigger.parent
     ):
         step.refuse("42710", "name-taken", relation=table, name=trigger.name)
+    if trigger.constraint and trigger.name in own.constraints:
+        # It makes a constraint, of which only the catalog says that there is one.
+        step.refuse("23505", "name-taken", relation=table, name=trigger.name)
     thing = Thing("trigger", table, trigger.name)
     dependencies = {
         on: frozenset(each for each in every if each.by != thing)
@@ -73,6 +77,7 @@ def _put(step: Step, table: Name, trigger: Trigger, reads: set[str], *, replaces
     step.put(replace(own, triggers={**own.triggers, trigger.name: trigger}))
     if own.kind == "p" and trigger.type & ROW:
         for child in children_of(step.schema, table):
+            step.effects.need("TRIGGER", "relation", child)
             _put(step, child, replace(trigger, parent=table), reads, replaces=replaces)
 
 
@@ -159,7 +164,11 @@ def _switch(fires: str, which: str) -> Action:
 
 def _unknown_keys(altering: Altering, table: Name) -> None:
     schema = altering.step.schema
-    family = (table, *descendants_of(schema, table))
+    family: tuple[Name, ...] = (table,)
+    if schema.relations[table].kind == "p":
+        # It goes on to those that a trigger of the table itself is for.
+        old = schema.version < TRIGGERS_OF_PARTITIONED
+        family = () if old else (table, *descendants_of(schema, table))
     keys = [
         each
         for relation in schema.relations.values()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE
-from opsmigrate.preflight.interpret.commands.dml import INSERT, write
+from opsmigrate.preflight.interpret.commands.row_effects import INSERT, write
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.lookup import relation_of
@@ -65,6 +65,7 @@ def _empty(step: Step, name: Name, *, restarts: bool) -> None:
         facts = other.sequence
         if restarts and facts is not None and facts.owner is not None and facts.owner[0] == name:
             step.effects.lock(other.name, ACCESS_EXCLUSIVE)
+            step.effects.need("OWNER", "relation", other.name)
 
 
 def copy(step: Step, node: Any) -> None:

@@ -8,12 +8,14 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import SHARE
 from opsmigrate.postgres.names import LONGEST_NAME, as_stored
+from opsmigrate.preflight.interpret.coercion import user_type_of
 from opsmigrate.preflight.interpret.dropping import drop
 from opsmigrate.preflight.interpret.effects import Question, UnknownError
 from opsmigrate.preflight.interpret.lookup import find_type, home_of, visible_type
 from opsmigrate.preflight.interpret.named import name_parts, user_type_named
 from opsmigrate.preflight.interpret.renaming_types import with_expressions
-from opsmigrate.preflight.interpret.schema import Column, Relation, Type
+from opsmigrate.preflight.interpret.rewriting import column_of, column_of_row_type
+from opsmigrate.preflight.interpret.schema import TEMPORARY, Column, Relation, Type
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.preflight.interpret.thing import Thing
 from opsmigrate.sql.expressions import deparse
@@ -102,6 +104,8 @@ def create_domain(step: Step, node: Any) -> None:
     base = find_type(step.schema, node.type_name)
     if node.HasField("coll_clause"):
         raise UnknownError("a domain with a collation")
+    if base.startswith(f"{TEMPORARY}."):
+        raise UnknownError("a domain on a temporary type")
     made = Type(name=name, kind="d", owner=step.schema.role, base=base)
     for each in node.constraints:
         made = _with_constraint(step, made, each.constraint)
@@ -115,7 +119,7 @@ def _with_constraint(step: Step, domain: Type, node: Any) -> Type:
     if kind == "CONSTR_NULL":
         return domain
     if kind == "CONSTR_DEFAULT":
-        return replace(domain, default=_default_of(domain, node.raw_expr))
+        return replace(domain, default=_default_of(step, domain, node.raw_expr))
     if kind != "CONSTR_CHECK":
         step.refuse("42601", "no-such-constraint")
     name = as_stored(node.conname) if node.conname else _chosen(step, domain)
@@ -149,14 +153,18 @@ def alter_domain(step: Step, node: Any) -> None:
 
 def _default(step: Step, own: Type, node: Any) -> None:
     definition = getattr(node, "def")
-    text = _default_of(own, definition) if node.HasField("def") else None
+    text = _default_of(step, own, definition) if node.HasField("def") else None
     _add(step, replace(own, default=text))
 
 
-def _default_of(domain: Type, node: Any) -> str | None:
-    """Return the default; NULL is none, but where a length is forced on it (AlterDomainDefault)."""
+def _default_of(step: Step, domain: Type, node: Any) -> str | None:
+    """Return the default; NULL is none, but where something is forced on it (AlterDomainDefault).
+
+    That is a length, or another domain.
+    """
     is_null = node.HasField("a_const") and node.a_const.isnull
-    return None if is_null and "(" not in (domain.base or "") else deparse(node)
+    plain = "(" not in (domain.base or "") and user_type_of(step.schema, domain.base or "") is None
+    return None if is_null and plain else deparse(node)
 
 
 def _drop_not_null(step: Step, own: Type, node: Any) -> None:
@@ -214,14 +222,21 @@ def _ask(step: Step, own: Type, sqlstate: str, condition: str | None) -> None:
             if each.base is not None and without_modifier(each.base) in shown
         }
     shown = {user_type(name) for name in names}
+    for each in shown:
+        holder = column_of(step.schema, each, arrays_only=True)
+        if holder is not None:
+            step.refuse("0A000", "used-in-another-type", name=own.name.name, holder=holder[1])
     for table in step.schema.relations.values():
         columns = tuple(
             each.name for each in table.columns.values() if without_modifier(each.type) in shown
         )
-        if not columns or table.kind == "v":
+        if not columns:
             continue
+        holder = column_of_row_type(step.schema, table.name)
+        if holder is not None:
+            step.refuse("0A000", "used-in-another-type", name=own.name.name, holder=holder[1])
         if table.kind not in "rm":
-            raise UnknownError("a domain that is used in another type", table.name)
+            continue
         step.known(table.name)
         step.effects.lock(table.name, SHARE)
         step.effects.scans.add(table.name)

@@ -8,11 +8,18 @@ from typing import Any
 
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, EXCLUSIVE
 from opsmigrate.postgres.names import as_stored
+from opsmigrate.preflight.interpret.commands.row_values import condition_holds
 from opsmigrate.preflight.interpret.effects import UnknownError
 from opsmigrate.preflight.interpret.lookup import home_of, relation_of
 from opsmigrate.preflight.interpret.named import name_parts
-from opsmigrate.preflight.interpret.queries import read, require_functions
+from opsmigrate.preflight.interpret.queries import (
+    ask_values,
+    need_of_views_owner,
+    read,
+    require_functions,
+)
 from opsmigrate.preflight.interpret.query_columns import Given, Query, columns_of
+from opsmigrate.preflight.interpret.roles import maintenance_of
 from opsmigrate.preflight.interpret.schema import Column, Relation, Use
 from opsmigrate.preflight.interpret.step import Command, Step
 from opsmigrate.preflight.interpret.thing import Dependency, Thing
@@ -67,6 +74,7 @@ def _analysed(step: Step, name: Name, node: Any) -> tuple[tuple[Given, ...], fro
     except UnknownError as error:
         tables = {relation.name for _, relation in read(step, node)}
         raise UnknownError(error.unknown.why, name, *sorted(tables)) from error
+    condition_holds(step, node)
     return given, query.uses()
 
 
@@ -184,11 +192,16 @@ def _make(step: Step, into: Any, query: Any, *, is_view: bool, leave: bool) -> N
     name = Name(home_of(step, into.rel), range_name(into.rel)[1])
     step.effects.need("CREATE", "schema", (name.schema,))
     if leave and step.schema.is_taken(name):
+        # What is wrong with the query is told all the same.
+        read(step, query)
+        _analysed(step, name, query)
         return
     if into.options or into.table_space_name or into.access_method:
         raise UnknownError("options of a table made of a query", name)
     read(step, query)
     given, uses = _analysed(step, name, query)
+    if step.schema.is_taken(name):
+        step.refuse("42P07", "name-taken", relation=name)
     columns = _columns(step, given, into.col_names)
     _require_free(step, name)
     made = Relation(
@@ -200,8 +213,10 @@ def _make(step: Step, into: Any, query: Any, *, is_view: bool, leave: bool) -> N
         last_number=len(columns),
         query=deparse(query) if is_view else None,
         uses=uses if is_view else frozenset(),
+        populated=not (is_view and into.skip_data),
     )
     step.effects.writes_rows.add(name)
+    ask_values(step, name, query)
     _put(step, made, given, query)
 
 
@@ -213,9 +228,15 @@ def refresh(step: Step, node: Any) -> None:
         state = "0A000" if view.kind in "rp" else "42809"
         step.refuse(state, "wrong-kind", relation=view.name)
     step.effects.lock(view.name, EXCLUSIVE if node.concurrent else ACCESS_EXCLUSIVE)
-    step.effects.need("MAINTAIN", "relation", view.name)
+    right = maintenance_of(step, view.name)
+    step.effects.rights.append(right)
+    # Who has to be its owner, reads what it shows.
+    reader = step.schema.role if right.privilege == "OWNER" else view.owner
+    need_of_views_owner(step, view, reader)
     step.effects.reads |= {Use(use.relation, None) for use in view.uses}
     if node.concurrent:
+        if not view.populated:
+            step.refuse("0A000", "not-populated", relation=view.name)
         if node.skip_data:
             step.refuse("42601", "concurrently-without-data", relation=view.name)
         plain = [
@@ -225,6 +246,7 @@ def refresh(step: Step, node: Any) -> None:
         if not any(plain):
             step.refuse("55000", "no-unique-index", relation=view.name)
         return
+    step.put(replace(view, populated=not node.skip_data))
     step.effects.rewrites.add(view.name)
     step.effects.builds |= {Name(view.name.schema, as_stored(index)) for index in view.indexes}
 

@@ -1,0 +1,87 @@
+"""FOR VALUES of a partition: how it is written, and what the default partition loses by it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE
+from opsmigrate.preflight.interpret.effects import Question, UnknownError
+from opsmigrate.preflight.interpret.inheritance import children_of, descendants_of
+from opsmigrate.preflight.interpret.schema import Relation
+from opsmigrate.preflight.interpret.step import Step
+from opsmigrate.sql.grammar import deparse
+from opsmigrate.sql.names import Name
+
+DEFAULT = "DEFAULT"
+
+
+def _bound_of(node: Any) -> str:
+    """Return a PartitionBoundSpec as SQL."""
+    if node.is_default:
+        return DEFAULT
+    words = {"l": _list, "r": _range, "h": _hash}[node.strategy]
+    return f"FOR VALUES {words(node)}"
+
+
+def _list(node: Any) -> str:
+    return f"IN ({', '.join(map(deparse, node.listdatums))})"
+
+
+def _range(node: Any) -> str:
+    low, high = (", ".join(map(_datum, each)) for each in (node.lowerdatums, node.upperdatums))
+    return f"FROM ({low}) TO ({high})"
+
+
+def _datum(node: Any) -> str:
+    kind = node.WhichOneof("node")
+    if kind == "column_ref":
+        return str(node.column_ref.fields[0].string.sval).upper()
+    return deparse(node)
+
+
+def _hash(node: Any) -> str:
+    return f"WITH (modulus {node.modulus}, remainder {node.remainder})"
+
+
+def require_bound(step: Step, parent: Relation, node: Any) -> None:
+    """Refuse a bound of another kind than the table's partitions have (transformPartitionBound)."""
+    key = (parent.partition_key or "").lower()
+    wrong = node.is_default and key.startswith("hash")
+    if wrong or not (node.is_default or key.startswith(node.strategy)):
+        step.refuse("42P16", "other-kind-of-bound", relation=parent.name)
+    if node.strategy == "h" and not 0 <= node.remainder < node.modulus:
+        step.refuse("42P16", "remainder", relation=parent.name)
+
+
+def new_bound(step: Step, parent: Relation, table: Name, node: Any) -> str:
+    """Return the bound; the default partition may have rows that belong to it."""
+    require_bound(step, parent, node)
+    bound = _bound_of(node)
+    if any(_is_converted(each.type) for each in parent.columns.values()):
+        raise UnknownError("bounds that PostgreSQL writes otherwise", table, parent.name)
+    # Whether it overlaps with another, only the server's operators know.
+    step.effects.questions.append(
+        Question(sqlstate="42P17", kind="partition", relation=parent.name)
+    )
+    for child in children_of(step.schema, parent.name):
+        other = step.known(child)
+        if other.bound == DEFAULT:
+            if bound == DEFAULT:
+                step.refuse("42P17", "two-defaults", relation=child)
+            for name in (child, *descendants_of(step.schema, child)):
+                step.effects.lock(name, ACCESS_EXCLUSIVE)
+            step.effects.scans.add(child)
+            step.effects.questions.append(
+                Question(sqlstate="23514", kind="partition", relation=child)
+            )
+    if any(
+        key.target == parent.name
+        for each in step.schema.relations.values()
+        for key in each.constraints.values()
+    ):
+        raise UnknownError("a partitioned table with foreign keys to it", table, parent.name)
+    return bound
+
+
+def _is_converted(type_: str) -> bool:
+    return type_.startswith(("timestamp", "time", "interval", "numeric", "double", "real"))

@@ -1,0 +1,117 @@
+"""Execute the statements of the lists, each line on fresh objects, and keep what happened.
+
+What is kept is what the mutants are held against: a few statements for each rule, of which the
+server was asked with all rights, and with each right taken away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_hex
+from typing import NamedTuple
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.preflight.interpret.interpret import interpret
+from opsmigrate.preflight.interpret.reading import read_schema
+from opsmigrate.sql.grammar import parse
+from tests.interpret.bisimulation import executed, judged
+from tests.interpret.equivalence import Equivalence
+from tests.interpret.generator import own_database
+from tests.interpret.objects import OBJECTS
+from tests.interpret.recording import Executed, Recording
+from tests.interpret.rights_taken import MAKE_ROLE, rights_differences
+from tests.interpret.test_tables import SETUP, UNKNOWN
+
+HERE = Path(__file__).parent
+SCHEMA = "CREATE SCHEMA other;"
+# The folder of the lists -> what each line begins with.
+GROUNDS = {
+    "rules": SCHEMA + (HERE / "rules" / "setup.sql").read_text(),
+    "tables": SCHEMA + SETUP,
+    "statements": OBJECTS,
+}
+
+
+class Line(NamedTuple):
+    """Statements that are done one after the other, and the folder and file that has them."""
+
+    ground: str
+    file: str
+    text: str
+    # Whether the interpreter does not claim to understand all of it.
+    unknown: bool = False
+
+
+def lines() -> list[Line]:
+    """Return every line of all lists."""
+    return [
+        Line(ground, path.stem, text.removesuffix(UNKNOWN).strip(), text.endswith(UNKNOWN))
+        for ground in GROUNDS
+        for path in sorted((HERE / ground).glob("*.sql"))
+        if path.stem != "setup"
+        for text in path.read_text().splitlines()
+        if text and not text.startswith("--")
+    ]
+
+
+def recorded(
+    connection: BaseDatabaseWrapper, wanted: list[Line]
+) -> Iterator[tuple[Line, Recording]]:
+    """Execute the lines, those on the same objects together, and yield what the server did."""
+    for ground, text in GROUNDS.items():
+        with _template(connection, text) as template:
+            yield from _on(connection, template, [each for each in wanted if each.ground == ground])
+
+
+@contextmanager
+def _template(connection: BaseDatabaseWrapper, text: str) -> Iterator[str]:
+    name = f"interpret_listed_{token_hex(4)}"
+    with connection.copy().cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+        copy = connection.copy()
+        copy.settings_dict["NAME"] = name
+        with copy.cursor() as making:
+            making.execute(text)
+            making.execute(MAKE_ROLE)
+        copy.close()
+        try:
+            yield name
+        finally:
+            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _on(
+    connection: BaseDatabaseWrapper, template: str, waiting: list[Line]
+) -> Iterator[tuple[Line, Recording]]:
+    start = None
+    while waiting:
+        with own_database(connection, f"TEMPLATE {template}"):
+            start = start or read_schema(connection)
+            same = Equivalence(connection)
+            changed = False
+            while waiting and not changed:
+                line = waiting.pop(0)
+                recording = Recording(start, same=same.known)
+                changed = _execute(connection, line.text, recording, same)
+                yield line, recording
+
+
+def _execute(
+    connection: BaseDatabaseWrapper, text: str, recording: Recording, same: Equivalence
+) -> bool:
+    """Execute a line; return whether the database is no longer as it was."""
+    ours = recording.start
+    changed = False
+    for statement in parse(text):
+        effects = interpret(ours, statement)[1]
+        taken = list(rights_differences(statement, effects, connection))
+        happened, server = executed(statement, connection)
+        changed = changed or server is not None
+        needed = None if taken else frozenset(effects.rights)
+        recording.rights_wrong += [f"{each.text} [{statement.text}]" for each in taken]
+        recording.add(Executed(statement.kind, statement.text, happened, server, needed))
+        ours = judged(ours, statement, happened, server, same).after
+    return changed
