@@ -64,6 +64,17 @@ class Finding:
     column: str | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def places(self) -> list[tuple[str, str]]:
+        """Return where it is: what is known of migration, operation, table and column."""
+        known = (
+            ("migration", self.migration),
+            ("operation", self.operation),
+            ("table", self.table),
+            ("column", self.column),
+        )
+        return [(name, value) for name, value in known if value]
+
 
 @dataclass(frozen=True)
 class Undecided:
@@ -265,16 +276,7 @@ def _finding_lines(finding: Finding, width: int) -> Iterable[str]:
     yield from _wrapped(
         finding.message, width, first=f"{finding.severity.value} [{finding.id}] ", rest="    "
     )
-    place = [
-        f"{name} {value}"
-        for name, value in (
-            ("migration", finding.migration),
-            ("operation", finding.operation),
-            ("table", finding.table),
-            ("column", finding.column),
-        )
-        if value
-    ]
+    place = [f"{name} {value}" for name, value in finding.places]
     if place:
         yield from _wrapped(", ".join(place), width, first="    in ", rest="       ")
     if finding.hint or finding.steps:

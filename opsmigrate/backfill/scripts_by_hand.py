@@ -27,14 +27,7 @@ def write_scripts(folder: Path) -> tuple[Path, ...]:
 
 
 def _require_place(file: Path, text: str) -> None:
-    try:
-        require_writable(file)
-    except UsageError as error:
-        raise UsageError(
-            str(error),
-            id="cannot-write-output",
-            hint="name a folder that exists with --write-scripts",
-        ) from error
+    require_writable(file, by="a folder that exists with --write-scripts")
     if file.exists() and file.read_bytes() != text.encode():
         raise UsageError(
             f"cannot write {file}: another file of this name is there",

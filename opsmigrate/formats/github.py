@@ -58,9 +58,7 @@ def _annotation(finding: Finding) -> str:
 
 def _words(finding: Finding) -> Iterator[str]:
     yield shown(finding.message)
-    where = ", ".join(
-        filter(None, (finding.migration, finding.operation, finding.table, finding.column))
-    )
+    where = ", ".join(value for _, value in finding.places)
     if where:
         yield f"in {shown(where)}"
     if finding.hint or finding.steps:

@@ -37,18 +37,12 @@ def html(report: Report) -> str:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    places = {
-        "migration": finding.migration,
-        "operation": finding.operation,
-        "table": finding.table,
-        "column": finding.column,
-    }
     return {
         "id": finding.id,
         "severity": finding.severity.value,
         "message": shown(finding.message),
         "hint": shown(finding.hint, lines=True) if finding.hint else None,
-        "places": [(name, shown(value)) for name, value in places.items() if value],
+        "places": [(name, shown(value)) for name, value in finding.places],
         "alternatives": [
             [(shown(step.text), step.kind, shown(step.risk or "")) for step in group]
             for _, group in groupby(finding.steps, key=lambda step: step.alternative)

@@ -102,16 +102,7 @@ def _head(report: Report) -> Iterator[str]:
 
 def _finding(finding: Finding) -> Iterator[str]:
     yield f"\n**{finding.severity.value}** {code(finding.id)}: {escaped(finding.message)}"
-    places = [
-        f"{name} {code(value)}"
-        for name, value in (
-            ("migration", finding.migration),
-            ("operation", finding.operation),
-            ("table", finding.table),
-            ("column", finding.column),
-        )
-        if value
-    ]
+    places = [f"{name} {code(value)}" for name, value in finding.places]
     if places:
         yield f"\nin {', '.join(places)}"
     if finding.hint and "\n" in finding.hint:

@@ -32,7 +32,7 @@ def require_files(options: Mapping[str, Any], formats: Sequence[str]) -> dict[Pa
                 id="conflicting-options",
                 hint="give each --also, and --output, a file of its own",
             )
-        _require_writable(Path(file))
+        require_writable(Path(file), by="a file in a folder that exists with --also")
         found[Path(file)] = name
     return found
 
@@ -55,14 +55,3 @@ def end_step(report: Report) -> None:
     from opsmigrate.formats.github import append_summary
 
     append_summary(report)
-
-
-def _require_writable(file: Path) -> None:
-    try:
-        require_writable(file)
-    except UsageError as error:
-        raise UsageError(
-            str(error),
-            id="cannot-write-output",
-            hint="name a file in a folder that exists with --also",
-        ) from error

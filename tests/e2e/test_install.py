@@ -83,6 +83,14 @@ def test_the_installed_package_has_every_json_schema(installed: Path) -> None:
     } == schemas
 
 
+def test_pytest_finds_the_plugin_of_the_installed_package(installed: Path) -> None:
+    (found,) = installed.glob("opsmigrate-*.dist-info/entry_points.txt")
+
+    assert "[pytest11]\nopsmigrate = opsmigrate.pytest\n" in found.read_text(encoding="utf-8")
+    others = [each for each in (installed / "opsmigrate").rglob("*.py") if each.name != "pytest.py"]
+    assert [each for each in others if "import pytest" in each.read_text(encoding="utf-8")] == []
+
+
 def test_the_installed_package_has_the_scripts_of_the_seed(installed: Path) -> None:
     scripts = {path.name: path.read_bytes() for path in (ROOT / "scripts").glob("add_payment_id.*")}
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from opsmigrate.counted import counted
-from opsmigrate.errors import UsageError
 from opsmigrate.files import require_writable, write_atomically
 from opsmigrate.formats import FORMATS
 from opsmigrate.management.base import ReportCommand, Run
@@ -34,16 +33,8 @@ class Command(ReportCommand):
 
     def prepare(self, options: dict[str, Any]) -> None:
         """Refuse a file that cannot be written."""
-        if not options["write_repair"]:
-            return
-        try:
-            require_writable(Path(options["write_repair"]))
-        except UsageError as error:
-            raise UsageError(
-                str(error),
-                id="cannot-write-output",
-                hint="name a file in a folder that exists with --write-repair",
-            ) from error
+        if file := options["write_repair"]:
+            require_writable(Path(file), by="a file in a folder that exists with --write-repair")
 
     def run(self, run: Run, **options: Any) -> Result:
         """Compare, and write the script where that was asked for."""
