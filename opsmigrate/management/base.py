@@ -159,6 +159,8 @@ class ReportCommand(BaseCommand, ABC):
             self._handle(watch, options)
 
     def _handle(self, watch: Watch, options: dict[str, Any]) -> None:
+        # A run may end before it is known where its reports can go.
+        options["also_asked"], options["also"] = options.get("also") or (), {}
         started = datetime.now(timezone.utc)
         run_id = shown(os.environ.get("OPSMIGRATE_RUN_ID") or uuid4().hex[:12])
         chosen = ChosenDatabase()
@@ -260,11 +262,10 @@ class ReportCommand(BaseCommand, ABC):
             return result.with_findings(*_left(connection, run_id))
 
     def _require_files(self, options: dict[str, Any]) -> None:
-        asked = options.copy()
+        output, options["output"] = options["output"], None
         # Where one cannot be written, the report that says so goes to stdout.
-        options.update(output=None, also={})
-        options["also"] = require_files(asked, self.formats)
-        options["output"] = asked["output"]
+        options["also"] = require_files(output, options["also_asked"], self.formats)
+        options["output"] = output
 
     def _deliver(self, report: Report, options: dict[str, Any]) -> None:
         texts = {file: rendered(report, name) for file, name in options["also"].items()}

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from opsmigrate.errors import UsageError
 from opsmigrate.files import require_writable, write_together
@@ -12,12 +11,17 @@ from opsmigrate.report import Report
 PRIVATE = 0o600
 
 
-def require_files(options: Mapping[str, Any], formats: Sequence[str]) -> dict[Path, str]:
-    """Return the file and format of each --also; raise UsageError where one cannot be written."""
-    if options["output"]:
-        require_writable(Path(options["output"]))
+def require_files(
+    output: str | None, also: Sequence[str], formats: Sequence[str]
+) -> dict[Path, str]:
+    """Return the file and format of each --also; raise UsageError where one cannot be written.
+
+    `output` is the file of --output, which must be another one.
+    """
+    if output:
+        require_writable(Path(output))
     found: dict[Path, str] = {}
-    for asked in options.get("also") or ():
+    for asked in also:
         name, equals, file = asked.partition("=")
         if name not in formats or not equals or not file:
             raise UsageError(
@@ -26,7 +30,7 @@ def require_files(options: Mapping[str, Any], formats: Sequence[str]) -> dict[Pa
                 id="bad-also",
                 hint="give, for example, --also sarif=preflight.sarif",
             )
-        if Path(file) in found or file == options["output"]:
+        if Path(file) in found or file == output:
             raise UsageError(
                 f"two reports cannot both be written to {file}",
                 id="conflicting-options",

@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 
 from opsmigrate.formats import FORMATS
+from opsmigrate.interrupts import Watch
 from tests.conftest import Ops, execute
 from tests.integration.pairs import CAGE, ROW
 from tests.integration.zoo_migrations import Write, migrate
@@ -117,6 +118,19 @@ def test_what_cannot_be_written_is_said_before_anything_is_done(
 
     assert answer.code == 2
     assert words in answer.report["findings"][0]["message"]
+
+
+def test_a_run_that_ends_before_it_began_has_its_report(
+    ops: Ops, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupt(self: Watch) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Watch, "begin", interrupt)
+
+    answer = ops("preflight_migrate", database="default", also=[f"sarif={tmp_path / 'x'}"])
+
+    assert (answer.code, answer.ids) == (130, ["interrupted"])
 
 
 def test_an_unknown_format_is_refused_by_the_command_line(
