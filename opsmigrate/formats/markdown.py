@@ -6,7 +6,7 @@ from itertools import groupby
 
 from opsmigrate import __version__
 from opsmigrate.formats.plan_rows import lock_rows, plan_rows
-from opsmigrate.report import Finding, Report, by_severity, described
+from opsmigrate.report import AFTER_CURE, Finding, Report, by_severity, described
 from opsmigrate.shown import shown
 from opsmigrate.steps import Step
 
@@ -105,6 +105,8 @@ def _finding(finding: Finding) -> Iterator[str]:
     places = [f"{name} {code(value)}" for name, value in finding.places]
     if places:
         yield f"\nin {', '.join(places)}"
+    if finding.after_cure:
+        yield f"\n{AFTER_CURE}"
     if finding.hint and "\n" in finding.hint:
         # A migration to paste.
         yield f"\n{fenced(finding.hint, 'text')}"

@@ -11,9 +11,8 @@ from opsmigrate import __version__
 from opsmigrate.errors import UsageError
 from opsmigrate.formats.places import place_of, settings_place
 from opsmigrate.pages import page_of
-from opsmigrate.report import Finding, Report, Severity, Verdict, by_severity
+from opsmigrate.report import Finding, Report, Severity, Verdict, by_severity, what_next
 from opsmigrate.shown import shown
-from opsmigrate.steps import as_lines
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -90,9 +89,7 @@ def _rule(id: str, findings: Iterable[Finding]) -> dict[str, Any]:
 
 
 def _result(finding: Finding, index: int) -> dict[str, Any]:
-    lines = [finding.message]
-    if finding.hint or finding.steps:
-        lines += as_lines(finding.hint, finding.steps)
+    lines = [finding.message, *what_next(finding)]
     names = (finding.id, finding.migration, finding.operation, finding.table, finding.column)
     return {
         "ruleId": finding.id,

@@ -11,6 +11,14 @@ from django.core.management.base import OutputWrapper
 STANDARD = (0, 1, 2)
 
 
+def confirmed(messages: "Messages") -> bool:
+    """Ask for a yes, after what it is about was written; return whether it was given."""
+    messages.write("Type 'yes' to go on: ", ending="")
+    messages.flush()
+    # Where it is lost, nobody has read what they would say yes to.
+    return not messages.lost and sys.stdin.readline().strip() == "yes"
+
+
 class Messages(OutputWrapper):
     """Django's stderr; where a write fails, nothing more is written, and all else goes on.
 

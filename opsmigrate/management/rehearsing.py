@@ -13,11 +13,13 @@ from opsmigrate.guard import APPROVAL, PRODUCTION, require_approval
 from opsmigrate.management.base import Run
 from opsmigrate.management.database import aliases_of, postgresql_alias
 from opsmigrate.pgtools.clients import find_clients
+from opsmigrate.pgtools.kept_folder import KeptFolder, kept_folder
 from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.opening import own, release
 from opsmigrate.postgres.session import Session, is_pooled_by_transaction, read_session
 from opsmigrate.postgres.superuser_powers import has_superuser_powers
 from opsmigrate.preflight.plan import MigrateArguments
+from opsmigrate.preflight.rehearsal.cures import Cures
 from opsmigrate.preflight.rehearsal.embedded_stage import (
     lack_of_server,
     on_embedded_server,
@@ -33,7 +35,7 @@ from opsmigrate.preflight.rehearsal.selection import (
     select_small,
 )
 from opsmigrate.preflight.rehearsal.sql_fence import require_grammar_here
-from opsmigrate.scratch import reap
+from opsmigrate.scratch import find_kept, reap
 from opsmigrate.scratch_rights import require_scratch_allowed
 from opsmigrate.steps import command
 
@@ -55,11 +57,12 @@ class Asked:
     on: str | None
     approval: str | None
     trust_code: bool = False
+    keep_copy: bool = False
     try_old_release: bool = True
 
 
 def rehearse_as_asked(
-    run: Run, arguments: MigrateArguments, asked: Asked
+    run: Run, arguments: MigrateArguments, asked: Asked, cures: Cures
 ) -> Rehearsal | NotRehearsed:
     """Rehearse where that was asked for, or where nothing speaks against it.
 
@@ -67,7 +70,7 @@ def rehearse_as_asked(
     then, as in the mode auto, that is said, and what was found without it stands.
     """
     try:
-        return _rehearse(run, arguments, asked)
+        return _rehearse(run, arguments, asked, cures)
     except _CannotError as error:
         return _not_rehearsed(error.reason)
     except UndecidedError as error:
@@ -82,7 +85,7 @@ def _not_rehearsed(reason: OpsmigrateError) -> NotRehearsed:
 
 
 def _rehearse(
-    run: Run, arguments: MigrateArguments, asked: Asked, unfit: str | None = None
+    run: Run, arguments: MigrateArguments, asked: Asked, cures: Cures, unfit: str | None = None
 ) -> Rehearsal:
     """Rehearse, and again on the live server if the embedded one turned out to be `unfit`."""
     stage = None
@@ -92,15 +95,12 @@ def _rehearse(
                 run.connection,
                 arguments,
                 stage=stage,
-                bounds=RehearsalBounds(
-                    seconds=run.settings.rehearse_max_seconds,
-                    try_old_release=asked.try_old_release,
-                    same=aliases_of(run.connection),
-                    databases=tuple(connections.settings.values()),
-                ),
+                bounds=bounds_of(run, asked),
                 selection=_selection(run, asked.mode, stage),
                 run_id=run.id,
                 progress=run.progress,
+                cures=cures,
+                seed=lambda copy: seed_copy(run, copy),
             )
     except UndecidedError as error:
         if stage is None or not stage.isolated or error.id != "copy-failed":
@@ -111,7 +111,35 @@ def _rehearse(
         if unfit is None:
             return rehearsal
     run.progress.phase(f"The temporary embedded server does not fit: {unfit}")
-    return _rehearse(run, arguments, asked, unfit)
+    return _rehearse(run, arguments, asked, cures, unfit)
+
+
+def bounds_of(run: Run, asked: Asked) -> RehearsalBounds:
+    """Return what the rehearsal keeps within."""
+    return RehearsalBounds(
+        seconds=run.settings.rehearse_max_seconds,
+        try_old_release=asked.try_old_release,
+        keep=run.session if asked.keep_copy else None,
+        same=aliases_of(run.connection),
+        databases=tuple(connections.settings.values()),
+    )
+
+
+def seed_copy(run: Run, copy: BaseDatabaseWrapper) -> None:
+    """Do on the copy what seed_payment_id does; raise an OpsmigrateError where it cannot."""
+    # Loaded only where a seed stands in the way.
+    from opsmigrate.backfill.column_spec import column_spec_of
+    from opsmigrate.backfill.pace import Pace
+    from opsmigrate.backfill.seed import seed
+    from opsmigrate.backfill.work import SeedOptions
+
+    target = run.settings.seed
+    assert target is not None  # noqa: S101 - nobody says to type it without one
+    spec = column_spec_of(copy, target.model, target.field, expression=target.expression)
+    # Nobody else is there: it need not give way to anyone.
+    pace = Pace(batch_rows=5000, lock_timeout=1, max_rows_per_second=None, patience=1)
+    limit = run.settings.rehearse_max_seconds
+    seed(copy, spec, SeedOptions(pace=pace, time_budget=limit, triggers="refuse"), run.progress)
 
 
 class _CannotError(Exception):
@@ -147,11 +175,19 @@ def _kept(run: Run, stage: Stage) -> CopySelection:
 
 def _unchanged(run: Run, stage: Stage) -> CopySelection | None:
     """Return what is as good as a new clone: a kept copy of which nothing has changed since."""
-    if stage.elsewhere:
+    if not find_kept(stage.connection, source=run.session.oid):
         return None
+    run.progress.phase("Comparing the live database with its kept copy")
     try:
-        kept = find_kept_copy(run.connection, run.session, stage.clients, may_be_stale=False)
-    except UnfitError:
+        kept = find_kept_copy(
+            run.connection,
+            run.session,
+            stage.clients,
+            may_be_stale=False,
+            server=stage.connection,
+        )
+    except UnfitError as error:
+        run.progress.phase(f"A new copy is made: {error}")
         return None
     return select_kept(run.connection, kept)
 
@@ -182,7 +218,7 @@ def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
         if server is not None:
             with _released_where_refused(server):
                 require_grammar_here(AMONG_OTHERS)
-                _require_trusted(run, asked, server)
+                require_trusted(run, asked, server)
         asked_here = asked.mode == "kept" or alias is not None
         why = None if asked_here else unfit or _why_not_embedded(run, asked)
         if not asked_here and why is None and has_superuser_powers(run.connection):
@@ -197,7 +233,9 @@ def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
         with ExitStack() as stack:
             try:
                 embedded, superuser = stack.enter_context(
-                    on_embedded_server(run.connection, run.session.major)
+                    on_embedded_server(
+                        run.connection, run.session.major, _folder(run, asked, stack)
+                    )
                 )
             except UndecidedError as error:
                 why = str(error)
@@ -213,8 +251,17 @@ def _stage(run: Run, asked: Asked, unfit: str | None) -> Iterator[Stage]:
     with _saying_why(unasked=unasked):
         _require_allowed_here(run, asked, why)
         require_grammar_here(AMONG_OTHERS)
-        _require_trusted(run, asked, run.connection)
+        require_trusted(run, asked, run.connection)
     yield replace(here, why_here=why)
+
+
+def _folder(run: Run, asked: Asked, stack: ExitStack) -> KeptFolder | None:
+    """Return the folder of this database for the server, where a copy is kept or is to be."""
+    name = f"{run.session.system_identifier}-{run.session.oid}"
+    folder = stack.enter_context(kept_folder(name, new=asked.keep_copy))
+    if folder is None or not (asked.keep_copy or folder.record):
+        return None
+    return folder
 
 
 @contextmanager
@@ -226,7 +273,7 @@ def _released_where_refused(server: BaseDatabaseWrapper) -> Iterator[None]:
         raise
 
 
-def _require_trusted(run: Run, asked: Asked, server: BaseDatabaseWrapper) -> None:
+def require_trusted(run: Run, asked: Asked, server: BaseDatabaseWrapper) -> None:
     """Raise where the copy would run what others wrote with the powers of the role at `server`."""
     if not asked.trust_code and has_superuser_powers(server):
         code = foreign_code_of_database(run.connection)
@@ -287,22 +334,28 @@ def _other_server(run: Run, alias: str) -> BaseDatabaseWrapper | None:
 
 
 def _is_another_server(run: Run, alias: str, server: BaseDatabaseWrapper) -> bool:
-    session = _reached(server)
+    session = reached(server)
     if session.system_identifier == run.session.system_identifier:
         return False
-    if session.major != run.session.major:
-        raise UndecidedError(
-            f"the server of the alias {alias!r} is PostgreSQL {session.major}, the live server is "
-            f"{run.session.major}: a rehearsal on one version proves nothing for the other",
-            id="server-version-differs",
-            hint=f"name the alias of a PostgreSQL {run.session.major} server with --rehearse-on",
-        )
+    require_same_major(run, alias, session, option="--rehearse-on")
     reap(server, None)
     require_scratch_allowed(server)
     return True
 
 
-def _reached(server: BaseDatabaseWrapper) -> Session:
+def require_same_major(run: Run, alias: str, session: Session, *, option: str) -> None:
+    """Raise UndecidedError where the server of the alias is of another major version."""
+    if session.major != run.session.major:
+        raise UndecidedError(
+            f"the server of the alias {alias!r} is PostgreSQL {session.major}, the live server is "
+            f"{run.session.major}: a rehearsal on one version proves nothing for the other",
+            id="server-version-differs",
+            hint=f"name the alias of a PostgreSQL {run.session.major} server with {option}",
+        )
+
+
+def reached(server: BaseDatabaseWrapper) -> Session:
+    """Return the session; raise UndecidedError where nobody is let in."""
     try:
         return read_session(server)
     except Error as error:

@@ -16,6 +16,7 @@ def about_the_plan(result: Result, options: dict[str, Any]) -> Result:
     plan = (*(each for each in named if each), *given)
     rehearsal = (
         *(("--rehearse-on", on) if on else ()),
+        *(("--rehearse-in", options["rehearse_in"]) if options["rehearse_in"] else ()),
         *(("--trust-code",) if options["trust_code"] else ()),
         *(("--require-backup", f"{hours:g}") if hours else ()),
     )

@@ -20,7 +20,7 @@ def temporary_folder() -> Iterator[Path]:
     """
     parent = _parent()
     parent.mkdir(mode=0o700, exist_ok=True)
-    if not _is_ours(parent):
+    if not is_ours(parent):
         raise UndecidedError(
             f"{parent} belongs to another user",
             id="copy-failed",
@@ -40,7 +40,7 @@ def reap_temporary_folders() -> None:
     """Delete the folders of runs that were killed, and stop the servers that they left there."""
     parent = _parent()
     with suppress(OSError, EmbeddedServerError):
-        if not parent.is_dir() or not _is_ours(parent):
+        if not parent.is_dir() or not is_ours(parent):
             return
         for folder in parent.iterdir():
             if not _is_alive(folder.name.partition("-")[0]):
@@ -55,7 +55,8 @@ def _parent() -> Path:
     return Path(tempfile.gettempdir()) / f"opsmigrate-rehearsals-{account}"
 
 
-def _is_ours(folder: Path) -> bool:
+def is_ours(folder: Path) -> bool:
+    """Return whether the folder is of this user, where there are users."""
     return not hasattr(os, "getuid") or folder.lstat().st_uid == os.getuid()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -85,6 +85,15 @@ def judge_drift(
             }
         )
     return facts
+
+
+def with_causes(findings: Iterable[Finding], drifts: tuple[Drift, ...]) -> tuple[Finding, ...]:
+    """Return the findings with the steps of the drifts that they come from."""
+    ledger = Ledger()
+    ledger.add(*findings)
+    for drift in drifts:
+        _explained(drift, ledger)
+    return ledger.findings
 
 
 def _explained(drift: Drift, ledger: Ledger) -> Severity | None:

@@ -1,6 +1,6 @@
 """The verdict on a plan: what it needs, against what the live database has."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -9,7 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog, read_catalog
 from opsmigrate.postgres.session import Session
-from opsmigrate.preflight.drift_findings import judge_drift
+from opsmigrate.preflight.drift_findings import judge_drift, with_causes
 from opsmigrate.preflight.explain import Explained, Explaining, explain
 from opsmigrate.preflight.forecast.forecast_report import build_forecast
 from opsmigrate.preflight.ledger import Ledger
@@ -23,6 +23,8 @@ from opsmigrate.preflight.plan import (
     make_plan,
 )
 from opsmigrate.preflight.plan_order import PlanOrder
+from opsmigrate.preflight.rehearsal.causes import Cause
+from opsmigrate.preflight.rehearsal.cures import Cures
 from opsmigrate.preflight.rehearsal.rehearsal_result import NotRehearsed, Rehearsal
 from opsmigrate.preflight.verdict import decide
 from opsmigrate.preflight.walk.replica_identity import require_replica_identities
@@ -39,7 +41,7 @@ def examine(  # noqa: PLR0913 - what a command is asked
     *,
     accept_undecided: bool,
     seed_step: Callable[[str, str], Command | None],
-    rehearse: Callable[[], Rehearsal | NotRehearsed],
+    rehearse: Callable[[Cures], Rehearsal | NotRehearsed],
     why_odd_if_empty: Callable[[], str | None],
     old_release: str,
     progress: Progress,
@@ -60,19 +62,19 @@ def examine(  # noqa: PLR0913 - what a command is asked
         return explain(with_sql, seed_step, progress)
 
     found = explained(interprets=False)
-    rehearsal = _rehearsal(found, plan, arguments, rehearse)
+    rehearsal = _rehearsal(found, plan, arguments, rehearse, behind=not found.has_sql_by_hand)
     if not isinstance(rehearsal, Rehearsal) and found.has_sql_by_hand:
         # Where no copy is at hand, what PostgreSQL's grammar says of it decides.
         without = rehearsal
         found = explained(interprets=True)
-        rehearsal = _rehearsal(found, plan, arguments, lambda: without or rehearse())
+        rehearsal = _rehearsal(found, plan, arguments, lambda cures: without or rehearse(cures))
     ledger, walk, walked, drifts = found.ledger, found.walk, found.walked, found.drifts
     undecided_before = tuple(ledger.undecided)
     _, something = _left_to_prove(plan, arguments, ledger)
     if isinstance(rehearsal, Rehearsal):
         _answer_by_rehearsal(connection, catalog, plan, rehearsal, ledger)
-    elif walk is not None:
-        _require_privileges(connection, catalog, walk)
+    if walk is not None:
+        _require_privileges(connection, catalog, walk, rehearsal)
     ledger.drift = judge_drift(connection, catalog, drifts, ledger) if plan.executor else None
     rehearsed = rehearsal if isinstance(rehearsal, Rehearsal) else None
     if walk is not None:
@@ -121,13 +123,36 @@ def _rehearsal(
     found: Explained,
     plan: Plan,
     arguments: MigrateArguments,
-    rehearse: Callable[[], Rehearsal | NotRehearsed],
+    rehearse: Callable[[Cures], Rehearsal | NotRehearsed],
+    *,
+    behind: bool = True,
 ) -> Rehearsal | NotRehearsed | None:
-    """Rehearse where something is left to prove; None where nothing is, or an error is known."""
+    """Rehearse where something is left to prove, or to be seen after what can be put right.
+
+    None where nothing is, or an error is known and there is no place for a rehearsal. `behind` is
+    whether to look at what comes after an error that is known.
+    """
     error, something = _left_to_prove(plan, arguments, found.ledger)
+    cures = _cures(found, plan)
     wanted = something or (found.ledger.undecided and error is None)
-    rehearsal = rehearse() if wanted else None
+    behind = behind and cures.any_known and bool(plan.steps) and not arguments.fake
+    rehearsal = rehearse(cures) if wanted or behind else None
     return None if error is not None and isinstance(rehearsal, NotRehearsed) else rehearsal
+
+
+def _cures(found: Explained, plan: Plan) -> Cures:
+    """Return what may be typed on a copy, so that the rehearsal goes on behind an error."""
+
+    def cause(failure: Mapping[str, Any]) -> Cause:
+        # Loaded only where there is a rehearsal, as it takes a while.
+        from opsmigrate.preflight.rehearsal.causes import cause_of
+        from opsmigrate.preflight.rehearsal.proof import cause_in_rows
+
+        in_rows = cause_in_rows(failure, found.ledger)
+        assert found.walk is not None  # noqa: S101 - a plan that was run has one
+        return in_rows or cause_of(found.walk.connection, found.walk.catalog, failure)
+
+    return Cures(plan, with_causes(found.ledger.findings, found.drifts), cause)
 
 
 def _left_to_prove(
@@ -153,6 +178,7 @@ def _answer_by_rehearsal(
     # Loaded only where there is a rehearsal, as it takes a while.
     from opsmigrate.preflight.rehearsal.broken_report import report_broken
     from opsmigrate.preflight.rehearsal.causes import cause_of
+    from opsmigrate.preflight.rehearsal.cured_report import report_cured
     from opsmigrate.preflight.rehearsal.proof import apply_rehearsal
     from opsmigrate.preflight.rehearsal.rehearsed_event_triggers import (
         check_rehearsed_event_triggers,
@@ -163,19 +189,28 @@ def _answer_by_rehearsal(
     check_rehearsed_event_triggers(catalog, rehearsal, ledger)
     report_broken(connection, catalog, rehearsal, ledger)
     check_rehearsed_privileges(connection, catalog, rehearsal.statements, ledger)
+    report_cured(connection, catalog, rehearsal, ledger, partial(cause_of, connection, catalog))
 
 
 def _require_privileges(
-    connection: BaseDatabaseWrapper, catalog: Catalog, walk: SchemaWalk
+    connection: BaseDatabaseWrapper,
+    catalog: Catalog,
+    walk: SchemaWalk,
+    rehearsal: Rehearsal | NotRehearsed | None,
 ) -> None:
     """Report privileges that SQL written by hand lacks, which was understood and not rehearsed."""
-    if not walk.interpretation.understood:
+    rehearsed = rehearsal.statements if isinstance(rehearsal, Rehearsal) else ()
+    ran = {(each.migration, each.operation) for each in rehearsed}
+    understood = [
+        each
+        for each in walk.interpretation.understood
+        if (each.migration, each.operation) not in ran
+    ]
+    if not understood:
         return
     from opsmigrate.preflight.rehearsal.rehearsed_privileges import (
         BY_HAND,
         check_rehearsed_privileges,
     )
 
-    check_rehearsed_privileges(
-        connection, catalog, walk.interpretation.understood, walk.ledger, known=BY_HAND
-    )
+    check_rehearsed_privileges(connection, catalog, understood, walk.ledger, known=BY_HAND)

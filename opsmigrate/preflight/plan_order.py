@@ -46,9 +46,13 @@ class PlanOrder:
 
     def first_error(self, findings: Iterable[Finding]) -> Finding | None:
         """Return the error at which `migrate` would stop, None where there is none."""
+        return next(iter(self.errors(findings)), None)
+
+    def errors(self, findings: Iterable[Finding]) -> list[Finding]:
+        """Return the errors of the plan, in the order in which `migrate` comes to them."""
         errors = [
             item
             for item in findings
             if item.severity is Severity.ERROR and item.id not in OF_OLD_RELEASE
         ]
-        return min(errors, key=lambda item: self.of(item.migration, item.operation), default=None)
+        return sorted(errors, key=lambda item: self.of(item.migration, item.operation))

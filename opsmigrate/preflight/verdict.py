@@ -8,6 +8,7 @@ from opsmigrate.preflight.forecast.forecast_report import ForecastReport
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import MigrateArguments, Plan
 from opsmigrate.preflight.plan_order import AFTER_PLAN, OF_OLD_RELEASE, PlanOrder
+from opsmigrate.preflight.rehearsal.cured_words import cured_facts, cured_lines
 from opsmigrate.preflight.rehearsal.rehearsal_result import NotRehearsed, Rehearsal
 from opsmigrate.preflight.rehearsal.rehearsed_statement import LONGEST_SQL
 from opsmigrate.preflight.rehearsal.selection import KeptCopy
@@ -50,9 +51,7 @@ def decide(  # noqa: PLR0913 - all that was found out
     else:
         verdict, summary = Verdict.PASSED, _passing(plan, arguments)
         if isinstance(rehearsal, Rehearsal) and not rehearsal.gaps:
-            summary += ", rehearsed on a copy"
-            if rehearsal.selection.kept:
-                summary += f" of the backup {rehearsal.selection.kept.backup}"
+            summary += _where(rehearsal.selection.kept)
         if ledger.undecided:
             summary += f"; {len(ledger.undecided)} undecided, accepted by --accept-undecided"
     return Result(
@@ -61,8 +60,12 @@ def decide(  # noqa: PLR0913 - all that was found out
         findings=tuple(ledger.findings),
         undecided=tuple(ledger.undecided),
         facts=_facts(plan, ledger, forecast_report, rehearsal, undecided_before),
-        detail=(*_plan_lines(plan), *forecast_report.lines),
+        detail=(*_plan_lines(plan), *forecast_report.lines, *_cured_lines(rehearsal)),
     )
+
+
+def _cured_lines(rehearsal: Rehearsal | NotRehearsed | None) -> tuple[str, ...]:
+    return cured_lines(rehearsal.cured) if isinstance(rehearsal, Rehearsal) else ()
 
 
 def _old_release_errors(ledger: Ledger) -> Finding | None:
@@ -141,6 +144,7 @@ def _rehearsal_facts(
         "gaps": list(rehearsal.gaps),
         "kept_copy": _kept_facts(rehearsal.selection.kept),
         "applied": rehearsal.failure is None and not rehearsal.stopped,
+        "cured": cured_facts(rehearsal.cured),
         "isolation": dict(rehearsal.isolation),
         "copy_seconds": rehearsal.copy_seconds,
         "migrate_seconds": rehearsal.migrate_seconds,
@@ -150,6 +154,12 @@ def _rehearsal_facts(
             for item in rehearsal.statements
         ],
     }
+
+
+def _where(kept: KeptCopy | None) -> str:
+    if kept is None:
+        return ", rehearsed on a copy"
+    return f", rehearsed {'in' if kept.clone else 'on a copy of'} {kept.words}"
 
 
 def _kept_facts(kept: KeptCopy | None) -> dict[str, Any] | None:

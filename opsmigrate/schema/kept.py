@@ -13,6 +13,7 @@ from opsmigrate.postgres.catalog import Relation
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.steps import Step, statement
 
+KEEPS_THEM = "keeps them as they were"
 # Partitions have the columns of their parent, and no other.
 INHERITED = """
 SELECT EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent
@@ -31,7 +32,7 @@ def keeping(
     what is kept is what is changed. Where a step fails, COMMIT changes nothing.
     """
     copy = f"CREATE TABLE {kept} AS SELECT * FROM {table} WHERE {rows}"  # noqa: S608
-    risk = f"{risk}; {kept} keeps them as they were"
+    risk = f"{risk}; {kept} {KEEPS_THEM}"
     return (
         statement("BEGIN", alternative=alternative),
         statement(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE", alternative=alternative),

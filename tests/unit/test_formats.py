@@ -21,7 +21,16 @@ from opsmigrate.formats.github import append_summary, github
 from opsmigrate.formats.markdown import MOST_CHARACTERS, escaped, markdown
 from opsmigrate.formats.places import place_of_operation
 from opsmigrate.formats.rendering import RENDERERS
-from opsmigrate.report import Database, Finding, Report, Result, Severity, Undecided, Verdict
+from opsmigrate.report import (
+    AFTER_CURE,
+    Database,
+    Finding,
+    Report,
+    Result,
+    Severity,
+    Undecided,
+    Verdict,
+)
 from opsmigrate.shown import ACTING
 from opsmigrate.steps import command, statement
 from tests.conftest import ROOT
@@ -327,6 +336,13 @@ def test_a_comment_is_never_too_long_for_github() -> None:
     assert len(text) < MOST_CHARACTERS + 5_000 < 65_536
     assert re.search(r"\*and [\d,]+ more: `--format json` has them all\*", text)
     assert text.index("no column, no cry") < 1_000, "the error comes first"
+
+
+def test_what_came_after_a_cure_is_told_in_each_format() -> None:
+    later = replace(many(0).result.findings[0], after_cure=True)
+
+    for name, render in RENDERERS.items():
+        assert ("after_cure" if name == "json" else AFTER_CURE) in render(report(later)), name
 
 
 def test_the_page_loads_and_runs_nothing() -> None:

@@ -1,26 +1,31 @@
 """Return whether `migrate` with the same arguments will apply, why not, and what to type."""
 
+import sys
 from argparse import SUPPRESS, ArgumentParser
 from typing import Any
 
 from opsmigrate.conf import OLD_RELEASE, REHEARSALS, Settings, seeded_field
 from opsmigrate.counted import counted
-from opsmigrate.errors import OpsmigrateError
+from opsmigrate.errors import OpsmigrateError, UsageError
 from opsmigrate.formats import FORMATS
 from opsmigrate.guard import PRODUCTION, approved, require_backup
 from opsmigrate.management.argument_types import positive_float
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.database import require_alias
+from opsmigrate.management.output import confirmed
 from opsmigrate.management.shared_arguments import add_trust_code
 from opsmigrate.management.typed import about_the_plan
 from opsmigrate.manifest import read_manifests
 from opsmigrate.pages import page_of
+from opsmigrate.pgtools.kept_folder import reap_kept_folders
 from opsmigrate.pgtools.temporary_folder import reap_temporary_folders
 from opsmigrate.preflight.examine import examine
 from opsmigrate.preflight.plan import MigrateArguments
+from opsmigrate.preflight.rehearsal.cures import Cures
 from opsmigrate.preflight.rehearsal.rehearsal_result import REHEARSE, NotRehearsed, Rehearsal
 from opsmigrate.report import Result, Verdict
 from opsmigrate.schema.history import applied_migrations
+from opsmigrate.shown import shown
 from opsmigrate.steps import Step
 
 # Where a database without any migration is more likely the wrong one than a new one.
@@ -60,6 +65,17 @@ class Command(ReportCommand):
         )
         parser.add_argument(
             "--approval", metavar="TEXT", help="who approved a copy on a production server"
+        )
+        parser.add_argument(
+            "--rehearse-in",
+            metavar="ALIAS",
+            help="rehearse in the database of this alias, an existing clone of the live one, and "
+            "leave it migrated: asks before it is written to, unless --no-input is given",
+        )
+        parser.add_argument(
+            "--keep-copy",
+            action="store_true",
+            help="keep a copy of all rows for 24 hours, so that the next rehearsal takes seconds",
         )
         add_trust_code(parser)
         parser.add_argument(
@@ -121,12 +137,17 @@ class Command(ReportCommand):
             fake_initial=options["fake_initial"],
             run_syncdb=options["run_syncdb"],
         )
+        within = options["rehearse_in"]
+        if within is not None:
+            require_alias(within, option="--rehearse-in")
+            _require_alone(options)
         # Said also where no rehearsal follows: what was mistyped was meant.
         if options["rehearse_on"] is not None:
             require_alias(options["rehearse_on"], option="--rehearse-on")
         elif run.settings.rehearse_on is not None:
             require_alias(run.settings.rehearse_on, option='OPSMIGRATE["REHEARSE_ON"]')
         reap_temporary_folders()
+        reap_kept_folders()
         backup = _backup(run, options["require_backup"])
         result = examine(
             run.connection,
@@ -134,31 +155,60 @@ class Command(ReportCommand):
             arguments,
             accept_undecided=options["accept_undecided"],
             seed_step=lambda table, column: _seed_step(run.settings, table, column),
-            rehearse=lambda: _rehearse(run, arguments, options),
+            rehearse=lambda cures: self._rehearse(run, arguments, options, cures),
             why_odd_if_empty=lambda: _why_odd_if_empty(run),
             old_release=_old_release(run, options),
             progress=run.progress,
         )
         return result.with_facts(backup=backup)
 
+    def _rehearse(
+        self, run: Run, arguments: MigrateArguments, options: dict[str, Any], cures: Cures
+    ) -> Rehearsal | NotRehearsed:
+        within = options["rehearse_in"]
+        mode = "clone" if within else options["rehearse"] or run.settings.rehearse
+        if mode == "off":
+            return NotRehearsed(
+                "a rehearsal was switched off", steps=(REHEARSE,), switched_off=True
+            )
+        # Loaded only where it is used, as it takes a while.
+        from opsmigrate.management.rehearse_in import rehearse_in_clone
+        from opsmigrate.management.rehearsing import Asked, rehearse_as_asked
 
-def _rehearse(
-    run: Run, arguments: MigrateArguments, options: dict[str, Any]
-) -> Rehearsal | NotRehearsed:
-    mode = options["rehearse"] or run.settings.rehearse
-    if mode == "off":
-        return NotRehearsed("a rehearsal was switched off", steps=(REHEARSE,), switched_off=True)
-    # Loaded only where it is used, as it takes a while.
-    from opsmigrate.management.rehearsing import Asked, rehearse_as_asked
+        asked = Asked(
+            mode=mode,
+            try_old_release=_old_release(run, options) != "off",
+            on=options["rehearse_on"],
+            approval=options["approval"],
+            trust_code=options["trust_code"],
+            keep_copy=options["keep_copy"],
+        )
+        if within is None:
+            return rehearse_as_asked(run, arguments, asked, cures)
+        confirm = None if options["no_input"] else self._confirm
+        return rehearse_in_clone(run, arguments, asked, cures, alias=within, confirm=confirm)
 
-    asked = Asked(
-        mode=mode,
-        try_old_release=_old_release(run, options) != "off",
-        on=options["rehearse_on"],
-        approval=options["approval"],
-        trust_code=options["trust_code"],
-    )
-    return rehearse_as_asked(run, arguments, asked)
+    def _confirm(self, what: str) -> bool:
+        self.stderr.write(shown(what))
+        return confirmed(self.messages)
+
+
+def _require_alone(options: dict[str, Any]) -> None:
+    """Raise UsageError where an option says otherwise than --rehearse-in, or nobody confirms it."""
+    for name in ("rehearse", "rehearse_on", "keep_copy"):
+        if options[name]:
+            raise UsageError(
+                f"--rehearse-in and --{name.replace('_', '-')} cannot be combined: the clone that "
+                "is named is rehearsed in, and no copy is made",
+                id="conflicting-options",
+                hint="leave one of them out",
+            )
+    if not (options["no_input"] or sys.stdin.isatty()):
+        raise UsageError(
+            "there is no terminal to confirm on that the clone is written to",
+            id="not-confirmed",
+            hint="run it on a terminal, or confirm it with --no-input",
+        )
 
 
 def _old_release(run: Run, options: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ from opsmigrate.errors import UsageError
 from opsmigrate.guard import require_approval
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.database import require_alias
+from opsmigrate.management.output import confirmed
 from opsmigrate.management.shared_arguments import add_trust_code
 from opsmigrate.manifest import Manifest
 from opsmigrate.pgtools.clients import find_clients
@@ -183,11 +184,7 @@ class Command(ReportCommand):
     def _confirm(self, loss: Loss) -> bool:
         self.stderr.write("This would be lost, written since the backup:")
         self.stderr.write("\n".join(map(shown, _shown(loss))))
-        self.stderr.write("Type 'yes' to go on: ", ending="")
-        self.stderr.flush()
-        if self.messages.lost:
-            return False  # nobody has read what they would say yes to
-        return sys.stdin.readline().strip() == "yes"
+        return confirmed(self.messages)
 
 
 def _shown(loss: Loss) -> list[str]:

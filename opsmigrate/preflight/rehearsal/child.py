@@ -33,7 +33,9 @@ from opsmigrate.preflight.rehearsal.progress_file import RehearsalProgress, writ
 from opsmigrate.preflight.rehearsal.receiver import receiver_of, receiver_running
 from opsmigrate.preflight.rehearsal.recording import OperationRef, Recording
 from opsmigrate.preflight.rehearsal.rehearsed_statement import LONGEST_SQL
+from opsmigrate.preflight.rehearsal.same_database import identity_of
 from opsmigrate.preflight.rehearsal.sql_fence import DISARMED, sql_fence
+from opsmigrate.preflight.rehearsal.type_cures import type_cures
 
 # Raised where a foreign table is read whose wrapper was disarmed.
 NOT_IN_PREREQUISITE_STATE = "55000"
@@ -126,10 +128,13 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
 
     refused_before = [*refusals.recorded]
     old = OldModels(connection) if job["try_old_release"] else None
+    cure_failed = type_cures(connection, job["cures"])
     # What was asked for them is none of migrate's.
     asking.clear()
     refusals.recorded[:] = refused_before
-    failure = _migrate(job, connection, recording, current, refusals.record)
+    failure = None
+    if cure_failed is None:
+        failure = _migrate(job, connection, recording, current, refusals.record)
     if failure:
         last = recording.last_sql or ""
         failure["asks"] = gaps.asked_by(last)
@@ -144,9 +149,10 @@ def _rehearse(job: dict[str, Any]) -> dict[str, Any]:
         "network": "shared" if why_network else "namespace",
         "why_network": why_network,
         "old_release": None,
+        "cure_failed": cure_failed,
     }
     left = job["seconds"] - (time.monotonic() - begun)
-    if old is not None and failure is None and not answer["refused"]:
+    if old is not None and not (failure or cure_failed) and not answer["refused"]:
         # Nor is what is refused to them.
         with suppress(Error):
             answer["reached"] = times_refused(connection)
@@ -207,6 +213,9 @@ def _connected(job: dict[str, Any]) -> BaseDatabaseWrapper:
         cursor.execute("SELECT pg_catalog.current_database()")
         if cursor.fetchone()[0] != job["place"]["NAME"]:
             raise SystemExit("the rehearsal did not reach its scratch database")
+    # A clone may have the name of the live database.
+    if identity_of(connection) == job["live"]:
+        raise SystemExit("the rehearsal reached the live database")
     return connection
 
 

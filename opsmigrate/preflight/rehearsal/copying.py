@@ -52,6 +52,8 @@ SELECT EXISTS (
     JOIN pg_stat_activity a ON a.pid = b.pid
     WHERE NOT w.granted AND a.application_name = %s)
 """
+# As backup/snapshot.py has it.
+XMIN = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 SETTING = "SELECT current_setting('server_version_num')::int >= 170000"
 
 
@@ -72,12 +74,15 @@ class Copied:
     """What is to be known of a copy: what SQL could still reach from it, and where it is lenient.
 
     `broken` are the constraints that rows contradict (broken_constraint.py), `unpublished` the
-    publications that only a superuser makes, which it lacks.
+    publications that only a superuser makes, which it lacks; `whole` says that nothing else of the
+    database was left out. Every transaction with an id before `xmin` had ended at the snapshot.
     """
 
     reach: Reach
     broken: tuple[BrokenConstraint, ...]
     unpublished: tuple[Publication, ...] = ()
+    whole: bool = False
+    xmin: int = 0
 
 
 def copy_database(copy: Copy) -> Copied:
@@ -95,7 +100,7 @@ def copy_database(copy: Copy) -> Copied:
             steps=(WITHOUT,),
         )
     try:
-        with _snapshot(copy.source) as snapshot, tempfile.TemporaryFile() as schema:
+        with _snapshot(copy.source) as (snapshot, xmin), tempfile.TemporaryFile() as schema:
             unpublished = left_out(copy.source)
             wrappers = make_wrappers(copy.source, copy.scratch, copy.superuser)
             work = _CopyPrograms(copy, snapshot, [each.name for each in unpublished], wrappers)
@@ -139,7 +144,8 @@ def copy_database(copy: Copy) -> Copied:
         ) from error
     names = (*reach.names, *work.gaps)
     reach = replace(reach, names=names)
-    return Copied(reach=reach, broken=broken, unpublished=unpublished)
+    whole = not (broken or unpublished or wrappers or work.gaps)
+    return Copied(reach=reach, broken=broken, unpublished=unpublished, whole=whole, xmin=xmin)
 
 
 def _extensions(connection: BaseDatabaseWrapper) -> list[str]:
@@ -149,8 +155,8 @@ def _extensions(connection: BaseDatabaseWrapper) -> list[str]:
 
 
 @contextmanager
-def _snapshot(source: BaseDatabaseWrapper) -> Iterator[str]:
-    """Yield the name of one view of the database for both dumps."""
+def _snapshot(source: BaseDatabaseWrapper) -> Iterator[tuple[str, int]]:
+    """Yield the name of one view of the database for both dumps, and its pg_snapshot_xmin."""
     with second_connection(source) as other:
         set_for_session(other, idle_in_transaction_session_timeout="0")
         with other.cursor() as cursor:
@@ -158,8 +164,9 @@ def _snapshot(source: BaseDatabaseWrapper) -> Iterator[str]:
             if cursor.fetchone()[0]:
                 set_for_session(other, transaction_timeout="0")
         with transaction(other, SNAPSHOT) as cursor:
-            cursor.execute("SELECT pg_export_snapshot()")
-            yield str(cursor.fetchone()[0])
+            cursor.execute(f"SELECT pg_export_snapshot(), {XMIN}")
+            name, xmin = cursor.fetchone()
+            yield str(name), int(xmin)
 
 
 class _CopyPrograms:

@@ -1,5 +1,7 @@
 """A temporary embedded server for a rehearsal: whether it fits, and the roles it needs."""
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,11 +13,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.errors import UndecidedError
-from opsmigrate.isolated import ServerRequirements, isolated_server, why_not_isolated
+from opsmigrate.isolated import (
+    ServerRequirements,
+    isolated_server,
+    kept_server,
+    why_not_isolated,
+)
+from opsmigrate.pgtools.kept_folder import KeptFolder
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.session import second_connection
 from opsmigrate.preflight.rehearsal.archive_selection import OBSERVERS, SCHEDULERS
-from opsmigrate.scratch import looks_of
+from opsmigrate.scratch import looks_of, reap
 
 # With a role for each tenant, there may be many more; a migration names few.
 MOST_ROLES = 5000
@@ -84,12 +92,12 @@ def _extensions(connection: BaseDatabaseWrapper) -> tuple[str, ...]:
 
 @contextmanager
 def on_embedded_server(
-    connection: BaseDatabaseWrapper, major: int
+    connection: BaseDatabaseWrapper, major: int, folder: KeptFolder | None = None
 ) -> Iterator[tuple[BaseDatabaseWrapper, BaseDatabaseWrapper]]:
     """Yield a connection like `connection`, to a server that is gone when the block ends.
 
-    And one as a superuser, who must run nothing that is in the copy: the server could start
-    programs for him.
+    With a `folder`, its files stay there as long as a copy was kept. And one as a superuser, who
+    must run nothing that is in the copy: the server could start programs for him.
 
     The role has the same name there, and no more powers than it has here, but for CREATEDB. The
     other roles are there too, with their memberships and without passwords, and the server is
@@ -103,24 +111,51 @@ def on_embedded_server(
         cursor.execute(CONFIGURED)
         configured = cursor.fetchall()
     wanted = ServerRequirements(major=major, extensions=_extensions(connection))
-    with isolated_server(connection, wanted, socket=True) as boss:
+    with _server(connection, wanted, folder, (roles, memberships, configured)) as (boss, is_new):
         _require_locale(boss, looks_of(connection)["locale"])
         password = token_urlsafe(24)
         [role] = [row[0] for row in roles if row[-1]]
         with boss.cursor() as cursor:
-            for statement in (*_roles(roles, password), *_memberships(memberships, major)):
-                cursor.execute(statement)
-            for name, value in configured:
-                cursor.execute(
-                    sql.SQL("ALTER SYSTEM SET {} = {}").format(
-                        sql.Identifier(name), sql.Literal(value)
+            if is_new:
+                for statement in (*_roles(roles), *_memberships(memberships, major)):
+                    cursor.execute(statement)
+                for name, value in configured:
+                    cursor.execute(
+                        sql.SQL("ALTER SYSTEM SET {} = {}").format(
+                            sql.Identifier(name), sql.Literal(value)
+                        )
                     )
+                cursor.execute("SELECT pg_reload_conf()")
+            cursor.execute(
+                sql.SQL("ALTER ROLE {} LOGIN CREATEDB PASSWORD {}").format(
+                    sql.Identifier(role), sql.Literal(password)
                 )
-            cursor.execute("SELECT pg_reload_conf()")
+            )
         with second_connection(boss, database="postgres") as place:
             place.close()
             place.settings_dict.update(USER=role, PASSWORD=password)
+            # What a killed run left there, and what has expired.
+            reap(place, None)
             yield place, boss
+
+
+@contextmanager
+def _server(
+    connection: BaseDatabaseWrapper,
+    wanted: ServerRequirements,
+    folder: KeptFolder | None,
+    rows: Sequence[Any],
+) -> Iterator[tuple[BaseDatabaseWrapper, bool]]:
+    """Yield a superuser's connection to the server, and whether it still has to be set up."""
+    if folder is None:
+        with isolated_server(connection, wanted, socket=True) as boss:
+            yield boss, True
+        return
+    # Roles in no order of their own.
+    told = json.dumps([wanted.extensions, *(sorted(map(repr, each)) for each in rows)])
+    looks = hashlib.sha256(told.encode()).hexdigest()
+    with kept_server(connection, wanted, folder, looks=looks) as (boss, is_new):
+        yield boss, is_new
 
 
 def lack_of_server(failure: Mapping[str, Any] | None) -> str | None:
@@ -164,7 +199,7 @@ def _require_icu(boss: BaseDatabaseWrapper) -> None:
             raise UnsuitableError("the embedded server was built without ICU", id="copy-failed")
 
 
-def _roles(rows: Sequence[tuple[Any, ...]], password: str) -> Iterator[Composable]:
+def _roles(rows: Sequence[tuple[Any, ...]]) -> Iterator[Composable]:
     for name, superuser, inherits, creates, replicates, bypasses, is_own in rows:
         words = [
             "SUPERUSER" if superuser and is_own else "NOSUPERUSER",
@@ -173,10 +208,7 @@ def _roles(rows: Sequence[tuple[Any, ...]], password: str) -> Iterator[Composabl
             "REPLICATION" if replicates and is_own else "NOREPLICATION",
             "BYPASSRLS" if bypasses else "NOBYPASSRLS",
         ]
-        statement = sql.SQL("CREATE ROLE {} " + " ".join(words)).format(sql.Identifier(name))
-        if is_own:
-            statement += sql.SQL(" LOGIN CREATEDB PASSWORD {}").format(sql.Literal(password))
-        yield statement
+        yield sql.SQL("CREATE ROLE {} " + " ".join(words)).format(sql.Identifier(name))
 
 
 def _memberships(rows: Sequence[tuple[Any, ...]], major: int) -> Iterator[Composable]:

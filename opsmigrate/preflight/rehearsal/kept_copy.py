@@ -1,6 +1,8 @@
-"""The scratch database that a verified backup left: whether it is still what the live one is."""
+"""What a verified backup or a rehearsal kept: whether it is still what the live database is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from typing import Any
 
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -13,10 +15,13 @@ from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.of_users import of_users
 from opsmigrate.postgres.session import Session, second_connection, set_for_session
 from opsmigrate.postgres.transaction import transaction
+from opsmigrate.preflight.rehearsal.copying import XMIN
 from opsmigrate.preflight.rehearsal.selection import KeptCopy
 from opsmigrate.schema.history import applied_migrations
-from opsmigrate.scratch import KeptScratch, find_kept
+from opsmigrate.scratch import KeptScratch, ScratchDatabase, drop_kept, find_kept, keep_scratch
 
+KEPT_HOURS = 24
+REHEARSED = "rehearsed"
 STATEMENT_TIMEOUT = "60s"
 LOCK_TIMEOUT = "1s"
 SHOWN = 3
@@ -40,19 +45,26 @@ class UnfitError(Exception):
 
 
 def find_kept_copy(
-    connection: BaseDatabaseWrapper, session: Session, clients: Clients, *, may_be_stale: bool
+    connection: BaseDatabaseWrapper,
+    session: Session,
+    clients: Clients,
+    *,
+    may_be_stale: bool,
+    server: BaseDatabaseWrapper | None = None,
 ) -> KeptCopy:
     """Return the newest kept database of this very database, compared with what is there now.
 
-    Reads every row of the live tables, at most 60 s of each. Raises UnfitError, also for the first
-    table that has changed unless it `may_be_stale`.
+    It is on the server of the connection `server`, else on that of the database. Reads every row
+    of the live tables, at most 60 s of each. Raises UnfitError, also for the first table that has
+    changed unless it `may_be_stale`.
     """
-    kept = _newest(connection, session)
+    server = connection if server is None else server
+    kept = _newest(server, session)
     try:
-        with second_connection(connection, database=kept.name) as other:
+        with second_connection(server, database=kept.name) as other:
             _require_same_definitions(connection, other, kept, clients)
             stale = []
-            for table in _changed(connection, other, int(kept.about["xmin"])):
+            for table in _changed(connection, other, kept.about):
                 if not may_be_stale:
                     raise UnfitError(f"rows of {'.'.join(table)} were written since")
                 stale.append(table)
@@ -60,22 +72,62 @@ def find_kept_copy(
         raise UnfitError(f"{kept.name} cannot be read: {first_line(error)}") from error
     return KeptCopy(
         name=kept.name,
-        backup=str(kept.about["file"]),
+        backup=kept.about["file"],
         taken=str(kept.about["taken"]),
         stale=tuple(sorted(stale)),
     )
 
 
-def _newest(connection: BaseDatabaseWrapper, session: Session) -> KeptScratch:
-    of_backups = [
+def keep_copy(
+    server: BaseDatabaseWrapper,
+    scratch: ScratchDatabase,
+    copy: BaseDatabaseWrapper,
+    session: Session,
+    *,
+    xmin: int,
+) -> None:
+    """Keep a whole copy of the database of `session` for later rehearsals.
+
+    `server` is a connection to the server that has it, `copy` one to it, and every transaction
+    before `xmin` had ended on the live server when it was taken.
+    """
+    with copy.cursor() as cursor:
+        cursor.execute(f"SELECT {XMIN}")
+        unwritten = cursor.fetchone()[0]
+    about = {
+        "kind": REHEARSED,
+        "file": None,
+        "taken": datetime.now(timezone.utc).isoformat(),
+        "source": session.oid,
+        "database": {"system_identifier": str(session.system_identifier)},
+        "excluded": [],
+        "xmin": xmin,
+        # Where the copy itself stood: whoever has written to it since is seen.
+        "unwritten": unwritten,
+        "owners": False,
+    }
+    keep_scratch(server, scratch, about, hours=KEPT_HOURS)
+
+
+def drop_earlier(
+    server: BaseDatabaseWrapper, session: Session, maintenance_db: str | None, *, but: str
+) -> None:
+    """Drop what earlier rehearsals of the database kept there, but for the one just kept."""
+    earlier = find_kept(server, source=session.oid)
+    of_it = [each for each in earlier if each.about.get("kind") == REHEARSED and each.name != but]
+    drop_kept(server, maintenance_db, of_it)
+
+
+def _newest(server: BaseDatabaseWrapper, session: Session) -> KeptScratch:
+    of_it = [
         kept
-        for kept in find_kept(connection, source=session.oid)
-        if kept.about.get("kind") == "restored"
+        for kept in find_kept(server, source=session.oid)
+        if kept.about.get("kind") in ("restored", REHEARSED)
         and kept.about["database"]["system_identifier"] == str(session.system_identifier)
     ]
-    if not of_backups:
+    if not of_it:
         raise UnfitError("no backup of this database left a kept copy")
-    kept = of_backups[0]
+    kept = of_it[0]
     if kept.about["excluded"]:
         raise UnfitError(
             f"{kept.name} does not have the rows of {', '.join(kept.about['excluded'])}"
@@ -100,7 +152,7 @@ def _require_same_definitions(
 
 
 def _changed(
-    connection: BaseDatabaseWrapper, other: BaseDatabaseWrapper, xmin: int
+    connection: BaseDatabaseWrapper, other: BaseDatabaseWrapper, about: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
     """Yield the tables whose rows were written since, or cannot be read in time."""
     with second_connection(connection) as live:
@@ -112,22 +164,28 @@ def _changed(
             cursor.execute(TABLES)
             tables = [(schema, name) for schema, name in cursor.fetchall()]
         for table in tables:
-            if not _is_unchanged(live, other, table, xmin):
+            if not _is_unchanged(live, other, table, about):
                 yield table
 
 
 def _is_unchanged(
-    live: BaseDatabaseWrapper, other: BaseDatabaseWrapper, table: tuple[str, str], xmin: int
+    live: BaseDatabaseWrapper,
+    other: BaseDatabaseWrapper,
+    table: tuple[str, str],
+    about: Mapping[str, Any],
 ) -> bool:
     name = sql.Identifier(*table)
     try:
         with transaction(live) as cursor:
-            cursor.execute(sql.SQL(WRITTEN).format(name), [str(xmin % XIDS)])
+            cursor.execute(sql.SQL(WRITTEN).format(name), [str(int(about["xmin"]) % XIDS)])
             rows, written = cursor.fetchone()
     except Error:
         return False
     if written:
         return False
     with other.cursor() as cursor:
-        cursor.execute(sql.SQL(COUNTED).format(name))
-        return bool(cursor.fetchone()[0] == rows)
+        if about.get("unwritten") is None:
+            cursor.execute(sql.SQL(COUNTED).format(name))
+            return bool(cursor.fetchone()[0] == rows)
+        cursor.execute(sql.SQL(WRITTEN).format(name), [str(int(about["unwritten"]) % XIDS)])
+        return bool(cursor.fetchone() == (rows, 0))

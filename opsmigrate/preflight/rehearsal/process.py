@@ -154,6 +154,7 @@ def _as_far_as(far: RehearsalProgress, stopped: _StoppedError) -> dict[str, Any]
         "asking": [],
         "stopped": True,
         "old_release": None,
+        "cure_failed": None,
         "network": None,
         "why_network": None,
     }

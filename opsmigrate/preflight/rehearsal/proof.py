@@ -61,17 +61,15 @@ def apply_rehearsal(
     counts = failure is None or _counts(failure, rehearsal, order, proven)
     if failure is not None:
         proven = min(proven, order.get(failure["migration"] or "", AFTER_ALL))
-    in_rows = _cause_in_rows(failure, ledger) if failure is not None and counts else None
+    in_rows = cause_in_rows(failure, ledger) if failure is not None and counts else None
     if refuted or (failure is not None and counts):
         # It answers: no. What comes after it is not reached.
         proven = AFTER_ALL
     ledger.answered(lambda item: _rank(item, order) < proven)
     _leave_open(rehearsal, ledger)
     if failure is not None:
-        operation = POST_MIGRATE if failure["after_the_plan"] else failure["operation"]
         cause = (lambda each: in_rows or why(each)) if counts else None
-        with ledger.at(failure["migration"], operation):
-            _add_failure(failure, ledger, cause)
+        add_failure(failure, ledger, cause)
 
 
 def _proven_by_copy(rehearsal: Rehearsal, order: Mapping[str, int]) -> int:
@@ -94,7 +92,7 @@ def _leave_open(rehearsal: Rehearsal, ledger: Ledger) -> None:
             ledger.mark_undecided(str(item["what"]))
 
 
-def _cause_in_rows(failure: Mapping[str, Any], ledger: Ledger) -> Cause | None:
+def cause_in_rows(failure: Mapping[str, Any], ledger: Ledger) -> Cause | None:
     """Return what is wrong with the live rows of today, where rows made it fail.
 
     Code may change them before; but on the copy it has not put them right.
@@ -123,7 +121,7 @@ def _note_stale(kept: KeptCopy | None, ledger: Ledger) -> None:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     ledger.find(
         "stale-copy",
-        f"rows of {', '.join(names[:SHOWN])}{more} were written since the backup {kept.backup}, "
+        f"rows of {', '.join(names[:SHOWN])}{more} were written since {kept.words}, "
         "or could not be compared in time: so the rehearsal's result does not count for "
         "operations that read them",
         steps=(command("python manage.py preflight_migrate --rehearse clone"),),
@@ -191,12 +189,21 @@ def _counts(
         return False
     if failure["sqlstate"] in OF_TIME:
         return False
+    kept = rehearsal.selection.kept
+    if failure["sqlstate"] == RIGHTS and kept is not None and kept.clone:
+        # Who owns what in it is its maker's; the live database is asked for rights.
+        return False
     if _is_of_the_schema(failure, rehearsal):
         return True
     incomplete = bool(rehearsal.selection.telling or rehearsal.differing)
     # A trigger or a function may have asked: then only PostgreSQL's words name what is absent.
     named = any(name in failure["words"] for _, name in rehearsal.selection.absent)
     return not (incomplete and (named or failure["sql"] is None or failure["asks"]))
+
+
+def counts_after_all(failure: Mapping[str, Any], rehearsal: Rehearsal) -> bool:
+    """Return whether a failure of a run after a cure would be met on the live database too."""
+    return not rehearsal.gaps and _counts(failure, rehearsal, {}, AFTER_ALL)
 
 
 def _place_of(failure: Mapping[str, Any]) -> str:
@@ -220,6 +227,18 @@ def _is_of_the_schema(failure: Mapping[str, Any], rehearsal: Rehearsal) -> bool:
         and not failure["unlike"]
         and not named
     )
+
+
+def add_failure(
+    failure: Mapping[str, Any],
+    ledger: Ledger,
+    why: Callable[[Mapping[str, Any]], Cause] | None,
+) -> None:
+    """Add the failure as a finding at its place, or, without a `why`, as undecided."""
+    with ledger.at(
+        failure["migration"], POST_MIGRATE if failure["after_the_plan"] else failure["operation"]
+    ):
+        _add_failure(failure, ledger, why)
 
 
 def _add_failure(

@@ -16,6 +16,31 @@ WITHOUT = command("python manage.py preflight_migrate --rehearse off")
 
 
 @dataclass(frozen=True, kw_only=True)
+class CuredRun:
+    """One more `migrate` on the copy, after `typed` had put right what stood in its way there.
+
+    The rest is as in Rehearsal.
+    """
+
+    typed: tuple[Step, ...]
+    failure: Mapping[str, Any] | None
+    refused: tuple[Mapping[str, Any], ...]
+    statements: tuple[RehearsedStatement, ...]
+
+
+@dataclass(frozen=True)
+class CuredRuns:
+    """The runs after the first one, and why there are no more; None where the last one applied.
+
+    `failed` says that a step which was to put something right is the reason.
+    """
+
+    runs: tuple[CuredRun, ...] = ()
+    ended: str | None = None
+    failed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rehearsal:
     """What happened on the copy; `failure` is None where `migrate` applied, times in seconds.
 
@@ -29,7 +54,8 @@ class Rehearsal:
     `broken` are foreign keys and checks that rows contradict. `selection` says which tables came
     without their rows, `differing` has the names of what is not as it is live, and
     `has_event_triggers` says whether those of the live database ran. `trial` is what the models
-    from before the plan met on the copy after it, None where they were not used.
+    from before the plan met on the copy after it, None where they were not used. `cured` are the
+    runs that followed a failure.
     """
 
     failure: Mapping[str, Any] | None
@@ -46,6 +72,7 @@ class Rehearsal:
     differing: frozenset[str]
     has_event_triggers: bool
     trial: Trial | None
+    cured: CuredRuns
     copy_seconds: float
     migrate_seconds: float
 

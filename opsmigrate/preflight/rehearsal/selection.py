@@ -84,13 +84,23 @@ WHERE k.contype = 'f' AND NOT has_table_privilege(k.confrelid, 'SELECT')
 class KeptCopy:
     """A kept database that fits: its name, of which backup, taken when (ISO).
 
-    `stale` are the tables (schema, name) whose rows may have changed since on the live database.
+    Without a backup, it is what an earlier rehearsal kept. `stale` are the tables (schema, name)
+    whose rows may have changed since on the live database. A `clone` is the alias of a database
+    that is not ours, and is itself rehearsed in.
     """
 
     name: str
-    backup: str
+    backup: str | None
     taken: str
     stale: tuple[tuple[str, str], ...] = ()
+    clone: str | None = None
+
+    @property
+    def words(self) -> str:
+        """Return what it is a copy of."""
+        if self.clone:
+            return f"{self.clone}, the clone that was named"
+        return f"the backup {self.backup}" if self.backup else "what an earlier rehearsal kept"
 
 
 @dataclass(frozen=True)
