@@ -5,7 +5,6 @@ import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -18,6 +17,7 @@ from django.db.models import Model
 from opsmigrate.errors import SettingsError
 from opsmigrate.shown import shown
 from opsmigrate.steps import Step, command
+from opsmigrate.waivers import CheckWaiver, DriftWaiver, check_waiver, drift_waiver
 
 ENVIRONMENTS = ("development", "test", "staging", "production")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -58,23 +58,13 @@ class KeyUrl:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Waiver:
-    """A check that is let pass: whose decision, why, and the last day on which it counts."""
-
-    check: str
-    owner: str
-    reason: str
-    expires: date
-
-
-@dataclass(frozen=True, kw_only=True)
 class UatSettings:
     """What run_uat asks of the site, and the bounds of scripts/load_test.py."""
 
     urls: tuple[KeyUrl, ...] = ()
     base_url: str | None = None
     login: Mapping[str, str] | None = None
-    waivers: tuple[Waiver, ...] = ()
+    waivers: tuple[CheckWaiver, ...] = ()
     health_url: str | None = None
     baseline_max_age_hours: float = 24
     load_hosts: tuple[str, ...] = LOOPBACK
@@ -114,6 +104,7 @@ class Settings:
     old_release: str
     playbook: PlaybookSettings
     journal_dir: Path
+    drift_waivers: tuple[DriftWaiver, ...]
     uat: UatSettings
 
 
@@ -135,6 +126,7 @@ KEYS = (
     "OLD_RELEASE",
     "PLAYBOOK",
     "JOURNAL_DIR",
+    "DRIFT_WAIVERS",
     "UAT",
 )
 PLAYBOOK_KEYS = ("BEFORE", "AFTER", "WEBHOOK", "WEBHOOK_KEY")
@@ -174,6 +166,7 @@ def load_settings() -> Settings:
         old_release=_one_of(raw, "OLD_RELEASE", OLD_RELEASE, "warn"),
         playbook=_playbook(raw),
         journal_dir=Path(_text(raw, "JOURNAL_DIR") or "reports"),
+        drift_waivers=_drift_waivers(raw),
         uat=_uat(raw),
     )
 
@@ -394,7 +387,7 @@ def _uat(raw: Mapping[str, Any]) -> UatSettings:
         urls=tuple(map(_key_url, lists["URLS"])),
         base_url=_text(value, "BASE_URL"),
         login=_login(value.get("LOGIN")),
-        waivers=tuple(map(_waiver, lists["WAIVERS"])),
+        waivers=tuple(map(_check_waiver, lists["WAIVERS"])),
         health_url=_text(value, "HEALTH_URL"),
         baseline_max_age_hours=_uat_number(value, "BASELINE_MAX_AGE_HOURS", 24),
         load_hosts=tuple(map(str, lists["LOAD_HOSTS"])) or LOOPBACK,
@@ -425,24 +418,31 @@ def _key_url(entry: object) -> KeyUrl:
     )
 
 
-def _waiver(entry: object) -> Waiver:
-    example = (
-        'write it as {"check": "url-latency", "owner": "Ada Lovelace", '
-        '"reason": "slow until the index is built, T-42", "expires": "2031-01-31"}'
-    )
-    known = {"check", "owner", "reason", "expires"}
-    if not isinstance(entry, Mapping) or set(entry) != known:
-        raise _error("UAT", f"has the waiver {entry!r}", example)
-    words = {key: str(entry[key] or "").strip() for key in known}
+def _check_waiver(entry: object) -> CheckWaiver:
     try:
-        expires = date.fromisoformat(words["expires"])
-    except ValueError:
-        raise _error("UAT", f"has a waiver that expires on {words['expires']!r}", example) from None
-    if not all(words.values()):
-        raise _error("UAT", f"has the waiver {entry!r}", example)
-    return Waiver(
-        check=words["check"], owner=words["owner"], reason=words["reason"], expires=expires
+        return check_waiver(entry)
+    except ValueError as error:
+        example = (
+            'write it as {"check": "url-latency", "owner": "Ada Lovelace", '
+            '"reason": "slow until the index is built, T-42", "expires": "2031-01-31"}'
+        )
+        raise _error("UAT", str(error), example) from None
+
+
+def _drift_waivers(raw: Mapping[str, Any]) -> tuple[DriftWaiver, ...]:
+    key = "DRIFT_WAIVERS"
+    example = (
+        'write it as [{"drift": "drift-index", "table": "public.treasury_payment", "owner": '
+        '"Ada Lovelace", "reason": "built on Sunday, T-42", "expires": "2031-01-31"}], with a '
+        '"column" where only one is meant'
     )
+    entries = raw.get(key, [])
+    if not isinstance(entries, list | tuple):
+        raise _error(key, "is not a list", example)
+    try:
+        return tuple(map(drift_waiver, entries))
+    except ValueError as error:
+        raise _error(key, str(error), example) from None
 
 
 def _login(value: object) -> Mapping[str, str] | None:

@@ -8,14 +8,19 @@ from pathlib import Path
 
 from opsmigrate.errors import UsageError
 
+OUTPUT = "a file in a folder that exists with --output"
 
-def require_writable(file: Path) -> None:
-    """Raise UsageError where `file` cannot be written, before anything else is done."""
+
+def require_writable(file: Path, *, by: str = OUTPUT) -> None:
+    """Raise UsageError where `file` cannot be written, before anything else is done.
+
+    `by` says what to name instead.
+    """
     if not _can_be_written(file):
         raise UsageError(
             f"cannot write {file}: its folder does not exist or is not writable",
             id="cannot-write-output",
-            hint="name a file in a folder that exists with --output",
+            hint=f"name {by}",
         )
 
 

@@ -26,7 +26,11 @@ VERIFIED = (None, "archive", "restore")
 CLOCKS_DIFFER = timedelta(minutes=5)
 
 
-class _Identity(TypedDict):
+class _Server(TypedDict, total=False):
+    server_version: str
+
+
+class _Identity(_Server):
     name: str
     oid: int
     system_identifier: str

@@ -3,7 +3,7 @@
 import json
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import Enum
@@ -66,6 +66,17 @@ class Finding:
     column: str | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
     after_cure: bool = False
+
+    @property
+    def places(self) -> list[tuple[str, str]]:
+        """Return where it is: what is known of migration, operation, table and column."""
+        known = (
+            ("migration", self.migration),
+            ("operation", self.operation),
+            ("table", self.table),
+            ("column", self.column),
+        )
+        return [(name, value) for name, value in known if value]
 
 
 @dataclass(frozen=True)
@@ -195,8 +206,16 @@ class Report:
 
     def _where(self) -> str:
         seconds = (self.finished - self.started).total_seconds()
-        database = f"{_described(self.database)}, " if self.database else ""
+        database = f"{described(self.database)}, " if self.database else ""
         return f"{self.command}: {database}{seconds:.1f} s, run {self.run_id}"
+
+
+def what_next(finding: Finding) -> Iterator[str]:
+    """Yield what is to be known and typed for a finding, in lines."""
+    if finding.after_cure:
+        yield AFTER_CURE
+    if finding.hint or finding.steps:
+        yield from as_lines(finding.hint, finding.steps)
 
 
 def place(host: str | None, port: int | None) -> str:
@@ -205,11 +224,17 @@ def place(host: str | None, port: int | None) -> str:
     return f"the local socket {where}" if where.startswith(("/", "@")) else where
 
 
-def _described(database: Database) -> str:
+def described(database: Database) -> str:
+    """Return in words which database a report speaks of."""
     where = f" on {place(database.host, database.port)}" if database.host else ""
     version = database.server_version
     server = f" (PostgreSQL {version})" if version is not None else ""
     return f"database {database.name}{where}{server}"
+
+
+def by_severity(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings, the errors first; else in their order."""
+    return sorted(findings, key=lambda item: list(Severity).index(item.severity))
 
 
 def _shown(findings: Iterable[Finding]) -> list[Finding]:
@@ -217,7 +242,7 @@ def _shown(findings: Iterable[Finding]) -> list[Finding]:
 
     Where many of them are about one table, they are alike, and fewer show what they are.
     """
-    ordered = sorted(findings, key=lambda item: list(Severity).index(item.severity))
+    ordered = by_severity(findings)
     infos = [item for item in ordered if item.severity is Severity.INFO]
     many = Counter((item.id, item.table) for item in infos)
     counts: Counter[str] = Counter()
@@ -262,16 +287,7 @@ def _finding_lines(finding: Finding, width: int) -> Iterable[str]:
     yield from _wrapped(
         finding.message, width, first=f"{finding.severity.value} [{finding.id}] ", rest="    "
     )
-    place = [
-        f"{name} {value}"
-        for name, value in (
-            ("migration", finding.migration),
-            ("operation", finding.operation),
-            ("table", finding.table),
-            ("column", finding.column),
-        )
-        if value
-    ]
+    place = [f"{name} {value}" for name, value in finding.places]
     if place:
         yield from _wrapped(", ".join(place), width, first="    in ", rest="       ")
     if finding.after_cure:

@@ -10,7 +10,9 @@ from typing import Literal
 from opsmigrate.shown import shown
 
 TAKING_AN_ALIAS = (
+    "backfill_field",
     "backup_db",
+    "check_drift",
     "dbshell",
     "migrate",
     "migrate_safely",
@@ -125,4 +127,4 @@ def as_lines(hint: str | None, steps: Sequence[Step]) -> Iterator[str]:
 def _line(step: Step) -> str:
     """Return the step as it is typed; what it may cost stands behind it as a comment."""
     mark = "#" if step.kind == "command" else "--"
-    return shown(step.text) + (f"  {mark} {step.risk}" if step.risk else "")
+    return shown(step.text) + (f"  {mark} {shown(step.risk)}" if step.risk else "")

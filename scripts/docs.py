@@ -7,7 +7,6 @@ A guard test holds that the page is what this writes.
 
 from __future__ import annotations
 
-import ast
 import json
 import sys
 from argparse import SUPPRESS, Action
@@ -32,41 +31,6 @@ What stands on this page stays: within a major version, and before 1.0 within a 
 stands in [the changelog](../../CHANGELOG.md). Everything else (modules, classes, texts for people,
 the keys of `evidence`) may change with any version.
 """
-# The files whose results have the facts of a command.
-FACTS = {
-    "backup_db": ("management/commands/backup_db.py",),
-    "migrate_safely": ("management/commands/migrate_safely.py", "playbook/migrate.py"),
-    "preflight_migrate": (
-        "management/commands/preflight_migrate.py",
-        "management/examination.py",
-        "preflight/examine.py",
-        "preflight/old_release/judge.py",
-        "preflight/verdict.py",
-        "preflight/forecast/forecast.py",
-        "preflight/forecast/forecast_report.py",
-        "preflight/rehearsal/rehearsed_statement.py",
-    ),
-    "restore_db": ("management/commands/restore_db.py",),
-    "run_playbook": ("management/commands/run_playbook.py", "playbook/run.py"),
-    "run_uat": (
-        "management/commands/run_uat.py",
-        "uat/acceptance.py",
-        "uat/environment.py",
-        "uat/outcome.py",
-        "uat/waivers.py",
-        "uat/save_baseline.py",
-        "uat/reports/report_digest.py",
-    ),
-    "seed_payment_id": (
-        "management/commands/seed_payment_id.py",
-        "backfill/dry_run.py",
-        "backfill/verify.py",
-        "backfill/work.py",
-    ),
-    "verify_backup": ("management/commands/verify_backup.py",),
-}
-# Functions that return facts, by their names.
-RETURNS_FACTS = ("as_fact", "as_json", "describe_environment", "_versions", "_backup", "_account")
 
 
 def page() -> str:
@@ -77,7 +41,9 @@ def page() -> str:
     from opsmigrate.pages import FORMER_IDS
     from opsmigrate.report import Verdict
     from opsmigrate.uat.baseline.record import Baseline
+    from scripts.json_schemas import facts_of_commands, keys_of, schemas
 
+    commands = facts_of_commands()
     codes = [f"| {each.exit_code} | {each.value} |" for each in Verdict]
     report = _sample()
     parts = {
@@ -91,7 +57,7 @@ def page() -> str:
     lines = [
         PROMISE.format(version=opsmigrate.__version__),
         "## Commands and options\n",
-        *(line for name in FACTS for line in _command(name)),
+        *(line for name in commands for line in _command(name)),
         "\n## Exit codes\n\n| code | verdict |\n|---|---|",
         *codes,
         "| 130 | interrupted, whatever the verdict in the report |",
@@ -104,7 +70,9 @@ def page() -> str:
         f"`facts`, of every command: {_listed(list(report['facts']))}.\n",
         *(f"`{name}`: {_listed(list(part))}.\n" for name, part in parts.items()),
         "The keys of `facts`, at any depth, for each command:\n",
-        *(f"- `{name}`: {_listed(sorted(set(_facts(name))))}" for name in FACTS),
+        *(f"- `{name}`: {_listed(sorted(keys_of(facts)))}" for name, facts in commands.items()),
+        "\nThe package has a JSON Schema (draft 2020-12) of each report and of the files below, in "
+        f"`opsmigrate/json_schemas/`: {_listed(sorted(f'{name}.json' for name in schemas()))}.",
         "\n## Files that are read again\n",
         *(
             f"- {name}: {_listed(each.name for each in fields(kind))}"
@@ -172,39 +140,6 @@ def _argument(action: Action) -> str:
     name = action.option_strings[-1] if action.option_strings else action.dest
     choices = f" ({', '.join(map(str, action.choices))})" if action.choices else ""
     return f"`{name}`{choices}"
-
-
-def _keys_of(node: ast.AST) -> list[str]:
-    """Return the keys of the dicts that are written out below a node, in their order."""
-    found = [each for each in ast.walk(node) if isinstance(each, ast.Dict)]
-    keys = [key for each in found for key in each.keys]
-    return [
-        key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)
-    ]
-
-
-def _facts(command: str) -> Iterator[str]:
-    """Yield the keys of a command's facts, from what its files write out as facts."""
-    for name in FACTS[command]:
-        for node in ast.walk(ast.parse((PACKAGE / name).read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef) and (
-                node.name in RETURNS_FACTS or node.name.strip("_").endswith("facts")
-            ):
-                yield from _keys_of(node)
-            elif isinstance(node, ast.keyword) and node.arg == "facts":
-                yield from _keys_of(node.value)
-            elif isinstance(node, ast.Assign) and _is_facts(node.targets[0]):
-                target = node.targets[0]
-                yield from _keys_of(node.value)
-                if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
-                    yield str(target.slice.value)
-            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".with_facts"):
-                yield from (each.arg for each in node.keywords if each.arg)
-
-
-def _is_facts(target: ast.expr) -> bool:
-    named = target.value if isinstance(target, ast.Subscript) else target
-    return isinstance(named, ast.Name) and named.id in ("facts", "server")
 
 
 def main() -> None:

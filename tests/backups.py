@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from pathlib import Path
@@ -15,6 +14,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.progress import Progress
 from tests.conftest import Answer, Ops, execute, query
+from tests.json_reports import parsed
 
 
 class Silent(OutputWrapper):
@@ -46,7 +46,7 @@ def backup(ops: Ops, alias: str, folder: Path, **options: object) -> tuple[Answe
 
 
 def manifest_of(file: Path) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    body: dict[str, Any] = parsed(file.with_suffix(".json").read_text(encoding="utf-8"))
     return body
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -30,9 +29,11 @@ from opsmigrate.pgtools.embedded import running
 from opsmigrate.postgres.opening import pin_of
 from scripts.skipped import SKIPPED_VARIABLE, write_down
 from tests.integration.zoo_migrations import writer
+from tests.json_reports import parsed
 from tests.server import given_url
 
 pytest_plugins = [
+    "pytester",
     "tests.remedies",
     "tests.interrupting",
     "tests.prepared",
@@ -202,9 +203,8 @@ class Answer:
 
     @property
     def report(self) -> dict[str, Any]:
-        """Return the one JSON object that stdout must be."""
-        body: dict[str, Any] = json.loads(self.stdout)
-        return body
+        """Return the one JSON object that stdout must be; its schema must allow it."""
+        return parsed(self.stdout)
 
     @property
     def ids(self) -> list[str]:

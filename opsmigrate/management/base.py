@@ -5,7 +5,7 @@ import sys
 import traceback
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -23,11 +23,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate import __version__, interrupts
 from opsmigrate.conf import Settings, load_settings
-from opsmigrate.errors import OpsmigrateError, UndecidedError, UsageError
-from opsmigrate.files import require_writable, write_atomically
+from opsmigrate.errors import OpsmigrateError, UndecidedError
 from opsmigrate.interrupts import INTERRUPTED, Watch
 from opsmigrate.management.crash import crash
 from opsmigrate.management.database import ChosenDatabase
+from opsmigrate.management.delivery import end_step, rendered, require_files, write_files
 from opsmigrate.management.output import (
     Messages,
     columns_of_terminal,
@@ -70,10 +70,17 @@ class ReportCommand(BaseCommand, ABC):
     requires_system_checks = ()
     writes = False
     needs_clean_checks = True
+    # Of the report, for --format; a command of which people review the report has more.
+    formats: ClassVar[Sequence[str]] = ("text", "json")
     # What a server that Django no longer works with means.
     too_old: ClassVar[type[OpsmigrateError]] = UndecidedError
     messages: Messages
     _from_shell = False
+
+    @property
+    def name(self) -> str:
+        """Return what is typed after manage.py."""
+        return type(self).__module__.rsplit(".", 1)[-1]
 
     def get_version(self) -> str:
         """Return what --version prints: opsmigrate's version with Django's."""
@@ -85,7 +92,7 @@ class ReportCommand(BaseCommand, ABC):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options that every command has."""
-        add_to_all(parser)
+        add_to_all(parser, self.formats)
         if self.needs_clean_checks:
             # Django adds it only where it runs the checks itself, before any report.
             parser.add_argument("--skip-checks", action="store_true", help="skip system checks")
@@ -152,6 +159,8 @@ class ReportCommand(BaseCommand, ABC):
             self._handle(watch, options)
 
     def _handle(self, watch: Watch, options: dict[str, Any]) -> None:
+        # A run may end before it is known where its reports can go.
+        options["also_asked"], options["also"] = options.get("also") or (), {}
         started = datetime.now(timezone.utc)
         run_id = shown(os.environ.get("OPSMIGRATE_RUN_ID") or uuid4().hex[:12])
         chosen = ChosenDatabase()
@@ -162,7 +171,7 @@ class ReportCommand(BaseCommand, ABC):
         result = self.repeating(result.failing_on(Severity(options["fail_on"])), options)
         result = _aimed(result, options)
         report = Report(
-            command=type(self).__module__.rsplit(".", 1)[-1],
+            command=self.name,
             run_id=run_id,
             started=started,
             finished=datetime.now(timezone.utc),
@@ -187,7 +196,7 @@ class ReportCommand(BaseCommand, ABC):
         if not self._from_shell:
             raise CommandError(message, returncode=report.exit_code)
         # On a terminal the text report says it already; a program's reader sees stderr.
-        if options["output"] or options["format"] == "json":
+        if options["output"] or options["format"] != "text":
             self.messages.error(f"{report.command} {message}")
         sys.exit(report.exit_code)
 
@@ -228,8 +237,7 @@ class ReportCommand(BaseCommand, ABC):
         return result if finished else _interrupted(), INTERRUPTED
 
     def _run(self, run_id: str, chosen: ChosenDatabase, options: dict[str, Any]) -> Result:
-        if options["output"]:
-            _require_output(options)
+        self._require_files(options)
         self.prepare(options)
         result = self.without_database(options)
         if result is not None:
@@ -253,20 +261,33 @@ class ReportCommand(BaseCommand, ABC):
             interrupts.hold_back()
             return result.with_findings(*_left(connection, run_id))
 
+    def _require_files(self, options: dict[str, Any]) -> None:
+        output, options["output"] = options["output"], None
+        # Where one cannot be written, the report that says so goes to stdout.
+        options["also"] = require_files(output, options["also_asked"], self.formats)
+        options["output"] = output
+
     def _deliver(self, report: Report, options: dict[str, Any]) -> None:
-        as_json = options["format"] == "json"
+        texts = {file: rendered(report, name) for file, name in options["also"].items()}
         if options["output"]:
-            text = report.as_json() if as_json else report.as_text()
-            write_atomically(Path(options["output"]), text + "\n")
-        elif as_json:
-            self._written(report.as_json())
-        else:
-            # Who calls from code, or reads a file, has no terminal.
-            text = report.as_text(columns_of_terminal(WIDTH) if self._from_shell else WIDTH)
-            passed = report.result.verdict is Verdict.PASSED
-            first, _, rest = text.partition("\n\n")
-            self._written(first, self.style.SUCCESS if passed else self.style.ERROR)
-            self._written(f"\n{rest}")
+            texts[Path(options["output"])] = rendered(report, options["format"])
+        if texts:
+            write_files(texts)
+        if not options["output"]:
+            self._print(report, options["format"])
+        if options["format"] == "github":
+            end_step(report)
+
+    def _print(self, report: Report, format: str) -> None:
+        if format != "text":
+            self._written(rendered(report, format))
+            return
+        # Who calls from code, or reads a file, has no terminal.
+        text = report.as_text(columns_of_terminal(WIDTH) if self._from_shell else WIDTH)
+        passed = report.result.verdict is Verdict.PASSED
+        first, _, rest = text.partition("\n\n")
+        self._written(first, self.style.SUCCESS if passed else self.style.ERROR)
+        self._written(f"\n{rest}")
 
 
 def _left(connection: BaseDatabaseWrapper, run_id: str) -> list[Finding]:
@@ -302,14 +323,6 @@ def _aimed(result: Result, options: dict[str, Any]) -> Result:
     )
     again = aimed_text(result.again, alias, settings) if result.again else None
     return replace(result, findings=findings, again=again)
-
-
-def _require_output(options: dict[str, Any]) -> None:
-    try:
-        require_writable(Path(options["output"]))
-    except UsageError:
-        options["output"] = None
-        raise
 
 
 def _require_clean_checks(connection: BaseDatabaseWrapper) -> None:

@@ -1,23 +1,33 @@
 """Options that several commands have."""
 
 from argparse import ArgumentParser
+from collections.abc import Sequence
 
 from django.db import DEFAULT_DB_ALIAS
 
 from opsmigrate.management.argument_types import positive_float
 
 
-def add_to_all(parser: ArgumentParser) -> None:
-    """Add the options that every command has."""
+def add_to_all(parser: ArgumentParser, formats: Sequence[str]) -> None:
+    """Add the options that every command has; `formats` are those that its report can have."""
     parser.add_argument(
         "--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="the alias in DATABASES"
     )
     parser.add_argument(
         "--format",
-        choices=("text", "json"),
+        choices=formats,
         default="text",
-        help="the format of the report: text (default), or one JSON object",
+        help="the format of the report: text (default), or one JSON object"
+        + (", or what reviewers see" if len(formats) > 2 else ""),
     )
+    if len(formats) > 2:
+        parser.add_argument(
+            "--also",
+            action="append",
+            default=[],
+            metavar="FORMAT=FILE",
+            help="write the report in another format to FILE as well; may be given several times",
+        )
     parser.add_argument(
         "--output", metavar="FILE", help="write the report to FILE, and nothing to stdout"
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timezone
 from hashlib import sha256
 from itertools import chain
 from typing import Any
@@ -24,8 +23,10 @@ from opsmigrate.uat.site import Login
 from opsmigrate.uat.site_server import site_of_run
 from opsmigrate.uat.system import System
 from opsmigrate.uat.text_report import report_lines
-from opsmigrate.uat.waivers import UsedWaiver, apply_waivers
+from opsmigrate.uat.waivers import apply_waivers
+from opsmigrate.waivers import utc_today
 
+WAIVERS = 'OPSMIGRATE["UAT"]["WAIVERS"]'
 FINDING_IDS = {
     Status.FAIL: "check-failed",
     Status.ERROR: "check-error",
@@ -105,7 +106,7 @@ def accept(
         outcomes = tuple(replace(item, required=True) for item in outcomes)
     known = {check.id for check in registry} | {item.id for item in outcomes}
     outcomes, waivers = apply_waivers(
-        outcomes, system.settings.uat.waivers, known=known, today=_today()
+        outcomes, system.settings.uat.waivers, known=known, today=utc_today()
     )
     redactor = _redactor(system.connection, ran.resources.login)
     outcomes = tuple(outcome.masked(redactor.text) for outcome in outcomes)
@@ -118,7 +119,10 @@ def accept(
     result = Result(
         verdict=_verdict(outcomes),
         summary=_summary(outcomes),
-        findings=(*_concerns(outcomes), *(_void(item) for item in waivers if item.is_void)),
+        findings=(
+            *_concerns(outcomes),
+            *(item.as_finding(WAIVERS) for item in waivers if item.is_void),
+        ),
         facts=facts,
         detail=report_lines(outcomes, facts),
     )
@@ -195,10 +199,6 @@ def _what_is_there(resources: RunResources) -> set[str]:
     return {need for need, given in there.items() if given}
 
 
-def _today() -> date:
-    return datetime.now(timezone.utc).date()
-
-
 def _redactor(connection: BaseDatabaseWrapper, login: Login | None) -> Redactor:
     database = connection.settings_dict
     shown = [str(database.get(key) or "") for key in ("USER", "NAME", "HOST")]
@@ -238,16 +238,6 @@ def _finding(outcome: Outcome) -> Finding:
         steps=outcome.steps
         or (() if outcome.hint else (command(f"python manage.py run_uat --check {outcome.id}"),)),
         evidence={"check": outcome.id, "status": outcome.status.value, "detail": outcome.detail},
-    )
-
-
-def _void(item: UsedWaiver) -> Finding:
-    return Finding(
-        id="waiver-void",
-        severity=Severity.WARNING,
-        message=f"the waiver of {item.waiver.check} by {item.waiver.owner} {item.words}",
-        hint='correct or remove it in OPSMIGRATE["UAT"]["WAIVERS"]',
-        evidence=item.as_fact(),
     )
 
 

@@ -10,7 +10,6 @@ A case is made by its seed and its point: --seed SEED --cases 1 --point POINT ma
 
 import argparse
 import io
-import json
 import multiprocessing
 import os
 import random
@@ -31,6 +30,7 @@ from opsmigrate.management.base import INTERRUPTED
 from tests.drift.case import MODES, Answer, Case, Tally
 from tests.drift.mutations import WAYS, choose
 from tests.drift.target import OWNER, Target
+from tests.json_reports import parsed
 
 LONGEST_PLAN = 20
 SUPERUSER = ""
@@ -215,7 +215,7 @@ def ask(arguments: list[str], rehearse: str) -> Answer:
         # A command makes a report of the signal that ends it; whoever calls it goes on otherwise.
         if error.returncode == INTERRUPTED:
             raise KeyboardInterrupt from None
-    report = json.loads(out.getvalue())
+    report = parsed(out.getvalue())
     errors = [item for item in report["findings"] if item["severity"] == "error"]
     ids = ", ".join(item["id"] for item in errors)
     # An error, too, may leave it undecided: where no copy can be made, say.

@@ -33,6 +33,7 @@ from opsmigrate.postgres.catalog import read_catalog
 from opsmigrate.report import Severity
 from tests.drift import fuzz
 from tests.drift.target import OWNER, Target
+from tests.json_reports import parsed
 
 Key = tuple[str, str]
 MODES = ("auto", "off")
@@ -161,7 +162,7 @@ def ask(mode: str) -> tuple[dict[str, Any], float]:
         if error.returncode == INTERRUPTED:
             raise KeyboardInterrupt from None
     connection.close()
-    return json.loads(out.getvalue()), time.monotonic() - started
+    return parsed(out.getvalue()), time.monotonic() - started
 
 
 def migrate() -> str:

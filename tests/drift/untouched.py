@@ -8,7 +8,6 @@ the database is as `migrate` left it: preflight must say no error, and nothing a
 import argparse
 import contextlib
 import io
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +19,8 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
+
+from tests.json_reports import parsed
 
 DATABASE = "untouched_now"
 
@@ -67,7 +68,7 @@ def _ask(alias: str) -> dict[str, Any]:
     out = io.StringIO()
     with contextlib.suppress(CommandError):
         call_command("preflight_migrate", database=alias, format="json", rehearse="off", stdout=out)
-    report: dict[str, Any] = json.loads(out.getvalue())
+    report: dict[str, Any] = parsed(out.getvalue())
     return report
 
 

@@ -11,6 +11,7 @@ from opsmigrate.pages import page_of
 from tests.conftest import ROOT
 
 FINDINGS = ROOT / "docs" / "findings"
+SCHEMAS = ROOT / "opsmigrate" / "json_schemas"
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,32 @@ def test_the_installed_package_has_the_page_of_every_finding(installed: Path) ->
         path.name: path.read_text(encoding="utf-8")
         for path in (installed / "opsmigrate" / "findings").iterdir()
     } == pages
+
+
+def test_the_installed_package_has_every_json_schema(installed: Path) -> None:
+    schemas = {path.name: path.read_text(encoding="utf-8") for path in SCHEMAS.glob("*.json")}
+
+    assert "preflight_migrate.json" in schemas
+    assert {
+        path.name: path.read_text(encoding="utf-8")
+        for path in (installed / "opsmigrate" / "json_schemas").iterdir()
+    } == schemas
+
+
+def test_pytest_finds_the_plugin_of_the_installed_package(installed: Path) -> None:
+    (found,) = installed.glob("opsmigrate-*.dist-info/entry_points.txt")
+
+    assert "[pytest11]\nopsmigrate = opsmigrate.pytest\n" in found.read_text(encoding="utf-8")
+    others = [each for each in (installed / "opsmigrate").rglob("*.py") if each.name != "pytest.py"]
+    assert [each for each in others if "import pytest" in each.read_text(encoding="utf-8")] == []
+
+
+def test_the_installed_package_has_the_scripts_of_the_seed(installed: Path) -> None:
+    scripts = {path.name: path.read_bytes() for path in (ROOT / "scripts").glob("add_payment_id.*")}
+
+    assert len(scripts) == 3
+    there = installed / "opsmigrate" / "backfill" / "scripts"
+    assert {path.name: path.read_bytes() for path in there.iterdir()} == scripts
 
 
 def test_the_installed_package_explains_a_finding_without_a_database(installed: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -19,6 +18,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from tests.backups import backup
 from tests.conftest import ROOT, Ops, environment_for, execute, query, start, url_of
 from tests.interrupting import ended
+from tests.json_reports import parsed
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 # A project of somebody else's: its manage.py knows nothing of opsmigrate.
@@ -176,7 +176,7 @@ def test_when_the_answer_is_there_a_signal_changes_it_no_more(tmp_path: Path) ->
     process = start(*argv, env=env)
     stdout, _ = process.communicate(timeout=30)
 
-    assert process.returncode == json.loads(stdout)["exit_code"] == 0
+    assert process.returncode == parsed(stdout)["exit_code"] == 0
 
 
 # Somebody presses Ctrl-C at the very moment when the databases have changed places.

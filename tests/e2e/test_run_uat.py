@@ -1,6 +1,5 @@
 """run_uat as people run it, against the treasury served by waitress."""
 
-import json
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from opsmigrate.uat.site import ATTEMPTS
 from scripts.demonstration.background import free_port
 from tests.acceptance import checks_without
 from tests.conftest import Answer, environment_for, run, start
+from tests.json_reports import parsed
 from tests.prepared import RELEASE, SITE_PASSWORD, LiveSite
 
 LOGIN = {
@@ -67,7 +67,7 @@ def test_a_migrated_site_passes_every_check(
     )
     text = (tmp_path / "uat_report.txt").read_text(encoding="utf-8")
     assert "plain HTTP on loopback: TLS settings are relaxed here" in text
-    written = json.loads((tmp_path / "uat_report.json").read_text())
+    written = parsed((tmp_path / "uat_report.json").read_text())
     assert {**answer.report, "sha256": written["sha256"]} == written
     assert f"Reports: {tmp_path}/uat_report.html, .txt, .json and .xml" in answer.stderr
     assert f"SHA-256: {written['sha256']}" in answer.stderr
@@ -210,7 +210,7 @@ def test_the_reports_are_written_when_the_server_is_out_of_reach(tmp_path: Path)
     assert answer.code == 3
     text = (tmp_path / "uat_report.txt").read_text(encoding="utf-8")
     assert text.startswith("UNDECIDED: cannot connect: ")
-    assert json.loads((tmp_path / "uat_report.json").read_text())["exit_code"] == 3
+    assert parsed((tmp_path / "uat_report.json").read_text())["exit_code"] == 3
 
 
 def test_a_check_that_hangs_does_not_keep_the_process(live_site: LiveSite, tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_a_check_that_hangs_does_not_keep_the_process(live_site: LiveSite, tmp_p
     stdout, _ = process.communicate(timeout=20)
 
     assert process.returncode == 1
-    assert json.loads(stdout)["facts"]["checks"][0]["message"] == "no answer within 0.2 s"
+    assert parsed(stdout)["facts"]["checks"][0]["message"] == "no answer within 0.2 s"
 
 
 @pytest.mark.parametrize(

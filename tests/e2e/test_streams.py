@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, environment_for, query, url_of
+from tests.json_reports import parsed
 
 # Each with what the shell puts after the command.
 STDERRS = {
@@ -53,7 +53,7 @@ def test_a_stderr_that_cannot_be_written_changes_no_verdict(
     done = shell(line, url=url_of(staging), folder=tmp_path)
 
     assert done.returncode == COMMANDS[command], (done, told.read_text())
-    assert json.loads(told.read_text())["exit_code"] == COMMANDS[command]
+    assert parsed(told.read_text())["exit_code"] == COMMANDS[command]
 
 
 def test_a_seed_whose_stderr_breaks_half_way_fills_every_row(staging: str, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -15,6 +14,7 @@ import pytest
 from tests.acceptance import checks_without, digests
 from tests.conftest import Answer, environment_for, query, run, start, url_of
 from tests.interrupting import wait_until
+from tests.json_reports import parsed
 from tests.prepared import RELEASE, SITE_PASSWORD
 
 LOGIN = {"UAT_USERNAME": "staging", "UAT_PASSWORD": SITE_PASSWORD, "OPSMIGRATE_RELEASE": RELEASE}
@@ -136,7 +136,7 @@ def test_it_looks_at_everything_and_writes_nothing_but_the_login(
     files = {path.suffix: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
     assert f"Site:        {url}, served by this run" in files[".txt"]
     assert f"{url}, served by this run" in files[".html"]
-    assert json.loads(files[".json"])["facts"]["served"] is True
+    assert parsed(files[".json"])["facts"]["served"] is True
     assert SITE_PASSWORD not in "".join([answer.stdout, answer.stderr, *files.values()])
     assert not is_open(int(url.rpartition(":")[2]))
     changed = {name for name in before if before[name] != after[name]}
@@ -263,7 +263,7 @@ def test_an_interrupted_run_leaves_nothing_behind(
     assert "Traceback" not in stderr
     assert not is_open(port)
     if number != signal.SIGKILL:
-        assert json.loads(stdout)["exit_code"] == 130
+        assert parsed(stdout)["exit_code"] == 130
         others = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
         wait_until(lambda: not query(migrated, f"{others} AND pid <> pg_backend_pid()"), seconds=2)
 

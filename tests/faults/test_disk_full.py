@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from django.db import connections
 
 from tests.backups import backup, names
 from tests.conftest import ROOT, Ops, environment_for, execute, url_of
+from tests.json_reports import parsed
 
 pytestmark = pytest.mark.adversary
 
@@ -78,7 +78,7 @@ def test_a_file_that_may_not_grow_is_not_left_half_written(
     assert "Traceback" not in stderr
     assert "internal error" not in stdout + stderr
     if what not in ("the output", "the reports"):
-        assert json.loads(stdout)["findings"][0]["id"] in (
+        assert parsed(stdout)["findings"][0]["id"] in (
             "operating-system-error",
             "dump-failed",
         ), stdout

@@ -1,6 +1,5 @@
 """A rehearsal that is killed: the examined database is as it was, the next run leaves nothing."""
 
-import json
 import os
 import random
 import signal
@@ -19,6 +18,7 @@ from django.db import connections
 from tests.backups import backup
 from tests.conftest import Ops, environment_for, execute, query, start, url_of
 from tests.integration.zoo_migrations import Write
+from tests.json_reports import parsed
 from tests.rehearsals import SCRATCH, dump, prepared
 from tests.tiers import one_in_core
 
@@ -219,7 +219,7 @@ def test_killed_at_random_moments_it_leaves_nothing_after_the_next_run(
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             out, words = process.communicate(timeout=60)
-            findings = json.loads(out)["findings"] if out else []
+            findings = parsed(out)["findings"] if out else []
             ids = [each["id"] for each in findings if each["severity"] == "error"]
             struck[f"{len(victims)} {process.returncode} {ids}"] += 1
             if whom == "child":

@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import json
 import os
 import re
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from tests.conftest import (
     start,
     url_of,
 )
+from tests.json_reports import parsed
 from tests.seeding import old_release_writing
 
 pytestmark = pytest.mark.major
@@ -145,7 +145,7 @@ def test_of_backups_taken_at_the_same_moment_one_is_taken_and_whole(
     argv = ["manage.py", "backup_db", "--directory", str(tmp_path), "--format", "json"]
     env = environment_for(url_of(staging))
     processes = [start(*argv, env=env) for _ in range(3)]
-    reports = [json.loads(process.communicate(timeout=60)[0]) for process in processes]
+    reports = [parsed(process.communicate(timeout=60)[0]) for process in processes]
 
     taken = [report for report in reports if report["exit_code"] == 0]
     refused = [report for report in reports if report["exit_code"] == 4]

@@ -16,6 +16,7 @@ from tests.acceptance import accept, check_of
 from tests.conftest import Ops
 from tests.foreign_files import DEEP, KINDS, WRONG_VALUES
 from tests.integration.test_foreign_files import _inner
+from tests.json_reports import parsed
 from tests.sites import site_that_answers
 
 pytestmark = [pytest.mark.adversary, pytest.mark.usefixtures("own_registry")]
@@ -51,7 +52,7 @@ def test_a_baseline_with_values_of_the_wrong_type_is_none(
 ) -> None:
     file = tmp_path / "before.json"
     assert ops("run_uat", database=staging, save_baseline=str(file)).code == 0
-    good = json.loads(file.read_text(encoding="utf-8"))
+    good = parsed(file.read_text(encoding="utf-8"))
     one = next(iter(good["models"]))
     page = {"status": 200, "words": ["x"], "seconds": 0.1}
     cases = [

@@ -1,6 +1,5 @@
 """The copy on a temporary embedded server is kept in its files, and used by the next process."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 from django.db import connections
 
 from tests.conftest import environment_for, execute, start, url_of
+from tests.json_reports import parsed
 
 pytestmark = pytest.mark.long
 
@@ -18,7 +18,7 @@ def rehearsed(alias: str, folder: Path, *options: str) -> dict[str, Any]:
     ask = ("manage.py", "preflight_migrate", "treasury", "--rehearse=clone", "--format=json")
     process = start(*ask, *options, "--settings=staging_settings", env=env)
     stdout, stderr = process.communicate(timeout=120)
-    report = json.loads(stdout)
+    report = parsed(stdout)
     found: dict[str, Any] = report["facts"]["rehearsal"]
     assert found["isolation"]["server"] == "embedded", stderr
     return found

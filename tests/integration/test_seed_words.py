@@ -124,3 +124,16 @@ def test_what_a_pending_migration_alters_is_migrated_first_and_never_renamed(
         " WHERE attrelid = 'treasury_payment'::regclass AND attname LIKE 'payee%%'"
     )
     assert query(narrow, columns, []) == [("character varying(140)",)]
+
+
+def test_by_its_general_name_every_step_has_that_name(staging: str, ops: Ops) -> None:
+    given = {"model": "treasury.Payment", "field": "payment_id"}
+
+    checked = ops("backfill_field", database=staging, verify_only=True, **given)
+    planned = ops("backfill_field", database=staging, dry_run=True, **given)
+
+    assert (checked.code, planned.code) == (1, 0)
+    assert checked.report["command"] == "backfill_field"
+    (step,) = checked.report["findings"][0]["steps"]
+    aimed = f"python manage.py backfill_field --database {staging}"
+    assert step["text"] == f"{aimed} --model treasury.Payment --field payment_id"

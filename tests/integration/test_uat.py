@@ -1,6 +1,5 @@
 """run_uat says yes only to what was seen, and cannot write while it looks."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from django.test import override_settings
 from opsmigrate import uat
 from tests.acceptance import accept, check_of, checks_without
 from tests.conftest import Ops, execute
+from tests.json_reports import parsed
 from tests.remedies import Typist
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -293,7 +293,7 @@ def test_the_reports_are_written_on_failure_too_and_say_the_same(
 
     names = sorted(path.name for path in folder.iterdir())
     assert names == [f"uat_report.{ending}" for ending in ("html", "json", "txt", "xml")]
-    written = json.loads((folder / "uat_report.json").read_text())
+    written = parsed((folder / "uat_report.json").read_text())
     assert len(written.pop("sha256")) == 64
     assert written == answer.report
     text = (folder / "uat_report.txt").read_text(encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
 from io import StringIO
@@ -18,6 +17,7 @@ from opsmigrate.uat.baseline.figures import stable_marks
 from opsmigrate.uat.registry import registry
 from tests.acceptance import accept, check_of
 from tests.conftest import Answer, Ops, execute, query
+from tests.json_reports import parsed
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -54,7 +54,7 @@ def test_the_database_before_the_migration_is_measured_though_the_code_is_newer(
 
     answer = compare(ops, staging, file, tmp_path)
 
-    body = json.loads(file.read_text())
+    body = parsed(file.read_text())
     figures = body["models"]["treasury.Payment"]["figures"]
     assert figures["count"] == "500"
     assert {"sum(amount)", "count[status=paid]", "sum(amount)[status=paid]"} <= set(figures)
@@ -264,7 +264,7 @@ def test_a_table_that_may_not_be_read_is_told_and_not_passed_over(
     migrated: str, ops: Ops, save: Callable[[str], Path], tmp_path: Path
 ) -> None:
     file = save(migrated)
-    body = json.loads(file.read_text())
+    body = parsed(file.read_text())
     assert "readable" not in str(body["models"])
     execute(connections[migrated], "ALTER TABLE treasury_paymentnote RENAME COLUMN id TO ident")
     execute(

@@ -16,6 +16,7 @@ from opsmigrate import uat
 from opsmigrate.uat.headers import cookie_faults, header_faults
 from tests.acceptance import accept, check_of
 from tests.conftest import Answer, Ops
+from tests.json_reports import parsed
 from tests.sites import Answers, site_that_answers
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -50,7 +51,7 @@ def test_control_characters_and_markup_in_a_page_harm_no_report(look: Look, tmp_
     for path in tmp_path.iterdir():
         text = path.read_text(encoding="utf-8")
         assert not {"\x00", "\x1b"} & set(text)
-    assert json.loads((tmp_path / "uat_report.json").read_text())["exit_code"] == 1
+    assert parsed((tmp_path / "uat_report.json").read_text())["exit_code"] == 1
 
 
 def test_an_answer_that_came_only_on_another_try_is_shown(look: Look, tmp_path: Path) -> None:

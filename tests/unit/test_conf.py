@@ -58,6 +58,7 @@ def test_everything_has_a_default() -> None:
         old_release="warn",
         playbook=PlaybookSettings(before={}, after={}),
         journal_dir=Path("reports"),
+        drift_waivers=(),
         uat=UatSettings(urls=(), base_url=None, login=None, waivers=()),
     )
 
@@ -107,6 +108,7 @@ def test_every_key_can_be_set() -> None:
         old_release="error",
         playbook=PlaybookSettings(before={"migrate": (("true",),)}, after={}),
         journal_dir=Path("/srv/journal"),
+        drift_waivers=(),
         uat=UatSettings(urls=(KeyUrl(url="/"),), base_url="https://x", login=login),
     )
 

@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from opsmigrate.errors import OpsmigrateError
+from opsmigrate.formats import FORMATS
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.examination import add_examination, examined
 from opsmigrate.management.output import confirmed
@@ -18,6 +19,7 @@ class Command(ReportCommand):
 
     # migrate stops there as well.
     too_old = OpsmigrateError
+    formats = FORMATS
     help = "Say whether migrate with the same arguments will apply to this database."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -117,7 +117,10 @@ class Command(ReportCommand):
         if any(options[name] for name in APART):
             options["report_dir"] = None
             if options["save_baseline"]:
-                _require_place(Path(options["save_baseline"]))
+                require_writable(
+                    Path(options["save_baseline"]),
+                    by="a file in a folder that exists with --save-baseline",
+                )
             return
         folder = Path(options["report_dir"])
         try:
@@ -212,17 +215,6 @@ def _baseline(run: Run, file: str | None) -> Baseline | None:
         applied=applied_migrations(run.connection),
         max_age_hours=run.settings.uat.baseline_max_age_hours,
     )
-
-
-def _require_place(file: Path) -> None:
-    try:
-        require_writable(file)
-    except UsageError as error:
-        raise UsageError(
-            str(error),
-            id="cannot-write-output",
-            hint="name a file in a folder that exists with --save-baseline",
-        ) from error
 
 
 def _listed(options: dict[str, Any]) -> Result:

@@ -3,21 +3,24 @@
 import shlex
 from argparse import ArgumentParser
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from opsmigrate.backfill.column_spec import column_spec_of
 from opsmigrate.backfill.dry_run import plan_of
 from opsmigrate.backfill.pace import Pace
+from opsmigrate.backfill.scripts_by_hand import write_scripts
 from opsmigrate.backfill.seed import seed
 from opsmigrate.backfill.verify import verify
 from opsmigrate.backfill.work import SeedOptions
 from opsmigrate.conf import SeedSetting, Settings
+from opsmigrate.counted import counted
 from opsmigrate.errors import RefusedError, UsageError
 from opsmigrate.guard import PRODUCTION, require_approval, require_seed_allowed
 from opsmigrate.management.argument_types import positive_float, positive_int
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.shared_arguments import add_lock_timeout
-from opsmigrate.report import Finding, Result, Severity
+from opsmigrate.report import Finding, Result, Severity, Verdict
 from opsmigrate.schema.history import applied_migrations
 
 PATIENCE_SECONDS = 60.0
@@ -89,6 +92,24 @@ class Command(ReportCommand):
             action="store_true",
             help="read every row and say whether the column is as it must be; write nothing",
         )
+        parser.add_argument(
+            "--write-scripts",
+            metavar="DIR",
+            help="write the scripts that do the same with psql alone to DIR, and do nothing else; "
+            "needs no database",
+        )
+
+    def without_database(self, options: dict[str, Any]) -> Result | None:
+        """Write the scripts, where that was asked for."""
+        if not options["write_scripts"]:
+            return None
+        files = write_scripts(Path(options["write_scripts"]))
+        return Result(
+            verdict=Verdict.PASSED,
+            summary=f"{counted(len(files), 'script')} written to {options['write_scripts']}",
+            facts={"scripts": list(map(str, files))},
+            detail=tuple(f"  {each}" for each in files),
+        )
 
     def run(self, run: Run, **options: Any) -> Result:
         """Seed the table, or say what would be done, or check what was."""
@@ -100,7 +121,7 @@ class Command(ReportCommand):
             expression=options["expression"] or target.expression,
             unique=not options["no_unique"],
         )
-        again = _again(options)
+        again = _again(self.name, options)
         if options["verify_only"]:
             return verify(run.connection, spec, again=again, done={"seeded": 0})
         seed_options = SeedOptions(
@@ -142,9 +163,9 @@ def _missing_approval(settings: Settings, approval: str | None, again: str) -> t
     return ()
 
 
-def _again(options: dict[str, Any]) -> str:
+def _again(command: str, options: dict[str, Any]) -> str:
     """Return what to type to go on, with what makes it the same seed."""
-    words = ["python manage.py seed_payment_id"]
+    words = [f"python manage.py {command}"]
     for name in ("model", "field", "expression", "approval"):
         words += [f"--{name} {shlex.quote(options[name])}"] if options[name] else []
     words += ["--no-unique"] if options["no_unique"] else []

@@ -85,6 +85,8 @@ def _on_conflict(step: Step, table: Relation, clause: Any) -> list[str]:
         _ask_conflict(step, table, "55000")
     inferred = (each.index_elem for each in clause.infer.index_elems)
     read_ = {as_stored(each.name) for each in inferred if each.name}
+    constraint = table.constraints.get(as_stored(clause.infer.conname))
+    read_ |= set(constraint.columns) if constraint is not None else set()
     updates = label(clause, "action") == "ONCONFLICT_UPDATE"
     if updates:
         columns = _assigned_columns(step, table, clause.target_list)

@@ -1,0 +1,1 @@
+"""The shapes of JSON reports: one module per command has the alternatives of its `facts`."""
