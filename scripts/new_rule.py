@@ -202,7 +202,7 @@ KINDS = {
     "recovery": Kind(
         PREFLIGHT / "recovery",
         RECOVERY,
-        "beside note_half_applied() in opsmigrate/preflight/examine.py",
+        "beside note_half_applied() in opsmigrate/preflight/explain.py",
         Template("ledger.add(*find_$name(catalog, plan))"),
         ("error", "warning"),
     ),

@@ -171,6 +171,8 @@ def test_an_object_has_few_fields() -> None:
         for path in OURS
         for node in ast.walk(tree(path))
         if isinstance(node, ast.ClassDef) and len(fields(node)) > MOST_FIELDS
+        # The shapes of reports have what the reports have.
+        and path.parent.name != "facts"
     }
 
     assert more == {f"{each.__module__}.{each.__qualname__}" for each in MORE_FIELDS}

@@ -183,6 +183,7 @@ def test_the_json_has_exactly_the_keys_of_the_design() -> None:
         "table": "public.treasury_payment",
         "column": "payment_id",
         "evidence": {"columns": ["id", "reference"]},
+        "after_cure": False,
     }
     assert body["undecided"] == [
         {"what": "treasury.0003_fill, operation 0: RunPython", "why": "what it does is code"}
