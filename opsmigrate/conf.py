@@ -24,9 +24,18 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # As many as an HMAC with SHA-256 is worth something with (RFC 2104 asks for 32).
 SHORTEST_KEY = 16
 MAKE_KEY = command("python -c 'import secrets; print(secrets.token_urlsafe(32))'")
-SET_KEY = "set the variable OPSMIGRATE_SEAL_KEY to what this prints"
 REHEARSALS = ("auto", "off", "schema", "clone", "kept")
 OLD_RELEASE = ("error", "warn", "off")
+# In their order; opsmigrate/playbook/sequence.py says what each does.
+PLAYBOOK_STEPS = (
+    "backup",
+    "baseline",
+    "preflight",
+    "seed",
+    "preflight-again",
+    "migrate",
+    "uat",
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,18 @@ class UatSettings:
     load_max_seconds: int = 300
 
 
+Argv = tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaybookSettings:
+    """What run_playbook runs before and after a step, by its name, and the URL that it tells."""
+
+    before: Mapping[str, tuple[Argv, ...]]
+    after: Mapping[str, tuple[Argv, ...]]
+    webhook: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """OPSMIGRATE with its defaults; times in the unit that the name says, sizes in bytes."""
@@ -82,6 +103,8 @@ class Settings:
     rehearse_max_seconds: float
     old_release: str
     drift_waivers: tuple[DriftWaiver, ...]
+    playbook: PlaybookSettings
+    journal_dir: Path
     uat: UatSettings
 
 
@@ -102,8 +125,11 @@ KEYS = (
     "REHEARSE_MAX_SECONDS",
     "OLD_RELEASE",
     "DRIFT_WAIVERS",
+    "PLAYBOOK",
+    "JOURNAL_DIR",
     "UAT",
 )
+PLAYBOOK_KEYS = ("BEFORE", "AFTER", "WEBHOOK", "WEBHOOK_KEY")
 UAT_KEYS = (
     "URLS",
     "BASE_URL",
@@ -139,6 +165,8 @@ def load_settings() -> Settings:
         rehearse_max_seconds=_positive(raw, "REHEARSE_MAX_SECONDS", 3600),
         old_release=_one_of(raw, "OLD_RELEASE", OLD_RELEASE, "warn"),
         drift_waivers=_drift_waivers(raw),
+        playbook=_playbook(raw),
+        journal_dir=Path(_text(raw, "JOURNAL_DIR") or "reports"),
         uat=_uat(raw),
     )
 
@@ -152,16 +180,32 @@ def load_seal_key() -> bytes | None:
     return _seal_key(raw) if isinstance(raw, Mapping) else None
 
 
+def load_webhook_key() -> bytes | None:
+    """Return the key that what is sent to the webhook is signed with; as load_seal_key()."""
+    raw = getattr(django_settings, "OPSMIGRATE", {})
+    value = raw.get("PLAYBOOK", {}) if isinstance(raw, Mapping) else {}
+    return _webhook_key(value) if isinstance(value, Mapping) else None
+
+
 def _seal_key(raw: Mapping[str, Any]) -> bytes | None:
-    value = raw.get("SEAL_KEY", os.environ.get("OPSMIGRATE_SEAL_KEY") or None)
+    return _key(raw, "SEAL_KEY", "OPSMIGRATE_SEAL_KEY")
+
+
+def _webhook_key(raw: Mapping[str, Any]) -> bytes | None:
+    return _key(raw, "WEBHOOK_KEY", "OPSMIGRATE_WEBHOOK_KEY")
+
+
+def _key(raw: Mapping[str, Any], name: str, variable: str) -> bytes | None:
+    value = raw.get(name, os.environ.get(variable) or None)
     if value is None:
         return None
+    hint = f"set the variable {variable} to what this prints"
     # Its value is never repeated.
     if not isinstance(value, str | bytes):
-        raise _error("SEAL_KEY", "is neither text nor bytes", SET_KEY, MAKE_KEY)
+        raise _error(name, "is neither text nor bytes", hint, MAKE_KEY)
     key = value.encode() if isinstance(value, str) else value
     if len(key) < SHORTEST_KEY:
-        raise _error("SEAL_KEY", f"has fewer than {SHORTEST_KEY} bytes", SET_KEY, MAKE_KEY)
+        raise _error(name, f"has fewer than {SHORTEST_KEY} bytes", hint, MAKE_KEY)
     return key
 
 
@@ -287,6 +331,49 @@ def seeded_field(seed: SeedSetting) -> tuple[type[Model], Any]:
             '{"model": "treasury.Payment", "field": "payment_id"}; or remove SEED if no column '
             "is to be seeded",
         ) from error
+
+
+def _playbook(raw: Mapping[str, Any]) -> PlaybookSettings:
+    value = raw.get("PLAYBOOK", {})
+    _require_mapping('OPSMIGRATE["PLAYBOOK"]', value, PLAYBOOK_KEYS)
+    webhook = _text(value, "WEBHOOK")
+    if webhook is not None:
+        # It is not repeated: such addresses have a secret in them.
+        if not webhook.startswith(("https://", "http://")):
+            raise _error("PLAYBOOK", "has a WEBHOOK that is no URL", "set it to an https:// URL")
+        if _webhook_key(value) is None:
+            raise _error(
+                "PLAYBOOK",
+                "has a WEBHOOK, and no WEBHOOK_KEY to sign what is sent to it",
+                "set the variable OPSMIGRATE_WEBHOOK_KEY to what this prints",
+                MAKE_KEY,
+            )
+    return PlaybookSettings(
+        before=_hooks(value, "BEFORE"), after=_hooks(value, "AFTER"), webhook=webhook
+    )
+
+
+def _hooks(raw: Mapping[str, Any], key: str) -> dict[str, tuple[Argv, ...]]:
+    value = raw.get(key, {})
+    example = f'write it as in "{key}": {{"migrate": [["touch", "maintenance"]]}}'
+    if not isinstance(value, Mapping):
+        raise _error("PLAYBOOK", f"has {key}, which is not a dict", example)
+    unknown = [str(step) for step in value if step not in PLAYBOOK_STEPS]
+    if unknown:
+        known = ", ".join(PLAYBOOK_STEPS)
+        raise _error("PLAYBOOK", f"has {key} of {unknown[0]!r}", f"the steps are {known}")
+    for commands in value.values():
+        if not _is_list(commands) or not all(
+            _is_list(argv) and argv and all(isinstance(word, str) for word in argv)
+            for argv in commands
+        ):
+            # A text would need a shell.
+            raise _error("PLAYBOOK", f"has {key} that are no lists of words", example)
+    return {step: tuple(map(tuple, commands)) for step, commands in value.items()}
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list | tuple)
 
 
 def _uat(raw: Mapping[str, Any]) -> UatSettings:

@@ -15,8 +15,10 @@ TAKING_AN_ALIAS = (
     "check_drift",
     "dbshell",
     "migrate",
+    "migrate_safely",
     "preflight_migrate",
     "restore_db",
+    "run_playbook",
     "run_uat",
     "seed_payment_id",
     "showmigrations",
@@ -33,7 +35,7 @@ WITH_SETTINGS = re.compile(
 )
 # Where they say no more, they are about what was typed.
 OF_THE_PLAN = re.compile(
-    r"^(?:\w+='[^']*' )?python manage\.py (?:migrate|preflight_migrate)"
+    r"^(?:\w+='[^']*' )?python manage\.py (?:migrate|migrate_safely|preflight_migrate)"
     r"(?= --rehearse | --approval |$)",
     re.MULTILINE,
 )
@@ -72,11 +74,11 @@ APPLY = (command("python manage.py preflight_migrate"), command("python manage.p
 def of_the_plan(text: str, plan: Sequence[str], rehearsal: Sequence[str]) -> str:
     """Return words whose commands repeat the arguments of `migrate`, which else mean all apps.
 
-    `rehearsal` are options of preflight_migrate, which `migrate` does not know.
+    `rehearsal` are options of those that examine, which `migrate` does not know.
     """
 
     def repeated(found: re.Match[str]) -> str:
-        own = rehearsal if found[0].endswith("preflight_migrate") else ()
+        own = () if found[0].endswith(" migrate") else rehearsal
         return " ".join([found[0], *map(shlex.quote, (*plan, *own))])
 
     return OF_THE_PLAN.sub(repeated, text)

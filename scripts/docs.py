@@ -63,6 +63,7 @@ def page() -> str:
         "| 130 | interrupted, whatever the verdict in the report |",
         "\n## Settings\n",
         f"`OPSMIGRATE`: {_listed(conf.KEYS)}.\n",
+        f'`OPSMIGRATE["PLAYBOOK"]`: {_listed(conf.PLAYBOOK_KEYS)}.\n',
         f'`OPSMIGRATE["UAT"]`: {_listed(conf.UAT_KEYS)}.',
         '\n## JSON reports (`"schema": 2`)\n',
         f"Every report: {_listed(list(report))}.\n",

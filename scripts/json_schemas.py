@@ -113,8 +113,10 @@ def facts_of_commands() -> dict[str, Any]:
     from opsmigrate.facts import (
         backup_db,
         check_drift,
+        migrate_safely,
         preflight_migrate,
         restore_db,
+        run_playbook,
         run_uat,
         verify_backup,
     )
@@ -124,8 +126,10 @@ def facts_of_commands() -> dict[str, Any]:
         "backfill_field": seed.SeedFacts,
         "backup_db": backup_db.BackupFacts,
         "check_drift": check_drift.DriftFacts,
+        "migrate_safely": migrate_safely.MigrateSafelyFacts,
         "preflight_migrate": preflight_migrate.PreflightFacts,
         "restore_db": restore_db.RestoreFacts,
+        "run_playbook": run_playbook.PlaybookFacts,
         "run_uat": run_uat.UatFacts,
         "seed_payment_id": seed.SeedFacts,
         "verify_backup": verify_backup.VerifyFacts,

@@ -10,7 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate import interrupts
 from opsmigrate.backfill.column_spec import ColumnSpec
 from opsmigrate.errors import RefusedError
-from opsmigrate.postgres.advisory import LockHolder, holder_of, obtain
+from opsmigrate.postgres.advisory import already_running, holder_of, obtain
 from opsmigrate.postgres.locks import as_timeout
 from opsmigrate.postgres.session import (
     is_pooled_by_transaction,
@@ -103,7 +103,12 @@ def seed_lock(
     deadline = time.monotonic() + patience
     while not obtain(connection, LOCK_SPACE, key, what="seed"):
         if time.monotonic() >= deadline:
-            raise _already_running(spec, holder_of(connection, LOCK_SPACE, key))
+            raise already_running(
+                f"another run is seeding {spec.label}",
+                holder_of(connection, LOCK_SPACE, key),
+                again="run the command again",
+                table=spec.label,
+            )
         interrupts.raise_if_asked()
         time.sleep(SECONDS_BETWEEN_TRIES)
     try:
@@ -112,18 +117,6 @@ def seed_lock(
         if connection.is_usable():
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK_SPACE, key])
-
-
-def _already_running(spec: ColumnSpec, holder: LockHolder | None) -> RefusedError:
-    by = f": {holder}" if holder else ""
-    return RefusedError(
-        f"another run is seeding {spec.label}{by}",
-        id="already-running",
-        hint=holder.hint if holder else "it has just ended: run the command again",
-        steps=holder.steps if holder else (),
-        table=spec.label,
-        evidence=holder.evidence if holder else None,
-    )
 
 
 def is_lost(connection: BaseDatabaseWrapper) -> bool:

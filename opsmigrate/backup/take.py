@@ -49,7 +49,7 @@ from opsmigrate.pgtools.libpq import (
 )
 from opsmigrate.pgtools.printing import PRINTING
 from opsmigrate.pgtools.run import ClientError, started
-from opsmigrate.postgres.advisory import holder_of, obtain
+from opsmigrate.postgres.advisory import already_running, holder_of, obtain
 from opsmigrate.postgres.connection_limit import require_connections
 from opsmigrate.postgres.driver_errors import LOCK_NOT_AVAILABLE, sqlstate
 from opsmigrate.postgres.names import quoted
@@ -192,14 +192,10 @@ def _observer(connection: BaseDatabaseWrapper, session: Session) -> Iterator[Bas
         lock_timeout = f"{LOCK_TIMEOUT_SECONDS * 1000:.0f}ms"
         set_for_session(observer, lock_timeout=lock_timeout, **no_time_limits(observer))
         if not obtain(observer, LOCK_SPACE, 0, what="backup"):
-            holder = holder_of(observer, LOCK_SPACE, 0)
-            raise RefusedError(
-                f"another backup of database {session.database} is running"
-                + (f": {holder}" if holder else ""),
-                id="already-running",
-                hint=holder.hint if holder else "it has just ended: take the backup again",
-                steps=holder.steps if holder else (),
-                evidence=holder.evidence if holder else None,
+            raise already_running(
+                f"another backup of database {session.database} is running",
+                holder_of(observer, LOCK_SPACE, 0),
+                again="take the backup again",
             )
         try:
             yield observer

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from django.db import DEFAULT_DB_ALIAS
 
+from opsmigrate.management.argument_types import positive_float
+
 
 def add_to_all(parser: ArgumentParser, formats: Sequence[str]) -> None:
     """Add the options that every command has; `formats` are those that its report can have."""
@@ -53,4 +55,14 @@ def add_trust_code(parser: ArgumentParser) -> None:
         help="let code of other roles (checks, defaults, functions) run with the privileges of "
         "the superuser that restores; without it, an unprivileged role restores, or the "
         "restore is refused",
+    )
+
+
+def add_lock_timeout(parser: ArgumentParser) -> None:
+    """Add --lock-timeout."""
+    parser.add_argument(
+        "--lock-timeout",
+        type=positive_float,
+        metavar="SECONDS",
+        help="how long each try waits for a lock (default: the setting LOCK_TIMEOUT_SECONDS)",
     )

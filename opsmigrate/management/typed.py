@@ -13,10 +13,11 @@ def about_the_plan(result: Result, options: dict[str, Any]) -> Result:
     flags = ("fake", "fake_initial", "run_syncdb")
     given = [f"--{each.replace('_', '-')}" for each in flags if options[each]]
     on, hours = options["rehearse_on"], options["require_backup"]
+    within = options.get("rehearse_in")
     plan = (*(each for each in named if each), *given)
     rehearsal = (
         *(("--rehearse-on", on) if on else ()),
-        *(("--rehearse-in", options["rehearse_in"]) if options["rehearse_in"] else ()),
+        *(("--rehearse-in", within) if within else ()),
         *(("--trust-code",) if options["trust_code"] else ()),
         *(("--require-backup", f"{hours:g}") if hours else ()),
     )

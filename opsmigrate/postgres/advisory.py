@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.errors import RefusedError
 from opsmigrate.postgres.session import set_for_session
 from opsmigrate.steps import Step, statement
 
@@ -107,6 +108,23 @@ def holder_of(connection: BaseDatabaseWrapper, space: int, key: int) -> LockHold
         seconds_in_state=in_state,
         session_seconds=session,
         transaction_seconds=transaction,
+    )
+
+
+def already_running(
+    who: str, holder: LockHolder | None, *, again: str, table: str | None = None
+) -> RefusedError:
+    """Return the refusal that says that another run, `who`, holds the lock, and what to do.
+
+    `again` is what to do where it has just been let go.
+    """
+    return RefusedError(
+        f"{who}: {holder}" if holder else who,
+        id="already-running",
+        hint=holder.hint if holder else f"it has just ended: {again}",
+        steps=holder.steps if holder else (),
+        table=table,
+        evidence=holder.evidence if holder else None,
     )
 
 

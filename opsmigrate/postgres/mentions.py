@@ -16,6 +16,11 @@ def read_reserved(connection: BaseDatabaseWrapper) -> frozenset[str]:
         return frozenset(row[0] for row in cursor.fetchall())
 
 
+def mentions(text: str, *names: str) -> bool:
+    """Return whether a text has any of the names by itself; what is reserved is not looked at."""
+    return bool(names) and re.search(naming(names, frozenset()), text) is not None
+
+
 def naming(names: Iterable[str], reserved: frozenset[str]) -> str:
     """Return the regular expression that finds any of the names where it stands by itself.
 

@@ -52,6 +52,15 @@ def quoted(*names: str) -> str:
     return ".".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
+def is_qualified(name: str) -> bool:
+    """Return whether SQL reads a text in quotes as a name, with its schema or without."""
+    inside = name[1:-1]
+    if len(name) < 3 or not name[0] == name[-1] == '"':
+        return False
+    one, two = [inside], inside.split('"."')
+    return any(all(p and '"' not in p.replace('""', "") for p in parts) for parts in (one, two))
+
+
 def unquoted(name: str) -> str:
     """Return one name of SQL as it means it: without its quotes, or folded to lower case."""
     return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()

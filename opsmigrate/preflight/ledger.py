@@ -1,6 +1,5 @@
 """What the walk through the plan has found so far, and where it stands."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -9,7 +8,7 @@ from functools import partial
 from textwrap import shorten
 from typing import Any
 
-from opsmigrate.postgres.mentions import naming
+from opsmigrate.postgres.mentions import mentions
 from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.report import Finding, Severity, Undecided
 from opsmigrate.steps import Step
@@ -17,7 +16,7 @@ from opsmigrate.steps import Step
 SHOWN = 100
 # Several privileges may be missing at one place, and each is to be granted; each victim is named.
 EACH = ("missing-privilege", "dropped-by-cascade", "view-dropped-by-cascade")
-ALTERS = re.compile(r"\b(?:ALTER|DROP|EXECUTE)\s", re.IGNORECASE)
+ALTERS = ("ALTER ", "DROP ", "EXECUTE ")
 
 
 class Effect(Enum):
@@ -46,8 +45,13 @@ def place_of(migration: str | None, operation: str | None) -> str:
 
 
 def _names(name: str, texts: Iterable[str]) -> bool:
-    pattern = re.compile(naming([name], frozenset()))
-    return any(pattern.search(text) for text in texts)
+    return any(mentions(text, name) for text in texts)
+
+
+def _alters(text: str) -> bool:
+    """Return whether a text of SQL or of code may alter something, as far as its words tell."""
+    words = " ".join(text.upper().split())
+    return any(word in words for word in ALTERS)
 
 
 # Why a question of rows stays open, where nobody can ask them.
@@ -214,7 +218,7 @@ class Ledger:
         label = (table or "").rpartition(".")[2]
         subjects = [each for each in (name, column) if each] or [label]
         found = next((each for each in subjects if each and self.wrote(each)), None)
-        altered = [text for text in self._raw if ALTERS.search(text)]
+        altered = [text for text in self._raw if _alters(text)]
         return found or (label if label and _names(label, altered) else None)
 
     def mark_undecided(

@@ -15,6 +15,7 @@ BEFORE_STATEMENT = frozenset({";", "BEGIN", "THEN", "ELSE", "LOOP"})
 MAKING = frozenset({"ALTER", "CREATE", "DO"})
 # format() puts names and literals in quotes: the text around them stays what it is.
 QUOTED_PLACE = re.compile(r"%(?:\d+\$)?-?\d*([IL%s])")
+LITERALS = ("SCONST", "USCONST", "BCONST", "XCONST")
 UNKNOWN = "?"
 STAND_IN = {"I": f'"{UNKNOWN}"', "L": f"'{UNKNOWN}'", "%": "%"}
 
@@ -126,11 +127,19 @@ def normal_form(tokens: Sequence[Token]) -> str:
 
 
 def _shown(token: Token) -> str:
-    if token.kind in ("SCONST", "USCONST", "BCONST", "XCONST"):
+    if token.kind in LITERALS:
         return "''"
     if token.keyword:
         return token.text.upper()
     return f'"{token.name}"' if token.name is not None else token.text
+
+
+def without_literals(text: str) -> str:
+    """Return a text without its literals and comments, or itself where it cannot be read."""
+    try:
+        return " ".join(token.text for token in scan(text) if token.kind not in LITERALS)
+    except (NotParsedError, NoGrammarError):
+        return text
 
 
 def names_in(text: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.sql.grammar import deparse, parse_expression
 from opsmigrate.sql.nodes import label
+from opsmigrate.sql.placeholders import statements_if_readable
 from opsmigrate.sql.statement import NotParsedError
 
 __all__ = [
@@ -19,7 +20,9 @@ __all__ = [
     "constant_of",
     "deparse",
     "functions_called",
+    "functions_named_in",
     "is_constant",
+    "nodes_of",
     "not_null_columns",
     "parse_expression",
     "references",
@@ -91,16 +94,36 @@ def columns_used_by(expression: str) -> tuple[str, ...]:
 
 def functions_called(node: Any) -> tuple[Call, ...]:
     """Return the functions that are called by name, in order; operators are none."""
-    return tuple(
-        Call(*_two([each_name.string.sval for each_name in each.funcname]), len(each.args))
-        for each in nodes_in(node)
-        if each.DESCRIPTOR.name == "FuncCall"
-    )
+    return tuple(_call(each) for each in nodes_in(node) if each.DESCRIPTOR.name == "FuncCall")
+
+
+def _call(node: Any) -> Call:
+    return Call(*_two([each.string.sval for each in node.funcname]), len(node.args))
 
 
 def _two(parts: list[str]) -> tuple[str | None, str]:
     stored = [as_stored(part) for part in parts]
     return (stored[-2] if len(stored) > 1 else None), stored[-1]
+
+
+def nodes_of(expressions: str) -> tuple[Any, ...] | None:
+    """Return all messages within expressions with commas between them, None where unreadable.
+
+    They are shared by all who ask, and so must not be changed.
+    """
+    found = statements_if_readable(f"SELECT {expressions}")
+    if found is None or len(found) != 1:
+        return None
+    return tuple(each for target in found[0].node.target_list for each in nodes_in(target))
+
+
+def functions_named_in(expressions: str) -> tuple[str, ...] | None:
+    """Return the names of the functions that are called, each once; None where unreadable."""
+    found = nodes_of(expressions)
+    if found is None:
+        return None
+    calls = (_call(each) for each in found if each.DESCRIPTOR.name == "FuncCall")
+    return tuple(dict.fromkeys(call.name for call in calls))
 
 
 def is_constant(node: Any) -> bool:

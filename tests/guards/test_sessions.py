@@ -24,6 +24,7 @@ DRIVERS_WAYS = {"connect", "get_new_connection", "create_connection"}
 ELSEWHERE = (
     "connection_created.connect",
     "got_request_exception.connect",
+    "pre_migrate.connect",
     "socket.create_connection",
     "line.connect",
 )

@@ -61,6 +61,10 @@ OWNER = {
     "a parameter that is SQL": "raw.execute('SELECT 1; %s', [DRIVER.extensions.AsIs("
     "f'ALTER ROLE {role} CONNECTION LIMIT 7')]) if DRIVER.__name__ == 'psycopg2' else"
     " raw.execute(f'ALTER ROLE {role} CONNECTION LIMIT 7')",
+    "a value that ends its literal": "raw.execute(\"SELECT '%s'\","
+    " [f'|| pg_terminate_backend({pid}) ||'])",
+    "a value that ends a comment": "raw.execute('SELECT 1 /* %s */',"
+    " [f'*/, pg_terminate_backend({pid}) /*'])",
     "a server-side cursor": "raw.connection.cursor(name='far').execute("
     "f'SELECT pg_terminate_backend({pid})')",
     "a transaction that stays": "cursor.execute('BEGIN');"

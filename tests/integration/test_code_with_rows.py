@@ -25,6 +25,8 @@ DECIDED = {
     f" {CAGES}.filter(size__isnull=True).exists():\n        raise ValueError",
     "a part of a text": f"for cage in {CAGES}.filter(name__icontains='b%'):\n        cage.save()",
     "a query in it": f"{CAGES}.filter(size__in={CAGES}.filter(name='b').values('size')).delete()",
+    "rows beside it": f"for cage in {CAGES}.filter(models.Exists({CAGES}.filter("
+    "size=models.OuterRef('pk'), name__contains='b'))):\n        cage.save()",
     "a list of none": "Cage.objects.using(schema_editor.connection.alias).bulk_create("
     f"Cage(name=row['name']) for row in {CAGES}.filter(name='b').values('name').iterator())",
     "none of a list": f"keys = []\n    {CAGES}.filter(pk__in=keys).update(name=None)",
@@ -39,6 +41,10 @@ OPEN = {
     "a part of a number": f"{CAGES}.filter(size__contains=5).delete()",
     "a loop over it": f"for cage in {CAGES}.filter(name='a'):\n        cage.save()",
     "a query in it that finds it": f"{CAGES}.filter(size__in={CAGES}.values('size')).delete()",
+    "rows beside it": f"for cage in {CAGES}.filter(models.Exists({CAGES}.filter("
+    "pk=models.OuterRef('pk'), name__contains='a'))):\n        cage.save()",
+    "an operator that lacks": f"{CAGES}.filter(models.Exists({CAGES}.filter("
+    "name=models.OuterRef('code'), name__contains='b'))).delete()",
     "a list of one": "Cage.objects.using(schema_editor.connection.alias).bulk_create("
     f"Cage(name=row['name']) for row in {CAGES}.values('name').iterator())",
     "NULL": f"{CAGES}.update(name=None)",
@@ -364,6 +370,79 @@ def test_sequences_that_are_set_behind_the_last_row(
     """As wagtail's search_promotions.0006 does."""
     write_migrations(CAGE, RESETS)
     execute(connections[applied], change or "SELECT")
+
+    assert asked(ops, applied) == code
+    assert (migrate(applied, "zoo") is None) == (code == 0)
+
+
+LOGGED = f"""
+dependencies = [("contenttypes", "0002_remove_content_type_name")]
+operations = [
+    {CAGE}
+    migrations.CreateModel("Log", [
+        ("id", models.BigAutoField(primary_key=True)),
+        ("number", models.BigIntegerField()),
+        ("content_type", models.ForeignKey("contenttypes.ContentType", models.CASCADE)),
+    ]),
+]
+"""
+FORGETS = """
+def run(apps, schema_editor):
+    alias = schema_editor.connection.alias
+    ContentType = apps.get_model("contenttypes", "ContentType")
+    Cage = apps.get_model("zoo", "Cage")
+    Log = apps.get_model("zoo", "Log")
+    Log.objects.using(alias).filter(
+        content_type=ContentType.objects.db_manager(alias).get_for_model(Cage),
+        number__in=Cage._base_manager.filter(name="b"),
+    ).delete()
+
+operations = [migrations.RunPython(run)]
+"""
+A_LOG = "INSERT INTO zoo_log (number, content_type_id) SELECT c.id, t.id"
+A_LOG += " FROM zoo_cage c, django_content_type t WHERE t.model = 'cage'"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (A_LOG, 0),
+        (f"{A_LOG}; UPDATE zoo_cage SET name = 'b'", 3),
+        ("UPDATE django_content_type SET model = 'pen' WHERE model = 'cage'", 3),
+    ],
+    ids=["others", "one", "no-type"],
+)
+def test_the_content_type_of_a_model_is_known_where_it_is_there(
+    change: str, code: int, empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    """As common.0008 of pretalx does."""
+    write_migrations(LOGGED)
+    assert migrate(empty_database, "zoo") is None
+    write_migrations(LOGGED, FORGETS)
+    execute(connections[empty_database], f"{ROW}; {change}")
+
+    assert asked(ops, empty_database) == code
+
+
+OPERATION = """
+class Own(migrations.operations.base.Operation):
+    def state_forwards(self, app_label, state):
+        pass
+
+    def database_forwards(self, app_label, schema_editor, from_state, to_state):
+        "For a linter."
+        {does}
+
+operations = [Own()]
+"""
+
+
+@pytest.mark.parametrize(("does", "code"), [("pass", 0), ("1 / 0", 3)])
+def test_an_operation_that_says_nothing_does_nothing(
+    does: str, code: int, applied: str, write_migrations: Write, ops: Ops
+) -> None:
+    """As IgnoreMigration of django-migration-linter."""
+    write_migrations(CAGE, OPERATION.format(does=does))
 
     assert asked(ops, applied) == code
     assert (migrate(applied, "zoo") is None) == (code == 0)

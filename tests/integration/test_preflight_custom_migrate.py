@@ -52,7 +52,7 @@ def test_sql_of_the_engines_own_is_left_open(
     assert "ADD CONSTRAINT big" in opened["zoo.0002_step 0: AddField"]
 
 
-@pytest.mark.parametrize(("field", "words"), [("size", "TRUNCATE"), ("name", "read-only")])
+@pytest.mark.parametrize(("field", "words"), [("size", "TRUNCATE"), ("name", "WITH gone")])
 def test_an_engine_that_goes_past_its_editor_changes_nothing(
     new_database: Callable[..., str], write_migrations: Write, ops: Ops, field: str, words: str
 ) -> None:

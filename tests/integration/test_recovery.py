@@ -57,6 +57,11 @@ STOPS = {
     ),
     "an index is INVALID after a duplicate": (f"{WEIGHT}\n{BY_HAND}", 1),
     "nothing but an INVALID index": (BY_HAND, 0),
+    "an INVALID index among other SQL": (
+        """migrations.RunSQL(["SELECT 1", ('/* once */ CREATE UNIQUE INDEX CONCURRENTLY "zoo one" '
+        'ON public."zoo_cage" (size)')]),""",
+        0,
+    ),
     "code is among the rest": (f"{AGE}\n{UNIQUE}\n{CODE}", 1),
     "code may have run": (f"{WEIGHT}\n{CODE}\n{UNIQUE}", 2),
     "code that cannot be undone may have run": (f"{WEIGHT}\n{ONE_WAY}\n{UNIQUE}", 2),

@@ -70,6 +70,11 @@ def test_statements_name_the_tables_they_touch(
         ("CREATE INDEX ON other USING btree (id)", ["public.other"]),
         ("DELETE FROM only other", ["public.other"]),
         ("SELECT 1", []),
+        ("WITH other AS (SELECT 1) SELECT * FROM other", []),
+        ('ALTER TABLE other ADD COLUMN "Order" int', ["public.other"]),
+        ('ALTER TABLE other ALTER COLUMN "Order" TYPE int USING "Order"::int', ["public.other"]),
+        ('UPDATE other SET id = EXTRACT(day FROM "Order") WHERE id = %s', ["public.other"]),
+        ('DROP TABLE IF EXISTS public.other, "Order"', ["public.other", "public.Order"]),
     ],
 )
 def test_names_are_found_in_text(statement: str, touched: list[str], empty_database: str) -> None:

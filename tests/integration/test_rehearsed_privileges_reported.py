@@ -35,6 +35,11 @@ COMPOSED = """
     sql.SQL('CREATE TABLE {} (id int)').format(sql.Identifier('extra'))
 ))(__import__('importlib').import_module('django.db.backends.postgresql.psycopg_any').sql)
 """
+OWNS_HEIR = "only the owner may alter public.heir"
+HEIR = "CREATE TABLE heir () INHERITS (ledger)"
+TO_HEIR = "ALTER TABLE heir OWNER TO {role}"
+MINE_AND_SCHEMA = (LEDGER, "ALTER TABLE ledger OWNER TO {role}", CREATE)
+WITH_HEIR = (*MINE_AND_SCHEMA, HEIR)
 C2 = (
     Case("index", "CREATE INDEX extra ON ledger (n)", ON_PUBLIC, MINE, CREATE),
     Case("rename", "ALTER TABLE ledger RENAME TO ledgers", ON_PUBLIC, MINE, CREATE),
@@ -73,6 +78,36 @@ C2 = (
         CREATE,
     ),
     Case("column", "ALTER TABLE ledger RENAME COLUMN n TO m", None, MINE),
+    Case("inherited column", "ALTER TABLE ledger ADD COLUMN m int", OWNS_HEIR, WITH_HEIR, TO_HEIR),
+    Case(
+        "inherited default",
+        "ALTER TABLE ledger ALTER n SET DEFAULT 1",
+        OWNS_HEIR,
+        WITH_HEIR,
+        TO_HEIR,
+    ),
+    Case("inherited name", "ALTER TABLE ledger RENAME n TO m", OWNS_HEIR, WITH_HEIR, TO_HEIR),
+    Case("only the parent", "ALTER TABLE ONLY ledger ALTER n SET DEFAULT 1", None, WITH_HEIR),
+    Case("index of the parent", "CREATE INDEX extra ON ledger (n)", None, WITH_HEIR),
+    Case(
+        "a heir that the plan makes",
+        "CREATE TABLE child () INHERITS (ledger); ALTER TABLE ledger ADD COLUMN m int",
+        None,
+        MINE_AND_SCHEMA,
+    ),
+    Case(
+        "a key that is not given",
+        "INSERT INTO counted DEFAULT VALUES",
+        "USAGE on SEQUENCE public.counted_id_seq",
+        ("CREATE TABLE counted (id serial)", "GRANT INSERT ON counted TO {role}"),
+        "GRANT USAGE ON SEQUENCE counted_id_seq TO {role}",
+    ),
+    Case(
+        "a key that is given",
+        "INSERT INTO counted SELECT 1",
+        None,
+        ("CREATE TABLE counted (id serial)", "GRANT INSERT ON counted TO {role}"),
+    ),
     Case(
         "extension",
         "CREATE EXTENSION plpgsql",

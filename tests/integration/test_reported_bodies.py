@@ -72,7 +72,7 @@ QUIET = {
         DROPS,
         (
             "CREATE FUNCTION total() RETURNS bigint LANGUAGE sql AS"
-            " 'SELECT count(id) FROM zoo_cage /* not of size */'",
+            " 'SELECT count(id) FROM zoo_cage /* not /* all */ of size */'",
         ),
     ),
     "a column that the plan has made": (
@@ -104,6 +104,20 @@ REPLACED = (
     "CREATE OR REPLACE FUNCTION total() RETURNS bigint LANGUAGE sql AS "
     "'SELECT sum(extent) FROM zoo_cage'"
 )
+
+
+def test_code_that_writes_of_a_function_does_not_replace_it(
+    empty_database: str, write_migrations: Write, ops: Ops
+) -> None:
+    code = "UPDATE zoo_cage SET name = 'of function total'"
+    way = f'migrations.RunPython(lambda apps, editor: editor.execute("{code}")),'
+    write_migrations(CAGE, RENAMES + "\n" + way)
+    assert migrate(empty_database, "zoo", "0001") is None
+    execute(connections[empty_database], SUM[0])
+
+    answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="clone")
+
+    assert (answer.code, answer.ids) == (0, ["named-in-function"]), answer.stdout
 
 
 @pytest.mark.parametrize(

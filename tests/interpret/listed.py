@@ -107,7 +107,9 @@ def _execute(
     changed = False
     for statement in parse(text):
         effects = interpret(ours, statement)[1]
-        taken = list(rights_differences(statement, effects, connection))
+        # What code needs that it runs, nothing says.
+        asked = not effects.runs_code
+        taken = list(rights_differences(statement, effects, connection)) if asked else []
         happened, server = executed(statement, connection)
         changed = changed or server is not None
         needed = None if taken else frozenset(effects.rights)

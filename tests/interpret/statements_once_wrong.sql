@@ -102,3 +102,9 @@ REVOKE ALL ON "Mixed Case"."Thing" FROM CURRENT_USER; ALTER TABLE "Mixed Case"."
 ALTER TABLE parted_1 ADD PRIMARY KEY (n); ALTER TABLE parted ADD PRIMARY KEY (n, author_id)
 ALTER TABLE parted ADD CHECK (n < 9000) NOT VALID; ALTER TABLE parted VALIDATE CONSTRAINT parted_n_check
 CREATE VIEW x AS SELECT made FROM parted_2 WHERE n <= 0 OR ctid IS NOT NULL
+CREATE VIEW x AS SELECT b FROM loose_pair
+INSERT INTO loose_pair VALUES (1)
+COMMENT ON COLUMN book_id_seq.absent IS 'x'
+COMMENT ON COLUMN book_id_seq.last_value IS 'x'
+COMMENT ON COLUMN book_id_seq.ctid IS 'x'
+ALTER VIEW titles OWNER TO interpret_owner; SELECT id FROM titles FOR UPDATE

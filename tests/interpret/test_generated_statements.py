@@ -23,8 +23,9 @@ from tests.interpret.undone import differences
 
 ONCE_WRONG = Path(__file__).with_name("statements_once_wrong.sql")
 FEWEST_FORMS = 60
-# Of the statements, so many may be not understood. It may only fall.
-UNKNOWN = 0.15
+# Of the statements, so many may be not understood; of a few, by chance, more. It may only fall.
+UNKNOWN, OF_FEW = 0.10, 0.15
+ENOUGH = 1_000
 # Of the mutants that some of so few statements reaches, so many are noticed. It may only rise.
 NOTICED = 0.40
 
@@ -44,7 +45,8 @@ def hold(found: Found) -> None:
     """Fail for what differs, and where too little is understood or done."""
     print(*found.lines(), sep="\n")
     assert found.differences == {}, "\n".join(found.lines())
-    assert found.unknown.total() / found.statements <= UNKNOWN
+    most = UNKNOWN if found.statements >= ENOUGH else OF_FEW
+    assert found.unknown.total() / found.statements <= most
     assert 0.4 < found.done / found.statements < 0.7
 
 
@@ -66,10 +68,9 @@ def test_random_statements_do_what_was_said(server: BaseDatabaseWrapper) -> None
 @pytest.mark.long
 @pytest.mark.major
 def test_rights_taken_away_one_by_one(server: BaseDatabaseWrapper) -> None:
-    found, _ = run(server, seed=2, number=40, rights=True)
+    found, _ = run(server, seed=2, number=120, rights=True)
 
-    wrong = {key: lines for key, lines in found.differences.items() if key[0] == "rights"}
-    assert wrong == {}
+    hold(found)
 
 
 @pytest.mark.long

@@ -22,6 +22,7 @@ from opsmigrate.preflight.interpret.schema import (
     Type,
     Use,
 )
+from opsmigrate.preflight.interpret.thing import column
 from opsmigrate.sql.names import Name
 from tests.conftest import execute
 
@@ -248,3 +249,16 @@ def test_a_pinned_session_reads_the_same_and_stays_pinned(empty_database: str) -
         assert cursor.fetchone() == ("pg_catalog, pg_temp",)
     assert pinned == free
     assert pinned.search_path == ("public",)
+
+
+@pytest.mark.long
+def test_statistics_with_the_longest_name_are_told_whole(empty_database: str) -> None:
+    connection = connections[empty_database]
+    longest = "s" * 63
+    execute(connection, "CREATE TABLE t (a int, b int)")
+    execute(connection, f"CREATE STATISTICS {longest} ON a, b FROM t")
+
+    read = read_schema(connection)
+
+    [found] = read.dependencies[column(Name("public", "t"), "a")]
+    assert found.by.part == Name("public", longest)

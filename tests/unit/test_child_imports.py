@@ -1,16 +1,23 @@
-"""The process of a rehearsal leaves it to the settings which driver is imported, and when."""
+"""The processes that run `migrate` leave it to the settings which driver is imported, and when."""
 
 import subprocess
 import sys
 
+import pytest
+
 CODE = """
 import sys
-import opsmigrate.preflight.rehearsal.child
+import {module}
 print([name for name in sys.modules if name.startswith("psycopg")])
 """
 
 
-def test_before_the_settings_no_driver_is_imported() -> None:
-    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
+@pytest.mark.parametrize(
+    "module",
+    ["opsmigrate.preflight.rehearsal.child", "opsmigrate.playbook.migrate_child"],
+)
+def test_before_the_settings_no_driver_is_imported(module: str) -> None:
+    argv = [sys.executable, "-c", CODE.format(module=module)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"

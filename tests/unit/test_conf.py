@@ -8,7 +8,14 @@ from django.core.checks import Error
 from django.test import override_settings
 
 from opsmigrate.checks import check_settings
-from opsmigrate.conf import KeyUrl, SeedSetting, Settings, UatSettings, load_settings
+from opsmigrate.conf import (
+    KeyUrl,
+    PlaybookSettings,
+    SeedSetting,
+    Settings,
+    UatSettings,
+    load_settings,
+)
 from opsmigrate.errors import SettingsError
 
 
@@ -50,6 +57,8 @@ def test_everything_has_a_default() -> None:
         rehearse_max_seconds=3600,
         old_release="warn",
         drift_waivers=(),
+        playbook=PlaybookSettings(before={}, after={}),
+        journal_dir=Path("reports"),
         uat=UatSettings(urls=(), base_url=None, login=None, waivers=()),
     )
 
@@ -77,6 +86,8 @@ def test_every_key_can_be_set() -> None:
         REHEARSE_MAX_BYTES=1000,
         REHEARSE_MAX_SECONDS=60,
         OLD_RELEASE="error",
+        PLAYBOOK={"BEFORE": {"migrate": [["true"]]}},
+        JOURNAL_DIR="/srv/journal",
         UAT={"URLS": [{"url": "/"}], "BASE_URL": "https://x", "LOGIN": login, "WAIVERS": []},
     )
 
@@ -96,6 +107,8 @@ def test_every_key_can_be_set() -> None:
         rehearse_max_seconds=60,
         old_release="error",
         drift_waivers=(),
+        playbook=PlaybookSettings(before={"migrate": (("true",),)}, after={}),
+        journal_dir=Path("/srv/journal"),
         uat=UatSettings(urls=(KeyUrl(url="/"),), base_url="https://x", login=login),
     )
 

@@ -19,6 +19,7 @@ from opsmigrate.errors import RefusedError, UsageError
 from opsmigrate.guard import PRODUCTION, require_approval, require_seed_allowed
 from opsmigrate.management.argument_types import positive_float, positive_int
 from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.management.shared_arguments import add_lock_timeout
 from opsmigrate.report import Finding, Result, Severity, Verdict
 from opsmigrate.schema.history import applied_migrations
 
@@ -65,12 +66,7 @@ class Command(ReportCommand):
             metavar="SECONDS",
             help="stop cleanly after this time; the next run continues",
         )
-        parser.add_argument(
-            "--lock-timeout",
-            type=positive_float,
-            metavar="SECONDS",
-            help="how long each try waits for a lock (default: the setting LOCK_TIMEOUT_SECONDS)",
-        )
+        add_lock_timeout(parser)
         parser.add_argument(
             "--triggers",
             choices=("refuse", "fire", "skip"),

@@ -20,7 +20,7 @@ WITH n AS MATERIALIZED (
         OR oid = pg_my_temp_schema()
 ), object AS (
     SELECT 'pg_class'::regclass AS classid, c.oid AS objid, 'relation' AS kind, n.name AS schema,
-           c.relname::text AS name, NULL::text[] AS arguments, '' AS part
+           c.relname::text AS name, NULL::text[] AS arguments, ''::text AS part
     FROM pg_class c JOIN n ON n.oid = c.relnamespace WHERE c.relkind NOT IN ('i', 'I', 't')
     UNION ALL
     SELECT 'pg_rewrite'::regclass, r.oid,

@@ -119,7 +119,8 @@ def _column(place: Place, node: Any) -> Typed:
 
 
 def _cast(place: Place, node: Any) -> Typed:
-    value = typed(place, node.arg)
+    empty = node.arg.WhichOneof("node") == "a_array_expr" and not node.arg.a_array_expr.elements
+    value = Typed(type=UNKNOWN, constant=True) if empty else typed(place, node.arg)
     target = find_type(place.schema, node.type_name)
     found = coerced(place, value, target, "e")
     if found is None:
@@ -205,6 +206,8 @@ def _operated(place: Place, name: str, parts: Sequence[Typed]) -> Typed:
     callees = [each for each in schema.system.operators.get(name, ()) if each.schema in visible]
     found = chosen(schema, callees, [each.type for each in parts])
     if not found:
+        if any("range" in each.type for each in parts):
+            raise UnknownError("the operators of ranges")
         raise refuse("42883", "missing-operator", name=name)
     if len(found) > 1:
         raise refuse("42725", "ambiguous-operator", name=name)
@@ -275,6 +278,8 @@ def _call(place: Place, node: Any) -> Typed:
     if not plain or node.agg_order or node.HasField("agg_filter"):
         raise UnknownError(f"the call of {names[-1]}")
     parts = [typed(place, each) for each in node.args]
+    if len(names) > 1 and names[-2] not in ("pg_catalog", *place.schema.schemas):
+        raise refuse("3F000", "missing-schema", name=names[-2])
     callees = _callees(place.schema, names)
     found = chosen(place.schema, callees, [each.type for each in parts])
     if not found:
@@ -339,7 +344,7 @@ def _value_function(place: Place, node: Any) -> Typed:
 
 def _array(place: Place, node: Any) -> Typed:
     if not node.elements:
-        return Typed(type=UNKNOWN, constant=True)
+        raise refuse("42P18", "type-not-determined")
     value = _common(place, node.elements)
     return joined([value], f"{without_modifier(value.type)}[]")
 

@@ -45,8 +45,6 @@ def read(step: Step, node: Any) -> list[tuple[Range, Relation]]:
         if each.role == TARGET or is_systems(each.node):
             continue
         relation = queried(step, each.node)
-        if relation.kind == "c":
-            step.refuse("42809", "wrong-kind", relation=relation.name)
         found.append((each, relation))
         step.effects.reads.add(Use(relation.name, None))
         _ask_populated(step, relation)
@@ -89,7 +87,10 @@ def queried(step: Step, node: Any) -> Relation:
     schema, name = range_name(node)
     if schema is not None and schema not in step.schema.schemas and not is_systems(node):
         step.refuse("42P01", "missing-table", name=name)
-    return relation_of(step, node)
+    relation = relation_of(step, node)
+    if relation.kind == "c":
+        step.refuse("42809", "wrong-kind", relation=relation.name)
+    return relation
 
 
 def is_systems(node: Any) -> bool:
@@ -112,6 +113,10 @@ def _lock_rows(step: Step, relation: Relation, *, only: bool) -> None:
             _lock_rows(step, step.known(name), only=False)
             # The view's owner has to have the rights on these.
             step.effects.rights = rights
+            owner = "" if relation.owner == step.schema.role else relation.owner
+            step.effects.may_need(
+                Right(privilege="UPDATE", object_kind="relation", name=name, role=owner)
+            )
     if not only:
         for child in descendants_of(step.schema, relation.name):
             lock = step.effects.lock if relation.kind == "r" else step.effects.lock_with_rows

@@ -14,15 +14,14 @@ from opsmigrate.postgres.settings import resets_of
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.report import Finding, Severity
+from opsmigrate.sql.own_relations import own_relation
+from opsmigrate.sql.placeholders import statements_if_readable
 from opsmigrate.steps import statement
 
 MUCH_WAL = 1 << 30
 NEARLY_FULL = 0.8
 # A table with its TOAST table, that one's index, and what else a statement brings along.
 RELATIONS_OF_A_TABLE = 3
-INDEXES = re.compile(
-    r"\b(?:CREATE (?:UNIQUE )?INDEX|PRIMARY KEY|UNIQUE|EXCLUDE|AS IDENTITY|\w*serial)\b", re.I
-)
 SETTINGS = """
 SELECT name, setting FROM pg_settings WHERE name IN ('synchronous_standby_names',
     'synchronous_commit', 'session_replication_role', 'max_locks_per_transaction',
@@ -192,6 +191,12 @@ def _triggers_off(
         )
 
 
+def _relations_made(text: str) -> int:
+    """Return how many indexes and sequences a text makes."""
+    parts = (part for each in statements_if_readable(text) or () for part in each.parts())
+    return sum(part.kind == "IndexStmt" or own_relation(part.value) is not None for part in parts)
+
+
 def _locks(
     settings: Mapping[str, str], catalog: Catalog, statements: Sequence[PlannedStatement]
 ) -> Iterable[Finding]:
@@ -211,8 +216,7 @@ def _locks(
                 seen.add((migration, table))
                 more = RELATIONS_OF_A_TABLE + indexes.get(table, 0)
                 needed[migration] = needed.get(migration, 0) + more
-        found = len(INDEXES.findall(item.sql))
-        needed[migration] = needed.get(migration, 0) + found
+        needed[migration] = needed.get(migration, 0) + _relations_made(item.sql)
     for migration, count in needed.items():
         if count >= room * NEARLY_FULL:
             yield Finding(

@@ -1,6 +1,5 @@
 """After a failure: a migration that is not atomic stopped half-way; what is done, what to type."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,12 +25,7 @@ from opsmigrate.preflight.recovery.traces import (
 )
 from opsmigrate.report import Finding, Severity
 from opsmigrate.schema.applied import flat
-
-CREATES_INDEX = re.compile(
-    r'^\s*CREATE (?:UNIQUE )?INDEX (?:CONCURRENTLY )?(?:IF NOT EXISTS )?"?([^\W\d][\w$]*)"?'
-    r' ON (?:ONLY )?(?:\w+\.)?"?([^\W\d][\w$]*)"?',
-    re.IGNORECASE,
-)
+from opsmigrate.sql.placeholders import statements_if_readable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +88,20 @@ def _made(step: PlanStep) -> Iterator[str]:
         index = getattr(operation, "index", None)
         if index is not None:
             yield as_stored(index.name)
-        elif isinstance(operation, RunSQL) and (match := _creates_index(operation)):
-            yield match[1]
+        elif isinstance(operation, RunSQL):
+            yield from (name for _, name in _indexes_made(operation))
 
 
-def _creates_index(operation: RunSQL) -> "re.Match[str] | None":
-    return CREATES_INDEX.match(" ".join(str(operation.sql).split()))
+def _indexes_made(operation: RunSQL) -> list[tuple[str, str]]:
+    """Return table and name of each index that SQL written by hand makes."""
+    given = operation.sql if isinstance(operation.sql, list | tuple) else [operation.sql]
+    texts = [str(each if isinstance(each, str) else each[0]) for each in given]
+    return [
+        (as_stored(each.node.relation.relname), as_stored(each.node.idxname))
+        for text in texts
+        for each in statements_if_readable(text) or ()
+        if each.kind == "index_stmt" and each.node.idxname
+    ]
 
 
 def find_stop(
@@ -114,8 +116,8 @@ def find_stop(
         state = state.clone()
         operation.state_forwards(step.migration.app_label, state)
         states.append(state)
-        if isinstance(operation, RunSQL) and (match := _creates_index(operation)):
-            by_hand[("index", match[2], match[1])] = None
+        if isinstance(operation, RunSQL):
+            by_hand |= {("index", *made): None for made in _indexes_made(operation)}
         now = {**traces_of(state, step.migration.app_label, connection), **by_hand}
         if isinstance(operation, SeparateDatabaseAndState):
             hidden |= _changed(expected[-1], now)
@@ -144,8 +146,8 @@ def _names(operation: Operation) -> list[str]:
         index = getattr(each, "index", None)
         if index is not None:
             found.append(as_stored(index.name))
-        elif isinstance(each, RunSQL) and (match := _creates_index(each)):
-            found.append(match[1])
+        elif isinstance(each, RunSQL):
+            found += [name for _, name in _indexes_made(each)]
     return found
 
 

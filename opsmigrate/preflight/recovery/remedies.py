@@ -1,6 +1,5 @@
 """What to type after a migration stopped half-way: the rest of it, or its undoing."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,10 +11,15 @@ from django.db.migrations.state import ProjectState
 from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.preflight.recovery.writing import WritingEditor, writing_editor
 from opsmigrate.preflight.walk.operations import Move, walk_operation
+from opsmigrate.sql import nodes
+from opsmigrate.sql.placeholders import statements_if_readable
 from opsmigrate.steps import Step, command, statement
 
-# Migrate makes it again, but what was written into it since is gone.
-LOSES = re.compile(r"DROP TABLE |ALTER TABLE .* DROP COLUMN ")
+# A part of a statement, its field with a choice, and the choice.
+LOSING = (
+    ("AlterTableCmd", "subtype", "AT_DropColumn"),
+    ("DropStmt", "remove_type", "OBJECT_TABLE"),
+)
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,18 @@ def _lines(statements: Sequence[str], last: str) -> tuple[Step, ...]:
 
 
 def _typed(text: str) -> Step:
-    loses = "loses its values" if LOSES.match(text) else None
-    return statement(text, risk=loses)
+    return statement(text, risk="loses its values" if _loses(text) else None)
+
+
+def _loses(text: str) -> bool:
+    """Return whether it drops a table or a column: migrate makes it again, but without values."""
+    return any(
+        nodes.label(part.value, field) == word
+        for each in statements_if_readable(text) or ()
+        for part in each.parts()
+        for kind, field, word in LOSING
+        if part.kind == kind
+    )
 
 
 def _quoted(connection: BaseDatabaseWrapper, name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -13,9 +12,8 @@ from opsmigrate.postgres.catalog import TABLE_KINDS, Catalog
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.tracing import TracingEditor, editor_class
-
-MAKES_TABLE = re.compile(r'^CREATE TABLE "((?:[^"]|"")+)" ')
-MAKES = re.compile(r"^CREATE |ADD CONSTRAINT ")
+from opsmigrate.sql.names import range_name
+from opsmigrate.sql.placeholders import statements_if_readable
 
 
 class WritingEditor(TracingEditor):
@@ -26,19 +24,18 @@ class WritingEditor(TracingEditor):
 
     written: list[str]
     there: frozenset[str]
-    tables: frozenset[str]
+    tables: frozenset[tuple[str | None, str]]
     complete: bool = True
     interprets = False
 
     def note(self, sql: Any, params: Any = None, *, by_hand: bool = False) -> bool:
         """Keep one statement."""
         name = str(sql.parts.get("name", "")) if isinstance(sql, Statement) else ""
-        if name.strip('"') in self.there and MAKES.search(str(sql)):
-            return True
-        makes = MAKES_TABLE.match(str(sql))
-        if makes and makes[1] in self.tables:
-            return True
         text = str(sql)
+        if name.strip('"') in self.there and _makes(text):
+            return True
+        if text.startswith("CREATE TABLE ") and _table_made(text) in self.tables:
+            return True
         if params:
             text = text % tuple(map(self.quote_value, params))
         self.written.append(text.rstrip("; \n"))
@@ -57,6 +54,17 @@ class WritingEditor(TracingEditor):
         if len(self.walk.ledger.undecided) > before:
             self.complete = False
         return default
+
+
+def _makes(text: str) -> bool:
+    """Return whether a statement of Django's makes something that has a name of its own."""
+    return text.startswith("CREATE ") or " ADD CONSTRAINT " in text
+
+
+def _table_made(text: str) -> tuple[str | None, str] | None:
+    statements = statements_if_readable(text) or ()
+    made = [range_name(each.node.relation) for each in statements if each.kind == "create_stmt"]
+    return made[0] if made else None
 
 
 def writing_editor(connection: BaseDatabaseWrapper, catalog: Catalog) -> WritingEditor:
@@ -81,9 +89,10 @@ def writing_editor(connection: BaseDatabaseWrapper, catalog: Catalog) -> Writing
         )
     )
     editor.tables = frozenset(
-        relation.name
+        (schema, relation.name)
         for relation in catalog.relations
-        if relation.visible and relation.kind in TABLE_KINDS
+        if relation.kind in TABLE_KINDS
+        for schema in (relation.schema, *([None] if relation.visible else []))
     )
     editor.walk = walk
     return editor

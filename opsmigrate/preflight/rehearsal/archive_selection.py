@@ -1,6 +1,5 @@
 """What of an archive's contents (pg_restore --list) a copy gets, and what it then lacks."""
 
-import re
 from collections.abc import Iterable, Sequence
 
 # Extension -> the schema of what they bring. They run jobs of their own, and some exist in one
@@ -22,17 +21,13 @@ OBSERVERS = frozenset(
         "pgstattuple",
     }
 )
-ENTRY = r"\d+; \d+ \d+ "
 # Event triggers are made later (rehearsed_event_triggers.py): they might refuse what makes the
 # copy.
-NEVER = re.compile(
-    ENTRY + r"(?:USER MAPPING|SUBSCRIPTION|(?:(?:COMMENT|SECURITY LABEL) - )?EVENT TRIGGER)\b"
-)
-PUBLICATION = re.compile(ENTRY + r"(?:COMMENT - )?PUBLICATION\b")
-WRAPPER = re.compile(ENTRY + r"(?:COMMENT - )?FOREIGN DATA WRAPPER\b")
-FOREIGN_KEY = re.compile(ENTRY + r"FK CONSTRAINT\b")
-SCHEMA = re.compile(ENTRY + r"SCHEMA\b")
-EXTENSION = re.compile(ENTRY + r"(?:COMMENT - )?EXTENSION (?:- )?(?P<name>\S+)")
+NEVER = ("USER MAPPING ", "SUBSCRIPTION ", "EVENT TRIGGER ")
+NEVER_ABOUT = ("COMMENT - EVENT TRIGGER ", "SECURITY LABEL - EVENT TRIGGER ")
+COMMENT = "COMMENT - "
+PUBLICATION, WRAPPER, EXTENSION = "PUBLICATION ", "FOREIGN DATA WRAPPER ", "EXTENSION "
+FOREIGN_KEY, SCHEMA = "FK CONSTRAINT ", "SCHEMA "
 
 
 def wanted_entries(
@@ -52,14 +47,30 @@ def wanted_entries(
     left_out += [(WRAPPER, f" {name} ") for name in wrappers]
     selected, gaps = [], set()
     for entry in entries:
-        extension = EXTENSION.match(entry)
-        name = extension["name"] if extension else None
+        words = words_of(entry)
+        about = words.removeprefix(COMMENT)
+        name = _extension(about)
+        unquoted = entry.replace('"', "")
+        never = words.startswith(NEVER + NEVER_ABOUT) or any(key in entry for key in dangling)
         if name in SCHEDULERS:
             gaps.add(SCHEDULERS[name])
         elif name in OBSERVERS:
             gaps.add(name)
-        elif any(kind.match(entry) and each in entry.replace('"', "") for kind, each in left_out):
+        elif any(about.startswith(kind) and each in unquoted for kind, each in left_out):
             continue
-        elif not NEVER.match(entry) and not any(key in entry for key in dangling):
+        elif not never:
             selected.append(entry)
     return selected, tuple(sorted(gaps))
+
+
+def words_of(entry: str) -> str:
+    """Return an entry without its numbers, as in "TABLE public t owner"; "" for a comment."""
+    number, *others = entry.split(" ", 3)
+    return others[2] if number.rstrip(";").isdigit() and len(others) == 3 else ""
+
+
+def _extension(words: str) -> str | None:
+    if not words.startswith(EXTENSION):
+        return None
+    name, *_ = words.removeprefix(EXTENSION).removeprefix("- ").split()
+    return name

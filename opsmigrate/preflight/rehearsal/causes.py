@@ -10,7 +10,7 @@ from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog, Relation
-from opsmigrate.postgres.mentions import naming
+from opsmigrate.postgres.mentions import mentions
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.postgres.sequences import Sequence, read_sequences
@@ -111,7 +111,7 @@ def _triggers(connection: BaseDatabaseWrapper, function: str) -> list[tuple[str,
 
 
 def _of_trigger(triggers: list[tuple[str, str, str]], sql: str) -> Cause:
-    touched = [item for item in triggers if _word(item[2]).search(sql)] or triggers
+    touched = [item for item in triggers if mentions(sql, item[2])] or triggers
     names = ", ".join(f"{name} of {schema}.{table}" for name, schema, table in touched)
     steps = []
     for action in ("DISABLE", "ENABLE"):
@@ -168,12 +168,7 @@ def _named(catalog: Catalog, failure: Mapping[str, Any]) -> Iterator[Relation]:
 
 def _is_named(name: str, failure: Mapping[str, Any]) -> bool:
     """Return whether PostgreSQL's words name it, and the statement does."""
-    word = _word(name)
-    return bool(word.search(failure["words"]) and word.search(failure["sql"] or ""))
-
-
-def _word(name: str) -> re.Pattern[str]:
-    return re.compile(naming([name], frozenset()))
+    return mentions(failure["words"], name) and mentions(failure["sql"] or "", name)
 
 
 def _room(catalog: Catalog, relation: Relation) -> tuple[str, Step]:

@@ -1,17 +1,25 @@
 """What a copy lacks, and which statements may come to ask for it."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.mentions import naming, read_reserved
 from opsmigrate.preflight.rehearsal.selection import CopySelection
+from opsmigrate.sql import nodes
+from opsmigrate.sql.bodies import body_of
+from opsmigrate.sql.placeholders import statements_if_readable
+from opsmigrate.sql.statement import Node
 
-DELETES = re.compile(r"\b(?:DELETE|TRUNCATE|MERGE)\b", re.IGNORECASE)
+DELETES = frozenset({"DeleteStmt", "MergeStmt", "TruncateStmt"})
+DELETES_IN_BODIES = ("DELETE", "TRUNCATE", "MERGE")
 # What makes PostgreSQL look at the rows behind a validated constraint again.
-RECHECKS = re.compile(r"\b(?:TYPE|VALIDATE)\b", re.IGNORECASE)
+RECHECKS = frozenset({
+    "AT_AlterColumnType", "AT_AlterConstraint", "AT_SetExpression", "AT_ValidateConstraint",
+})  # fmt: skip
+RECHECKS_IN_BODIES = ("TYPE", "VALIDATE", "ALTER CONSTRAINT", "SET EXPRESSION")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +41,14 @@ class CopyGaps:
         """Return whether a statement may go another way on the copy for what the copy lacks."""
         if self.meets_a_difference(statement):
             return True
-        names = self.when_deleting if DELETES.search(statement) else self.names
+        names = (
+            self.when_deleting if _may_do(statement, _deletes, DELETES_IN_BODIES) else self.names
+        )
         return names is not None and re.search(names, statement) is not None
 
     def meets_a_difference(self, statement: str) -> bool:
         """Return whether it may go another way whatever the rows are."""
-        if self.not_validated_on_copy and RECHECKS.search(statement):
+        if self.not_validated_on_copy and _may_do(statement, _rechecks, RECHECKS_IN_BODIES):
             return True
         return self.differing is not None and re.search(self.differing, statement) is not None
 
@@ -62,3 +72,25 @@ def copy_gaps(
         differing=pattern(differing),
         not_validated_on_copy=not_validated_on_copy,
     )
+
+
+def _may_do(text: str, does: Callable[[Node], bool], in_bodies: Collection[str]) -> bool:
+    """Return whether a part of a text does it, or a body has a word for it; of what is no SQL, yes.
+
+    A body is PL/pgSQL, which the grammar does not read.
+    """
+    statements = statements_if_readable(text)
+    if statements is None or any(does(part) for each in statements for part in each.parts()):
+        return True
+    has_body = any(body_of(each) is not None for each in statements)
+    return has_body and any(word in text.upper() for word in in_bodies)
+
+
+def _deletes(part: Node) -> bool:
+    return part.kind in DELETES
+
+
+def _rechecks(part: Node) -> bool:
+    if part.kind == "AlterTableCmd":
+        return nodes.label(part.value, "subtype") in RECHECKS
+    return part.kind == "AlterDomainStmt"

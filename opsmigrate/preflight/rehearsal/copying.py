@@ -26,6 +26,7 @@ from opsmigrate.preflight.rehearsal.archive_selection import (
     SCHEDULERS,
     SCHEMA,
     wanted_entries,
+    words_of,
 )
 from opsmigrate.preflight.rehearsal.broken_checks import DroppedCheck, drop_checks, restore_checks
 from opsmigrate.preflight.rehearsal.broken_constraint import BrokenConstraint
@@ -206,8 +207,8 @@ class _CopyPrograms:
                     lines, self._copy.selection.absent_keys, self._publications, self._wrappers
                 )
                 for entry in selected:
-                    rest = keys if FOREIGN_KEY.match(entry) else wanted
-                    list_to = schemas if SCHEMA.match(entry) else rest
+                    rest = keys if words_of(entry).startswith(FOREIGN_KEY) else wanted
+                    list_to = schemas if words_of(entry).startswith(SCHEMA) else rest
                     list_to.write(entry.encode(errors="surrogateescape"))
                 for each in (schemas, wanted, keys):
                     each.flush()

@@ -13,14 +13,16 @@ NO_HOST = "taken-out-for-the-rehearsal.invalid"
 # Shorter ones are words of other values.
 SHORTEST = 6
 # The system's own, in which a word may look like a weak password.
-OF_THE_SYSTEM = re.compile(
-    r"(?:.*PATH|HOME|USER|LOGNAME|SHELL|PWD|OLDPWD|TERM|TZ|LANG|LC_.*|LD_.*|DYLD_.*|PYTHON.*"
-    r"|TMPDIR|TEMP|TMP|VIRTUAL_ENV|SYSTEMROOT|DJANGO_SETTINGS_MODULE)"
-)
+OF_THE_SYSTEM = frozenset({
+    "DJANGO_SETTINGS_MODULE", "HOME", "LANG", "LOGNAME", "OLDPWD", "PWD", "SHELL", "SYSTEMROOT",
+    "TEMP", "TERM", "TMP", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV",
+})  # fmt: skip
+SYSTEMS_PREFIXES = ("DYLD_", "LC_", "LD_", "PYTHON")
 NOWHERE = ("PGPASSFILE", "PGSERVICEFILE", "PGSYSCONFDIR", "PGSSLCERT", "PGSSLKEY")
 # As dj-database-url and django-environ call PostgreSQL's engines.
-SCHEMES = re.compile(r"postg|psql|pgsql|redshift|timescale|cockroach")
-LOCAL = re.compile(r"|localhost|127\..*|::1|[/@].*")
+SCHEMES = ("cockroach", "pgsql", "postg", "psql", "redshift", "timescale")
+# Beside sockets, which are paths, or names of Linux that begin with @.
+LOCAL = ("", "localhost", "::1")
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,17 @@ def live_of(databases: Iterable[Mapping[str, Any]], environment: Mapping[str, st
     hosts = {part for each in entries for part in str(each.get("HOST") or "").split(",")}
     hosts.add(environment.get("PGHOST", ""))
     return Live(
-        hosts=frozenset(host for host in hosts if not LOCAL.fullmatch(host)),
+        hosts=frozenset(host for host in hosts if not _is_local(host)),
         passwords=frozenset(passwords - {""}),
     )
+
+
+def _is_local(host: str) -> bool:
+    return host in LOCAL or host.startswith(("127.", "/", "@"))
+
+
+def _is_of_the_system(name: str) -> bool:
+    return name in OF_THE_SYSTEM or name.startswith(SYSTEMS_PREFIXES) or name.endswith("PATH")
 
 
 def scrubbed(
@@ -73,7 +83,7 @@ def pointed_at_copy(
 
 def clean(name: str, value: str, live: Live, examined: str, copy: Mapping[str, Any]) -> str:
     """Return a variable's or a setting's value without what leads to a live database."""
-    if OF_THE_SYSTEM.fullmatch(name):
+    if _is_of_the_system(name):
         return value
     if value in live.passwords:
         return str(copy["PASSWORD"])
@@ -99,7 +109,8 @@ def url_of_copy(value: str, examined: str, copy: Mapping[str, Any]) -> str | Non
         given = urlsplit(value)
     except ValueError:
         return None
-    if not SCHEMES.search(given.scheme) or unquote(given.path.lstrip("/")) != examined:
+    is_postgresql = any(scheme in given.scheme for scheme in SCHEMES)
+    if not is_postgresql or unquote(given.path.lstrip("/")) != examined:
         return None
     user, password, host, name = (
         quote(str(copy[key] or ""), safe="") for key in ("USER", "PASSWORD", "HOST", "NAME")

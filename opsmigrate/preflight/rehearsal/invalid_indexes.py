@@ -1,7 +1,5 @@
 """Indexes that pg_dump leaves out, as they are INVALID: on the copy they are made INVALID too."""
 
-import re
-
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
@@ -22,7 +20,6 @@ WHERE NOT ((i.indisvalid OR c.relkind = 'p') AND i.indisready)
                   AND k.contype IN ('p', 'u', 'x'))
 ORDER BY i.indexrelid
 """)
-MAKES = re.compile(r"^CREATE (UNIQUE )?INDEX ")
 
 
 def repeat_invalid_indexes(source: BaseDatabaseWrapper, scratch: BaseDatabaseWrapper) -> None:
@@ -54,7 +51,8 @@ def _make(
     *,
     ready: bool,
 ) -> None:
-    concurrently = MAKES.sub(r"CREATE \1INDEX CONCURRENTLY ", definition)
+    # As pg_get_indexdef() writes it: CREATE INDEX or CREATE UNIQUE INDEX.
+    concurrently = definition.replace(" INDEX ", " INDEX CONCURRENTLY ", 1)
     try:
         with transaction(other, "ISOLATION LEVEL REPEATABLE READ") as waited_for:
             if ready:

@@ -1,6 +1,5 @@
 """What the rehearsal's `migrate` executed: statements with time, rows, WAL, locks, rewrites."""
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,25 +8,25 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.driver_errors import first_line
+from opsmigrate.preflight.rehearsal.fence_error import FenceError
 from opsmigrate.preflight.rehearsal.rehearsed_statement import FURTHER, RehearsedStatement
 from opsmigrate.preflight.rehearsal.sent_text import written
 from opsmigrate.preflight.rehearsal.server_watch import Locks, ServerWatch
+from opsmigrate.sql.placeholders import statements_if_readable
 
 # Distinct statements kept for each operation; what exceeds them is counted in one entry.
 MOST_DISTINCT = 50
 # Django gives every savepoint a name of its own.
-SAVEPOINT = re.compile(r'^((?:RELEASE |ROLLBACK TO )?SAVEPOINT) "[^"]+"$')
+SAVEPOINTS = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
 # Code may execute a million statements: the WAL position is read so often at the most.
 SECONDS_BETWEEN_POSITIONS = 0.05
-# What takes locks that others feel; rows that come and go do not.
-LOCKING = re.compile(
-    r"\b(?:ALTER|CALL|CLUSTER|COMMENT|CREATE|DO|DROP|LOCK|REFRESH|REINDEX|TRUNCATE|VACUUM)\b",
-    re.IGNORECASE,
-)
-ROWS_ONLY = re.compile(
-    r"\s*(?:INSERT|UPDATE|DELETE|SELECT|SAVEPOINT|RELEASE)\b[^;]*;?\s*\Z", re.IGNORECASE
-)
-TRUNCATES = re.compile(r"\s*TRUNCATE\b", re.IGNORECASE)
+# What takes no lock that others feel: rows that come and go, transactions, settings.
+NOT_LOCKING = frozenset({
+    "close_portal_stmt", "constraints_set_stmt", "copy_stmt", "deallocate_stmt",
+    "declare_cursor_stmt", "delete_stmt", "discard_stmt", "explain_stmt", "fetch_stmt",
+    "insert_stmt", "listen_stmt", "merge_stmt", "notify_stmt", "select_stmt", "transaction_stmt",
+    "unlisten_stmt", "update_stmt", "variable_set_stmt", "variable_show_stmt",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,12 +73,13 @@ class Recording:
         self.last_sql: str | None = None
 
     def statements(self) -> list[RehearsedStatement]:
-        """Return the statements with what they took."""
+        """Return the statements that the fence let through, with what they took."""
         return [
             RehearsedStatement(
                 **vars(place), sql=sql, **{**vars(seen), "rewrites": tuple(seen.rewrites)}
             )
             for (place, sql), seen in self._statements.items()
+            if seen.count
         ]
 
     def __call__(
@@ -88,12 +88,16 @@ class Recording:
         """Execute one statement for Django (connection.execute_wrapper) and note it."""
         text = written(sql, self._connection.connection)
         self.last_sql = text
-        statement = self._statement(self._where(text), SAVEPOINT.sub(r"\1 …", text))
-        locking = not ROWS_ONLY.match(text) and LOCKING.search(text) is not None
+        statement = self._statement(self._where(text), _without_name(text))
+        locking = _takes_locks(text)
         alone = not self._connection.in_atomic_block
         started = time.monotonic()
         try:
             result = execute(sql, params, many, context)
+        except FenceError:
+            # It has not reached the server.
+            statement.count -= 1
+            raise
         finally:
             statement.count += 1
             statement.seconds += time.monotonic() - started
@@ -120,7 +124,7 @@ class Recording:
                 elif statement.locks is not None:
                     statement.locks.update(self._watch.new_locks())
                 rewrites = self._watch.rewritten()
-                if not TRUNCATES.match(text):
+                if not _truncates(text):
                     statement.rewrites += rewrites
         except Exception as error:
             # A failed query has ended the transaction: what fails from here on proves nothing.
@@ -128,3 +132,24 @@ class Recording:
             return
         statement.wal_bytes += max(position - self._position, 0)
         self._position, self._read = position, time.monotonic()
+
+
+def _without_name(text: str) -> str:
+    """Return a statement on a savepoint of Django's without its name, any other as it is."""
+    found = next((each for each in SAVEPOINTS if text.startswith(f'{each}"')), None)
+    return text if found is None else f"{found}…"
+
+
+def _takes_locks(text: str) -> bool:
+    """Return whether a text takes locks that others feel; what cannot be read may."""
+    statements = statements_if_readable(text)
+    return statements is None or any(
+        each.kind not in NOT_LOCKING or any(part.kind == "IntoClause" for part in each.parts())
+        for each in statements
+    )
+
+
+def _truncates(text: str) -> bool:
+    """Return whether all that a text does is TRUNCATE: new files, for which nothing is written."""
+    statements = statements_if_readable(text)
+    return bool(statements) and all(each.kind == "truncate_stmt" for each in statements or ())

@@ -1,6 +1,9 @@
 """The rights that a copy hides: on it everything belongs to the role that restored it."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -34,13 +37,17 @@ from opsmigrate.preflight.walk.privileges import (
     BY_OTHERS,
     OWNER,
     MissingPrivilege,
+    missing_of_sequence,
     missing_privilege,
     missing_to_insert,
     on_relation,
     on_schema,
 )
-from opsmigrate.preflight.walk.referenced_tables import without_texts
 from opsmigrate.report import Finding, Severity
+from opsmigrate.sql.bodies import without_literals
+
+if TYPE_CHECKING:
+    from opsmigrate.preflight.rehearsal.reached_relations import ReachedRelations
 
 REHEARSED, BY_HAND = "it succeeded in the rehearsal", "its SQL is understood"
 WRITES = ("INSERT", "UPDATE", "DELETE")
@@ -60,6 +67,7 @@ def check_rehearsed_privileges(
     if catalog.superuser:
         return
     others = read_objects_of_others(connection, catalog)
+    reached = _reached(connection, others)
     as_another = False
     asked: set[str] = set()
     for statement in statements:
@@ -77,7 +85,9 @@ def check_rehearsed_privileges(
                         "privileges"
                     )
                 continue
-            for missing in dict.fromkeys(_missing(connection, catalog, others, sql)):
+            found = dict.fromkeys(_missing(connection, catalog, others, sql))
+            found |= dict.fromkeys(_missing_on_reached(connection, others, reached, sql))
+            for missing in found:
                 if isinstance(missing, MissingPrivilege) and not as_another:
                     _find(ledger, missing, catalog.role, known)
                 else:
@@ -115,10 +125,39 @@ def _missing(
                 yield from _behind(connection, others, f"the function {need.name}", source)
         elif others.anything(catalog):
             yield need.why
-    text = without_texts(sql)
+    text = without_literals(sql)
     for item in others.objects:
         if not item.usable and others.stands_in(item.name, text):
             yield f"{item.label} belongs to another role, and may not be used"
+
+
+def _reached(connection: BaseDatabaseWrapper, others: ObjectsOfOthers) -> ReachedRelations | None:
+    """Return what tells which relations a statement reaches, where one may be another role's."""
+    if not others.relations:
+        return None
+    # Loaded only here, as it takes a while.
+    from opsmigrate.preflight.rehearsal.reached_relations import reached_relations
+
+    return reached_relations(connection)
+
+
+def _missing_on_reached(
+    connection: BaseDatabaseWrapper,
+    others: ObjectsOfOthers,
+    reached: ReachedRelations | None,
+    sql: str,
+) -> Iterator[MissingPrivilege | str]:
+    """Yield what is missing on relations of others that a statement does not name, or may be."""
+    for right in reached.rights_of(sql) if reached is not None else ():
+        relation = others.relations.get(right.name)
+        if relation is None:
+            continue
+        if right.privilege == OWNER:
+            lacks: tuple[MissingPrivilege, ...] = (on_relation(OWNER, relation),)
+        else:
+            lacks = missing_of_sequence(connection, relation)
+        for missing in lacks:
+            yield missing if right.certain else missing.words
 
 
 def _missing_of(

@@ -1,18 +1,16 @@
 """The text of a statement as a driver will send it."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from itertools import count
 from typing import Any
 from uuid import UUID
 
 from opsmigrate.sql.grammar import parse
+from opsmigrate.sql.placeholders import numbered, stands_for_values
 from opsmigrate.sql.statement import NoGrammarError, NotParsedError
 
-PLACEHOLDER = re.compile(r"%(?:%|(?:\([^)]*\))?[sbt])")
 # The drivers put these into literals, whatever is in them. An adapter of the project's own may
 # put in anything.
 PLAIN = frozenset(
@@ -65,12 +63,11 @@ def sent_texts(query: Any, parameters: Any, cursor: Any) -> Iterator[str]:
     if parameters is None:
         yield _as_read(text, cursor)
         return
-    numbers = count(1)
-    template = PLACEHOLDER.sub(lambda found: "%" if found[0] == "%%" else f"${next(numbers)}", text)
+    template = numbered(text)
     mogrify = getattr(cursor, "mogrify", None)
     # Which setting it is matters.
     sets = "set_config" in template.lower()
-    if mogrify is None or (not sets and _is_plain(parameters) and _can_be_parsed(template)):
+    if mogrify is None or (not sets and _is_plain(parameters) and _has_its_values(text)):
         yield _as_read(template, cursor)
     else:
         yield _as_read(written(mogrify(query, parameters), cursor), cursor)
@@ -101,14 +98,15 @@ def _is_plain(parameters: Any) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _can_be_parsed(template: str) -> bool:
+def _has_its_values(text: str) -> bool:
+    """Return whether the text can be read without its values, which change nothing but values."""
     try:
-        parse(template)
+        parse(numbered(text))
+        return stands_for_values(text)
     except NotParsedError:
         return False
     except NoGrammarError:
         return True
-    return True
 
 
 def texts_of_many(query: Any, many: Iterable[Any], cursor: Any) -> set[str]:

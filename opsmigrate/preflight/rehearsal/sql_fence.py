@@ -12,22 +12,23 @@ from opsmigrate.preflight.rehearsal.fence_error import FenceError
 from opsmigrate.preflight.rehearsal.outward import beyond
 from opsmigrate.preflight.rehearsal.outward_names import SQL_TEXT
 from opsmigrate.preflight.rehearsal.outward_rules import FenceBounds
+from opsmigrate.sql import nodes
 from opsmigrate.sql.bodies import names_in, names_in_bodies
 from opsmigrate.sql.grammar import INSTALL, require_grammar
+from opsmigrate.sql.placeholders import statements_if_readable
 from opsmigrate.sql.statement import NoGrammarError, NotParsedError
 from opsmigrate.steps import command
 
 # Raised in the copy by what stands in the place of a function that leads outside.
 DISARMED = "OPS01"
-FUNCTION = re.compile(r"\b(?:FUNCTION|PROCEDURE)\b", re.IGNORECASE)
-
-
-# One statement without a text of another. PostgreSQL reads no row of a foreign table for it, also
-# where it refuses it.
-READS_NO_ROW = re.compile(
-    r"\s*(?:(?:ALTER|DROP) (?:FOREIGN )?TABLE|CREATE (?:UNIQUE )?INDEX|DROP INDEX) [^;$]*;?\s*",
-    re.IGNORECASE,
-)
+MAKES_BODIES = ("function", "procedure")
+# PostgreSQL reads no row of a foreign table for these, also where it refuses them.
+READ_NO_ROW = frozenset({
+    "alter_object_schema_stmt", "alter_owner_stmt", "alter_table_stmt", "drop_stmt", "index_stmt",
+    "rename_stmt",
+})  # fmt: skip
+OF_TABLES = ("OBJECT_FOREIGN_TABLE", "OBJECT_INDEX", "OBJECT_TABLE")
+OBJECTS = ("object_type", "objtype", "remove_type", "rename_type", "relation_type")
 
 
 def require_grammar_here(where: str) -> None:
@@ -70,7 +71,7 @@ def sql_fence(
         why = [each.why for each in found if each.created is None]
         if known or created:
             times = _times_named(statement)
-            harmless = foreign if READS_NO_ROW.fullmatch(statement) else ()
+            harmless = foreign if _reads_no_row(statement) else ()
             used = [name for name in known if times[name] and name not in harmless]
             used += [name for name in created if times[name] > 1 or name in in_bodies]
             why += [f"it names {name}, which leads outside" for name in sorted(used)]
@@ -85,7 +86,7 @@ def sql_fence(
         if why is None:
             # To make them is no harm; to use them is.
             outside.update(created)
-            if FUNCTION.search(statement):
+            if any(word in statement.lower() for word in MAKES_BODIES):
                 in_bodies.update(names_in_bodies(statement))
             return
         record(f"it may not do this in a rehearsal: {why}")
@@ -102,3 +103,19 @@ def _times_named(statement: str) -> Counter[str]:
         return words
     # The texts that these execute are literals.
     return words if SQL_TEXT & names.keys() else names
+
+
+def _reads_no_row(text: str) -> bool:
+    """Return whether a text is one statement that alters or drops tables and indexes alone.
+
+    One with the text of another in it is left out, as a dollar or a semicolon tells.
+    """
+    statements = statements_if_readable(text) or ()
+    if len(statements) != 1 or "$" in text or ";" in text.strip().removesuffix(";"):
+        return False
+    [statement] = statements
+    if statement.kind not in READ_NO_ROW:
+        return False
+    fields = statement.node.DESCRIPTOR.fields_by_name
+    kinds = [nodes.label(statement.node, each) for each in OBJECTS if each in fields]
+    return statement.kind == "index_stmt" or any(kind in OF_TABLES for kind in kinds)

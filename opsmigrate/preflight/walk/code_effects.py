@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-import re
 import textwrap
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
@@ -17,7 +16,9 @@ from typing import Any, NamedTuple
 from django.db.models import Model
 
 from opsmigrate.preflight.ledger import Effect
-from opsmigrate.preflight.walk.referenced_tables import without_texts
+from opsmigrate.sql import nodes
+from opsmigrate.sql.placeholders import statements_if_readable
+from opsmigrate.sql.statement import Statement
 
 # What may be called of an object: of a manager or query, of the app registry, of a text or a list.
 METHODS = frozenset(
@@ -44,22 +45,35 @@ FUNCTIONS = frozenset(
 VALUES = ("datetime", "decimal", "django.db.models.", "uuid")
 # Code that brings more code, or hides it.
 OPAQUE = (ast.AsyncFunctionDef, ast.Await, ast.ClassDef, ast.Global, ast.Import, ast.ImportFrom)
-# SQL that works on what is there; for UPDATE and DELETE, a call may run although there is no row.
-ON_ROWS = re.compile(
-    r"\s*(?:UPDATE|DELETE|COMMENT ON|ANALYZE|CREATE (?:UNIQUE )?INDEX|DROP INDEX"
-    r"|ALTER TABLE \S+ (?:ADD CONSTRAINT|DROP CONSTRAINT|VALIDATE|ALTER (?:COLUMN )?))\b",
-    re.IGNORECASE,
-)
-CALLS = re.compile(
-    r"\s*(?:UPDATE|DELETE)\b.*(?:\b(?!IN\b|AND\b|OR\b)\w+\s*\(|\bSELECT\b)", re.I | re.S
-)
+# SQL that works on what is there. In UPDATE and DELETE a call may run although there is no row.
+ON_ROWS = frozenset({"comment_stmt", "delete_stmt", "index_stmt", "update_stmt"})
+CALLING = frozenset({"FuncCall", "SelectStmt", "InsertStmt"})
+ALTERING_ROWS = frozenset({
+    "AT_AddConstraint", "AT_AlterColumnType", "AT_AlterConstraint", "AT_ColumnDefault",
+    "AT_DropConstraint", "AT_DropNotNull", "AT_SetNotNull", "AT_SetOptions", "AT_SetStatistics",
+    "AT_SetStorage", "AT_ValidateConstraint",
+})  # fmt: skip
 
 
 def effect_of_sql(statement: str) -> Effect:
     """Return what SQL written by hand may do at most; an INSERT may call anything, too."""
-    parts = [part for part in without_texts(statement).split(";") if part.strip()]
-    plain = all(ON_ROWS.match(part) and not CALLS.match(part) for part in parts)
+    statements = statements_if_readable(statement)
+    plain = statements is not None and all(map(_works_on_rows, statements))
     return Effect.WORKS_ON_ROWS if plain else Effect.ANYTHING
+
+
+def _works_on_rows(statement: Statement) -> bool:
+    kind, node = statement.kind, statement.node
+    if kind in ("delete_stmt", "update_stmt"):
+        return not any(part.kind in CALLING for part in statement.parts())
+    if kind == "alter_table_stmt":
+        commands = [nodes.label(each.alter_table_cmd, "subtype") for each in node.cmds]
+        return set(commands) <= ALTERING_ROWS
+    if kind == "drop_stmt":
+        return nodes.label(node, "remove_type") == "OBJECT_INDEX"
+    if kind == "vacuum_stmt":
+        return not node.is_vacuumcmd
+    return kind in ON_ROWS
 
 
 def effect_of_code(function: Any) -> Effect:

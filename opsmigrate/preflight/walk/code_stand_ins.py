@@ -14,6 +14,14 @@ class Through:
 
 
 @dataclass(frozen=True)
+class ContentTypes:
+    """The manager of content types, which makes those that are not there in the alias."""
+
+    model: Any
+    alias: str
+
+
+@dataclass(frozen=True)
 class Reset:
     """The statement that lets the sequence of a model's table go on behind its last row."""
 

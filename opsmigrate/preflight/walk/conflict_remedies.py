@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,6 +11,8 @@ from opsmigrate.postgres.catalog import Catalog
 from opsmigrate.postgres.names import former_name, quoted
 from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.preflight.walk.simulation import TYPE, Simulation
+from opsmigrate.sql.grammar import scan
+from opsmigrate.sql.statement import NoGrammarError, NotParsedError
 from opsmigrate.steps import APPLY, Step, statement
 
 KINDS = {
@@ -28,7 +29,6 @@ KINDS = {
 }
 BY_NAME = "queries that use its old name fail"
 UNCHECKED = "until migrate has run, rows are not checked against it"
-TEXT = re.compile(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")")
 DEFINITION = "SELECT pg_get_viewdef(%s::regclass)"
 # A grantee of 0 is PUBLIC (documentation of aclexplode()).
 GRANTS = """
@@ -140,9 +140,15 @@ def _definition(connection: BaseDatabaseWrapper, view: str) -> str:
 
 
 def one_line(text: str) -> str | None:
-    """Return SQL on one line, None where a text in it goes over several."""
-    parts = TEXT.split(text)
-    if any("\n" in part for part in parts[1::2]):
+    """Return SQL on one line; None where a text in it goes over several, or it cannot be read."""
+    try:
+        words = [token.text for token in scan(text)]
+    except (NotParsedError, NoGrammarError):
         return None
-    parts[::2] = [re.sub(r"\s+", " ", part) for part in parts[::2]]
-    return "".join(parts).strip()
+    if any("\n" in word for word in words):
+        return None
+    line, rest = "", text
+    for word in words:
+        before, _, rest = rest.partition(word)
+        line += f" {word}" if before[-1:].isspace() else word
+    return line.strip()

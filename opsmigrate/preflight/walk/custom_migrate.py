@@ -1,6 +1,5 @@
 """What of `migrate` is not Django's own: the command, the engine, how a migration is applied."""
 
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,22 +18,28 @@ from opsmigrate.postgres.session import is_pooled_by_transaction
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import PlanStep
 from opsmigrate.schema.applied import strings_of
+from opsmigrate.sql.placeholders import statements_if_readable
 
 DJANGOS_BACKENDS = "django.db.backends."
 # What a command of the project may have of its own without doing anything else.
 HARMLESS = {"__init__", "add_arguments", "create_parser", "get_version"}
-WRITES = re.compile(
-    r"\s*(?:ALTER|CALL|CLUSTER|COMMENT|COPY|CREATE|DELETE|DO|DROP|GRANT|INSERT|LOCK|MERGE|REFRESH"
-    r"|REINDEX|REVOKE|TRUNCATE|UPDATE|VACUUM)\b",
-    re.IGNORECASE,
-)
+WRITES = frozenset({
+    "ALTER", "CALL", "CLUSTER", "COMMENT", "COPY", "CREATE", "DELETE", "DO", "DROP", "GRANT",
+    "INSERT", "LOCK", "MERGE", "REFRESH", "REINDEX", "REVOKE", "TRUNCATE", "UPDATE", "VACUUM",
+})  # fmt: skip
+# Of others, parts of what the project's own code asks.
+READS = frozenset({
+    "constraints_set_stmt", "execute_stmt", "explain_stmt", "prepare_stmt", "select_stmt",
+    "transaction_stmt", "variable_set_stmt", "variable_show_stmt",
+})  # fmt: skip
+WRITING = frozenset({"DeleteStmt", "InsertStmt", "IntoClause", "MergeStmt", "UpdateStmt"})
 EXECUTE = ("execute", "executemany")
 # The former value comes first: expressions of a row are computed from left to right.
 READ_ONLY = """
 SELECT current_setting('default_transaction_read_only'),
        set_config('default_transaction_read_only', %s, false)
 """
-MAKES = re.compile(r"\b(?:ALTER|CREATE|DROP)\s", re.IGNORECASE)
+MAKES = ("ALTER ", "CREATE ", "DROP ")
 
 
 def mark_custom_migrate_undecided(connection: BaseDatabaseWrapper, ledger: Ledger) -> None:
@@ -45,7 +50,11 @@ def mark_custom_migrate_undecided(connection: BaseDatabaseWrapper, ledger: Ledge
         )
     method: Any = type(connection).prepare_database
     if not method.__module__.startswith(DJANGOS_BACKENDS):
-        texts = filter(MAKES.search, strings_of(method.__code__))
+        texts = [
+            text
+            for text in strings_of(method.__code__)
+            if any(word in " ".join(text.upper().split()) for word in MAKES)
+        ]
         ledger.prepared(f"{method.__module__}.{method.__qualname__}", texts)
 
 
@@ -68,10 +77,11 @@ def nothing_written(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """
 
     def refuse(execute: Callable[..., Any], sql: Any, *args: Any) -> Any:
-        if WRITES.match(str(sql)):
+        by_project = _asked_by_project(sys._getframe(1))
+        if _writes(str(sql), by_project=by_project):
             words = " ".join(str(sql).split())
             raise RuntimeError(f"the database engine would execute here: {words[:60]}")
-        if _asked_by_project(sys._getframe(1)):
+        if by_project:
             with project_search_path(connection):
                 return execute(sql, *args)
         return execute(sql, *args)
@@ -84,6 +94,21 @@ def nothing_written(connection: BaseDatabaseWrapper) -> Iterator[None]:
         if before is not None:
             with suppress(Error):  # A session that was lost takes its settings along.
                 _set_read_only(connection, before)
+
+
+def _writes(text: str, *, by_project: bool) -> bool:
+    """Return whether a statement writes: by its first word, and else as the grammar reads it.
+
+    Our own queries, which come often, are not parsed. What cannot be read is left to the server.
+    """
+    first = text.split(maxsplit=1)[0].upper() if text.strip() else ""
+    if first.rstrip(";(") in WRITES:
+        return True
+    statements = (statements_if_readable(text) or ()) if by_project else ()
+    return any(
+        each.kind not in READS or any(part.kind in WRITING for part in each.parts())
+        for each in statements
+    )
 
 
 def _asked_by_project(frame: FrameType | None) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import models, router
-from django.db.models import Count, Field, Max, Min, QuerySet, Subquery, lookups
-from django.db.models.expressions import Col
+from django.db.models import Count, Exists, Field, Max, Min, QuerySet, Subquery, lookups
+from django.db.models.expressions import Col, ResolvedOuterRef
 from django.db.models.sql import Query, UpdateQuery
 
 from opsmigrate.postgres.search_path import seen_by_project
@@ -67,10 +67,19 @@ def require_nothing_to_do(
         for name, value in (changes or {}).items():
             if type(value) is Subquery:
                 _require_same_type(walk, query, name, value)
-        if (others or walk.rows(table) != 0) and finds_rows(walk, query):
+        if _is_asked(walk, query, table, others) and finds_rows(walk, query):
             raise NotEmptyError
     except UnaskableError as error:
         raise NotEmptyError from error
+
+
+def _is_asked(
+    walk: SchemaWalk, query: QuerySet[Any], table: SimulatedTable, others: set[str]
+) -> bool:
+    """Return whether PostgreSQL itself is to say that the query finds no row."""
+    nested = any(_exists(each) is not None for each in query.query.where.leaves())
+    sorts = not _sorts_as_django_can(query.query, query.model)
+    return bool(others) or nested or sorts or walk.rows(table) != 0
 
 
 def _is_never_executed(walk: SchemaWalk, query: QuerySet[Any]) -> bool:
@@ -104,7 +113,10 @@ def require_sound(
         _require_changes(walk, query, changes)
     composed = _composed(walk, query)
     others = tables_of(composed) - {model._meta.db_table}
-    _require_fitting(composed, model)
+    if _is_asked(walk, query, table, others):
+        _require_plain(composed, asked=True)
+    else:
+        _require_fitting(composed, model)
     _require_as_described(walk, table, model._meta.local_concrete_fields)
     verbs = ["SELECT", *(["UPDATE"] if changes is not None else []), *(["DELETE"] * deletes)]
     _require_allowed(walk, table, verbs)
@@ -164,11 +176,24 @@ def _composed(walk: SchemaWalk, query: QuerySet[Any]) -> Any:
 
 def _require_fitting(composed: Any, model: Any) -> None:
     """Raise unless the server has each operator: it refuses others although there is no row."""
+    if not _sorts_as_django_can(composed, model):
+        raise NotEmptyError
+    _require_plain(composed, asked=False)
+
+
+def _sorts_as_django_can(composed: Any, model: Any) -> bool:
+    """Return whether a query sorts nothing, or what may be only types that can be sorted."""
     sorts = composed.distinct or composed.order_by or composed.group_by is not None
     ordered = sorts or composed.extra_order_by or model._meta.ordering
-    if ordered and not all(map(_is_djangos_own, model._meta.local_concrete_fields)):
-        raise NotEmptyError
-    _require_plain_condition(composed.where)
+    return not ordered or all(map(_is_djangos_own, model._meta.local_concrete_fields))
+
+
+def _require_plain(composed: Any, *, asked: bool) -> None:
+    """Raise unless the conditions and what is computed are of a kind that fails on no row.
+
+    Where PostgreSQL is `asked`, it says itself whether it has the operators.
+    """
+    _require_plain_condition(composed.where, asked=asked)
     for annotation in composed.annotations.values():
         sources = [type(source) for source in annotation.get_source_fields()]
         in_order = type(annotation) in (Max, Min) and sources[:1] in [[kind] for kind in IN_ORDER]
@@ -176,10 +201,20 @@ def _require_fitting(composed: Any, model: Any) -> None:
             raise NotEmptyError
 
 
-def _require_plain_condition(node: Any) -> None:
+def _exists(condition: Any) -> Any:
+    """Return the Exists() that is a condition, which Django compares with True; else None."""
+    if type(condition) is lookups.Exact and isinstance(condition.rhs, bool):
+        condition = condition.lhs
+    return condition if type(condition) is Exists else None
+
+
+def _require_plain_condition(node: Any, *, asked: bool) -> None:
     for child in node.children:
         if hasattr(child, "children"):
-            _require_plain_condition(child)
+            _require_plain_condition(child, asked=asked)
+            continue
+        if (exists := _exists(child)) is not None:
+            _require_plain_condition(exists.query.where, asked=asked)
             continue
         left = getattr(child, "lhs", None)
         plain = type(left) is Count or (type(left) is Col and _is_djangos_own(left.output_field))
@@ -189,8 +224,11 @@ def _require_plain_condition(node: Any) -> None:
         if not kind or not plain:
             raise NotEmptyError
         if type(child.rhs) is Query and not child.rhs.annotations:
-            _require_plain_condition(child.rhs.where)
-        elif hasattr(child.rhs, "resolve_expression"):
+            _require_plain_condition(child.rhs.where, asked=asked)
+        elif type(child.rhs) is Col and asked:
+            if not _is_djangos_own(child.rhs.output_field):
+                raise NotEmptyError
+        elif hasattr(child.rhs, "resolve_expression") and type(child.rhs) is not ResolvedOuterRef:
             raise NotEmptyError
 
 

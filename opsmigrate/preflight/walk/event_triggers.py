@@ -1,35 +1,38 @@
 """Which event triggers a plan fires: they run with DDL, and may refuse it."""
 
-import re
+from itertools import dropwhile
 
 from opsmigrate.postgres.catalog import Catalog, EventTrigger
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.plan import Plan
 from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.schema.history_table import HISTORY
+from opsmigrate.sql import nodes
+from opsmigrate.sql.grammar import scan
+from opsmigrate.sql.placeholders import statements_if_readable
+from opsmigrate.sql.statement import Node, Statement
 
 # What stands between CREATE and the kind of object, and is not in the tag of the command.
-ADJECTIVES = re.compile(
-    r"\b(?:OR\s+REPLACE|UNIQUE|TEMP|TEMPORARY|UNLOGGED|LOCAL|GLOBAL|RECURSIVE"
-    r"|CONSTRAINT(?=\s+TRIGGER)|TRUSTED|PROCEDURAL|DEFAULT(?=\s+CONVERSION))\s+",
-    re.IGNORECASE,
-)
-COMMENTS = re.compile(r"/\*.*?\*/|--[^\n]*", re.DOTALL)
-DATA = re.compile(r"\s*(?:WITH|SELECT|INSERT|UPDATE|DELETE|MERGE|VALUES|TABLE)\b", re.IGNORECASE)
-# What may execute anything: a block, and a function that is called for what it does.
-EXECUTES = re.compile(
-    r"\s*(?:DO|CALL|EXECUTE)\b|\s*SELECT\s+(?:\*\s+FROM\s+)?(?!(?:count|max|min|sum|avg|coalesce"
-    r"|exists|setval|nextval|lower|upper|version|set_config|current_\w+|pg_\w+(?:\.\w+)?)\s*\()"
-    r"[\w.\"]+\s*\(",
-    re.IGNORECASE,
-)
-MAKES_A_TABLE = re.compile(r"\s*(?:WITH|SELECT)\b.*\bINTO\b", re.IGNORECASE | re.DOTALL)
+ADJECTIVES = frozenset({
+    "CONSTRAINT", "DEFAULT", "GLOBAL", "LOCAL", "OR", "PROCEDURAL", "RECURSIVE", "REPLACE",
+    "TEMP", "TEMPORARY", "TRUSTED", "UNIQUE", "UNLOGGED",
+})  # fmt: skip
+# What may execute anything.
+EXECUTES = frozenset({"call_stmt", "do_stmt", "execute_stmt"})
+# Functions that do nothing else than give a value, or change a sequence or a setting; besides those
+# whose names begin with pg_.
+HARMLESS = frozenset({
+    "abs", "array_agg", "avg", "bool_and", "bool_or", "coalesce", "concat", "count",
+    "current_database", "current_schema", "current_schemas", "current_setting", "date_trunc",
+    "format", "format_type", "generate_series", "json_agg", "json_build_object", "jsonb_agg",
+    "jsonb_build_object", "length", "lower", "max", "min", "now", "nextval", "obj_description",
+    "quote_ident", "quote_literal", "replace", "round", "row_number", "set_config", "setval",
+    "string_agg", "substring", "sum", "to_char", "to_regclass", "unnest", "upper", "version",
+})  # fmt: skip
 # Of these the first word is the tag, or the beginning of it.
 ALONE = frozenset({"COMMENT", "GRANT", "REVOKE", "REINDEX", "REFRESH", "SECURITY", "IMPORT"})
 # migrate makes it where it is not there.
 MAKES_HISTORY = f"CREATE TABLE {HISTORY} ()"
-# Each but the first of several.
-FURTHER = re.compile(r";\s*(?=\w)")
 
 
 def mark_event_triggers_undecided(catalog: Catalog, plan: Plan, ledger: Ledger) -> None:
@@ -54,18 +57,24 @@ def fired(trigger: EventTrigger, sql: str) -> bool:
     """Return whether a text of SQL may fire an event trigger, by the tags of its commands.
 
     Source: PostgreSQL documentation, Event Trigger Firing Matrix. In doubt it does: of a tag, two
-    words are compared, and what calls a function may do anything.
+    words are compared, a query that calls a function may do anything, and so may what cannot be
+    read.
     """
-    return any(_fired(trigger, each) for each in FURTHER.split(COMMENTS.sub(" ", sql)))
+    statements = statements_if_readable(sql)
+    return statements is None or any(_fired(trigger, each) for each in statements)
 
 
-def _fired(trigger: EventTrigger, statement: str) -> bool:
-    if EXECUTES.match(statement):
+def _fired(trigger: EventTrigger, statement: Statement) -> bool:
+    if statement.kind in EXECUTES:
         return True
-    if DATA.match(statement):
-        makes = MAKES_A_TABLE.match(statement) is not None
-        return makes and (trigger.tags is None or "SELECT INTO" in trigger.tags)
-    words = ADJECTIVES.sub("", statement).upper().split()[:2]
+    if statement.kind == "select_stmt":
+        makes = any(part.kind == "IntoClause" for part in statement.parts())
+        may = trigger.tags is None or "SELECT INTO" in trigger.tags
+        return (makes and may) or any(map(_may_do_anything, statement.parts()))
+    if statement.kind == "create_table_as_stmt":
+        words = tuple(_tag_of_query(statement).split())
+        return trigger.tags is None or " ".join(words) in trigger.tags
+    words = tuple(_words(statement))
     if not words or words[0] not in ALONE | {"CREATE", "ALTER", "DROP"}:
         return False
     if trigger.event == "table_rewrite" and words[0] != "ALTER":
@@ -73,4 +82,25 @@ def _fired(trigger: EventTrigger, statement: str) -> bool:
     if trigger.tags is None:
         return True
     length = 1 if words[0] in ALONE else 2
-    return any(tag.split()[:length] == words[:length] for tag in trigger.tags)
+    return any(tuple(tag.split()[:length]) == words[:length] for tag in trigger.tags)
+
+
+def _may_do_anything(part: Node) -> bool:
+    if part.kind != "FuncCall":
+        return False
+    name = nodes.names(part.value.funcname)[-1]
+    return not (name in HARMLESS or name.startswith("pg_"))
+
+
+def _tag_of_query(statement: Statement) -> str:
+    if nodes.label(statement.node, "objtype") == "OBJECT_MATVIEW":
+        return "CREATE MATERIALIZED VIEW"
+    return "CREATE TABLE AS"
+
+
+def _words(statement: Statement) -> list[str]:
+    """Return the first words of a command, without those that are not in its tag."""
+    first, *others = (token.text.upper() for token in scan(statement.text))
+    if first == "CREATE":
+        others = list(dropwhile(ADJECTIVES.__contains__, others))
+    return [first, *others[:1]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,29 +18,23 @@ from opsmigrate.postgres.driver_errors import (
 )
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
+from opsmigrate.preflight.walk.infallible import cannot_fail
 from opsmigrate.preflight.walk.privileges import BY_OTHERS, live_relation
 from opsmigrate.preflight.walk.probes import fails_on_rows
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import CHECK, SimulatedTable
 from opsmigrate.schema.types import in_full
+from opsmigrate.sql.expressions import functions_named_in
 from opsmigrate.steps import Step, statement
 
 # Class 42: it does not fit. Class 22: a constant in it cannot become the column's type.
 MISFITS = ("42", "22")
-QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""")
-# Comparisons, and functions that have an answer for every value of their types.
-CANNOT_FAIL = re.compile(
-    r"(?:\s|[(),.]|<>|<=|>=|=|<|>|\d|IS|NOT|NULL|AND|OR|IN|TRUE|FALSE|LOWER|UPPER|COALESCE|COLLATE"
-    r"|LENGTH|LIKE|DESC|ASC|UNKNOWN|BETWEEN|::(?:text|varchar|boolean|uuid))*",
-    re.IGNORECASE,
-)
 # What CREATE TABLE takes for a type, and a cast does not.
 PLAIN = {"serial": "integer", "bigserial": "bigint", "smallserial": "smallint"}
-CALLED = re.compile(r'(?:"((?:[^"]|"")+)"|([^\W\d]\w*))\s*\(')
 NOT_TO_CALL = """
 SELECT format('%%I.%%I(%%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid))
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-WHERE (p.proname = ANY(%s::text[]) OR p.proname = ANY(SELECT lower(unnest(%s::text[]))))
+WHERE p.proname = ANY(%s::text[])
     AND p.prokind = 'f' AND NOT has_function_privilege(p.oid, 'EXECUTE')
 """
 STATISTICS = "statistics object"
@@ -121,8 +114,8 @@ def _forbidden(
 
 def _to_call(walk: SchemaWalk, expression: str) -> Iterator[Step]:
     """Yield what lets the role call the functions that the expression names."""
-    names = [inside or plain for inside, plain in CALLED.findall(expression)]
-    for (function,) in seen_by_project(walk.connection, NOT_TO_CALL, [names, names]):
+    names = list(functions_named_in(expression) or ())
+    for (function,) in seen_by_project(walk.connection, NOT_TO_CALL, [names]):
         yield statement(f"GRANT EXECUTE ON FUNCTION {function} TO {quoted(walk.role)}")
 
 
@@ -140,7 +133,7 @@ def require_no_failure(
     `columns` are those that it names, where that is known otherwise than by their quotes. Return
     whether it is worth asking what it says of the rows.
     """
-    if CANNOT_FAIL.fullmatch(QUOTED.sub("", expression)):
+    if cannot_fail(expression):
         return True
     rows = walk.rows(table)
     if rows == 0:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.compose import Composable
@@ -11,7 +9,7 @@ from opsmigrate.preflight.walk.simulated_table import SimulatedTable, live_value
 
 # Expressions of the project stand in the queries, so that its search_path is in force: all other
 # names are written in full. Whoever types the query has a session of their own.
-IN_FULL = re.compile(r"OPERATOR\(pg_catalog\.([^)]+)\)|pg_catalog\.")
+OPERATOR = "OPERATOR(pg_catalog."
 TIMEOUT = "60s"
 LIMITS = (
     "SELECT pg_catalog.set_config('row_security', 'off', true),"
@@ -63,6 +61,14 @@ def names_of_rows(table: SimulatedTable, columns: tuple[str, ...]) -> list[Compo
 def is_altered(table: SimulatedTable, columns: tuple[str, ...]) -> bool:
     """Return whether the plan makes other values of some of these columns."""
     return any(table.values[column] != live_value(column) for column in columns)
+
+
+def as_typed(query: str) -> str:
+    """Return a query of ours as somebody would type it: `=` for OPERATOR(pg_catalog.=)."""
+    first, *others = query.split(OPERATOR)
+    return "".join([first, *(each.replace(")", "", 1) for each in others)]).replace(
+        "pg_catalog.", ""
+    )
 
 
 def found_column(column: str) -> Composable:

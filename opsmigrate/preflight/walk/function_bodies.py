@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,13 +9,17 @@ from typing import NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.postgres.mentions import naming
+from opsmigrate.postgres.mentions import mentions
 from opsmigrate.postgres.names import literal
 from opsmigrate.postgres.of_users import of_users
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.report import Finding, Severity
+from opsmigrate.sql import nodes
+from opsmigrate.sql.grammar import scan
+from opsmigrate.sql.placeholders import statements_if_readable
+from opsmigrate.sql.statement import NoGrammarError, NotParsedError, Statement
 from opsmigrate.steps import Step, statement
 
 # Of what was written as BEGIN ATOMIC, pg_depend knows what it uses; extensions bring their own.
@@ -37,8 +40,12 @@ WHERE {of_users}
                   AND d.objid = p.oid AND d.deptype = 'e')
 ORDER BY 1
 """)
-# Not what stands in strings: they may be executed.
-COMMENTS = re.compile(r"('(?:[^']|'')*')|--[^\n]*|/\*.*?\*/", re.DOTALL)
+# What may put another function, or another trigger, in the place of one.
+REPLACING = frozenset(
+    {"alter_function_stmt", "create_function_stmt", "create_trig_stmt", "do_stmt"}
+)
+REPLACING_OBJECTS = ("OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE", "OBJECT_TRIGGER")
+OBJECTS = ("object_type", "remove_type", "rename_type")
 
 
 class _Function(NamedTuple):
@@ -87,7 +94,7 @@ class FunctionBodies:
         """
         if not self._changes:
             return
-        texts = "\n".join([*ledger.by_hand, *(each for each in executed if REPLACES.search(each))])
+        texts = "\n".join([*ledger.by_hand, *(each for each in executed if _replaces(each))])
         functions = [each for each in self._functions if not _handled(each, texts)]
         for change in self._changes.values():
             found = [each.label for each in functions if _names(each, change)]
@@ -98,12 +105,29 @@ class FunctionBodies:
     def _functions(self) -> list[_Function]:
         rows = seen_by_project(self.connection, BODIES)
         return [
-            _Function(label, name, COMMENTS.sub(lambda match: match[1] or " ", body), *rest)
+            _Function(label, name, _without_comments(body), *rest)
             for label, name, body, *rest in rows
         ]
 
 
-REPLACES = re.compile(r"\b(?:FUNCTION|PROCEDURE|ROUTINE|TRIGGER)\b", re.IGNORECASE)
+def _without_comments(body: str) -> str:
+    """Return a body's words, and its texts, which may be executed; or itself, if unreadable."""
+    try:
+        return " ".join(token.text for token in scan(body))
+    except (NotParsedError, NoGrammarError):
+        return body
+
+
+def _replaces(text: str) -> bool:
+    """Return whether a text that was executed may replace a function; what is unreadable may."""
+    statements = statements_if_readable(text)
+    return statements is None or any(map(_is_replacing, statements))
+
+
+def _is_replacing(statement: Statement) -> bool:
+    fields = statement.node.DESCRIPTOR.fields_by_name
+    kinds = [nodes.label(statement.node, each) for each in OBJECTS if each in fields]
+    return statement.kind in REPLACING or any(kind in REPLACING_OBJECTS for kind in kinds)
 
 
 def _handled(function: _Function, texts: str) -> bool:
@@ -119,7 +143,7 @@ def _names(function: _Function, change: _Change) -> bool:
 
 
 def _has_word(text: str, words: Iterable[str]) -> bool:
-    return re.search(naming(words, frozenset()), text) is not None
+    return mentions(text, *words)
 
 
 def _finding(change: _Change, functions: list[str]) -> Finding:

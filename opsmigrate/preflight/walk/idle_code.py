@@ -17,6 +17,8 @@ from django.db import transaction
 from django.db.migrations.state import ProjectState
 from django.db.models import (
     Count,
+    Exists,
+    F,
     Manager,
     Max,
     Min,
@@ -40,6 +42,7 @@ from opsmigrate.preflight.walk.code_stand_ins import (
     PARTS,
     STYLE,
     TABLE_NAMES,
+    ContentTypes,
     Reset,
     StandIn,
     Through,
@@ -49,7 +52,11 @@ from opsmigrate.preflight.walk.definitions import definition_of
 from opsmigrate.preflight.walk.empty_query import NotEmptyError, require_nothing_to_do
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.sequence_resets import require_resettable
-from opsmigrate.preflight.walk.updated_rows import OpenError
+from opsmigrate.preflight.walk.updated_rows import (
+    OpenError,
+    require_as_described,
+    rows_read,
+)
 
 DEEPEST = 5
 MOST_TIMES = 100
@@ -62,7 +69,9 @@ COMPOSE = frozenset(
 )
 # What it gives where there is no row.
 WITHOUT_ROWS = {"count": 0, "delete": None, "exists": False, "first": None, "last": None}
-EXPRESSIONS = (Count, Max, Min, OuterRef, Q, Subquery)
+EXPRESSIONS = (Count, Exists, F, Max, Min, OuterRef, Q, Subquery)
+# Not imported: the app need not be installed.
+CONTENT_TYPES = "django.contrib.contenttypes.models.ContentTypeManager"
 CONSTANTS = (str, int, float, bool, type(None), list, tuple, set, frozenset, dict)
 LENGTHS = (bool, len, list, set, tuple)
 
@@ -259,6 +268,9 @@ class _Reader:
     def _of_model(self, model: Any, name: str) -> Any:
         if name in ("objects", "_base_manager") and type(getattr(model, name, None)) is Manager:
             return getattr(model, name).all()
+        kind = type(getattr(model, name, None)) if name == "objects" else None
+        if kind is not None and f"{kind.__module__}.{kind.__qualname__}" == CONTENT_TYPES:
+            return ContentTypes(model, model.objects.db)
         if type(item := vars(model).get(name)) is ManyToManyDescriptor:
             return Through(item.through)
         raise _NotIdleError
@@ -401,6 +413,8 @@ class _Reader:
             return self._call_of_query(owner, method, values, names)
         if names:
             raise _NotIdleError
+        if type(owner) is ContentTypes and len(values) == 1:
+            return self._content_type(owner, method, values[0])
         if owner is EDITOR and method == "execute" and len(values) == 1:
             return self._execute(values[0])
         if owner is OPS and method == "sequence_reset_sql" and len(values) == 2:
@@ -424,6 +438,25 @@ class _Reader:
             raise _NotIdleError
         require_nothing_to_do(self.walk, query, deletes=method == "delete")
         return WITHOUT_ROWS[method]
+
+    def _content_type(self, types: ContentTypes, method: str, given: Any) -> Any:
+        """Return the key of the content type of a model; one that is not there would be made."""
+        if method == "db_manager" and type(given) is str:
+            return ContentTypes(types.model, given)
+        here = types.alias == self.walk.connection.alias
+        if method != "get_for_model" or not here or not _is_model(given):
+            raise _NotIdleError
+        options = given._meta.concrete_model._meta
+        try:
+            table = require_as_described(self.walk, types.model)
+            rows = rows_read(self.walk, table, ("id", "app_label", "model"))
+        except OpenError as error:
+            raise _NotIdleError from error
+        wanted = [options.app_label, options.model_name]
+        found = [int(str(key)) for key, *label in rows if label == wanted]
+        if len(found) != 1:
+            raise _NotIdleError
+        return found[0]
 
     def _resets(self, style: Any, models: Any) -> list[Reset]:
         if style is not STYLE or not all(map(_is_model, self._items(models))):

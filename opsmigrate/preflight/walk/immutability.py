@@ -8,7 +8,6 @@ nothing but one value is left then, or something is not immutable.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -17,12 +16,14 @@ from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.search_path import seen_by_project, transaction_as_project
-from opsmigrate.preflight.walk.expressions import CALLED, PLAIN
+from opsmigrate.preflight.walk.expressions import PLAIN
 from opsmigrate.preflight.walk.found import LIMITS, TIMEOUT
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.schema.samples import INEXACT
 from opsmigrate.schema.types import INTEGERS, TEXTS, base, element, in_full, is_array
+from opsmigrate.sql.expressions import functions_named_in, nodes_of, parse_expression
+from opsmigrate.sql.statement import NoGrammarError, NotParsedError
 
 # A text and a number; several, as 'a' is no number, and 1 / (n - 1) has no value. A document is as
 # deep as the number says.
@@ -47,27 +48,18 @@ USUAL = {
 }
 JSON = ("json", "jsonb")
 MOST_KEYS = 6
-LITERAL = re.compile(r"'((?:[^']|'')*)'")
-NOT_FUNCTIONS = frozenset({"all", "and", "any", "case", "in", "not", "or", "values"})
 VOLATILE = """
 SELECT EXISTS (SELECT FROM pg_proc WHERE proname = ANY(%s::text[]) AND provolatile <> 'i')
 """
-# As the server writes a constant.
-CONSTANT = re.compile(
-    r"""E?'(?:[^']|'')*'(?:::[^'():]+(?:\(\d+(?:,-?\d+)?\)[^'():]*)?)?(?:\ COLLATE\ .+)?
-    |-?[\d.]+(?:e[+-]?\d+)?|true|false""",
-    re.VERBOSE,
-)
-NOTHING = re.compile(r"NULL::[^()]+(?:\([\d,]+\))?")
-# What the planner does not compute beforehand, although it may be immutable.
-NOT_COMPUTED = re.compile(r"\b(?:ROW|XML\w+|JSON_\w+)\s*\(", re.IGNORECASE)
+# What the planner does not compute beforehand, although it may be immutable: parts of the grammar.
+NOT_COMPUTED = ("Json", "RowExpr", "Xml")
 
 
 def require_immutable(
     walk: SchemaWalk, table: SimulatedTable, expression: str, purpose: str
 ) -> None:
     """Report an expression whose result depends on more than the row (42P17)."""
-    if not walk.columns_in(table, expression) and not CALLED.search(expression):
+    if not walk.columns_in(table, expression) and functions_named_in(expression) == ():
         return
     left = _left_of(walk, table, expression)
     if left == "":
@@ -90,23 +82,19 @@ def require_immutable(
 
 
 def _culprit(left: str) -> str:
-    functions = [name for name in _called(left) if name.lower() not in NOT_FUNCTIONS]
+    functions = functions_named_in(left)
     if functions:
-        names = ", ".join(f"{name}()" for name in dict.fromkeys(functions))
+        names = ", ".join(f"{name}()" for name in functions)
         return f"{names} may give different values for the same row"
     return "its casts or comparisons depend on the settings of the session"
 
 
-def _called(expression: str) -> list[str]:
-    outside = LITERAL.sub("''", expression)
-    return [inside or plain for inside, plain in CALLED.findall(outside)]
-
-
 def _may_depend(walk: SchemaWalk, expression: str) -> bool:
     """Return whether something in it is not immutable for some types, or is a cast."""
-    if "::" in LITERAL.sub("''", expression):
+    found = nodes_of(expression)
+    if found is None or any(each.DESCRIPTOR.name == "TypeCast" for each in found):
         return True
-    rows = seen_by_project(walk.connection, VOLATILE, [_called(expression)])
+    rows = seen_by_project(walk.connection, VOLATILE, [list(functions_named_in(expression) or ())])
     return bool(rows[0][0])
 
 
@@ -132,11 +120,37 @@ def _left_of(walk: SchemaWalk, table: SimulatedTable, expression: str) -> str | 
             continue
         plan = found if isinstance(found, list) else json.loads(found)
         (output,) = plan[0]["Plan"]["Output"]
-        if CONSTANT.fullmatch(output):
+        kind = _computed(output)
+        if kind == "value":
             return ""
-        if not NOTHING.fullmatch(output):
-            return None if NOT_COMPUTED.search(output) else str(output)
+        if kind == "":
+            return str(output) if _is_computable(output) else None
     return None
+
+
+def _computed(output: str) -> str:
+    """Return "value" for a constant, "null" for NULL, "" for what the planner has left to do.
+
+    It writes a constant with its type behind it, and no cast of another type in between.
+    """
+    try:
+        node = parse_expression(output)
+    except (NotParsedError, NoGrammarError):
+        return ""
+    for kind in ("collate_clause", "type_cast"):
+        if node.WhichOneof("node") == kind:
+            node = getattr(node, kind).arg
+    if node.WhichOneof("node") != "a_const":
+        return ""
+    return "null" if node.a_const.isnull else "value"
+
+
+def _is_computable(output: str) -> bool:
+    """Return whether the planner would have computed it, if it were immutable."""
+    found = nodes_of(output)
+    return found is not None and not any(
+        each.DESCRIPTOR.name.startswith(NOT_COMPUTED) for each in found
+    )
 
 
 def _row(
@@ -169,7 +183,11 @@ def _sample(type_: str, expression: str, text: str, number: str) -> str | None:
     if type_ in TEXTS:
         return text
     if type_ in JSON:
-        literals = LITERAL.findall(expression)
+        literals = [
+            each.sval.sval
+            for each in nodes_of(expression) or ()
+            if each.DESCRIPTOR.name == "A_Const" and each.WhichOneof("val") == "sval"
+        ]
         keys = [key for literal in literals for key in literal.strip("{}").split(",")]
         return json.dumps(_document(keys[:MOST_KEYS], number, int(number)))
     if type_ in INTEGERS or type_ in INEXACT:

@@ -57,9 +57,10 @@ def tables_of(composed: Any) -> set[str]:
     while pending:
         node = pending.pop()
         pending += getattr(node, "children", ())
-        inner = getattr(node, "rhs", None)
-        if hasattr(inner, "alias_map"):
-            found |= tables_of(inner)
+        for part in (node, getattr(node, "lhs", None), getattr(node, "rhs", None)):
+            inner = getattr(part, "query", part)
+            if hasattr(inner, "alias_map"):
+                found |= tables_of(inner)
     return found
 
 

@@ -20,9 +20,10 @@ from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.walk.code_effects import effect_of_code
 from opsmigrate.preflight.walk.collations import create_collation, remove_collation
 from opsmigrate.preflight.walk.constraints import add_constraint
+from opsmigrate.preflight.walk.definitions import is_empty
 from opsmigrate.preflight.walk.expressions import require_fit
 from opsmigrate.preflight.walk.idle_code import is_understood
-from opsmigrate.preflight.walk.known_code import asks_nothing
+from opsmigrate.preflight.walk.known_code import does_nothing
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import CHECK
 from opsmigrate.preflight.walk.tracing import TracingEditor
@@ -147,6 +148,8 @@ def _walk_parts(move: Move) -> None:
 def _run_own(move: Move) -> None:
     """Mark a custom operation as undecided; what it executes may be in its attributes."""
     kind, ledger = type(move.operation), move.walk.ledger
+    if is_empty(kind.database_backwards if move.backwards else kind.database_forwards):
+        return
     what = f"{kind.__module__}.{kind.__qualname__} is a custom operation"
     ledger.code(what)
     methods = [item for owner in kind.__mro__ for item in vars(owner).values()]
@@ -169,7 +172,7 @@ def _run_python(move: Move) -> None:
     operation, alias = move.operation, move.editor.connection.alias
     code = operation.reverse_code if move.backwards else operation.code
     allowed = router.allow_migrate(alias, move.migration.app_label, **operation.hints)
-    if code is None or code is RunPython.noop or asks_nothing(code, move.from_state):
+    if code is None or code is RunPython.noop or does_nothing(code, move.walk, move.from_state):
         return
     if allowed and not is_understood(code, move.walk, move.from_state):
         ledger = move.walk.ledger

@@ -135,6 +135,19 @@ def missing_to_insert(
     return tuple(missing for missing in found if missing is not None)
 
 
+def missing_of_sequence(
+    connection: BaseDatabaseWrapper, sequence: Relation
+) -> tuple[MissingPrivilege, ...]:
+    """Return what the role lacks to take the next value of a sequence."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT has_sequence_privilege(%s::oid, 'USAGE, UPDATE')", [sequence.oid])
+        if cursor.fetchone()[0]:
+            return ()
+    label = f"SEQUENCE {sequence.schema}.{sequence.name}"
+    target = f"SEQUENCE {quoted(sequence.schema, sequence.name)}"
+    return (MissingPrivilege("USAGE", label, target),)
+
+
 def live_relation(catalog: Catalog, origin: tuple[str, str] | None) -> Relation | None:
     """Return the live relation of this schema and name, None where there is none."""
     return next((item for item in catalog.relations if (item.schema, item.name) == origin), None)

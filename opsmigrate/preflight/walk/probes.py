@@ -21,9 +21,9 @@ from opsmigrate.postgres.driver_errors import (
 from opsmigrate.postgres.operators import equality
 from opsmigrate.postgres.search_path import transaction_as_project
 from opsmigrate.preflight.walk.found import (
-    IN_FULL,
     LIMITS,
     TIMEOUT,
+    as_typed,
     found_column,
     keys_of_rows,
     known,
@@ -295,7 +295,7 @@ def ask(connection: BaseDatabaseWrapper, probe: Probe) -> BadRows | None:
                 cursor.execute("SELECT pg_catalog.set_config(%s, 'off', true)", [setting])
             cursor.execute(query)
             rows = cursor.fetchall()
-            text = IN_FULL.sub(r"\1", shown.as_string(cursor.cursor))
+            text = as_typed(shown.as_string(cursor.cursor))
     except Error as error:
         if _unanswered(error):
             return None

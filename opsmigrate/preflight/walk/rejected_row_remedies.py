@@ -14,9 +14,9 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import transaction_as_project
 from opsmigrate.preflight.walk.found import (
-    IN_FULL,
     LIMITS,
     TIMEOUT,
+    as_typed,
     names_of_rows,
     rows_of,
 )
@@ -158,7 +158,7 @@ class Deciding:
 
     def _as_typed(self, words: Composable) -> str:
         with self.connection.cursor() as cursor:
-            return IN_FULL.sub(r"\1", words.as_string(cursor.cursor))
+            return as_typed(words.as_string(cursor.cursor))
 
     def _takes_null(self, bad: BadOnes) -> bool:
         if bad.if_null is None or not bad.emptied:

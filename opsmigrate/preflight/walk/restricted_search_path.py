@@ -7,7 +7,6 @@ functions name in their bodies is looked up then.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,21 +14,22 @@ from django.db import Error
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.driver_errors import first_line, said_besides, sqlstate
+from opsmigrate.postgres.names import as_stored
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.postgres.transaction import transaction
-from opsmigrate.preflight.walk.expressions import CALLED, PLAIN, QUOTED
+from opsmigrate.preflight.walk.expressions import PLAIN
 from opsmigrate.preflight.walk.found import LIMITS, TIMEOUT, known, rows_of
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.schema.types import in_full
+from opsmigrate.sql.expressions import functions_named_in
+from opsmigrate.sql.grammar import deparse, parse
 from opsmigrate.steps import Step, statement
 
 SINCE = 170_000
-TEXT = re.compile(r"('(?:[^']|'')*')")
-UNQUALIFIED = re.compile(r'(?<![.\w"])(?:"((?:[^"]|"")+)"|([^\W\d]\w*))\s*\(')
 # Those that could look for something: what is in C, or the server's own, brings what it needs.
 FUNCTIONS = """
-SELECT p.proname, format('%%I.%%I', n.nspname, p.proname),
+SELECT p.proname, n.nspname::text,
        format('%%I.%%I(%%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)),
        array_to_string(ARRAY(SELECT quote_ident(s) FROM unnest(current_schemas(false)) s), ', ')
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
@@ -47,7 +47,7 @@ def require_safe_path(
     """Report if a function in an index's expression would not find what its body names."""
     if walk.catalog.version < SINCE:
         return
-    names = [inside or plain for inside, plain in CALLED.findall(QUOTED.sub(_kept, expression))]
+    names = list(functions_named_in(expression) or ())
     found = seen_by_project(walk.connection, FUNCTIONS, [names]) if names else []
     if not found:
         return
@@ -73,10 +73,6 @@ def require_safe_path(
     )
 
 
-def _kept(match: re.Match[str]) -> str:
-    return match[0] if match[0].startswith('"') else "''"
-
-
 def _with_path(found: list[tuple[Any, ...]]) -> Iterator[Step]:
     for _, _, function, path in found:
         yield statement(
@@ -86,16 +82,17 @@ def _with_path(found: list[tuple[Any, ...]]) -> Iterator[Step]:
 
 
 def _in_full(expression: str, functions: dict[str, str]) -> str:
-    """Return the expression with the schemas of these functions."""
-
-    def named(match: re.Match[str]) -> str:
-        name = match[1] or match[2]
-        return functions[name] + "(" if name in functions else match[0]
-
-    # What stands in quotes for a name is no text: only texts are left as they are.
-    parts = TEXT.split(expression)
-    parts[::2] = [UNQUALIFIED.sub(named, part) for part in parts[::2]]
-    return "".join(parts)
+    """Return the expression with the schema of each of these functions that is named without."""
+    (statement,) = parse(f"SELECT {expression}")
+    for part in list(statement.parts()):
+        if part.kind == "FuncCall" and len(part.value.funcname) == 1:
+            [name] = part.value.funcname
+            schema = functions.get(as_stored(name.string.sval))
+            if schema is not None:
+                last = part.value.funcname.add()
+                last.CopyFrom(name)
+                name.string.sval = schema
+    return deparse(statement.node).removeprefix("SELECT ")
 
 
 def _error(walk: SchemaWalk, table: SimulatedTable, expression: str) -> Error | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -39,8 +38,6 @@ LEFT JOIN pg_sequence q ON q.seqrelid = s.oid
 WHERE cn.nspname = %s AND c.relname = %s AND a.attname = %s AND NOT a.attisdropped
 ORDER BY s.oid NULLS LAST LIMIT 1
 """
-# A default that gives what the sequence gives, as pg_get_expr() writes it.
-PLAIN = re.compile(r"nextval\('(?:[^']|'')+'::regclass\)")
 LARGEST = {"int2": 2**15 - 1, "int4": 2**31 - 1, "int8": 2**63 - 1}
 # Without the privilege to read a sequence, its last value is known, but not whether it was used.
 LAST = "SELECT pg_sequence_last_value(%s::oid)"
@@ -94,7 +91,7 @@ def sequence_rejections(
         return
     schema, name, increment, least, most, cycles, readable, usable = rest
     label = f"{schema}.{name}"
-    whole = identity or PLAIN.fullmatch(default or "") is not None
+    whole = identity or _is_nextval(default or "")
     highest = _highest(connection, table.origin, live, increment)
     next_value = _next(connection, oid, (schema, name), increment, readable=readable, usable=usable)
     if next_value is None and highest is None:
@@ -158,6 +155,13 @@ def _highest(
         cursor.execute(query)
         value: int | None = cursor.fetchone()[0]
     return value
+
+
+def _is_nextval(default: str) -> bool:
+    """Return whether a default, as pg_get_expr() writes it, gives what a sequence gives."""
+    inside = default.removeprefix("nextval('").removesuffix("'::regclass)")
+    whole = len(default) == len(inside) + len("nextval(''::regclass)")
+    return whole and bool(inside) and "'" not in inside.replace("''", "")
 
 
 def _next(

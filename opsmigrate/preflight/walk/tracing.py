@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 from django.db.models import BaseConstraint, Field, Index, Model
 
 from opsmigrate.postgres.driver_errors import first_line
+from opsmigrate.postgres.names import is_qualified
 from opsmigrate.preflight.walk.altering import alter_null, alter_type, rename_column
 from opsmigrate.preflight.walk.code_effects import effect_of_sql
 from opsmigrate.preflight.walk.collations import is_deterministic
@@ -27,7 +27,7 @@ from opsmigrate.preflight.walk.introspected import constraints_of
 from opsmigrate.preflight.walk.noop_alter_field import alter_field_statements, is_noop
 from opsmigrate.preflight.walk.owned_sequences import drop_sequence, require_range
 from opsmigrate.preflight.walk.plain_defaults import may_be_called
-from opsmigrate.preflight.walk.referenced_tables import QUALIFIED, tables_of
+from opsmigrate.preflight.walk.referenced_tables import tables_of
 from opsmigrate.preflight.walk.schema_walk import SchemaWalk
 from opsmigrate.preflight.walk.storage_and_schema import require_storage_and_schema
 
@@ -45,9 +45,6 @@ def tracing_editor(
     editor.deferred_sql = []
     editor.walk = walk
     return editor
-
-
-IDENTIFIER = re.compile(QUALIFIED)
 
 
 def editor_class(kind: type[TracingEditor], connection: BaseDatabaseWrapper) -> type[TracingEditor]:
@@ -176,7 +173,7 @@ class TracingEditor(DatabaseSchemaEditor):
     def quote_name(self, name: str) -> str:
         """Return the name in quotes as Django writes it, noting where that is no name in SQL."""
         quoted = super().quote_name(name)
-        if not IDENTIFIER.fullmatch(quoted):
+        if not is_qualified(quoted):
             self.walk.ledger.find(
                 "malformed-statement",
                 f"Django writes the name {name} as {quoted}, which PostgreSQL cannot read",

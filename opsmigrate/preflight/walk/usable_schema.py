@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import TypedDict
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.catalog import Catalog
-from opsmigrate.postgres.names import quoted, unquoted
+from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import seen_by_project
+from opsmigrate.sql.placeholders import statements_if_readable
 from opsmigrate.steps import Step, statement
 
 NAMED = "SELECT current_setting('search_path')"
-NAME = re.compile(r'"(?:[^"]|"")+"|[^\s,"]+')
 
 
 class SchemaRemedy(TypedDict):
@@ -23,10 +22,16 @@ class SchemaRemedy(TypedDict):
     steps: tuple[Step, ...]
 
 
+def _names_in(path: str) -> list[str]:
+    """Return the schemas of a search_path, as PostgreSQL reads it."""
+    statements = statements_if_readable(f"SET search_path = {path}") or ()
+    return [str(each.a_const.sval.sval) for found in statements for each in found.node.args]
+
+
 def usable_schema(connection: BaseDatabaseWrapper, catalog: Catalog) -> SchemaRemedy:
     """Return what makes the first schema of the search_path one that the role can use."""
     [(path,)] = seen_by_project(connection, NAMED)
-    named = [unquoted(name) for name in NAME.findall(path) if name != '"$user"']
+    named = [name for name in _names_in(path) if name != "$user"]
     role = quoted(catalog.role)
     there = [name for name in named if name in catalog.schemas]
     if there:

@@ -423,3 +423,9 @@ CREATE INDEX ON ks (c) WHERE ctid IS NOT NULL
 CREATE INDEX ON ks ((tableoid = 3))
 CREATE INDEX ON ft (id)
 CREATE INDEX ON ruled (n, id)
+DROP TYPE free
+DROP TYPE free CASCADE
+GRANT USAGE ON SEQUENCE t TO interpret_migrator
+ALTER TYPE t RENAME ATTRIBUTE n TO n1
+REINDEX (TABLESPACE nope) TABLE ks -- unknown
+CREATE INDEX ON ks (a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a)

@@ -29,6 +29,7 @@ PARTS = {
     "OBJECT_POLICY": "policy",
     "OBJECT_RULE": "rule",
 }
+OF_SEQUENCE = ("last_value", "log_cnt", "is_called")
 IN_NO_SCHEMA = {
     "OBJECT_SCHEMA": ("schema", "3F000", "schemas"),
     "OBJECT_EXTENSION": ("extension", "42704", "extensions"),
@@ -85,7 +86,9 @@ def _part(step: Step, kind: str, node: Any) -> None:
     if kind == "OBJECT_COLUMN":
         owner = relation_named(step, name_parts(node.list.items)[:-1], missing_ok=False)
         if owner is not None and owner.kind == "S":
-            step.refuse("42809", "wrong-kind", relation=owner.name)
+            name = node.list.items[-1].string.sval
+            there = name in OF_SEQUENCE or name in SYSTEM_COLUMNS
+            step.refuse("42809" if there else "42703", "wrong-kind", relation=owner.name)
     found = find_part(step, PARTS[kind], node)
     if found is None:
         return

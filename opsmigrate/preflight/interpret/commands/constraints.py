@@ -217,6 +217,9 @@ def _alter_constraint(altering: Altering, table: Name, node: Any) -> None:
         # Before 18, an internal error.
         state = "55000" if known else "XX000"
         altering.refuse(state, "inherited-constraint", table, name=name)
+    if relation.kind == "p" and children_of(step.schema, table):
+        # Also where it is so already, it goes on to the partitions.
+        raise UnknownError("ALTER CONSTRAINT of a partitioned table", table)
     changed = replace(found, deferrable=node.deferrable, deferred=node.initdeferred)
     if (changed.deferrable, changed.deferred) == (found.deferrable, found.deferred):
         return

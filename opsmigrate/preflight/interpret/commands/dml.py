@@ -75,8 +75,7 @@ def insert(step: Step, node: Any) -> None:
         step.effects.need("SELECT", "relation", table.name)
     # A SELECT may give no row.
     certain = bool(rows) or not node.HasField("select_stmt")
-    named = columns or tuple(table.columns) if rows else columns
-    lock_sequences(step, table, named, certain=certain)
+    lock_sequences(step, table, columns or _filled(table, node), certain=certain)
     _values(step, table, node)
 
 
@@ -86,6 +85,8 @@ def _on_conflict(step: Step, table: Relation, clause: Any) -> list[str]:
         _ask_conflict(step, table, "55000")
     inferred = (each.index_elem for each in clause.infer.index_elems)
     read_ = {as_stored(each.name) for each in inferred if each.name}
+    constraint = table.constraints.get(as_stored(clause.infer.conname))
+    read_ |= set(constraint.columns) if constraint is not None else set()
     updates = label(clause, "action") == "ONCONFLICT_UPDATE"
     if updates:
         columns = _assigned_columns(step, table, clause.target_list)
@@ -127,6 +128,20 @@ def _refuse_values(step: Step, table: Relation, node: Any, columns: tuple[str, .
             step.refuse("428C9", "generated-column", relation=table.name, column=name)
         if columns and not rows and node.HasField("select_stmt"):
             step.refuse("428C9", "generated-column", relation=table.name, column=name)
+
+
+def _filled(table: Relation, node: Any) -> tuple[str, ...] | None:
+    """Return the columns that an INSERT without a list of them fills; None where that is open."""
+    if not node.HasField("select_stmt"):
+        return ()
+    query = node.select_stmt.select_stmt
+    if query.values_lists:
+        return tuple(table.columns)[: len(query.values_lists[0].list.items)]
+    values = [each.res_target.val.column_ref for each in query.target_list]
+    stars = any(field.WhichOneof("node") == "a_star" for each in values for field in each.fields)
+    if stars or label(query, "op") != "SETOP_NONE":
+        return None
+    return tuple(table.columns)[: len(values)]
 
 
 def _overrides(node: Any) -> bool:

@@ -23,6 +23,7 @@ from opsmigrate.sql.types import without_modifier
 
 INPUTS = ("IN", "INOUT", "VARIADIC", "DEFAULT")
 OUTPUTS = ("OUT", "INOUT")
+QUERIES = ("select_stmt", "insert_stmt", "update_stmt", "delete_stmt", "merge_stmt")
 VOLATILITY = {"immutable": "i", "stable": "s", "volatile": "v"}
 # As the query would lock them: PostgreSQL analyses it.
 LOCKS = {TARGET: ROW_EXCLUSIVE, LOCKED: ROW_SHARE}
@@ -146,10 +147,8 @@ def _check_body(step: Step, made: Function, node: Any) -> None:
         statements = parse(body.text) if body is not None and body.text is not None else ()
     except NotParsedError:
         step.refuse("42601", "body", name=made.signature.name.name)
-    makes = any(each.kind.startswith(("create_", "alter_", "drop_")) for each in statements)
-    if makes:
-        return
-    for statement in statements:
+    # What is no query is looked at when it runs.
+    for statement in (each for each in statements if each.kind in QUERIES):
         for each in ranges_of(statement.node):
             table = queried(step, each.node)
             if each.role in LOCKS:

@@ -96,6 +96,9 @@ def columns_of(index: Index) -> frozenset[str]:
 
 def _remember_index(altering: Altering, table: Relation, index: Index) -> None:
     step = altering.step
+    if table.kind == "p" and not index.valid:
+        below = descendants_of(step.schema, table.name)
+        raise UnknownError("an index that partitions lack, made again", table.name, *below)
     name = Name(table.name.schema, index.name)
     step.effects.lock(name, ACCESS_EXCLUSIVE)
     before = [*zip(_classes(altering, table, index), _facts(table, index), strict=True)]

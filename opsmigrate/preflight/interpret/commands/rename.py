@@ -104,7 +104,7 @@ def _column(step: Step, node: Any, new: str) -> None:
     table = find_relation(step, node.relation, missing_ok=node.missing_ok)
     if table is None:
         return
-    _kind_for_column(step, node, table)
+    _kind_for_column(step, table)
     old = as_stored(node.subname)
     if table.of_type is not None:
         step.refuse("42809", "typed-table", relation=table.name)
@@ -142,12 +142,8 @@ def _column_with_family(step: Step, table: Name, pair: tuple[str, str]) -> None:
         _column_of(step, step.known(each), pair, within=family)
 
 
-def _kind_for_column(step: Step, node: Any, table: Relation) -> None:
-    if label(node, "rename_type") == "OBJECT_ATTRIBUTE":
-        if table.kind != "c":
-            step.refuse("42809", "wrong-kind", relation=table.name)
-        return
-    # Whatever the word is: ALTER VIEW does it for a table (renameatt_check).
+def _kind_for_column(step: Step, table: Relation) -> None:
+    # Whatever the word is: ALTER VIEW and ALTER TYPE do it for a table (renameatt_check).
     if table.kind not in WITH_COLUMNS:
         step.refuse("42809", "wrong-kind", relation=table.name)
 

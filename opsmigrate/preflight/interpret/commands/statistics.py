@@ -79,15 +79,18 @@ def analyze(step: Step, node: Any) -> None:
     tables = [relation_of(step, each.vacuum_relation.relation) for each in node.rels]
     if not tables or any(each.kind not in "rmp" for each in tables):
         raise UnknownError("VACUUM or ANALYZE of everything", Name("", ""))
+    for table, each in zip(tables, node.rels, strict=True):
+        names = [as_stored(one.string.sval) for one in each.vacuum_relation.va_cols]
+        analyzes = any(one.def_elem.defname == "analyze" for one in node.options)
+        if names and node.is_vacuumcmd and not analyzes:
+            step.refuse("0A000", "columns-without-analyze", relation=table.name)
+        _require_columns(step, table, names)
     if node.is_vacuumcmd:
-        _vacuum(step, tables, [each.def_elem for each in node.options])
+        _vacuum(step, tables, node)
         return
     for table, each in zip(tables, node.rels, strict=True):
         # Without it the table is passed over with a warning.
         step.effects.may_need(maintenance_of(step, table.name))
-        _require_columns(
-            step, table, [as_stored(one.string.sval) for one in each.vacuum_relation.va_cols]
-        )
         descends = table.kind == "p" or step.schema.version >= GOES_DOWN
         if step.schema.version >= GOES_DOWN and not each.vacuum_relation.relation.inh:
             descends = False
@@ -95,10 +98,19 @@ def analyze(step: Step, node: Any) -> None:
             step.effects.lock(name, SHARE_UPDATE_EXCLUSIVE)
 
 
-def _vacuum(step: Step, tables: list[Relation], given: list[Any]) -> None:
+def _vacuum(step: Step, tables: list[Relation], node: Any) -> None:
+    given = [each.def_elem for each in node.options]
     options = {"" if each.HasField("arg") else each.defname for each in given}
     if options - {"full", "verbose", "analyze"} or any(each.kind == "p" for each in tables):
         raise UnknownError("VACUUM with options, or of a partitioned table", Name("", ""))
+    if step.schema.version >= GOES_DOWN:
+        below = [
+            step.known(name)
+            for table, each in zip(tables, node.rels, strict=True)
+            if each.vacuum_relation.relation.inh
+            for name in descendants_of(step.schema, table.name)
+        ]
+        tables = [*tables, *below]
     for table in tables:
         step.effects.may_need(maintenance_of(step, table.name))
         mode = ACCESS_EXCLUSIVE if "full" in options else SHARE_UPDATE_EXCLUSIVE

@@ -13,70 +13,29 @@ from opsmigrate.preflight.rehearsal.required_privileges.required import (
     parts_of,
 )
 from opsmigrate.sql import nodes
-from opsmigrate.sql.statement import BARE
+from opsmigrate.sql.expressions import nodes_in
+from opsmigrate.sql.ranges import LOCKED, TARGET, ranges_of
 
 WRITES = {"InsertStmt": "INSERT", "UpdateStmt": "UPDATE", "DeleteStmt": "DELETE"}
-# The names in a LockingClause are aliases.
-LEAVES = BARE | {"IntoClause", "LockingClause", "RangeVar"}
 CONFLICT_UPDATES = "ONCONFLICT_UPDATE"
 
 
-def data(message: Any, hidden: frozenset[str] = frozenset()) -> Iterator[Required]:
-    """Yield what a query or a part of it needs; `hidden` are the names that WITH gives."""
-    kind = message.DESCRIPTOR.name
-    if kind in LEAVES:
-        yield from _leaf(message, hidden)
-        return
-    skipped = {"with_clause"}
-    if kind in (*WRITES, "MergeStmt"):
-        skipped.add("relation")
-        yield from _merged(message) if kind == "MergeStmt" else _written(message, WRITES[kind])
-    if _has_with(message):
-        yield from _named_queries(message.with_clause, hidden)
-        hidden |= {each.common_table_expr.ctename for each in message.with_clause.ctes}
-    for field, each in _messages(message):
-        if field not in skipped:
-            yield from data(each, hidden)
-    if kind == "SelectStmt" and message.locking_clause:
-        yield from _row_locks(message, hidden)
-
-
-def _leaf(message: Any, hidden: frozenset[str]) -> Iterator[Required]:
-    kind = message.DESCRIPTOR.name
-    if kind == "IntoClause":
-        yield create_relation(message.rel)
-    elif kind == "RangeVar" and (message.schemaname or message.relname not in hidden):
-        yield RequiredPrivilege("SELECT", name_of(message))
-
-
-def _row_locks(message: Any, hidden: frozenset[str]) -> Iterator[Required]:
-    """FOR UPDATE and the like; of which of the tables, is not looked at."""
-    for each in message.from_clause:
-        for need in data(each, hidden):
-            if isinstance(need, RequiredPrivilege) and need.privilege == "SELECT":
-                yield RequiredPrivilege("UPDATE", need.name, certain=False)
-
-
-def _has_with(message: Any) -> bool:
-    return "with_clause" in message.DESCRIPTOR.fields_by_name and message.HasField("with_clause")
-
-
-def _named_queries(clause: Any, hidden: frozenset[str]) -> Iterator[Required]:
-    """Yield what the queries of WITH need: without RECURSIVE, each sees the ones before it."""
-    queries = [each.common_table_expr for each in clause.ctes]
-    if clause.recursive:
-        hidden |= {each.ctename for each in queries}
-    for each in queries:
-        yield from data(each.ctequery, hidden)
-        hidden |= {each.ctename}
-
-
-def _messages(message: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the parts of a message, with the field that each is in."""
-    for descriptor, value in message.ListFields():
-        if descriptor.message_type is not None:
-            for each in [value] if hasattr(value, "DESCRIPTOR") else value:
-                yield descriptor.name, each
+def data(message: Any) -> Iterator[Required]:
+    """Yield what a query or a part of it needs, on the relations that it names."""
+    for part in nodes_in(message):
+        kind = part.DESCRIPTOR.name
+        if kind == "IntoClause":
+            yield create_relation(part.rel)
+        elif kind == "MergeStmt":
+            yield from _merged(part)
+        elif kind in WRITES:
+            yield from _written(part, WRITES[kind])
+    for node, role in ranges_of(message):
+        if role != TARGET:
+            yield RequiredPrivilege("SELECT", name_of(node))
+        if role == LOCKED:
+            # FOR UPDATE and the like; one column is enough.
+            yield RequiredPrivilege("UPDATE", name_of(node), certain=False)
 
 
 def _written(message: Any, privilege: str) -> Iterator[Required]:
@@ -176,7 +135,4 @@ def _names(targets: Any) -> tuple[str, ...]:
 
 def _mentions(message: Any) -> frozenset[str]:
     """Return the kinds of nodes in an expression."""
-    found = {message.DESCRIPTOR.name}
-    for _, each in _messages(message):
-        found |= _mentions(each)
-    return frozenset(found)
+    return frozenset(each.DESCRIPTOR.name for each in nodes_in(message))

@@ -1,9 +1,7 @@
 """What a text of SQL needs: each statement by the rule of its command."""
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import count
 from typing import Any
 
 from opsmigrate.preflight.rehearsal.required_privileges import (
@@ -24,18 +22,13 @@ from opsmigrate.preflight.rehearsal.required_privileges.required import (
 )
 from opsmigrate.sql import nodes
 from opsmigrate.sql.bodies import UNKNOWN, body_of, executed, statements_in
-from opsmigrate.sql.grammar import parse, scan
+from opsmigrate.sql.grammar import scan
+from opsmigrate.sql.placeholders import statements_of
 from opsmigrate.sql.statement import Node, NoGrammarError, NotParsedError, Statement
 
 Rule = Callable[[Any], Iterator[Required]]
 # Where one statement executes the text of another that executes the text of a third.
 DEEPEST = 8
-# Placeholders of the drivers outside of literals and comments.
-PLACEHOLDER = re.compile(
-    r"""(?P<kept>"(?:[^"]|"")*"|'(?:[^']|'')*'|\$(\w*)\$.*?\$\2\$|--[^\n]*|/\*.*?\*/)"""
-    r"|%(?:%|(?:\([^)]*\))?[sbt]\b)",
-    re.DOTALL,
-)
 # What they name is called later, or never.
 DEFINING = ("create_function_stmt", "create_trig_stmt", "rule_stmt", "view_stmt")
 # What a statement in a block may begin with that has none of the block's variables in it.
@@ -171,7 +164,7 @@ RULES: dict[str, Rule] = {
 def required_privileges(text: str, depth: int = 0) -> Iterator[Required]:
     """Yield what a text of one or more statements needs, and where that cannot be read from it."""
     try:
-        statements = _parsed(text)
+        statements = statements_of(text)
     except (NotParsedError, NoGrammarError) as error:
         yield Unclear(f"its text cannot be parsed: {error}")
         return
@@ -182,7 +175,7 @@ def required_privileges(text: str, depth: int = 0) -> Iterator[Required]:
 def sets_role(text: str) -> bool:
     """Return whether another role executes what follows, as far as the text tells."""
     try:
-        return any(_sets_role(part) for each in _parsed(text) for part in each.parts())
+        return any(_sets_role(part) for each in statements_of(text) for part in each.parts())
     except (NotParsedError, NoGrammarError):
         return False
 
@@ -194,18 +187,6 @@ def _sets_role(part: Node) -> bool:
     return bool(
         called and part.value.args and nodes.text(part.value.args[0]) in (None, *SESSION_ROLES)
     )
-
-
-def _parsed(text: str) -> tuple[Statement, ...]:
-    numbers = count(1)
-
-    def numbered(found: re.Match[str]) -> str:
-        return found["kept"] or ("%" if found[0] == "%%" else f"${next(numbers)}")
-
-    try:
-        return parse(PLACEHOLDER.sub(numbered, text))
-    except NotParsedError:
-        return parse(text)
 
 
 def _of(statement: Statement, depth: int) -> Iterator[Required]:
@@ -259,6 +240,6 @@ def _of_block(statement: Statement, depth: int) -> Iterator[Required]:
                 yield replace(need, certain=False)
             else:
                 yield need
-    seen = sum(bool(re.match(r"\s*CREATE\b", text, re.I)) for text in texts if text)
+    seen = sum(text.upper().split()[:1] == ["CREATE"] for text in texts if text)
     if seen < sum(token.kind == "CREATE" for token in tokens):
         yield Unclear("what its code makes is not known")

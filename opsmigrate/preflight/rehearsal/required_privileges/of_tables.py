@@ -15,10 +15,7 @@ from opsmigrate.preflight.rehearsal.required_privileges.required import (
     parts_of,
 )
 from opsmigrate.sql import nodes
-
-# Constraints with an index of their own.
-INDEXED = ("CONSTR_EXCLUSION", "CONSTR_PRIMARY", "CONSTR_UNIQUE")
-SERIALS = frozenset({"bigserial", "serial", "serial2", "serial4", "serial8", "smallserial"})
+from opsmigrate.sql.own_relations import own_relation
 
 
 def created(node: Any) -> Iterator[Required]:
@@ -69,13 +66,7 @@ def _constraints(value: Any) -> list[Any]:
 
 def _makes_relation(value: Any) -> bool:
     """Return whether a column or constraint gets an index or a sequence of its own."""
-    for each in _constraints(value):
-        kind = nodes.label(each, "contype")
-        if (kind in INDEXED and not each.indexname) or kind == "CONSTR_IDENTITY":
-            return True
-    if value.DESCRIPTOR.name == "Constraint":
-        return False
-    return bool(SERIALS.intersection(parts_of(value.type_name.names)[-1:]))
+    return any(own_relation(each) is not None for each in (value, *_constraints(value)))
 
 
 def _referenced(value: Any) -> Iterator[Required]:

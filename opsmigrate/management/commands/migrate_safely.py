@@ -1,0 +1,180 @@
+"""Run the project's own migrate, bound to the examination, with time limits on its locks."""
+
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from opsmigrate.errors import OpsmigrateError, RefusedError
+from opsmigrate.management.argument_types import positive_float, positive_int
+from opsmigrate.management.base import ReportCommand, Run
+from opsmigrate.management.examination import add_examination, arguments_of, examined
+from opsmigrate.management.shared_arguments import add_lock_timeout
+from opsmigrate.management.typed import about_the_plan
+from opsmigrate.playbook.fingerprints import fingerprints
+from opsmigrate.playbook.migrate import HowToMigrate, migrate_safely
+from opsmigrate.playbook.one_at_a_time import OF_THE_COMMAND, one_at_a_time, require_session
+from opsmigrate.playbook.time_limits import SECONDS_CONCURRENTLY, TimeLimits, statement_limit
+from opsmigrate.preflight.live.planned_locks import PlannedLock
+from opsmigrate.preflight.plan import Plan, make_plan
+from opsmigrate.report import Finding, Result, Severity, Verdict
+from opsmigrate.steps import command
+
+ATTEMPTS = 20
+
+
+class Command(ReportCommand):
+    """migrate_safely: what passed is applied, and nothing else; no writer waits for long."""
+
+    # migrate stops there as well.
+    too_old = OpsmigrateError
+    help = (
+        "Examine the plan as preflight_migrate does, and apply what passed with the project's own "
+        "migrate: each try waits for a lock for a moment only."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add the arguments of migrate, the options of the examination, and those of the tries."""
+        super().add_arguments(parser)
+        add_examination(parser)
+        parser.add_argument(
+            "--dry-run", action="store_true", help="show what would be done; write nothing"
+        )
+        add_lock_timeout(parser)
+        parser.add_argument(
+            "--statement-timeout",
+            type=positive_float,
+            metavar="SECONDS",
+            help="how long a statement may take (default: from the forecast, at least a minute; "
+            "none if the forecast does not know)",
+        )
+        parser.add_argument(
+            "--attempts",
+            type=positive_int,
+            default=ATTEMPTS,
+            metavar="N",
+            help="number of tries for the locks, with growing pauses (default: 20)",
+        )
+        parser.add_argument(
+            "--end-blockers",
+            action="store_true",
+            help="end sessions in the way that have been idle in a transaction for 5 seconds; "
+            "what they have not committed is lost",
+        )
+
+    def repeating(self, result: Result, options: dict[str, Any]) -> Result:
+        """Return the result, whose steps repeat the arguments of migrate."""
+        said = about_the_plan(result, options)
+        again = (said.again or "").replace("preflight_migrate", "migrate_safely", 1)
+        return replace(said, again=again or None)
+
+    def run(self, run: Run, **options: Any) -> Result:
+        """Examine, and migrate what passed."""
+        require_session(run.connection, "migrate_safely")
+        with one_at_a_time(run.connection, run.session, key=OF_THE_COMMAND, what="migrate_safely"):
+            # Before the examination: what it reads of the files may change while it takes its time.
+            plan = make_plan(run.connection, arguments_of(options))
+            result = examined(run, options)
+            judged = result.failing_on(Severity(options["fail_on"]))
+            if judged.verdict is not Verdict.PASSED:
+                return replace(judged, summary=f"nothing was migrated: {judged.summary}")
+            how = _how(run, plan, result, options)
+            if options["dry_run"]:
+                return _planned(result, how)
+            return _together(
+                result,
+                migrate_safely(
+                    run.connection,
+                    run.session,
+                    how,
+                    run.progress,
+                    recovery=lambda: _left_behind(run, options),
+                ),
+            )
+
+
+def _how(run: Run, plan: Plan, result: Result, options: dict[str, Any]) -> HowToMigrate:
+    steps = [(each.migration, each.backwards) for each in plan.steps]
+    prints = fingerprints(steps)
+    examined_plan = [(each["migration"], each["backwards"]) for each in result.facts["plan"]]
+    if examined_plan != [(each.migration, each.backwards) for each in prints]:
+        raise RefusedError(
+            "the plan changed while it was examined",
+            id="plan-changed",
+            hint="finish the deploy, or whatever else changes the migrations or the history; then "
+            "run this again",
+            steps=(command("python manage.py migrate_safely"),),
+        )
+    rehearsal = result.facts["rehearsal"]
+    statement = options["statement_timeout"] or statement_limit(
+        result.facts["statements"],
+        [migration for migration, _ in steps],
+        rehearsed=rehearsal is not None and bool(rehearsal["applied"]),
+    )
+    return HowToMigrate(
+        target=arguments_of(options),
+        plan=prints,
+        locks=_locks(result),
+        limits=TimeLimits(
+            lock=options["lock_timeout"] or run.settings.lock_timeout_seconds, statement=statement
+        ),
+        attempts=options["attempts"],
+        end_blockers=options["end_blockers"],
+        verbosity=options["verbosity"],
+    )
+
+
+def _locks(result: Result) -> tuple[PlannedLock, ...]:
+    """Return the locks that the examination expects."""
+    return tuple(
+        PlannedLock(
+            number=number,
+            table=lock["table"],
+            mode=lock["mode"],
+            migration=each["migration"],
+            operation=each["operation"],
+        )
+        for number, each in enumerate(result.facts["statements"])
+        for lock in each.get("locks") or ()
+    )
+
+
+def _limits_line(how: HowToMigrate) -> str:
+    statement = how.limits.statement
+    return (
+        f"lock_timeout {how.limits.lock:g} s, statement_timeout "
+        f"{'none' if statement is None else f'{statement:g} s'}, at most {how.attempts} tries; "
+        f"what runs CONCURRENTLY waits up to {SECONDS_CONCURRENTLY:g} s, and blocks nobody"
+    )
+
+
+def _planned(result: Result, how: HowToMigrate) -> Result:
+    return replace(
+        result, detail=(*result.detail, "", "It would migrate with:", f"  {_limits_line(how)}")
+    ).with_facts(
+        applied=[],
+        attempts=0,
+        lock_timeout_seconds=how.limits.lock,
+        statement_timeout_seconds=how.limits.statement,
+    )
+
+
+def _together(examination: Result, migrated: Result) -> Result:
+    """Return what came of it, with what was found before."""
+    return replace(
+        migrated,
+        findings=(*migrated.findings, *examination.findings),
+        undecided=examination.undecided,
+        facts={**examination.facts, **migrated.facts},
+        detail=examination.detail,
+    )
+
+
+def _left_behind(run: Run, options: dict[str, Any]) -> Sequence[Finding]:
+    """Return what an examination without a rehearsal says of a migration that stopped half-way."""
+    again = examined(run, {**options, "rehearse": "off", "require_backup": None})
+    return [
+        each
+        for each in again.findings
+        if each.id == "half-applied" or each.severity is Severity.ERROR
+    ]

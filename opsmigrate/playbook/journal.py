@@ -1,0 +1,216 @@
+"""The journal: what each run of the playbook did, a line at a time, each on the disk at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from opsmigrate.errors import UndecidedError
+from opsmigrate.json_files import UnreadableError, parse_object, read_text, shaped
+
+BEGUN = "begun"
+NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What a run is about; where any of it is another, the run is not continued.
+
+    `plan` are the migrations that were pending at its beginning, each with its digest; `applied`
+    those that the database had.
+    """
+
+    database: str
+    system_identifier: str
+    oid: int
+    release: str
+    plan: tuple[tuple[str, str], ...]
+    applied: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepEnd:
+    """How a step ended; `facts` are those that later steps and the rollback need."""
+
+    step: str
+    exit_code: int
+    seconds: float
+    summary: str
+    skipped: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class JournalRun:
+    """One run as the journal tells it."""
+
+    run_id: str
+    started: str
+    about: About
+    first: str
+    begun: list[str] = field(default_factory=list)
+    ends: dict[str, StepEnd] = field(default_factory=dict)
+    passed: bool = False
+
+    def has_done(self, step: str) -> bool:
+        """Return whether the step was completed, or there was nothing for it to do."""
+        return step in self.ends and self.ends[step].exit_code == 0
+
+    def fact(self, step: str, name: str) -> Any:
+        """Return what a step has left for later ones; None where it has not."""
+        return self.ends[step].facts.get(name) if step in self.ends else None
+
+
+class Journal:
+    """The file of one alias; only its owner may read it."""
+
+    def __init__(self, folder: Path, alias: str) -> None:
+        """Keep it in `folder`, which is made if it does not exist."""
+        self.file = folder / f"playbook_{re.sub(r'[^A-Za-z0-9_.-]', '_', alias)}.jsonl"
+
+    def runs(self) -> list[JournalRun]:
+        """Return the runs that the file tells of, the oldest first; empty where there is no file.
+
+        A last line that is not whole was being written when the machine failed: it never was.
+        Raises UndecidedError where the file is no journal.
+        """
+        try:
+            text = read_text(self.file)
+        except FileNotFoundError:
+            return []
+        except UnreadableError as error:
+            raise self._unreadable(str(error)) from error
+        found: list[JournalRun] = []
+        for number, line in enumerate(text.split("\n")[:-1], 1):
+            try:
+                _tell(found, parse_object(line))
+            except (UnreadableError, KeyError, IndexError, TypeError) as error:
+                raise self._unreadable(f"line {number} cannot be read") from error
+        return found
+
+    def begin(self, run_id: str, about: About, first: str) -> JournalRun:
+        """Write that a run begins with the step `first`, and return it."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        started = _now()
+        body = {"run_id": run_id, "at": started, "first": first, "about": asdict(about)}
+        self._write({"event": BEGUN, **body})
+        return JournalRun(run_id=run_id, started=started, about=about, first=first)
+
+    def step_begins(self, run: JournalRun, step: str) -> None:
+        """Write that a step begins: from here on it may have done something."""
+        self._write({"event": "step-begun", "run_id": run.run_id, "at": _now(), "step": step})
+        run.begun.append(step)
+
+    def step_ends(self, run: JournalRun, end: StepEnd) -> None:
+        """Write how a step ended."""
+        self._write({"event": "step-ended", "run_id": run.run_id, "at": _now(), "end": asdict(end)})
+        run.ends[end.step] = end
+
+    def end(self, run: JournalRun, verdict: str, *, passed: bool, rollback: str | None) -> None:
+        """Write how this process of the run ended; one that has `passed` is not continued."""
+        body = {"verdict": verdict, "passed": passed, "rollback": rollback}
+        self._write({"event": "ended", "run_id": run.run_id, "at": _now(), **body})
+        run.passed = passed
+
+    def _write(self, body: Mapping[str, Any]) -> None:
+        new = not self.file.exists()
+        descriptor = os.open(
+            self.file, os.O_RDWR | os.O_CREAT | os.O_APPEND | NO_FOLLOW, stat.S_IRUSR | stat.S_IWUSR
+        )
+        try:
+            self._require_ours(descriptor)
+            line = json.dumps(body, default=str) + "\n"
+            if _is_torn(descriptor):
+                _cut_torn(descriptor)
+            os.write(descriptor, line.encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if new:
+            _sync_folder(self.file.parent)
+
+    def _require_ours(self, descriptor: int) -> None:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise self._unreadable("it is not a regular file")
+        if hasattr(os, "fchmod") and stat.S_IMODE(about.st_mode) != stat.S_IRUSR | stat.S_IWUSR:
+            os.fchmod(descriptor, stat.S_IRUSR | stat.S_IWUSR)
+
+    def _unreadable(self, why: str) -> UndecidedError:
+        return UndecidedError(
+            f"{self.file} cannot be used as the journal: {why}",
+            id="journal-unreadable",
+            hint="move it away if no run of it is to be continued; then begin anew",
+        )
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _is_torn(descriptor: int) -> bool:
+    size = os.lseek(descriptor, 0, os.SEEK_END)
+    if not size:
+        return False
+    os.lseek(descriptor, size - 1, os.SEEK_SET)
+    return os.read(descriptor, 1) != b"\n"
+
+
+def _cut_torn(descriptor: int) -> None:
+    """Take away the last line, which is not whole."""
+    size = os.lseek(descriptor, 0, os.SEEK_SET)
+    with open(descriptor, "rb", closefd=False) as stream:
+        size = stream.read().rfind(b"\n") + 1
+    os.ftruncate(descriptor, size)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the name of a new file on the disk too; Windows opens no folders."""
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _tell(runs: list[JournalRun], body: Mapping[str, Any]) -> None:
+    """Add one line to the runs."""
+    event = body["event"]
+    if event == BEGUN:
+        about = shaped(About, body["about"])
+        runs.append(
+            JournalRun(
+                run_id=str(body["run_id"]),
+                started=str(body["at"]),
+                about=about,
+                first=str(body["first"]),
+            )
+        )
+        return
+    run = runs[-1]
+    if event == "step-begun":
+        run.begun.append(str(body["step"]))
+    elif event == "step-ended":
+        end = shaped(StepEnd, body["end"])
+        run.ends[end.step] = end
+    elif event == "ended":
+        run.passed = body["passed"] is True
+
+
+def seconds_of(runs: Sequence[JournalRun]) -> dict[str, float]:
+    """Return how long each step took when it was last completed."""
+    return {step: seconds for run in runs for step, seconds in _completed(run)}
+
+
+def _completed(run: JournalRun) -> Iterator[tuple[str, float]]:
+    for step, end in run.ends.items():
+        if end.exit_code == 0 and not end.skipped:
+            yield step, end.seconds

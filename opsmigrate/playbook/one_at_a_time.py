@@ -1,0 +1,93 @@
+"""One migrate_safely of a database at a time, also against another host, and after a SIGKILL."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate import interrupts
+from opsmigrate.errors import RefusedError
+from opsmigrate.postgres.advisory import LockHolder, already_running, holder_of, obtain
+from opsmigrate.postgres.session import (
+    Session,
+    is_pooled_by_transaction,
+    no_time_limits,
+    second_connection,
+    set_for_session,
+)
+
+LOCK_SPACE = 0x6D696772
+# The first is held by the session of the command. The second is shared by the sessions of its
+# process that migrates: a server goes on with a statement for a while after its client has died.
+OF_THE_COMMAND, OF_ITS_PROCESS, OF_THE_PLAYBOOK = 0, 1, 2
+SECONDS_TO_END = 10.0
+SECONDS_BETWEEN_LOOKS = 0.2
+SESSIONS = """
+SELECT l.pid FROM pg_catalog.pg_locks l
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+  AND l.classid::bigint = %s AND l.objid::bigint = %s
+  AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+"""
+
+
+def require_session(connection: BaseDatabaseWrapper, what: str) -> None:
+    """Raise RefusedError where a pooler hands our session to others between two transactions."""
+    if is_pooled_by_transaction(connection):
+        raise RefusedError(
+            f"there is a connection pooler in transaction mode; {what} needs a session of its own",
+            id="pooled-by-transaction",
+            hint="let DATABASES point to the server itself, not to the pooler",
+        )
+
+
+@contextmanager
+def one_at_a_time(
+    connection: BaseDatabaseWrapper, session: Session, *, key: int, what: str
+) -> Iterator[BaseDatabaseWrapper]:
+    """Hold the lock of the database for as long as the block runs; raise RefusedError without.
+
+    Yields the session that holds it, which is our own and does nothing else.
+    """
+    with second_connection(connection) as holder:
+        set_for_session(holder, **no_time_limits(holder))
+        if not obtain(holder, LOCK_SPACE, key, what=what):
+            raise _already_running(session, what, holder_of(holder, LOCK_SPACE, key))
+        if key == OF_THE_COMMAND:
+            _require_no_orphan(holder, session, what)
+        yield holder
+
+
+def _require_no_orphan(holder: BaseDatabaseWrapper, session: Session, what: str) -> None:
+    """Raise RefusedError where a process of a run that was killed is still at work."""
+    with holder.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK_SPACE, OF_ITS_PROCESS])
+        if not cursor.fetchone()[0]:
+            raise _already_running(session, what, holder_of(holder, LOCK_SPACE, OF_ITS_PROCESS))
+        cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK_SPACE, OF_ITS_PROCESS])
+
+
+def _already_running(session: Session, what: str, holder: LockHolder | None) -> RefusedError:
+    who = f"another {what} of database {session.database} is running"
+    return already_running(who, holder, again="run the command again")
+
+
+def sessions_of_process(connection: BaseDatabaseWrapper) -> list[int]:
+    """Return the server processes of the process that migrates."""
+    with connection.cursor() as cursor:
+        cursor.execute(SESSIONS, [LOCK_SPACE, OF_ITS_PROCESS])
+        return [pid for (pid,) in cursor.fetchall()]
+
+
+def end_sessions_of_process(connection: BaseDatabaseWrapper) -> bool:
+    """End what is left on the server of a process that has ended; return whether it is gone."""
+    deadline = time.monotonic() + interrupts.seconds_left(SECONDS_TO_END)
+    while pids := sessions_of_process(connection):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid", [pids])
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    return True

@@ -1,0 +1,245 @@
+"""What the process of migrate_safely does: `migrate` in sessions with limits, and how it ended."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management import call_command
+from django.db import Error
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.db.models.signals import pre_migrate
+
+from opsmigrate.playbook.fingerprints import Fingerprint, fingerprints, unlike
+from opsmigrate.playbook.one_at_a_time import LOCK_SPACE, OF_ITS_PROCESS
+from opsmigrate.playbook.time_limits import SECONDS_CONCURRENTLY
+from opsmigrate.postgres.driver_errors import first_line, sqlstate
+from opsmigrate.postgres.locks import as_timeout
+from opsmigrate.preflight.plan import MigrateArguments, make_plan
+from opsmigrate.preflight.rehearsal.current_operation import CurrentOperation
+
+CONCURRENTLY = re.compile(
+    r"^\s*(?:CREATE\s+(?:UNIQUE\s+)?INDEX|DROP\s+INDEX|REINDEX\b.*?)\s+CONCURRENTLY\b", re.I | re.S
+)
+# What changes nothing: what Django asks of the catalog and of the history, and transactions.
+READS = re.compile(
+    r'^\s*(?:SELECT\b(?!.*\bINTO\b).*\bFROM\s+"?(?:pg_|information_schema|django_migrations)'
+    r"|(?:SAVEPOINT|RELEASE|ROLLBACK|SHOW|SET)\b)",
+    re.I | re.S,
+)
+# What takes from a transaction what it has done so far.
+COMMITS = re.compile(r"^\s*(?:COMMIT|END)\b", re.I)
+# In the project's session names resolve as the project has it; what somebody planted must not.
+SET = "SELECT pg_catalog.set_config(%s, %s, false)"
+IDENTITY = """
+SELECT d.oid::pg_catalog.int8, (SELECT system_identifier FROM pg_catalog.pg_control_system())
+FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+"""
+SHARE = "SELECT pg_catalog.pg_try_advisory_lock_shared(%s::pg_catalog.int4, %s::pg_catalog.int4)"
+# The server looks so often whether we are still there (documentation of
+# client_connection_check_interval); not every system can.
+LOOKS = ("client_connection_check_interval", "2s")
+
+
+class StoppedError(Exception):
+    """Nothing may be migrated here: `kind` is why, for the parent."""
+
+    def __init__(self, kind: str, words: str) -> None:
+        super().__init__(words)
+        self.kind = kind
+
+
+class Effects:
+    """What the migration that runs has done which the end of its transaction would not undo."""
+
+    def __init__(self, current: CurrentOperation, alias: str) -> None:
+        self._current = current
+        self._alias = alias
+        self._in_transaction: set[str | None] = set()
+        self._lasting: set[str | None] = set()
+
+    def watch(self, connection: BaseDatabaseWrapper) -> None:
+        """Notice each statement that is executed on `connection` from here on."""
+
+        def noticing(execute: Callable[..., Any], sql: Any, *rest: Any) -> Any:
+            alone = not connection.in_atomic_block
+            migration = self._current.place.migration
+            try:
+                result = execute(sql, *rest)
+            except Error:
+                # Django records a migration with deferred SQL after it has committed it.
+                if alone and migration in self._in_transaction:
+                    self._lasting.add(migration)
+                raise
+            self._note(migration, str(sql), alone or connection.alias != self._alias)
+            return result
+
+        connection.execute_wrappers.append(noticing)
+
+    def _note(self, migration: str | None, sql: str, stays: bool) -> None:
+        if READS.match(sql):
+            return
+        if stays or COMMITS.match(sql):
+            self._lasting.add(migration)
+        else:
+            self._in_transaction.add(migration)
+
+    def of(self, migration: str | None) -> bool:
+        """Return whether anything of that migration stays, or may stay."""
+        return migration in self._lasting
+
+
+def migrate_within_limits(
+    job: dict[str, Any], connection: BaseDatabaseWrapper, every: Sequence[BaseDatabaseWrapper]
+) -> dict[str, Any]:
+    """Run `migrate` on `connection`, whose sessions get the limits; return what happened, as JSON.
+
+    `every` are the connections of the project, that one among them.
+    """
+    # A session that AppConfig.ready() has opened has no limits.
+    connection.close()
+
+    def prepare(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+        if connection.alias == job["alias"]:
+            _prepare(connection, job)
+
+    connection_created.connect(prepare, weak=False)
+    current = CurrentOperation()
+    effects = Effects(current, connection.alias)
+    try:
+        connection.ensure_connection()
+        _require_plan(connection, job)
+        for each in every:
+            effects.watch(each)
+        return _run(job, connection, current, effects)
+    except StoppedError as error:
+        return {"failure": {"kind": error.kind, "words": str(error)}}
+
+
+def _prepare(connection: BaseDatabaseWrapper, job: dict[str, Any]) -> None:
+    """Give a new session of ours its limits, and the lock that says that we are at work."""
+    with connection.cursor() as cursor:
+        cursor.execute(IDENTITY)
+        found = [int(each) for each in cursor.fetchone()]
+        if found != job["identity"]:
+            connection.close()
+            raise StoppedError(
+                "another-database",
+                f"the process of migrate reached the database with the oid {found[0]} of the "
+                f"server {found[1]}, and the examined one has the oid {job['identity'][0]} of the "
+                f"server {job['identity'][1]}",
+            )
+        cursor.execute(SHARE, [LOCK_SPACE, OF_ITS_PROCESS])
+        for name, value in _limits(job):
+            cursor.execute(SET, [name, value])
+    with suppress(Error), connection.cursor() as cursor:
+        cursor.execute(SET, LOOKS)
+
+
+def _limits(job: dict[str, Any]) -> list[tuple[str, str]]:
+    limits = [("lock_timeout", as_timeout(job["lock_timeout"]))]
+    if job["statement_timeout"] is not None:
+        limits.append(("statement_timeout", as_timeout(job["statement_timeout"])))
+    return limits
+
+
+def _require_plan(connection: BaseDatabaseWrapper, job: dict[str, Any]) -> None:
+    plan = make_plan(connection, MigrateArguments(**job["target"]))
+    if plan.executor is None:
+        raise StoppedError("plan-changed", f"{plan.findings[0].message}")
+    _require_same(fingerprints((each.migration, each.backwards) for each in plan.steps), job)
+
+
+def _require_same(found: tuple[Fingerprint, ...], job: dict[str, Any]) -> None:
+    differences = unlike([Fingerprint(*each) for each in job["plan"]], found)
+    if differences:
+        raise StoppedError(
+            "plan-changed", "; ".join(f"{name} {why}" for name, why in differences[:5])
+        )
+
+
+def _run(
+    job: dict[str, Any],
+    connection: BaseDatabaseWrapper,
+    current: CurrentOperation,
+    effects: Effects,
+) -> dict[str, Any]:
+    atomic: dict[str, bool] = {}
+
+    def planned(plan: Any, using: str, **kwargs: Any) -> None:
+        # The very plan that this `migrate` is about to apply.
+        if using == connection.alias and plan is not None:
+            _require_same(fingerprints(plan), job)
+            atomic.update({f"{each.app_label}.{each.name}": each.atomic for each, _ in plan})
+
+    pre_migrate.connect(planned, weak=False)
+    connection.execute_wrappers.append(_unhurried(connection, job))
+    target = MigrateArguments(**job["target"])
+    try:
+        with current.following():
+            call_command(
+                "migrate",
+                *(each for each in (target.app_label, target.migration_name) if each),
+                database=connection.alias,
+                interactive=False,
+                verbosity=job["verbosity"],
+                skip_checks=True,
+                no_color=True,
+                **{key: asdict(target)[key] for key in ("fake", "fake_initial", "run_syncdb")},
+            )
+    except StoppedError:
+        raise
+    except (Exception, SystemExit) as error:
+        migration = current.place.migration
+        return {
+            "failure": {
+                "kind": "error",
+                "migration": migration,
+                "operation": current.place.operation,
+                "after_the_plan": current.planned_all,
+                "atomic": atomic.get(migration or "", True),
+                "lasting": effects.of(migration),
+                "error": type(error).__name__,
+                "words": first_line(error),
+                "sqlstate": _sqlstate(error),
+            }
+        }
+    return {"failure": None}
+
+
+def _sqlstate(error: BaseException | None) -> str | None:
+    """Return PostgreSQL's code, also where code of the project has wrapped its error."""
+    while error is not None:
+        if isinstance(error, Error) and (state := sqlstate(error)):
+            return state
+        error = error.__cause__
+    return None
+
+
+def _unhurried(connection: BaseDatabaseWrapper, job: dict[str, Any]) -> Callable[..., Any]:
+    """Return what gives a statement that runs CONCURRENTLY its time, and takes it back."""
+
+    def unhurried(execute: Callable[..., Any], sql: Any, *rest: Any) -> Any:
+        if not CONCURRENTLY.match(str(sql)):
+            return execute(sql, *rest)
+        patient = [("lock_timeout", as_timeout(SECONDS_CONCURRENTLY)), ("statement_timeout", "0")]
+        _set(connection, patient)
+        try:
+            return execute(sql, *rest)
+        finally:
+            if connection.connection is not None:
+                with suppress(Exception):
+                    # Of none, it is again what the role and the alias have.
+                    _set(connection, [("statement_timeout", None), *_limits(job)])
+
+    return unhurried
+
+
+def _set(connection: BaseDatabaseWrapper, limits: Sequence[tuple[str, str | None]]) -> None:
+    with connection.connection.cursor() as cursor:
+        for each in limits:
+            cursor.execute(SET, each)
