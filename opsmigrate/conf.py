@@ -102,9 +102,9 @@ class Settings:
     rehearse_max_bytes: int
     rehearse_max_seconds: float
     old_release: str
+    drift_waivers: tuple[DriftWaiver, ...]
     playbook: PlaybookSettings
     journal_dir: Path
-    drift_waivers: tuple[DriftWaiver, ...]
     uat: UatSettings
 
 
@@ -124,9 +124,9 @@ KEYS = (
     "REHEARSE_MAX_BYTES",
     "REHEARSE_MAX_SECONDS",
     "OLD_RELEASE",
+    "DRIFT_WAIVERS",
     "PLAYBOOK",
     "JOURNAL_DIR",
-    "DRIFT_WAIVERS",
     "UAT",
 )
 PLAYBOOK_KEYS = ("BEFORE", "AFTER", "WEBHOOK", "WEBHOOK_KEY")
@@ -164,9 +164,9 @@ def load_settings() -> Settings:
         rehearse_max_bytes=int(_positive(raw, "REHEARSE_MAX_BYTES", 1 << 30)),
         rehearse_max_seconds=_positive(raw, "REHEARSE_MAX_SECONDS", 3600),
         old_release=_one_of(raw, "OLD_RELEASE", OLD_RELEASE, "warn"),
+        drift_waivers=_drift_waivers(raw),
         playbook=_playbook(raw),
         journal_dir=Path(_text(raw, "JOURNAL_DIR") or "reports"),
-        drift_waivers=_drift_waivers(raw),
         uat=_uat(raw),
     )
 

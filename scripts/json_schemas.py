@@ -126,7 +126,7 @@ def facts_of_commands() -> dict[str, Any]:
         "backfill_field": seed.SeedFacts,
         "backup_db": backup_db.BackupFacts,
         "check_drift": check_drift.DriftFacts,
-        "migrate_safely": migrate_safely.MigrateFacts,
+        "migrate_safely": migrate_safely.MigrateSafelyFacts,
         "preflight_migrate": preflight_migrate.PreflightFacts,
         "restore_db": restore_db.RestoreFacts,
         "run_playbook": run_playbook.PlaybookFacts,

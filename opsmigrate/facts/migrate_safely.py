@@ -1,4 +1,4 @@
-"""The facts of migrate_safely."""
+"""The facts of migrate_safely: those of its examination, and what migrating took."""
 
 from typing import TypedDict
 
@@ -6,31 +6,28 @@ from opsmigrate.facts.preflight_migrate import Examined
 from opsmigrate.facts.report import Facts
 
 
-class Waited(TypedDict, total=False):
-    """Whom the run waited for, and the server processes that --end-blockers ended.
-
-    A dry run waits for nobody.
-    """
-
-    waited_for: list[str]
-    ended_sessions: list[int]
-
-
-class Work(Waited):
-    """What a run has done, how often it tried, and with which time-outs."""
-
+class _Limits(TypedDict):
     applied: list[str]
     attempts: int
     lock_timeout_seconds: float
     statement_timeout_seconds: float | None
 
 
-class Migrated(Examined, Work):
-    """The plan was examined and passed; this is how far it came."""
+class _Migrating(_Limits):
+    waited_for: list[str]
+    ended_sessions: list[int]
 
 
-class Stopped(Facts, Work):
-    """The plan passed, and was not completed."""
+class WouldMigrate(Examined, _Limits):
+    """--dry-run: with which time-outs it would migrate."""
 
 
-MigrateFacts = Migrated | Stopped | Examined | Facts
+class Migrated(Examined, _Migrating):
+    """The plan passed, and was migrated, as far as `applied` says."""
+
+
+class MigratingStopped(Facts, _Migrating):
+    """Migrating was stopped by an error; what the examination found is not repeated."""
+
+
+MigrateSafelyFacts = Migrated | WouldMigrate | Examined | MigratingStopped | Facts

@@ -6,8 +6,8 @@ from opsmigrate.facts.preflight_migrate import Forecast, NoForecast, PlannedMigr
 from opsmigrate.facts.report import Facts
 
 
-class TakenStep(TypedDict):
-    """A step of the playbook and how it ended; null where it has not begun."""
+class StepEnded(TypedDict):
+    """A step of the playbook, and how it ended; null where it has not."""
 
     step: str
     verdict: str | None
@@ -16,25 +16,25 @@ class TakenStep(TypedDict):
     message: str | None
 
 
-class Played(Facts):
-    """The steps that were taken; `rollback` is what to type to go back, null where nothing is."""
-
-    journal: str
-    steps: list[TakenStep]
-    backup: str | None
-    rollback: str | None
-    migrations_before: int
-
-
 class StepToDo(TypedDict):
-    """A step that would be taken, and the seconds of the last time."""
+    """A step that is to do, and what it took the last time."""
 
     step: str
     seconds: float | None
 
 
-class PlannedSteps(Facts):
-    """--dry-run: the steps that would be taken, and what the plan is expected to lock."""
+class Played(Facts):
+    """A run, as far as its journal has it; `rollback` is what to type to go back."""
+
+    journal: str
+    steps: list[StepEnded]
+    backup: str | None
+    rollback: str | None
+    migrations_before: int
+
+
+class WouldPlay(Facts):
+    """--dry-run: what would be done, and what the plan would lock."""
 
     journal: str
     steps: list[StepToDo]
@@ -42,4 +42,4 @@ class PlannedSteps(Facts):
     forecast: Forecast | NoForecast | None
 
 
-PlaybookFacts = Played | PlannedSteps | Facts
+PlaybookFacts = Played | WouldPlay | Facts

@@ -170,7 +170,8 @@ def test_an_object_has_few_fields() -> None:
         f"{relative(path.with_suffix('')).replace('/', '.')}.{node.name}"
         for path in OURS
         for node in ast.walk(tree(path))
-        if isinstance(node, ast.ClassDef) and len(fields(node)) > MOST_FIELDS
+        if isinstance(node, ast.ClassDef)
+        and len(fields(node)) > MOST_FIELDS
         # The shapes of reports have what the reports have.
         and path.parent.name != "facts"
     }

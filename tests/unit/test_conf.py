@@ -56,9 +56,9 @@ def test_everything_has_a_default() -> None:
         rehearse_max_bytes=1 << 30,
         rehearse_max_seconds=3600,
         old_release="warn",
+        drift_waivers=(),
         playbook=PlaybookSettings(before={}, after={}),
         journal_dir=Path("reports"),
-        drift_waivers=(),
         uat=UatSettings(urls=(), base_url=None, login=None, waivers=()),
     )
 
@@ -106,9 +106,9 @@ def test_every_key_can_be_set() -> None:
         rehearse_max_bytes=1000,
         rehearse_max_seconds=60,
         old_release="error",
+        drift_waivers=(),
         playbook=PlaybookSettings(before={"migrate": (("true",),)}, after={}),
         journal_dir=Path("/srv/journal"),
-        drift_waivers=(),
         uat=UatSettings(urls=(KeyUrl(url="/"),), base_url="https://x", login=login),
     )
 
