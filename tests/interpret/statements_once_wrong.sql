@@ -108,3 +108,5 @@ COMMENT ON COLUMN book_id_seq.absent IS 'x'
 COMMENT ON COLUMN book_id_seq.last_value IS 'x'
 COMMENT ON COLUMN book_id_seq.ctid IS 'x'
 ALTER VIEW titles OWNER TO interpret_owner; SELECT id FROM titles FOR UPDATE
+CREATE VIEW absent.n AS SELECT absent FROM book
+CREATE TABLE n () INHERITS (parted_2_a, parted_2_a)
