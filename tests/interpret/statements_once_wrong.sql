@@ -110,3 +110,6 @@ COMMENT ON COLUMN book_id_seq.ctid IS 'x'
 ALTER VIEW titles OWNER TO interpret_owner; SELECT id FROM titles FOR UPDATE
 CREATE VIEW absent.n AS SELECT absent FROM book
 CREATE TABLE n () INHERITS (parted_2_a, parted_2_a)
+ALTER TABLE listed_rest ALTER COLUMN id TYPE boolean
+ALTER TABLE pair OWNER TO interpret_owner
+ALTER TABLE parent DROP COLUMN n, ALTER COLUMN n TYPE bigint

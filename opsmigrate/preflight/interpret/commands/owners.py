@@ -219,6 +219,8 @@ def create_rule(step: Step, node: Any) -> None:
 
 def _owner(altering: Altering, table: Name, command: Any) -> None:
     own, owner = altering.relation(table), role_named(altering.step, command.newowner)
+    if own.kind == "c":
+        altering.refuse("42809", "wrong-kind", table)
     if own.sequence is not None and own.sequence.owner is not None and owner != own.owner:
         altering.refuse("0A000", "owned-sequence", table)
     if own.owner != owner:
