@@ -113,3 +113,5 @@ CREATE TABLE n () INHERITS (parted_2_a, parted_2_a)
 ALTER TABLE listed_rest ALTER COLUMN id TYPE boolean
 ALTER TABLE pair OWNER TO interpret_owner
 ALTER TABLE parent DROP COLUMN n, ALTER COLUMN n TYPE bigint
+GRANT USAGE ON pair TO PUBLIC
+CREATE TYPE book_id_seq AS (a int, b never_null)

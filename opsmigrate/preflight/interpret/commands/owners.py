@@ -131,6 +131,8 @@ def _all_in_schemas(step: Step, node: Any) -> list[Relation]:
 def _require_privileges(step: Step, table: Relation, node: Any) -> None:
     """Refuse a privilege that a table cannot be granted, and columns that it does not have."""
     of_sequence = label(node, "objtype") == "OBJECT_SEQUENCE"
+    if table.kind == "c":
+        step.refuse("42809", "wrong-kind", relation=table.name)
     for each in node.privileges:
         name = each.access_priv.priv_name
         if (name not in OF_SEQUENCES) if of_sequence else (name == "usage" and table.kind != "S"):
