@@ -241,9 +241,12 @@ def peak(module: str, url: str, *argv: str) -> int:
     """Return the most memory, in bytes, that the process of a command has had at a time."""
     env = {**os.environ, "DATABASE_URL": url, "SECRET_KEY": "b" * 50, "PYTHONPATH": str(ROOT)}
     env |= {"OPSMIGRATE_ENVIRONMENT": "test", "DJANGO_SETTINGS_MODULE": module}
-    nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(
-        [sys.executable, "-m", "django", *argv], env=env, cwd=ROOT, **nowhere
+        [sys.executable, "-m", "django", *argv],
+        env=env,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     return os.wait4(process.pid, 0)[2].ru_maxrss * 1024
 

@@ -115,3 +115,5 @@ ALTER TABLE pair OWNER TO interpret_owner
 ALTER TABLE parent DROP COLUMN n, ALTER COLUMN n TYPE bigint
 GRANT USAGE ON pair TO PUBLIC
 CREATE TYPE book_id_seq AS (a int, b never_null)
+ALTER TABLE listed_rest ADD UNIQUE (id, region); ALTER TABLE listed DROP CONSTRAINT listed_pkey CASCADE, ADD PRIMARY KEY (id, region)
+REVOKE ALL ON keys FROM interpret_reader
