@@ -24,8 +24,16 @@ if TYPE_CHECKING:
 def migrates_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrialServer]:
     """Yield the server; a project may have a fixture of this name, with another one."""
     import django
+    from django.core.exceptions import ImproperlyConfigured
 
-    django.setup()
+    try:
+        django.setup()
+    except ImproperlyConfigured as error:
+        pytest.fail(
+            f"the fixture migrates has no settings: {error}\nSet DJANGO_SETTINGS_MODULE, for "
+            "example: DJANGO_SETTINGS_MODULE=mysite.settings python -m pytest",
+            pytrace=False,
+        )
     from opsmigrate.management.migration_trial import TrialServer
     from opsmigrate.pgtools.embedded import EmbeddedServerError, running
 

@@ -17,10 +17,12 @@ class ChildOutput:
         self._say = say
         self._read = 0
         self._rest = b""
+        # What was told of a line that is not finished: `Applying shop.0003_long...`.
+        self._begun = b""
         self.last = ""
 
     def tell(self) -> None:
-        """Say each line that has been written since."""
+        """Say each line that has been written since, and one that stays unfinished."""
         if not CAN_READ_BESIDE:
             return
         new = os.pread(self._file.fileno(), MOST_BYTES, self._read)
@@ -29,4 +31,8 @@ class ChildOutput:
         for line in whole:
             if text := line.decode(errors="replace").strip():
                 self.last = text
+                self._say(f"  {text}")
+        if not new and self._rest != self._begun:
+            self._begun = self._rest
+            if text := self._rest.decode(errors="replace").strip():
                 self._say(f"  {text}")

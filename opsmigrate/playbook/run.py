@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -108,8 +108,13 @@ def _played(playbook: Playbook, steps: Sequence[str]) -> Result:
         summary=words,
         findings=tuple(playbook.findings),
         facts=facts_of_run(playbook),
-        detail=tuple(step_lines(run)),
+        detail=(*step_lines(run), *_rollback_lines(playbook)),
     )
+
+
+def _rollback_lines(playbook: Playbook) -> list[str]:
+    rollback = rollback_of(playbook)
+    return ["", f"To roll back ({LOSES}):", f"  {rollback.text}"] if rollback else []
 
 
 def _take(playbook: Playbook, step: str) -> StepEnd:
@@ -141,10 +146,15 @@ def _take(playbook: Playbook, step: str) -> StepEnd:
 
 
 def _is_needless(step: str, stand: Stand) -> bool:
-    if step == SEED:
-        return stand.settings.seed is None
+    if not is_expected(step, stand.settings):
+        return True
     seeded = stand.run.ends.get(SEED)
     return step == PREFLIGHT_AGAIN and seeded is not None and seeded.skipped
+
+
+def is_expected(step: str, settings: Settings) -> bool:
+    """Return whether a run of these settings takes the step, as far as they can tell."""
+    return settings.seed is not None or step not in (SEED, PREFLIGHT_AGAIN)
 
 
 def _run(playbook: Playbook, step: str, stand: Stand) -> CommandEnd:
@@ -162,6 +172,7 @@ def _run(playbook: Playbook, step: str, stand: Stand) -> CommandEnd:
     mended = step == PREFLIGHT and done.exit_code == FAILED and stand.settings.seed is not None
     if mended and is_mended_by_seed(done):
         words = f"no, and the seed mends it: {done.summary}"
+        playbook.shown.say("  the seed mends this")
         return CommandEnd(0, {"facts": {"summary": words}})
     return done
 
@@ -214,16 +225,17 @@ def _stopped(playbook: Playbook, end: StepEnd) -> Result:
 
 
 def _hint(playbook: Playbook) -> str:
-    if _has_written(playbook.run):
-        return "when its cause is mended, go on: the next run begins with that step; or roll back"
+    written = _has_written(playbook.run)
     return (
-        "nothing was written; when its cause is mended, go on: the next run begins with that step"
+        ("" if written else "nothing was written; ")
+        + "when its cause is mended, go on: the next run begins with that step; if the code of the "
+        "release was changed for that, begin anew" + ("; or roll back" if written else "")
     )
 
 
 def _next_steps(playbook: Playbook) -> tuple[Step, ...]:
     rollback = rollback_of(playbook)
-    return (command(AGAIN), *((rollback,) if rollback else ()))
+    return (command(AGAIN), replace(ANEW, alternative=2), *((rollback,) if rollback else ()))
 
 
 def _has_written(run: JournalRun) -> bool:
@@ -238,7 +250,7 @@ def rollback_of(playbook: Playbook) -> Step | None:
         return None
     typed = f"python manage.py restore_db {shlex.quote(str(file))}"
     text = aimed_text(approved(playbook.settings, typed).text, asked.alias, asked.settings_module)
-    return command(text, risk=LOSES, alternative=2)
+    return command(text, risk=LOSES, alternative=3)
 
 
 def _interrupted(playbook: Playbook, where: str) -> PartialError:

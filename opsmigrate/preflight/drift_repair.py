@@ -9,13 +9,15 @@ from opsmigrate.shown import shown
 from opsmigrate.steps import Step
 
 LOCK_TIMEOUT = "5s"
+# psql alone would go to the database that is named as the user is.
+TYPED = "python manage.py dbshell -- --set ON_ERROR_STOP=1 --file THIS_FILE"
 # What cannot be in the one transaction of the script (PostgreSQL, "CREATE INDEX", "REINDEX"), or
 # would end it.
 ON_THEIR_OWN = (" CONCURRENTLY ", "BEGIN;", "COMMIT;")
 
 
-def repair_script(drifts: Sequence[Drift], *, database: str) -> tuple[str, int]:
-    """Return the script, and how many of the drifts it repairs as it is.
+def repair_script(drifts: Sequence[Drift], *, database: str, typed: str = TYPED) -> tuple[str, int]:
+    """Return the script, which says what is `typed` to run it, and how many drifts it repairs.
 
     What may cost a value, is one way of several, or cannot be in a transaction is a comment. A
     step that fails undoes all: COMMIT of a failed transaction is a ROLLBACK.
@@ -31,7 +33,7 @@ def repair_script(drifts: Sequence[Drift], *, database: str) -> tuple[str, int]:
         f"-- Written by opsmigrate {__version__} check_drift for the database {shown(database)}:\n"
         f"-- {counted(len(drifts), 'difference')}; the statements repair {repaired} of them.\n"
         "-- Read it to the end before you run it, as the role that migrates:\n"
-        "--   psql --set ON_ERROR_STOP=1 --file THIS_FILE\n"
+        f"--   {shown(typed)}\n"
         "-- What is a comment may cost a value, needs no transaction around it, or is for you to\n"
         "-- decide.\n"
         f"BEGIN;\nSET LOCAL lock_timeout = '{LOCK_TIMEOUT}';\n"

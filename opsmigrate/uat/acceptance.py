@@ -1,5 +1,6 @@
 """The acceptance run: which checks, what they saw, and whether that is a yes."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -38,8 +39,8 @@ FINDING_IDS = {
 class CheckSelection:
     """Which checks are asked for, how many run at a time, and what else is taken in.
 
-    `serve` says that this run is to serve the site where none was given, and `settings_module` are
-    the settings that were typed, which every further command needs too.
+    `serve` says that this run is to serve the site where none was given. What further commands
+    need too are `settings_module`, the settings that were typed, and the options `repeated`.
     """
 
     tags: Sequence[str] = ()
@@ -48,6 +49,7 @@ class CheckSelection:
     jobs: int = JOBS
     serve: bool = True
     settings_module: str | None = None
+    repeated: tuple[str, ...] = ()
     included: tuple[Outcome, ...] = ()
 
     @property
@@ -120,7 +122,7 @@ def accept(
         verdict=_verdict(outcomes),
         summary=_summary(outcomes),
         findings=(
-            *_concerns(outcomes),
+            *_concerns(outcomes, selection.repeated),
             *(item.as_finding(WAIVERS) for item in waivers if item.is_void),
         ),
         facts=facts,
@@ -221,22 +223,24 @@ def _summary(outcomes: Sequence[Outcome]) -> str:
     return f"{counted(len(outcomes), 'check')}: {said}" + (f" ({waived} waived)" if waived else "")
 
 
-def _concerns(outcomes: Sequence[Outcome]) -> list[Finding]:
+def _concerns(outcomes: Sequence[Outcome], repeated: Sequence[str]) -> list[Finding]:
     """Return a finding for each that did not pass, the worst first."""
     concerns = (item for item in outcomes if item.status is not Status.PASS)
-    return [_finding(item) for item in sorted(concerns, key=lambda item: item.rank)]
+    return [_finding(item, repeated) for item in sorted(concerns, key=lambda item: item.rank)]
 
 
-def _finding(outcome: Outcome) -> Finding:
+def _finding(outcome: Outcome, repeated: Sequence[str]) -> Finding:
     severity = Severity.ERROR if outcome.weighs else Severity.WARNING
+    alone = shlex.join(["python", "manage.py", "run_uat", "--check", outcome.id, *repeated])
+    # Whether a change was intended is seen by comparing again.
+    has_enough = outcome.hint is not None and "baseline" not in outcome.tags
     return Finding(
         id=FINDING_IDS[outcome.status],
         severity=Severity.INFO if outcome.waived else severity,
         message=f"{outcome.id}: {outcome.message}"
         + (f" (waived: {outcome.waived})" if outcome.waived else ""),
         hint=outcome.hint,
-        steps=outcome.steps
-        or (() if outcome.hint else (command(f"python manage.py run_uat --check {outcome.id}"),)),
+        steps=outcome.steps or (() if has_enough else (command(alone),)),
         evidence={"check": outcome.id, "status": outcome.status.value, "detail": outcome.detail},
     )
 

@@ -148,3 +148,16 @@ def test_without_a_server_it_says_what_to_install(project: pytest.Pytester) -> N
 
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*the fixture migrates has no server: no embedded PostgreSQL*"])
+
+
+def test_without_settings_it_says_what_to_set(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DJANGO_SETTINGS_MODULE")
+    project.makepyfile("def test_it(migrates): pass")
+
+    result = project.runpytest_subprocess("-q", *PLUGIN)
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["Set DJANGO_SETTINGS_MODULE, for example: *"])
+    result.stdout.no_fnmatch_line("*Traceback*")

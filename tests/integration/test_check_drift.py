@@ -98,6 +98,9 @@ def test_what_differs_fails_and_the_script_repairs_it_without_losing_a_value(
     assert {each["severity"] for each in answer.report["findings"]} == {"error"}
     assert answer.report["facts"]["repair"] == {"file": str(script), "repairs": 2, "left": 2}
     assert stat.S_IMODE(script.stat().st_mode) == 0o600
+    # Whoever types psql alone is in the database that is named as the user is.
+    typed = f"--   python manage.py dbshell --database {cages} -- --set ON_ERROR_STOP=1 --file "
+    assert typed in script.read_text()
     # As it is: psql stops at the first error.
     psql(cages, script)
     assert contents(cages) == before

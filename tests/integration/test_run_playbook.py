@@ -98,10 +98,19 @@ def test_what_stops_a_step_stops_the_run_and_the_next_goes_on_there(
     typed = f"python manage.py restore_db --database {staging} {backup}"
     wrote = here >= STEPS.index("seed")
     assert rollbacks(stopped) == ([typed] if wrote else [])
+    assert stopped.report["findings"][0]["hint"].startswith("when its" if wrote else "nothing was")
+    # A cure in the code makes another release of it, with which the run cannot go on.
+    steps = stopped.report["findings"][0]["steps"]
+    assert [each["alternative"] for each in steps] == ([1, 2, 3] if wrote else [1, 2])
+    assert steps[1]["text"] == f"python manage.py run_playbook --database {staging} --from backup"
     assert project.journal(staging)[-1]["rollback"] == (typed if wrote else None)
 
-    assert play(ops, staging).code == 0
+    resumed = play(ops, staging, format="text", verbosity=1)
+    assert resumed.code == 0
     assert project.steps_called() == STEPS[here:]
+    begun = project.journal(staging)[0]["run_id"]
+    assert f"Going on with the run {begun} of " in resumed.stderr
+    assert f"To roll back (loses what was written since the backup):\n  {typed}" in resumed.stdout
 
 
 def test_what_the_seed_mends_does_not_stop_the_run(
@@ -111,8 +120,11 @@ def test_what_the_seed_mends_does_not_stop_the_run(
     other = {"code": 1, "findings": [*mended["findings"], finding("table-exists", "DROP")]}
     project.lay_down("preflight", mended, other)
 
-    assert play(ops, staging).code == 0
+    done = play(ops, staging, verbosity=1)
+    assert done.code == 0
     assert "the seed mends it" in json.dumps(project.journal(staging))
+    # A line that says no, and then "passed", would puzzle who watches.
+    assert "the seed mends this\n" in done.stderr
     assert play(ops, staging).code == 1
 
 
@@ -125,6 +137,11 @@ def test_where_there_is_nothing_to_seed_its_steps_are_skipped(
     assert project.steps_called() == without
 
     settings.OPSMIGRATE = {**settings.OPSMIGRATE, "SEED": None}
+    said = play(ops, staging, dry_run=True, format="text").stdout
+    assert "5 steps to do" in said
+    assert said.count("skip   there is no SEED") == 2
+    assert "Plan:" not in said
+    assert project.steps_called() == ["preflight"]
     assert play(ops, staging).code == 0
     assert [step for step, *_ in project.called()] == without
 

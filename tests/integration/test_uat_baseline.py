@@ -84,6 +84,12 @@ def test_one_cent_is_found_and_its_group_named(
     assert saw.startswith("2 changed without being declared: treasury.Payment.sum(amount): ")
     assert f"treasury.Payment.sum(amount)[status={status}]: " in saw
     assert saw.count("(+0.01)") == 2
+    # Typed as it stands there, the check has its baseline again.
+    finding = answer.report["findings"][0]
+    assert "uat.expect" in finding["hint"]
+    assert [step["text"] for step in finding["steps"]] == [
+        f"python manage.py run_uat --database {migrated} --check baseline-figures --baseline {file}"
+    ]
 
 
 @pytest.mark.usefixtures("not_live")

@@ -10,8 +10,9 @@ from opsmigrate.formats import FORMATS
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.delivery import PRIVATE
 from opsmigrate.preflight.drift_gate import check
-from opsmigrate.preflight.drift_repair import repair_script
+from opsmigrate.preflight.drift_repair import TYPED, repair_script
 from opsmigrate.report import Result
+from opsmigrate.steps import aimed_text
 from opsmigrate.waivers import utc_today
 
 
@@ -43,7 +44,8 @@ class Command(ReportCommand):
         file = options["write_repair"]
         if not file or "drift" not in result.facts:
             return result.with_facts(repair=None)
-        script, repaired = repair_script(left, database=run.session.database)
+        typed = aimed_text(TYPED, run.connection.alias, options.get("settings"))
+        script, repaired = repair_script(left, database=run.session.database, typed=typed)
         write_atomically(Path(file), script, mode=PRIVATE)
         run.progress.phase(f"{file}: repairs {repaired} of {counted(len(left), 'difference')}")
         repair = {"file": file, "repairs": repaired, "left": len(left) - repaired}

@@ -23,6 +23,7 @@ from opsmigrate.playbook.one_at_a_time import OF_THE_PLAYBOOK, one_at_a_time, re
 from opsmigrate.playbook.run import (
     Playbook,
     findings_of,
+    is_expected,
     play,
     require_same,
     steps_left,
@@ -135,6 +136,8 @@ class Command(ReportCommand):
             if not steps:
                 return Result(verdict=Verdict.PASSED, summary="there is nothing left to do")
             self._confirm(run, steps, options)
+            if resumed:
+                run.progress.phase(f"Going on with the run {resumed.run_id} of {resumed.started}")
             present = resumed or journal.begin(run.id, about, steps[0])
 
             def stand() -> Stand:
@@ -266,10 +269,14 @@ def _planned(
     examined = run_command(arguments_of(PREFLIGHT, stand), run.id, say=run.progress.phase)
     mended = SEED in steps and run.settings.seed is not None and is_mended_by_seed(examined)
     fine = examined.exit_code == 0 or (examined.exit_code == FAILED and mended)
+    skipped = [each for each in steps if not is_expected(each, run.settings)]
+    steps = [each for each in steps if each not in skipped]
     lines = ["Steps:"]
     for step in PLAYBOOK_STEPS:
         took = f"{seconds[step]:,.1f} s last time" if step in seconds else ""
         word = "to do" if step in steps else "done" if present.has_done(step) else "-"
+        if step in skipped:
+            word, took = "skip", "there is no SEED"
         lines.append(f"  {step:<16} {word:<6} {took}".rstrip())
     return Result(
         verdict=Verdict.PASSED if fine else verdict_of(examined.exit_code),
@@ -285,13 +292,14 @@ def _planned(
             "plan": examined.report.get("facts", {}).get("plan"),
             "forecast": examined.report.get("facts", {}).get("forecast"),
         },
-        detail=(*lines, "", *_plan_lines(examined)),
+        detail=(*lines, *_plan_lines(examined)),
     )
 
 
 def _plan_lines(examined: CommandEnd) -> list[str]:
     facts = examined.report.get("facts", {})
-    lines = ["Plan:", *(f"  {each['migration']}" for each in facts.get("plan") or ())]
+    plan = [f"  {each['migration']}" for each in facts.get("plan") or ()]
+    lines = ["", "Plan:", *plan] if plan else []
     locks = (facts.get("forecast") or {}).get("locks") or ()
     if locks:
         lines.append("Locks:")

@@ -168,6 +168,7 @@ class Command(ReportCommand):
                 jobs=options["jobs"],
                 serve=not options["no_serve"],
                 settings_module=options.get("settings"),
+                repeated=_repeated(options),
                 included=included,
             ),
             progress=run.progress,
@@ -215,6 +216,12 @@ def _baseline(run: Run, file: str | None) -> Baseline | None:
         applied=applied_migrations(run.connection),
         max_age_hours=run.settings.uat.baseline_max_age_hours,
     )
+
+
+def _repeated(options: dict[str, Any]) -> tuple[str, ...]:
+    """Return what was typed that a check alone needs again, to look at the same."""
+    typed = ("--baseline", options["baseline"]), ("--base-url", options["base_url"])
+    return tuple(word for name, value in typed if value for word in (name, value))
 
 
 def _listed(options: dict[str, Any]) -> Result:

@@ -117,7 +117,7 @@ def _require_unchanged(rows: Sequence[Row]) -> None:
         raise Failed(
             f"{len(changed)} changed without being declared: {'; '.join(changed[:ROWS_NAMED])}"
             f"{more}",
-            evidence="declare an intended change with uat.expect(...) in an app's uat.py",
+            hint="if it is intended, declare it with uat.expect(...) in an app's uat.py",
         )
 
 
