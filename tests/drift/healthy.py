@@ -3,8 +3,8 @@
 Works on the project of DJANGO_SETTINGS_MODULE, as its settings stand (OPSMIGRATE_ENVIRONMENT too),
 and on the server of its default alias, on which it makes and drops databases named drift_* and a
 role drift_owner. The alias's role must be a superuser. A state is the project's own history,
-migrated up to some point, with a row in each table that takes one; what the verdict is worth is
-seen by the `migrate` that follows.
+migrated up to some point, with a row in each table that takes one (of the fields' own defaults,
+where they have any); what the verdict is worth is seen by the `migrate` that follows.
 """
 
 import argparse
@@ -138,6 +138,11 @@ def fill(database: str) -> int:
         }
         for table in target.tables.values()
     }
+    loader = MigrationExecutor(connection).loader
+    applied = [key for key in loader.applied_migrations if key in loader.graph.nodes]
+    for name, own in own_defaults(loader.project_state(applied).apps.get_models()).items():
+        written = {column: connection.ops.compose_sql("%s", [own[column]]) for column in own}
+        values[name] = values.get(name, {}) | written
     filled: set[str] = set()
     # A table takes one once those have one that it refers to.
     for _ in range(4):
@@ -149,6 +154,17 @@ def fill(database: str) -> int:
                     filled.add(name)
     connection.close()
     return len(filled)
+
+
+def own_defaults(models: Iterable[Any]) -> dict[str, dict[str, Any]]:
+    """Return what an application writes that says nothing else: by table and column."""
+    found: dict[str, dict[str, Any]] = {}
+    for model in models:
+        for field in model._meta.local_concrete_fields:
+            if field.has_default() and not field.is_relation:
+                value = field.get_db_prep_save(field.get_default(), connection)
+                found.setdefault(model._meta.db_table, {})[field.column] = value
+    return found
 
 
 def ask(mode: str) -> tuple[dict[str, Any], float]:
