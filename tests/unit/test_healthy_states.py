@@ -16,6 +16,7 @@ class Invoice(models.Model):
     lines: Any = models.JSONField(default=list)
     code: Any = models.CharField(max_length=9, default=lambda: "abc", db_column="Code")
     name = models.TextField()
+    kind = models.TextField(default=None)
     corrects: Any = models.ForeignKey("self", models.CASCADE, default=1)
 
     class Meta:
