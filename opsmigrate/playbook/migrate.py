@@ -31,7 +31,7 @@ from opsmigrate.preflight.plan import MigrateArguments
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Result, Severity, Verdict
 from opsmigrate.schema.history import applied_migrations
-from opsmigrate.steps import command
+from opsmigrate.steps import Step, command
 
 RETRIED = (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED)
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
@@ -368,7 +368,8 @@ def _without_lock(
         if failure.lasting
         else ""
     )
-    hint, steps = "run it again: it goes on from there", (LOOK_FIRST, AGAIN)
+    hint = "run it again: it goes on from there"
+    steps: tuple[Step, ...] = (LOOK_FIRST, AGAIN)
     if left_behind:
         hint, steps = left_behind[0].hint or "", left_behind[0].steps
     elif failure.lasting:
