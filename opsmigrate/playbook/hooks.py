@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from http.client import HTTPException
+from threading import Thread
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -89,8 +91,17 @@ def post(url: str, key: bytes, body: Mapping[str, Any]) -> str | None:
     """Send a JSON body signed with `key`; return why it did not arrive, None where it did.
 
     The signature is the HMAC-SHA-256 of the bytes of the body. The address is in no words: such
-    addresses have a secret in them.
+    addresses have a secret in them. It takes WEBHOOK_SECONDS at most: a server that answers byte by
+    byte would be within the time limit of each read.
     """
+    answered: list[str | None] = []
+    thread = Thread(target=lambda: answered.append(_post(url, key, body)), daemon=True)
+    thread.start()
+    thread.join(WEBHOOK_SECONDS)
+    return answered[0] if answered else "TimeoutError"
+
+
+def _post(url: str, key: bytes, body: Mapping[str, Any]) -> str | None:
     data = json.dumps(body, default=str).encode()
     signature = hmac.new(key, data, sha256).hexdigest()
     headers = {"Content-Type": "application/json", SIGNATURE: f"sha256={signature}"}
@@ -102,6 +113,6 @@ def post(url: str, key: bytes, body: Mapping[str, Any]) -> str | None:
     except HTTPError as error:
         error.close()
         return f"it answered {error.code}"
-    except (URLError, OSError, ValueError) as error:
+    except (URLError, OSError, ValueError, HTTPException) as error:
         reason = getattr(error, "reason", error)
         return f"{type(reason).__name__}"

@@ -79,9 +79,11 @@ class Journal:
         """Return the runs that the file tells of, the oldest first; empty where there is no file.
 
         A last line that is not whole was being written when the machine failed: it never was.
-        Raises UndecidedError where the file is no journal.
+        Raises UndecidedError where the file is no journal, and where somebody else may have written
+        it: what it says is done is not done again.
         """
         try:
+            self._require_nobody_elses(self.file.lstat())
             text = read_text(self.file)
         except FileNotFoundError:
             return []
@@ -138,10 +140,18 @@ class Journal:
 
     def _require_ours(self, descriptor: int) -> None:
         about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise self._unreadable("it is not a regular file")
+        self._require_nobody_elses(about)
         if hasattr(os, "fchmod") and stat.S_IMODE(about.st_mode) != stat.S_IRUSR | stat.S_IWUSR:
             os.fchmod(descriptor, stat.S_IRUSR | stat.S_IWUSR)
+
+    def _require_nobody_elses(self, about: os.stat_result) -> None:
+        if not stat.S_ISREG(about.st_mode):
+            raise self._unreadable("it is not a regular file")
+        if hasattr(os, "geteuid"):
+            if about.st_uid != os.geteuid():
+                raise self._unreadable("it belongs to another user")
+            if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                raise self._unreadable("others may write to it")
 
     def _unreadable(self, why: str) -> UndecidedError:
         return UndecidedError(
