@@ -118,7 +118,7 @@ class Isolation(TypedDict):
     """How far the rehearsal was kept from what is live."""
 
     server: str
-    network: str
+    network: str | None
     fence: Literal["isolated", "shared"]
     why: list[str]
 

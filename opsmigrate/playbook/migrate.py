@@ -368,10 +368,20 @@ def _without_lock(
         if failure.lasting
         else ""
     )
+    hint, steps = "run it again: it goes on from there", (LOOK_FIRST, AGAIN)
+    if left_behind:
+        hint, steps = left_behind[0].hint or "", left_behind[0].steps
+    elif failure.lasting:
+        # Its code may multiply what it finds, say: then a second time is not the first.
+        hint = (
+            f"see what {failure.migration} has done: migrate would begin it anew, and do that "
+            "twice; undo it, or let its code leave out what is done, before anything is run again"
+        )
+        steps = (LOOK_FIRST,)
     return PartialError(
         f"{_so_far(run, applied)}, and then {words}{half}",
         id="migrate-stopped",
-        hint=left_behind[0].hint if left_behind else "run it again: it goes on from there",
-        steps=left_behind[0].steps if left_behind else (LOOK_FIRST, AGAIN),
+        hint=hint,
+        steps=steps,
         facts=facts,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -12,27 +11,18 @@ from django.core.management import call_command
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
+from django.db.migrations import Migration
 from django.db.models.signals import pre_migrate
 
+from opsmigrate.playbook.effects import Effects, runs_concurrently
 from opsmigrate.playbook.fingerprints import Fingerprint, fingerprints, unlike
 from opsmigrate.playbook.one_at_a_time import LOCK_SPACE, OF_ITS_PROCESS
 from opsmigrate.playbook.time_limits import SECONDS_CONCURRENTLY
 from opsmigrate.postgres.driver_errors import first_line, sqlstate
 from opsmigrate.postgres.locks import as_timeout
 from opsmigrate.preflight.plan import MigrateArguments, make_plan
-from opsmigrate.preflight.rehearsal.current_operation import CurrentOperation
+from opsmigrate.preflight.rehearsal.sent_text import written
 
-CONCURRENTLY = re.compile(
-    r"^\s*(?:CREATE\s+(?:UNIQUE\s+)?INDEX|DROP\s+INDEX|REINDEX\b.*?)\s+CONCURRENTLY\b", re.I | re.S
-)
-# What changes nothing: what Django asks of the catalog and of the history, and transactions.
-READS = re.compile(
-    r'^\s*(?:SELECT\b(?!.*\bINTO\b).*\bFROM\s+"?(?:pg_|information_schema|django_migrations)'
-    r"|(?:SAVEPOINT|RELEASE|ROLLBACK|SHOW|SET)\b)",
-    re.I | re.S,
-)
-# What takes from a transaction what it has done so far.
-COMMITS = re.compile(r"^\s*(?:COMMIT|END)\b", re.I)
 # In the project's session names resolve as the project has it; what somebody planted must not.
 SET = "SELECT pg_catalog.set_config(%s, %s, false)"
 IDENTITY = """
@@ -53,46 +43,6 @@ class StoppedError(Exception):
         self.kind = kind
 
 
-class Effects:
-    """What the migration that runs has done which the end of its transaction would not undo."""
-
-    def __init__(self, current: CurrentOperation, alias: str) -> None:
-        self._current = current
-        self._alias = alias
-        self._in_transaction: set[str | None] = set()
-        self._lasting: set[str | None] = set()
-
-    def watch(self, connection: BaseDatabaseWrapper) -> None:
-        """Notice each statement that is executed on `connection` from here on."""
-
-        def noticing(execute: Callable[..., Any], sql: Any, *rest: Any) -> Any:
-            alone = not connection.in_atomic_block
-            migration = self._current.place.migration
-            try:
-                result = execute(sql, *rest)
-            except Error:
-                # Django records a migration with deferred SQL after it has committed it.
-                if alone and migration in self._in_transaction:
-                    self._lasting.add(migration)
-                raise
-            self._note(migration, str(sql), alone or connection.alias != self._alias)
-            return result
-
-        connection.execute_wrappers.append(noticing)
-
-    def _note(self, migration: str | None, sql: str, stays: bool) -> None:
-        if READS.match(sql):
-            return
-        if stays or COMMITS.match(sql):
-            self._lasting.add(migration)
-        else:
-            self._in_transaction.add(migration)
-
-    def of(self, migration: str | None) -> bool:
-        """Return whether anything of that migration stays, or may stay."""
-        return migration in self._lasting
-
-
 def migrate_within_limits(
     job: dict[str, Any], connection: BaseDatabaseWrapper, every: Sequence[BaseDatabaseWrapper]
 ) -> dict[str, Any]:
@@ -108,14 +58,12 @@ def migrate_within_limits(
             _prepare(connection, job)
 
     connection_created.connect(prepare, weak=False)
-    current = CurrentOperation()
-    effects = Effects(current, connection.alias)
     try:
         connection.ensure_connection()
-        _require_plan(connection, job)
+        effects = Effects(connection.alias, _required_plan(connection, job))
         for each in every:
             effects.watch(each)
-        return _run(job, connection, current, effects)
+        return _run(job, connection, effects)
     except StoppedError as error:
         return {"failure": {"kind": error.kind, "words": str(error)}}
 
@@ -147,11 +95,13 @@ def _limits(job: dict[str, Any]) -> list[tuple[str, str]]:
     return limits
 
 
-def _require_plan(connection: BaseDatabaseWrapper, job: dict[str, Any]) -> None:
+def _required_plan(connection: BaseDatabaseWrapper, job: dict[str, Any]) -> list[Migration]:
+    """Return the migrations of the plan, which is the one that passed."""
     plan = make_plan(connection, MigrateArguments(**job["target"]))
     if plan.executor is None:
         raise StoppedError("plan-changed", f"{plan.findings[0].message}")
     _require_same(fingerprints((each.migration, each.backwards) for each in plan.steps), job)
+    return [each.migration for each in plan.steps]
 
 
 def _require_same(found: tuple[Fingerprint, ...], job: dict[str, Any]) -> None:
@@ -165,9 +115,9 @@ def _require_same(found: tuple[Fingerprint, ...], job: dict[str, Any]) -> None:
 def _run(
     job: dict[str, Any],
     connection: BaseDatabaseWrapper,
-    current: CurrentOperation,
     effects: Effects,
 ) -> dict[str, Any]:
+    current = effects.current
     atomic: dict[str, bool] = {}
 
     def planned(plan: Any, using: str, **kwargs: Any) -> None:
@@ -223,13 +173,15 @@ def _sqlstate(error: BaseException | None) -> str | None:
 def _unhurried(connection: BaseDatabaseWrapper, job: dict[str, Any]) -> Callable[..., Any]:
     """Return what gives a statement that runs CONCURRENTLY its time, and takes it back."""
 
-    def unhurried(execute: Callable[..., Any], sql: Any, *rest: Any) -> Any:
-        if not CONCURRENTLY.match(str(sql)):
-            return execute(sql, *rest)
+    def unhurried(
+        execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
+    ) -> Any:
+        if not runs_concurrently(written(sql, context["cursor"].cursor)):
+            return execute(sql, params, many, context)
         patient = [("lock_timeout", as_timeout(SECONDS_CONCURRENTLY)), ("statement_timeout", "0")]
         _set(connection, patient)
         try:
-            return execute(sql, *rest)
+            return execute(sql, params, many, context)
         finally:
             if connection.connection is not None:
                 with suppress(Exception):

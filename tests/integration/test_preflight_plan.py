@@ -50,7 +50,7 @@ def test_the_steps_stand_in_the_order_in_which_migrate_runs_them(
         CAGE,
         """
 dependencies = [("zoo", "0001_step"), ("sessions", "0001_initial")]
-operations = [migrations.RunPython(lambda apps, editor: None)]
+operations = [migrations.RunPython(lambda apps, editor: exec(""))]
 """,
     )
 

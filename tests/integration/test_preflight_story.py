@@ -124,6 +124,8 @@ def test_the_catalog_is_read_in_as_many_queries_for_a_thousand_tables_as_for_ten
 ) -> None:
     connection = connections[staging]
     counts = []
+    # What the server itself brings is read once.
+    ops("preflight_migrate", database=staging)
     for tables in (10, 1000):
         execute(
             connection,

@@ -25,7 +25,13 @@ TIMES = """
 BODY = f"""
 dependencies = [("auth", "0012_alter_user_first_name_max_length")]
 operations = [
-    migrations.CreateModel("AppStatus", [{KEY}]),
+    migrations.CreateModel("AppStatus", [{KEY}
+        ("ttl", models.DurationField()),
+        ("last_heartbeat", models.DateTimeField(auto_now=True)),
+    ]),
+    migrations.CreateModel("Task", [{KEY}
+        ("app_lock", models.ForeignKey("zoo.AppStatus", models.SET_NULL, null=True)),
+    ]),
     migrations.CreateModel("SystemID", [{KEY}]),
     migrations.CreateModel("AccessPolicy", [{KEY} {TIMES}
         ("creation_hooks", models.JSONField(null=True)),
@@ -174,7 +180,9 @@ def test_what_is_as_they_want_it_is_decided(pulp: str, ops: Ops) -> None:
     assert (answer.code, answer.report["undecided"]) == (0, [])
 
 
+STATUS = "INSERT INTO zoo_appstatus VALUES (gen_random_uuid(), '1 hour', now() - interval '1 day')"
 DECIDED = {
+    "a status": f"{STATUS}; INSERT INTO zoo_task VALUES (gen_random_uuid(), NULL)",
     "another policy": "UPDATE zoo_accesspolicy SET statements = '[]'",
     "no policy": "DELETE FROM zoo_accesspolicy",
     "a policy of the users": "UPDATE zoo_accesspolicy SET statements = '[]', customized = true",
@@ -188,7 +196,12 @@ DECIDED = {
 REFUSES = "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;"
 TRIGGER = REFUSES + " CREATE TRIGGER no BEFORE {} ON {} FOR EACH ROW EXECUTE FUNCTION no()"
 OPEN = {
-    "a status": "INSERT INTO zoo_appstatus VALUES (gen_random_uuid())",
+    "a status that a task has": f"{STATUS};"
+    " INSERT INTO zoo_task SELECT gen_random_uuid(), pulp_id FROM zoo_appstatus",
+    "a status without a foreign key": f"{STATUS};"
+    " ALTER TABLE zoo_task DROP app_lock_id, ADD app_lock_id uuid",
+    "a status that refuses": f"{STATUS};" + TRIGGER.format("DELETE", "zoo_appstatus"),
+    "a status of another age": f"{STATUS}; UPDATE zoo_appstatus SET ttl = '170000000 years'",
     "two distributions": "INSERT INTO zoo_artifactdistribution VALUES (gen_random_uuid())",
     "no distribution": "DELETE FROM zoo_artifactdistribution",
     "no domain": "DELETE FROM zoo_domain",

@@ -16,7 +16,8 @@ from tests.rehearsals import owner_of_zoo, prepared, reasons, rehearse
 pytestmark = pytest.mark.major
 
 ALL_PUBLISHED = "CREATE PUBLICATION p FOR ALL TABLES"
-NOTHING = "migrations.RunPython(lambda apps, editor: None),"
+# It does nothing, and nobody can tell.
+NOTHING = "migrations.RunPython(lambda apps, editor: exec('')),"
 ADDS = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
 UPDATES = """migrations.RunSQL("UPDATE zoo_cage SET name = 'b'"),"""
 MAKES_NAMELESS = """

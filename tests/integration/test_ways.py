@@ -269,7 +269,7 @@ def test_what_a_rehearsal_proves_has_the_ways_of_the_rows_too(
     write_migrations(CAGE)
     assert migrate(empty_database, "zoo") is None
     execute(connections[empty_database], ROWS)
-    code = "migrations.RunPython(lambda apps, editor: None),"
+    code = "migrations.RunPython(lambda apps, editor: exec('')),"
     write_migrations(CAGE, code, CASES["duplicates"].pending)
 
     answer = ops("preflight_migrate", "zoo", database=empty_database, rehearse="clone")

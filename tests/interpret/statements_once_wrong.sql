@@ -108,3 +108,12 @@ COMMENT ON COLUMN book_id_seq.absent IS 'x'
 COMMENT ON COLUMN book_id_seq.last_value IS 'x'
 COMMENT ON COLUMN book_id_seq.ctid IS 'x'
 ALTER VIEW titles OWNER TO interpret_owner; SELECT id FROM titles FOR UPDATE
+CREATE VIEW absent.n AS SELECT absent FROM book
+CREATE TABLE n () INHERITS (parted_2_a, parted_2_a)
+ALTER TABLE listed_rest ALTER COLUMN id TYPE boolean
+ALTER TABLE pair OWNER TO interpret_owner
+ALTER TABLE parent DROP COLUMN n, ALTER COLUMN n TYPE bigint
+GRANT USAGE ON pair TO PUBLIC
+CREATE TYPE book_id_seq AS (a int, b never_null)
+ALTER TABLE listed_rest ADD UNIQUE (id, region); ALTER TABLE listed DROP CONSTRAINT listed_pkey CASCADE, ADD PRIMARY KEY (id, region)
+REVOKE ALL ON keys FROM interpret_reader

@@ -1,6 +1,6 @@
 """After a failure on the copy: put right what is known, and migrate again, to see what is next."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db import Error
@@ -34,6 +34,7 @@ def run_cured(
             return CuredRuns(tuple(runs), "the last run cannot be relied on")
         if len(runs) == MOST_RUNS:
             return CuredRuns(tuple(runs), f"{MOST_RUNS} runs are the most")
+        before = result["failure"]
         try:
             typed = cures.after(result["failure"])
             if any(step.text.startswith(SEED) for step in typed):
@@ -45,6 +46,8 @@ def run_cured(
             return CuredRuns(tuple(runs), first_line(error), failed=True)
         if result["cure_failed"]:
             return CuredRuns(tuple(runs), result["cure_failed"], failed=True)
+        if _is_same(before, result["failure"]):
+            return CuredRuns(tuple(runs), f"it did not help: {before['words']}")
         runs.append(
             CuredRun(
                 typed=typed,
@@ -55,3 +58,9 @@ def run_cured(
         )
     ended = "something was refused in it" if result["refused"] else None
     return CuredRuns(tuple(runs), ended)
+
+
+def _is_same(before: Mapping[str, Any], failure: Mapping[str, Any] | None) -> bool:
+    """Return whether `migrate` fails at the same place, in the same words, as before the cure."""
+    names = ("migration", "operation", "sqlstate", "words")
+    return failure is not None and all(before[name] == failure[name] for name in names)

@@ -29,6 +29,8 @@ class Limits:
 
     seconds: float
     waits: SelfDeadlock
+    # What an earlier run on the same copy has used of the seconds.
+    spent: float = 0.0
 
 
 class _StoppedError(Exception):
@@ -115,7 +117,7 @@ def _look(
     waiting = limits.waits.look()
     if waiting is not None:
         raise _waits(waiting, certain=runs_alone(child.pid))
-    if seconds > limits.seconds:
+    if limits.spent + seconds > limits.seconds:
         raise _StoppedError(
             f"it did not end within {limits.seconds:g} s (REHEARSE_MAX_SECONDS)", certain=False
         )

@@ -160,12 +160,15 @@ def rehearse(  # noqa: PLR0913 - what a command is asked
 
         def migrate(cured: tuple[Step, ...] = ()) -> dict[str, Any]:
             copy.close()
-            left = bounds.seconds - (time.monotonic() - copied)
             job = _job(connection, copy, target, copied_as.reach, gaps, stage, bounds)
             return run_child(
                 {**job, "cures": [asdict(step) for step in cured]},
                 _environment(copy, connection, stage, bounds),
-                Limits(seconds=left, waits=SelfDeadlock(stage.connection, scratch.name)),
+                Limits(
+                    seconds=bounds.seconds,
+                    waits=SelfDeadlock(stage.connection, scratch.name),
+                    spent=time.monotonic() - copied,
+                ),
                 progress,
             )
 

@@ -155,7 +155,11 @@ def _require_changes(walk: SchemaWalk, query: QuerySet[Any], changes: Mapping[st
     try:
         update: Any = query.query.chain(UpdateQuery)
         update.add_update_values(dict(changes))
-        update.get_compiler(connection=walk.connection).as_sql()
+        of_parents = update.get_related_updates()
+        # With them, Django would look for the rows in order to make the text.
+        update.related_updates = {}
+        for each in (update, *of_parents):
+            each.get_compiler(connection=walk.connection).as_sql()
         fields = [model._meta.get_field(name) for name in changes]
     except Exception as error:  # what migrate would raise
         raise NotEmptyError from error

@@ -13,11 +13,14 @@ from typing import Any
 from django.apps import apps as installed
 from django.conf import settings as of_django
 from django.db import Error
+from django.db.backends.postgresql.psycopg_any import sql
 from django.db.migrations.state import ProjectState
 from django.utils import timezone
 
 from opsmigrate.postgres.driver_errors import first_line
+from opsmigrate.postgres.search_path import transaction_as_project
 from opsmigrate.preflight.walk.bookkeeping import insert_instances
+from opsmigrate.preflight.walk.found import LIMITS, TIMEOUT
 from opsmigrate.preflight.walk.insert_rejections import Later
 from opsmigrate.preflight.walk.new_rows import models_after, permissions_of
 from opsmigrate.preflight.walk.privileges import live_relation, missing_to_insert
@@ -29,6 +32,7 @@ from opsmigrate.preflight.walk.updated_rows import (
     require_as_described,
     require_deletable,
     require_updatable,
+    require_writable,
     rows_read,
 )
 
@@ -56,7 +60,38 @@ def clean_app_status(walk: SchemaWalk, state: ProjectState) -> None:
         raise OpenError("which rows of its status can be deleted before the plan")
     table = require_as_described(walk, model)
     if walk.rows(table) != 0:
-        raise OpenError(f"which rows of {table.label} are too old by then, and can be deleted")
+        _require_old_status_deletable(walk, table, model)
+
+
+def _require_old_status_deletable(walk: SchemaWalk, table: SimulatedTable, model: Any) -> None:
+    """Raise OpenError unless each row can be deleted, as each may be too old by then."""
+    require_writable(walk, table, "DELETE")
+    live = live_relation(walk.catalog, table.origin)
+    keys = {
+        (each.name, *key.columns): (each, key)
+        for each in walk.catalog.relations
+        for key in each.constraints
+        if live is not None and key.references == live.oid
+    }
+    for related in model._meta.related_objects:
+        options = related.related_model._meta
+        if (options.db_table, related.field.column) not in keys:
+            raise OpenError(f"{options.db_table} points to {table.label} without a foreign key")
+    questions = [
+        sql.SQL("EXISTS (SELECT FROM {} WHERE {} IS NOT NULL)").format(
+            sql.Identifier(each.schema, each.name), sql.Identifier(key.columns[0])
+        )
+        for each, key in keys.values()
+    ]
+    # PostgreSQL itself computes how old they are, which an extreme interval would stop.
+    old = "(SELECT count(*) FROM {} WHERE last_heartbeat < now() - ttl) < 0"
+    questions.append(sql.SQL(old).format(sql.Identifier(*(table.origin or ()))))
+    with transaction_as_project(walk.connection, "READ ONLY") as cursor:
+        cursor.execute(LIMITS, [TIMEOUT, TIMEOUT])
+        cursor.execute(sql.SQL("SELECT {}").format(sql.SQL(" OR ").join(reversed(questions))))
+        [[found]] = cursor.fetchall()
+    if found:
+        raise OpenError(f"rows point to those of {table.label} that are too old by then")
 
 
 def populate_system_id(walk: SchemaWalk, state: ProjectState) -> None:

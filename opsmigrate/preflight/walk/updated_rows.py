@@ -111,7 +111,7 @@ def require_updatable(
 
     `kept` are columns that are written too, with what the row has.
     """
-    _require_writable(walk, table, "UPDATE", [*values, *kept])
+    require_writable(walk, table, "UPDATE", [*values, *kept])
     for column, value in values.items():
         _require_plain(table, column)
         if value is None and column in table.not_null:
@@ -125,7 +125,7 @@ def require_fillable(walk: SchemaWalk, table: SimulatedTable, columns: Iterable[
 
     Values must have the very types of the columns.
     """
-    _require_writable(walk, table, "UPDATE", columns)
+    require_writable(walk, table, "UPDATE", columns)
     for column in columns:
         constraints = [each for each in table.constraints.values() if column in each[1]]
         if any(kind not in (NOT_NULL, FOREIGN_KEY) for kind, _ in constraints):
@@ -141,15 +141,16 @@ def require_fillable(walk: SchemaWalk, table: SimulatedTable, columns: Iterable[
 
 def require_deletable(walk: SchemaWalk, table: SimulatedTable) -> None:
     """Raise OpenError unless any row of the table can be deleted: none points to it."""
-    _require_writable(walk, table, "DELETE")
+    require_writable(walk, table, "DELETE")
     for key in walk.schema.foreign_keys:
         if key.target is table:
             raise OpenError(f"rows of {key.table.label} point to {table.label}")
 
 
-def _require_writable(
+def require_writable(
     walk: SchemaWalk, table: SimulatedTable, verb: str, columns: Iterable[str] = ()
 ) -> None:
+    """Raise OpenError unless the role may do it, and nothing but constraints looks at the rows."""
     live = live_relation(walk.catalog, table.origin)
     written = [table.origins.get(column, "") for column in columns]
     if live is None or missing_privilege(walk.connection, live, verb, written):

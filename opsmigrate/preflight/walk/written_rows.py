@@ -138,7 +138,10 @@ def write_rows(walk: SchemaWalk, step: Interpreted) -> None:
 
 
 def _update(walk: SchemaWalk, table: SimulatedTable, step: Interpreted) -> None:
-    given = {each.column: _new_value(table, each) for each in step.effects.assigned}
+    given = {
+        each.column: _new_value(table, each, table.values[each.column])
+        for each in step.effects.assigned
+    }
     table.values |= {column: new.expression for column, new in given.items()}
     note_rows_written(walk.ledger, walk.schema, table, given)
     relation = step.before.relations[Name(table.schema, table.name)]
@@ -207,19 +210,21 @@ def _is_askable(walk: SchemaWalk, step: Interpreted, relation: Relation) -> bool
     used = tuple(dict.fromkeys(each for text in texts for each in columns_used_by(text)))
     if any(table.values.get(each) != live_value(each) for each in used):
         return False
-    values = [_new_value(table, each) for each in step.effects.assigned]
+    values = [
+        _new_value(table, each, sql.Identifier(each.column)) for each in step.effects.assigned
+    ]
     asked = [(each.expression, each.columns) for each in values]
     asked += [(sql.SQL(text), columns_used_by(text)) for text in texts]
     return all(fails_on_rows(walk.connection, table, *each) == "" for each in asked)
 
 
-def _new_value(table: SimulatedTable, given: Assigned) -> NewValue:
+def _new_value(table: SimulatedTable, given: Assigned, before: Composable) -> NewValue:
+    """Return what the column holds then; `before` is what it holds where the condition is false."""
     type_ = in_full(table.types[given.column])
     value = sql.SQL("({})::{}").format(sql.SQL(given.expression), sql.SQL(type_))
     columns = columns_used_by(given.expression)
     if given.condition is None:
         return NewValue(given.column, value, columns)
-    before = sql.Identifier(given.column)
     whole = sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(
         sql.SQL(given.condition), value, before
     )

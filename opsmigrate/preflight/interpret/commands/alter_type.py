@@ -50,7 +50,8 @@ def _prepare_one(altering: Altering, table: Name, name: str, node: Any, *, recur
         # Before anything is looked at (transformAlterTableStmt).
         typed(Place(schema=step.schema, table=relation, word="using"), using)
     column = altering.column(table, name)
-    if column.identity:
+    # The sequence of a partition's column is its parent's.
+    if column.identity and relation.bound is None:
         _retype_sequence(altering, table, column, find_type(step.schema, node.type_name))
     _require_changeable(altering, relation, column, using, recursing=recursing)
     new = find_type(step.schema, node.type_name)
@@ -156,7 +157,7 @@ def _alter(altering: Altering, table: Name, name: str, to: tuple[str, Name | Non
         altering.refuse("0A000", "type-twice", table, column=name)
     altering.retyped.append((table, name))
     relation = altering.relation(table)
-    column = relation.columns[name]
+    column = altering.column(table, name)
     _require_default(altering, relation, column, new)
     require_free(altering, relation, name)
     remember(altering, relation, name)

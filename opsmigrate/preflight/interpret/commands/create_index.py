@@ -276,7 +276,8 @@ def _alike(partition: Relation, one: Index, other: Index, wanted: Wanted) -> boo
         return False
     if wanted.kind:
         own = partition.constraints.get(one.name)
-        if own is None or own.kind != wanted.kind:
+        # A key that is unique does for a primary one, and the other way round.
+        if own is None or (own.kind == "x") != (wanted.kind == "x"):
             return False
     elif one.name in {each.index for each in partition.constraints.values() if each.kind != "f"}:
         # That of a constraint would do, but it is not tried here whether it is taken.

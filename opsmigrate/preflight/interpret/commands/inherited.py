@@ -53,15 +53,16 @@ def inherit(
 ) -> Inherited:
     """Return what the parents bring; lock them, and refuse what the server does not take."""
     found = Inherited()
-    # All have to be there before any is looked at (DefineRelation).
-    for parent in [relation_of(step, each.range_var) for each in parents]:
+    # All have to be there, and each once, before any is looked at (DefineRelation).
+    named = [relation_of(step, each.range_var) for each in parents]
+    if len({each.name for each in named}) < len(named):
+        step.refuse("42P07", "parent-twice", relation=table.name)
+    for parent in named:
         step.effects.lock(parent.name, SHARE_UPDATE_EXCLUSIVE)
         step.effects.rights.append(
             Right(privilege="OWNER", object_kind="relation", name=parent.name)
         )
         about = {"relation": table.name, "name": parent.name.name}
-        if parent.name in found.parents:
-            step.refuse("42P07", "parent-twice", **about)
         if parent.kind not in "rpf" or parent.kind == "p" or parent.bound is not None:
             step.refuse("42809", "wrong-kind", **about)
         if table.persistence == "p" and parent.persistence == "t":

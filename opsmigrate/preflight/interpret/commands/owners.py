@@ -10,7 +10,7 @@ from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUS
 from opsmigrate.postgres.names import as_stored
 from opsmigrate.preflight.interpret.altering import SYSTEM_COLUMNS, Action, Altering, Pass
 from opsmigrate.preflight.interpret.commands.table_options import options_of
-from opsmigrate.preflight.interpret.effects import UnknownError
+from opsmigrate.preflight.interpret.effects import Right, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, typed
 from opsmigrate.preflight.interpret.lookup import relation_of
 from opsmigrate.preflight.interpret.named import ROUTINES, find_routine, user_type_named
@@ -112,7 +112,9 @@ def grant(step: Step, node: Any) -> None:
     for each in node.grantees:
         role_named(step, each.role_spec)
     for table in tables:
-        step.effects.need("GRANT", "relation", table.name)
+        # Who has any privilege at all is only warned (restrict_and_check_grant).
+        right = Right(privilege="GRANT", object_kind="relation", name=table.name)
+        step.effects.may_need(right)
         _require_privileges(step, table, node)
     if kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
         for each in node.objects:
@@ -131,6 +133,8 @@ def _all_in_schemas(step: Step, node: Any) -> list[Relation]:
 def _require_privileges(step: Step, table: Relation, node: Any) -> None:
     """Refuse a privilege that a table cannot be granted, and columns that it does not have."""
     of_sequence = label(node, "objtype") == "OBJECT_SEQUENCE"
+    if table.kind == "c":
+        step.refuse("42809", "wrong-kind", relation=table.name)
     for each in node.privileges:
         name = each.access_priv.priv_name
         if (name not in OF_SEQUENCES) if of_sequence else (name == "usage" and table.kind != "S"):
@@ -219,6 +223,8 @@ def create_rule(step: Step, node: Any) -> None:
 
 def _owner(altering: Altering, table: Name, command: Any) -> None:
     own, owner = altering.relation(table), role_named(altering.step, command.newowner)
+    if own.kind == "c":
+        altering.refuse("42809", "wrong-kind", table)
     if own.sequence is not None and own.sequence.owner is not None and owner != own.owner:
         altering.refuse("0A000", "owned-sequence", table)
     if own.owner != owner:

@@ -265,8 +265,6 @@ def create_composite(step: Step, node: Any) -> None:
     """CREATE TYPE … AS (…)."""
     home = home_of(step, node.typevar)
     name = _new_name(step, (home, range_name(node.typevar)[1]))
-    if step.schema.is_taken(name):
-        step.refuse("42P07", "name-taken", relation=name)
     made = Relation(name=name, kind="c", owner=step.schema.role)
     for number, each in enumerate(node.coldeflist, 1):
         column = each.column_def
@@ -277,6 +275,9 @@ def create_composite(step: Step, node: Any) -> None:
             step.refuse("42701", "column-twice", name=own)
         type_ = find_type(step.schema, column.type_name)
         made = made.with_column(Column(name=own, number=number, type=type_))
+    # The attributes are looked at before the name of the relation (DefineRelation).
+    if step.schema.is_taken(name):
+        step.refuse("42P07", "name-taken", relation=name)
     step.put(made)
 
 

@@ -34,11 +34,13 @@ CHECK_OPTIONS = {"LOCAL_CHECK_OPTION": "local", "CASCADED_CHECK_OPTION": "cascad
 
 def create_view(step: Step, node: Any) -> None:
     """CREATE [OR REPLACE] VIEW."""
-    name = Name(home_of(step, node.view), range_name(node.view)[1])
-    step.effects.need("CREATE", "schema", (name.schema,))
+    schema, plain = range_name(node.view)
     query = node.query.select_stmt
+    # The query is looked at before the place of the view (DefineView).
+    given, uses = _analysed(step, Name(step.schema.home(schema) or schema or "", plain), query)
+    name = Name(home_of(step, node.view), plain)
+    step.effects.need("CREATE", "schema", (name.schema,))
     former = step.schema.relations.get(name)
-    given, uses = _analysed(step, name, query)
     columns = _columns(step, given, node.aliases)
     options = {_option(each.def_elem) for each in node.options}
     check = CHECK_OPTIONS.get(label(node, "with_check_option"))
