@@ -29,11 +29,11 @@ def migrates_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrialS
     try:
         django.setup()
     except ImproperlyConfigured as error:
-        pytest.fail(
+        raise pytest.fail.Exception(
             f"the fixture migrates has no settings: {error}\nSet DJANGO_SETTINGS_MODULE, for "
             "example: DJANGO_SETTINGS_MODULE=mysite.settings python -m pytest",
             pytrace=False,
-        )
+        ) from None
     from opsmigrate.management.migration_trial import TrialServer
     from opsmigrate.pgtools.embedded import EmbeddedServerError, running
 
@@ -42,7 +42,8 @@ def migrates_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrialS
             folder = tmp_path_factory.mktemp("opsmigrate")
             server = stack.enter_context(running(folder, durable=False))
         except EmbeddedServerError as error:
-            pytest.fail(f"the fixture migrates has no server: {error}", pytrace=False)
+            words = f"the fixture migrates has no server: {error}"
+            raise pytest.fail.Exception(words, pytrace=False) from None
         yield TrialServer(server.url)
 
 
