@@ -83,6 +83,9 @@ def _spec(module: str) -> str | None:
 
 
 def _inside(file: Path) -> str | None:
+    # What is installed is not of the repository, even where the environment is in its folder.
+    if {"site-packages", "dist-packages"} & set(file.parts):
+        return None
     try:
         return file.resolve().relative_to(root()).as_posix()
     except (ValueError, OSError, RuntimeError):

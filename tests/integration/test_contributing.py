@@ -127,7 +127,7 @@ def test_the_columns_are_seeded_as_typed(staging: str, ops: Ops) -> None:
 
     for line in blocks(SEED, "sh")[0].splitlines():
         words = shlex.split(line)
-        assert words[:3] == ["python", "manage.py", "seed_payment_id"]
+        assert words[:3] == ["python", "manage.py", "backfill_field"]
         answer = ops(*words[2:], database=staging)
         assert (answer.code, answer.report["facts"]["nulls"]) == (0, 0), answer.stdout
         assert ops(*words[2:], database=staging).report["facts"].get("seeded", 0) == 0
