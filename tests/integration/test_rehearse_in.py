@@ -7,6 +7,7 @@ import pytest
 from django.db import connections
 
 from opsmigrate.management import rehearse_in as rehearse_in_clone
+from opsmigrate.preflight.rehearsal.same_database import identity_of
 from tests.aliases import alias_of
 from tests.conftest import Answer, Ops, execute, query
 from tests.integration.zoo_migrations import Write, migrate
@@ -181,3 +182,21 @@ def test_in_production_a_clone_on_the_live_server_needs_approval(
 
     assert (refused.code, refused.ids) == (4, ["approval-needed"])
     assert approved.code == 0, approved.stdout
+
+
+def test_what_was_planted_does_not_say_which_database_it_is(empty_database: str) -> None:
+    connection = connections[empty_database]
+    truth = identity_of(connection)
+    execute(connection, PLANTED)
+    with connection.cursor() as cursor:
+        cursor.execute("SET search_path = public, pg_catalog")
+
+    assert identity_of(connection.connection) == truth
+
+
+PLANTED = """
+CREATE FUNCTION public.pg_postmaster_start_time() RETURNS timestamptz LANGUAGE sql AS
+  'SELECT ''2000-01-01''::timestamptz';
+CREATE FUNCTION public.pg_control_system(OUT system_identifier bigint) LANGUAGE sql AS
+  'SELECT 1::bigint';
+"""

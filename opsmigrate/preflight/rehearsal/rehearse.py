@@ -295,7 +295,10 @@ def _job(  # noqa: PLR0913 - what the child is told
     bounds: RehearsalBounds,
 ) -> dict[str, Any]:
     here, there = connection.settings_dict, copy.settings_dict
-    elsewhere = any(here[key] != there[key] for key in ("USER", "HOST", "PORT"))
+    # An alias may say where it leads in its OPTIONS alone.
+    elsewhere = stage.server == "clone" or any(
+        here[key] != there[key] for key in ("USER", "HOST", "PORT")
+    )
     return {
         "alias": connection.alias,
         "live": identity_of(connection),

@@ -12,14 +12,18 @@ DEFAULT_PORT = "5432"
 SECONDS_TO_CONNECT = 5
 # A standby, or a clone of the server's files, has the same identifier and oids.
 IDENTITY = """
-SELECT (SELECT system_identifier FROM pg_control_system())::text, oid::text,
-       extract(epoch FROM pg_postmaster_start_time())::text
-FROM pg_database WHERE datname = current_database()
+SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system())::pg_catalog.text,
+       oid::pg_catalog.text,
+       extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.text
+FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
 """
 
 
 def identity_of(connection: BaseDatabaseWrapper) -> list[str]:
-    """Return what no other database has, nor the same one on another server."""
+    """Return what no other database has, nor the same one on another server.
+
+    It may be a driver's own connection. What was planted there answers nothing of it.
+    """
     with connection.cursor() as cursor:
         cursor.execute(IDENTITY)
         return list(cursor.fetchone())
