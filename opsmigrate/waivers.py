@@ -1,5 +1,6 @@
 """Waivers: what may be wrong for a while, by whose decision, why, and until when."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timezone
@@ -9,7 +10,7 @@ from opsmigrate.report import Finding, Severity
 
 
 @dataclass(frozen=True, kw_only=True)
-class Waiver:
+class Waiver(ABC):
     """Whose decision, why, and the last day on which it counts, in UTC."""
 
     owner: str
@@ -17,9 +18,9 @@ class Waiver:
     expires: date
 
     @property
+    @abstractmethod
     def about(self) -> str:
-        """What it waives, in words."""
-        raise NotImplementedError
+        """Return what it waives, in words."""
 
     @property
     def words(self) -> str:
