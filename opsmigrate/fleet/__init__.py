@@ -1,1 +1,0 @@
-"""Many databases, or many schemas of one: targets, classes of equal ones, and one report."""
