@@ -10,7 +10,7 @@ from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
-from opsmigrate.fleet.target_path import names_of, schemas_of, shared_schemas
+from opsmigrate.fleet.target_path import names_of, schemas_of
 from opsmigrate.fleet.targets import Target
 from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.driver_errors import first_line
@@ -107,14 +107,17 @@ def _histories(
     connection: BaseDatabaseWrapper, targets: Iterable[Target]
 ) -> dict[str, str | None]:
     """Return by label the schema that has the target's history, None where it is not to be read."""
-    shared = shared_schemas(connection)
+    connection.ensure_connection()
     with transaction(connection, "READ ONLY") as cursor:
         cursor.execute(LIMITS, [LOCK_TIMEOUT, STATEMENT_TIMEOUT])
         cursor.execute(HISTORIES, [HISTORY])
         readable: dict[str, bool] = dict(cursor.fetchall())
-    found = {}
+    found: dict[str, str | None] = {}
     for target in targets:
-        home = next((each for each in schemas_of(target, shared) if each in readable), None)
+        # That of a tenant is in its own schema; only where it has none the others are looked at.
+        own = target.schema in readable
+        homes = (target.schema,) if own else schemas_of(connection, target)
+        home = next((each for each in homes if each in readable), None)
         found[target.label] = home if home is not None and readable[home] else None
     return found
 

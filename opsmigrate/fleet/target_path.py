@@ -1,4 +1,4 @@
-"""The search_path with which the commands see a target: its schema first, then what all share."""
+"""Where the names of a target resolve: its own schema first, then what it shares with others."""
 
 from __future__ import annotations
 
@@ -10,31 +10,33 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.fleet.targets import Target
 from opsmigrate.postgres.opening import SET_LOCAL, pin_of
+from opsmigrate.postgres.tenant import put_on, search_path_of
 from opsmigrate.postgres.transaction import transaction
 
 EXISTING = "SELECT pg_catalog.current_schemas(false)::pg_catalog.text[]"
 
 
-def shared_schemas(connection: BaseDatabaseWrapper) -> tuple[str, ...]:
-    """Return the schemas that exist in the connection's own search_path, in its order."""
-    pin = pin_of(connection)
+def path_of(connection: BaseDatabaseWrapper, target: Target) -> str:
+    """Return the search_path of the target, as the process of its own has it."""
+    if target.schema is None:
+        pin = pin_of(connection)
+        assert pin is not None and pin.project is not None  # noqa: S101, PT018 - ours, and open
+        return pin.project
+    as_its_own = connection.copy()
+    put_on(as_its_own.settings_dict, target.schema)
+    return str(search_path_of(as_its_own))
+
+
+def schemas_of(connection: BaseDatabaseWrapper, target: Target) -> tuple[str, ...]:
+    """Return the schemas in which the target's names resolve and that exist, the first one first.
+
+    Tenants of one alias differ in the first of them only.
+    """
+    connection.ensure_connection()
     with transaction(connection, "READ ONLY") as cursor:
-        if pin is not None:
-            cursor.execute(SET_LOCAL, [pin.project])
+        cursor.execute(SET_LOCAL, [path_of(connection, target)])
         cursor.execute(EXISTING)
         return tuple(cursor.fetchone()[0])
-
-
-def schemas_of(target: Target, shared: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the schemas in which names of the target resolve, the first one first."""
-    if target.schema is None:
-        return shared
-    return (target.schema, *(each for each in shared if each != target.schema))
-
-
-def as_path(schemas: tuple[str, ...]) -> str:
-    """Return schemas as a value of search_path."""
-    return ", ".join(f'"{each.replace(chr(34), chr(34) * 2)}"' for each in schemas)
 
 
 @contextmanager
@@ -43,23 +45,27 @@ def names_of(connection: BaseDatabaseWrapper, target: Target) -> Iterator[None]:
 
     django-tenants sets the search_path anew for each cursor, to what set_schema() was told.
     """
-    if target.schema is None:
+    pin, tenants = pin_of(connection), connection
+    if target.schema is None or pin is None:
         yield
         return
-    tenants: Any = connection
-    if hasattr(tenants, "set_schema"):
-        before, included = tenants.schema_name, tenants.include_public_schema
-        tenants.set_schema(target.schema)
+    before, found = pin.project, path_of(connection, target)
+    with _tenant(tenants, target.schema):
+        pin.project = found
         try:
             yield
         finally:
-            tenants.set_schema(before, include_public=included)
+            pin.project = before
+
+
+@contextmanager
+def _tenant(connection: Any, schema: str) -> Iterator[None]:
+    if not hasattr(connection, "set_schema"):
+        yield
         return
-    pin = pin_of(connection)
-    assert pin is not None  # noqa: S101 - the fleet's own connections have one
-    before = pin.project
-    pin.project = as_path(schemas_of(target, shared_schemas(connection)))
+    before, included = connection.schema_name, connection.include_public_schema
+    connection.set_schema(schema)
     try:
         yield
     finally:
-        pin.project = before
+        connection.set_schema(before, include_public=included)
