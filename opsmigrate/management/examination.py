@@ -114,7 +114,27 @@ def examined(
     reap_temporary_folders()
     reap_kept_folders()
     backup = _backup(run, options["require_backup"])
-    result = examine(
+
+    def result_of() -> Result:
+        return _examine(run, arguments, options, confirm)
+
+    if not options.get("with_questions"):
+        return result_of().with_facts(backup=backup)
+    # Loaded only where it is used.
+    from opsmigrate.preflight.questions import questions_facts, recording
+
+    with recording(run.connection) as recorder:
+        result = result_of()
+    return result.with_facts(backup=backup, questions=questions_facts(result, recorder))
+
+
+def _examine(
+    run: Run,
+    arguments: MigrateArguments,
+    options: dict[str, Any],
+    confirm: Callable[[str], bool] | None,
+) -> Result:
+    return examine(
         run.connection,
         run.session,
         arguments,
@@ -125,7 +145,6 @@ def examined(
         old_release=_old_release(run, options),
         progress=run.progress,
     )
-    return result.with_facts(backup=backup)
 
 
 def _rehearse(

@@ -46,7 +46,7 @@ CHANGES = (
     "CREATE STATISTICS {}.s ON name, size FROM {}.zoo_cage",
     "CREATE TABLE {}.child () INHERITS ({}.zoo_cage)",
     "ALTER TABLE {}.zoo_cage REPLICA IDENTITY FULL",
-    "ALTER TABLE {}.zoo_cage SET UNLOGGED",
+    "ALTER TABLE {}.zoo_keeper SET UNLOGGED",
     "CREATE PUBLICATION p{number} FOR TABLE {}.zoo_cage",
     "DROP TABLE {}.zoo_keeper",
     "DELETE FROM {}.django_migrations WHERE name = '0001_step' AND app = 'nobody'",

@@ -1,0 +1,52 @@
+"""A statement that names a schema, as it would be for another schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from opsmigrate.postgres.names import quoted
+from opsmigrate.sql.grammar import constant, parse, scan_with_places
+from opsmigrate.sql.statement import NotParsedError
+
+
+class NotMovableError(Exception):
+    """Where the schema is meant in the statement is not certain."""
+
+
+def moved_by(text: str, schema: str) -> Callable[[str], str]:
+    """Return a function that gives the statement for another schema instead of `schema`.
+
+    Raises NotMovableError where the schema's name stands in the statement in another way than
+    before a name: as an alias, or in a constant, which may be cast to a name.
+    """
+    try:
+        tokens = scan_with_places(text)
+        if schema in _aliases(text):
+            raise NotMovableError(f"{schema} is an alias in it")
+    except NotParsedError as error:
+        raise NotMovableError(str(error)) from error
+    raw = text.encode()
+    parts, end = [], 0
+    for number, (token, start, stop) in enumerate(tokens):
+        if token.kind == "SCONST" and _names(constant(token.text), schema):
+            raise NotMovableError("a constant in it may name the schema")
+        follows = tokens[number + 1][0].text if number + 1 < len(tokens) else ""
+        before = tokens[number - 1][0].text if number else ""
+        if token.name == schema and follows == "." and before != ".":
+            parts.append(raw[end:start].decode())
+            end = stop
+    parts.append(raw[end:].decode())
+    return lambda other: quoted(other).join(parts)
+
+
+def _names(constant: str, schema: str) -> bool:
+    return constant == schema or f"{schema}." in constant or f'"{schema}"' in constant
+
+
+def _aliases(text: str) -> set[str]:
+    return {
+        part.value.aliasname
+        for statement in parse(text)
+        for part in statement.parts()
+        if part.kind == "Alias"
+    }
