@@ -9,7 +9,7 @@ counts as one about rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,12 +19,19 @@ from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
+from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.driver_errors import first_line, sqlstate
 from opsmigrate.postgres.opening import pin_of
 from opsmigrate.report import Result
+from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.statement import NotParsedError, Statement
 
+# What MigrationRecorder reads; when something was applied decides nothing.
+HISTORY_COLUMNS = ("id", "app", "name", "applied")
+OF_HISTORY = f'SELECT "{HISTORY}"."app", "{HISTORY}"."name" FROM "{HISTORY}"'
+WHOLE_HISTORY = f'SELECT "{HISTORY}"."id", '
+_ATTRIBUTE = "opsmigrate_recorder"
 ENDS_OR_BEGINS = "transaction_stmt"
 OF_CURSORS = frozenset({"fetch_stmt", "close_portal_stmt"})
 OF_POSTGRESQL = ("pg_catalog", "information_schema")
@@ -126,7 +133,11 @@ class _RecordingCursor(CursorWrapper):
         except Error as error:
             self._recorder.keep(text, answer_of_error(error))
             raise
-        self._recorder.keep(text, answer_of(self._rows))
+        columns = tuple(each[0] for each in self.description)
+        if text.startswith(WHOLE_HISTORY) and columns == HISTORY_COLUMNS:
+            self._recorder.keep(OF_HISTORY, answer_of([row[1:3] for row in self._rows]))
+        else:
+            self._recorder.keep(text, answer_of(self._rows))
         return result
 
     def fetchall(self) -> Any:
@@ -158,7 +169,11 @@ def recording(connection: BaseDatabaseWrapper) -> Iterator[Recorder]:
     def make(cursor: Any) -> CursorWrapper:
         return _RecordingCursor(cursor, connection, recorder)
 
-    patches: dict[str, Any] = {"make_cursor": make, "make_debug_cursor": make}
+    patches: dict[str, Any] = {
+        "make_cursor": make,
+        "make_debug_cursor": make,
+        _ATTRIBUTE: recorder,
+    }
     vars(connection).update(patches)
     try:
         yield recorder
@@ -167,7 +182,30 @@ def recording(connection: BaseDatabaseWrapper) -> Iterator[Recorder]:
             vars(connection).pop(name, None)
 
 
-def answer_of(rows: Sequence[tuple[Any, ...]]) -> str:
+Rows = Sequence[tuple[Any, ...]]
+
+
+@contextmanager
+def summed_up(connection: BaseDatabaseWrapper) -> Iterator[Callable[[Composable, Rows], None]]:
+    """Let a query stand for what is asked meanwhile: yields a function that takes it.
+
+    The function also takes the rows that the query would give, without being executed: whatever
+    gives other rows is decided otherwise, or may be. Where it is not called, what was asked stands
+    for itself: its values have been used in other questions, say, or in words.
+    """
+    recorder: Recorder | None = vars(connection).get(_ATTRIBUTE)
+    if recorder is None:
+        yield lambda query, rows: None
+        return
+    before, instead = len(recorder.questions), list[tuple[Composable, Rows]]()
+    yield lambda query, rows: instead.append((query, rows))
+    if instead:
+        del recorder.questions[before:]
+    for query, rows in instead:
+        recorder.keep(str(connection.ops.compose_sql(query, None)), answer_of(rows))
+
+
+def answer_of(rows: Rows) -> str:
     """Return what identifies the rows of an answer, whatever their order."""
     lines = sorted(repr(tuple(row)) for row in rows)
     return sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from opsmigrate.postgres.names import quoted
-from opsmigrate.sql.grammar import constant, parse, scan_with_places
+from opsmigrate.sql.grammar import constant, parse, quoted_if_needed, scan_with_places
 from opsmigrate.sql.statement import NotParsedError
 
 
@@ -20,27 +20,41 @@ def moved_by(text: str, schema: str) -> Callable[[str], str]:
     before a name: as an alias, or in a constant, which may be cast to a name.
     """
     try:
-        tokens = scan_with_places(text)
+        places = list(_places(text, schema))
         if schema in _aliases(text):
             raise NotMovableError(f"{schema} is an alias in it")
     except NotParsedError as error:
         raise NotMovableError(str(error)) from error
     raw = text.encode()
     parts, end = [], 0
-    for number, (token, start, stop) in enumerate(tokens):
-        if token.kind == "SCONST" and _names(constant(token.text), schema):
-            raise NotMovableError("a constant in it may name the schema")
-        follows = tokens[number + 1][0].text if number + 1 < len(tokens) else ""
-        before = tokens[number - 1][0].text if number else ""
-        if token.name == schema and follows == "." and before != ".":
-            parts.append(raw[end:start].decode())
-            end = stop
+    for start, stop in places:
+        parts.append(raw[end:start].decode())
+        in_quotes = raw[start:stop].startswith(b'"')
+        parts.append(in_quotes)
+        end = stop
     parts.append(raw[end:].decode())
-    return lambda other: quoted(other).join(parts)
+
+    def moved(other: str) -> str:
+        written = {True: quoted(other), False: quoted_if_needed(other)}
+        return "".join(each if isinstance(each, str) else written[each] for each in parts)
+
+    return moved
 
 
-def _names(constant: str, schema: str) -> bool:
-    return constant == schema or f"{schema}." in constant or f'"{schema}"' in constant
+def _places(text: str, schema: str) -> Iterator[tuple[int, int]]:
+    """Yield where the schema stands before a name, in bytes."""
+    tokens = scan_with_places(text)
+    for number, (token, start, stop) in enumerate(tokens):
+        if token.kind == "SCONST" and _may_name(constant(token.text), schema):
+            raise NotMovableError("a constant in it may name the schema")
+        after = tokens[number + 1][0].text if number + 1 < len(tokens) else ""
+        before = tokens[number - 1][0].text if number else ""
+        if token.name == schema and after == "." and before != ".":
+            yield start, stop
+
+
+def _may_name(constant: str, schema: str) -> bool:
+    return constant == schema or f"{schema}." in constant or quoted(schema) in constant
 
 
 def _aliases(text: str) -> set[str]:
