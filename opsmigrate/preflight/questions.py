@@ -82,6 +82,9 @@ class Recorder:
             return False
         names, functions = _mentioned(statement)
         of_users = any(_of_users(*name) for name in names)
+        if kind == "explain_stmt" and not names and not _runs(statement):
+            # How an expression would be computed: of the catalog, and of functions.
+            return lifted
         if kind != "select_stmt":
             # A query of the catalog through a cursor; anything else is none of ours.
             if kind != "declare_cursor_stmt" or of_users or functions & OF_SEQUENCES:
@@ -249,6 +252,11 @@ def questions_facts(result: Result, recorder: Recorder) -> dict[str, Any]:
             for each in recorder.questions
         ],
     }
+
+
+def _runs(explain: Statement) -> bool:
+    """Return whether EXPLAIN executes the statement."""
+    return any(each.def_elem.defname == "analyze" for each in explain.node.options)
 
 
 def _of_users(schema: str, name: str) -> bool:
