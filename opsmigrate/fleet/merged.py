@@ -80,7 +80,7 @@ def merged(fleet: Fleet, *, facts: Mapping[str, Any], again: str) -> Result:
             ],
             "targets": [_target(each, fleet.outcomes.get(each.label)) for each in fleet.targets],
         },
-        detail=tuple(_table(rows)),
+        detail=(*_table(rows), "", f"Reports: {facts['folder']}"),
         again=None if verdict is Verdict.PASSED else again,
     )
 

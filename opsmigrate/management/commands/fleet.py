@@ -267,6 +267,6 @@ def _listed(every: Sequence[Target]) -> Result:
     return Result(
         verdict=Verdict.PASSED,
         summary=counted(len(every), "target"),
-        text="".join(f"{each.label}\n" for each in every),
+        text="\n".join(each.label for each in every),
         facts={"targets": [each.as_json() for each in every]},
     )
