@@ -72,6 +72,7 @@ class ReportCommand(BaseCommand, ABC):
     requires_system_checks = ()
     writes = False
     needs_clean_checks = True
+    one_database = True
     # Of the report, for --format; a command of which people review the report has more.
     formats: ClassVar[Sequence[str]] = ("text", "json")
     # What a server that Django no longer works with means.
@@ -94,7 +95,7 @@ class ReportCommand(BaseCommand, ABC):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options that every command has."""
-        add_to_all(parser, self.formats)
+        add_to_all(parser, self.formats, one_database=self.one_database)
         if self.needs_clean_checks:
             # Django adds it only where it runs the checks itself, before any report.
             parser.add_argument("--skip-checks", action="store_true", help="skip system checks")

@@ -48,7 +48,10 @@ def in_schema(text: str, environment: Mapping[str, str]) -> str:
     _, schema = read_variable(environment) or (None, None)
     if schema is None:
         return text
-    return COMMAND.sub(f"{VARIABLE}={shlex.quote(environment[VARIABLE])} ", text)
+    value = environment[VARIABLE]
+    # Quoted, need it or not: so steps.py knows a variable that stands before a command.
+    typed = shlex.quote(value) if "'" in value else f"'{value}'"
+    return COMMAND.sub(lambda _: f"{VARIABLE}={typed} ", text)
 
 
 def put_on(settings: MutableMapping[str, Any], schema: str) -> None:

@@ -22,6 +22,7 @@ from opsmigrate.management.fleet_arguments import split
 from opsmigrate.playbook.command_process import CommandEnd
 from opsmigrate.postgres.tenant import in_schema, read_variable, search_path_of, variable_for
 from opsmigrate.report import Verdict
+from opsmigrate.steps import aimed_text
 
 
 def target(label: str, alias: str = "default") -> Target:
@@ -88,6 +89,14 @@ def test_the_schema_comes_first_and_what_the_alias_says_after_it() -> None:
     assert path('o"d') == '"o""d", public'
     assert path("public") == '"public"'
     assert path("t1", options=r"-c search_path=t1,\ shared -c x=y") == '"t1", shared'
+
+
+def test_what_is_typed_in_a_schema_names_the_settings_too() -> None:
+    typed = in_schema("python manage.py migrate", variable_for("default", "t1"))
+    assert typed == "OPSMIGRATE_TARGET='default/t1' python manage.py migrate"
+    assert aimed_text(typed, "default", "shop.settings") == (
+        "OPSMIGRATE_TARGET='default/t1' python manage.py migrate --settings=shop.settings"
+    )
 
 
 def test_what_is_to_be_typed_goes_into_the_schema() -> None:

@@ -49,6 +49,7 @@ class Command(ReportCommand):
     )
     formats = ("text", "json", "html")
     needs_clean_checks = False
+    one_database = False
     _folder: Path | None = None
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
