@@ -1,0 +1,1 @@
+"""A shop, of which each tenant has one."""
