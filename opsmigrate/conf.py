@@ -105,6 +105,7 @@ class Settings:
     drift_waivers: tuple[DriftWaiver, ...]
     playbook: PlaybookSettings
     journal_dir: Path
+    fleet: str | None
     uat: UatSettings
 
 
@@ -127,6 +128,7 @@ KEYS = (
     "DRIFT_WAIVERS",
     "PLAYBOOK",
     "JOURNAL_DIR",
+    "FLEET",
     "UAT",
 )
 PLAYBOOK_KEYS = ("BEFORE", "AFTER", "WEBHOOK", "WEBHOOK_KEY")
@@ -167,6 +169,7 @@ def load_settings() -> Settings:
         drift_waivers=_drift_waivers(raw),
         playbook=_playbook(raw),
         journal_dir=Path(_text(raw, "JOURNAL_DIR") or "reports"),
+        fleet=_text(raw, "FLEET"),
         uat=_uat(raw),
     )
 

@@ -17,6 +17,7 @@ from django.db import ProgrammingError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.postgres.network_timeouts import with_network_timeouts
+from opsmigrate.postgres.tenant import schema_of, search_path_of
 
 # What a session creates for itself comes last: by default, temporary tables come first of all.
 PINNED = "pg_catalog, pg_temp"
@@ -73,7 +74,9 @@ class Pin:
 
     def take(self, raw: Any) -> None:
         """Pin the session of the driver's connection `raw`, and remember what it had."""
-        self.project, now, *limits = _in_own_transaction(raw, _take(raw))
+        found, now, *limits = _in_own_transaction(raw, _take(raw))
+        # Behind a pooler the receiver that puts a session into its tenant's schema sets nothing.
+        self.project = search_path_of(self.connection) or found
         self.per_transaction = now != PINNED
         self.limits = {} if self.per_transaction else _limits(limits)
         wrappers = self.connection.execute_wrappers
@@ -243,3 +246,18 @@ def owned(connection: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
         yield connection
     finally:
         release(connection)
+
+
+def work_in_schema(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    """Put a new session into its tenant's schema (a receiver of connection_created)."""
+    path = search_path_of(connection)
+    if path is None:
+        return
+    # django-tenants sets the search_path again for each cursor, and its router asks for the schema.
+    set_schema = getattr(connection, "set_schema", None)
+    if set_schema is not None:
+        set_schema(schema_of(connection))
+    pin = pin_of(connection)
+    if pin is None or not pin.per_transaction:
+        with connection.wrap_database_errors:
+            _in_own_transaction(connection.connection, SET, [path])

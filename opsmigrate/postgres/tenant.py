@@ -1,0 +1,74 @@
+"""The schema of a tenant that a process works in: how it gets there, and into each session.
+
+A fleet starts one process for each target. The process learns its schema from the environment
+(VARIABLE), `opsmigrate.apps` writes it into the alias's settings (KEY), and each session that is
+made from these settings, or from a copy of them, has the schema first in its search_path.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, MutableMapping
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+VARIABLE = "OPSMIGRATE_TARGET"
+KEY = "OPSMIGRATE_SCHEMA"
+SHARED = "public"
+SEARCH_PATH = re.compile(r"-c\s*search_path=((?:\\.|\S)*)")
+
+
+def variable_for(alias: str, schema: str | None) -> dict[str, str]:
+    """Return the environment that tells a process its target: an alias, and a schema or none."""
+    return {VARIABLE: json.dumps({"alias": alias, "schema": schema})}
+
+
+def read_variable(environment: Mapping[str, str]) -> tuple[str, str | None] | None:
+    """Return the alias and the schema (or None) of the target; None where there is no fleet.
+
+    Raises ImproperlyConfigured where it cannot be read: the whole database is no substitute.
+    """
+    text = environment.get(VARIABLE)
+    if not text:
+        return None
+    try:
+        body = json.loads(text)
+        alias, schema = body["alias"], body["schema"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ImproperlyConfigured(f"the variable {VARIABLE} is not of a fleet's making") from error
+    return str(alias), None if schema is None else str(schema)
+
+
+def put_on(settings: MutableMapping[str, Any], schema: str) -> None:
+    """Write the schema into the settings of an alias."""
+    settings[KEY] = schema
+
+
+def schema_of(connection: BaseDatabaseWrapper) -> str | None:
+    """Return the tenant's schema that a connection works in, None where it is of no tenant."""
+    found = connection.settings_dict.get(KEY)
+    return None if found is None else str(found)
+
+
+def search_path_of(connection: BaseDatabaseWrapper) -> str | None:
+    """Return the search_path of a tenant's connection, None where it is of no tenant.
+
+    The schema comes first; what OPTIONS of the alias say, or the shared schema, comes after it.
+    """
+    schema = schema_of(connection)
+    if schema is None:
+        return None
+    options = str((connection.settings_dict.get("OPTIONS") or {}).get("options") or "")
+    given = SEARCH_PATH.findall(options)
+    others = re.sub(r"\\(.)", r"\1", given[-1]) if given else SHARED
+    return ", ".join([_identifier(schema), *_without(_identifier(schema), others)])
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _without(schema: str, path: str) -> Iterable[str]:
+    parts = (part.strip() for part in path.split(","))
+    return [part for part in parts if part and schema not in (part, f'"{part}"')]
