@@ -1,0 +1,51 @@
+"""The Celery task of a fleet. Celery finds it through opsmigrate/tasks.py, and nothing else does.
+
+Its message says which run and which target, and nothing more: what is to be done is read from the
+files of the run, which only the project's own processes write.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from celery import shared_task
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.conf import load_settings
+from opsmigrate.errors import UndecidedError
+from opsmigrate.fleet.delivery import deliver
+from opsmigrate.fleet.shared_place import SharedPlace, files_of
+
+NAME = "opsmigrate.fleet.run"
+# A run's id names a folder, and comes from a broker.
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+@shared_task(
+    bind=True,
+    name=NAME,
+    # Acknowledged at its end: what a lost worker had is delivered to another one.
+    acks_late=True,
+    reject_on_worker_lost=True,
+    # Its result is a file; not even its errors go to the project's result back end.
+    ignore_result=True,
+    store_errors_even_if_ignored=False,
+    # Whether it is to be run again is decided where the outcomes are.
+    max_retries=0,
+)
+def run(self: Any, run_id: str, label: str) -> str:
+    """Run the unit of a target; return in a word what became of it."""
+    if not RUN_ID.fullmatch(run_id):
+        raise UndecidedError("the id of the run is none", id="no-such-run")
+    settings = load_settings()
+    place = SharedPlace(files_of(run_id, folder_of(settings.journal_dir, run_id), STORAGE(settings)))
+    worker = f"{self.request.hostname or 'celery'}:{os.getpid()}"
+    return deliver(label, place=place, connection_of=_connection, worker=worker)
+
+
+def _connection(alias: str) -> BaseDatabaseWrapper:
+    return connections[alias].copy()

@@ -1,1 +1,0 @@
-"""A shop, of which each tenant has one."""
