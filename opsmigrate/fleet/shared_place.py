@@ -24,7 +24,7 @@ from django.core.files.storage import InvalidStorageError, Storage, storages
 
 from opsmigrate.errors import SettingsError, UndecidedError
 from opsmigrate.files import write_atomically
-from opsmigrate.fleet.run_folder import OUTCOMES, OURS_ONLY, REPORTS, Outcome, file_name
+from opsmigrate.fleet.run_folder import OURS_ONLY, OUTCOMES, REPORTS, Outcome, file_name
 from opsmigrate.fleet.unit import Unit
 from opsmigrate.json_files import UnreadableError, parse_object, read_text, shaped
 
@@ -120,6 +120,11 @@ class StorageFiles:
         with suppress(FileNotFoundError):
             return [str(name) for name in self.storage.listdir(f"{self.run_id}/{folder}")[1]]
         return []
+
+
+def folder_of(journal_dir: Path, run_id: str) -> Path:
+    """Return the folder of a run."""
+    return journal_dir / "fleet" / run_id
 
 
 def files_of(run_id: str, folder: Path, storage: str | None) -> Files:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 from typing import Any
 
 from celery import shared_task
@@ -18,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.conf import load_settings
 from opsmigrate.errors import UndecidedError
 from opsmigrate.fleet.delivery import deliver
-from opsmigrate.fleet.shared_place import SharedPlace, files_of
+from opsmigrate.fleet.shared_place import SharedPlace, files_of, folder_of
 
 NAME = "opsmigrate.fleet.run"
 # A run's id names a folder, and comes from a broker.
@@ -31,6 +30,7 @@ RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
     # Acknowledged at its end: what a lost worker had is delivered to another one.
     acks_late=True,
     reject_on_worker_lost=True,
+    retry_on_worker_lost=False,
     # Its result is a file; not even its errors go to the project's result back end.
     ignore_result=True,
     store_errors_even_if_ignored=False,
@@ -42,7 +42,8 @@ def run(self: Any, run_id: str, label: str) -> str:
     if not RUN_ID.fullmatch(run_id):
         raise UndecidedError("the id of the run is none", id="no-such-run")
     settings = load_settings()
-    place = SharedPlace(files_of(run_id, folder_of(settings.journal_dir, run_id), STORAGE(settings)))
+    folder = folder_of(settings.journal_dir, run_id)
+    place = SharedPlace(files_of(run_id, folder, settings.fleet_storage))
     worker = f"{self.request.hostname or 'celery'}:{os.getpid()}"
     return deliver(label, place=place, connection_of=_connection, worker=worker)
 
