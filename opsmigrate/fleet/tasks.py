@@ -24,7 +24,7 @@ NAME = "opsmigrate.fleet.run"
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
-@shared_task(
+@shared_task(  # type: ignore[untyped-decorator]
     bind=True,
     name=NAME,
     # Acknowledged at its end: what a lost worker had is delivered to another one.
