@@ -27,7 +27,7 @@ def test_each_command_works_in_the_schema_that_the_variable_names(
     tenants.break_rows("tenant_0001")
     said = {}
     for schema in tenants.schemas:
-        target = f'{{"alias": "default", "schema": "{schema}"}}'
+        target = f"default/{schema}"
         answer = tenants.run("preflight_migrate", "--format", "json", OPSMIGRATE_TARGET=target)
         said[schema] = answer.report["verdict"], answer.report["facts"]["summary"], answer.ids
     assert said["tenant_0001"][0] == "failed"
