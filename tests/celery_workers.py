@@ -63,7 +63,12 @@ class Worker:
 
 
 def start_worker(
-    name: str, folder: Path, environment: Mapping[str, str], *, processes: int = 1, pool: str = "prefork"
+    name: str,
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    processes: int = 1,
+    pool: str = "prefork",
 ) -> Worker:
     """Start a worker; it is not waited for."""
     log = folder / f"{name}.log"
@@ -85,7 +90,12 @@ def start_worker(
 
 @contextmanager
 def workers(
-    count: int, folder: Path, environment: Mapping[str, str], *, processes: int = 1, pool: str = "prefork"
+    count: int,
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    processes: int = 1,
+    pool: str = "prefork",
 ) -> Iterator[list[Worker]]:
     """Run so many workers, each with so many processes, until the block ends."""
     started: list[Worker] = []

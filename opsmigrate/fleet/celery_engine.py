@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.db import DatabaseError
@@ -11,17 +12,20 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.errors import UndecidedError, UsageError
 from opsmigrate.fleet.claims import claimed
-from opsmigrate.fleet.dispatch import Dispatch, Progress, QueueUnreachable
-from opsmigrate.fleet.shared_place import SharedPlace
+from opsmigrate.fleet.delivery import limit_of
+from opsmigrate.fleet.dispatch import Dispatch, QueueUnreachable
+from opsmigrate.fleet.progress import FleetProgress
+from opsmigrate.fleet.run_folder import RunFolder
+from opsmigrate.fleet.shared_place import SharedPlace, files_of
 from opsmigrate.fleet.unit import Unit
 from opsmigrate.steps import command
 
 if TYPE_CHECKING:
     from celery import Celery
 
-# The command keeps to its own budget, and its worker looks after that: delivery.py. These end what
-# hangs elsewhere, in a file system for instance.
-SECONDS_OVER_BUDGET_SOFT, SECONDS_OVER_BUDGET_HARD = 60.0, 90.0
+# A worker looks itself whether the unit takes too long: delivery.py. These end what hangs
+# elsewhere, in a file system for instance, and in a pool of processes only.
+SECONDS_OVER_SOFT, SECONDS_OVER_HARD = 30.0, 60.0
 SECONDS_TO_ANSWER = 2.0
 TRIES = {"max_retries": 2, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 1.0}
 INSTALL = command("pip install 'opsmigrate[fleet]'")
@@ -51,36 +55,47 @@ def celery_app() -> Celery:
     return current_app._get_current_object()
 
 
-def run_on_celery(  # noqa: PLR0913 - the parts of a run
-    units: Sequence[Unit],
-    place: SharedPlace,
-    *,
-    connection_of: Callable[[str], BaseDatabaseWrapper],
-    at_most: Callable[[str], int],
-    seconds: float | None = None,
-    say: Callable[[str], None] = lambda line: None,
-    progress: Callable[[Progress], None] = lambda progress: None,
-) -> Dispatch:
-    """Return the run of the units on the project's Celery; its outcomes() does the work.
+class CeleryEngine:
+    """A run of a fleet on the project's Celery."""
 
-    `place` is what the workers see too. `connection_of` returns the connection of an alias,
-    `at_most` says how many units may be on their way at a time on a server, `seconds` how long a
-    unit may take. Raises UsageError without Celery or an app, UndecidedError where the broker
-    cannot be reached or no worker knows the task.
-    """
-    queue = CeleryQueue(celery_app(), seconds)
-    for line in remarks(queue):
-        say(line)
-    return Dispatch(
-        units,
-        place,
-        queue,
-        at_most=at_most,
-        claimed=lambda each: _claimed(each, connection_of),
-        seconds=seconds,
-        say=say,
-        progress=progress,
-    )
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        storage: str | None,
+        connection_of: Callable[[str], BaseDatabaseWrapper],
+        seconds: float | None,
+        say: Callable[[str], None],
+        progress: Callable[[FleetProgress], None],
+    ) -> None:
+        """Ask the workers whether they are there; see what earlier parts of the run have left.
+
+        They see the run's `folder` too, or the alias `storage` of STORAGES. `connection_of`
+        returns the connection of an alias, `seconds` is the time budget of the command. Raises
+        UsageError without Celery or an app, UndecidedError where the broker cannot be reached or
+        no worker knows the task, SettingsError without such a storage.
+        """
+        self._place = SharedPlace(files_of(folder, storage))
+        self._folder, self._connection_of = RunFolder(folder), connection_of
+        self._limit = None if seconds is None else limit_of(seconds)
+        self._queue = CeleryQueue(celery_app(), folder.name, self._limit)
+        self._say, self._progress = say, progress
+        for line in remarks(self._queue):
+            say(line)
+
+    def run(self, units: Sequence[Unit], *, at_most: Callable[[str], int]) -> Dispatch:
+        """Return the run of these units; `at_most` says how many may be on their way, by server."""
+        return Dispatch(
+            units,
+            self._place,
+            self._folder,
+            self._queue,
+            at_most=at_most,
+            claimed=lambda each: _claimed(each, self._connection_of),
+            seconds=self._limit,
+            say=self._say,
+            progress=self._progress,
+        )
 
 
 def remarks(queue: CeleryQueue) -> Iterator[str]:
@@ -144,16 +159,16 @@ class Worker:
 class CeleryQueue:
     """The queue that the project's app sends the task of a fleet to."""
 
-    def __init__(self, app: Celery, seconds: float | None) -> None:
-        """Take the app, and how many seconds a unit may take."""
-        from opsmigrate.fleet.tasks import NAME, run
+    def __init__(self, app: Celery, run: str, seconds: float | None) -> None:
+        """Take the app, the name of the run's folder, and how many seconds a unit may take."""
+        from opsmigrate.fleet.tasks import NAME
 
-        self._app, self._task, self.name = app, run, NAME
+        self._app, self._run, self.name = app, run, NAME
         self._limits: dict[str, float] = {}
         if seconds is not None:
             self._limits = {
-                "soft_time_limit": seconds + SECONDS_OVER_BUDGET_SOFT,
-                "time_limit": seconds + SECONDS_OVER_BUDGET_HARD,
+                "soft_time_limit": seconds + SECONDS_OVER_SOFT,
+                "time_limit": seconds + SECONDS_OVER_HARD,
             }
 
     def send(self, unit: Unit) -> None:
@@ -161,9 +176,8 @@ class CeleryQueue:
         from kombu.exceptions import OperationalError
 
         try:
-            self._task.apply_async(
-                args=[unit.run_id, unit.target.label],
-                app=self._app,
+            self._app.tasks[self.name].apply_async(
+                args=[self._run, unit.target.label],
                 retry=True,
                 retry_policy=TRIES,
                 **self._limits,

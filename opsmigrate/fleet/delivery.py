@@ -16,7 +16,7 @@ from opsmigrate.errors import RefusedError
 from opsmigrate.fleet.claims import claim
 from opsmigrate.fleet.run_folder import Outcome, RunFolder
 from opsmigrate.fleet.shared_place import Assignment, SharedPlace
-from opsmigrate.fleet.unit import Unit, run_unit
+from opsmigrate.fleet.unit import MOST_ATTEMPTS, SECONDS_BEFORE_ANOTHER, Unit, run_unit
 from opsmigrate.report import Verdict
 
 LOG = logging.getLogger(__name__)
@@ -27,7 +27,8 @@ MOST_STARTS = 3
 SECONDS_FOR_WHAT_WAS_LEFT = 30.0
 SECONDS_BETWEEN_TRIES = 1.0
 TRIES_TO_CONNECT = 3
-# The command itself keeps to its time budget; this is for one that does not.
+# The command itself keeps to its time budget, in each of its attempts; this is for one that does
+# not.
 SECONDS_OVER_BUDGET = 30.0
 
 
@@ -49,14 +50,10 @@ def deliver(
     """
     assignment = place.assignment(label)
     unit = assignment.unit
-    try:
-        with ExitStack() as stack:
-            if not _claimed(stack, connection_of(unit.target.alias), unit):
-                return ALREADY_RUNNING
-            return _begin(assignment, place, worker)
-    except RefusedError as refusal:
-        place.publish(_outcome(unit, Verdict.REFUSED, str(refusal)), {})
-        return Verdict.REFUSED.value
+    with ExitStack() as stack:
+        if not _claimed(stack, connection_of(unit.target.alias), unit):
+            return ALREADY_RUNNING
+        return _begin(assignment, place, worker)
 
 
 def _begin(assignment: Assignment, place: SharedPlace, worker: str) -> str:
@@ -67,7 +64,7 @@ def _begin(assignment: Assignment, place: SharedPlace, worker: str) -> str:
         return "done-before"
     if place.is_stopped():
         return "stopped"
-    starts = place.starts(label)
+    starts = place.starts(label) - assignment.starts_before
     if starts >= MOST_STARTS:
         place.publish(lost(assignment.unit, starts), {})
         return Verdict.UNDECIDED.value
@@ -80,7 +77,7 @@ def _begin(assignment: Assignment, place: SharedPlace, worker: str) -> str:
             outcome = _outcome(
                 assignment.unit,
                 Verdict.UNDECIDED,
-                f"it did not end within {SECONDS_OVER_BUDGET:g} s after its time budget",
+                f"it was ended after {assignment.seconds:g} s, long after its time budget",
             )
         except Exception as error:
             # What it says stays in the worker's log: it may quote what is in the database.
@@ -92,6 +89,11 @@ def _begin(assignment: Assignment, place: SharedPlace, worker: str) -> str:
             )
         place.publish(outcome, folder.read_report(outcome))
     return outcome.verdict
+
+
+def limit_of(seconds: float) -> float:
+    """Return after how many seconds a unit is ended whose command has a budget of `seconds`."""
+    return MOST_ATTEMPTS * seconds + sum(SECONDS_BEFORE_ANOTHER) + SECONDS_OVER_BUDGET
 
 
 def lost(unit: Unit, starts: int) -> Outcome:
@@ -120,8 +122,8 @@ def _run(assignment: Assignment, folder: RunFolder, *, begun_before: bool) -> Ou
 
 @contextmanager
 def _limit(seconds: float | None) -> Iterator[Callable[[], None]]:
-    """Yield a function that raises OutOfTime when the time budget has long passed."""
-    deadline = None if seconds is None else time.monotonic() + seconds + SECONDS_OVER_BUDGET
+    """Yield a function that raises OutOfTime after so many seconds."""
+    deadline = None if seconds is None else time.monotonic() + seconds
 
     def look() -> None:
         if deadline is not None and time.monotonic() > deadline:
@@ -133,11 +135,14 @@ def _limit(seconds: float | None) -> Iterator[Callable[[], None]]:
 def _claimed(stack: ExitStack, connection: BaseDatabaseWrapper, unit: Unit) -> bool:
     """Return whether the claim is ours, until the stack ends.
 
-    Where the server stays out of reach, it counts as ours: the command says that itself.
+    Where the server stays out of reach, or a pooler stands before it, it counts as ours: the
+    command refuses that itself, and says why.
     """
     for _ in range(TRIES_TO_CONNECT):
         try:
             return stack.enter_context(claim(connection, unit))
+        except RefusedError:
+            break
         except OperationalError:
             time.sleep(SECONDS_BETWEEN_TRIES)
     return True

@@ -14,7 +14,8 @@ from typing import Protocol
 
 from opsmigrate.errors import UndecidedError
 from opsmigrate.fleet.delivery import MOST_STARTS, lost
-from opsmigrate.fleet.run_folder import Outcome
+from opsmigrate.fleet.progress import FleetProgress
+from opsmigrate.fleet.run_folder import Outcome, RunFolder
 from opsmigrate.fleet.shared_place import SharedPlace, Start
 from opsmigrate.fleet.unit import Unit
 
@@ -44,32 +45,12 @@ class Queue(Protocol):
 class _Sent:
     unit: Unit
     at: float
+    # How many starts of it were written down when it was sent the last time, and the first time.
+    starts_before: int
+    every_start_before: int
     times: int = 1
-    # How many starts of it were written down when it was sent the last time.
-    starts_before: int = 0
     # How often it was seen without a worker, one time after the other.
     alone: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far a fleet is: how many are done, of how many, and what each worker works on."""
-
-    done: int
-    every: int
-    failed: int
-    running: Mapping[str, Sequence[str]]
-    seconds_left: float | None
-
-    def __str__(self) -> str:
-        said = f"{self.done:,} of {self.every:,} done"
-        if self.failed:
-            said += f", {self.failed:,} not passed"
-        if self.seconds_left is not None and self.done < self.every:
-            said += f", about {_duration(self.seconds_left)} left"
-        for worker, labels in sorted(self.running.items()):
-            said += f"; {worker}: {', '.join(labels)}"
-        return said
 
 
 class Dispatch:
@@ -79,27 +60,29 @@ class Dispatch:
         self,
         units: Sequence[Unit],
         place: SharedPlace,
+        folder: RunFolder,
         queue: Queue,
         *,
         at_most: Callable[[str], int],
         claimed: Callable[[Collection[Unit]], set[str]],
         seconds: float | None = None,
         say: Callable[[str], None] = lambda line: None,
-        progress: Callable[[Progress], None] = lambda progress: None,
+        progress: Callable[[FleetProgress], None] = lambda progress: None,
     ) -> None:
-        """Take what is to be done.
+        """Take what is to be done; `place` is what the workers see of the run's `folder`.
 
         `at_most` says of a server how many units may be on their way at a time; `claimed` which
         of the units somebody works on now; `seconds` how long a unit may take.
         """
         self._every = len(units)
         self._waiting = list(units)
-        self._place, self._queue = place, queue
+        self._place, self._folder, self._queue = place, folder, queue
         self._at_most, self._claimed, self._seconds = at_most, claimed, seconds
         self._say, self._progress = say, progress
         self._sent: dict[str, _Sent] = {}
         self._starts: dict[str, Start] = {}
-        self._begun = time.monotonic()
+        self._earlier: Counter[str] = Counter()
+        self._began = time.monotonic()
         self._done = self._failed = 0
         self._without_broker: float | None = None
         self._stopped = False
@@ -110,6 +93,8 @@ class Dispatch:
         Where the caller closes the iterator before its end, no more units begin.
         """
         self._place.go_on()
+        self._starts = self._place.every_start({})
+        self._earlier = _counted(self._starts)
         checked = time.monotonic()
         try:
             while self._waiting or self._sent:
@@ -140,12 +125,14 @@ class Dispatch:
             if on_their_way[server] >= self._at_most(server):
                 left.append(unit)
                 continue
-            self._place.assign(unit, self._seconds)
+            before = self._earlier[unit.target.label]
+            self._place.assign(unit, self._seconds, before)
             if not self._send(unit):
                 left += self._waiting[number:]
                 break
             on_their_way[server] += 1
-            self._sent[unit.target.label] = _Sent(unit, time.monotonic())
+            sent = _Sent(unit, time.monotonic(), starts_before=before, every_start_before=before)
+            self._sent[unit.target.label] = sent
         self._waiting = left
 
     def _send(self, unit: Unit) -> bool:
@@ -175,6 +162,7 @@ class Dispatch:
 
     def _ended(self, outcome: Outcome) -> Outcome:
         del self._sent[outcome.label]
+        self._place.bring([outcome.label], self._folder)
         self._done += 1
         self._failed += outcome.exit_code != 0
         return outcome
@@ -182,7 +170,7 @@ class Dispatch:
     def _look_after(self) -> Iterator[Outcome]:
         """Send again what nobody works on, and give up what was begun too often."""
         self._starts = self._place.every_start(self._starts)
-        starts = Counter(each.label for each in self._starts.values())
+        starts = _counted(self._starts)
         claimed = self._claimed([each.unit for each in self._sent.values()])
         queue_is_empty = self._queue.waiting() == 0
         for label, sent in list(self._sent.items()):
@@ -201,8 +189,8 @@ class Dispatch:
         if self._stopped:
             # Whoever takes it from the queue later on sees that it is not to be begun.
             del self._sent[label]
-        elif max(starts, sent.times) >= MOST_STARTS:
-            outcome = lost(sent.unit, starts)
+        elif max(starts - sent.every_start_before, sent.times) >= MOST_STARTS:
+            outcome = lost(sent.unit, starts - sent.every_start_before)
             self._place.publish(outcome, {})
             yield self._ended(outcome)
         elif self._send(sent.unit):
@@ -211,26 +199,24 @@ class Dispatch:
             sent.at, sent.times, sent.alone = time.monotonic(), sent.times + 1, 0
             sent.starts_before = starts
 
-    def _seen(self) -> Progress:
-        running: dict[str, list[str]] = {}
+    def _seen(self) -> FleetProgress:
         latest = {start.label: start for start in sorted(self._starts.values(), key=_at)}
+        running: dict[str, list[str]] = {}
         for label in self._sent:
             if label in latest:
                 running.setdefault(latest[label].worker, []).append(label)
-        passed = time.monotonic() - self._begun
-        left = passed / self._done * (self._every - self._done) if self._done else None
-        return Progress(
+        return FleetProgress(
             done=self._done,
             every=self._every,
             failed=self._failed,
             running=running,
-            seconds_left=left,
+            seconds=time.monotonic() - self._began,
         )
+
+
+def _counted(starts: Mapping[str, Start]) -> Counter[str]:
+    return Counter(each.label for each in starts.values())
 
 
 def _at(start: Start) -> float:
     return start.at
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -24,7 +24,7 @@ from django.core.files.storage import InvalidStorageError, Storage, storages
 
 from opsmigrate.errors import SettingsError, UndecidedError
 from opsmigrate.files import write_atomically
-from opsmigrate.fleet.run_folder import OURS_ONLY, OUTCOMES, REPORTS, Outcome, file_name
+from opsmigrate.fleet.run_folder import OURS_ONLY, OUTCOMES, REPORTS, Outcome, RunFolder, file_name
 from opsmigrate.fleet.unit import Unit
 from opsmigrate.json_files import UnreadableError, parse_object, read_text, shaped
 
@@ -33,10 +33,14 @@ UNITS, STARTS, STOPPED = "units", "starts", "stopped.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """A unit, and how many seconds it may take; None: as many as it takes."""
+    """A unit, and how many seconds it may take; None: as many as it takes.
+
+    `starts_before` are those of an earlier part of the run, which was resumed.
+    """
 
     unit: Unit
     seconds: float | None
+    starts_before: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +62,9 @@ class Files(Protocol):
 
     def write(self, path: str, text: str) -> None:
         """Write the file whole, or not at all."""
+
+    def remove(self, path: str) -> None:
+        """Remove the file, if it is there."""
 
     def names(self, folder: str) -> Iterable[str]:
         """Return the names of the files in a folder; none where it does not exist."""
@@ -83,6 +90,10 @@ class FolderFiles:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_atomically(file, text, mode=OURS_ONLY)
 
+    def remove(self, path: str) -> None:
+        """Remove the file, if it is there."""
+        (self.folder / path).unlink(missing_ok=True)
+
     def names(self, folder: str) -> Iterable[str]:
         """Return the names of the files in a folder; none where it does not exist."""
         with suppress(FileNotFoundError, NotADirectoryError):
@@ -91,18 +102,18 @@ class FolderFiles:
 
 
 class StorageFiles:
-    """Files in an alias of STORAGES, under the id of the run."""
+    """Files in an alias of STORAGES, under the name of the run's folder."""
 
     # It may cost money to ask.
     seconds_between_looks = 2.0
 
-    def __init__(self, storage: Storage, run_id: str) -> None:
+    def __init__(self, storage: Storage, run: str) -> None:
         self.storage = storage
-        self.run_id = run_id
+        self.run = run
 
     def read(self, path: str) -> str | None:
         """Return what the file holds, None where there is none."""
-        name = f"{self.run_id}/{path}"
+        name = f"{self.run}/{path}"
         if not self.storage.exists(name):
             return None
         with self.storage.open(name, "rb") as file:
@@ -110,24 +121,23 @@ class StorageFiles:
 
     def write(self, path: str, text: str) -> None:
         """Write the file; one that is there already is replaced."""
-        name = f"{self.run_id}/{path}"
+        name = f"{self.run}/{path}"
         if self.storage.exists(name):
             self.storage.delete(name)
         self.storage.save(name, ContentFile(text.encode("utf-8")))
 
+    def remove(self, path: str) -> None:
+        """Remove the file, if it is there."""
+        self.storage.delete(f"{self.run}/{path}")
+
     def names(self, folder: str) -> Iterable[str]:
         """Return the names of the files in a folder; none where it does not exist."""
         with suppress(FileNotFoundError):
-            return [str(name) for name in self.storage.listdir(f"{self.run_id}/{folder}")[1]]
+            return [str(name) for name in self.storage.listdir(f"{self.run}/{folder}")[1]]
         return []
 
 
-def folder_of(journal_dir: Path, run_id: str) -> Path:
-    """Return the folder of a run."""
-    return journal_dir / "fleet" / run_id
-
-
-def files_of(run_id: str, folder: Path, storage: str | None) -> Files:
+def files_of(folder: Path, storage: str | None) -> Files:
     """Return the files of a run: in its folder, or in the alias `storage` of STORAGES.
 
     Raises SettingsError where STORAGES has no such alias.
@@ -135,7 +145,7 @@ def files_of(run_id: str, folder: Path, storage: str | None) -> Files:
     if storage is None:
         return FolderFiles(folder)
     try:
-        return StorageFiles(storages[storage], run_id)
+        return StorageFiles(storages[storage], folder.name)
     except InvalidStorageError as error:
         raise SettingsError(
             f"OPSMIGRATE['FLEET_STORAGE'] cannot be used: {error}",
@@ -150,10 +160,12 @@ class SharedPlace:
     def __init__(self, files: Files) -> None:
         self.files = files
 
-    def assign(self, unit: Unit, seconds: float | None) -> None:
-        """Write down what is to be done on a target."""
-        body = {"unit": unit.as_json(), "seconds": seconds}
-        self.files.write(_path(UNITS, unit.target.label), json.dumps(body))
+    def assign(self, unit: Unit, seconds: float | None, starts_before: int) -> None:
+        """Write down what is to be done on a target, whatever came of it earlier."""
+        label = unit.target.label
+        body = {"unit": unit.as_json(), "seconds": seconds, "starts_before": starts_before}
+        self.files.remove(_path(OUTCOMES, label))
+        self.files.write(_path(UNITS, label), json.dumps(body))
 
     def assignment(self, label: str) -> Assignment:
         """Return what is to be done on a target; raise UndecidedError where nothing says so."""
@@ -164,7 +176,11 @@ class SharedPlace:
                 id="fleet-place-not-shared",
                 hint="let the command and all workers see one JOURNAL_DIR, or set FLEET_STORAGE",
             )
-        return Assignment(unit=Unit.from_json(body["unit"]), seconds=body["seconds"])
+        return Assignment(
+            unit=Unit.from_json(body["unit"]),
+            seconds=body["seconds"],
+            starts_before=body["starts_before"],
+        )
 
     def start(self, label: str, worker: str, at: float) -> None:
         """Write down that a worker begins; it is one file more each time."""
@@ -202,6 +218,17 @@ class SharedPlace:
         if outcome.report:
             self.files.write(_path(REPORTS, outcome.label), json.dumps(report, indent=2))
         self.files.write(_path(OUTCOMES, outcome.label), json.dumps(asdict(outcome)))
+
+    def bring(self, labels: Iterable[str], folder: RunFolder) -> None:
+        """Write what came of targets into the run's folder, where it came elsewhere."""
+        if isinstance(self.files, FolderFiles):
+            return
+        for label in self.finished(labels):
+            outcome = self.outcome(label)
+            if outcome is not None:
+                if outcome.report:
+                    folder.write_report(label, self.report(outcome))
+                folder.write_outcome(outcome)
 
     def stop(self) -> None:
         """Let no unit be begun any more; those that run come to their end."""

@@ -7,7 +7,6 @@ files of the run, which only the project's own processes write.
 from __future__ import annotations
 
 import os
-import re
 from typing import Any
 
 from celery import shared_task
@@ -15,13 +14,11 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.conf import load_settings
-from opsmigrate.errors import UndecidedError
+from opsmigrate.fleet.about import folder_of
 from opsmigrate.fleet.delivery import deliver
-from opsmigrate.fleet.shared_place import SharedPlace, files_of, folder_of
+from opsmigrate.fleet.shared_place import SharedPlace, files_of
 
 NAME = "opsmigrate.fleet.run"
-# A run's id names a folder, and comes from a broker.
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 @shared_task(  # type: ignore[untyped-decorator]
@@ -37,13 +34,12 @@ RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
     # Whether it is to be run again is decided where the outcomes are.
     max_retries=0,
 )
-def run(self: Any, run_id: str, label: str) -> str:
-    """Run the unit of a target; return in a word what became of it."""
-    if not RUN_ID.fullmatch(run_id):
-        raise UndecidedError("the id of the run is none", id="no-such-run")
+def run(self: Any, run: str, label: str) -> str:
+    """Run the unit of a target; return in a word what became of it. `run` names its folder."""
     settings = load_settings()
-    folder = folder_of(settings.journal_dir, run_id)
-    place = SharedPlace(files_of(run_id, folder, settings.fleet_storage))
+    # Raises UsageError where it is no name of a folder: it comes from a broker.
+    folder = folder_of(settings.journal_dir, run)
+    place = SharedPlace(files_of(folder, settings.fleet_storage))
     worker = f"{self.request.hostname or 'celery'}:{os.getpid()}"
     return deliver(label, place=place, connection_of=_connection, worker=worker)
 
