@@ -1,6 +1,5 @@
 """A command on many databases, or on many tenants' schemas, with one report of all."""
 
-import os
 import shlex
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -18,12 +17,9 @@ from opsmigrate.conf import Settings, load_settings
 from opsmigrate.counted import counted
 from opsmigrate.errors import UsageError
 from opsmigrate.fleet.about import About, folder_of, read_about, require_same
-from opsmigrate.fleet.capacity import limits
-from opsmigrate.fleet.local_engine import LocalEngine
 from opsmigrate.fleet.merged import Fleet, merged
 from opsmigrate.fleet.parts import merged_parts
-from opsmigrate.fleet.progress import FleetProgress
-from opsmigrate.fleet.run import Bounds, Engine, play
+from opsmigrate.fleet.run import Bounds, play
 from opsmigrate.fleet.run_folder import RunFolder
 from opsmigrate.fleet.targets import Target, chosen, once_per_database, part_of, targets
 from opsmigrate.fleet.unit import Unit
@@ -32,6 +28,7 @@ from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.database import ChosenDatabase
 from opsmigrate.management.delivery import write_files
 from opsmigrate.management.fleet_arguments import add_fleet_arguments, require_command, split
+from opsmigrate.management.fleet_engines import bring_back, engine_for
 from opsmigrate.progress import Progress
 from opsmigrate.report import Report, Result, Verdict
 
@@ -87,7 +84,7 @@ class Command(ReportCommand):
                 return _listed(_targets(settings, options))
             about, folder, resumed = self._about(settings, run_id, options)
             self._folder = folder
-            return _FleetRun(about, folder, options, progress).result(resumed=resumed)
+            return _FleetRun(about, folder, settings, options, progress).result(resumed=resumed)
 
     def _about(
         self, settings: Settings, run_id: str, options: dict[str, Any]
@@ -139,13 +136,21 @@ class _FleetRun:
     """One process of a run: what is left of it, who does it, and what came of it."""
 
     def __init__(
-        self, about: About, folder: Path, options: dict[str, Any], progress: Progress
+        self,
+        about: About,
+        folder: Path,
+        settings: Settings,
+        options: dict[str, Any],
+        progress: Progress,
     ) -> None:
-        self.about, self.folder, self.options, self.progress = about, folder, options, progress
+        self.about, self.folder, self.settings = about, folder, settings
+        self.options, self.progress = options, progress
         self.files = RunFolder(folder)
 
     def result(self, *, resumed: bool) -> Result:
         """Run what is left, and return what is known of all targets then."""
+        if resumed:
+            bring_back(self.about, self.folder, self.settings)
         before = self.files.outcomes() if resumed else {}
         left = [
             each
@@ -174,21 +179,19 @@ class _FleetRun:
                 self.about.targets,
                 units,
                 bounds,
-                engine=self._engine,
+                engine=engine_for(
+                    self.about,
+                    self.folder,
+                    settings=self.settings,
+                    options=self.options,
+                    progress=self.progress,
+                ),
                 say=self.progress.phase,
             )
         except KeyboardInterrupt:
             # What is done stays done, and stands in the folder: the report says how to go on.
             return replace(self._merged("interrupted"), verdict=Verdict.PARTIAL)
         return self._merged(stopped)
-
-    def _engine(self, units: Sequence[Unit]) -> Engine:
-        servers = {each.target.server: connections[each.target.alias] for each in units}
-        at_most = limits(servers, self.options["at_most"] or os.cpu_count() or 1)
-        return LocalEngine(units, self.folder, at_most=at_most, progress=self._tell)
-
-    def _tell(self, progress: FleetProgress) -> None:
-        self.progress.update(str(progress), share=progress.share)
 
     def _merged(self, stopped: str | None) -> Result:
         again = f"python manage.py fleet --resume {self.about.run_id}"
