@@ -41,6 +41,7 @@ def _enter_schema() -> None:
     if alias is None or schema is None:
         return
     if alias not in connections.settings:
+        # The database as it is would be no substitute.
         raise ImproperlyConfigured(f"{tenant.VARIABLE} names {alias!r}, no alias of DATABASES")
     tenant.put_on(connections.settings[alias], schema)
     connection_created.connect(opening.work_in_schema)

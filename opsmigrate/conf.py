@@ -106,6 +106,7 @@ class Settings:
     playbook: PlaybookSettings
     journal_dir: Path
     fleet: str | None
+    fleet_storage: str | None
     uat: UatSettings
 
 
@@ -129,6 +130,7 @@ KEYS = (
     "PLAYBOOK",
     "JOURNAL_DIR",
     "FLEET",
+    "FLEET_STORAGE",
     "UAT",
 )
 PLAYBOOK_KEYS = ("BEFORE", "AFTER", "WEBHOOK", "WEBHOOK_KEY")
@@ -170,6 +172,7 @@ def load_settings() -> Settings:
         playbook=_playbook(raw),
         journal_dir=Path(_text(raw, "JOURNAL_DIR") or "reports"),
         fleet=_text(raw, "FLEET"),
+        fleet_storage=_text(raw, "FLEET_STORAGE"),
         uat=_uat(raw),
     )
 

@@ -71,6 +71,11 @@ class RunFolder:
         path = f"{OUTCOMES}/{file_name(outcome.label)}.json"
         self._write(path, json.dumps(asdict(outcome)))
 
+    def forget(self, label: str) -> None:
+        """Remove what became of a target: it is begun again."""
+        for folder in (OUTCOMES, REPORTS):
+            (self.folder / folder / f"{file_name(label)}.json").unlink(missing_ok=True)
+
     def outcomes(self) -> dict[str, Outcome]:
         """Return what became of each target so far, by label.
 

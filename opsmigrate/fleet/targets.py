@@ -92,6 +92,15 @@ def part_of(every: Sequence[Target], number: int, parts: int) -> tuple[Target, .
     return tuple(every[number - 1 :: parts])
 
 
+def once_per_database(every: Sequence[Target]) -> tuple[Target, ...]:
+    """Return one target for each alias, without a schema: a database has all of its tenants."""
+    found = {
+        each.alias: Target(alias=each.alias, schema=None, label=each.alias, server=each.server)
+        for each in reversed(every)
+    }
+    return tuple(found[alias] for alias in dict.fromkeys(each.alias for each in every))
+
+
 def server_of(connection: BaseDatabaseWrapper) -> str:
     """Return the server of a connection as "host:port"; for a socket its folder."""
     try:

@@ -16,7 +16,7 @@ from django.db.models.signals import pre_migrate
 
 from opsmigrate.playbook.effects import Effects, runs_concurrently
 from opsmigrate.playbook.fingerprints import Fingerprint, fingerprints, unlike
-from opsmigrate.playbook.one_at_a_time import LOCK_SPACE, OF_ITS_PROCESS
+from opsmigrate.playbook.one_at_a_time import LOCK_SPACE, OF_ITS_PROCESS, key_of
 from opsmigrate.playbook.time_limits import SECONDS_CONCURRENTLY
 from opsmigrate.postgres.driver_errors import first_line, sqlstate
 from opsmigrate.postgres.locks import as_timeout
@@ -81,7 +81,7 @@ def _prepare(connection: BaseDatabaseWrapper, job: dict[str, Any]) -> None:
                 f"server {found[1]}, and the examined one has the oid {job['identity'][0]} of the "
                 f"server {job['identity'][1]}",
             )
-        cursor.execute(SHARE, [LOCK_SPACE, OF_ITS_PROCESS])
+        cursor.execute(SHARE, [LOCK_SPACE, key_of(connection, OF_ITS_PROCESS)])
         for name, value in _limits(job):
             cursor.execute(SET, [name, value])
     with suppress(Error), connection.cursor() as cursor:

@@ -5,39 +5,53 @@ A fleet starts one process for each target. The process learns its schema from t
 made from these settings, or from a copy of them, has the schema first in its search_path.
 """
 
-import json
 import re
+import shlex
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
+from urllib.parse import quote, unquote
 
-from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from opsmigrate.steps import TAKING_AN_ALIAS
 
 VARIABLE = "OPSMIGRATE_TARGET"
 KEY = "OPSMIGRATE_SCHEMA"
 SHARED = "public"
 SEARCH_PATH = re.compile(r"-c\s*search_path=((?:\\.|\S)*)")
 
+# A variable may stand before, as the shell takes it.
+COMMAND = re.compile(
+    rf"^(?=(?:\w+='[^']*' )?python manage\.py (?:{'|'.join(TAKING_AN_ALIAS)})\b)", re.MULTILINE
+)
+
 
 def variable_for(alias: str, schema: str | None) -> dict[str, str]:
     """Return the environment that tells a process its target: an alias, and a schema or none."""
-    return {VARIABLE: json.dumps({"alias": alias, "schema": schema})}
+    return {VARIABLE: quote(alias, safe="") + ("" if schema is None else f"/{schema}")}
 
 
 def read_variable(environment: Mapping[str, str]) -> tuple[str, str | None] | None:
     """Return the alias and the schema (or None) of the target; None where there is no fleet.
 
-    Raises ImproperlyConfigured where it cannot be read: the whole database is no substitute.
+    It is ALIAS or ALIAS/SCHEMA, with a percent sign for what would be a slash of the alias.
     """
     text = environment.get(VARIABLE)
     if not text:
         return None
-    try:
-        body = json.loads(text)
-        alias, schema = body["alias"], body["schema"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise ImproperlyConfigured(f"the variable {VARIABLE} is not of a fleet's making") from error
-    return str(alias), None if schema is None else str(schema)
+    alias, _, schema = text.partition("/")
+    return unquote(alias), schema or None
+
+
+def in_schema(text: str, environment: Mapping[str, str]) -> str:
+    """Return words whose commands go into the schema that the environment names, if it does."""
+    _, schema = read_variable(environment) or (None, None)
+    if schema is None:
+        return text
+    value = environment[VARIABLE]
+    # Quoted, need it or not: so steps.py knows a variable that stands before a command.
+    typed = shlex.quote(value) if "'" in value else f"'{value}'"
+    return COMMAND.sub(lambda _: f"{VARIABLE}={typed} ", text)
 
 
 def put_on(settings: MutableMapping[str, Any], schema: str) -> None:
