@@ -13,6 +13,7 @@ from opsmigrate.conf import Settings
 from opsmigrate.fleet.about import About
 from opsmigrate.fleet.capacity import limits
 from opsmigrate.fleet.celery_engine import CeleryEngine
+from opsmigrate.fleet.class_engine import COMMAND, ClassEngine
 from opsmigrate.fleet.local_engine import LocalEngine
 from opsmigrate.fleet.progress import FleetProgress
 from opsmigrate.fleet.run import Engine
@@ -36,9 +37,32 @@ def engine_for(
 ) -> Callable[[Sequence[Unit]], Engine]:
     """Return what makes an engine for units of the run, as --engine and --at-most say.
 
+    What preflight_migrate says of one target, it says of all that are like it (ClassEngine).
+
     Raises UsageError and UndecidedError where there is no Celery to run them.
     """
 
+    plain = _plain_engine(about, folder, settings=settings, options=options, progress=progress)
+    if about.command != COMMAND:
+        return plain
+    return lambda units: ClassEngine(
+        units,
+        folder,
+        engine=plain,
+        connection_of=lambda alias: connections[alias].copy(),
+        options=require_command(about.command, about.arguments),
+        say=progress.phase,
+    )
+
+
+def _plain_engine(
+    about: About,
+    folder: Path,
+    *,
+    settings: Settings,
+    options: dict[str, Any],
+    progress: Progress,
+) -> Callable[[Sequence[Unit]], Engine]:
     def tell(seen: FleetProgress) -> None:
         progress.update(str(seen), share=seen.share)
 
