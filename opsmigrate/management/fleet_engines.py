@@ -49,7 +49,8 @@ def engine_for(
         units,
         folder,
         engine=plain,
-        connection_of=lambda alias: connections[alias].copy(),
+        # The alias's own: MigrationRecorder reads the history on no other one.
+        connection_of=lambda alias: connections[alias],
         options=require_command(about.command, about.arguments),
         say=progress.phase,
     )
