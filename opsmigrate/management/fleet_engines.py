@@ -33,14 +33,12 @@ def engine_for(
     settings: Settings,
     options: dict[str, Any],
     progress: Progress,
+    tell: Callable[[FleetProgress], None],
 ) -> Callable[[Sequence[Unit]], Engine]:
     """Return what makes an engine for units of the run, as --engine and --at-most say.
 
-    Raises UsageError and UndecidedError where there is no Celery to run them.
+    `tell` is told how far the engine is. Raises UsageError and UndecidedError where there is no Celery to run them.
     """
-
-    def tell(seen: FleetProgress) -> None:
-        progress.update(str(seen), share=seen.share)
 
     if options["engine"] == "local":
         most = options["at_most"] or os.cpu_count() or 1
