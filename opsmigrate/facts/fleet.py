@@ -43,11 +43,11 @@ class FleetDifference(TypedDict):
 
 
 class FleetClass(TypedDict):
-    """Targets with equal histories and catalogs; `migrations` are pending, null if not known."""
+    """Targets with equal histories and catalogs; `migrations` are pending."""
 
-    targets: list[str]
-    migrations: list[str] | None
-    difference: FleetDifference | None
+    members: list[str]
+    migrations: list[str]
+    different: FleetDifference | None
 
 
 class FleetRun(Facts):

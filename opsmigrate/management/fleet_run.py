@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-from django.db import Error
 
 from opsmigrate.conf import Settings
 from opsmigrate.counted import counted
 from opsmigrate.fleet.about import About
-from opsmigrate.fleet.classed_engine import ClassedEngine
-from opsmigrate.fleet.classes import Difference, TargetClass
+from opsmigrate.fleet.class_engine import ClassEngine, ClassFound
 from opsmigrate.fleet.merged import Fleet, merged
 from opsmigrate.fleet.progress import FleetProgress
 from opsmigrate.fleet.run import Bounds, Engine, play
@@ -23,19 +20,10 @@ from opsmigrate.fleet.run_folder import RunFolder
 from opsmigrate.fleet.targets import Target
 from opsmigrate.fleet.unit import Unit
 from opsmigrate.management.fleet_arguments import require_command
-from opsmigrate.management.fleet_classes import (
-    BY_CLASS,
-    KNOW_PENDING,
-    FleetClasses,
-    find_pending,
-    outcome_of_nothing,
-)
 from opsmigrate.management.fleet_engines import bring_back, engine_for
+from opsmigrate.management.fleet_pending import KNOWS_PENDING, find_pending, outcome_of_nothing
 from opsmigrate.progress import Progress
 from opsmigrate.report import Finding, Result, Severity, Verdict
-
-# Of classes that are not the largest, as many are looked at closely.
-SHOWN_CLASSES = 10
 
 
 class FleetRun:
@@ -54,7 +42,7 @@ class FleetRun:
         self.options, self.progress = options, progress
         self.files = RunFolder(folder)
         self._command_options = require_command(about.command, about.arguments)
-        self._classes: FleetClasses | None = None
+        self._engines: list[Engine] = []
         self._begun = time.monotonic()
         self._done = self._failed = self._every = 0
 
@@ -93,7 +81,7 @@ class FleetRun:
             progress=self.progress,
             tell=self._tell,
         )
-        if self.about.command in KNOW_PENDING and not self._command_options["run_syncdb"]:
+        if self.about.command == KNOWS_PENDING and not self._command_options["run_syncdb"]:
             left = self._without_nothing_pending(left)
         units = [
             Unit(
@@ -109,7 +97,7 @@ class FleetRun:
             self.about.targets,
             units,
             Bounds(canary=self.options["canary"], most_failures=self.options["max_failures"]),
-            engine=self._by_class(engine),
+            engine=lambda some: self._kept(engine(some)),
             ended=self._count,
             say=self.progress.phase,
         )
@@ -126,17 +114,11 @@ class FleetRun:
             f"{counted(len(nothing), 'target')} with nothing to migrate, "
             f"{counted(len(targets) - len(nothing), 'other')}"
         )
-        if self.about.command in BY_CLASS:
-            self._classes = FleetClasses(found)
         return [each for each in targets if each.label not in nothing]
 
-    def _by_class(
-        self, engine: Callable[[Sequence[Unit]], Engine]
-    ) -> Callable[[Sequence[Unit]], Engine]:
-        classes = self._classes
-        if classes is None:
-            return engine
-        return lambda units: ClassedEngine(units, self.files, classes=classes, engine=engine)
+    def _kept(self, engine: Engine) -> Engine:
+        self._engines.append(engine)
+        return engine
 
     def _count(self, passed: bool) -> None:
         self._done += 1
@@ -169,38 +151,28 @@ class FleetRun:
             "command": shlex.join([self.about.command, *self.about.arguments]),
             "release": self.about.release,
         }
-        result = merged(fleet, facts=facts, again=again)
-        if self._classes is None or stopped == "interrupted":
-            return result
-        return _with_classes(result, self._classes)
-
-
-def _with_classes(result: Result, classes: FleetClasses) -> Result:
-    """Return the result with the classes: those that are unlike the largest are said first."""
-    made = sorted(classes.made, key=lambda each: len(each.members))
-    known = [each for each in made if each.known]
-    different: list[tuple[TargetClass, Difference]] = []
-    if len(known) > 1:
-        try:
-            different = classes.different(known[:-1][:SHOWN_CLASSES], known[-1])
-        except Error:
-            # It is said besides: what cannot be read now changes no verdict.
-            different = []
-    findings = [_unlike(each, found, known[-1]) for each, found in different]
-    said = {each.members[0].label: asdict(found) for each, found in different}
-    return result.with_findings(*findings).with_facts(
-        classes=[
-            {
-                "targets": [target.label for target in each.members],
-                "migrations": None if each.migrations is None else list(each.migrations),
-                "difference": said.get(each.members[0].label),
-            }
-            for each in made
+        found = [
+            each
+            for engine in self._engines
+            if isinstance(engine, ClassEngine)
+            for each in engine.classes
         ]
+        result = merged(fleet, facts=facts, again=again)
+        return _with_classes(result, found) if found else result
+
+
+def _with_classes(result: Result, classes: Sequence[ClassFound]) -> Result:
+    """Return the result with the classes, the smallest first, and what makes one of one another."""
+    ordered = sorted(classes, key=lambda each: len(each.members))
+    findings = [_unlike(each, ordered[-1]) for each in ordered if each.different is not None]
+    return result.with_findings(*findings).with_facts(
+        classes=[each.as_json() for each in ordered]
     )
 
 
-def _unlike(one: TargetClass, found: Difference, largest: TargetClass) -> Finding:
+def _unlike(one: ClassFound, largest: ClassFound) -> Finding:
+    found = one.different
+    assert found is not None  # noqa: S101 - the caller's condition
     parts = [
         *found.words,
         *(f"only here: {line}" for line in found.only_here),
@@ -210,8 +182,8 @@ def _unlike(one: TargetClass, found: Difference, largest: TargetClass) -> Findin
     return Finding(
         id="target-unlike-others",
         severity=Severity.INFO,
-        message=f"{one.label}: not as the {counted(len(largest.members), 'target')} that are "
-        f"equal to {largest.members[0].label}: {'; '.join(parts)}",
-        hint="check_drift says whether that is as the applied migrations describe it",
-        evidence={"targets": [each.label for each in one.members]},
+        message=f"{one.members[0]} is not as the {counted(len(largest.members), 'target')} that "
+        f"are like {largest.members[0]}: {'; '.join(parts)}",
+        hint="check_drift says whether it is as its applied migrations describe it",
+        evidence={"targets": list(one.members)},
     )
