@@ -55,6 +55,7 @@ PIN = (
     " set_config('lock_timeout', '2s', true), set_config('statement_timeout', '60s', true)"
 )
 OTHER_ROWS = "its rows answer otherwise"
+BIGGER = "it is bigger, which counts here"
 Connections = Mapping[str, BaseDatabaseWrapper]
 
 
@@ -76,10 +77,14 @@ def told_by(
     first: Target,
     others: Sequence[Target],
     connections: Connections,
+    *,
+    sizes_count: bool = False,
 ) -> Told:
     """Return of which `others` the report of `first` says what a report of their own would say.
 
-    The report is that of `preflight_migrate --with-questions`; all are members of one class.
+    The report is that of `preflight_migrate --with-questions`; all are members of one class. The
+    forecast is that of the first: where a warning of it counts (`sizes_count`), whoever is bigger
+    is examined too.
     """
     facts = report.get("facts") or {}
     questions = facts.get("questions")
@@ -95,7 +100,9 @@ def told_by(
         return Told(
             equal=(first,), groups=each_alone, why=dict.fromkeys(_labels(others), str(alone))
         )
-    why = _disturbed(facts, first, others, connections)
+    why = _disturbed(first, others, connections)
+    if sizes_count or _has_time_limit(facts):
+        why |= {each: BIGGER for each in _bigger(first, others, connections) if each not in why}
     equal, by_answers = [first], dict[tuple[str, ...], list[Target]]()
     for each in others:
         if each.label in why:
@@ -173,9 +180,9 @@ def _answers(
 
 
 def _disturbed(
-    facts: Mapping[str, Any], first: Target, others: Sequence[Target], connections: Connections
+    first: Target, others: Sequence[Target], connections: Connections
 ) -> dict[str, str]:
-    """Return by label the members that somebody holds, or that are too big, and that in words."""
+    """Return by label the members that somebody holds, and that in words."""
     found: dict[str, str] = {}
     for alias in dict.fromkeys(each.alias for each in others):
         here = [each for each in others if each.alias == alias]
@@ -189,15 +196,17 @@ def _disturbed(
                 found[each.label] = "somebody holds a table of it"
             elif busy and alias != first.alias:
                 found[each.label] = "somebody is in a transaction in its database"
-    if _has_time_limit(facts):
-        largest = _sizes(connections[first.alias], [first])
-        for alias in dict.fromkeys(each.alias for each in others):
-            here = [each for each in others if each.alias == alias]
-            for label, tables in _sizes(connections[alias], here).items():
-                mine = largest[first.label]
-                if any(size > mine.get(name, 0) for name, size in tables.items()):
-                    found.setdefault(label, "it is bigger, and its statements are limited in time")
     return found
+
+
+def _bigger(first: Target, others: Sequence[Target], connections: Connections) -> Iterator[str]:
+    """Yield the labels of those of which a table is bigger than that of the first."""
+    own = _sizes(connections[first.alias], [first])[first.label]
+    for alias in dict.fromkeys(each.alias for each in others):
+        here = [each for each in others if each.alias == alias]
+        for label, tables in _sizes(connections[alias], here).items():
+            if any(size > own.get(name, 0) for name, size in tables.items()):
+                yield label
 
 
 def _has_time_limit(facts: Mapping[str, Any]) -> bool:

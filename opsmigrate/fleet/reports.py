@@ -14,17 +14,24 @@ from opsmigrate.sql.moved import NotMovableError, moved_by
 def said_of(report: Mapping[str, Any], first: Target, member: Target) -> dict[str, Any]:
     """Return the report of `first` as one of `member`, whose schema it names instead.
 
-    What was measured on the first, as the forecast and the rehearsal, stays what it is: the facts
-    name it as `said_of`, which no report of a member of its own has.
+    What was measured on the first, as the forecast and the rehearsal, is left out: the facts name
+    the first as `said_of`, which no report of a member of its own has.
     """
     if member.label == first.label:
         return dict(report)
-    facts = {**report.get("facts", {}), "said_of": first.label}
-    facts.pop("questions", None)
-    body = {**report, "facts": facts}
+    facts = report.get("facts", {})
+    kept = {name: facts[name] for name in ("summary", "plan") if name in facts}
+    body = {**report, "facts": {**kept, "said_of": first.label}}
     if first.schema is None or member.schema is None:
         return body
     return dict(_Renaming(first.schema, member.schema).of(body))
+
+
+def renamed_text(text: str, first: Target, member: Target) -> str:
+    """Return a text about `first` as one about `member`."""
+    if first.schema is None or member.schema is None:
+        return text
+    return str(_Renaming(first.schema, member.schema).of(text))
 
 
 class _Renaming:

@@ -154,16 +154,34 @@ def _rehearse(
     cures: Cures,
     confirm: Callable[[str], bool] | None,
 ) -> Rehearsal | NotRehearsed:
-    within = options.get("rehearse_in")
-    mode = "clone" if within else options["rehearse"] or run.settings.rehearse
-    if mode == "off":
+    if _mode(run, options) == "off":
         return NotRehearsed("a rehearsal was switched off", steps=(REHEARSE,), switched_off=True)
     # Loaded only where it is used, as it takes a while.
+    from opsmigrate.preflight.questions import unrecorded
+
+    with unrecorded(run.connection):
+        return _rehearsed(run, arguments, options, cures, confirm)
+
+
+def _mode(run: Run, options: dict[str, Any]) -> str:
+    if options.get("rehearse_in"):
+        return "clone"
+    return str(options["rehearse"] or run.settings.rehearse)
+
+
+def _rehearsed(
+    run: Run,
+    arguments: MigrateArguments,
+    options: dict[str, Any],
+    cures: Cures,
+    confirm: Callable[[str], bool] | None,
+) -> Rehearsal | NotRehearsed:
     from opsmigrate.management.rehearse_in import rehearse_in_clone
     from opsmigrate.management.rehearsing import Asked, rehearse_as_asked
 
+    within = options.get("rehearse_in")
     asked = Asked(
-        mode=mode,
+        mode=_mode(run, options),
         try_old_release=_old_release(run, options) != "off",
         on=options["rehearse_on"],
         approval=options["approval"],

@@ -165,9 +165,7 @@ def _with_classes(result: Result, classes: Sequence[ClassFound]) -> Result:
     """Return the result with the classes, the smallest first, and what makes one of one another."""
     ordered = sorted(classes, key=lambda each: len(each.members))
     findings = [_unlike(each, ordered[-1]) for each in ordered if each.different is not None]
-    return result.with_findings(*findings).with_facts(
-        classes=[each.as_json() for each in ordered]
-    )
+    return result.with_findings(*findings).with_facts(classes=[each.as_json() for each in ordered])
 
 
 def _unlike(one: ClassFound, largest: ClassFound) -> Finding:

@@ -32,6 +32,7 @@ HISTORY_COLUMNS = ("id", "app", "name", "applied")
 OF_HISTORY = f'SELECT "{HISTORY}"."app", "{HISTORY}"."name" FROM "{HISTORY}"'
 WHOLE_HISTORY = f'SELECT "{HISTORY}"."id", '
 _ATTRIBUTE = "opsmigrate_recorder"
+PATCHED = ("make_cursor", "make_debug_cursor", _ATTRIBUTE)
 ENDS_OR_BEGINS = "transaction_stmt"
 OF_CURSORS = frozenset({"fetch_stmt", "close_portal_stmt"})
 OF_POSTGRESQL = ("pg_catalog", "information_schema")
@@ -172,17 +173,23 @@ def recording(connection: BaseDatabaseWrapper) -> Iterator[Recorder]:
     def make(cursor: Any) -> CursorWrapper:
         return _RecordingCursor(cursor, connection, recorder)
 
-    patches: dict[str, Any] = {
-        "make_cursor": make,
-        "make_debug_cursor": make,
-        _ATTRIBUTE: recorder,
-    }
+    patches: dict[str, Any] = dict(zip(PATCHED, (make, make, recorder), strict=True))
     vars(connection).update(patches)
     try:
         yield recorder
     finally:
-        for name in patches:
+        for name in PATCHED:
             vars(connection).pop(name, None)
+
+
+@contextmanager
+def unrecorded(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Let what is asked meanwhile be no question: a copy is made, of which nothing is concluded."""
+    kept = {name: vars(connection).pop(name) for name in PATCHED if name in vars(connection)}
+    try:
+        yield
+    finally:
+        vars(connection).update(kept)
 
 
 Rows = Sequence[tuple[Any, ...]]

@@ -1,10 +1,12 @@
 """A class's verdict on each member is the one that a preflight of the member alone gives."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connections
 
 from opsmigrate.fleet.members import Told, told_by
@@ -12,9 +14,9 @@ from opsmigrate.fleet.reports import said_of
 from opsmigrate.fleet.targets import Target
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.opening import owned
-from opsmigrate.postgres.tenant import put_on
+from opsmigrate.postgres.tenant import put_on, variable_for
 from tests.conftest import Ops, execute
-from tests.fleets import schemas
+from tests.fleets import schemas, target
 from tests.integration.pairs import CAGE
 from tests.integration.zoo_migrations import Write
 from tests.sessions import held
@@ -129,7 +131,7 @@ DAMAGES = (
 
 
 @pytest.fixture
-def alone(empty_database: str, ops: Ops) -> Any:
+def alone(empty_database: str, ops: Ops, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that examines one target in its own session, as a unit of a fleet is."""
     made: list[str] = []
 
@@ -138,6 +140,8 @@ def alone(empty_database: str, ops: Ops) -> Any:
         made.append(alias)
         connections.settings[alias] = {**connections.settings[empty_database], "TEST": {}}
         put_on(connections.settings[alias], str(target.schema))
+        for name, value in variable_for(alias, target.schema).items():
+            monkeypatch.setenv(name, value)
         try:
             return ops("preflight_migrate", "zoo", database=alias, **options).report
         finally:
@@ -175,7 +179,6 @@ def test_the_verdict_on_each_member_is_the_one_of_a_preflight_of_its_own(
     report = alone(first, with_questions=True)
 
     found = told(empty_database, report, first, others)
-    import json; print(json.dumps(report["facts"]["questions"], indent=1)); print(found.why)
 
     for each in found.equal:
         assert essence(said_of(report, first, each)) == by_itself[each.label], each.label
@@ -186,3 +189,140 @@ def test_the_verdict_on_each_member_is_the_one_of_a_preflight_of_its_own(
         assert damage.finding in [each["id"] for each in by_itself["bad"]["findings"]]
         assert [each.label for each in found.equal] == ["first", "equal", 'o"dd']
         assert sorted(each.label for some in found.groups for each in some) == ["bad", "bad too"]
+
+
+AGE = 'migrations.AddField("cage", "age", models.IntegerField(null=True)),'
+POSITIVE = (
+    'migrations.AddConstraint("cage", models.CheckConstraint('
+    'condition=models.Q(size__gt=0), name="positive")),'
+)
+
+
+def labels(found: Told) -> tuple[list[str], list[list[str]]]:
+    """Return the labels of those that are equal, and of the groups."""
+    groups = [[each.label for each in some] for some in found.groups]
+    return [each.label for each in found.equal], groups
+
+
+def test_what_differs_and_decides_nothing_makes_no_difference(
+    empty_database: str, write_migrations: Write, alone: Any
+) -> None:
+    write_migrations(CAGE + DEN, POSITIVE)
+    first, *others = schemas(empty_database, "first", "later", "longer", "empty", "empty too")
+    connection = connections[empty_database]
+    for schema in ("first", "later", "longer"):
+        execute(connection, ROW.replace("{}", schema), ["a", 1])
+        execute(connection, ROW.replace("{}", schema), ["b", 1])
+    later = "UPDATE later.django_migrations SET id = id + 50, applied = '2020-01-01'"
+    execute(connection, later)
+    execute(connection, "SELECT setval('later.django_migrations_id_seq', 70)")
+    more = "SELECT gen_random_uuid(), 'n' || n, n FROM generate_series(1, 500) n"
+    execute(connection, f"INSERT INTO longer.zoo_cage (code, name, size) {more}")
+
+    found = told(empty_database, alone(first, with_questions=True), first, others)
+
+    # Of those without a row, the one that is examined speaks for the other.
+    assert labels(found) == (["first", "later", "longer"], [["empty", "empty too"]])
+    again = told(empty_database, alone(others[2], with_questions=True), others[2], others[3:])
+    assert labels(again) == (["empty", "empty too"], [])
+
+
+@pytest.mark.parametrize("rehearse", ["off", "clone"])
+def test_what_code_does_with_rows_is_said_of_nobody_else(
+    rehearse: str, empty_database: str, write_migrations: Write, alone: Any
+) -> None:
+    code = "migrations.RunPython(lambda apps, editor: editor.execute('SELECT 1'), lambda *_: 0),"
+    write_migrations(CAGE, code)
+    first, *others = schemas(empty_database, "first", "second")
+    report = alone(first, with_questions=True, rehearse=rehearse)
+    assert report["verdict"] == ("undecided" if rehearse == "off" else "passed"), str(report["findings"]) + str(report["undecided"])
+
+    found = told(empty_database, report, first, others)
+
+    assert labels(found) == (["first"], [["second"]])
+    assert found.why["second"].startswith("a part of the plan")
+
+
+def test_a_rehearsal_of_the_first_counts_for_all_where_nothing_else_was_open(
+    empty_database: str, write_migrations: Write, alone: Any
+) -> None:
+    write_migrations(CAGE, AGE)
+    first, *others = schemas(empty_database, "first", "second")
+    report = alone(first, with_questions=True, rehearse="schema")
+    assert report["facts"].get("rehearsal"), str(report["findings"])
+    assert labels(told(empty_database, report, first, others)) == (["first", "second"], [])
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "LOCK TABLE held.zoo_cage IN ACCESS SHARE MODE",
+        "INSERT INTO held.django_migrations (app, name, applied) VALUES ('x', 'y', now())",
+    ],
+)
+def test_a_member_that_somebody_holds_is_asked_by_itself(
+    statement: str, empty_database: str, write_migrations: Write, alone: Any
+) -> None:
+    write_migrations(CAGE, AGE)
+    first, *others = schemas(empty_database, "first", "held", "free")
+    report = alone(first, with_questions=True)
+    with held(empty_database, statement) as other:
+        # A transaction that has just begun may be over at once: only who writes a history counts.
+        wait = "SELECT pg_sleep(1.1)" if "LOCK" in statement else "SELECT 1"
+        execute(other, wait)
+        found = told(empty_database, report, first, others)
+    assert labels(found) == (["first", "free"], [["held"]])
+    assert found.why == {"held": "somebody holds a table of it"}
+
+
+def test_where_statements_are_limited_in_time_a_bigger_member_is_asked_by_itself(
+    empty_database: str, write_migrations: Write, alone: Any
+) -> None:
+    write_migrations(CAGE, POSITIVE)
+    first, *others = schemas(empty_database, "first", "big", "small")
+    connection = connections[empty_database]
+    for schema, rows in (("first", 300), ("big", 3000), ("small", 30)):
+        more = f"SELECT gen_random_uuid(), 'n' || n, n FROM generate_series(1, {rows}) n"
+        execute(connection, f"INSERT INTO {schema}.zoo_cage (code, name, size) {more}")
+    assert labels(
+        told(empty_database, alone(first, with_questions=True), first, others)
+    ) == (["first", "big", "small"], [])  # fmt: skip
+    name = quoted(connection.settings_dict["NAME"])
+    execute(connection, f"ALTER DATABASE {name} SET statement_timeout TO '10min'")
+
+    found = told(empty_database, alone(first, with_questions=True), first, others)
+
+    assert labels(found) == (["first", "small"], [["big"]])
+
+
+def test_a_report_without_questions_says_nothing_of_others(
+    empty_database: str, write_migrations: Write, alone: Any
+) -> None:
+    write_migrations(CAGE, AGE)
+    first, *others = schemas(empty_database, "first", "second")
+    found = told(empty_database, alone(first), first, others)
+    assert labels(found) == (["first"], [["second"]])
+    assert found.why == {"second": "its report has no questions"}
+
+
+def test_members_of_a_class_may_be_databases(
+    new_database: Callable[..., str], write_migrations: Write, ops: Ops
+) -> None:
+    write_migrations(CAGE, POSITIVE)
+    aliases = [new_database() for _ in range(3)]
+    for alias in aliases:
+        call_command("migrate", "zoo", "0001", database=alias, verbosity=0)
+        execute(connections[alias], ROW.replace("{}", "public"), ["a", 1])
+    execute(connections[aliases[2]], ROW.replace("{}", "public"), ["a", -1])
+    first, *others = (target(alias, None) for alias in aliases)
+    report = ops("preflight_migrate", "zoo", database=aliases[0], with_questions=True).report
+    for alias in aliases:
+        connections[alias].close()
+
+    with ExitStack() as stack:
+        opened = {each: stack.enter_context(owned(connections[each])) for each in aliases}
+        found = told_by(report, first, others, opened)
+        assert labels(found) == (aliases[:2], [[aliases[2]]])
+        with held(aliases[1], "SELECT pg_sleep(1.1)"):
+            found = told_by(report, first, others, opened)
+        assert found.why[aliases[1]] == "somebody is in a transaction in its database"

@@ -1,10 +1,8 @@
 """A command on many databases, or on many tenants' schemas, with one report of all."""
 
-import shlex
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +15,15 @@ from opsmigrate.conf import Settings, load_settings
 from opsmigrate.counted import counted
 from opsmigrate.errors import UsageError
 from opsmigrate.fleet.about import About, folder_of, read_about, require_same
-from opsmigrate.fleet.merged import Fleet, merged
 from opsmigrate.fleet.parts import merged_parts
-from opsmigrate.fleet.run import Bounds, play
 from opsmigrate.fleet.run_folder import RunFolder
 from opsmigrate.fleet.targets import Target, chosen, once_per_database, part_of, targets
-from opsmigrate.fleet.unit import Unit
 from opsmigrate.formats.rendering import RENDERERS
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.database import ChosenDatabase
 from opsmigrate.management.delivery import write_files
 from opsmigrate.management.fleet_arguments import add_fleet_arguments, require_command, split
 from opsmigrate.management.fleet_run import FleetRun
-from opsmigrate.progress import Progress
 from opsmigrate.report import Report, Result, Verdict
 
 # A backup is of a database, with all of its schemas.
