@@ -34,22 +34,22 @@ def engine_for(
     settings: Settings,
     options: dict[str, Any],
     progress: Progress,
+    tell: Callable[[FleetProgress], None],
 ) -> Callable[[Sequence[Unit]], Engine]:
     """Return what makes an engine for units of the run, as --engine and --at-most say.
 
     What preflight_migrate says of one target, it says of all that are like it (ClassEngine).
-
-    Raises UsageError and UndecidedError where there is no Celery to run them.
+    `tell` is told how far the engine is. Raises UsageError and UndecidedError where there is no
+    Celery to run them.
     """
-
-    plain = _plain_engine(about, folder, settings=settings, options=options, progress=progress)
+    plain = _plain_engine(about, folder, settings, options, progress, tell)
     if about.command != COMMAND:
         return plain
     return lambda units: ClassEngine(
         units,
         folder,
         engine=plain,
-        # The alias's own: MigrationRecorder reads the history on no other one.
+        # Django's recorder of migrations asks the alias's own connection, and none like it.
         connection_of=lambda alias: connections[alias],
         options=require_command(about.command, about.arguments),
         say=progress.phase,
@@ -59,14 +59,11 @@ def engine_for(
 def _plain_engine(
     about: About,
     folder: Path,
-    *,
     settings: Settings,
     options: dict[str, Any],
     progress: Progress,
+    tell: Callable[[FleetProgress], None],
 ) -> Callable[[Sequence[Unit]], Engine]:
-    def tell(seen: FleetProgress) -> None:
-        progress.update(str(seen), share=seen.share)
-
     if options["engine"] == "local":
         most = options["at_most"] or os.cpu_count() or 1
         return lambda units: LocalEngine(units, folder, at_most=_limits(units, most), progress=tell)
