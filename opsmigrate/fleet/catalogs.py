@@ -66,9 +66,7 @@ def catalog_digests(
     asked = every if len(tenants) < len(targets) else {each.schema for each in tenants}
     digests = _digests(connection, sorted({*filter(None, asked), *shared}))
     database = _database(connection)
-    around = _digest(
-        [server, *database, *(f"{each} {digests.get(each, {})}" for each in shared)]
-    )
+    around = _digest([server, *database, *(f"{each} {digests.get(each, {})}" for each in shared)])
     found = {}
     for target in targets:
         if target.schema is not None:
@@ -100,9 +98,7 @@ def _user_schemas(connection: BaseDatabaseWrapper) -> list[str]:
         return [name for (name,) in cursor.fetchall()]
 
 
-def _digests(
-    connection: BaseDatabaseWrapper, schemas: Iterable[str]
-) -> dict[str, dict[str, str]]:
+def _digests(connection: BaseDatabaseWrapper, schemas: Iterable[str]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     query, left = DIGESTS.format(lines=_union(connection)), iter(schemas)
     while some := list(islice(left, AT_ONCE)):
@@ -126,8 +122,10 @@ def _known(connection: BaseDatabaseWrapper, query: str) -> str:
         return query
     asked = query.split("UNION ALL")
     kept = [each for each in asked if "pg_publication_namespace" not in each]
-    return "UNION ALL".join(kept).replace("pg_get_expr(b.prqual, b.prrelid)", "NULL").replace(
-        "b.prattrs::text", "NULL"
+    return (
+        "UNION ALL".join(kept)
+        .replace("pg_get_expr(b.prqual, b.prrelid)", "NULL")
+        .replace("b.prattrs::text", "NULL")
     )
 
 

@@ -179,9 +179,7 @@ def _answers(
             yield answer_of_error(error)
 
 
-def _disturbed(
-    first: Target, others: Sequence[Target], connections: Connections
-) -> dict[str, str]:
+def _disturbed(first: Target, others: Sequence[Target], connections: Connections) -> dict[str, str]:
     """Return by label the members that somebody holds, and that in words."""
     found: dict[str, str] = {}
     for alias in dict.fromkeys(each.alias for each in others):
@@ -214,9 +212,7 @@ def _has_time_limit(facts: Mapping[str, Any]) -> bool:
     return bool((facts.get("server") or {}).get("timeouts_seconds"))
 
 
-def _sizes(
-    connection: BaseDatabaseWrapper, targets: Sequence[Target]
-) -> dict[str, dict[str, int]]:
+def _sizes(connection: BaseDatabaseWrapper, targets: Sequence[Target]) -> dict[str, dict[str, int]]:
     """Return the bytes of each table of each target, by label and by the table's name."""
     names = {each.schema or "public": each.label for each in targets}
     found: dict[str, dict[str, int]] = {label: {} for label in names.values()}

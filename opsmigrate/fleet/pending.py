@@ -103,9 +103,7 @@ def _of_plan(target: Target, plan: Plan, digest: str) -> Pending:
     return Pending(target=target, migrations=labels, history=digest)
 
 
-def _histories(
-    connection: BaseDatabaseWrapper, targets: Iterable[Target]
-) -> dict[str, str | None]:
+def _histories(connection: BaseDatabaseWrapper, targets: Iterable[Target]) -> dict[str, str | None]:
     """Return by label the schema that has the target's history, None where it is not to be read."""
     connection.ensure_connection()
     with transaction(connection, "READ ONLY") as cursor:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
+from textwrap import shorten
 from typing import Any
 
 from django.db import Error
@@ -34,6 +35,7 @@ WHOLE_HISTORY = f'SELECT "{HISTORY}"."id", '
 _ATTRIBUTE = "opsmigrate_recorder"
 PATCHED = ("make_cursor", "make_debug_cursor", _ATTRIBUTE)
 ENDS_OR_BEGINS = "transaction_stmt"
+LONGEST = 100
 OF_CURSORS = frozenset({"fetch_stmt", "close_portal_stmt"})
 OF_POSTGRESQL = ("pg_catalog", "information_schema")
 # What the catalog itself does not say, and differs between schemas that are equal otherwise.
@@ -80,6 +82,10 @@ class Recorder:
             self._settings.clear()
             return False
         if kind in OF_CURSORS:
+            return False
+        if kind == "variable_set_stmt":
+            if statement.node.name != "search_path":
+                self._settings.append(statement.text)
             return False
         names, functions = _mentioned(statement)
         of_users = any(_of_users(*name) for name in names)
@@ -232,7 +238,8 @@ def why_of_itself_only(result: Result, recorder: Recorder) -> str | None:
     Only what follows from the catalog, the migrations and the answers does.
     """
     if recorder.others:
-        return "it was asked what cannot be asked of others"
+        words = shorten(recorder.others[0], LONGEST, placeholder=" …")
+        return f"it was asked what cannot be asked of others: {words}"
     if result.undecided:
         return "a part of the plan is undecided"
     rehearsal: Mapping[str, Any] | None = result.facts.get("rehearsal")

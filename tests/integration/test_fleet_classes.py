@@ -118,7 +118,7 @@ def test_databases_are_classes_too_and_what_they_are_set_to_counts(
     aliases = [new_database(), new_database(), new_database()]
     execute(
         connections[aliases[2]],
-        f'ALTER DATABASE "{_name(aliases[2])}" SET statement_timeout TO \'1s\'',
+        f"ALTER DATABASE \"{_name(aliases[2])}\" SET statement_timeout TO '1s'",
     )
     found = []
     digests = {}

@@ -98,8 +98,10 @@ DAMAGES = (
         "rows that exclude each other",
         'migrations.AddConstraint("den", ExclusionConstraint(name="apart",'
         ' expressions=[("during", "&&")])),',
-        ("INSERT INTO {}.zoo_den (cage, during) SELECT 1, '[2020-01-01,2021-01-01)'"
-         " FROM generate_series(1, 2)",),
+        (
+            "INSERT INTO {}.zoo_den (cage, during) SELECT 1, '[2020-01-01,2021-01-01)'"
+            " FROM generate_series(1, 2)",
+        ),
         "rows-exclude-each-other",
     ),  # fmt: skip
     Damage(
@@ -235,7 +237,9 @@ def test_what_code_does_with_rows_is_said_of_nobody_else(
     write_migrations(CAGE, code)
     first, *others = schemas(empty_database, "first", "second")
     report = alone(first, with_questions=True, rehearse=rehearse)
-    assert report["verdict"] == ("undecided" if rehearse == "off" else "passed"), str(report["findings"]) + str(report["undecided"])
+    assert report["verdict"] == ("undecided" if rehearse == "off" else "passed"), str(
+        report["findings"]
+    ) + str(report["undecided"])
 
     found = told(empty_database, report, first, others)
 

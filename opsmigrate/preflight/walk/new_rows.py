@@ -78,9 +78,7 @@ def without_keys(
     if permissions is None or permissions.origin is None:
         return
     own, other = types.origins, permissions.origins
-    query = sql.SQL(
-        "SELECT t.{}, t.{}, p.{} FROM {} AS p LEFT JOIN {} AS t ON t.{} = p.{}"
-    ).format(
+    query = sql.SQL("SELECT t.{}, t.{}, p.{} FROM {} AS p LEFT JOIN {} AS t ON t.{} = p.{}").format(
         sql.Identifier(own["app_label"]),
         sql.Identifier(own["model"]),
         sql.Identifier(other["codename"]),
