@@ -81,7 +81,8 @@ def main() -> int:
         project = Project(url.rpartition("/")[0] + "/" + old, Path(folder))
         begun = time.perf_counter()
         make_tenants(project, options.tenants, to="0001")
-        print(f"{options.tenants:,} schemas made in {time.perf_counter() - begun:.0f} s", flush=True)
+        took = time.perf_counter() - begun
+        print(f"{options.tenants:,} schemas made in {took:.0f} s", flush=True)
         looks = pending(project, options.tenants)
         singles(project, options.tenants, options.singles, looks)
         project.measured(*MULTIPROCESSING, say="migrate_schemas, which applies it")
@@ -111,7 +112,8 @@ def singles(project: Project, tenants: int, number: int, ours: Cost) -> None:
         )
         seconds, processor = seconds + cost.seconds, processor + cost.processor
     every = Cost(seconds / number * tenants, processor / number * tenants)
-    print(f"  {'1 preflight_migrate of its own (mean)':<42}{Cost(seconds / number, processor / number)}")
+    mean = Cost(seconds / number, processor / number)
+    print(f"  {'1 preflight_migrate of its own (mean)':<42}{mean}")
     print(f"  {f'computed of {tenants:,} of them, one by one':<42}{every}")
     ratio(f"{tenants:,} single runs (computed)", every, ours, aim="aim: 50x less processor time")
 
