@@ -278,6 +278,9 @@ def test_keys_may_differ_and_sequences_may_be_behind(
     assert labels(found) == (["first", "other_keys"], [["behind"]])
     verdicts = [alone(each)["verdict"] for each in (first, *others)]
     assert verdicts == ["passed", "passed", "failed"]
+    bad = others[1]
+    found = told(empty_database, alone(bad, with_questions=True), bad, [first, others[0]])
+    assert labels(found)[0] == ["behind"]
 
 
 @pytest.mark.parametrize("rehearse", ["off", "clone"])
