@@ -87,7 +87,7 @@ def add_fleet_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         metavar="RUN",
-        help="go on with a run: with what was not begun, or did not pass",
+        help="go on with a run: with what was not done, or did not pass",
     )
     parser.add_argument(
         "--merge",

@@ -148,7 +148,7 @@ def test_of_two_fleets_at_once_one_has_each_target(fleet: Callable[[int], Fleet]
 
 @pytest.mark.long
 def test_parts_make_the_report_of_a_serial_run(fleet: Callable[[int], Fleet]) -> None:
-    """Merged in any order; a part that is missing is not begun."""
+    """Merged in any order; a part that is missing is not done."""
     tenants = fleet(4)
     tenants.break_rows("tenant_0003")
     serial = tenants.run("fleet", "preflight_migrate", "--at-most", "1", "--format", "json")
@@ -157,13 +157,13 @@ def test_parts_make_the_report_of_a_serial_run(fleet: Callable[[int], Fleet]) ->
     folders = [f"reports/fleet/p.part-{number}-of-3" for number in (3, 1, 2)]
     merged = tenants.run("fleet", "--merge", *folders, "--format", "json")
     assert merged.code == serial.code == 1
-    for key in ("rows", "counts", "not_begun", "summary"):
+    for key in ("rows", "counts", "not_done", "summary"):
         assert merged.report["facts"][key] == serial.report["facts"][key]
     assert [each["message"] for each in merged.report["findings"]] == [
         each["message"] for each in serial.report["findings"]
     ]
     partly = tenants.run("fleet", "--merge", *folders[1:], "--format", "json")
-    assert partly.report["facts"]["not_begun"]
+    assert partly.report["facts"]["not_done"]
     assert partly.code != 0
 
 

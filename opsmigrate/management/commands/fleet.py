@@ -63,6 +63,10 @@ class Command(ReportCommand):
         add_fleet_arguments(parser)
         parser.set_defaults(arguments=[])
 
+    def run_id(self, options: dict[str, Any]) -> str:
+        """Return the id of the run that goes on, else one as every command has."""
+        return str(options["resume"] or super().run_id(options))
+
     def run(self, run: Run, **options: Any) -> Result:
         """Do nothing: a fleet has no single database; see _run()."""
         raise NotImplementedError
