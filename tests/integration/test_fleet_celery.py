@@ -1,0 +1,250 @@
+"""fleet --engine celery: real workers, a real Redis, and everything that may happen to them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from tests.celery_workers import Worker, children_of, start_worker
+from tests.conftest import Answer, start
+from tests.fleet_schemas import Fleet
+from tests.redis_servers import RedisServer, redis_server
+
+SECONDS = 170.0
+COMMAND = "migrate_safely"
+BROKEN, DRIFTED, LOCKED, SLOW = "tenant_0002", "tenant_0003", "tenant_0004", "tenant_0005"
+
+
+@dataclass
+class Bench:
+    """A fleet, its broker, its workers, and what was written down of each process of a target."""
+
+    fleet: Fleet
+    redis: RedisServer
+    stack: ExitStack
+    variables: dict[str, str] = field(default_factory=dict)
+    workers: list[Worker] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        return self.fleet.folder
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **self.fleet.environment,
+            "DJANGO_SETTINGS_MODULE": "tests.fleet_on_celery.settings",
+            "FLEET_FOLDER": str(self.folder),
+            "FLEET_BROKER_URL": self.redis.url,
+            "FLEET_AUDIT": str(self.folder / "audit"),
+            "FLEET_COMMAND": COMMAND,
+            # Each process of a target would be twice as slow with it.
+            "PYTHONDEVMODE": "",
+            **self.variables,
+        }
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        argv = ["-m", "django", "fleet", *arguments, "--engine", "celery", "--format", "json"]
+        process = start(*argv, env=self.environment, cwd=self.folder)
+        self.stack.callback(_end, process)
+        return process
+
+    def hire(self, name: str, *, processes: int = 1, pool: str = "prefork") -> Worker:
+        worker = start_worker(name, self.folder, self.environment, processes=processes, pool=pool)
+        self.stack.callback(worker.end)
+        self.workers.append(worker)
+        return worker
+
+    def audit(self) -> list[dict[str, Any]]:
+        file = self.folder / "audit"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def outcomes(self) -> set[str]:
+        return {each.stem for each in self.folder.glob("reports/fleet/*/outcomes/*.json")}
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def bench(fleet: Callable[[int], Fleet], tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    """Yield a function that makes a fleet of so many tenants, with a Redis and without workers."""
+    with ExitStack() as stack:
+
+        def make(tenants: Fleet | int, **variables: str) -> Bench:
+            found = fleet(tenants) if isinstance(tenants, int) else tenants
+            redis = stack.enter_context(redis_server(tmp_path / "redis"))
+            return Bench(found, redis, stack, variables)
+
+        yield make
+
+
+def until(true: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
+    """Wait until something is true, and return it."""
+    deadline = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < deadline, f"after {seconds:g} s still not: {what}"
+        time.sleep(0.05)
+    return found
+
+
+def answer_of(process: subprocess.Popen[str]) -> Answer:
+    stdout, stderr = process.communicate(timeout=SECONDS)
+    return Answer(process.returncode, stdout, stderr)
+
+
+def said_of_each(answer: Answer) -> dict[str, Any]:
+    """Return what the report says, without what differs each time: times, ids, paths."""
+    report, facts = answer.report, answer.report["facts"]
+    return {
+        "exit_code": answer.code,
+        "verdict": report["verdict"],
+        "summary": facts["summary"],
+        "rows": facts["rows"],
+        "counts": facts["counts"],
+        "not_begun": facts["not_begun"],
+        "findings": [(each["id"], _lasting(each["message"])) for each in report["findings"]],
+        "targets": [
+            (each["label"], each["verdict"], each["exit_code"], _lasting(each["summary"]))
+            for each in facts["targets"]
+        ],
+    }
+
+
+def _lasting(text: str | None) -> str:
+    # A process, an age.
+    return re.sub(r"[0-9.]+", "N", (text or "").split(": process")[0])
+
+
+def decoded(text: str) -> str:
+    """Return what a broker holds, and its messages decoded."""
+    words = re.findall(r'\\?"body\\?": \\?"([A-Za-z0-9+/=]+)', text)
+    return "\n".join([text, *(base64.b64decode(each).decode() for each in words)])
+
+
+@pytest.mark.system
+def test_whatever_happens_the_report_is_that_of_a_serial_run(
+    bench: Callable[..., Bench],
+    fleet: Callable[[int], Fleet],
+    new_database: Callable[..., str],
+    tmp_path: Path,
+) -> None:
+    """A broken, a drifted and a locked tenant; a killed worker, a lost broker, a redelivery.
+
+    Nothing is lost, nothing comes to its end twice, and the broker knows names only.
+    """
+    _everything_happens(bench, fleet(12), new_database, tmp_path, most=3)
+
+
+def _everything_happens(
+    bench: Callable[..., Bench],
+    tenants: Fleet,
+    new_database: Callable[..., str],
+    tmp_path: Path,
+    *,
+    most: int,
+    processes: int = 1,
+) -> None:
+    tenants.break_rows(BROKEN)
+    tenants.drift(DRIFTED)
+    connections[tenants.alias].close()
+    name = connections.settings[tenants.alias]["NAME"]
+    alone = Fleet(new_database(prefix="fleet_", template=name), tenants.schemas, tmp_path / "alone")
+    alone.folder.mkdir()
+    with locked(tenants), locked(alone):
+        serial = alone.run("fleet", COMMAND, "--format", "json")
+        assert serial.report["facts"]["counts"].keys() >= {"passed", "failed"}, serial.stdout
+        it = bench(tenants, FLEET_SLOW=SLOW, FLEET_VISIBILITY_TIMEOUT="1")
+        process = it.start(COMMAND, "--at-most", str(most))
+        # Nobody works yet: what is sent stands in the broker.
+        until(lambda: it.redis.client().llen("celery") == most, "the units are sent")
+        held = [decoded(it.redis.everything())]
+        first, second = it.hire("w1", processes=processes), it.hire("w2", processes=processes)
+        until(lambda: f"{SLOW}" in str(it.audit()), "the slow one is begun")
+        held.append(decoded(it.redis.everything()))
+        until(lambda: "'already-running'" in first.said() + second.said(), "a second delivery")
+        busy, interrupted = until(lambda: _busy(it, first, second), "a worker works")
+        busy.kill()
+        it.hire("w3", processes=processes)
+        until(lambda: len(it.outcomes()) >= 7, "seven are done")
+        it.redis.kill()
+        it.redis.start()
+        answer = answer_of(process)
+        held.append(decoded(it.redis.everything()))
+    assert said_of_each(answer) == said_of_each(serial), answer.stderr
+    assert tenants.migrated() == alone.migrated()
+    assert tenants.migrated() == [
+        each for each in tenants.schemas if each not in (BROKEN, DRIFTED, LOCKED)
+    ]
+    nothing_ran_twice(it, {LOCKED, interrupted})
+    assert "no Celery worker answers" in answer.stderr
+    assert re.search(r"w[12]@\S+: tenant_", answer.stderr)
+    assert "its worker is gone; sent again" in answer.stderr
+    only_names_were_told(it, held)
+
+
+def _busy(it: Bench, *workers: Worker) -> tuple[Worker, str] | None:
+    """Return a worker whose process of a target is at work, and the target; not the slow one."""
+    for worker in workers:
+        for pid in worker.processes():
+            for child in children_of(pid):
+                begun = [each["label"] for each in it.audit() if each["pid"] == child]
+                if begun and begun[0] not in (SLOW, LOCKED):
+                    return worker, begun[0]
+    return None
+
+
+def nothing_ran_twice(it: Bench, retried: set[str]) -> None:
+    """Each target's command came to its end once, and never two at a time."""
+    ended = Counter(each["label"] for each in it.audit() if each["what"] == "ended")
+    assert set(ended) == set(it.fleet.schemas)
+    assert {label for label, times in ended.items() if times > 1} <= retried
+    for label in it.fleet.schemas:
+        lines = [each for each in it.audit() if each["label"] == label]
+        ends = {each["pid"]: each["at"] for each in lines if each["what"] == "ended"}
+        begun = sorted((each["at"], each["pid"]) for each in lines if each["what"] == "begun")
+        for (_, pid), (next_begun, _) in pairwise(begun):
+            # One without an end was killed.
+            assert ends.get(pid, next_begun) <= next_begun, label
+
+
+def only_names_were_told(it: Bench, held: list[str]) -> None:
+    """In the broker stood no secret, no row and no argument: a run and a label, and no more."""
+    settings = connections.settings[it.fleet.alias]
+    assert len(re.findall(r'^\[\["[\w.-]+", "tenant_\d+"\], \{\}, ', held[0], re.M)) == 3, held[0]
+    for text in held:
+        for secret in (settings["PASSWORD"], "s" * 25, "postgres://", "@example.com", "same"):
+            assert secret not in text
+        assert COMMAND not in text
+        assert not re.search("celery-task-meta", text)
+
+
+class locked:
+    """Hold a lock on a tenant's table in a long transaction, as an application that hangs."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.connection = connections[fleet.alias].copy()
+
+    def __enter__(self) -> None:
+        self.connection.set_autocommit(False)
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT count(*) FROM {LOCKED}.shop_customer")
+
+    def __exit__(self, *ended: object) -> None:
+        self.connection.close()
