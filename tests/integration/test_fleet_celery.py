@@ -25,6 +25,7 @@ from tests.redis_servers import RedisServer, redis_server
 
 SECONDS = 170.0
 COMMAND = "migrate_safely"
+WHAT = (COMMAND, "--attempts", "1")
 BROKEN, DRIFTED, LOCKED, SLOW = "tenant_0002", "tenant_0003", "tenant_0004", "tenant_0005"
 
 
@@ -149,7 +150,7 @@ def test_whatever_happens_the_report_is_that_of_a_serial_run(
 
     Nothing is lost, nothing comes to its end twice, and the broker knows names only.
     """
-    _everything_happens(bench, fleet(12), new_database, tmp_path, most=3)
+    _everything_happens(bench, fleet(9), new_database, tmp_path, most=3)
 
 
 def _everything_happens(
@@ -168,10 +169,10 @@ def _everything_happens(
     alone = Fleet(new_database(prefix="fleet_", template=name), tenants.schemas, tmp_path / "alone")
     alone.folder.mkdir()
     with locked(tenants), locked(alone):
-        serial = alone.run("fleet", COMMAND, "--format", "json")
+        serial = answer_of(alone.start("fleet", *WHAT, "--format", "json", PYTHONDEVMODE=""))
         assert serial.report["facts"]["counts"].keys() >= {"passed", "failed"}, serial.stdout
         it = bench(tenants, FLEET_SLOW=SLOW, FLEET_VISIBILITY_TIMEOUT="1")
-        process = it.start(COMMAND, "--at-most", str(most))
+        process = it.start(*WHAT, "--at-most", str(most))
         # Nobody works yet: what is sent stands in the broker.
         until(lambda: it.redis.client().llen("celery") == most, "the units are sent")
         held = [decoded(it.redis.everything())]
@@ -182,7 +183,7 @@ def _everything_happens(
         busy, interrupted = until(lambda: _busy(it, first, second), "a worker works")
         busy.kill()
         it.hire("w3", processes=processes)
-        until(lambda: len(it.outcomes()) >= 7, "seven are done")
+        until(lambda: len(it.outcomes()) >= 5, "five are done")
         it.redis.kill()
         it.redis.start()
         answer = answer_of(process)
@@ -248,3 +249,75 @@ class locked:
 
     def __exit__(self, *ended: object) -> None:
         self.connection.close()
+
+
+@pytest.mark.system
+def test_a_unit_that_kills_its_worker_each_time_is_given_up(bench: Callable[..., Bench]) -> None:
+    """Celery would deliver it for ever; the others are done."""
+    it = bench(3, FLEET_KILLER="tenant_0002")
+    it.hire("w1")
+    answer = answer_of(it.start(*WHAT))
+    assert answer.code == 3, answer.stderr
+    found = {each["label"]: each for each in answer.report["facts"]["targets"]}
+    assert {label: each["verdict"] for label, each in found.items()} == {
+        "tenant_0001": "passed",
+        "tenant_0002": "undecided",
+        "tenant_0003": "passed",
+    }
+    assert found["tenant_0002"]["summary"] == (
+        "it was begun 3 times, and no worker came to its end: see the workers' logs"
+    )
+    begun = Counter(each["label"] for each in it.audit() if each["what"] == "begun")
+    assert begun == {"tenant_0001": 1, "tenant_0002": 3, "tenant_0003": 1}
+    assert it.redis.client().hlen("unacked") == 0
+
+
+@pytest.mark.system
+def test_results_may_go_through_a_storage_and_a_run_is_resumed(bench: Callable[..., Bench]) -> None:
+    """The worker sees the storage only; the canary stops the run, which then goes on."""
+    it = bench(3, FLEET_STORAGE="bucket")
+    it.fleet.break_rows("tenant_0001")
+    worker = it.hire("w1", pool="solo")
+    first = answer_of(it.start(*WHAT, "--canary", "1"))
+    assert first.code == 1, first.stderr
+    assert first.ids == ["fleet-stopped", "duplicate-values"]
+    run = first.report["run_id"]
+    in_bucket = {str(each.relative_to(it.folder / "bucket")) for each in _files(it, "bucket")}
+    assert {f"{run}/outcomes/tenant_0001.json", f"{run}/reports/tenant_0001.json"} <= in_bucket
+    # The queue is empty, and nothing is begun by whoever starts later.
+    it.fleet.execute("tenant_0001", "UPDATE shop_customer SET email = id::text")
+    second = answer_of(it.start("--resume", run))
+    assert second.code == 0, second.stdout + second.stderr
+    assert it.fleet.migrated() == it.fleet.schemas
+    counted = Counter(each["label"] for each in it.audit() if each["what"] == "ended")
+    assert counted == {"tenant_0001": 2, "tenant_0002": 1, "tenant_0003": 1}
+    ours = it.folder / "reports" / "fleet" / run
+    assert {each.name for each in (ours / "reports").iterdir()} == {
+        f"{each}.json" for each in it.fleet.schemas
+    }
+    assert not (ours / "starts").exists()
+    assert "'passed'" in worker.said()
+
+
+def _files(it: Bench, folder: str) -> list[Path]:
+    return [each for each in (it.folder / folder).rglob("*") if each.is_file()]
+
+
+def test_without_an_app_or_a_broker_one_sentence_says_so(
+    fleet: Callable[[int], Fleet], tmp_path: Path
+) -> None:
+    """And nothing is begun; the password of the broker is not repeated."""
+    tenants = fleet(1)
+    ask = ("fleet", "preflight_migrate", "--engine", "celery", "--format", "json")
+    answer = tenants.run(*ask)
+    assert (answer.code, answer.ids) == (2, ["no-celery"])
+    answer = tenants.run(
+        *ask,
+        DJANGO_SETTINGS_MODULE="tests.fleet_on_celery.settings",
+        FLEET_FOLDER=str(tmp_path),
+        FLEET_BROKER_URL="redis://:secret-of-the-broker@127.0.0.1:1/0",
+    )
+    assert (answer.code, answer.ids) == (3, ["no-broker"])
+    said = answer.report["findings"][0]["message"]
+    assert said == "the broker redis://:**@127.0.0.1:1/0 cannot be reached"
+    assert "secret-of-the-broker" not in answer.stdout + answer.stderr
