@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from opsmigrate.pgtools.run import dying_with_us
 from tests.conftest import ROOT
 
 APP = "tests.fleet_on_celery.celery_app"
@@ -77,6 +78,7 @@ def start_worker(
     log = folder / f"{name}.log"
     process = subprocess.Popen(
         [
+            *dying_with_us(),
             *(sys.executable, "-m", "celery", "-A", APP, "worker", "-n", f"{name}@%h"),
             *("--pool", pool, "--concurrency", str(processes), "--prefetch-multiplier", "1"),
             *("--loglevel", "INFO", "--logfile", str(log), "--without-gossip", "--without-mingle"),

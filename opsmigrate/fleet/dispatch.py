@@ -22,7 +22,7 @@ from opsmigrate.fleet.unit import Unit
 SECONDS_BETWEEN_CHECKS = 5.0
 # A message that is in no queue, and that nobody began: a broker was restarted, or a worker holds
 # it back. From the second time on, twice as long.
-SECONDS_UNTIL_SENT_AGAIN = 30.0
+SECONDS_UNTIL_SENT_AGAIN = 15.0
 # Where nobody at all begins or ends anything.
 SECONDS_WITHOUT_BROKER = 300.0
 
