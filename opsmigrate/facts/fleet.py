@@ -33,6 +33,23 @@ class FleetRow(TypedDict):
     targets: list[str]
 
 
+class FleetDifference(TypedDict):
+    """What makes a class another one than the largest: lines of its catalog, and `more` of them."""
+
+    words: tuple[str, ...]
+    only_here: tuple[str, ...]
+    missing_here: tuple[str, ...]
+    more: int
+
+
+class FleetClass(TypedDict):
+    """Targets with equal histories and catalogs; `migrations` are pending."""
+
+    members: list[str]
+    migrations: list[str]
+    different: FleetDifference | None
+
+
 class FleetRun(Facts):
     """A run, as far as it has come; `counts` are the targets by verdict."""
 
@@ -45,6 +62,12 @@ class FleetRun(Facts):
     stopped: str | None
     rows: list[FleetRow]
     targets: list[FleetTarget]
+
+
+class FleetRunByClass(FleetRun):
+    """A run in which targets were examined by classes, the smallest class first."""
+
+    classes: list[FleetClass]
 
 
 class ListedTarget(TypedDict):
@@ -62,4 +85,4 @@ class FleetList(Facts):
     targets: list[ListedTarget]
 
 
-FleetFacts = FleetRun | FleetList | Facts
+FleetFacts = FleetRunByClass | FleetRun | FleetList | Facts

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from opsmigrate.counted import counted
+
 SHOWN = 4
 
 
@@ -29,7 +31,7 @@ class FleetProgress:
         return self.done / self.every if self.every else 1.0
 
     def __str__(self) -> str:
-        said = f"{self.done:,} of {self.every:,} targets done"
+        said = f"{self.done:,} of {counted(self.every, 'target')} done"
         if self.failed:
             said += f", {self.failed:,} not passed"
         left = self.seconds_left

@@ -50,11 +50,13 @@ def play(
     bounds: Bounds,
     *,
     engine: Callable[[Sequence[Unit]], Engine],
+    ended: Callable[[bool], None] = lambda passed: None,
     say: Callable[[str], None],
 ) -> str | None:
     """Run the units, which are those that are left of `every` target; return why it stopped early.
 
-    None where all were run. `engine` returns what runs some of them.
+    None where all were run. `engine` returns what runs some of them; `ended` is told of each one
+    whether it passed.
     """
     first = {each.label for each in every[: bounds.canary or 0]}
     canary = [each for each in units if each.target.label in first]
@@ -65,7 +67,7 @@ def play(
     for group in (canary, others):
         if not group:
             continue
-        failed += _not_passed(engine(group), limit, len(failed))
+        failed += _not_passed(engine(group), limit, len(failed), ended)
         if group is canary and failed:
             return f"the canary did not pass ({_labels(failed)})"
         if group is canary and others:
@@ -75,10 +77,13 @@ def play(
     return None
 
 
-def _not_passed(engine: Engine, limit: int | None, before: int) -> list[Outcome]:
+def _not_passed(
+    engine: Engine, limit: int | None, before: int, ended: Callable[[bool], None]
+) -> list[Outcome]:
     """Run the units of an engine; return what did not pass, begin no more above the limit."""
     failed = []
     for outcome in engine.outcomes():
+        ended(outcome.exit_code == 0)
         if outcome.exit_code:
             failed.append(outcome)
             if limit is not None and before + len(failed) > limit:

@@ -13,6 +13,7 @@ from opsmigrate.conf import Settings
 from opsmigrate.fleet.about import About
 from opsmigrate.fleet.capacity import limits
 from opsmigrate.fleet.celery_engine import CeleryEngine
+from opsmigrate.fleet.class_engine import COMMAND, ClassEngine
 from opsmigrate.fleet.local_engine import LocalEngine
 from opsmigrate.fleet.progress import FleetProgress
 from opsmigrate.fleet.run import Engine
@@ -33,15 +34,36 @@ def engine_for(
     settings: Settings,
     options: dict[str, Any],
     progress: Progress,
+    tell: Callable[[FleetProgress], None],
 ) -> Callable[[Sequence[Unit]], Engine]:
     """Return what makes an engine for units of the run, as --engine and --at-most say.
 
-    Raises UsageError and UndecidedError where there is no Celery to run them.
+    What preflight_migrate says of one target, it says of all that are like it (ClassEngine).
+    `tell` is told how far the engine is. Raises UsageError and UndecidedError where there is no
+    Celery to run them.
     """
+    plain = _plain_engine(about, folder, settings, options, progress, tell)
+    if about.command != COMMAND:
+        return plain
+    return lambda units: ClassEngine(
+        units,
+        folder,
+        engine=plain,
+        # Django's recorder of migrations asks the alias's own connection, and none like it.
+        connection_of=lambda alias: connections[alias],
+        options=require_command(about.command, about.arguments),
+        say=progress.phase,
+    )
 
-    def tell(seen: FleetProgress) -> None:
-        progress.update(str(seen), share=seen.share)
 
+def _plain_engine(
+    about: About,
+    folder: Path,
+    settings: Settings,
+    options: dict[str, Any],
+    progress: Progress,
+    tell: Callable[[FleetProgress], None],
+) -> Callable[[Sequence[Unit]], Engine]:
     if options["engine"] == "local":
         most = options["at_most"] or os.cpu_count() or 1
         return lambda units: LocalEngine(units, folder, at_most=_limits(units, most), progress=tell)

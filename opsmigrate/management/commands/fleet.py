@@ -1,10 +1,8 @@
 """A command on many databases, or on many tenants' schemas, with one report of all."""
 
-import shlex
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +15,15 @@ from opsmigrate.conf import Settings, load_settings
 from opsmigrate.counted import counted
 from opsmigrate.errors import UsageError
 from opsmigrate.fleet.about import About, folder_of, read_about, require_same
-from opsmigrate.fleet.merged import Fleet, merged
 from opsmigrate.fleet.parts import merged_parts
-from opsmigrate.fleet.run import Bounds, play
 from opsmigrate.fleet.run_folder import RunFolder
 from opsmigrate.fleet.targets import Target, chosen, once_per_database, part_of, targets
-from opsmigrate.fleet.unit import Unit
 from opsmigrate.formats.rendering import RENDERERS
 from opsmigrate.management.base import ReportCommand, Run
 from opsmigrate.management.database import ChosenDatabase
 from opsmigrate.management.delivery import write_files
 from opsmigrate.management.fleet_arguments import add_fleet_arguments, require_command, split
-from opsmigrate.management.fleet_engines import bring_back, engine_for
-from opsmigrate.progress import Progress
+from opsmigrate.management.fleet_run import FleetRun
 from opsmigrate.report import Report, Result, Verdict
 
 # A backup is of a database, with all of its schemas.
@@ -84,7 +78,7 @@ class Command(ReportCommand):
                 return _listed(_targets(settings, options))
             about, folder, resumed = self._about(settings, run_id, options)
             self._folder = folder
-            return _FleetRun(about, folder, settings, options, progress).result(resumed=resumed)
+            return FleetRun(about, folder, settings, options, progress).result(resumed=resumed)
 
     def _about(
         self, settings: Settings, run_id: str, options: dict[str, Any]
@@ -130,90 +124,6 @@ class Command(ReportCommand):
                     for name, each in REPORT_FILES.items()
                 }
             )
-
-
-class _FleetRun:
-    """One process of a run: what is left of it, who does it, and what came of it."""
-
-    def __init__(
-        self,
-        about: About,
-        folder: Path,
-        settings: Settings,
-        options: dict[str, Any],
-        progress: Progress,
-    ) -> None:
-        self.about, self.folder, self.settings = about, folder, settings
-        self.options, self.progress = options, progress
-        self.files = RunFolder(folder)
-
-    def result(self, *, resumed: bool) -> Result:
-        """Run what is left, and return what is known of all targets then."""
-        if resumed:
-            bring_back(self.about, self.folder, self.settings)
-        before = self.files.outcomes() if resumed else {}
-        left = [
-            each
-            for each in self.about.targets
-            if each.label not in before or before[each.label].exit_code
-        ]
-        if resumed:
-            self.progress.phase(
-                f"Going on with the run {self.about.run_id}: {counted(len(left), 'target')} of "
-                f"{len(self.about.targets):,} left"
-            )
-        for each in left:
-            self.files.forget(each.label)
-        units = [
-            Unit(
-                command=self.about.command,
-                arguments=self.about.arguments,
-                target=each,
-                run_id=self.about.run_id,
-            )
-            for each in left
-        ]
-        bounds = Bounds(canary=self.options["canary"], most_failures=self.options["max_failures"])
-        try:
-            stopped = play(
-                self.about.targets,
-                units,
-                bounds,
-                engine=engine_for(
-                    self.about,
-                    self.folder,
-                    settings=self.settings,
-                    options=self.options,
-                    progress=self.progress,
-                ),
-                say=self.progress.phase,
-            )
-        except KeyboardInterrupt:
-            # What is done stays done, and stands in the folder: the report says how to go on.
-            return replace(self._merged("interrupted"), verdict=Verdict.PARTIAL)
-        return self._merged(stopped)
-
-    def _merged(self, stopped: str | None) -> Result:
-        again = f"python manage.py fleet --resume {self.about.run_id}"
-        if self.about.part:
-            again += f" --part {self.about.part[0]}/{self.about.part[1]}"
-        fleet = Fleet(
-            targets=self.about.targets,
-            outcomes=self.files.outcomes(),
-            report_of=self.files.read_report,
-            stopped=stopped,
-        )
-        return merged(fleet, facts=facts_of(self.about, self.folder), again=again)
-
-
-def facts_of(about: About, folder: Path) -> dict[str, Any]:
-    """Return what the run is, in the words of the report."""
-    return {
-        "run": about.run_id,
-        "folder": str(folder),
-        "command": shlex.join([about.command, *about.arguments]),
-        "release": about.release,
-    }
 
 
 def _require_together(options: dict[str, Any]) -> None:
