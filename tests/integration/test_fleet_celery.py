@@ -141,7 +141,7 @@ def said_of_each(answer: Answer) -> dict[str, Any]:
         "exit_code": answer.code,
         "verdict": report["verdict"],
         "summary": facts["summary"],
-        "rows": facts["rows"],
+        "rows": [{**each, "what": _lasting(each["what"])} for each in facts["rows"]],
         "counts": facts["counts"],
         "not_begun": facts["not_begun"],
         "findings": [(each["id"], _lasting(each["message"])) for each in report["findings"]],
@@ -153,8 +153,8 @@ def said_of_each(answer: Answer) -> dict[str, Any]:
 
 
 def _lasting(text: str | None) -> str:
-    # A process, an age.
-    return re.sub(r"[0-9.]+", "N", (text or "").split(": process")[0])
+    # Who holds a lock, and since when.
+    return (text or "").partition(", held by")[0]
 
 
 def decoded(text: str) -> str:
@@ -187,7 +187,7 @@ def _everything_happens(
     processes: int = 1,
 ) -> None:
     tenants.break_rows(BROKEN)
-    tenants.drift(DRIFTED)
+    tenants.execute(DRIFTED, "ALTER TABLE shop_customer RENAME email TO mail")
     connections[tenants.alias].close()
     name = connections.settings[tenants.alias]["NAME"]
     alone = Fleet(new_database(prefix="fleet_", template=name), tenants.schemas, tmp_path / "alone")
