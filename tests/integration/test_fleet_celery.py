@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import subprocess
 import time
@@ -129,8 +130,8 @@ def until(true: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
     return found
 
 
-def answer_of(process: subprocess.Popen[str]) -> Answer:
-    stdout, stderr = process.communicate(timeout=SECONDS)
+def answer_of(process: subprocess.Popen[str], seconds: float = SECONDS) -> Answer:
+    stdout, stderr = process.communicate(timeout=seconds)
     return Answer(process.returncode, stdout, stderr)
 
 
@@ -177,6 +178,24 @@ def test_whatever_happens_the_report_is_that_of_a_serial_run(
     _everything_happens(bench, fleet(9), new_database, tmp_path, most=4)
 
 
+@pytest.mark.long
+def test_whatever_happens_to_a_thousand_tenants(
+    bench: Callable[..., Bench],
+    fleet: Callable[[int], Fleet],
+    new_database: Callable[..., str],
+    tmp_path: Path,
+) -> None:
+    """The same with two workers of two processes each; about an hour on two processors.
+
+    FLEET_TENANTS says how many there are instead.
+    """
+    count = int(os.environ.get("FLEET_TENANTS", "1000"))
+    began = time.monotonic()
+    tenants = fleet(count)
+    assert time.monotonic() - began < 180
+    _everything_happens(bench, tenants, new_database, tmp_path, most=8, processes=2, seconds=7200)
+
+
 def _everything_happens(
     bench: Callable[..., Bench],
     tenants: Fleet,
@@ -185,6 +204,7 @@ def _everything_happens(
     *,
     most: int,
     processes: int = 1,
+    seconds: float = SECONDS,
 ) -> None:
     tenants.break_rows(BROKEN)
     tenants.execute(DRIFTED, "ALTER TABLE shop_customer RENAME email TO mail")
@@ -193,9 +213,14 @@ def _everything_happens(
     alone = Fleet(new_database(prefix="fleet_", template=name), tenants.schemas, tmp_path / "alone")
     alone.folder.mkdir()
     with locked(tenants), locked(alone):
-        serial = answer_of(alone.start("fleet", *WHAT, "--format", "json", PYTHONDEVMODE=""))
+        began = time.monotonic()
+        serial = answer_of(
+            alone.start("fleet", *WHAT, "--format", "json", PYTHONDEVMODE=""), seconds
+        )
+        print(f"on this machine: {time.monotonic() - began:.0f} s")
         assert serial.report["facts"]["counts"].keys() >= {"passed", "failed"}, serial.stdout
         it = bench(tenants, FLEET_GATED=f"{LONG} {KILLED}", FLEET_VISIBILITY_TIMEOUT="1")
+        began = time.monotonic()
         process = it.start(*WHAT, "--at-most", str(most))
         # Nobody works yet: what is sent stands in the broker.
         until(lambda: it.redis.client().llen("celery") == most, "the units are sent")
@@ -214,7 +239,8 @@ def _everything_happens(
         it.redis.kill()
         it.redis.start()
         it.open(LONG)
-        answer = answer_of(process)
+        answer = answer_of(process, seconds)
+        print(f"on workers, with all that happened: {time.monotonic() - began:.0f} s")
         held.append(decoded(it.redis.everything()))
     assert said_of_each(answer) == said_of_each(serial), answer.stderr
     assert tenants.migrated() == alone.migrated()
