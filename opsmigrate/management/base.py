@@ -42,6 +42,7 @@ from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import Session
 from opsmigrate.postgres.tenant import in_schema, read_variable
+from opsmigrate.postgres.tenant_schema import require_own_schema
 from opsmigrate.progress import Progress
 from opsmigrate.report import WIDTH, Finding, Report, Result, Severity, Verdict
 from opsmigrate.scratch import left_behind, reap
@@ -305,6 +306,7 @@ def _for_a_fleet(
     if alias != connection.alias:
         return nullcontext()
     require_session(connection, "a fleet")
+    require_own_schema(connection)
     return one_at_a_time(connection, session, key=OF_A_FLEET, what="fleet's command")
 
 

@@ -18,6 +18,7 @@ from opsmigrate.playbook.effects import Effects, runs_concurrently
 from opsmigrate.playbook.fingerprints import Fingerprint, fingerprints, unlike
 from opsmigrate.playbook.one_at_a_time import LOCK_SPACE, OF_ITS_PROCESS, key_of
 from opsmigrate.playbook.time_limits import SECONDS_CONCURRENTLY
+from opsmigrate.postgres.django_tenants import migrate_command
 from opsmigrate.postgres.driver_errors import first_line, sqlstate
 from opsmigrate.postgres.locks import as_timeout
 from opsmigrate.preflight.plan import MigrateArguments, make_plan
@@ -132,7 +133,7 @@ def _run(
     try:
         with current.following():
             call_command(
-                "migrate",
+                migrate_command(connection),
                 *(each for each in (target.app_label, target.migration_name) if each),
                 database=connection.alias,
                 interactive=False,

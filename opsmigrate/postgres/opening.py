@@ -16,6 +16,7 @@ from typing import Any
 from django.db import ProgrammingError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.postgres.django_tenants import enter_schema, path_of_engine, sets_path_itself
 from opsmigrate.postgres.network_timeouts import with_network_timeouts
 from opsmigrate.postgres.tenant import schema_of, search_path_of
 
@@ -45,7 +46,7 @@ BARE = re.compile(
     r"|(?:CREATE|ALTER|DROP)\s+(?:DATABASE|SUBSCRIPTION|SYSTEM|TABLESPACE)|(?:CREATE|DROP)\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY)\b",
     re.IGNORECASE,
 )
-PATCHED = ("get_connection_params", "get_new_connection", "connect", "close")
+PATCHED = ("get_connection_params", "get_new_connection", "connect", "close", "_cursor")
 _ATTRIBUTE = "opsmigrate_pin"
 
 
@@ -108,8 +109,16 @@ class Pin:
                 before, _, *limits = _in_own_transaction(raw, _take(raw))
                 self.project = self.project if before == PINNED else before
                 self.limits |= _limits(limits)
-            if self.lifted and not self.per_transaction:
+            if sets_path_itself(self.connection) and not self.per_transaction:
+                self.project = path_of_engine(self.connection)
+                _in_own_transaction(raw, SET, [self.wanted])
+            elif self.lifted and not self.per_transaction:
                 _in_own_transaction(raw, SET, [self.project])
+
+    def cursor(self, name: str | None = None) -> Any:
+        """Return a cursor that leaves the search_path as it is, which some engines do not."""
+        kind: Any = type(self.connection) if self.lifted else BaseDatabaseWrapper
+        return kind._cursor(self.connection, name)
 
     def put_back(self) -> None:
         """Give the session, where there is one, the project's search_path and time-outs again."""
@@ -209,6 +218,8 @@ def own(connection: BaseDatabaseWrapper, *, kept: bool = True) -> None:
         "get_new_connection": lambda params: pin.new(connection, params),
         "connect": lambda: pin.connect(connect),
     }
+    if sets_path_itself(connection):
+        patches["_cursor"] = pin.cursor
     vars(connection).update(patches, **({"close": closing_it} if kept else {}))
     connection.close_if_health_check_failed()
     if connection.connection is not None:
@@ -253,10 +264,7 @@ def work_in_schema(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
     path = search_path_of(connection)
     if path is None:
         return
-    # django-tenants sets the search_path again for each cursor, and its router asks for the schema.
-    set_schema = getattr(connection, "set_schema", None)
-    if set_schema is not None:
-        set_schema(schema_of(connection))
+    enter_schema(connection, schema_of(connection))
     pin = pin_of(connection)
     if pin is None or not pin.per_transaction:
         with connection.wrap_database_errors:

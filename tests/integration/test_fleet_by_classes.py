@@ -39,4 +39,9 @@ def test_each_target_has_the_verdict_of_a_run_of_its_own_and_few_have_a_process(
         assert found[label]["verdict"] == own.report["verdict"], label
         assert found[label]["summary"] == own.report["facts"]["summary"], label
         assert found[label]["exit_code"] == own.code, label
+    classes = answer.report["facts"]["classes"]
+    assert [len(each["members"]) for each in classes] == [1, 10]
+    [told] = [each for each in answer.report["findings"] if each["id"] == "target-unlike-others"]
+    assert told["evidence"]["targets"] == [drifted]
+    assert "missing here: column shop_customer.note: character varying(100)" in told["message"]
     assert [each["verdict"] for each in found.values()].count("passed") == 11
