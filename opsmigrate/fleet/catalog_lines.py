@@ -38,7 +38,7 @@ UNION ALL
 SELECT n.nspname, 'published by ' || p.pubname
 FROM pg_publication_namespace b JOIN pg_publication p ON p.oid = b.pnpubid
 JOIN wanted n ON n.oid = b.pnnspid
-""",
+""",  # noqa: S608 - of this module's own parts
     "relations": f"""
 SELECT n.nspname, concat_ws(' ',
     CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view'
@@ -56,11 +56,13 @@ FROM pg_class c JOIN wanted n ON n.oid = c.relnamespace
 LEFT JOIN pg_am a ON a.oid = c.relam LEFT JOIN pg_tablespace t ON t.oid = c.reltablespace
 WHERE c.relkind NOT IN ('i', 'I', 't')
 UNION ALL
-SELECT n.nspname, 'table ' || c.relname || ': inherits ' || {_own("' ' || h.inhparent::regclass")}
+SELECT n.nspname,
+    'table ' || c.relname || ': inherits ' || {_own("' ' || h.inhparent::regclass")}
 FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid
 JOIN wanted n ON n.oid = c.relnamespace WHERE c.relkind NOT IN ('i', 'I')
 UNION ALL
-SELECT n.nspname, 'table ' || c.relname || ': has a child ' || {_own("' ' || h.inhrelid::regclass")}
+SELECT n.nspname,
+    'table ' || c.relname || ': has a child ' || {_own("' ' || h.inhrelid::regclass")}
 FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhparent
 JOIN wanted n ON n.oid = c.relnamespace WHERE c.relkind NOT IN ('i', 'I')
 UNION ALL
@@ -68,7 +70,7 @@ SELECT n.nspname, 'table ' || c.relname || ': published by ' || p.pubname || coa
     {_own("' ' || pg_get_expr(b.prqual, b.prrelid)")}, '') || coalesce(b.prattrs::text, '')
 FROM pg_publication_rel b JOIN pg_publication p ON p.oid = b.prpubid
 JOIN pg_class c ON c.oid = b.prrelid JOIN wanted n ON n.oid = c.relnamespace
-""",
+""",  # noqa: S608 - of this module's own parts
     "columns": f"""
 SELECT n.nspname, concat_ws(' ', 'column', c.relname || '.' || a.attname || ':',
     CASE WHEN t.typnamespace = c.relnamespace THEN
@@ -82,7 +84,7 @@ FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 JOIN wanted n ON n.oid = c.relnamespace JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
-""",
+""",  # noqa: S608 - of this module's own parts
     "constraints": f"""
 SELECT n.nspname, concat_ws(' ', 'constraint', k.conname, 'of',
     coalesce(c.relname, t.typname) || ':', {_own("pg_get_constraintdef(k.oid)")},
@@ -97,7 +99,7 @@ SELECT n.nspname, concat_ws(' ', 'constraint', k.conname, 'of', k.conrelid::regc
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid
 JOIN wanted n ON n.oid = c.relnamespace
 WHERE k.contype = 'f' AND k.connamespace <> n.oid
-""",
+""",  # noqa: S608 - of this module's own parts
     "indexes": f"""
 SELECT n.nspname, concat_ws(' ', {_own("pg_get_indexdef(i.indexrelid)")},
     CASE WHEN NOT i.indisvalid THEN 'INVALID' END, CASE WHEN i.indisprimary THEN 'PRIMARY' END,
@@ -109,7 +111,7 @@ LEFT JOIN pg_tablespace t ON t.oid = x.reltablespace
 UNION ALL
 SELECT n.nspname, {_own("pg_get_statisticsobjdef(s.oid)")}
 FROM pg_statistic_ext s JOIN wanted n ON n.oid = s.stxnamespace
-""",
+""",  # noqa: S608 - of this module's own parts
     "triggers": f"""
 SELECT n.nspname, CASE WHEN t.tgisinternal THEN 'internal trigger of ' || c.relname
     ELSE {_own("pg_get_triggerdef(t.oid)")} END || ' ' || t.tgenabled::text
@@ -117,8 +119,8 @@ FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN wanted n ON n.oid = 
 WHERE (NOT t.tgisinternal OR t.tgenabled <> 'O')
 UNION ALL
 SELECT n.nspname, {_own("pg_get_ruledef(r.oid)")} || ' ' || r.ev_enabled::text
-FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN wanted n ON n.oid = c.relnamespace
-WHERE r.rulename <> '_RETURN'
+FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+JOIN wanted n ON n.oid = c.relnamespace WHERE r.rulename <> '_RETURN'
 UNION ALL
 SELECT n.nspname, concat_ws(' ', 'policy', p.polname, 'of', c.relname, p.polcmd, p.polpermissive,
     p.polroles::regrole[]::text, {_own("' ' || pg_get_expr(p.polqual, p.polrelid)")}, '/',
@@ -131,7 +133,7 @@ FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid =
 JOIN pg_class c ON c.oid = d.refobjid JOIN wanted n ON n.oid = c.relnamespace
 WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
     AND v.relnamespace <> c.relnamespace
-""",
+""",  # noqa: S608 - of this module's own parts
     "functions": f"""
 SELECT n.nspname, concat_ws(' ', CASE WHEN p.prokind = 'a' THEN 'aggregate ' || p.proname || '(' ||
     {_own("' ' || pg_get_function_arguments(p.oid)")} || ')'
@@ -142,7 +144,7 @@ UNION ALL
 SELECT n.nspname, 'operator ' || {_own("' ' || o.oid::regoperator")} || ' ' ||
     {_own("' ' || o.oprcode::regprocedure")}
 FROM pg_operator o JOIN wanted n ON n.oid = o.oprnamespace
-""",
+""",  # noqa: S608 - of this module's own parts
     "types": f"""
 SELECT n.nspname, concat_ws(' ', 'type', t.typname || ':', t.typtype, 'owner',
     pg_get_userbyid(t.typowner), {_acl("t.typacl")},
@@ -164,7 +166,7 @@ FROM pg_ts_config f JOIN wanted n ON n.oid = f.cfgnamespace
 UNION ALL
 SELECT n.nspname, 'operator class ' || f.opcname || ' ' || f.opcdefault
 FROM pg_opclass f JOIN wanted n ON n.oid = f.opcnamespace
-""",
+""",  # noqa: S608 - of this module's own parts
     "sequences": f"""
 SELECT n.nspname, concat_ws(' ', 'sequence', c.relname || ':', format_type(s.seqtypid, NULL),
     s.seqincrement, s.seqmin, s.seqmax, s.seqstart, CASE WHEN s.seqcycle THEN 'CYCLE' END,
@@ -174,7 +176,7 @@ SELECT n.nspname, concat_ws(' ', 'sequence', c.relname || ':', format_type(s.seq
          AND d.refclassid = 'pg_class'::regclass LIMIT 1))
 FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid
 JOIN wanted n ON n.oid = c.relnamespace
-""",
+""",  # noqa: S608 - of this module's own parts
 }
 # What is the same for all schemas of a database and of a role, but not for another one's.
 DATABASE = """

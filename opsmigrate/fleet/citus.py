@@ -14,9 +14,9 @@ SELECT 1 FROM pg_class c WHERE c.relname = 'pg_dist_partition'
 """
 DISTRIBUTED = "SELECT count(*) FROM pg_catalog.pg_dist_partition"
 LIMITS = (
-    "a UNIQUE constraint must contain the distribution column, ALTER TABLE reaches the workers from "
-    "the coordinator only, and rows cannot be passed through by their place (ctid): what is said of "
-    "such a table here is what PostgreSQL alone would do. Examine it on a copy of the cluster."
+    "a UNIQUE constraint must contain the distribution column, ALTER TABLE reaches the workers "
+    "from the coordinator only, and no row can be found by its place (ctid): what is said of such "
+    "a table is what PostgreSQL alone would do, so try it on a copy of the cluster"
 )
 
 

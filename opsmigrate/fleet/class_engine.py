@@ -7,7 +7,7 @@ otherwise are examined too, one for all that give the same other answers, until 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.counted import counted
-from opsmigrate.fleet.catalogs import catalog_digests
+from opsmigrate.fleet.catalogs import CatalogDigest, catalog_digests
 from opsmigrate.fleet.citus import on_citus
 from opsmigrate.fleet.classes import Difference, TargetClass, classes, difference
 from opsmigrate.fleet.members import told_by
@@ -101,7 +101,7 @@ class ClassEngine:
 
     def _by_classes(self, targets: Sequence[Target]) -> Iterator[Outcome]:
         found: list[Pending] = []
-        digests = {}
+        digests: dict[str, CatalogDigest] = {}
         for alias, connection in self._connections.items():
             here = [each for each in targets if each.alias == alias]
             try:
@@ -123,13 +123,14 @@ class ClassEngine:
         waiting = classes([each for each in found if not each.nothing], digests)
         self._tell(waiting, len(targets))
         # The first of each class; then, of those that answer otherwise, the first of each answer.
-        groups = [list(each.members) for each in waiting]
+        groups: list[Sequence[Target]] = [each.members for each in waiting]
         while groups and not self._stopped:
             groups = yield from self._round(groups)
 
     def _round(
         self, groups: Sequence[Sequence[Target]]
-    ) -> Iterator[Outcome]:  # and returns the groups that are left
+    ) -> Generator[Outcome, None, list[Sequence[Target]]]:
+        """Yield the outcomes of a round; return the groups that are left for the next."""
         of_first = {each[0].label: each for each in groups}
         alone = [each[0] for each in groups if len(each) == 1]
         some = [each[0] for each in groups if len(each) > 1]
@@ -195,7 +196,7 @@ class ClassEngine:
             seconds=0.0,
             summary=NOTHING,
         )
-        body = {
+        body: dict[str, Any] = {
             "command": COMMAND,
             "verdict": passed.value,
             "exit_code": passed.exit_code,

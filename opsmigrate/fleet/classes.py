@@ -87,7 +87,7 @@ def difference(
     """Return what makes a class another one than the largest; `connections` by alias."""
     if not one.known or not largest.known:
         return Difference(words=("what is applied to it cannot be read",))
-    words = []
+    words: list[str] = []
     if one.migrations != largest.migrations:
         words += _of_history(one, largest)
     assert one.digest is not None and largest.digest is not None  # noqa: S101, PT018 - both known

@@ -87,8 +87,8 @@ def told_by(
     is examined too.
     """
     facts = report.get("facts") or {}
-    questions = facts.get("questions")
-    alone = "its report has no questions" if questions is None else questions["of_itself_only"]
+    questions = facts.get("questions") or {"of_itself_only": "its report has no questions"}
+    alone = questions["of_itself_only"]
     if alone is None:
         try:
             asking = _Asking(questions["asked"], first)

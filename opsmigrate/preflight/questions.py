@@ -24,23 +24,22 @@ from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.driver_errors import first_line, sqlstate
 from opsmigrate.postgres.opening import pin_of
 from opsmigrate.report import Result
-from opsmigrate.schema.history_table import HISTORY
 from opsmigrate.sql.grammar import parse
 from opsmigrate.sql.statement import NotParsedError, Statement
 
 # What MigrationRecorder reads; when something was applied decides nothing.
 HISTORY_COLUMNS = ("id", "app", "name", "applied")
-OF_HISTORY = f'SELECT "{HISTORY}"."app", "{HISTORY}"."name" FROM "{HISTORY}"'
-WHOLE_HISTORY = f'SELECT "{HISTORY}"."id", '
+OF_HISTORY = 'SELECT "django_migrations"."app", "django_migrations"."name" FROM "django_migrations"'
+WHOLE_HISTORY = 'SELECT "django_migrations"."id", '
 _ATTRIBUTE = "opsmigrate_recorder"
 PATCHED = ("make_cursor", "make_debug_cursor", _ATTRIBUTE)
 ENDS_OR_BEGINS = "transaction_stmt"
 LONGEST = 100
-OF_CURSORS = frozenset({"fetch_stmt", "close_portal_stmt"})
+NO_QUESTIONS = frozenset({ENDS_OR_BEGINS, "fetch_stmt", "close_portal_stmt", "variable_show_stmt"})
 OF_POSTGRESQL = ("pg_catalog", "information_schema")
 # What the catalog itself does not say, and differs between schemas that are equal otherwise.
 OF_SEQUENCES = frozenset({"pg_sequence_last_value"})
-OWN_PATH = "set_config('search_path'"
+OWN_PATH = "search_path"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,38 +73,34 @@ class Recorder:
         except NotParsedError:
             self.others.append(text)
             return False
-        return any([self._meets(each) for each in statements])
+        found = [self._meets(each) for each in statements]
+        return any(found)
 
     def _meets(self, statement: Statement) -> bool:
-        kind, lifted = statement.kind, self._as_project
+        kind = statement.kind
         if kind == ENDS_OR_BEGINS:
             self._settings.clear()
-            return False
-        if kind in OF_CURSORS:
-            return False
-        if kind == "variable_set_stmt":
-            if statement.node.name != "search_path":
-                self._settings.append(statement.text)
+        if kind in NO_QUESTIONS:
             return False
         names, functions = _mentioned(statement)
-        of_users = any(_of_users(*name) for name in names)
-        if kind == "explain_stmt" and not names and not _runs(statement):
-            # How an expression would be computed: of the catalog, and of functions.
-            return lifted
-        if kind != "select_stmt":
-            # A query of the catalog through a cursor; anything else is none of ours.
-            if kind != "declare_cursor_stmt" or of_users or functions & OF_SEQUENCES:
-                self.others.append(statement.text)
-            return False
-        if "set_config" in functions and not names:
+        if kind == "variable_set_stmt" or ("set_config" in functions and not names):
             if OWN_PATH not in statement.text:
                 self._settings.append(statement.text)
             return False
+        of_users = any(_of_users(*name) for name in names)
         if functions & OF_SEQUENCES:
             self.others.append(statement.text)
             return False
-        # An expression of the project may be a function that reads rows.
-        return of_users or lifted
+        if kind == "select_stmt":
+            # An expression of the project may be a function that reads rows.
+            return of_users or self._as_project
+        if kind == "explain_stmt" and not names and not _runs(statement):
+            # How an expression would be computed: of the catalog, and of functions.
+            return self._as_project
+        # A query of the catalog may come through a cursor; anything else is none of ours.
+        if kind != "declare_cursor_stmt" or of_users:
+            self.others.append(statement.text)
+        return False
 
     def keep(self, text: str, answer: str) -> None:
         """Keep a question with its answer."""
@@ -218,7 +213,8 @@ def summed_up(connection: BaseDatabaseWrapper) -> Iterator[Callable[[Composable,
     if instead:
         del recorder.questions[before:]
     for query, rows in instead:
-        recorder.keep(str(connection.ops.compose_sql(query, None)), answer_of(rows))
+        ops: Any = connection.ops
+        recorder.keep(str(ops.compose_sql(query, None)), answer_of(rows))
 
 
 def answer_of(rows: Rows) -> str:

@@ -26,7 +26,8 @@ def moved_by(text: str, schema: str) -> Callable[[str], str]:
     except NotParsedError as error:
         raise NotMovableError(str(error)) from error
     raw = text.encode()
-    parts, end = [], 0
+    parts: list[str | bool] = []
+    end = 0
     for start, stop in places:
         parts.append(raw[end:start].decode())
         in_quotes = raw[start:stop].startswith(b'"')

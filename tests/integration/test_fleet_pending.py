@@ -1,6 +1,6 @@
 """What is pending in each target of a fleet: by one query, and as `migrate` would say."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest

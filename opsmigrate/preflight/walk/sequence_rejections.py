@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.postgres.sequences import Owned, behind_last_row
@@ -42,8 +43,6 @@ ORDER BY s.oid NULLS LAST LIMIT 1
 LARGEST = {"int2": 2**15 - 1, "int4": 2**31 - 1, "int8": 2**63 - 1}
 # Without the privilege to read a sequence, its last value is known, but not whether it was used.
 LAST = "SELECT pg_sequence_last_value(%s::oid)"
-
-
 SUITS = """
 SELECT least(first, last) >= {least} AND greatest(first, last) <= {most},
     NOT EXISTS (SELECT FROM {table}
