@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from opsmigrate.fleet.about import About
+from opsmigrate.fleet.run_folder import RunFolder
 from tests.conftest import Answer
 from tests.fleet_schemas import Fleet
 
@@ -99,6 +101,33 @@ def call_fleet(settings: Any, tmp_path: Path, db: None) -> Callable[..., Answer]
         return Answer(0, out.getvalue())
 
     return call
+
+
+def test_a_run_is_not_gone_on_with_while_it_runs(
+    call_fleet: Callable[..., Answer], tmp_path: Path
+) -> None:
+    """Two would overwrite what the other one writes."""
+    folder = RunFolder(tmp_path / "reports" / "fleet" / "r1")
+    about = About(
+        run_id="r1",
+        command="check_drift",
+        arguments=(),
+        release="test-release",
+        targets=(),
+        fleet=(),
+    )
+    folder.make()
+    folder.write_about(about.as_json())
+    with folder.in_use():
+        refused = call_fleet("--resume", "r1")
+    assert (refused.code, refused.ids) == (4, ["fleet-run-in-use"])
+    assert not (folder.folder / "report.json").exists()
+    assert call_fleet("--resume", "r1").code == 0
+    changed = call_fleet("migrate_safely", "--resume", "r1")
+    assert (changed.code, changed.ids) == (4, ["fleet-changed"])
+    (folder.folder / "run.json").write_text("[]")
+    unreadable = call_fleet("--resume", "r1")
+    assert (unreadable.code, unreadable.ids) == (3, ["fleet-run-unreadable"])
 
 
 @pytest.mark.faults
