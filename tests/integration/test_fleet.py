@@ -67,6 +67,8 @@ def test_a_target_that_fails_stops_nothing_but_itself_and_is_resumed_alone(
         (["restore_db"], "no-fleet-command"),
         ([], "no-fleet-command"),
         (["check_drift", "--database", "other"], "no-fleet-command"),
+        (["check_drift", "--write-repair=repair.sql"], "no-fleet-command"),
+        (["run_uat", "--save-baseline", "before.json"], "no-fleet-command"),
         (["check_drift", "--only", "x*"], "no-such-target"),
         (["--resume", "none"], "no-such-run"),
         (["--resume", "../.."], "no-such-run"),

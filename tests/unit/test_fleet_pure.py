@@ -18,7 +18,7 @@ from opsmigrate.fleet.parts import merged_parts
 from opsmigrate.fleet.run import Bounds, MostFailures, play
 from opsmigrate.fleet.run_folder import Outcome, RunFolder, file_name
 from opsmigrate.fleet.targets import Target, chosen, once_per_database, part_of
-from opsmigrate.fleet.unit import Unit, outcome_of
+from opsmigrate.fleet.unit import Unit, _arguments, outcome_of
 from opsmigrate.management.fleet_arguments import split
 from opsmigrate.playbook.command_process import CommandEnd
 from opsmigrate.postgres.tenant import in_schema, read_variable, search_path_of, variable_for
@@ -134,6 +134,17 @@ def test_options_of_the_fleet_and_of_the_command_are_told_apart(
     parser = load_command_class("opsmigrate", "fleet").create_parser("manage.py", "fleet")
     found = split(parser, typed.split())
     assert (" ".join(found[0]), " ".join(found[1])) == (ours, others)
+
+
+def test_each_target_has_files_of_its_own(tmp_path: Path) -> None:
+    def typed(command: str, *arguments: str) -> list[str]:
+        unit = Unit(command=command, arguments=arguments, target=target("a b"), run_id="r")
+        return _arguments(unit, tmp_path)
+
+    name = file_name("a b")
+    assert typed("check_drift", "--write-repair={target}.sql") == [f"--write-repair={name}.sql"]
+    assert typed("run_uat") == ["--report-dir", str(tmp_path / "uat" / name)]
+    assert typed("run_uat", "--report-dir", "x/{target}") == ["--report-dir", f"x/{name}"]
 
 
 class FakeEngine:
