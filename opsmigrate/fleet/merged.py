@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -116,9 +117,8 @@ def without_schema(text: str, target: Target) -> str:
     """Return words in which the tenant's own schema is not named, so that equal ones are equal."""
     if target.schema is None:
         return text
-    for name in (f'"{target.schema}".', f"{target.schema}."):
-        text = text.replace(name, "")
-    return text
+    name = re.escape(target.schema)
+    return re.sub(rf'(?<![\w"./$-])(?:"{name}"|{name})\.(?=["\w])', "", text)
 
 
 def _summary(fleet: Fleet, done: Sequence[Outcome]) -> str:

@@ -13,7 +13,7 @@ from django.core.management import load_command_class
 
 from opsmigrate.errors import OpsmigrateError
 from opsmigrate.fleet.about import About
-from opsmigrate.fleet.merged import Fleet, merged
+from opsmigrate.fleet.merged import Fleet, merged, without_schema
 from opsmigrate.fleet.parts import merged_parts
 from opsmigrate.fleet.run import Bounds, MostFailures, play
 from opsmigrate.fleet.run_folder import Outcome, RunFolder, file_name
@@ -231,6 +231,9 @@ def test_what_is_said_of_several_tenants_is_said_once() -> None:
     said = [outcome(each.label, summary=f"{each.label}.shop is fine") for each in TARGETS]
     result = merged(whole(said), facts=FACTS, again="again")
     assert [each["what"] for each in result.facts["rows"]] == ["shop is fine"]
+    for words in ("x/a.json is no file", "data.a is", "a", "ba.c"):
+        assert without_schema(words, TARGETS[0]) == words
+    assert without_schema('in "a"."b", a.c', TARGETS[0]) == 'in "b", c'
 
 
 @pytest.mark.parametrize(
