@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from opsmigrate.pgtools.run import dying_with_us
 from tests.conftest import ROOT
 
 APP = "tests.fleet_on_celery.celery_app"
@@ -33,13 +34,7 @@ class Worker:
 
     def processes(self) -> list[int]:
         """Return the processes of its pool."""
-        done = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(self.process.pid)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return [int(pid) for pid in done.stdout.split()]
+        return children_of(self.process.pid)
 
     def kill(self) -> None:
         """Kill the worker and all of its processes at once, as a machine that is gone."""
@@ -53,13 +48,22 @@ class Worker:
         """End it in good order; kill what does not."""
         with suppress(ProcessLookupError):
             self.process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self.process.wait(SECONDS_TO_END)
-        except subprocess.TimeoutExpired:
-            pass
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(SECONDS_TO_END)
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that a process has started."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # After the name, which may hold anything: the state, and the parent.
+            if each.read_text().rpartition(")")[2].split()[1] == str(pid):
+                found.append(int(each.parent.name))
+    return found
 
 
 def start_worker(
@@ -74,6 +78,7 @@ def start_worker(
     log = folder / f"{name}.log"
     process = subprocess.Popen(
         [
+            *dying_with_us(),
             *(sys.executable, "-m", "celery", "-A", APP, "worker", "-n", f"{name}@%h"),
             *("--pool", pool, "--concurrency", str(processes), "--prefetch-multiplier", "1"),
             *("--loglevel", "INFO", "--logfile", str(log), "--without-gossip", "--without-mingle"),
@@ -88,29 +93,11 @@ def start_worker(
     return Worker(name, process, log)
 
 
-@contextmanager
-def workers(
-    count: int,
-    folder: Path,
-    environment: Mapping[str, str],
-    *,
-    processes: int = 1,
-    pool: str = "prefork",
-) -> Iterator[list[Worker]]:
-    """Run so many workers, each with so many processes, until the block ends."""
-    started: list[Worker] = []
-    try:
-        for number in range(1, count + 1):
-            started.append(
-                start_worker(f"w{number}", folder, environment, processes=processes, pool=pool)
-            )
-        deadline = time.monotonic() + SECONDS_TO_START
-        while not all(" ready." in each.said() for each in started):
-            for each in started:
-                assert each.process.poll() is None, each.said()
-            assert time.monotonic() < deadline, [each.said() for each in started]
-            time.sleep(0.1)
-        yield started
-    finally:
-        for each in started:
-            each.end()
+def wait_until_ready(*workers: Worker) -> None:
+    """Wait until each of the workers takes tasks."""
+    deadline = time.monotonic() + SECONDS_TO_START
+    while not all(" ready." in each.said() for each in workers):
+        for each in workers:
+            assert each.process.poll() is None, each.said()
+        assert time.monotonic() < deadline, [each.said() for each in workers]
+        time.sleep(0.1)

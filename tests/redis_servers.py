@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from opsmigrate.pgtools.run import dying_with_us
 from scripts.demonstration.background import free_port
 
 SECONDS = 10.0
@@ -27,6 +28,7 @@ class RedisServer:
         self.port = free_port("127.0.0.1")
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._argv = [
+            *dying_with_us(),
             *(program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)),
             *("--save", "", "--appendonly", "yes" if keeps else "no", "--appendfsync", "always"),
             *("--logfile", str(folder / "redis.log")),

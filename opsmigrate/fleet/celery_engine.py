@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -187,17 +187,22 @@ class CeleryQueue:
 
     def waiting(self) -> int | None:
         """Return how many messages no worker has taken yet, None where that is not known."""
+        route = self._app.amqp.router.route({}, self.name)
+        queue = route.get("queue") or self._app.conf.task_default_queue
         try:
-            route = self._app.amqp.router.route({}, self.name)
-            queue = route.get("queue") or self._app.conf.task_default_queue
             with self._app.connection_for_read() as connection:
-                declared = connection.default_channel.queue_declare(
-                    queue=getattr(queue, "name", queue), passive=True
-                )
-                return int(declared.message_count)
+                return self._size(connection, getattr(queue, "name", queue))
         except Exception:
-            # Each transport has errors of its own; a queue that was never declared is one too.
+            # Each transport has errors of its own.
             return None
+
+    def _size(self, connection: Any, queue: str) -> int:
+        try:
+            declared = connection.default_channel.queue_declare(queue=queue, passive=True)
+        except connection.channel_errors:
+            # There is no such queue; to Redis one that is empty is none.
+            return 0
+        return int(declared.message_count)
 
     def workers(self) -> list[Worker]:
         """Return the workers that answer in time; raise QueueUnreachable."""

@@ -46,7 +46,8 @@ def deliver(
     """Run the unit of a target, unless that is done or being done; return in a word what was.
 
     `connection_of` returns the connection of an alias. The word is the verdict of the command, or
-    already-running, done-before, stopped. Raises UndecidedError where the unit is not to be found.
+    already-running, done-before, stopped. Raises FileNotFoundError where the unit is not to be
+    found.
     """
     assignment = place.assignment(label)
     unit = assignment.unit

@@ -22,7 +22,7 @@ from opsmigrate.fleet.unit import Unit
 SECONDS_BETWEEN_CHECKS = 5.0
 # A message that is in no queue, and that nobody began: a broker was restarted, or a worker holds
 # it back. From the second time on, twice as long.
-SECONDS_UNTIL_SENT_AGAIN = 30.0
+SECONDS_UNTIL_SENT_AGAIN = 15.0
 # Where nobody at all begins or ends anything.
 SECONDS_WITHOUT_BROKER = 300.0
 
@@ -182,15 +182,18 @@ class Dispatch:
                 sent.alone += 1
             # Between two looks a worker may have come to its end, and let go of its claim.
             if sent.alone > 1 and self._place.outcome(label) is None:
-                yield from self._again(sent, starts[label])
+                yield from self._again(sent, starts[label], others_run=bool(claimed))
 
-    def _again(self, sent: _Sent, starts: int) -> Iterator[Outcome]:
+    def _again(self, sent: _Sent, starts: int, *, others_run: bool) -> Iterator[Outcome]:
         label = sent.unit.target.label
+        began = starts - sent.every_start_before
+        # A worker may hold back what it has not begun for as long as it works on other units.
+        nobody_takes_it = sent.times >= MOST_STARTS and not others_run
         if self._stopped:
             # Whoever takes it from the queue later on sees that it is not to be begun.
             del self._sent[label]
-        elif max(starts - sent.every_start_before, sent.times) >= MOST_STARTS:
-            outcome = lost(sent.unit, starts - sent.every_start_before)
+        elif began >= MOST_STARTS or (not began and nobody_takes_it):
+            outcome = lost(sent.unit, began)
             self._place.publish(outcome, {})
             yield self._ended(outcome)
         elif self._send(sent.unit):

@@ -112,8 +112,8 @@ def _histories(connection: BaseDatabaseWrapper, targets: Iterable[Target]) -> di
         readable: dict[str, bool] = dict(cursor.fetchall())
     found: dict[str, str | None] = {}
     for target in targets:
-        # That of a tenant is in its own schema; only where it has none the others are looked at.
-        own = target.schema in readable
+        # A tenant without a history of its own must not be taken for one that has everything.
+        own = target.schema is not None
         homes = (target.schema,) if own else schemas_of(connection, target)
         home = next((each for each in homes if each in readable), None)
         found[target.label] = home if home is not None and readable[home] else None

@@ -168,13 +168,13 @@ class SharedPlace:
         self.files.write(_path(UNITS, label), json.dumps(body))
 
     def assignment(self, label: str) -> Assignment:
-        """Return what is to be done on a target; raise UndecidedError where nothing says so."""
+        """Return what is to be done on a target; raise FileNotFoundError where nothing says so."""
         body = self._read(_path(UNITS, label))
         if body is None:
-            raise UndecidedError(
-                f"there is no unit {label!r} of this run where this worker looks",
-                id="fleet-place-not-shared",
-                hint="let the command and all workers see one JOURNAL_DIR, or set FLEET_STORAGE",
+            # For the log of a worker.
+            raise FileNotFoundError(
+                f"{_path(UNITS, label)} of the run is not where this worker looks: let the command "
+                "and all workers see one JOURNAL_DIR, or set OPSMIGRATE['FLEET_STORAGE']"
             )
         return Assignment(
             unit=Unit.from_json(body["unit"]),

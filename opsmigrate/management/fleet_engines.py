@@ -70,7 +70,7 @@ def _plain_engine(
     celery = CeleryEngine(
         folder,
         storage=settings.fleet_storage,
-        connection_of=lambda alias: connections[alias].copy(),
+        connection_of=lambda alias: connections[alias],
         seconds=require_command(about.command, about.arguments).get("time_budget"),
         say=progress.phase,
         progress=tell,

@@ -26,3 +26,4 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 # A project may well keep the results of its own tasks; those of a fleet are not among them.
 CELERY_RESULT_BACKEND = CELERY_BROKER_URL
 CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = True
+CELERY_WORKER_SEND_TASK_EVENTS = True

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from opsmigrate.fleet.about import About
+from opsmigrate.fleet.run_folder import RunFolder
 from tests.conftest import Answer
 from tests.fleet_schemas import Fleet
 
@@ -65,6 +67,8 @@ def test_a_target_that_fails_stops_nothing_but_itself_and_is_resumed_alone(
         (["restore_db"], "no-fleet-command"),
         ([], "no-fleet-command"),
         (["check_drift", "--database", "other"], "no-fleet-command"),
+        (["check_drift", "--write-repair=repair.sql"], "no-fleet-command"),
+        (["run_uat", "--save-baseline", "before.json"], "no-fleet-command"),
         (["check_drift", "--only", "x*"], "no-such-target"),
         (["--resume", "none"], "no-such-run"),
         (["--resume", "../.."], "no-such-run"),
@@ -99,6 +103,33 @@ def call_fleet(settings: Any, tmp_path: Path, db: None) -> Callable[..., Answer]
         return Answer(0, out.getvalue())
 
     return call
+
+
+def test_a_run_is_not_gone_on_with_while_it_runs(
+    call_fleet: Callable[..., Answer], tmp_path: Path
+) -> None:
+    """Two would overwrite what the other one writes."""
+    folder = RunFolder(tmp_path / "reports" / "fleet" / "r1")
+    about = About(
+        run_id="r1",
+        command="check_drift",
+        arguments=(),
+        release="test-release",
+        targets=(),
+        fleet=(),
+    )
+    folder.make()
+    folder.write_about(about.as_json())
+    with folder.in_use():
+        refused = call_fleet("--resume", "r1")
+    assert (refused.code, refused.ids) == (4, ["fleet-run-in-use"])
+    assert not (folder.folder / "report.json").exists()
+    assert call_fleet("--resume", "r1").code == 0
+    changed = call_fleet("migrate_safely", "--resume", "r1")
+    assert (changed.code, changed.ids) == (4, ["fleet-changed"])
+    (folder.folder / "run.json").write_text("[]")
+    unreadable = call_fleet("--resume", "r1")
+    assert (unreadable.code, unreadable.ids) == (3, ["fleet-run-unreadable"])
 
 
 @pytest.mark.faults
@@ -148,7 +179,7 @@ def test_of_two_fleets_at_once_one_has_each_target(fleet: Callable[[int], Fleet]
 
 @pytest.mark.long
 def test_parts_make_the_report_of_a_serial_run(fleet: Callable[[int], Fleet]) -> None:
-    """Merged in any order; a part that is missing is not begun."""
+    """Merged in any order; a part that is missing is not done."""
     tenants = fleet(4)
     tenants.break_rows("tenant_0003")
     serial = tenants.run("fleet", "preflight_migrate", "--at-most", "1", "--format", "json")
@@ -157,13 +188,13 @@ def test_parts_make_the_report_of_a_serial_run(fleet: Callable[[int], Fleet]) ->
     folders = [f"reports/fleet/p.part-{number}-of-3" for number in (3, 1, 2)]
     merged = tenants.run("fleet", "--merge", *folders, "--format", "json")
     assert merged.code == serial.code == 1
-    for key in ("rows", "counts", "not_begun", "summary"):
+    for key in ("rows", "counts", "not_done", "summary"):
         assert merged.report["facts"][key] == serial.report["facts"][key]
     assert [each["message"] for each in merged.report["findings"]] == [
         each["message"] for each in serial.report["findings"]
     ]
     partly = tenants.run("fleet", "--merge", *folders[1:], "--format", "json")
-    assert partly.report["facts"]["not_begun"]
+    assert partly.report["facts"]["not_done"]
     assert partly.code != 0
 
 

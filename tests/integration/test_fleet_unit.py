@@ -25,11 +25,16 @@ def test_each_command_works_in_the_schema_that_the_variable_names(
     """Others keep what they have."""
     tenants = fleet(2)
     tenants.break_rows("tenant_0001")
+    tenants.execute("public", "CREATE TABLE public.django_migrations (app text, name text)")
+    tenants.execute("public", "CREATE SCHEMA ghost")
     said = {}
-    for schema in tenants.schemas:
+    for schema in (*tenants.schemas, "ghost", "nowhere"):
         target = f"default/{schema}"
         answer = tenants.run("preflight_migrate", "--format", "json", OPSMIGRATE_TARGET=target)
         said[schema] = answer.report["verdict"], answer.report["facts"]["summary"], answer.ids
     assert said["tenant_0001"][0] == "failed"
     assert "tenant_0001.shop_customer (email)" in said["tenant_0001"][1]
+    # PostgreSQL and Django would take what is shared for the tenant's own.
+    assert (said["ghost"][0], said["ghost"][2]) == ("refused", ["tenant-without-history"])
+    assert (said["nowhere"][0], said["nowhere"][2]) == ("refused", ["tenant-schema-missing"])
     assert said["tenant_0002"] == ("passed", "1 migration will apply", [])
