@@ -14,6 +14,7 @@ import pytest
 from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.postgres.names import quoted
 from tests.conftest import ROOT, Answer, environment_for, execute, run, start, url_of
 
 SETTINGS = "tests.fleet_project.settings"
@@ -67,9 +68,17 @@ class Fleet:
     def execute(self, schema: str, statement: str) -> None:
         """Execute SQL in a tenant's schema."""
         with connections[self.alias].cursor() as cursor:
-            cursor.execute("SELECT set_config('search_path', %s, false)", [f'"{schema}"'])
+            cursor.execute("SELECT set_config('search_path', %s, false)", [quoted(schema)])
             cursor.execute(statement)
             cursor.execute("RESET search_path")
+
+    def rename(self, schema: str, name: str) -> None:
+        """Give a tenant's schema another name."""
+        change = sql.SQL("ALTER SCHEMA {} RENAME TO {}")
+        execute(
+            connections[self.alias], change.format(sql.Identifier(schema), sql.Identifier(name))
+        )
+        self.schemas[self.schemas.index(schema)] = name
 
     def break_rows(self, schema: str) -> None:
         """Let two customers have one email: shop.0002_unique_email fails in this schema."""

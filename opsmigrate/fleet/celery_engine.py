@@ -58,25 +58,27 @@ def celery_app() -> Celery:
 class CeleryEngine:
     """A run of a fleet on the project's Celery."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a run
         self,
         folder: Path,
         *,
+        release: str | None,
         storage: str | None,
         connection_of: Callable[[str], BaseDatabaseWrapper],
         seconds: float | None,
         say: Callable[[str], None],
         progress: Callable[[FleetProgress], None],
     ) -> None:
-        """Ask the workers whether they are there; see what earlier parts of the run have left.
+        """Ask the workers whether they are there.
 
-        They see the run's `folder` too, or the alias `storage` of STORAGES. `connection_of`
-        returns the connection of an alias, `seconds` is the time budget of the command. Raises
-        UsageError without Celery or an app, UndecidedError where the broker cannot be reached or
-        no worker knows the task, SettingsError without such a storage.
+        They see the run's `folder` too, or the alias `storage` of STORAGES, and must be of the
+        `release`. `connection_of` returns the connection of an alias, `seconds` is the time budget
+        of the command. Raises UsageError without Celery or an app, UndecidedError where the broker
+        cannot be reached or no worker knows the task, SettingsError without such a storage.
         """
         self._place = SharedPlace(files_of(folder, storage))
-        self._folder, self._connection_of = RunFolder(folder), connection_of
+        self._folder, self._release = RunFolder(folder), release
+        self._connection_of = connection_of
         self._limit = None if seconds is None else limit_of(seconds)
         self._queue = CeleryQueue(celery_app(), folder.name, self._limit)
         self._say, self._progress = say, progress
@@ -92,6 +94,7 @@ class CeleryEngine:
             self._queue,
             at_most=at_most,
             claimed=lambda each: _claimed(each, self._connection_of),
+            release=self._release,
             seconds=self._limit,
             say=self._say,
             progress=self._progress,

@@ -32,6 +32,10 @@ TRIES_TO_CONNECT = 3
 SECONDS_OVER_BUDGET = 30.0
 
 
+class AnotherReleaseError(Exception):
+    """The worker has other code than the command."""
+
+
 class OutOfTime(Exception):
     """The unit took longer than it may."""
 
@@ -41,16 +45,23 @@ def deliver(
     *,
     place: SharedPlace,
     connection_of: Callable[[str], BaseDatabaseWrapper],
+    release: str | None,
     worker: str,
 ) -> str:
     """Run the unit of a target, unless that is done or being done; return in a word what was.
 
     `connection_of` returns the connection of an alias. The word is the verdict of the command, or
     already-running, done-before, stopped. Raises FileNotFoundError where the unit is not to be
-    found.
+    found, AnotherReleaseError where the worker is not of the release of the run.
     """
     assignment = place.assignment(label)
     unit = assignment.unit
+    if assignment.release != release:
+        # For the log of the worker. The command sends the unit again, perhaps to one that is.
+        raise AnotherReleaseError(
+            f"this worker has the release {release}, and the run has {assignment.release}: "
+            "deploy the same release, and start the worker again"
+        )
     with ExitStack() as stack:
         if not _claimed(stack, connection_of(unit.target.alias), unit):
             return ALREADY_RUNNING

@@ -16,7 +16,7 @@ from opsmigrate.errors import UndecidedError
 from opsmigrate.fleet.delivery import MOST_STARTS, lost
 from opsmigrate.fleet.progress import FleetProgress
 from opsmigrate.fleet.run_folder import Outcome, RunFolder
-from opsmigrate.fleet.shared_place import SharedPlace, Start
+from opsmigrate.fleet.shared_place import Assignment, SharedPlace, Start
 from opsmigrate.fleet.unit import Unit
 
 SECONDS_BETWEEN_CHECKS = 5.0
@@ -65,6 +65,7 @@ class Dispatch:
         *,
         at_most: Callable[[str], int],
         claimed: Callable[[Collection[Unit]], set[str]],
+        release: str | None = None,
         seconds: float | None = None,
         say: Callable[[str], None] = lambda line: None,
         progress: Callable[[FleetProgress], None] = lambda progress: None,
@@ -72,13 +73,14 @@ class Dispatch:
         """Take what is to be done; `place` is what the workers see of the run's `folder`.
 
         `at_most` says of a server how many units may be on their way at a time; `claimed` which
-        of the units somebody works on now; `seconds` how long a unit may take.
+        of the units somebody works on now; `release` of which release the workers must be;
+        `seconds` how long a unit may take.
         """
         self._every = len(units)
         self._waiting = list(units)
         self._place, self._folder, self._queue = place, folder, queue
         self._at_most, self._claimed, self._seconds = at_most, claimed, seconds
-        self._say, self._progress = say, progress
+        self._release, self._say, self._progress = release, say, progress
         self._sent: dict[str, _Sent] = {}
         self._starts: dict[str, Start] = {}
         self._earlier: Counter[str] = Counter()
@@ -126,7 +128,10 @@ class Dispatch:
                 left.append(unit)
                 continue
             before = self._earlier[unit.target.label]
-            self._place.assign(unit, self._seconds, before)
+            assignment = Assignment(
+                unit=unit, release=self._release, seconds=self._seconds, starts_before=before
+            )
+            self._place.assign(assignment)
             if not self._send(unit):
                 left += self._waiting[number:]
                 break

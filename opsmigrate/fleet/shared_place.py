@@ -12,12 +12,13 @@ stands here, in files:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import InvalidStorageError, Storage, storages
@@ -28,19 +29,22 @@ from opsmigrate.fleet.run_folder import OURS_ONLY, OUTCOMES, REPORTS, Outcome, R
 from opsmigrate.fleet.unit import Unit
 from opsmigrate.json_files import UnreadableError, parse_object, read_text, shaped
 
+Kind = TypeVar("Kind")
+TRIES_TO_READ, SECONDS_BETWEEN_TRIES = 5, 0.2
 UNITS, STARTS, STOPPED = "units", "starts", "stopped.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """A unit, and how many seconds it may take; None: as many as it takes.
+    """A unit, of which release it is, and how many seconds it may take; None: as many as it takes.
 
     `starts_before` are those of an earlier part of the run, which was resumed.
     """
 
     unit: Unit
+    release: str | None
     seconds: float | None
-    starts_before: int = 0
+    starts_before: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,16 +164,21 @@ class SharedPlace:
     def __init__(self, files: Files) -> None:
         self.files = files
 
-    def assign(self, unit: Unit, seconds: float | None, starts_before: int) -> None:
+    def assign(self, assignment: Assignment) -> None:
         """Write down what is to be done on a target, whatever came of it earlier."""
-        label = unit.target.label
-        body = {"unit": unit.as_json(), "seconds": seconds, "starts_before": starts_before}
+        label = assignment.unit.target.label
+        body = {
+            "unit": assignment.unit.as_json(),
+            "release": assignment.release,
+            "seconds": assignment.seconds,
+            "starts_before": assignment.starts_before,
+        }
         self.files.remove(_path(OUTCOMES, label))
         self.files.write(_path(UNITS, label), json.dumps(body))
 
     def assignment(self, label: str) -> Assignment:
         """Return what is to be done on a target; raise FileNotFoundError where nothing says so."""
-        body = self._read(_path(UNITS, label))
+        body = self._object(_path(UNITS, label))
         if body is None:
             # For the log of a worker.
             raise FileNotFoundError(
@@ -178,6 +187,7 @@ class SharedPlace:
             )
         return Assignment(
             unit=Unit.from_json(body["unit"]),
+            release=body["release"],
             seconds=body["seconds"],
             starts_before=body["starts_before"],
         )
@@ -195,14 +205,14 @@ class SharedPlace:
     def every_start(self, known: Mapping[str, Start]) -> dict[str, Start]:
         """Return all starts by the names of their files; those of `known` are not read again."""
         return {
-            name: known.get(name) or shaped(Start, self._read(f"{STARTS}/{name}") or {})
+            name: start
             for name in self.files.names(STARTS)
+            if (start := known.get(name) or self._read(Start, f"{STARTS}/{name}"))
         }
 
     def outcome(self, label: str) -> Outcome | None:
         """Return what became of a target, None as long as that is open."""
-        body = self._read(_path(OUTCOMES, label))
-        return None if body is None else shaped(Outcome, body)
+        return self._read(Outcome, _path(OUTCOMES, label))
 
     def finished(self, labels: Iterable[str]) -> list[str]:
         """Return those of the labels that have an outcome."""
@@ -211,7 +221,7 @@ class SharedPlace:
 
     def report(self, outcome: Outcome) -> Mapping[str, Any]:
         """Return the report of a target; empty where it has none."""
-        return self._read(_path(REPORTS, outcome.label)) or {} if outcome.report else {}
+        return (self._object(_path(REPORTS, outcome.label)) if outcome.report else None) or {}
 
     def publish(self, outcome: Outcome, report: Mapping[str, Any]) -> None:
         """Write what became of a target; the outcome last: where it stands, the report does."""
@@ -240,19 +250,33 @@ class SharedPlace:
 
     def is_stopped(self) -> bool:
         """Return whether no unit is to be begun any more."""
-        body = self._read(STOPPED)
+        body = self._object(STOPPED)
         return body is not None and not body.get("resumed")
 
-    def _read(self, path: str) -> dict[str, Any] | None:
-        try:
-            text = self.files.read(path)
-            return None if text is None else parse_object(text)
-        except UnreadableError as error:
-            raise UndecidedError(
-                f"{path} of the run is none of a fleet's files: {error}",
-                id="fleet-run-unreadable",
-                hint="put the file back as it was written, or begin a new run",
-            ) from error
+    def _object(self, path: str) -> dict[str, Any] | None:
+        return self._patiently(path, lambda body: body)
+
+    def _read(self, kind: type[Kind], path: str) -> Kind | None:
+        return self._patiently(path, lambda body: shaped(kind, body))
+
+    def _patiently(self, path: str, made: Callable[[dict[str, Any]], Kind]) -> Kind | None:
+        """Return what is made of a file, None where there is none.
+
+        Not every storage writes a file whole or not at all: what cannot be read is read again.
+        """
+        for tries_left in reversed(range(TRIES_TO_READ)):
+            try:
+                text = self.files.read(path)
+                return None if text is None else made(parse_object(text))
+            except UnreadableError as error:
+                if not tries_left:
+                    raise UndecidedError(
+                        f"{path} of the run is none of a fleet's files: {error}",
+                        id="fleet-run-unreadable",
+                        hint="put the file back as it was written, or begin a new run",
+                    ) from error
+                time.sleep(SECONDS_BETWEEN_TRIES)
+        raise AssertionError
 
 
 def _path(folder: str, label: str) -> str:

@@ -41,7 +41,13 @@ def run(self: Any, run: str, label: str) -> str:
     folder = folder_of(settings.journal_dir, run)
     place = SharedPlace(files_of(folder, settings.fleet_storage))
     worker = f"{self.request.hostname or 'celery'}:{os.getpid()}"
-    return deliver(label, place=place, connection_of=_connection, worker=worker)
+    return deliver(
+        label,
+        place=place,
+        connection_of=_connection,
+        release=settings.release,
+        worker=worker,
+    )
 
 
 def _connection(alias: str) -> BaseDatabaseWrapper:

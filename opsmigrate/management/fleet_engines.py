@@ -69,6 +69,7 @@ def _plain_engine(
         return lambda units: LocalEngine(units, folder, at_most=_limits(units, most), progress=tell)
     celery = CeleryEngine(
         folder,
+        release=about.release,
         storage=settings.fleet_storage,
         connection_of=lambda alias: connections[alias],
         seconds=require_command(about.command, about.arguments).get("time_budget"),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
-from typing import Any
+from threading import Timer
+from typing import Any, NoReturn
 
 import pytest
 
 from opsmigrate.errors import SettingsError, UndecidedError
+from opsmigrate.fleet.delivery import AnotherReleaseError, deliver
 from opsmigrate.fleet.run_folder import Outcome, RunFolder
-from opsmigrate.fleet.shared_place import Files, SharedPlace, files_of
+from opsmigrate.fleet.shared_place import Assignment, Files, SharedPlace, files_of
 from opsmigrate.fleet.targets import Target
 from opsmigrate.fleet.unit import Unit
 
@@ -39,9 +41,9 @@ def test_what_one_side_writes_the_other_reads(files: Files, tmp_path: Path) -> N
     place = SharedPlace(files)
     with pytest.raises(FileNotFoundError, match="JOURNAL_DIR"):
         place.assignment(LABEL)
-    place.assign(UNIT, 7.5, 2)
+    place.assign(Assignment(unit=UNIT, release="r", seconds=7.5, starts_before=2))
     found = place.assignment(LABEL)
-    assert (found.unit, found.seconds, found.starts_before) == (UNIT, 7.5, 2)
+    assert found == Assignment(unit=UNIT, release="r", seconds=7.5, starts_before=2)
 
     assert (place.starts(LABEL), place.every_start({})) == (0, {})
     place.start(LABEL, "w@host:1", 5.0)
@@ -78,22 +80,31 @@ def test_what_one_side_writes_the_other_reads(files: Files, tmp_path: Path) -> N
     assert place.is_stopped()
     place.go_on()
     assert not place.is_stopped()
-    place.assign(UNIT, None, 1)
+    place.assign(found)
     assert place.outcome(LABEL) is None
 
 
 def test_a_file_of_another_making_is_refused(files: Files) -> None:
-    """It may be of anybody who may write there."""
+    """After some patience: not every storage writes a file whole or not at all."""
     place = SharedPlace(files)
     files.write("outcomes/a.json", "[]")
     with pytest.raises(UndecidedError) as refused:
         place.outcome("a")
     assert refused.value.id == "fleet-run-unreadable"
+    files.write("outcomes/b.json", "{")
+    body = '{"label": "b", "verdict": "passed", "exit_code": 0, "attempts": 1, "seconds": 1, '
+    later = Timer(0.3, files.write, ["outcomes/b.json", f'{body}"summary": "well"}}'])
+    later.start()
+    found = place.outcome("b")
+    later.join()
+    assert found is not None
+    assert found.summary == "well"
 
 
 def test_only_their_owner_reads_the_files(tmp_path: Path) -> None:
     """They may quote rows."""
-    SharedPlace(files_of(tmp_path / "run", None)).assign(UNIT, None, 0)
+    place = SharedPlace(files_of(tmp_path / "run", None))
+    place.assign(Assignment(unit=UNIT, release=None, seconds=None, starts_before=0))
     modes = {stat.S_IMODE(each.stat().st_mode) for each in (tmp_path / "run").rglob("*.json")}
     assert modes == {0o600}
 
@@ -102,3 +113,16 @@ def test_a_storage_that_is_not_there_is_named(tmp_path: Path) -> None:
     """As FLEET_STORAGE says it."""
     with pytest.raises(SettingsError, match=r"FLEET_STORAGE.*'nowhere'"):
         files_of(tmp_path, "nowhere")
+
+
+def test_a_worker_of_another_release_begins_nothing(files: Files) -> None:
+    """Its models and migrations are others."""
+    place = SharedPlace(files)
+    place.assign(Assignment(unit=UNIT, release="this", seconds=None, starts_before=0))
+    with pytest.raises(AnotherReleaseError, match="has the release other, and the run has this"):
+        deliver(LABEL, place=place, connection_of=_never, release="other", worker="w")
+    assert place.starts(LABEL) == 0
+
+
+def _never(alias: str) -> NoReturn:
+    raise AssertionError(alias)
