@@ -14,6 +14,7 @@ import pytest
 from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.postgres.names import quoted
 from tests.conftest import ROOT, Answer, environment_for, execute, run, start, url_of
 
 SETTINGS = "tests.fleet_project.settings"
@@ -56,9 +57,11 @@ class Fleet:
         """Return the words after `python` that run a command of manage.py."""
         return ["-m", "django", *arguments]
 
-    def run(self, *arguments: str, **variables: str) -> Answer:
+    def run(self, *arguments: str, seconds: float = 120, **variables: str) -> Answer:
         """Run a command of manage.py to its end, in the fleet's own folder."""
-        return run(*self.argv(*arguments), env={**self.environment, **variables}, cwd=self.folder)
+        process = self.start(*arguments, **variables)
+        stdout, stderr = process.communicate(timeout=seconds)
+        return Answer(process.returncode, stdout, stderr)
 
     def start(self, *arguments: str, **variables: str) -> Any:
         """Start a command of manage.py in the fleet's own folder."""
@@ -67,9 +70,17 @@ class Fleet:
     def execute(self, schema: str, statement: str) -> None:
         """Execute SQL in a tenant's schema."""
         with connections[self.alias].cursor() as cursor:
-            cursor.execute("SELECT set_config('search_path', %s, false)", [f'"{schema}"'])
+            cursor.execute("SELECT set_config('search_path', %s, false)", [quoted(schema)])
             cursor.execute(statement)
             cursor.execute("RESET search_path")
+
+    def rename(self, schema: str, name: str) -> None:
+        """Give a tenant's schema another name."""
+        change = sql.SQL("ALTER SCHEMA {} RENAME TO {}")
+        execute(
+            connections[self.alias], change.format(sql.Identifier(schema), sql.Identifier(name))
+        )
+        self.schemas[self.schemas.index(schema)] = name
 
     def break_rows(self, schema: str) -> None:
         """Let two customers have one email: shop.0002_unique_email fails in this schema."""

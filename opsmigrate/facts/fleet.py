@@ -7,7 +7,7 @@ from opsmigrate.facts.report import Facts
 
 
 class FleetTarget(TypedDict):
-    """A target of the fleet, and what became of it; null where it was not begun.
+    """A target of the fleet, and what became of it; null where it was not done.
 
     `attempts` is 0 where it was known without a process of its own. `report` is the path of its
     report within the run's folder.
@@ -58,7 +58,7 @@ class FleetRun(Facts):
     command: str
     release: str | None
     counts: Mapping[str, int]
-    not_begun: list[str]
+    not_done: list[str]
     stopped: str | None
     rows: list[FleetRow]
     targets: list[FleetTarget]

@@ -74,7 +74,7 @@ class ClassEngine:
         self._units = {each.target.label: each for each in units}
         self._files, self._engine, self._say = RunFolder(folder), engine, say
         self._connection_of, self._options = connection_of, options
-        self._connections: dict[str, BaseDatabaseWrapper] = {}
+        self._by_alias: dict[str, BaseDatabaseWrapper] = {}
         self._running: Engine | None = None
         self._stopped = False
         self.classes: tuple[ClassFound, ...] = ()
@@ -90,7 +90,7 @@ class ClassEngine:
             for alias in dict.fromkeys(each.alias for each in targets):
                 connection = stack.enter_context(owned(self._connection_of(alias)))
                 stack.callback(connection.close)
-                self._connections[alias] = connection
+                self._by_alias[alias] = connection
             yield from self._by_classes(targets)
 
     def stop(self) -> None:
@@ -102,7 +102,7 @@ class ClassEngine:
     def _by_classes(self, targets: Sequence[Target]) -> Iterator[Outcome]:
         found: list[Pending] = []
         digests: dict[str, CatalogDigest] = {}
-        for alias, connection in self._connections.items():
+        for alias, connection in self._by_alias.items():
             here = [each for each in targets if each.alias == alias]
             try:
                 connection.ensure_connection()
@@ -169,7 +169,7 @@ class ClassEngine:
         if not report:
             return [], tuple((each,) for each in others)
         strict = self._options.get("fail_on") == "warning"
-        told = told_by(report, first, others, self._connections, sizes_count=strict)
+        told = told_by(report, first, others, self._by_alias, sizes_count=strict)
         equal = [self._equal(outcome, report, first, each) for each in told.equal[1:]]
         if told.groups:
             number = sum(map(len, told.groups))
@@ -225,7 +225,7 @@ class ClassEngine:
             f"{counted(number, 'target')} of {every:,} with something pending, in "
             f"{counted(len(waiting), 'class', 'classes')}"
         )
-        for connection in self._connections.values():
+        for connection in self._by_alias.values():
             if words := on_citus(connection):
                 self._say(words)
         if waiting:
@@ -236,5 +236,5 @@ class ClassEngine:
         return ClassFound(
             members=tuple(each.label for each in one.members),
             migrations=one.migrations or (),
-            different=difference(one, largest, self._connections) if odd else None,
+            different=difference(one, largest, self._by_alias) if odd else None,
         )

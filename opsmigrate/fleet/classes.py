@@ -82,9 +82,9 @@ class Difference:
 def difference(
     one: TargetClass,
     largest: TargetClass,
-    connections: Mapping[str, BaseDatabaseWrapper],
+    by_alias: Mapping[str, BaseDatabaseWrapper],
 ) -> Difference:
-    """Return what makes a class another one than the largest; `connections` by alias."""
+    """Return what makes a class another one than the largest; connections `by_alias`."""
     if not one.known or not largest.known:
         return Difference(words=("what is applied to it cannot be read",))
     words: list[str] = []
@@ -100,7 +100,7 @@ def difference(
     here, there = (
         {
             line
-            for lines in catalog_lines(connections[each.members[0].alias], each.members[0]).values()
+            for lines in catalog_lines(by_alias[each.members[0].alias], each.members[0]).values()
             for line in lines
         }
         for each in (one, largest)

@@ -76,7 +76,7 @@ def told_by(
     report: Mapping[str, Any],
     first: Target,
     others: Sequence[Target],
-    connections: Connections,
+    by_alias: Connections,
     *,
     sizes_count: bool = False,
 ) -> Told:
@@ -100,14 +100,14 @@ def told_by(
         return Told(
             equal=(first,), groups=each_alone, why=dict.fromkeys(_labels(others), str(alone))
         )
-    why = _disturbed(first, others, connections)
+    why = _disturbed(first, others, by_alias)
     if sizes_count or _has_time_limit(facts):
-        why |= {each: BIGGER for each in _bigger(first, others, connections) if each not in why}
+        why |= {each: BIGGER for each in _bigger(first, others, by_alias) if each not in why}
     equal, by_answers = [first], dict[tuple[str, ...], list[Target]]()
     for each in others:
         if each.label in why:
             continue
-        answers = asking.ask(connections[each.alias], each)
+        answers = asking.ask(by_alias[each.alias], each)
         if answers == asking.expected:
             equal.append(each)
         else:
@@ -179,12 +179,12 @@ def _answers(
             yield answer_of_error(error)
 
 
-def _disturbed(first: Target, others: Sequence[Target], connections: Connections) -> dict[str, str]:
+def _disturbed(first: Target, others: Sequence[Target], by_alias: Connections) -> dict[str, str]:
     """Return by label the members that somebody holds, and that in words."""
     found: dict[str, str] = {}
     for alias in dict.fromkeys(each.alias for each in others):
         here = [each for each in others if each.alias == alias]
-        with _looking(connections[alias]) as cursor:
+        with _looking(by_alias[alias]) as cursor:
             cursor.execute(HELD, [HISTORY, list(WRITING), HELD_SECONDS])
             held = {name for (name,) in cursor.fetchall()}
             cursor.execute(OTHERS, [HELD_SECONDS])
@@ -197,12 +197,12 @@ def _disturbed(first: Target, others: Sequence[Target], connections: Connections
     return found
 
 
-def _bigger(first: Target, others: Sequence[Target], connections: Connections) -> Iterator[str]:
+def _bigger(first: Target, others: Sequence[Target], by_alias: Connections) -> Iterator[str]:
     """Yield the labels of those of which a table is bigger than that of the first."""
-    own = _sizes(connections[first.alias], [first])[first.label]
+    own = _sizes(by_alias[first.alias], [first])[first.label]
     for alias in dict.fromkeys(each.alias for each in others):
         here = [each for each in others if each.alias == alias]
-        for label, tables in _sizes(connections[alias], here).items():
+        for label, tables in _sizes(by_alias[alias], here).items():
             if any(size > own.get(name, 0) for name, size in tables.items()):
                 yield label
 

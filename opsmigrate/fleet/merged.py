@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from opsmigrate.playbook.command_process import CommandEnd
 from opsmigrate.playbook.run import findings_of
 from opsmigrate.report import WIDTH, Finding, Result, Severity, Undecided, Verdict
 from opsmigrate.shown import shown
+from opsmigrate.steps import command
 
 # From the worst on: what must not be deployed, then what nobody knows, then what goes on.
 ORDER = (
@@ -26,7 +28,7 @@ ORDER = (
     Verdict.PASSED,
 )
 SHOWN_LABELS = 8
-NOT_BEGUN = "not begun"
+NOT_DONE = "not done"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,7 @@ class Fleet:
     stopped: str | None = None
 
     @property
-    def not_begun(self) -> list[str]:
+    def not_done(self) -> list[str]:
         """Return the labels of the targets that have no outcome, in their order."""
         return [each.label for each in self.targets if each.label not in self.outcomes]
 
@@ -60,10 +62,10 @@ def merged(fleet: Fleet, *, facts: Mapping[str, Any], again: str) -> Result:
     """
     done = [fleet.outcomes[each.label] for each in fleet.targets if each.label in fleet.outcomes]
     verdict = worst(done)
-    if verdict is Verdict.PASSED and fleet.not_begun:
+    if verdict is Verdict.PASSED and fleet.not_done:
         verdict = Verdict.PARTIAL
     rows = rows_of(fleet)
-    findings = [*_stopped(fleet), *_found(fleet, done)]
+    findings = [*_stopped(fleet, again), *_found(fleet, done)]
     return Result(
         verdict=verdict,
         summary=_summary(fleet, done),
@@ -72,7 +74,7 @@ def merged(fleet: Fleet, *, facts: Mapping[str, Any], again: str) -> Result:
         facts={
             **facts,
             "counts": dict(Counter(each.verdict for each in done)),
-            "not_begun": fleet.not_begun,
+            "not_done": fleet.not_done,
             "stopped": fleet.stopped,
             "rows": [
                 {"verdict": each.verdict, "what": each.what, "targets": list(each.labels)}
@@ -81,7 +83,7 @@ def merged(fleet: Fleet, *, facts: Mapping[str, Any], again: str) -> Result:
             "targets": [_target(each, fleet.outcomes.get(each.label)) for each in fleet.targets],
         },
         detail=(*_table(rows), "", f"Reports: {facts['folder']}"),
-        again=None if verdict is Verdict.PASSED else again,
+        again=None if verdict is Verdict.PASSED or fleet.stopped else again,
     )
 
 
@@ -97,12 +99,12 @@ def rows_of(fleet: Fleet) -> list[Row]:
     for target in fleet.targets:
         outcome = fleet.outcomes.get(target.label)
         if outcome is None:
-            groups.setdefault((NOT_BEGUN, ""), []).append(target.label)
+            groups.setdefault((NOT_DONE, ""), []).append(target.label)
         else:
             what = without_schema(outcome.summary, target)
             groups.setdefault((outcome.verdict, what), []).append(target.label)
     order = [each.value for each in ORDER]
-    order.insert(-1, NOT_BEGUN)
+    order.insert(-1, NOT_DONE)
     rows = [
         Row(verdict=verdict, labels=tuple(labels), what=what)
         for (verdict, what), labels in groups.items()
@@ -115,17 +117,16 @@ def without_schema(text: str, target: Target) -> str:
     """Return words in which the tenant's own schema is not named, so that equal ones are equal."""
     if target.schema is None:
         return text
-    for name in (f'"{target.schema}".', f"{target.schema}."):
-        text = text.replace(name, "")
-    return text
+    name = re.escape(target.schema)
+    return re.sub(rf'(?<![\w"./$-])(?:"{name}"|{name})\.(?=["\w])', "", text)
 
 
 def _summary(fleet: Fleet, done: Sequence[Outcome]) -> str:
     counts = Counter(each.verdict for each in done)
     passed = counts.pop(Verdict.PASSED.value, 0)
     parts = [f"{counts[each.value]:,} {each.value}" for each in ORDER if counts[each.value]]
-    if fleet.not_begun:
-        parts.append(f"{len(fleet.not_begun):,} not begun")
+    if fleet.not_done:
+        parts.append(f"{len(fleet.not_done):,} not done")
     said = f"{passed:,} of {counted(len(fleet.targets), 'target')} passed"
     return ", ".join([said, *parts]) + (f": {fleet.stopped}" if fleet.stopped else "")
 
@@ -155,14 +156,15 @@ def _column(text: str, head: str) -> list[str]:
     )
 
 
-def _stopped(fleet: Fleet) -> Iterator[Finding]:
-    if fleet.stopped is not None and fleet.not_begun:
+def _stopped(fleet: Fleet, again: str) -> Iterator[Finding]:
+    if fleet.stopped is not None and fleet.not_done:
         yield Finding(
             id="fleet-stopped",
             severity=Severity.ERROR,
-            message=f"{counted(len(fleet.not_begun), 'target')} not begun: {fleet.stopped}",
-            hint="put right what is said of the others; then go on with this run",
-            evidence={"targets": fleet.not_begun},
+            message=f"{counted(len(fleet.not_done), 'target')} not done: {fleet.stopped}",
+            hint="put right what is said of the others, if anything is; then go on with this run",
+            steps=(command(again),),
+            evidence={"targets": fleet.not_done},
         )
 
 

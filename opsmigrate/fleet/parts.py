@@ -19,7 +19,7 @@ def merged_parts(folders: Sequence[Path]) -> Result:
     """Return the result of a run whose parts stand in these folders.
 
     A folder may be that of a part, or one that holds the folders of parts. What no part tells of
-    is not begun, and never passed. Raises UsageError where the folders are of several runs.
+    is not done, and never passed. Raises UsageError where the folders are of several runs.
     """
     found = {each: read_about(each) for each in _folders(folders)}
     abouts = list(found.values())

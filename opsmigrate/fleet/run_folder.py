@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from opsmigrate.errors import UndecidedError
+from opsmigrate.errors import RefusedError, UndecidedError
 from opsmigrate.files import write_atomically
 from opsmigrate.json_files import UnreadableError, read_object, shaped
 
-REPORTS, OUTCOMES, ABOUT = "reports", "outcomes", "run.json"
+REPORTS, OUTCOMES, ABOUT, LOCK = "reports", "outcomes", "run.json", "lock"
 OURS_ONLY = 0o600
 # On a file system that takes a and A for one name, too.
 PLAIN = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,99}")
@@ -50,6 +51,21 @@ class RunFolder:
         """Make the folder where it does not exist."""
         for each in (self.folder, self.folder / REPORTS, self.folder / OUTCOMES):
             each.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep others from this run while the block runs; raise RefusedError where one has it.
+
+        The lock is gone with the process. Windows has no such lock: there it is not asked for.
+        """
+        with (self.folder / LOCK).open("a") as file:
+            if not _locked(file.fileno()):
+                raise RefusedError(
+                    f"another process works on the run of {self.folder}",
+                    id="fleet-run-in-use",
+                    hint="wait until it has ended, or stop it; then go on with this run",
+                )
+            yield
 
     def write_report(self, label: str, report: Mapping[str, Any]) -> str:
         """Write the report of a target; return its path within the folder."""
@@ -104,6 +120,18 @@ class RunFolder:
 
     def _write(self, path: str, text: str) -> None:
         write_atomically(self.folder / path, text, mode=OURS_ONLY)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        from fcntl import LOCK_EX, LOCK_NB, flock
+    except ImportError:
+        return True
+    try:
+        flock(descriptor, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def file_name(label: str) -> str:

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.fleet.targets import Target
+from opsmigrate.postgres.django_tenants import sets_path_itself
+from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.opening import SET_LOCAL, pin_of
-from opsmigrate.postgres.tenant import put_on, search_path_of
+from opsmigrate.postgres.tenant import SHARED, search_path_in
 from opsmigrate.postgres.transaction import transaction
 
 EXISTING = "SELECT pg_catalog.current_schemas(false)::pg_catalog.text[]"
@@ -22,9 +25,12 @@ def path_of(connection: BaseDatabaseWrapper, target: Target) -> str:
         pin = pin_of(connection)
         assert pin is not None and pin.project is not None  # noqa: S101, PT018 - ours, and open
         return pin.project
-    as_its_own = connection.copy()
-    put_on(as_its_own.settings_dict, target.schema)
-    return str(search_path_of(as_its_own))
+    if not sets_path_itself(connection):
+        return search_path_in(connection, target.schema)
+    # As django-tenants does (its _get_cursor_search_paths(), and its documentation).
+    shared = getattr(settings, "PUBLIC_SCHEMA_NAME", SHARED)
+    others = [shared, *getattr(settings, "PG_EXTRA_SEARCH_PATHS", ())]
+    return ", ".join(quoted(each) for each in dict.fromkeys([target.schema, *others]))
 
 
 def schemas_of(connection: BaseDatabaseWrapper, target: Target) -> tuple[str, ...]:
@@ -41,16 +47,13 @@ def schemas_of(connection: BaseDatabaseWrapper, target: Target) -> tuple[str, ..
 
 @contextmanager
 def names_of(connection: BaseDatabaseWrapper, target: Target) -> Iterator[None]:
-    """Let `connection` resolve names as the target's own does, for Django's code.
-
-    django-tenants sets the search_path anew for each cursor, to what set_schema() was told.
-    """
-    pin, tenants = pin_of(connection), connection
+    """Let `connection` resolve names as the target's own does, for Django's code."""
+    pin = pin_of(connection)
     if target.schema is None or pin is None:
         yield
         return
     before, found = pin.project, path_of(connection, target)
-    with _tenant(tenants, target.schema):
+    with _tenant(connection, target.schema):
         pin.project = found
         try:
             yield
@@ -60,7 +63,8 @@ def names_of(connection: BaseDatabaseWrapper, target: Target) -> Iterator[None]:
 
 @contextmanager
 def _tenant(connection: Any, schema: str) -> Iterator[None]:
-    if not hasattr(connection, "set_schema"):
+    """Let django-tenants' router and introspection look at a tenant."""
+    if not sets_path_itself(connection):
         yield
         return
     before, included = connection.schema_name, connection.include_public_schema

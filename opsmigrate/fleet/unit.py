@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from opsmigrate.fleet.run_folder import Outcome, RunFolder
+from opsmigrate.fleet.run_folder import Outcome, RunFolder, file_name
 from opsmigrate.fleet.targets import Target
 from opsmigrate.interrupts import INTERRUPTED
 from opsmigrate.playbook.command_process import CommandEnd, run_command
@@ -19,6 +19,8 @@ from opsmigrate.report import Verdict
 TRANSIENT = (Verdict.UNDECIDED.exit_code, Verdict.PARTIAL.exit_code)
 # What stays as it is, however often it is asked.
 LASTING = frozenset({"bad-setting", "system-check", "server-too-old"})
+# In an argument: the name of the target, as it names a file.
+TARGET = "{target}"
 MOST_ATTEMPTS = 3
 SECONDS_BEFORE_ANOTHER = (2.0, 10.0)
 
@@ -71,7 +73,7 @@ def run_unit(
     begun = time.monotonic()
     attempt = 1
     while True:
-        end = _run(unit, say, look)
+        end = _run(unit, folder, say, look)
         look()
         if attempt >= most_attempts or not _may_go_well(end):
             break
@@ -107,15 +109,26 @@ def outcome_of(label: str, end: CommandEnd) -> Outcome:
     )
 
 
-def _run(unit: Unit, say: Callable[[str], None], look: Callable[[], None]) -> CommandEnd:
+def _run(
+    unit: Unit, folder: Path, say: Callable[[str], None], look: Callable[[], None]
+) -> CommandEnd:
     target = unit.target
     return run_command(
-        [unit.command, *unit.arguments, "--database", target.alias, "--no-input"],
+        [unit.command, *_arguments(unit, folder), "--database", target.alias, "--no-input"],
         unit.run_id,
         say=say,
         look=look,
         variables=variable_for(target.alias, target.schema),
     )
+
+
+def _arguments(unit: Unit, folder: Path) -> list[str]:
+    """Return the arguments of this target; the pages of its run_uat are in the run's folder."""
+    name = file_name(unit.target.label)
+    given = [each.replace(TARGET, name) for each in unit.arguments]
+    if unit.command == "run_uat" and not any(each.startswith("--report-dir") for each in given):
+        given += ["--report-dir", str(folder / "uat" / name)]
+    return given
 
 
 def _may_go_well(end: CommandEnd) -> bool:

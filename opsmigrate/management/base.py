@@ -112,6 +112,10 @@ class ReportCommand(BaseCommand, ABC):
     def run(self, run: Run, **options: Any) -> Result:
         """Do the command's work on `run.connection` and return its result."""
 
+    def run_id(self, options: dict[str, Any]) -> str:
+        """Return the id of the run: that of what has started it, else a new one."""
+        return os.environ.get("OPSMIGRATE_RUN_ID") or uuid4().hex[:12]
+
     def prepare(self, options: dict[str, Any]) -> None:
         """Refuse bad input before anything is done; a command may have nothing to refuse."""
 
@@ -166,7 +170,7 @@ class ReportCommand(BaseCommand, ABC):
         # A run may end before it is known where its reports can go.
         options["also_asked"], options["also"] = options.get("also") or (), {}
         started = datetime.now(timezone.utc)
-        run_id = shown(os.environ.get("OPSMIGRATE_RUN_ID") or uuid4().hex[:12])
+        run_id = shown(self.run_id(options))
         chosen = ChosenDatabase()
         try:
             result, exit_code = self._result(watch, run_id, chosen, options)

@@ -12,6 +12,7 @@ from django.core.management.base import CommandParser
 
 from opsmigrate.errors import UsageError
 from opsmigrate.fleet.run import MostFailures
+from opsmigrate.fleet.unit import TARGET
 from opsmigrate.management.argument_types import positive_int
 
 COMMANDS = (
@@ -25,6 +26,14 @@ COMMANDS = (
 )
 # What a fleet says to each command itself, or what would be one file for all of them.
 OF_THE_FLEET = ("--database", "--format", "--output", "--also", "--no-input", "--noinput")
+# What each target writes or reads for itself: its name goes where TARGET stands.
+OF_EACH_TARGET = (
+    "--baseline",
+    "--report-dir",
+    "--save-baseline",
+    "--write-repair",
+    "--write-scripts",
+)
 ENGINES = ("local", "celery")
 PART = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 FAILURES = re.compile(r"([0-9]{1,9})(%?)")
@@ -87,7 +96,7 @@ def add_fleet_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         metavar="RUN",
-        help="go on with a run: with what was not begun, or did not pass",
+        help="go on with a run: with what was not done, or did not pass",
     )
     parser.add_argument(
         "--merge",
@@ -166,5 +175,22 @@ def require_command(name: str, arguments: Sequence[str]) -> dict[str, Any]:
                 id="no-fleet-command",
                 hint=hint,
             )
+    _require_own_files(arguments)
     parser = load_command_class("opsmigrate", name).create_parser("manage.py", name)
     return dict(vars(parser.parse_args(list(arguments))))
+
+
+def _require_own_files(arguments: Sequence[str]) -> None:
+    """Raise UsageError where all targets would write to, or read, one file."""
+    for number, word in enumerate(arguments):
+        option, equals, value = word.partition("=")
+        if option not in OF_EACH_TARGET:
+            continue
+        file = value if equals else "".join(arguments[number + 1 : number + 2])
+        if TARGET not in file:
+            raise UsageError(
+                f"{option} {file} would be one file for all targets",
+                id="no-fleet-command",
+                hint=f"write {TARGET} where the name of the target goes, as in "
+                f"{option} 'reports/{TARGET}'",
+            )

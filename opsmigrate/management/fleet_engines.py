@@ -71,7 +71,7 @@ def _plain_engine(
         folder,
         release=about.release,
         storage=settings.fleet_storage,
-        connection_of=lambda alias: connections[alias].copy(),
+        connection_of=lambda alias: connections[alias],
         seconds=require_command(about.command, about.arguments).get("time_budget"),
         say=progress.phase,
         progress=tell,

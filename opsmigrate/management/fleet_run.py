@@ -111,8 +111,8 @@ class FleetRun:
             if each.label in nothing:
                 self.files.write_outcome(outcome_of_nothing(each))
         self.progress.phase(
-            f"{counted(len(nothing), 'target')} with nothing to migrate, "
-            f"{counted(len(targets) - len(nothing), 'other')}"
+            f"{len(targets) - len(nothing):,} of {counted(len(targets), 'target')} with something "
+            "pending"
         )
         return [each for each in targets if each.label not in nothing]
 
@@ -180,8 +180,8 @@ def _unlike(one: ClassFound, largest: ClassFound) -> Finding:
     return Finding(
         id="target-unlike-others",
         severity=Severity.INFO,
-        message=f"{one.members[0]} is not as the {counted(len(largest.members), 'target')} that "
-        f"are like {largest.members[0]}: {'; '.join(parts)}",
+        message=f"{one.members[0]} differs from the {counted(len(largest.members), 'target')} that "
+        f"are equal, {largest.members[0]} for one: {'; '.join(parts)}",
         hint="check_drift says whether it is as its applied migrations describe it",
         evidence={"targets": list(one.members)},
     )

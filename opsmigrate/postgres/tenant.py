@@ -66,13 +66,16 @@ def schema_of(connection: BaseDatabaseWrapper) -> str | None:
 
 
 def search_path_of(connection: BaseDatabaseWrapper) -> str | None:
-    """Return the search_path of a tenant's connection, None where it is of no tenant.
+    """Return the search_path of a tenant's connection, None where it is of no tenant."""
+    schema = schema_of(connection)
+    return None if schema is None else search_path_in(connection, schema)
+
+
+def search_path_in(connection: BaseDatabaseWrapper, schema: str) -> str:
+    """Return the search_path that a connection would have in a tenant's schema.
 
     The schema comes first; what OPTIONS of the alias say, or the shared schema, comes after it.
     """
-    schema = schema_of(connection)
-    if schema is None:
-        return None
     options = str((connection.settings_dict.get("OPTIONS") or {}).get("options") or "")
     given = SEARCH_PATH.findall(options)
     others = re.sub(r"\\(.)", r"\1", given[-1]) if given else SHARED

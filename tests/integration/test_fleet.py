@@ -12,8 +12,13 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from opsmigrate.fleet.about import About
+from opsmigrate.fleet.run_folder import RunFolder
 from tests.conftest import Answer
 from tests.fleet_schemas import Fleet
+
+# What a schema may be called.
+ODD = "tenant_/../o 'q\" %2F ü"
 
 
 def verdicts(answer: Answer) -> dict[str, str | None]:
@@ -30,14 +35,15 @@ def test_a_target_that_fails_stops_nothing_but_itself_and_is_resumed_alone(
     """Rows that break one tenant; put right, only this one is run again."""
     tenants = fleet(3)
     tenants.break_rows("tenant_0002")
+    tenants.rename("tenant_0003", ODD)
     first = tenants.run("fleet", "migrate_safely", "--canary", "1", "--format", "json")
     assert first.code == 1, first.stderr
     assert verdicts(first) == {
         "tenant_0001": "passed",
         "tenant_0002": "failed",
-        "tenant_0003": "passed",
+        ODD: "passed",
     }
-    assert tenants.migrated() == ["tenant_0001", "tenant_0003"]
+    assert tenants.migrated() == sorted(["tenant_0001", ODD])
     assert first.ids == ["duplicate-values"]
     assert (
         "tenant_0002: 1 value of tenant_0002.shop_customer"
@@ -54,7 +60,7 @@ def test_a_target_that_fails_stops_nothing_but_itself_and_is_resumed_alone(
     again = tenants.run("fleet", "--resume", first.report["run_id"], "--format", "json")
     assert again.code == 0, again.stdout
     assert again.report["facts"]["summary"] == "3 of 3 targets passed"
-    assert tenants.migrated() == tenants.schemas
+    assert tenants.migrated() == sorted(tenants.schemas)
     after = {each.name: each.stat().st_mtime_ns for each in (folder / "outcomes").iterdir()}
     assert {name for name in after if after[name] != before[name]} == {"tenant_0002.json"}
 
@@ -65,6 +71,8 @@ def test_a_target_that_fails_stops_nothing_but_itself_and_is_resumed_alone(
         (["restore_db"], "no-fleet-command"),
         ([], "no-fleet-command"),
         (["check_drift", "--database", "other"], "no-fleet-command"),
+        (["check_drift", "--write-repair=repair.sql"], "no-fleet-command"),
+        (["run_uat", "--save-baseline", "before.json"], "no-fleet-command"),
         (["check_drift", "--only", "x*"], "no-such-target"),
         (["--resume", "none"], "no-such-run"),
         (["--resume", "../.."], "no-such-run"),
@@ -99,6 +107,33 @@ def call_fleet(settings: Any, tmp_path: Path, db: None) -> Callable[..., Answer]
         return Answer(0, out.getvalue())
 
     return call
+
+
+def test_a_run_is_not_gone_on_with_while_it_runs(
+    call_fleet: Callable[..., Answer], tmp_path: Path
+) -> None:
+    """Two would overwrite what the other one writes."""
+    folder = RunFolder(tmp_path / "reports" / "fleet" / "r1")
+    about = About(
+        run_id="r1",
+        command="check_drift",
+        arguments=(),
+        release="test-release",
+        targets=(),
+        fleet=(),
+    )
+    folder.make()
+    folder.write_about(about.as_json())
+    with folder.in_use():
+        refused = call_fleet("--resume", "r1")
+    assert (refused.code, refused.ids) == (4, ["fleet-run-in-use"])
+    assert not (folder.folder / "report.json").exists()
+    assert call_fleet("--resume", "r1").code == 0
+    changed = call_fleet("migrate_safely", "--resume", "r1")
+    assert (changed.code, changed.ids) == (4, ["fleet-changed"])
+    (folder.folder / "run.json").write_text("[]")
+    unreadable = call_fleet("--resume", "r1")
+    assert (unreadable.code, unreadable.ids) == (3, ["fleet-run-unreadable"])
 
 
 @pytest.mark.faults
@@ -148,7 +183,7 @@ def test_of_two_fleets_at_once_one_has_each_target(fleet: Callable[[int], Fleet]
 
 @pytest.mark.long
 def test_parts_make_the_report_of_a_serial_run(fleet: Callable[[int], Fleet]) -> None:
-    """Merged in any order; a part that is missing is not begun."""
+    """Merged in any order; a part that is missing is not done."""
     tenants = fleet(4)
     tenants.break_rows("tenant_0003")
     serial = tenants.run("fleet", "preflight_migrate", "--at-most", "1", "--format", "json")
@@ -157,14 +192,28 @@ def test_parts_make_the_report_of_a_serial_run(fleet: Callable[[int], Fleet]) ->
     folders = [f"reports/fleet/p.part-{number}-of-3" for number in (3, 1, 2)]
     merged = tenants.run("fleet", "--merge", *folders, "--format", "json")
     assert merged.code == serial.code == 1
-    for key in ("rows", "counts", "not_begun", "summary"):
+    for key in ("rows", "counts", "not_done", "summary"):
         assert merged.report["facts"][key] == serial.report["facts"][key]
     assert [each["message"] for each in merged.report["findings"]] == [
         each["message"] for each in serial.report["findings"]
     ]
     partly = tenants.run("fleet", "--merge", *folders[1:], "--format", "json")
-    assert partly.report["facts"]["not_begun"]
+    assert partly.report["facts"]["not_done"]
     assert partly.code != 0
+
+
+@pytest.mark.long
+def test_a_thousand_tenants_are_examined_by_a_few_processes(fleet_of_1000: Fleet) -> None:
+    """Whose rows break, and what has drifted, stands out; the others are one class."""
+    fleet_of_1000.break_rows("tenant_0500")
+    fleet_of_1000.drift("tenant_0900")
+    answer = fleet_of_1000.run("fleet", "preflight_migrate", "--format", "json", seconds=600)
+    facts = answer.report["facts"]
+    assert (answer.code, facts["counts"]) == (1, {"passed": 999, "failed": 1})
+    assert facts["rows"][0]["targets"] == ["tenant_0500"]
+    assert [len(each["members"]) for each in facts["classes"]] == [1, 999]
+    assert sum(each["attempts"] for each in facts["targets"]) <= 3
+    assert answer.ids == ["duplicate-values", "target-unlike-others"]
 
 
 def _until(happened: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:

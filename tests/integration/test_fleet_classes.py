@@ -4,9 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connections
 
 from opsmigrate.fleet.catalogs import catalog_digests
+from opsmigrate.fleet.citus import on_citus
 from opsmigrate.fleet.classes import TargetClass, classes, difference
 from opsmigrate.fleet.pending import pending
 from opsmigrate.fleet.targets import Target
@@ -122,8 +124,6 @@ def test_databases_are_classes_too_and_what_they_are_set_to_counts(
     )
     found = []
     digests = {}
-    from django.core.management import call_command
-
     for alias in aliases:
         call_command("migrate", "zoo", database=alias, verbosity=0)
         connections[alias].close()
@@ -149,3 +149,18 @@ def test_what_cannot_be_said_of_a_target_leaves_it_alone(
         for name in "ab":
             execute(connections[empty_database], f"TRUNCATE {name}.django_migrations")
     assert len(found(empty_database, targets)) == (1 if known else 2)
+
+
+def test_citus_is_named_with_what_does_not_hold_there(empty_database: str) -> None:
+    """The catalog of Citus stands in pg_catalog; here its first table does."""
+    connection = connections[empty_database]
+    with owned(connection):
+        assert on_citus(connection) is None
+    execute(connection, "SET allow_system_table_mods = on")
+    execute(connection, "CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass)")
+    with owned(connection):
+        assert on_citus(connection) is None
+    execute(connection, "INSERT INTO pg_catalog.pg_dist_partition VALUES ('pg_class'), ('pg_proc')")
+    with owned(connection):
+        words = str(on_citus(connection))
+    assert words.startswith(f"{empty_database}: Citus distributes 2 tables; a UNIQUE constraint")

@@ -8,21 +8,23 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from django.core.management import load_command_class
 
 from opsmigrate.errors import OpsmigrateError
 from opsmigrate.fleet.about import About
-from opsmigrate.fleet.merged import Fleet, merged
+from opsmigrate.fleet.merged import Fleet, merged, without_schema
 from opsmigrate.fleet.parts import merged_parts
 from opsmigrate.fleet.run import Bounds, MostFailures, play
 from opsmigrate.fleet.run_folder import Outcome, RunFolder, file_name
 from opsmigrate.fleet.targets import Target, chosen, once_per_database, part_of
-from opsmigrate.fleet.unit import Unit, outcome_of
+from opsmigrate.fleet.unit import Unit, _arguments, outcome_of
 from opsmigrate.management.fleet_arguments import split
 from opsmigrate.playbook.command_process import CommandEnd
 from opsmigrate.postgres.tenant import in_schema, read_variable, search_path_of, variable_for
 from opsmigrate.report import Verdict
 from opsmigrate.steps import aimed_text
+from tests.conftest import ROOT
 
 
 def target(label: str, alias: str = "default") -> Target:
@@ -134,6 +136,17 @@ def test_options_of_the_fleet_and_of_the_command_are_told_apart(
     assert (" ".join(found[0]), " ".join(found[1])) == (ours, others)
 
 
+def test_each_target_has_files_of_its_own(tmp_path: Path) -> None:
+    def typed(command: str, *arguments: str) -> list[str]:
+        unit = Unit(command=command, arguments=arguments, target=target("a b"), run_id="r")
+        return _arguments(unit, tmp_path)
+
+    name = file_name("a b")
+    assert typed("check_drift", "--write-repair={target}.sql") == [f"--write-repair={name}.sql"]
+    assert typed("run_uat") == ["--report-dir", str(tmp_path / "uat" / name)]
+    assert typed("run_uat", "--report-dir", "x/{target}") == ["--report-dir", f"x/{name}"]
+
+
 class FakeEngine:
     """Gives the outcomes that a test wants, one after the other."""
 
@@ -206,11 +219,11 @@ def test_the_worst_verdict_is_that_of_all_and_stands_first() -> None:
     assert {each.id for each in result.findings} == {"target-without-report"}
 
 
-def test_what_was_not_begun_never_passes() -> None:
+def test_what_was_not_done_never_passes() -> None:
     result = merged(whole([outcome("a")], stopped="interrupted"), facts=FACTS, again="again")
     assert result.verdict is Verdict.PARTIAL
-    assert result.facts["not_begun"] == ["b", "c", "d", "e"]
-    assert result.again == "again"
+    assert result.facts["not_done"] == ["b", "c", "d", "e"]
+    assert [each.text for each in result.findings[0].steps] == ["again"]
     assert merged(whole([]), facts=FACTS, again="again").verdict is Verdict.PARTIAL
 
 
@@ -218,6 +231,9 @@ def test_what_is_said_of_several_tenants_is_said_once() -> None:
     said = [outcome(each.label, summary=f"{each.label}.shop is fine") for each in TARGETS]
     result = merged(whole(said), facts=FACTS, again="again")
     assert [each["what"] for each in result.facts["rows"]] == ["shop is fine"]
+    for words in ("x/a.json is no file", "data.a is", "a", "ba.c"):
+        assert without_schema(words, TARGETS[0]) == words
+    assert without_schema('in "a"."b", a.c', TARGETS[0]) == 'in "b", c'
 
 
 @pytest.mark.parametrize(
@@ -259,8 +275,29 @@ def test_parts_are_one_run_and_a_part_that_is_missing_never_passed(tmp_path: Pat
     assert merged_parts(folders).summary == "5 of 5 targets passed"
     assert merged_parts([tmp_path]).verdict is Verdict.PASSED
     half = merged_parts(folders[:1])
-    assert (half.verdict, half.facts["not_begun"]) == (Verdict.PARTIAL, ["b", "d"])
+    assert (half.verdict, half.facts["not_done"]) == (Verdict.PARTIAL, ["b", "d"])
     # The worse of two is believed, whichever folder comes first.
     RunFolder(folders[1]).write_outcome(outcome("a", Verdict.FAILED))
     assert merged_parts(folders).verdict is Verdict.FAILED
     assert merged_parts(folders[::-1]).verdict is Verdict.FAILED
+
+
+def test_the_job_of_kubernetes_names_a_part_for_each_index() -> None:
+    """The example of the guide is YAML, and what its pods type is understood."""
+    text = (ROOT / "docs" / "many-databases.md").read_text(encoding="utf-8")
+    job = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
+    spec, [container] = job["spec"], job["spec"]["template"]["spec"]["containers"]
+    [script] = container["args"]
+    typed = script.replace("exec python manage.py fleet ", "").replace('"', "")
+    parser = load_command_class("opsmigrate", "fleet").create_parser("manage.py", "fleet")
+    parts = {
+        parser.parse_args(
+            typed.replace("$((JOB_COMPLETION_INDEX + 1))", f"{index + 1}").split()
+        ).part
+        for index in range(spec["completions"])
+    }
+    assert parts == {(number, spec["completions"]) for number in range(1, spec["completions"] + 1)}
+    assert {each["name"] for each in container["env"]} == {"OPSMIGRATE_RUN_ID"}
+    [rule] = spec["podFailurePolicy"]["rules"]
+    lasting = (Verdict.FAILED, Verdict.USAGE, Verdict.REFUSED)
+    assert rule["onExitCodes"]["values"] == [each.exit_code for each in lasting]

@@ -63,6 +63,10 @@ class Command(ReportCommand):
         add_fleet_arguments(parser)
         parser.set_defaults(arguments=[])
 
+    def run_id(self, options: dict[str, Any]) -> str:
+        """Return the id of the run that goes on, else one as every command has."""
+        return str(options["resume"] or super().run_id(options))
+
     def run(self, run: Run, **options: Any) -> Result:
         """Do nothing: a fleet has no single database; see _run()."""
         raise NotImplementedError
@@ -77,8 +81,10 @@ class Command(ReportCommand):
             if options["list"]:
                 return _listed(_targets(settings, options))
             about, folder, resumed = self._about(settings, run_id, options)
-            self._folder = folder
-            return FleetRun(about, folder, settings, options, progress).result(resumed=resumed)
+            with RunFolder(folder).in_use():
+                # The report of one that is refused goes nowhere else.
+                self._folder = folder
+                return FleetRun(about, folder, settings, options, progress).result(resumed=resumed)
 
     def _about(
         self, settings: Settings, run_id: str, options: dict[str, Any]
@@ -111,8 +117,10 @@ class Command(ReportCommand):
             part=options["part"],
         )
         folder = folder_of(settings.journal_dir, run_id, options["part"])
-        RunFolder(folder).make()
-        RunFolder(folder).write_about(about.as_json())
+        files = RunFolder(folder)
+        files.make()
+        with files.in_use():
+            files.write_about(about.as_json())
         return about, folder, False
 
     def write_reports(self, report: Report, options: dict[str, Any]) -> None:

@@ -219,11 +219,12 @@ def _next(
 def _taken(
     connection: BaseDatabaseWrapper, origin: tuple[str, str], column: str, coming: list[int]
 ) -> list[int]:
-    query = sql.SQL("SELECT {key} FROM {} WHERE {key} = ANY (%s)").format(
-        sql.Identifier(*origin), key=sql.Identifier(column)
+    # No parameter: a name may have a percent sign.
+    query = sql.SQL("SELECT {key} FROM {} WHERE {key} = ANY ({coming})").format(
+        sql.Identifier(*origin), key=sql.Identifier(column), coming=sql.Literal(coming)
     )
     with connection.cursor() as cursor:
-        cursor.execute(query, [coming])
+        cursor.execute(query)
         return [int(value) for (value,) in cursor.fetchall()]
 
 
