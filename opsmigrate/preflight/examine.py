@@ -137,7 +137,14 @@ def _rehearsal(
     wanted = something or (found.ledger.undecided and error is None)
     behind = behind and cures.any_known and bool(plan.steps) and not arguments.fake
     rehearsal = rehearse(cures) if wanted or behind else None
-    return None if error is not None and isinstance(rehearsal, NotRehearsed) else rehearsal
+    if isinstance(rehearsal, NotRehearsed):
+        return None if error is not None else rehearsal
+    if rehearsal is None or error is not None or found.ledger.undecided or found.walk is None:
+        return rehearsal
+    # Loaded only where there is a rehearsal, as it takes a while.
+    from opsmigrate.preflight.rehearsal.lacking_table import ended_for_lack_of_a_table
+
+    return ended_for_lack_of_a_table(rehearsal, found.walk.catalog.role) or rehearsal
 
 
 def _cures(found: Explained, plan: Plan) -> Cures:
