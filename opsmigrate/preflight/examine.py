@@ -12,6 +12,7 @@ from opsmigrate.postgres.session import Session
 from opsmigrate.preflight.drift_findings import judge_drift, with_causes
 from opsmigrate.preflight.explain import Explained, Explaining, explain
 from opsmigrate.preflight.forecast.forecast_report import build_forecast
+from opsmigrate.preflight.forecast.refused import doubt_refused
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.live.another_migrate import find_another_migrate
 from opsmigrate.preflight.live.check_server import check_server
@@ -83,6 +84,7 @@ def examine(  # noqa: PLR0913 - what a command is asked
         if something:
             require_replica_identities(walk)
     forecast_report = build_forecast(connection, catalog, plan, ledger, rehearsed)
+    doubt_refused(forecast_report.costs, rehearsed, ledger)
     server, lines = (
         check_server(connection, catalog, ledger, forecast_report.costs, rehearsed)
         if plan.steps
