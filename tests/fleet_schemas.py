@@ -57,9 +57,11 @@ class Fleet:
         """Return the words after `python` that run a command of manage.py."""
         return ["-m", "django", *arguments]
 
-    def run(self, *arguments: str, **variables: str) -> Answer:
+    def run(self, *arguments: str, seconds: float = 120, **variables: str) -> Answer:
         """Run a command of manage.py to its end, in the fleet's own folder."""
-        return run(*self.argv(*arguments), env={**self.environment, **variables}, cwd=self.folder)
+        process = self.start(*arguments, **variables)
+        stdout, stderr = process.communicate(timeout=seconds)
+        return Answer(process.returncode, stdout, stderr)
 
     def start(self, *arguments: str, **variables: str) -> Any:
         """Start a command of manage.py in the fleet's own folder."""

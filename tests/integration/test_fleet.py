@@ -202,6 +202,20 @@ def test_parts_make_the_report_of_a_serial_run(fleet: Callable[[int], Fleet]) ->
     assert partly.code != 0
 
 
+@pytest.mark.long
+def test_a_thousand_tenants_are_examined_by_a_few_processes(fleet_of_1000: Fleet) -> None:
+    """Whose rows break, and what has drifted, stands out; the others are one class."""
+    fleet_of_1000.break_rows("tenant_0500")
+    fleet_of_1000.drift("tenant_0900")
+    answer = fleet_of_1000.run("fleet", "preflight_migrate", "--format", "json", seconds=600)
+    facts = answer.report["facts"]
+    assert (answer.code, facts["counts"]) == (1, {"passed": 999, "failed": 1})
+    assert facts["rows"][0]["targets"] == ["tenant_0500"]
+    assert [len(each["members"]) for each in facts["classes"]] == [1, 999]
+    assert sum(each["attempts"] for each in facts["targets"]) <= 3
+    assert answer.ids == ["duplicate-values", "target-unlike-others"]
+
+
 def _until(happened: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
     deadline = time.monotonic() + 90
     while not happened():
