@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from opsmigrate.pgtools.run import dying_with_us
 from tests.conftest import ROOT
 
 APP = "tests.fleet_on_celery.celery_app"
-SECONDS_TO_START = 90.0
 SECONDS_TO_END = 20.0
 
 
@@ -91,13 +89,3 @@ def start_worker(
         start_new_session=True,
     )
     return Worker(name, process, log)
-
-
-def wait_until_ready(*workers: Worker) -> None:
-    """Wait until each of the workers takes tasks."""
-    deadline = time.monotonic() + SECONDS_TO_START
-    while not all(" ready." in each.said() for each in workers):
-        for each in workers:
-            assert each.process.poll() is None, each.said()
-        assert time.monotonic() < deadline, [each.said() for each in workers]
-        time.sleep(0.1)

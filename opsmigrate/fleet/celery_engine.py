@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SECONDS_OVER_SOFT, SECONDS_OVER_HARD = 30.0, 60.0
 SECONDS_TO_ANSWER = 2.0
 TRIES = {"max_retries": 2, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 1.0}
-INSTALL = command("pip install 'opsmigrate[fleet]'")
+INSTALL = command("pip install 'path/to/a/clone/of/this/repository[fleet]'")
 
 
 def celery_app() -> Celery:

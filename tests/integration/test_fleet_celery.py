@@ -175,7 +175,7 @@ def test_whatever_happens_the_report_is_that_of_a_serial_run(
 
     Nothing is lost, nothing comes to its end twice, and the broker knows names only.
     """
-    _everything_happens(bench, fleet(9), new_database, tmp_path, most=4)
+    _everything_happens(bench, fleet(8), new_database, tmp_path, most=4)
 
 
 @pytest.mark.long
@@ -297,28 +297,27 @@ class locked:
 @pytest.mark.system
 def test_a_unit_that_kills_its_worker_each_time_is_given_up(bench: Callable[..., Bench]) -> None:
     """Celery would deliver it for ever; the others are done."""
-    it = bench(3, FLEET_KILLER="tenant_0002")
+    it = bench(2, FLEET_KILLER="tenant_0001")
     it.hire("w1")
     answer = answer_of(it.start(*WHAT))
     assert answer.code == 3, answer.stderr
     found = {each["label"]: each for each in answer.report["facts"]["targets"]}
     assert {label: each["verdict"] for label, each in found.items()} == {
-        "tenant_0001": "passed",
-        "tenant_0002": "undecided",
-        "tenant_0003": "passed",
+        "tenant_0001": "undecided",
+        "tenant_0002": "passed",
     }
-    assert found["tenant_0002"]["summary"] == (
+    assert found["tenant_0001"]["summary"] == (
         "it was begun 3 times, and no worker came to its end: see the workers' logs"
     )
     begun = Counter(each["label"] for each in it.audit() if each["what"] == "begun")
-    assert begun == {"tenant_0001": 1, "tenant_0002": 3, "tenant_0003": 1}
+    assert begun == {"tenant_0001": 3, "tenant_0002": 1}
     assert it.redis.client().hlen("unacked") == 0
 
 
 @pytest.mark.system
 def test_results_may_go_through_a_storage_and_a_run_is_resumed(bench: Callable[..., Bench]) -> None:
     """The worker sees the storage only; the canary stops the run, which then goes on."""
-    it = bench(3, FLEET_STORAGE="bucket")
+    it = bench(2, FLEET_STORAGE="bucket")
     it.fleet.break_rows("tenant_0001")
     worker = it.hire("w1", pool="solo")
     first = answer_of(it.start(*WHAT, "--canary", "1"))
@@ -333,7 +332,7 @@ def test_results_may_go_through_a_storage_and_a_run_is_resumed(bench: Callable[.
     assert second.code == 0, second.stdout + second.stderr
     assert it.fleet.migrated() == it.fleet.schemas
     counted = Counter(each["label"] for each in it.audit() if each["what"] == "ended")
-    assert counted == {"tenant_0001": 2, "tenant_0002": 1, "tenant_0003": 1}
+    assert counted == {"tenant_0001": 2, "tenant_0002": 1}
     ours = it.folder / "reports" / "fleet" / run
     assert {each.name for each in (ours / "reports").iterdir()} == {
         f"{each}.json" for each in it.fleet.schemas

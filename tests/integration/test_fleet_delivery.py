@@ -60,15 +60,18 @@ def test_a_unit_that_is_delivered_again_is_not_run_again(
 ) -> None:
     """Neither while the first delivery is at work, nor after it."""
     audit = tmp_path / "audit"
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(2) as pool:
         first = pool.submit(delivered)
         deadline = time.monotonic() + SECONDS
         while not audit.exists():
             assert time.monotonic() < deadline
             assert not first.done(), first.result()
             time.sleep(0.05)
-        assert delivered() == "already-running"
-        (tmp_path / f"audit.{LABEL}").touch()
+        second = pool.submit(delivered)
+        try:
+            assert second.result(SECONDS) == "already-running"
+        finally:
+            (tmp_path / f"audit.{LABEL}").touch()
         assert first.result() == "passed"
     assert delivered() == "done-before"
     lines = [json.loads(each) for each in audit.read_text().splitlines()]
