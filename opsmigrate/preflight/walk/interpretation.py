@@ -12,6 +12,7 @@ from opsmigrate.preflight.interpret.effects import Effects, Refusal, Unknown
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.sql.grammar import parse
+from opsmigrate.sql.plain_blocks import LANGUAGE, plain_block
 from opsmigrate.sql.statement import NoGrammarError, NotParsedError, Statement
 
 AFTER_REFUSAL = "a statement before it is refused already"
@@ -95,11 +96,13 @@ class Interpretation:
 def interpreted(schema: Schema, text: str) -> Iterator[Interpreted]:
     """Yield the text's statements one after the other, up to the one that is refused.
 
+    Of a DO block that is nothing but statements, these.
+
     Raises NotParsedError, and NoGrammarError where PostgreSQL's grammar is not installed.
     """
     from opsmigrate.preflight.interpret.interpret import interpret
 
-    for statement in parse(text):
+    for statement in _statements(schema, text):
         try:
             after, effects = interpret(schema, statement)
         # A rule that meets what it was not made for: what the statement does is not known.
@@ -110,6 +113,14 @@ def interpreted(schema: Schema, text: str) -> Iterator[Interpreted]:
         if effects.refusal is not None:
             return
         schema = after
+
+
+def _statements(schema: Schema, text: str) -> Iterator[Statement]:
+    for statement in parse(text):
+        if statement.kind == "do_stmt" and LANGUAGE in schema.extensions:
+            yield from plain_block(statement) or (statement,)
+        else:
+            yield statement
 
 
 def _given_up(schema: Schema, why: str) -> Schema:
