@@ -125,10 +125,10 @@ def _walk_forwards(
         # As migrate does, whether or not an operation asks for the models.
         _ = state.apps
     for number, operation in enumerate(migration.operations):
-        if is_unseen(operation, migration.app_label, state, editor):
-            later.change(state, operation, migration.app_label)
-            continue
         with ledger.at(step.label, label_of(number, operation)):
+            if is_unseen(operation, migration.app_label, state, editor):
+                later.change(state, operation, migration.app_label)
+                continue
             with migrate_would_raise():
                 later.render_for(operation, state)
             before = state.clone()

@@ -51,11 +51,13 @@ class LaterRendering:
 
     def change(self, state: ProjectState, operation: Operation, app_label: str) -> None:
         """Change the state by an operation that is_unseen(), and leave its models as they are."""
-        apps = state.__dict__.pop("apps")
+        # Without any, state_forwards() renders none.
+        apps = state.__dict__.pop("apps", None)
         try:
             operation.state_forwards(app_label, state)
         finally:
-            state.apps = apps
+            if apps is not None:
+                state.apps = apps
         self.waiting.add(_changed(operation, app_label))
 
     def render_for(self, operation: Operation, state: ProjectState) -> None:
