@@ -1,6 +1,7 @@
 """DO blocks that do nothing else than execute some statements, one after the other."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from opsmigrate.sql.bodies import body_of
 from opsmigrate.sql.grammar import parse, scan
@@ -16,37 +17,87 @@ PLAIN = frozenset(
 # The one variable of every block (documentation, Obtaining the Result Status): a column of this
 # name is ambiguous there.
 VARIABLE = "found"
+# Conditions that a handler names (documentation, PostgreSQL Error Codes): what is there already, or
+# is not there. Of others, the rows may be the reason.
+SQLSTATES = {
+    "DUPLICATE_COLUMN": "42701",
+    "DUPLICATE_FUNCTION": "42723",
+    "DUPLICATE_OBJECT": "42710",
+    "DUPLICATE_SCHEMA": "42P06",
+    "DUPLICATE_TABLE": "42P07",
+    "UNDEFINED_COLUMN": "42703",
+    "UNDEFINED_FUNCTION": "42883",
+    "UNDEFINED_OBJECT": "42704",
+    "UNDEFINED_TABLE": "42P01",
+}
 
 
-def plain_block(statement: Statement) -> tuple[Statement, ...] | None:
-    """Return the statements that a DO block executes, each once, and in this order.
+@dataclass(frozen=True)
+class Block:
+    """What a DO block executes: `statements`, each once, and in this order.
+
+    An error with one of the SQLSTATEs that are `handled` undoes them, and is none of the block's.
+    """
+
+    statements: tuple[Statement, ...]
+    handled: frozenset[str] = frozenset()
+
+
+def plain_block(statement: Statement) -> Block | None:
+    """Return what a DO block executes.
 
     None where the statement is no such block, or has anything else in it: a variable, a condition,
-    a handler of exceptions, a query.
+    a query, a handler that does something.
     """
     body = body_of(statement) if statement.kind == "do_stmt" else None
     if body is None or body.text is None or body.language != LANGUAGE:
         return None
     try:
-        texts = _texts(scan(body.text))
-        found = [parse(text) for text in texts or ()]
+        tokens = _within_begin_and_end(scan(body.text))
+        before, handled = _apart(tokens)
+        found = [parse(text) for text in _texts(before) or ()]
     except NotParsedError:
         return None
     # None of them may stand alone, as a block is always in a transaction.
     if not all(len(each) == 1 and not stands_alone(each[0]) for each in found):
         return None
-    return tuple(each for [each] in found) or None
+    if not found or handled is None:
+        return None
+    return Block(tuple(each for [each] in found), handled)
 
 
-def _texts(tokens: Sequence[Token]) -> list[str] | None:
-    """Return the texts between BEGIN and END; None where one is not PLAIN."""
+def _within_begin_and_end(tokens: Sequence[Token]) -> Sequence[Token]:
+    """Return what stands between the first BEGIN and the last END; nothing of another body."""
     words = [token.text.upper() for token in tokens]
     if words[-1:] == [";"]:
         words = words[:-1]
-    if words[:1] != ["BEGIN"] or words[-1:] != ["END"] or words[-2:-1] != [";"]:
-        return None
+    whole = words[:1] == ["BEGIN"] and words[-1:] == ["END"] and words[-2:-1] == [";"]
+    return tokens[1 : len(words) - 1] if whole else ()
+
+
+def _apart(tokens: Sequence[Token]) -> tuple[Sequence[Token], frozenset[str] | None]:
+    """Return what stands before EXCEPTION, and what is handled with NULL; None of any other."""
+    words = [token.text.upper() for token in tokens]
+    if "EXCEPTION" not in words:
+        return tokens, frozenset()
+    number = words.index("EXCEPTION")
+    handler = words[number + 1 :]
+    named = handler[1:-3]
+    if (
+        handler[:1] != ["WHEN"]
+        or handler[-3:] != ["THEN", "NULL", ";"]
+        or set(named[1::2]) - {"OR"}
+    ):
+        return tokens[:number], None
+    if not len(named) % 2 or not SQLSTATES.keys() >= set(named[::2]):
+        return tokens[:number], None
+    return tokens[:number], frozenset(SQLSTATES[name] for name in named[::2])
+
+
+def _texts(tokens: Sequence[Token]) -> list[str] | None:
+    """Return the texts of the statements; None where one is not PLAIN."""
     texts = []
-    for part in _parts(tokens[1 : len(words) - 1]):
+    for part in _parts(tokens):
         own = [each.text.upper() for each in part]
         into = [number for number, word in enumerate(own) if word == "INTO" and number > 1]
         named = {token.name for token in part}

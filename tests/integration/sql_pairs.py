@@ -379,6 +379,19 @@ SQL_PAIRS = (
         INDEX,
     ),
     SqlPair(
+        "a block that handles what does not happen",
+        "DO $$ BEGIN ALTER TABLE zoo_cage DROP COLUMN size;"
+        " EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+        "CREATE VIEW sizes AS SELECT size FROM zoo_cage",
+    ),
+    SqlPair(
+        "a block that handles what is there already",
+        f"DO $$ BEGIN {MOOD}; EXCEPTION WHEN duplicate_object THEN null; END $$;"
+        " ALTER TABLE zoo_cage ADD note text",
+        "ALTER TABLE zoo_cage ADD note text",
+        setup=MOOD,
+    ),
+    SqlPair(
         "a block whose statement asks the rows",
         "DO 'BEGIN ALTER TABLE zoo_cage ALTER COLUMN size SET NOT NULL; END'",
         NULLS,

@@ -24,6 +24,11 @@ OTHERS = [
     "DO $$ BEGIN BEGIN UPDATE a SET c = 1; END; END $$",
     "DO $$ BEGIN IF true THEN UPDATE a SET c = 1; END IF; END $$",
     "DO $$ BEGIN UPDATE a SET c = 1; EXCEPTION WHEN OTHERS THEN NULL; END $$",
+    "DO $$ BEGIN DROP TABLE a; EXCEPTION WHEN undefined_table OR others THEN NULL; END $$",
+    "DO $$ BEGIN DROP TABLE a; EXCEPTION WHEN undefined_table THEN RAISE; NULL; END $$",
+    "DO $$ BEGIN DROP TABLE a; EXCEPTION WHEN SQLSTATE '42P01' THEN NULL; END $$",
+    "DO $$ BEGIN DROP TABLE a; EXCEPTION WHEN undefined_table THEN NULL; WHEN"
+    " undefined_column THEN NULL; END $$",
     "DO $$ BEGIN UPDATE a SET c = 1; COMMIT; END $$",
     "DO $$ BEGIN UPDATE a SET c = 1 WHERE found; END $$",
     "DO $$ BEGIN UPDATE a SET c = 1 RETURNING c; END $$",
@@ -40,7 +45,19 @@ OTHERS = [
 @pytest.mark.parametrize("text", PLAIN)
 def test_a_block_of_nothing_but_statements_is_these(text: str) -> None:
     [statement] = parse(text)
-    assert [each.kind for each in plain_block(statement) or ()] == PLAIN[text]
+    block = plain_block(statement)
+    assert block is not None
+    assert [each.kind for each in block.statements] == PLAIN[text]
+    assert not block.handled
+
+
+def test_what_a_block_handles_without_doing_anything_is_said_by_its_sqlstates() -> None:
+    handler = "EXCEPTION WHEN duplicate_object OR Duplicate_Table THEN NULL; END"
+    [statement] = parse(f"DO $$ BEGIN CREATE TABLE a (b int); {handler} $$")
+    block = plain_block(statement)
+    assert block is not None
+    assert block.handled == {"42710", "42P07"}
+    assert [each.kind for each in block.statements] == ["create_stmt"]
 
 
 @pytest.mark.parametrize("text", OTHERS)
