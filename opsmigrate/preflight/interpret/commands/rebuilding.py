@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from opsmigrate.postgres.lock_modes import ACCESS_EXCLUSIVE
 from opsmigrate.preflight.interpret.altering import Altering, Pass
 from opsmigrate.preflight.interpret.coercion import POLYMORPHIC
+from opsmigrate.preflight.interpret.collation import is_collatable, own_collation
 from opsmigrate.preflight.interpret.commands.checks import ask_check
 from opsmigrate.preflight.interpret.commands.foreign_keys import require_comparable
 from opsmigrate.preflight.interpret.effects import Question, RefusedError, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, condition, typed
 from opsmigrate.preflight.interpret.index_methods import default_class, named_class
 from opsmigrate.preflight.interpret.inheritance import descendants_of
-from opsmigrate.preflight.interpret.schema import Constraint, Index, Key, Relation
+from opsmigrate.preflight.interpret.schema import Constraint, Index, Key, Relation, Schema
 from opsmigrate.preflight.interpret.system import OperatorClass
 from opsmigrate.preflight.interpret.thing import column as column_thing
 from opsmigrate.sql.expressions import columns_used_by
@@ -101,13 +103,14 @@ def _remember_index(altering: Altering, table: Relation, index: Index) -> None:
         raise UnknownError("an index that partitions lack, made again", table.name, *below)
     name = Name(table.name.schema, index.name)
     step.effects.lock(name, ACCESS_EXCLUSIVE)
-    before = [*zip(_classes(altering, table, index), _facts(table, index), strict=True)]
+    before = _sorted_by(altering, table, index)
 
     def act() -> None:
         relation = altering.relation(table.name)
         if index.name not in relation.indexes:
             return
-        after = [*zip(_classes(altering, relation, index), _facts(relation, index), strict=True)]
+        _keep_collations(altering, table, index)
+        after = _sorted_by(altering, relation, index)
         _require_predicate(altering, relation, index)
         plain = index.predicate is None and all(key.column for key in index.keys)
         kept = plain and index.valid and index.parent is None and all(map(_same, before, after))
@@ -117,10 +120,31 @@ def _remember_index(altering: Altering, table: Relation, index: Index) -> None:
     altering.later(Pass.OLD_INDEX, act)
 
 
-def _facts(table: Relation, index: Index) -> list[tuple[str, Name | None] | None]:
+def _sorted_by(altering: Altering, table: Relation, index: Index) -> list[Any]:
+    classes = _classes(altering, table, index)
+    return [*zip(classes, _facts(altering.step.schema, table, index), strict=True)]
+
+
+def _facts(schema: Schema, table: Relation, index: Index) -> list[tuple[str, Name | None] | None]:
     """Return the type and the collation of each key, None for an expression."""
-    columns = [table.columns[key.column] if key.column else None for key in index.keys]
-    return [None if each is None else (each.type, each.collation) for each in columns]
+    return [
+        (column.type, key.collation or own_collation(schema, column))
+        if (column := table.columns.get(key.column or ""))
+        else None
+        for key in index.keys
+    ]
+
+
+def _keep_collations(altering: Altering, before: Relation, index: Index) -> None:
+    """What a key says of its collation, it says again; it is noted where the column has another."""
+    table, schema = altering.relation(before.name), altering.step.schema
+    keys = tuple(
+        replace(key, collation=None)
+        if key.column and key.collation == own_collation(schema, table.columns[key.column])
+        else key
+        for key in index.keys
+    )
+    altering.step.put(table.with_index(replace(table.indexes[index.name], keys=keys)))
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -152,6 +176,8 @@ def _class(altering: Altering, table: Relation, key: Key, index: Index) -> Opera
     else:
         place = Place(schema=schema, table=table, word="index")
         type_ = typed(place, parse_expression(key.expression or "")).type
+    if key.collation is not None and not is_collatable(schema, type_):
+        altering.refuse("42804", "not-collatable", table.name, name=index.name)
     if key.operator_class is None:
         found = default_class(schema, index.method, type_)
         if found is None:
