@@ -14,10 +14,11 @@ from opsmigrate.preflight.interpret.commands.checks import ask_check
 from opsmigrate.preflight.interpret.commands.foreign_keys import require_comparable
 from opsmigrate.preflight.interpret.effects import Question, RefusedError, UnknownError
 from opsmigrate.preflight.interpret.expression_types import Place, condition, typed
-from opsmigrate.preflight.interpret.index_methods import default_class, named_class
+from opsmigrate.preflight.interpret.index_methods import default_class, is_ordered, named_class
 from opsmigrate.preflight.interpret.inheritance import descendants_of
 from opsmigrate.preflight.interpret.schema import Constraint, Index, Key, Relation, Schema
 from opsmigrate.preflight.interpret.system import OperatorClass
+from opsmigrate.preflight.interpret.thing import Thing
 from opsmigrate.preflight.interpret.thing import column as column_thing
 from opsmigrate.sql.expressions import columns_used_by
 from opsmigrate.sql.grammar import parse_expression
@@ -82,11 +83,31 @@ def remember(altering: Altering, table: Relation, column: str) -> None:
             _remember_key(altering, table.name, constraint)
         elif constraint.kind == "n" and column in constraint.columns:
             _remember_not_null(altering, table.name, column)
+    for each in altering.step.schema.dependencies.get(column_thing(table.name, column), ()):
+        if each.by.kind == "statistics":
+            _remember_statistics(altering, table, column, each.by)
+    _remember_keys_to(altering, table, column)
+
+
+def _remember_keys_to(altering: Altering, table: Relation, column: str) -> None:
     for relation in altering.step.schema.relations.values():
         for constraint in relation.constraints.values():
             if constraint.target == table.name and column in constraint.to_columns:
                 altering.step.known(relation.name)
                 _remember_key(altering, relation.name, constraint)
+
+
+def _remember_statistics(altering: Altering, table: Relation, column: str, by: Thing) -> None:
+    if by.part in table.of_expressions:
+        raise UnknownError("statistics on expressions, made again", table.name)
+
+    def act() -> None:
+        relation = altering.relation(table.name)
+        found = relation.columns.get(column)
+        if found is not None and not is_ordered(altering.step.schema, found.type):
+            altering.refuse("0A000", "not-ordered", table.name, column=column)
+
+    altering.later(Pass.MISCELLANEOUS, act)
 
 
 def columns_of(index: Index) -> frozenset[str]:
