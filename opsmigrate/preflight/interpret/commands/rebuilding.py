@@ -179,7 +179,17 @@ def _same(one: Any, other: Any) -> bool:
 def _require_predicate(altering: Altering, table: Relation, index: Index) -> None:
     if index.predicate is not None:
         place = Place(schema=altering.step.schema, table=table, word="predicate")
-        condition(place, parse_expression(index.predicate))
+        _holds_for_other_type(place, table, index.predicate)
+
+
+def _holds_for_other_type(place: Place, table: Relation, text: str) -> None:
+    try:
+        condition(place, parse_expression(text))
+    except RefusedError as error:
+        if error.refusal.kind == "literal":
+            # The server has it with the type that it had, which a text need not say.
+            raise UnknownError("whether a condition suits another type", table.name) from error
+        raise
 
 
 def _classes(altering: Altering, table: Relation, index: Index) -> Sequence[OperatorClass | None]:
@@ -216,13 +226,7 @@ def _remember_check(altering: Altering, table: Name, constraint: Constraint) -> 
         if constraint.name not in relation.constraints:
             return
         place = Place(schema=altering.step.schema, table=relation, word="check")
-        try:
-            condition(place, parse_expression(constraint.condition or "true"))
-        except RefusedError as error:
-            if error.refusal.kind == "literal":
-                # The server has it with the type that it had, which a text need not say.
-                raise UnknownError("whether a condition suits another type", table) from error
-            raise
+        _holds_for_other_type(place, relation, constraint.condition or "true")
         ask_check(altering.step, relation, constraint)
 
     altering.later(Pass.OLD_CONSTRAINT, act)
