@@ -7,7 +7,7 @@ import pytest
 from django.db import connections
 
 from opsmigrate.management import rehearse_in as rehearse_in_clone
-from opsmigrate.preflight.rehearsal.same_database import identity_of
+from opsmigrate.postgres.identity import identity_of
 from tests.aliases import alias_of
 from tests.conftest import Answer, Ops, execute, query
 from tests.integration.zoo_migrations import Write, migrate
