@@ -16,7 +16,7 @@ from opsmigrate.pgtools.schema_text import database_differences
 from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.postgres.identity import identity_of
 from opsmigrate.postgres.session import second_connection, set_for_session
-from opsmigrate.postgres.transaction import transaction
+from opsmigrate.postgres.transaction import SNAPSHOT, transaction
 from opsmigrate.preflight.rehearsal.kept_copy import LOCK_TIMEOUT, STATEMENT_TIMEOUT, TABLES
 from opsmigrate.preflight.rehearsal.selection import KeptCopy
 from opsmigrate.schema.history import applied_migrations
@@ -99,8 +99,7 @@ def require_alike(
         raise _differs(clone, "other migrations are applied", sorted(ours ^ theirs))
     try:
         # Only the server that has made it knows the snapshot: that is how pg_dump is compared.
-        with second_connection(clone) as there, transaction(there) as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        with second_connection(clone) as there, transaction(there, SNAPSHOT) as cursor:
             cursor.execute("SELECT pg_export_snapshot()")
             changed = database_differences(
                 connection, clone, clients, owners=False, snapshot=cursor.fetchone()[0]
