@@ -109,7 +109,9 @@ def _venv_package() -> str:
 
 
 def _install(environment: Environment, wanted: Sequence[str]) -> None:
-    pip = [str(environment.python), "-m", "pip", "install", "--no-input", "--quiet"]
+    # What is imported is compiled when it is; the rest never.
+    options = ["--no-input", "--no-compile", "--quiet"]
+    pip = [str(environment.python), "-m", "pip", "install", *options]
     done = _run([*pip, "--disable-pip-version-check", *wanted], cwd=ROOT)
     if done.returncode:
         raise EnvironmentProblem(

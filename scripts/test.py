@@ -29,20 +29,15 @@ from scripts.environment import (
 )
 from scripts.memory import in_memory
 from scripts.other_majors import VERSIONS, add_major
+from scripts.recorded import run_of
 from scripts.skipped import SKIPPED_VARIABLE, skipped_tests
+from scripts.tiers import DIAGONAL_STEP, DRIVERS, MAJORS, QUICK, TIERS, suites
+from scripts.versions import keep
 
 URL_VARIABLE = "OPSMIGRATE_TEST_DATABASE_URL"
 # Where there is no place in memory.
 ON_DISK = DEMO / "test-servers"
-# Each server major with one of the two drivers, so that both are tried.
-DRIVERS = {18: "psycopg2", 17: "psycopg", 16: "psycopg", 15: "psycopg2", 14: "psycopg"}
-MAJORS = (18, 16)
-TIERS = {
-    "core": "not system and not long and not faults and not adversary",
-    "system": "system",
-    "long": "long",
-    "faults": "(faults or adversary) and not system",
-}
+JUNIT = DEMO / "junit.xml"
 SYSTEM_PROGRAMS = {
     "chromium": "apt install chromium",
     "pgbouncer": "apt install pgbouncer",
@@ -51,10 +46,16 @@ SYSTEM_PROGRAMS = {
     "localedef": "apt install locales",
 }
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
-NO_TESTS = 5
+# How pytest says that no test has the marks and the names that were asked for.
+NO_TESTS = "FAILED (5)"
 MOST_PROCESSES = 4
+# One more than there are cores: some tests wait for others, or for the time to pass.
+PROCESSES = min(MOST_PROCESSES, (os.cpu_count() or 1) + 1)
 # What the core tier takes on two cores, the checks of the source included.
 MINUTES = "ten to twenty minutes on two cores, and a few more the first time, for pip"
+# What PYTHONDEVMODE shows without its check of each piece of memory, which is for those who write
+# in C and takes a sixth of the time of all Python code.
+DEVELOPMENT = {"PYTHONDEVMODE": "1", "PYTHONMALLOC": "pymalloc"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Session:
     environment: Environment
     pytest_arguments: Sequence[str]
     driver: str | None = None
+    record: Path | None = None
     servers: Path = ON_DISK
     temporary: Path | None = None
     results: list[Result] = field(default_factory=list)
@@ -129,8 +131,14 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--newest",
         action="store_true",
-        help="run the whole suite on PostgreSQL 18 with the newest supported Python at hand and "
-        "the newest supported Django, if that is another than the one of a plain run",
+        help=f"run the tests marked `major`, and those that another Python or Django breaks first, "
+        f"on PostgreSQL {MAJORS[1]} with the newest supported Python at hand and the newest Django",
+    )
+    parser.add_argument(
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="add the outcome to the JSON of docs/versions.md (see scripts/versions.py)",
     )
     parser.add_argument(
         "--tests-only",
@@ -172,19 +180,22 @@ def run_static_checks(session: Session) -> None:
 
 
 def run_suite(session: Session, part: str, marks: str, url: str, driver: str) -> None:
-    """Run the tests that have these marks against one server."""
+    """Run the tests that have these marks against one server, or several of one kind."""
     skipped = DEMO / "skipped.json"
     skipped.unlink(missing_ok=True)
     python = str(session.environment.python)
     command = [python, "-m", "pytest", "-m", marks]
     if (processes_wanted := len(url.split())) > 1:
         command += [f"--numprocesses={processes_wanted}", "--dist=loadfile"]
+    if session.record:
+        JUNIT.unlink(missing_ok=True)
+        command.append(f"--junit-xml={JUNIT}")
     variables = {
         URL_VARIABLE: url,
         SKIPPED_VARIABLE: str(skipped),
         "OPSMIGRATE_TEST_DRIVER": driver,
-        "PYTHONDEVMODE": "1",
         "PATH": search_path(),
+        **DEVELOPMENT,
     }
     if session.temporary is not None:
         # What a failed test leaves stays on the disk, to be looked at.
@@ -201,18 +212,10 @@ def search_path() -> str:
     return path if sys.platform == "win32" else f"{path}:{SYSTEM_FOLDERS}"
 
 
-def suites(tier: str, major: int | None) -> list[tuple[int, str]]:
-    """Return the majors to test on, and the marks of the tests for each."""
-    if major is not None:
-        return [(major, TIERS[tier])]
-    first, other = MAJORS
-    return [(first, TIERS[tier]), (other, f"major and {TIERS[tier]}")]
-
-
 def run_tests(session: Session, tier: str, major: int | None) -> None:
     """Run the tier's tests on every PostgreSQL that it is for."""
     missing = list(missing_programs(tier))
-    if missing and has_tests(session, TIERS[tier]):
+    if missing:
         session.skip(f"pytest ({tier})", " and ".join(missing))
         return
     url = os.environ.get(URL_VARIABLE)
@@ -220,8 +223,6 @@ def run_tests(session: Session, tier: str, major: int | None) -> None:
         driver = session.driver or DRIVERS[each]
         part = f"pytest ({tier}) on PostgreSQL {each}, {driver}"
         part += ", marked major" if number else ""
-        if number and not has_tests(session, marks):
-            continue
         if url and number:
             session.skip(part, f"{URL_VARIABLE} names one server")
         elif url:
@@ -229,6 +230,8 @@ def run_tests(session: Session, tier: str, major: int | None) -> None:
             run_suite(session, given, marks, url, driver)
         else:
             run_embedded(session, part, marks, each, driver)
+        if number and session.results and session.results[-1].outcome == NO_TESTS:
+            session.results.pop()
 
 
 def run_embedded(session: Session, part: str, marks: str, major: int, driver: str) -> None:
@@ -244,14 +247,24 @@ def run_embedded(session: Session, part: str, marks: str, major: int, driver: st
             ]
             urls = " ".join(server.url for server in servers)
             run_suite(session, part, marks, urls, driver)
+            if session.record:
+                keep_run(session, session.record, servers[0].bindir / "postgres", driver, part)
     except (EmbeddedServerError, EnvironmentProblem) as error:
         session.skip(part, str(error))
+
+
+def keep_run(session: Session, file: Path, postgres: Path, driver: str, part: str) -> None:
+    """Add the outcome of the tests that have just ended to a file."""
+    tests = " ".join(session.pytest_arguments) or part.partition(" on ")[0]
+    environment = session.environment
+    run = run_of(JUNIT, environment, driver=driver, postgres=postgres, tests=tests)
+    keep(run, file)
 
 
 def server_folders(servers: Path, part: str) -> list[Path]:
     """Return a folder for the server of each process: on one they would see each other's work."""
     side_by_side = "(core)" in part or "(faults)" in part
-    count = min(MOST_PROCESSES, os.cpu_count() or 1) if side_by_side else 1
+    count = PROCESSES if side_by_side else 1
     return [servers / str(number) for number in range(count)]
 
 
@@ -266,14 +279,6 @@ def missing_programs(tier: str) -> Iterator[str]:
         for program, remedy in SYSTEM_PROGRAMS.items():
             if shutil.which(program, path=search_path()) is None and not installed(program):
                 yield f"{program} is not installed ({remedy})"
-
-
-def has_tests(session: Session, marks: str) -> bool:
-    """Return whether any test has these marks."""
-    python = str(session.environment.python)
-    command = [python, "-m", "pytest", "--collect-only", "-q", "-m"]
-    done = processes.run([*command, marks], cwd=ROOT, environment=child_environment(), capture=True)
-    return done.returncode != NO_TESTS
 
 
 def summary(session: Session) -> str:
@@ -296,7 +301,7 @@ def check(options: argparse.Namespace) -> int:
     """Run every part of the tier, also after one has failed."""
     environment = make_environment(options.django, named=options.python is not None)
     with in_memory(ROOT) as memory:
-        session = Session(environment, options.pytest, options.driver)
+        session = Session(environment, options.pytest, options.driver, options.record)
         if memory is not None:
             session.servers, session.temporary = memory / "servers", memory / "tmp"
             session.temporary.mkdir(exist_ok=True)
@@ -342,20 +347,19 @@ def with_other_python(python: Path, arguments: Sequence[str]) -> int:
 
 
 def run_newest(options: argparse.Namespace) -> int:
-    """Run the suite on 18 with the newest Python at hand, or say that it is the usual one."""
-    found = interpreters.newest()
-    usual = interpreters.own_version()
-    if found is None or found[0] == usual:
-        wanted = interpreters.PYTHONS[-1]
-        print(
-            f"NOT RUN: the suite on a Python newer than {usual}, because there is none that is "
-            f"supported (up to {wanted}) on the PATH, of pyenv or of the launcher `py`"
-        )
-        return 0
-    version, python = found
-    arguments = [f"--python={version}", f"--django={interpreters.django_for(version)}"]
-    arguments += ["--major=18", f"--driver={options.driver or 'psycopg'}", "--tests-only"]
-    arguments += [*(["--strict"] if options.strict else []), "--", *options.pytest]
+    """Run on the other major with the newest Python at hand, its newest Django and psycopg 3."""
+    version, python = interpreters.newest() or (interpreters.own_version(), Path(sys.executable))
+    arguments = [
+        f"--python={version}",
+        f"--django={options.django or interpreters.django_for(version)}",
+    ]
+    arguments += [
+        f"--major={options.major or MAJORS[1]}",
+        f"--driver={options.driver or 'psycopg'}",
+    ]
+    arguments += ["--tests-only", *(["--strict"] if options.strict else [])]
+    marks = ["-m", f"(major or newest) and {QUICK}", f"--one-case-in={DIAGONAL_STEP}"]
+    arguments += ["--", *marks, *options.pytest]
     return with_other_python(python, arguments)
 
 

@@ -31,6 +31,7 @@ from scripts.skipped import SKIPPED_VARIABLE, write_down
 from tests.integration.zoo_migrations import writer
 from tests.json_reports import parsed
 from tests.server import given_url
+from tests.tiers import every_few
 
 pytest_plugins = [
     "pytester",
@@ -49,6 +50,25 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 ROOT = Path(__file__).resolve().parent.parent
 # What a name may hold without being anything but a name.
 ODD_NAME = "dbname=o 'q\" ü "
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let scripts/test.py run some cases of each test only."""
+    parser.addoption(
+        "--one-case-in",
+        type=int,
+        default=1,
+        metavar="N",
+        help="of each test's cases run one in N; all of tests marked `newest` (default: 1)",
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the cases that were not asked for; the marks have chosen before."""
+    items[:], left_out = every_few(items, config.getoption("--one-case-in"))
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session")

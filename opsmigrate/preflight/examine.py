@@ -12,6 +12,7 @@ from opsmigrate.postgres.session import Session
 from opsmigrate.preflight.drift_findings import judge_drift, with_causes
 from opsmigrate.preflight.explain import Explained, Explaining, explain
 from opsmigrate.preflight.forecast.forecast_report import build_forecast
+from opsmigrate.preflight.forecast.refused import doubt_refused
 from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.live.another_migrate import find_another_migrate
 from opsmigrate.preflight.live.check_server import check_server
@@ -83,6 +84,7 @@ def examine(  # noqa: PLR0913 - what a command is asked
         if something:
             require_replica_identities(walk)
     forecast_report = build_forecast(connection, catalog, plan, ledger, rehearsed)
+    doubt_refused(forecast_report.costs, rehearsed, ledger)
     server, lines = (
         check_server(connection, catalog, ledger, forecast_report.costs, rehearsed)
         if plan.steps
@@ -137,7 +139,14 @@ def _rehearsal(
     wanted = something or (found.ledger.undecided and error is None)
     behind = behind and cures.any_known and bool(plan.steps) and not arguments.fake
     rehearsal = rehearse(cures) if wanted or behind else None
-    return None if error is not None and isinstance(rehearsal, NotRehearsed) else rehearsal
+    if isinstance(rehearsal, NotRehearsed):
+        return None if error is not None else rehearsal
+    if rehearsal is None or error is not None or found.ledger.undecided or found.walk is None:
+        return rehearsal
+    # Loaded only where there is a rehearsal, as it takes a while.
+    from opsmigrate.preflight.rehearsal.lacking_table import ended_for_lack_of_a_table
+
+    return ended_for_lack_of_a_table(rehearsal, found.walk.catalog.role) or rehearsal
 
 
 def _cures(found: Explained, plan: Plan) -> Cures:

@@ -14,6 +14,8 @@ from tests.conftest import Answer, environment_for, run, start
 from tests.json_reports import parsed
 from tests.prepared import RELEASE, SITE_PASSWORD, LiveSite
 
+pytestmark = pytest.mark.newest
+
 LOGIN = {
     "UAT_USERNAME": "staging",
     "UAT_PASSWORD": SITE_PASSWORD,

@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import ROOT, environment_for, query, url_of
 from tests.json_reports import parsed
+from tests.tiers import one_in_core
 
 # Each with what the shell puts after the command.
 STDERRS = {
@@ -72,8 +73,12 @@ STDOUTS = {
 }
 
 
-@pytest.mark.parametrize("environment", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["", "unbuffered"])
-@pytest.mark.parametrize("options", ["", "--format=json"])
+UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
+# As text and as JSON, with and without a buffer; in the core tier each of them once.
+WAYS = [("", {}), ("--format=json", UNBUFFERED), ("--format=json", {}), ("", UNBUFFERED)]
+
+
+@pytest.mark.parametrize(("options", "environment"), one_in_core(WAYS, core=2))
 @pytest.mark.parametrize("stdout", STDOUTS)
 def test_a_stdout_that_cannot_be_written_is_told_in_a_sentence_with_the_report(
     stdout: str, options: str, environment: dict[str, str], staging: str, tmp_path: Path

@@ -41,10 +41,10 @@ def trees(package: Path) -> list[ast.Module]:
     ]
 
 
-def takers(modules: list[ast.Module]) -> dict[str, int]:
+def takers(nodes: list[ast.AST]) -> dict[str, int]:
     """Return the functions that take an `id`, each with its place among the arguments."""
     found = {}
-    for node in (node for module in modules for node in ast.walk(module)):
+    for node in nodes:
         if isinstance(node, ast.FunctionDef):
             names = [each.arg for each in node.args.args if each.arg != "self"]
             if "id" in names and node.name not in OTHER_IDS:
@@ -59,17 +59,25 @@ def given_ids(modules: list[ast.Module]) -> Iterator[ast.expr]:
     same module: two modules may have private functions of one name.
     """
     for module in modules:
-        places = takers([module])
-        for node in ast.walk(module):
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "FINDING_IDS":
+        nodes = list(ast.walk(module))
+        places = takers(nodes)
+        for node in nodes:
+            if isinstance(node, ast.Assign) and name_of(node.targets[0]) == "FINDING_IDS":
                 assert isinstance(node.value, ast.Dict)
                 yield from node.value.values
             elif isinstance(node, ast.Call):
                 yield from _given_to(node, places)
 
 
+def name_of(expression: ast.expr) -> str:
+    """Return the dotted name of an expression, as far from its end as it consists of names."""
+    if isinstance(expression, ast.Attribute):
+        return f"{name_of(expression.value)}.{expression.attr}"
+    return expression.id if isinstance(expression, ast.Name) else ""
+
+
 def _given_to(call: ast.Call, places: dict[str, int]) -> Iterator[ast.expr]:
-    name = ast.unparse(call.func)
+    name = name_of(call.func)
     if name.rpartition(".")[2] in OTHER_IDS:
         return
     yield from (word.value for word in call.keywords if word.arg == "id")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.guards.test_source import OURS, ROOT, relative, tree
+from tests.guards.test_source import OURS, ROOT, found_in, tree
 
 PACKAGE = ROOT / "opsmigrate"
 # second_connection() and open_second(), which own() what they make; own() itself.
@@ -48,12 +48,10 @@ def openings(module: ast.Module) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("path", OURS, ids=relative)
-def test_no_other_place_opens_a_session(path: Path) -> None:
-    allowed = path in OPENS | REHEARSAL | TRIALS
-    found = [] if allowed else openings(tree(path))
+def test_no_other_place_opens_a_session() -> None:
+    others = set(OURS) - OPENS - REHEARSAL - TRIALS
 
-    assert found == [], WHERE_TO_GO
+    assert found_in(others, lambda path: openings(tree(path))) == {}, WHERE_TO_GO
 
 
 @pytest.mark.parametrize(
@@ -71,10 +69,12 @@ def test_such_a_place_is_found(code: str) -> None:
     assert openings(ast.parse(code)) != []
 
 
-@pytest.mark.parametrize("path", OURS, ids=relative)
-def test_a_connection_of_an_alias_is_made_ours_where_it_is_taken(path: Path) -> None:
+def taken(path: Path) -> list[str]:
+    """Return how a module takes the connection of an alias, where it does not make it ours."""
     text = path.read_text(encoding="utf-8")
-    takes = re.search(r"\bpostgresql_alias\(|\.choose\(", text)
     makes = re.search(r"\bown\(|\.reach\(|\bowned\(", text)
+    return [] if makes else re.findall(r"\bpostgresql_alias\(|\.choose\(", text)
 
-    assert not takes or makes, WHERE_TO_GO
+
+def test_a_connection_of_an_alias_is_made_ours_where_it_is_taken() -> None:
+    assert found_in(OURS, taken) == {}, WHERE_TO_GO

@@ -137,6 +137,17 @@ HIDDEN_PAIRS = (
         column="size",
     ),
     Pair(
+        "NOT NULL dropped from a partition whose table keeps it",
+        'migrations.AlterField("cage", "name", models.CharField(max_length=20, null=True)),',
+        (
+            "ALTER TABLE zoo_cage RENAME TO whole",
+            "CREATE TABLE parent (LIKE whole) PARTITION BY RANGE (id)",
+            "CREATE TABLE zoo_cage PARTITION OF parent DEFAULT",
+        ),
+        "inherited-column",
+        column="name",
+    ),
+    Pair(
         "a check whose operator the column's type has not, on an empty table",
         CHECK_NAME,
         ("ALTER TABLE zoo_cage ALTER COLUMN size TYPE text",),

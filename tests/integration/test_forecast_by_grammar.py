@@ -6,16 +6,18 @@ import re
 import sys
 
 import pytest
-from django.db import connections, models
+from django.db import DatabaseError, connections, models
 from django.db.migrations import AddConstraint
 
 from opsmigrate.postgres.catalog import read_catalog
 from opsmigrate.preflight.forecast.advice import order_advice
 from opsmigrate.preflight.forecast.alternatives import alternative
 from opsmigrate.preflight.forecast.forecast import Forecast, make_forecast
+from opsmigrate.preflight.forecast.refused import doubt_refused
+from opsmigrate.preflight.ledger import Ledger
 from opsmigrate.preflight.live.planned_locks import planned_locks
 from opsmigrate.preflight.planned_statement import PlannedStatement
-from opsmigrate.sql import grammar
+from opsmigrate.sql import grammar, placeholders
 from opsmigrate.sql.grammar import parse
 from tests.conftest import Ops, execute
 from tests.integration.pairs import CAGE
@@ -149,6 +151,8 @@ def test_without_the_grammar_there_is_no_forecast_and_it_says_so(
     write_migrations(CAGE, ADDED)
     monkeypatch.setitem(sys.modules, "postgast", None)
     grammar._postgast.cache_clear()
+    # What other tests have parsed is remembered.
+    placeholders._kept.cache_clear()
     try:
         text = ops("preflight_migrate", "zoo", database=empty_database, format="text")
         report = ops("preflight_migrate", "zoo", database=empty_database).report
@@ -161,5 +165,36 @@ def test_without_the_grammar_there_is_no_forecast_and_it_says_so(
     assert line.startswith("Forecast: none, as the package postgast cannot be imported")
     assert line.endswith(': python -m pip install "postgast>=0.2,<0.3"')
     [statement] = report["facts"]["statements"]
-    assert statement["tables"] == ["public.zoo_cage"]
+    assert (statement["operation"], statement["tables"]) == ("0: AddField", [])
     assert report["facts"]["forecast"]["locks"] is None
+
+
+def test_what_the_interpretation_says_against_the_plan_is_doubted_where_nothing_else_was_found(
+    empty_database: str,
+) -> None:
+    execute(connections[empty_database], SETUP)
+    gone = "ALTER TABLE part DROP COLUMN n"
+
+    def doubts(text: str, *, composed: str) -> list[str]:
+        ledger = Ledger()
+        doubt_refused(foreseen(empty_database, text, composed=composed).costs, None, ledger)
+        return [each.why for each in ledger.undecided]
+
+    (doubt,) = doubts(gone, composed=gone)
+    assert doubt == (
+        "whether PostgreSQL accepts this (inherited column; SQLSTATE 42P16): " + gone
+    ), doubt
+    with pytest.raises(DatabaseError, match="cannot drop inherited column"):
+        execute(connections[empty_database], gone)
+    assert doubts("ALTER TABLE live DROP COLUMN n", composed="ALTER TABLE live DROP COLUMN n") == []
+    # What code executes has no values yet.
+    assert doubts(gone, composed="") == []
+
+
+def test_an_error_that_was_found_already_is_not_doubted_besides(empty_database: str) -> None:
+    execute(connections[empty_database], SETUP)
+    gone = "ALTER TABLE part DROP COLUMN n"
+    ledger = Ledger()
+    ledger.find("inherited-column", "it is inherited")
+    doubt_refused(foreseen(empty_database, gone, composed=gone).costs, None, ledger)
+    assert ledger.undecided == ()

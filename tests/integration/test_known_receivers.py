@@ -21,6 +21,8 @@ from opsmigrate.preflight.walk.plain_receivers import is_plain
 from tests.conftest import Answer, Ops, execute
 from tests.integration.zoo_migrations import migrate
 
+pytestmark = pytest.mark.newest
+
 LOG = logging.getLogger("tests")
 REMEMBERED: dict[str, int] = {}
 

@@ -12,6 +12,8 @@ from tests.integration.pairs import CAGE, PAIRS, Pair
 from tests.integration.zoo_migrations import Write, migrate
 from tests.remedies import Typist, shows_only
 
+pytestmark = pytest.mark.newest
+
 ALL = [*PAIRS, *DATA_PAIRS, *HIDDEN_PAIRS]
 EVERY_PAIR = pytest.mark.parametrize("pair", ALL, ids=lambda pair: pair.name.replace(" ", "-"))
 # On the other major every third is enough.

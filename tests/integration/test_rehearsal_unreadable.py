@@ -10,6 +10,7 @@ from tests.integration.pairs import CAGE, KEEPER, ROW
 from tests.integration.zoo_migrations import Write, migrate
 from tests.rehearsals import reasons
 
+ADDS = 'migrations.AddField("cage", "note", models.TextField(null=True)),'
 HARMLESS = "migrations.RunPython(lambda apps, editor: None),"
 LOOKS = """
 migrations.RunPython(lambda apps, editor: editor.execute("SELECT count(*) FROM secrets")),
@@ -97,3 +98,25 @@ def test_a_table_that_the_role_may_not_read_is_left_out_of_the_copy(
     # not read it does.
     assert (looking.code, looking.report["findings"][-1]["id"]) == (1, "missing-privilege")
     assert any("differs from the live database" in reason for reason in reasons(looking))
+
+
+def test_what_was_decided_without_a_rehearsal_stands_where_the_copy_lacks_an_unreadable_table(
+    new_database: Callable[..., str],
+    role: Callable[..., dict[str, str]],
+    write_migrations: Write,
+    ops: Ops,
+) -> None:
+    alias, superuser = prepare(new_database, role, write_migrations)
+    connections[superuser].close()
+    del connections[superuser], connections.settings[superuser]
+    # It stays the owner, which may alter it.
+    execute(connections[alias], "REVOKE ALL ON zoo_cage FROM CURRENT_USER")
+    write_migrations(CAGE, ADDS)
+
+    seen = ops("preflight_migrate", "zoo", database=alias, rehearse="clone")
+
+    assert (seen.code, reasons(seen)) == (0, []), seen.stdout
+    (said,) = [each for each in seen.report["findings"] if each["id"] == "not-rehearsed"]
+    assert "needed public.zoo_cage, which the copy lacks" in said["message"]
+    assert seen.report["facts"]["rehearsal"] is None
+    assert migrate(alias, "zoo") is None

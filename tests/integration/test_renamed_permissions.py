@@ -12,7 +12,7 @@ from tests.integration.zoo_migrations import Write, migrate
 from tests.privileges import OWN, execute_for, judged, told
 from tests.remedies import Typist, unannounced
 
-pytestmark = pytest.mark.major
+pytestmark = [pytest.mark.major, pytest.mark.newest]
 # Before 6.1, nothing looks at permissions when a model is renamed.
 RENAMES = django.VERSION >= (6, 1)
 RENAME = 'migrations.RenameModel("Cage", "Pen"),'

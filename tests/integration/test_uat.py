@@ -14,7 +14,7 @@ from tests.conftest import Ops, execute
 from tests.json_reports import parsed
 from tests.remedies import Typist
 
-pytestmark = pytest.mark.usefixtures("own_registry")
+pytestmark = [pytest.mark.newest, pytest.mark.usefixtures("own_registry")]
 
 
 DATABASE_CHECKS = {

@@ -19,7 +19,7 @@ from tests.acceptance import accept, check_of
 from tests.conftest import Answer, Ops, execute, query
 from tests.json_reports import parsed
 
-pytestmark = pytest.mark.usefixtures("own_registry")
+pytestmark = [pytest.mark.newest, pytest.mark.usefixtures("own_registry")]
 
 
 @pytest.fixture

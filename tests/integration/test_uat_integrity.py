@@ -11,6 +11,8 @@ from tests.acceptance import accept, check_of
 from tests.conftest import Ops, execute, query
 from tests.remedies import Typist
 
+pytestmark = pytest.mark.newest
+
 
 def test_an_invalid_index_fails(migrated: str, ops: Ops, tmp_path: Path) -> None:
     with pytest.raises(Error):

@@ -13,7 +13,7 @@ from tests.acceptance import accept, check_of
 from tests.conftest import Ops
 from tests.sites import site_that_answers
 
-pytestmark = pytest.mark.usefixtures("own_registry")
+pytestmark = [pytest.mark.newest, pytest.mark.usefixtures("own_registry")]
 PAGE = "/accounts/login/"
 LOGIN = {"url": PAGE, "username": "staging", "password": "n0t to be s3en"}
 WELCOME = (302, {"Location": "/dashboards/"}, b"")

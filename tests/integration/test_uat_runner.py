@@ -11,7 +11,7 @@ from tests.acceptance import accept, check_of, only
 from tests.conftest import Ops, query
 from treasury.models import Payment
 
-pytestmark = pytest.mark.usefixtures("own_registry")
+pytestmark = [pytest.mark.newest, pytest.mark.usefixtures("own_registry")]
 
 
 def test_a_check_that_crashes_is_an_error_and_the_others_go_on(

@@ -10,6 +10,8 @@ from django.db import connections
 from tests.acceptance import accept, check_of
 from tests.conftest import Ops, execute
 
+pytestmark = pytest.mark.newest
+
 TABLES = "treasury_alert, treasury_alertrule, treasury_paymentnote, treasury_widget"
 
 

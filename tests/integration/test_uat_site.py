@@ -19,7 +19,7 @@ from tests.conftest import Answer, Ops
 from tests.json_reports import parsed
 from tests.sites import Answers, site_that_answers
 
-pytestmark = pytest.mark.usefixtures("own_registry")
+pytestmark = [pytest.mark.newest, pytest.mark.usefixtures("own_registry")]
 GOOD = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

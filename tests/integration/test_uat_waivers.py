@@ -12,7 +12,7 @@ from opsmigrate import uat
 from tests.acceptance import accept, check_of
 from tests.conftest import Answer, Ops
 
-pytestmark = pytest.mark.usefixtures("own_registry")
+pytestmark = [pytest.mark.newest, pytest.mark.usefixtures("own_registry")]
 TOMORROW = date.today() + timedelta(days=1)
 LAST_WEEK = date.today() - timedelta(days=7)
 

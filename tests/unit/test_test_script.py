@@ -6,6 +6,7 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ import pytest
 from scripts import test as script
 from scripts.environment import ROOT, Environment
 from scripts.skipped import SKIPPED_VARIABLE, skipped_tests
+from tests.tiers import every_few
 
 FAULTS = "(faults or adversary) and not system"
-CORE = "not system and not long and not faults and not adversary"
+QUICK = "not system and not long and not faults and not adversary"
+CORE = f"({QUICK}) or (named and not system)"
 
 
 def parse(monkeypatch: pytest.MonkeyPatch, *argv: str, ci: str = "") -> argparse.Namespace:
@@ -29,7 +32,7 @@ def parse(monkeypatch: pytest.MonkeyPatch, *argv: str, ci: str = "") -> argparse
         (
             "core",
             None,
-            [(18, CORE), (16, f"major and {CORE}")],
+            [(18, CORE), (16, f"major and {QUICK}")],
         ),
         ("core", 16, [(16, CORE)]),
         ("system", None, [(18, "system"), (16, "major and system")]),
@@ -40,6 +43,49 @@ def test_the_whole_suite_runs_on_one_major_and_the_marked_tests_on_the_other(
     tier: str, major: int | None, suites: list[tuple[int, str]]
 ) -> None:
     assert script.suites(tier, major) == suites
+
+
+def test_of_each_test_one_case_in_so_many_runs_and_all_of_those_for_the_newest(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        "import pytest\n"
+        "@pytest.mark.parametrize('n', range(5))\ndef test_server(n): pass\n"
+        "@pytest.mark.newest\n@pytest.mark.parametrize('n', range(5))\ndef test_django(n): pass\n"
+        "def test_once(): pass\n"
+    )
+    items, _ = pytester.inline_genitems("-p", "no:cacheprovider")
+
+    run, left_out = every_few(items, 3)
+
+    assert [item.name for item in left_out] == [f"test_server[{n}]" for n in (1, 2, 4)]
+    assert len(run) == len(items) - 3
+    assert every_few(items, 1) == (items, [])
+
+
+@pytest.mark.parametrize(
+    ("found", "python", "django"), [(("3.13", Path("py313")), "3.13", "6.1"), (None, None, None)]
+)
+def test_the_newest_is_tried_on_the_other_server_also_where_it_is_the_usual_one(
+    monkeypatch: pytest.MonkeyPatch,
+    found: tuple[str, Path] | None,
+    python: str | None,
+    django: str | None,
+) -> None:
+    called: list[tuple[Path, Sequence[str]]] = []
+    monkeypatch.setattr(script.interpreters, "newest", lambda: found)
+    monkeypatch.setattr(script, "with_other_python", lambda *given: called.append(given) or 0)
+
+    assert script.run_newest(parse(monkeypatch, "--newest", "--", "-x", ci="true")) == 0
+
+    [(interpreter, arguments)] = called
+    own = script.interpreters.own_version()
+    assert interpreter == (found[1] if found else Path(sys.executable))
+    assert f"--python={python or own}" in arguments
+    assert f"--django={django or script.interpreters.django_for(own)}" in arguments
+    assert {"--major=16", "--driver=psycopg", "--strict", "--tests-only"} <= set(arguments)
+    rest = list(arguments[arguments.index("--") + 1 :])
+    assert rest == ["-m", f"(major or newest) and {QUICK}", "--one-case-in=3", "-x"]
 
 
 def test_arguments_after_two_dashes_are_for_pytest(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from opsmigrate.preflight.forecast.live_effects import LiveEffects
 from opsmigrate.preflight.forecast.measured import with_measured
 from opsmigrate.preflight.forecast.sizes import Size, read_sizes
 from opsmigrate.preflight.forecast.timeline import Measurements, timeline
+from opsmigrate.preflight.interpret.effects import Refusal
 from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.preflight.rehearsal.rehearsed_statement import RehearsedStatement
 from opsmigrate.sql.grammar import require_grammar
@@ -29,7 +30,8 @@ class StatementCost:
     """One text of the plan and what it does; `seconds` are expected, as `basis` says.
 
     `basis` is "rehearsal" (measured on the copy), "rate" (a coarse rate times the size), or None.
-    `parts` are the statements in it; none where it was not parsed. `rehearsed` is its measurement.
+    `parts` are the statements in it; none where it was not parsed. `rehearsed` is its measurement,
+    `refusal` what PostgreSQL certainly says against it.
     """
 
     migration: str | None
@@ -41,6 +43,7 @@ class StatementCost:
     basis: str | None
     parts: tuple[Statement, ...] = ()
     rehearsed: RehearsedStatement | None = None
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +124,7 @@ def _cost_of(
         seconds=seconds,
         basis=basis if seconds is not None else None,
         rehearsed=rehearsed,
+        refusal=foreseen.refusal,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from opsmigrate.preflight.forecast.live_effects import NOT_UNDERSTOOD, LiveEffects, live_effects
 from opsmigrate.preflight.forecast.timeline import Timed
+from opsmigrate.preflight.interpret.effects import Refusal
 from opsmigrate.preflight.interpret.schema import Schema
 from opsmigrate.preflight.planned_statement import PlannedStatement
 from opsmigrate.preflight.walk.interpretation import Interpreted, interpreted
@@ -18,11 +19,15 @@ LONGEST = 50_000
 
 @dataclass(frozen=True, kw_only=True)
 class Foreseen:
-    """A text of the plan with the statements in it, and what they do to live tables."""
+    """A text of the plan with the statements in it, and what they do to live tables.
+
+    `refusal` is what PostgreSQL says against one of them, where the schema before it is known.
+    """
 
     timed: Timed
     parts: tuple[Statement, ...]
     effects: LiveEffects
+    refusal: Refusal | None = None
 
 
 def interpreted_plan(schema: Schema, statements: Iterable[Timed]) -> Iterator[Foreseen]:
@@ -42,6 +47,7 @@ def interpreted_plan(schema: Schema, statements: Iterable[Timed]) -> Iterator[Fo
             timed=timed,
             parts=tuple(step.statement for step in steps),
             effects=live_effects(steps),
+            refusal=_refusal(timed, steps),
         )
 
 
@@ -57,6 +63,16 @@ def _steps(schema: Schema, statement: PlannedStatement) -> list[Interpreted] | N
     except NotParsedError:
         return None
     return steps
+
+
+def _refusal(timed: Timed, steps: list[Interpreted]) -> Refusal | None:
+    """Return what is certainly refused; of code's statements that is not known, without values."""
+    if not steps or not timed.statement.composed:
+        return None
+    before, refusal = steps[-1].before, steps[-1].effects.refusal
+    if refusal is None or not refusal.certain or before.incomplete or before.all_tainted:
+        return None
+    return refusal
 
 
 def _as_if_known(schema: Schema) -> Schema:

@@ -26,6 +26,7 @@ from opsmigrate.preflight.walk.descendants import (
 from opsmigrate.preflight.walk.expressions import PLAIN, ForbiddenError, live_expressions, misfit
 from opsmigrate.preflight.walk.fields import column_of
 from opsmigrate.preflight.walk.filling import fill, names_are_live, unique_holds
+from opsmigrate.preflight.walk.inherited_not_null import require_own_not_null
 from opsmigrate.preflight.walk.operator_classes import special_indexes_fit
 from opsmigrate.preflight.walk.probes import (
     fails_on_rows,
@@ -171,6 +172,7 @@ def _drop_not_null(walk: SchemaWalk, table: SimulatedTable, column: str) -> None
     statement = f"dropping NOT NULL of {table.label}.{column}"
     if column in table.identities:
         refuse_computed(walk, table, column, statement)
+    require_own_not_null(walk, table, column, statement)
     for each in family(walk, table):
         for name, (kind, columns) in each.own.constraints.items():
             if kind == PRIMARY_KEY and column in columns:
