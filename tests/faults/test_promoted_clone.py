@@ -40,14 +40,15 @@ def original_and_promoted(
     with elsewhere(empty_database, first.url) as alias:
         prepared(alias, write_migrations, ADD_AGE)
         settings = dict(connections[alias].settings_dict)
-    embedded.stop(first)
-    shutil.copytree(tmp_path / "first", tmp_path / "second", symlinks=True)
+    second = embedded.start(tmp_path / "second", major=major, durable=False)
+    for server in (first, second):
+        embedded.stop(server)
+    shutil.rmtree(second.data)
+    shutil.copytree(first.data, second.data, symlinks=True)
+    (second.data / "standby.signal").touch()
     account = server_account()
-    for file in (tmp_path / "second").rglob("*"):
+    for file in (second.data, *second.data.rglob("*")):
         give(account, file)
-    [data] = (tmp_path / "second").glob("pg*/data")
-    (data / "standby.signal").touch()
-    give(account, data / "standby.signal")
     first = embedded.start(tmp_path / "first", major=major, durable=False)
     second = embedded.start(tmp_path / "second", major=major, durable=False)
     places = tuple({**settings, "HOST": "127.0.0.1", "PORT": each.port} for each in (first, second))
