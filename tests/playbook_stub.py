@@ -37,7 +37,7 @@ with open(folder / "called", "a") as called:
 if (folder / f"hold.{step}").exists():
     signal.signal(signal.SIGTERM, lambda *a: sys.exit(130))
     (folder / f"held.{step}").touch()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not (folder / f"let-go.{step}").exists():
         time.sleep(0.02)
 turns = folder / f"laid.{step}.json"
@@ -149,7 +149,10 @@ def hold(project: StubProject, alias: str, step: str) -> subprocess.Popen[str]:
     """Have a run that is in the midst of this step."""
     (project.folder / f"hold.{step}").touch()
     process = start(project, alias)
-    wait_until(lambda: (project.folder / f"held.{step}").exists() or process.poll() is not None)
+    wait_until(
+        lambda: (project.folder / f"held.{step}").exists() or process.poll() is not None,
+        seconds=180,
+    )
     assert process.poll() is None, process.communicate()
     (project.folder / f"hold.{step}").unlink()
     return process

@@ -152,6 +152,7 @@ def _take(playbook: Playbook, step: str) -> StepEnd:
     except KeyboardInterrupt:
         interrupts.hold_back()
         end = _ended(step, CommandEnd(INTERRUPTED, last_words="interrupted"), began)
+        playbook.shown.end(step, word_for(end), end.seconds)
         try:
             playbook.journal.step_ends(run, end)
         finally:
@@ -297,8 +298,9 @@ def _interrupted(playbook: Playbook, where: str) -> PartialError:
     return PartialError(
         f"interrupted {where}; the journal has what was done",
         id="playbook-stopped",
-        hint=_hint(playbook),
-        steps=_next_steps(playbook),
+        hint="run it again, and it goes on from there"
+        + ("; or roll back" if _has_written(playbook.run) else "; nothing was written"),
+        steps=(command(AGAIN), *_rollback_steps(playbook)),
         facts=facts_of_run(playbook),
     )
 

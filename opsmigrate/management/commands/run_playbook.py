@@ -126,7 +126,9 @@ class Command(ReportCommand):
         ) as holder:
             journal = Journal(run.settings.journal_dir, run.connection.alias)
             runs = journal.runs()
-            last = runs[-1] if runs and not runs[-1].passed else None
+            # One that was ended after its last step is done, whatever it still had to write.
+            unfinished = runs and not runs[-1].passed and steps_left(runs[-1])
+            last = runs[-1] if unfinished else None
             resumed = _resumed(last, about, options)
             steps = _steps(resumed, options)
             asked = _asked(run, options, resumed)
