@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings as django_settings
-
 from opsmigrate.json_files import UnreadableError, read_object
+from opsmigrate.pgtools.project_process import project_environment
 from opsmigrate.pgtools.run import dying_with_us
+from opsmigrate.pgtools.temporary_folder import temporary_folder
 from opsmigrate.playbook.child_output import ChildOutput
 
 SECONDS_BETWEEN_LOOKS = 0.25
@@ -47,10 +47,11 @@ class CommandEnd:
 
 def run_command(arguments: Sequence[str], run_id: str, *, say: Callable[[str], None]) -> CommandEnd:
     """Run a command of manage.py to its end, with its own report; it ends before we do."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "report.json")
+    # Where we are killed, the next run deletes it.
+    with temporary_folder() as folder:
+        file = folder / "report.json"
         argv = [*_manage(), *arguments, "--format", "json", "--output", str(file)]
-        code, last = _run(argv, _environment(OPSMIGRATE_RUN_ID=run_id), say, seconds=None)
+        code, last = _run(argv, project_environment(OPSMIGRATE_RUN_ID=run_id), say, seconds=None)
         report: Mapping[str, Any] = {}
         with suppress(FileNotFoundError, UnreadableError):
             report = read_object(file)
@@ -126,13 +127,3 @@ def _manage() -> list[str]:
     script = Path(sys.argv[0])
     by_script = script.suffix == ".py" and script.name != "__main__.py" and script.is_file()
     return [sys.executable, str(script)] if by_script else [sys.executable, "-m", "django"]
-
-
-def _environment(**variables: str) -> dict[str, str]:
-    # Where manage.py stands is on our path only; --settings is in the environment by now.
-    return {
-        "DJANGO_SETTINGS_MODULE": str(django_settings.SETTINGS_MODULE),
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
-        **variables,
-    }

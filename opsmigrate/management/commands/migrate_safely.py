@@ -15,6 +15,7 @@ from opsmigrate.playbook.fingerprints import fingerprints
 from opsmigrate.playbook.migrate import HowToMigrate, migrate_safely
 from opsmigrate.playbook.one_at_a_time import OF_THE_COMMAND, one_at_a_time, require_session
 from opsmigrate.playbook.time_limits import SECONDS_CONCURRENTLY, TimeLimits, statement_limit
+from opsmigrate.postgres.identity import identity_of
 from opsmigrate.preflight.examination import Examination
 from opsmigrate.preflight.live.timeouts import LOCK, STATEMENT, Limit, in_lines
 from opsmigrate.preflight.plan import Plan, make_plan
@@ -75,20 +76,27 @@ class Command(ReportCommand):
         with one_at_a_time(run.connection, run.session, key=OF_THE_COMMAND, what="migrate_safely"):
             # Before the examination: what it reads of the files may change while it takes its time.
             plan = make_plan(run.connection, arguments_of(options))
+            identity = tuple(identity_of(run.connection))
             examination = examined(run, options)
             limits = _limits(run, plan, examination, options)
             result = _with_time_outs(examination, limits)
             judged = result.failing_on(Severity(options["fail_on"]))
             if judged.verdict is not Verdict.PASSED:
                 return replace(judged, summary=f"nothing was migrated: {judged.summary}")
-            how = _how(plan, examination, limits, options)
+            # A connection that was lost is opened again.
+            if tuple(identity_of(run.connection)) != identity:
+                raise RefusedError(
+                    "another server answers now than the one that was examined first",
+                    id="another-database",
+                    hint="let the alias lead to one database, whoever asks and whenever",
+                )
+            how = replace(_how(plan, examination, limits, options), identity=identity)
             if options["dry_run"]:
                 return _planned(result, how)
             return _together(
                 result,
                 migrate_safely(
                     run.connection,
-                    run.session,
                     how,
                     run.progress,
                     recovery=lambda: _left_behind(run, options),
@@ -136,6 +144,7 @@ def _how(
             steps=(command("python manage.py migrate_safely"),),
         )
     return HowToMigrate(
+        identity=(),
         target=arguments_of(options),
         plan=prints,
         locks=examination.locks,
