@@ -105,6 +105,8 @@ class Settings:
     drift_waivers: tuple[DriftWaiver, ...]
     playbook: PlaybookSettings
     journal_dir: Path
+    fleet: str | None
+    fleet_storage: str | None
     uat: UatSettings
 
 
@@ -127,6 +129,8 @@ KEYS = (
     "DRIFT_WAIVERS",
     "PLAYBOOK",
     "JOURNAL_DIR",
+    "FLEET",
+    "FLEET_STORAGE",
     "UAT",
 )
 PLAYBOOK_KEYS = ("BEFORE", "AFTER", "WEBHOOK", "WEBHOOK_KEY")
@@ -167,6 +171,8 @@ def load_settings() -> Settings:
         drift_waivers=_drift_waivers(raw),
         playbook=_playbook(raw),
         journal_dir=Path(_text(raw, "JOURNAL_DIR") or "reports"),
+        fleet=_text(raw, "FLEET"),
+        fleet_storage=_text(raw, "FLEET_STORAGE"),
         uat=_uat(raw),
     )
 

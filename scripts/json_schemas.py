@@ -113,6 +113,7 @@ def facts_of_commands() -> dict[str, Any]:
     from opsmigrate.facts import (
         backup_db,
         check_drift,
+        fleet,
         migrate_safely,
         preflight_migrate,
         restore_db,
@@ -128,6 +129,7 @@ def facts_of_commands() -> dict[str, Any]:
         "backfill_field": seed.SeedFacts,
         "backup_db": backup_db.BackupFacts,
         "check_drift": check_drift.DriftFacts,
+        "fleet": fleet.FleetFacts,
         "migrate_safely": migrate_safely.MigrateSafelyFacts,
         "preflight_migrate": preflight_migrate.PreflightFacts,
         "restore_db": restore_db.RestoreFacts,

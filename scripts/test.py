@@ -44,6 +44,7 @@ SYSTEM_PROGRAMS = {
     # A server that speaks other languages; the embedded one has no translations.
     "initdb": "apt install postgresql locales",
     "localedef": "apt install locales",
+    "redis-server": "apt install redis-server",
 }
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 # How pytest says that no test has the marks and the names that were asked for.

@@ -40,6 +40,7 @@ pytest_plugins = [
     "tests.prepared",
     "tests.rollbacks",
     "tests.adversaries",
+    "tests.fleet_schemas",
     "tests.packaged",
     "tests.interpret.side_by_side",
 ]
@@ -297,11 +298,11 @@ def environment_for(url: str | None, **variables: str) -> dict[str, str]:
     return {**kept, **given, "SECRET_KEY": "s" * 25 + "0123456789" * 3, **variables}
 
 
-def start(*argv: str, env: dict[str, str]) -> subprocess.Popen[str]:
-    """Start `python argv…` in the project's folder."""
+def start(*argv: str, env: dict[str, str], cwd: Path = ROOT) -> subprocess.Popen[str]:
+    """Start `python argv…` in the project's folder, or another one."""
     return subprocess.Popen(
         [sys.executable, *argv],
-        cwd=ROOT,
+        cwd=cwd,
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -310,9 +311,9 @@ def start(*argv: str, env: dict[str, str]) -> subprocess.Popen[str]:
     )
 
 
-def run(*argv: str, env: dict[str, str]) -> Answer:
-    """Run `python argv…` in the project's folder to its end."""
-    process = start(*argv, env=env)
+def run(*argv: str, env: dict[str, str], cwd: Path = ROOT) -> Answer:
+    """Run `python argv…` in the project's folder, or another one, to its end."""
+    process = start(*argv, env=env, cwd=cwd)
     stdout, stderr = process.communicate(timeout=120)
     return Answer(process.returncode, stdout, stderr)
 

@@ -199,7 +199,29 @@ class OldReleaseFacts(TypedDict):
     writes: list[str]
 
 
-class Examined(Facts):
+class AskedOfRows(TypedDict):
+    """A query that depends on rows, with what was set for it, and a digest of its answer."""
+
+    query: str
+    as_project: bool
+    settings: list[str]
+    answer: str
+
+
+class Questions(TypedDict):
+    """What was asked of rows; `of_itself_only` says why it tells nothing of equal schemas."""
+
+    of_itself_only: str | None
+    asked: list[AskedOfRows]
+
+
+class _IfAsked(Facts, total=False):
+    """With --with-questions."""
+
+    questions: Questions
+
+
+class Examined(_IfAsked):
     """The plan was examined; `drift` is null where there is no plan, `server` without a step."""
 
     plan: list[PlannedMigration]

@@ -7,6 +7,7 @@ from typing import Any
 from django.template import Context, Engine
 
 from opsmigrate import __version__
+from opsmigrate.formats.fleet_rows import fleet_rows
 from opsmigrate.formats.plan_rows import lock_rows, plan_rows
 from opsmigrate.report import AFTER_CURE, Finding, Report, by_severity, described
 from opsmigrate.shown import shown
@@ -26,6 +27,7 @@ def html(report: Report) -> str:
         "seconds": (report.finished - report.started).total_seconds(),
         "plan": plan_rows(result.facts),
         "locks": lock_rows(result.facts),
+        "fleet": fleet_rows(result.facts),
         "findings": [_finding(each) for each in by_severity(result.findings)],
         "undecided": [(shown(each.what), shown(each.why)) for each in result.undecided],
         "text": shown(result.text, lines=True) if result.text is not None else None,

@@ -6,7 +6,7 @@ import traceback
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from io import TextIOWrapper
@@ -35,16 +35,19 @@ from opsmigrate.management.output import (
     occupy_standard_descriptors,
 )
 from opsmigrate.management.shared_arguments import add_to_all
+from opsmigrate.playbook.one_at_a_time import OF_A_FLEET, one_at_a_time, require_session
 from opsmigrate.postgres.cancellation import Waits
 from opsmigrate.postgres.idle_timeouts import without_idle_timeouts
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import Session
+from opsmigrate.postgres.tenant import in_schema, read_variable
+from opsmigrate.postgres.tenant_schema import require_own_schema
 from opsmigrate.progress import Progress
 from opsmigrate.report import WIDTH, Finding, Report, Result, Severity, Verdict
 from opsmigrate.scratch import left_behind, reap
 from opsmigrate.shown import shown
-from opsmigrate.steps import aimed, aimed_text, command, statement
+from opsmigrate.steps import aimed_text, command, statement
 from opsmigrate.workflow_commands import is_run_by_ci, without_commands
 
 EPILOG = (
@@ -71,6 +74,7 @@ class ReportCommand(BaseCommand, ABC):
     requires_system_checks = ()
     writes = False
     needs_clean_checks = True
+    one_database = True
     # Of the report, for --format; a command of which people review the report has more.
     formats: ClassVar[Sequence[str]] = ("text", "json")
     # What a server that Django no longer works with means.
@@ -93,7 +97,7 @@ class ReportCommand(BaseCommand, ABC):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options that every command has."""
-        add_to_all(parser, self.formats)
+        add_to_all(parser, self.formats, one_database=self.one_database)
         if self.needs_clean_checks:
             # Django adds it only where it runs the checks itself, before any report.
             parser.add_argument("--skip-checks", action="store_true", help="skip system checks")
@@ -108,6 +112,10 @@ class ReportCommand(BaseCommand, ABC):
     @abstractmethod
     def run(self, run: Run, **options: Any) -> Result:
         """Do the command's work on `run.connection` and return its result."""
+
+    def run_id(self, options: dict[str, Any]) -> str:
+        """Return the id of the run: that of what has started it, else a new one."""
+        return os.environ.get("OPSMIGRATE_RUN_ID") or uuid4().hex[:12]
 
     def prepare(self, options: dict[str, Any]) -> None:
         """Refuse bad input before anything is done; a command may have nothing to refuse."""
@@ -163,7 +171,7 @@ class ReportCommand(BaseCommand, ABC):
         # A run may end before it is known where its reports can go.
         options["also_asked"], options["also"] = options.get("also") or (), {}
         started = datetime.now(timezone.utc)
-        run_id = shown(os.environ.get("OPSMIGRATE_RUN_ID") or uuid4().hex[:12])
+        run_id = shown(self.run_id(options))
         chosen = ChosenDatabase()
         try:
             result, exit_code = self._result(watch, run_id, chosen, options)
@@ -249,7 +257,11 @@ class ReportCommand(BaseCommand, ABC):
         if self.needs_clean_checks and not options["skip_checks"]:
             _require_clean_checks(connection)
         reap(connection, settings.maintenance_db)
-        with self.progress(options) as progress, without_idle_timeouts(connection):
+        with (
+            self.progress(options) as progress,
+            without_idle_timeouts(connection),
+            _for_a_fleet(connection, session),
+        ):
             run = Run(
                 id=run_id,
                 settings=settings,
@@ -296,6 +308,18 @@ class ReportCommand(BaseCommand, ABC):
         self._written(f"\n{rest}")
 
 
+def _for_a_fleet(
+    connection: BaseDatabaseWrapper, session: Session
+) -> AbstractContextManager[object]:
+    """Hold the lock of the target where a fleet has started this process; another one must not."""
+    alias, _ = read_variable(os.environ) or (None, None)
+    if alias != connection.alias:
+        return nullcontext()
+    require_session(connection, "a fleet")
+    require_own_schema(connection)
+    return one_at_a_time(connection, session, key=OF_A_FLEET, what="fleet's command")
+
+
 def _left(connection: BaseDatabaseWrapper, run_id: str) -> list[Finding]:
     """Return what is said of the scratch databases of this run that could not be dropped."""
     names: tuple[str, ...] = ()
@@ -319,16 +343,22 @@ def _left(connection: BaseDatabaseWrapper, run_id: str) -> list[Finding]:
 def _aimed(result: Result, options: dict[str, Any]) -> Result:
     """Return the result with hints that name the alias and the settings that were typed."""
     alias, settings = options["database"], options.get("settings")
+
+    def aimed_at(text: str) -> str:
+        return in_schema(aimed_text(text, alias, settings), os.environ)
+
     findings = tuple(
         replace(
             item,
-            hint=aimed_text(item.hint, alias, settings) if item.hint else None,
-            steps=aimed(item.steps, alias, settings),
+            hint=item.hint and aimed_at(item.hint),
+            steps=tuple(
+                replace(step, text=aimed_at(step.text)) if step.kind == "command" else step
+                for step in item.steps
+            ),
         )
         for item in result.findings
     )
-    again = aimed_text(result.again, alias, settings) if result.again else None
-    return replace(result, findings=findings, again=again)
+    return replace(result, findings=findings, again=result.again and aimed_at(result.again))
 
 
 def _require_clean_checks(connection: BaseDatabaseWrapper) -> None:

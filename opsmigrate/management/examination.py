@@ -115,7 +115,29 @@ def examined(
     reap_temporary_folders()
     reap_kept_folders()
     backup = _backup(run, options["require_backup"])
-    found = examine(
+
+    def result_of() -> Examination:
+        return _examine(run, arguments, options, confirm)
+
+    if not options.get("with_questions"):
+        found = result_of()
+        return replace(found, result=found.result.with_facts(backup=backup))
+    # Loaded only where it is used.
+    from opsmigrate.preflight.questions import questions_facts, recording
+
+    with recording(run.connection) as recorder:
+        found = result_of()
+    questions = questions_facts(found.result, recorder)
+    return replace(found, result=found.result.with_facts(backup=backup, questions=questions))
+
+
+def _examine(
+    run: Run,
+    arguments: MigrateArguments,
+    options: dict[str, Any],
+    confirm: Callable[[str], bool] | None,
+) -> Examination:
+    return examine(
         run.connection,
         run.session,
         arguments,
@@ -126,7 +148,6 @@ def examined(
         old_release=_old_release(run, options),
         progress=run.progress,
     )
-    return replace(found, result=found.result.with_facts(backup=backup))
 
 
 def _rehearse(
@@ -136,16 +157,34 @@ def _rehearse(
     cures: Cures,
     confirm: Callable[[str], bool] | None,
 ) -> Rehearsal | NotRehearsed:
-    within = options.get("rehearse_in")
-    mode = "clone" if within else options["rehearse"] or run.settings.rehearse
-    if mode == "off":
+    if _mode(run, options) == "off":
         return NotRehearsed("a rehearsal was switched off", steps=(REHEARSE,), switched_off=True)
     # Loaded only where it is used, as it takes a while.
+    from opsmigrate.preflight.questions import unrecorded
+
+    with unrecorded(run.connection):
+        return _rehearsed(run, arguments, options, cures, confirm)
+
+
+def _mode(run: Run, options: dict[str, Any]) -> str:
+    if options.get("rehearse_in"):
+        return "clone"
+    return str(options["rehearse"] or run.settings.rehearse)
+
+
+def _rehearsed(
+    run: Run,
+    arguments: MigrateArguments,
+    options: dict[str, Any],
+    cures: Cures,
+    confirm: Callable[[str], bool] | None,
+) -> Rehearsal | NotRehearsed:
     from opsmigrate.management.rehearse_in import rehearse_in_clone
     from opsmigrate.management.rehearsing import Asked, rehearse_as_asked
 
+    within = options.get("rehearse_in")
     asked = Asked(
-        mode=mode,
+        mode=_mode(run, options),
         try_old_release=_old_release(run, options) != "off",
         on=options["rehearse_on"],
         approval=options["approval"],

@@ -11,11 +11,18 @@ from opsmigrate.files import require_writable
 from opsmigrate.management.argument_types import positive_float
 
 
-def add_to_all(parser: ArgumentParser, formats: Sequence[str]) -> None:
-    """Add the options that every command has; `formats` are those that its report can have."""
-    parser.add_argument(
-        "--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="the alias in DATABASES"
-    )
+def add_to_all(
+    parser: ArgumentParser, formats: Sequence[str], *, one_database: bool = True
+) -> None:
+    """Add the options that every command has; `formats` are those that its report can have.
+
+    Only what works on `one_database` can be given its alias.
+    """
+    parser.set_defaults(database=DEFAULT_DB_ALIAS)
+    if one_database:
+        parser.add_argument(
+            "--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="the alias in DATABASES"
+        )
     parser.add_argument(
         "--format",
         choices=formats,

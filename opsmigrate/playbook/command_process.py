@@ -45,13 +45,24 @@ class CommandEnd:
         return str(said or self.last_words or f"it ended with {self.exit_code}")
 
 
-def run_command(arguments: Sequence[str], run_id: str, *, say: Callable[[str], None]) -> CommandEnd:
-    """Run a command of manage.py to its end, with its own report; it ends before we do."""
+def run_command(
+    arguments: Sequence[str],
+    run_id: str,
+    *,
+    say: Callable[[str], None],
+    look: Callable[[], None] = lambda: None,
+    variables: Mapping[str, str] | None = None,
+) -> CommandEnd:
+    """Run a command of manage.py to its end, with its own report; it ends before we do.
+
+    `look` is called again and again meanwhile; where it raises, the command is ended.
+    """
     # Where we are killed, the next run deletes it.
     with temporary_folder() as folder:
         file = folder / "report.json"
         argv = [*_manage(), *arguments, "--format", "json", "--output", str(file)]
-        code, last = _run(argv, project_environment(OPSMIGRATE_RUN_ID=run_id), say, seconds=None)
+        environment = project_environment(OPSMIGRATE_RUN_ID=run_id, **(variables or {}))
+        code, last = _run(argv, environment, say, look=look)
         report: Mapping[str, Any] = {}
         with suppress(FileNotFoundError, UnreadableError):
             report = read_object(file)
@@ -74,7 +85,8 @@ def _run(
     environment: Mapping[str, str],
     say: Callable[[str], None],
     *,
-    seconds: float | None,
+    look: Callable[[], None] = lambda: None,
+    seconds: float | None = None,
 ) -> tuple[int, str]:
     with tempfile.TemporaryFile() as words:
         process = subprocess.Popen(
@@ -96,6 +108,7 @@ def _run(
                     break
                 except subprocess.TimeoutExpired:
                     output.tell()
+                    look()
                 left = None if left is None else left - SECONDS_BETWEEN_LOOKS
                 if left is not None and left < 0:
                     _end(process)

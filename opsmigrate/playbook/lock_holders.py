@@ -9,7 +9,7 @@ from typing import Any
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from opsmigrate.playbook.one_at_a_time import LOCK_SPACE, OF_ITS_PROCESS
+from opsmigrate.playbook.one_at_a_time import LOCK_SPACE, OF_ITS_PROCESS, key_of
 from opsmigrate.postgres.advisory import APPLICATION, age
 from opsmigrate.postgres.driver_errors import INSUFFICIENT_PRIVILEGE, sqlstate
 from opsmigrate.preflight.live.blockers import words_of
@@ -93,7 +93,8 @@ class Holder:
 def waited_for(connection: BaseDatabaseWrapper) -> list[Holder]:
     """Return whom the sessions of the process that migrates wait for at this moment."""
     with connection.cursor() as cursor:
-        cursor.execute(WAITED_FOR, [LOCK_SPACE, OF_ITS_PROCESS])
+        number = key_of(connection, OF_ITS_PROCESS) & 0xFFFFFFFF
+        cursor.execute(WAITED_FOR, [LOCK_SPACE, number])
         return [_holder(row) for row in cursor.fetchall()]
 
 

@@ -16,8 +16,9 @@ from django.db.models.signals import pre_migrate
 
 from opsmigrate.playbook.effects import Effects, runs_concurrently
 from opsmigrate.playbook.fingerprints import Fingerprint, fingerprints, unlike
-from opsmigrate.playbook.one_at_a_time import LOCK_SPACE, OF_ITS_PROCESS
+from opsmigrate.playbook.one_at_a_time import LOCK_SPACE, OF_ITS_PROCESS, key_of
 from opsmigrate.playbook.time_limits import SECONDS_CONCURRENTLY
+from opsmigrate.postgres.django_tenants import migrate_command
 from opsmigrate.postgres.driver_errors import first_line, sqlstate
 from opsmigrate.postgres.identity import identity_of
 from opsmigrate.postgres.locks import as_timeout
@@ -72,7 +73,7 @@ def _prepare(connection: BaseDatabaseWrapper, job: dict[str, Any]) -> None:
         connection.close()
         raise StoppedError("another-database", _elsewhere(found, wanted))
     with connection.cursor() as cursor:
-        cursor.execute(SHARE, [LOCK_SPACE, OF_ITS_PROCESS])
+        cursor.execute(SHARE, [LOCK_SPACE, key_of(connection, OF_ITS_PROCESS)])
         for name, value in _limits(job):
             cursor.execute(SET, [name, value])
     with suppress(Error), connection.cursor() as cursor:
@@ -137,7 +138,7 @@ def _run(
     try:
         with current.following():
             call_command(
-                "migrate",
+                migrate_command(connection),
                 *(each for each in (target.app_label, target.migration_name) if each),
                 database=connection.alias,
                 interactive=False,

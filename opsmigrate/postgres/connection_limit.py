@@ -47,3 +47,13 @@ def require_connections(connection: BaseDatabaseWrapper, needed: int, what: str)
             steps=(statement("SELECT pid, usename, state, query_start FROM pg_stat_activity"),),
             evidence={"needed": needed, "limit": most, "used": of_all},
         )
+
+
+def free_connections(connection: BaseDatabaseWrapper) -> int:
+    """Return how many sessions the role could still open now, besides this one; 0 or more."""
+    with connection.cursor() as cursor:
+        cursor.execute(ROOM)
+        own, of_role, most, of_all, _ = cursor.fetchone()
+    # This session is one of them.
+    left = most - of_all - 1 if own is None else min(most - of_all - 1, own - of_role - 1)
+    return max(0, int(left))

@@ -16,7 +16,9 @@ from typing import Any
 from django.db import ProgrammingError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from opsmigrate.postgres.django_tenants import enter_schema, path_of_engine, sets_path_itself
 from opsmigrate.postgres.network_timeouts import with_network_timeouts
+from opsmigrate.postgres.tenant import schema_of, search_path_of
 
 # What a session creates for itself comes last: by default, temporary tables come first of all.
 PINNED = "pg_catalog, pg_temp"
@@ -44,7 +46,7 @@ BARE = re.compile(
     r"|(?:CREATE|ALTER|DROP)\s+(?:DATABASE|SUBSCRIPTION|SYSTEM|TABLESPACE)|(?:CREATE|DROP)\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY)\b",
     re.IGNORECASE,
 )
-PATCHED = ("get_connection_params", "get_new_connection", "connect", "close")
+PATCHED = ("get_connection_params", "get_new_connection", "connect", "close", "_cursor")
 _ATTRIBUTE = "opsmigrate_pin"
 
 
@@ -73,7 +75,9 @@ class Pin:
 
     def take(self, raw: Any) -> None:
         """Pin the session of the driver's connection `raw`, and remember what it had."""
-        self.project, now, *limits = _in_own_transaction(raw, _take(raw))
+        found, now, *limits = _in_own_transaction(raw, _take(raw))
+        # Behind a pooler the receiver that puts a session into its tenant's schema sets nothing.
+        self.project = search_path_of(self.connection) or found
         self.per_transaction = now != PINNED
         self.limits = {} if self.per_transaction else _limits(limits)
         wrappers = self.connection.execute_wrappers
@@ -105,8 +109,16 @@ class Pin:
                 before, _, *limits = _in_own_transaction(raw, _take(raw))
                 self.project = self.project if before == PINNED else before
                 self.limits |= _limits(limits)
-            if self.lifted and not self.per_transaction:
+            if sets_path_itself(self.connection) and not self.per_transaction:
+                self.project = path_of_engine(self.connection)
+                _in_own_transaction(raw, SET, [self.wanted])
+            elif self.lifted and not self.per_transaction:
                 _in_own_transaction(raw, SET, [self.project])
+
+    def cursor(self, name: str | None = None) -> Any:
+        """Return a cursor that leaves the search_path as it is, which some engines do not."""
+        kind: Any = type(self.connection) if self.lifted else BaseDatabaseWrapper
+        return kind._cursor(self.connection, name)
 
     def put_back(self) -> None:
         """Give the session, where there is one, the project's search_path and time-outs again."""
@@ -206,6 +218,8 @@ def own(connection: BaseDatabaseWrapper, *, kept: bool = True) -> None:
         "get_new_connection": lambda params: pin.new(connection, params),
         "connect": lambda: pin.connect(connect),
     }
+    if sets_path_itself(connection):
+        patches["_cursor"] = pin.cursor
     vars(connection).update(patches, **({"close": closing_it} if kept else {}))
     connection.close_if_health_check_failed()
     if connection.connection is not None:
@@ -243,3 +257,15 @@ def owned(connection: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
         yield connection
     finally:
         release(connection)
+
+
+def work_in_schema(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    """Put a new session into its tenant's schema (a receiver of connection_created)."""
+    path = search_path_of(connection)
+    if path is None:
+        return
+    enter_schema(connection, schema_of(connection))
+    pin = pin_of(connection)
+    if pin is None or not pin.per_transaction:
+        with connection.wrap_database_errors:
+            _in_own_transaction(connection.connection, SET, [path])

@@ -20,10 +20,12 @@ from typing import Any
 
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.introspection import DatabaseIntrospection
 from django.db.backends.postgresql.psycopg_any import sql
 from django.db.backends.utils import CursorWrapper
 
 from opsmigrate.postgres.compose import Composable
+from opsmigrate.postgres.django_tenants import sets_path_itself
 from opsmigrate.postgres.opening import IDLE, PINNED, SET, SET_LOCAL, pin_of
 from opsmigrate.postgres.transaction import transaction
 
@@ -169,6 +171,9 @@ def asking_catalog(introspection: Any) -> Any:
     kind = type(introspection)
     if hasattr(kind, "asks_catalog"):
         return introspection
+    if sets_path_itself(introspection.connection):
+        # Its own changes the search_path around each question.
+        kind = DatabaseIntrospection
     methods = {name: _on_catalog(getattr(kind, name)) for name in INTROSPECTION}
     return type(kind.__name__, (kind,), {**methods, "asks_catalog": True})(introspection.connection)
 

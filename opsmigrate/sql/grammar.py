@@ -55,6 +55,11 @@ def parse(text: str) -> tuple[Statement, ...]:
 
 def scan(text: str) -> tuple[Token, ...]:
     """Return the words of a text, without its comments; raise NotParsedError as parse() does."""
+    return tuple(token for token, _, _ in scan_with_places(text))
+
+
+def scan_with_places(text: str) -> tuple[tuple[Token, int, int], ...]:
+    """Return the words of a text as scan() does, each with where it begins and ends, in bytes."""
     raw = _bytes(text)
     postgast = _postgast()
     try:
@@ -63,14 +68,18 @@ def scan(text: str) -> tuple[Token, ...]:
         raise NotParsedError(_words(error)) from error
     kind_of = postgast.pg_query_pb2.Token.Name
     tokens = (
-        _token(
-            kind_of(each.token),
-            raw[each.start : each.end].decode(),
-            keyword=each.keyword_kind != 0,
+        (
+            _token(
+                kind_of(each.token),
+                raw[each.start : each.end].decode(),
+                keyword=each.keyword_kind != 0,
+            ),
+            each.start,
+            each.end,
         )
         for each in scanned.tokens
     )
-    return tuple(token for token in tokens if token.kind not in ("SQL_COMMENT", "C_COMMENT"))
+    return tuple(each for each in tokens if each[0].kind not in ("SQL_COMMENT", "C_COMMENT"))
 
 
 def _token(kind: str, text: str, *, keyword: bool) -> Token:

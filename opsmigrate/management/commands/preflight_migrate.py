@@ -43,6 +43,12 @@ class Command(ReportCommand):
             help="keep a copy of all rows for 24 hours, so that the next rehearsal takes seconds",
         )
         parser.add_argument(
+            "--with-questions",
+            action="store_true",
+            help="put into the JSON report what was asked of the rows, so that fleet can ask it of "
+            "schemas with the same catalog",
+        )
+        parser.add_argument(
             "--explain",
             metavar="ID",
             help=("print the page of a finding, and do nothing else; needs no database"),

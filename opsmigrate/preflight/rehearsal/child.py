@@ -235,6 +235,9 @@ def _migrate(
     current: CurrentOperation,
     record: Callable[[str], None],
 ) -> dict[str, Any] | None:
+    # Only now: it takes Django's choice of a driver, which the settings may make.
+    from opsmigrate.postgres.django_tenants import migrate_command
+
     def disarmed(execute: Callable[..., Any], *args: Any) -> Any:
         try:
             return execute(*args)
@@ -251,7 +254,7 @@ def _migrate(
             current.following(),
         ):
             call_command(
-                "migrate",
+                migrate_command(connection),
                 *job["arguments"],
                 database=job["alias"],
                 interactive=False,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from opsmigrate.postgres.tenant import VARIABLE
+
 # In their place; RFC 2606 keeps .invalid for names that lead nowhere.
 NO_PASSWORD = "taken-out-for-the-rehearsal"  # noqa: S105 - it is none
 NO_HOST = "taken-out-for-the-rehearsal.invalid"
@@ -21,6 +23,8 @@ SYSTEMS_PREFIXES = ("DYLD_", "LC_", "LD_", "PYTHON")
 NOWHERE = ("PGPASSFILE", "PGSERVICEFILE", "PGSYSCONFDIR", "PGSSLCERT", "PGSSLKEY")
 # As dj-database-url and django-environ call PostgreSQL's engines.
 SCHEMES = ("cockroach", "pgsql", "postg", "psql", "redshift", "timescale")
+# Names of ours, in which a word may look like a host.
+OWN = (VARIABLE,)
 # Beside sockets, which are paths, or names of Linux that begin with @.
 LOCAL = ("", "localhost", "::1")
 
@@ -52,7 +56,9 @@ def _is_local(host: str) -> bool:
 
 
 def _is_of_the_system(name: str) -> bool:
-    return name in OF_THE_SYSTEM or name.startswith(SYSTEMS_PREFIXES) or name.endswith("PATH")
+    return (
+        name in (*OF_THE_SYSTEM, *OWN) or name.startswith(SYSTEMS_PREFIXES) or name.endswith("PATH")
+    )
 
 
 def scrubbed(

@@ -14,6 +14,7 @@ from django.db.migrations.state import ProjectState
 from opsmigrate.postgres.catalog import Relation
 from opsmigrate.postgres.driver_errors import first_line
 from opsmigrate.preflight.plan import PlanStep
+from opsmigrate.preflight.questions import summed_up
 from opsmigrate.preflight.walk.insert_rejections import Later, NewRows, insert_rejections
 from opsmigrate.preflight.walk.known_receivers import extra_permissions
 from opsmigrate.preflight.walk.missing_privileges import report_missing_privileges
@@ -27,6 +28,7 @@ from opsmigrate.preflight.walk.new_rows import (
     permissions_of,
     renamed_codenames,
     type_of,
+    without_keys,
 )
 from opsmigrate.preflight.walk.privileges import (
     MissingPrivilege,
@@ -109,13 +111,18 @@ def _require_rows(
         return
     permissions = _table(walk, state, PERMISSIONS, "auth.Permission")
     try:
-        live = live_rows(walk.connection, types, permissions)
+        with summed_up(walk.connection) as by:
+            live = live_rows(walk.connection, types, permissions)
+            new = _new(steps, state, live, walk, with_permissions=permissions is not None)
+            if not any(item.type in new.keys for item in new.permissions):
+                # Then nothing is made of the keys, which may differ where all else is equal.
+                for query, rows in without_keys(live, types, permissions):
+                    by(query, rows)
     except Error as error:
         walk.ledger.mark_undecided(
             f"which content types and permissions are missing: {first_line(error)}"
         )
         return
-    new = _new(steps, state, live, walk, with_permissions=permissions is not None)
     if live.doubled & {item.type for item in new.permissions}:
         walk.ledger.mark_undecided(f"which of equal rows of {types.label} permissions are for")
     _require_rights(new, walk, types, permissions, all_missing)

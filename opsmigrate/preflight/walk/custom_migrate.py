@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.migrations import Migration
 
+from opsmigrate.postgres.django_tenants import migrate_command
 from opsmigrate.postgres.search_path import project_search_path
 from opsmigrate.postgres.session import is_pooled_by_transaction
 from opsmigrate.preflight.ledger import Ledger
@@ -44,7 +45,7 @@ MAKES = ("ALTER ", "CREATE ", "DROP ")
 
 def mark_custom_migrate_undecided(connection: BaseDatabaseWrapper, ledger: Ledger) -> None:
     """Mark as undecided the project's own `migrate`, and its engine's prepare_database()."""
-    for kind in _own_command():
+    for kind in _own_command(connection):
         ledger.mark_undecided(
             f"migrate is {kind.__module__}, not Django's: only a rehearsal decides what it does"
         )
@@ -144,9 +145,10 @@ def _set_read_only(connection: BaseDatabaseWrapper, value: str) -> str:
         return str(cursor.fetchone()[0])
 
 
-def _own_command() -> list[type]:
+def _own_command(connection: BaseDatabaseWrapper) -> list[type]:
     """Return the class that `migrate` would run, where its work is not all Django's."""
-    found = get_commands()["migrate"]
+    command = migrate_command(connection)
+    found = get_commands()["migrate"] if isinstance(command, str) else command
     kind = type(load_command_class(found, "migrate") if isinstance(found, str) else found)
     own = kind.__mro__[: kind.__mro__.index(Command)] if Command in kind.__mro__ else [kind]
     methods = {name for part in own for name, item in vars(part).items() if callable(item)}

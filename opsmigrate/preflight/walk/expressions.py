@@ -220,7 +220,7 @@ def holds(
 ) -> bool | None:
     """Return whether one value passes a check; None where PostgreSQL cannot tell, or says NULL."""
     query = sql.SQL("SELECT {} FROM (SELECT %s::{} AS {}) AS found").format(
-        sql.SQL(check.replace("%", "%%")), sql.SQL(in_full(type_)), sql.Identifier(column)
+        *(sql.SQL(each.replace("%", "%%")) for each in (check, in_full(type_), quoted(column)))
     )
     try:
         with transaction_as_project(connection, "READ ONLY") as cursor:

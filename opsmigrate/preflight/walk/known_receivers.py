@@ -95,13 +95,16 @@ def _is_there(walk: SchemaWalk) -> bool:
         return False
     if not {field.column, user._meta.pk.column} <= table.types.keys() & table.origins.keys():
         return False
-    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {}::text = %s)").format(
-        sql.Identifier(*table.origin), sql.Identifier(table.origins[field.column])
-    )
     name = import_module("guardian.conf.settings").ANONYMOUS_USER_NAME
+    # No parameter: a name may have a percent sign.
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {}::text = {})").format(
+        sql.Identifier(*table.origin),
+        sql.Identifier(table.origins[field.column]),
+        sql.Literal(name),
+    )
     try:
         with walk.connection.cursor() as cursor:
-            cursor.execute(query, [name])
+            cursor.execute(query)
             return bool(cursor.fetchone()[0])
     except Error:
         return False

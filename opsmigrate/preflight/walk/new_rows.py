@@ -13,6 +13,7 @@ from django.db.backends.postgresql.psycopg_any import sql
 from django.db.migrations import RenameModel
 from django.db.migrations.state import ProjectState
 
+from opsmigrate.postgres.compose import Composable
 from opsmigrate.preflight.plan import PlanStep
 from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 
@@ -62,6 +63,32 @@ def live_rows(
             cursor.execute(_select(permissions, "content_type_id", "codename"))
             held = frozenset(cursor.fetchall())
     return LiveRows(found, held, frozenset(doubled))
+
+
+def without_keys(
+    live: LiveRows, types: SimulatedTable, permissions: SimulatedTable | None
+) -> Iterator[tuple[Composable, list[tuple[Any, ...]]]]:
+    """Yield what gives the live rows without their keys, each with the rows that it gives.
+
+    Nothing where a content type is there twice: which of the two is meant is said by its key.
+    """
+    if types.origin is None or live.doubled:
+        return
+    yield _select(types, "app_label", "model"), list(live.types)
+    if permissions is None or permissions.origin is None:
+        return
+    own, other = types.origins, permissions.origins
+    query = sql.SQL("SELECT t.{}, t.{}, p.{} FROM {} AS p LEFT JOIN {} AS t ON t.{} = p.{}").format(
+        sql.Identifier(own["app_label"]),
+        sql.Identifier(own["model"]),
+        sql.Identifier(other["codename"]),
+        sql.Identifier(*permissions.origin),
+        sql.Identifier(*types.origin),
+        sql.Identifier(own["id"]),
+        sql.Identifier(other["content_type_id"]),
+    )
+    of = {key: type_ for type_, key in live.types.items()}
+    yield query, [(*of.get(key, (None, None)), codename) for key, codename in live.permissions]
 
 
 def _select(table: SimulatedTable, *columns: str) -> Any:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import sql
 
+from opsmigrate.postgres.compose import Composable
 from opsmigrate.postgres.names import quoted
 from opsmigrate.postgres.search_path import seen_by_project
 from opsmigrate.postgres.sequences import Owned, behind_last_row
+from opsmigrate.preflight.questions import summed_up
 from opsmigrate.preflight.walk.rejections import Rejection
 from opsmigrate.preflight.walk.simulated_table import SimulatedTable
 from opsmigrate.steps import statement
@@ -41,6 +43,14 @@ ORDER BY s.oid NULLS LAST LIMIT 1
 LARGEST = {"int2": 2**15 - 1, "int4": 2**31 - 1, "int8": 2**63 - 1}
 # Without the privilege to read a sequence, its last value is known, but not whether it was used.
 LAST = "SELECT pg_sequence_last_value(%s::oid)"
+SUITS = """
+SELECT least(first, last) >= {least} AND greatest(first, last) <= {most},
+    NOT EXISTS (SELECT FROM {table}
+                WHERE {key} BETWEEN least(first, last) AND greatest(first, last))
+FROM (SELECT first, first + {way} AS last FROM (
+    SELECT CASE WHEN is_called THEN last_value + {step} ELSE last_value END AS first
+    FROM {sequence}) s) AS coming
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +68,18 @@ class _NextKeys:
     @property
     def label(self) -> str:
         return f"{self.schema}.{self.name}"
+
+    def suits(self, origin: tuple[str, str], column: str, count: int) -> Composable:
+        """Return the query whether the next `count` values exist, and whether no row has one."""
+        return sql.SQL(SUITS).format(
+            key=sql.Identifier(column),
+            table=sql.Identifier(*origin),
+            sequence=sql.Identifier(self.schema, self.name),
+            step=sql.Literal(self.increment),
+            way=sql.Literal(self.increment * (count - 1)),
+            least=sql.Literal(self.least),
+            most=sql.Literal(self.most),
+        )
 
     def values(self, count: int) -> Iterator[int]:
         """Yield the next `count` values; fewer, where it ends before."""
@@ -92,28 +114,35 @@ def sequence_rejections(
     schema, name, increment, least, most, cycles, readable, usable = rest
     label = f"{schema}.{name}"
     whole = identity or _is_nextval(default or "")
-    highest = _highest(connection, table.origin, live, increment)
-    next_value = _next(connection, oid, (schema, name), increment, readable=readable, usable=usable)
-    if next_value is None and highest is None:
-        return
-    if next_value is None or not whole:
-        may_not = (
-            f"the role may not read it (GRANT SELECT ON SEQUENCE {quoted(schema, name)} TO "
-            f"{quoted(role)};)"
+    with summed_up(connection) as by:
+        highest = _highest(connection, table.origin, live, increment)
+        next_value = _next(
+            connection, oid, (schema, name), increment, readable=readable, usable=usable
         )
-        why = may_not if whole else f"the default is {default}"
-        yield Rejection(f"whether {label} yields unused keys: {why}", certain=False)
-        return
-    sequence = _NextKeys(
-        schema=schema,
-        name=name,
-        next_value=next_value,
-        increment=increment,
-        least=least,
-        most=min(most, LARGEST.get(type_, most)),
-        cycles=cycles,
-    )
-    yield from _of(connection, table, live, sequence, count)
+        if next_value is None and highest is None:
+            return
+        if next_value is None or not whole:
+            may_not = (
+                f"the role may not read it (GRANT SELECT ON SEQUENCE {quoted(schema, name)} TO "
+                f"{quoted(role)};)"
+            )
+            why = may_not if whole else f"the default is {default}"
+            yield Rejection(f"whether {label} yields unused keys: {why}", certain=False)
+            return
+        sequence = _NextKeys(
+            schema=schema,
+            name=name,
+            next_value=next_value,
+            increment=increment,
+            least=least,
+            most=min(most, LARGEST.get(type_, most)),
+            cycles=cycles,
+        )
+        against = list(_of(connection, table, live, sequence, count))
+        if readable and not against and not cycles:
+            # Which keys they are is the same to whoever gets them.
+            by(sequence.suits(table.origin, live, count), [(True, True)])
+    yield from against
 
 
 def _of(
@@ -190,11 +219,12 @@ def _next(
 def _taken(
     connection: BaseDatabaseWrapper, origin: tuple[str, str], column: str, coming: list[int]
 ) -> list[int]:
-    query = sql.SQL("SELECT {key} FROM {} WHERE {key} = ANY (%s)").format(
-        sql.Identifier(*origin), key=sql.Identifier(column)
+    # No parameter: a name may have a percent sign.
+    query = sql.SQL("SELECT {key} FROM {} WHERE {key} = ANY ({coming})").format(
+        sql.Identifier(*origin), key=sql.Identifier(column), coming=sql.Literal(coming)
     )
     with connection.cursor() as cursor:
-        cursor.execute(query, [coming])
+        cursor.execute(query)
         return [int(value) for (value,) in cursor.fetchall()]
 
 

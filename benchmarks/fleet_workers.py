@@ -1,0 +1,162 @@
+"""python -m benchmarks.fleet_workers: a command on a thousand tenants, here and on Celery workers.
+
+The project and the tenants are those of benchmarks/fleet.py (there: what must be installed), on the
+server of DATABASE_URL. One process for each target, of `fleet check_drift`: on this machine, as
+many at a time as it has processors, and then through a Redis of its own (Debian's redis-server) on
+2 and on 4 workers of one process each, which are on this machine too: what the way over the broker
+costs is measured, and not what another machine adds.
+
+Of that, what stands between two units of a worker is measured as well: with it, and with the
+processor seconds of a unit, it is computed what a second and a third machine like this one add, as
+long as the server is not the limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import django
+import environ
+from django.conf import settings
+
+from benchmarks.fleet import Cost, Project, database, make_tenants
+from scripts.demonstration.background import free_port
+
+COMMAND = ("fleet", "check_drift", "--format", "json")
+ON_CELERY = (*COMMAND, "--engine", "celery")
+SETTINGS = "benchmarks.tenants_on_celery.settings"
+APP = "benchmarks.tenants_on_celery.celery_app"
+SECONDS_TO_START = 60.0
+ENDED = re.compile(r"succeeded in ([0-9.]+)s")
+
+
+def main() -> int:
+    """Measure, and print what is computed of it; 0 where everything could be run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tenants", type=int, default=1000)
+    parser.add_argument("--workers", type=int, nargs="+", default=[2, 4])
+    options = parser.parse_args()
+    url = os.environ["DATABASE_URL"]
+    settings.configure(DATABASES={"default": environ.Env.db_url_config(url)})
+    django.setup()
+    processors = os.cpu_count() or 1
+    print(f"{processors} processors, load average {os.getloadavg()[0]:.1f}", flush=True)
+    with tempfile.TemporaryDirectory() as folder, database("bench_tenants_on_celery") as name:
+        url = url.rpartition("/")[0] + "/" + name
+        project = Project(url, Path(folder))
+        make_tenants(project, options.tenants, to="0001")
+        print(f"\n{options.tenants:,} tenants, each with a process of check_drift", flush=True)
+        here = project.measured(*COMMAND, say=f"on this machine, {processors} at a time")
+        facts(project, options.tenants)
+        with redis(Path(folder)) as broker:
+            variables = {
+                "DJANGO_SETTINGS_MODULE": SETTINGS,
+                "DATABASE_URL": url,
+                "BENCH_JOURNAL": folder,
+                "BENCH_BROKER": broker,
+            }
+            for count in options.workers:
+                on_workers(project, variables, count, options.tenants, here)
+        more_machines(here, options.tenants, processors)
+    return 0
+
+
+def on_workers(
+    project: Project, variables: dict[str, str], count: int, tenants: int, here: Cost
+) -> None:
+    """Run the fleet on so many workers, and print what it took against `here`."""
+    logs = Path(variables["BENCH_JOURNAL"], f"workers-{count}")
+    logs.mkdir()
+    with workers(logs, count, variables):
+        cost = project.measured(*ON_CELERY, **variables)
+        at_work = [sum(map(float, ENDED.findall(each.read_text()))) for each in logs.iterdir()]
+    # The processes of the workers are not the command's: what they took shows when they have ended.
+    print(f"  {f'on {count} Celery workers':<42}{cost.seconds:8.1f} s", flush=True)
+    facts(project, tenants)
+    between = (count * cost.seconds - sum(at_work)) / tenants
+    print(
+        f"  {here.seconds / cost.seconds:.2f}x the pace of this machine alone; a worker stands "
+        f"still for {between * 1000:.0f} ms between two targets",
+        flush=True,
+    )
+
+
+def more_machines(here: Cost, tenants: int, processors: int) -> None:
+    """Print what is computed for more machines; nothing of it is measured."""
+    print("\nComputed, not measured: machines like this one, the server on none of them")
+    for machines in (1, 2, 3):
+        seconds = here.processor / processors / machines
+        print(
+            f"  {machines}: {seconds:8.1f} s for {tenants:,} targets of "
+            f"{here.processor / tenants:.2f} processor seconds each, the server's share included"
+        )
+
+
+def facts(project: Project, tenants: int) -> None:
+    """Raise SystemExit where not every target has passed."""
+    report = json.loads(project.output)
+    counts = report["facts"]["counts"]
+    if sum(counts.values()) < tenants or set(counts) != {"passed"}:
+        raise SystemExit(f"fleet said: {report['facts']['summary']}")
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator[str]:
+    """Yield the URL of a Redis of one's own."""
+    program = shutil.which("redis-server")
+    if program is None:
+        raise SystemExit("redis-server is not installed: apt install redis-server")
+    port = free_port("127.0.0.1")
+    argv = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    with subprocess.Popen([*argv, "--logfile", str(folder / "redis.log")]) as process:
+        try:
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def workers(logs: Path, count: int, variables: dict[str, str]) -> Iterator[None]:
+    """Run so many workers of one process each while the block runs."""
+    with ExitStack() as stack:
+        for number in range(count):
+            log = logs / f"{number}.log"
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "celery", "-A", APP, "worker", "-n", f"{number}@%h"),
+                    *("--concurrency", "1", "--prefetch-multiplier", "1"),
+                    *("--loglevel", "INFO", "--logfile", str(log)),
+                ],
+                env={**os.environ, **variables},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            stack.callback(_end, process)
+        deadline = time.monotonic() + SECONDS_TO_START
+        while sum(" ready." in each.read_text() for each in logs.iterdir()) < count:
+            if time.monotonic() > deadline:
+                raise SystemExit("the workers do not start")
+            time.sleep(0.1)
+        yield
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""A project of django-tenants, which benchmarks/fleet.py measures."""

@@ -1,0 +1,10 @@
+"""The project's Celery app."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.tenants_on_celery.settings")
+app = Celery("benchmarks.tenants_on_celery")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

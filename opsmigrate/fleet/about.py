@@ -1,0 +1,94 @@
+"""What a run of a fleet is about, as it stands in its folder; where that is another, it is new."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from opsmigrate.errors import RefusedError, UndecidedError, UsageError
+from opsmigrate.fleet.run_folder import RunFolder
+from opsmigrate.fleet.targets import Target
+from opsmigrate.json_files import UnreadableError, shaped
+from opsmigrate.steps import command
+
+FLEETS = "fleet"
+# It names a folder, and may come from elsewhere.
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What a run does: a command with its arguments, on these targets, with this release.
+
+    `targets` are those of this `part` (I of N), `fleet` the labels of all parts.
+    """
+
+    run_id: str
+    command: str
+    arguments: tuple[str, ...]
+    release: str | None
+    targets: tuple[Target, ...]
+    fleet: tuple[str, ...]
+    part: tuple[int, int] | None = None
+
+    def as_json(self) -> Mapping[str, Any]:
+        """Return it as plain JSON values."""
+        return asdict(self)
+
+
+def folder_of(journal_dir: Path, run_id: str, part: tuple[int, int] | None = None) -> Path:
+    """Return the folder of a run, or of a part of one; raise UsageError where the id is none."""
+    if not RUN_ID.fullmatch(run_id):
+        raise UsageError(
+            "the id of the run is no name of a folder",
+            id="no-such-run",
+            hint="use letters, digits, dots, dashes and underscores only, 100 at most",
+        )
+    name = run_id if part is None else f"{run_id}.part-{part[0]}-of-{part[1]}"
+    return journal_dir / FLEETS / name
+
+
+def read_about(folder: Path) -> About:
+    """Return what the run of a folder is about.
+
+    Raises UsageError where there is none, UndecidedError where it cannot be read.
+    """
+    try:
+        return shaped(About, dict(RunFolder(folder).read_about()))
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"there is no run of a fleet in {folder}",
+            id="no-such-run",
+            hint=f"see what there is in {folder.parent}",
+        ) from error
+    except UnreadableError as error:
+        raise UndecidedError(
+            f"{folder} is no folder of a fleet's run: {error}",
+            id="fleet-run-unreadable",
+            hint="put its files back as they were written, or begin a new run",
+        ) from error
+
+
+def require_same(
+    before: About, *, command_: str | None, arguments: Sequence[str], release: str | None
+) -> None:
+    """Raise RefusedError where what is resumed is not what was begun."""
+    again = " ".join([before.command, *before.arguments])
+    if command_ is not None and (command_, tuple(arguments)) != (before.command, before.arguments):
+        raise RefusedError(
+            f"the run {before.run_id} is one of {again}",
+            id="fleet-changed",
+            hint="resume it without naming a command, or begin a new run",
+            steps=(command(f"python manage.py fleet --resume {before.run_id}"),),
+        )
+    if release != before.release:
+        raise RefusedError(
+            f"the run {before.run_id} was begun with the release {before.release}, and this is "
+            f"{release}",
+            id="fleet-changed",
+            hint="begin a new run: what passed before says nothing of this release",
+            steps=(command(f"python manage.py fleet {again}"),),
+        )

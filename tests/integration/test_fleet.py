@@ -1,0 +1,233 @@
+"""fleet with real processes on real schemas: each target for itself, stopped and resumed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from opsmigrate.fleet.about import About
+from opsmigrate.fleet.run_folder import RunFolder
+from tests.conftest import Answer
+from tests.fleet_schemas import Fleet
+
+# What a schema may be called.
+ODD = "tenant_/../o 'q\" %2F ü"
+
+
+def verdicts(answer: Answer) -> dict[str, str | None]:
+    return {each["label"]: each["verdict"] for each in answer.report["facts"]["targets"]}
+
+
+def folder_of(fleet: Fleet, answer: Answer) -> Path:
+    return fleet.folder / answer.report["facts"]["folder"]
+
+
+def test_a_target_that_fails_stops_nothing_but_itself_and_is_resumed_alone(
+    fleet: Callable[[int], Fleet],
+) -> None:
+    """Rows that break one tenant; put right, only this one is run again."""
+    tenants = fleet(3)
+    tenants.break_rows("tenant_0002")
+    tenants.rename("tenant_0003", ODD)
+    first = tenants.run("fleet", "migrate_safely", "--canary", "1", "--format", "json")
+    assert first.code == 1, first.stderr
+    assert verdicts(first) == {
+        "tenant_0001": "passed",
+        "tenant_0002": "failed",
+        ODD: "passed",
+    }
+    assert tenants.migrated() == sorted(["tenant_0001", ODD])
+    assert first.ids == ["duplicate-values"]
+    assert (
+        "tenant_0002: 1 value of tenant_0002.shop_customer"
+        in (first.report["findings"][0]["message"])
+    )
+    folder = folder_of(tenants, first)
+    assert {each.stat().st_mode & 0o777 for each in folder.rglob("*.*")} == {0o600}
+    page = (folder / "report.html").read_text()
+    assert "Sign-off" in page
+    assert "tenant_0002" in page
+    before = {each.name: each.stat().st_mtime_ns for each in (folder / "outcomes").iterdir()}
+
+    tenants.execute("tenant_0002", "UPDATE shop_customer SET email = id::text")
+    again = tenants.run("fleet", "--resume", first.report["run_id"], "--format", "json")
+    assert again.code == 0, again.stdout
+    assert again.report["facts"]["summary"] == "3 of 3 targets passed"
+    assert tenants.migrated() == sorted(tenants.schemas)
+    after = {each.name: each.stat().st_mtime_ns for each in (folder / "outcomes").iterdir()}
+    assert {name for name in after if after[name] != before[name]} == {"tenant_0002.json"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "id"),
+    [
+        (["restore_db"], "no-fleet-command"),
+        ([], "no-fleet-command"),
+        (["check_drift", "--database", "other"], "no-fleet-command"),
+        (["check_drift", "--write-repair=repair.sql"], "no-fleet-command"),
+        (["run_uat", "--save-baseline", "before.json"], "no-fleet-command"),
+        (["check_drift", "--only", "x*"], "no-such-target"),
+        (["--resume", "none"], "no-such-run"),
+        (["--resume", "../.."], "no-such-run"),
+        (["--merge", "nowhere"], "no-such-run"),
+        (["--list", "--resume", "x"], "conflicting-options"),
+        (["--resume", "x", "--only", "y"], "conflicting-options"),
+    ],
+)
+def test_bad_input_gets_one_sentence(
+    arguments: list[str], id: str, call_fleet: Callable[..., Answer]
+) -> None:
+    """And nothing is begun."""
+    answer = call_fleet(*arguments)
+    assert (answer.code, answer.ids) == (2, [id])
+
+
+@pytest.fixture
+def call_fleet(settings: Any, tmp_path: Path, db: None) -> Callable[..., Answer]:
+    """Return a function that calls fleet in this process; its reports are temporary."""
+    from io import StringIO
+
+    from django.core.management import CommandError, call_command
+
+    settings.OPSMIGRATE = {**settings.OPSMIGRATE, "JOURNAL_DIR": str(tmp_path / "reports")}
+
+    def call(*arguments: str) -> Answer:
+        out = StringIO()
+        try:
+            call_command("fleet", *arguments, "--format", "json", stdout=out, stderr=StringIO())
+        except CommandError as error:
+            return Answer(error.returncode, out.getvalue())
+        return Answer(0, out.getvalue())
+
+    return call
+
+
+def test_a_run_is_not_gone_on_with_while_it_runs(
+    call_fleet: Callable[..., Answer], tmp_path: Path
+) -> None:
+    """Two would overwrite what the other one writes."""
+    folder = RunFolder(tmp_path / "reports" / "fleet" / "r1")
+    about = About(
+        run_id="r1",
+        command="check_drift",
+        arguments=(),
+        release="test-release",
+        targets=(),
+        fleet=(),
+    )
+    folder.make()
+    folder.write_about(about.as_json())
+    with folder.in_use():
+        refused = call_fleet("--resume", "r1")
+    assert (refused.code, refused.ids) == (4, ["fleet-run-in-use"])
+    assert not (folder.folder / "report.json").exists()
+    assert call_fleet("--resume", "r1").code == 0
+    changed = call_fleet("migrate_safely", "--resume", "r1")
+    assert (changed.code, changed.ids) == (4, ["fleet-changed"])
+    (folder.folder / "run.json").write_text("[]")
+    unreadable = call_fleet("--resume", "r1")
+    assert (unreadable.code, unreadable.ids) == (3, ["fleet-run-unreadable"])
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["int", "kill"])
+def test_a_run_that_is_stopped_leaves_no_process_and_goes_on(
+    number: signal.Signals, fleet: Callable[[int], Fleet]
+) -> None:
+    """What passed before is not run again; nothing is applied twice."""
+    tenants = fleet(6)
+    process = tenants.start(
+        "fleet", "migrate_safely", "--at-most", "2", "--format", "json", OPSMIGRATE_RUN_ID="r1"
+    )
+    folder = tenants.folder / "reports" / "fleet" / "r1"
+    _until(lambda: len(list((folder / "outcomes").glob("*.json"))) >= 2, process)
+    process.send_signal(number)
+    stdout, _ = process.communicate(timeout=60)
+    if number is signal.SIGINT:
+        answer = Answer(process.returncode, stdout)
+        assert (answer.code, answer.report["verdict"]) == (130, "partial")
+        assert answer.report["facts"]["stopped"] == "interrupted"
+    _until(lambda: not _sessions(tenants))
+    done = {each.name: each.stat().st_mtime_ns for each in (folder / "outcomes").iterdir()}
+    assert 2 <= len(done) < 6
+
+    again = tenants.run("fleet", "--resume", "r1", "--format", "json")
+    assert again.code == 0, again.stdout
+    assert tenants.migrated() == tenants.schemas
+    after = {each.name: each.stat().st_mtime_ns for each in (folder / "outcomes").iterdir()}
+    passed_before = {name for name in done if after[name] == done[name]}
+    assert passed_before == set(done)
+
+
+@pytest.mark.long
+def test_of_two_fleets_at_once_one_has_each_target(fleet: Callable[[int], Fleet]) -> None:
+    """The other is told so, and nothing is applied twice."""
+    tenants = fleet(4)
+    both = [tenants.start("fleet", "migrate_safely", "--format", "json") for _ in range(2)]
+    answers = [
+        Answer(process.returncode, stdout)
+        for process, (stdout, _) in [(each, each.communicate(timeout=150)) for each in both]
+    ]
+    assert tenants.migrated() == tenants.schemas
+    for answer in answers:
+        assert set(answer.ids) <= {"already-running"}
+        assert set(verdicts(answer).values()) <= {"passed", "refused"}
+
+
+@pytest.mark.long
+def test_parts_make_the_report_of_a_serial_run(fleet: Callable[[int], Fleet]) -> None:
+    """Merged in any order; a part that is missing is not done."""
+    tenants = fleet(4)
+    tenants.break_rows("tenant_0003")
+    serial = tenants.run("fleet", "preflight_migrate", "--at-most", "1", "--format", "json")
+    for number in (1, 2, 3):
+        tenants.run("fleet", "preflight_migrate", "--part", f"{number}/3", OPSMIGRATE_RUN_ID="p")
+    folders = [f"reports/fleet/p.part-{number}-of-3" for number in (3, 1, 2)]
+    merged = tenants.run("fleet", "--merge", *folders, "--format", "json")
+    assert merged.code == serial.code == 1
+    for key in ("rows", "counts", "not_done", "summary"):
+        assert merged.report["facts"][key] == serial.report["facts"][key]
+    assert [each["message"] for each in merged.report["findings"]] == [
+        each["message"] for each in serial.report["findings"]
+    ]
+    partly = tenants.run("fleet", "--merge", *folders[1:], "--format", "json")
+    assert partly.report["facts"]["not_done"]
+    assert partly.code != 0
+
+
+@pytest.mark.long
+def test_a_thousand_tenants_are_examined_by_a_few_processes(fleet_of_1000: Fleet) -> None:
+    """Whose rows break, and what has drifted, stands out; the others are one class."""
+    fleet_of_1000.break_rows("tenant_0500")
+    fleet_of_1000.drift("tenant_0900")
+    answer = fleet_of_1000.run("fleet", "preflight_migrate", "--format", "json", seconds=600)
+    facts = answer.report["facts"]
+    assert (answer.code, facts["counts"]) == (1, {"passed": 999, "failed": 1})
+    assert facts["rows"][0]["targets"] == ["tenant_0500"]
+    assert [len(each["members"]) for each in facts["classes"]] == [1, 999]
+    assert sum(each["attempts"] for each in facts["targets"]) <= 3
+    assert answer.ids == ["duplicate-values", "target-unlike-others"]
+
+
+def _until(happened: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
+    deadline = time.monotonic() + 90
+    while not happened():
+        assert process is None or process.poll() is None, "it ended before"
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.05)
+
+
+def _sessions(fleet: Fleet) -> int:
+    with connections[fleet.alias].cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        return int(cursor.fetchone()[0])
