@@ -44,13 +44,6 @@ ERROR = Finding(
 INFO = Finding(id="ahead", severity=Severity.INFO, message="nothing is pending in auth")
 
 
-PLANNED = {
-    "migration": "treasury.0002_phase6_dashboard_models",
-    "backwards": False,
-    "operations": ["0: CreateModel"],
-}
-
-
 def report(**changes: object) -> Report:
     whole = Report(
         command="preflight_migrate",
@@ -74,7 +67,7 @@ def report(**changes: object) -> Report:
             undecided=(
                 Undecided("treasury.0003_fill, operation 0: RunPython", "what it does is code"),
             ),
-            facts={"plan": [PLANNED]},
+            facts={"page": "# missing-column"},
             detail=("Plan:", "  treasury.0002_phase6_dashboard_models"),
         ),
         exit_code=1,
@@ -197,7 +190,7 @@ def test_the_json_has_exactly_the_keys_of_the_design() -> None:
     ]
     assert body["facts"] == {
         "summary": report().result.summary,
-        "plan": [PLANNED],
+        "page": "# missing-column",
     }
 
 
