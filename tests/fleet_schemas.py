@@ -15,7 +15,7 @@ from django.db import connections
 from django.db.backends.postgresql.psycopg_any import sql
 
 from opsmigrate.postgres.names import quoted
-from tests.conftest import ROOT, Answer, environment_for, execute, run, start, url_of
+from tests.conftest import ROOT, Answer, environment_for, execute, made_once, run, start, url_of
 
 SETTINGS = "tests.fleet_project.settings"
 # As MigrationRecorder makes it.
@@ -148,31 +148,13 @@ def fleet(new_database: Callable[..., str], tmp_path: Path) -> Callable[[int], F
 def thousand_template(
     django_db_modify_db_settings: None, django_db_blocker: Any
 ) -> Iterator[Callable[[], str]]:
-    """Yield a function that returns the name of a database of 1,000 tenants, made when asked."""
-    made: list[str] = []
-    with django_db_blocker.unblock():
-        maintenance = connections["default"].copy()
-        maintenance.settings_dict["NAME"] = "postgres"
-
-        def name() -> str:
-            if not made:
-                alias = "fleet_of_1000"
-                execute(maintenance, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(alias)))
-                made.append(alias)
-                connections.settings[alias] = {
-                    **connections["default"].settings_dict,
-                    "NAME": alias,
-                }
-                make_schemas(alias, 1000)
-                connections[alias].close()
-                del connections[alias], connections.settings[alias]
-            return made[0]
-
+    """Yield a function that returns the name of a database of 1,000 tenants."""
+    with django_db_blocker.unblock(), made_once(_make_1000) as name:
         yield name
-        for each in made:
-            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(each))
-            execute(maintenance, drop)
-        maintenance.close()
+
+
+def _make_1000(alias: str) -> None:
+    make_schemas(alias, 1000)
 
 
 @pytest.fixture
