@@ -231,7 +231,9 @@ def djangos(path: Path) -> list[str]:
     session = path.parent.name == "postgres" and path.name == "session.py"
     # A process of its own, with the project's own connections.
     migrating = path.parent.name == "playbook" and path.name == "migrate_child.py"
-    allowed = management or rehearsal or migrating or session or path.name == "apps.py"
+    # A task has the project's connections, of the worker's process.
+    task = path.parent.name == "fleet" and path.name == "tasks.py"
+    allowed = management or rehearsal or migrating or session or task or path.name == "apps.py"
     taken = [] if allowed or not uses_connections(module) else ["connections"]
     return [*sorted(set(imported(module)) & DRIVERS), *taken]
 
