@@ -71,14 +71,23 @@ def start_worker(
     *,
     processes: int = 1,
     pool: str = "prefork",
+    prefetch: int = 1,
+    app: str = APP,
 ) -> Worker:
     """Start a worker; it is not waited for."""
     log = folder / f"{name}.log"
     process = subprocess.Popen(
         [
             *dying_with_us(),
-            *(sys.executable, "-m", "celery", "-A", APP, "worker", "-n", f"{name}@%h"),
-            *("--pool", pool, "--concurrency", str(processes), "--prefetch-multiplier", "1"),
+            *(sys.executable, "-m", "celery", "-A", app, "worker", "-n", f"{name}@%h"),
+            *(
+                "--pool",
+                pool,
+                "--concurrency",
+                str(processes),
+                "--prefetch-multiplier",
+                str(prefetch),
+            ),
             *("--loglevel", "INFO", "--logfile", str(log), "--without-gossip", "--without-mingle"),
         ],
         cwd=ROOT,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from opsmigrate.errors import UndecidedError, UsageError
 from opsmigrate.fleet.claims import claimed
 from opsmigrate.fleet.delivery import limit_of
-from opsmigrate.fleet.dispatch import Dispatch, QueueUnreachable
+from opsmigrate.fleet.dispatch import Dispatch, QueueUnreachable, Terms
 from opsmigrate.fleet.progress import FleetProgress
 from opsmigrate.fleet.run_folder import RunFolder
 from opsmigrate.fleet.shared_place import SharedPlace, files_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SECONDS_OVER_SOFT, SECONDS_OVER_HARD = 30.0, 60.0
 SECONDS_TO_ANSWER = 2.0
 TRIES = {"max_retries": 2, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 1.0}
-INSTALL = command("pip install 'path/to/a/clone/of/this/repository[fleet]'")
+INSTALL = command("pip install 'celery[redis]>=5.5,<6'")
 
 
 def celery_app() -> Celery:
@@ -77,11 +77,17 @@ class CeleryEngine:
         cannot be reached or no worker knows the task, SettingsError without such a storage.
         """
         self._place = SharedPlace(files_of(folder, storage))
-        self._folder, self._release = RunFolder(folder), release
-        self._connection_of = connection_of
-        self._limit = None if seconds is None else limit_of(seconds)
-        self._queue = CeleryQueue(celery_app(), folder.name, self._limit)
-        self._say, self._progress = say, progress
+        self._folder = RunFolder(folder)
+        limit = None if seconds is None else limit_of(seconds)
+        self._queue = CeleryQueue(celery_app(), folder.name, limit)
+        self._terms = Terms(
+            at_most=lambda server: 1,
+            claimed=lambda each: _claimed(each, connection_of),
+            release=release,
+            seconds=limit,
+            say=say,
+            progress=progress,
+        )
         for line in remarks(self._queue):
             say(line)
 
@@ -92,12 +98,7 @@ class CeleryEngine:
             self._place,
             self._folder,
             self._queue,
-            at_most=at_most,
-            claimed=lambda each: _claimed(each, self._connection_of),
-            release=self._release,
-            seconds=self._limit,
-            say=self._say,
-            progress=self._progress,
+            replace(self._terms, at_most=at_most),
         )
 
 
@@ -120,7 +121,7 @@ def remarks(queue: CeleryQueue) -> Iterator[str]:
         raise UndecidedError(
             f"no worker knows the task {queue.name}: {', '.join(without)}",
             id="workers-without-task",
-            hint="install opsmigrate[fleet] where they run, have opsmigrate in INSTALLED_APPS and "
+            hint="install opsmigrate where they run, have opsmigrate in INSTALLED_APPS and "
             "autodiscover_tasks() in the app, and start them again",
         )
     for name in without:

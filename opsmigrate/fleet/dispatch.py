@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from opsmigrate.errors import UndecidedError
@@ -53,40 +53,75 @@ class _Sent:
     alone: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """How the units of a run are run.
+
+    `at_most` says of a server how many units may be on their way at a time; `claimed` which of the
+    units somebody works on now; `release` of which release the workers must be; `seconds` how long
+    a unit may take, None: as long as it takes.
+    """
+
+    at_most: Callable[[str], int]
+    claimed: Callable[[Collection[Unit]], set[str]]
+    release: str | None = None
+    seconds: float | None = None
+    say: Callable[[str], None] = lambda line: None
+    progress: Callable[[FleetProgress], None] = lambda progress: None
+
+
+class _Sender:
+    """Sends units to a queue, whose broker may be away for a while."""
+
+    def __init__(self, queue: Queue, say: Callable[[str], None]) -> None:
+        self._queue, self._say = queue, say
+        self._away_since: float | None = None
+
+    def send(self, unit: Unit) -> bool:
+        """Send the unit; return whether that could be done now. Raises UndecidedError."""
+        try:
+            self._queue.send(unit)
+        except QueueUnreachable as error:
+            if self._away_since is None:
+                self._away_since = time.monotonic()
+                self._say(f"{error}; trying again for {SECONDS_WITHOUT_BROKER:g} s")
+            elif time.monotonic() - self._away_since > SECONDS_WITHOUT_BROKER:
+                raise UndecidedError(
+                    f"{error}, for {SECONDS_WITHOUT_BROKER:g} s",
+                    id="no-broker",
+                    hint="start the broker; what is done is kept, and --resume goes on from there",
+                ) from error
+            return False
+        if self._away_since is not None:
+            self._away_since = None
+            self._say("the broker is there again")
+        return True
+
+    def is_empty(self) -> bool:
+        """Return whether it is known that nothing waits in the queue."""
+        return self._queue.waiting() == 0
+
+
 class Dispatch:
     """One run of units on a queue."""
 
-    def __init__(  # noqa: PLR0913 - the parts of a run
+    def __init__(
         self,
         units: Sequence[Unit],
         place: SharedPlace,
         folder: RunFolder,
         queue: Queue,
-        *,
-        at_most: Callable[[str], int],
-        claimed: Callable[[Collection[Unit]], set[str]],
-        release: str | None = None,
-        seconds: float | None = None,
-        say: Callable[[str], None] = lambda line: None,
-        progress: Callable[[FleetProgress], None] = lambda progress: None,
+        terms: Terms,
     ) -> None:
-        """Take what is to be done; `place` is what the workers see of the run's `folder`.
-
-        `at_most` says of a server how many units may be on their way at a time; `claimed` which
-        of the units somebody works on now; `release` of which release the workers must be;
-        `seconds` how long a unit may take.
-        """
-        self._every = len(units)
+        """Take what is to be done; `place` is what the workers see of the run's `folder`."""
         self._waiting = list(units)
-        self._place, self._folder, self._queue = place, folder, queue
-        self._at_most, self._claimed, self._seconds = at_most, claimed, seconds
-        self._release, self._say, self._progress = release, say, progress
+        self._place, self._folder, self._terms = place, folder, terms
+        self._queue = _Sender(queue, terms.say)
         self._sent: dict[str, _Sent] = {}
         self._starts: dict[str, Start] = {}
         self._earlier: Counter[str] = Counter()
+        self._seen = FleetProgress(done=0, every=len(units), failed=0, running={}, seconds=0.0)
         self._began = time.monotonic()
-        self._done = self._failed = 0
-        self._without_broker: float | None = None
         self._stopped = False
 
     def outcomes(self) -> Iterator[Outcome]:
@@ -105,13 +140,13 @@ class Dispatch:
                 if time.monotonic() - checked >= SECONDS_BETWEEN_CHECKS:
                     checked = time.monotonic()
                     yield from self._look_after()
-                    self._progress(self._seen())
+                    self._tell()
                 if self._waiting or self._sent:
                     time.sleep(self._place.files.seconds_between_looks)
         except BaseException:
             self._place.stop()
             raise
-        self._progress(self._seen())
+        self._tell()
 
     def stop(self) -> None:
         """Begin no more units; outcomes() goes on until those that run have come to their end."""
@@ -124,40 +159,25 @@ class Dispatch:
         left: list[Unit] = []
         for number, unit in enumerate(self._waiting):
             server = unit.target.server
-            if on_their_way[server] >= self._at_most(server):
+            if on_their_way[server] >= self._terms.at_most(server):
                 left.append(unit)
                 continue
             before = self._earlier[unit.target.label]
-            assignment = Assignment(
-                unit=unit, release=self._release, seconds=self._seconds, starts_before=before
+            self._place.assign(
+                Assignment(
+                    unit=unit,
+                    release=self._terms.release,
+                    seconds=self._terms.seconds,
+                    starts_before=before,
+                )
             )
-            self._place.assign(assignment)
-            if not self._send(unit):
+            if not self._queue.send(unit):
                 left += self._waiting[number:]
                 break
             on_their_way[server] += 1
             sent = _Sent(unit, time.monotonic(), starts_before=before, every_start_before=before)
             self._sent[unit.target.label] = sent
         self._waiting = left
-
-    def _send(self, unit: Unit) -> bool:
-        try:
-            self._queue.send(unit)
-        except QueueUnreachable as error:
-            if self._without_broker is None:
-                self._without_broker = time.monotonic()
-                self._say(f"{error}; trying again for {SECONDS_WITHOUT_BROKER:g} s")
-            elif time.monotonic() - self._without_broker > SECONDS_WITHOUT_BROKER:
-                raise UndecidedError(
-                    f"{error}, for {SECONDS_WITHOUT_BROKER:g} s",
-                    id="no-broker",
-                    hint="start the broker; what is done is kept, and --resume goes on from there",
-                ) from error
-            return False
-        if self._without_broker is not None:
-            self._without_broker = None
-            self._say("the broker is there again")
-        return True
 
     def _collect(self) -> Iterator[Outcome]:
         for label in self._place.finished(self._sent):
@@ -168,16 +188,16 @@ class Dispatch:
     def _ended(self, outcome: Outcome) -> Outcome:
         del self._sent[outcome.label]
         self._place.bring([outcome.label], self._folder)
-        self._done += 1
-        self._failed += outcome.exit_code != 0
+        failed = self._seen.failed + (outcome.exit_code != 0)
+        self._seen = replace(self._seen, done=self._seen.done + 1, failed=failed)
         return outcome
 
     def _look_after(self) -> Iterator[Outcome]:
         """Send again what nobody works on, and give up what was begun too often."""
         self._starts = self._place.every_start(self._starts)
         starts = _counted(self._starts)
-        claimed = self._claimed([each.unit for each in self._sent.values()])
-        queue_is_empty = self._queue.waiting() == 0
+        claimed = self._terms.claimed([each.unit for each in self._sent.values()])
+        queue_is_empty = self._queue.is_empty()
         for label, sent in list(self._sent.items()):
             began = starts[label] > sent.starts_before
             long_ago = time.monotonic() - sent.at > SECONDS_UNTIL_SENT_AGAIN * 2 ** (sent.times - 1)
@@ -201,25 +221,20 @@ class Dispatch:
             outcome = lost(sent.unit, began)
             self._place.publish(outcome, {})
             yield self._ended(outcome)
-        elif self._send(sent.unit):
+        elif self._queue.send(sent.unit):
             what = "its worker is gone" if starts > sent.starts_before else "no worker has it"
-            self._say(f"{label}: {what}; sent again")
+            self._terms.say(f"{label}: {what}; sent again")
             sent.at, sent.times, sent.alone = time.monotonic(), sent.times + 1, 0
             sent.starts_before = starts
 
-    def _seen(self) -> FleetProgress:
+    def _tell(self) -> None:
         latest = {start.label: start for start in sorted(self._starts.values(), key=_at)}
         running: dict[str, list[str]] = {}
         for label in self._sent:
             if label in latest:
                 running.setdefault(latest[label].worker, []).append(label)
-        return FleetProgress(
-            done=self._done,
-            every=self._every,
-            failed=self._failed,
-            running=running,
-            seconds=time.monotonic() - self._began,
-        )
+        passed = time.monotonic() - self._began
+        self._terms.progress(replace(self._seen, running=running, seconds=passed))
 
 
 def _counted(starts: Mapping[str, Start]) -> Counter[str]:

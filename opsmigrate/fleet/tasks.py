@@ -11,7 +11,6 @@ from typing import Any
 
 from celery import shared_task
 from django.db import connections
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from opsmigrate.conf import load_settings
 from opsmigrate.fleet.about import folder_of
@@ -44,11 +43,7 @@ def run(self: Any, run: str, label: str) -> str:
     return deliver(
         label,
         place=place,
-        connection_of=_connection,
+        connection_of=lambda alias: connections[alias],
         release=settings.release,
         worker=worker,
     )
-
-
-def _connection(alias: str) -> BaseDatabaseWrapper:
-    return connections[alias].copy()

@@ -11,7 +11,6 @@ from pathlib import Path
 from opsmigrate.backfill.state import State
 from opsmigrate.backfill.work import Work
 from opsmigrate.conf import Settings
-from opsmigrate.fleet.dispatch import Dispatch
 from opsmigrate.manifest import Manifest
 from opsmigrate.postgres.catalog import Catalog, Index, Relation
 from opsmigrate.preflight.interpret import effects, schema
@@ -26,7 +25,6 @@ FOLDERS = ("opsmigrate", "treasury", "scripts")
 MOST_FIELDS = 12
 # What has more, each with the reason; what no longer has more is taken out.
 MORE_FIELDS = {
-    Dispatch: "what a run on a queue is given, and how far it is",
     State: "all that is read of the table before a seed, in one look",
     Work: "what every phase of a seed is given",
     Settings: "one field for each setting",
@@ -233,7 +231,9 @@ def djangos(path: Path) -> list[str]:
     session = path.parent.name == "postgres" and path.name == "session.py"
     # A process of its own, with the project's own connections.
     migrating = path.parent.name == "playbook" and path.name == "migrate_child.py"
-    allowed = management or rehearsal or migrating or session or path.name == "apps.py"
+    # A task has the project's connections, of the worker's process.
+    task = path.parent.name == "fleet" and path.name == "tasks.py"
+    allowed = management or rehearsal or migrating or session or task or path.name == "apps.py"
     taken = [] if allowed or not uses_connections(module) else ["connections"]
     return [*sorted(set(imported(module)) & DRIVERS), *taken]
 

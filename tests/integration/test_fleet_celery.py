@@ -66,8 +66,8 @@ class Bench:
         self.stack.callback(_end, process)
         return process
 
-    def hire(self, name: str, *, processes: int = 1, pool: str = "prefork") -> Worker:
-        worker = start_worker(name, self.folder, self.environment, processes=processes, pool=pool)
+    def hire(self, name: str, **options: Any) -> Worker:
+        worker = start_worker(name, self.folder, self.environment, **options)
         self.stack.callback(worker.end)
         self.workers.append(worker)
         return worker
@@ -319,7 +319,7 @@ def test_results_may_go_through_a_storage_and_a_run_is_resumed(bench: Callable[.
     """The worker sees the storage only; the canary stops the run, which then goes on."""
     it = bench(2, FLEET_STORAGE="bucket")
     it.fleet.break_rows("tenant_0001")
-    worker = it.hire("w1", pool="solo")
+    worker = it.hire("w1", pool="solo", prefetch=4)
     first = answer_of(it.start(*WHAT, "--canary", "1"))
     assert first.code == 1, first.stderr
     assert first.ids == ["fleet-stopped", "duplicate-values"]
@@ -330,6 +330,8 @@ def test_results_may_go_through_a_storage_and_a_run_is_resumed(bench: Callable[.
     it.fleet.execute("tenant_0001", "UPDATE shop_customer SET email = id::text")
     second = answer_of(it.start("--resume", run))
     assert second.code == 0, second.stdout + second.stderr
+    assert "w1@" in second.stderr
+    assert "takes 4 units at a time and works on 1" in second.stderr
     assert it.fleet.migrated() == it.fleet.schemas
     counted = Counter(each["label"] for each in it.audit() if each["what"] == "ended")
     assert counted == {"tenant_0001": 2, "tenant_0002": 1}
@@ -343,6 +345,20 @@ def test_results_may_go_through_a_storage_and_a_run_is_resumed(bench: Callable[.
 
 def _files(it: Bench, folder: str) -> list[Path]:
     return [each for each in (it.folder / folder).rglob("*") if each.is_file()]
+
+
+@pytest.mark.system
+def test_workers_that_do_not_know_the_task_are_told_of_before_anything_is_sent(
+    bench: Callable[..., Bench],
+) -> None:
+    """They would throw the messages away."""
+    it = bench(1)
+    worker = it.hire("w1", app="tests.fleet_on_celery.without_tasks")
+    until(lambda: " ready." in worker.said(), "the worker is there")
+    answer = answer_of(it.start(*WHAT))
+    assert (answer.code, answer.ids) == (3, ["workers-without-task"]), answer.stderr
+    assert it.redis.client().llen("celery") == 0
+    assert it.audit() == []
 
 
 def test_without_an_app_or_a_broker_one_sentence_says_so(

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ SECONDS = 60.0
 @pytest.fixture
 def delivered(
     fleet: Callable[[int], Fleet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[], str]:
+) -> Callable[..., str]:
     """Return a function that delivers a unit as a broker would, and returns what became of it."""
     tenants = fleet(1)
     for name, value in {
@@ -40,10 +41,13 @@ def delivered(
     place = SharedPlace(files_of(tmp_path / "run", None))
     target = Target(alias="default", schema=LABEL, label=LABEL, server="s:1")
     unit = Unit(command="check_drift", arguments=(), target=target, run_id="run")
-    place.assign(Assignment(unit=unit, release=None, seconds=None, starts_before=0))
+    assigned = Assignment(unit=unit, release=None, seconds=None, starts_before=0)
+    place.assign(assigned)
     original = connections[tenants.alias]
 
-    def call() -> str:
+    def call(seconds: float | None = None) -> str:
+        if seconds is not None:
+            place.assign(replace(assigned, seconds=seconds))
         return deliver(
             LABEL,
             place=place,
@@ -76,3 +80,12 @@ def test_a_unit_that_is_delivered_again_is_not_run_again(
     assert delivered() == "done-before"
     lines = [json.loads(each) for each in audit.read_text().splitlines()]
     assert [each["what"] for each in lines] == ["begun", "ended"]
+
+
+def test_a_unit_that_does_not_end_is_ended(delivered: Callable[..., str], tmp_path: Path) -> None:
+    """Long after the time budget of its command; what became of it is undecided."""
+    assert delivered(seconds=2.0) == "undecided"
+    [file] = (tmp_path / "run" / "outcomes").iterdir()
+    found = json.loads(file.read_text())
+    assert (found["exit_code"], found["report"]) == (3, None)
+    assert found["summary"] == "it was ended after 2 s, long after its time budget"

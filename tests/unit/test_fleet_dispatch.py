@@ -10,7 +10,7 @@ import pytest
 
 from opsmigrate.errors import UndecidedError
 from opsmigrate.fleet import dispatch
-from opsmigrate.fleet.dispatch import Dispatch, QueueUnreachable
+from opsmigrate.fleet.dispatch import Dispatch, QueueUnreachable, Terms
 from opsmigrate.fleet.run_folder import Outcome, RunFolder
 from opsmigrate.fleet.shared_place import SharedPlace, files_of
 from opsmigrate.fleet.targets import Target
@@ -63,9 +63,11 @@ def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any
             place,
             RunFolder(tmp_path),
             queue,
-            at_most=lambda server: most,
-            claimed=lambda units: queue.claimed & {each.target.label for each in units},
-            say=said.append,
+            Terms(
+                at_most=lambda server: most,
+                claimed=lambda units: queue.claimed & {each.target.label for each in units},
+                say=said.append,
+            ),
         )
         return run, queue, said
 
